@@ -1,0 +1,85 @@
+"""Does token healing pay? Cuts real lines after a space and at random places, completes them with and without.
+
+    python benchmarks/healing.py --set notebooks.json.gz [--positions 150]
+
+Prints, for each kind of place and each setting: exact lines, and exact lines among those that are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from jupyter_turbopilot.completer import Reply
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.request import Cell, Completion
+
+
+def places(notebooks: list[dict[str, Any]], kind: str, count: int) -> list[tuple[list[str], int, int, str]]:
+    """Choose (cells, cell, offset, rest of the line) after a space inside a line, or anywhere in one."""
+    rng = random.Random(7)  # noqa: S311 - a reproducible choice
+    found = []
+    while len(found) < count:
+        notebook = rng.choice(notebooks)
+        cells = [str(c["source"]) if c["type"] == "code" else "" for c in notebook["cells"]]
+        cell = rng.choice(notebook["typed"])
+        source = cells[cell]
+        offset = rng.randrange(1, max(2, len(source)))
+        line = source[:offset].rpartition("\n")[2]
+        rest = source[offset:].partition("\n")[0]
+        after_space = source[:offset].endswith(" ") and bool(line.strip())
+        if rest.strip() and line.strip() and after_space == (kind == "space"):
+            found.append((cells, cell, offset, rest))
+    return found
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--set", type=Path, required=True)
+    parser.add_argument("--positions", type=int, default=150)
+    options = parser.parse_args()
+    notebooks = json.loads(gzip.decompress(options.set.read_bytes()))
+    settings = Turbopilot(confidence=0.0)
+    pilot = Pilot(settings)
+    pilot.start()
+    while pilot.health()["phase"] == "loading":
+        time.sleep(0.1)
+    for kind in ("space", "elsewhere"):
+        chosen = places(notebooks, kind, options.positions)
+        for mode in ("off", "space" if kind == "space" else "always"):
+            settings.token_healing = mode
+            exact = shown = shown_exact = 0
+            for cells, cell, offset, rest in chosen:
+                answer: list[Reply] = []
+                ready = threading.Event()
+
+                def listen(reply: Reply, answer: list[Reply] = answer, ready: threading.Event = ready) -> None:
+                    if reply.done:
+                        answer.append(reply)
+                        ready.set()
+
+                body = [Cell(source=text) for text in cells[:cell]]
+                body.append(Cell(source=cells[cell][:offset] + "\n" + cells[cell][offset:].partition("\n")[2]))
+                pilot.completer.submit(
+                    Completion(cells=body, active=cell, offset=offset, trigger="automatic", max_tokens=32), listen
+                )
+                ready.wait()
+                item = answer[0].items[0] if answer[0].items else None
+                right = item is not None and item.text.strip() == rest.strip()
+                exact += right
+                if item and item.confidence >= 0.25:
+                    shown += 1
+                    shown_exact += right
+            print(f"{kind:10} healing={mode:7} exact {exact}/{len(chosen)}  shown {shown}, right {shown_exact}")
+
+
+if __name__ == "__main__":
+    main()

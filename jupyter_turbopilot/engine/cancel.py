@@ -1,0 +1,41 @@
+"""A stop signal that also reaches into a computation that is under way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Cancel:
+    """Set once, from any thread; `reason` says why."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._interrupt: Callable[[], None] | None = None
+        self.reason: str | None = None
+
+    def set(self, reason: str) -> None:
+        """Ask for a stop; the first reason stands."""
+        with self._lock:
+            if self.reason is None:
+                self.reason = reason
+                if self._interrupt:
+                    self._interrupt()
+
+    def is_set(self) -> bool:
+        """Tell whether somebody asked for a stop."""
+        return self.reason is not None
+
+    @contextmanager
+    def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Call `interrupt` at the moment of `set`, but never after this block has ended."""
+        with self._lock:
+            self._interrupt = interrupt
+            if self.reason is not None:
+                interrupt()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._interrupt = None

@@ -1,0 +1,91 @@
+"""Every way a request can fail, with the status, the code and the words a person is given."""
+
+from __future__ import annotations
+
+
+class TurbopilotError(Exception):
+    """Something went wrong that a person can be told about."""
+
+    status = 500
+    code = "internal"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+    def body(self) -> dict[str, dict[str, str | None]]:
+        """Return what the HTTP answer holds."""
+        return {"error": {"code": self.code, "field": self.field, "message": self.message}}
+
+
+class BadRequestError(TurbopilotError):
+    """The request is not one we can act on; `field` names the part that is wrong."""
+
+    status = 400
+    code = "bad_request"
+
+
+class BodyTooLargeError(BadRequestError):
+    """More bytes were sent than a request may hold."""
+
+    status = 413
+    code = "too_large"
+
+
+class WrongContentTypeError(BadRequestError):
+    """The body is not declared as JSON."""
+
+    status = 415
+    code = "content_type"
+
+
+class BusyError(TurbopilotError):
+    """The queue is full; the client should come back shortly."""
+
+    status = 429
+    code = "busy"
+
+
+class NotReadyError(TurbopilotError):
+    """No model is loaded: `code` says which of the normal reasons it is."""
+
+    status = 503
+
+    def __init__(self, message: str, *, code: str = "not_ready") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnknownModelError(TurbopilotError):
+    """The model's name is neither in the catalogue nor a form we understand."""
+
+    status = 404
+    code = "unknown_model"
+
+
+class ModelRefusedError(TurbopilotError):
+    """The file is damaged, hostile, too large for this machine, or crashed when it was tried."""
+
+    status = 422
+    code = "model_refused"
+
+
+class DownloadError(TurbopilotError):
+    """The model could not be fetched from any of its sources."""
+
+    status = 502
+    code = "download_failed"
+
+
+class CancelledError(TurbopilotError):
+    """The person stopped it."""
+
+    status = 409
+    code = "cancelled"
+
+
+class EngineError(TurbopilotError):
+    """llama.cpp refused or failed."""
+
+    code = "engine"

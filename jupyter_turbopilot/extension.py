@@ -1,0 +1,51 @@
+"""The server extension: builds the pilot, mounts the routes, stops it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.utils import url_path_join
+from traitlets import Any as AnyTrait
+
+from jupyter_turbopilot import runtime
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.pilot import EngineFactory, Pilot, llama_engine
+from jupyter_turbopilot.routes.table import ROUTES
+
+
+class TurbopilotExtension(ExtensionApp):
+    """Hosts the model inside the Jupyter server."""
+
+    name = "jupyter_turbopilot"
+    load_other_extensions = True
+    classes: ClassVar[list[Any]] = [Turbopilot]
+    engine_factory: EngineFactory = AnyTrait(llama_engine, help="What loads a model; tests put a fake here.").tag(
+        config=True
+    )
+
+    pilot: Pilot | None = None
+
+    def initialize_settings(self) -> None:
+        """Build the pilot; a missing engine or model is a state, not a failure."""
+        self.pilot = Pilot(Turbopilot(parent=self), self.engine_factory)
+        self._secret = runtime.new_secret()
+
+    def initialize_handlers(self) -> None:
+        """Mount the routes under `turbopilot/`."""
+        for path, route in ROUTES:
+            takes = {"pilot": self.pilot, "secret": self._secret}
+            self.handlers.append((url_path_join("turbopilot", path), route, takes))
+
+    async def _start_jupyter_server_extension(self, _server: Any) -> None:
+        runtime.remove_stale()
+        runtime.write(runtime.Runtime(self.serverapp.local_url, self._secret, os.getpid()))
+        if self.pilot and self.pilot.settings.load_at_start:
+            self.pilot.start()
+
+    async def stop_extension(self) -> None:
+        """Let go of the model and of whoever waits."""
+        runtime.remove(os.getpid())
+        if self.pilot:
+            self.pilot.stop()

@@ -1,0 +1,1 @@
+"""Models: what there is, where it comes from, whether the file is sound."""

@@ -1,0 +1,183 @@
+"""Read a GGUF file's header with every count and offset checked, before llama.cpp sees the file."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from jupyter_turbopilot.errors import ModelRefusedError
+
+MAGIC = b"GGUF"
+MAX_KEYS = 4096
+MAX_TENSORS = 65_536
+MAX_STRING = 16 * 1024 * 1024
+MAX_ARRAY = 4_000_000
+MAX_DIMS = 4
+_SCALARS = {
+    0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
+}  # fmt: skip
+_STRING, _ARRAY = 8, 9
+# Type number -> (elements a block, bytes a block), as ggml lays them out.
+_BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36),
+    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
+    16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110),
+    22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8),
+    29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file says of itself; arrays are represented by their length."""
+
+    metadata: dict[str, Any]
+    tensors: int
+    file_size: int
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's name in llama.cpp's terms."""
+        return str(self.metadata.get("general.architecture", "unknown"))
+
+    def number(self, key: str, default: int = 0) -> int:
+        """Return an architecture-specific whole number."""
+        value = self.metadata.get(f"{self.architecture}.{key}", default)
+        return value if isinstance(value, int) else default
+
+    def kv_bytes(self, tokens: int) -> int:
+        """Estimate the attention cache for that many tokens at 16 bits."""
+        heads = max(1, self.number("attention.head_count", 1))
+        width = self.number("embedding_length") // heads
+        key = self.number("attention.key_length", width)
+        value = self.number("attention.value_length", width)
+        kv_heads = self.number("attention.head_count_kv", heads)
+        return self.number("block_count") * tokens * kv_heads * (key + value) * 2
+
+
+class _Reader:
+    def __init__(self, data: mmap.mmap, size: int) -> None:
+        self.data = data
+        self.size = size
+        self.at = 0
+
+    def need(self, count: int) -> int:
+        if count < 0 or self.at + count > self.size:
+            raise ModelRefusedError("The file ends inside its header: the download was cut. Fetch it again.")
+        start = self.at
+        self.at += count
+        return start
+
+    def scalar(self, form: str) -> Any:
+        return struct.unpack_from(form, self.data, self.need(struct.calcsize(form)))[0]
+
+    def string(self) -> str:
+        length: int = self.scalar("<Q")
+        if length > MAX_STRING:
+            raise ModelRefusedError(f"The header holds a string of {length} bytes: the file is damaged.")
+        start = self.need(length)
+        return self.data[start : start + length].decode("utf-8", "replace")
+
+    def skip_strings(self, count: int) -> None:
+        # Vocabularies are the bulk of a header: no slices, no per-item calls.
+        unpack, data, size, at = struct.Struct("<Q").unpack_from, self.data, self.size, self.at
+        for _ in range(count):
+            if at + 8 > size:
+                raise ModelRefusedError("The file ends inside its vocabulary. Fetch it again.")
+            length = unpack(data, at)[0]
+            at += 8 + length
+            if length > MAX_STRING or at > size:
+                raise ModelRefusedError("The vocabulary is damaged. Fetch the file again.")
+        self.at = at
+
+    def value(self, kind: int) -> Any:
+        if kind in _SCALARS:
+            return self.scalar(_SCALARS[kind])
+        if kind == _STRING:
+            return self.string()
+        if kind != _ARRAY:
+            raise ModelRefusedError(f"The header holds a value of unknown type {kind}: the file is damaged.")
+        item = self.scalar("<I")
+        count = self.scalar("<Q")
+        if count > MAX_ARRAY:
+            raise ModelRefusedError(f"The header holds a list of {count} items: the file is damaged.")
+        if item == _STRING:
+            self.skip_strings(count)
+        elif item in _SCALARS:
+            self.need(count * struct.calcsize(_SCALARS[item]))
+        else:
+            raise ModelRefusedError(f"The header holds a list of unknown type {item}: the file is damaged.")
+        return count
+
+
+def read_header(path: Path) -> Header:
+    """Check the file and return its header, or refuse it in words."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise ModelRefusedError(f"There is no file {path.name}. Fetch it, or choose another model.") from None
+    except OSError as error:
+        raise ModelRefusedError(f"{path.name} cannot be read: {error.strerror}.") from None
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelRefusedError(f"{path.name} is not a file.")
+        if status.st_size < len(MAGIC) + 20:
+            raise ModelRefusedError(f"{path.name} is too short to be a model. Fetch it again.")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _parse(_Reader(data, status.st_size), path.name)
+
+
+def _parse(reader: _Reader, name: str) -> Header:
+    if reader.data[reader.need(4) : reader.at] != MAGIC:
+        raise ModelRefusedError(f"{name} is not a GGUF file.")
+    version = reader.scalar("<I")
+    if version not in {2, 3}:
+        raise ModelRefusedError(f"{name} is GGUF version {version}; versions 2 and 3 are understood.")
+    tensors, keys = reader.scalar("<Q"), reader.scalar("<Q")
+    if not 0 < tensors <= MAX_TENSORS or keys > MAX_KEYS:
+        raise ModelRefusedError(f"{name} claims {tensors} tensors and {keys} keys: the file is damaged.")
+    metadata: dict[str, Any] = {}
+    for _ in range(keys):
+        key = reader.string()
+        if key in metadata:
+            raise ModelRefusedError(f"{name} holds the key {key[:64]!r} twice: the file is damaged.")
+        metadata[key] = reader.value(reader.scalar("<I"))
+    if not isinstance(metadata.get("general.architecture"), str):
+        raise ModelRefusedError(f"{name} does not say which architecture it is.")
+    alignment = metadata.get("general.alignment", 32)
+    if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
+        raise ModelRefusedError(f"{name} has an impossible alignment: the file is damaged.")
+    end = _tensors_end(reader, tensors, name)
+    start = -(-reader.at // alignment) * alignment
+    if start + end > reader.size:
+        raise ModelRefusedError(
+            f"{name} ends {start + end - reader.size} bytes short of its last tensor: fetch it again."
+        )
+    return Header(metadata=metadata, tensors=tensors, file_size=reader.size)
+
+
+def _tensors_end(reader: _Reader, tensors: int, name: str) -> int:
+    names: set[str] = set()
+    end = 0
+    for _ in range(tensors):
+        tensor = reader.string()
+        if tensor in names:
+            raise ModelRefusedError(f"{name} holds the tensor {tensor[:64]!r} twice: the file is damaged.")
+        names.add(tensor)
+        dims = reader.scalar("<I")
+        if not 0 < dims <= MAX_DIMS:
+            raise ModelRefusedError(f"{name} has a tensor of {dims} dimensions: the file is damaged.")
+        shape = [reader.scalar("<Q") for _ in range(dims)]
+        kind, offset = reader.scalar("<I"), reader.scalar("<Q")
+        block, size = _BLOCKS.get(kind, (1, 0))  # an unknown type's size is left to llama.cpp
+        if 0 in shape or shape[0] % block:
+            raise ModelRefusedError(f"{name} has a tensor of an impossible shape: the file is damaged.")
+        end = max(end, offset + prod(shape) // block * size)
+    return end

@@ -1,0 +1,181 @@
+"""One model, one worker, one completer: what the server, the terminal and the command line hold."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_turbopilot.completer import Completer
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.machine import Plan, plan
+from jupyter_turbopilot.engine.worker import State, Worker
+from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
+from jupyter_turbopilot.models.catalog import CATALOG, Model, find
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.store import Step, Store, models_dir
+
+EngineFactory = Callable[[Path, Model, Plan], Engine]
+
+
+def llama_engine(path: Path, model: Model, chosen: Plan) -> Engine:
+    """Load a model with llama.cpp."""
+    from jupyter_turbopilot.engine.llama import LlamaEngine
+
+    return LlamaEngine(
+        path, name=model.name, context_size=chosen.context_size, threads=chosen.threads, fim=model.fim
+    )
+
+
+class Pull:
+    """A download under way; `step` is how far it is."""
+
+    def __init__(self) -> None:
+        self.cancel = threading.Event()
+        self.step = Step("waiting")
+        self.error: TurbopilotError | None = None
+        self.finished = threading.Event()
+
+
+class Pilot:
+    """Holds the store, the worker and the completer together."""
+
+    def __init__(self, settings: Turbopilot, engine_factory: EngineFactory = llama_engine) -> None:
+        self.settings = settings
+        self.store = Store(models_dir(settings.models_dir), mirrors=settings.mirrors)
+        self.worker = Worker(settings.queue_limit)
+        self.completer = Completer(self.worker, settings)
+        self._engine_factory = engine_factory
+        self._pulls: dict[str, Pull] = {}
+        self._lock = threading.Lock()
+        self.selected = settings.model
+
+    def start(self) -> None:
+        """Load the selected model in the background if it is on the disk; otherwise say what is missing."""
+        try:
+            self.select(self.selected)
+        except TurbopilotError as error:
+            self.worker.fail(self.selected, error)
+
+    def select(self, spec: str) -> Model:
+        """Load a model that is on the disk, in the background."""
+        model = find(spec)
+        if not self.store.has(model):
+            size = f" ({model.size / 1e6:.0f} MB)" if model.size else ""
+            raise NotReadyError(
+                f"The model {model.name}{size} is not on this machine yet. "
+                f"Fetch it from the notification, or run: jupyter turbopilot models pull {spec}",
+                code="model_missing",
+            )
+        self.selected = spec
+        self.worker.load(model.name, lambda cancel: self._load(model, cancel))
+        return model
+
+    def _load(self, model: Model, cancel: Cancel) -> Engine:
+        path = self.store.path(model)
+        # Our own check first: llama.cpp ends the process on some damaged files.
+        chosen = plan(
+            read_header(path),
+            model.name,
+            context_size=self.settings.context_size,
+            thread_count=self.settings.threads,
+        )
+        if self.settings.trial and self._engine_factory is llama_engine:
+            from jupyter_turbopilot.engine.trial import ensure_loads
+
+            ensure_loads(
+                path,
+                chosen,
+                self.store.folder / ".trials.json",
+                timeout=self.settings.load_timeout,
+                cancel=cancel,
+            )
+        return self._engine_factory(path, model, chosen)
+
+    def pull(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Pull:
+        """Fetch a model in the background; asking again joins the download that is under way."""
+        model = find(spec)
+        with self._lock:
+            running = self._pulls.get(model.name)
+            if running and not running.finished.is_set():
+                return running
+            pull = self._pulls[model.name] = Pull()
+        allowed = True if mirrors else None
+
+        def work() -> None:
+            try:
+                self.store.pull(model, lambda step: setattr(pull, "step", step), pull.cancel, mirrors=allowed)
+                if select:
+                    self.select(spec)
+            except TurbopilotError as error:
+                pull.error = error
+            finally:
+                pull.finished.set()
+
+        threading.Thread(target=work, name="turbopilot-pull", daemon=True).start()
+        return pull
+
+    def cancel_pull(self, spec: str) -> bool:
+        """Stop a download; what came stays for the next time."""
+        pull = self._pulls.get(find(spec).name)
+        if pull is None or pull.finished.is_set():
+            return False
+        pull.cancel.set()
+        return True
+
+    def models(self) -> list[dict[str, Any]]:
+        """Describe every model of the catalogue and every file in the folder."""
+        state = self.worker.state
+        found = [self._describe(model, state) for model in CATALOG.values()]
+        named = {entry["name"] for entry in found}
+        others = [Model(name=path.name, file=path.name, path=path) for path in self.store.others()]
+        if self.selected not in named:
+            try:
+                chosen = find(self.selected)
+            except TurbopilotError:
+                chosen = None
+            if chosen:
+                others = [o for o in others if self.store.path(chosen) != o.path]
+                others.append(chosen)
+        return found + [self._describe(model, state) for model in others]
+
+    def _describe(self, model: Model, state: State) -> dict[str, Any]:
+        stored = self.store.stored(model)
+        pull = self._pulls.get(model.name)
+        return {
+            "name": model.name,
+            "spec": str(model.path) if model.path else model.name,
+            "size": stored.size if stored else model.size,
+            "licence": model.licence,
+            "use": model.use,
+            "stored": stored is not None,
+            "verified": bool(stored and (stored.verified or model.sha256)),
+            "selected": state.model == model.name,
+            "pulling": bool(pull and not pull.finished.is_set()),
+            # The publisher's own source comes first; a mirror needs the person's yes.
+            "mirror": len(self.store.sources(model, mirrors=True)) > len(self.store.sources(model)),
+        }
+
+    def health(self) -> dict[str, Any]:
+        """Say whether the worker lives and whether it can complete."""
+        state = self.worker.state
+        ready = state.phase in {"ready", "thinking"}
+        reason = state.reason or {"loading": f"{state.model} is being loaded."}.get(state.phase)
+        return {
+            "live": self.worker.alive(),
+            "ready": ready,
+            "phase": state.phase,
+            "code": state.code or None,
+            "model": state.model or self.selected,
+            "reason": None if ready else reason,
+            "last_ms": self.completer.last_ms,
+        }
+
+    def stop(self) -> None:
+        """End downloads and the worker."""
+        for pull in self._pulls.values():
+            pull.cancel.set()
+        self.worker.stop()

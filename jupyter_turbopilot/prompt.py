@@ -1,0 +1,118 @@
+"""Context, prefix and suffix become token ids within a budget; one table says how each family wants them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from jupyter_turbopilot.engine.base import Markers
+
+Tokenize = Callable[[str], list[int]]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a family of models is asked to fill in the middle.
+
+    `order` lists what stands where; the texts are the markers as the vocabulary spells them.
+    """
+
+    name: str
+    prefix: str
+    suffix: str
+    middle: str
+    order: tuple[str, ...] = ("prefix", "PREFIX", "suffix", "SUFFIX", "middle")
+
+
+_SUFFIX_FIRST = ("suffix", "SUFFIX", "prefix", "PREFIX")
+
+FORMATS: tuple[Format, ...] = (
+    Format("qwen", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+    Format("starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
+    Format("santacoder", "<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
+    Format("codellama", "▁<PRE>", "▁<SUF>", "▁<MID>"),
+    Format("deepseek", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # noqa: RUF001 - the vocabulary's own
+    Format("codestral", "[PREFIX]", "[SUFFIX]", "", _SUFFIX_FIRST),
+)
+
+
+@dataclass(frozen=True)
+class Infill:
+    """A model's format with its own token ids; `markers` is empty for a model that only continues."""
+
+    name: str
+    order: tuple[str, ...] = ("PREFIX",)
+    markers: dict[str, int] = field(default_factory=dict)
+    bos: int | None = None
+
+
+def infill_for(
+    find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto"
+) -> Infill:
+    """Choose the format: the catalogue's word, the vocabulary's spelling, what llama.cpp found, or none."""
+    if preferred == "none":
+        return Infill("none", bos=detected.bos)
+    for known in sorted(FORMATS, key=lambda f: f.name != preferred):
+        texts = {"prefix": known.prefix, "suffix": known.suffix, "middle": known.middle}
+        ids = {part: find_token(text) for part, text in texts.items() if text}
+        if all(token is not None for token in ids.values()):
+            found = {part: token for part, token in ids.items() if token is not None}
+            return Infill(known.name, known.order, found, detected.bos)
+    if detected.prefix is not None and detected.suffix is not None and detected.middle is not None:
+        found = {"prefix": detected.prefix, "suffix": detected.suffix, "middle": detected.middle}
+        return Infill("detected", FORMATS[0].order, found, detected.bos)
+    return Infill("none", bos=detected.bos)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many tokens each side may take."""
+
+    prefix: int
+    suffix: int
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The ids, and the bytes the answer must begin with where a token was backed up over."""
+
+    tokens: list[int]
+    forced: bytes = b""
+
+
+def keep_tail(tokens: list[int], room: int) -> list[int]:
+    """Keep the end of the tokens, leaving out the furthest in steps, so that the start seldom moves.
+
+    Were they left out one by one, each keystroke would change the start of the prompt and nothing that
+    was read before could be used again. Steps of a quarter of the room keep it for a quarter's length.
+    """
+    if len(tokens) <= room:
+        return tokens
+    step = max(1, room // 4)
+    return tokens[-(-(len(tokens) - room) // step) * step :]
+
+
+def build(  # noqa: PLR0913 - the parts of a prompt
+    infill: Infill,
+    tokenize: Tokenize,
+    *,
+    context: Sequence[str],
+    prefix: str,
+    suffix: str,
+    budget: Budget,
+    piece: Callable[[int], bytes] | None = None,
+) -> Prompt:
+    """Build the prompt. With `piece`, the last token before the cursor is backed up over (token healing)."""
+    before = [token for text in context for token in tokenize(text)]
+    near = tokenize(prefix) if prefix else []
+    forced = b""
+    if piece and near:
+        forced = piece(near.pop())
+    parts = {
+        "PREFIX": keep_tail(before + near, budget.prefix),
+        "SUFFIX": tokenize(suffix)[: budget.suffix] if suffix and budget.suffix else [],
+    }
+    tokens = [infill.bos] if infill.bos is not None else []
+    for part in infill.order:
+        tokens.extend(parts[part] if part.isupper() else [infill.markers[part]])
+    return Prompt(tokens, forced)

@@ -1,0 +1,122 @@
+"""Untrusted bytes become a `Completion`, or a `BadRequestError` that names the field. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from jupyter_turbopilot.errors import BadRequestError
+
+MAX_BODY = 1024 * 1024
+MAX_CELLS = 4096
+
+Name = Annotated[str, Meta(max_length=4096)]
+Trigger = Literal["automatic", "invoke", "warm", "ahead"]
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One cell of the notebook, or the whole of a file."""
+
+    id: Annotated[str, Meta(max_length=256)] = ""
+    type: Literal["code", "markdown", "raw"] = "code"
+    source: str = ""
+    executed: bool | None = None
+    error: Annotated[str, Meta(max_length=8192)] | None = None
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """Another open document, or a terminal's history."""
+
+    path: Name = ""
+    language: Annotated[str, Meta(max_length=64)] = "python"
+    source: str = ""
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks: complete at `offset` code points into cell `active`."""
+
+    path: Name = ""
+    language: Annotated[str, Meta(max_length=64)] = "python"
+    kernel_id: Annotated[str, Meta(max_length=128)] | None = None
+    cells: Annotated[list[Cell], Meta(min_length=1, max_length=MAX_CELLS)]
+    active: Annotated[int, Meta(ge=0)] = 0
+    offset: Annotated[int, Meta(ge=0)]
+    extra: Annotated[list[Document], Meta(max_length=64)] = []
+    trigger: Trigger = "invoke"
+    lines: Literal["auto", "single", "multi"] = "auto"
+    stream: bool = False
+    client: Annotated[str, Meta(max_length=128)] = ""
+    n: Annotated[int, Meta(ge=1, le=8)] = 1
+    max_tokens: Annotated[int, Meta(ge=1, le=2048)] | None = None
+    temperature: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.0
+
+    @property
+    def prefix(self) -> str:
+        """The active cell up to the cursor."""
+        return self.cells[self.active].source[: self.offset]
+
+    @property
+    def suffix(self) -> str:
+        """The active cell after the cursor."""
+        return self.cells[self.active].source[self.offset :]
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a suggestion: counters only, no text."""
+
+    id: Annotated[str, Meta(max_length=64)]
+    event: Literal["shown", "accepted", "dismissed"]
+    chars: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class Select(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model to load."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class Pull(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model to fetch; `mirrors` is the person's yes to sources other than its publisher."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=2048)]
+    mirrors: bool = False
+    select: bool = True
+
+
+T = TypeVar("T")
+_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """Read JSON bytes as `kind`, or say which field is wrong."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        found = _AT.search(text)
+        field = found["path"] if found else None
+        if field is None and (missing := re.search(r"missing required field `(\w+)`", text)):
+            field = missing[1]
+        raise BadRequestError(_AT.sub("", text), field=field or None) from None
+    except msgspec.DecodeError as error:
+        raise BadRequestError(f"The body is not JSON: {error}") from None
+    except UnicodeDecodeError:
+        raise BadRequestError("The body is not UTF-8.") from None
+    except RecursionError:
+        raise BadRequestError("The body is nested too deeply.") from None
+
+
+def parse_completion(body: bytes) -> Completion:
+    """Read and check a completion request."""
+    request = decode(body, Completion)
+    if request.active >= len(request.cells):
+        raise BadRequestError(f"There are {len(request.cells)} cells.", field="active")
+    length = len(request.cells[request.active].source)
+    if request.offset > length:
+        raise BadRequestError(f"The active cell has {length} characters.", field="offset")
+    if request.stream and request.n > 1:
+        raise BadRequestError("A stream carries one suggestion.", field="n")
+    return request

@@ -1,0 +1,140 @@
+"""What every route shares: who may ask, how much may be sent, how an error is worded."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
+
+from jupyter_server.auth.identity import IdentityProvider, User
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from jupyter_turbopilot.errors import (
+    BadRequestError,
+    BodyTooLargeError,
+    TurbopilotError,
+    WrongContentTypeError,
+)
+from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.request import MAX_BODY, decode
+
+T = TypeVar("T")
+BODY_SECONDS = 30.0
+# A client that goes on sending after the answer is cut off by tornado at this size.
+HARD_LIMIT = 16 * MAX_BODY
+SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
+NDJSON = "application/x-ndjson"
+
+
+class KernelIdentity(IdentityProvider):
+    """Knows a kernel of this server by the secret it read from a file that its owner alone can read."""
+
+    def get_user(self, _handler: Any) -> User:
+        """Return who a kernel is to the authorizer."""
+        return User(username="turbopilot-kernel", name="A kernel of this server")
+
+    def is_token_authenticated(self, _handler: Any) -> bool:
+        """A secret in a header cannot be sent by another site's form."""
+        return True
+
+    def should_check_origin(self, _handler: Any) -> bool:
+        """A kernel has no origin."""
+        return False
+
+
+@web.stream_request_body
+class Route(APIHandler):
+    """A route of ours. Every method is authenticated and authorised."""
+
+    auth_resource = "turbopilot"
+    # The secret of a runtime file opens a route only where the route says so.
+    takes_secret = False
+
+    def initialize(self, pilot: Pilot, secret: str = "") -> None:
+        """Take what the route works with."""
+        self.pilot = pilot
+        self.secret = secret
+        self._chunks: list[bytes] = []
+        self._received = 0
+
+    @property
+    def _trusted(self) -> bool:
+        given = self.request.headers.get(SECRET_HEADER, "")
+        return bool(
+            self.takes_secret and self.secret and given and hmac.compare_digest(given.encode(), self.secret.encode())
+        )
+
+    @property
+    def identity_provider(self) -> Any:
+        """Let a kernel in by its secret, everybody else as the server does."""
+        return KernelIdentity() if self._trusted else super().identity_provider
+
+    async def prepare(self) -> None:
+        """Cap the body before a byte of it is read; then know the caller."""
+        connection = self.request.connection
+        if connection is not None and hasattr(connection, "set_max_body_size"):
+            connection.set_max_body_size(HARD_LIMIT)
+            connection.set_body_timeout(BODY_SECONDS)
+        await super().prepare()
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep what comes until it is more than a request may hold."""
+        self._received += len(chunk)
+        if self._received <= MAX_BODY:
+            self._chunks.append(chunk)
+        else:
+            self._chunks.clear()
+
+    def body(self, kind: type[T]) -> T:
+        """Read the body as `kind`."""
+        return decode(self.raw_body(), kind)
+
+    def raw_body(self) -> bytes:
+        """Return the body, once its size and type are right."""
+        if self._received > MAX_BODY:
+            raise BodyTooLargeError(f"A request may hold {MAX_BODY} bytes.")
+        declared = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if declared != "application/json":
+            raise WrongContentTypeError("Send the body as application/json.")
+        return b"".join(self._chunks)
+
+    async def stream(self, frames: AsyncIterator[dict[str, Any]]) -> None:
+        """Write one JSON object a line as they come."""
+        self.set_header("Content-Type", NDJSON)
+        self.set_header("X-Accel-Buffering", "no")
+        async for frame in frames:
+            self.write(json.dumps(frame, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
+            await self.flush()
+        await self.finish()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Word an error; nothing of a traceback, a path or the person's code is in it."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        self.set_header("Content-Type", "application/json")
+        if isinstance(error, TurbopilotError):
+            self.finish(json.dumps(error.body()))
+            return
+        words = {401: "Sign in first.", 403: "You may not do that.", 404: "There is nothing here."}
+        message = words.get(status_code, "The request failed." if status_code < 500 else "The server failed.")  # noqa: PLR2004
+        code = {401: "unauthenticated", 403: "forbidden", 404: "not_found"}.get(status_code, "error")
+        self.finish(json.dumps({"error": {"code": code, "field": None, "message": message}}))
+
+    async def guard(self, work: Awaitable[None]) -> None:
+        """Run the method's work; our own errors are answers, not failures."""
+        try:
+            await work
+        except TurbopilotError as error:
+            if self._headers_written:
+                return
+            self.set_status(error.status)
+            if error.status in {429, 503}:
+                self.set_header("Retry-After", "1")
+            if isinstance(error, BadRequestError):
+                self.set_header("Connection", "close" if isinstance(error, BodyTooLargeError) else "keep-alive")
+            self.set_header("Content-Type", "application/json")
+            await self.finish(json.dumps(error.body()))
+        except asyncio.CancelledError:
+            raise

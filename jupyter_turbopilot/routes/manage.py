@@ -1,0 +1,87 @@
+"""Models: list, select, fetch with progress, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+from tornado.iostream import StreamClosedError
+
+from jupyter_turbopilot.pilot import Pull
+from jupyter_turbopilot.request import Pull as PullRequest
+from jupyter_turbopilot.request import Select
+from jupyter_turbopilot.routes.base import Route
+
+PROGRESS_SECONDS = 0.25
+
+
+class ModelsRoute(Route):
+    """`GET turbopilot/models` lists, `POST` selects."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """List what there is."""
+        await self.guard(self._list())
+
+    async def _list(self) -> None:
+        models = await asyncio.to_thread(self.pilot.models)
+        self.set_header("Content-Type", "application/json")
+        await self.finish(json.dumps({"models": models, "selected": self.pilot.selected}))
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Select a model that is on the disk; it loads in the background."""
+        await self.guard(self._select())
+
+    async def _select(self) -> None:
+        chosen = self.body(Select)
+        await asyncio.to_thread(self.pilot.select, chosen.model)
+        self.set_status(202)
+        self.set_header("Content-Type", "application/json")
+        await self.finish(json.dumps(self.pilot.health()))
+
+
+class PullRoute(Route):
+    """`POST turbopilot/models/pull` fetches with progress as a stream, `DELETE` stops it."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Fetch a model. Closing the connection does not stop it; `DELETE` does."""
+        await self.guard(self._pull())
+
+    async def _pull(self) -> None:
+        wanted = self.body(PullRequest)
+        pull = self.pilot.pull(wanted.model, mirrors=wanted.mirrors, select=wanted.select)
+        try:
+            await self.stream(self._progress(pull))
+        except StreamClosedError:
+            return
+
+    @staticmethod
+    async def _progress(pull: Pull) -> AsyncIterator[dict[str, Any]]:
+        while not pull.finished.is_set():
+            yield asdict(pull.step)
+            await asyncio.sleep(PROGRESS_SECONDS)
+        if pull.error:
+            yield {"phase": "failed", "done": True} | pull.error.body()
+        else:
+            yield asdict(pull.step) | {"done": True}
+
+    @web.authenticated
+    @authorized
+    async def delete(self) -> None:
+        """Stop a download; what came stays for the next time."""
+        await self.guard(self._stop())
+
+    async def _stop(self) -> None:
+        stopped = self.pilot.cancel_pull(self.body(Select).model)
+        self.set_header("Content-Type", "application/json")
+        await self.finish(json.dumps({"stopped": stopped}))

@@ -1,0 +1,15 @@
+"""Every route there is, by its path under `turbopilot/`."""
+
+from __future__ import annotations
+
+from jupyter_turbopilot.routes.base import Route
+from jupyter_turbopilot.routes.manage import ModelsRoute, PullRoute
+from jupyter_turbopilot.routes.native import CompleteRoute, FeedbackRoute, HealthRoute
+
+ROUTES: tuple[tuple[str, type[Route]], ...] = (
+    ("complete", CompleteRoute),
+    ("feedback", FeedbackRoute),
+    ("health", HealthRoute),
+    ("models", ModelsRoute),
+    ("models/pull", PullRoute),
+)

@@ -1,0 +1,95 @@
+"""The file by which a kernel finds the server that started it: its address and a secret, readable by its owner."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import stat
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+from jupyter_core.paths import jupyter_runtime_dir
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How to reach a server. The secret is good for `complete` and `health` alone."""
+
+    url: str
+    secret: str
+    pid: int
+
+
+def new_secret() -> str:
+    """Make a secret for one run of a server."""
+    return secrets.token_urlsafe(32)
+
+
+def folder() -> Path:
+    """Return where Jupyter keeps such files."""
+    return Path(jupyter_runtime_dir())
+
+
+def path_for(pid: int) -> Path:
+    """Return the file of the server with that process id."""
+    return folder() / f"turbopilot-{pid}.json"
+
+
+def write(runtime: Runtime) -> Path:
+    """Write the file so that nobody but its owner can ever read it."""
+    path = path_for(runtime.pid)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with suppress(FileNotFoundError):
+        path.unlink()
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+    with os.fdopen(handle, "w") as file:
+        json.dump(asdict(runtime), file)
+    return path
+
+
+def remove(pid: int) -> None:
+    """Take the file away."""
+    with suppress(OSError):
+        path_for(pid).unlink()
+
+
+def read(pid: int) -> Runtime | None:
+    """Read a server's file, if it is ours and nobody else could have written it."""
+    path = path_for(pid)
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
+            return None
+        found = json.loads(path.read_text())
+        return Runtime(url=str(found["url"]), secret=str(found["secret"]), pid=int(found["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def find() -> Runtime | None:
+    """Find the server that started this process, or the process that started it, and so on."""
+    try:
+        ancestors = psutil.Process().parents()
+    except psutil.Error:
+        return None
+    for process in ancestors:
+        if found := read(process.pid):
+            return found
+    return None
+
+
+def remove_stale() -> int:
+    """Delete the files of servers that no longer run; return how many."""
+    gone = 0
+    for path in folder().glob("turbopilot-*.json"):
+        pid = path.stem.removeprefix("turbopilot-")
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            with suppress(OSError):
+                path.unlink()
+                gone += 1
+    return gone

@@ -1,0 +1,216 @@
+"""Where a suggestion ends: a pipeline of small filters over the text so far. Pure.
+
+Every filter keeps a beginning of its text, and a longer text never makes it keep less. So whatever was
+shown stays shown: each frame is a prefix of the next. Text a filter cannot judge yet is held back until it
+can, or until the answer is final.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+_OPENERS = {")": "(", "]": "[", "}": "{"}
+_QUOTES = "\"'`"
+_CLOSING = re.compile(r"[)\]}\"'`;,:\s]+")
+MIN_REPEATED = 3
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The room a suggestion has, read off the text around the cursor."""
+
+    multi: bool
+    indent: int  # lines further left than this do not belong to it
+    rest: str  # what follows the cursor on its line
+    next_line: str  # the next line that holds anything
+    max_lines: int = 8
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What may be shown, and whether more tokens could add to it."""
+
+    text: str
+    done: bool = False
+
+
+Filter = Callable[[str, Shape, bool], Cut]
+
+
+def indentation(line: str) -> int:
+    """Return the width of a line's leading white space."""
+    return len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip(" "))
+
+
+def shape_of(
+    prefix: str, suffix: str, lines: Literal["auto", "single", "multi"] = "auto", max_lines: int = 8
+) -> Shape:
+    """Read from the text around the cursor how long a suggestion may be.
+
+    Several lines after a colon and on an empty line; to the end of the line elsewhere.
+    """
+    line = prefix.rpartition("\n")[2]
+    rest, _, below = suffix.partition("\n")
+    below_lines = [text for text in below.split("\n") if text.strip()]
+    blank = not line.strip()
+    opens_block = line.rstrip().endswith(":") and not rest.strip()
+    multi = not rest.strip() and (lines == "multi" or (lines == "auto" and (blank or opens_block)))
+    indent = indentation(line) + (1 if opens_block else 0)
+    above = prefix.rstrip().rpartition("\n")[2]
+    if blank and above.rstrip().endswith(":") and indentation(above) >= indentation(line):
+        indent = indentation(above) + 1  # Enter without the editor's own indentation
+    return Shape(
+        multi=multi,
+        indent=indent,
+        rest=rest,
+        next_line=below_lines[0] if below_lines else "",
+        max_lines=max_lines,
+    )
+
+
+def end_of_line(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001 - one signature for all filters
+    """Stop at the end of the line where only a line is wanted."""
+    if shape.multi:
+        return Cut(text)
+    head, newline, _ = text.partition("\n")
+    return Cut(head, done=bool(newline))
+
+
+def dedent(text: str, shape: Shape, final: bool) -> Cut:
+    """Stop before a line that stands further left, and at a blank line after code at the outermost level."""
+    lines = text.split("\n")
+    kept = len(lines[0])
+    started = bool(lines[0].strip())
+    blank_before = False
+    for number, line in enumerate(lines[1:], 1):
+        last = number == len(lines) - 1
+        if not line.strip():
+            if last and not final:
+                break  # how far it is indented is not known yet
+            blank_before = blank_before or (started and not last)
+            continue
+        left = indentation(line)
+        if left < shape.indent or (blank_before and started and left == 0):
+            return Cut(text[:kept], done=True)
+        started, blank_before = True, False
+        kept = sum(map(len, lines[: number + 1])) + number
+    return Cut(text if final else text[:kept])
+
+
+def line_limit(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+    """Stop after the number of lines that is wanted."""
+    body = text.lstrip("\n")
+    lead = len(text) - len(body)
+    lines = body.split("\n")
+    if len(lines) <= shape.max_lines:
+        return Cut(text)
+    return Cut(text[:lead] + "\n".join(lines[: shape.max_lines]), done=True)
+
+
+def fence(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+    """Stop before a markdown fence: the model has turned to chatting."""
+    found = re.search(r"(^|\n)[ \t]*```", text)
+    if found:
+        return Cut(text[: found.start()], done=True)
+    if not final and (held := re.search(r"(^|\n)[ \t]*`{1,2}$", text)):
+        return Cut(text[: held.start()])
+    return Cut(text)
+
+
+def next_line_again(text: str, shape: Shape, final: bool) -> Cut:
+    """Stop where the answer begins to write the line that already stands below."""
+    wanted = shape.next_line.strip()
+    if not wanted:
+        return Cut(text)
+    at = 0
+    for line in text.split("\n"):
+        whole = at + len(line) < len(text)  # a newline follows
+        if at and line.strip():
+            if line.strip() == wanted and (whole or final):
+                return Cut(text[: at - 1], done=True)
+            if not whole and not final and wanted.startswith(line.strip()):
+                return Cut(text[: at - 1])
+        at += len(line) + 1
+    return Cut(text)
+
+
+def repetition(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+    """Stop before the third of three equal lines."""
+    lines = text.split("\n")
+    at = 0
+    for number, line in enumerate(lines):
+        if number >= MIN_REPEATED - 1 and lines[number - 1].strip():
+            earlier = lines[number - MIN_REPEATED + 1 : number]
+            if len(set(earlier)) == 1:
+                last = number == len(lines) - 1
+                if line == earlier[0] and (not last or final):
+                    return Cut(text[: at - 1], done=True)
+                if last and not final and earlier[0].startswith(line):
+                    return Cut(text[: at - 1])
+        at += len(line) + 1
+    return Cut(text)
+
+
+def rest_of_line(text: str, shape: Shape, final: bool) -> Cut:
+    """Leave out, at the end, what already follows the cursor: closers an editor has put there, most often."""
+    rest = shape.rest.strip()
+    if not rest:
+        return Cut(text)
+    for length in range(min(len(rest), len(text)), 0, -1):
+        tail = text[-length:]
+        if rest.startswith(tail) and _closes_what_was_open(text, len(text) - length):
+            sure = length == len(rest) or bool(_CLOSING.fullmatch(tail))
+            if not final or sure:
+                return Cut(text[:-length])
+    return Cut(text)
+
+
+def _closes_what_was_open(text: str, start: int) -> bool:
+    """Tell whether no closer from `start` on closes something that `text` itself opened before `start`."""
+    opened: list[tuple[str, int]] = []
+    quote, quoted_at = "", 0
+    for at, char in enumerate(text):
+        if quote:
+            if char == quote:
+                if quoted_at < start <= at:
+                    return False
+                quote = ""
+        elif char in _QUOTES:
+            quote, quoted_at = char, at
+        elif char in _OPENERS.values():
+            opened.append((char, at))
+        elif char in _OPENERS and opened and opened[-1][0] == _OPENERS[char]:
+            _, opened_at = opened.pop()
+            if opened_at < start <= at:
+                return False
+    return True
+
+
+def trailing_space(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+    """Leave out white space at the end."""
+    return Cut(text.rstrip())
+
+
+FILTERS: tuple[Filter, ...] = (
+    end_of_line,
+    dedent,
+    line_limit,
+    fence,
+    next_line_again,
+    repetition,
+    rest_of_line,
+    trailing_space,
+)
+
+
+def trim(text: str, shape: Shape, *, final: bool) -> Cut:
+    """Run the text through every filter."""
+    done = False
+    for keep in FILTERS:
+        cut = keep(text, shape, final or done)
+        text = cut.text
+        done = done or cut.done
+    return Cut(text, done)

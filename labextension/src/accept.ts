@@ -1,0 +1,140 @@
+/** Taking a suggestion: all of it, a word, a line; each one step to undo. */
+
+import type {
+  IInlineCompleterFactory,
+  InlineCompleter
+} from '@jupyterlab/completer';
+import { CommandRegistry } from '@lumino/commands';
+import { firstLine, firstWord } from './suggestion';
+
+const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
+
+interface IUndoManager {
+  stopCapturing(): void;
+}
+
+interface IView {
+  dispatch(change: unknown): void;
+}
+
+export class Acceptor {
+  constructor(
+    private readonly _identifiers: string[],
+    private readonly _accepted: (text: string) => void
+  ) {}
+
+  /** Know every completer the factory makes from now on, and give its `accept` a step of its own. */
+  wrap(factory: IInlineCompleterFactory): void {
+    const make = factory.factory.bind(factory);
+    factory.factory = options => {
+      const completer = make(options);
+      this._completers.add(completer);
+      completer.disposed.connect(() => this._completers.delete(completer));
+      const accept = completer.accept.bind(completer);
+      completer.accept = () =>
+        this._inOneStep(completer, () => {
+          const text = completer.current?.insertText ?? '';
+          this._tell(completer, text);
+          accept();
+        });
+      return completer;
+    };
+  }
+
+  /**
+   * Let our shortcuts go before the editor's own while there is grey text:
+   * an editor moves its cursor by Ctrl → and Alt → and tells nobody else of the key.
+   */
+  claimKeys(commands: CommandRegistry, owned: string[]): void {
+    document.addEventListener(
+      'keydown',
+      event => {
+        const inside = (event.target as Element | null)?.closest?.(ACTIVE);
+        if (!inside || !this.active) {
+          return;
+        }
+        const stroke = CommandRegistry.keystrokeForKeydownEvent(event);
+        const ours = commands.keyBindings.some(
+          binding =>
+            owned.includes(binding.command) &&
+            binding.keys.length === 1 &&
+            binding.keys[0] === stroke
+        );
+        if (ours) {
+          commands.processKeydownEvent(event);
+        }
+      },
+      true
+    );
+  }
+
+  /** Whether there is grey text to take. */
+  get active(): boolean {
+    return this._current() !== undefined;
+  }
+
+  acceptWord(): void {
+    this._acceptPart(firstWord);
+  }
+
+  acceptLine(): void {
+    this._acceptPart(firstLine);
+  }
+
+  dismiss(): void {
+    this._current()?.model?.reset();
+  }
+
+  private _acceptPart(part: (text: string) => string): void {
+    const completer = this._current();
+    const editor = completer?.editor;
+    const text = completer?.current?.insertText;
+    if (!completer || !editor || !text) {
+      return;
+    }
+    const taken = part(text);
+    if (taken === text) {
+      completer.accept();
+      return;
+    }
+    this._inOneStep(completer, () => {
+      const from = editor.getOffsetAt(editor.getCursorPosition());
+      this._tell(completer, taken);
+      (editor as unknown as { editor: IView }).editor.dispatch({
+        changes: { from, insert: taken },
+        selection: { anchor: from + taken.length },
+        userEvent: 'input.complete',
+        scrollIntoView: true
+      });
+    });
+  }
+
+  private _tell(completer: InlineCompleter, text: string): void {
+    const provider = completer.current?.provider.identifier;
+    if (provider && this._identifiers.includes(provider)) {
+      this._accepted(text);
+    }
+  }
+
+  /** Keystrokes close in time share an undo step; a suggestion gets its own. */
+  private _inOneStep(completer: InlineCompleter, work: () => void): void {
+    const shared = completer.editor?.model.sharedModel as
+      | { undoManager?: IUndoManager | null }
+      | undefined;
+    shared?.undoManager?.stopCapturing();
+    work();
+    shared?.undoManager?.stopCapturing();
+  }
+
+  private _current(): InlineCompleter | undefined {
+    for (const completer of this._completers) {
+      const items = completer.model?.completions?.items;
+      if (items?.length && completer.isActive && completer.editor?.hasFocus()) {
+        return completer;
+      }
+    }
+    return undefined;
+  }
+
+  private readonly _completers = new Set<InlineCompleter>();
+}

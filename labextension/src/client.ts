@@ -1,0 +1,195 @@
+/** Our server's routes, as functions. */
+
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+import { parseLines } from './ndjson';
+import type { ICell } from './window';
+
+export interface IRequest {
+  path: string;
+  language: string;
+  kernel_id: string | null;
+  cells: ICell[];
+  active: number;
+  offset: number;
+  trigger: 'automatic' | 'invoke' | 'warm';
+  lines: 'auto' | 'single' | 'multi';
+  stream: boolean;
+  client: string;
+  n: number;
+  max_tokens: number | null;
+  temperature: number;
+}
+
+export interface IFrame {
+  id: string;
+  text: string;
+  done?: boolean;
+  finish_reason?: string;
+  timings?: { total_ms: number };
+  error?: IError;
+}
+
+export interface IAnswer {
+  id: string;
+  items: { text: string; confidence: number }[];
+}
+
+export interface IError {
+  code: string;
+  field: string | null;
+  message: string;
+}
+
+export interface IHealth {
+  live: boolean;
+  ready: boolean;
+  phase: string;
+  code: string | null;
+  model: string;
+  reason: string | null;
+  last_ms: number | null;
+}
+
+export interface IModel {
+  name: string;
+  spec: string;
+  size: number | null;
+  licence: string;
+  use: string;
+  stored: boolean;
+  verified: boolean;
+  selected: boolean;
+  pulling: boolean;
+  mirror: boolean;
+}
+
+export interface IStep {
+  phase: string;
+  received?: number;
+  total?: number | null;
+  source?: string;
+  done?: boolean;
+  error?: IError;
+}
+
+/** The server's answer was an error; `code` says which. */
+export class ServerError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string
+  ) {
+    super(message);
+  }
+}
+
+export class Client {
+  constructor(readonly settings: ServerConnection.ISettings) {}
+
+  /** Complete, calling `frame` as the text grows. */
+  async complete(
+    request: IRequest,
+    signal: AbortSignal,
+    frame: (frame: IFrame) => void
+  ): Promise<void> {
+    const response = await this._ask('complete', 'POST', request, signal);
+    await this._lines<IFrame>(response, line => {
+      if (line.error) {
+        throw new ServerError(500, line.error.code, line.error.message);
+      }
+      frame(line);
+    });
+  }
+
+  /** Several whole alternatives. */
+  async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
+    const response = await this._ask('complete', 'POST', request, signal);
+    return (await response.json()) as IAnswer;
+  }
+
+  async health(): Promise<IHealth> {
+    return (await (await this._ask('health', 'GET')).json()) as IHealth;
+  }
+
+  async models(): Promise<IModel[]> {
+    const response = await this._ask('models', 'GET');
+    return ((await response.json()) as { models: IModel[] }).models;
+  }
+
+  async select(model: string): Promise<IHealth> {
+    return (await (
+      await this._ask('models', 'POST', { model })
+    ).json()) as IHealth;
+  }
+
+  /** Fetch a model, calling `step` as it comes; the last step is returned. */
+  async pull(
+    model: string,
+    mirrors: boolean,
+    step: (step: IStep) => void
+  ): Promise<IStep> {
+    const response = await this._ask('models/pull', 'POST', { model, mirrors });
+    let last: IStep = { phase: 'waiting' };
+    await this._lines<IStep>(response, line => {
+      last = line;
+      step(line);
+    });
+    return last;
+  }
+
+  async stopPull(model: string): Promise<void> {
+    await this._ask('models/pull', 'DELETE', { model });
+  }
+
+  /** Counters only; nobody waits for it and nobody is told when it fails. */
+  feedback(
+    id: string,
+    event: 'shown' | 'accepted' | 'dismissed',
+    chars: number
+  ): void {
+    this._ask('feedback', 'POST', { id, event, chars }).catch(() => undefined);
+  }
+
+  private async _ask(
+    path: string,
+    method: string,
+    body?: unknown,
+    signal?: AbortSignal
+  ): Promise<Response> {
+    const response = await ServerConnection.makeRequest(
+      URLExt.join(this.settings.baseUrl, 'turbopilot', path),
+      {
+        method,
+        headers: { 'Content-Type': 'application/json' },
+        cache: 'no-cache',
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(signal ? { signal } : {})
+      },
+      this.settings
+    );
+    if (!response.ok) {
+      const found = (await response.json().catch(() => null)) as {
+        error?: IError;
+      } | null;
+      throw new ServerError(
+        response.status,
+        found?.error?.code ?? 'unknown',
+        found?.error?.message ?? response.statusText
+      );
+    }
+    return response;
+  }
+
+  private async _lines<T>(
+    response: Response,
+    line: (line: T) => void
+  ): Promise<void> {
+    if (!response.body) {
+      return;
+    }
+    for await (const found of parseLines<T>(response.body.getReader())) {
+      line(found);
+    }
+  }
+}

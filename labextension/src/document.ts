@@ -1,0 +1,109 @@
+/** What stands in the widget a person types in: the cells, the active one, the language. */
+
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import type { IInlineCompletionContext } from '@jupyterlab/completer';
+import { ConsolePanel } from '@jupyterlab/console';
+import type { IDocumentWidget } from '@jupyterlab/docregistry';
+import { NotebookPanel } from '@jupyterlab/notebook';
+import type { Cell } from '@jupyterlab/cells';
+import { cellLanguage, languageOf } from './language';
+import type { ICell } from './window';
+
+/** What a provider is given; the completer hands over the editor, though its type does not say so. */
+export type IContext = IInlineCompletionContext & {
+  editor?: CodeEditor.IEditor | null;
+};
+
+export interface IDocument {
+  path: string;
+  /** The language of the document. */
+  language: string;
+  /** The language at the cursor: a `%%magic` or a markdown cell has its own. */
+  here: string;
+  count: number;
+  cellAt(index: number): ICell;
+  active: number;
+}
+
+type Kind = ICell['type'];
+
+function cell(
+  id: string,
+  type: Kind,
+  source: string,
+  executed: boolean | null
+): ICell {
+  return { id, type, source, executed };
+}
+
+/** Read the document around an editor whose text is `text`. */
+export function readDocument(
+  context: IContext,
+  text: string,
+  mimeType: string
+): IDocument {
+  const { widget, editor } = context;
+  const own = languageOf(mimeType);
+  if (widget instanceof NotebookPanel && widget.content.model) {
+    const { cells } = widget.content.model;
+    const shown = widget.content.widgets;
+    const found = shown.findIndex(
+      (candidate: Cell) => candidate.editor === editor
+    );
+    const active = found >= 0 ? found : widget.content.activeCellIndex;
+    const kernelLanguage =
+      widget.content.model.defaultKernelLanguage || 'python';
+    const language = languageOf(
+      widget.content.codeMimetype || `text/x-${kernelLanguage}`
+    );
+    const type = cells.get(active).type;
+    return {
+      path: widget.context.path,
+      language,
+      here: type === 'code' ? cellLanguage(text, language) : type,
+      count: cells.length,
+      active,
+      cellAt: index => {
+        const model = cells.get(index);
+        const source =
+          index === active ? text : model.sharedModel.getSource();
+        const count = (model as { executionCount?: number | null })
+          .executionCount;
+        return cell(
+          model.id.slice(0, 256),
+          model.type as Kind,
+          source,
+          model.type === 'code' ? count != null : null
+        );
+      }
+    };
+  }
+  if (widget instanceof ConsolePanel) {
+    const history: string[] = [];
+    for (const item of widget.console.cells) {
+      if (item.model.type === 'code') {
+        history.push(item.model.sharedModel.getSource());
+      }
+    }
+    return {
+      path: widget.sessionContext.path,
+      language: own,
+      here: cellLanguage(text, own),
+      count: history.length + 1,
+      active: history.length,
+      cellAt: index =>
+        index === history.length
+          ? cell('', 'code', text, false)
+          : cell('', 'code', history[index], true)
+    };
+  }
+  const path = (widget as IDocumentWidget).context?.path ?? '';
+  return {
+    path,
+    language: own,
+    here: own,
+    count: 1,
+    active: 0,
+    cellAt: () => cell('', 'code', text, null)
+  };
+}

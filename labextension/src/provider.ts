@@ -1,0 +1,474 @@
+/** The inline completion provider: one request in flight, and none while the person types into the grey text. */
+
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import {
+  type CompletionHandler,
+  type IInlineCompletionItem,
+  type IInlineCompletionList,
+  type IInlineCompletionProvider,
+  InlineCompletionTriggerKind
+} from '@jupyterlab/completer';
+import { Text } from '@jupyterlab/coreutils';
+import { UUID } from '@lumino/coreutils';
+import { type ISignal, Signal } from '@lumino/signaling';
+import { type Client, type IRequest, ServerError } from './client';
+import { type IContext, readDocument } from './document';
+import { isPrivatePath } from './language';
+import { DEFAULTS, type ISettings } from './settings';
+import { editedAtCursor, type IPlace, Suggestion } from './suggestion';
+import { chooseWindow } from './window';
+
+const NOTHING: IInlineCompletionList = { items: [] };
+const TRAILING_BLANK_LINE = /\n[ \t]*$/;
+
+/** How the provider is doing, for the status bar. */
+export interface IActivity {
+  thinking: boolean;
+  lastMs: number | null;
+  error: Error | null;
+}
+
+interface IView {
+  composing: boolean;
+  dom: HTMLElement;
+}
+
+/** Something asked of the server, and where. */
+interface IRun {
+  suggestion: Suggestion;
+  abort: AbortController;
+  editor: CodeEditor.IEditor;
+  item: IInlineCompletionItem | null;
+  id: string;
+  shown: boolean;
+  settled: Promise<void>;
+}
+
+export class Provider implements IInlineCompletionProvider {
+  readonly name = 'Turbopilot';
+  readonly identifier = 'jupyter-turbopilot';
+  readonly schema = {
+    type: 'object' as const,
+    properties: {},
+    default: {
+      enabled: true,
+      autoFillInMiddle: true,
+      debouncerDelay: 0,
+      timeout: 30000
+    }
+  };
+
+  constructor(
+    private readonly _client: Client,
+    private readonly _invoke: (widgetId: string) => void
+  ) {}
+
+  settings: ISettings = DEFAULTS;
+
+  /** Paths the person wants no suggestions in for now. */
+  readonly snoozed = new Set<string>();
+
+  /** Whether the server can complete; asking it otherwise is a waste. */
+  ready = true;
+
+  get activity(): ISignal<this, IActivity> {
+    return this._activity;
+  }
+
+  /** Suggestions as they are shown for the first time. */
+  get appeared(): ISignal<this, string> {
+    return this._appeared;
+  }
+
+  async fetch(
+    request: CompletionHandler.IRequest,
+    context: IContext
+  ): Promise<IInlineCompletionList> {
+    const { editor, widget } = context;
+    if (!editor) {
+      return NOTHING;
+    }
+    this._watch(editor, widget.id);
+    const place: IPlace = {
+      text: request.text,
+      offset: Text.charIndexToJsIndex(request.offset, request.text)
+    };
+    const asked =
+      context.triggerKind === InlineCompletionTriggerKind.Invoke &&
+      !this._byItself;
+    this._byItself = false;
+    const before = this._seen.get(editor);
+    this._seen.set(editor, place.text);
+
+    const run = this._run;
+    if (run && run.editor === editor && !(asked && run.suggestion.done)) {
+      const rest = run.suggestion.rest(place);
+      if (rest || (rest === '' && !run.suggestion.done)) {
+        return this._answer(run);
+      }
+    }
+    this.cancel();
+    const view = viewOf(editor);
+    if (
+      !this.settings.enabled ||
+      !this.ready ||
+      editor.getOption('readOnly') === true ||
+      (!asked && this.settings.mode === 'on demand') ||
+      (!asked && !editor.hasFocus()) ||
+      (!asked && before !== undefined && !editedAtCursor(before, place))
+    ) {
+      return NOTHING;
+    }
+    if (view?.composing) {
+      view.dom.addEventListener(
+        'compositionend',
+        () => this._invokeSoon(editor, widget.id, 0),
+        { once: true }
+      );
+      return NOTHING;
+    }
+    const body = this._body(request, context, place, asked);
+    if (!body) {
+      return NOTHING;
+    }
+    return this._answer(this._start(editor, place, body, asked));
+  }
+
+  async *stream(
+    token: string
+  ): AsyncGenerator<{ response: IInlineCompletionItem }> {
+    const run = this._run;
+    if (!run || run.suggestion.id !== token) {
+      return;
+    }
+    let last = run.item?.insertText ?? '';
+    for (;;) {
+      const done = run.suggestion.done;
+      const rest = this._rest(run);
+      if (rest === null || run.abort.signal.aborted) {
+        return;
+      }
+      if (rest && rest !== last) {
+        last = rest;
+        if (run.item) {
+          // What the completer noted while the text was shorter would hide the longer one.
+          run.item.filterText = undefined;
+        }
+        yield { response: { insertText: rest } };
+      }
+      if (done) {
+        return;
+      }
+      await run.suggestion.changed();
+    }
+  }
+
+  /** Wait until what was asked last is answered; return it. */
+  async settled(): Promise<Suggestion | null> {
+    const run = this._run;
+    await run?.settled;
+    return run?.suggestion ?? null;
+  }
+
+  /** Build what further alternatives are asked with. */
+  alternativesBody(
+    request: CompletionHandler.IRequest,
+    context: IContext
+  ): IRequest | null {
+    const place = {
+      text: request.text,
+      offset: Text.charIndexToJsIndex(request.offset, request.text)
+    };
+    const body = this._body(request, context, place, true);
+    return body
+      ? {
+          ...body,
+          stream: false,
+          client: `${this._clientId}-more`,
+          n: this.settings.alternatives,
+          temperature: 0.8
+        }
+      : null;
+  }
+
+  /** Stop what is under way and forget it. */
+  cancel(): void {
+    const run = this._run;
+    this._run = null;
+    if (run) {
+      run.abort.abort();
+      run.suggestion.finish();
+      if (run.shown) {
+        this._client.feedback(run.id, 'dismissed', 0);
+      }
+    }
+  }
+
+  /** The person took this much of what was shown. */
+  accepted(text: string): void {
+    if (this._run) {
+      this._run.shown = false;
+      this._client.feedback(this._run.id, 'accepted', text.length);
+    }
+  }
+
+  dispose(): void {
+    this.cancel();
+    Signal.clearData(this);
+  }
+
+  private _body(
+    request: CompletionHandler.IRequest,
+    context: IContext,
+    place: IPlace,
+    asked: boolean
+  ): IRequest | null {
+    const document = readDocument(
+      context,
+      place.text,
+      request.mimeType ?? 'text/plain'
+    );
+    if (
+      this.settings.disabledLanguages.includes(document.here.toLowerCase()) ||
+      this.snoozed.has(document.path) ||
+      isPrivatePath(document.path)
+    ) {
+      return null;
+    }
+    const window = chooseWindow(
+      document.count,
+      document.cellAt,
+      document.active,
+      place.offset
+    );
+    return {
+      ...window,
+      path: document.path.slice(-4096),
+      language: document.language.slice(0, 64),
+      kernel_id: context.session?.kernel?.id ?? null,
+      trigger: asked ? 'invoke' : 'automatic',
+      lines: this.settings.lines,
+      stream: true,
+      client: this._clientId,
+      n: 1,
+      max_tokens: this.settings.maxTokens || null,
+      temperature: 0
+    };
+  }
+
+  private _start(
+    editor: CodeEditor.IEditor,
+    place: IPlace,
+    body: IRequest,
+    asked: boolean
+  ): IRun {
+    const abort = new AbortController();
+    const run: IRun = {
+      suggestion: new Suggestion(UUID.uuid4(), place),
+      abort,
+      editor,
+      item: null,
+      id: '',
+      shown: false,
+      settled: Promise.resolve()
+    };
+    this._run = run;
+    run.settled = this._ask(run, body, asked ? 0 : this.settings.delay);
+    return run;
+  }
+
+  private async _ask(run: IRun, body: IRequest, delay: number): Promise<void> {
+    const { abort, suggestion } = run;
+    const begun = Date.now();
+    try {
+      await sleep(delay, abort.signal);
+      this._say({ thinking: true });
+      await this._client.complete(body, abort.signal, frame => {
+        run.id = frame.id;
+        suggestion.grow(frame.text);
+      });
+      this._say({ thinking: false, lastMs: Date.now() - begun - delay, error: null });
+    } catch (reason) {
+      if (abort.signal.aborted) {
+        // Whoever aborted has begun something else, or nothing.
+        if (this._run === null) {
+          this._say({ thinking: false });
+        }
+      } else {
+        const error = reason instanceof Error ? reason : new Error('unknown');
+        this._say({ thinking: false, error });
+        if (reason instanceof ServerError && reason.status === 503) {
+          this.ready = false;
+        }
+      }
+    } finally {
+      suggestion.finish();
+    }
+  }
+
+  private async _answer(run: IRun): Promise<IInlineCompletionList> {
+    for (;;) {
+      const done = run.suggestion.done;
+      const rest = this._rest(run);
+      // An answer that comes after the cursor has moved is nobody's.
+      if (rest === null || this._run !== run || !run.editor.hasFocus()) {
+        return NOTHING;
+      }
+      if (rest) {
+        run.item = {
+          insertText: rest,
+          isIncomplete: !run.suggestion.done,
+          token: run.suggestion.id
+        };
+        if (!run.shown) {
+          run.shown = true;
+          this._appeared.emit(rest);
+          this._client.feedback(run.id, 'shown', rest.length);
+        }
+        return { items: [run.item] };
+      }
+      if (done) {
+        return NOTHING;
+      }
+      await run.suggestion.changed();
+    }
+  }
+
+  private _rest(run: IRun): string | null {
+    return run.editor.isDisposed
+      ? null
+      : run.suggestion.rest(placeOf(run.editor));
+  }
+
+  /** Follow an editor: a moved cursor ends a request, a new line begins one. */
+  private _watch(editor: CodeEditor.IEditor, widgetId: string): void {
+    if (this._watched.has(editor)) {
+      return;
+    }
+    this._watched.add(editor);
+    editor.model.selections.changed.connect(() => {
+      // The text may change together with the cursor: look when both are settled.
+      setTimeout(() => {
+        const run = this._run;
+        if (run && run.editor === editor && this._rest(run) === null) {
+          this.cancel();
+        }
+      }, 0);
+    });
+    editor.model.sharedModel.changed.connect((_, change) => {
+      const inserted = (change as { sourceChange?: { insert?: unknown }[] })
+        .sourceChange;
+      const newLine = inserted?.some(
+        part => typeof part.insert === 'string' && part.insert.includes('\n')
+      );
+      if (newLine && this.settings.mode === 'automatic') {
+        // JupyterLab asks for nothing on a line that holds only white space.
+        this._invokeSoon(editor, widgetId, this.settings.delay);
+      }
+    });
+  }
+
+  private _invokeSoon(
+    editor: CodeEditor.IEditor,
+    widgetId: string,
+    delay: number
+  ): void {
+    const { text } = placeOf(editor);
+    setTimeout(() => {
+      if (editor.isDisposed || !editor.hasFocus()) {
+        return;
+      }
+      const place = placeOf(editor);
+      const head = place.text.slice(0, place.offset);
+      const blank = TRAILING_BLANK_LINE.test(head) && head.trim() !== '';
+      if (place.text === text && (blank || delay === 0)) {
+        this._byItself = true;
+        this._invoke(widgetId);
+        this._byItself = false;
+      }
+    }, delay);
+  }
+
+  private _say(change: Partial<IActivity>): void {
+    this._state = { ...this._state, ...change };
+    this._activity.emit(this._state);
+  }
+
+  private readonly _clientId = UUID.uuid4();
+  private readonly _activity = new Signal<this, IActivity>(this);
+  private readonly _appeared = new Signal<this, string>(this);
+  private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
+  private readonly _watched = new WeakSet<CodeEditor.IEditor>();
+  private _state: IActivity = { thinking: false, lastMs: null, error: null };
+  private _run: IRun | null = null;
+  private _byItself = false;
+}
+
+/** Further suggestions for who asks: a provider of its own, since one answers once. */
+export class Alternatives implements IInlineCompletionProvider {
+  readonly name = 'Turbopilot, alternatives';
+  readonly identifier = 'jupyter-turbopilot-alternatives';
+  readonly schema;
+
+  constructor(
+    private readonly _main: Provider,
+    private readonly _client: Client
+  ) {
+    this.schema = this._main.schema;
+  }
+
+  async fetch(
+    request: CompletionHandler.IRequest,
+    context: IContext
+  ): Promise<IInlineCompletionList> {
+    this._abort?.abort();
+    const abort = (this._abort = new AbortController());
+    const asked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
+    // The completer takes whoever answers first for the one to show.
+    const main = await this._main.settled();
+    if (!asked || !main?.text || this._main.settings.alternatives === 0) {
+      return NOTHING;
+    }
+    const body = this._main.alternativesBody(request, context);
+    const unchanged = () =>
+      context.editor !== undefined &&
+      context.editor !== null &&
+      !context.editor.isDisposed &&
+      context.editor.model.sharedModel.getSource() === request.text;
+    if (!body || !unchanged()) {
+      return NOTHING;
+    }
+    try {
+      const answer = await this._client.alternatives(body, abort.signal);
+      const items = answer.items
+        .filter(item => item.text && item.text !== main.text)
+        .map(item => ({ insertText: item.text }));
+      return unchanged() ? { items } : NOTHING;
+    } catch {
+      return NOTHING;
+    }
+  }
+
+  private _abort: AbortController | null = null;
+}
+
+function viewOf(editor: CodeEditor.IEditor): IView | undefined {
+  return (editor as { editor?: IView }).editor;
+}
+
+function placeOf(editor: CodeEditor.IEditor): IPlace {
+  return {
+    text: editor.model.sharedModel.getSource(),
+    offset: editor.getOffsetAt(editor.getCursorPosition())
+  };
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(new Error('aborted'));
+    });
+  });
+}

@@ -1,0 +1,54 @@
+/** What the person has chosen, with every value checked. Pure. */
+
+export interface ISettings {
+  enabled: boolean;
+  mode: 'automatic' | 'on demand';
+  delay: number;
+  lines: 'auto' | 'single' | 'multi';
+  maxTokens: number;
+  alternatives: number;
+  disabledLanguages: string[];
+  announce: boolean;
+}
+
+export const DEFAULTS: ISettings = {
+  enabled: true,
+  mode: 'automatic',
+  delay: 40,
+  lines: 'auto',
+  maxTokens: 0,
+  alternatives: 2,
+  disabledLanguages: ['markdown', 'raw', 'text'],
+  announce: false
+};
+
+function bounded(
+  value: unknown,
+  low: number,
+  high: number,
+  otherwise: number
+): number {
+  return typeof value === 'number' && Number.isFinite(value)
+    ? Math.min(high, Math.max(low, Math.round(value)))
+    : otherwise;
+}
+
+/** Read settings that may have been edited by hand. */
+export function readSettings(found: Record<string, unknown>): ISettings {
+  const languages = found.disabledLanguages;
+  return {
+    enabled: found.enabled !== false,
+    mode: found.mode === 'on demand' ? 'on demand' : 'automatic',
+    delay: bounded(found.delay, 0, 5000, DEFAULTS.delay),
+    lines:
+      found.lines === 'single' || found.lines === 'multi'
+        ? found.lines
+        : 'auto',
+    maxTokens: bounded(found.maxTokens, 0, 2048, DEFAULTS.maxTokens),
+    alternatives: bounded(found.alternatives, 0, 4, DEFAULTS.alternatives),
+    disabledLanguages: Array.isArray(languages)
+      ? languages.map(language => String(language).toLowerCase())
+      : DEFAULTS.disabledLanguages,
+    announce: found.announce === true
+  };
+}

@@ -1,0 +1,137 @@
+/** One suggestion and the text it was asked for. It knows what is left of it as the person types. Pure. */
+
+export interface IPlace {
+  text: string;
+  /** UTF-16 units. */
+  offset: number;
+}
+
+const CLOSERS = /^[)\]}"'`]+$/;
+
+export class Suggestion {
+  constructor(
+    readonly id: string,
+    place: IPlace
+  ) {
+    this._before = place.text.slice(0, place.offset);
+    this._after = place.text.slice(place.offset);
+  }
+
+  /** All of it, from the cursor it was asked for. */
+  get text(): string {
+    return this._text;
+  }
+
+  get done(): boolean {
+    return this._done;
+  }
+
+  /** More of it has come. What was shown never changes, so a text that does not continue it is dropped. */
+  grow(text: string): void {
+    if (!this._done && text.startsWith(this._text)) {
+      this._text = text;
+      this._wake();
+    }
+  }
+
+  /** Nothing more will come. */
+  finish(): void {
+    this._done = true;
+    this._wake();
+  }
+
+  /**
+   * What is left of it at a place: `null` where the place is not on its way.
+   * Empty: all there is so far has been typed.
+   */
+  rest(place: IPlace): string | null {
+    if (!place.text.startsWith(this._before)) {
+      return null;
+    }
+    if (place.offset < this._before.length) {
+      return null;
+    }
+    const typed = place.text.slice(this._before.length, place.offset);
+    const behind = place.text.slice(place.offset);
+    if (!behind.endsWith(this._after)) {
+      return null;
+    }
+    // An editor may have closed a bracket or a quote that was typed.
+    const closed = behind.slice(0, behind.length - this._after.length);
+    if (closed && !CLOSERS.test(closed)) {
+      return null;
+    }
+    if (!this._text.startsWith(typed)) {
+      return !this._done && typed.startsWith(this._text) ? '' : null;
+    }
+    const rest = this._text.slice(typed.length);
+    if (!closed) {
+      return rest;
+    }
+    if (rest.endsWith(closed)) {
+      return rest.slice(0, -closed.length);
+    }
+    return this._done ? null : '';
+  }
+
+  /** Wait until there is more of it, or it is finished. */
+  changed(): Promise<void> {
+    if (this._done) {
+      return Promise.resolve();
+    }
+    return new Promise(resolve => this._waiting.push(resolve));
+  }
+
+  private _wake(): void {
+    const waiting = this._waiting;
+    this._waiting = [];
+    waiting.forEach(resolve => resolve());
+  }
+
+  private _before: string;
+  private _after: string;
+  private _text = '';
+  private _done = false;
+  private _waiting: (() => void)[] = [];
+}
+
+/**
+ * Whether an edit was made at the cursor, as typing, deleting and pasting are.
+ * Somebody else's edit in a shared document is not.
+ */
+export function editedAtCursor(before: string, after: IPlace): boolean {
+  const behind = after.text.slice(after.offset);
+  const closers = /^[)\]}"'`]*/.exec(behind)?.[0] ?? '';
+  for (const back of [behind, behind.slice(closers.length)]) {
+    if (before.endsWith(back)) {
+      const old = before.slice(0, before.length - back.length);
+      const now = after.text.slice(0, after.offset);
+      const head = commonHead(old, now);
+      // Equal text between the edit and the cursor: the edit was made further up.
+      return (
+        head === old.length ||
+        head === now.length ||
+        old[old.length - 1] !== now[now.length - 1]
+      );
+    }
+  }
+  return false;
+}
+
+function commonHead(one: string, other: string): number {
+  let at = 0;
+  while (at < one.length && at < other.length && one[at] === other[at]) {
+    at++;
+  }
+  return at;
+}
+
+/** The first word of a suggestion: white space, then a name, a number or a run of signs. */
+export function firstWord(text: string): string {
+  return /^\s*([\p{L}\p{N}_]+|[^\p{L}\p{N}_\s]+)?/u.exec(text)?.[0] || text;
+}
+
+/** The first line of a suggestion that holds anything. */
+export function firstLine(text: string): string {
+  return /^\s*[^\n]*/.exec(text)?.[0] || text;
+}

@@ -1,0 +1,127 @@
+/** The part of a notebook that is sent: the active cell whole, the nearest others, within a bound. Pure. */
+
+export interface ICell {
+  id: string;
+  type: 'code' | 'markdown' | 'raw';
+  source: string;
+  executed: boolean | null;
+}
+
+export interface IWindow {
+  cells: ICell[];
+  active: number;
+  /** Code points into the active cell. */
+  offset: number;
+}
+
+export const CELL_LIMIT = 16 * 1024;
+export const TOTAL_LIMIT = 256 * 1024;
+const ACTIVE_LIMIT = 96 * 1024;
+
+/** Count code points, as the server does. */
+export function codePoints(text: string): number {
+  let count = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    // The second half of a pair does not count.
+    if (code >= 0xd800 && code < 0xdc00 && at + 1 < text.length) {
+      const next = text.charCodeAt(at + 1);
+      if (next >= 0xdc00 && next < 0xe000) {
+        at++;
+      }
+    }
+    count++;
+  }
+  return count;
+}
+
+/** Replace halves of pairs that stand alone: they have no encoding. */
+export function wellFormed(text: string): string {
+  return text.replace(
+    /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g,
+    '\uFFFD'
+  );
+}
+
+function splitsPair(text: string, at: number): boolean {
+  const before = text.charCodeAt(at - 1);
+  const after = text.charCodeAt(at);
+  return (
+    before >= 0xd800 && before < 0xdc00 && after >= 0xdc00 && after < 0xe000
+  );
+}
+
+function clip(text: string, from: number, to: number): string {
+  const start = from > 0 && splitsPair(text, from) ? from + 1 : from;
+  const end = to < text.length && splitsPair(text, to) ? to - 1 : to;
+  return text.slice(start, end);
+}
+
+/** Choose what is sent. `jsOffset` counts UTF-16 units into the active cell. */
+export function chooseWindow(
+  count: number,
+  cellAt: (index: number) => ICell,
+  active: number,
+  jsOffset: number
+): IWindow {
+  const own = cellAt(active);
+  const from = Math.max(0, jsOffset - ACTIVE_LIMIT / 2);
+  const to = Math.min(own.source.length, jsOffset + ACTIVE_LIMIT / 2);
+  const before = wellFormed(clip(own.source, from, jsOffset));
+  const after = wellFormed(clip(own.source, jsOffset, to));
+  let room = TOTAL_LIMIT - before.length - after.length;
+  const above: ICell[] = [];
+  const below: ICell[] = [];
+  // Nearest first, above before below: what was written just now says most.
+  for (let distance = 1; distance < count && room > 0; distance++) {
+    for (const [index, list] of [
+      [active - distance, above],
+      [active + distance, below]
+    ] as [number, ICell[]][]) {
+      if (index < 0 || index >= count) {
+        continue;
+      }
+      const cell = cellAt(index);
+      if (!cell.source.trim()) {
+        continue;
+      }
+      // Bytes, not units: a character may take three for each.
+      if (cell.source.length > CELL_LIMIT / 3) {
+        const kept = fitBytes(cell.source, CELL_LIMIT, list === above);
+        cell.source = kept;
+      }
+      cell.source = wellFormed(cell.source);
+      room -= byteLength(cell.source) + 64;
+      if (room > 0) {
+        list.push(cell);
+      }
+    }
+  }
+  above.reverse();
+  return {
+    cells: [...above, { ...own, source: before + after }, ...below],
+    active: above.length,
+    offset: codePoints(before)
+  };
+}
+
+const encoder = new TextEncoder();
+
+function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}
+
+/** Keep the end of a cell above, the beginning of a cell below. */
+function fitBytes(text: string, limit: number, end: boolean): string {
+  let length = Math.min(text.length, limit);
+  for (;;) {
+    const kept = end
+      ? clip(text, text.length - length, text.length)
+      : clip(text, 0, length);
+    const bytes = byteLength(kept);
+    if (bytes <= limit) {
+      return kept;
+    }
+    length = Math.floor((length * limit) / bytes) - 1;
+  }
+}

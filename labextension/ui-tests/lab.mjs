@@ -1,0 +1,238 @@
+/** A real JupyterLab with the real model, and a real browser to type in it. */
+
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+export const ROOT = path.resolve(HERE, '..', '..');
+export const RESULTS = path.join(ROOT, 'labextension', 'ui-results');
+const TOKEN = 'a-token-for-tests';
+export const GHOST = '.jp-GhostText';
+
+const BROWSERS = [
+  process.env.CHROME_BIN,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/usr/bin/google-chrome-stable',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium'
+];
+
+export function findBrowser() {
+  const found = BROWSERS.find(candidate => candidate && existsSync(candidate));
+  if (!found) {
+    throw new Error(
+      'The browser test needs Chromium or Chrome. On Debian: sudo apt-get install chromium. Or set CHROME_BIN.'
+    );
+  }
+  return found;
+}
+
+async function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python');
+
+/** Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's. */
+export async function startLab({ environment = {}, flags = [], settings = {}, app = 'lab' } = {}) {
+  const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
+  const work = path.join(home, 'work');
+  mkdirSync(work);
+  cpSync(path.join(ROOT, 'binder', 'demo.ipynb'), path.join(work, 'demo.ipynb'));
+  const user = path.join(home, 'user-settings');
+  const defaults = {
+    '@jupyterlab/apputils-extension:notification': { fetchNews: 'false', checkForUpdates: false }
+  };
+  for (const [plugin, values] of Object.entries({ ...defaults, ...settings })) {
+    const [name, id] = plugin.split(':');
+    mkdirSync(path.join(user, name), { recursive: true });
+    writeFileSync(path.join(user, name, `${id}.jupyterlab-settings`), JSON.stringify(values));
+  }
+  const port = await freePort();
+  const server = spawn(
+    process.env.JUPYTER ?? 'jupyter',
+    [
+      app,
+      '--allow-root',
+      '--no-browser',
+      '--LabApp.expose_app_in_browser=True',
+      `--ServerApp.port=${port}`,
+      '--ServerApp.port_retries=0',
+      '--ServerApp.ip=127.0.0.1',
+      `--IdentityProvider.token=${TOKEN}`,
+      `--ServerApp.root_dir=${work}`,
+      `--LabServerApp.user_settings_dir=${user}`,
+      `--LabServerApp.workspaces_dir=${path.join(home, 'workspaces')}`,
+      ...flags
+    ],
+    {
+      env: {
+        ...process.env,
+        JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
+        IPYTHONDIR: path.join(home, 'ipython'),
+        ...environment
+      },
+      stdio: ['ignore', 'pipe', 'pipe']
+    }
+  );
+  let log = '';
+  server.stdout.on('data', data => (log += data));
+  server.stderr.on('data', data => (log += data));
+  const url = `http://127.0.0.1:${port}`;
+  const stop = async () => {
+    if (server.exitCode === null) {
+      server.kill('SIGTERM');
+      const hard = setTimeout(() => server.kill('SIGKILL'), 8000);
+      await new Promise(resolve => server.once('exit', resolve));
+      clearTimeout(hard);
+    }
+    rmSync(home, { recursive: true, force: true });
+  };
+  const headers = { Authorization: `token ${TOKEN}` };
+  const get = async route => (await fetch(`${url}/${route}`, { headers })).json();
+  for (let tries = 0; ; tries++) {
+    try {
+      await get('api/status');
+      break;
+    } catch (error) {
+      if (tries > 120 || server.exitCode !== null) {
+        await stop();
+        throw new Error(`The server did not start (${error}).\n${log}`);
+      }
+      await new Promise(resolve => setTimeout(resolve, 500));
+    }
+  }
+  return { url, token: TOKEN, work, home, stop, get, log: () => log };
+}
+
+/** Wait until the model is loaded. */
+export async function ready(lab) {
+  for (let tries = 0; tries < 240; tries++) {
+    const health = await lab.get('turbopilot/health');
+    if (health.ready) {
+      return health;
+    }
+    if (health.phase === 'failed') {
+      throw new Error(`The model is not there: ${health.reason}`);
+    }
+    await new Promise(resolve => setTimeout(resolve, 250));
+  }
+  throw new Error('The model did not load in time.');
+}
+
+export async function openBrowser() {
+  const profile = mkdtempSync(path.join(tmpdir(), 'turbopilot-chromium-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: findBrowser(),
+    headless: true,
+    viewport: { width: 1180, height: 760 },
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync'
+    ]
+  });
+  const close = async () => {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  };
+  return { context, close };
+}
+
+/** Open a file in JupyterLab and wait until it can be typed in. */
+export async function openFile(context, lab, file, { reset = true } = {}) {
+  const page = await context.newPage();
+  page.on('dialog', dialog => dialog.accept().catch(() => undefined));
+  await page.goto(`${lab.url}/lab/tree/${file}?token=${lab.token}${reset ? '&reset' : ''}`);
+  await page.waitForSelector('#jupyterlab-splash', { state: 'detached', timeout: 60000 });
+  await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
+  return page;
+}
+
+/** Write a notebook of code cells (or whole cells) into the server's folder. */
+export function writeNotebook(lab, name, cells, metadata = {}) {
+  const notebook = {
+    cells: cells.map((cell, index) => {
+      const whole = typeof cell === 'string' ? { cell_type: 'code', source: cell } : cell;
+      return {
+        id: `cell-${index}`,
+        metadata: {},
+        ...(whole.cell_type === 'code' ? { execution_count: null, outputs: [] } : {}),
+        ...whole
+      };
+    }),
+    metadata: {
+      kernelspec: { display_name: 'Python 3 (ipykernel)', language: 'python', name: 'python3' },
+      language_info: { name: 'python', mimetype: 'text/x-python', codemirror_mode: { name: 'ipython', version: 3 } },
+      ...metadata
+    },
+    nbformat: 4,
+    nbformat_minor: 5
+  };
+  writeFileSync(path.join(lab.work, name), JSON.stringify(notebook));
+}
+
+/** Put the cursor at the end of a cell. */
+export async function editCell(page, index) {
+  const cell = page.locator('.jp-Notebook .jp-Cell').nth(index);
+  await cell.waitFor({ timeout: 60000 });
+  await cell.locator('.cm-content').click();
+  await page.keyboard.press('Control+End');
+  return cell;
+}
+
+/** What a cell's editor holds, without the grey text. */
+export async function textOf(cell) {
+  return cell.locator('.cm-content').evaluate(node => {
+    const lines = [...node.querySelectorAll('.cm-line')].map(line => {
+      const copy = line.cloneNode(true);
+      copy.querySelectorAll('.jp-GhostText').forEach(ghost => ghost.remove());
+      return copy.textContent;
+    });
+    return lines.join('\n');
+  });
+}
+
+/** Wait for grey text that has come to its end, and return it. */
+export async function ghost(page, { timeout = 30000 } = {}) {
+  await page.waitForSelector(GHOST, { timeout });
+  let last = '';
+  for (let same = 0, tries = 0; same < 4 && tries < 200; tries++) {
+    const now = await page.locator(GHOST).first().innerText().catch(() => '');
+    same = now && now === last ? same + 1 : 0;
+    last = now;
+    await page.waitForTimeout(60);
+  }
+  return last.replace(/\n+$/, '');
+}
+
+export async function screenshot(page, name) {
+  mkdirSync(RESULTS, { recursive: true });
+  await page.screenshot({ path: path.join(RESULTS, `${name}.png`) });
+}
+
+export function runPython(code, environment = {}) {
+  const found = spawnSync(python(), ['-c', code], { env: { ...process.env, ...environment }, encoding: 'utf8' });
+  if (found.status !== 0) {
+    throw new Error(found.stderr);
+  }
+  return found.stdout;
+}
