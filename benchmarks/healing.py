@@ -1,4 +1,4 @@
-"""Does token healing pay? Cuts real lines after a space and at random places, completes them with and without.
+"""Does token healing pay? Cuts real lines after a space and elsewhere, completes them with and without.
 
     python benchmarks/healing.py --set notebooks.json.gz [--positions 150]
 
@@ -14,12 +14,14 @@ import random
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.completer import Reply
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.completer import Reply
 
 
 def places(notebooks: list[dict[str, Any]], kind: str, count: int) -> list[tuple[list[str], int, int, str]]:
@@ -61,24 +63,31 @@ def main() -> None:
                 answer: list[Reply] = []
                 ready = threading.Event()
 
-                def listen(reply: Reply, answer: list[Reply] = answer, ready: threading.Event = ready) -> None:
+                def listen(
+                    reply: Reply, answer: list[Reply] = answer, ready: threading.Event = ready
+                ) -> None:
                     if reply.done:
                         answer.append(reply)
                         ready.set()
 
                 body = [Cell(source=text) for text in cells[:cell]]
-                body.append(Cell(source=cells[cell][:offset] + "\n" + cells[cell][offset:].partition("\n")[2]))
+                body.append(
+                    Cell(source=cells[cell][:offset] + "\n" + cells[cell][offset:].partition("\n")[2])
+                )
                 pilot.completer.submit(
-                    Completion(cells=body, active=cell, offset=offset, trigger="automatic", max_tokens=32), listen
+                    Completion(cells=body, active=cell, offset=offset, trigger="automatic", max_tokens=32),
+                    listen,
                 )
                 ready.wait()
                 item = answer[0].items[0] if answer[0].items else None
                 right = item is not None and item.text.strip() == rest.strip()
                 exact += right
-                if item and item.confidence >= 0.25:
+                if item and item.confidence >= Turbopilot.confidence.default_value:
                     shown += 1
                     shown_exact += right
-            print(f"{kind:10} healing={mode:7} exact {exact}/{len(chosen)}  shown {shown}, right {shown_exact}")
+            print(
+                f"{kind:10} healing={mode:7} exact {exact}/{len(chosen)}  shown {shown}, right {shown_exact}"
+            )
 
 
 if __name__ == "__main__":

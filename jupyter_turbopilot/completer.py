@@ -8,18 +8,20 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.engine.base import Engine, Sampling, Usage
 from jupyter_turbopilot.engine.worker import DEADLINE, SUPERSEDED, Job, Priority, Worker
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.prompt import Budget, Infill, Prompt, Tokenize, build, infill_for
-from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.suggestion.gate import Confidence, first_lines
 from jupyter_turbopilot.suggestion.trim import Shape, shape_of, trim
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.request import Completion
 
 ALTERNATIVE_TEMPERATURE = 0.7
 PIECES_REMEMBERED = 2048
@@ -184,9 +186,7 @@ class Completer:
         mode = self.settings.token_healing
         return mode == "always" or (mode == "space" and prefix.endswith(" ") and bool(prefix.strip()))
 
-    def _work(
-        self, name: str, request: Completion, engine: Engine, job: Job, listener: Listener
-    ) -> Reply:
+    def _work(self, name: str, request: Completion, engine: Engine, job: Job, listener: Listener) -> Reply:
         begun = time.perf_counter()
         prompt = self._prompt(request, engine)
         context_ms = (time.perf_counter() - begun) * 1000
@@ -198,7 +198,9 @@ class Completer:
             writing = _Writing(request, shape, self.settings.confidence)
             sampling = Sampling(
                 max_tokens=self._length(request),
-                temperature=max(request.temperature, ALTERNATIVE_TEMPERATURE) if number else request.temperature,
+                temperature=max(request.temperature, ALTERNATIVE_TEMPERATURE)
+                if number
+                else request.temperature,
                 seed=number,
                 forced=prompt.forced,
             )

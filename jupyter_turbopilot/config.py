@@ -43,9 +43,9 @@ class Turbopilot(Configurable):
     prompt_tokens = Int(
         1024, min=64, max=65536, help="Tokens of notebook and code before the cursor that the model is given."
     ).tag(config=True)
-    suffix_tokens = Int(
-        96, min=0, max=8192, help="Tokens after the cursor that the model is given."
-    ).tag(config=True)
+    suffix_tokens = Int(96, min=0, max=8192, help="Tokens after the cursor that the model is given.").tag(
+        config=True
+    )
     max_tokens = Int(48, min=1, max=2048, help="Longest automatic suggestion, in tokens.").tag(config=True)
     max_lines = Int(8, min=1, max=200, help="Longest suggestion, in lines.").tag(config=True)
     confidence = Float(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
@@ -11,7 +11,7 @@ from traitlets import Any as AnyTrait
 
 from jupyter_turbopilot import runtime
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot import EngineFactory, Pilot, llama_engine
+from jupyter_turbopilot.pilot import Pilot, llama_engine
 from jupyter_turbopilot.routes.table import ROUTES
 
 
@@ -20,8 +20,8 @@ class TurbopilotExtension(ExtensionApp):
 
     name = "jupyter_turbopilot"
     load_other_extensions = True
-    classes: ClassVar[list[Any]] = [Turbopilot]
-    engine_factory: EngineFactory = AnyTrait(llama_engine, help="What loads a model; tests put a fake here.").tag(
+    classes = [Turbopilot]  # noqa: RUF012 - as Jupyter declares it
+    engine_factory = AnyTrait(llama_engine, help="What loads a model; tests put a fake here.").tag(
         config=True
     )
 
@@ -38,9 +38,10 @@ class TurbopilotExtension(ExtensionApp):
             takes = {"pilot": self.pilot, "secret": self._secret}
             self.handlers.append((url_path_join("turbopilot", path), route, takes))
 
-    async def _start_jupyter_server_extension(self, _server: Any) -> None:
+    async def _start_jupyter_server_extension(self, server: Any) -> None:
         runtime.remove_stale()
-        runtime.write(runtime.Runtime(self.serverapp.local_url, self._secret, os.getpid()))
+        if not server.sock:
+            runtime.write(runtime.Runtime(loopback_url(server), self._secret, os.getpid()))
         if self.pilot and self.pilot.settings.load_at_start:
             self.pilot.start()
 
@@ -49,3 +50,11 @@ class TurbopilotExtension(ExtensionApp):
         runtime.remove(os.getpid())
         if self.pilot:
             self.pilot.stop()
+
+
+def loopback_url(server: Any) -> str:
+    """Return the address at which a process on this machine reaches the server."""
+    scheme = "https" if server.certfile else "http"
+    everywhere = server.ip in {"", "*", "0.0.0.0", "::", "localhost"}  # noqa: S104 - compared, not bound
+    host = "127.0.0.1" if everywhere else server.ip
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}{server.base_url}"

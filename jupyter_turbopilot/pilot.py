@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer import Completer
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Engine
-from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.machine import Plan, plan
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
 from jupyter_turbopilot.models.catalog import CATALOG, Model, find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.store import Step, Store, models_dir
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.engine.cancel import Cancel
 
 EngineFactory = Callable[[Path, Model, Plan], Engine]
 

@@ -1,11 +1,13 @@
-"""Context, prefix and suffix become token ids within a budget; one table says how each family wants them. Pure."""
+"""Context, prefix and suffix become token ids within a budget; a table says how each family wants them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.base import Markers
+if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.base import Markers
 
 Tokenize = Callable[[str], list[int]]
 
@@ -46,9 +48,7 @@ class Infill:
     bos: int | None = None
 
 
-def infill_for(
-    find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto"
-) -> Infill:
+def infill_for(find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto") -> Infill:
     """Choose the format: the catalogue's word, the vocabulary's spelling, what llama.cpp found, or none."""
     if preferred == "none":
         return Infill("none", bos=detected.bos)
@@ -92,7 +92,7 @@ def keep_tail(tokens: list[int], room: int) -> list[int]:
     return tokens[-(-(len(tokens) - room) // step) * step :]
 
 
-def build(  # noqa: PLR0913 - the parts of a prompt
+def build(
     infill: Infill,
     tokenize: Tokenize,
     *,

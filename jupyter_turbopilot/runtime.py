@@ -1,4 +1,4 @@
-"""The file by which a kernel finds the server that started it: its address and a secret, readable by its owner."""
+"""The file by which a kernel finds the server that started it: address and secret, for its owner only."""
 
 from __future__ import annotations
 

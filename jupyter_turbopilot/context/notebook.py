@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
-from jupyter_turbopilot.request import Cell, Completion
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.request import Cell, Completion
 
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}

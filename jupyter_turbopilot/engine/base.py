@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from jupyter_turbopilot.engine.cancel import Cancel
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.engine.cancel import Cancel
 
 
 @dataclass(frozen=True)

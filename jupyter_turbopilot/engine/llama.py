@@ -6,9 +6,7 @@ import ctypes
 import ctypes.util
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +18,8 @@ from jupyter_turbopilot.errors import EngineError, NotReadyError
 
 if TYPE_CHECKING:
     import types
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
 
@@ -83,9 +83,7 @@ class _AbortFlag:
 class LlamaEngine:
     """One model, one context, one sequence whose tokens are kept from request to request."""
 
-    def __init__(
-        self, path: Path, *, name: str, context_size: int, threads: int, fim: str = "auto"
-    ) -> None:
+    def __init__(self, path: Path, *, name: str, context_size: int, threads: int, fim: str = "auto") -> None:
         self._lib = lib = bindings()
         self._model = self._context = None
         self.name = name

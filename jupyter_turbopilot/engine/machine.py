@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models.gguf import Header
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.models.gguf import Header
 
 MAX_THREADS = 8
 DEFAULT_CONTEXT = 4096

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from jupyter_turbopilot.engine.base import Sampling
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from jupyter_turbopilot.engine.base import Sampling
 
 Row = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 
-def choose(  # noqa: PLR0913, PLR0917 - one call a token, made in one place
+def choose(
     logits: Row,
     sampling: Sampling,
     rng: np.random.Generator | None,

@@ -10,10 +10,13 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.machine import Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.machine import Plan
 
 MAX_VERDICTS = 64
 
@@ -23,7 +26,8 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
     from jupyter_turbopilot.engine.llama import version
 
     status = path.stat()
-    triple = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{version()}|{plan.context_size}|{plan.threads}"
+    settings = f"{plan.context_size}|{plan.threads}"
+    triple = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{version()}|{settings}"
     key = hashlib.sha256(triple.encode()).hexdigest()[:32]
     verdicts = _read(memory)
     verdict = verdicts.get(key)

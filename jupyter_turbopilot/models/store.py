@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 from filelock import FileLock
@@ -24,6 +24,9 @@ from jupyter_turbopilot.errors import (
 from jupyter_turbopilot.models import transfer
 from jupyter_turbopilot.models.catalog import CATALOG, IndexParts, Model, Source
 from jupyter_turbopilot.models.gguf import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 UNKNOWN_LIMIT = 64 * 1024**3
 ROOM_TO_SPARE = 256 * 1024**2

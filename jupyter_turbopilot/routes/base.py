@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.base.handlers import APIHandler
@@ -18,8 +17,12 @@ from jupyter_turbopilot.errors import (
     TurbopilotError,
     WrongContentTypeError,
 )
-from jupyter_turbopilot.pilot import Pilot
 from jupyter_turbopilot.request import MAX_BODY, decode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+
+    from jupyter_turbopilot.pilot import Pilot
 
 T = TypeVar("T")
 BODY_SECONDS = 30.0
@@ -64,7 +67,10 @@ class Route(APIHandler):
     def _trusted(self) -> bool:
         given = self.request.headers.get(SECRET_HEADER, "")
         return bool(
-            self.takes_secret and self.secret and given and hmac.compare_digest(given.encode(), self.secret.encode())
+            self.takes_secret
+            and self.secret
+            and given
+            and hmac.compare_digest(given.encode(), self.secret.encode())
         )
 
     @property
@@ -72,9 +78,9 @@ class Route(APIHandler):
         """Let a kernel in by its secret, everybody else as the server does."""
         return KernelIdentity() if self._trusted else super().identity_provider
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]
         """Cap the body before a byte of it is read; then know the caller."""
-        connection = self.request.connection
+        connection: Any = self.request.connection
         if connection is not None and hasattr(connection, "set_max_body_size"):
             connection.set_max_body_size(HARD_LIMIT)
             connection.set_body_timeout(BODY_SECONDS)
@@ -133,7 +139,9 @@ class Route(APIHandler):
             if error.status in {429, 503}:
                 self.set_header("Retry-After", "1")
             if isinstance(error, BadRequestError):
-                self.set_header("Connection", "close" if isinstance(error, BodyTooLargeError) else "keep-alive")
+                self.set_header(
+                    "Connection", "close" if isinstance(error, BodyTooLargeError) else "keep-alive"
+                )
             self.set_header("Content-Type", "application/json")
             await self.finish(json.dumps(error.body()))
         except asyncio.CancelledError:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.pilot import Pull
 from jupyter_turbopilot.request import Pull as PullRequest
 from jupyter_turbopilot.request import Select
 from jupyter_turbopilot.routes.base import Route
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from jupyter_turbopilot.pilot import Pull
 
 PROGRESS_SECONDS = 0.25
 

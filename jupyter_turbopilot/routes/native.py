@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.completer import Reply
 from jupyter_turbopilot.engine.worker import DISCONNECTED, Job
 from jupyter_turbopilot.request import Feedback, parse_completion
 from jupyter_turbopilot.routes.base import Route
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from jupyter_turbopilot.completer import Reply
 
 
 class CompleteRoute(Route):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from jupyter_turbopilot.routes.base import Route
+from typing import TYPE_CHECKING
+
 from jupyter_turbopilot.routes.manage import ModelsRoute, PullRoute
 from jupyter_turbopilot.routes.native import CompleteRoute, FeedbackRoute, HealthRoute
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.routes.base import Route
 
 ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("complete", CompleteRoute),

@@ -1,0 +1,99 @@
+# `make lab` opens JupyterLab with ghost text; `make test` runs everything. Both prepare what they need.
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+SHELL := bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DONE := .make
+FRONT := labextension
+FRONT_SOURCES := $(wildcard $(FRONT)/src/*.ts $(FRONT)/style/* $(FRONT)/schema/*) $(FRONT)/package.json $(FRONT)/tsconfig.json
+ARGS ?=
+# Running as root is normal in a container; Jupyter asks for a word of consent.
+ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help lab test check fix docs bench clean preflight test-python test-front test-ui test-wheel
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+preflight:
+	@$(PYTHON) scripts/preflight.py
+
+$(DONE)/venv: requirements.lock | preflight
+	@$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c requirements.lock -U pip
+	mkdir -p $(DONE)
+	touch $@
+
+$(DONE)/engine: $(DONE)/venv scripts/engine.py scripts/lean.cmake
+	@$(BIN)/python scripts/engine.py
+	touch $@
+
+$(DONE)/npm: $(FRONT)/package-lock.json $(DONE)/venv
+	@echo "Fetching the front end's packages…"
+	(cd $(FRONT) && npm ci --silent --no-audit --no-fund --ignore-scripts)
+	touch $@
+
+$(DONE)/front: $(DONE)/npm $(FRONT_SOURCES)
+	@(cd $(FRONT) && npm run --silent build >/dev/null)
+	touch $@
+
+$(DONE)/package: $(DONE)/engine $(DONE)/front pyproject.toml $(wildcard jupyter-config/*/*)
+	@echo "Installing jupyter-turbopilot…"
+	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e .
+	touch $@
+
+$(DONE)/dev: $(DONE)/package
+	@SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e ".[test,dev]"
+	touch $@
+
+lab: $(DONE)/package  ## open JupyterLab on the demo notebook; ARGS are passed on to it
+	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
+	mkdir -p notebooks
+	[ -e notebooks/demo.ipynb ] || cp binder/demo.ipynb notebooks/demo.ipynb
+	exec $(BIN)/jupyter lab $(ROOT_FLAG) --Turbopilot.mirrors=True --ServerApp.root_dir=notebooks $(ARGS) notebooks/demo.ipynb
+
+check: $(DONE)/dev  ## lint, types, import contracts, generated docs
+	@$(BIN)/ruff check -q .
+	$(BIN)/ruff format -q --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check -r README.md docs/*.md
+	(cd $(FRONT) && npm run --silent check)
+
+fix: $(DONE)/dev  ## format and mend what can be mended by itself
+	@$(BIN)/ruff check -q --fix . || true
+	$(BIN)/ruff format -q .
+	(cd $(FRONT) && npm run --silent fix)
+
+docs: $(DONE)/dev  ## write the generated parts of the documentation anew
+	@$(BIN)/cog -r README.md docs/*.md
+
+test: ## run everything: checks, Python, front end, a real browser, the built wheel
+	@$(PYTHON) scripts/preflight.py --browser
+	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory test-front
+	$(MAKE) --no-print-directory test-python
+	$(MAKE) --no-print-directory test-ui
+	$(MAKE) --no-print-directory test-wheel
+
+test-python: $(DONE)/dev
+	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
+	$(BIN)/python -m pytest $(ARGS)
+
+test-front: $(DONE)/front
+	@(cd $(FRONT) && npm run --silent test)
+
+test-ui: $(DONE)/dev
+	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
+	(cd $(FRONT) && JUPYTER=$(abspath $(BIN))/jupyter npm run --silent test:ui)
+
+test-wheel: $(DONE)/dev
+	@$(BIN)/python scripts/wheel_test.py
+
+clean:  ## forget what was built (models and the engine's wheel stay)
+	@rm -rf $(DONE) $(VENV) $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/ui-results jupyter_turbopilot/labextension dist

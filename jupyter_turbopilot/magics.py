@@ -1,0 +1,298 @@
+"""`%complete`, `%%complete` and `%turbopilot`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import TurbopilotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from jupyter_turbopilot.local import Local
+    from jupyter_turbopilot.request import Completion
+
+MARK = "<|>"
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LOADED = "_turbopilot_magics"
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics; nothing heavy is imported until one is used."""
+    if getattr(shell, _LOADED, None) is None:
+        magics = TurbopilotMagics(shell)
+        shell.register_magics(magics)
+        setattr(shell, _LOADED, magics)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take the magics away and give the memory back."""
+    magics: TurbopilotMagics | None = getattr(shell, _LOADED, None)
+    if magics:
+        magics.off()
+        if magics.local:
+            magics.local.close()
+        for kind, name in (("line", "complete"), ("cell", "complete"), ("line", "turbopilot")):
+            shell.magics_manager.magics[kind].pop(name, None)
+        setattr(shell, _LOADED, None)
+
+
+def printable(text: str) -> str:
+    """Return the text with what a terminal would obey made visible."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+@magics_class
+class TurbopilotMagics(Magics):
+    """Code completion in a shell."""
+
+    shell: Any
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self.settings = Turbopilot(parent=shell)
+        self.local: Local | None = None
+
+    @property
+    def _in_terminal(self) -> bool:
+        return not hasattr(self.shell, "kernel")
+
+    # %turbopilot --------------------------------------------------------------------------------------------
+
+    @magic_arguments()
+    @argument("action", nargs="?", default="status", choices=["status", "on", "off"], help="what to do")
+    @line_magic
+    def turbopilot(self, line: str) -> None:
+        """Show how Turbopilot is doing, or switch ghost text in the terminal's prompt on or off."""
+        action = parse_argstring(self.turbopilot, line).action
+        if action == "off":
+            self.off()
+            print("Ghost text is off.")  # noqa: T201 - a magic talks to its user
+        elif action == "on":
+            self._on()
+        else:
+            print(self._status())  # noqa: T201
+
+    def _on(self) -> None:
+        if getattr(self.shell, "pt_app", None) is None:
+            raise UsageError(
+                "Ghost text as you type needs the terminal's full prompt. In JupyterLab it is on by itself; "
+                "with --simple-prompt there is none. %%complete works everywhere."
+            )
+        from jupyter_turbopilot import terminal
+
+        terminal.turn_on(self.shell, self._local_pilot())
+        print("Ghost text is on: Right takes it, Escape then f takes a word.")  # noqa: T201
+
+    def off(self) -> None:
+        """Stop ghost text in the prompt."""
+        if getattr(self.shell, "pt_app", None) is not None:
+            from jupyter_turbopilot import terminal
+
+            if terminal.is_on(self.shell):
+                terminal.turn_off(self.shell)
+
+    def _status(self) -> str:
+        try:
+            if self._in_terminal or self.local:
+                health = self._local_pilot().pilot.health()
+                where = "in this process"
+            else:
+                health = self._remote().health()
+                where = "in the Jupyter server"
+        except TurbopilotError as error:
+            return f"Turbopilot: {error.message}"
+        state = "ready" if health["ready"] else health["reason"] or "not loaded yet"
+        speed = f", last suggestion in {health['last_ms']:.0f} ms" if health["last_ms"] else ""
+        ghost = ""
+        if self._in_terminal:
+            from jupyter_turbopilot import terminal
+
+            ghost = f"\nGhost text: {'on' if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
+        return f"Turbopilot: {health['model']} {where}, {state}{speed}{ghost}"
+
+    # %complete ----------------------------------------------------------------------------------------------
+
+    @magic_arguments()
+    @argument("-n", "--length", type=int, default=None, help="longest answer in tokens")
+    @argument("-t", "--temperature", type=float, default=0.0, help="0 is the likeliest text; up to 2")
+    @argument("-a", "--alternatives", type=int, default=1, help="how many answers, up to 8")
+    @argument("-m", "--model", default=None, help="a model to load in this process")
+    @argument("--lines", choices=["auto", "single", "multi"], default=None, help="one line or several")
+    @argument("--fill", action="store_true", help=f"complete at the mark {MARK} instead of the end")
+    @argument("--replace", action="store_true", help="replace this cell instead of filling the next")
+    @argument("--local", action="store_true", help="load a model in this process if no server answers")
+    @argument("code", nargs="*", help="the code, in the line form")
+    @line_cell_magic
+    def complete(self, line: str, cell: str | None = None) -> None:
+        """Complete code with the model; the result goes into the next input, to be read and run by you."""
+        options, code = self._read(line, cell)
+        offset = len(code)
+        if options.fill:
+            if code.count(MARK) != 1:
+                raise UsageError(f"--fill completes at the mark {MARK}: put it in the code once.")
+            offset = code.index(MARK)
+            code = code.replace(MARK, "")
+        elif cell is not None and not code.endswith("\n\n"):
+            # A cell's text always ends with a newline, whether its author pressed Enter or not.
+            code = code.removesuffix("\n") if not code.rstrip().endswith(":") else code.rstrip() + "\n"
+            offset = len(code)
+        from jupyter_turbopilot.history import request_at
+
+        request = request_at(
+            self.shell,
+            code,
+            offset,
+            trigger="invoke",
+            lines=options.lines or ("multi" if cell is not None and offset == len(code) else "auto"),
+            stream=options.alternatives == 1,
+            n=max(1, min(8, options.alternatives)),
+            max_tokens=max(1, min(2048, options.length)) if options.length is not None else None,
+            temperature=max(0.0, min(2.0, options.temperature)),
+        )
+        show = _Show(self._in_terminal, code[:offset], code[offset:])
+        try:
+            found = self._ask(request, options, show)
+        except TurbopilotError as error:
+            print(f"Turbopilot: {error.message}", file=sys.stderr)  # noqa: T201
+            return
+        except KeyboardInterrupt:
+            show.stop()
+            print("Stopped.", file=sys.stderr)  # noqa: T201
+            return
+        if not any(found):
+            print("Turbopilot has nothing to suggest here.", file=sys.stderr)  # noqa: T201
+            return
+        show.alternatives(found)
+        self.shell.set_next_input(code[:offset] + found[0] + code[offset:], replace=options.replace)
+
+    def _read(self, line: str, cell: str | None) -> tuple[Any, str]:
+        if cell is not None:
+            options = parse_argstring(self.complete, line)
+            if options.code:
+                raise UsageError(f"What is {' '.join(options.code)!r}? The code goes below the first line.")
+            return options, cell
+        # The line form's code is taken as it stands, quotes and spaces included: options come before it.
+        words = line.split(" ")
+        count = 0
+        while count < len(words) and words[count].startswith("-"):
+            count += 1 if words[count] in {"--fill", "--replace", "--local"} or "=" in words[count] else 2
+        options = parse_argstring(self.complete, " ".join(words[:count]))
+        code = " ".join(words[count:])
+        if not code.strip():
+            raise UsageError("Complete what? %complete some code, or %%complete with code below it.")
+        return options, code
+
+    def _ask(self, request: Completion, options: Any, show: _Show) -> list[str]:
+        if self._in_terminal or options.local or options.model:
+            local = self._local_pilot(options.model)
+            if request.n > 1:
+                return [item.text for item in local.last(request).items]
+            texts = (reply.items[0].text if reply.items else "" for reply in local.replies(request))
+            return [show.follow(texts)]
+        remote = self._remote()
+        try:
+            if request.n > 1:
+                return [str(item["text"]) for item in remote.complete(request)["items"]]
+            return [show.follow(str(frame["text"]) for frame in remote.stream(request))]
+        finally:
+            remote.close()
+
+    def _remote(self) -> Any:
+        from jupyter_turbopilot import runtime
+        from jupyter_turbopilot.errors import NotReadyError
+        from jupyter_turbopilot.remote import Remote
+
+        found = runtime.find()
+        if found is None:
+            raise NotReadyError(
+                "No Jupyter server with Turbopilot started this kernel. Restart the server with Turbopilot "
+                "enabled, or load a copy of the model in this kernel: %%complete --local",
+                code="no_server",
+            )
+        return Remote(found)
+
+    def _local_pilot(self, model: str | None = None) -> Any:
+        from jupyter_turbopilot.local import Local
+
+        if self.local and model and self.local.pilot.selected != model:
+            self.local.close()
+            self.local = None
+        if self.local is None:
+            self.local = Local(self.settings, model)
+        return self.local
+
+
+class _Show:
+    """The result as it grows: lines in a terminal, one display that is updated in a notebook."""
+
+    def __init__(self, terminal: bool, before: str, after: str) -> None:
+        self._terminal = terminal
+        self._before = before
+        self._after = after
+        self._printed = 0
+        self._handle: Any = None
+
+    def follow(self, texts: Iterator[str]) -> str:
+        last = ""
+        for text in texts:
+            last = text or last
+            if last:
+                self._update(last, final=False)
+        if last:
+            self._update(last, final=True)
+        return last
+
+    def _update(self, text: str, *, final: bool) -> None:
+        whole = printable(self._before + text + (self._after if final else ""))
+        if self._terminal:
+            # Whole lines, each coloured with what stands before it in view.
+            lines = _highlight(whole, "terminal").split("\n")
+            ready = len(lines) if final else len(lines) - 1
+            for line in lines[self._printed : ready]:
+                print(line, flush=True)  # noqa: T201
+            self._printed = max(self._printed, ready)
+            return
+        from IPython.display import display
+
+        data = {"text/plain": whole, "text/html": _highlight(whole, "html")}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+    def stop(self) -> None:
+        """End the line that was being written."""
+        if self._terminal:
+            print()  # noqa: T201
+
+    def alternatives(self, texts: list[str]) -> None:
+        if len(texts) < 2:  # noqa: PLR2004
+            return
+        for number, text in enumerate(texts, 1):
+            self._printed = 0
+            self._handle = None
+            print(f"{number}:")  # noqa: T201
+            self._update(text, final=True)
+
+
+def _highlight(code: str, form: str) -> str:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter, TerminalFormatter
+    from pygments.lexers import PythonLexer
+
+    lexer = PythonLexer(stripnl=False, ensurenl=False)
+    formatter = (
+        TerminalFormatter() if form == "terminal" else HtmlFormatter(noclasses=True, nobackground=True)
+    )
+    found: str = highlight(code, lexer, formatter)
+    return found

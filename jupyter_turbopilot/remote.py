@@ -1,0 +1,104 @@
+"""Asking a server that runs: how a kernel's magics complete without a second copy of the model."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import msgspec
+
+from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.runtime import Runtime
+
+SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
+
+
+class RemoteError(TurbopilotError):
+    """The server answered with an error of its own."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Remote:
+    """A Jupyter server with Turbopilot in it."""
+
+    def __init__(self, runtime: Runtime, timeout: float = 60.0) -> None:
+        # The server is on this machine: a proxy has no business in between.
+        self._client = httpx.Client(
+            base_url=runtime.url,
+            headers={SECRET_HEADER: runtime.secret},
+            timeout=httpx.Timeout(timeout, connect=2.0),
+            trust_env=False,
+            verify=not runtime.url.startswith("https://127.0.0.1"),
+        )
+
+    def health(self) -> dict[str, Any]:
+        """Return how the server is."""
+        try:
+            answer = self._client.get("turbopilot/health")
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from None
+        _check(answer)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def complete(self, request: Completion) -> dict[str, Any]:
+        """Return whole suggestions."""
+        try:
+            answer = self._client.post(
+                "turbopilot/complete",
+                content=msgspec.json.encode(request),
+                headers={"Content-Type": "application/json"},
+            )
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from None
+        _check(answer)
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def stream(self, request: Completion) -> Iterator[dict[str, Any]]:
+        """Yield frames as the text grows."""
+        try:
+            with self._client.stream(
+                "POST",
+                "turbopilot/complete",
+                content=msgspec.json.encode(request),
+                headers={"Content-Type": "application/json"},
+            ) as answer:
+                if answer.is_error:
+                    answer.read()
+                    _check(answer)
+                for line in answer.iter_lines():
+                    frame = json.loads(line)
+                    if frame.get("error"):
+                        raise RemoteError(500, frame["error"]["code"], frame["error"]["message"])
+                    yield frame
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from None
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
+
+def _unreachable(error: httpx.HTTPError) -> NotReadyError:
+    return NotReadyError(f"The Jupyter server does not answer ({type(error).__name__}).", code="unreachable")
+
+
+def _check(answer: httpx.Response) -> None:
+    if not answer.is_error:
+        return
+    try:
+        said = answer.json()["error"]
+        raise RemoteError(answer.status_code, said["code"], said["message"])
+    except (ValueError, KeyError, TypeError):
+        raise RemoteError(answer.status_code, "error", f"The server answered {answer.status_code}.") from None

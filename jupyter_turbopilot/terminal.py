@@ -1,0 +1,109 @@
+"""As-you-type ghost text in terminal IPython."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
+from prompt_toolkit.auto_suggest import Suggestion
+
+from jupyter_turbopilot.engine.worker import SUPERSEDED, Job
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.history import request_at
+
+if TYPE_CHECKING:
+    from IPython.terminal.interactiveshell import TerminalInteractiveShell
+    from prompt_toolkit.buffer import Buffer
+    from prompt_toolkit.document import Document
+
+    from jupyter_turbopilot.completer import Reply
+    from jupyter_turbopilot.local import Local
+
+PAUSE = 0.04
+
+
+class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
+    """History first where it fits exactly, the model otherwise."""
+
+    def __init__(self, shell: TerminalInteractiveShell, local: Local) -> None:
+        super().__init__()
+        self._shell = shell
+        self._local = local
+        self._known: tuple[str, str] | None = None  # the text before the cursor and what follows it
+
+    async def _trigger_llm(self, buffer: Buffer) -> None:
+        """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
+
+    async def _trigger_llm_core(self, buffer: Buffer) -> None:
+        """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
+
+    async def get_suggestion_async(self, buffer: Buffer, document: Document) -> Suggestion | None:
+        """Complete at the cursor; typing along a suggestion asks nothing."""
+        before, after = document.text_before_cursor, document.text_after_cursor
+        if not before.strip() or after.strip():
+            return super().get_suggestion(buffer, document)
+        if self._known:
+            start, rest = self._known
+            whole = start + rest
+            if before.startswith(start) and whole.startswith(before) and len(whole) > len(before):
+                return Suggestion(whole[len(before) :])
+        await asyncio.sleep(PAUSE)  # prompt_toolkit asks anew for each key and drops the older answer
+        if buffer.document.text != document.text or not self._local.ready():
+            return super().get_suggestion(buffer, document)
+        text = await self._ask(document.text, document.cursor_position)
+        if buffer.document.text != document.text:
+            return None
+        if not text:
+            return super().get_suggestion(buffer, document)
+        self._known = (before, text)
+        return Suggestion(text)
+
+    async def _ask(self, text: str, offset: int) -> str:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Reply] = loop.create_future()
+
+        def resolve(reply: Reply) -> None:
+            if not answer.done():
+                answer.set_result(reply)
+
+        def listen(reply: Reply) -> None:
+            if reply.done:
+                with suppress(RuntimeError):  # the prompt has ended
+                    loop.call_soon_threadsafe(resolve, reply)
+
+        job: Job | None = None
+        try:
+            job = self._local.pilot.completer.submit(request_at(self._shell, text, offset), listen)
+            reply = await answer
+        except TurbopilotError:
+            return ""
+        except asyncio.CancelledError:
+            if job:
+                job.cancel.set(SUPERSEDED)
+            raise
+        return reply.items[0].text if reply.items else ""
+
+
+def turn_on(shell: TerminalInteractiveShell, local: Local) -> None:
+    """Put our suggestions in the prompt."""
+    local.begin()
+    if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):
+        shell.auto_suggest.disconnect()
+    shell.auto_suggest = TurbopilotSuggest(shell, local)
+    if shell.pt_app:
+        shell.pt_app.auto_suggest = shell.auto_suggest
+        shell.auto_suggest.connect(shell.pt_app)
+
+
+def turn_off(shell: TerminalInteractiveShell) -> None:
+    """Give the prompt the suggestions back that it is configured for."""
+    shell._set_autosuggestions()  # noqa: SLF001 - IPython has no public way back
+    if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory) and shell.pt_app:
+        shell.auto_suggest.connect(shell.pt_app)
+
+
+def is_on(shell: Any) -> bool:
+    """Tell whether the prompt has our suggestions."""
+    return isinstance(getattr(shell, "auto_suggest", None), TurbopilotSuggest)

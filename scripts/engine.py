@@ -1,0 +1,112 @@
+"""Install llama-cpp-python: a trimmed build with this CPU's instructions, reused where one was made before.
+
+python scripts/engine.py [--portable]
+
+The wheel is kept under the user's cache, keyed by version, flags and CPU features: a wheel built for one
+CPU crashes on a lesser one. `--portable` builds for any x86-64 CPU of the last ten years (AVX2, FMA, F16C).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "llama-cpp-python"
+TRIMMED = (
+    f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={ROOT / 'scripts' / 'lean.cmake'}",
+    "-DLLAVA_BUILD=OFF",
+    "-DLLAMA_BUILD_TOOLS=OFF",
+    "-DLLAMA_BUILD_SERVER=OFF",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+)
+NATIVE = ("-DGGML_NATIVE=ON",)
+PORTABLE = ("-DGGML_NATIVE=OFF", "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BMI2=ON")
+
+
+def wanted_version() -> str:
+    """Return the version the lock file names."""
+    found = re.search(rf"^{PACKAGE}==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    if not found:
+        sys.exit(f"requirements.lock does not name {PACKAGE}.")
+    return found[1]
+
+
+def cpu_features() -> str:
+    """Return what this CPU can do, as the system words it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return " ".join(sorted(line.partition(":")[2].split()))
+    except OSError:
+        pass
+    try:
+        return subprocess.run(
+            ["sysctl", "-n", "machdep.cpu.brand_string"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return platform.processor()
+
+
+def cache_folder(version: str, flags: tuple[str, ...], features: str) -> Path:
+    """Return where the wheel for this version, these flags and this CPU is kept."""
+    words = "|".join((version, *(f for f in flags if "_INCLUDE" not in f), features, platform.platform()))
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "jupyter-turbopilot" / "wheels" / hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+def pip(*arguments: str, **environment: str) -> None:
+    """Run pip."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    subprocess.run(command, check=True, env={**os.environ, **environment})
+
+
+def build(version: str, flags: tuple[str, ...], folder: Path) -> Path:
+    """Build the wheel and keep it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Beside its final place: a rename is atomic, and whoever builds at the same time does no harm.
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        # The archive first: pip would take a wheel it built for other flags or another CPU from its cache.
+        pip("download", "-q", "--no-deps", "--no-binary", PACKAGE, "-d", scratch, f"{PACKAGE}=={version}")
+        archive = next(Path(scratch).glob("*.tar.gz"))
+        pip("wheel", "-q", "--no-deps", "-w", scratch, str(archive), CMAKE_ARGS=" ".join(flags))
+        wheel = next(Path(scratch).glob("*.whl"))
+        return Path(shutil.move(wheel, folder / wheel.name))
+
+
+def main() -> None:
+    """Install the engine into the Python that runs this."""
+    version = wanted_version()
+    portable = "--portable" in sys.argv
+    flags = (*TRIMMED, *(PORTABLE if portable and platform.machine() in {"x86_64", "AMD64"} else NATIVE))
+    folder = cache_folder(version, flags, "" if portable else cpu_features())
+    wheel = next(iter(folder.glob("*.whl")), None)
+    if wheel is None:
+        print(f"Building {PACKAGE} {version} for this machine: two to five minutes, once.", flush=True)
+        wheel = build(version, flags, folder)
+    pip(
+        "install",
+        "-q",
+        "-c",
+        str(ROOT / "requirements.lock"),
+        "numpy",
+        "typing-extensions",
+        "diskcache",
+        "jinja2",
+    )
+    pip("install", "-q", "--no-deps", "--force-reinstall", str(wheel))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Name what is missing, with the command that installs it, before anything is built.
+
+python3 scripts/preflight.py [--browser]     Standard library only: it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+OLDEST_PYTHON = (3, 11)
+OLDEST_NODE = 20
+ROOM = 4 * 1000**3  # environment, front-end packages, engine build, model
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+
+
+def how(debian: str, mac: str) -> str:
+    """Return the command that installs something here."""
+    if platform.system() == "Darwin":
+        return mac
+    if shutil.which("apt-get"):
+        return f"sudo apt-get install -y {debian}"
+    if shutil.which("dnf"):
+        return f"sudo dnf install {debian}  (or what your system calls it)"
+    return f"install {debian}"
+
+
+def browser() -> str | None:
+    """Return the browser the tests would use."""
+    named = os.environ.get("CHROME_BIN")
+    return next((found for name in (named, *BROWSERS) if name and (found := shutil.which(name))), None)
+
+
+def node_version() -> int | None:
+    """Return Node's major version."""
+    try:
+        said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.match(r"v(\d+)", said)
+    return int(found[1]) if found else None
+
+
+def missing(*, with_browser: bool) -> list[str]:
+    """Return one line for each thing that is not there."""
+    found = []
+    if sys.version_info < OLDEST_PYTHON:
+        found.append(
+            f"Python 3.11 or newer, not {platform.python_version()}: {how('python3', 'brew install python')}"
+        )
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        found.append(f"Python's venv module: {how('python3-venv', 'brew install python')}")
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
+        found.append(f"a C++ compiler: {how('g++', 'xcode-select --install')}")
+    if not shutil.which("cmake"):
+        found.append(f"cmake: {how('cmake', 'brew install cmake')}")
+    node = node_version()
+    if node is None or node < OLDEST_NODE:
+        seen = f" (this is {node})" if node else ""
+        found.append(f"Node.js {OLDEST_NODE} or newer{seen}: {how('nodejs npm', 'brew install node')}")
+    elif not shutil.which("npm"):
+        found.append(f"npm: {how('npm', 'brew install node')}")
+    if not Path(".venv/bin/python").exists() and (free := shutil.disk_usage(".").free) < ROOM:
+        found.append(f"room on the disk: {ROOM / 1e9:.0f} GB are needed, {free / 1e9:.1f} GB are free here")
+    if with_browser and not browser():
+        found.append(
+            f"Chromium or Chrome, for the browser test: {how('chromium', 'brew install --cask chromium')}"
+        )
+    return found
+
+
+if __name__ == "__main__":
+    lines = missing(with_browser="--browser" in sys.argv)
+    if lines:
+        sys.exit("This is missing:\n" + "\n".join(f"  - {line}" for line in lines))
