@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.engine.base import Engine, Sampling, Usage
+from jupyter_turbopilot.engine.generation import Sampling, Usage
 from jupyter_turbopilot.engine.worker import DEADLINE, SUPERSEDED, Job, Priority, Worker
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.prompt import Budget, Infill, Prompt, Tokenize, build, infill_for
@@ -21,6 +21,7 @@ from jupyter_turbopilot.suggestion.trim import Shape, shape_of, trim
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.request import Completion
 
 ALTERNATIVE_TEMPERATURE = 0.7

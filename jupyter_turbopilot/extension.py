@@ -21,7 +21,7 @@ class TurbopilotExtension(ExtensionApp):
     name = "jupyter_turbopilot"
     load_other_extensions = True
     classes = [Turbopilot]  # noqa: RUF012 - as Jupyter declares it
-    engine_factory = AnyTrait(llama_engine, help="What loads a model; tests put a fake here.").tag(
+    engine_factory = AnyTrait(llama_engine, help="What loads a model; a test's fake goes here.").tag(
         config=True
     )
 

@@ -13,7 +13,7 @@ _FILES = re.compile(
 )
 _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
 _LINE = re.compile(
-    r"""(pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|auth)\w*
+    r"""(pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|auth(?!or))\w*
         ["']?\]?\s*(:[^=\n]*)?[=:(]\s*[rbf]?["'][^"'\n]{4,}
     |-----BEGIN\ [A-Z ]*PRIVATE\ KEY
     |\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|sk-[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{20,}

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.generation import Sampling, Token, Usage
 
 
 @dataclass(frozen=True)
@@ -19,37 +20,6 @@ class Markers:
     suffix: int | None = None
     middle: int | None = None
     bos: int | None = None
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How to choose tokens. Temperature 0 takes the likeliest."""
-
-    max_tokens: int = 48
-    temperature: float = 0.0
-    top_k: int = 40
-    top_p: float = 0.95
-    seed: int = 0
-    forced: bytes = b""  # the text has to begin with these bytes (token healing)
-
-
-@dataclass(frozen=True)
-class Token:
-    """One token of the answer and how probable it was."""
-
-    data: bytes
-    probability: float
-
-
-@dataclass
-class Usage:
-    """What a request cost, filled in as it runs."""
-
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    prompt_ms: float = 0.0
-    predicted_tokens: int = 0
-    predicted_ms: float = 0.0
 
 
 class Engine(Protocol):

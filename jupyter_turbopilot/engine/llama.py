@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine.base import Markers, Sampling, Token, Usage
+from jupyter_turbopilot.engine.base import Markers
 from jupyter_turbopilot.engine.bytetable import ByteTable
+from jupyter_turbopilot.engine.generation import Sampling, Token, Usage
 from jupyter_turbopilot.engine.sampling import choose
 from jupyter_turbopilot.errors import EngineError, NotReadyError
 

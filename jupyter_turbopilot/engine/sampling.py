@@ -10,7 +10,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from jupyter_turbopilot.engine.base import Sampling
+    from jupyter_turbopilot.engine.generation import Sampling
 
 Row = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]

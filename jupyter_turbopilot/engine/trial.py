@@ -89,7 +89,7 @@ def _write(memory: Path, verdicts: dict[str, str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Load the model and decode two tokens: the child's side."""
-    from jupyter_turbopilot.engine.base import Sampling, Usage
+    from jupyter_turbopilot.engine.generation import Sampling, Usage
     from jupyter_turbopilot.engine.llama import LlamaEngine
 
     path, context_size, threads = Path(arguments[0]), int(arguments[1]), int(arguments[2])

@@ -1,0 +1,36 @@
+"""What goes into a generation and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to choose tokens. Temperature 0 takes the likeliest."""
+
+    max_tokens: int = 48
+    temperature: float = 0.0
+    top_k: int = 40
+    top_p: float = 0.95
+    seed: int = 0
+    forced: bytes = b""  # the text has to begin with these bytes (token healing)
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of the answer and how probable it was."""
+
+    data: bytes
+    probability: float
+
+
+@dataclass
+class Usage:
+    """What a request cost, filled in as it runs."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    prompt_ms: float = 0.0
+    predicted_tokens: int = 0
+    predicted_ms: float = 0.0

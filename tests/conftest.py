@@ -1,0 +1,54 @@
+"""What many tests share: a model folder of their own, a tiny real model, the default model, a fake engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from jupyter_turbopilot.models.catalog import CATALOG
+from jupyter_turbopilot.models.store import models_dir
+
+from .tiny_model import write_tiny_model
+
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+settings.register_profile("default", deadline=None, max_examples=80, derandomize=True)
+settings.load_profile("default")
+
+_REAL_MODELS = models_dir()  # before any test points elsewhere
+
+
+@pytest.fixture(autouse=True)
+def _own_model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or touches the person's models, tokens or proxies."""
+    monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path / "models"))
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real llama with random weights and a byte vocabulary, under 2 MB."""
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+@pytest.fixture(scope="session")
+def default_model() -> Path:
+    """The real default model; `make test` fetches it."""
+    path = _REAL_MODELS / CATALOG["qwen2.5-coder-0.5b"].file
+    if not path.is_file():
+        pytest.fail("The default model is not here. Run: jupyter turbopilot models pull --mirrors")
+    return path
+
+
+@pytest.fixture
+def models_folder(tmp_path: Path) -> Iterator[Path]:
+    """The folder this test's models are in."""
+    folder = tmp_path / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder

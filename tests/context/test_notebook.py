@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.context.notebook import cell_language, gather
+from jupyter_turbopilot.request import Cell, Completion, Document
+
+
+def context_of(*cells: Cell | str, active: int | None = None, **more: object) -> object:
+    listed = [Cell(source=cell) if isinstance(cell, str) else cell for cell in cells]
+    index = len(listed) - 1 if active is None else active
+    return gather(
+        Completion(cells=listed, active=index, offset=len(listed[index].source), **more)  # type: ignore[arg-type]
+    )
+
+
+def test_cells_above_come_in_order_and_end_with_a_blank_line() -> None:
+    assert context_of("a = 1", "b = 2", "c").pieces == ("a = 1\n\n", "b = 2\n\n")
+
+
+def test_the_next_cell_follows_the_suffix() -> None:
+    assert context_of("a", "b", active=0).suffix.strip() == "b"
+
+
+def test_headings_become_comments_and_prose_is_left_out() -> None:
+    found = context_of(Cell(type="markdown", source="# Load the data\nSome words."), "x").pieces
+    assert found == ("# Load the data\n",)
+
+
+def test_shell_lines_and_line_magics_are_left_out() -> None:
+    assert context_of("%matplotlib inline\n!pip install x\nimport os", "x").pieces == ("import os\n\n",)
+
+
+def test_cells_of_another_language_are_left_out() -> None:
+    assert context_of("%%bash\nls", "%%time\ny = 1", "x").pieces == ("y = 1\n\n",)
+
+
+def test_a_cell_with_a_language_of_its_own_sees_its_like_alone() -> None:
+    found = context_of("import os", "%%sql\nselect 1", "%%sql\nselect ")
+    assert found.pieces == ("select 1\n\n",)
+
+
+def test_a_line_that_spells_out_a_secret_is_left_out() -> None:
+    found = context_of('import os\nAPI_KEY = "abcd1234efgh"\nx = 1', "y").pieces
+    assert found == ("import os\nx = 1\n\n",)
+
+
+def test_other_documents_come_first_unless_they_hold_credentials() -> None:
+    extra = [
+        Document(path="lib/util.py", source="def f(): ..."),
+        Document(path=".env", source="KEY=1"),
+        Document(path="a.sql", language="sql", source="select"),
+    ]
+    assert context_of("x", extra=extra).pieces == ("# util.py\ndef f(): ...\n\n",)
+
+
+def test_a_credential_file_gets_no_context_at_all() -> None:
+    assert context_of("a = 1", "b", path="conf/.env").pieces == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "language"),
+    [
+        ("x", "python"),
+        ("%%time\nx", "python"),
+        ("%%bash\nls", "bash"),
+        ("%%sh", "bash"),
+        ("%%HTML\n<b>", "html"),
+        ("%%sql select", "sql"),
+        ("%%R\nx <- 1", "r"),
+        ("  %%javascript", "javascript"),
+        ("%%unheard_of", "unheard_of"),
+    ],
+)
+def test_a_cell_magic_names_the_language(source: str, language: str) -> None:
+    assert cell_language(source, "python") == language

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.generation import Sampling, Usage
+from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.errors import EngineError
+
+from ..tiny_model import write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
+    engine = LlamaEngine(tiny_model, name="tiny", context_size=512, threads=1)
+    yield engine
+    engine.close()
+
+
+def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) -> tuple[bytes, Usage]:
+    usage = Usage()
+    sampling = Sampling(max_tokens=count, **more)  # type: ignore[arg-type]
+    tokens = engine.generate(engine.tokenize(text), sampling, usage, Cancel())
+    return b"".join(token.data for token in tokens), usage
+
+
+def test_the_model_is_small_enough_to_be_made_anew_each_time(tiny_model: Path) -> None:
+    assert tiny_model.stat().st_size < 2_000_000
+
+
+def test_the_markers_are_read_from_the_file(engine: LlamaEngine) -> None:
+    assert (engine.markers.prefix, engine.markers.middle, engine.markers.suffix) == (257, 258, 259)
+    assert engine.find_token("<|fim_prefix|>") == 257
+
+
+def test_a_model_without_markers_has_none(tmp_path: Path) -> None:
+    engine = LlamaEngine(
+        write_tiny_model(tmp_path / "plain.gguf", fim=False), name="plain", context_size=128, threads=1
+    )
+    # The vocabulary still spells them: llama.cpp finds them by their text.
+    assert engine.find_token("</s>") is None
+    engine.close()
+
+
+@given(st.text(max_size=60))
+def test_any_text_comes_back_from_its_tokens(engine: LlamaEngine, text: str) -> None:
+    tokens = engine.tokenize(text)
+    assert b"".join(engine.piece(token) for token in tokens) == text.encode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("mark", ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "</s>"])
+def test_a_control_token_that_somebody_types_stays_text(engine: LlamaEngine, mark: str) -> None:
+    assert all(token < 256 for token in engine.tokenize(f"x = '{mark}'"))
+
+
+def test_the_same_question_gets_the_same_answer_cached_or_not(engine: LlamaEngine) -> None:
+    first, cold = complete(engine, "def f(x): return")
+    complete(engine, "something else altogether")
+    complete(engine, "def f(x): retur")
+    again, warm = complete(engine, "def f(x): return")
+    assert first == again
+    assert cold.prompt_tokens == warm.prompt_tokens == 16
+    assert warm.cached_tokens == 15
+
+
+def test_only_what_differs_is_read_again(engine: LlamaEngine) -> None:
+    complete(engine, "abcdefgh", 1)
+    assert complete(engine, "abcdefXYZ", 1)[1].cached_tokens == 6
+
+
+def test_the_same_seed_writes_the_same_text(engine: LlamaEngine) -> None:
+    texts = [complete(engine, "seed", temperature=1.0, seed=seed)[0] for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_forced_bytes_are_not_said_again(engine: LlamaEngine) -> None:
+    usage = Usage()
+    tokens = list(engine.generate(engine.tokenize("ab"), Sampling(max_tokens=4, forced=b"cd"), usage, Cancel()))
+    assert tokens[0].data == tokens[1].data == b""
+    assert tokens[2].data != b""
+
+
+@pytest.mark.parametrize("length", [510, 511])
+def test_a_prompt_up_to_the_brim_is_answered(engine: LlamaEngine, length: int) -> None:
+    answer, usage = complete(engine, "x" * length, 8)
+    assert usage.prompt_tokens == length
+    assert len(answer) <= 512 - length
+
+
+@pytest.mark.parametrize("length", [0, 512, 513])
+def test_a_prompt_that_does_not_fit_is_refused_in_words(engine: LlamaEngine, length: int) -> None:
+    with pytest.raises(EngineError, match="does not fit"):
+        complete(engine, "x" * length)
+
+
+def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
+    cancel, usage = Cancel(), Usage()
+    tokens = engine.generate(engine.tokenize("abc"), Sampling(max_tokens=100), usage, cancel)
+    next(tokens)
+    cancel.set("superseded")
+    assert list(tokens) == []
+    assert complete(engine, "abc")[0]
+
+
+def test_a_cancel_that_came_first_evaluates_nothing(engine: LlamaEngine) -> None:
+    cancel, usage = Cancel(), Usage()
+    cancel.set("superseded")
+    assert list(engine.generate(engine.tokenize("never seen before"), Sampling(), usage, cancel)) == []
+    assert usage.predicted_tokens == 0
+
+
+@pytest.mark.model
+def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(default_model: Path) -> None:
+    engine = LlamaEngine(default_model, name="default", context_size=2048, threads=2)
+    try:
+        prompt = engine.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(180)))[:1500]
+        cancel, usage = Cancel(), Usage()
+        stopped: list[float] = []
+
+        def stop() -> None:
+            time.sleep(1.2)
+            stopped.append(time.perf_counter())
+            cancel.set("superseded")
+
+        threading.Thread(target=stop).start()
+        assert list(engine.generate(prompt, Sampling(), usage, cancel)) == []
+        assert time.perf_counter() - stopped[0] < 0.5
+        # What was read before the cancel serves the next request, and the answer is the uncached one.
+        usage = Usage()
+        after = [t.data for t in engine.generate(prompt[:60], Sampling(max_tokens=5), usage, Cancel())]
+        assert usage.cached_tokens == 59
+        list(engine.generate(engine.tokenize("x"), Sampling(max_tokens=1), Usage(), Cancel()))
+        fresh = [t.data for t in engine.generate(prompt[:60], Sampling(max_tokens=5), Usage(), Cancel())]
+        assert after == fresh
+    finally:
+        engine.close()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.engine import trial
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.machine import Plan
+from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
+
+PLAN = Plan(context_size=256, threads=1, needs=0)
+
+
+def ensure(path: Path, memory: Path, cancel: Cancel | None = None) -> None:
+    trial.ensure_loads(path, PLAN, memory, timeout=60, cancel=cancel or Cancel())
+
+
+def test_a_good_model_passes_and_is_not_tried_again(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "trials.json"
+    ensure(tiny_model, memory)
+    assert list(json.loads(memory.read_text()).values()) == ["ok"]
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    ensure(tiny_model, memory)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.99])
+def test_a_cut_file_is_refused_and_this_process_lives(tiny_model: Path, tmp_path: Path, share: float) -> None:
+    data = tiny_model.read_bytes()
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ModelRefusedError, match="process of its own"):
+        ensure(cut, tmp_path / "trials.json")
+
+
+def test_a_crash_of_the_child_is_a_verdict(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash = tmp_path / "python"
+    crash.write_text("#!/bin/sh\nkill -ABRT $$\n")
+    crash.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(crash))
+    with pytest.raises(ModelRefusedError, match="it crashed"):
+        ensure(tiny_model, tmp_path / "trials.json")
+
+
+def test_damaged_memory_costs_another_trial_and_nothing_else(tiny_model: Path, tmp_path: Path) -> None:
+    memory = tmp_path / "trials.json"
+    memory.write_text("{nonsense")
+    ensure(tiny_model, memory)
+    assert list(json.loads(memory.read_text()).values()) == ["ok"]
+
+
+def test_a_load_that_is_called_off_kills_the_child_and_leaves_no_verdict(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    cancel = Cancel()
+    threading.Timer(0.2, cancel.set, args=("stopped",)).start()
+    begun = time.monotonic()
+    with pytest.raises(CancelledError):
+        ensure(tiny_model, tmp_path / "trials.json", cancel)
+    assert time.monotonic() - begun < 5
+    assert not (tmp_path / "trials.json").exists()

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.suggestion.trim import FILTERS, Shape, indentation, shape_of, trim
+
+
+def shape(prefix: str, suffix: str = "", **more: object) -> Shape:
+    return shape_of(prefix, suffix, **more)  # type: ignore[arg-type]
+
+
+def final(text: str, prefix: str, suffix: str = "", **more: object) -> str:
+    return trim(text, shape(prefix, suffix, **more), final=True).text
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "multi"),
+    [
+        ("x = ", "", False),
+        ("x = ", "\ny = 1", False),
+        ("def f(x):", "", True),
+        ("def f(x):\n    ", "", True),
+        ("", "", True),
+        ("x = 1\n", "", True),
+        ("for i in range(3):", "  # note", False),
+        ("foo(", ")", False),
+        ("    ", ")", False),
+    ],
+)
+def test_several_lines_after_a_colon_and_on_an_empty_line_only(prefix: str, suffix: str, multi: bool) -> None:
+    assert shape(prefix, suffix).multi is multi
+
+
+def test_one_line_or_several_can_be_asked_for() -> None:
+    assert not shape("def f():", lines="single").multi
+    assert shape("x = ", lines="multi").multi
+    assert not shape("foo(", ")", lines="multi").multi
+
+
+@pytest.mark.parametrize(("line", "width"), [("", 0), ("  x", 2), ("\tx", 4), ("    ", 4)])
+def test_tabs_count_four(line: str, width: int) -> None:
+    assert indentation(line) == width
+
+
+def test_a_line_ends_at_its_end() -> None:
+    assert final("1 + 2\ny = 3", "x = ") == "1 + 2"
+
+
+def test_a_block_ends_where_a_line_stands_further_left() -> None:
+    assert final("return 1\n\nprint(f())", "def f():\n    ") == "return 1"
+
+
+def test_a_body_ends_at_the_level_of_its_header() -> None:
+    assert final("\n    return 1\nx = 2", "def f():") == "\n    return 1"
+
+
+def test_a_nested_body_keeps_its_deeper_lines() -> None:
+    body = "\n        if n:\n            return 1\n        return 2"
+    assert final(body + "\n    def g(self): ...", "class A:\n    def f(self, n):") == body
+
+
+def test_code_at_the_outermost_level_ends_at_a_blank_line() -> None:
+    assert final("a = 1\nb = 2\n\nc = 3", "") == "a = 1\nb = 2"
+
+
+def test_a_blank_line_inside_a_body_does_not_end_it() -> None:
+    body = "\n    a = 1\n\n    return a"
+    assert final(body, "def f():") == body
+
+
+def test_no_more_lines_than_asked_for() -> None:
+    assert final("a\nb\nc\nd", "", max_lines=2) == "a\nb"
+
+
+def test_a_fence_is_where_chatting_begins() -> None:
+    assert final("a = 1\n```\nThis code", "") == "a = 1"
+
+
+def test_the_line_below_is_not_written_again() -> None:
+    assert final("a = 1\nprint(a)\nb", "", "\nprint(a)\n") == "a = 1"
+
+
+def test_three_equal_lines_are_too_many() -> None:
+    assert final("x()\nx()\nx()\nx()", "") == "x()\nx()"
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix", "suffix", "kept"),
+    [
+        ("a, b)", "f(", ")", "a, b"),
+        ("g(a)", "f(", ")", "g(a)"),
+        ("g(a))", "f(", ")", "g(a)"),
+        ("[1, 2])", "f(", ")", "[1, 2]"),
+        ('key"]', 'd["', '"]', "key"),
+        ("hello'", "s = '", "'", "hello"),
+        ("'a' + 'b'", "s = ", "'", "'a' + 'b'"),
+        ("sin(x), label=1)", "plot(np.", ")", "sin(x), label=1"),
+        ("x, axis=0)", "f(", ", axis=0)", "x"),
+        ("a))", "f(g(", "))", "a"),
+        ("a)", "f(g(", "))", "a"),
+        ("max", "f(", "x)", "max"),
+        ("max_x)", "f(", "x)", "max_"),
+    ],
+)
+def test_what_follows_the_cursor_already_is_left_out(text: str, prefix: str, suffix: str, kept: str) -> None:
+    assert final(text, prefix, suffix) == kept
+
+
+def test_white_space_at_the_end_is_left_out() -> None:
+    assert final("a = 1   ", "") == "a = 1"
+
+
+def test_an_unfinished_line_is_held_until_its_indentation_is_known() -> None:
+    where = shape("def f():\n    ")
+    assert trim("return 1\n  ", where, final=False).text == "return 1"
+    assert trim("return 1\n  x", where, final=False).done
+
+
+CODE = st.text(alphabet="ab ()[]'\"\n\t:`.x", max_size=40)
+LINES = st.lists(st.sampled_from(["a = 1", "    b()", "```", "x)", "", "  ", "print(a)", "a = 1"]), max_size=8).map(
+    "\n".join
+)
+TEXT = CODE | LINES
+
+
+@given(TEXT, TEXT, TEXT, st.sampled_from(["auto", "single", "multi"]))
+def test_what_was_shown_is_never_taken_back(text: str, prefix: str, suffix: str, lines: str) -> None:
+    where = shape(prefix, suffix, lines=lines, max_lines=3)
+    shown = ""
+    for length in range(len(text) + 1):
+        cut = trim(text[:length], where, final=False)
+        assert cut.text.startswith(shown)
+        shown = cut.text
+        if cut.done:
+            break
+    else:
+        length = len(text)
+    assert trim(text[:length], where, final=True).text.startswith(shown)
+
+
+@given(TEXT, TEXT, TEXT)
+def test_a_suggestion_is_always_a_beginning_of_what_was_written(text: str, prefix: str, suffix: str) -> None:
+    where = shape(prefix, suffix)
+    for keep in FILTERS:
+        for is_final in (False, True):
+            assert text.startswith(keep(text, where, is_final).text)

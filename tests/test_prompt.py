@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.base import Markers
+from jupyter_turbopilot.prompt import FORMATS, Budget, Infill, build, infill_for, keep_tail
+
+QWEN = Infill(
+    "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}
+)
+PLAIN = Infill("none")
+
+
+def letters(text: str) -> list[int]:
+    return [ord(char) for char in text]
+
+
+def make(infill: Infill, prefix: str, suffix: str = "", *, context: tuple[str, ...] = (), room: int = 1000) -> list[int]:
+    return build(
+        infill, letters, context=context, prefix=prefix, suffix=suffix, budget=Budget(room, room)
+    ).tokens
+
+
+def test_context_comes_before_the_prefix_and_the_suffix_behind_its_marker() -> None:
+    assert make(QWEN, "b", "c", context=("a",)) == [-1, *letters("ab"), -2, *letters("c"), -3]
+
+
+def test_a_model_without_markers_gets_the_text_before_the_cursor() -> None:
+    assert make(PLAIN, "b", "c", context=("a",)) == letters("ab")
+
+
+def test_a_family_that_wants_the_suffix_first_gets_it_first() -> None:
+    codestral = next(f for f in FORMATS if f.name == "codestral")
+    infill = Infill("codestral", codestral.order, {"prefix": -1, "suffix": -2}, bos=-9)
+    assert make(infill, "b", "c") == [-9, -2, *letters("c"), -1, *letters("b")]
+
+
+@pytest.mark.parametrize("known", FORMATS, ids=lambda f: f.name)
+def test_every_format_is_found_by_how_its_vocabulary_spells_it(known: object) -> None:
+    spelt = {known.prefix: 1, known.suffix: 2, known.middle: 3}  # type: ignore[attr-defined]
+    assert infill_for(lambda text: spelt.get(text), Markers()).name == known.name  # type: ignore[attr-defined]
+
+
+def test_what_llama_cpp_found_serves_where_no_spelling_is_known() -> None:
+    infill = infill_for(lambda _: None, Markers(prefix=7, suffix=8, middle=9))
+    assert infill.markers == {"prefix": 7, "suffix": 8, "middle": 9}
+
+
+def test_a_catalogue_entry_without_infilling_wins_over_what_the_vocabulary_spells() -> None:
+    assert infill_for(lambda _: 5, Markers(1, 2, 3), "none").markers == {}
+
+
+def test_backing_up_over_a_token_forces_its_bytes() -> None:
+    prompt = build(
+        PLAIN,
+        letters,
+        context=(),
+        prefix="abc",
+        suffix="",
+        budget=Budget(10, 10),
+        piece=lambda token: chr(token).encode(),
+    )
+    assert (prompt.tokens, prompt.forced) == (letters("ab"), b"c")
+
+
+@given(st.lists(st.integers(), max_size=400), st.integers(1, 300))
+def test_what_is_kept_fits_and_is_the_end(tokens: list[int], room: int) -> None:
+    kept = keep_tail(tokens, room)
+    assert len(kept) <= room
+    assert tokens[len(tokens) - len(kept) :] == kept
+    assert len(kept) >= min(len(tokens), room - max(1, room // 4))
+
+
+@given(st.integers(8, 200), st.integers(0, 600))
+def test_a_keystroke_seldom_moves_the_start(room: int, length: int) -> None:
+    starts = [length + more - len(keep_tail(list(range(length + more)), room)) for more in range(room // 4)]
+    assert len(set(starts)) <= 2
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 40))
+def test_a_prompt_never_exceeds_its_budget(prefix: str, suffix: str, room: int) -> None:
+    assert len(make(QWEN, prefix, suffix, room=room)) <= 2 * room + 3

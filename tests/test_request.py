@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.request import Completion, Feedback, decode, parse_completion
+
+GOOD = {"cells": [{"source": "x = "}], "active": 0, "offset": 4}
+
+
+def parse(**changes: Any) -> Completion:
+    return parse_completion(json.dumps(GOOD | changes).encode())
+
+
+def test_a_minimal_request_is_enough() -> None:
+    request = parse()
+    assert (request.prefix, request.suffix, request.trigger, request.n) == ("x = ", "", "invoke", 1)
+
+
+def test_unknown_fields_are_ignored_so_that_older_servers_serve_newer_clients() -> None:
+    assert parse(from_the_future=[1, 2]).prefix == "x = "
+
+
+def test_the_offset_counts_code_points() -> None:
+    request = parse(cells=[{"source": "s = '🎈é' + "}], offset=8)
+    assert request.prefix == "s = '🎈é'"
+
+
+def test_null_characters_line_ends_marks_and_bidi_come_through_unchanged() -> None:
+    odd = "\ufeffa\x00\r\nb\u202ec\u200bd"
+    assert parse(cells=[{"source": odd}], offset=len(odd)).prefix == odd
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"offset": 5}, "offset"),
+        ({"offset": -1}, "offset"),
+        ({"offset": 2.5}, "offset"),
+        ({"offset": True}, "offset"),
+        ({"offset": "4"}, "offset"),
+        ({"active": 1}, "active"),
+        ({"active": -1}, "active"),
+        ({"cells": []}, "cells"),
+        ({"cells": [{"source": 7}]}, "cells[0].source"),
+        ({"cells": [{"source": "x = ", "type": "poem"}]}, "cells[0].type"),
+        ({"cells": "x"}, "cells"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": 10**9}, "max_tokens"),
+        ({"max_tokens": True}, "max_tokens"),
+        ({"temperature": -1}, "temperature"),
+        ({"temperature": 1e9}, "temperature"),
+        ({"n": 0}, "n"),
+        ({"n": 9}, "n"),
+        ({"n": 2, "stream": True}, "n"),
+        ({"trigger": "whenever"}, "trigger"),
+        ({"client": "c" * 200}, "client"),
+    ],
+)
+def test_a_wrong_value_is_refused_and_its_field_named(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        parse(**changes)
+    assert caught.value.field == field
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(BadRequestError) as caught:
+        parse_completion(b'{"cells": [{"source": "x"}]}')
+    assert caught.value.field == "offset"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[1]",
+        b'"x"',
+        b"{",
+        b"\xff\xfe",
+        b'{"cells": [{"source": "\xed\xa0\x80"}], "offset": 0}',
+        b'{"cells": [{"source": "\\ud800"}], "offset": 0}',
+        b'{"cells": [{"source": "x"}], "offset": NaN}',
+        b'{"cells": [{"source": "x"}], "offset": 1e999}',
+        b'{"cells": [{"source": "x"}], "offset": ' + b"1" * 5000 + b"}",
+        b"[" * 200_000,
+        b'{"deep": ' + b"[" * 200_000,
+        b'{"deep": ' + b'{"a":' * 200_000,
+    ],
+)
+def test_what_is_no_request_is_refused_in_words(body: bytes) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        parse_completion(body)
+    assert caught.value.message
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_raise_anything_but_a_bad_request(body: bytes) -> None:
+    for kind in (Completion, Feedback):
+        try:
+            decode(body, kind)
+        except BadRequestError:
+            pass
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*GOOD, "n", "trigger", "extra", "client", "max_tokens"]), JSON))
+def test_no_json_raises_anything_but_a_bad_request(changes: dict[str, Any]) -> None:
+    try:
+        request = parse(**changes)
+    except BadRequestError:
+        return
+    assert 0 <= request.offset <= len(request.cells[request.active].source)

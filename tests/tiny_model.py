@@ -1,0 +1,81 @@
+"""Write a tiny GGUF that llama.cpp really loads: llama architecture, byte vocabulary, random weights."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+EMBED, LAYERS, HEADS, FEED, CONTEXT = 64, 2, 4, 128, 1024
+CONTROL = ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"]
+
+
+def byte_alphabet() -> list[str]:
+    """Return GPT-2's printable character for each of the 256 bytes."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    found, extra = {}, 0
+    for byte in range(256):
+        if byte in plain:
+            found[byte] = chr(byte)
+        else:
+            found[byte] = chr(256 + extra)
+            extra += 1
+    return [found[byte] for byte in range(256)]
+
+
+def write_tiny_model(path: Path, *, fim: bool = True, seed: int = 1) -> Path:
+    """Write the model and return its path."""
+    tokens = byte_alphabet() + CONTROL
+    kinds = [gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL] * len(CONTROL)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name("tiny")
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(EMBED)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(FEED)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(EMBED // HEADS)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    # llama.cpp wants the key; this merge can never happen.
+    writer.add_token_merges([f"{tokens[0]} {tokens[0]}"])
+    writer.add_bos_token_id(256)
+    writer.add_eos_token_id(256)
+    writer.add_add_bos_token(False)
+    if fim:
+        writer.add_uint32("tokenizer.ggml.fim_pre_token_id", 257)
+        writer.add_uint32("tokenizer.ggml.fim_mid_token_id", 258)
+        writer.add_uint32("tokenizer.ggml.fim_suf_token_id", 259)
+    rng = np.random.default_rng(seed)
+
+    def weights(*shape: int) -> np.ndarray:
+        return (rng.standard_normal(shape) * 0.3).astype(np.float32)
+
+    writer.add_tensor("token_embd.weight", weights(len(tokens), EMBED))
+    writer.add_tensor("output_norm.weight", np.ones(EMBED, dtype=np.float32))
+    writer.add_tensor("output.weight", weights(len(tokens), EMBED))
+    for layer in range(LAYERS):
+        block = f"blk.{layer}"
+        for name in ("attn_norm", "ffn_norm"):
+            writer.add_tensor(f"{block}.{name}.weight", np.ones(EMBED, dtype=np.float32))
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            writer.add_tensor(f"{block}.{name}.weight", weights(EMBED, EMBED))
+        for name in ("ffn_gate", "ffn_up"):
+            writer.add_tensor(f"{block}.{name}.weight", weights(FEED, EMBED))
+        writer.add_tensor(f"{block}.ffn_down.weight", weights(EMBED, FEED))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+if __name__ == "__main__":
+    write_tiny_model(Path(sys.argv[1]))
