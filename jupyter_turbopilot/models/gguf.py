@@ -126,10 +126,11 @@ def read_header(path: Path) -> Header:
         raise ModelRefusedError(f"There is no file {path.name}. Fetch it, or choose another model.") from None
     except OSError as error:
         raise ModelRefusedError(f"{path.name} cannot be read: {error.strerror}.") from None
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise ModelRefusedError(f"{path.name} is not a file.")
     with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelRefusedError(f"{path.name} is not a file.")
         if status.st_size < len(MAGIC) + 20:
             raise ModelRefusedError(f"{path.name} is too short to be a model. Fetch it again.")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

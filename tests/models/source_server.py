@@ -1,0 +1,90 @@
+"""A local web server that plays Hugging Face and a package index, cuts off, lies and drips on demand."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class SourceServer:
+    """Serves `files` by path; `cut` paths end early once, `status` paths answer so."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.headers: dict[str, dict[str, str]] = {}
+        self.cut: dict[str, int] = {}
+        self.status: dict[str, int] = {}
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.pause = 0.0
+        self.hold = threading.Event()
+        self.hold.set()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: Any) -> None: ...
+
+            def do_HEAD(self) -> None:  # noqa: N802 - the base class's name
+                self.answer(body=False)
+
+            def do_GET(self) -> None:  # noqa: N802
+                self.answer(body=True)
+
+            def answer(self, *, body: bool) -> None:
+                path = self.path.partition("?")[0]
+                outer.requests.append((self.command, path, dict(self.headers)))
+                data = outer.files.get(path)
+                status = outer.status.get(path)
+                if data is None or status:
+                    self.send_error(status or 404)
+                    return
+                start = 0
+                wanted = self.headers.get("Range", "")
+                if wanted.startswith("bytes="):
+                    start = int(wanted[6:].split("-")[0])
+                if start and start >= len(data):
+                    self.send_error(416)
+                    return
+                self.send_response(206 if start else 200)
+                self.send_header("ETag", '"v1"')
+                for name, value in outer.headers.get(path, {}).items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data) - start))
+                self.end_headers()
+                if not body:
+                    return
+                end = outer.cut.pop(path, len(data))
+                for at in range(start, end, 65536):
+                    outer.hold.wait(10)
+                    self.wfile.write(data[at : min(end, at + 65536)])
+                if end < len(data):
+                    self.close_connection = True
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self.hold.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def gets(self, path: str) -> list[dict[str, str]]:
+        return [headers for method, where, headers in self.requests if method == "GET" and where == path]
+
+    def add_wheel(self, package: str, version: str, members: dict[str, bytes]) -> str:
+        """Serve a wheel and its page on the index."""
+        name = f"{package.replace('-', '_')}-{version}-py3-none-any.whl"
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member, data in members.items():
+                archive.writestr(member, data)
+        self.files[f"/files/{name}"] = buffer.getvalue()
+        page = {"files": [{"filename": name, "url": f"{self.url}/files/{name}"}]}
+        self.files[f"/simple/{package}/"] = json.dumps(page).encode()
+        self.headers[f"/simple/{package}/"] = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+        return f"/files/{name}"

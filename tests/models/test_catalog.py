@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.errors import UnknownModelError
+from jupyter_turbopilot.models.catalog import CATALOG, HubFile, IndexParts, Url, find
+
+DIGEST = "a" * 64
+
+
+@pytest.mark.parametrize("model", CATALOG.values(), ids=lambda m: m.name)
+def test_a_catalogue_entry_says_all_that_is_needed_to_check_it(model: object) -> None:
+    assert len(model.sha256) == 64  # type: ignore[attr-defined]
+    assert model.size > 1_000_000  # type: ignore[attr-defined]
+    assert model.sources  # type: ignore[attr-defined]
+    assert model.licence != "unknown"  # type: ignore[attr-defined]
+
+
+def test_the_publisher_is_asked_before_a_mirror() -> None:
+    assert [type(source) for source in CATALOG["qwen2.5-coder-0.5b"].sources] == [HubFile, IndexParts]
+
+
+@pytest.mark.parametrize("spec", ["owner/repo/file.gguf", "owner/repo/sub/file.gguf", "owner/repo:file.gguf"])
+def test_a_hugging_face_file_is_a_model(spec: str) -> None:
+    (source,) = find(spec).sources
+    assert isinstance(source, HubFile)
+    assert source.repo == "owner/repo"
+    assert source.file.endswith("file.gguf")
+
+
+def test_an_address_is_a_model_and_may_carry_its_digest() -> None:
+    model = find(f"https://example.org/m/x.gguf?download=1#sha256={DIGEST}")
+    assert (model.file, model.sha256) == ("x.gguf", DIGEST)
+    assert model.sources == (Url("https://example.org/m/x.gguf?download=1"),)
+
+
+def test_a_path_is_a_model(tmp_path: Path) -> None:
+    assert find(str(tmp_path / "own.gguf")).path == tmp_path / "own.gguf"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "",
+        "  ",
+        "nonsense",
+        "owner/repo/../../x.gguf",
+        "owner/repo/%2e%2e",
+        "owner/repo/x.bin",
+        "own\0er/repo/x.gguf",
+        "owner/repo/x.gguf\nINFO forged",
+        "http://example.org/x.gguf",
+        "ftp://example.org/x.gguf",
+        "file:///etc/passwd.gguf",
+        "https://example.org/",
+        "https://example.org/x.gguf#sha256=short",
+        "https://example.org/..gguf",
+        "owner\\repo\\x.gguf",
+    ],
+)
+def test_anything_else_is_refused_in_words(spec: str) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        find(spec)
+    assert caught.value.message
+
+
+@given(st.text(max_size=60))
+def test_no_text_leads_out_of_the_models_folder(spec: str) -> None:
+    try:
+        model = find(spec)
+    except UnknownModelError:
+        return
+    if model.path is None:
+        assert "/" not in model.file
+        assert "\\" not in model.file
+        assert not model.file.startswith(".")

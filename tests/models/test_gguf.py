@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.gguf import read_header
+
+
+def string(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def file(
+    *,
+    magic: bytes = b"GGUF",
+    version: int = 3,
+    tensors: int = 1,
+    keys: int | None = None,
+    pairs: tuple[bytes, ...] | None = None,
+    tensor: bytes | None = None,
+    data: int = 128,
+) -> bytes:
+    pairs = (string("general.architecture") + struct.pack("<I", 8) + string("llama"),) if pairs is None else pairs
+    tensor = string("t") + struct.pack("<IQIQ", 1, 32, 0, 0) if tensor is None else tensor
+    head = magic + struct.pack("<IQQ", version, tensors, len(pairs) if keys is None else keys)
+    body = head + b"".join(pairs) + tensor
+    return body + b"\0" * (-len(body) % 32) + b"\0" * data
+
+
+def refused(tmp_path: Path, content: bytes) -> str:
+    path = tmp_path / "x.gguf"
+    path.write_bytes(content)
+    with pytest.raises(ModelRefusedError) as caught:
+        read_header(path)
+    return caught.value.message
+
+
+def test_a_real_model_is_read(tiny_model: Path) -> None:
+    header = read_header(tiny_model)
+    assert header.architecture == "llama"
+    assert header.number("block_count") == 2
+    assert header.kv_bytes(100) == 2 * 100 * 4 * (16 + 16) * 2
+    assert header.metadata["tokenizer.ggml.tokens"] == 260
+
+
+def test_the_smallest_sound_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.gguf"
+    path.write_bytes(file())
+    assert read_header(path).tensors == 1
+
+
+ARCHITECTURE = string("general.architecture") + struct.pack("<I", 8) + string("llama")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "too short"),
+        (b"GGUF", "too short"),
+        (file(magic=b"GGML"), "not a GGUF"),
+        (file(version=0), "version 0"),
+        (file(version=1), "version 1"),
+        (file(version=99), "version 99"),
+        (file(tensors=2**64 - 1), "damaged"),
+        (file(keys=2**64 - 1), "damaged"),
+        (file(tensors=0), "damaged"),
+        (file(pairs=(ARCHITECTURE, ARCHITECTURE)), "twice"),
+        (file(pairs=()), "architecture"),
+        (file(pairs=(string("general.architecture") + struct.pack("<II", 4, 7),)), "architecture"),
+        (file(pairs=(struct.pack("<Q", 2**63),)), "string of"),
+        (file(pairs=(ARCHITECTURE, string("a") + struct.pack("<IIQ", 9, 8, 2**63))), "list of"),
+        (file(pairs=(ARCHITECTURE, string("a") + struct.pack("<IIQ", 9, 8, 1000))), "vocabulary"),
+        (file(pairs=(ARCHITECTURE, string("a") + struct.pack("<IIQ", 9, 4, 4_000_000))), "ends inside"),
+        (file(pairs=(ARCHITECTURE, string("a") + struct.pack("<IIQ", 9, 9, 1))), "unknown type"),
+        (file(pairs=(ARCHITECTURE, string("a") + struct.pack("<I", 77))), "unknown type"),
+        (file(pairs=(ARCHITECTURE, string("general.alignment") + struct.pack("<II", 4, 0))), "alignment"),
+        (file(tensor=string("t") + struct.pack("<IQIQ", 1, 32, 0, 10**9)), "short of its last tensor"),
+        (file(tensor=string("t") + struct.pack("<IQIQ", 1, 10**9, 0, 0)), "short of its last tensor"),
+        (file(tensor=string("t") + struct.pack("<IQIQ", 1, 31, 2, 0)), "impossible shape"),
+        (file(tensor=string("t") + struct.pack("<I", 9)), "9 dimensions"),
+        (file(tensors=2, tensor=2 * (string("t") + struct.pack("<IQIQ", 1, 32, 0, 0))), "twice"),
+    ],
+)
+def test_a_damaged_file_is_refused_in_words(tmp_path: Path, content: bytes, words: str) -> None:
+    assert words in refused(tmp_path, content)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75, 0.99])
+def test_a_cut_file_is_refused(tiny_model: Path, tmp_path: Path, share: float) -> None:
+    data = tiny_model.read_bytes()
+    assert "again" in refused(tmp_path, data[: int(len(data) * share)])
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dangling.gguf").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder.gguf").mkdir()
+    for name in ("missing.gguf", "dangling.gguf", "folder.gguf"):
+        with pytest.raises(ModelRefusedError) as caught:
+            read_header(tmp_path / name)
+        assert str(tmp_path) not in caught.value.message
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_raise_anything_but_a_refusal(tmp_path_factory: pytest.TempPathFactory, tail: bytes) -> None:
+    path = tmp_path_factory.mktemp("g") / "x.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<I", 3) + tail)
+    with pytest.raises(ModelRefusedError):
+        read_header(path)
+
+
+@given(st.integers(0, len(file(data=0)) - 1), st.integers(0, 255))
+def test_no_flipped_byte_in_the_header_raises_anything_but_a_refusal(
+    tmp_path_factory: pytest.TempPathFactory, at: int, value: int
+) -> None:
+    content = bytearray(file(data=0))
+    content[at] = value
+    path = tmp_path_factory.mktemp("g") / "x.gguf"
+    path.write_bytes(content)
+    with suppress(ModelRefusedError):
+        read_header(path)

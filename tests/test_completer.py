@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.completer import Completer, Reply
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.worker import Job, Worker
+from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.request import Cell, Completion
+
+from .scripted_engine import ScriptedEngine
+
+
+class Desk:
+    """A completer with a scripted engine, and what it answered."""
+
+    def __init__(self, engine: ScriptedEngine, **settings: object) -> None:
+        self.engine = engine
+        self.worker = Worker()
+        self.completer = Completer(self.worker, Turbopilot(**settings))
+        self.worker.load("scripted", lambda _: engine)
+        while self.worker.state.phase == "loading":
+            time.sleep(0.001)
+
+    def begin(self, request: Completion) -> tuple[Job, list[Reply], threading.Event]:
+        replies: list[Reply] = []
+        done = threading.Event()
+
+        def listen(reply: Reply) -> None:
+            replies.append(reply)
+            if reply.done:
+                done.set()
+
+        return self.completer.submit(request, listen), replies, done
+
+    def ask(self, request: Completion) -> list[Reply]:
+        _, replies, done = self.begin(request)
+        assert done.wait(10)
+        return replies
+
+    def texts(self, request: Completion) -> list[str]:
+        return [reply.items[0].text for reply in self.ask(request) if reply.items]
+
+
+@pytest.fixture
+def desk() -> Iterator[Callable[..., Desk]]:
+    made: list[Desk] = []
+
+    def make(answer: object = "", *, settings: dict[str, object] | None = None, **more: object) -> Desk:
+        made.append(Desk(ScriptedEngine(answer, **more), **(settings or {})))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.worker.stop()
+
+
+def request(source: str = "x = ", offset: int | None = None, **more: object) -> Completion:
+    return Completion(
+        cells=[Cell(source=source)], offset=len(source) if offset is None else offset, **more  # type: ignore[arg-type]
+    )
+
+
+def test_the_prompt_holds_context_prefix_and_suffix_in_the_models_own_form(desk: Callable[..., Desk]) -> None:
+    d = desk("1")
+    cells = [Cell(source="import os"), Cell(source="x = \nprint(x)"), Cell(source="y")]
+    d.ask(Completion(cells=cells, active=1, offset=4))
+    assert d.engine.prompts == [
+        "<|fim_prefix|>import os\n\nx = <|fim_suffix|>\nprint(x)\n\ny\n\n<|fim_middle|>"
+    ]
+
+
+def test_asked_for_it_streams_by_token(desk: Callable[..., Desk]) -> None:
+    assert desk("a + b + c").texts(request(stream=True)) == ["a", "a +", "a + b", "a + b +", "a + b + c", "a + b + c"]
+
+
+def test_unasked_it_streams_by_whole_lines(desk: Callable[..., Desk]) -> None:
+    frames = desk("a = 1\nb = 2 + 3\n").texts(request("", trigger="automatic", stream=True))
+    assert frames == ["a = 1", "a = 1\nb = 2 + 3", "a = 1\nb = 2 + 3"]
+
+
+def test_unasked_and_unsure_it_is_silent_and_stops_early(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c d e f g h", probability=0.5)
+    (reply,) = d.ask(request(trigger="automatic"))
+    assert reply.items == ()
+    assert reply.timings.predicted_tokens <= 3
+
+
+def test_asked_for_it_answers_however_unsure(desk: Callable[..., Desk]) -> None:
+    assert desk("a b c", probability=0.1).texts(request()) == ["a b c"]
+
+
+def test_unasked_a_line_cut_off_by_the_length_is_not_shown(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c d e f")
+    assert d.texts(request(trigger="automatic", max_tokens=3)) == []
+    assert d.texts(request(max_tokens=3)) == ["a b c"]
+
+
+def test_a_credential_is_no_context(desk: Callable[..., Desk]) -> None:
+    d = desk("1")
+    d.ask(Completion(cells=[Cell(source="password = 'hunter22'\na = 1"), Cell(source="b")], active=1, offset=1))
+    assert "hunter22" not in d.engine.prompts[0]
+    assert "a = 1" in d.engine.prompts[0]
+
+
+def test_a_newer_request_of_the_same_editor_ends_the_older(desk: Callable[..., Desk]) -> None:
+    d = desk("a " * 200, pause=0.01)
+    _, old, old_done = d.begin(request(client="editor"))
+    time.sleep(0.05)
+    assert d.ask(request("y = ", client="editor", max_tokens=2))[-1].items
+    assert old_done.wait(1)
+    assert (old[-1].items, old[-1].finish_reason) == ((), "superseded")
+
+
+def test_another_editors_request_waits_its_turn(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c", pause=0.01)
+    _, first, first_done = d.begin(request(client="one"))
+    assert d.ask(request(client="two"))[-1].items
+    assert first_done.is_set()
+    assert first[-1].items
+
+
+def test_of_ten_requests_of_one_editor_only_the_last_is_written_to_the_end(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c d", pause=0.02)
+    runs = [d.begin(request(f"x{number} = ", client="editor")) for number in range(10)]
+    for _, _, done in runs:
+        assert done.wait(5)
+    assert [bool(replies[-1].items) for _, replies, _ in runs] == [False] * 9 + [True]
+    assert sum(d.engine.finished) == 1
+
+
+def test_warming_reads_the_prompt_and_writes_nothing(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c")
+    (reply,) = d.ask(request(trigger="warm"))
+    assert reply.items == ()
+    assert d.engine.samplings[0].max_tokens == 0
+
+
+def test_warming_never_ends_a_persons_request(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c", pause=0.02)
+    _, replies, done = d.begin(request(client="editor"))
+    d.begin(request(trigger="warm", client="editor"))
+    assert done.wait(5)
+    assert replies[-1].items
+
+
+def test_a_deadline_gives_what_there_is(desk: Callable[..., Desk]) -> None:
+    d = desk("a " * 100, pause=0.01, settings={"deadline": 0.2})
+    (reply,) = d.ask(request())
+    assert reply.items[0].finish_reason == "deadline"
+    assert reply.items[0].text.startswith("a a")
+
+
+def test_alternatives_differ(desk: Callable[..., Desk]) -> None:
+    answers = iter(["one", "two", "two"])
+    d = desk(lambda _: next(answers))
+    (reply,) = d.ask(request(n=3))
+    assert [item.text for item in reply.items] == ["one", "two"]
+    assert [s.temperature for s in d.engine.samplings] == [0.0, 0.7, 0.7]
+    assert len({s.seed for s in d.engine.samplings}) == 3
+
+
+def test_a_failing_engine_is_an_answer_and_the_next_request_succeeds(desk: Callable[..., Desk]) -> None:
+    d = desk("ok", fail=EngineError("llama.cpp failed with code -3."))
+    assert d.ask(request())[-1].error is not None
+    d.engine.fail = None
+    assert d.texts(request()) == ["ok"]
+
+
+def test_characters_of_several_bytes_are_never_torn(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    text = "é🎈字"
+    d.engine.generate = bytes_one_by_one(text)  # type: ignore[method-assign]
+    frames = d.texts(request(stream=True))
+    assert frames[-1] == text
+    assert all(text.startswith(frame) for frame in frames)
+
+
+def bytes_one_by_one(text: str) -> Callable[..., Iterator[object]]:
+    from jupyter_turbopilot.engine.generation import Token
+
+    def generate(*_: object) -> Iterator[object]:
+        for byte in text.encode():
+            yield Token(bytes([byte]), 0.99)
+
+    return generate
+
+
+@pytest.mark.parametrize("source", ["", " ", "\n\n"])
+def test_nothing_to_go_by_is_no_error(desk: Callable[..., Desk], source: str) -> None:
+    assert desk("x = 1").ask(request(source))[-1].error is None
+
+
+def test_a_prefix_ten_times_the_context_is_cut_at_the_far_end(desk: Callable[..., Desk]) -> None:
+    d = desk("1", context_size=512)
+    long = "".join(f"line {number}\n" for number in range(1000))
+    d.ask(request(long + "x = "))
+    assert d.engine.prompts[0].split("<|fim_suffix|>")[0].endswith("x = ")
+    assert len(d.engine.tokenize(d.engine.prompts[0])) < 512 + 40
+
+
+def test_after_a_thousand_requests_there_is_one_thread_and_nothing_is_kept(desk: Callable[..., Desk]) -> None:
+    d = desk("a b")
+    before = threading.active_count()
+    for number in range(1000):
+        d.ask(request(client=f"editor-{number}"))
+    assert threading.active_count() <= before + 1
+    assert d.completer._latest == {}
+
+
+WORDS = st.lists(st.sampled_from(["a", "(", ")", '"', "\n", "    b", " = 1", "```", "x)"]), max_size=12).map("".join)
+
+
+@given(WORDS, WORDS, WORDS, st.sampled_from(["automatic", "invoke"]), st.floats(0.3, 1))
+def test_each_frame_is_a_beginning_of_the_next_and_the_last_is_the_unstreamed_text(
+    answer: str, before: str, after: str, trigger: str, probability: float
+) -> None:
+    d = Desk(ScriptedEngine(answer, probability=probability))
+    try:
+        asked = {"offset": len(before), "trigger": trigger}
+        frames = d.texts(request(before + after, stream=True, **asked))  # type: ignore[arg-type]
+        for earlier, later in zip(frames, frames[1:], strict=False):
+            assert later.startswith(earlier)
+        whole = d.texts(request(before + after, **asked))  # type: ignore[arg-type]
+        assert frames[-1:] == whole
+    finally:
+        d.worker.stop()
