@@ -35,7 +35,7 @@ class TurbopilotExtension(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Mount the routes under `turbopilot/`."""
         for path, route in ROUTES:
-            takes = {"pilot": self.pilot, "secret": self._secret}
+            takes = {"pilot": self.pilot, "secret": self._secret if path in runtime.SECRET_IS_FOR else ""}
             self.handlers.append((url_path_join("turbopilot", path), route, takes))
 
     async def _start_jupyter_server_extension(self, server: Any) -> None:

@@ -14,9 +14,12 @@ import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
 
+SECRET_IS_FOR = ("complete", "health")
+
+
 @dataclass(frozen=True)
 class Runtime:
-    """How to reach a server. The secret is good for `complete` and `health` alone."""
+    """How to reach a server. The secret opens the routes of `SECRET_IS_FOR` alone."""
 
     url: str
     secret: str

@@ -53,11 +53,9 @@ class Route(APIHandler):
     """A route of ours. Every method is authenticated and authorised."""
 
     auth_resource = "turbopilot"
-    # The secret of a runtime file opens a route only where the route says so.
-    takes_secret = False
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
-        """Take what the route works with."""
+        """Take what the route works with; `secret` opens it to this server's kernels."""
         self.pilot = pilot
         self.secret = secret
         self._chunks: list[bytes] = []
@@ -67,8 +65,7 @@ class Route(APIHandler):
     def _trusted(self) -> bool:
         given = self.request.headers.get(SECRET_HEADER, "")
         return bool(
-            self.takes_secret
-            and self.secret
+            self.secret
             and given
             and hmac.compare_digest(given.encode(), self.secret.encode())
         )

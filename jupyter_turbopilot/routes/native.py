@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 class CompleteRoute(Route):
     """`POST turbopilot/complete`."""
 
-    takes_secret = True
     _job: Job | None = None
 
     @web.authenticated
@@ -93,8 +92,6 @@ class FeedbackRoute(Route):
 
 class HealthRoute(Route):
     """`GET turbopilot/health`: live, ready, and why not."""
-
-    takes_secret = True
 
     @web.authenticated
     @authorized

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPClientError, HTTPResponse
+
+from ..scripted_engine import ScriptedEngine
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    """What the server's model says; tests change it."""
+    return ScriptedEngine("a + b + c")
+
+
+@pytest.fixture
+def server_traits() -> dict[str, Any]:
+    """Configuration a test module may add."""
+    return {}
+
+
+@pytest.fixture
+def jp_server_config(engine: ScriptedEngine, tiny_model: Path, tmp_path: Path, server_traits: dict[str, Any]) -> Any:
+    own = tmp_path / "tiny.gguf"
+    shutil.copy(tiny_model, own)
+    return {
+        "ServerApp": {"jpserver_extensions": {"jupyter_turbopilot": True}},
+        "TurbopilotExtension": {"engine_factory": lambda *_: engine},
+        "Turbopilot": {"model": str(own)} | server_traits,
+    }
+
+
+@pytest.fixture
+def pilot(jp_serverapp: Any) -> Any:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    return app.pilot
+
+
+@pytest.fixture
+def ready(pilot: Any) -> Any:
+    """The pilot, once its model is loaded."""
+    pilot.start()
+    for _ in range(500):
+        if pilot.health()["ready"]:
+            return pilot
+        time.sleep(0.01)
+    raise AssertionError(pilot.health())
+
+
+Ask = Callable[..., Awaitable[HTTPResponse]]
+
+
+@pytest.fixture
+def ask(jp_fetch: Any) -> Ask:
+    """Send JSON to a route; an error status is an answer too."""
+
+    async def send(path: str, body: Any = None, method: str = "POST", **more: Any) -> HTTPResponse:
+        content = body if isinstance(body, bytes | str) or body is None else json.dumps(body)
+        headers = {"Content-Type": "application/json"} | more.pop("headers", {})
+        try:
+            return await jp_fetch(
+                "turbopilot",
+                *path.split("/"),
+                method=method,
+                body=content,
+                headers=headers,
+                allow_nonstandard_methods=True,
+                **more,
+            )
+        except HTTPClientError as error:
+            assert error.response is not None
+            return error.response
+
+    return send
+
+
+def complete_body(source: str = "x = ", **more: Any) -> dict[str, Any]:
+    return {"cells": [{"source": source}], "offset": len(source)} | more
+
+
+def lines(response: HTTPResponse) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in response.body.splitlines()]
+
+
+def error_of(response: HTTPResponse) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(response.body)["error"]
+    return found

@@ -1,0 +1,79 @@
+"""Walks the table of routes, so that a new one cannot be forgotten."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.routes.table import ROUTES
+
+from .conftest import Ask
+
+METHODS = ("get", "post", "put", "patch", "delete")
+ENDS = [
+    (path, method.upper())
+    for path, route in ROUTES
+    for method in METHODS
+    if method in vars(route)
+]
+
+
+def test_the_walk_covers_every_route() -> None:
+    assert {path for path, _ in ENDS} == {path for path, _ in ROUTES}
+
+
+@pytest.mark.parametrize(("path", "method"), ENDS)
+async def test_nobody_gets_in_without_a_token(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
+    for authorization in ("", "token wrong", "Bearer wrong"):
+        response = await ask(path, {}, method=method, headers={"Authorization": authorization})
+        assert response.code == 403
+        assert json.loads(response.body)["error"]["code"] == "forbidden"
+
+
+@pytest.mark.parametrize(("path", "method"), ENDS)
+async def test_a_denying_authorizer_keeps_everybody_from_the_engine(
+    ask: Ask, jp_serverapp: Any, engine: Any, path: str, method: str
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Deny:
+        def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
+            asked.append((action, resource))
+            return False
+
+    jp_serverapp.web_app.settings["authorizer"] = Deny()
+    response = await ask(path, {"model": "smollm2-135m"}, method=method)
+    assert response.code == 403
+    assert asked[0][1] == "turbopilot"
+    assert engine.prompts == []
+
+
+@pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m != "GET"])
+async def test_a_cookie_alone_cannot_change_anything(
+    ask: Ask, jp_serverapp: Any, path: str, method: str
+) -> None:
+    from tornado.web import create_signed_value
+
+    user = {"username": "ann", "name": "Ann", "display_name": "Ann", "initials": None, "color": None}
+    cookie_name = jp_serverapp.identity_provider.cookie_name or "username-127-0-0-1"
+    value = create_signed_value(jp_serverapp.web_app.settings["cookie_secret"], cookie_name, json.dumps(user))
+    headers = {"Authorization": "", "Cookie": f"{cookie_name}={value.decode()}"}
+    response = await ask(path, {"model": "smollm2-135m"}, method=method, headers=headers)
+    assert response.code == 403
+
+
+@pytest.mark.parametrize(("path", "method"), ENDS)
+async def test_another_sites_page_is_refused(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
+    headers = {"Authorization": "", "Origin": "https://evil.example", "Cookie": "_xsrf=1"}
+    response = await ask(path, {}, method=method, headers=headers)
+    assert response.code in {403, 404}
+
+
+@pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m != "GET"])
+@pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'"x"', b"{", b"\xff", b'{"a": NaN}', b"[" * 100_000])
+async def test_what_is_no_request_is_refused_with_400(ask: Ask, ready: Any, path: str, method: str, body: bytes) -> None:
+    response = await ask(path, body, method=method)
+    assert response.code == 400
+    assert json.loads(response.body)["error"]["message"]

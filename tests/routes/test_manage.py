@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..models.source_server import SourceServer
+from .conftest import Ask, complete_body, error_of, lines
+
+
+@pytest.fixture
+def source(tiny_model: Path) -> Iterator[SourceServer]:
+    server = SourceServer()
+    server.files["/m.gguf"] = tiny_model.read_bytes()
+    yield server
+    server.stop()
+
+
+def address(source: SourceServer, tiny_model: Path) -> str:
+    return f"{source.url}/m.gguf#sha256={hashlib.sha256(tiny_model.read_bytes()).hexdigest()}"
+
+
+async def test_the_list_holds_the_catalogue_and_the_persons_own_model(ask: Ask, ready: Any) -> None:
+    answer = json.loads((await ask("models", method="GET")).body)
+    names = {model["name"]: model for model in answer["models"]}
+    assert {"qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b", "smollm2-135m", "tiny.gguf"} <= set(names)
+    assert names["tiny.gguf"]["stored"]
+    assert not names["smollm2-135m"]["stored"]
+    assert names["smollm2-135m"]["size"] == 98_362_432
+
+
+async def test_a_model_is_fetched_with_progress_and_completes_without_a_restart(
+    ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path
+) -> None:
+    steps = lines(await ask("models/pull", {"model": address(source, tiny_model)}))
+    assert steps[-1]["done"]
+    assert steps[-1]["phase"] == "done"
+    for _ in range(200):
+        if pilot.health()["ready"]:
+            break
+        await asyncio.sleep(0.01)
+    assert (await ask("complete", complete_body())).code == 200
+
+
+async def test_a_download_that_fails_ends_the_stream_with_the_reason(ask: Ask, pilot: Any, source: SourceServer) -> None:
+    last = lines(await ask("models/pull", {"model": f"{source.url}/missing.gguf"}))[-1]
+    assert last["done"]
+    assert last["error"]["code"] == "download_failed"
+    assert "404" in last["error"]["message"]
+
+
+async def test_a_download_can_be_stopped(ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path) -> None:
+    source.hold.clear()
+    spec = address(source, tiny_model)
+    running = asyncio.ensure_future(ask("models/pull", {"model": spec}))
+    await asyncio.sleep(0.3)
+    stopped = await ask("models/pull", {"model": spec}, method="DELETE")
+    source.hold.set()
+    assert json.loads(stopped.body) == {"stopped": True}
+    assert lines(await running)[-1]["error"]["code"] == "cancelled"
+    assert json.loads((await ask("models/pull", {"model": spec}, method="DELETE")).body) == {"stopped": False}
+
+
+async def test_selecting_what_is_not_here_says_how_to_fetch_it(ask: Ask, ready: Any) -> None:
+    response = await ask("models", {"model": "smollm2-135m"})
+    assert response.code == 503
+    assert error_of(response)["code"] == "model_missing"
+
+
+async def test_selecting_loads_in_the_background(ask: Ask, ready: Any) -> None:
+    response = await ask("models", {"model": ready.selected})
+    assert response.code == 202
+    for _ in range(200):
+        if ready.health()["ready"]:
+            break
+        await asyncio.sleep(0.01)
+    assert (await ask("complete", complete_body())).code == 200
+
+
+@pytest.mark.parametrize("model", ["", "nonsense", "x/../../y.gguf\r\nforged", "http://example.org/x.gguf", 7])
+async def test_a_model_that_cannot_be_is_refused(ask: Ask, ready: Any, model: Any) -> None:
+    for path in ("models", "models/pull"):
+        response = await ask(path, {"model": model})
+        assert response.code in {400, 404}
+        assert error_of(response)["field"] == "model"
+
+
+async def test_a_damaged_model_is_refused_in_words_and_the_server_lives(
+    ask: Ask, ready: Any, tmp_path: Path, tiny_model: Path
+) -> None:
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(tiny_model.read_bytes()[:100_000])
+    await ask("models", {"model": str(bad)})
+    for _ in range(200):
+        health = json.loads((await ask("health", method="GET")).body)
+        if health["phase"] != "loading":
+            break
+        await asyncio.sleep(0.01)
+    assert (health["phase"], health["code"]) == ("failed", "model_refused")
+    assert health["live"]
+    assert str(tmp_path) not in health["reason"]

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot import runtime
+from jupyter_turbopilot.request import MAX_BODY
+
+from ..scripted_engine import ScriptedEngine
+from .conftest import Ask, complete_body, error_of, lines
+
+
+async def test_a_completion_has_the_shape_of_the_contract(ask: Ask, ready: Any) -> None:
+    answer = json.loads((await ask("complete", complete_body())).body)
+    assert answer["items"] == [{"text": "a + b + c", "confidence": pytest.approx(0.95, abs=0.01), "finish_reason": "stop"}]
+    assert answer["model"] == "scripted"
+    assert set(answer["timings"]) == {
+        "queue_ms", "context_ms", "prompt_tokens", "cached_tokens", "prompt_ms",
+        "predicted_tokens", "predicted_ms", "total_ms",
+    }  # fmt: skip
+
+
+async def test_a_stream_is_one_object_a_line_and_says_when_it_is_done(ask: Ask, ready: Any) -> None:
+    response = await ask("complete", complete_body(stream=True))
+    assert response.headers["Content-Type"] == "application/x-ndjson"
+    frames = lines(response)
+    assert [frame["text"] for frame in frames][-1] == "a + b + c"
+    assert [frame.get("done", False) for frame in frames] == [False] * (len(frames) - 1) + [True]
+    assert frames[-1]["timings"]["predicted_tokens"] > 0
+    assert len({frame["id"] for frame in frames}) == 1
+
+
+async def test_nothing_to_show_is_an_empty_list(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+    engine.answer = ""
+    assert json.loads((await ask("complete", complete_body())).body)["items"] == []
+
+
+async def test_a_superseded_request_says_so_with_status_200(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+    engine.pause = 0.05
+    older = asyncio.ensure_future(ask("complete", complete_body(client="me")))
+    await asyncio.sleep(0.06)
+    engine.pause = 0
+    newer = await ask("complete", complete_body("y = ", client="me"))
+    response = await older
+    assert response.code == 200
+    answer = json.loads(response.body)
+    assert (answer["items"], answer["finish_reason"]) == ([], "superseded")
+    assert json.loads(newer.body)["items"]
+
+
+async def test_text_that_looks_like_markup_or_escape_codes_is_text(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+    engine.answer = "'<script>alert(1)</script>\x1b[31m\u202e'"
+    answer = json.loads((await ask("complete", complete_body())).body)
+    assert answer["items"][0]["text"] == engine.answer
+
+
+async def test_odd_characters_in_the_code_come_back_unchanged(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+    odd = "s = '\x00\u202e\u200b\ufeff\r🎈"
+    engine.answer = odd
+    answer = json.loads((await ask("complete", complete_body(odd))).body)
+    assert answer["items"][0]["text"] == odd.replace("\r", "\r")
+    assert odd in engine.prompts[0]
+
+
+async def test_a_wrong_field_is_named(ask: Ask, ready: Any) -> None:
+    response = await ask("complete", complete_body(offset=99))
+    assert response.code == 400
+    assert error_of(response) == {"code": "bad_request", "field": "offset", "message": "The active cell has 4 characters."}
+
+
+@pytest.mark.parametrize("declared", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded"])
+async def test_only_json_is_taken(ask: Ask, ready: Any, declared: str) -> None:
+    response = await ask("complete", complete_body(), headers={"Content-Type": declared})
+    assert response.code == 415
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_too_large_is_refused(ask: Ask, ready: Any, chunked: bool) -> None:
+    big = b'{"cells": [{"source": "' + b"x" * (5 * MAX_BODY) + b'"}], "offset": 0}'
+    if chunked:
+
+        async def produce(write: Any) -> None:
+            for at in range(0, len(big), 65536):
+                await write(big[at : at + 65536])
+
+        response = await ask("complete", None, body_producer=produce)
+    else:
+        response = await ask("complete", big)
+    assert response.code == 413
+    assert error_of(response)["code"] == "too_large"
+    assert (await ask("complete", complete_body())).code == 200
+
+
+async def test_before_the_model_is_loaded_the_reason_is_given(ask: Ask, pilot: Any) -> None:
+    pilot.selected = "qwen2.5-coder-0.5b"
+    pilot.worker.stop()
+    pilot.__init__(pilot.settings, pilot._engine_factory)
+    pilot.selected = "qwen2.5-coder-0.5b"
+    pilot.start()
+    response = await ask("complete", complete_body())
+    assert response.code == 503
+    assert response.headers["Retry-After"] == "1"
+    assert error_of(response)["code"] == "model_missing"
+    assert "models pull" in error_of(response)["message"]
+    health = json.loads((await ask("health", method="GET")).body)
+    assert (health["live"], health["ready"], health["code"]) == (True, False, "model_missing")
+
+
+async def test_a_full_queue_answers_429_and_everybody_else_is_served(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
+    engine.pause = 0.02
+    ready.worker._limit = 4  # the test's own client sends ten at a time
+    responses = await asyncio.gather(*(ask("complete", complete_body(client=f"c{n}")) for n in range(50)))
+    codes = [response.code for response in responses]
+    assert set(codes) == {200, 429}
+    assert codes.count(200) >= 5
+    assert all(r.headers["Retry-After"] == "1" for r in responses if r.code == 429)
+    assert all(json.loads(r.body)["items"] for r in responses if r.code == 200)
+
+
+async def test_closing_the_connection_stops_the_model(
+    jp_base_url: str, jp_serverapp: Any, ready: Any, engine: ScriptedEngine
+) -> None:
+    engine.answer, engine.pause = "a " * 400, 0.01
+    reader, writer = await asyncio.open_connection("127.0.0.1", jp_serverapp.port)
+    body = json.dumps(complete_body(stream=True)).encode()
+    writer.write(
+        f"POST {jp_base_url}turbopilot/complete HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: token {jp_serverapp.identity_provider.token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    await reader.readline()
+    await asyncio.sleep(0.1)
+    assert ready.worker.state.phase == "thinking"
+    writer.close()
+    begun = time.monotonic()
+    while ready.worker.state.phase == "thinking":
+        assert time.monotonic() - begun < 1
+        await asyncio.sleep(0.01)
+    assert engine.finished == [False]
+
+
+async def test_an_engine_that_fails_is_an_error_without_its_secrets(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
+    engine.fail = RuntimeError("/home/ann/secret.py: password")
+    response = await ask("complete", complete_body())
+    assert response.code == 500
+    assert "secret" not in response.body.decode()
+    streamed = lines(await ask("complete", complete_body(stream=True)))[-1]
+    assert streamed["error"]["code"] == "engine"
+    engine.fail = None
+    assert (await ask("complete", complete_body())).code == 200
+
+
+async def test_feedback_counts_and_keeps_no_text(ask: Ask, ready: Any) -> None:
+    assert (await ask("feedback", {"id": "x", "event": "accepted", "chars": 4})).code == 204
+    assert ready.completer.counters["accepted"] == 1
+    assert (await ask("feedback", {"id": "x", "event": "eaten"})).code == 400
+
+
+async def test_the_secret_of_the_runtime_file_opens_complete_and_health_alone(
+    jp_serverapp: Any, jp_fetch: Any, ask: Ask, ready: Any
+) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    secret = {"X-Turbopilot-Secret": app._secret, "Authorization": ""}
+    assert (await ask("complete", complete_body(), headers=secret)).code == 200
+    assert (await ask("health", method="GET", headers=secret)).code == 200
+    assert (await ask("models", method="GET", headers=secret)).code == 403
+    assert (await ask("feedback", {"id": "x", "event": "shown"}, headers=secret)).code == 403
+    wrong = secret | {"X-Turbopilot-Secret": "guess"}
+    assert (await ask("complete", complete_body(), headers=wrong)).code == 403
+    assert (await ask("complete", complete_body(), headers=wrong | {"X-Turbopilot-Secret": ""})).code == 403
+    assert runtime.SECRET_IS_FOR == ("complete", "health")
