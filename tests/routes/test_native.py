@@ -124,10 +124,10 @@ async def test_a_full_queue_answers_429_and_everybody_else_is_served(
 
 
 async def test_closing_the_connection_stops_the_model(
-    jp_base_url: str, jp_serverapp: Any, ready: Any, engine: ScriptedEngine
+    http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: Any, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.answer, engine.pause = "a " * 400, 0.01
-    reader, writer = await asyncio.open_connection("127.0.0.1", jp_serverapp.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)
     body = json.dumps(complete_body(stream=True)).encode()
     writer.write(
         f"POST {jp_base_url}turbopilot/complete HTTP/1.1\r\nHost: 127.0.0.1\r\n"
