@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def places(notebooks: list[dict[str, Any]], kind: str, count: int) -> list[tuple[list[str], int, int, str]]:
-    """Choose (cells, cell, offset, rest of the line) after a space inside a line, or anywhere in one."""
+    """Choose (cells, cell, offset, rest of the line): after indentation, after a space, or elsewhere."""
     rng = random.Random(7)  # noqa: S311 - a reproducible choice
     found = []
     while len(found) < count:
@@ -36,8 +36,8 @@ def places(notebooks: list[dict[str, Any]], kind: str, count: int) -> list[tuple
         offset = rng.randrange(1, max(2, len(source)))
         line = source[:offset].rpartition("\n")[2]
         rest = source[offset:].partition("\n")[0]
-        after_space = source[:offset].endswith(" ") and bool(line.strip())
-        if rest.strip() and line.strip() and after_space == (kind == "space"):
+        here = "indent" if line and not line.strip() else "space" if line.endswith(" ") else "elsewhere"
+        if here == kind and rest.strip() and not rest.startswith(" ") and (line.strip() or kind == "indent"):
             found.append((cells, cell, offset, rest))
     return found
 
@@ -54,9 +54,9 @@ def main() -> None:
     pilot.start()
     while pilot.health()["phase"] == "loading":
         time.sleep(0.1)
-    for kind in ("space", "elsewhere"):
+    for kind in ("indent", "space", "elsewhere"):
         chosen = places(notebooks, kind, options.positions)
-        for mode in ("off", "space" if kind == "space" else "always"):
+        for mode in ("off", "indent" if kind == "indent" else "always"):
             settings.token_healing = mode
             exact = shown = shown_exact = 0
             for cells, cell, offset, rest in chosen:
@@ -74,10 +74,10 @@ def main() -> None:
                 body.append(
                     Cell(source=cells[cell][:offset] + "\n" + cells[cell][offset:].partition("\n")[2])
                 )
-                pilot.completer.submit(
-                    Completion(cells=body, active=cell, offset=offset, trigger="automatic", max_tokens=32),
-                    listen,
+                asked = Completion(
+                    cells=body, active=cell, offset=offset, trigger="automatic", lines="single", max_tokens=32
                 )
+                pilot.completer.submit(asked, listen)
                 ready.wait()
                 item = answer[0].items[0] if answer[0].items else None
                 right = item is not None and item.text.strip() == rest.strip()

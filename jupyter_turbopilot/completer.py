@@ -15,13 +15,14 @@ from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.engine.generation import Sampling, Usage
 from jupyter_turbopilot.engine.worker import DEADLINE, SUPERSEDED, Job, Priority, Worker
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.prompt import Budget, Infill, Prompt, Tokenize, build, infill_for
+from jupyter_turbopilot.prompt import Budget, build, heal_indentation, heal_token, infill_for
 from jupyter_turbopilot.suggestion.gate import Confidence, first_lines
 from jupyter_turbopilot.suggestion.trim import Shape, shape_of, trim
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.prompt import Heal, Infill, Prompt, Tokenize
     from jupyter_turbopilot.request import Completion
 
 ALTERNATIVE_TEMPERATURE = 0.7
@@ -180,12 +181,14 @@ class Completer:
             prefix=context.prefix,
             suffix=context.suffix,
             budget=Budget(prefix, suffix),
-            piece=engine.piece if self._heals(context.prefix) else None,
+            heal=self._heal(session, engine),
         )
 
-    def _heals(self, prefix: str) -> bool:
+    def _heal(self, session: _Session, engine: Engine) -> Heal | None:
         mode = self.settings.token_healing
-        return mode == "always" or (mode == "space" and prefix.endswith(" ") and bool(prefix.strip()))
+        if mode == "always":
+            return heal_token(session.tokenize, engine.piece)
+        return heal_indentation(session.tokenize) if mode == "indent" else None
 
     def _work(self, name: str, request: Completion, engine: Engine, job: Job, listener: Listener) -> Reply:
         begun = time.perf_counter()

@@ -142,9 +142,9 @@ class TurbopilotMagics(Magics):
                 raise UsageError(f"--fill completes at the mark {MARK}: put it in the code once.")
             offset = code.index(MARK)
             code = code.replace(MARK, "")
-        elif cell is not None and not code.endswith("\n\n"):
+        elif cell is not None:
             # A cell's text always ends with a newline, whether its author pressed Enter or not.
-            code = code.removesuffix("\n") if not code.rstrip().endswith(":") else code.rstrip() + "\n"
+            code = code.removesuffix("\n")
             offset = len(code)
         from jupyter_turbopilot.history import request_at
 

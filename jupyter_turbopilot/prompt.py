@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Markers
 
 Tokenize = Callable[[str], list[int]]
+Heal = Callable[[str], tuple[list[int], bytes]]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,32 @@ class Prompt:
     forced: bytes = b""
 
 
+def heal_indentation(tokenize: Tokenize) -> Heal:
+    """Back up over the indentation of an empty line.
+
+    A vocabulary joins spaces with what follows them. Told that the spaces are there already, a model
+    often writes them once more.
+    """
+
+    def heal(prefix: str) -> tuple[list[int], bytes]:
+        bare = prefix.rstrip(" \t")
+        if bare != prefix and (not bare or bare.endswith("\n")):
+            return tokenize(bare), prefix[len(bare) :].encode()
+        return tokenize(prefix), b""
+
+    return heal
+
+
+def heal_token(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
+    """Back up over the last token, which the rest of a word may have joined."""
+
+    def heal(prefix: str) -> tuple[list[int], bytes]:
+        tokens = tokenize(prefix)
+        return (tokens[:-1], piece(tokens[-1])) if tokens else (tokens, b"")
+
+    return heal
+
+
 def keep_tail(tokens: list[int], room: int) -> list[int]:
     """Keep the end of the tokens, leaving out the furthest in steps, so that the start seldom moves.
 
@@ -100,14 +127,11 @@ def build(
     prefix: str,
     suffix: str,
     budget: Budget,
-    piece: Callable[[int], bytes] | None = None,
+    heal: Heal | None = None,
 ) -> Prompt:
-    """Build the prompt. With `piece`, the last token before the cursor is backed up over (token healing)."""
+    """Build the prompt; `heal` may back up over the end of the prefix, which the answer then begins with."""
     before = [token for text in context for token in tokenize(text)]
-    near = tokenize(prefix) if prefix else []
-    forced = b""
-    if piece and near:
-        forced = piece(near.pop())
+    near, forced = heal(prefix) if heal else (tokenize(prefix), b"")
     parts = {
         "PREFIX": keep_tail(before + near, budget.prefix),
         "SUFFIX": tokenize(suffix)[: budget.suffix] if suffix and budget.suffix else [],

@@ -13,7 +13,6 @@ from pathlib import Path
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
-
 SECRET_IS_FOR = ("complete", "health")
 
 

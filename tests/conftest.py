@@ -51,4 +51,4 @@ def models_folder(tmp_path: Path) -> Iterator[Path]:
     """The folder this test's models are in."""
     folder = tmp_path / "models"
     folder.mkdir(parents=True, exist_ok=True)
-    yield folder
+    return folder

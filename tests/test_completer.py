@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -63,7 +64,9 @@ def desk() -> Iterator[Callable[..., Desk]]:
 
 def request(source: str = "x = ", offset: int | None = None, **more: object) -> Completion:
     return Completion(
-        cells=[Cell(source=source)], offset=len(source) if offset is None else offset, **more  # type: ignore[arg-type]
+        cells=[Cell(source=source)],
+        offset=len(source) if offset is None else offset,
+        **more,  # type: ignore[arg-type]
     )
 
 
@@ -77,7 +80,14 @@ def test_the_prompt_holds_context_prefix_and_suffix_in_the_models_own_form(desk:
 
 
 def test_asked_for_it_streams_by_token(desk: Callable[..., Desk]) -> None:
-    assert desk("a + b + c").texts(request(stream=True)) == ["a", "a +", "a + b", "a + b +", "a + b + c", "a + b + c"]
+    assert desk("a + b + c").texts(request(stream=True)) == [
+        "a",
+        "a +",
+        "a + b",
+        "a + b +",
+        "a + b + c",
+        "a + b + c",
+    ]
 
 
 def test_unasked_it_streams_by_whole_lines(desk: Callable[..., Desk]) -> None:
@@ -104,7 +114,9 @@ def test_unasked_a_line_cut_off_by_the_length_is_not_shown(desk: Callable[..., D
 
 def test_a_credential_is_no_context(desk: Callable[..., Desk]) -> None:
     d = desk("1")
-    d.ask(Completion(cells=[Cell(source="password = 'hunter22'\na = 1"), Cell(source="b")], active=1, offset=1))
+    d.ask(
+        Completion(cells=[Cell(source="password = 'hunter22'\na = 1"), Cell(source="b")], active=1, offset=1)
+    )
     assert "hunter22" not in d.engine.prompts[0]
     assert "a = 1" in d.engine.prompts[0]
 
@@ -214,7 +226,9 @@ def test_after_a_thousand_requests_there_is_one_thread_and_nothing_is_kept(desk:
     assert d.completer._latest == {}
 
 
-WORDS = st.lists(st.sampled_from(["a", "(", ")", '"', "\n", "    b", " = 1", "```", "x)"]), max_size=12).map("".join)
+WORDS = st.lists(st.sampled_from(["a", "(", ")", '"', "\n", "    b", " = 1", "```", "x)"]), max_size=12).map(
+    "".join
+)
 
 
 @given(WORDS, WORDS, WORDS, st.sampled_from(["automatic", "invoke"]), st.floats(0.3, 1))
@@ -225,7 +239,7 @@ def test_each_frame_is_a_beginning_of_the_next_and_the_last_is_the_unstreamed_te
     try:
         asked = {"offset": len(before), "trigger": trigger}
         frames = d.texts(request(before + after, stream=True, **asked))  # type: ignore[arg-type]
-        for earlier, later in zip(frames, frames[1:], strict=False):
+        for earlier, later in itertools.pairwise(frames):
             assert later.startswith(earlier)
         whole = d.texts(request(before + after, **asked))  # type: ignore[arg-type]
         assert frames[-1:] == whole

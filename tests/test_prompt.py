@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import Markers
-from jupyter_turbopilot.prompt import FORMATS, Budget, Infill, build, infill_for, keep_tail
+from jupyter_turbopilot.prompt import (
+    FORMATS,
+    Budget,
+    Infill,
+    build,
+    heal_indentation,
+    heal_token,
+    infill_for,
+    keep_tail,
+)
 
 QWEN = Infill(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}
@@ -17,7 +26,9 @@ def letters(text: str) -> list[int]:
     return [ord(char) for char in text]
 
 
-def make(infill: Infill, prefix: str, suffix: str = "", *, context: tuple[str, ...] = (), room: int = 1000) -> list[int]:
+def make(
+    infill: Infill, prefix: str, suffix: str = "", *, context: tuple[str, ...] = (), room: int = 1000
+) -> list[int]:
     return build(
         infill, letters, context=context, prefix=prefix, suffix=suffix, budget=Budget(room, room)
     ).tokens
@@ -40,7 +51,7 @@ def test_a_family_that_wants_the_suffix_first_gets_it_first() -> None:
 @pytest.mark.parametrize("known", FORMATS, ids=lambda f: f.name)
 def test_every_format_is_found_by_how_its_vocabulary_spells_it(known: object) -> None:
     spelt = {known.prefix: 1, known.suffix: 2, known.middle: 3}  # type: ignore[attr-defined]
-    assert infill_for(lambda text: spelt.get(text), Markers()).name == known.name  # type: ignore[attr-defined]
+    assert infill_for(spelt.get, Markers()).name == known.name  # type: ignore[attr-defined]
 
 
 def test_what_llama_cpp_found_serves_where_no_spelling_is_known() -> None:
@@ -53,16 +64,39 @@ def test_a_catalogue_entry_without_infilling_wins_over_what_the_vocabulary_spell
 
 
 def test_backing_up_over_a_token_forces_its_bytes() -> None:
+    heal = heal_token(letters, lambda token: chr(token).encode())
+    assert heal("abc") == (letters("ab"), b"c")
+    assert heal("") == ([], b"")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "kept", "forced"),
+    [
+        ("if x:\n    ", "if x:\n", b"    "),
+        ("if x:\n\t", "if x:\n", b"\t"),
+        ("    ", "", b"    "),
+        ("x = ", "x = ", b""),
+        ("if x:\n", "if x:\n", b""),
+        ("", "", b""),
+    ],
+)
+def test_the_indentation_of_an_empty_line_is_left_to_the_model_to_begin_with(
+    prefix: str, kept: str, forced: bytes
+) -> None:
+    assert heal_indentation(letters)(prefix) == (letters(kept), forced)
+
+
+def test_what_is_backed_up_over_is_not_in_the_prompt() -> None:
     prompt = build(
         PLAIN,
         letters,
-        context=(),
-        prefix="abc",
+        context=("a",),
+        prefix="b\n  ",
         suffix="",
         budget=Budget(10, 10),
-        piece=lambda token: chr(token).encode(),
+        heal=heal_indentation(letters),
     )
-    assert (prompt.tokens, prompt.forced) == (letters("ab"), b"c")
+    assert (prompt.tokens, prompt.forced) == (letters("ab\n"), b"  ")
 
 
 @given(st.lists(st.integers(), max_size=400), st.integers(1, 300))

@@ -64,11 +64,7 @@ class Route(APIHandler):
     @property
     def _trusted(self) -> bool:
         given = self.request.headers.get(SECRET_HEADER, "")
-        return bool(
-            self.secret
-            and given
-            and hmac.compare_digest(given.encode(), self.secret.encode())
-        )
+        return bool(self.secret and given and hmac.compare_digest(given.encode(), self.secret.encode()))
 
     @property
     def identity_provider(self) -> Any:

@@ -26,6 +26,7 @@ class Shape:
     indent: int  # lines further left than this do not belong to it
     rest: str  # what follows the cursor on its line
     next_line: str  # the next line that holds anything
+    quote: str = ""  # the quote that is open at the cursor
     max_lines: int = 8
 
 
@@ -67,8 +68,20 @@ def shape_of(
         indent=indent,
         rest=rest,
         next_line=below_lines[0] if below_lines else "",
+        quote=open_quote(line),
         max_lines=max_lines,
     )
+
+
+def open_quote(line: str) -> str:
+    """Return the quote that is open at the end of a line, if one is."""
+    quote = ""
+    for char in line:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in _QUOTES:
+            quote = char
+    return quote
 
 
 def end_of_line(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001 - one signature for all filters
@@ -155,38 +168,50 @@ def repetition(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
 
 
 def rest_of_line(text: str, shape: Shape, final: bool) -> Cut:
-    """Leave out, at the end, what already follows the cursor: closers an editor has put there, most often."""
+    """Stop where the answer begins to write what already follows the cursor: closers, most often."""
     rest = shape.rest.strip()
     if not rest:
         return Cut(text)
+    outside = _outside(text, shape.quote)
+    at = text.find(rest)
+    while at >= 0:
+        inside_word = at > 0 and _is_word(text[at - 1]) and _is_word(rest[0])
+        if outside[at] and not inside_word:
+            return Cut(text[:at], done=True)
+        at = text.find(rest, at + 1)
     for length in range(min(len(rest), len(text)), 0, -1):
         tail = text[-length:]
-        if rest.startswith(tail) and _closes_what_was_open(text, len(text) - length):
+        if rest.startswith(tail) and outside[len(text) - length]:
             sure = length == len(rest) or bool(_CLOSING.fullmatch(tail))
             if not final or sure:
                 return Cut(text[:-length])
     return Cut(text)
 
 
-def _closes_what_was_open(text: str, start: int) -> bool:
-    """Tell whether no closer from `start` on closes something that `text` itself opened before `start`."""
-    opened: list[tuple[str, int]] = []
-    quote, quoted_at = "", 0
-    for at, char in enumerate(text):
+def _is_word(char: str) -> bool:
+    return char == "_" or char.isalnum()
+
+
+def _outside(text: str, before: str) -> list[bool]:
+    """Tell for each place whether it is outside all brackets and quotes that the text itself has opened.
+
+    `before` is the quote that was open already; a quote counts as outside where it closes that one.
+    """
+    found: list[bool] = []
+    opened: list[str] = []
+    quote, own = before, False
+    for char in text:
+        opens_quote = char in _QUOTES and not quote
+        found.append(not opened and not opens_quote and not (quote and own))
         if quote:
-            if char == quote:
-                if quoted_at < start <= at:
-                    return False
-                quote = ""
+            quote = "" if char == quote else quote
         elif char in _QUOTES:
-            quote, quoted_at = char, at
+            quote, own = char, True
         elif char in _OPENERS.values():
-            opened.append((char, at))
-        elif char in _OPENERS and opened and opened[-1][0] == _OPENERS[char]:
-            _, opened_at = opened.pop()
-            if opened_at < start <= at:
-                return False
-    return True
+            opened.append(char)
+        elif char in _OPENERS and opened and opened[-1] == _OPENERS[char]:
+            opened.pop()
+    return found
 
 
 def trailing_space(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001

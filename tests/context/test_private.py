@@ -14,7 +14,9 @@ def test_credential_files_are_known(path: str) -> None:
     assert is_private_path(path)
 
 
-@pytest.mark.parametrize("path", ["", "a.ipynb", "keyboard.py", "environment.py", "src/secretary.py", "monkey.py"])
+@pytest.mark.parametrize(
+    "path", ["", "a.ipynb", "keyboard.py", "environment.py", "src/secretary.py", "monkey.py"]
+)
 def test_ordinary_files_are_not_taken_for_them(path: str) -> None:
     assert not is_private_path(path)
 
@@ -38,7 +40,13 @@ def test_lines_that_spell_out_a_secret_are_known(line: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["token = tokens[0]", "password = getpass()", "for key in keys:", "author = 'Ann Author'[:3]", "x = 'https://a.b/c'"],
+    [
+        "token = tokens[0]",
+        "password = getpass()",
+        "for key in keys:",
+        "author = 'Ann Author'[:3]",
+        "x = 'https://a.b/c'",
+    ],
 )
 def test_ordinary_lines_are_not(line: str) -> None:
     assert not looks_secret(line)

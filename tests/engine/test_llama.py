@@ -82,7 +82,9 @@ def test_the_same_seed_writes_the_same_text(engine: LlamaEngine) -> None:
 
 def test_forced_bytes_are_not_said_again(engine: LlamaEngine) -> None:
     usage = Usage()
-    tokens = list(engine.generate(engine.tokenize("ab"), Sampling(max_tokens=4, forced=b"cd"), usage, Cancel()))
+    tokens = list(
+        engine.generate(engine.tokenize("ab"), Sampling(max_tokens=4, forced=b"cd"), usage, Cancel())
+    )
     assert tokens[0].data == tokens[1].data == b""
     assert tokens[2].data != b""
 

@@ -27,10 +27,10 @@ class SourceServer:
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_: Any) -> None: ...
 
-            def do_HEAD(self) -> None:  # noqa: N802 - the base class's name
+            def do_HEAD(self) -> None:
                 self.answer(body=False)
 
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 self.answer(body=True)
 
             def answer(self, *, body: bool) -> None:

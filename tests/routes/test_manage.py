@@ -47,14 +47,18 @@ async def test_a_model_is_fetched_with_progress_and_completes_without_a_restart(
     assert (await ask("complete", complete_body())).code == 200
 
 
-async def test_a_download_that_fails_ends_the_stream_with_the_reason(ask: Ask, pilot: Any, source: SourceServer) -> None:
+async def test_a_download_that_fails_ends_the_stream_with_the_reason(
+    ask: Ask, pilot: Any, source: SourceServer
+) -> None:
     last = lines(await ask("models/pull", {"model": f"{source.url}/missing.gguf"}))[-1]
     assert last["done"]
     assert last["error"]["code"] == "download_failed"
     assert "404" in last["error"]["message"]
 
 
-async def test_a_download_can_be_stopped(ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path) -> None:
+async def test_a_download_can_be_stopped(
+    ask: Ask, pilot: Any, source: SourceServer, tiny_model: Path
+) -> None:
     source.hold.clear()
     spec = address(source, tiny_model)
     running = asyncio.ensure_future(ask("models/pull", {"model": spec}))
@@ -82,7 +86,9 @@ async def test_selecting_loads_in_the_background(ask: Ask, ready: Any) -> None:
     assert (await ask("complete", complete_body())).code == 200
 
 
-@pytest.mark.parametrize("model", ["", "nonsense", "x/../../y.gguf\r\nforged", "http://example.org/x.gguf", 7])
+@pytest.mark.parametrize(
+    "model", ["", "nonsense", "x/../../y.gguf\r\nforged", "http://example.org/x.gguf", 7]
+)
 async def test_a_model_that_cannot_be_is_refused(ask: Ask, ready: Any, model: Any) -> None:
     for path in ("models", "models/pull"):
         response = await ask(path, {"model": model})

@@ -16,7 +16,9 @@ from .conftest import Ask, complete_body, error_of, lines
 
 async def test_a_completion_has_the_shape_of_the_contract(ask: Ask, ready: Any) -> None:
     answer = json.loads((await ask("complete", complete_body())).body)
-    assert answer["items"] == [{"text": "a + b + c", "confidence": pytest.approx(0.95, abs=0.01), "finish_reason": "stop"}]
+    assert answer["items"] == [
+        {"text": "a + b + c", "confidence": pytest.approx(0.95, abs=0.01), "finish_reason": "stop"}
+    ]
     assert answer["model"] == "scripted"
     assert set(answer["timings"]) == {
         "queue_ms", "context_ms", "prompt_tokens", "cached_tokens", "prompt_ms",
@@ -39,7 +41,9 @@ async def test_nothing_to_show_is_an_empty_list(ask: Ask, ready: Any, engine: Sc
     assert json.loads((await ask("complete", complete_body())).body)["items"] == []
 
 
-async def test_a_superseded_request_says_so_with_status_200(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+async def test_a_superseded_request_says_so_with_status_200(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
     engine.pause = 0.05
     older = asyncio.ensure_future(ask("complete", complete_body(client="me")))
     await asyncio.sleep(0.06)
@@ -52,13 +56,17 @@ async def test_a_superseded_request_says_so_with_status_200(ask: Ask, ready: Any
     assert json.loads(newer.body)["items"]
 
 
-async def test_text_that_looks_like_markup_or_escape_codes_is_text(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+async def test_text_that_looks_like_markup_or_escape_codes_is_text(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
     engine.answer = "'<script>alert(1)</script>\x1b[31m\u202e'"
     answer = json.loads((await ask("complete", complete_body())).body)
     assert answer["items"][0]["text"] == engine.answer
 
 
-async def test_odd_characters_in_the_code_come_back_unchanged(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+async def test_odd_characters_in_the_code_come_back_unchanged(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
     odd = "s = '\x00\u202e\u200b\ufeff\r🎈"
     engine.answer = odd
     answer = json.loads((await ask("complete", complete_body(odd))).body)
@@ -69,10 +77,16 @@ async def test_odd_characters_in_the_code_come_back_unchanged(ask: Ask, ready: A
 async def test_a_wrong_field_is_named(ask: Ask, ready: Any) -> None:
     response = await ask("complete", complete_body(offset=99))
     assert response.code == 400
-    assert error_of(response) == {"code": "bad_request", "field": "offset", "message": "The active cell has 4 characters."}
+    assert error_of(response) == {
+        "code": "bad_request",
+        "field": "offset",
+        "message": "The active cell has 4 characters.",
+    }
 
 
-@pytest.mark.parametrize("declared", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    "declared", ["text/plain", "multipart/form-data", "application/x-www-form-urlencoded"]
+)
 async def test_only_json_is_taken(ask: Ask, ready: Any, declared: str) -> None:
     response = await ask("complete", complete_body(), headers={"Content-Type": declared})
     assert response.code == 415
@@ -124,7 +138,12 @@ async def test_a_full_queue_answers_429_and_everybody_else_is_served(
 
 
 async def test_closing_the_connection_stops_the_model(
-    http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: Any, ready: Any, engine: ScriptedEngine
+    http_server: Any,
+    jp_http_port: int,
+    jp_base_url: str,
+    jp_serverapp: Any,
+    ready: Any,
+    engine: ScriptedEngine,
 ) -> None:
     engine.answer, engine.pause = "a " * 400, 0.01
     reader, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)

@@ -102,6 +102,11 @@ def test_three_equal_lines_are_too_many() -> None:
         ("a)", "f(g(", "))", "a"),
         ("max", "f(", "x)", "max"),
         ("max_x)", "f(", "x)", "max_"),
+        ("bers))  # Output: 6", "print(sum(num", "))", "bers"),
+        ("b, d", "f(a, ", ", c)", "b, d"),
+        ("b, c), e", "f(a, ", ", c)", "b"),
+        ("d[1:2]:", "if ", ":", "d[1:2]"),
+        ("maximum", "f(", "x)", "maximum"),
     ],
 )
 def test_what_follows_the_cursor_already_is_left_out(text: str, prefix: str, suffix: str, kept: str) -> None:
@@ -119,9 +124,9 @@ def test_an_unfinished_line_is_held_until_its_indentation_is_known() -> None:
 
 
 CODE = st.text(alphabet="ab ()[]'\"\n\t:`.x", max_size=40)
-LINES = st.lists(st.sampled_from(["a = 1", "    b()", "```", "x)", "", "  ", "print(a)", "a = 1"]), max_size=8).map(
-    "\n".join
-)
+LINES = st.lists(
+    st.sampled_from(["a = 1", "    b()", "```", "x)", "", "  ", "print(a)", "a = 1"]), max_size=8
+).map("\n".join)
 TEXT = CODE | LINES
 
 

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot import cli
+from jupyter_turbopilot.models.catalog import CATALOG
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture
+def own(tiny_model: Path, models_folder: Path) -> str:
+    (models_folder / "tiny.gguf").write_bytes(tiny_model.read_bytes())
+    return str(models_folder / "tiny.gguf")
+
+
+def test_it_is_a_jupyter_subcommand() -> None:
+    said = subprocess.run(
+        [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "doctor" in said.stdout
+
+
+def test_the_list_names_every_model_of_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "models", "list")
+    assert status == 0
+    assert all(name in out for name in CATALOG)
+    assert json.loads(run(capsys, "models", "list", "--json")[1])[0]["name"] == "qwen2.5-coder-0.5b"
+
+
+def test_a_path_is_printed_and_its_absence_is_the_status(
+    capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    assert run(capsys, "models", "path", own)[:2] == (0, f"{own}\n")
+    assert run(capsys, "models", "path", "smollm2-135m")[0] == 1
+
+
+def test_a_file_is_completed_at_a_place(capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path) -> None:
+    code = tmp_path / "a.py"
+    code.write_text("x = 1\ny = 2\n")
+    status, out, _ = run(
+        capsys, "complete", str(code), "--line", "1", "--col", "5", "-m", own, "--length", "4", "--json"
+    )
+    assert status == 0
+    assert json.loads(out)["model"] == "tiny.gguf"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("complete", "missing.py"), "cannot be read"),
+        (("complete", "FILE", "--line", "9"), "There are 2 lines"),
+        (("complete", "FILE", "--line", "1", "--col", "99"), "columns 1 to 6"),
+        (("models", "pull", "nonsense"), "no model called"),
+        (("complete", "FILE"), "models pull"),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    code = tmp_path / "a.py"
+    code.write_text("x = 1\ny")
+    status, _, err = run(capsys, *(str(code) if a == "FILE" else a for a in arguments))
+    assert status == 1
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_what_is_no_text_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "b.py").write_bytes(b"\xff\xfe")
+    assert "not UTF-8" in run(capsys, "complete", str(tmp_path / "b.py"))[2]
+
+
+def test_purge_removes_what_is_ours_and_nothing_else(
+    capsys: pytest.CaptureFixture[str], own: str, models_folder: Path
+) -> None:
+    (models_folder / "thesis.txt").write_text("mine")
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert [path.name for path in models_folder.iterdir()] == ["thesis.txt"]
+
+
+def test_purge_asks_first(
+    capsys: pytest.CaptureFixture[str], own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert run(capsys, "purge")[0] == 1
+    assert Path(own).exists()
+
+
+def test_the_doctor_names_each_problem_and_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "doctor")
+    assert status == 1
+    assert "✗ model" in out
+    assert "models pull" in out
+
+
+def test_the_doctor_measures_the_speed_of_a_model_that_is_here(
+    capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    _, out, _ = run(capsys, "doctor", "-m", own)
+    assert "tokens a second" in out
+    assert "unverified" in out
+
+
+def test_configuration_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_server_config.py").write_text("c.Turbopilot.threads = 3\n")
+    assert cli.settings_from(cli.parser().parse_args(["doctor"])).threads == 3
+
+
+@given(st.text(alphabet="ab\n", max_size=30), st.data())
+def test_every_line_and_column_is_an_offset_and_back(source: str, data: st.DataObject) -> None:
+    offset = data.draw(st.integers(0, len(source)))
+    line = source[:offset].count("\n") + 1
+    column = offset - (source[:offset].rfind("\n") + 1) + 1
+    assert cli.offset_of(source, line, column) == offset

@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import RichOutput, capture_output
+
+from jupyter_turbopilot import magics, runtime
+from jupyter_turbopilot.config import Turbopilot
+
+from .scripted_engine import ScriptedEngine
+
+
+class Shell(InteractiveShell):
+    """A real shell that remembers what is put in its next input."""
+
+    next_input: tuple[str, bool] | None = None
+
+    def set_next_input(self, text: str, replace: bool = False) -> None:
+        self.next_input = (text, replace)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    Shell.clear_instance()
+    shell = Shell.instance()
+    shell.run_line_magic("load_ext", "jupyter_turbopilot")
+    yield shell
+    magics.unload(shell)
+    Shell.clear_instance()
+
+
+@pytest.fixture
+def says(shell: Shell, tiny_model: Path) -> Callable[..., ScriptedEngine]:
+    """Give the shell a model that says what it is told to."""
+    from jupyter_turbopilot.local import Local
+    from jupyter_turbopilot.pilot import Pilot
+
+    def make(answer: str, **more: Any) -> ScriptedEngine:
+        engine = ScriptedEngine(answer, **more)
+        local = Local(Turbopilot(model=str(tiny_model)))
+        local.pilot = Pilot(local.pilot.settings, lambda *_: engine)
+        loaded(shell).local = local
+        return engine
+
+    return make
+
+
+def loaded(shell: Shell) -> magics.TurbopilotMagics:
+    found: magics.TurbopilotMagics = shell._turbopilot_magics  # type: ignore[attr-defined]
+    return found
+
+
+def run(shell: Shell, code: str) -> Any:
+    with capture_output() as captured:
+        shell.run_cell(code, store_history=True)
+    return captured
+
+
+def test_a_cell_is_completed_into_the_next_input_and_not_run(
+    shell: Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    says("    return n % 2 == 0")
+    out = run(shell, "%%complete\ndef is_even(n):\n    ")  # IPython takes the last line's spaces away
+    assert shell.next_input == ("def is_even(n):\n    return n % 2 == 0", False)
+    assert "is_even" in out.stdout
+    assert "is_even" not in shell.user_ns
+
+
+def test_a_line_is_completed_as_it_stands(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    engine = says("'b']")
+    run(shell, "%complete x = ['a',  ")
+    assert shell.next_input is not None
+    assert shell.next_input[0].endswith("'b']")
+    assert "x = ['a'," in engine.prompts[0]
+
+
+def test_the_mark_is_filled(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    engine = says("1, 2")
+    run(shell, "%%complete --fill\nx = [<|>]\nprint(x)\n")
+    assert shell.next_input == ("x = [1, 2]\nprint(x)\n", False)
+    assert "<|>" not in engine.prompts[0]
+
+
+def test_a_mark_that_is_not_there_is_asked_for(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    says("1")
+    out = run(shell, "%%complete --fill\nx = 1\n")
+    assert "<|>" in out.stdout + out.stderr
+    assert shell.next_input is None
+
+
+def test_the_cell_itself_can_be_replaced(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    says("2")
+    run(shell, "%%complete --replace\nx = 1 + ")
+    assert shell.next_input is not None
+    assert shell.next_input[1]
+
+
+def test_options_reach_the_model(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    engine = says("a b c d")
+    run(shell, "%%complete --length 2 --temperature 0.5\nx = ")
+    assert (engine.samplings[0].max_tokens, engine.samplings[0].temperature) == (2, 0.5)
+
+
+def test_alternatives_are_listed_and_the_first_is_put_in_the_input(
+    shell: Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    answers = iter(["one", "two", "three"])
+    engine = says("")
+    engine.answer = lambda _: next(answers)
+    out = run(shell, "%%complete --alternatives 3\nx = ")
+    assert [f"{n}:" in out.stdout for n in (1, 2, 3)] == [True] * 3
+    assert shell.next_input is not None
+    assert shell.next_input[0].endswith("one")
+
+
+def test_the_session_is_context_without_its_secrets(
+    shell: Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    engine = says("1")
+    run(shell, "first = 1\napi_key = 'abcdef123'")
+    run(shell, "%%complete\nsecond = ")
+    assert "first = 1" in engine.prompts[0]
+    assert "abcdef123" not in engine.prompts[0]
+    assert "%%complete" not in engine.prompts[0]
+
+
+def test_escape_codes_are_shown_not_obeyed(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    says("'\x1b]0;owned\x07'")
+    out = run(shell, "%%complete\nx = ")
+    assert "\x1b]0" not in out.stdout
+    assert "\x07" not in out.stdout
+
+
+def test_nothing_to_say_is_said(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    says("")
+    assert "nothing to suggest" in run(shell, "%%complete\nx = ").stderr
+    assert shell.next_input is None
+
+
+@pytest.mark.parametrize("line", ["%complete", "%complete --fill", "%%complete oops\nx"])
+def test_a_misused_magic_says_how_it_is_used(
+    shell: Shell, says: Callable[..., ScriptedEngine], line: str
+) -> None:
+    says("1")
+    out = run(shell, line)
+    assert "UsageError" in out.stdout + out.stderr
+    assert shell.next_input is None
+
+
+def test_the_magics_document_themselves(shell: Shell) -> None:
+    text = loaded(shell).complete.__doc__ or ""
+    for option in ("--length", "--temperature", "--model", "--alternatives", "--fill", "--local"):
+        assert option in text
+
+
+def test_the_status_names_the_model(
+    shell: Shell, says: Callable[..., ScriptedEngine], tiny_model: Path
+) -> None:
+    says("1")
+    assert str(tiny_model) in run(shell, "%turbopilot").stdout
+
+
+def test_ghost_text_needs_a_prompt_and_says_so(shell: Shell) -> None:
+    out = run(shell, "%turbopilot on")
+    assert "full prompt" in out.stdout + out.stderr
+
+
+def test_unloading_takes_the_magics_away(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    engine = says("1")
+    run(shell, "%%complete\nx = ")
+    shell.run_line_magic("unload_ext", "jupyter_turbopilot")
+    assert "not found" in run(shell, "%turbopilot").stderr
+    assert engine.closed
+
+
+# In a kernel the server completes --------------------------------------------------------------------------
+
+
+class FakeServer:
+    """A server's two routes as a kernel sees them."""
+
+    def __init__(self, secret: str) -> None:
+        outer = self
+        self.bodies: list[Any] = []
+        self.answer: list[dict[str, Any]] = [
+            {"id": "1", "text": "n % 2"},
+            {"id": "1", "text": "n % 2 == 0", "done": True},
+        ]
+        self.status = 200
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: Any) -> None: ...
+
+            def do_GET(self) -> None:
+                self.reply({"ready": True, "model": "the-model", "reason": None, "last_ms": 12.0})
+
+            def do_POST(self) -> None:
+                outer.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                if self.headers.get("X-Turbopilot-Secret") != secret:
+                    self.reply({"error": {"code": "forbidden", "field": None, "message": "No."}}, 403)
+                elif outer.status != 200:
+                    self.reply(
+                        {"error": {"code": "loading", "field": None, "message": "It loads."}}, outer.status
+                    )
+                elif outer.bodies[-1]["stream"]:
+                    self.reply(b"".join(json.dumps(frame).encode() + b"\n" for frame in outer.answer))
+                else:
+                    self.reply({"items": [{"text": "one"}, {"text": "two"}]})
+
+            def reply(self, body: Any, status: int = 200) -> None:
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/a%40b/"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+@pytest.fixture
+def server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    server = FakeServer("s3")
+    shell.kernel = object()  # type: ignore[attr-defined] - what tells a kernel's shell from a terminal's
+    monkeypatch.setattr(runtime, "find", lambda: runtime.Runtime(server.url, "s3", 1))
+    yield server
+    server.stop()
+
+
+def test_in_a_kernel_the_server_completes_and_one_display_grows(shell: Shell, server: FakeServer) -> None:
+    out = run(shell, "%%complete\ndef is_even(n):\n    return ")
+    assert shell.next_input == ("def is_even(n):\n    return n % 2 == 0", False)
+    assert server.bodies[0]["trigger"] == "invoke"
+    assert all(isinstance(output, RichOutput) for output in out.outputs)
+    assert out.outputs[0].data["text/plain"].endswith("n % 2")
+    assert "text/html" in out.outputs[0].data
+    assert "llama_cpp" not in sys.modules or loaded(shell).local is None
+
+
+def test_in_a_kernel_alternatives_come_from_the_server(shell: Shell, server: FakeServer) -> None:
+    run(shell, "%%complete -a 2\nx = ")
+    assert shell.next_input is not None
+    assert shell.next_input[0].endswith("one")
+
+
+def test_the_servers_reason_is_the_magics(shell: Shell, server: FakeServer) -> None:
+    server.status = 503
+    assert "It loads." in run(shell, "%%complete\nx = ").stderr
+
+
+def test_a_server_that_does_not_answer_is_said(shell: Shell, server: FakeServer) -> None:
+    server.stop()
+    assert "does not answer" in run(shell, "%%complete\nx = ").stderr
+    assert "does not answer" in run(shell, "%turbopilot").stdout
+
+
+def test_without_a_server_the_way_out_is_named_and_nothing_is_loaded(
+    shell: Shell, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "find", lambda: None)
+    assert "--local" in run(shell, "%%complete\nx = ").stderr
+    assert loaded(shell).local is None
+
+
+def test_in_a_kernel_a_copy_is_loaded_only_when_asked_for(
+    shell: Shell, server: FakeServer, says: Callable[..., ScriptedEngine]
+) -> None:
+    says("local text")
+    run(shell, "%%complete --local\nx = ")
+    assert server.bodies == []
+    assert shell.next_input is not None
+    assert shell.next_input[0].endswith("local text")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot import runtime
+
+
+@pytest.fixture(autouse=True)
+def _own_runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+
+
+def test_the_file_is_readable_by_its_owner_alone() -> None:
+    path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_process_finds_the_server_that_started_it() -> None:
+    runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
+    code = "from jupyter_turbopilot import runtime; print(runtime.find().url)"
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], check=True)"
+    said = subprocess.run([sys.executable, "-c", nested], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "http://127.0.0.1:1/"
+
+
+def test_where_no_ancestor_has_a_file_nothing_is_found() -> None:
+    runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", 999_999_999))
+    assert runtime.find() is None
+
+
+def test_a_file_that_others_may_read_is_not_believed() -> None:
+    path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", 7))
+    path.chmod(0o644)
+    assert runtime.read(7) is None
+
+
+def test_a_link_or_garbage_is_not_believed() -> None:
+    path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", 8))
+    link = runtime.path_for(9)
+    link.symlink_to(path)
+    assert runtime.read(9) is None
+    path.write_text("{")
+    assert runtime.read(8) is None
+    path.write_text(json.dumps(["x"]))
+    assert runtime.read(8) is None
+
+
+def test_files_of_servers_that_are_gone_are_removed() -> None:
+    runtime.write(runtime.Runtime("u", "s", 999_999_999))
+    runtime.write(runtime.Runtime("u", "s", os.getpid()))
+    assert runtime.remove_stale() == 1
+    assert runtime.read(os.getpid()) is not None
+    runtime.remove(os.getpid())
+    assert runtime.read(os.getpid()) is None

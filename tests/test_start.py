@@ -1,0 +1,66 @@
+"""What it costs to have us installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def modules_after(code: str) -> set[str]:
+    program = f"{code}\nimport sys; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    loaded = modules_after("import jupyter_turbopilot")
+    assert not loaded & {"llama_cpp", "numpy", "IPython", "tornado", "httpx", "msgspec"}
+
+
+def test_loading_the_magics_imports_no_engine() -> None:
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell as S\n"
+        "S.instance().run_line_magic('load_ext', 'jupyter_turbopilot')"
+    )
+    assert not modules_after(code) & {"llama_cpp", "httpx", "jupyter_server"}
+
+
+def test_the_server_extension_imports_no_engine() -> None:
+    assert "llama_cpp" not in modules_after("import jupyter_turbopilot.extension")
+
+
+def test_a_missing_engine_is_a_normal_state() -> None:
+    code = (
+        "import sys; sys.modules['llama_cpp'] = None\n"
+        "from jupyter_turbopilot.engine import llama\n"
+        "from jupyter_turbopilot.errors import NotReadyError\n"
+        "try: llama.bindings()\n"
+        "except NotReadyError as e: assert e.code == 'engine_missing' and 'pip install' in e.message\n"
+        "else: raise SystemExit('no error')"
+    )
+    modules_after(code)
+
+
+def test_a_broken_engine_is_a_normal_state(tmp_path: Path) -> None:
+    (tmp_path / "llama_cpp.py").write_text("raise OSError('libllama.so: cannot open shared object file')")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from jupyter_turbopilot.engine import llama\n"
+        "from jupyter_turbopilot.errors import NotReadyError\n"
+        "try: llama.bindings()\n"
+        "except NotReadyError as e: assert 'broken' in e.message and '--force-reinstall' in e.message\n"
+        "else: raise SystemExit('no error')"
+    )
+    modules_after(code)
+
+
+def test_the_protocol_of_an_engine_fits_on_a_page() -> None:
+    base = Path(__file__).parent.parent / "jupyter_turbopilot" / "engine" / "base.py"
+    assert len(base.read_text().splitlines()) <= 60
+
+
+def test_llama_cpp_and_its_abort_are_known_to_one_module_alone() -> None:
+    package = Path(__file__).parent.parent / "jupyter_turbopilot"
+    importers = [p.name for p in package.rglob("*.py") if "import llama_cpp" in p.read_text()]
+    assert importers == ["llama.py"]
