@@ -1,9 +1,6 @@
 /** Taking a suggestion: all of it, a word, a line; each one step to undo. */
 
-import type {
-  IInlineCompleterFactory,
-  InlineCompleter
-} from '@jupyterlab/completer';
+import type { IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/completer';
 import { CommandRegistry } from '@lumino/commands';
 import { firstLine, firstWord } from './suggestion';
 
@@ -56,9 +53,7 @@ export class Acceptor {
         const stroke = CommandRegistry.keystrokeForKeydownEvent(event);
         const ours = commands.keyBindings.some(
           binding =>
-            owned.includes(binding.command) &&
-            binding.keys.length === 1 &&
-            binding.keys[0] === stroke
+            owned.includes(binding.command) && binding.keys.length === 1 && binding.keys[0] === stroke
         );
         if (ours) {
           commands.processKeydownEvent(event);
@@ -118,9 +113,7 @@ export class Acceptor {
 
   /** Keystrokes close in time share an undo step; a suggestion gets its own. */
   private _inOneStep(completer: InlineCompleter, work: () => void): void {
-    const shared = completer.editor?.model.sharedModel as
-      | { undoManager?: IUndoManager | null }
-      | undefined;
+    const shared = completer.editor?.model.sharedModel as { undoManager?: IUndoManager | null } | undefined;
     shared?.undoManager?.stopCapturing();
     work();
     shared?.undoManager?.stopCapturing();

@@ -88,18 +88,14 @@ export class Client {
   constructor(readonly settings: ServerConnection.ISettings) {}
 
   /** Complete, calling `frame` as the text grows. */
-  async complete(
-    request: IRequest,
-    signal: AbortSignal,
-    frame: (frame: IFrame) => void
-  ): Promise<void> {
+  async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
     const response = await this._ask('complete', 'POST', request, signal);
-    await this._lines<IFrame>(response, line => {
+    for await (const line of lines<IFrame>(response)) {
       if (line.error) {
         throw new ServerError(500, line.error.code, line.error.message);
       }
       frame(line);
-    });
+    }
   }
 
   /** Several whole alternatives. */
@@ -118,23 +114,17 @@ export class Client {
   }
 
   async select(model: string): Promise<IHealth> {
-    return (await (
-      await this._ask('models', 'POST', { model })
-    ).json()) as IHealth;
+    return (await (await this._ask('models', 'POST', { model })).json()) as IHealth;
   }
 
   /** Fetch a model, calling `step` as it comes; the last step is returned. */
-  async pull(
-    model: string,
-    mirrors: boolean,
-    step: (step: IStep) => void
-  ): Promise<IStep> {
+  async pull(model: string, mirrors: boolean, step: (step: IStep) => void): Promise<IStep> {
     const response = await this._ask('models/pull', 'POST', { model, mirrors });
     let last: IStep = { phase: 'waiting' };
-    await this._lines<IStep>(response, line => {
+    for await (const line of lines<IStep>(response)) {
       last = line;
       step(line);
-    });
+    }
     return last;
   }
 
@@ -143,20 +133,11 @@ export class Client {
   }
 
   /** Counters only; nobody waits for it and nobody is told when it fails. */
-  feedback(
-    id: string,
-    event: 'shown' | 'accepted' | 'dismissed',
-    chars: number
-  ): void {
+  feedback(id: string, event: 'shown' | 'accepted' | 'dismissed', chars: number): void {
     this._ask('feedback', 'POST', { id, event, chars }).catch(() => undefined);
   }
 
-  private async _ask(
-    path: string,
-    method: string,
-    body?: unknown,
-    signal?: AbortSignal
-  ): Promise<Response> {
+  private async _ask(path: string, method: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
     const response = await ServerConnection.makeRequest(
       URLExt.join(this.settings.baseUrl, 'turbopilot', path),
       {
@@ -180,16 +161,10 @@ export class Client {
     }
     return response;
   }
+}
 
-  private async _lines<T>(
-    response: Response,
-    line: (line: T) => void
-  ): Promise<void> {
-    if (!response.body) {
-      return;
-    }
-    for await (const found of parseLines<T>(response.body.getReader())) {
-      line(found);
-    }
+async function* lines<T>(response: Response): AsyncGenerator<T> {
+  if (response.body) {
+    yield* parseLines<T>(response.body.getReader());
   }
 }

@@ -27,35 +27,21 @@ export interface IDocument {
 
 type Kind = ICell['type'];
 
-function cell(
-  id: string,
-  type: Kind,
-  source: string,
-  executed: boolean | null
-): ICell {
+function cell(id: string, type: Kind, source: string, executed: boolean | null): ICell {
   return { id, type, source, executed };
 }
 
 /** Read the document around an editor whose text is `text`. */
-export function readDocument(
-  context: IContext,
-  text: string,
-  mimeType: string
-): IDocument {
+export function readDocument(context: IContext, text: string, mimeType: string): IDocument {
   const { widget, editor } = context;
   const own = languageOf(mimeType);
   if (widget instanceof NotebookPanel && widget.content.model) {
     const { cells } = widget.content.model;
     const shown = widget.content.widgets;
-    const found = shown.findIndex(
-      (candidate: Cell) => candidate.editor === editor
-    );
+    const found = shown.findIndex((candidate: Cell) => candidate.editor === editor);
     const active = found >= 0 ? found : widget.content.activeCellIndex;
-    const kernelLanguage =
-      widget.content.model.defaultKernelLanguage || 'python';
-    const language = languageOf(
-      widget.content.codeMimetype || `text/x-${kernelLanguage}`
-    );
+    const kernelLanguage = widget.content.model.defaultKernelLanguage || 'python';
+    const language = languageOf(widget.content.codeMimetype || `text/x-${kernelLanguage}`);
     const type = cells.get(active).type;
     return {
       path: widget.context.path,
@@ -65,10 +51,8 @@ export function readDocument(
       active,
       cellAt: index => {
         const model = cells.get(index);
-        const source =
-          index === active ? text : model.sharedModel.getSource();
-        const count = (model as { executionCount?: number | null })
-          .executionCount;
+        const source = index === active ? text : model.sharedModel.getSource();
+        const count = (model as { executionCount?: number | null }).executionCount;
         return cell(
           model.id.slice(0, 256),
           model.type as Kind,
@@ -92,9 +76,7 @@ export function readDocument(
       count: history.length + 1,
       active: history.length,
       cellAt: index =>
-        index === history.length
-          ? cell('', 'code', text, false)
-          : cell('', 'code', history[index], true)
+        index === history.length ? cell('', 'code', text, false) : cell('', 'code', history[index], true)
     };
   }
   const path = (widget as IDocumentWidget).context?.path ?? '';

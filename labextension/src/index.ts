@@ -1,14 +1,8 @@
 /** The plugin: builds the provider, wires commands, settings, status and models to it. */
 
-import type {
-  JupyterFrontEnd,
-  JupyterFrontEndPlugin
-} from '@jupyterlab/application';
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
-import {
-  ICompletionProviderManager,
-  IInlineCompleterFactory
-} from '@jupyterlab/completer';
+import { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
@@ -58,15 +52,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const client = new Client(app.serviceManager.serverSettings);
     const provider = new Provider(client, id => manager.inline?.invoke(id));
     const alternatives = new Alternatives(provider, client);
-    const acceptor = new Acceptor(
-      [provider.identifier, alternatives.identifier],
-      text => provider.accepted(text)
+    const acceptor = new Acceptor([provider.identifier, alternatives.identifier], text =>
+      provider.accepted(text)
     );
     acceptor.wrap(factory);
-    acceptor.claimKeys(app.commands, [
-      CommandIDs.acceptWord,
-      CommandIDs.acceptLine
-    ]);
+    acceptor.claimKeys(app.commands, [CommandIDs.acceptWord, CommandIDs.acceptLine]);
     // Before the application is restored, or no settings would reach them.
     manager.registerInlineProvider(provider);
     manager.registerInlineProvider(alternatives);
@@ -78,8 +68,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     let told = '';
 
     const path = (): string | null =>
-      (app.shell.currentWidget as IDocumentWidget | null)?.context?.path ??
-      null;
+      (app.shell.currentWidget as IDocumentWidget | null)?.context?.path ?? null;
 
     const menu = new Menu({ commands: app.commands });
     const status = new StatusItem(trans, anchor => {
@@ -103,10 +92,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         model: health?.model ?? '',
         lastMs: activity.lastMs,
         reason: health?.reason ?? null,
-        snoozed:
-          provider.settings.enabled &&
-          here !== null &&
-          provider.snoozed.has(here)
+        snoozed: provider.settings.enabled && here !== null && provider.snoozed.has(here)
       });
     };
 
@@ -138,10 +124,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           phase: 'failed',
           code: null,
           model: health?.model ?? '',
-          reason:
-            reason instanceof ServerError
-              ? reason.message
-              : trans.__('The server does not answer.'),
+          reason: reason instanceof ServerError ? reason.message : trans.__('The server does not answer.'),
           last_ms: null
         };
         tell(
@@ -153,10 +136,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         );
       }
       show();
-      poll = window.setTimeout(
-        () => void refresh(),
-        health.phase === 'loading' ? LOADING_POLL : IDLE_POLL
-      );
+      poll = window.setTimeout(() => void refresh(), health.phase === 'loading' ? LOADING_POLL : IDLE_POLL);
     };
     const models = new Models(client, trans, () => void refresh());
 
@@ -192,9 +172,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         .then(loaded => {
           settings = loaded;
           const apply = (): void => {
-            provider.settings = readSettings(
-              loaded.composite as Record<string, unknown>
-            );
+            provider.settings = readSettings(loaded.composite);
             if (!provider.settings.enabled) {
               provider.cancel();
             }
@@ -204,7 +182,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           loaded.changed.connect(apply);
           apply();
         })
-        .catch(reason => console.error('Turbopilot settings', reason));
+        .catch((reason: unknown) => console.error('Turbopilot settings', reason));
     }
 
     const widgetId = (): string => app.shell.currentWidget?.id ?? '';
@@ -242,10 +220,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       label: trans.__('Suggest Now'),
       execute: () => manager.inline?.invoke(widgetId())
     });
-    commands.addCommand(
-      CommandIDs.next,
-      delegate(trans.__('Next Suggestion'), 'inline-completer:next')
-    );
+    commands.addCommand(CommandIDs.next, delegate(trans.__('Next Suggestion'), 'inline-completer:next'));
     commands.addCommand(
       CommandIDs.previous,
       delegate(trans.__('Previous Suggestion'), 'inline-completer:previous')
@@ -280,8 +255,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     commands.addCommand(CommandIDs.openSettings, {
       label: trans.__('Turbopilot Settings'),
       isEnabled: () => commands.hasCommand('settingeditor:open'),
-      execute: () =>
-        commands.execute('settingeditor:open', { query: 'Turbopilot' })
+      execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })
     });
     for (const command of [
       CommandIDs.toggle,

@@ -42,9 +42,7 @@ const MIME_LANGUAGES: Record<string, string> = {
 /** The language of a MIME type. */
 export function languageOf(mimeType: string): string {
   const [mime] = mimeType.split(';', 1);
-  return (
-    MIME_LANGUAGES[mime] ?? mime.replace(/^(text|application)\/(x-)?/, '')
-  );
+  return MIME_LANGUAGES[mime] ?? mime.replace(/^(text|application)\/(x-)?/, '');
 }
 
 /** The language of a cell: a `%%magic` on its first line may give it one of its own. */
@@ -64,20 +62,11 @@ const PRIVATE_FILE = new RegExp(
     '|known_hosts|authorized_keys)$',
   'i'
 );
-const PRIVATE_FOLDERS = new Set([
-  '.ssh',
-  '.aws',
-  '.gnupg',
-  '.azure',
-  '.kube',
-  '.docker'
-]);
+const PRIVATE_FOLDERS = new Set(['.ssh', '.aws', '.gnupg', '.azure', '.kube', '.docker']);
 
 /** Whether a file by that name holds credentials. */
 export function isPrivatePath(path: string): boolean {
   const parts = path.split(/[\\/]/);
   const name = parts.pop() ?? '';
-  return (
-    PRIVATE_FILE.test(name) || parts.some(part => PRIVATE_FOLDERS.has(part))
-  );
+  return PRIVATE_FILE.test(name) || parts.some(part => PRIVATE_FOLDERS.has(part));
 }

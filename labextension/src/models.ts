@@ -9,11 +9,7 @@ export function megabytes(bytes: number | null | undefined): string {
 }
 
 /** One line that says how far a download is. */
-export function describeStep(
-  trans: TranslationBundle,
-  name: string,
-  step: IStep
-): string {
+export function describeStep(trans: TranslationBundle, name: string, step: IStep): string {
   if (step.phase === 'verifying') {
     return trans.__('Checking %1 against its digest…', name);
   }
@@ -72,29 +68,21 @@ export class Models {
   }
 
   /** Fetch a model and use it, with progress and a way to stop. */
-  async pull(
-    spec: string,
-    model: IModel | undefined,
-    mirrors: boolean
-  ): Promise<void> {
+  async pull(spec: string, model: IModel | undefined, mirrors: boolean): Promise<void> {
     const name = model?.name ?? spec;
-    const id = Notification.emit(
-      this._trans.__('Fetching %1…', name),
-      'in-progress',
-      {
-        autoClose: false,
-        progress: 0,
-        actions: [
-          {
-            label: this._trans.__('Stop'),
-            callback: event => {
-              event.preventDefault();
-              void this._client.stopPull(spec);
-            }
+    const id = Notification.emit(this._trans.__('Fetching %1…', name), 'in-progress', {
+      autoClose: false,
+      progress: 0,
+      actions: [
+        {
+          label: this._trans.__('Stop'),
+          callback: event => {
+            event.preventDefault();
+            void this._client.stopPull(spec);
           }
-        ]
-      }
-    );
+        }
+      ]
+    });
     try {
       const last = await this._client.pull(spec, mirrors, step => {
         Notification.update({
@@ -163,9 +151,7 @@ export class Models {
       if ((reason as { code?: string }).code === 'model_missing') {
         await this.pull(spec, model, false);
       } else {
-        Notification.error(
-          reason instanceof Error ? reason.message : String(reason)
-        );
+        Notification.error(reason instanceof Error ? reason.message : String(reason));
       }
     }
   }

@@ -80,10 +80,7 @@ export class Provider implements IInlineCompletionProvider {
     return this._appeared;
   }
 
-  async fetch(
-    request: CompletionHandler.IRequest,
-    context: IContext
-  ): Promise<IInlineCompletionList> {
+  async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     const { editor, widget } = context;
     if (!editor) {
       return NOTHING;
@@ -93,15 +90,13 @@ export class Provider implements IInlineCompletionProvider {
       text: request.text,
       offset: Text.charIndexToJsIndex(request.offset, request.text)
     };
-    const asked =
-      context.triggerKind === InlineCompletionTriggerKind.Invoke &&
-      !this._byItself;
+    const asked = context.triggerKind === InlineCompletionTriggerKind.Invoke && !this._byItself;
     this._byItself = false;
     const before = this._seen.get(editor);
     this._seen.set(editor, place.text);
 
     const run = this._run;
-    if (run && run.editor === editor && !(asked && run.suggestion.done)) {
+    if (run?.editor === editor && !(asked && run.suggestion.done)) {
       const rest = run.suggestion.rest(place);
       if (rest || (rest === '' && !run.suggestion.done)) {
         return this._answer(run);
@@ -120,11 +115,9 @@ export class Provider implements IInlineCompletionProvider {
       return NOTHING;
     }
     if (view?.composing) {
-      view.dom.addEventListener(
-        'compositionend',
-        () => this._invokeSoon(editor, widget.id, 0),
-        { once: true }
-      );
+      view.dom.addEventListener('compositionend', () => this._invokeSoon(editor, widget.id, 0), {
+        once: true
+      });
       return NOTHING;
     }
     const body = this._body(request, context, place, asked);
@@ -134,11 +127,9 @@ export class Provider implements IInlineCompletionProvider {
     return this._answer(this._start(editor, place, body, asked));
   }
 
-  async *stream(
-    token: string
-  ): AsyncGenerator<{ response: IInlineCompletionItem }> {
+  async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
     const run = this._run;
-    if (!run || run.suggestion.id !== token) {
+    if (run?.suggestion.id !== token) {
       return;
     }
     let last = run.item?.insertText ?? '';
@@ -171,10 +162,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Build what further alternatives are asked with. */
-  alternativesBody(
-    request: CompletionHandler.IRequest,
-    context: IContext
-  ): IRequest | null {
+  alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest | null {
     const place = {
       text: request.text,
       offset: Text.charIndexToJsIndex(request.offset, request.text)
@@ -223,11 +211,7 @@ export class Provider implements IInlineCompletionProvider {
     place: IPlace,
     asked: boolean
   ): IRequest | null {
-    const document = readDocument(
-      context,
-      place.text,
-      request.mimeType ?? 'text/plain'
-    );
+    const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
     if (
       this.settings.disabledLanguages.includes(document.here.toLowerCase()) ||
       this.snoozed.has(document.path) ||
@@ -237,7 +221,7 @@ export class Provider implements IInlineCompletionProvider {
     }
     const window = chooseWindow(
       document.count,
-      document.cellAt,
+      index => document.cellAt(index),
       document.active,
       place.offset
     );
@@ -256,12 +240,7 @@ export class Provider implements IInlineCompletionProvider {
     };
   }
 
-  private _start(
-    editor: CodeEditor.IEditor,
-    place: IPlace,
-    body: IRequest,
-    asked: boolean
-  ): IRun {
+  private _start(editor: CodeEditor.IEditor, place: IPlace, body: IRequest, asked: boolean): IRun {
     const abort = new AbortController();
     const run: IRun = {
       suggestion: new Suggestion(UUID.uuid4(), place),
@@ -335,9 +314,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private _rest(run: IRun): string | null {
-    return run.editor.isDisposed
-      ? null
-      : run.suggestion.rest(placeOf(run.editor));
+    return run.editor.isDisposed ? null : run.suggestion.rest(placeOf(run.editor));
   }
 
   /** Follow an editor: a moved cursor ends a request, a new line begins one. */
@@ -350,17 +327,14 @@ export class Provider implements IInlineCompletionProvider {
       // The text may change together with the cursor: look when both are settled.
       setTimeout(() => {
         const run = this._run;
-        if (run && run.editor === editor && this._rest(run) === null) {
+        if (run?.editor === editor && this._rest(run) === null) {
           this.cancel();
         }
       }, 0);
     });
     editor.model.sharedModel.changed.connect((_, change) => {
-      const inserted = (change as { sourceChange?: { insert?: unknown }[] })
-        .sourceChange;
-      const newLine = inserted?.some(
-        part => typeof part.insert === 'string' && part.insert.includes('\n')
-      );
+      const inserted = (change as { sourceChange?: { insert?: unknown }[] }).sourceChange;
+      const newLine = inserted?.some(part => typeof part.insert === 'string' && part.insert.includes('\n'));
       if (newLine && this.settings.mode === 'automatic') {
         // JupyterLab asks for nothing on a line that holds only white space.
         this._invokeSoon(editor, widgetId, this.settings.delay);
@@ -368,11 +342,7 @@ export class Provider implements IInlineCompletionProvider {
     });
   }
 
-  private _invokeSoon(
-    editor: CodeEditor.IEditor,
-    widgetId: string,
-    delay: number
-  ): void {
+  private _invokeSoon(editor: CodeEditor.IEditor, widgetId: string, delay: number): void {
     const { text } = placeOf(editor);
     setTimeout(() => {
       if (editor.isDisposed || !editor.hasFocus()) {
@@ -417,10 +387,7 @@ export class Alternatives implements IInlineCompletionProvider {
     this.schema = this._main.schema;
   }
 
-  async fetch(
-    request: CompletionHandler.IRequest,
-    context: IContext
-  ): Promise<IInlineCompletionList> {
+  async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     this._abort?.abort();
     const abort = (this._abort = new AbortController());
     const asked = context.triggerKind === InlineCompletionTriggerKind.Invoke;

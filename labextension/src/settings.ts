@@ -22,12 +22,7 @@ export const DEFAULTS: ISettings = {
   announce: false
 };
 
-function bounded(
-  value: unknown,
-  low: number,
-  high: number,
-  otherwise: number
-): number {
+function bounded(value: unknown, low: number, high: number, otherwise: number): number {
   return typeof value === 'number' && Number.isFinite(value)
     ? Math.min(high, Math.max(low, Math.round(value)))
     : otherwise;
@@ -40,10 +35,7 @@ export function readSettings(found: Record<string, unknown>): ISettings {
     enabled: found.enabled !== false,
     mode: found.mode === 'on demand' ? 'on demand' : 'automatic',
     delay: bounded(found.delay, 0, 5000, DEFAULTS.delay),
-    lines:
-      found.lines === 'single' || found.lines === 'multi'
-        ? found.lines
-        : 'auto',
+    lines: found.lines === 'single' || found.lines === 'multi' ? found.lines : 'auto',
     maxTokens: bounded(found.maxTokens, 0, 2048, DEFAULTS.maxTokens),
     alternatives: bounded(found.alternatives, 0, 4, DEFAULTS.alternatives),
     disabledLanguages: Array.isArray(languages)

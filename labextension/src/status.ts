@@ -26,9 +26,7 @@ export class StatusItem extends Widget {
     dot.className = 'jp-Turbopilot-dot';
     dot.setAttribute('aria-hidden', 'true');
     this._button.append(dot, this._label);
-    this._button.addEventListener('click', () =>
-      open(this._button.getBoundingClientRect())
-    );
+    this._button.addEventListener('click', () => open(this._button.getBoundingClientRect()));
     this._live.className = 'jp-Turbopilot-live';
     this._live.setAttribute('aria-live', 'polite');
     this.node.append(this._button, this._live);
@@ -45,17 +43,12 @@ export class StatusItem extends Widget {
     };
     const state = status.snoozed ? this._trans.__('snoozed') : words[status.phase];
     const time =
-      status.phase === 'ready' && status.lastMs !== null
-        ? ` · ${Math.round(status.lastMs)} ms`
-        : '';
+      status.phase === 'ready' && status.lastMs !== null ? ` · ${Math.round(status.lastMs)} ms` : '';
     this._button.dataset.phase = status.snoozed ? 'off' : status.phase;
     this._label.textContent = `Turbopilot: ${state}${time}`;
     const title = [status.model, status.reason].filter(Boolean).join('\n');
     this._button.title = title;
-    this._button.setAttribute(
-      'aria-label',
-      `Turbopilot, ${state}. ${title.replace('\n', '. ')}`
-    );
+    this._button.setAttribute('aria-label', `Turbopilot, ${state}. ${title.replace('\n', '. ')}`);
   }
 
   /** Say something to a screen reader. */

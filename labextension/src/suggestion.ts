@@ -108,11 +108,7 @@ export function editedAtCursor(before: string, after: IPlace): boolean {
       const now = after.text.slice(0, after.offset);
       const head = commonHead(old, now);
       // Equal text between the edit and the cursor: the edit was made further up.
-      return (
-        head === old.length ||
-        head === now.length ||
-        old[old.length - 1] !== now[now.length - 1]
-      );
+      return head === old.length || head === now.length || !old.endsWith(now.slice(-1));
     }
   }
   return false;

@@ -37,18 +37,13 @@ export function codePoints(text: string): number {
 
 /** Replace halves of pairs that stand alone: they have no encoding. */
 export function wellFormed(text: string): string {
-  return text.replace(
-    /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g,
-    '\uFFFD'
-  );
+  return text.replace(/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g, '\uFFFD');
 }
 
 function splitsPair(text: string, at: number): boolean {
   const before = text.charCodeAt(at - 1);
   const after = text.charCodeAt(at);
-  return (
-    before >= 0xd800 && before < 0xdc00 && after >= 0xdc00 && after < 0xe000
-  );
+  return before >= 0xd800 && before < 0xdc00 && after >= 0xdc00 && after < 0xe000;
 }
 
 function clip(text: string, from: number, to: number): string {
@@ -115,9 +110,7 @@ function byteLength(text: string): number {
 function fitBytes(text: string, limit: number, end: boolean): string {
   let length = Math.min(text.length, limit);
   for (;;) {
-    const kept = end
-      ? clip(text, text.length - length, text.length)
-      : clip(text, 0, length);
+    const kept = end ? clip(text, text.length - length, text.length) : clip(text, 0, length);
     const bytes = byteLength(kept);
     if (bytes <= limit) {
       return kept;

@@ -181,7 +181,11 @@ export function writeNotebook(lab, name, cells, metadata = {}) {
     }),
     metadata: {
       kernelspec: { display_name: 'Python 3 (ipykernel)', language: 'python', name: 'python3' },
-      language_info: { name: 'python', mimetype: 'text/x-python', codemirror_mode: { name: 'ipython', version: 3 } },
+      language_info: {
+        name: 'python',
+        mimetype: 'text/x-python',
+        codemirror_mode: { name: 'ipython', version: 3 }
+      },
       ...metadata
     },
     nbformat: 4,
@@ -216,7 +220,11 @@ export async function ghost(page, { timeout = 30000 } = {}) {
   await page.waitForSelector(GHOST, { timeout });
   let last = '';
   for (let same = 0, tries = 0; same < 4 && tries < 200; tries++) {
-    const now = await page.locator(GHOST).first().innerText().catch(() => '');
+    const now = await page
+      .locator(GHOST)
+      .first()
+      .innerText()
+      .catch(() => '');
     same = now && now === last ? same + 1 : 0;
     last = now;
     await page.waitForTimeout(60);
@@ -230,7 +238,10 @@ export async function screenshot(page, name) {
 }
 
 export function runPython(code, environment = {}) {
-  const found = spawnSync(python(), ['-c', code], { env: { ...process.env, ...environment }, encoding: 'utf8' });
+  const found = spawnSync(python(), ['-c', code], {
+    env: { ...process.env, ...environment },
+    encoding: 'utf8'
+  });
   if (found.status !== 0) {
     throw new Error(found.stderr);
   }

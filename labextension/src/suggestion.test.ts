@@ -1,0 +1,145 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { editedAtCursor, firstLine, firstWord, Suggestion } from './suggestion';
+
+const at = (marked: string) => ({ text: marked.replace('|', ''), offset: marked.indexOf('|') });
+
+function suggestion(marked: string, text: string, done = true): Suggestion {
+  const made = new Suggestion('id', at(marked));
+  made.grow(text);
+  if (done) {
+    made.finish();
+  }
+  return made;
+}
+
+describe('what is left of a suggestion', () => {
+  it('is all of it where it was asked for', () => {
+    expect(suggestion('x = |', '1 + 2').rest(at('x = |'))).toBe('1 + 2');
+  });
+
+  it('is less by what was typed along it', () => {
+    expect(suggestion('x = |', '1 + 2').rest(at('x = 1 |'))).toBe('+ 2');
+  });
+
+  it('comes back when the person deletes back', () => {
+    const made = suggestion('x = |', '1 + 2');
+    expect(made.rest(at('x = 1 +|'))).toBe(' 2');
+    expect(made.rest(at('x = |'))).toBe('1 + 2');
+  });
+
+  it.each(['x = 2|', 'x =|', 'y = |', 'x = |1', 'x = 1 + 2|3', '|x = '])('is nothing at %s', marked => {
+    expect(suggestion('x = |', '1 + 2').rest(at(marked))).toBeNull();
+  });
+
+  it('is empty, not nothing, when the person types faster than it comes', () => {
+    expect(suggestion('x = |', '1', false).rest(at('x = 1 +|'))).toBe('');
+  });
+
+  it('leaves out the closers the editor has put behind the cursor', () => {
+    expect(suggestion('f|', '(a, b)').rest(at('f(|)'))).toBe('a, b');
+    expect(suggestion('d|', '["k"]').rest(at('d["|"]'))).toBe('k');
+  });
+
+  it('is nothing where a closer stands in its way', () => {
+    expect(suggestion('f|', '(a).g').rest(at('f(|)'))).toBeNull();
+  });
+
+  it('keeps what follows the cursor apart', () => {
+    expect(suggestion('f(|)', 'a, b').rest(at('f(a|)'))).toBe(', b');
+  });
+
+  it('never changes what was shown', () => {
+    const made = suggestion('|', 'abc', false);
+    made.grow('xyz');
+    expect(made.text).toBe('abc');
+    made.grow('abcd');
+    expect(made.text).toBe('abcd');
+  });
+
+  it('typed and left together are always the whole', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), fc.string(), fc.nat(), (before, after, text, count) => {
+        const made = new Suggestion('id', { text: before + after, offset: before.length });
+        made.grow(text);
+        made.finish();
+        const typed = text.slice(0, count % (text.length + 1));
+        const place = { text: before + typed + after, offset: before.length + typed.length };
+        expect(typed + (made.rest(place) ?? '')).toBe(text);
+      })
+    );
+  });
+
+  it('is waited for until it grows', async () => {
+    const made = new Suggestion('id', at('|'));
+    const woken = made.changed();
+    made.grow('a');
+    await woken;
+    made.finish();
+    await made.changed();
+    expect(made.done).toBe(true);
+  });
+});
+
+describe('an edit at the cursor', () => {
+  it.each([
+    ['ab', 'abc|'],
+    ['ab', 'a|'],
+    ['ad', 'abc|d'],
+    ['f', 'f(|)'],
+    ['aa|a'.replace('|', ''), 'aaa|a'],
+    ['', 'pasted text|'],
+    ['same', 'sa|me']
+  ])('%s to %s is one', (before, after) => {
+    expect(editedAtCursor(before, at(after))).toBe(true);
+  });
+
+  it.each([
+    ['abc', 'Xabc|'],
+    ['abcdef', 'abc|deXf'],
+    ['one\ntwo', 'one\nmore\ntwo|']
+  ])('%s to %s is somebody else’s', (before, after) => {
+    expect(editedAtCursor(before, at(after))).toBe(false);
+  });
+
+  it('is seen in whatever is typed wherever', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), fc.string(), (before, typed, after) => {
+        const place = { text: before + typed + after, offset: before.length + typed.length };
+        expect(editedAtCursor(before + after, place)).toBe(true);
+      })
+    );
+  });
+});
+
+describe('a part of a suggestion', () => {
+  it.each([
+    ['fibonacci(n-1)', 'fibonacci'],
+    [' + b', ' +'],
+    ['(a, b)', '('],
+    ['\n    return x', '\n    return'],
+    ['größe = 1', 'größe'],
+    ['   ', '   ']
+  ])('the first word of %s', (text, word) => {
+    expect(firstWord(text)).toBe(word);
+  });
+
+  it.each([
+    ['a\nb', 'a'],
+    ['\n    a\n    b', '\n    a'],
+    ['a', 'a']
+  ])('the first line of %s', (text, line) => {
+    expect(firstLine(text)).toBe(line);
+  });
+
+  it('is never empty and always a beginning', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), text => {
+        for (const part of [firstWord(text), firstLine(text)]) {
+          expect(part.length).toBeGreaterThan(0);
+          expect(text.startsWith(part)).toBe(true);
+        }
+      })
+    );
+  });
+});
