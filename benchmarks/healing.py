@@ -49,7 +49,8 @@ def main() -> None:
     parser.add_argument("--positions", type=int, default=150)
     options = parser.parse_args()
     notebooks = json.loads(gzip.decompress(options.set.read_bytes()))
-    settings = Turbopilot(confidence=0.0)
+    # A short context: what is asked is how the end of the prompt is cut, not what stands before it.
+    settings = Turbopilot(confidence=0.0, prompt_tokens=256)
     pilot = Pilot(settings)
     pilot.start()
     while pilot.health()["phase"] == "loading":

@@ -23,7 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = options.run(options)
     except TurbopilotError as error:
-        print(f"turbopilot: {error.message}", file=sys.stderr)
+        hint = getattr(error, "hint", "")
+        print(f"turbopilot: {error.message}", hint, file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         print("turbopilot: stopped", file=sys.stderr)

@@ -76,6 +76,7 @@ class DownloadError(TurbopilotError):
 
     status = 502
     code = "download_failed"
+    hint = ""  # a way out that a face of its own may offer better than in words
 
 
 class CancelledError(TurbopilotError):

@@ -211,7 +211,7 @@ class LlamaEngine:
             known = min(len(forced), len(data))
             forced = forced[known:]
             # What was typed already is not said again, and says nothing about how sure the model is.
-            yield Token(data[known:], 1.0 if known else probability)
+            yield Token(data[known:], 1.0 if known == len(data) else probability)
             if number + 1 < limit and not self._decode([token]):
                 return
 

@@ -24,7 +24,7 @@ def choose(
     ends: AbstractSet[int],
     allowed: Ids | None = None,
 ) -> tuple[int, float]:
-    """Return the token and the probability the model gave it before any filter."""
+    """Return the token and how probable it was: among all, or among those that are allowed."""
     top = int(logits.argmax())
     peak = float(logits[top])
     mass = float(np.exp(logits - peak).sum())
@@ -33,8 +33,10 @@ def choose(
         return float(np.exp(float(logits[token]) - peak)) / mass
 
     if allowed is not None and len(allowed):
-        top = int(allowed[logits[allowed].argmax()])
-        return top, probability(top)
+        # How sure the model is given that it has to begin so: the other tokens are not in question.
+        held = logits[allowed]
+        index = int(held.argmax())
+        return int(allowed[index]), float(1.0 / np.exp(held - held[index]).sum())
     if rng is None or sampling.temperature <= 0:
         if top in ends or not _in(controls, top):
             return top, probability(top)

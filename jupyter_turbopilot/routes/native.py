@@ -34,6 +34,8 @@ class CompleteRoute(Route):
 
     async def _complete(self) -> None:
         request = parse_completion(self.raw_body())
+        if self.pilot.worker.state.phase == "empty":
+            self.pilot.start()  # `load_at_start` is off: the first request finds it loading
         loop = asyncio.get_running_loop()
         replies: asyncio.Queue[Reply] = asyncio.Queue()
 

@@ -1,6 +1,7 @@
 /** Taking a suggestion: all of it, a word, a line; each one step to undo. */
 
-import type { IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/completer';
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import { type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/completer';
 import { CommandRegistry } from '@lumino/commands';
 import { firstLine, firstWord } from './suggestion';
 
@@ -17,7 +18,8 @@ interface IView {
 export class Acceptor {
   constructor(
     private readonly _identifiers: string[],
-    private readonly _accepted: (text: string) => void
+    private readonly _accepted: (text: string) => void,
+    private readonly _attached: (editor: CodeEditor.IEditor) => void
   ) {}
 
   /** Know every completer the factory makes from now on, and give its `accept` a step of its own. */
@@ -27,6 +29,7 @@ export class Acceptor {
       const completer = make(options);
       this._completers.add(completer);
       completer.disposed.connect(() => this._completers.delete(completer));
+      this._follow(completer);
       const accept = completer.accept.bind(completer);
       completer.accept = () =>
         this._inOneStep(completer, () => {
@@ -78,6 +81,30 @@ export class Acceptor {
 
   dismiss(): void {
     this._current()?.model?.reset();
+  }
+
+  /** Tell of every editor the completer is given: one of a new cell has to be known before its first key. */
+  private _follow(completer: InlineCompleter): void {
+    const own = Object.getOwnPropertyDescriptor(InlineCompleter.prototype, 'editor');
+    if (!own?.get || !own.set) {
+      return;
+    }
+    // The accessors are called with the completer they belong to.
+    const { get, set } = own as Required<Pick<PropertyDescriptor, 'get' | 'set'>>;
+    const attached = (editor: CodeEditor.IEditor | null | undefined) => {
+      if (editor) {
+        this._attached(editor);
+      }
+    };
+    Object.defineProperty(completer, 'editor', {
+      configurable: true,
+      get: () => get.call(completer) as CodeEditor.IEditor | null,
+      set: (editor: CodeEditor.IEditor | null) => {
+        set.call(completer, editor);
+        attached(editor);
+      }
+    });
+    attached(completer.editor);
   }
 
   private _acceptPart(part: (text: string) => string): void {

@@ -49,11 +49,14 @@ const plugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_turbopilot');
+    const widgetId = (): string => app.shell.currentWidget?.id ?? '';
     const client = new Client(app.serviceManager.serverSettings);
-    const provider = new Provider(client, id => manager.inline?.invoke(id));
+    const provider = new Provider(client, () => manager.inline?.invoke(widgetId()));
     const alternatives = new Alternatives(provider, client);
-    const acceptor = new Acceptor([provider.identifier, alternatives.identifier], text =>
-      provider.accepted(text)
+    const acceptor = new Acceptor(
+      [provider.identifier, alternatives.identifier],
+      text => provider.accepted(text),
+      editor => provider.watch(editor)
     );
     acceptor.wrap(factory);
     acceptor.claimKeys(app.commands, [CommandIDs.acceptWord, CommandIDs.acceptLine]);
@@ -185,7 +188,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
         .catch((reason: unknown) => console.error('Turbopilot settings', reason));
     }
 
-    const widgetId = (): string => app.shell.currentWidget?.id ?? '';
     const { commands } = app;
     const delegate = (label: string, command: string) => ({
       label,
@@ -195,6 +197,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
     commands.addCommand(CommandIDs.toggle, {
       label: trans.__('Suggest Code'),
+      isToggleable: true,
       isToggled: () => provider.settings.enabled,
       execute: async () => {
         const enabled = !provider.settings.enabled;
@@ -206,6 +209,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     commands.addCommand(CommandIDs.snooze, {
       label: trans.__('Snooze in This Document'),
       isEnabled: () => path() !== null,
+      isToggleable: true,
       isToggled: () => provider.snoozed.has(path() ?? ''),
       execute: () => {
         const here = path();

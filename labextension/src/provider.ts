@@ -60,13 +60,16 @@ export class Provider implements IInlineCompletionProvider {
 
   constructor(
     private readonly _client: Client,
-    private readonly _invoke: (widgetId: string) => void
+    private readonly _invoke: () => void
   ) {}
 
   settings: ISettings = DEFAULTS;
 
   /** Paths the person wants no suggestions in for now. */
   readonly snoozed = new Set<string>();
+
+  /** Whether the person asked for what was fetched last. */
+  asked = false;
 
   /** Whether the server can complete; asking it otherwise is a waste. */
   ready = true;
@@ -81,25 +84,30 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
-    const { editor, widget } = context;
+    const { editor } = context;
     if (!editor) {
       return NOTHING;
     }
-    this._watch(editor, widget.id);
+    this.watch(editor);
     const place: IPlace = {
       text: request.text,
       offset: Text.charIndexToJsIndex(request.offset, request.text)
     };
     const asked = context.triggerKind === InlineCompletionTriggerKind.Invoke && !this._byItself;
     this._byItself = false;
+    this.asked = asked;
     const before = this._seen.get(editor);
     this._seen.set(editor, place.text);
 
     const run = this._run;
     if (run?.editor === editor && !(asked && run.suggestion.done)) {
       const rest = run.suggestion.rest(place);
-      if (rest || (rest === '' && !run.suggestion.done)) {
-        return this._answer(run);
+      // Nothing shown yet is nothing to wait for: the newer text asks for itself.
+      if (rest || (rest === '' && run.suggestion.text && !run.suggestion.done)) {
+        const found = await this._answer(run);
+        if (found.items.length > 0 || !isAt(editor, place)) {
+          return found;
+        }
       }
     }
     this.cancel();
@@ -115,7 +123,7 @@ export class Provider implements IInlineCompletionProvider {
       return NOTHING;
     }
     if (view?.composing) {
-      view.dom.addEventListener('compositionend', () => this._invokeSoon(editor, widget.id, 0), {
+      view.dom.addEventListener('compositionend', () => this._invokeSoon(editor, 0), {
         once: true
       });
       return NOTHING;
@@ -318,7 +326,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Follow an editor: a moved cursor ends a request, a new line begins one. */
-  private _watch(editor: CodeEditor.IEditor, widgetId: string): void {
+  watch(editor: CodeEditor.IEditor): void {
     if (this._watched.has(editor)) {
       return;
     }
@@ -337,12 +345,12 @@ export class Provider implements IInlineCompletionProvider {
       const newLine = inserted?.some(part => typeof part.insert === 'string' && part.insert.includes('\n'));
       if (newLine && this.settings.mode === 'automatic') {
         // JupyterLab asks for nothing on a line that holds only white space.
-        this._invokeSoon(editor, widgetId, this.settings.delay);
+        this._invokeSoon(editor, this.settings.delay);
       }
     });
   }
 
-  private _invokeSoon(editor: CodeEditor.IEditor, widgetId: string, delay: number): void {
+  private _invokeSoon(editor: CodeEditor.IEditor, delay: number): void {
     const { text } = placeOf(editor);
     setTimeout(() => {
       if (editor.isDisposed || !editor.hasFocus()) {
@@ -353,7 +361,7 @@ export class Provider implements IInlineCompletionProvider {
       const blank = TRAILING_BLANK_LINE.test(head) && head.trim() !== '';
       if (place.text === text && (blank || delay === 0)) {
         this._byItself = true;
-        this._invoke(widgetId);
+        this._invoke();
         this._byItself = false;
       }
     }, delay);
@@ -390,7 +398,7 @@ export class Alternatives implements IInlineCompletionProvider {
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     this._abort?.abort();
     const abort = (this._abort = new AbortController());
-    const asked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
+    const { asked } = this._main;
     // The completer takes whoever answers first for the one to show.
     const main = await this._main.settled();
     if (!asked || !main?.text || this._main.settings.alternatives === 0) {
@@ -428,6 +436,14 @@ function placeOf(editor: CodeEditor.IEditor): IPlace {
     text: editor.model.sharedModel.getSource(),
     offset: editor.getOffsetAt(editor.getCursorPosition())
   };
+}
+
+function isAt(editor: CodeEditor.IEditor, place: IPlace): boolean {
+  if (editor.isDisposed) {
+    return false;
+  }
+  const now = placeOf(editor);
+  return now.text === place.text && now.offset === place.offset;
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

@@ -55,7 +55,8 @@ export async function startLab({ environment = {}, flags = [], settings = {}, ap
   cpSync(path.join(ROOT, 'binder', 'demo.ipynb'), path.join(work, 'demo.ipynb'));
   const user = path.join(home, 'user-settings');
   const defaults = {
-    '@jupyterlab/apputils-extension:notification': { fetchNews: 'false', checkForUpdates: false }
+    '@jupyterlab/apputils-extension:notification': { fetchNews: 'false', checkForUpdates: false },
+    '@jupyterlab/notebook-extension:tracker': { codeCellConfig: { autoClosingBrackets: true } }
   };
   for (const [plugin, values] of Object.entries({ ...defaults, ...settings })) {
     const [name, id] = plugin.split(':');
@@ -219,13 +220,14 @@ export async function textOf(cell) {
 export async function ghost(page, { timeout = 30000 } = {}) {
   await page.waitForSelector(GHOST, { timeout });
   let last = '';
-  for (let same = 0, tries = 0; same < 4 && tries < 200; tries++) {
+  for (let same = 0, tries = 0; same < 4 && tries < 400; tries++) {
     const now = await page
       .locator(GHOST)
       .first()
       .innerText()
       .catch(() => '');
-    same = now && now === last ? same + 1 : 0;
+    const streaming = await page.locator('.jp-GhostText-streamingIndicator').count();
+    same = now && now === last && !streaming ? same + 1 : 0;
     last = now;
     await page.waitForTimeout(60);
   }

@@ -32,7 +32,9 @@ def test_a_control_token_that_ends_the_answer_ends_it() -> None:
 
 
 def test_forced_bytes_restrict_the_choice() -> None:
-    assert choose(row(9, 1, 2), Sampling(), None, NONE, set(), np.array([1, 2]))[0] == 2
+    token, probability = choose(row(9, 1, 2), Sampling(), None, NONE, set(), np.array([1, 2]))
+    assert token == 2
+    assert probability == pytest.approx(np.e / (np.e + 1), rel=1e-5)
 
 
 def test_the_same_seed_draws_the_same_tokens() -> None:

@@ -109,12 +109,16 @@ async def test_a_body_that_is_too_large_is_refused(ask: Ask, ready: Any, chunked
     assert (await ask("complete", complete_body())).code == 200
 
 
-async def test_before_the_model_is_loaded_the_reason_is_given(ask: Ask, pilot: Any) -> None:
+async def test_the_first_request_begins_the_load_where_the_start_did_not(ask: Ask, pilot: Any) -> None:
+    response = await ask("complete", complete_body())
+    assert (response.code, error_of(response)["code"]) == (503, "loading")
+    while not pilot.health()["ready"]:
+        await asyncio.sleep(0.01)
+    assert (await ask("complete", complete_body())).code == 200
+
+
+async def test_before_the_model_is_here_the_reason_is_given(ask: Ask, pilot: Any) -> None:
     pilot.selected = "qwen2.5-coder-0.5b"
-    pilot.worker.stop()
-    pilot.__init__(pilot.settings, pilot._engine_factory)
-    pilot.selected = "qwen2.5-coder-0.5b"
-    pilot.start()
     response = await ask("complete", complete_body())
     assert response.code == 503
     assert response.headers["Retry-After"] == "1"
