@@ -1,4 +1,4 @@
-"""Run Binder's steps in a copy of the checkout and an empty environment, then complete a line with the result.
+"""Run Binder's steps in a copy of the checkout and an empty environment, then complete a line there.
 
 python scripts/binder_test.py
 """
