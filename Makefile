@@ -62,7 +62,7 @@ check: $(DONE)/dev  ## lint, types, import contracts, generated docs
 	$(BIN)/ruff format -q --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check -r README.md docs/*.md
+	$(BIN)/cog -P --check -r README.md docs/*.md
 	(cd $(FRONT) && npm run --silent check)
 
 fix: $(DONE)/dev  ## format and mend what can be mended by itself
@@ -71,7 +71,7 @@ fix: $(DONE)/dev  ## format and mend what can be mended by itself
 	(cd $(FRONT) && npm run --silent fix)
 
 docs: $(DONE)/dev  ## write the generated parts of the documentation anew
-	@$(BIN)/cog -r README.md docs/*.md
+	@$(BIN)/cog -P -r README.md docs/*.md
 
 test: ## run everything: checks, Python, front end, a real browser, the built wheel, Binder
 	@$(PYTHON) scripts/preflight.py --browser

