@@ -275,6 +275,8 @@ def run_purge(options: argparse.Namespace) -> int:
     """Remove all we ever wrote."""
     import shutil
 
+    import platformdirs
+
     from jupyter_turbopilot import runtime
 
     pilot = _pilot(options)
@@ -298,6 +300,7 @@ def run_purge(options: argparse.Namespace) -> int:
                 file.unlink(missing_ok=True)
         if not any(folder.iterdir()):
             shutil.rmtree(folder)
+    shutil.rmtree(platformdirs.user_cache_dir("jupyter-turbopilot", appauthor=False), ignore_errors=True)
     files = list(runtime.folder().glob("turbopilot-*.json"))
     for file in files:
         file.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion
 
 ALTERNATIVE_TEMPERATURE = 0.7
-PIECES_REMEMBERED = 2048
+PIECES_REMEMBERED = 512
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
 
@@ -94,7 +94,7 @@ class _Session:
 
     engine: Engine
     infill: Infill
-    tokenize: Tokenize
+    tokenize: Tokenize  # remembers: cells above the cursor seldom change
 
 
 class Completer:
@@ -176,19 +176,19 @@ class Completer:
         prefix = max(1, min(self.settings.prompt_tokens, most - suffix - answer))
         return build(
             session.infill,
-            session.tokenize,
-            context=context.pieces,
+            engine.tokenize,
+            context=[session.tokenize(piece) for piece in context.pieces],
             prefix=context.prefix,
             suffix=context.suffix,
             budget=Budget(prefix, suffix),
-            heal=self._heal(session, engine),
+            heal=self._heal(engine),
         )
 
-    def _heal(self, session: _Session, engine: Engine) -> Heal | None:
+    def _heal(self, engine: Engine) -> Heal | None:
         mode = self.settings.token_healing
         if mode == "always":
-            return heal_token(session.tokenize, engine.piece)
-        return heal_indentation(session.tokenize) if mode == "indent" else None
+            return heal_token(engine.tokenize, engine.piece)
+        return heal_indentation(engine.tokenize) if mode == "indent" else None
 
     def _work(self, name: str, request: Completion, engine: Engine, job: Job, listener: Listener) -> Reply:
         begun = time.perf_counter()

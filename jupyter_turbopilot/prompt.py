@@ -123,14 +123,14 @@ def build(
     infill: Infill,
     tokenize: Tokenize,
     *,
-    context: Sequence[str],
+    context: Sequence[Sequence[int]],
     prefix: str,
     suffix: str,
     budget: Budget,
     heal: Heal | None = None,
 ) -> Prompt:
     """Build the prompt; `heal` may back up over the end of the prefix, which the answer then begins with."""
-    before = [token for text in context for token in tokenize(text)]
+    before = [token for piece in context for token in piece]
     near, forced = heal(prefix) if heal else (tokenize(prefix), b"")
     parts = {
         "PREFIX": keep_tail(before + near, budget.prefix),

@@ -86,6 +86,13 @@ def test_what_is_no_text_is_refused(capsys: pytest.CaptureFixture[str], tmp_path
     assert "not UTF-8" in run(capsys, "complete", str(tmp_path / "b.py"))[2]
 
 
+@pytest.fixture(autouse=True)
+def _own_cache_and_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`purge` means what it says: never the person's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+
+
 def test_purge_removes_what_is_ours_and_nothing_else(
     capsys: pytest.CaptureFixture[str], own: str, models_folder: Path
 ) -> None:

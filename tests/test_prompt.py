@@ -30,7 +30,12 @@ def make(
     infill: Infill, prefix: str, suffix: str = "", *, context: tuple[str, ...] = (), room: int = 1000
 ) -> list[int]:
     return build(
-        infill, letters, context=context, prefix=prefix, suffix=suffix, budget=Budget(room, room)
+        infill,
+        letters,
+        context=[letters(text) for text in context],
+        prefix=prefix,
+        suffix=suffix,
+        budget=Budget(room, room),
     ).tokens
 
 
@@ -90,7 +95,7 @@ def test_what_is_backed_up_over_is_not_in_the_prompt() -> None:
     prompt = build(
         PLAIN,
         letters,
-        context=("a",),
+        context=[letters("a")],
         prefix="b\n  ",
         suffix="",
         budget=Budget(10, 10),

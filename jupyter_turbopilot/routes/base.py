@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_server.auth.identity import IdentityProvider, User
@@ -12,7 +12,6 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from jupyter_turbopilot.errors import (
-    BadRequestError,
     BodyTooLargeError,
     TurbopilotError,
     WrongContentTypeError,
@@ -48,6 +47,11 @@ class KernelIdentity(IdentityProvider):
         return False
 
 
+@cache
+def _kernel_identity() -> KernelIdentity:
+    return KernelIdentity()
+
+
 @web.stream_request_body
 class Route(APIHandler):
     """A route of ours. Every method is authenticated and authorised."""
@@ -69,7 +73,7 @@ class Route(APIHandler):
     @property
     def identity_provider(self) -> Any:
         """Let a kernel in by its secret, everybody else as the server does."""
-        return KernelIdentity() if self._trusted else super().identity_provider
+        return _kernel_identity() if self._trusted else super().identity_provider
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Cap the body before a byte of it is read; then know the caller."""
@@ -131,11 +135,7 @@ class Route(APIHandler):
             self.set_status(error.status)
             if error.status in {429, 503}:
                 self.set_header("Retry-After", "1")
-            if isinstance(error, BadRequestError):
-                self.set_header(
-                    "Connection", "close" if isinstance(error, BodyTooLargeError) else "keep-alive"
-                )
+            if isinstance(error, BodyTooLargeError):
+                self.set_header("Connection", "close")  # the rest of it is not worth reading
             self.set_header("Content-Type", "application/json")
             await self.finish(json.dumps(error.body()))
-        except asyncio.CancelledError:
-            raise

@@ -95,6 +95,8 @@ class FeedbackRoute(Route):
 class HealthRoute(Route):
     """`GET turbopilot/health`: live, ready, and why not."""
 
+    _track_activity = False  # a status bar that looks is no reason to keep an idle server
+
     @web.authenticated
     @authorized
     async def get(self) -> None:

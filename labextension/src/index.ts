@@ -17,7 +17,7 @@ import { type Phase, StatusItem } from './status';
 
 const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 const LOADING_POLL = 700;
-const IDLE_POLL = 15000;
+const FAILED_POLL = 15000;
 
 namespace CommandIDs {
   export const toggle = 'turbopilot:toggle';
@@ -139,7 +139,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
         );
       }
       show();
-      poll = window.setTimeout(() => void refresh(), health.phase === 'loading' ? LOADING_POLL : IDLE_POLL);
+      if (!health.ready) {
+        poll = window.setTimeout(
+          () => void refresh(),
+          health.phase === 'loading' ? LOADING_POLL : FAILED_POLL
+        );
+      }
     };
     const models = new Models(client, trans, () => void refresh());
 

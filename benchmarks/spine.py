@@ -1,0 +1,127 @@
+"""What the spine costs: importing, loading the magics, cancelling, a keystroke.
+
+python benchmarks/spine.py
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.request import Cell, Completion
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.completer import Reply
+
+CELL = """def moving_average(values, window):
+    result = []
+    for start in range(len(values) - window + 1):
+        part = values[start : start + window]
+        result.append(sum(part) / window)
+    return result
+"""
+
+
+def program_ms(code: str, runs: int = 7) -> float:
+    """Return the median of what a snippet says it took, each time in a fresh interpreter."""
+    program = f"import time; t = time.perf_counter()\n{code}\nprint((time.perf_counter() - t) * 1000)"
+    took = []
+    for _ in range(runs):
+        said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        took.append(float(said.stdout.split()[-1]))
+    return statistics.median(took)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value that `share` of all do not exceed."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+class Desk:
+    """A pilot, waited for."""
+
+    def __init__(self) -> None:
+        self.pilot = Pilot(Turbopilot(confidence=0.0))
+        begun = time.perf_counter()
+        self.pilot.start()
+        while self.pilot.health()["phase"] == "loading":
+            time.sleep(0.01)
+        self.load_ms = (time.perf_counter() - begun) * 1000
+
+    def begin(self, source: str, **more: Any) -> tuple[Any, threading.Event, list[Reply]]:
+        """Submit; return the job, its end, and where the replies go."""
+        replies: list[Reply] = []
+        done = threading.Event()
+
+        def listen(reply: Reply) -> None:
+            replies.append(reply)
+            if reply.done:
+                done.set()
+
+        request = Completion(cells=[Cell(source=source)], offset=len(source), **more)
+        return self.pilot.completer.submit(request, listen), done, replies
+
+
+def cancel_ms(desk: Desk, count: int = 40) -> list[float]:
+    """Cancel at different moments of a long prompt; return how long the worker took to be free."""
+    took = []
+    for number in range(count):
+        source = f"# {number}\n" + "".join(f"value_{n} = {n} * {number}\n" for n in range(300))
+        job, done, _ = desk.begin(source, trigger="invoke")
+        time.sleep(0.15 + 0.02 * number)
+        begun = time.perf_counter()
+        job.cancel.set("superseded")
+        done.wait()
+        took.append((time.perf_counter() - begun) * 1000)
+    return took
+
+
+def keystrokes(desk: Desk, every: int = 3) -> list[Reply]:
+    """Type a cell, asking after every few characters."""
+    found = []
+    for end in range(4, len(CELL), every):
+        _, done, replies = desk.begin(CELL[:end], trigger="automatic", client="typist")
+        done.wait()
+        found.append(replies[-1])
+    return found
+
+
+def main() -> None:
+    """Run."""
+    print(f"import jupyter_turbopilot      {program_ms('import jupyter_turbopilot'):7.1f} ms")
+    load = (
+        "from IPython.core.interactiveshell import InteractiveShell as S\n"
+        "s = S.instance()\nt = time.perf_counter()\ns.run_line_magic('load_ext', 'jupyter_turbopilot')"
+    )
+    print(f"%load_ext jupyter_turbopilot   {program_ms(load):7.1f} ms")
+    desk = Desk()
+    print(f"model loaded after             {desk.load_ms:7.0f} ms")
+    took = cancel_ms(desk)
+    print(
+        f"cancel during a prompt   p50   {percentile(took, 0.5):7.1f} ms, p95 {percentile(took, 0.95):.1f} ms"
+    )
+    replies = keystrokes(desk)
+    total = [reply.timings.total_ms for reply in replies]
+    evaluated = [reply.timings.prompt_tokens - reply.timings.cached_tokens for reply in replies]
+    print(
+        f"a keystroke, all shown   mean  {statistics.mean(total):7.0f} ms, "
+        f"median {statistics.median(total):.0f}, p95 {percentile(total, 0.95):.0f}; "
+        f"{statistics.mean(evaluated):.1f} tokens evaluated, "
+        f"{statistics.mean(r.timings.predicted_tokens for r in replies):.1f} predicted"
+    )
+    desk.pilot.settings.confidence = Turbopilot.confidence.default_value
+    total = [reply.timings.total_ms for reply in keystrokes(desk)]
+    print(
+        f"a keystroke, as released mean  {statistics.mean(total):7.0f} ms, "
+        f"median {statistics.median(total):.0f}, p95 {percentile(total, 0.95):.0f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

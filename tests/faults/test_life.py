@@ -1,0 +1,182 @@
+"""A real server with the real model: ended in the middle of things, hit by a crowd, left alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+pytestmark = pytest.mark.model
+
+TOKEN = "token-for-tests"
+LONG = "".join(f"value_{number} = {number} * 2  # a line of a long cell\n" for number in range(200))
+
+
+class Server:
+    """A Jupyter server of its own process."""
+
+    def __init__(self, folder: Path, model: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        models = folder / "models"
+        models.mkdir(exist_ok=True)
+        (models / model.name).symlink_to(model)
+        work = folder / "work"
+        work.mkdir()
+        self.process = subprocess.Popen(
+            [
+                str(Path(sys.executable).parent / "jupyter"), "server", "--allow-root", "--no-browser",
+                f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
+                f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={work}",
+            ],
+            env=os.environ
+            | {"TURBOPILOT_MODELS": str(models), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}/turbopilot/",
+            headers={"Authorization": f"token {TOKEN}"},
+            timeout=120,
+            limits=httpx.Limits(max_connections=200),
+        )
+
+    def health(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.get("health").json()
+        return found
+
+    def wait(self) -> None:
+        end = time.monotonic() + 90
+        while time.monotonic() < end:
+            try:
+                if self.health()["ready"]:
+                    return
+            except (httpx.HTTPError, ValueError):
+                pass
+            time.sleep(0.1)
+        raise AssertionError("The server did not become ready.")
+
+    def complete(self, source: str, **more: Any) -> httpx.Response:
+        body = {"cells": [{"source": source}], "offset": len(source)} | more
+        return self.client.post("complete", json=body)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+        self.client.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path, default_model: Path) -> Iterator[Server]:
+    server = Server(tmp_path, default_model)
+    server.wait()
+    yield server
+    server.kill()
+
+
+def leave(server: Server) -> float:
+    begun = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(20)
+    return time.monotonic() - begun
+
+
+def in_background(server: Server, count: int, source: str) -> None:
+    def ask(number: int) -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            server.complete(source, client=f"c{number}", max_tokens=400, lines="multi")
+
+    for number in range(count):
+        threading.Thread(target=ask, args=(number,), daemon=True).start()
+    time.sleep(1.0)
+
+
+def test_an_idle_server_is_gone_within_three_seconds_of_being_asked(server: Server, tmp_path: Path) -> None:
+    runtime = tmp_path / "runtime" / f"turbopilot-{server.process.pid}.json"
+    assert runtime.stat().st_mode & 0o777 == 0o600
+    assert leave(server) < 3
+    assert not runtime.exists()
+
+
+def test_so_is_one_that_reads_a_long_prompt_with_a_full_queue(server: Server) -> None:
+    in_background(server, 20, LONG)
+    assert server.health()["phase"] == "thinking"
+    assert leave(server) < 3
+
+
+def test_a_crowd_is_served_or_told_to_come_back_and_memory_and_threads_stay(server: Server) -> None:
+    process = psutil.Process(server.process.pid)
+    server.complete("x = 1\ny =", max_tokens=2)
+    before = (process.memory_info().rss, process.num_threads())
+    codes: list[int] = []
+    lock = threading.Lock()
+
+    def ask(number: int) -> None:
+        response = server.complete("x = 1\ny =", client=f"c{number}", max_tokens=2)
+        with lock:
+            codes.append(response.status_code)
+            if response.status_code == 429:
+                assert response.headers["Retry-After"] == "1"
+
+    for round_ in range(4):
+        threads = [threading.Thread(target=ask, args=(round_ * 50 + n,)) for n in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+    assert len(codes) == 200
+    assert set(codes) <= {200, 429}
+    assert codes.count(200) >= 100
+    assert server.complete("z = ", max_tokens=2).status_code == 200
+    assert process.memory_info().rss < before[0] + 60_000_000
+    assert process.num_threads() <= before[1] + 4
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_prompt_frees_the_model(server: Server) -> None:
+    body = json.dumps({"cells": [{"source": LONG}], "offset": len(LONG)}).encode()
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(
+            f"POST /turbopilot/complete HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token {TOKEN}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        time.sleep(0.4)
+        assert server.health()["phase"] == "thinking"
+    begun = time.monotonic()
+    while server.health()["phase"] == "thinking":
+        assert time.monotonic() - begun < 1.5
+    assert server.complete("x = ", max_tokens=2).status_code == 200
+
+
+def test_a_slow_drip_of_a_body_harms_nobody_else(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(
+            f"POST /turbopilot/complete HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token {TOKEN}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{".encode()
+        )
+        assert server.complete("x = ", max_tokens=2).status_code == 200
+
+
+def test_at_rest_it_uses_no_processor(server: Server) -> None:
+    server.complete("x = 1\ny =", max_tokens=8)
+    time.sleep(1.0)
+    process = psutil.Process(server.process.pid)
+    before = process.cpu_times()
+    time.sleep(3.0)
+    after = process.cpu_times()
+    assert (after.user + after.system) - (before.user + before.system) < 0.15

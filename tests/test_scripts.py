@@ -1,0 +1,76 @@
+"""The scripts behind `make lab` and `make test`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from typing import TYPE_CHECKING
+
+import engine
+import preflight
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_all_that_is_missing_is_named_at_once_with_the_command_that_installs_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "preflight.py"), "--browser"],
+        cwd=tmp_path,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    for what in ("C++ compiler", "cmake", "Node.js", "Chromium"):
+        assert what in done.stderr
+
+
+def test_a_machine_with_everything_passes() -> None:
+    assert preflight.missing(with_browser=True) == []
+
+
+def test_too_little_room_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**9})())
+    assert any("room on the disk" in line for line in preflight.missing(with_browser=False))
+
+
+def test_an_old_node_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "node_version", lambda: 16)
+    assert any("Node.js 20" in line and "16" in line for line in preflight.missing(with_browser=False))
+
+
+def test_an_engine_is_reused_only_for_the_same_version_flags_and_processor() -> None:
+    folders = {
+        engine.cache_folder("0.3.36", ("-DA=ON",), "avx2"),
+        engine.cache_folder("0.3.36", ("-DA=ON",), "avx2 avx512f"),
+        engine.cache_folder("0.3.36", ("-DA=OFF",), "avx2"),
+        engine.cache_folder("0.3.37", ("-DA=ON",), "avx2"),
+    }
+    assert len(folders) == 4
+    assert engine.cache_folder("0.3.36", ("-DA=ON",), "avx2") in folders
+
+
+def test_the_engine_is_the_one_the_lock_file_names() -> None:
+    assert engine.wanted_version() >= "0.3.36"
+
+
+def test_no_lock_file_holds_a_download_address() -> None:
+    for name in ("requirements.lock", "labextension/package-lock.json"):
+        text = (ROOT / name).read_text()
+        for trace in ('"resolved"', ".tgz", ".whl", "://registry", "://pypi", "--index-url", " @ "):
+            assert trace not in text
+
+
+def test_every_make_target_that_the_documents_name_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("lab", "test", "check", "fix", "docs", "test-ui"):
+        assert f"\n{target}:" in makefile
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
