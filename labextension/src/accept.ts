@@ -79,8 +79,13 @@ export class Acceptor {
     this._acceptPart(firstLine);
   }
 
+  /** Take the grey text away, whatever the completer still knows of it. */
   dismiss(): void {
-    this._current()?.model?.reset();
+    for (const completer of this._completers) {
+      if (completer.isActive) {
+        completer.model?.reset();
+      }
+    }
   }
 
   /** Tell of every editor the completer is given: one of a new cell has to be known before its first key. */

@@ -51,7 +51,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('jupyter_turbopilot');
     const widgetId = (): string => app.shell.currentWidget?.id ?? '';
     const client = new Client(app.serviceManager.serverSettings);
-    const provider = new Provider(client, () => manager.inline?.invoke(widgetId()));
+    const provider = new Provider(
+      client,
+      () => manager.inline?.invoke(widgetId()),
+      () => acceptor.dismiss()
+    );
     const alternatives = new Alternatives(provider, client);
     const acceptor = new Acceptor(
       [provider.identifier, alternatives.identifier],

@@ -60,7 +60,8 @@ export class Provider implements IInlineCompletionProvider {
 
   constructor(
     private readonly _client: Client,
-    private readonly _invoke: () => void
+    private readonly _invoke: () => void,
+    private readonly _dismiss: () => void
   ) {}
 
   settings: ISettings = DEFAULTS;
@@ -111,14 +112,18 @@ export class Provider implements IInlineCompletionProvider {
       }
     }
     this.cancel();
+    if (!asked && before !== undefined && !editedAtCursor(before, place)) {
+      // Somebody else's edit: what stands there in grey was meant for another text.
+      this._dismiss();
+      return NOTHING;
+    }
     const view = viewOf(editor);
     if (
       !this.settings.enabled ||
       !this.ready ||
       editor.getOption('readOnly') === true ||
       (!asked && this.settings.mode === 'on demand') ||
-      (!asked && !editor.hasFocus()) ||
-      (!asked && before !== undefined && !editedAtCursor(before, place))
+      (!asked && !editor.hasFocus())
     ) {
       return NOTHING;
     }

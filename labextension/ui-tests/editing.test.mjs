@@ -147,6 +147,46 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await page.close();
   });
 
+  test('an edit that somebody else makes dismisses it and asks nothing', async () => {
+    const page = await notebook('remote.ipynb', [POINT]);
+    await editCell(page, 0);
+    await page.keyboard.type('.');
+    assert.equal(await ghost(page), 'y = y');
+    const asked = [];
+    page.on('request', request => {
+      if (request.url().includes('turbopilot/complete')) {
+        asked.push(request.url());
+      }
+    });
+    await page.evaluate(() => {
+      const { cells } = window.jupyterapp.shell.currentWidget.content.model;
+      cells.get(0).sharedModel.updateSource(0, 0, '# a remark\n');
+    });
+    await gone(page);
+    assert.deepEqual(asked, []);
+    await page.close();
+  });
+
+  test('beside another provider there is one grey text', async () => {
+    const page = await notebook('beside.ipynb', [POINT]);
+    await page.evaluate(() =>
+      window.jupyterapp.serviceManager.settings.save(
+        '@jupyterlab/completer-extension:inline-completer',
+        JSON.stringify({ providers: { '@jupyterlab/inline-completer:history': { enabled: true } } })
+      )
+    );
+    await page.reload();
+    await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
+    await editCell(page, 0);
+    await page.keyboard.type('.');
+    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await page.locator(GHOST).count(), 1);
+    await page.evaluate(() =>
+      window.jupyterapp.serviceManager.settings.save('@jupyterlab/completer-extension:inline-completer', '{}')
+    );
+    await page.close();
+  });
+
   test('after Enter a body is offered on the empty line', async () => {
     const page = await notebook('enter.ipynb', ['def is_even(n):\n    return n % 2 == 0', 'def is_odd(n):']);
     const cell = await editCell(page, 1);
@@ -333,8 +373,13 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
       '%%complete\ndef is_even(n):\n    return n % 2 == 0\n\ndef is_odd(n):\n    return'
     ]);
     await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 60000 });
-    await editCell(page, 0);
-    await page.keyboard.press('Shift+Enter');
+    const first = page.locator('.jp-Notebook .jp-Cell .jp-InputArea-prompt').first();
+    // A kernel that has just come up may say it is idle before it is connected.
+    for (let tries = 0; tries < 6 && !(await first.innerText()).includes('1'); tries++) {
+      await editCell(page, 0);
+      await page.keyboard.press('Shift+Enter');
+      await page.waitForTimeout(2500);
+    }
     await editCell(page, 1);
     await page.keyboard.press('Shift+Enter');
     await page.waitForFunction(
