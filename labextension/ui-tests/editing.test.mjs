@@ -167,26 +167,6 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await page.close();
   });
 
-  test('beside another provider there is one grey text', async () => {
-    const page = await notebook('beside.ipynb', [POINT]);
-    await page.evaluate(() =>
-      window.jupyterapp.serviceManager.settings.save(
-        '@jupyterlab/completer-extension:inline-completer',
-        JSON.stringify({ providers: { '@jupyterlab/inline-completer:history': { enabled: true } } })
-      )
-    );
-    await page.reload();
-    await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
-    await editCell(page, 0);
-    await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'y = y');
-    assert.equal(await page.locator(GHOST).count(), 1);
-    await page.evaluate(() =>
-      window.jupyterapp.serviceManager.settings.save('@jupyterlab/completer-extension:inline-completer', '{}')
-    );
-    await page.close();
-  });
-
   test('after Enter a body is offered on the empty line', async () => {
     const page = await notebook('enter.ipynb', ['def is_even(n):\n    return n % 2 == 0', 'def is_odd(n):']);
     const cell = await editCell(page, 1);

@@ -115,7 +115,21 @@ describe('elsewhere', { timeout: 300_000 }, () => {
   let lab;
 
   before(async () => {
-    lab = await startLab();
+    // JupyterLab's own history provider is on as well.
+    const history = {
+      enabled: true,
+      autoFillInMiddle: true,
+      timeout: 5000,
+      debouncerDelay: 0,
+      maxSuggestions: 9
+    };
+    lab = await startLab({
+      settings: {
+        '@jupyterlab/completer-extension:inline-completer': {
+          providers: { '@jupyterlab/inline-completer:history': history }
+        }
+      }
+    });
     browser = await openBrowser();
     await ready(lab);
   });
@@ -123,6 +137,16 @@ describe('elsewhere', { timeout: 300_000 }, () => {
   after(async () => {
     await browser?.close();
     await lab?.stop();
+  });
+
+  test('beside another provider there is one grey text', async () => {
+    writeNotebook(lab, 'beside.ipynb', [POINT]);
+    const page = await openFile(browser.context, lab, 'beside.ipynb');
+    await editCell(page, 0);
+    await page.keyboard.type('.');
+    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await page.locator(GHOST).count(), 1);
+    await page.close();
   });
 
   test('the console has it', async () => {
