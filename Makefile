@@ -73,7 +73,7 @@ fix: $(DONE)/dev  ## format and mend what can be mended by itself
 docs: $(DONE)/dev  ## write the generated parts of the documentation anew
 	@$(BIN)/cog -P -r README.md docs/*.md
 
-test: ## run everything: checks, Python, front end, a real browser, the built wheel, Binder
+test:  ## run everything: checks, Python, front end, a real browser, the built wheel, Binder
 	@$(PYTHON) scripts/preflight.py --browser
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory test-front
@@ -95,6 +95,10 @@ test-ui: $(DONE)/dev
 test-wheel: $(DONE)/dev
 	@$(BIN)/python scripts/wheel_test.py
 	$(BIN)/python scripts/binder_test.py
+
+bench: $(DONE)/dev  ## measure what the spine costs (minutes); results go into benchmarks/RESULTS.md by hand
+	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
+	$(BIN)/python benchmarks/spine.py
 
 clean:  ## forget what was built (models and the engine's wheel stay)
 	@rm -rf $(DONE) $(VENV) $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/ui-results jupyter_turbopilot/labextension dist

@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--set", type=Path, required=True)
     parser.add_argument("--positions", type=int, default=150)
+    parser.add_argument("--kinds", nargs="+", default=["indent", "space", "elsewhere"])
     options = parser.parse_args()
     notebooks = json.loads(gzip.decompress(options.set.read_bytes()))
     # A short context: what is asked is how the end of the prompt is cut, not what stands before it.
@@ -55,7 +56,7 @@ def main() -> None:
     pilot.start()
     while pilot.health()["phase"] == "loading":
         time.sleep(0.1)
-    for kind in ("indent", "space", "elsewhere"):
+    for kind in options.kinds:
         chosen = places(notebooks, kind, options.positions)
         for mode in ("off", "indent" if kind == "indent" else "always"):
             settings.token_healing = mode

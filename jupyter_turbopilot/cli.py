@@ -23,8 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = options.run(options)
     except TurbopilotError as error:
-        hint = getattr(error, "hint", "")
-        print(f"turbopilot: {error.message}", hint, file=sys.stderr)
+        print(f"turbopilot: {error.message} {error.hint}".strip(), file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         print("turbopilot: stopped", file=sys.stderr)
@@ -165,6 +164,14 @@ def _pilot(options: argparse.Namespace) -> Any:
     return Pilot(settings_from(options))
 
 
+def _store_and_model(options: argparse.Namespace) -> tuple[Any, Any]:
+    """Return the store, and the model that was named, or the configured one."""
+    from jupyter_turbopilot.models.catalog import find
+
+    pilot = _pilot(options)
+    return pilot.store, find(pilot.selected)
+
+
 def run_list(options: argparse.Namespace) -> int:
     """List models."""
     pilot = _pilot(options)
@@ -185,12 +192,9 @@ def run_list(options: argparse.Namespace) -> int:
 
 def run_pull(options: argparse.Namespace) -> int:
     """Fetch a model with a progress bar."""
-    from jupyter_turbopilot.models.catalog import find
-
-    pilot = _pilot(options)
-    model = find(options.model or pilot.selected)
+    store, model = _store_and_model(options)
     bar = _Bar(model.name)
-    path = pilot.store.pull(model, bar.step)
+    path = store.pull(model, bar.step)
     bar.end()
     print(path)
     return 0
@@ -239,32 +243,23 @@ class _Bar:
 
 def run_remove(options: argparse.Namespace) -> int:
     """Delete a model's file."""
-    from jupyter_turbopilot.models.catalog import find
-
-    pilot = _pilot(options)
-    model = find(options.model or pilot.selected)
-    freed = pilot.store.remove(model)
+    store, model = _store_and_model(options)
+    freed = store.remove(model)
     print(f"{freed / 1e6:.0f} MB freed." if freed else f"{model.name} is not on this machine.")
     return 0 if freed else 1
 
 
 def run_path(options: argparse.Namespace) -> int:
     """Print a model's path; status 1 where it is not there."""
-    from jupyter_turbopilot.models.catalog import find
-
-    pilot = _pilot(options)
-    model = find(options.model or pilot.selected)
-    print(pilot.store.path(model))
-    return 0 if pilot.store.has(model) else 1
+    store, model = _store_and_model(options)
+    print(store.path(model))
+    return 0 if store.has(model) else 1
 
 
 def run_verify(options: argparse.Namespace) -> int:
     """Compare a model's digest."""
-    from jupyter_turbopilot.models.catalog import find
-
-    pilot = _pilot(options)
-    model = find(options.model or pilot.selected)
-    if pilot.store.verify(model):
+    store, model = _store_and_model(options)
+    if store.verify(model):
         print(f"{model.name}: the digest is right.")
         return 0
     print(f"{model.name}: the digest is wrong or not known. Remove it and fetch it again.")

@@ -50,7 +50,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
         yield Finding("engine", f"llama-cpp-python {llama.version()}: {llama.instruction_sets()}")
     except TurbopilotError as error:
         engine_works = False
-        yield Finding("engine", error.message, problem=True)
+        yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
     yield from _model(settings, engine_works=engine_works)
     yield from _server_extension()
 

@@ -8,6 +8,7 @@ class TurbopilotError(Exception):
 
     status = 500
     code = "internal"
+    hint = ""  # more for a command line: never sent to a client, so it may name a path
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -76,7 +77,6 @@ class DownloadError(TurbopilotError):
 
     status = 502
     code = "download_failed"
-    hint = ""  # a way out that a face of its own may offer better than in words
 
 
 class CancelledError(TurbopilotError):

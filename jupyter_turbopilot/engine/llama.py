@@ -40,10 +40,11 @@ def bindings() -> types.ModuleType:
             raise NotReadyError(f"Engine broken: {error}. Run: {INSTALL}", code="engine_missing") from None
         raise NotReadyError(f"Engine missing. Run: {INSTALL}", code="engine_missing") from None
     except Exception as error:  # noqa: BLE001 - a broken native library raises whatever it likes
-        raise NotReadyError(
-            f"Engine broken ({type(error).__name__}: {error}). Run: {INSTALL} --force-reinstall",
-            code="engine_missing",
-        ) from None
+        broken = NotReadyError(
+            f"Engine broken ({type(error).__name__}). Run: {INSTALL} --force-reinstall", code="engine_missing"
+        )
+        broken.hint = str(error)
+        raise broken from None
     if not _quiet:
         callback = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
         _quiet.append(callback)

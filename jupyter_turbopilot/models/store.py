@@ -113,7 +113,7 @@ class Store:
         if path.is_file():
             return path
         if model.path:
-            raise UnknownModelError(f"There is no file {model.path}.", field="model")
+            raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
         self.folder.mkdir(parents=True, exist_ok=True)
         cancel = cancel or threading.Event()
         progress(Step("waiting"))
@@ -167,7 +167,7 @@ class Store:
                 failures.append(error.message)
             except OSError as error:
                 raise DownloadError(
-                    f"The model could not be written to {self.folder}: {error.strerror}. "
+                    f"The model could not be written to the folder of models: {error.strerror}. "
                     "Make room, or set TURBOPILOT_MODELS to another folder."
                 ) from None
             else:
@@ -208,7 +208,7 @@ class Store:
         free = shutil.disk_usage(self.folder).free
         if size > 0 and free < size + ROOM_TO_SPARE:
             raise DownloadError(
-                f"The model needs {size / 1e6:.0f} MB and {self.folder} has {free / 1e6:.0f} MB free. "
+                f"The model needs {size / 1e6:.0f} MB and the folder of models has {free / 1e6:.0f} MB free. "
                 "Make room, or set TURBOPILOT_MODELS to another folder."
             )
 
