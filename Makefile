@@ -55,7 +55,8 @@ lab: $(DONE)/package  ## open JupyterLab on the demo notebook; ARGS are passed o
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	mkdir -p notebooks
 	[ -e notebooks/demo.ipynb ] || cp binder/demo.ipynb notebooks/demo.ipynb
-	exec $(BIN)/jupyter lab $(ROOT_FLAG) --Turbopilot.mirrors=True --ServerApp.root_dir=notebooks $(ARGS) notebooks/demo.ipynb
+	exec $(BIN)/jupyter lab $(ROOT_FLAG) --Turbopilot.mirrors=True --ServerApp.root_dir=notebooks \
+		--LabApp.default_url=/lab/tree/demo.ipynb $(ARGS)
 
 check: $(DONE)/dev  ## lint, types, import contracts, generated docs
 	@$(BIN)/ruff check -q .
