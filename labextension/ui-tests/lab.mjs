@@ -165,6 +165,10 @@ export async function openFile(context, lab, file, { reset = true } = {}) {
   await page.goto(`${lab.url}/lab/tree/${file}?token=${lab.token}${reset ? '&reset' : ''}`);
   await page.waitForSelector('#jupyterlab-splash', { state: 'detached', timeout: 60000 });
   await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
+  if (file.endsWith('.ipynb')) {
+    // JupyterLab sets its completer up anew when the kernel connects, and drops what was on its way.
+    await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 60000 });
+  }
   return page;
 }
 
