@@ -7,6 +7,19 @@ import { firstLine, firstWord } from './suggestion';
 
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
 
+/**
+ * The completer takes a reply for a further one as soon as any provider has ended, be it in an error,
+ * and drops it where no first one was set. Make it the first, then.
+ */
+function keepLate(completer: InlineCompleter): void {
+  const { model } = completer;
+  if (model) {
+    const append = model.appendCompletions.bind(model);
+    model.appendCompletions = reply =>
+      model.completions?.items ? append(reply) : model.setCompletions(reply);
+  }
+}
+
 interface IUndoManager {
   stopCapturing(): void;
 }
@@ -30,6 +43,7 @@ export class Acceptor {
       this._completers.add(completer);
       completer.disposed.connect(() => this._completers.delete(completer));
       this._follow(completer);
+      keepLate(completer);
       const accept = completer.accept.bind(completer);
       completer.accept = () =>
         this._inOneStep(completer, () => {
