@@ -98,10 +98,13 @@ def heal_indentation(tokenize: Tokenize) -> Heal:
 
 
 def heal_token(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
-    """Back up over the last token, which the rest of a word may have joined."""
+    """Back up over the last token, which the rest of a word may have joined, or over indentation."""
+    indentation = heal_indentation(tokenize)
 
     def heal(prefix: str) -> tuple[list[int], bytes]:
-        tokens = tokenize(prefix)
+        tokens, forced = indentation(prefix)
+        if forced:
+            return tokens, forced
         return (tokens[:-1], piece(tokens[-1])) if tokens else (tokens, b"")
 
     return heal

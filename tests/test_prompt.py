@@ -72,6 +72,7 @@ def test_backing_up_over_a_token_forces_its_bytes() -> None:
     heal = heal_token(letters, lambda token: chr(token).encode())
     assert heal("abc") == (letters("ab"), b"c")
     assert heal("") == ([], b"")
+    assert heal("if x:\n    ") == (letters("if x:\n"), b"    ")
 
 
 @pytest.mark.parametrize(
