@@ -14,8 +14,6 @@ from traitlets.config import Config
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 
-SPEED_TOKENS = 24
-
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; our own errors are one line and exit status 1."""

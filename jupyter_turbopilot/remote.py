@@ -9,14 +9,13 @@ import httpx
 import msgspec
 
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
+from jupyter_turbopilot.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.runtime import Runtime
-
-SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
 
 
 class RemoteError(TurbopilotError):

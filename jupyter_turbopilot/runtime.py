@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
+SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
 SECRET_IS_FOR = ("complete", "health")
 
 

@@ -92,14 +92,11 @@ class Plan:
     needs: int
 
 
-def plan(header: Header, name: str, *, context_size: int = 0, thread_count: int = 0, spare: int = 0) -> Plan:
-    """Choose context and threads for a model, or refuse it because the memory does not suffice.
-
-    `spare` is what will be free in addition, once the model now loaded is gone.
-    """
+def plan(header: Header, name: str, *, context_size: int = 0, thread_count: int = 0) -> Plan:
+    """Choose context and threads for a model, or refuse it because the memory does not suffice."""
     trained = header.number("context_length", DEFAULT_CONTEXT)
     wanted = min(context_size or DEFAULT_CONTEXT, trained)
-    free = free_memory() + spare
+    free = free_memory()
     while True:
         needs = header.file_size + header.kv_bytes(wanted) + COMPUTE_BYTES
         if needs <= free:

@@ -18,7 +18,6 @@ from jupyter_turbopilot.errors import (
     CancelledError,
     DownloadError,
     ModelRefusedError,
-    TurbopilotError,
     UnknownModelError,
 )
 from jupyter_turbopilot.models import transfer
@@ -249,6 +248,3 @@ def sha256_of(path: Path) -> str:
     """Return a file's digest."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-__all__ = ["Step", "Store", "Stored", "TurbopilotError", "models_dir", "sha256_of"]

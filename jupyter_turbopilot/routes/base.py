@@ -17,6 +17,7 @@ from jupyter_turbopilot.errors import (
     WrongContentTypeError,
 )
 from jupyter_turbopilot.request import MAX_BODY, decode
+from jupyter_turbopilot.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -27,7 +28,6 @@ T = TypeVar("T")
 BODY_SECONDS = 30.0
 # A client that goes on sending after the answer is cut off by tornado at this size.
 HARD_LIMIT = 16 * MAX_BODY
-SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
 NDJSON = "application/x-ndjson"
 
 
