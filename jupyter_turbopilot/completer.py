@@ -230,12 +230,8 @@ class Completer:
         timings = Timings(
             queue_ms=waited,
             context_ms=context_ms,
-            prompt_tokens=first.prompt_tokens,
-            cached_tokens=first.cached_tokens,
-            prompt_ms=first.prompt_ms,
-            predicted_tokens=first.predicted_tokens,
-            predicted_ms=first.predicted_ms,
             total_ms=waited + (time.perf_counter() - begun) * 1000,
+            **asdict(first),
         )
         return Reply(name, engine.name, tuple(items), timings)
 

