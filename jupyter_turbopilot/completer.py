@@ -1,89 +1,51 @@
-"""The one completer: context -> prompt -> engine -> trim -> gate. Nobody goes round it."""
+"""The one completer: results -> context -> prompt -> engine -> trim -> gate. Nobody goes round it."""
 
 from __future__ import annotations
 
-import codecs
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.engine.generation import Sampling, Usage
-from jupyter_turbopilot.engine.worker import DEADLINE, SUPERSEDED, Job, Priority, Worker
+from jupyter_turbopilot.context.notebook import gather, text_before
+from jupyter_turbopilot.engine.generation import Ask, Sampling, Token, Usage
+from jupyter_turbopilot.engine.worker import (
+    DEADLINE,
+    SUPERSEDED,
+    YIELDED,
+    Job,
+    Priority,
+    Work,
+    Worker,
+    not_ready,
+)
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.prompt import Budget, build, heal_indentation, heal_token, infill_for
-from jupyter_turbopilot.suggestion.gate import Confidence, first_lines
-from jupyter_turbopilot.suggestion.trim import Shape, shape_of, trim
+from jupyter_turbopilot.prompt import (
+    Budget,
+    build,
+    build_infill,
+    form_for,
+    heal_indentation,
+    heal_token,
+)
+from jupyter_turbopilot.reply import Item, Reply, Timings
+from jupyter_turbopilot.request import Completion, Infill
+from jupyter_turbopilot.suggestion.cache import Place, Results
+from jupyter_turbopilot.suggestion.trim import shape_of
+from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim, Writing
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.prompt import Heal, Infill, Prompt, Tokenize
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.prompt import Form, Heal, Prompt, Tokenize
+    from jupyter_turbopilot.suggestion.cache import Known
 
 ALTERNATIVE_TEMPERATURE = 0.7
 PIECES_REMEMBERED = 512
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
-
-
-@dataclass(frozen=True)
-class Item:
-    """One suggestion."""
-
-    text: str
-    confidence: float
-    finish_reason: str
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Where the time went."""
-
-    queue_ms: float = 0.0
-    context_ms: float = 0.0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    prompt_ms: float = 0.0
-    predicted_tokens: int = 0
-    predicted_ms: float = 0.0
-    total_ms: float = 0.0
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A frame of the answer; the last one is `done`."""
-
-    id: str
-    model: str = ""
-    items: tuple[Item, ...] = ()
-    timings: Timings = field(default_factory=Timings)
-    finish_reason: str | None = None
-    done: bool = False
-    error: TurbopilotError | None = None
-
-    def body(self) -> dict[str, Any]:
-        """Return the answer as the contract words it."""
-        found: dict[str, Any] = {
-            "id": self.id,
-            "items": [asdict(item) for item in self.items],
-            "model": self.model,
-            "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
-        }
-        return found | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
-
-    def frame(self) -> dict[str, Any]:
-        """Return one line of a stream: the text so far, from the original cursor on."""
-        item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
-        found: dict[str, Any] = {"id": self.id, "text": item.text, "confidence": item.confidence}
-        if self.done:
-            found |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
-            found |= {"model": self.model, "timings": self.body()["timings"]}
-        return found
-
 
 Listener = Callable[[Reply], None]
 
@@ -93,8 +55,25 @@ class _Session:
     """What one loaded engine needs beside itself."""
 
     engine: Engine
-    infill: Infill
+    form: Form
     tokenize: Tokenize  # remembers: cells above the cursor seldom change
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be written for a request, whatever protocol it came by."""
+
+    prompt: Callable[[Engine], Prompt]
+    writing: Callable[[], Writing]
+    place: Place
+    length: int
+    temperature: float = 0.0
+    seed: int = 0
+    n: int = 1
+    stream: bool = False
+    client: str = ""
+    priority: Priority = Priority.PERSON
+    answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
 
 
 class Completer:
@@ -103,53 +82,71 @@ class Completer:
     def __init__(self, worker: Worker, settings: Turbopilot) -> None:
         self.worker = worker
         self.settings = settings
-        self.counters: dict[str, int] = dict.fromkeys(("requests", "shown", "accepted", "dismissed"), 0)
+        self.resting: Callable[[], bool] = lambda: False  # whether nothing may run that nobody waits for
+        self.counters: dict[str, int] = dict.fromkeys(
+            ("requests", "known", "shown", "accepted", "dismissed"), 0
+        )
         self.last_ms: float | None = None
+        self._results = Results(settings.results_memory * 1024 * 1024)
         self._latest: dict[str, Job] = {}
         self._lock = threading.Lock()
         self._session: _Session | None = None
 
-    def submit(self, request: Completion, listener: Listener) -> Job:
-        """Begin; `listener` is called on the worker's thread, the last time with `done`."""
+    def submit(self, request: Completion | Infill, listener: Listener) -> Job:
+        """Begin; `listener` is called, on the worker's thread or at once, the last time with `done`."""
+        task = self._suggestion(request) if isinstance(request, Completion) else self._text(request)
         name = uuid4().hex
         state: dict[str, Reply] = {"reply": Reply(id=name)}
 
-        def work(engine: Engine, job: Job) -> None:
-            state["reply"] = self._work(name, request, engine, job, listener)
+        def work(engine: Engine, job: Job) -> Work:
+            state["reply"] = yield from self._work(name, task, engine, job, known, listener)
 
         def done(error: TurbopilotError | None) -> None:
             reply = replace(state["reply"], done=True, error=error)
             if job.cancel.reason and job.cancel.reason != DEADLINE:
                 reply = replace(reply, items=(), finish_reason=job.cancel.reason)
-            with self._lock:
-                if self._latest.get(request.client) is job:
-                    del self._latest[request.client]
+            self._forget(task.client, job)
             if reply.items:
                 self.last_ms = reply.timings.total_ms
             listener(reply)
 
-        person = request.trigger in {"automatic", "invoke"}
-        job = Job(
-            work,
-            done,
-            priority=_PRIORITIES.get(request.trigger, Priority.PERSON),
-            deadline=self.settings.deadline,
-        )
-        if person and request.client:
-            with self._lock:
-                older = self._latest.get(request.client)
-                self._latest[request.client] = job
-            if older:
-                older.cancel.set(SUPERSEDED)
-        try:
-            self.worker.submit(job)
-        except TurbopilotError:
-            with self._lock:
-                if self._latest.get(request.client) is job:
-                    del self._latest[request.client]
-            raise
+        job = Job(work, done, priority=task.priority, deadline=self.settings.deadline)
+        if task.priority is Priority.PERSON:
+            self._supersede(task.client, job)
         self.counters["requests"] += 1
+        known = self._results.find(task.place) if task.n == 1 and not task.temperature else None
+        if known and known.complete and task.answers and task.length:
+            if not (worker_state := self.worker.state).ready:
+                raise not_ready(worker_state)
+            self.counters["known"] += 1
+            state["reply"] = self._again(name, worker_state.model, task, known)
+            done(None)
+        elif task.priority is not Priority.PERSON and self.resting():
+            # The machine is somebody's: nothing is computed that nobody waits for.
+            job.cancel.set(YIELDED)
+            done(None)
+        else:
+            try:
+                self.worker.submit(job)
+            except TurbopilotError:
+                self._forget(task.client, job)
+                raise
         return job
+
+    def _supersede(self, client: str, job: Job) -> None:
+        """End what the same editor asked for before."""
+        if not client:
+            return
+        with self._lock:
+            older = self._latest.get(client)
+            self._latest[client] = job
+        if older:
+            older.cancel.set(SUPERSEDED)
+
+    def _forget(self, client: str, job: Job) -> None:
+        with self._lock:
+            if self._latest.get(client) is job:
+                del self._latest[client]
 
     def feedback(self, event: str) -> None:
         """Count what became of a suggestion."""
@@ -160,11 +157,57 @@ class Completer:
         if session is None or session.engine is not engine:
             session = _Session(
                 engine,
-                infill_for(engine.find_token, engine.markers, engine.fim),
+                form_for(engine.find_token, engine.markers, engine.fim),
                 lru_cache(maxsize=PIECES_REMEMBERED)(engine.tokenize),
             )
             self._session = session
         return session
+
+    def _suggestion(self, request: Completion) -> _Task:
+        """Say what a suggestion needs."""
+        shape = shape_of(request.prefix, request.suffix, request.lines, self.settings.max_lines)
+        unasked = request.trigger in {"automatic", "ahead"}
+        threshold = self.settings.confidence
+        length = 0 if request.trigger == "warm" else self._length(request)
+        asked_for = (request.lines, request.language, request.path, self.settings.token_healing)
+        before, after = text_before(request)
+        return _Task(
+            prompt=lambda engine: self._prompt(request, engine),
+            writing=lambda: Suggestion(shape, unasked=unasked, threshold=threshold),
+            place=Place(
+                (self.worker.state.model, asked_for, after), before, (length, threshold if unasked else 0.0)
+            ),
+            length=length,
+            temperature=request.temperature,
+            n=request.n,
+            stream=request.stream,
+            client=request.client,
+            priority=_PRIORITIES.get(request.trigger, Priority.PERSON),
+        )
+
+    def _text(self, request: Infill) -> _Task:
+        """Say what an editor's own request needs: its prompt in the form of llama.cpp's server, no gate."""
+        limit = self.settings.max_tokens if request.n_predict < 0 else request.n_predict
+
+        def prompt(engine: Engine) -> Prompt:
+            session = self._session_for(engine)
+            return build_infill(
+                session.form, session.tokenize, engine.tokenize, request, engine.context_size, limit
+            )
+
+        return _Task(
+            prompt=prompt,
+            writing=lambda: Verbatim(request.stop),
+            place=Place(
+                (self.worker.state.model, "infill", request.input_suffix),
+                request.input_prefix + request.prompt,
+            ),
+            length=limit,
+            temperature=request.temperature,
+            seed=request.seed,
+            stream=request.stream,
+            answers=False,
+        )
 
     def _prompt(self, request: Completion, engine: Engine) -> Prompt:
         session = self._session_for(engine)
@@ -175,7 +218,7 @@ class Completer:
         answer = min(request.max_tokens or self.settings.max_tokens, most // 2)
         prefix = max(1, min(self.settings.prompt_tokens, most - suffix - answer))
         return build(
-            session.infill,
+            session.form,
             engine.tokenize,
             context=[session.tokenize(piece) for piece in context.pieces],
             prefix=context.prefix,
@@ -190,100 +233,60 @@ class Completer:
             return heal_token(engine.tokenize, engine.piece)
         return heal_indentation(engine.tokenize) if mode == "indent" else None
 
-    def _work(self, name: str, request: Completion, engine: Engine, job: Job, listener: Listener) -> Reply:
+    def _work(
+        self, name: str, task: _Task, engine: Engine, job: Job, known: Known | None, listener: Listener
+    ) -> Generator[Ask, list[Token], Reply]:
         begun = time.perf_counter()
-        prompt = self._prompt(request, engine)
+        prompt = task.prompt(engine)
+        hint = engine.tokenize(known.text) if known else ()
         context_ms = (time.perf_counter() - begun) * 1000
-        shape = shape_of(request.prefix, request.suffix, request.lines, self.settings.max_lines)
         items: list[Item] = []
         first = Usage()
-        for number in range(request.n):
+        for number in range(task.n):
             usage = Usage() if number else first
-            writing = _Writing(request, shape, self.settings.confidence)
+            writing = task.writing()
             sampling = Sampling(
-                max_tokens=self._length(request),
-                temperature=max(request.temperature, ALTERNATIVE_TEMPERATURE)
-                if number
-                else request.temperature,
-                seed=number,
+                max_tokens=task.length,
+                temperature=max(task.temperature, ALTERNATIVE_TEMPERATURE) if number else task.temperature,
+                seed=task.seed + number,
                 forced=prompt.forced,
             )
             if prompt.tokens:
-                for token in engine.generate(prompt.tokens, sampling, usage, job.cancel):
-                    grown = writing.add(token.data, token.probability)
-                    if grown and request.stream and not job.cancel.is_set():
-                        listener(Reply(name, engine.name, (writing.item("streaming"),)))
-                    if writing.done:
-                        break
-            reason = "length"
-            if job.cancel.reason == DEADLINE:
-                reason = DEADLINE
-            elif writing.done or usage.predicted_tokens < sampling.max_tokens:
-                reason = "stop"
+                ask = Ask(prompt.tokens, sampling, usage, hint)
+                while not writing.done and (tokens := (yield ask)):
+                    if writing.take(tokens) and task.stream and not job.cancel.is_set():
+                        listener(Reply(name, engine.name, (_item(writing, "streaming"),)))
+            whole = writing.done or usage.predicted_tokens < task.length
+            reason = DEADLINE if job.cancel.reason == DEADLINE else "stop" if whole else "length"
             writing.finish(whole=reason == "stop")
-            item = writing.item(reason)
+            if number == 0 and not task.temperature and not job.cancel.is_set() and task.length:
+                self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
+            item = _item(writing, reason)
             if item.text and all(item.text != other.text for other in items):
                 items.append(item)
             if job.cancel.is_set():
                 break
         waited = (job.started_at - job.queued_at) * 1000
-        timings = Timings(
-            queue_ms=waited,
-            context_ms=context_ms,
-            total_ms=waited + (time.perf_counter() - begun) * 1000,
-            **asdict(first),
-        )
+        total = waited + (time.perf_counter() - begun) * 1000
+        timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **vars(first))
         return Reply(name, engine.name, tuple(items), timings)
 
+    def _again(self, name: str, model: str, task: _Task, known: Known) -> Reply:
+        """Answer with what is known, through the same trimming and the same gate."""
+        begun = time.perf_counter()
+        writing = task.writing()
+        writing.take(known.tokens)
+        reason = "stop" if known.ended or writing.done else "length"
+        writing.finish(whole=reason == "stop")
+        items = (_item(writing, reason),) if writing.shown else ()
+        return Reply(name, model, items, Timings(total_ms=(time.perf_counter() - begun) * 1000))
+
     def _length(self, request: Completion) -> int:
-        if request.trigger == "warm":
-            return 0
         if request.max_tokens:
             return request.max_tokens
         # Somebody who asks for it has the time for more.
-        return self.settings.max_tokens * (1 if request.trigger == "automatic" else 4)
+        return self.settings.max_tokens * (4 if request.trigger == "invoke" else 1)
 
 
-class _Writing:
-    """The text of one suggestion while its tokens come in; what is shown only ever grows."""
-
-    def __init__(self, request: Completion, shape: Shape, threshold: float) -> None:
-        self._shape = shape
-        self._automatic = request.trigger in {"automatic", "ahead"}
-        self._threshold = threshold if self._automatic else 0.0
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._confidence = Confidence()
-        self._text = ""
-        self.shown = ""
-        self.done = False
-
-    def add(self, data: bytes, probability: float) -> bool:
-        """Take a token; tell whether there is more to show."""
-        self._confidence.add(data, probability)
-        self._text += self._decoder.decode(data)
-        if self._confidence.hopeless(self._threshold):
-            self.done = True
-            return False
-        cut = trim(self._text, self._shape, final=False)
-        self.done = cut.done
-        if not self._automatic:
-            return self._show(cut.text)
-        return self._show(first_lines(cut.text, self._confidence.sure_lines(self._threshold)))
-
-    def finish(self, *, whole: bool) -> None:
-        """Show what is left; unasked, only lines that are whole and sure."""
-        cut = trim(self._text, self._shape, final=True)
-        sure = self._confidence.sure_lines(self._threshold)
-        if whole and not self._confidence.hopeless(self._threshold):
-            sure += sure == len(self._confidence.lines) - 1
-        self._show(first_lines(cut.text, sure) if self._automatic else cut.text)
-
-    def _show(self, text: str) -> bool:
-        if len(text) <= len(self.shown) or not text.strip():
-            return False
-        self.shown = text
-        return True
-
-    def item(self, reason: str) -> Item:
-        """Return the suggestion as it stands."""
-        return Item(self.shown, round(self._confidence.first, 4), reason)
+def _item(writing: Writing, reason: str) -> Item:
+    return Item(writing.shown, round(writing.confidence, 4), reason)

@@ -67,6 +67,36 @@ class Turbopilot(Configurable):
     queue_limit = Int(
         32, min=1, max=4096, help="Requests that may wait; one more is answered 429 with Retry-After."
     ).tag(config=True)
+    results_memory = Int(
+        8, min=0, max=4096, help="Megabytes of answers to remember, so that none is computed twice. 0: none."
+    ).tag(config=True)
+    sequences_memory = Int(
+        96,
+        min=0,
+        max=1 << 20,
+        help="Megabytes of what was read of notebooks to keep, so that coming back to one costs nothing. "
+        "It never falls below what one prompt needs.",
+    ).tag(config=True)
+    max_threads = Int(
+        0, min=0, max=512, help="An administrator's cap on threads, whatever else is set. 0: none."
+    ).tag(config=True)
+    max_memory = Int(
+        0,
+        min=0,
+        max=1 << 24,
+        help="An administrator's cap on the megabytes a model may take with all that belongs to it. 0: none.",
+    ).tag(config=True)
+    considerate = Bool(
+        True,
+        help="Compute on half of the threads, and nothing ahead of time, while a kernel of this server is "
+        "busy or the machine runs on battery.",
+    ).tag(config=True)
+    idle_minutes = Float(
+        60.0,
+        min=0.0,
+        max=100_000.0,
+        help="Minutes without a request after which the model gives its memory back. 0: never.",
+    ).tag(config=True)
     load_timeout = Float(
         180.0, min=1.0, max=3600.0, help="Seconds a model may take to load in the trial before it is refused."
     ).tag(config=True)

@@ -13,8 +13,8 @@ from jupyter_turbopilot.pilot import Pilot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.completer import Reply
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 
 POLL = 0.05

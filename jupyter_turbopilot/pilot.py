@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer import Completer
 from jupyter_turbopilot.engine.base import Engine
-from jupyter_turbopilot.engine.machine import Plan, plan
+from jupyter_turbopilot.engine.effort import Effort
+from jupyter_turbopilot.engine.machine import Plan, Wishes, plan
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
 from jupyter_turbopilot.models.catalog import CATALOG, Model, find
@@ -28,7 +29,12 @@ def llama_engine(path: Path, model: Model, chosen: Plan) -> Engine:
     from jupyter_turbopilot.engine.llama import LlamaEngine
 
     return LlamaEngine(
-        path, name=model.name, context_size=chosen.context_size, threads=chosen.threads, fim=model.fim
+        path,
+        name=model.name,
+        context_size=chosen.context_size,
+        threads=chosen.threads,
+        fim=model.fim,
+        cells=chosen.cells,
     )
 
 
@@ -48,8 +54,12 @@ class Pilot:
     def __init__(self, settings: Turbopilot, engine_factory: EngineFactory = llama_engine) -> None:
         self.settings = settings
         self.store = Store(models_dir(settings.models_dir), mirrors=settings.mirrors)
-        self.worker = Worker(settings.queue_limit)
+        self.effort = Effort(considerate=settings.considerate)
+        self.worker = Worker(
+            settings.queue_limit, threads=self.effort.threads, idle=settings.idle_minutes * 60
+        )
         self.completer = Completer(self.worker, settings)
+        self.completer.resting = self.effort.resting
         self._engine_factory = engine_factory
         self._pulls: dict[str, Pull] = {}
         self._lock = threading.Lock()
@@ -82,9 +92,15 @@ class Pilot:
         chosen = plan(
             read_header(path),
             model.name,
-            context_size=self.settings.context_size,
-            thread_count=self.settings.threads,
+            Wishes(
+                context_size=self.settings.context_size,
+                threads=self.settings.threads,
+                max_threads=self.settings.max_threads,
+                max_bytes=self.settings.max_memory * 1024 * 1024,
+                sequence_bytes=self.settings.sequences_memory * 1024 * 1024,
+            ),
         )
+        self.effort.full = chosen.threads
         if self.settings.trial and self._engine_factory is llama_engine:
             from jupyter_turbopilot.engine.trial import ensure_loads
 

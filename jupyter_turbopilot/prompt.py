@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Markers
+    from jupyter_turbopilot.request import Infill
 
+INFILL_WINDOW = 2048
+_SNIPPET = "\n\n--- snippet ---\n\n"
 Tokenize = Callable[[str], list[int]]
 Heal = Callable[[str], tuple[list[int], bytes]]
 
@@ -25,13 +28,16 @@ class Format:
     suffix: str
     middle: str
     order: tuple[str, ...] = ("prefix", "PREFIX", "suffix", "SUFFIX", "middle")
+    extra: tuple[str, ...] = ()  # what names a repository, and what names a file of it
 
 
 _SUFFIX_FIRST = ("suffix", "SUFFIX", "prefix", "PREFIX")
 
 FORMATS: tuple[Format, ...] = (
-    Format("qwen", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
-    Format("starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
+    Format(
+        "qwen", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", extra=("<|repo_name|>", "<|file_sep|>")
+    ),
+    Format("starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", extra=("<repo_name>", "<file_sep>")),
     Format("santacoder", "<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
     Format("codellama", "▁<PRE>", "▁<SUF>", "▁<MID>"),
     Format("deepseek", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # noqa: RUF001 - the vocabulary's own
@@ -40,29 +46,32 @@ FORMATS: tuple[Format, ...] = (
 
 
 @dataclass(frozen=True)
-class Infill:
+class Form:
     """A model's format with its own token ids; `markers` is empty for a model that only continues."""
 
     name: str
     order: tuple[str, ...] = ("PREFIX",)
     markers: dict[str, int] = field(default_factory=dict)
     bos: int | None = None
+    repository: int | None = None
+    file: int | None = None
 
 
-def infill_for(find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto") -> Infill:
+def form_for(find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto") -> Form:
     """Choose the format: the catalogue's word, the vocabulary's spelling, what llama.cpp found, or none."""
     if preferred == "none":
-        return Infill("none", bos=detected.bos)
+        return Form("none", bos=detected.bos)
     for known in sorted(FORMATS, key=lambda f: f.name != preferred):
         texts = {"prefix": known.prefix, "suffix": known.suffix, "middle": known.middle}
         ids = {part: find_token(text) for part, text in texts.items() if text}
         if all(token is not None for token in ids.values()):
             found = {part: token for part, token in ids.items() if token is not None}
-            return Infill(known.name, known.order, found, detected.bos)
+            extra = [find_token(text) for text in known.extra] or [None, None]
+            return Form(known.name, known.order, found, detected.bos, *extra)
     if detected.prefix is not None and detected.suffix is not None and detected.middle is not None:
         found = {"prefix": detected.prefix, "suffix": detected.suffix, "middle": detected.middle}
-        return Infill("detected", FORMATS[0].order, found, detected.bos)
-    return Infill("none", bos=detected.bos)
+        return Form("detected", FORMATS[0].order, found, detected.bos)
+    return Form("none", bos=detected.bos)
 
 
 @dataclass(frozen=True)
@@ -123,7 +132,7 @@ def keep_tail(tokens: list[int], room: int) -> list[int]:
 
 
 def build(
-    infill: Infill,
+    form: Form,
     tokenize: Tokenize,
     *,
     context: Sequence[Sequence[int]],
@@ -139,7 +148,39 @@ def build(
         "PREFIX": keep_tail(before + near, budget.prefix),
         "SUFFIX": tokenize(suffix)[: budget.suffix] if suffix and budget.suffix else [],
     }
-    tokens = [infill.bos] if infill.bos is not None else []
-    for part in infill.order:
-        tokens.extend(parts[part] if part.isupper() else [infill.markers[part]])
+    tokens = [form.bos] if form.bos is not None else []
+    for part in form.order:
+        tokens.extend(parts[part] if part.isupper() else [form.markers[part]])
     return Prompt(tokens, forced)
+
+
+def build_infill(
+    form: Form, tokenize: Tokenize, fresh: Tokenize, request: Infill, context_size: int, length: int
+) -> Prompt:
+    """Build the prompt as llama.cpp's server builds it for `/infill`, so that the same request means the same.
+
+    Other files first, under the repository's and the files' markers; then at most a window of text, three
+    quarters of it before the cursor. `fresh` tokenises what changes with each keystroke.
+    """
+    window = min(INFILL_WINDOW, context_size // 2)
+    typed = fresh(request.prompt)
+    prefix = fresh(request.input_prefix)[-3 * (window // 4) :] + typed
+    suffix = tokenize(request.input_suffix)[: max(0, window // 4 - 2 - len(typed))]
+    others: list[int] = []
+    if form.repository is not None:
+        others += [form.repository, *tokenize("myproject\n")]
+    for document in request.input_extra:
+        named = (
+            [form.file, *tokenize(f"{document.filename}\n")] if form.file is not None else tokenize(_SNIPPET)
+        )
+        others += [*named, *tokenize(document.text)]
+    if form.file is not None:
+        others += [form.file, *tokenize("filename\n")]
+    room = context_size - length - len(prefix) - len(suffix) - len(form.order) - 1
+    tokens = others[-room:] if room > 0 else []
+    if form.bos is not None:
+        tokens = [*tokens, form.bos]
+    parts = {"PREFIX": prefix, "SUFFIX": suffix}
+    for part in form.order:
+        tokens.extend(parts[part] if part.isupper() else [form.markers[part]])
+    return Prompt(tokens)

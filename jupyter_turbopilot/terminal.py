@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.document import Document
 
-    from jupyter_turbopilot.completer import Reply
     from jupyter_turbopilot.local import Local
+    from jupyter_turbopilot.reply import Reply
 
 PAUSE = 0.04
 

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import Markers
-from jupyter_turbopilot.engine.generation import Sampling, Token, Usage
+from jupyter_turbopilot.engine.generation import Ask, Sampling, Token
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
 
 Answer = Callable[[str], str]
 MARKS = {"<|fim_prefix|>": 1_114_113, "<|fim_suffix|>": 1_114_114, "<|fim_middle|>": 1_114_115}
+
+
+@dataclass(eq=False)
+class ScriptedRun:
+    """A text being said."""
+
+    ask: Ask
+    text: str
+    number: int
+    words: list[str] | None = None
+    fresh: list[Token] = field(default_factory=list)
+    done: bool = False
 
 
 class ScriptedEngine:
@@ -42,7 +55,10 @@ class ScriptedEngine:
         self.markers = Markers()
         self.prompts: list[str] = []
         self.samplings: list[Sampling] = []
+        self.asks: list[Ask] = []
         self.finished: list[bool] = []
+        self.released = 0
+        self.threads = 0
         self.closed = False
 
     def find_token(self, text: str) -> int | None:
@@ -54,28 +70,42 @@ class ScriptedEngine:
     def piece(self, token: int) -> bytes:
         return chr(token).encode()
 
-    def generate(
-        self, prompt: Sequence[int], sampling: Sampling, usage: Usage, cancel: Cancel
-    ) -> Iterator[Token]:
+    def start(self, ask: Ask) -> ScriptedRun:
         marks = {token: text for text, token in MARKS.items()}
-        text = "".join(marks.get(token) or chr(token) for token in prompt)
+        text = "".join(marks.get(token) or chr(token) for token in ask.prompt)
         self.prompts.append(text)
-        self.samplings.append(sampling)
+        self.samplings.append(ask.sampling)
+        self.asks.append(ask)
         self.finished.append(False)
-        number = len(self.finished) - 1
-        usage.prompt_tokens = len(prompt)
-        self._wait(self.prompt_pause, cancel)
-        if self.fail:
-            raise self.fail
-        answer = self.answer if isinstance(self.answer, str) else self.answer(text)
-        for word in re.findall(r"\s*\S+|\s+$", answer)[: sampling.max_tokens]:
-            self._wait(self.pause, cancel)
-            if cancel.is_set():
-                return
-            usage.predicted_tokens += 1
-            yield Token(word.encode(), self.probability)
-        usage.predicted_tokens = min(usage.predicted_tokens + 1, sampling.max_tokens)
-        self.finished[number] = True
+        ask.usage.prompt_tokens = len(ask.prompt)
+        return ScriptedRun(ask, text, len(self.finished) - 1)
+
+    def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+        for run in runs:
+            if run.words is None:
+                self._wait(self.prompt_pause, attention)
+                if attention.is_set():
+                    return
+                if self.fail:
+                    raise self.fail
+                answer = self.answer if isinstance(self.answer, str) else self.answer(run.text)
+                run.words = re.findall(r"\s*\S+|\s+$", answer)[: run.ask.sampling.max_tokens]
+        self._wait(self.pause, attention)
+        if attention.is_set():
+            return
+        for run in runs:
+            usage = run.ask.usage
+            usage.predicted_tokens = min(usage.predicted_tokens + 1, run.ask.sampling.max_tokens)
+            if run.words:
+                run.fresh.append(Token(run.words.pop(0).encode(), self.probability))
+            else:
+                run.done = self.finished[run.number] = True
+
+    def release(self, run: ScriptedRun) -> None:
+        self.released += 1
+
+    def use_threads(self, count: int) -> None:
+        self.threads = count
 
     @staticmethod
     def _wait(seconds: float, cancel: Cancel) -> None:

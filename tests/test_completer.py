@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.worker import Job, Worker
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.request import Cell, Completion
 
-from .scripted_engine import ScriptedEngine
+from .scripted_engine import ScriptedEngine, ScriptedRun
 
 
 class Desk:
@@ -188,20 +188,24 @@ def test_a_failing_engine_is_an_answer_and_the_next_request_succeeds(desk: Calla
 def test_characters_of_several_bytes_are_never_torn(desk: Callable[..., Desk]) -> None:
     d = desk()
     text = "é🎈字"
-    d.engine.generate = bytes_one_by_one(text)  # type: ignore[method-assign]
+    d.engine.step = bytes_one_by_one(text)  # type: ignore[method-assign]
     frames = d.texts(request(stream=True))
     assert frames[-1] == text
     assert all(text.startswith(frame) for frame in frames)
 
 
-def bytes_one_by_one(text: str) -> Callable[..., Iterator[object]]:
+def bytes_one_by_one(text: str) -> Callable[..., None]:
     from jupyter_turbopilot.engine.generation import Token
 
-    def generate(*_: object) -> Iterator[object]:
-        for byte in text.encode():
-            yield Token(bytes([byte]), 0.99)
+    left = list(text.encode())
 
-    return generate
+    def step(runs: list[ScriptedRun], _: object) -> None:
+        if left:
+            runs[0].fresh.append(Token(bytes([left.pop(0)]), 0.99))
+        else:
+            runs[0].done = True
+
+    return step
 
 
 @pytest.mark.parametrize("source", ["", " ", "\n\n"])

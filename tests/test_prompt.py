@@ -8,18 +8,18 @@ from jupyter_turbopilot.engine.base import Markers
 from jupyter_turbopilot.prompt import (
     FORMATS,
     Budget,
-    Infill,
+    Form,
     build,
+    form_for,
     heal_indentation,
     heal_token,
-    infill_for,
     keep_tail,
 )
 
-QWEN = Infill(
+QWEN = Form(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}
 )
-PLAIN = Infill("none")
+PLAIN = Form("none")
 
 
 def letters(text: str) -> list[int]:
@@ -27,10 +27,10 @@ def letters(text: str) -> list[int]:
 
 
 def make(
-    infill: Infill, prefix: str, suffix: str = "", *, context: tuple[str, ...] = (), room: int = 1000
+    form: Form, prefix: str, suffix: str = "", *, context: tuple[str, ...] = (), room: int = 1000
 ) -> list[int]:
     return build(
-        infill,
+        form,
         letters,
         context=[letters(text) for text in context],
         prefix=prefix,
@@ -49,23 +49,23 @@ def test_a_model_without_markers_gets_the_text_before_the_cursor() -> None:
 
 def test_a_family_that_wants_the_suffix_first_gets_it_first() -> None:
     codestral = next(f for f in FORMATS if f.name == "codestral")
-    infill = Infill("codestral", codestral.order, {"prefix": -1, "suffix": -2}, bos=-9)
-    assert make(infill, "b", "c") == [-9, -2, *letters("c"), -1, *letters("b")]
+    form = Form("codestral", codestral.order, {"prefix": -1, "suffix": -2}, bos=-9)
+    assert make(form, "b", "c") == [-9, -2, *letters("c"), -1, *letters("b")]
 
 
 @pytest.mark.parametrize("known", FORMATS, ids=lambda f: f.name)
 def test_every_format_is_found_by_how_its_vocabulary_spells_it(known: object) -> None:
     spelt = {known.prefix: 1, known.suffix: 2, known.middle: 3}  # type: ignore[attr-defined]
-    assert infill_for(spelt.get, Markers()).name == known.name  # type: ignore[attr-defined]
+    assert form_for(spelt.get, Markers()).name == known.name  # type: ignore[attr-defined]
 
 
 def test_what_llama_cpp_found_serves_where_no_spelling_is_known() -> None:
-    infill = infill_for(lambda _: None, Markers(prefix=7, suffix=8, middle=9))
-    assert infill.markers == {"prefix": 7, "suffix": 8, "middle": 9}
+    form = form_for(lambda _: None, Markers(prefix=7, suffix=8, middle=9))
+    assert form.markers == {"prefix": 7, "suffix": 8, "middle": 9}
 
 
 def test_a_catalogue_entry_without_infilling_wins_over_what_the_vocabulary_spells() -> None:
-    assert infill_for(lambda _: 5, Markers(1, 2, 3), "none").markers == {}
+    assert form_for(lambda _: 5, Markers(1, 2, 3), "none").markers == {}
 
 
 def test_backing_up_over_a_token_forces_its_bytes() -> None:

@@ -24,6 +24,7 @@ _COMMENTS = {"python": "#", "r": "#", "julia": "#", "bash": "#", "ruby": "#", "p
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _SHELL_LINE = re.compile(r"^[ \t]*(!|%[A-Za-z_]).*$", re.MULTILINE)
 MAX_HEADING = 120
+PLACE = 2048
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,19 @@ def gather(request: Completion) -> Context:
         # The next cell tells the model where this one is heading; more would cost time at each keystroke.
         suffix = f"{suffix}\n\n{after[0]}"
     return Context(tuple(pieces), request.prefix, suffix)
+
+
+def text_before(request: Completion) -> tuple[str, str]:
+    """Return what stands before the cursor and what after it, as far as it tells one place from another."""
+    pieces = [request.prefix]
+    size = len(request.prefix)
+    for cell in reversed(request.cells[: request.active]):
+        if size >= PLACE:
+            break
+        pieces.append(f"{cell.type}\n{cell.source}\n")
+        size += len(cell.source)
+    below = request.cells[request.active + 1].source if request.active + 1 < len(request.cells) else ""
+    return "".join(reversed(pieces)), f"{request.suffix[:PLACE]}\n\n{below[:PLACE]}"
 
 
 def _document(path: str, source: str, language: str) -> str:

@@ -1,15 +1,15 @@
-"""What an engine is: tokens in, tokens out, stoppable at any moment."""
+"""What an engine is: requests go in, tokens come out, a step at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.generation import Sampling, Token, Usage
+    from jupyter_turbopilot.engine.generation import Ask, Token
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,18 @@ class Markers:
     bos: int | None = None
 
 
+class Run(Protocol):
+    """A text being written."""
+
+    fresh: list[Token]  # what was written since somebody looked; whoever looks empties it
+    done: bool
+
+
 class Engine(Protocol):
-    """A loaded model. Only `tokenize` may be called from more than one thread."""
+    """A loaded model. Only `tokenize` may be called from more than one thread.
+
+    `step` and `release` take what this engine's own `start` returned.
+    """
 
     name: str
     fim: str  # the format the catalogue names, or "auto"
@@ -39,10 +49,17 @@ class Engine(Protocol):
     def piece(self, token: int) -> bytes:
         """Return a token's bytes."""
 
-    def generate(
-        self, prompt: Sequence[int], sampling: Sampling, usage: Usage, cancel: Cancel
-    ) -> Iterator[Token]:
-        """Yield tokens until the model ends, `max_tokens`, or `cancel`."""
+    def start(self, ask: Ask) -> Run | None:
+        """Make room for a text; None while others need the room."""
+
+    def step(self, runs: Sequence[Any], attention: Cancel) -> None:
+        """Advance every run by its next tokens, or by a piece of its prompt; `attention` cuts it short."""
+
+    def release(self, run: Any) -> None:
+        """Let go of a run; what was read is kept for the next."""
+
+    def use_threads(self, count: int) -> None:
+        """Compute on so many threads from now on."""
 
     def close(self) -> None:
         """Give the memory back."""

@@ -30,15 +30,18 @@ class Cancel:
         """Tell whether somebody asked for a stop."""
         return self.reason is not None
 
-    @contextmanager
-    def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Call `interrupt` at the moment of `set`, but never after this block has ended."""
+    def watch(self, interrupt: Callable[[], None] | None) -> None:
+        """Call `interrupt` at the moment of `set`, at once if that is over; None ends it for good."""
         with self._lock:
             self._interrupt = interrupt
-            if self.reason is not None:
+            if interrupt and self.reason is not None:
                 interrupt()
+
+    @contextmanager
+    def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Watch for as long as the block lasts."""
+        self.watch(interrupt)
         try:
             yield
         finally:
-            with self._lock:
-                self._interrupt = None
+            self.watch(None)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -34,3 +38,15 @@ class Usage:
     prompt_ms: float = 0.0
     predicted_tokens: int = 0
     predicted_ms: float = 0.0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One text to be written: where it starts, how to choose, and what it may turn out to be."""
+
+    prompt: Sequence[int]
+    sampling: Sampling = Sampling()
+    usage: Usage = field(default_factory=Usage)
+    hint: Sequence[int] = ()

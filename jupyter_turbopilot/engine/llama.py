@@ -5,26 +5,27 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import sys
-import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jupyter_turbopilot.engine.base import Markers
 from jupyter_turbopilot.engine.bytetable import ByteTable
-from jupyter_turbopilot.engine.generation import Sampling, Token, Usage
-from jupyter_turbopilot.engine.sampling import choose
+from jupyter_turbopilot.engine.sequences import Copy, Sequences
+from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError, NotReadyError
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.sampling import Row as Chances
+    from jupyter_turbopilot.engine.sequences import Move
+    from jupyter_turbopilot.engine.stepping import Row
 
-BATCH = 128
 INSTALL = "python -m pip install llama-cpp-python"
 _NONE = -1
 _ABORTED = 2
@@ -82,10 +83,13 @@ class _AbortFlag:
         self.buffer[0] = b"\0"
 
 
-class LlamaEngine:
-    """One model, one context, one sequence whose tokens are kept from request to request."""
+class LlamaEngine(Stepping):
+    """One model, one context whose sequences share one cache of keys and values."""
 
-    def __init__(self, path: Path, *, name: str, context_size: int, threads: int, fim: str = "auto") -> None:
+    def __init__(
+        self, path: Path, *, name: str, context_size: int, threads: int, fim: str = "auto", cells: int = 0
+    ) -> None:
+        super().__init__()
         self._lib = lib = bindings()
         self._model = self._context = None
         self.name = name
@@ -96,7 +100,9 @@ class LlamaEngine:
         if not self._model:
             raise EngineError(f"llama.cpp could not load {path.name}: it does not know this kind of model.")
         self._abort = _AbortFlag(lib)
-        self._context = self._new_context(context_size, threads)
+        self._threads = threads
+        cells = max(cells, context_size)
+        self._context = self._new_context(cells, threads)
         if not self._context:
             self.close()
             raise EngineError(f"llama.cpp could not make room for {context_size} tokens with {path.name}.")
@@ -104,23 +110,27 @@ class LlamaEngine:
         self._memory = lib.llama_get_memory(self._context)
         self._vocab = lib.llama_model_get_vocab(self._model)
         self._vocab_size = int(lib.llama_vocab_n_tokens(self._vocab))
-        self.context_size = int(lib.llama_n_ctx_seq(self._context))
+        self.context_size = context_size
         self.markers = self._read_markers()
-        self._table = ByteTable(self._pieces())
-        self._ends = {t for t in range(self._vocab_size) if lib.llama_vocab_is_eog(self._vocab, t)}
-        self._controls = np.array(
+        self.table = ByteTable(self._pieces())
+        self.ends = {t for t in range(self._vocab_size) if lib.llama_vocab_is_eog(self._vocab, t)}
+        self.controls = np.array(
             [t for t in range(self._vocab_size) if lib.llama_vocab_is_control(self._vocab, t)], dtype=np.int64
         )
-        self._batch = lib.llama_batch_init(BATCH, 0, 1)
-        self._held: list[int] = []  # the tokens whose keys and values the context holds
+        self._batch = lib.llama_batch_init(CHUNK, 0, 1)
+        # A recurrent model cannot forget a part of what it read.
+        divisible = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
+        self.drafts = divisible
+        self.sequences = Sequences(MAX_SEQUENCES, cells, divisible=divisible)
 
-    def _new_context(self, context_size: int, threads: int) -> Any:
+    def _new_context(self, cells: int, threads: int) -> Any:
         lib = self._lib
         parameters = lib.llama_context_default_params()
-        parameters.n_ctx = context_size
-        parameters.n_batch = parameters.n_ubatch = BATCH
-        parameters.n_seq_max = 1
-        parameters.n_outputs_max = 1  # one row of logits, not a row per token of a batch
+        parameters.n_ctx = cells
+        parameters.n_batch = parameters.n_ubatch = CHUNK
+        parameters.n_seq_max = MAX_SEQUENCES
+        parameters.kv_unified = True  # sequences share a prefix cell by cell
+        parameters.n_outputs_max = MAX_OUTPUTS  # rows of logits; as many as tokens would be 300 MB
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO
         return lib.llama_init_from_model(self._model, parameters)
@@ -171,91 +181,47 @@ class LlamaEngine:
 
     def piece(self, token: int) -> bytes:
         """Return a token's bytes."""
-        return self._table.pieces[token]
+        return self.table.pieces[token]
 
-    def generate(
-        self, prompt: Sequence[int], sampling: Sampling, usage: Usage, cancel: Cancel
-    ) -> Iterator[Token]:
-        """Yield tokens until the model ends, `max_tokens`, or `cancel`."""
-        if not 0 < len(prompt) < self.context_size:
-            raise EngineError(f"A prompt of {len(prompt)} tokens does not fit {self.context_size}.")
-        self._abort.lower()
-        with cancel.interrupting(self._abort.raise_):
-            yield from self._generate(list(prompt), sampling, usage, cancel)
+    def use_threads(self, count: int) -> None:
+        """Compute on so many threads from now on."""
+        if count != self._threads:
+            self._threads = count
+            self._lib.llama_set_n_threads(self._context, count, count)
 
-    def _generate(
-        self, prompt: list[int], sampling: Sampling, usage: Usage, cancel: Cancel
-    ) -> Iterator[Token]:
-        started = time.perf_counter()
-        usage.prompt_tokens = len(prompt)
-        usage.cached_tokens = keep = self._reuse(prompt)
-        while keep < len(prompt):
-            if cancel.is_set() or not self._decode(prompt[keep : keep + BATCH]):
-                usage.prompt_ms = (time.perf_counter() - started) * 1000
-                return
-            keep += BATCH
-        usage.prompt_ms = (time.perf_counter() - started) * 1000
-        started = time.perf_counter()
-        rng = np.random.default_rng(sampling.seed) if sampling.temperature > 0 else None
-        forced = sampling.forced
-        limit = min(sampling.max_tokens, self.context_size - len(prompt))
-        for number in range(limit):
-            if cancel.is_set():
-                return
-            allowed = self._table.compatible(forced) if forced else None
-            token, probability = choose(self._logits(), sampling, rng, self._controls, self._ends, allowed)
-            usage.predicted_tokens = number + 1
-            usage.predicted_ms = (time.perf_counter() - started) * 1000
-            if token in self._ends:
-                return
-            data = self._table.pieces[token]
-            known = min(len(forced), len(data))
-            forced = forced[known:]
-            # What was typed already is not said again, and says nothing about how sure the model is.
-            yield Token(data[known:], 1.0 if known == len(data) else probability)
-            if number + 1 < limit and not self._decode([token]):
-                return
+    def apply(self, moves: Iterable[Move]) -> None:
+        """Do to the memory what the bookkeeping decided."""
+        lib, memory = self._lib, self._memory
+        for move in moves:
+            if isinstance(move, Copy):
+                lib.llama_memory_seq_cp(memory, move.source, move.target, 0, move.count)
+            else:
+                lib.llama_memory_seq_rm(memory, move.sequence, move.start, -1)
 
-    def _reuse(self, prompt: list[int]) -> int:
-        """Keep the held tokens that the prompt begins with, drop the others; return how many were kept."""
-        keep = 0
-        # The last token is always read again: its row of logits is what the answer starts from.
-        for held, wanted in zip(self._held, prompt[:-1], strict=False):
-            if held != wanted:
-                break
-            keep += 1
-        if keep < len(self._held) and not self._lib.llama_memory_seq_rm(self._memory, 0, keep, -1):
-            keep = 0  # a recurrent model cannot forget in part
-            self._lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
-        del self._held[keep:]
-        return keep
+    def length(self, sequence: int) -> int:
+        """Return how many tokens the memory holds of a sequence."""
+        return int(self._lib.llama_memory_seq_pos_max(self._memory, sequence)) + 1
 
-    def _decode(self, tokens: list[int]) -> bool:
-        """Evaluate tokens at the end of the sequence; False when it was aborted."""
-        batch, start = self._batch, len(self._held)
-        batch.n_tokens = len(tokens)
-        for index, token in enumerate(tokens):
-            batch.token[index] = token
-            batch.pos[index] = start + index
+    def evaluate(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+        """Compute a batch; False where `attention` aborted it."""
+        batch = self._batch
+        batch.n_tokens = len(rows)
+        for index, row in enumerate(rows):
+            batch.token[index] = row.token
+            batch.pos[index] = row.position
             batch.n_seq_id[index] = 1
-            batch.seq_id[index][0] = 0
-            batch.logits[index] = 0
-        batch.logits[len(tokens) - 1] = 1
-        code = self._lib.llama_decode(self._context, batch)
-        if code == 0:
-            self._held.extend(tokens)
-            return True
-        # What an aborted batch left behind is only known to the context itself.
-        self._held.extend(tokens)
-        del self._held[self._lib.llama_memory_seq_pos_max(self._memory, 0) + 1 :]
-        if code == _ABORTED:
-            return False
-        self._held.clear()
-        self._lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
-        raise EngineError(f"llama.cpp failed with code {code}.")
+            batch.seq_id[index][0] = row.sequence
+            batch.logits[index] = row.output
+        self._abort.lower()
+        with attention.interrupting(self._abort.raise_) if attention else nullcontext():
+            code = self._lib.llama_decode(self._context, batch)
+        if code not in (0, _ABORTED):
+            raise EngineError(f"llama.cpp failed with code {code}.")
+        return bool(code == 0)
 
-    def _logits(self) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-        row = self._lib.llama_get_logits_ith(self._context, -1)
+    def logits(self, index: int) -> Chances:
+        """Return the logits of a row of the last batch that asked for them."""
+        row = self._lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(row, shape=(self._vocab_size,))
 
     def close(self) -> None:

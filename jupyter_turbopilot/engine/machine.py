@@ -84,26 +84,46 @@ def _reclaimable(cgroup: Path, limit: str) -> int:
 
 
 @dataclass(frozen=True)
+class Wishes:
+    """What the settings say about memory and threads; 0 leaves it to the machine."""
+
+    context_size: int = 0
+    threads: int = 0
+    max_threads: int = 0
+    max_bytes: int = 0
+    sequence_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a model is going to be loaded."""
 
     context_size: int
     threads: int
     needs: int
+    cells: int = 0  # tokens of all sequences together
 
 
-def plan(header: Header, name: str, *, context_size: int = 0, thread_count: int = 0) -> Plan:
-    """Choose context and threads for a model, or refuse it because the memory does not suffice."""
+def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
+    """Choose context, sequences and threads for a model, or refuse it because the memory does not suffice."""
     trained = header.number("context_length", DEFAULT_CONTEXT)
-    wanted = min(context_size or DEFAULT_CONTEXT, trained)
-    free = free_memory()
+    wanted = min(wishes.context_size or DEFAULT_CONTEXT, trained)
+    free = min(free_memory(), wishes.max_bytes or _UNLIMITED)
+    count = threads(wishes.threads)
+    count = min(count, wishes.max_threads or count)
+    cells = max(wanted, wishes.sequence_bytes // max(1, header.kv_bytes(1)))
     while True:
-        needs = header.file_size + header.kv_bytes(wanted) + COMPUTE_BYTES
+        needs = header.file_size + header.kv_bytes(cells) + COMPUTE_BYTES
         if needs <= free:
-            return Plan(wanted, threads(thread_count), needs)
-        if context_size or wanted // 2 < SMALLEST_CONTEXT:
+            return Plan(wanted, count, needs, cells)
+        if cells > wanted:
+            cells = max(wanted, cells // 2)  # what is kept of other notebooks goes first
+            continue
+        if wishes.context_size or wanted // 2 < SMALLEST_CONTEXT:
+            limit = "c.Turbopilot.max_memory allows" if free == wishes.max_bytes else "are free"
             raise ModelRefusedError(
-                f"{name} needs {needs / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free. "
+                f"{name} needs {needs / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB {limit}. "
                 "Close something, choose a smaller model, or set c.Turbopilot.context_size lower."
             )
         wanted //= 2
+        cells = wanted

@@ -26,7 +26,7 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
     from jupyter_turbopilot.engine.llama import version
 
     status = path.stat()
-    settings = f"{plan.context_size}|{plan.threads}"
+    settings = f"{plan.context_size}|{plan.cells}|{plan.threads}"
     triple = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{version()}|{settings}"
     key = hashlib.sha256(triple.encode()).hexdigest()[:32]
     verdicts = _read(memory)
@@ -46,7 +46,8 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
 
 
 def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> str:
-    command = [sys.executable, "-m", __name__, str(path), str(plan.context_size), str(plan.threads)]
+    numbers = map(str, (plan.context_size, plan.threads, plan.cells))
+    command = [sys.executable, "-m", __name__, str(path), *numbers]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as child:
@@ -91,11 +92,12 @@ def main(arguments: list[str]) -> None:
     """Load the model and decode two tokens: the child's side."""
     from jupyter_turbopilot.engine.generation import Sampling, Usage
     from jupyter_turbopilot.engine.llama import LlamaEngine
+    from jupyter_turbopilot.engine.stepping import write
 
-    path, context_size, threads = Path(arguments[0]), int(arguments[1]), int(arguments[2])
-    engine = LlamaEngine(path, name="trial", context_size=context_size, threads=threads)
+    path, (context_size, threads, cells) = Path(arguments[0]), map(int, arguments[1:4])
+    engine = LlamaEngine(path, name="trial", context_size=context_size, threads=threads, cells=cells)
     prompt = engine.tokenize("x = 1\n") or [0]
-    list(engine.generate(prompt, Sampling(max_tokens=2), Usage(), Cancel()))
+    list(write(engine, prompt, Sampling(max_tokens=2), Usage(), Cancel()))
 
 
 if __name__ == "__main__":

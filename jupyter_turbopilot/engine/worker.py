@@ -1,4 +1,4 @@
-"""The one thread that touches the model: a bounded queue by priority, cancel, loading in the background."""
+"""The one thread that touches the model: a queue by priority, one step loop for all, cancel, loading."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import heapq
 import logging
 import threading
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.generation import Ask, Token
 from jupyter_turbopilot.errors import BusyError, EngineError, NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.base import Engine, Run
 
 log = logging.getLogger(__name__)
 
 SUPERSEDED, DISCONNECTED, DEADLINE, STOPPED = "superseded", "disconnected", "deadline", "stopped"
 YIELDED = "yielded"
+# Work is written as a conversation: it yields what it wants written, is sent the tokens as they come, and
+# yields the same again for more. No tokens: that text has ended.
+Work = Generator[Ask, list[Token], None]
+MAX_PERSONS = 8  # texts of persons written at a time; the others wait
 
 
 class Priority(IntEnum):
@@ -37,7 +43,7 @@ class Priority(IntEnum):
 class State:
     """What the worker is about."""
 
-    phase: str  # empty, loading, ready, thinking, failed, stopped
+    phase: str  # empty, loading, ready, thinking, asleep, waking, failed, stopped
     model: str = ""
     reason: str = ""
     code: str = ""
@@ -45,7 +51,7 @@ class State:
     @property
     def ready(self) -> bool:
         """Tell whether a completion could begin at once."""
-        return self.phase in {"ready", "thinking"}
+        return self.phase in {"ready", "thinking", "asleep", "waking"}
 
 
 class Job:
@@ -53,7 +59,7 @@ class Job:
 
     def __init__(
         self,
-        work: Callable[[Engine, Job], None],
+        work: Callable[[Engine, Job], Work],
         done: Callable[[TurbopilotError | None], None],
         *,
         priority: Priority = Priority.PERSON,
@@ -67,21 +73,34 @@ class Job:
         self.started_at = 0.0
         self.deadline = self.queued_at + deadline if deadline else 0.0
 
-    def late(self) -> bool:
-        """Tell whether the deadline has passed."""
-        return bool(self.deadline) and time.monotonic() > self.deadline
+
+class _Task:
+    """A job under way."""
+
+    def __init__(self, job: Job, work: Work) -> None:
+        self.job = job
+        self.work = work
+        self.ask: Ask | None = None
+        self.run: Run | None = None
+        self.timer: threading.Timer | None = None
 
 
 class Worker:
-    """Owns the engine. Jobs run one at a time; a person's job interrupts one that nobody waits for."""
+    """Owns the engine. Jobs of persons advance together, step by step; what nobody waits for stands still."""
 
-    def __init__(self, queue_limit: int = 32) -> None:
+    def __init__(
+        self, queue_limit: int = 32, threads: Callable[[], int] | None = None, idle: float = 0.0
+    ) -> None:
         self._limit = queue_limit
         self._wake = threading.Condition()
         self._queue: list[tuple[int, int, Job]] = []
         self._order = count()
-        self._running: Job | None = None
+        self._tasks: list[_Task] = []
+        self._threads = threads
+        self._idle = idle or None  # seconds without work after which the memory is given back
+        self._attention: Cancel | None = None  # cuts the step under way short
         self._factory: Callable[[Cancel], Engine] | None = None
+        self._loaded: Callable[[Cancel], Engine] | None = None  # what to wake up with
         self._loading: Cancel | None = None
         self._engine: Engine | None = None
         self._stopping = False
@@ -92,7 +111,7 @@ class Worker:
     def state(self) -> State:
         """What the worker is about."""
         with self._wake:
-            if self._state.phase == "ready" and self._running and self._running.priority is Priority.PERSON:
+            if self._state.phase == "ready" and any(t.job.priority is Priority.PERSON for t in self._tasks):
                 return State("thinking", self._state.model)
             return self._state
 
@@ -130,13 +149,15 @@ class Worker:
         dropped: list[Job] = []
         try:
             with self._wake:
-                if self._state.phase != "ready":
+                if self._state.phase == "asleep":
+                    self._factory, self._state = self._loaded, State("waking", self._state.model)
+                if self._state.phase not in {"ready", "waking"}:
                     raise not_ready(self._state)
                 if len(self._queue) >= self._limit:
                     dropped = self._make_room(job)
                 heapq.heappush(self._queue, (job.priority, next(self._order), job))
-                if self._running and job.priority < self._running.priority:
-                    self._running.cancel.set(YIELDED)
+                if self._tasks and job.priority < min(task.job.priority for task in self._tasks):
+                    self._nudge()
                 self._wake.notify()
         finally:
             for gone in dropped:
@@ -168,17 +189,19 @@ class Worker:
         if thread and thread is not threading.current_thread():
             thread.join(timeout)
 
+    def _nudge(self) -> None:
+        """Make the worker look up from its step."""
+        if self._attention:
+            self._attention.set("nudge")
+
     def _stop_jobs(self, reason: str) -> None:
-        for _, _, job in self._queue:
+        for job in [job for _, _, job in self._queue] + [task.job for task in self._tasks]:
             job.cancel.set(reason)
-        if self._running:
-            self._running.cancel.set(reason)
 
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not (self._stopping or self._factory or self._queue):
-                    self._wake.wait()
+                self._rest()
                 if self._stopping:
                     waiting = [job for _, _, job in self._queue]
                     self._queue.clear()
@@ -186,19 +209,153 @@ class Worker:
                 factory, self._factory = self._factory, None
                 if factory:
                     self._loading = Cancel()
-                    job = None
-                else:
-                    job = heapq.heappop(self._queue)[2]
-                    self._running = job
+                begun = [] if factory else self._admit()
             if factory:
+                self._end_all()
                 self._load(factory)
-            elif job:
-                self._do(job)
+            for job in begun:
+                self._begin(job)
+            if self._tasks:
+                self._step()
+        self._end_all()
         for job in waiting:
             job.done(None)
         if self._engine:
             self._engine.close()
             self._engine = None
+
+    def _rest(self) -> None:
+        """Wait for work; after long give the memory back: the next request loads the model again."""
+        while not (self._stopping or self._factory or self._queue or self._tasks):
+            if self._wake.wait(self._idle if self._engine else None) or not self._engine:
+                continue
+            self._engine.close()
+            self._engine = None
+            self._state = State("asleep", self._state.model)
+
+    def _admit(self) -> list[Job]:
+        """Take from the queue who may begin: some persons at a time, others one by one when all is quiet."""
+        begun: list[Job] = []
+        running = len(self._tasks)
+        while self._queue:
+            job = self._queue[0][2]
+            if job.priority is not Priority.PERSON and running:
+                break
+            persons = sum(task.job.priority is Priority.PERSON for task in self._tasks)
+            if persons + len(begun) >= MAX_PERSONS and not job.cancel.is_set():
+                break
+            begun.append(heapq.heappop(self._queue)[2])
+            running += 1
+        return begun
+
+    def _begin(self, job: Job) -> None:
+        job.started_at = time.monotonic()
+        if job.deadline and job.started_at > job.deadline:
+            job.cancel.set(DEADLINE)
+        if job.cancel.is_set() or not self._engine:
+            self._tell(job, None)
+            return
+        task = _Task(job, job.work(self._engine, job))
+        with self._wake:
+            self._tasks.append(task)
+        job.cancel.watch(self._nudge)
+        if job.deadline:
+            task.timer = threading.Timer(job.deadline - job.started_at, job.cancel.set, args=(DEADLINE,))
+            task.timer.daemon = True
+            task.timer.start()
+        self._advance(task, None)
+
+    def _step(self) -> None:
+        """Advance by one batch those who matter most."""
+        engine = self._engine
+        self._attention = Cancel()
+        for task in [t for t in self._tasks if t.job.cancel.is_set()]:
+            self._stop(task)
+        if not self._tasks or not engine:
+            return
+        top = min(task.job.priority for task in self._tasks)
+        active = [task for task in self._tasks if task.job.priority == top]
+        try:
+            computed = self._compute(engine, active, self._attention)
+        except Exception as failure:  # noqa: BLE001 - whatever the engine raises is told to who asked
+            for task in active:
+                self._end(task, _as_error(failure))
+            return
+        if not computed:
+            # What nobody waits for holds the room.
+            for task in [t for t in self._tasks if t.job.priority > top]:
+                task.job.cancel.set(YIELDED)
+        for task in active:
+            if task.run and (task.run.fresh or task.run.done):
+                self._hand_over(task)
+
+    def _compute(self, engine: Engine, active: list[_Task], attention: Cancel) -> bool:
+        if self._threads:
+            engine.use_threads(self._threads())
+        for task in active:
+            if task.run is None and task.ask:
+                task.run = engine.start(task.ask)
+        runs = [task.run for task in active if task.run]
+        if runs:
+            engine.step(runs, attention)
+        return bool(runs)
+
+    def _hand_over(self, task: _Task) -> None:
+        run = task.run
+        if run is None:
+            return
+        fresh, run.fresh = run.fresh, []
+        self._advance(task, fresh)
+        if run.done and task.run is run:
+            self._advance(task, [])
+
+    def _stop(self, task: _Task) -> None:
+        """Let a cancelled job say what it has."""
+        if task.ask and self._advance(task, []):
+            self._end(task, None)
+
+    def _advance(self, task: _Task, tokens: list[Token] | None) -> bool:
+        """Give a job its tokens; tell whether it goes on."""
+        try:
+            ask = next(task.work) if tokens is None else task.work.send(tokens)
+        except StopIteration:
+            self._end(task, None)
+            return False
+        except Exception as failure:  # noqa: BLE001 - one job's mistake is not the others'
+            self._end(task, _as_error(failure))
+            return False
+        if ask is not task.ask or (tokens is not None and not tokens):
+            self._release(task)
+            task.ask = ask
+        return True
+
+    def _release(self, task: _Task) -> None:
+        if task.run and self._engine:
+            self._engine.release(task.run)
+        task.run = None
+
+    def _end(self, task: _Task, error: TurbopilotError | None) -> None:
+        self._release(task)
+        task.job.cancel.watch(None)
+        if task.timer:
+            task.timer.cancel()
+        task.work.close()
+        with self._wake:
+            if task in self._tasks:
+                self._tasks.remove(task)
+        self._tell(task.job, error)
+
+    def _end_all(self) -> None:
+        for task in list(self._tasks):
+            task.job.cancel.set(SUPERSEDED)
+            self._stop(task)
+
+    @staticmethod
+    def _tell(job: Job, error: TurbopilotError | None) -> None:
+        try:
+            job.done(error)
+        except Exception:
+            log.exception("Turbopilot: nobody could take the answer")
 
     def _load(self, factory: Callable[[Cancel], Engine]) -> None:
         if self._engine:
@@ -208,6 +365,7 @@ class Worker:
         loading = self._loading or Cancel()
         try:
             self._engine = factory(loading)
+            self._loaded = factory
             state = State("ready", self._engine.name)
         except TurbopilotError as error:
             state = State("failed", name, error.message, error.code)
@@ -230,36 +388,13 @@ class Worker:
         for job in left:
             job.done(not_ready(state))
 
-    def _do(self, job: Job) -> None:
-        job.started_at = time.monotonic()
-        error: TurbopilotError | None = None
-        timer: threading.Timer | None = None
-        if job.late():
-            job.cancel.set(DEADLINE)
-        try:
-            if self._engine and not job.cancel.is_set():
-                if job.deadline:
-                    timer = threading.Timer(job.deadline - time.monotonic(), job.cancel.set, args=(DEADLINE,))
-                    timer.daemon = True
-                    timer.start()
-                job.work(self._engine, job)
-        except TurbopilotError as failure:
-            error = failure
-        except Exception as failure:
-            # Code, paths and prompts stay out of what is sent; the type says enough to look here.
-            log.exception("Turbopilot: a completion failed")
-            error = EngineError(
-                f"The completion failed ({type(failure).__name__}); the server's log has more."
-            )
-        finally:
-            if timer:
-                timer.cancel()
-            with self._wake:
-                self._running = None
-        try:
-            job.done(error)
-        except Exception:
-            log.exception("Turbopilot: nobody could take the answer")
+
+def _as_error(failure: Exception) -> TurbopilotError:
+    if isinstance(failure, TurbopilotError):
+        return failure
+    # Code, paths and prompts stay out of what is sent; the type says enough to look here.
+    log.error("Turbopilot: a completion failed", exc_info=failure)
+    return EngineError(f"The completion failed ({type(failure).__name__}); the server's log has more.")
 
 
 def not_ready(state: State) -> NotReadyError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +13,7 @@ from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
+from jupyter_turbopilot.engine.worker import DISCONNECTED, Job
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
     TurbopilotError,
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
     from jupyter_turbopilot.pilot import Pilot
+    from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.request import Completion, Infill
 
 T = TypeVar("T")
 BODY_SECONDS = 30.0
@@ -83,6 +88,11 @@ class Route(APIHandler):
             connection.set_body_timeout(BODY_SECONDS)
         await super().prepare()
 
+    def set_cors_headers(self) -> None:
+        """Let no page of another site read an answer where there is no Jupyter server to decide it."""
+        if not self.settings.get("standalone"):
+            super().set_cors_headers()
+
     def data_received(self, chunk: bytes) -> None:
         """Keep what comes until it is more than a request may hold."""
         self._received += len(chunk)
@@ -139,3 +149,35 @@ class Route(APIHandler):
                 self.set_header("Connection", "close")  # the rest of it is not worth reading
             self.set_header("Content-Type", "application/json")
             await self.finish(json.dumps(error.body()))
+
+
+class JobRoute(Route):
+    """A route that has something written; whoever goes away is not written for any longer."""
+
+    _job: Job | None = None
+
+    async def replies(self, request: Completion | Infill) -> AsyncIterator[Reply]:
+        """Yield the reply as it grows, to the last one; an error is raised if it came first."""
+        if self.pilot.worker.state.phase == "empty":
+            self.pilot.start()  # `load_at_start` is off: the first request finds it loading
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[Reply] = asyncio.Queue()
+
+        def listener(reply: Reply) -> None:
+            with suppress(RuntimeError):  # the loop has ended: nobody listens any more
+                loop.call_soon_threadsafe(queue.put_nowait, reply)
+
+        self._job = self.pilot.completer.submit(request, listener)
+        reply = await queue.get()
+        if reply.error:
+            raise reply.error
+        yield reply
+        while not reply.done:
+            reply = await queue.get()
+            yield reply
+
+    def on_connection_close(self) -> None:
+        """Stop working for somebody who has gone."""
+        if self._job:
+            self._job.cancel.set(DISCONNECTED)
+        super().on_connection_close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -11,20 +10,17 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.engine.worker import DISCONNECTED, Job
 from jupyter_turbopilot.request import Feedback, parse_completion
-from jupyter_turbopilot.routes.base import Route
+from jupyter_turbopilot.routes.base import JobRoute, Route
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from jupyter_turbopilot.completer import Reply
+    from jupyter_turbopilot.reply import Reply
 
 
-class CompleteRoute(Route):
+class CompleteRoute(JobRoute):
     """`POST turbopilot/complete`."""
-
-    _job: Job | None = None
 
     @web.authenticated
     @authorized
@@ -34,47 +30,29 @@ class CompleteRoute(Route):
 
     async def _complete(self) -> None:
         request = parse_completion(self.raw_body())
-        if self.pilot.worker.state.phase == "empty":
-            self.pilot.start()  # `load_at_start` is off: the first request finds it loading
-        loop = asyncio.get_running_loop()
-        replies: asyncio.Queue[Reply] = asyncio.Queue()
-
-        def listener(reply: Reply) -> None:
-            with suppress(RuntimeError):  # the loop has ended: nobody listens any more
-                loop.call_soon_threadsafe(replies.put_nowait, reply)
-
-        self._job = self.pilot.completer.submit(request, listener)
-        first = await self._next(replies)
+        replies = self.replies(request)
+        reply = await anext(replies)
         if request.stream:
             with suppress(StreamClosedError):
-                await self.stream(self._frames(first, replies))
+                await self.stream(frames(reply, replies))
             return
-        while not first.done:
-            first = await self._next(replies)
-        self.set_header("Content-Type", "application/json")
-        await self.finish(json.dumps(first.body(), ensure_ascii=False).encode())
-
-    @staticmethod
-    async def _next(replies: asyncio.Queue[Reply]) -> Reply:
-        reply = await replies.get()
+        while not reply.done:
+            reply = await anext(replies)
         if reply.error:
             raise reply.error
-        return reply
+        self.set_header("Content-Type", "application/json")
+        await self.finish(json.dumps(reply.body(), ensure_ascii=False).encode())
 
-    async def _frames(self, reply: Reply, replies: asyncio.Queue[Reply]) -> AsyncIterator[dict[str, Any]]:
-        while not reply.done:
-            yield reply.frame()
-            reply = await replies.get()
-        if reply.error:
-            yield {"id": reply.id, "done": True, "text": "", "finish_reason": "error"} | reply.error.body()
-        else:
-            yield reply.frame()
 
-    def on_connection_close(self) -> None:
-        """Stop working for somebody who has gone."""
-        if self._job:
-            self._job.cancel.set(DISCONNECTED)
-        super().on_connection_close()
+async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncIterator[dict[str, Any]]:
+    """Turn replies into the lines of a stream."""
+    while not reply.done:
+        yield reply.frame()
+        reply = await anext(replies)
+    if reply.error:
+        yield {"id": reply.id, "done": True, "text": "", "finish_reason": "error"} | reply.error.body()
+    else:
+        yield reply.frame()
 
 
 class FeedbackRoute(Route):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.routes.infill import InfillRoute
 from jupyter_turbopilot.routes.manage import ModelsRoute, PullRoute
 from jupyter_turbopilot.routes.native import CompleteRoute, FeedbackRoute, HealthRoute
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("complete", CompleteRoute),
+    ("infill", InfillRoute),
     ("feedback", FeedbackRoute),
     ("health", HealthRoute),
     ("models", ModelsRoute),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Sampling, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import EngineError
 
 from ..tiny_model import write_tiny_model
@@ -27,7 +28,7 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
 def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) -> tuple[bytes, Usage]:
     usage = Usage()
     sampling = Sampling(max_tokens=count, **more)  # type: ignore[arg-type]
-    tokens = engine.generate(engine.tokenize(text), sampling, usage, Cancel())
+    tokens = write(engine, engine.tokenize(text), sampling, usage, Cancel())
     return b"".join(token.data for token in tokens), usage
 
 
@@ -82,9 +83,7 @@ def test_the_same_seed_writes_the_same_text(engine: LlamaEngine) -> None:
 
 def test_forced_bytes_are_not_said_again(engine: LlamaEngine) -> None:
     usage = Usage()
-    tokens = list(
-        engine.generate(engine.tokenize("ab"), Sampling(max_tokens=4, forced=b"cd"), usage, Cancel())
-    )
+    tokens = list(write(engine, engine.tokenize("ab"), Sampling(max_tokens=4, forced=b"cd"), usage, Cancel()))
     assert tokens[0].data == tokens[1].data == b""
     assert tokens[2].data != b""
 
@@ -104,7 +103,7 @@ def test_a_prompt_that_does_not_fit_is_refused_in_words(engine: LlamaEngine, len
 
 def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
     cancel, usage = Cancel(), Usage()
-    tokens = engine.generate(engine.tokenize("abc"), Sampling(max_tokens=100), usage, cancel)
+    tokens = write(engine, engine.tokenize("abc"), Sampling(max_tokens=100), usage, cancel)
     next(tokens)
     cancel.set("superseded")
     assert list(tokens) == []
@@ -114,7 +113,7 @@ def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
 def test_a_cancel_that_came_first_evaluates_nothing(engine: LlamaEngine) -> None:
     cancel, usage = Cancel(), Usage()
     cancel.set("superseded")
-    assert list(engine.generate(engine.tokenize("never seen before"), Sampling(), usage, cancel)) == []
+    assert list(write(engine, engine.tokenize("never seen before"), Sampling(), usage, cancel)) == []
     assert usage.predicted_tokens == 0
 
 
@@ -132,14 +131,14 @@ def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(defaul
             cancel.set("superseded")
 
         threading.Thread(target=stop).start()
-        assert list(engine.generate(prompt, Sampling(), usage, cancel)) == []
+        assert list(write(engine, prompt, Sampling(), usage, cancel)) == []
         assert time.perf_counter() - stopped[0] < 0.5
         # What was read before the cancel serves the next request, and the answer is the uncached one.
         usage = Usage()
-        after = [t.data for t in engine.generate(prompt[:60], Sampling(max_tokens=5), usage, Cancel())]
+        after = [t.data for t in write(engine, prompt[:60], Sampling(max_tokens=5), usage, Cancel())]
         assert usage.cached_tokens == 59
-        list(engine.generate(engine.tokenize("x"), Sampling(max_tokens=1), Usage(), Cancel()))
-        fresh = [t.data for t in engine.generate(prompt[:60], Sampling(max_tokens=5), Usage(), Cancel())]
+        list(write(engine, engine.tokenize("x"), Sampling(max_tokens=1), Usage(), Cancel()))
+        fresh = [t.data for t in write(engine, prompt[:60], Sampling(max_tokens=5), Usage(), Cancel())]
         assert after == fresh
     finally:
         engine.close()

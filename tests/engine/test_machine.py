@@ -52,12 +52,12 @@ def test_a_smaller_context_is_chosen_before_a_refusal(monkeypatch: pytest.Monkey
 
 
 def test_a_context_that_was_asked_for_is_not_made_smaller_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = machine.plan(MODEL, "m", context_size=4096).needs
+    full = machine.plan(MODEL, "m", machine.Wishes(context_size=4096)).needs
     monkeypatch.setattr(machine, "free_memory", lambda: full - 1)
     with pytest.raises(ModelRefusedError):
-        machine.plan(MODEL, "m", context_size=4096)
+        machine.plan(MODEL, "m", machine.Wishes(context_size=4096))
 
 
 def test_a_model_is_never_given_more_context_than_it_was_trained_for() -> None:
     short = Header(MODEL.metadata | {"llama.context_length": 512}, 1, 1000)
-    assert machine.plan(short, "m", context_size=4096).context_size == 512
+    assert machine.plan(short, "m", machine.Wishes(context_size=4096)).context_size == 512

@@ -8,12 +8,27 @@ import pytest
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.worker import DEADLINE, SUPERSEDED, YIELDED, Job, Priority, Worker
-from jupyter_turbopilot.errors import BusyError, ModelRefusedError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.engine.generation import Ask, Sampling
+from jupyter_turbopilot.engine.worker import (
+    DEADLINE,
+    MAX_PERSONS,
+    SUPERSEDED,
+    Job,
+    Priority,
+    Work,
+    Worker,
+)
+from jupyter_turbopilot.errors import (
+    BusyError,
+    EngineError,
+    ModelRefusedError,
+    NotReadyError,
+    TurbopilotError,
+)
 
 from ..scripted_engine import ScriptedEngine
 
-Work = Callable[[Engine, Job], None]
+Begin = Callable[[Engine, Job], Work]
 
 
 class Told:
@@ -35,7 +50,7 @@ class Told:
 @pytest.fixture
 def worker() -> Iterator[Worker]:
     worker = Worker(queue_limit=2)
-    worker.load("scripted", lambda _: ScriptedEngine())
+    worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
     wait_until(lambda: worker.state.phase == "ready")
     yield worker
     worker.stop()
@@ -48,33 +63,53 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def until_cancelled(_: Engine, job: Job) -> None:
-    wait_until(job.cancel.is_set)
+def until_cancelled(_: Engine, __: Job) -> Work:
+    ask = Ask([1], Sampling(max_tokens=5000))
+    while (yield ask):
+        pass
 
 
-def nothing(_: Engine, __: Job) -> None: ...
+def nothing(*_: object) -> Work:
+    yield from ()
 
 
-def submit(worker: Worker, work: Work, **more: object) -> tuple[Job, Told]:
+def noting(what: Callable[[], object]) -> Begin:
+    def work(*_: object) -> Work:
+        what()
+        yield from ()
+
+    return work
+
+
+def submit(worker: Worker, work: Begin, **more: object) -> tuple[Job, Told]:
     told = Told()
     job = Job(work, told, **more)  # type: ignore[arg-type]
     worker.submit(job)
     return job, told
 
 
+def crowd(worker: Worker) -> list[tuple[Job, Told]]:
+    """Let as many persons write as may write at a time."""
+    found = []
+    for _ in range(MAX_PERSONS):
+        found.append(submit(worker, until_cancelled))
+        wait_until(lambda: found[-1][0].started_at > 0)
+    return found
+
+
 def test_a_job_runs_on_the_one_thread(worker: Worker) -> None:
     names: list[str] = []
-    _, told = submit(worker, lambda *_: names.append(threading.current_thread().name))
+    _, told = submit(worker, noting(lambda: names.append(threading.current_thread().name)))
     assert told.wait() is None
     assert names == ["turbopilot"]
     assert next(t for t in threading.enumerate() if t.name == "turbopilot").daemon
 
 
 def test_a_job_that_raises_is_told_in_words_and_the_thread_lives_on(worker: Worker) -> None:
-    def explode(*_: object) -> None:
+    def explode() -> None:
         raise RuntimeError("secret path /home/ann")
 
-    error = submit(worker, explode)[1].wait()
+    error = submit(worker, noting(explode))[1].wait()
     assert error is not None
     assert "RuntimeError" in error.message
     assert "secret" not in error.message
@@ -83,43 +118,112 @@ def test_a_job_that_raises_is_told_in_words_and_the_thread_lives_on(worker: Work
 
 
 def test_a_full_queue_is_said_to_be_full_and_nobody_is_lost(worker: Worker) -> None:
-    running, first = submit(worker, until_cancelled)
-    wait_until(lambda: running.started_at > 0)
+    running = crowd(worker)
     waiting = [submit(worker, nothing)[1] for _ in range(2)]
     with pytest.raises(BusyError):
         submit(worker, nothing)
-    running.cancel.set(SUPERSEDED)
-    for told in (first, *waiting):
+    for job, _ in running:
+        job.cancel.set(SUPERSEDED)
+    for told in (*(told for _, told in running), *waiting):
         assert told.wait() is None
 
 
 def test_cancelled_jobs_make_room_in_a_full_queue(worker: Worker) -> None:
-    running, _ = submit(worker, until_cancelled)
-    wait_until(lambda: running.started_at > 0)
+    running = crowd(worker)
     stale, gone = submit(worker, nothing)
     submit(worker, nothing)
     stale.cancel.set(SUPERSEDED)
     last = submit(worker, nothing)[1]
     gone.wait()
-    running.cancel.set(SUPERSEDED)
+    for job, _ in running:
+        job.cancel.set(SUPERSEDED)
     last.wait()
 
 
-def test_a_person_interrupts_what_nobody_waits_for(worker: Worker) -> None:
+def test_a_person_goes_first_and_what_nobody_waits_for_goes_on_afterwards(worker: Worker) -> None:
     warm, told = submit(worker, until_cancelled, priority=Priority.WARM)
     wait_until(lambda: warm.started_at > 0)
     assert submit(worker, nothing)[1].wait() is None
+    assert not told.event.is_set()
+    assert not warm.cancel.is_set()
+    warm.cancel.set(SUPERSEDED)
     told.wait()
-    assert warm.cancel.reason == YIELDED
+
+
+def test_persons_advance_together(worker: Worker) -> None:
+    running = crowd(worker)
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    wait_until(lambda: all(ask.usage.predicted_tokens > 3 for ask in engine.asks))
+    assert len(engine.asks) == MAX_PERSONS
+    for job, _ in running:
+        job.cancel.set(SUPERSEDED)
+    for _, told in running:
+        told.wait()
+    wait_until(lambda: engine.released == MAX_PERSONS)
+
+
+def test_what_nobody_waits_for_stands_still_while_a_person_is_served(worker: Worker) -> None:
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    warm, _ = submit(worker, until_cancelled, priority=Priority.WARM)
+    wait_until(lambda: bool(engine.asks) and engine.asks[0].usage.predicted_tokens > 0)
+    person, _ = submit(worker, until_cancelled)
+    wait_until(lambda: len(engine.asks) > 1 and engine.asks[1].usage.predicted_tokens > 0)
+    stood = engine.asks[0].usage.predicted_tokens
+    wait_until(lambda: engine.asks[1].usage.predicted_tokens > 10)
+    assert engine.asks[0].usage.predicted_tokens == stood
+    person.cancel.set(SUPERSEDED)
+    wait_until(lambda: engine.asks[0].usage.predicted_tokens > stood)
+    warm.cancel.set(SUPERSEDED)
+
+
+def test_a_long_prompt_of_nobody_is_cut_short_for_a_person() -> None:
+    worker = Worker()
+    worker.load("slow", lambda _: ScriptedEngine("x", prompt_pause=1.0))
+    wait_until(lambda: worker.state.phase == "ready")
+    warm, _ = submit(worker, until_cancelled, priority=Priority.WARM)
+    wait_until(lambda: warm.started_at > 0)
+    time.sleep(0.05)
+    begun = time.monotonic()
+    assert submit(worker, nothing)[1].wait() is None
+    assert time.monotonic() - begun < 0.5
+    worker.stop()
+
+
+def test_an_engine_that_raises_fails_who_asked_and_nobody_else(worker: Worker) -> None:
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    engine.fail = EngineError("no more")
+    error = submit(worker, until_cancelled)[1].wait()
+    assert error is engine.fail
+    engine.fail = None
+    assert submit(worker, nothing)[1].wait() is None
+    assert engine.released == 1
+
+
+def test_the_threads_are_asked_for_at_each_step() -> None:
+    count = [2]
+    worker = Worker(threads=lambda: count[0])
+    worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
+    wait_until(lambda: worker.state.phase == "ready")
+    running, _ = submit(worker, until_cancelled)
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    wait_until(lambda: engine.threads == 2)
+    count[0] = 1
+    wait_until(lambda: engine.threads == 1)
+    running.cancel.set(SUPERSEDED)
+    worker.stop()
 
 
 def test_a_person_goes_before_what_nobody_waits_for(worker: Worker) -> None:
     order: list[str] = []
-    running, _ = submit(worker, until_cancelled)
-    wait_until(lambda: running.started_at > 0)
-    warm = submit(worker, lambda *_: order.append("warm"), priority=Priority.WARM)[1]
-    person = submit(worker, lambda *_: order.append("person"))[1]
-    running.cancel.set(SUPERSEDED)
+    running = crowd(worker)
+    warm = submit(worker, noting(lambda: order.append("warm")), priority=Priority.WARM)[1]
+    person = submit(worker, noting(lambda: order.append("person")))[1]
+    for job, _ in running:
+        job.cancel.set(SUPERSEDED)
     warm.wait()
     person.wait()
     assert order == ["person", "warm"]

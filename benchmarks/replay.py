@@ -1,0 +1,238 @@
+"""Type real notebooks against llama.cpp's own server and against ours, in turns, on the same model.
+
+    python benchmarks/replay.py --set notebooks.json.gz [--requests 200] [--rounds 2] [--route infill|complete]
+
+Prints time, tokens evaluated and predicted, drafts, and how much of the text would have been accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from baseline import programs
+from traces import Score, Step, Trace, make, read
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.pilot import Pilot
+
+N_PREDICT, STOP = 32, ["\n"]
+
+
+@dataclass
+class Answer:
+    """What a server said and what it cost."""
+
+    text: str
+    ms: float
+    evaluated: int
+    predicted: int
+    drafted: int = 0
+    accepted: int = 0
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@dataclass
+class Player:
+    """A server of its own process, asked over one connection."""
+
+    name: str
+    command: list[str]
+    route: str
+    port: int = field(default_factory=free_port)
+
+    def __enter__(self) -> Player:
+        """Start it and wait until it is ready."""
+        self.log = open(f"/tmp/replay-{self.port}.log", "w")  # noqa: PTH123, S108, SIM115
+        command = [*self.command, "--port", str(self.port)]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            try:
+                self.link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+                self.link.request("GET", "/health")
+                reply = self.link.getresponse()
+                body = json.loads(reply.read())
+                if reply.status == 200 and body.get("ready", True):  # noqa: PLR2004
+                    return self
+            except (OSError, ValueError):
+                pass
+            time.sleep(0.2)
+        raise TimeoutError(self.name)
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self.process.terminate()
+        self.process.wait(20)
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a request, return the answer."""
+        self.link.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        reply = self.link.getresponse()
+        found: dict[str, Any] = json.loads(reply.read())
+        if reply.status != 200:  # noqa: PLR2004
+            raise RuntimeError(f"{self.name}: {reply.status} {found}")
+        return found
+
+    def ask(self, step: Step) -> Answer:
+        """Ask what comes next."""
+        return self._complete(step) if self.route == "complete" else self._infill(step)
+
+    def _infill(self, step: Step) -> Answer:
+        body = {
+            "input_prefix": step.prefix,
+            "input_suffix": step.suffix,
+            "input_extra": [],
+            "prompt": "",
+            "n_predict": N_PREDICT,
+            "stop": STOP,
+            "temperature": 0.0,
+            "top_k": 1,
+            "samplers": ["top_k"],
+            "cache_prompt": True,
+        }
+        begun = time.perf_counter()
+        found = self.post("/infill", body)
+        ms = (time.perf_counter() - begun) * 1000
+        cost = found["timings"]
+        return Answer(
+            found["content"],
+            ms,
+            cost["prompt_n"],
+            cost["predicted_n"],
+            cost.get("draft_n", 0),
+            cost.get("draft_n_accepted", 0),
+        )
+
+    def _complete(self, step: Step) -> Answer:
+        body = request(step, "automatic")
+        begun = time.perf_counter()
+        found = self.post("/complete", body)
+        ms = (time.perf_counter() - begun) * 1000
+        cost = found["timings"]
+        text = found["items"][0]["text"] if found["items"] else ""
+        return Answer(
+            text,
+            ms,
+            cost["prompt_tokens"] - cost["cached_tokens"],
+            cost["predicted_tokens"],
+            cost["drafted_tokens"],
+            cost["accepted_tokens"],
+        )
+
+
+def request(step: Step, trigger: str) -> dict[str, Any]:
+    """Word a step in our own protocol."""
+    return {
+        "path": "replay.ipynb",
+        "cells": [{"id": str(n), "source": source} for n, source in enumerate(step.cells)],
+        "active": step.active,
+        "offset": step.offset,
+        "trigger": trigger,
+        "lines": "single",
+        "max_tokens": N_PREDICT,
+        "client": "replay",
+    }
+
+
+def line(name: str, answers: list[Answer]) -> str:
+    """Put what some answers cost into a line of a table."""
+    ms = sorted(a.ms for a in answers)
+    drafted = sum(a.drafted for a in answers)
+    return (
+        f"| {name} | {len(ms)} | {statistics.mean(ms):.0f} | {statistics.median(ms):.0f} "
+        f"| {ms[int(len(ms) * 0.95)]:.0f} | {statistics.mean(a.evaluated for a in answers):.1f} "
+        f"| {statistics.mean(a.predicted for a in answers):.1f} "
+        f"| {sum(a.accepted for a in answers)}/{drafted} |"
+    )
+
+
+def ratio(ours: list[float], theirs: list[float]) -> str:
+    """Compare two means."""
+    return f"{statistics.mean(ours) / statistics.mean(theirs):.2f}"
+
+
+def report(traces: list[Trace], heard: dict[str, list[list[Answer]]], rounds: int) -> None:
+    """Print the tables."""
+    print("\n| | requests | mean ms | median | p95 | evaluated | predicted | drafts accepted |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    kinds = [trace.kind for trace in traces] * rounds
+    for name, runs in heard.items():
+        print(line(name, [a for run in runs for a in run]))
+        for kind in sorted(set(kinds)):
+            print(line(f"{name}, {kind}", [a for k, run in zip(kinds, runs, strict=True) if k == kind for a in run]))
+    (theirs, their_runs), (ours, our_runs) = heard.items()
+    flat = {name: [a for run in runs for a in run] for name, runs in heard.items()}
+    pairs = list(zip(flat[ours], flat[theirs], strict=True))
+    print(f"\nmean time, ours / theirs      {ratio([a.ms for a, _ in pairs], [b.ms for _, b in pairs])}")
+    for number in range(rounds):
+        half = slice(number * len(traces), (number + 1) * len(traces))
+        a, b = ([x.ms for run in runs[half] for x in run] for runs in (our_runs, their_runs))
+        print(f"  round {number + 1}                     {ratio(a, b)}")
+    evaluated = ratio([float(a.evaluated) for a, _ in pairs], [float(b.evaluated) for _, b in pairs])
+    print(f"tokens evaluated              {evaluated}")
+    print(f"the same text                 {sum(a.text == b.text for a, b in pairs) / len(pairs):.3f}")
+    for name, runs in heard.items():
+        score = Score()
+        for trace, run in zip(traces * rounds, runs, strict=True):
+            score.add(trace, [a.text for a in run])
+        print(f"{name}: precision {score.precision:.3f}, saved {score.share_saved:.3f}, shown {score.shown}")
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--set", type=Path, required=True, help="a prepared set, or a folder of notebooks")
+    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--route", choices=["infill", "complete"], default="infill")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two requests")
+    parser.add_argument("--theirs", nargs=argparse.REMAINDER, default=[], help="more options for llama-server")
+    options = parser.parse_args()
+    model = find("qwen2.5-coder-0.5b")
+    path = str(Pilot(Turbopilot()).store.path(model))
+    traces = make(read(options.set), options.requests)
+    counts = {kind: sum(len(t.steps) for t in traces if t.kind == kind) for kind in ("append", "edit", "hop")}
+    print(f"{len(traces)} traces, requests {counts}", flush=True)
+    theirs = [str(programs()["llama-server"]), "-m", path, "-t", str(options.threads), "-c", "8192",
+              "--cache-reuse", "256", "--no-webui", *options.theirs]  # fmt: skip
+    ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
+    heard: dict[str, list[list[Answer]]] = {"llama-server": [], "turbopilot": []}
+    for _ in range(options.rounds):
+        with Player("llama-server", theirs, "infill") as a, Player("turbopilot", ours, options.route) as b:
+            for number, trace in enumerate(traces):
+                for player in (a, b):
+                    answers = []
+                    for step in trace.steps:
+                        answers.append(player.ask(step))
+                        time.sleep(options.pause)
+                    heard[player.name].append(answers)
+                print(
+                    f"{number + 1}/{len(traces)} {trace.kind} {len(trace.steps)} "
+                    + " ".join(f"{statistics.mean(x.ms for x in runs[-1]):.0f}" for runs in heard.values()),
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
+    report(traces, heard, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

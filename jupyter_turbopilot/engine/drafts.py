@@ -1,0 +1,79 @@
+"""Guessing the next tokens, to be verified in one batch: only as many as pay on this machine. Pure."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_BATCH = 16  # the largest batch that a guess may be part of
+_SHORTEST, _LONGEST = 2, 4  # tokens that have to agree before what followed them is guessed again
+_BYTES = array("i").itemsize
+# Milliseconds of a batch over those of one token, before this machine has told its own: kernels that work
+# on four rows at once make the fourth token nearly free and the fifth dear.
+_PRIOR = {1: 1.0, 2: 1.8, 3: 2.2, 4: 2.5, 5: 3.4, 6: 3.9, 7: 4.1, 8: 4.2, 9: 5.0, 10: 5.2, 11: 5.3, 12: 5.4,
+          13: 6.0, 14: 6.2, 15: 6.3, 16: 6.4}  # fmt: skip
+_LEARNED = 0.1  # the weight of what was seen last
+_TRY_AGAIN = 24  # a source that does not pay is tried once in so many times: its text may have changed
+
+
+def look_up(tokens: Sequence[int], corpus: Sequence[int], room: int) -> list[int]:
+    """Return what followed in `corpus` the last time that it went as `tokens` end now."""
+    raw = array("i", corpus).tobytes()
+    for length in range(min(_LONGEST, len(tokens)), _SHORTEST - 1, -1):
+        wanted = array("i", tokens[-length:]).tobytes()
+        # Something has to follow, and not the end of `tokens` itself.
+        at = raw.rfind(wanted, 0, len(raw) - _BYTES)
+        while at >= 0 and at % _BYTES:
+            at = raw.rfind(wanted, 0, at + len(wanted) - 1)
+        if at >= 0:
+            start = at // _BYTES + length
+            return list(corpus[start : start + room])
+    return []
+
+
+class Drafting:
+    """How many guessed tokens to verify: learns what a batch costs and how often each source is right."""
+
+    def __init__(self) -> None:
+        self._ms = dict(_PRIOR)
+        self._unit = 0.0  # milliseconds of one token, once it was seen
+        self._right = {"hint": 0.8, "lookup": 0.5}
+        self._refused = dict.fromkeys(self._right, 0)
+
+    def saw(self, size: int, ms: float) -> None:
+        """Learn what a batch of `size` tokens cost."""
+        if size > MAX_BATCH:
+            return
+        if size == 1:
+            self._unit = ms if not self._unit else self._unit + _LEARNED * (ms - self._unit)
+        if self._unit:
+            self._ms[size] += _LEARNED * (ms / self._unit - self._ms[size])
+
+    def judged(self, source: str, offered: int, accepted: int) -> None:
+        """Learn how much of a guess was right."""
+        for number in range(min(offered, accepted + 1)):
+            self._right[source] += _LEARNED * ((number < accepted) - self._right[source])
+
+    def length(self, source: str, pending: int, available: int) -> int:
+        """Return how many guessed tokens to add to a batch of `pending`: as saves most time."""
+        right = self._right[source]
+        most = min(available, MAX_BATCH - pending)
+        if most <= 0:
+            return 0
+        best, most_saved = 0, 0.0
+        expected, chance = 0.0, 1.0
+        for count in range(1, most + 1):
+            chance *= right
+            expected += chance
+            # Each guess that holds saves a step of one token; the larger batch costs what it costs.
+            saved = expected - (self._ms[pending + count] - self._ms[pending])
+            if saved > most_saved:
+                best, most_saved = count, saved
+        if best == 0:
+            self._refused[source] += 1
+            if self._refused[source] % _TRY_AGAIN == 0:
+                return min(most, 3)
+        return best

@@ -1,0 +1,251 @@
+"""One step for everybody: the next tokens of every text and a bounded piece of a prompt, in one batch."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from jupyter_turbopilot.engine.drafts import Drafting, look_up
+from jupyter_turbopilot.engine.generation import Ask, Sampling, Token, Usage
+from jupyter_turbopilot.engine.sampling import choose
+from jupyter_turbopilot.engine.sequences import Cut, Held, Move, Sequences
+from jupyter_turbopilot.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from jupyter_turbopilot.engine.bytetable import ByteTable
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.sampling import Ids
+    from jupyter_turbopilot.engine.sampling import Row as Chances
+
+CHUNK = 128  # tokens of a prompt in a batch of its own, which may be aborted
+SHARED_CHUNK = 64  # tokens of a prompt beside other texts: they wait for it, and it is never aborted
+MAX_RUNS = 8  # texts written at a time
+MAX_SEQUENCES = 24
+MAX_OUTPUTS = 24  # rows of logits in a batch; llama.cpp wants no fewer than sequences
+
+
+class Row(NamedTuple):
+    """One token of a batch."""
+
+    sequence: int
+    position: int
+    token: int
+    output: bool
+
+
+class Guess(NamedTuple):
+    """What a text may go on with, and who says so."""
+
+    source: str = ""
+    tokens: Sequence[int] = ()
+
+
+class Share(NamedTuple):
+    """What a batch does for one text."""
+
+    run: StepRun
+    known: int  # tokens that are to be read, before the guess
+    guess: Guess
+
+
+@dataclass(eq=False)
+class StepRun:
+    """A text being written, in the sequence that was chosen for it."""
+
+    ask: Ask
+    held: Held
+    tokens: list[int]  # the prompt and what was accepted; the sequence may lag behind
+    limit: int
+    forced: bytes
+    rng: np.random.Generator | None
+    started: float
+    wrote: int = 0
+    fresh: list[Token] = field(default_factory=list)
+    done: bool = False
+
+    @property
+    def pending(self) -> int:
+        """How many tokens are to be read before the next can be written."""
+        return len(self.tokens) - len(self.held.tokens)
+
+
+class Stepping(ABC):
+    """What is common to engines that keep sequences; a subclass does the computing."""
+
+    ends: AbstractSet[int]
+    controls: Ids
+    table: ByteTable
+    context_size: int
+    drafts = True
+
+    def __init__(self) -> None:
+        self.drafting = Drafting()
+        self.sequences = Sequences(0, 0)
+
+    @abstractmethod
+    def apply(self, moves: Iterable[Move]) -> None:
+        """Do to the memory what the bookkeeping decided."""
+
+    @abstractmethod
+    def evaluate(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+        """Compute a batch; False where `attention` aborted it."""
+
+    @abstractmethod
+    def logits(self, index: int) -> Chances:
+        """Return the logits of a row of the last batch that asked for them."""
+
+    @abstractmethod
+    def length(self, sequence: int) -> int:
+        """Return how many tokens the memory holds of a sequence."""
+
+    def start(self, ask: Ask) -> StepRun | None:
+        """Find the sequence that shares most with a prompt; None while others need the room."""
+        size = len(ask.prompt)
+        if not 0 < size < self.context_size:
+            raise EngineError(f"A prompt of {size} tokens does not fit {self.context_size}.")
+        limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
+        taken = self.sequences.take(ask.prompt, limit)
+        if taken is None:
+            return None
+        self.apply(taken.moves)
+        ask.usage.prompt_tokens, ask.usage.cached_tokens = size, taken.kept
+        greedy = ask.sampling.temperature <= 0
+        rng = None if greedy else np.random.default_rng(ask.sampling.seed)
+        return StepRun(
+            ask, taken.held, list(ask.prompt), limit, ask.sampling.forced, rng, time.perf_counter()
+        )
+
+    def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
+        """Compute one batch for all runs and hand out what it wrote."""
+        shares, rows = self._plan(runs)
+        begun = time.perf_counter()
+        try:
+            # A batch that serves several is not aborted: that would undo what the others wrote.
+            whole = self.evaluate(rows, attention if len(shares) == 1 else None)
+        except EngineError:
+            for share in shares:
+                self._cut(share.run.held, 0)
+            raise
+        if not whole:
+            self._resume(shares[0].run)
+            return
+        self.drafting.saw(len(rows), (time.perf_counter() - begun) * 1000)
+        index = 0
+        for run, known, guess in shares:
+            start = len(run.held.tokens)
+            self.sequences.grow(run.held, [*run.tokens[start : start + known], *guess.tokens])
+            index += known
+            if start + known == len(run.tokens):
+                self._write(run, index - 1, guess)
+            index += len(guess.tokens)
+
+    def release(self, run: StepRun) -> None:
+        """Let go of a run; what was read is kept for the next."""
+        self.sequences.release(run.held)
+
+    def _plan(self, runs: Sequence[StepRun]) -> tuple[list[Share], list[Row]]:
+        shares: list[Share] = []
+        rows: list[Row] = []
+        # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
+        for run in sorted(runs, key=lambda r: r.pending):
+            room = SHARED_CHUNK - len(rows) if rows else CHUNK
+            count = min(run.pending, max(room, int(run.wrote > 0)))
+            if count <= 0:
+                continue
+            guess = self._guess(run, count) if len(runs) == 1 else Guess()
+            start = len(run.held.tokens)
+            tokens = [*run.tokens[start : start + count], *guess.tokens]
+            outputs = count - 1 if count == run.pending else len(tokens)
+            rows += [Row(run.held.id, start + i, token, i >= outputs) for i, token in enumerate(tokens)]
+            shares.append(Share(run, count, guess))
+        return shares, rows
+
+    def _resume(self, run: StepRun) -> None:
+        """Find out what an aborted batch left behind: only the memory itself knows."""
+        held = run.held
+        size = max(0, min(self.length(held.id), len(run.tokens)))
+        self.sequences.cut(held, size)
+        self.sequences.grow(held, run.tokens[len(held.tokens) : size])
+        self.apply([Cut(held.id, size)])
+
+    def _cut(self, held: Held, start: int) -> None:
+        moves: list[Move] = []
+        self.sequences.cut(held, start, moves)
+        self.apply(moves)
+
+    def _guess(self, run: StepRun, count: int) -> Guess:
+        """Guess what comes after the `count` tokens that are to be read, where that pays."""
+        left = run.limit - run.wrote - 1
+        if not self.drafts or count < run.pending or run.rng or run.forced or left <= 0:
+            return Guess()
+        hint = run.ask.hint
+        written = run.tokens[len(run.ask.prompt) :]
+        source, found = "hint", hint[len(written) :] if list(hint[: len(written)]) == written else []
+        if not found:
+            source = "lookup"
+            found = look_up(run.tokens, hint, left) or look_up(run.tokens, run.tokens, left)
+        return Guess(source, found[: self.drafting.length(source, count, min(len(found), left))])
+
+    def _write(self, run: StepRun, index: int, guess: Guess) -> None:
+        """Choose the next token, and go on for as long as the guess was right."""
+        usage = run.ask.usage
+        if not run.wrote:
+            now = time.perf_counter()
+            usage.prompt_ms, run.started = (now - run.started) * 1000, now
+        right = 0
+        while run.wrote < run.limit:
+            token = self._choose(run, index + right)
+            if token is None:
+                run.done = True
+            if right == len(guess.tokens) or token != guess.tokens[right]:
+                break
+            right += 1
+        run.done = run.done or run.wrote >= run.limit
+        usage.predicted_tokens = run.wrote
+        usage.predicted_ms = (time.perf_counter() - run.started) * 1000
+        if guess.tokens:
+            usage.drafted_tokens += len(guess.tokens)
+            usage.accepted_tokens += right
+            self.drafting.judged(guess.source, len(guess.tokens), right)
+            # Wrong guesses were read; they are forgotten.
+            self._cut(run.held, len(run.held.tokens) - len(guess.tokens) + right)
+
+    def _choose(self, run: StepRun, index: int) -> int | None:
+        """Take the next token from a row of logits; None at the end of the text."""
+        allowed = self.table.compatible(run.forced) if run.forced else None
+        token, probability = choose(
+            self.logits(index), run.ask.sampling, run.rng, self.controls, self.ends, allowed
+        )
+        run.wrote += 1
+        if token in self.ends:
+            return None
+        run.tokens.append(token)
+        data = self.table.pieces[token]
+        known = min(len(run.forced), len(data))
+        run.forced = run.forced[known:]
+        # What was typed already is not said again, and says nothing about how sure the model is.
+        run.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability))
+        return token
+
+
+def write(
+    engine: Stepping, prompt: Sequence[int], sampling: Sampling, usage: Usage, cancel: Cancel
+) -> Iterator[Token]:
+    """Write one text alone, outside a worker."""
+    run = engine.start(Ask(prompt, sampling, usage))
+    if run is None:
+        raise EngineError("The engine is busy.")
+    try:
+        while not run.done and not cancel.is_set():
+            engine.step([run], cancel)
+            yield from run.fresh
+            run.fresh.clear()
+    finally:
+        engine.release(run)

@@ -1,0 +1,66 @@
+"""What is answered: suggestions, what they cost, and how the contract words both. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.errors import TurbopilotError
+
+
+@dataclass(frozen=True)
+class Item:
+    """One suggestion."""
+
+    text: str
+    confidence: float
+    finish_reason: str
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where the time went."""
+
+    queue_ms: float = 0.0
+    context_ms: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    prompt_ms: float = 0.0
+    predicted_tokens: int = 0
+    predicted_ms: float = 0.0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A frame of the answer; the last one is `done`."""
+
+    id: str
+    model: str = ""
+    items: tuple[Item, ...] = ()
+    timings: Timings = field(default_factory=Timings)
+    finish_reason: str | None = None
+    done: bool = False
+    error: TurbopilotError | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the answer as the contract words it."""
+        found: dict[str, Any] = {
+            "id": self.id,
+            "items": [asdict(item) for item in self.items],
+            "model": self.model,
+            "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
+        }
+        return found | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
+
+    def frame(self) -> dict[str, Any]:
+        """Return one line of a stream: the text so far, from the original cursor on."""
+        item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
+        found: dict[str, Any] = {"id": self.id, "text": item.text, "confidence": item.confidence}
+        if self.done:
+            found |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
+            found |= {"model": self.model, "timings": self.body()["timings"]}
+        return found

@@ -1,0 +1,119 @@
+"""Answers that are known already: typing along one, deleting back, coming back. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from jupyter_turbopilot.engine.generation import Token
+
+TAIL = 2048  # characters before the cursor that have to agree; what scrolls away above them does not matter
+_ENTRY_BYTES = 160  # an index entry: a key, its place in the table, a reference
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an answer belongs: the model, what was asked for, the text after and before the cursor."""
+
+    group: Hashable
+    before: str
+    limit: Hashable = None  # what cut the answer short, if it was cut short
+
+    @property
+    def tail(self) -> str:
+        """What stands right before the cursor."""
+        return self.before[-TAIL:]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known to follow at a place."""
+
+    tokens: tuple[Token, ...]
+    text: str
+    complete: bool  # the answer itself; otherwise a guess at how the answer begins
+    ended: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    place: Place
+    tokens: tuple[Token, ...]
+    text: str
+    ended: bool
+
+    def tail(self, offset: int) -> str:
+        """Return what stands before the cursor once so much of the answer was typed."""
+        typed = self.text[:offset]
+        return (self.place.tail[-max(1, TAIL - offset) :] + typed)[-TAIL:]
+
+    @property
+    def size(self) -> int:
+        return len(self.place.tail) + len(self.tokens) * 2 * _ENTRY_BYTES + len(self.text) * _ENTRY_BYTES
+
+
+class Results:
+    """Answers by every place along their text, least recently used out first, bounded in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._answers: OrderedDict[int, _Answer] = OrderedDict()
+        self._index: dict[int, tuple[int, int]] = {}
+        self._next = 0
+        self._size = 0
+
+    def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:
+        """Keep an answer; `ended` where it is whole, not cut off by a limit."""
+        text = b"".join(token.data for token in tokens).decode("utf-8", "ignore")
+        answer = _Answer(place, tuple(tokens), text, ended)
+        if answer.size > self._limit:
+            return
+        number, self._next = self._next, self._next + 1
+        self._answers[number] = answer
+        self._size += answer.size
+        for offset, key in self._keys(answer):
+            self._index[key] = (number, offset)
+        while self._size > self._limit:
+            self._forget(next(iter(self._answers)))
+
+    def find(self, place: Place) -> Known | None:
+        """Return what is known to follow at a place."""
+        number, offset = self._index.get(_key(place.group, place.tail), (-1, 0))
+        answer = self._answers.get(number)
+        if answer is None or answer.place.group != place.group or answer.tail(offset) != place.tail:
+            return None  # another text with the same hash
+        self._answers.move_to_end(number)
+        same = offset == 0 and answer.place.limit == place.limit
+        return Known(_rest(answer, offset), answer.text[offset:], answer.ended or same, answer.ended)
+
+    def _keys(self, answer: _Answer) -> list[tuple[int, int]]:
+        # What follows the whole answer is not known; that nothing does at its start, is.
+        return [
+            (offset, _key(answer.place.group, answer.tail(offset)))
+            for offset in range(max(0, len(answer.text) - 1), -1, -1)
+        ]
+
+    def _forget(self, number: int) -> None:
+        answer = self._answers.pop(number)
+        self._size -= answer.size
+        for _, key in self._keys(answer):
+            if self._index.get(key, (-1, 0))[0] == number:
+                del self._index[key]
+
+
+def _key(group: Hashable, tail: str) -> int:
+    return hash((group, tail))
+
+
+def _rest(answer: _Answer, offset: int) -> tuple[Token, ...]:
+    skip = len(answer.text[:offset].encode())
+    for number, token in enumerate(answer.tokens):
+        if skip < len(token.data):
+            first = replace(token, data=token.data[skip:])
+            return (first, *answer.tokens[number + 1 :])
+        skip -= len(token.data)
+    return ()

@@ -1,0 +1,124 @@
+"""The text of one answer while its tokens come in; what is shown only ever grows. Pure."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.suggestion.gate import Confidence, first_lines
+from jupyter_turbopilot.suggestion.trim import trim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.suggestion.trim import Shape
+
+
+class Writing:
+    """What all answers share: tokens become text, and somebody decides how much of it is shown."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text = ""
+        self.tokens: list[Token] = []
+        self.shown = ""
+        self.confidence = 1.0
+        self.ended = False  # the text is whole: nothing that could follow belongs to it
+        self.gave_up = False  # nothing that could follow would be shown
+
+    @property
+    def done(self) -> bool:
+        """Tell whether more tokens could not add anything."""
+        return self.ended or self.gave_up
+
+    def take(self, tokens: Iterable[Token]) -> bool:
+        """Take tokens until the answer is done; tell whether there is more to show."""
+        grown = False
+        for token in tokens:
+            self.tokens.append(token)
+            self._text += self._decoder.decode(token.data)
+            grown = self._judge(token) or grown
+            if self.done:
+                break
+        return grown
+
+    def finish(self, *, whole: bool) -> None:
+        """Show what is left; `whole` where the model itself has ended."""
+
+    def _judge(self, token: Token) -> bool:
+        """Look at the text with one more token; tell whether there is more to show."""
+        raise NotImplementedError
+
+    def _show(self, text: str) -> bool:
+        if len(text) <= len(self.shown) or not text.strip():
+            return False
+        self.shown = text
+        return True
+
+
+class Suggestion(Writing):
+    """An answer that is trimmed to its place and, unasked, shown only where the model is sure."""
+
+    def __init__(self, shape: Shape, *, unasked: bool, threshold: float) -> None:
+        super().__init__()
+        self._shape = shape
+        self._unasked = unasked
+        self._threshold = threshold if unasked else 0.0
+        self._confidence = Confidence()
+
+    def _judge(self, token: Token) -> bool:
+        self._confidence.add(token.data, token.probability)
+        self.confidence = self._confidence.first
+        if self._confidence.hopeless(self._threshold):
+            self.gave_up = True
+            return False
+        cut = trim(self._text, self._shape, final=False)
+        self.ended = cut.done
+        if not self._unasked:
+            return self._show(cut.text)
+        return self._show(first_lines(cut.text, self._confidence.sure_lines(self._threshold)))
+
+    def finish(self, *, whole: bool) -> None:
+        """Show what is left; unasked, only lines that are whole and sure."""
+        cut = trim(self._text, self._shape, final=True)
+        sure = self._confidence.sure_lines(self._threshold)
+        if whole and not self._confidence.hopeless(self._threshold):
+            sure += sure == len(self._confidence.lines) - 1
+        self._show(first_lines(cut.text, sure) if self._unasked else cut.text)
+
+
+class Verbatim(Writing):
+    """An answer as the model wrote it, up to the first of the stop texts: what other protocols expect."""
+
+    def __init__(self, stop: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._stop = [text for text in stop if text]
+        self.stopped_by = ""
+
+    def _judge(self, token: Token) -> bool:
+        self.confidence *= token.probability
+        found = [(at, text) for text in self._stop if (at := self._text.find(text, len(self.shown))) >= 0]
+        if found:
+            at, self.stopped_by = min(found, key=lambda pair: (pair[0], -len(pair[1])))
+            self.ended = True
+            return self._extend(self._text[:at])
+        return self._extend(self._text[: len(self._text) - self._held_back()])
+
+    def finish(self, *, whole: bool) -> None:  # noqa: ARG002
+        """Show what was held back because a stop text might have begun."""
+        if not self.ended:
+            self._extend(self._text)
+
+    def _held_back(self) -> int:
+        longest = max(map(len, self._stop), default=1) - 1
+        for length in range(min(longest, len(self._text)), 0, -1):
+            tail = self._text[-length:]
+            if any(text.startswith(tail) for text in self._stop):
+                return length
+        return 0
+
+    def _extend(self, text: str) -> bool:
+        grown = len(text) > len(self.shown)
+        self.shown = text if grown else self.shown
+        return grown
