@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,9 +63,14 @@ class Player:
 
     def __enter__(self) -> Player:
         """Start it and wait until it is ready."""
-        self.log = open(f"/tmp/replay-{self.port}.log", "w")  # noqa: PTH123, S108, SIM115
+        self.log = open(f"/tmp/replay-{self.port}.log", "w")  # noqa: PTH123, S108
         command = [*self.command, "--port", str(self.port)]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        # Nothing of an earlier run may help.
+        self.settings = tempfile.TemporaryDirectory()
+        settings = Path(self.settings.name) / "jupyter_turbopilot_config.py"
+        settings.write_text("c.Turbopilot.keep_sequences = False\n")
+        environment = {**os.environ, "JUPYTER_CONFIG_DIR": self.settings.name}
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=environment)
         end = time.monotonic() + 120
         while time.monotonic() < end:
             try:
@@ -82,11 +89,17 @@ class Player:
         """Stop it."""
         self.process.terminate()
         self.process.wait(20)
+        self.settings.cleanup()
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send a request, return the answer."""
-        self.link.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        reply = self.link.getresponse()
+        for _ in range(2):
+            try:
+                self.link.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+                reply = self.link.getresponse()
+                break
+            except (BrokenPipeError, http.client.RemoteDisconnected):
+                self.link.close()  # it was idle for too long for the other side
         found: dict[str, Any] = json.loads(reply.read())
         if reply.status != 200:  # noqa: PLR2004
             raise RuntimeError(f"{self.name}: {reply.status} {found}")
@@ -100,7 +113,7 @@ class Player:
         body = {
             "input_prefix": step.prefix,
             "input_suffix": step.suffix,
-            "input_extra": [],
+            "input_extra": [{"filename": "below", "text": step.below}] if step.below else [],
             "prompt": "",
             "n_predict": N_PREDICT,
             "stop": STOP,
@@ -178,7 +191,12 @@ def report(traces: list[Trace], heard: dict[str, list[list[Answer]]], rounds: in
     for name, runs in heard.items():
         print(line(name, [a for run in runs for a in run]))
         for kind in sorted(set(kinds)):
-            print(line(f"{name}, {kind}", [a for k, run in zip(kinds, runs, strict=True) if k == kind for a in run]))
+            print(
+                line(
+                    f"{name}, {kind}",
+                    [a for k, run in zip(kinds, runs, strict=True) if k == kind for a in run],
+                )
+            )
     (theirs, their_runs), (ours, our_runs) = heard.items()
     flat = {name: [a for run in runs for a in run] for name, runs in heard.items()}
     pairs = list(zip(flat[ours], flat[theirs], strict=True))
@@ -206,7 +224,9 @@ def main() -> None:
     parser.add_argument("--route", choices=["infill", "complete"], default="infill")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two requests")
-    parser.add_argument("--theirs", nargs=argparse.REMAINDER, default=[], help="more options for llama-server")
+    parser.add_argument(
+        "--theirs", nargs=argparse.REMAINDER, default=[], help="more options for llama-server"
+    )
     options = parser.parse_args()
     model = find("qwen2.5-coder-0.5b")
     path = str(Pilot(Turbopilot()).store.path(model))

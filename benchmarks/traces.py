@@ -34,10 +34,13 @@ class Step:
 
     @property
     def suffix(self) -> str:
-        """The text after the cursor: the rest of the cell and the cell below."""
-        below = [cell for cell in self.cells[self.active + 1 :] if cell.strip()][:1]
-        rest = "\n\n".join([self.cells[self.active][self.offset :], *below])
-        return "\n".join(rest.split("\n")[:LINES_AFTER])
+        """The text after the cursor: the rest of the cell."""
+        return "\n".join(self.cells[self.active][self.offset :].split("\n")[:LINES_AFTER])
+
+    @property
+    def below(self) -> str:
+        """The next cell that holds anything; an editor sends it as further context."""
+        return next((cell for cell in self.cells[self.active + 1 :] if cell.strip()), "")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def read(source: Path) -> list[dict[str, Any]]:
         cells = [
             {"type": cell["cell_type"], "source": "".join(cell["source"])} for cell in raw.get("cells", [])
         ]
-        typed = [i for i, cell in enumerate(cells) if cell["type"] == "code" and 40 < len(cell["source"])]
+        typed = [i for i, cell in enumerate(cells) if cell["type"] == "code" and len(cell["source"]) > 40]
         if typed:
             notebooks.append({"name": path.name, "cells": cells, "typed": typed})
     return notebooks

@@ -308,6 +308,7 @@ def run_purge(options: argparse.Namespace) -> int:
             ".*.gguf.state",
             ".*.gguf.lock",
             ".trials.json*",
+            ".sequences*",
         ):
             for file in folder.glob(pattern):
                 file.unlink(missing_ok=True)

@@ -74,8 +74,13 @@ class Turbopilot(Configurable):
         96,
         min=0,
         max=1 << 20,
-        help="Megabytes of what was read of notebooks to keep, so that coming back to one costs nothing. "
-        "It never falls below what one prompt needs.",
+        help="Megabytes of what was read of notebooks to keep beside the one in use, so that coming back "
+        "costs nothing. 0: none.",
+    ).tag(config=True)
+    keep_sequences = Bool(
+        True,
+        help="Keep what was read of the latest notebooks over a restart, in a file beside the models that "
+        "its owner alone can read: coming back is then instant. `jupyter turbopilot purge` removes it.",
     ).tag(config=True)
     max_threads = Int(
         0, min=0, max=512, help="An administrator's cap on threads, whatever else is set. 0: none."

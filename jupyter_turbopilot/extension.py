@@ -42,6 +42,8 @@ class TurbopilotExtension(ExtensionApp):
         runtime.remove_stale()
         if not server.sock:
             runtime.write(runtime.Runtime(loopback_url(server), self._secret, os.getpid()))
+        if self.pilot:
+            self.pilot.effort.busy = lambda: any_kernel_busy(server.kernel_manager)
         if self.pilot and self.pilot.settings.load_at_start:
             self.pilot.start()
 
@@ -50,6 +52,12 @@ class TurbopilotExtension(ExtensionApp):
         runtime.remove(os.getpid())
         if self.pilot:
             self.pilot.stop()
+
+
+def any_kernel_busy(manager: Any) -> bool:
+    """Tell whether a kernel of this server computes something."""
+    kernels = [manager.get_kernel(name) for name in manager.list_kernel_ids()]
+    return any(getattr(kernel, "execution_state", None) == "busy" for kernel in kernels)
 
 
 def loopback_url(server: Any) -> str:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.cancel import Cancel
 
-EngineFactory = Callable[[Path, Model, Plan], Engine]
+EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
 
 
-def llama_engine(path: Path, model: Model, chosen: Plan) -> Engine:
-    """Load a model with llama.cpp."""
+def llama_engine(path: Path, model: Model, chosen: Plan, state: Path | None = None) -> Engine:
+    """Load a model with llama.cpp, and what it had read before the last stop."""
     from jupyter_turbopilot.engine.llama import LlamaEngine
 
     return LlamaEngine(
@@ -35,6 +35,8 @@ def llama_engine(path: Path, model: Model, chosen: Plan) -> Engine:
         threads=chosen.threads,
         fim=model.fim,
         cells=chosen.cells,
+        parked=chosen.parked,
+        state=state,
     )
 
 
@@ -111,7 +113,8 @@ class Pilot:
                 timeout=self.settings.load_timeout,
                 cancel=cancel,
             )
-        return self._engine_factory(path, model, chosen)
+        state = self.store.folder / ".sequences" if self.settings.keep_sequences else None
+        return self._engine_factory(path, model, chosen, state)
 
     def pull(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Pull:
         """Fetch a model in the background; asking again joins the download that is under way."""

@@ -157,7 +157,7 @@ def build(
 def build_infill(
     form: Form, tokenize: Tokenize, fresh: Tokenize, request: Infill, context_size: int, length: int
 ) -> Prompt:
-    """Build the prompt as llama.cpp's server builds it for `/infill`, so that the same request means the same.
+    """Build the prompt as llama.cpp's server builds it for `/infill`: the same request means the same.
 
     Other files first, under the repository's and the files' markers; then at most a window of text, three
     quarters of it before the cursor. `fresh` tokenises what changes with each keystroke.

@@ -29,7 +29,7 @@ class KeyIdentity(IdentityProvider):
         super().__init__()
         self._key = key
 
-    def get_user(self, handler: Any) -> User | None:  # type: ignore[override]
+    def get_user(self, handler: Any) -> User | None:
         """Return the caller, if the key is right."""
         given = handler.request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         given = given or handler.request.headers.get("X-Api-Key", "")

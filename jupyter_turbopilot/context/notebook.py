@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
@@ -25,6 +26,7 @@ _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _SHELL_LINE = re.compile(r"^[ \t]*(!|%[A-Za-z_]).*$", re.MULTILINE)
 MAX_HEADING = 120
 PLACE = 2048
+NEXT_CELL = 320  # characters of the cell below that the model sees
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,16 @@ def gather(request: Completion) -> Context:
         for cell in request.cells[: request.active]
         if (text := _cell_text(cell, request.language, language))
     ]
-    after = [
-        text
-        for cell in request.cells[request.active + 1 :]
-        if cell.type == "code" and (text := _cell_text(cell, request.language, language))
-    ]
-    suffix = request.suffix
-    if after and active.type == "code":
-        # The next cell tells the model where this one is heading; more would cost time at each keystroke.
-        suffix = f"{suffix}\n\n{after[0]}"
-    return Context(tuple(pieces), request.prefix, suffix)
+    if active.type == "code":
+        # What comes next tells the model where this cell is heading. It stands before the cell: after the
+        # cursor it would be read again at each keystroke, and is worth no more (benchmarks/RESULTS.md).
+        after = (
+            text
+            for cell in request.cells[request.active + 1 :]
+            if cell.type == "code" and (text := _cell_text(cell, request.language, language))
+        )
+        pieces += [f"{text[:NEXT_CELL].rstrip()}\n\n" for text in islice(after, 1)]
+    return Context(tuple(pieces), request.prefix, request.suffix)
 
 
 def text_before(request: Completion) -> tuple[str, str]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jupyter_turbopilot.engine import state as state_file
 from jupyter_turbopilot.engine.base import Markers
 from jupyter_turbopilot.engine.bytetable import ByteTable
-from jupyter_turbopilot.engine.sequences import Copy, Sequences
+from jupyter_turbopilot.engine.sequences import Copy, Cut, Discard, Park, Restore, Sequences
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError, NotReadyError
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping import Row
 
 INSTALL = "python -m pip install llama-cpp-python"
+STATE_BYTES = 64 * 1024 * 1024  # kept over a restart, all notebooks together
 _NONE = -1
 _ABORTED = 2
 _quiet: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
@@ -86,12 +88,22 @@ class _AbortFlag:
 class LlamaEngine(Stepping):
     """One model, one context whose sequences share one cache of keys and values."""
 
-    def __init__(
-        self, path: Path, *, name: str, context_size: int, threads: int, fim: str = "auto", cells: int = 0
+    def __init__(  # noqa: PLR0913 - a plan, by its parts
+        self,
+        path: Path,
+        *,
+        name: str,
+        context_size: int,
+        threads: int,
+        fim: str = "auto",
+        cells: int = 0,
+        parked: int = 0,
+        state: Path | None = None,
     ) -> None:
         super().__init__()
         self._lib = lib = bindings()
         self._model = self._context = None
+        self._state: Path | None = None
         self.name = name
         self.fim = fim
         parameters = lib.llama_model_default_params()
@@ -121,7 +133,12 @@ class LlamaEngine(Stepping):
         # A recurrent model cannot forget a part of what it read.
         divisible = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
         self.drafts = divisible
-        self.sequences = Sequences(MAX_SEQUENCES, cells, divisible=divisible)
+        self._parked: dict[int, bytearray] = {}
+        self.sequences = Sequences(MAX_SEQUENCES, cells, parked=parked, divisible=divisible)
+        status = path.stat()
+        self._state = state
+        self._state_key = f"{status.st_size}|{status.st_mtime_ns}|{version()}|{divisible}"
+        self._restore()
 
     def _new_context(self, cells: int, threads: int) -> Any:
         lib = self._lib
@@ -193,10 +210,29 @@ class LlamaEngine(Stepping):
         """Do to the memory what the bookkeeping decided."""
         lib, memory = self._lib, self._memory
         for move in moves:
-            if isinstance(move, Copy):
-                lib.llama_memory_seq_cp(memory, move.source, move.target, 0, move.count)
-            else:
-                lib.llama_memory_seq_rm(memory, move.sequence, move.start, -1)
+            match move:
+                case Copy(source, target, count):
+                    lib.llama_memory_seq_cp(memory, source, target, 0, count)
+                case Cut(sequence, start):
+                    lib.llama_memory_seq_rm(memory, sequence, start, -1)
+                case Park(sequence, number):
+                    self._parked[number] = self._read_state(sequence)
+                case Restore(number, sequence):
+                    self._write_state(sequence, self._parked.pop(number))
+                case Discard(number):
+                    self._parked.pop(number, None)
+
+    def _read_state(self, sequence: int) -> bytearray:
+        size = int(self._lib.llama_state_seq_get_size(self._context, sequence))
+        buffer = bytearray(size)
+        view = (ctypes.c_uint8 * size).from_buffer(buffer)
+        self._lib.llama_state_seq_get_data(self._context, view, size, sequence)
+        return buffer
+
+    def _write_state(self, sequence: int, data: bytearray) -> None:
+        view = (ctypes.c_uint8 * len(data)).from_buffer(data)
+        if self._lib.llama_state_seq_set_data(self._context, view, len(data), sequence) != len(data):
+            raise EngineError("llama.cpp could not take back what it had read.")
 
     def length(self, sequence: int) -> int:
         """Return how many tokens the memory holds of a sequence."""
@@ -224,9 +260,29 @@ class LlamaEngine(Stepping):
         row = self._lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(row, shape=(self._vocab_size,))
 
+    def _restore(self) -> None:
+        """Take up what was read before the last stop."""
+        for kept in reversed(state_file.load(self._state, self._state_key)) if self._state else ():
+            self._parked[self.sequences.adopt(kept.tokens)] = bytearray(kept.data)
+
+    def _keep(self) -> None:
+        """Write down what was read of the notebooks used last."""
+        moves, parked = self.sequences.park_all()
+        self.apply(moves)
+        kept: list[state_file.Kept] = []
+        for number, tokens in parked:
+            data = self._parked[number]
+            if sum(len(one.data) for one in kept) + len(data) > STATE_BYTES:
+                break
+            kept.append(state_file.Kept(tokens, data))
+        if kept and self._state:
+            state_file.save(self._state, self._state_key, kept)
+
     def close(self) -> None:
         """Give the memory back."""
         lib = self._lib
+        if self._context and self._state:
+            self._keep()
         with suppress(AttributeError):
             lib.llama_batch_free(self._batch)
             del self._batch

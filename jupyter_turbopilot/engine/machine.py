@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_THREADS = 8
 DEFAULT_CONTEXT = 4096
 SMALLEST_CONTEXT = 512
+SECOND_PROMPT_BYTES = 64 * 1024**2
 COMPUTE_BYTES = 160 * 1024**2  # graph buffers and Python, measured with the default model
 _CGROUP = Path("/sys/fs/cgroup")
 _UNLIMITED = 1 << 60
@@ -102,6 +103,7 @@ class Plan:
     threads: int
     needs: int
     cells: int = 0  # tokens of all sequences together
+    parked: int = 0  # tokens kept outside the cache
 
 
 def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
@@ -111,13 +113,19 @@ def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
     free = min(free_memory(), wishes.max_bytes or _UNLIMITED)
     count = threads(wishes.threads)
     count = min(count, wishes.max_threads or count)
-    cells = max(wanted, wishes.sequence_bytes // max(1, header.kv_bytes(1)))
+    parked = wishes.sequence_bytes // max(1, header.kv_bytes(1))
+    # Room for several people at a time, where it is cheap.
+    prompts = 2 if header.kv_bytes(wanted) <= SECOND_PROMPT_BYTES else 1
     while True:
-        needs = header.file_size + header.kv_bytes(cells) + COMPUTE_BYTES
+        cells = wanted * prompts
+        needs = header.file_size + header.kv_bytes(cells + parked) + COMPUTE_BYTES
         if needs <= free:
-            return Plan(wanted, count, needs, cells)
-        if cells > wanted:
-            cells = max(wanted, cells // 2)  # what is kept of other notebooks goes first
+            return Plan(wanted, count, needs, cells, parked)
+        if parked:
+            parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # what is kept for later goes first
+            continue
+        if prompts > 1:
+            prompts = 1
             continue
         if wishes.context_size or wanted // 2 < SMALLEST_CONTEXT:
             limit = "c.Turbopilot.max_memory allows" if free == wishes.max_bytes else "are free"
@@ -126,4 +134,3 @@ def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
                 "Close something, choose a smaller model, or set c.Turbopilot.context_size lower."
             )
         wanted //= 2
-        cells = wanted

@@ -1,13 +1,16 @@
-"""Which key-value sequence serves whom: the longest common prefix, forks, eviction. Pure bookkeeping.
+"""Which key-value sequence serves whom: the longest common prefix, forks, parking. Pure bookkeeping.
 
 Sequences of one unified cache share the cells of a common prefix, so a fork costs no memory for what is
-shared. Nothing here touches llama.cpp: what has to be done to its memory is returned as a list of moves.
+shared. But every cell in use slows everybody's attention, so only the latest sequences stay in the cache; the
+others are parked outside it, which costs a copy of some megabytes and no computing.
+
+Nothing here touches llama.cpp: what has to be done to its memory is returned as a list of moves.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
 
 # A tail that is at least as long stays behind as a sequence of its own when a prompt leaves it.
 WORTH_KEEPING = 16
+# What only costs so many tokens to read again is not worth a copy outside the cache.
+WORTH_PARKING = 64
+# Cells that may stay in the cache for nobody at the moment.
+IDLE_CELLS = 1536
 
 
 @dataclass(eq=False)
@@ -25,7 +32,8 @@ class Held:
     tokens: list[int] = field(default_factory=list)
     cells: list[int] = field(default_factory=list)
     busy: bool = False
-    value: int = 0
+    promised: int = 0  # how long it may get while it is busy
+    turn: int = 0  # when it was last taken
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,30 @@ class Cut:
     start: int
 
 
-Move = Copy | Cut
+@dataclass(frozen=True)
+class Park:
+    """Copy a sequence out of the cache, under a number."""
+
+    sequence: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Restore:
+    """Copy a sequence back into the cache and forget the copy."""
+
+    number: int
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Discard:
+    """Forget a copy."""
+
+    number: int
+
+
+Move = Copy | Cut | Park | Restore | Discard
 
 
 @dataclass(frozen=True)
@@ -73,45 +104,45 @@ def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
 
 
 class Sequences:
-    """At most `count` sequences in `capacity` cells.
+    """At most `count` sequences in `capacity` cells, and copies of at most `parked` tokens outside.
 
     `divisible` is False for memories that cannot forget a part of a sequence (recurrent models): there a
     sequence is continued whole or not at all.
     """
 
-    def __init__(self, count: int, capacity: int, *, divisible: bool = True) -> None:
+    def __init__(self, count: int, capacity: int, *, parked: int = 0, divisible: bool = True) -> None:
         self._free = list(range(count - 1, -1, -1))
         self._capacity = capacity
+        self._parking = parked
         self._divisible = divisible
         self._all: list[Held] = []
-        self._next_cell = 0
-        self._clock = 0
+        self._parked: OrderedDict[int, list[int]] = OrderedDict()
+        self._next_cell = self._turn = self._number = 0
         self.used = 0
 
     def take(self, prompt: Sequence[int], room: int) -> Taken | None:
         """Choose a sequence for a prompt and `room` more tokens; None while others need the cells."""
         busy = [held for held in self._all if held.busy]
-        if _distinct(busy) + len(prompt) + room > self._capacity:
+        wanted = len(prompt) + room
+        if sum(max(held.promised, len(held.cells)) for held in busy) + wanted > self._capacity:
             return None
-        source, kept = self._best(prompt)
         moves: list[Move] = []
+        self._fetch(prompt, moves)
+        source, kept = self._best(prompt)
         if source and not source.busy and len(source.tokens) - kept < WORTH_KEEPING:
             held = source
             self.cut(held, kept, moves)
         else:
-            if not self._free:
-                if not any(h is not source and not h.busy for h in self._all):
-                    return None
-                self._evict(moves, spare=source)
-            held = Held(self._free.pop())
-            self._all.append(held)
+            if not self._free and not self._evict(moves, spare=source):
+                return None
+            held = self._new()
             if source and kept:
                 held.tokens, held.cells = source.tokens[:kept], source.cells[:kept]
                 moves.append(Copy(source.id, held.id, kept))
-        held.busy = True
-        held.value = self._clock
-        while self.used + len(prompt) - kept + room > self._capacity:
-            self._evict(moves)
+        held.busy, held.promised = True, wanted
+        self._touch(held)
+        while self.used + self._outstanding() > self._capacity and self._evict(moves):
+            pass
         return Taken(held, kept, moves)
 
     def grow(self, held: Held, tokens: Sequence[int]) -> None:
@@ -130,10 +161,14 @@ class Sequences:
         if moves is not None:
             moves.append(Cut(held.id, start))
 
-    def release(self, held: Held) -> None:
-        """Keep a sequence for whoever comes next."""
+    def release(self, held: Held) -> list[Move]:
+        """Keep a sequence for whoever comes next; when all is quiet, clear the cache of what is old."""
         held.busy = False
-        held.value = self._clock
+        moves: list[Move] = []
+        if not any(other.busy for other in self._all):
+            while self.used > IDLE_CELLS and self._evict(moves, spare=held):
+                pass
+        return moves
 
     def drop(self, held: Held) -> None:
         """Forget a sequence altogether."""
@@ -141,50 +176,89 @@ class Sequences:
         self._all.remove(held)
         self._free.append(held.id)
 
+    def lose(self, taken: Taken) -> list[Move]:
+        """Forget what could not be brought back, and what was going to build on it."""
+        brought = {move.sequence for move in taken.moves if isinstance(move, Restore)}
+        gone = [held for held in self._all if held is taken.held or held.id in brought]
+        for held in gone:
+            self.drop(held)
+        return [Cut(held.id, 0) for held in gone]
+
     def idle(self) -> list[Held]:
         """Return the sequences that nobody uses at the moment."""
         return [held for held in self._all if not held.busy]
 
-    def adopt(self, tokens: Sequence[int]) -> Held | None:
-        """Make a sequence for tokens that come from elsewhere, if there is room without evicting anything."""
-        if not self._free or self.used + len(tokens) > self._capacity:
-            return None
-        held = Held(self._free.pop(), value=self._clock)
+    def park_all(self) -> tuple[list[Move], list[tuple[int, list[int]]]]:
+        """Copy out what is worth it; return how, and what is parked then, last used first."""
+        moves: list[Move] = []
+        while self._evict(moves):
+            pass
+        return moves, [(number, tokens) for number, tokens in reversed(self._parked.items())]
+
+    def adopt(self, tokens: Sequence[int]) -> int:
+        """Give a copy that comes from elsewhere a number."""
+        self._number += 1
+        self._parked[self._number] = list(tokens)
+        return self._number
+
+    def _new(self) -> Held:
+        held = Held(self._free.pop())
         self._all.append(held)
-        self.grow(held, tokens)
         return held
 
-    def _best(self, prompt: Sequence[int]) -> tuple[Held | None, int]:
+    def _touch(self, held: Held) -> None:
+        self._turn += 1
+        held.turn = self._turn
+
+    def _common(self, tokens: list[int], prompt: Sequence[int]) -> int:
         # The last token is always read again: its row of logits is what the answer starts from.
-        wanted = prompt[:-1]
+        kept = common_prefix(tokens, prompt[:-1])
+        return kept if self._divisible or kept == len(tokens) else 0
+
+    def _best(self, prompt: Sequence[int]) -> tuple[Held | None, int]:
         best: tuple[int, bool, int, Held | None] = (0, False, 0, None)
-        for number, held in enumerate(self._all):
-            kept = common_prefix(held.tokens, wanted)
-            if not self._divisible and kept < len(held.tokens):
-                continue
+        for held in self._all:
+            kept = self._common(held.tokens, prompt)
             # Of equals, one that can be continued as it stands.
-            rank = (kept, not held.busy and len(held.tokens) - kept < WORTH_KEEPING, number, held)
+            rank = (kept, not held.busy and len(held.tokens) - kept < WORTH_KEEPING, held.turn, held)
             best = max(best, rank, key=lambda found: found[:3])
         return best[3], best[0]
+
+    def _fetch(self, prompt: Sequence[int], moves: list[Move]) -> None:
+        """Bring back a parked sequence that holds clearly more of the prompt than those in the cache."""
+        if not self._parked:
+            return
+        kept, number = max((self._common(tokens, prompt), number) for number, tokens in self._parked.items())
+        if kept < self._best(prompt)[1] + WORTH_KEEPING:
+            return
+        tokens = self._parked[number]
+        while not self._free or self.used + self._outstanding() + len(tokens) > self._capacity:
+            if not self._evict(moves):
+                return
+        if self._parked.pop(number, None) is None:
+            return  # it had to make room itself
+        held = self._new()
+        moves.append(Restore(number, held.id))
+        self.grow(held, tokens)
+        self._touch(held)
+
+    def _outstanding(self) -> int:
+        return sum(max(0, held.promised - len(held.cells)) for held in self._all if held.busy)
 
     def _shared(self, held: Held) -> int:
         return max((common_prefix(held.cells, o.cells) for o in self._all if o is not held), default=0)
 
-    def _evict(self, moves: list[Move], spare: Held | None = None) -> None:
-        """Drop what is cheapest to lose: what costs few tokens to read again and was not used for long."""
-        # GreedyDual: a sequence is worth what reading it again costs, and the clock eats that worth up.
-        ordered = sorted(self._all, key=lambda held: held.cells)
-        overlaps = [common_prefix(a.cells, b.cells) for a, b in pairwise(ordered)]
-        worths = {}
-        for held, before, after in zip(ordered, [0, *overlaps], [*overlaps, 0], strict=True):
-            if not held.busy and held is not spare:
-                worths[held.id] = (held.value + len(held.cells) - max(before, after), held)
-        worth, held = min(worths.values(), key=lambda found: found[0])
-        self._clock = max(self._clock, worth)
+    def _evict(self, moves: list[Move], spare: Held | None = None) -> bool:
+        """Clear the cache of the sequence that was not used for longest; tell whether there was one."""
+        idle = [held for held in self._all if not held.busy and held is not spare]
+        if not idle:
+            return False
+        held = min(idle, key=lambda h: h.turn)
+        if len(held.tokens) - self._shared(held) >= WORTH_PARKING and len(held.tokens) <= self._parking:
+            number = self.adopt(held.tokens)
+            moves.append(Park(held.id, number))
+            while sum(map(len, self._parked.values())) > self._parking:
+                moves.append(Discard(self._parked.popitem(last=False)[0]))
         moves.append(Cut(held.id, 0))
         self.drop(held)
-
-
-def _distinct(sequences: list[Held]) -> int:
-    ordered = sorted(held.cells for held in sequences)
-    return sum(map(len, ordered)) - sum(common_prefix(a, b) for a, b in pairwise(ordered))
+        return True

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids
     from jupyter_turbopilot.engine.sampling import Row as Chances
 
-CHUNK = 128  # tokens of a prompt in a batch of its own, which may be aborted
+CHUNK = 256  # tokens of a prompt in a batch of its own, which may be aborted
 SHARED_CHUNK = 64  # tokens of a prompt beside other texts: they wait for it, and it is never aborted
 MAX_RUNS = 8  # texts written at a time
 MAX_SEQUENCES = 24
@@ -114,7 +114,11 @@ class Stepping(ABC):
         taken = self.sequences.take(ask.prompt, limit)
         if taken is None:
             return None
-        self.apply(taken.moves)
+        try:
+            self.apply(taken.moves)
+        except EngineError:
+            self.apply(self.sequences.lose(taken))
+            raise
         ask.usage.prompt_tokens, ask.usage.cached_tokens = size, taken.kept
         greedy = ask.sampling.temperature <= 0
         rng = None if greedy else np.random.default_rng(ask.sampling.seed)
@@ -148,7 +152,7 @@ class Stepping(ABC):
 
     def release(self, run: StepRun) -> None:
         """Let go of a run; what was read is kept for the next."""
-        self.sequences.release(run.held)
+        self.apply(self.sequences.release(run.held))
 
     def _plan(self, runs: Sequence[StepRun]) -> tuple[list[Share], list[Row]]:
         shares: list[Share] = []

@@ -12,7 +12,7 @@ export interface IRequest {
   cells: ICell[];
   active: number;
   offset: number;
-  trigger: 'automatic' | 'invoke' | 'warm';
+  trigger: 'automatic' | 'invoke' | 'warm' | 'ahead';
   lines: 'auto' | 'single' | 'multi';
   stream: boolean;
   client: string;

@@ -2,12 +2,13 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { Menu } from '@lumino/widgets';
+import { Menu, type Widget } from '@lumino/widgets';
 import { Acceptor } from './accept';
 import { Client, type IHealth, ServerError } from './client';
 import { Models } from './models';
@@ -57,10 +58,18 @@ const plugin: JupyterFrontEndPlugin<void> = {
       () => acceptor.dismiss()
     );
     const alternatives = new Alternatives(provider, client);
+    let last: { editor: CodeEditor.IEditor; widget: Widget } | null = null;
     const acceptor = new Acceptor(
       [provider.identifier, alternatives.identifier],
       text => provider.accepted(text),
-      editor => provider.watch(editor)
+      editor => {
+        provider.watch(editor);
+        const widget = app.shell.currentWidget;
+        if (widget) {
+          last = { editor, widget };
+          provider.warm(editor, widget);
+        }
+      }
     );
     acceptor.wrap(factory);
     acceptor.claimKeys(app.commands, [CommandIDs.acceptWord, CommandIDs.acceptLine]);
@@ -114,8 +123,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const refresh = async (): Promise<void> => {
       window.clearTimeout(poll);
       try {
+        const before = health?.ready;
         health = await client.health();
         provider.ready = health.ready;
+        if (health.ready && !before && last) {
+          provider.warm(last.editor, last.widget);
+        }
         if (health.code === 'model_missing') {
           void models.offer(health.model);
         } else if (health.phase === 'failed') {

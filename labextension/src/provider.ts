@@ -11,6 +11,8 @@ import {
 import { Text } from '@jupyterlab/coreutils';
 import { UUID } from '@lumino/coreutils';
 import { type ISignal, Signal } from '@lumino/signaling';
+import type { Widget } from '@lumino/widgets';
+import { Ahead } from './ahead';
 import { type Client, type IRequest, ServerError } from './client';
 import { type IContext, readDocument } from './document';
 import { isPrivatePath } from './language';
@@ -62,7 +64,9 @@ export class Provider implements IInlineCompletionProvider {
     private readonly _client: Client,
     private readonly _invoke: () => void,
     private readonly _dismiss: () => void
-  ) {}
+  ) {
+    this._ahead = new Ahead(_client);
+  }
 
   settings: ISettings = DEFAULTS;
 
@@ -192,6 +196,21 @@ export class Provider implements IInlineCompletionProvider {
       : null;
   }
 
+  /** Let the server read what stands around the cursor of an editor that got the focus. */
+  warm(editor: CodeEditor.IEditor, widget: Widget): void {
+    if (!this.settings.enabled || !this.settings.ahead || !this.ready || this._run) {
+      return;
+    }
+    this._ahead.warm(() => {
+      if (editor.isDisposed || widget.isDisposed || !editor.hasFocus()) {
+        return null;
+      }
+      const place = placeOf(editor);
+      const request = { ...place, mimeType: editor.model.mimeType };
+      return this._body(request, { widget, editor, triggerKind: InlineCompletionTriggerKind.Automatic }, place, false);
+    });
+  }
+
   /** Stop what is under way and forget it. */
   cancel(): void {
     const run = this._run;
@@ -214,6 +233,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   dispose(): void {
+    this._ahead.stop();
     this.cancel();
     Signal.clearData(this);
   }
@@ -265,6 +285,7 @@ export class Provider implements IInlineCompletionProvider {
       settled: Promise.resolve()
     };
     this._run = run;
+    this._ahead.stop();
     run.settled = this._ask(run, body, asked ? 0 : this.settings.delay);
     return run;
   }
@@ -280,6 +301,9 @@ export class Provider implements IInlineCompletionProvider {
         suggestion.grow(frame.text);
       });
       this._say({ thinking: false, lastMs: Date.now() - begun - delay, error: null });
+      if (suggestion.text && this._run === run && this.settings.ahead) {
+        this._ahead.follow(body, suggestion.text);
+      }
     } catch (reason) {
       if (abort.signal.aborted) {
         // Whoever aborted has begun something else, or nothing.
@@ -377,6 +401,7 @@ export class Provider implements IInlineCompletionProvider {
     this._activity.emit(this._state);
   }
 
+  private readonly _ahead: Ahead;
   private readonly _clientId = UUID.uuid4();
   private readonly _activity = new Signal<this, IActivity>(this);
   private readonly _appeared = new Signal<this, string>(this);

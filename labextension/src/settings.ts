@@ -8,6 +8,7 @@ export interface ISettings {
   maxTokens: number;
   alternatives: number;
   disabledLanguages: string[];
+  ahead: boolean;
   announce: boolean;
 }
 
@@ -19,6 +20,7 @@ export const DEFAULTS: ISettings = {
   maxTokens: 0,
   alternatives: 2,
   disabledLanguages: ['markdown', 'raw', 'text'],
+  ahead: true,
   announce: false
 };
 
@@ -41,6 +43,7 @@ export function readSettings(found: Record<string, unknown>): ISettings {
     disabledLanguages: Array.isArray(languages)
       ? languages.map(language => String(language).toLowerCase())
       : DEFAULTS.disabledLanguages,
+    ahead: found.ahead !== false,
     announce: found.announce === true
   };
 }

@@ -1,0 +1,78 @@
+"""What was read of notebooks, kept over a restart: one file, its owner's only, checked before its use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from array import array
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_MAGIC = b"turbopilot sequences 1\n"
+_DIGEST = 32
+_LENGTH = 4
+_TOKEN = array("i").itemsize
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A sequence's tokens and its keys and values, as llama.cpp wrote them."""
+
+    tokens: list[int]
+    data: bytes | bytearray
+
+
+def save(path: Path, key: str, kept: Sequence[Kept]) -> None:
+    """Write the file; `key` says which model and which engine it is for. A full disk costs only the file."""
+    payload = b"".join(array("i", one.tokens).tobytes() + one.data for one in kept)
+    sizes = [[len(one.tokens), len(one.data)] for one in kept]
+    header = json.dumps({"key": key, "sequences": sizes}).encode()
+    body = len(header).to_bytes(_LENGTH, "little") + header + payload
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+        fresh.replace(path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink()
+
+
+def load(path: Path, key: str) -> list[Kept]:
+    """Read the file; nothing where it is damaged or for another model: such a file is deleted."""
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        return []
+    kept = _parse(raw, key)
+    if kept is None:
+        with suppress(OSError):
+            path.unlink()
+    return kept or []
+
+
+def _parse(raw: bytes, key: str) -> list[Kept] | None:
+    start = len(_MAGIC) + _DIGEST
+    body = memoryview(raw)[start:]
+    if not raw.startswith(_MAGIC) or hashlib.sha256(body).digest() != raw[len(_MAGIC) : start]:
+        return None
+    length = int.from_bytes(body[:_LENGTH], "little")
+    header = json.loads(bytes(body[_LENGTH : _LENGTH + length]))
+    if header["key"] != key:
+        return None
+    at = _LENGTH + length
+    found = []
+    for count, size in header["sequences"]:
+        tokens = array("i")
+        tokens.frombytes(body[at : at + count * _TOKEN])
+        at += count * _TOKEN
+        found.append(Kept(tokens.tolist(), bytes(body[at : at + size])))
+        at += size
+    return found

@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Ahead, afterAccepting } from './ahead';
+import type { Client, IRequest } from './client';
+
+function request(source: string, offset: number): IRequest {
+  return {
+    path: 'a.ipynb',
+    language: 'python',
+    kernel_id: null,
+    cells: [
+      { id: '0', type: 'code', source: 'above', executed: true },
+      { id: '1', type: 'code', source, executed: null }
+    ],
+    active: 1,
+    offset,
+    trigger: 'automatic',
+    lines: 'auto',
+    stream: true,
+    client: 'editor',
+    n: 1,
+    max_tokens: null,
+    temperature: 0
+  };
+}
+
+describe('afterAccepting', () => {
+  it('puts the text at the cursor and the cursor behind it, whatever the characters', () => {
+    const text = fc.string({ unit: 'binary', maxLength: 20 });
+    fc.assert(
+      fc.property(text, text, text, (before, taken, after) => {
+        const offset = [...before].length;
+        const next = afterAccepting(request(before + after, offset), taken);
+        expect(next.cells[1].source).toBe(before + taken + after);
+        expect(next.offset).toBe(offset + [...taken].length);
+        expect(next.cells[0].source).toBe('above');
+        expect([next.trigger, next.stream]).toEqual(['ahead', false]);
+      })
+    );
+  });
+});
+
+describe('Ahead', () => {
+  const sent: { body: IRequest; signal: AbortSignal }[] = [];
+  const client = {
+    alternatives: (body: IRequest, signal: AbortSignal) => {
+      sent.push({ body, signal });
+      return new Promise(() => undefined);
+    }
+  } as unknown as Client;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    sent.length = 0;
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('reads only the cell at which the person stays', () => {
+    const ahead = new Ahead(client);
+    ahead.warm(() => request('passed', 0));
+    vi.advanceTimersByTime(50);
+    ahead.warm(() => request('stayed', 0));
+    vi.advanceTimersByTime(500);
+    expect(sent.map(one => [one.body.trigger, one.body.cells[1].source])).toEqual([['warm', 'stayed']]);
+  });
+
+  it('makes room for what somebody asks', () => {
+    const ahead = new Ahead(client);
+    ahead.follow(request('x = ', 4), '1');
+    expect(sent[0].signal.aborted).toBe(false);
+    ahead.stop();
+    expect(sent[0].signal.aborted).toBe(true);
+    ahead.warm(() => request('x', 1));
+    ahead.stop();
+    vi.advanceTimersByTime(500);
+    expect(sent).toHaveLength(1);
+  });
+});

@@ -1,0 +1,63 @@
+/** What the server may do before anybody asks: read a cell that got the focus, write on after what is shown. */
+
+import { Text } from '@jupyterlab/coreutils';
+import type { Client, IRequest } from './client';
+import { codePoints } from './window';
+
+/** Long enough that a cell which is only passed through is not read. */
+const SETTLE = 120;
+
+/** The request as it will be once the person has taken `text`. Pure. */
+export function afterAccepting(body: IRequest, text: string): IRequest {
+  const cells = [...body.cells];
+  const { source } = cells[body.active];
+  const at = Text.charIndexToJsIndex(body.offset, source);
+  cells[body.active] = {
+    ...cells[body.active],
+    source: source.slice(0, at) + text + source.slice(at)
+  };
+  return {
+    ...body,
+    cells,
+    offset: body.offset + codePoints(text),
+    trigger: 'ahead',
+    stream: false
+  };
+}
+
+export class Ahead {
+  constructor(private readonly _client: Client) {}
+
+  /** Let the server read a document around a cursor. */
+  warm(body: () => IRequest | null): void {
+    this.stop();
+    this._timer = setTimeout(() => {
+      const found = body();
+      if (found) {
+        this._send({ ...found, trigger: 'warm', stream: false });
+      }
+    }, SETTLE);
+  }
+
+  /** Let the server write what follows a suggestion, as if it had been taken. */
+  follow(body: IRequest, text: string): void {
+    this.stop();
+    this._send(afterAccepting(body, text));
+  }
+
+  /** Somebody asks for something: what was done ahead has to make room. */
+  stop(): void {
+    clearTimeout(this._timer);
+    this._abort?.abort();
+    this._abort = null;
+  }
+
+  private _send(body: IRequest): void {
+    const abort = (this._abort = new AbortController());
+    // Nobody waits for it, and a failure costs nothing but its effect.
+    this._client.alternatives(body, abort.signal).catch(() => undefined);
+  }
+
+  private _abort: AbortController | null = null;
+  private _timer: ReturnType<typeof setTimeout> | undefined;
+}

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.sequences import (
+    IDLE_CELLS,
+    WORTH_KEEPING,
+    Copy,
+    Cut,
+    Discard,
+    Held,
+    Move,
+    Park,
+    Restore,
+    Sequences,
+    common_prefix,
+)
+
+tokens = st.lists(st.integers(0, 3), max_size=30)
+
+
+class Memory:
+    """What llama.cpp would hold, told only the moves."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, list[int]] = {}
+        self.parked: dict[int, list[int]] = {}
+
+    def apply(self, moves: list[Move]) -> None:
+        for move in moves:
+            match move:
+                case Copy(source, target, count):
+                    assert not self.held.get(target)
+                    self.held[target] = self.held[source][:count]
+                case Cut(sequence, start):
+                    del self.held.get(sequence, [])[start:]
+                case Park(sequence, number):
+                    self.parked[number] = list(self.held[sequence])
+                case Restore(number, sequence):
+                    assert not self.held.get(sequence)
+                    self.held[sequence] = self.parked.pop(number)
+                case Discard(number):
+                    del self.parked[number]
+
+
+def serve(sequences: Sequences, memory: Memory, prompt: list[int], room: int = 0) -> Held:
+    """Take a sequence for a prompt and read all of it."""
+    taken = sequences.take(prompt, room)
+    assert taken is not None
+    memory.apply(taken.moves)
+    rest = prompt[taken.kept :]
+    memory.held.setdefault(taken.held.id, []).extend(rest)
+    sequences.grow(taken.held, rest)
+    assert memory.held[taken.held.id] == taken.held.tokens == prompt
+    return taken.held
+
+
+def release(sequences: Sequences, memory: Memory, held: Held) -> None:
+    memory.apply(sequences.release(held))
+
+
+@given(tokens, tokens)
+def test_the_common_prefix_is_the_longest_there_is(left: list[int], right: list[int]) -> None:
+    length = common_prefix(left, right)
+    assert left[:length] == right[:length]
+    assert length in (len(left), len(right)) or left[length] != right[length]
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=60), max_size=40))
+def test_the_memory_holds_what_the_books_say_and_never_more_than_fits(prompts: list[list[int]]) -> None:
+    sequences, memory = Sequences(4, 100, parked=150), Memory()
+    for prompt in prompts:
+        held = serve(sequences, memory, prompt, room=10)
+        assert sequences.used <= 100
+        for other in sequences.idle():
+            assert memory.held[other.id] == other.tokens
+        release(sequences, memory, held)
+
+
+@given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=50), min_size=1, max_size=12))
+def test_cells_are_counted_once_however_many_share_them(prompts: list[list[int]]) -> None:
+    sequences, memory = Sequences(6, 10_000), Memory()
+    for prompt in prompts:
+        sequences.release(serve(sequences, memory, prompt))
+    assert sequences.used == len({cell for held in sequences.idle() for cell in held.cells})
+
+
+def test_typing_goes_on_in_the_same_sequence() -> None:
+    sequences, memory = Sequences(4, 1000), Memory()
+    text = list(range(100))
+    first = serve(sequences, memory, text)
+    sequences.release(first)
+    taken = sequences.take([*text, 7, 8], 0)
+    assert taken is not None
+    assert (taken.held, taken.kept) == (first, 100)
+
+
+def test_coming_back_to_another_cell_reads_only_the_last_token_again() -> None:
+    sequences, memory = Sequences(8, 1000), Memory()
+    above = list(range(200))
+    here, there = [*above, *[501] * 40], [*above, *[502] * 40]
+    for prompt in (here, there):
+        sequences.release(serve(sequences, memory, prompt))
+    taken = sequences.take(here, 0)
+    assert taken is not None
+    assert taken.kept == len(here) - 1
+    assert sequences.used == 200 + 40 + 40 - 1
+
+
+def test_a_long_tail_stays_behind_and_a_short_one_does_not() -> None:
+    for length, sequence_count in ((WORTH_KEEPING + 2, 2), (WORTH_KEEPING - 2, 1)):
+        sequences, memory = Sequences(8, 1000), Memory()
+        sequences.release(serve(sequences, memory, [1] * 50 + [2] * length))
+        sequences.release(serve(sequences, memory, [1] * 50 + [3] * 5))
+        assert len(sequences.idle()) == sequence_count
+
+
+def test_a_notebook_outlives_many_others_and_small_tails() -> None:
+    sequences, memory = Sequences(6, 4000, parked=10_000), Memory()
+    notebook = list(range(1000, 1800))
+    release(sequences, memory, serve(sequences, memory, notebook))
+    for number in range(12):
+        base = [number] * 700
+        release(sequences, memory, serve(sequences, memory, [*base, *[5000 + number] * 20]))
+        release(sequences, memory, serve(sequences, memory, [*base, 7, *[6000 + number] * 20]))
+    taken = sequences.take(notebook, 0)
+    assert taken is not None
+    memory.apply(taken.moves)
+    assert taken.kept == len(notebook) - 1
+    assert memory.held[taken.held.id] == notebook[:-1]
+
+
+def test_when_all_is_quiet_the_cache_is_cleared_of_what_is_old() -> None:
+    sequences, memory = Sequences(8, 10_000, parked=20_000), Memory()
+    for number in range(6):
+        release(sequences, memory, serve(sequences, memory, [number] * 800))
+    assert sequences.used <= IDLE_CELLS
+    assert len(memory.parked) == 5
+
+
+def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
+    sequences, memory = Sequences(8, 10_000, parked=2000), Memory()
+    for number in range(8):
+        release(sequences, memory, serve(sequences, memory, [number] * 900))
+    assert [tokens[0] for tokens in memory.parked.values()] == [5, 6]
+    moves, latest = sequences.park_all()
+    memory.apply(moves)
+    assert [tokens[0] for _, tokens in latest] == [7, 6]
+    assert {number for number, _ in latest} == set(memory.parked)
+
+
+def test_what_cannot_be_brought_back_is_forgotten() -> None:
+    sequences, memory = Sequences(8, 10_000, parked=20_000), Memory()
+    for number in range(3):
+        release(sequences, memory, serve(sequences, memory, [number] * 900))
+    taken = sequences.take([0] * 900, 0)
+    assert taken is not None
+    assert any(isinstance(move, Restore) for move in taken.moves)
+    sequences.lose(taken)
+    again = sequences.take([0] * 900, 0)
+    assert again is not None
+    assert again.kept == 0
+
+
+def test_what_is_in_use_is_never_taken_away() -> None:
+    sequences, memory = Sequences(3, 100), Memory()
+    busy = serve(sequences, memory, [1] * 60)
+    assert sequences.take([2] * 60, 0) is None
+    serve(sequences, memory, [3] * 30)
+    assert memory.held[busy.id] == [1] * 60
+    sequences.release(busy)
+    serve(sequences, memory, [2] * 60)
+
+
+def test_a_sequence_in_use_is_shared_not_continued() -> None:
+    sequences, memory = Sequences(3, 1000), Memory()
+    busy = serve(sequences, memory, [1] * 60)
+    taken = sequences.take([1] * 60 + [2], 0)
+    assert taken is not None
+    assert taken.held is not busy
+    assert taken.kept == 60
+
+
+@pytest.mark.parametrize("more", [[9], []])
+def test_a_memory_that_cannot_forget_in_part_is_continued_whole_or_not_at_all(more: list[int]) -> None:
+    sequences, memory = Sequences(3, 1000, divisible=False), Memory()
+    sequences.release(serve(sequences, memory, [1, 2, 3]))
+    taken = sequences.take([1, 2, *([3, 4] if more else [7, 4])], 0)
+    assert taken is not None
+    assert taken.kept == (3 if more else 0)

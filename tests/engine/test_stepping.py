@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.bytetable import ByteTable
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
+from jupyter_turbopilot.engine.sequences import Copy, Cut, Move, Sequences
+from jupyter_turbopilot.engine.stepping import CHUNK, Row, Stepping, StepRun, write
+from jupyter_turbopilot.errors import EngineError
+
+VOCABULARY = 12
+END = 11
+
+
+def follows(text: Sequence[int]) -> int:
+    """Say which token follows a text: a model with a memory of three tokens."""
+    return (sum((place + 3) * token for place, token in enumerate(text[-3:])) + len(text) // 7) % VOCABULARY
+
+
+class Arithmetic(Stepping):
+    """A model that computes `follows`, with the memory and the rules of llama.cpp."""
+
+    def __init__(self, count: int = 6, capacity: int = 400) -> None:
+        super().__init__()
+        self.context_size = 200
+        self.ends = {END}
+        self.controls = np.array([END], dtype=np.int64)
+        self.table = ByteTable([bytes([97 + token]) for token in range(VOCABULARY)])
+        self.sequences = Sequences(count, capacity)
+        self.memory: dict[int, list[int]] = {}
+        self.rows: list[np.ndarray] = []
+        self.batches: list[Sequence[Row]] = []
+        self.abort_next = False
+        self.fail_next = False
+
+    def apply(self, moves: Iterable[Move]) -> None:
+        for move in moves:
+            if isinstance(move, Copy):
+                self.memory[move.target] = self.memory[move.source][: move.count]
+            elif isinstance(move, Cut):
+                del self.memory.get(move.sequence, [])[move.start :]
+
+    def length(self, sequence: int) -> int:
+        return len(self.memory.get(sequence, []))
+
+    def evaluate(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+        assert 0 < len(rows) <= CHUNK
+        self.batches.append(rows)
+        if self.fail_next:
+            self.fail_next = False
+            raise EngineError("llama.cpp failed with code -3.")
+        if attention and (attention.is_set() or self.abort_next):
+            self.abort_next = False
+            return False
+        self.rows = []
+        for row in rows:
+            held = self.memory.setdefault(row.sequence, [])
+            assert row.position == len(held), "positions follow each other"
+            held.append(row.token)
+            logits = np.zeros(VOCABULARY, dtype=np.float32)
+            logits[follows(held)] = 5
+            self.rows.append(logits if row.output else np.full(VOCABULARY, np.nan, dtype=np.float32))
+        return True
+
+    def logits(self, index: int) -> np.ndarray:
+        return self.rows[index]
+
+
+def alone(prompt: list[int], count: int) -> bytes:
+    """Write what the model writes when nothing is cached, guessed or shared."""
+    text = list(prompt)
+    for _ in range(count):
+        token = follows(text)
+        if token == END:
+            break
+        text.append(token)
+    return bytes(97 + token for token in text[len(prompt) :])
+
+
+LONG = next([a, b, 3] for a in range(10) for b in range(10) if len(alone([a, b, 3], 12)) == 12)
+
+
+def finish(engine: Arithmetic, runs: list[StepRun]) -> list[bytes]:
+    texts = [b""] * len(runs)
+    while any(not run.done for run in runs):
+        engine.step([run for run in runs if not run.done], Cancel())
+        for number, run in enumerate(runs):
+            texts[number] += b"".join(token.data for token in run.fresh)
+            run.fresh.clear()
+    for run in runs:
+        engine.release(run)
+    return texts
+
+
+prompts = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=60)
+guesses = st.lists(st.integers(0, VOCABULARY - 1), max_size=12)
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(prompts, guesses), min_size=1, max_size=8))
+def test_one_after_the_other_each_text_is_what_it_is_alone(asked: list[tuple[list[int], list[int]]]) -> None:
+    engine = Arithmetic()
+    for prompt, hint in asked:
+        run = engine.start(Ask(prompt, Sampling(max_tokens=20), Usage(), hint))
+        assert run is not None
+        assert finish(engine, [run]) == [alone(prompt, 20)]
+
+
+@settings(max_examples=100)
+@given(st.lists(prompts, min_size=1, max_size=5))
+def test_side_by_side_each_text_is_what_it_is_alone(asked: list[list[int]]) -> None:
+    engine = Arithmetic(count=8, capacity=1000)
+    runs = [engine.start(Ask(prompt, Sampling(max_tokens=20))) for prompt in asked]
+    assert all(runs)
+    assert finish(engine, [run for run in runs if run]) == [alone(prompt, 20) for prompt in asked]
+
+
+@settings(max_examples=100)
+@given(prompts, st.sets(st.integers(0, 30), max_size=6))
+def test_a_step_that_was_cut_short_is_taken_again(prompt: list[int], aborted: set[int]) -> None:
+    engine = Arithmetic()
+    run = engine.start(Ask(prompt * 3, Sampling(max_tokens=15)))
+    assert run is not None
+    text, number = b"", 0
+    while not run.done:
+        engine.abort_next = number in aborted
+        engine.step([run], Cancel())
+        text += b"".join(token.data for token in run.fresh)
+        run.fresh.clear()
+        number += 1
+    assert text == alone(prompt * 3, 15)
+
+
+def test_a_right_hint_is_verified_in_one_batch() -> None:
+    engine = Arithmetic()
+    prompt = LONG
+    wanted = alone(prompt, 6)
+    hint = [byte - 97 for byte in wanted]
+    usage = Usage()
+    run = engine.start(Ask(prompt, Sampling(max_tokens=6), usage, hint))
+    assert run is not None
+    assert finish(engine, [run]) == [wanted]
+    assert usage.drafted_tokens == usage.accepted_tokens >= 3
+    assert len(engine.batches) < 4
+
+
+def test_nothing_is_guessed_when_the_text_is_drawn_at_random() -> None:
+    engine = Arithmetic()
+    usage = Usage()
+    run = engine.start(Ask([1, 2, 3], Sampling(max_tokens=5, temperature=1.0), usage, [1, 2, 3]))
+    assert run is not None
+    finish(engine, [run])
+    assert usage.drafted_tokens == 0
+
+
+def test_a_long_prompt_is_read_in_pieces_while_others_write() -> None:
+    engine = Arithmetic(capacity=2000)
+    engine.context_size = 1000
+    short = engine.start(Ask(LONG, Sampling(max_tokens=50)))
+    assert short is not None
+    engine.step([short], Cancel())
+    long = engine.start(Ask([3] * 500, Sampling(max_tokens=1)))
+    assert long is not None
+    engine.step([short, long], Cancel())
+    sequences = {row.sequence for row in engine.batches[-1]}
+    assert len(sequences) == 2
+    assert len(engine.batches[-1]) < CHUNK
+
+
+def test_a_batch_that_serves_several_is_never_cut_short() -> None:
+    engine = Arithmetic()
+    runs = [engine.start(Ask(prompt, Sampling(max_tokens=4))) for prompt in ([1, 2], [3, 4])]
+    attention = Cancel()
+    attention.set("nudge")
+    engine.step([run for run in runs if run], attention)
+    assert all(run and run.wrote == 1 for run in runs)
+
+
+def test_reading_only_writes_nothing() -> None:
+    engine = Arithmetic()
+    run = engine.start(Ask([1] * 150, Sampling(max_tokens=0)))
+    assert run is not None
+    assert finish(engine, [run]) == [b""]
+    assert len(run.held.tokens) == 150
+
+
+def test_after_a_failure_the_next_text_is_right() -> None:
+    engine = Arithmetic()
+    prompt = [1, 2, 3]
+    engine.fail_next = True
+    with pytest.raises(EngineError):
+        list(write(engine, prompt, Sampling(max_tokens=5), Usage(), Cancel()))
+    text = b"".join(token.data for token in write(engine, prompt, Sampling(max_tokens=5), Usage(), Cancel()))
+    assert text == alone(prompt, 5)
+
+
+def test_without_room_a_text_waits() -> None:
+    engine = Arithmetic(count=4, capacity=120)
+    first = engine.start(Ask([1] * 80, Sampling(max_tokens=10)))
+    assert first is not None
+    assert engine.start(Ask([2] * 80, Sampling(max_tokens=10))) is None
+    engine.release(first)
+    assert engine.start(Ask([2] * 80, Sampling(max_tokens=10)))
