@@ -1,6 +1,6 @@
 """Type real notebooks against llama.cpp's own server and against ours, in turns, on the same model.
 
-    python benchmarks/replay.py --set notebooks.json.gz [--requests 200] [--rounds 2] [--route infill|complete]
+    python benchmarks/replay.py --set notebooks.json.gz [--requests 200] [--rounds 2] [--route complete]
 
 Prints time, tokens evaluated and predicted, drafts, and how much of the text would have been accepted.
 """
@@ -19,7 +19,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -61,7 +61,7 @@ class Player:
     route: str
     port: int = field(default_factory=free_port)
 
-    def __enter__(self) -> Player:
+    def __enter__(self) -> Self:
         """Start it and wait until it is ready."""
         self.log = open(f"/tmp/replay-{self.port}.log", "w")  # noqa: PTH123, S108
         command = [*self.command, "--port", str(self.port)]

@@ -73,6 +73,7 @@ class _Task:
     stream: bool = False
     client: str = ""
     priority: Priority = Priority.PERSON
+    moves: bool = False  # what stands behind the cursor may be moved instead of read again
     answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
 
 
@@ -182,6 +183,7 @@ class Completer:
             n=request.n,
             stream=request.stream,
             client=request.client,
+            moves=self.settings.move_suffix,
             priority=_PRIORITIES.get(request.trigger, Priority.PERSON),
         )
 
@@ -238,7 +240,9 @@ class Completer:
     ) -> Generator[Ask, list[Token], Reply]:
         begun = time.perf_counter()
         prompt = task.prompt(engine)
-        hint = engine.tokenize(known.text) if known else ()
+        hint = engine.tokenize(known.text) if known else []
+        if known and known.ended:
+            hint = hint[:-1]  # what comes after the end is nobody's
         context_ms = (time.perf_counter() - begun) * 1000
         items: list[Item] = []
         first = Usage()
@@ -252,7 +256,8 @@ class Completer:
                 forced=prompt.forced,
             )
             if prompt.tokens:
-                ask = Ask(prompt.tokens, sampling, usage, hint)
+                fixed = prompt.fixed if task.moves else (0, 0)
+                ask = Ask(prompt.tokens, sampling, usage, hint, not known or known.aligned, fixed)
                 while not writing.done and (tokens := (yield ask)):
                     if writing.take(tokens) and task.stream and not job.cancel.is_set():
                         listener(Reply(name, engine.name, (_item(writing, "streaming"),)))

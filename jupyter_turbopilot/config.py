@@ -77,6 +77,12 @@ class Turbopilot(Configurable):
         help="Megabytes of what was read of notebooks to keep beside the one in use, so that coming back "
         "costs nothing. 0: none.",
     ).tag(config=True)
+    move_suffix = Bool(
+        True,
+        help="Move what stands behind the cursor to its new place instead of reading it again at each key. "
+        "The model then notices with a delay what was typed before it. Off: every answer is the one that "
+        "reading everything again would give.",
+    ).tag(config=True)
     keep_sequences = Bool(
         True,
         help="Keep what was read of the latest notebooks over a restart, in a file beside the models that "

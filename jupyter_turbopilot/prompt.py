@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.base import Markers
+    from jupyter_turbopilot.engine.generation import Markers
     from jupyter_turbopilot.request import Infill
 
 INFILL_WINDOW = 2048
+READ_ANEW = 9  # the suffix's marker and the tokens behind it that notice each change before them
 _SNIPPET = "\n\n--- snippet ---\n\n"
 Tokenize = Callable[[str], list[int]]
 Heal = Callable[[str], tuple[list[int], bytes]]
@@ -88,6 +89,7 @@ class Prompt:
 
     tokens: list[int]
     forced: bytes = b""
+    fixed: tuple[int, int] = (0, 0)  # the suffix, where it stands behind what the person types
 
 
 def heal_indentation(tokenize: Tokenize) -> Heal:
@@ -148,10 +150,21 @@ def build(
         "PREFIX": keep_tail(before + near, budget.prefix),
         "SUFFIX": tokenize(suffix)[: budget.suffix] if suffix and budget.suffix else [],
     }
-    tokens = [form.bos] if form.bos is not None else []
+    return _lay_out(form, [form.bos] if form.bos is not None else [], parts, forced)
+
+
+def _lay_out(form: Form, tokens: list[int], parts: dict[str, list[int]], forced: bytes = b"") -> Prompt:
+    start = stop = 0
     for part in form.order:
+        if part == "suffix":
+            start = len(tokens)
         tokens.extend(parts[part] if part.isupper() else [form.markers[part]])
-    return Prompt(tokens, forced)
+        if part == "SUFFIX":
+            stop = len(tokens)
+    behind = "PREFIX" in form.order[: form.order.index("suffix")] if "suffix" in form.order else False
+    # What stands right behind the cursor tells the model where the cursor is: that has to be read anew.
+    start += READ_ANEW
+    return Prompt(tokens, forced, (start, stop) if behind and start < stop else (0, 0))
 
 
 def build_infill(
@@ -180,7 +193,4 @@ def build_infill(
     tokens = others[-room:] if room > 0 else []
     if form.bos is not None:
         tokens = [*tokens, form.bos]
-    parts = {"PREFIX": prefix, "SUFFIX": suffix}
-    for part in form.order:
-        tokens.extend(parts[part] if part.isupper() else [form.markers[part]])
-    return Prompt(tokens)
+    return _lay_out(form, tokens, {"PREFIX": prefix, "SUFFIX": suffix})

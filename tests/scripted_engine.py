@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.base import Markers
-from jupyter_turbopilot.engine.generation import Ask, Sampling, Token
+from jupyter_turbopilot.engine.generation import Ask, Markers, Sampling, Token
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel

@@ -74,9 +74,7 @@ def test_the_prompt_holds_context_prefix_and_suffix_in_the_models_own_form(desk:
     d = desk("1")
     cells = [Cell(source="import os"), Cell(source="x = \nprint(x)"), Cell(source="y")]
     d.ask(Completion(cells=cells, active=1, offset=4))
-    assert d.engine.prompts == [
-        "<|fim_prefix|>import os\n\nx = <|fim_suffix|>\nprint(x)\n\ny\n\n<|fim_middle|>"
-    ]
+    assert d.engine.prompts == ["<|fim_prefix|>import os\n\ny\n\nx = <|fim_suffix|>\nprint(x)<|fim_middle|>"]
 
 
 def test_asked_for_it_streams_by_token(desk: Callable[..., Desk]) -> None:

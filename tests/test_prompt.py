@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import Markers
+from jupyter_turbopilot.engine.generation import Markers
 from jupyter_turbopilot.prompt import (
     FORMATS,
     Budget,

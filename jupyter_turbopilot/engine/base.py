@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.generation import Ask, Token
-
-
-@dataclass(frozen=True)
-class Markers:
-    """The token ids a fill-in-the-middle prompt is built with; None where the model has none."""
-
-    prefix: int | None = None
-    suffix: int | None = None
-    middle: int | None = None
-    bos: int | None = None
+    from jupyter_turbopilot.engine.generation import Ask, Markers, Token
 
 
 class Run(Protocol):

@@ -1,4 +1,4 @@
-"""How much of the machine the model may take at the moment: less while a kernel computes or on battery."""
+"""How much of the machine the model may take now: less while others compute, or on battery."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LOOK_EVERY = 30.0  # seconds; a plug is not pulled more often than that
+_PLUG_EVERY = 30.0  # seconds; a plug is not pulled more often than that
+_LOAD_EVERY = 0.3
+# A core that others use to this part is theirs: a thread that waits for its turn there makes all others wait.
+_THEIRS = 0.6
 
 
 class Effort:
@@ -20,12 +23,16 @@ class Effort:
         self.full = 1
         self.busy: Callable[[], bool] = lambda: False  # whether a kernel computes for somebody
         self._considerate = considerate
-        self._looked = -_LOOK_EVERY
+        self._plug_looked = -_PLUG_EVERY
         self._battery = False
+        self._load = Load()
 
     def threads(self) -> int:
         """Return how many threads to compute on now."""
-        return max(1, self.full // 2) if self.resting() else self.full
+        if not self._considerate:
+            return self.full
+        wanted = max(1, self.full // 2) if self.resting() else self.full
+        return max(1, min(wanted, self.full - int(self._load.others() + 1 - _THEIRS)))
 
     def resting(self) -> bool:
         """Tell whether the machine is needed for something else."""
@@ -33,10 +40,34 @@ class Effort:
 
     def _on_battery(self) -> bool:
         now = time.monotonic()
-        if now - self._looked >= _LOOK_EVERY:
-            self._looked = now
+        if now - self._plug_looked >= _PLUG_EVERY:
+            self._plug_looked = now
             self._battery = on_battery()
         return self._battery
+
+
+class Load:
+    """How many cores other processes keep busy, looked at every now and then."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._at, self._all, self._own = self._look()
+        self._others = 0.0
+
+    def others(self) -> float:
+        """Return the cores that others kept busy lately."""
+        if time.monotonic() - self._at >= _LOAD_EVERY:
+            at, total, own = self._look()
+            self._others = max(0.0, (total - self._all) - (own - self._own)) / (at - self._at)
+            self._at, self._all, self._own = at, total, own
+        return self._others
+
+    def _look(self) -> tuple[float, float, float]:
+        """Return the time, and the seconds of computing of everybody and of this process."""
+        now = psutil.cpu_times()
+        mine = self._process.cpu_times()
+        everybody = now.user + now.system + getattr(now, "nice", 0.0)
+        return time.monotonic(), everybody, mine.user + mine.system
 
 
 def on_battery() -> bool:

@@ -10,6 +10,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Markers:
+    """The token ids a fill-in-the-middle prompt is built with; None where the model has none."""
+
+    prefix: int | None = None
+    suffix: int | None = None
+    middle: int | None = None
+    bos: int | None = None
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How to choose tokens. Temperature 0 takes the likeliest."""
 
@@ -50,3 +60,5 @@ class Ask:
     sampling: Sampling = Sampling()
     usage: Usage = field(default_factory=Usage)
     hint: Sequence[int] = ()
+    aligned: bool = True  # whether the hint begins where a token began
+    fixed: tuple[int, int] = (0, 0)  # the part of the prompt that moves but seldom changes: from, to

@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.engine import state as state_file
-from jupyter_turbopilot.engine.base import Markers
 from jupyter_turbopilot.engine.bytetable import ByteTable
-from jupyter_turbopilot.engine.sequences import Copy, Cut, Discard, Park, Restore, Sequences
+from jupyter_turbopilot.engine.generation import Markers
+from jupyter_turbopilot.engine.sequences import (
+    Copy,
+    Cut,
+    Discard,
+    Lift,
+    Lower,
+    Park,
+    Restore,
+    Sequences,
+)
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError, NotReadyError
 
@@ -134,7 +143,13 @@ class LlamaEngine(Stepping):
         divisible = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
         self.drafts = divisible
         self._parked: dict[int, bytearray] = {}
-        self.sequences = Sequences(MAX_SEQUENCES, cells, parked=parked, divisible=divisible)
+        self.sequences = Sequences(
+            MAX_SEQUENCES,
+            cells,
+            parked=parked,
+            divisible=divisible,
+            movable=divisible and bool(lib.llama_memory_can_shift(self._memory)),
+        )
         status = path.stat()
         self._state = state
         self._state_key = f"{status.st_size}|{status.st_mtime_ns}|{version()}|{divisible}"
@@ -219,6 +234,12 @@ class LlamaEngine(Stepping):
                     self._parked[number] = self._read_state(sequence)
                 case Restore(number, sequence):
                     self._write_state(sequence, self._parked.pop(number))
+                case Lift(source, target, start, stop):
+                    lib.llama_memory_seq_cp(memory, source, target, start, stop)
+                case Lower(source, target, start, stop, by):
+                    lib.llama_memory_seq_add(memory, source, start, stop, by)
+                    lib.llama_memory_seq_cp(memory, source, target, start + by, stop + by)
+                    lib.llama_memory_seq_rm(memory, source, 0, -1)
                 case Discard(number):
                     self._parked.pop(number, None)
 

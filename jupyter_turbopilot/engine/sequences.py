@@ -22,6 +22,10 @@ WORTH_KEEPING = 16
 WORTH_PARKING = 64
 # Cells that may stay in the cache for nobody at the moment.
 IDLE_CELLS = 1536
+# A part that moves is moved, not read again, from this length on: a move costs as much as so many tokens.
+WORTH_MOVING = 24
+# It is read again once so many tokens have come or gone before it: until then it hardly notices.
+MOVED_LIMIT = 48
 
 
 @dataclass(eq=False)
@@ -34,6 +38,8 @@ class Held:
     busy: bool = False
     promised: int = 0  # how long it may get while it is busy
     turn: int = 0  # when it was last taken
+    aside: bool = False  # a part only, which does not begin at the beginning
+    moved: int = 0  # tokens that came or went before a part that was moved instead of read again
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,42 @@ class Discard:
     number: int
 
 
-Move = Copy | Cut | Park | Restore | Discard
+@dataclass(frozen=True)
+class Lift:
+    """Take a part of a sequence aside."""
+
+    source: int
+    target: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Lower:
+    """Put what was taken aside at the end of a sequence, at other positions."""
+
+    source: int
+    target: int
+    start: int
+    stop: int
+    by: int
+
+
+Move = Copy | Cut | Park | Restore | Discard | Lift | Lower
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A part of the prompt that was taken aside until what stands before it is read."""
+
+    held: Held
+    start: int  # where it stood
+    at: int  # where it will stand
+
+    @property
+    def count(self) -> int:
+        """How many tokens it has."""
+        return len(self.held.tokens)
 
 
 @dataclass(frozen=True)
@@ -86,6 +127,7 @@ class Taken:
     held: Held
     kept: int
     moves: list[Move]
+    lifted: Lifted | None = None
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
@@ -107,21 +149,27 @@ class Sequences:
     """At most `count` sequences in `capacity` cells, and copies of at most `parked` tokens outside.
 
     `divisible` is False for memories that cannot forget a part of a sequence (recurrent models): there a
-    sequence is continued whole or not at all.
+    sequence is continued whole or not at all. `movable` where positions can be changed afterwards.
     """
 
-    def __init__(self, count: int, capacity: int, *, parked: int = 0, divisible: bool = True) -> None:
+    def __init__(
+        self, count: int, capacity: int, *, parked: int = 0, divisible: bool = True, movable: bool = False
+    ) -> None:
         self._free = list(range(count - 1, -1, -1))
         self._capacity = capacity
         self._parking = parked
         self._divisible = divisible
+        self._movable = movable
         self._all: list[Held] = []
         self._parked: OrderedDict[int, list[int]] = OrderedDict()
         self._next_cell = self._turn = self._number = 0
         self.used = 0
 
-    def take(self, prompt: Sequence[int], room: int) -> Taken | None:
-        """Choose a sequence for a prompt and `room` more tokens; None while others need the cells."""
+    def take(self, prompt: Sequence[int], room: int, fixed: tuple[int, int] = (0, 0)) -> Taken | None:
+        """Choose a sequence for a prompt and `room` more tokens; None while others need the cells.
+
+        `fixed` is a part of the prompt that seldom changes, while what stands before it grows.
+        """
         busy = [held for held in self._all if held.busy]
         wanted = len(prompt) + room
         if sum(max(held.promised, len(held.cells)) for held in busy) + wanted > self._capacity:
@@ -129,8 +177,14 @@ class Sequences:
         moves: list[Move] = []
         self._fetch(prompt, moves)
         source, kept = self._best(prompt)
-        if source and not source.busy and len(source.tokens) - kept < WORTH_KEEPING:
+        lifted = None
+        if source and (start := self._movable_part(source, kept, prompt, fixed)):
             held = source
+            lifted = self._lift(held, kept, start, fixed, moves)
+        elif source and not source.busy and len(source.tokens) - kept < WORTH_KEEPING:
+            held = source
+            if kept < fixed[0]:
+                held.moved = 0
             self.cut(held, kept, moves)
         else:
             if not self._free and not self._evict(moves, spare=source):
@@ -138,12 +192,28 @@ class Sequences:
             held = self._new()
             if source and kept:
                 held.tokens, held.cells = source.tokens[:kept], source.cells[:kept]
+                held.moved = source.moved if kept > fixed[0] else 0
                 moves.append(Copy(source.id, held.id, kept))
         held.busy, held.promised = True, wanted
         self._touch(held)
         while self.used + self._outstanding() > self._capacity and self._evict(moves):
             pass
-        return Taken(held, kept, moves)
+        return Taken(held, kept, moves, lifted)
+
+    def lower(self, held: Held, lifted: Lifted) -> list[Move]:
+        """Put a part that was taken aside where it belongs now: the end of what was read before it."""
+        tokens = lifted.held.tokens
+        stop, by = lifted.start + len(tokens), lifted.at - lifted.start
+        move = Lower(lifted.held.id, held.id, lifted.start, stop, by)
+        tokens = list(tokens)
+        self.drop(lifted.held)
+        self.grow(held, tokens)
+        return [move]
+
+    def leave(self, lifted: Lifted) -> list[Move]:
+        """Forget a part that was taken aside."""
+        self.drop(lifted.held)
+        return [Cut(lifted.held.id, 0)]
 
     def grow(self, held: Held, tokens: Sequence[int]) -> None:
         """Write down that tokens were evaluated at the end of a sequence."""
@@ -218,11 +288,37 @@ class Sequences:
     def _best(self, prompt: Sequence[int]) -> tuple[Held | None, int]:
         best: tuple[int, bool, int, Held | None] = (0, False, 0, None)
         for held in self._all:
-            kept = self._common(held.tokens, prompt)
+            kept = 0 if held.aside else self._common(held.tokens, prompt)
             # Of equals, one that can be continued as it stands.
             rank = (kept, not held.busy and len(held.tokens) - kept < WORTH_KEEPING, held.turn, held)
             best = max(best, rank, key=lambda found: found[:3])
         return best[3], best[0]
+
+    def _movable_part(self, source: Held, kept: int, prompt: Sequence[int], fixed: tuple[int, int]) -> int:
+        """Return where in a sequence the fixed part of a prompt stands, if moving it pays; else 0."""
+        at, stop = fixed
+        if not self._movable or source.busy or not self._free or stop - at < WORTH_MOVING or kept >= at:
+            return 0
+        wanted = list(prompt[at:stop])
+        size = len(wanted)
+        start = next(
+            (i for i in range(kept, len(source.tokens) - size + 1) if source.tokens[i : i + size] == wanted),
+            0,
+        )
+        if not start:
+            return 0
+        fresh = source.moved + abs(at - start) < MOVED_LIMIT
+        return start if fresh and self._shared(source) <= start else 0
+
+    def _lift(self, held: Held, kept: int, start: int, fixed: tuple[int, int], moves: list[Move]) -> Lifted:
+        aside = self._new()
+        aside.busy = aside.aside = True
+        tokens = held.tokens[start : start + fixed[1] - fixed[0]]
+        moves.append(Lift(held.id, aside.id, start, start + len(tokens)))
+        held.moved += abs(fixed[0] - start) + 1
+        self.cut(held, kept, moves)
+        self.grow(aside, tokens)
+        return Lifted(aside, start, fixed[0])
 
     def _fetch(self, prompt: Sequence[int], moves: list[Move]) -> None:
         """Bring back a parked sequence that holds clearly more of the prompt than those in the cache."""

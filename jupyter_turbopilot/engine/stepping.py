@@ -12,7 +12,7 @@ import numpy as np
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Token, Usage
 from jupyter_turbopilot.engine.sampling import choose
-from jupyter_turbopilot.engine.sequences import Cut, Held, Move, Sequences
+from jupyter_turbopilot.engine.sequences import Cut, Held, Lifted, Move, Sequences
 from jupyter_turbopilot.errors import EngineError
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class StepRun:
     forced: bytes
     rng: np.random.Generator | None
     started: float
+    lifted: Lifted | None = None
+    begun: bool = False  # whether the last guess was right to its end
     wrote: int = 0
     fresh: list[Token] = field(default_factory=list)
     done: bool = False
@@ -111,7 +113,7 @@ class Stepping(ABC):
         if not 0 < size < self.context_size:
             raise EngineError(f"A prompt of {size} tokens does not fit {self.context_size}.")
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
-        taken = self.sequences.take(ask.prompt, limit)
+        taken = self.sequences.take(ask.prompt, limit, ask.fixed)
         if taken is None:
             return None
         try:
@@ -119,11 +121,19 @@ class Stepping(ABC):
         except EngineError:
             self.apply(self.sequences.lose(taken))
             raise
-        ask.usage.prompt_tokens, ask.usage.cached_tokens = size, taken.kept
+        ask.usage.prompt_tokens = size
+        ask.usage.cached_tokens = taken.kept + (taken.lifted.count if taken.lifted else 0)
         greedy = ask.sampling.temperature <= 0
         rng = None if greedy else np.random.default_rng(ask.sampling.seed)
         return StepRun(
-            ask, taken.held, list(ask.prompt), limit, ask.sampling.forced, rng, time.perf_counter()
+            ask,
+            taken.held,
+            list(ask.prompt),
+            limit,
+            ask.sampling.forced,
+            rng,
+            time.perf_counter(),
+            taken.lifted,
         )
 
     def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
@@ -152,6 +162,9 @@ class Stepping(ABC):
 
     def release(self, run: StepRun) -> None:
         """Let go of a run; what was read is kept for the next."""
+        if run.lifted:
+            self.apply(self.sequences.leave(run.lifted))
+            run.lifted = None
         self.apply(self.sequences.release(run.held))
 
     def _plan(self, runs: Sequence[StepRun]) -> tuple[list[Share], list[Row]]:
@@ -160,7 +173,7 @@ class Stepping(ABC):
         # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
         for run in sorted(runs, key=lambda r: r.pending):
             room = SHARED_CHUNK - len(rows) if rows else CHUNK
-            count = min(run.pending, max(room, int(run.wrote > 0)))
+            count = min(self._next(run), max(room, int(run.wrote > 0)))
             if count <= 0:
                 continue
             guess = self._guess(run, count) if len(runs) == 1 else Guess()
@@ -170,6 +183,17 @@ class Stepping(ABC):
             rows += [Row(run.held.id, start + i, token, i >= outputs) for i, token in enumerate(tokens)]
             shares.append(Share(run, count, guess))
         return shares, rows
+
+    def _next(self, run: StepRun) -> int:
+        """Return how many tokens can be read at once; what was taken aside is put back on the way."""
+        if run.lifted is None:
+            return run.pending
+        before = run.lifted.at - len(run.held.tokens)
+        if before > 0:
+            return before
+        self.apply(self.sequences.lower(run.held, run.lifted))
+        run.lifted = None
+        return run.pending
 
     def _resume(self, run: StepRun) -> None:
         """Find out what an aborted batch left behind: only the memory itself knows."""
@@ -191,11 +215,12 @@ class Stepping(ABC):
             return Guess()
         hint = run.ask.hint
         written = run.tokens[len(run.ask.prompt) :]
-        source, found = "hint", hint[len(written) :] if list(hint[: len(written)]) == written else []
-        if not found:
+        source, found = "aligned" if run.ask.aligned else "split", hint[len(written) :]
+        if not found or list(hint[: len(written)]) != written:
             source = "lookup"
             found = look_up(run.tokens, hint, left) or look_up(run.tokens, run.tokens, left)
-        return Guess(source, found[: self.drafting.length(source, count, min(len(found), left))])
+        most = min(len(found), left)
+        return Guess(source, found[: self.drafting.length(source, count, most, begun=run.begun)])
 
     def _write(self, run: StepRun, index: int, guess: Guess) -> None:
         """Choose the next token, and go on for as long as the guess was right."""
@@ -217,7 +242,8 @@ class Stepping(ABC):
         if guess.tokens:
             usage.drafted_tokens += len(guess.tokens)
             usage.accepted_tokens += right
-            self.drafting.judged(guess.source, len(guess.tokens), right)
+            self.drafting.judged(guess.source, len(guess.tokens), right, begun=run.begun)
+            run.begun = right == len(guess.tokens)
             # Wrong guesses were read; they are forgotten.
             self._cut(run.held, len(run.held.tokens) - len(guess.tokens) + right)
 

@@ -37,6 +37,7 @@ class Known:
     text: str
     complete: bool  # the answer itself; otherwise a guess at how the answer begins
     ended: bool
+    aligned: bool  # whether it begins where a token began
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ class Results:
         self._answers: OrderedDict[int, _Answer] = OrderedDict()
         self._index: dict[int, tuple[int, int]] = {}
         self._next = 0
-        self._size = 0
+        self.size = 0
 
     def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:
         """Keep an answer; `ended` where it is whole, not cut off by a limit."""
@@ -74,10 +75,10 @@ class Results:
             return
         number, self._next = self._next, self._next + 1
         self._answers[number] = answer
-        self._size += answer.size
+        self.size += answer.size
         for offset, key in self._keys(answer):
             self._index[key] = (number, offset)
-        while self._size > self._limit:
+        while self.size > self._limit:
             self._forget(next(iter(self._answers)))
 
     def find(self, place: Place) -> Known | None:
@@ -88,7 +89,8 @@ class Results:
             return None  # another text with the same hash
         self._answers.move_to_end(number)
         same = offset == 0 and answer.place.limit == place.limit
-        return Known(_rest(answer, offset), answer.text[offset:], answer.ended or same, answer.ended)
+        tokens, aligned = _rest(answer, offset)
+        return Known(tokens, answer.text[offset:], answer.ended or same, answer.ended, aligned)
 
     def _keys(self, answer: _Answer) -> list[tuple[int, int]]:
         # What follows the whole answer is not known; that nothing does at its start, is.
@@ -99,7 +101,7 @@ class Results:
 
     def _forget(self, number: int) -> None:
         answer = self._answers.pop(number)
-        self._size -= answer.size
+        self.size -= answer.size
         for _, key in self._keys(answer):
             if self._index.get(key, (-1, 0))[0] == number:
                 del self._index[key]
@@ -109,11 +111,11 @@ def _key(group: Hashable, tail: str) -> int:
     return hash((group, tail))
 
 
-def _rest(answer: _Answer, offset: int) -> tuple[Token, ...]:
+def _rest(answer: _Answer, offset: int) -> tuple[tuple[Token, ...], bool]:
     skip = len(answer.text[:offset].encode())
     for number, token in enumerate(answer.tokens):
         if skip < len(token.data):
             first = replace(token, data=token.data[skip:])
-            return (first, *answer.tokens[number + 1 :])
+            return (first, *answer.tokens[number + 1 :]), skip == 0
         skip -= len(token.data)
-    return ()
+    return (), True

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.context.notebook import cell_language, gather
+from jupyter_turbopilot.context.notebook import NEXT_CELL, cell_language, gather, text_before
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 
@@ -18,8 +18,24 @@ def test_cells_above_come_in_order_and_end_with_a_blank_line() -> None:
     assert context_of("a = 1", "b = 2", "c").pieces == ("a = 1\n\n", "b = 2\n\n")
 
 
-def test_the_next_cell_follows_the_suffix() -> None:
-    assert context_of("a", "b", active=0).suffix.strip() == "b"
+def test_the_next_cell_stands_right_before_the_active_one_where_no_key_changes_it() -> None:
+    found = context_of("z", "a", "b", "c", active=1)
+    assert found.pieces == ("z\n\n", "b\n\n")
+    assert found.suffix == ""
+
+
+def test_of_a_long_next_cell_the_beginning_is_enough() -> None:
+    found = context_of("a", "b = 1\n" * 500, active=0)
+    assert len(found.pieces[0]) <= NEXT_CELL + 2
+
+
+def test_the_place_of_an_answer_is_told_by_what_stands_around_the_cursor() -> None:
+    request = Completion(
+        cells=[Cell(source="above"), Cell(source="before|after"), Cell(source="below")], active=1, offset=6
+    )
+    before, after = text_before(request)
+    assert before.endswith("above\nbefore")
+    assert after == "|after\n\nbelow"
 
 
 def test_headings_become_comments_and_prose_is_left_out() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
-from jupyter_turbopilot.engine.sequences import Copy, Cut, Move, Sequences
+from jupyter_turbopilot.engine.sequences import Copy, Cut, Lift, Lower, Move, Sequences
 from jupyter_turbopilot.engine.stepping import CHUNK, Row, Stepping, StepRun, write
 from jupyter_turbopilot.errors import EngineError
 
@@ -32,7 +32,7 @@ class Arithmetic(Stepping):
         self.ends = {END}
         self.controls = np.array([END], dtype=np.int64)
         self.table = ByteTable([bytes([97 + token]) for token in range(VOCABULARY)])
-        self.sequences = Sequences(count, capacity)
+        self.sequences = Sequences(count, capacity, movable=True)
         self.memory: dict[int, list[int]] = {}
         self.rows: list[np.ndarray] = []
         self.batches: list[Sequence[Row]] = []
@@ -45,6 +45,11 @@ class Arithmetic(Stepping):
                 self.memory[move.target] = self.memory[move.source][: move.count]
             elif isinstance(move, Cut):
                 del self.memory.get(move.sequence, [])[move.start :]
+            elif isinstance(move, Lift):
+                self.memory[move.target] = self.memory[move.source][move.start : move.stop]
+            elif isinstance(move, Lower):
+                assert len(self.memory[move.target]) == move.start + move.by
+                self.memory[move.target] += self.memory.pop(move.source)
 
     def length(self, sequence: int) -> int:
         return len(self.memory.get(sequence, []))
@@ -110,6 +115,54 @@ def test_one_after_the_other_each_text_is_what_it_is_alone(asked: list[tuple[lis
         run = engine.start(Ask(prompt, Sampling(max_tokens=20), Usage(), hint))
         assert run is not None
         assert finish(engine, [run]) == [alone(prompt, 20)]
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.tuples(prompts, st.integers(0, 3)), min_size=1, max_size=8),
+    st.lists(prompts, min_size=4, max_size=4),
+)
+def test_a_suffix_that_is_moved_is_where_it_would_have_been_read(
+    typed: list[tuple[list[int], int]], suffixes: list[list[int]]
+) -> None:
+    engine = Arithmetic(capacity=1000)
+    moved = 0
+    for prefix, number in typed:
+        suffix = [10, *(suffixes[number] * 30)[:30]]
+        prompt = [*prefix, *suffix, 9]
+        usage = Usage()
+        fixed = (len(prefix), len(prefix) + len(suffix))
+        run = engine.start(Ask(prompt, Sampling(max_tokens=10), usage, fixed=fixed))
+        assert run is not None
+        moved += run.lifted is not None
+        assert finish(engine, [run]) == [alone(prompt, 10)]
+        assert engine.memory[run.held.id] == run.held.tokens
+
+
+def test_typing_before_a_suffix_reads_only_what_was_typed() -> None:
+    engine = Arithmetic(capacity=1000)
+    suffix = [10] + [3] * 40
+    read = []
+    for end in range(20, 26):
+        prompt = [*([1, 2] * 20)[:end], *suffix, 9]
+        usage = Usage()
+        run = engine.start(Ask(prompt, Sampling(max_tokens=1), usage, fixed=(end, end + 41)))
+        assert run is not None
+        finish(engine, [run])
+        read.append(usage.prompt_tokens - usage.cached_tokens)
+    assert read == [62, 2, 2, 2, 2, 2]
+
+
+def test_a_part_taken_aside_is_forgotten_with_its_run() -> None:
+    engine = Arithmetic(capacity=1000)
+    for end in (20, 22):
+        run = engine.start(Ask([*[1] * end, 10, *[3] * 40, 9], Sampling(max_tokens=1), fixed=(end, end + 41)))
+        assert run is not None
+        if end == 20:
+            finish(engine, [run])
+    assert run.lifted is not None
+    engine.release(run)
+    assert engine.sequences.used == sum(map(len, engine.memory.values())) == 20
 
 
 @settings(max_examples=100)

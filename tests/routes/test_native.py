@@ -22,7 +22,7 @@ async def test_a_completion_has_the_shape_of_the_contract(ask: Ask, ready: Any) 
     assert answer["model"] == "scripted"
     assert set(answer["timings"]) == {
         "queue_ms", "context_ms", "prompt_tokens", "cached_tokens", "prompt_ms",
-        "predicted_tokens", "predicted_ms", "total_ms",
+        "predicted_tokens", "predicted_ms", "drafted_tokens", "accepted_tokens", "total_ms",
     }  # fmt: skip
 
 

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.drafts import MAX_BATCH, Drafting, look_up
+
+small = st.lists(st.integers(0, 300), max_size=40)
+
+
+@given(small, small, st.integers(0, 10))
+def test_what_is_looked_up_did_follow_the_same_words(tokens: list[int], corpus: list[int], room: int) -> None:
+    found = look_up(tokens, corpus, room)
+    assert len(found) <= room
+    if found:
+        ends = [
+            at
+            for at in range(2, len(corpus))
+            if corpus[at : at + len(found)] == found and corpus[at - 2 : at] == tokens[-2:]
+        ]
+        assert ends
+
+
+def test_the_longest_match_wins_and_of_those_the_last() -> None:
+    assert look_up([1, 2, 3], [1, 2, 3, 7, 9, 2, 3, 8], 1) == [7]
+    assert look_up([2, 3], [2, 3, 7, 2, 3, 8], 1) == [8]
+
+
+def test_a_text_is_looked_up_in_itself() -> None:
+    text = [5, 6, 7, 8, 1, 5, 6, 7]
+    assert look_up(text, text, 2) == [8, 1]
+
+
+def test_ids_of_several_bytes_are_not_mixed_up() -> None:
+    assert look_up([256, 1], [0x00010000, 0x01000001, 5], 1) == []
+
+
+def test_a_good_source_is_followed_further_than_a_bad_one() -> None:
+    drafting = Drafting()
+    for _ in range(50):
+        drafting.judged("aligned", 4, 4, begun=False)
+        drafting.judged("lookup", 4, 0, begun=False)
+    assert drafting.length("aligned", 4, 12, begun=False) >= 4
+    assert drafting.length("lookup", 4, 12, begun=False) == 0
+
+
+def test_a_source_that_did_not_pay_is_tried_again_now_and_then() -> None:
+    drafting = Drafting()
+    for _ in range(80):
+        drafting.judged("lookup", 4, 0, begun=False)
+    tried = [drafting.length("lookup", 1, 12, begun=False) for _ in range(100)]
+    assert 0 < sum(count > 0 for count in tried) < 10
+
+
+def test_where_batches_are_dear_nothing_is_guessed() -> None:
+    drafting = Drafting()
+    for _ in range(200):
+        for size in range(1, MAX_BATCH + 1):
+            drafting.saw(size, 20.0 * size * 1.2)
+    assert drafting.length("aligned", 1, 12, begun=True) == 0
+
+
+def test_where_batches_are_cheap_much_is_guessed() -> None:
+    drafting = Drafting()
+    for _ in range(200):
+        for size in range(1, MAX_BATCH + 1):
+            drafting.saw(size, 20.0)
+    assert drafting.length("aligned", 1, 12, begun=True) == 12
+
+
+@given(st.integers(1, 40), st.integers(0, 40), st.booleans())
+def test_a_guess_never_makes_a_batch_too_large(pending: int, available: int, begun: bool) -> None:
+    count = Drafting().length("aligned", pending, available, begun=begun)
+    assert 0 <= count <= available
+    assert count == 0 or pending + count <= MAX_BATCH

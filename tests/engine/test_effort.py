@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from jupyter_turbopilot.engine import effort
+from jupyter_turbopilot.engine.effort import Effort, Load
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Load, "others", lambda _: 0.0)
+    monkeypatch.setattr(effort, "on_battery", lambda: False)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_when_all_is_quiet_the_model_has_all_its_threads() -> None:
+    one = Effort()
+    one.full = 4
+    assert (one.threads(), one.resting()) == (4, False)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_busy_kernel_halves_the_threads_and_ends_what_nobody_waits_for() -> None:
+    one = Effort()
+    one.full = 4
+    one.busy = lambda: True
+    assert (one.threads(), one.resting()) == (2, True)
+    one.full = 1
+    assert one.threads() == 1
+
+
+@pytest.mark.usefixtures("quiet")
+def test_whoever_does_not_want_to_be_considerate_is_not() -> None:
+    one = Effort(considerate=False)
+    one.full = 4
+    one.busy = lambda: True
+    assert (one.threads(), one.resting()) == (4, False)
+
+
+@pytest.mark.parametrize(("others", "threads"), [(0.2, 4), (0.7, 3), (1.1, 3), (1.8, 2), (9.0, 1)])
+def test_a_core_that_others_use_is_theirs(
+    monkeypatch: pytest.MonkeyPatch, others: float, threads: int
+) -> None:
+    monkeypatch.setattr(effort, "on_battery", lambda: False)
+    monkeypatch.setattr(Load, "others", lambda _: others)
+    one = Effort()
+    one.full = 4
+    assert one.threads() == threads
+
+
+def test_on_battery_the_model_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugged = SimpleNamespace(power_plugged=False)
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: plugged, raising=False)
+    assert Effort().resting()
+    plugged.power_plugged = True
+    assert not Effort().resting()
+
+
+def test_a_machine_that_cannot_say_has_no_battery(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
+    assert not effort.on_battery()
+
+
+def test_the_load_of_another_process_is_seen() -> None:
+    load = Load()
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            time.sleep(1.0)
+            assert load.others() > 0.4
+        finally:
+            other.kill()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.state import Kept, load, save
+
+KEPT = [Kept([1, 2, 3], b"\x00\xff" * 50), Kept([], b""), Kept([151935], b"x")]
+
+
+def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+    save(tmp_path / "state", "model", KEPT)
+    assert load(tmp_path / "state", "model") == KEPT
+
+
+def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+    save(tmp_path / "deep" / "state", "model", KEPT)
+    assert stat.S_IMODE((tmp_path / "deep" / "state").stat().st_mode) == 0o600
+
+
+def test_the_file_of_another_model_is_dropped(tmp_path: Path) -> None:
+    save(tmp_path / "state", "model", KEPT)
+    assert load(tmp_path / "state", "another") == []
+    assert not (tmp_path / "state").exists()
+
+
+def test_no_file_is_nothing(tmp_path: Path) -> None:
+    assert load(tmp_path / "state", "model") == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=400))
+def test_garbage_is_dropped(tmp_path: Path, garbage: bytes) -> None:
+    (tmp_path / "state").write_bytes(garbage)
+    assert load(tmp_path / "state", "model") == []
+    assert not (tmp_path / "state").exists()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 400))
+def test_a_file_that_was_cut_or_changed_anywhere_is_dropped(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "state"
+    save(path, "model", KEPT)
+    raw = path.read_bytes()
+    at %= len(raw)
+    path.write_bytes(raw[:at])
+    assert load(path, "model") == []
+    path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+    assert load(path, "model") == []
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_but_the_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    save(tmp_path / "file" / "state", "model", KEPT)
+    assert load(tmp_path / "file" / "state", "model") == []
+
+
+def test_nothing_in_it_is_code(tmp_path: Path) -> None:
+    save(tmp_path / "state", "model", KEPT)
+    raw = (tmp_path / "state").read_bytes()
+    start = raw.index(b'{"key"')
+    assert json.loads(raw[start : raw.index(b"}", start) + 1])["key"] == "model"
+
+
+@pytest.mark.parametrize("kept", [[], KEPT])
+def test_no_second_file_is_left_behind(tmp_path: Path, kept: list[Kept]) -> None:
+    save(tmp_path / "state", "model", kept)
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]

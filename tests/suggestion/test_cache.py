@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
+
+
+def tokens(*texts: str) -> list[Token]:
+    return [Token(text.encode(), 0.9) for text in texts]
+
+
+def text(found: tuple[Token, ...]) -> str:
+    return b"".join(token.data for token in found).decode()
+
+
+def test_the_same_place_gets_the_same_answer() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x = "), tokens("a", " + b"), ended=True)
+    found = results.find(Place("g", "x = "))
+    assert found is not None
+    assert (text(found.tokens), found.complete) == ("a + b", True)
+
+
+@given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8), st.text(max_size=50))
+def test_typing_along_an_answer_leaves_its_rest(pieces: list[str], before: str) -> None:
+    results = Results(1 << 20)
+    whole = "".join(pieces)
+    results.remember(Place("g", before), tokens(*pieces), ended=True)
+    for offset in range(len(whole)):
+        found = results.find(Place("g", before + whole[:offset]))
+        assert found is not None
+        assert text(found.tokens) == found.text == whole[offset:]
+
+
+def test_typing_something_else_is_not_known() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x = "), tokens("alpha"), ended=True)
+    assert results.find(Place("g", "x = b")) is None
+    assert results.find(Place("g", "y = ")) is None
+    assert results.find(Place("h", "x = ")) is None
+
+
+def test_lines_that_scroll_away_above_do_not_matter() -> None:
+    results = Results(1 << 20)
+    near = "n" * TAIL
+    results.remember(Place("g", "first lines\n" + near), tokens("answer"), ended=True)
+    for before in (near, near + "ans"):
+        assert results.find(Place("g", before)) is not None
+
+
+def test_an_answer_cut_short_is_an_answer_at_its_own_place_and_limit_alone() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x", limit=8), tokens("abc", "def"), ended=False)
+    same, longer, along = (
+        results.find(place) for place in (Place("g", "x", 8), Place("g", "x", 32), Place("g", "xab", 8))
+    )
+    assert same is not None
+    assert longer is not None
+    assert along is not None
+    assert [same.complete, longer.complete, along.complete] == [True, False, False]
+    assert along.text == "cdef"
+
+
+def test_it_is_told_whether_a_rest_begins_where_a_token_began() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x"), tokens("abc", "def"), ended=True)
+    inside, between = results.find(Place("g", "xab")), results.find(Place("g", "xabc"))
+    assert inside is not None
+    assert between is not None
+    assert (inside.aligned, between.aligned) == (False, True)
+
+
+def test_that_nothing_follows_is_known_too() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x = 1"), [], ended=True)
+    found = results.find(Place("g", "x = 1"))
+    assert found is not None
+    assert (found.tokens, found.complete) == ((), True)
+
+
+def test_the_newer_answer_stands() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x"), tokens("abc"), ended=True)
+    results.remember(Place("g", "xa"), tokens("zzz"), ended=True)
+    found = results.find(Place("g", "xa"))
+    assert found is not None
+    assert found.text == "zzz"
+
+
+@given(st.lists(st.text(min_size=1, max_size=200), max_size=30))
+def test_what_is_remembered_is_bounded_and_the_oldest_goes_first(answers: list[str]) -> None:
+    results = Results(60_000)
+    for number, answer in enumerate(answers):
+        results.remember(Place(number, "x" * 100), tokens(answer), ended=True)
+    assert results.size <= 60_000
+    if answers:
+        assert results.find(Place(len(answers) - 1, "x" * 100)) is not None
+
+
+def test_nothing_is_remembered_where_nobody_wants_it() -> None:
+    results = Results(0)
+    results.remember(Place("g", "x"), tokens("a"), ended=True)
+    assert results.find(Place("g", "x")) is None
