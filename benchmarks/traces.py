@@ -6,13 +6,15 @@ import gzip
 import json
 import random
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EVERY = 4  # characters between two requests
 LINES_BEFORE, LINES_AFTER = 256, 64  # what editors for llama.cpp's server send
 SHARES = {"append": 0.50, "edit": 0.35, "hop": 0.15}
-LONGEST_CELL = 600
+SHORTEST_CELL, LONGEST_CELL = 40, 600
 TURN = 24  # characters typed before hopping to the other cell
 
 
@@ -63,7 +65,11 @@ def read(source: Path) -> list[dict[str, Any]]:
         cells = [
             {"type": cell["cell_type"], "source": "".join(cell["source"])} for cell in raw.get("cells", [])
         ]
-        typed = [i for i, cell in enumerate(cells) if cell["type"] == "code" and len(cell["source"]) > 40]
+        typed = [
+            i
+            for i, cell in enumerate(cells)
+            if cell["type"] == "code" and len(cell["source"]) > SHORTEST_CELL
+        ]
         if typed:
             notebooks.append({"name": path.name, "cells": cells, "typed": typed})
     return notebooks
