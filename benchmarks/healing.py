@@ -58,7 +58,7 @@ def main() -> None:
         time.sleep(0.1)
     for kind in options.kinds:
         chosen = places(notebooks, kind, options.positions)
-        for mode in ("off", "indent" if kind == "indent" else "always"):
+        for mode in ("off", "indent" if kind == "indent" else "word"):
             settings.token_healing = mode
             exact = shown = shown_exact = 0
             for cells, cell, offset, rest in chosen:

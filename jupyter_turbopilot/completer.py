@@ -29,7 +29,7 @@ from jupyter_turbopilot.prompt import (
     build_infill,
     form_for,
     heal_indentation,
-    heal_token,
+    heal_word,
 )
 from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.request import Completion, Infill
@@ -231,8 +231,8 @@ class Completer:
 
     def _heal(self, engine: Engine) -> Heal | None:
         mode = self.settings.token_healing
-        if mode == "always":
-            return heal_token(engine.tokenize, engine.piece)
+        if mode == "word":
+            return heal_word(engine.tokenize, engine.piece)
         return heal_indentation(engine.tokenize) if mode == "indent" else None
 
     def _work(
@@ -240,9 +240,11 @@ class Completer:
     ) -> Generator[Ask, list[Token], Reply]:
         begun = time.perf_counter()
         prompt = task.prompt(engine)
-        hint = engine.tokenize(known.text) if known else []
+        # What was backed up over is written again before the rest that is known.
+        hint = engine.tokenize(prompt.forced.decode("utf-8", "ignore") + known.text) if known else []
         if known and known.ended:
             hint = hint[:-1]  # what comes after the end is nobody's
+        aligned = not known or known.aligned or bool(prompt.forced)
         context_ms = (time.perf_counter() - begun) * 1000
         items: list[Item] = []
         first = Usage()
@@ -257,7 +259,7 @@ class Completer:
             )
             if prompt.tokens:
                 fixed = prompt.fixed if task.moves else (0, 0)
-                ask = Ask(prompt.tokens, sampling, usage, hint, not known or known.aligned, fixed)
+                ask = Ask(prompt.tokens, sampling, usage, hint, aligned, fixed)
                 while not writing.done and (tokens := (yield ask)):
                     if writing.take(tokens) and task.stream and not job.cancel.is_set():
                         listener(Reply(name, engine.name, (_item(writing, "streaming"),)))

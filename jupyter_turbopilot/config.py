@@ -56,10 +56,10 @@ class Turbopilot(Configurable):
         "line. Asked for explicitly, it always answers. 0 shows everything.",
     ).tag(config=True)
     token_healing = Enum(
-        ("off", "indent", "always"),
-        default_value="indent",
+        ("off", "indent", "word"),
+        default_value="word",
         help="Back up over the end of the text before the cursor and hold the model to its characters: "
-        "never, over the indentation of an empty line, or over the last token wherever it is.",
+        "never, over the indentation of an empty line, or over the beginning of a word as well.",
     ).tag(config=True)
     deadline = Float(
         10.0, min=0.1, max=600.0, help="Seconds after which a completion gives what it has."

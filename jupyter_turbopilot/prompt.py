@@ -108,15 +108,18 @@ def heal_indentation(tokenize: Tokenize) -> Heal:
     return heal
 
 
-def heal_token(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
-    """Back up over the last token, which the rest of a word may have joined, or over indentation."""
+def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
+    """Back up over the beginning of a word, which its rest would have joined, or over indentation.
+
+    Behind anything but a letter, a digit or an underscore the token is whole as it stands.
+    """
     indentation = heal_indentation(tokenize)
 
     def heal(prefix: str) -> tuple[list[int], bytes]:
         tokens, forced = indentation(prefix)
-        if forced:
+        if forced or not tokens or not (prefix[-1] == "_" or prefix[-1].isalnum()):
             return tokens, forced
-        return (tokens[:-1], piece(tokens[-1])) if tokens else (tokens, b"")
+        return tokens[:-1], piece(tokens[-1])
 
     return heal
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import Completer, Reply
+from jupyter_turbopilot.completer import Completer
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.worker import Job, Worker
-from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.errors import EngineError, NotReadyError
+from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.request import Cell, Completion, Infill
 
 from .scripted_engine import ScriptedEngine, ScriptedRun
 
@@ -29,7 +30,7 @@ class Desk:
         while self.worker.state.phase == "loading":
             time.sleep(0.001)
 
-    def begin(self, request: Completion) -> tuple[Job, list[Reply], threading.Event]:
+    def begin(self, request: Completion | Infill) -> tuple[Job, list[Reply], threading.Event]:
         replies: list[Reply] = []
         done = threading.Event()
 
@@ -40,12 +41,12 @@ class Desk:
 
         return self.completer.submit(request, listen), replies, done
 
-    def ask(self, request: Completion) -> list[Reply]:
+    def ask(self, request: Completion | Infill) -> list[Reply]:
         _, replies, done = self.begin(request)
         assert done.wait(10)
         return replies
 
-    def texts(self, request: Completion) -> list[str]:
+    def texts(self, request: Completion | Infill) -> list[str]:
         return [reply.items[0].text for reply in self.ask(request) if reply.items]
 
 
@@ -247,3 +248,98 @@ def test_each_frame_is_a_beginning_of_the_next_and_the_last_is_the_unstreamed_te
         assert frames[-1:] == whole
     finally:
         d.worker.stop()
+
+
+def test_the_same_question_is_answered_at_once_and_without_the_model(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b")
+    assert d.texts(request("x = ")) == d.texts(request("x = ")) == ["a + b"]
+    assert len(d.engine.asks) == 1
+    assert d.completer.counters["known"] == 1
+
+
+def test_typing_along_an_answer_and_deleting_back_asks_the_model_nothing(desk: Callable[..., Desk]) -> None:
+    d = desk("alpha + beta")
+    assert d.texts(request("x = ", trigger="automatic")) == ["alpha + beta"]
+    assert d.texts(request("x = al", trigger="automatic")) == ["pha + beta"]
+    assert d.texts(request("x = alpha + b", trigger="automatic")) == ["eta"]
+    assert d.texts(request("x = ", trigger="automatic")) == ["alpha + beta"]
+    assert len(d.engine.asks) == 1
+
+
+def test_typing_something_else_asks_with_the_old_answer_as_no_guess(desk: Callable[..., Desk]) -> None:
+    d = desk("alpha")
+    d.ask(request("x = "))
+    d.ask(request("x = b"))
+    assert [list(ask.hint) for ask in d.engine.asks] == [[], []]
+
+
+def test_an_answer_that_was_cut_short_is_a_guess_for_the_next(desk: Callable[..., Desk]) -> None:
+    d = desk("one two three four five")
+    d.ask(request("x = ", max_tokens=3))
+    d.ask(request("x = one", max_tokens=3))
+    assert len(d.engine.asks) == 2
+    # The word at the cursor is backed up over, so the guess begins with the character that was.
+    assert "".join(chr(token) for token in d.engine.asks[1].hint) == "e two three"
+
+
+def test_another_cell_below_or_another_path_is_another_question(desk: Callable[..., Desk]) -> None:
+    d = desk("1")
+    for path, below in (("a", "x"), ("b", "x"), ("b", "y")):
+        d.ask(Completion(cells=[Cell(source="q"), Cell(source=below)], active=0, offset=1, path=path))
+    assert len(d.engine.asks) == 3
+
+
+def test_what_was_written_ahead_is_there_when_it_is_asked_for(desk: Callable[..., Desk]) -> None:
+    d = desk("tail")
+    d.ask(request("x = head ", trigger="ahead"))
+    assert d.texts(request("x = head ", trigger="automatic")) == ["tail"]
+    assert len(d.engine.asks) == 1
+
+
+def test_a_silent_answer_is_remembered_as_silent_but_not_for_who_asks(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c d", probability=0.4)
+    for _ in range(2):
+        assert d.texts(request("x = ", trigger="automatic")) == []
+    assert len(d.engine.asks) == 1
+    assert d.texts(request("x = ")) == ["a b c d"]
+
+
+def test_alternatives_and_drawn_texts_are_never_remembered(desk: Callable[..., Desk]) -> None:
+    d = desk("a")
+    for more in ({"temperature": 0.8}, {"temperature": 0.8}, {"n": 2}, {"n": 2}):
+        d.ask(request("x = ", **more))
+    assert d.completer.counters["known"] == 0
+
+
+def test_a_model_that_is_gone_answers_nothing_from_memory(desk: Callable[..., Desk]) -> None:
+    d = desk("a")
+    d.ask(request("x = "))
+    d.worker.stop()
+    with pytest.raises(NotReadyError):
+        d.completer.submit(request("x = "), lambda _: None)
+
+
+def test_while_the_machine_is_needed_nothing_is_done_ahead(desk: Callable[..., Desk]) -> None:
+    d = desk("a")
+    d.completer.resting = lambda: True
+    for trigger in ("warm", "ahead"):
+        (reply,) = d.ask(request("x = ", trigger=trigger))
+        assert (reply.items, reply.finish_reason) == ((), "yielded")
+    assert d.engine.asks == []
+    assert d.texts(request("x = ", trigger="automatic")) == ["a"]
+
+
+def test_an_editors_own_request_is_answered_word_for_word(desk: Callable[..., Desk]) -> None:
+    d = desk("one two\nthree", probability=0.01)
+    asked = Infill(input_prefix="x = ", input_suffix="\ny", stop=["\n"], temperature=0.0, n_predict=20)
+    for _ in range(2):
+        assert d.texts(asked) == ["one two"]
+    assert len(d.engine.asks) == 2
+    assert d.engine.asks[1].hint
+
+
+def test_an_editors_request_for_nothing_only_reads(desk: Callable[..., Desk]) -> None:
+    d = desk("one two")
+    (reply,) = d.ask(Infill(input_prefix="x", input_suffix="", n_predict=0))
+    assert reply.items == ()
+    assert d.engine.samplings[0].max_tokens == 0

@@ -7,14 +7,18 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.generation import Markers
 from jupyter_turbopilot.prompt import (
     FORMATS,
+    READ_ANEW,
     Budget,
     Form,
+    Prompt,
     build,
+    build_infill,
     form_for,
     heal_indentation,
-    heal_token,
+    heal_word,
     keep_tail,
 )
+from jupyter_turbopilot.request import Extra, Infill
 
 QWEN = Form(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}
@@ -68,11 +72,13 @@ def test_a_catalogue_entry_without_infilling_wins_over_what_the_vocabulary_spell
     assert form_for(lambda _: 5, Markers(1, 2, 3), "none").markers == {}
 
 
-def test_backing_up_over_a_token_forces_its_bytes() -> None:
-    heal = heal_token(letters, lambda token: chr(token).encode())
+def test_backing_up_over_the_beginning_of_a_word_forces_its_bytes() -> None:
+    heal = heal_word(letters, lambda token: chr(token).encode())
     assert heal("abc") == (letters("ab"), b"c")
     assert heal("") == ([], b"")
     assert heal("if x:\n    ") == (letters("if x:\n"), b"    ")
+    for whole in ("min(", "x = ", "a.", "'", "x:"):
+        assert heal(whole) == (letters(whole), b"")
 
 
 @pytest.mark.parametrize(
@@ -122,3 +128,47 @@ def test_a_keystroke_seldom_moves_the_start(room: int, length: int) -> None:
 @given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 40))
 def test_a_prompt_never_exceeds_its_budget(prefix: str, suffix: str, room: int) -> None:
     assert len(make(QWEN, prefix, suffix, room=room)) <= 2 * room + 3
+
+
+def laid_out(form: Form, prefix: str, suffix: str = "") -> Prompt:
+    return build(form, letters, context=[], prefix=prefix, suffix=suffix, budget=Budget(1000, 1000))
+
+
+def test_the_suffix_is_marked_as_what_seldom_changes_but_for_its_beginning() -> None:
+    found = laid_out(QWEN, "abc", "x" * 40)
+    start, stop = found.fixed
+    assert stop == len(found.tokens) - 1
+    assert found.tokens.index(QWEN.markers["suffix"]) + READ_ANEW == start
+    assert laid_out(QWEN, "abc", "short").fixed == (0, 0)
+    assert laid_out(PLAIN, "abc").fixed == (0, 0)
+
+
+def infill(prefix: str = "", suffix: str = "", **more: object) -> Infill:
+    return Infill(input_prefix=prefix, input_suffix=suffix, **more)  # type: ignore[arg-type]
+
+
+REPO = Form("qwen", QWEN.order, QWEN.markers, repository=-10, file=-11)
+
+
+def test_an_editors_request_is_laid_out_as_llama_cpp_lays_it_out() -> None:
+    request = infill("ab", "cd", prompt="e", input_extra=[Extra(text="other", filename="f")])
+    found = build_infill(REPO, letters, letters, request, 1000, 10).tokens
+    marks = QWEN.markers
+    assert found == [
+        -10, *letters("myproject\n"), -11, *letters("f\n"), *letters("other"), -11, *letters("filename\n"),
+        marks["prefix"], *letters("abe"), marks["suffix"], *letters("cd"), marks["middle"],
+    ]  # fmt: skip
+
+
+def test_a_model_without_marks_for_files_gets_a_line_between_them() -> None:
+    found = build_infill(
+        QWEN, letters, letters, infill("a", "b", input_extra=[Extra(text="other")]), 1000, 10
+    )
+    assert "--- snippet ---" in "".join(chr(token) for token in found.tokens if token > 0)
+
+
+@given(st.integers(0, 900), st.integers(0, 900), st.integers(0, 900))
+def test_an_editors_request_is_cut_to_what_fits(before: int, after: int, other: int) -> None:
+    request = infill("a" * before, "b" * after, input_extra=[Extra(text="c" * other)])
+    found = build_infill(REPO, letters, letters, request, 400, 30).tokens
+    assert len(found) + 30 <= 400

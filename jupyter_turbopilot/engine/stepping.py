@@ -211,7 +211,7 @@ class Stepping(ABC):
     def _guess(self, run: StepRun, count: int) -> Guess:
         """Guess what comes after the `count` tokens that are to be read, where that pays."""
         left = run.limit - run.wrote - 1
-        if not self.drafts or count < run.pending or run.rng or run.forced or left <= 0:
+        if not self.drafts or count < run.pending or run.rng or left <= 0:
             return Guess()
         hint = run.ask.hint
         written = run.tokens[len(run.ask.prompt) :]

@@ -202,7 +202,7 @@ export class Provider implements IInlineCompletionProvider {
       return;
     }
     this._ahead.warm(() => {
-      if (editor.isDisposed || widget.isDisposed || !editor.hasFocus()) {
+      if (editor.isDisposed || widget.isDisposed || !editor.hasFocus() || editor.getOption('readOnly') === true) {
         return null;
       }
       const place = placeOf(editor);

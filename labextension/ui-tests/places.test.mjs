@@ -176,7 +176,8 @@ describe('elsewhere', { timeout: 300_000 }, () => {
     const page = await openFile(browser.context, lab, 'composed.ipynb');
     const asked = [];
     page.on('request', request => {
-      if (request.url().includes('turbopilot/complete')) {
+      // A cell that gets the focus may be read ahead of time.
+      if (request.url().includes('turbopilot/complete') && request.postDataJSON().trigger !== 'warm') {
         asked.push(request.url());
       }
     });

@@ -217,6 +217,25 @@ def test_the_threads_are_asked_for_at_each_step() -> None:
     worker.stop()
 
 
+def test_after_long_idleness_the_memory_is_given_back_and_a_request_brings_it_again() -> None:
+    made: list[ScriptedEngine] = []
+
+    def make(_: Cancel) -> Engine:
+        made.append(ScriptedEngine("word " * 50))
+        return made[-1]
+
+    worker = Worker(idle=0.05)
+    worker.load("scripted", make)
+    wait_until(lambda: worker.state.phase == "asleep")
+    assert made[0].closed
+    assert worker.state.ready
+    told = submit(worker, nothing)[1]
+    assert told.wait() is None
+    assert len(made) == 2
+    wait_until(lambda: worker.state.phase == "asleep")
+    worker.stop()
+
+
 def test_a_person_goes_before_what_nobody_waits_for(worker: Worker) -> None:
     order: list[str] = []
     running = crowd(worker)

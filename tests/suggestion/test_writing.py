@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.suggestion.trim import shape_of
+from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
+
+pieces = st.lists(st.text(alphabet="ab\n# `é", min_size=1, max_size=5), max_size=12)
+
+
+def tokens(texts: list[str], probability: float = 0.9) -> list[Token]:
+    return [Token(text.encode(), probability) for text in texts]
+
+
+@given(pieces, st.lists(st.text(alphabet="ab\n", min_size=1, max_size=3), max_size=3))
+def test_a_stop_text_ends_the_answer_and_is_never_part_of_it(texts: list[str], stop: list[str]) -> None:
+    writing = Verbatim(stop)
+    frames = []
+    for token in tokens(texts):
+        if writing.take([token]):
+            frames.append(writing.shown)
+        if writing.done:
+            break
+    writing.finish(whole=True)
+    whole = "".join(texts)
+    first = min((at for text in stop if (at := whole.find(text)) >= 0), default=len(whole))
+    assert writing.shown == whole[:first]
+    assert all(writing.shown.startswith(frame) for frame in frames)
+
+
+def test_the_earliest_of_several_stop_texts_wins() -> None:
+    writing = Verbatim(["def", "\n"])
+    writing.take(tokens(["x\ndef"]))
+    assert (writing.shown, writing.stopped_by, writing.ended) == ("x", "\n", True)
+
+
+@given(pieces)
+def test_each_frame_of_a_suggestion_is_a_beginning_of_the_next(texts: list[str]) -> None:
+    writing = Suggestion(shape_of("if x:\n", ""), unasked=False, threshold=0.25)
+    shown = ""
+    for token in tokens(texts):
+        writing.take([token])
+        assert writing.shown.startswith(shown)
+        shown = writing.shown
+        if writing.done:
+            break
+    writing.finish(whole=True)
+    assert writing.shown.startswith(shown)
+
+
+def test_giving_up_is_not_the_end() -> None:
+    writing = Suggestion(shape_of("x = ", ""), unasked=True, threshold=0.5)
+    writing.take(tokens(["a", "b", "c"], 0.6))
+    assert (writing.gave_up, writing.ended, writing.done) == (True, False, True)
+
+
+def test_only_the_tokens_that_were_taken_are_remembered() -> None:
+    writing = Verbatim(["\n"])
+    writing.take(tokens(["a", "\n", "b"]))
+    assert [token.data for token in writing.tokens] == [b"a", b"\n"]
