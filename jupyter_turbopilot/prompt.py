@@ -132,6 +132,8 @@ def keep_tail(tokens: list[int], room: int) -> list[int]:
     """
     if len(tokens) <= room:
         return tokens
+    if room <= 0:
+        return []
     step = max(1, room // 4)
     return tokens[-(-(len(tokens) - room) // step) * step :]
 
@@ -180,7 +182,8 @@ def build_infill(
     """
     window = min(INFILL_WINDOW, context_size // 2)
     typed = fresh(request.prompt)
-    prefix = fresh(request.input_prefix)[-3 * (window // 4) :] + typed
+    # In steps, where llama.cpp's server cuts token by token: the start has to stay, or all is read again.
+    prefix = keep_tail(fresh(request.input_prefix), 3 * (window // 4) - len(typed)) + typed
     suffix = tokenize(request.input_suffix)[: max(0, window // 4 - 2 - len(typed))]
     others: list[int] = []
     if form.repository is not None:
@@ -192,8 +195,7 @@ def build_infill(
         others += [*named, *tokenize(document.text)]
     if form.file is not None:
         others += [form.file, *tokenize("filename\n")]
-    room = context_size - length - len(prefix) - len(suffix) - len(form.order) - 1
-    tokens = others[-room:] if room > 0 else []
+    tokens = keep_tail(others, max(0, context_size - length - window - len(form.order) - 1))
     if form.bos is not None:
         tokens = [*tokens, form.bos]
     return _lay_out(form, tokens, {"PREFIX": prefix, "SUFFIX": suffix})

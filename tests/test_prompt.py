@@ -167,6 +167,15 @@ def test_a_model_without_marks_for_files_gets_a_line_between_them() -> None:
     assert "--- snippet ---" in "".join(chr(token) for token in found.tokens if token > 0)
 
 
+def test_typing_at_the_end_of_a_long_file_moves_the_start_of_the_prompt_seldom() -> None:
+    starts = set()
+    for end in range(600, 640):
+        text = "".join(f"{n}," for n in range(end))
+        request = infill(text, "", input_extra=[Extra(text="other " * 400)])
+        starts.add(tuple(build_infill(REPO, letters, letters, request, 1000, 30).tokens[:200]))
+    assert len(starts) <= 3
+
+
 @given(st.integers(0, 900), st.integers(0, 900), st.integers(0, 900))
 def test_an_editors_request_is_cut_to_what_fits(before: int, after: int, other: int) -> None:
     request = infill("a" * before, "b" * after, input_extra=[Extra(text="c" * other)])

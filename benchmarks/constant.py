@@ -1,0 +1,257 @@
+"""Is a keystroke's time constant? Long notebooks, switching cells, cancelling, overhead, memory, restarts.
+
+python benchmarks/constant.py
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import psutil
+from baseline import programs
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.request import Cell, Completion, Infill
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.reply import Reply
+
+TYPED = "result = [value * 2 for value in measurements if value > threshold]"
+MODEL = "qwen2.5-coder-0.5b"
+
+
+def cell(number: int) -> str:
+    """Return a cell of about 60 tokens."""
+    return "".join(f"column_{number}_{line} = load('file_{line}.csv', sep={line})\n" for line in range(4))
+
+
+class Desk:
+    """A pilot, waited for."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.pilot = Pilot(Turbopilot(**{"keep_sequences": False, "results_memory": 0} | settings))
+        self.pilot.start()
+        while (phase := self.pilot.health()["phase"]) == "loading":
+            time.sleep(0.01)
+        assert phase == "ready", self.pilot.health()
+
+    def begin(self, request: Completion | Infill) -> tuple[Any, threading.Event, list[Reply]]:
+        """Submit; return the job, its end, and where the replies go."""
+        replies: list[Reply] = []
+        done = threading.Event()
+
+        def listen(reply: Reply) -> None:
+            replies.append(reply)
+            if reply.done:
+                done.set()
+
+        return self.pilot.completer.submit(request, listen), done, replies
+
+    def ask(self, request: Completion | Infill) -> tuple[float, Reply]:
+        """Submit and wait; return milliseconds and the answer."""
+        begun = time.perf_counter()
+        _, done, replies = self.begin(request)
+        done.wait()
+        return (time.perf_counter() - begun) * 1000, replies[-1]
+
+
+def at(cells: list[str], active: int, text: str, **more: Any) -> Completion:
+    """Stand at the end of what was typed into a cell."""
+    sources = [*cells[:active], text, *cells[active + 1 :]]
+    return Completion(
+        cells=[Cell(source=source) for source in sources],
+        active=active,
+        offset=len(text),
+        trigger="automatic",
+        lines="single",
+        max_tokens=8,
+        **more,
+    )
+
+
+def typed(desk: Desk, cells: list[str], active: int) -> list[float]:
+    """Type into a cell; return what each request took after the first."""
+    took = [desk.ask(at(cells, active, TYPED[:end]))[0] for end in range(3, len(TYPED), 3)]
+    return took[1:]
+
+
+def long_and_short(desk: Desk) -> None:
+    """Compare a keystroke in a long notebook with one in a short one, in turns."""
+    short, long = [cell(n) for n in range(8)], [cell(n) for n in range(115)]
+    figures: dict[str, list[float]] = {"short": [], "long": []}
+    for _ in range(2):
+        figures["short"] += typed(desk, [*short, ""], len(short))
+        figures["long"] += typed(desk, [*long, ""], len(long))
+    tokens = {
+        name: len(desk.pilot.worker.engine.tokenize("".join(cells)))  # type: ignore[union-attr]
+        for name, cells in (("short", short), ("long", long))
+    }
+    a, b = (statistics.mean(figures[name]) for name in ("long", "short"))
+    print(f"a keystroke in {tokens['long']} tokens {a:.0f} ms, in {tokens['short']}: {b:.0f} ms; {a / b:.2f}")
+
+
+def switching(desk: Desk) -> None:
+    """Compare the first keystroke after a look at another cell with one in the same cell."""
+    cells = [cell(n) for n in range(14)]
+    stay, back = [], []
+    for end in range(6, len(TYPED) - 3, 3):
+        desk.ask(at(cells, 12, TYPED[:end]))
+        stay.append(desk.ask(at(cells, 12, TYPED[: end + 1]))[0])
+        desk.ask(at(cells, 4, TYPED[:end]))
+        back.append(desk.ask(at(cells, 12, TYPED[: end + 2]))[0])
+    a, b = statistics.mean(back), statistics.mean(stay)
+    print(f"first key after another cell {a:.0f} ms, in the same cell {b:.0f} ms; {a / b:.2f}")
+
+
+def cancelling(desk: Desk, count: int = 30) -> None:
+    """Cancel at different moments of a long prompt; how long until the worker is free?"""
+    took = []
+    for number in range(count):
+        text = f"# {number}\n" + "".join(f"value_{n} = {n} * {number}\n" for n in range(420))
+        job, done, _ = desk.begin(Infill(input_prefix=text, input_suffix="x\n" * 400, n_predict=4))
+        time.sleep(0.3 + 0.05 * number)
+        begun = time.perf_counter()
+        job.cancel.set("superseded")
+        done.wait()
+        took.append((time.perf_counter() - begun) * 1000)
+    took.sort()
+    print(f"from cancel to free: p50 {took[len(took) // 2]:.0f} ms, p95 {took[int(count * 0.95)]:.0f} ms")
+
+
+def side_by_side(desk: Desk) -> None:
+    """Cancel one editor's prompt while another's text is written: is the text the same?"""
+    request = Infill(input_prefix="def fibonacci(n):\n    ", input_suffix="", n_predict=60, temperature=0.0)
+    _, alone = desk.ask(request)
+    _, done, replies = desk.begin(request)
+    time.sleep(0.2)
+    for number in range(4):
+        job, gone, _ = desk.begin(Infill(input_prefix=cell(number) * 30, input_suffix="", n_predict=4))
+        time.sleep(0.15)
+        job.cancel.set("superseded")
+        gone.wait()
+    done.wait()
+    same = alone.items[0].text == replies[-1].items[0].text
+    print(f"another's prompt cancelled four times: the text is {'the same' if same else 'NOT the same'}")
+
+
+def raw(desk: Desk) -> None:
+    """Compare our step loop with llama.cpp's own benchmark, in turns."""
+    engine = desk.pilot.worker.engine
+    path = str(desk.pilot.store.path(find(MODEL)))
+    ours: dict[str, list[float]] = {"pp": [], "tg": []}
+    theirs: dict[str, list[float]] = {"pp": [], "tg": []}
+    bench = [
+        str(programs()["llama-bench"]),
+        "-m",
+        path,
+        "-t",
+        "2",
+        "-fa",
+        "1",
+        "-r",
+        "1",
+        "-p",
+        "512",
+        "-n",
+        "64",
+    ]
+    for number in range(4):
+        said = subprocess.run(bench, capture_output=True, text=True, check=True).stdout
+        for name, speed in re.findall(r"(pp|tg)\d+ \|\s+([\d.]+)", said):
+            theirs[name].append(float(speed))
+        pp, tg = alone(engine, number)
+        ours["pp"].append(pp)
+        ours["tg"].append(tg)
+    for name, word in (("pp", "prompt"), ("tg", "decode")):
+        a, b = statistics.median(ours[name]), statistics.median(theirs[name])
+        print(f"{word}: ours {a:.1f}, llama-bench {b:.1f} tokens a second; {a / b:.2f}")
+
+
+def alone(engine: Any, seed: int) -> tuple[float, float]:
+    """Read 512 tokens that were never seen, write 64; return tokens a second of both."""
+    drafts, engine.drafts = engine.drafts, False
+    prompt = [(seed * 7919 + n * 104729) % 100000 + 100 for n in range(512)]
+    usage = Usage()
+    run = engine.start(Ask(prompt, Sampling(max_tokens=1), usage))
+    while not run.done:
+        engine.step([run], Cancel())
+    engine.release(run)
+    engine.ends, ends = set(), engine.ends
+    run = engine.start(Ask([seed + 5], Sampling(max_tokens=65), Usage()))
+    engine.step([run], Cancel())
+    begun = time.perf_counter()
+    while not run.done:
+        engine.step([run], Cancel())
+    took = time.perf_counter() - begun
+    engine.release(run)
+    engine.drafts, engine.ends = drafts, ends
+    return 512 / usage.prompt_ms * 1000, 64 / took
+
+
+def memory(before: int) -> None:
+    """Say what the process holds beyond the model and the keys and values."""
+    desk = Desk()
+    typed(desk, [*(cell(n) for n in range(40)), ""], 40)
+    total = psutil.Process().memory_info().rss - before
+    size = desk.pilot.store.path(find(MODEL)).stat().st_size
+    keys = 12288 * 8192
+    rest = total - size - keys
+    print(
+        f"memory of the engine {total / 1e6:.0f} MB: the model {size / 1e6:.0f}, keys {keys / 1e6:.0f}, ",
+        end="",
+    )
+    print(f"the rest {rest / 1e6:.0f}")
+    desk.pilot.stop()
+
+
+def restart() -> None:
+    """Compare the first key after a restart with and without what was kept."""
+    cells = [*(cell(n) for n in range(18)), ""]
+    for keep in (False, True):
+        with tempfile.TemporaryDirectory() as folder:
+            target = Pilot(Turbopilot()).store.path(find(MODEL))
+            (Path(folder) / target.name).symlink_to(target)
+            took = 0.0
+            for _ in range(2):
+                begun = time.perf_counter()
+                desk = Desk(keep_sequences=keep, models_dir=folder, trial=False)
+                loaded = (time.perf_counter() - begun) * 1000
+                took, reply = desk.ask(at(cells, 18, TYPED[:12]))
+                begun = time.perf_counter()
+                desk.pilot.stop()
+                stopped = (time.perf_counter() - begun) * 1000
+            known = f"{reply.timings.cached_tokens} of {reply.timings.prompt_tokens} tokens known"
+            print(f"restart, kept: {keep}: load {loaded:.0f} ms, first key {took:.0f} ms ({known}), ", end="")
+            print(f"stop {stopped:.0f} ms")
+
+
+def main() -> None:
+    """Run."""
+    before = psutil.Process().memory_info().rss
+    memory(before)
+    restart()
+    desk = Desk()
+    long_and_short(desk)
+    switching(desk)
+    side_by_side(desk)
+    cancelling(desk)
+    raw(desk)
+    desk.pilot.stop()
+
+
+if __name__ == "__main__":
+    main()

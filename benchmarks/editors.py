@@ -1,0 +1,93 @@
+"""Eight editors at once: all tokens per second and the slowest first token, against llama-server.
+
+python benchmarks/editors.py --set notebooks.json.gz
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import statistics
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from baseline import programs
+from replay import Player
+from traces import Step, make, read
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.pilot import Pilot
+
+EDITORS, TOKENS = 8, 48
+
+
+def stream(port: int, step: Step, found: list[tuple[float, int]]) -> None:
+    """Ask for a stream; note the time of the first piece and the tokens."""
+    body = {
+        "input_prefix": step.prefix,
+        "input_suffix": step.suffix,
+        "n_predict": TOKENS,
+        "temperature": 0.0,
+        "top_k": 1,
+        "samplers": ["top_k"],
+        "stream": True,
+        "ignore_eos": True,
+    }
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    begun = time.perf_counter()
+    link.request("POST", "/infill", json.dumps(body), {"Content-Type": "application/json"})
+    reply = link.getresponse()
+    first = predicted = 0.0
+    for raw in reply:
+        if raw.startswith(b"data: "):
+            first = first or time.perf_counter() - begun
+            event = json.loads(raw[6:])
+            predicted = event.get("tokens_predicted", predicted)
+    found.append((first * 1000, int(predicted)))
+
+
+def crowd(player: Player, steps: list[Step]) -> tuple[float, float]:
+    """Let all editors ask at once; return tokens a second and the slowest first token."""
+    found: list[tuple[float, int]] = []
+    threads = [threading.Thread(target=stream, args=(player.port, step, found)) for step in steps]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.perf_counter() - begun
+    return sum(tokens for _, tokens in found) / took, max(first for first, _ in found)
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--set", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    path = str(Pilot(Turbopilot()).store.path(find("qwen2.5-coder-0.5b")))
+    theirs = [str(programs()["llama-server"]), "-m", path, "-t", "2", "-c", "16384", "--no-webui"]
+    theirs += ["-np", str(EDITORS)]
+    ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
+    traces = [trace for trace in make(read(options.set), 900) if trace.kind == "append"]
+    steps = [trace.steps[-1] for trace in traces]
+    with Player("llama-server", theirs, "infill") as a, Player("turbopilot", ours, "infill") as b:
+        figures: dict[str, list[tuple[float, float]]] = {a.name: [], b.name: []}
+        for number in range(options.rounds):
+            asked = [steps[(number * EDITORS + n) % len(steps)] for n in range(EDITORS)]
+            for player in (a, b):
+                figures[player.name].append(crowd(player, asked))
+                print(player.name, figures[player.name][-1], flush=True)
+    for index, word in ((0, "tokens a second"), (1, "slowest first token, ms")):
+        theirs_, ours_ = (statistics.mean(run[index] for run in runs) for runs in figures.values())
+        print(f"{word}: ours {ours_:.1f}, llama-server {theirs_:.1f}; {ours_ / theirs_:.2f}")
+
+
+if __name__ == "__main__":
+    main()
