@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PLUG_EVERY = 30.0  # seconds; a plug is not pulled more often than that
-_LOAD_EVERY = 0.3
+_LOAD_EVERY, _LOAD_STALE = 0.3, 2.0
 # A core that others use to this part is theirs: a thread that waits for its turn there makes all others wait.
 _THEIRS = 0.6
 
@@ -56,9 +56,12 @@ class Load:
 
     def others(self) -> float:
         """Return the cores that others kept busy lately."""
-        if time.monotonic() - self._at >= _LOAD_EVERY:
+        passed = time.monotonic() - self._at
+        if passed >= _LOAD_EVERY:
             at, total, own = self._look()
-            self._others = max(0.0, (total - self._all) - (own - self._own)) / (at - self._at)
+            theirs = max(0.0, (total - self._all) - (own - self._own)) / (at - self._at)
+            # What somebody did a while ago, when nothing was asked of us, says nothing about now.
+            self._others = theirs if passed < _LOAD_STALE else 0.0
             self._at, self._all, self._own = at, total, own
         return self._others
 

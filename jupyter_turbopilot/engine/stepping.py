@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids
     from jupyter_turbopilot.engine.sampling import Row as Chances
 
-CHUNK = 256  # tokens of a prompt in a batch of its own, which may be aborted
+# A prompt alone is read in growing pieces, each of which may be aborted. Whoever types faster than the first
+# piece is read would never see the prompt read: an abort halves it, a piece that was read doubles it again.
+FIRST_CHUNK, SMALLEST_CHUNK = 256, 16
+CHUNK = 512  # tokens of a prompt in a batch of its own, which may be aborted
 SHARED_CHUNK = 64  # tokens of a prompt beside other texts: they wait for it, and it is never aborted
 MAX_RUNS = 8  # texts written at a time
 MAX_SEQUENCES = 24
@@ -66,6 +69,7 @@ class StepRun:
     forced: bytes
     rng: np.random.Generator | None
     started: float
+    chunk: int
     lifted: Lifted | None = None
     begun: bool = False  # whether the last guess was right to its end
     wrote: int = 0
@@ -89,6 +93,7 @@ class Stepping(ABC):
 
     def __init__(self) -> None:
         self.drafting = Drafting()
+        self._first_chunk = FIRST_CHUNK
         self.sequences = Sequences(0, 0)
 
     @abstractmethod
@@ -133,6 +138,7 @@ class Stepping(ABC):
             ask.sampling.forced,
             rng,
             time.perf_counter(),
+            self._first_chunk,
             taken.lifted,
         )
 
@@ -154,6 +160,9 @@ class Stepping(ABC):
         index = 0
         for run, known, guess in shares:
             start = len(run.held.tokens)
+            if known == run.chunk:
+                run.chunk = min(CHUNK, run.chunk * 2)
+                self._first_chunk = min(FIRST_CHUNK, self._first_chunk * 2)
             self.sequences.grow(run.held, [*run.tokens[start : start + known], *guess.tokens])
             index += known
             if start + known == len(run.tokens):
@@ -172,7 +181,7 @@ class Stepping(ABC):
         rows: list[Row] = []
         # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
         for run in sorted(runs, key=lambda r: r.pending):
-            room = SHARED_CHUNK - len(rows) if rows else CHUNK
+            room = SHARED_CHUNK - len(rows) if rows else run.chunk
             count = min(self._next(run), max(room, int(run.wrote > 0)))
             if count <= 0:
                 continue
@@ -198,6 +207,7 @@ class Stepping(ABC):
     def _resume(self, run: StepRun) -> None:
         """Find out what an aborted batch left behind: only the memory itself knows."""
         held = run.held
+        self._first_chunk = run.chunk = max(SMALLEST_CHUNK, self._first_chunk // 2)
         size = max(0, min(self.length(held.id), len(run.tokens)))
         self.sequences.cut(held, size)
         self.sequences.grow(held, run.tokens[len(held.tokens) : size])

@@ -62,6 +62,7 @@ class Route(APIHandler):
     """A route of ours. Every method is authenticated and authorised."""
 
     auth_resource = "turbopilot"
+    manages = False  # whether the route changes what the server holds
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
         """Take what the route works with; `secret` opens it to this server's kernels."""
@@ -86,7 +87,17 @@ class Route(APIHandler):
         if connection is not None and hasattr(connection, "set_max_body_size"):
             connection.set_max_body_size(HARD_LIMIT)
             connection.set_body_timeout(BODY_SECONDS)
-        await super().prepare()
+        try:
+            await super().prepare()
+            if self.manages and self.settings.get("standalone") and not self.settings["managed"]:
+                raise web.HTTPError(403)  # without a key nobody changes which model is loaded
+        except web.HTTPError:
+            if self.request.method not in {"POST", "DELETE"}:
+                raise
+            # Refused once the body has come: an answer before that ends as a broken connection for many
+            # clients. Nobody is signed in, so every method refuses.
+            self.current_user = self._jupyter_current_user = None
+            self._received = MAX_BODY + 1
 
     def set_cors_headers(self) -> None:
         """Let no page of another site read an answer where there is no Jupyter server to decide it."""

@@ -26,6 +26,8 @@ PROGRESS_SECONDS = 0.25
 class ModelsRoute(Route):
     """`GET turbopilot/models` lists, `POST` selects."""
 
+    manages = True
+
     @web.authenticated
     @authorized
     async def get(self) -> None:
@@ -53,6 +55,8 @@ class ModelsRoute(Route):
 
 class PullRoute(Route):
     """`POST turbopilot/models/pull` fetches with progress as a stream, `DELETE` stops it."""
+
+    manages = True
 
     @web.authenticated
     @authorized

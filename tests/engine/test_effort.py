@@ -73,5 +73,7 @@ def test_the_load_of_another_process_is_seen() -> None:
         try:
             time.sleep(1.0)
             assert load.others() > 0.4
+            load._at -= 60
+            assert load.others() == 0
         finally:
             other.kill()

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.generation import Sampling, Usage
+from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.prompt import Budget, build, form_for
 
 from ..tiny_model import write_tiny_model
 
@@ -126,7 +127,7 @@ def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(defaul
         stopped: list[float] = []
 
         def stop() -> None:
-            time.sleep(1.2)
+            time.sleep(3)
             stopped.append(time.perf_counter())
             cancel.set("superseded")
 
@@ -140,5 +141,83 @@ def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(defaul
         list(write(engine, engine.tokenize("x"), Sampling(max_tokens=1), Usage(), Cancel()))
         fresh = [t.data for t in write(engine, prompt[:60], Sampling(max_tokens=5), Usage(), Cancel())]
         assert after == fresh
+    finally:
+        engine.close()
+
+
+def test_what_was_read_survives_a_restart(tiny_model: Path, tmp_path: Path) -> None:
+    texts, usages = [], []
+    for _ in range(2):
+        engine = LlamaEngine(
+            tiny_model, name="t", context_size=512, threads=1, parked=2000, state=tmp_path / "state"
+        )
+        answer, usage = complete(engine, "def long(): " + "x = 1; " * 40)
+        texts.append(answer)
+        usages.append(usage)
+        engine.close()
+    assert texts[0] == texts[1]
+    assert usages[1].cached_tokens == usages[1].prompt_tokens - 1
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+
+
+def test_a_damaged_state_costs_nothing_but_the_state(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"garbage")
+    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1, state=tmp_path / "state")
+    assert complete(engine, "abc")[0]
+    engine.close()
+
+
+def test_many_texts_in_turns_are_each_what_they_are_alone(tiny_model: Path) -> None:
+    fresh = {}
+    prompts = [f"notebook {number}: " + f"value_{number} = {number}\n" * 12 for number in range(12)]
+    for prompt in prompts:
+        engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1)
+        fresh[prompt] = complete(engine, prompt)[0]
+        engine.close()
+    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1, cells=1024, parked=4000)
+    for _ in range(3):
+        for prompt in prompts:
+            answer, usage = complete(engine, prompt)
+            assert answer == fresh[prompt]
+    assert usage.cached_tokens == usage.prompt_tokens - 1
+    engine.close()
+
+
+def test_side_by_side_each_text_is_what_it_is_alone(engine: LlamaEngine) -> None:
+    prompts = ["def f(x):", "import os\n", "for i in range(10):\n    print(i)\n" * 6]
+    alone = [complete(engine, prompt)[0] for prompt in prompts]
+    runs = [engine.start(Ask(engine.tokenize(prompt), Sampling(max_tokens=12))) for prompt in prompts]
+    texts = [b""] * 3
+    while any(run and not run.done for run in runs):
+        engine.step([run for run in runs if run and not run.done], Cancel())
+    for number, run in enumerate(runs):
+        assert run is not None
+        texts[number] = b"".join(token.data for token in run.fresh)
+        engine.release(run)
+    assert texts == alone
+
+
+@pytest.mark.model
+def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(default_model: Path) -> None:
+    engine = LlamaEngine(default_model, name="default", context_size=1024, threads=2)
+    rest = "".join(f"\n    print('line {number} of the report')" for number in range(12))
+    form = form_for(engine.find_token, engine.markers)
+    try:
+        read = []
+        for end in range(10, 22, 2):
+            prompt = build(
+                form, engine.tokenize, context=[], prefix="def area(radius):\n    return math.pi * radius"[: 12 + end],
+                suffix=rest, budget=Budget(500, 200),
+            )  # fmt: skip
+            usage = Usage()
+            run = engine.start(Ask(prompt.tokens, Sampling(max_tokens=6), usage, fixed=prompt.fixed))
+            assert run is not None
+            while not run.done:
+                engine.step([run], Cancel())
+            text = b"".join(token.data for token in run.fresh).decode()
+            engine.release(run)
+            read.append(usage.prompt_tokens - usage.cached_tokens)
+        assert max(read[1:]) < 20 < read[0]
+        assert "return" not in text
     finally:
         engine.close()

@@ -235,6 +235,32 @@ def test_a_batch_that_serves_several_is_never_cut_short() -> None:
     assert all(run and run.wrote == 1 for run in runs)
 
 
+def test_whoever_interrupts_all_the_time_still_sees_the_prompt_read() -> None:
+    engine = Arithmetic(capacity=2000)
+    engine.context_size = 1000
+    sizes = []
+    for number in range(8):
+        run = engine.start(Ask([3] * 600, Sampling(max_tokens=1)))
+        assert run is not None
+        engine.abort_next = number < 6
+        engine.step([run], Cancel())
+        sizes.append(len(engine.batches[-1]))
+        engine.release(run)
+    assert sizes == [256, 128, 64, 32, 16, 16, 16, 32]
+    run = engine.start(Ask([3] * 600, Sampling(max_tokens=1)))
+    assert run is not None
+    assert len(run.held.tokens) == 48
+
+
+def test_a_long_prompt_is_read_in_growing_pieces() -> None:
+    engine = Arithmetic(capacity=3000)
+    engine.context_size = 2000
+    run = engine.start(Ask([3] * 1500, Sampling(max_tokens=1)))
+    assert run is not None
+    finish(engine, [run])
+    assert [len(batch) for batch in engine.batches] == [256, 512, 512, 220]
+
+
 def test_reading_only_writes_nothing() -> None:
     engine = Arithmetic()
     run = engine.start(Ask([1] * 150, Sampling(max_tokens=0)))
