@@ -16,8 +16,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -135,6 +136,23 @@ class Player:
             cost.get("draft_n_accepted", 0),
         )
 
+    def focus(self, step: Step) -> None:
+        """Enter a cell, as JupyterLab does: it is read ahead."""
+        if self.route == "complete":
+            self._aside(step, "warm")
+
+    def _aside(self, step: Step, trigger: str) -> None:
+        """Ask for something that nobody waits for."""
+
+        def send() -> None:
+            link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+            link.request(
+                "POST", "/complete", json.dumps(request(step, trigger)), {"Content-Type": "application/json"}
+            )
+            link.getresponse().read()
+
+        threading.Thread(target=send, daemon=True).start()
+
     def _complete(self, step: Step) -> Answer:
         body = request(step, "automatic")
         begun = time.perf_counter()
@@ -142,6 +160,10 @@ class Player:
         ms = (time.perf_counter() - begun) * 1000
         cost = found["timings"]
         text = found["items"][0]["text"] if found["items"] else ""
+        if text:
+            cells = list(step.cells)
+            cells[step.active] = cells[step.active][: step.offset] + text + cells[step.active][step.offset :]
+            self._aside(replace(step, cells=tuple(cells), offset=step.offset + len(text)), "ahead")
         return Answer(
             text,
             ms,
@@ -225,6 +247,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two requests")
     parser.add_argument(
+        "--settle", type=float, default=0.0, help="seconds between entering a cell and typing"
+    )
+    parser.add_argument(
         "--theirs", nargs=argparse.REMAINDER, default=[], help="more options for llama-server"
     )
     options = parser.parse_args()
@@ -242,6 +267,8 @@ def main() -> None:
             for number, trace in enumerate(traces):
                 for player in (a, b):
                     answers = []
+                    player.focus(trace.steps[0])
+                    time.sleep(options.settle)
                     for step in trace.steps:
                         answers.append(player.ask(step))
                         time.sleep(options.pause)

@@ -21,7 +21,7 @@ WORTH_KEEPING = 16
 # What only costs so many tokens to read again is not worth a copy outside the cache.
 WORTH_PARKING = 64
 # Cells that may stay in the cache for nobody at the moment.
-IDLE_CELLS = 1536
+IDLE_CELLS = 256
 # A part that moves is moved, not read again, from this length on: a move costs as much as so many tokens.
 WORTH_MOVING = 24
 # It is read again once so many tokens have come or gone before it: until then it hardly notices.

@@ -89,8 +89,7 @@ class Route(APIHandler):
             connection.set_body_timeout(BODY_SECONDS)
         try:
             await super().prepare()
-            if self.manages and self.settings.get("standalone") and not self.settings["managed"]:
-                raise web.HTTPError(403)  # without a key nobody changes which model is loaded
+            self._check_managed()
         except web.HTTPError:
             if self.request.method not in {"POST", "DELETE"}:
                 raise
@@ -98,6 +97,11 @@ class Route(APIHandler):
             # clients. Nobody is signed in, so every method refuses.
             self.current_user = self._jupyter_current_user = None
             self._received = MAX_BODY + 1
+
+    def _check_managed(self) -> None:
+        """Let nobody change which model is loaded where there is no key."""
+        if self.manages and self.settings.get("standalone") and not self.settings["managed"]:
+            raise web.HTTPError(403)
 
     def set_cors_headers(self) -> None:
         """Let no page of another site read an answer where there is no Jupyter server to decide it."""

