@@ -24,7 +24,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
 
-EDITORS, TOKENS = 8, 48
+EDITORS, TOKENS, LONGEST = 8, 48, 1800
 
 
 def stream(port: int, step: Step, found: list[tuple[float, int]]) -> None:
@@ -72,11 +72,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     path = str(Pilot(Turbopilot()).store.path(find("qwen2.5-coder-0.5b")))
-    theirs = [str(programs()["llama-server"]), "-m", path, "-t", "2", "-c", "16384", "--no-webui"]
+    theirs = [str(programs()["llama-server"]), "-m", path, "-t", "2", "-c", "8192", "--no-webui"]
     theirs += ["-np", str(EDITORS)]
     ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
-    traces = [trace for trace in make(read(options.set), 900) if trace.kind == "append"]
-    steps = [trace.steps[-1] for trace in traces]
+    # Everybody in a cell of their own, and with room for all on both sides: 8 192 tokens.
+    traces = make(read(options.set), 4000)
+    steps = [trace.steps[-1] for trace in traces if len(trace.steps[-1].prefix) < LONGEST]
     with Player("llama-server", theirs, "infill") as a, Player("turbopilot", ours, "infill") as b:
         figures: dict[str, list[tuple[float, float]]] = {a.name: [], b.name: []}
         for number in range(options.rounds):

@@ -69,7 +69,7 @@ class Player:
         # Nothing of an earlier run may help.
         self.settings = tempfile.TemporaryDirectory()
         settings = Path(self.settings.name) / "jupyter_turbopilot_config.py"
-        settings.write_text("c.Turbopilot.keep_sequences = False\n")
+        settings.write_text("c.Turbopilot.keep_sequences = False\nc.Turbopilot.deadline = 100\n")
         environment = {**os.environ, "JUPYTER_CONFIG_DIR": self.settings.name}
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=environment)
         end = time.monotonic() + 120

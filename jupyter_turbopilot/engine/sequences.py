@@ -198,6 +198,7 @@ class Sequences:
         self._touch(held)
         while self.used + self._outstanding() > self._capacity and self._evict(moves):
             pass
+        self._clear(moves, spare=source)
         return Taken(held, kept, moves, lifted)
 
     def lower(self, held: Held, lifted: Lifted) -> list[Move]:
@@ -231,14 +232,9 @@ class Sequences:
         if moves is not None:
             moves.append(Cut(held.id, start))
 
-    def release(self, held: Held) -> list[Move]:
-        """Keep a sequence for whoever comes next; when all is quiet, clear the cache of what is old."""
+    def release(self, held: Held) -> None:
+        """Keep a sequence for whoever comes next."""
         held.busy = False
-        moves: list[Move] = []
-        if not any(other.busy for other in self._all):
-            while self.used > IDLE_CELLS and self._evict(moves, spare=held):
-                pass
-        return moves
 
     def drop(self, held: Held) -> None:
         """Forget a sequence altogether."""
@@ -337,6 +333,12 @@ class Sequences:
         moves.append(Restore(number, held.id))
         self.grow(held, tokens)
         self._touch(held)
+
+    def _clear(self, moves: list[Move], spare: Held | None) -> None:
+        """Clear the cache of what nobody uses, but for the latest cells."""
+        serving = sum(len(held.cells) for held in self._all if held.busy)
+        while self.used - serving > IDLE_CELLS and self._evict(moves, spare=spare):
+            pass
 
     def _outstanding(self) -> int:
         return sum(max(0, held.promised - len(held.cells)) for held in self._all if held.busy)

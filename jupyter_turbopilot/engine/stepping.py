@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids
     from jupyter_turbopilot.engine.sampling import Row as Chances
 
-# A prompt alone is read in growing pieces, each of which may be aborted. Whoever types faster than the first
-# piece is read would never see the prompt read: an abort halves it, a piece that was read doubles it again.
-FIRST_CHUNK, SMALLEST_CHUNK = 256, 16
-CHUNK = 512  # tokens of a prompt in a batch of its own, which may be aborted
-SHARED_CHUNK = 64  # tokens of a prompt beside other texts: they wait for it, and it is never aborted
+# A prompt alone is read in pieces, each of which may be aborted. Whoever types faster than a piece is read
+# would never see the prompt read: an abort halves the next piece, a piece that was read doubles it again.
+SMALLEST_CHUNK = 16
+CHUNK = 256  # tokens of a prompt in a batch of its own, which may be aborted
+SHARED_CHUNK = 64  # tokens of each prompt beside other texts: they wait for it, and it is never aborted
 MAX_RUNS = 8  # texts written at a time
 MAX_SEQUENCES = 24
 MAX_OUTPUTS = 24  # rows of logits in a batch; llama.cpp wants no fewer than sequences
@@ -69,7 +69,6 @@ class StepRun:
     forced: bytes
     rng: np.random.Generator | None
     started: float
-    chunk: int
     lifted: Lifted | None = None
     begun: bool = False  # whether the last guess was right to its end
     wrote: int = 0
@@ -93,7 +92,7 @@ class Stepping(ABC):
 
     def __init__(self) -> None:
         self.drafting = Drafting()
-        self._first_chunk = FIRST_CHUNK
+        self._chunk = CHUNK
         self.sequences = Sequences(0, 0)
 
     @abstractmethod
@@ -138,7 +137,6 @@ class Stepping(ABC):
             ask.sampling.forced,
             rng,
             time.perf_counter(),
-            self._first_chunk,
             taken.lifted,
         )
 
@@ -160,9 +158,8 @@ class Stepping(ABC):
         index = 0
         for run, known, guess in shares:
             start = len(run.held.tokens)
-            if known == run.chunk:
-                run.chunk = min(CHUNK, run.chunk * 2)
-                self._first_chunk = min(FIRST_CHUNK, self._first_chunk * 2)
+            if known == self._chunk:
+                self._chunk = min(CHUNK, self._chunk * 2)
             self.sequences.grow(run.held, [*run.tokens[start : start + known], *guess.tokens])
             index += known
             if start + known == len(run.tokens):
@@ -174,14 +171,15 @@ class Stepping(ABC):
         if run.lifted:
             self.apply(self.sequences.leave(run.lifted))
             run.lifted = None
-        self.apply(self.sequences.release(run.held))
+        self.sequences.release(run.held)
 
     def _plan(self, runs: Sequence[StepRun]) -> tuple[list[Share], list[Row]]:
         shares: list[Share] = []
         rows: list[Row] = []
+        shared = min(CHUNK, SHARED_CHUNK * sum(run.wrote == 0 for run in runs))
         # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
         for run in sorted(runs, key=lambda r: r.pending):
-            room = SHARED_CHUNK - len(rows) if rows else run.chunk
+            room = shared - len(rows) if rows else self._chunk
             count = min(self._next(run), max(room, int(run.wrote > 0)))
             if count <= 0:
                 continue
@@ -207,7 +205,7 @@ class Stepping(ABC):
     def _resume(self, run: StepRun) -> None:
         """Find out what an aborted batch left behind: only the memory itself knows."""
         held = run.held
-        self._first_chunk = run.chunk = max(SMALLEST_CHUNK, self._first_chunk // 2)
+        self._chunk = max(SMALLEST_CHUNK, self._chunk // 2)
         size = max(0, min(self.length(held.id), len(run.tokens)))
         self.sequences.cut(held, size)
         self.sequences.grow(held, run.tokens[len(held.tokens) : size])

@@ -57,10 +57,6 @@ def serve(sequences: Sequences, memory: Memory, prompt: list[int], room: int = 0
     return taken.held
 
 
-def release(sequences: Sequences, memory: Memory, held: Held) -> None:
-    memory.apply(sequences.release(held))
-
-
 @given(tokens, tokens)
 def test_the_common_prefix_is_the_longest_there_is(left: list[int], right: list[int]) -> None:
     length = common_prefix(left, right)
@@ -76,7 +72,7 @@ def test_the_memory_holds_what_the_books_say_and_never_more_than_fits(prompts: l
         assert sequences.used <= 100
         for other in sequences.idle():
             assert memory.held[other.id] == other.tokens
-        release(sequences, memory, held)
+        sequences.release(held)
 
 
 @given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=50), min_size=1, max_size=12))
@@ -120,11 +116,11 @@ def test_a_long_tail_stays_behind_and_a_short_one_does_not() -> None:
 def test_a_notebook_outlives_many_others_and_small_tails() -> None:
     sequences, memory = Sequences(6, 4000, parked=10_000), Memory()
     notebook = list(range(1000, 1800))
-    release(sequences, memory, serve(sequences, memory, notebook))
+    sequences.release(serve(sequences, memory, notebook))
     for number in range(12):
         base = [number] * 700
-        release(sequences, memory, serve(sequences, memory, [*base, *[5000 + number] * 20]))
-        release(sequences, memory, serve(sequences, memory, [*base, 7, *[6000 + number] * 20]))
+        sequences.release(serve(sequences, memory, [*base, *[5000 + number] * 20]))
+        sequences.release(serve(sequences, memory, [*base, 7, *[6000 + number] * 20]))
     taken = sequences.take(notebook, 0)
     assert taken is not None
     memory.apply(taken.moves)
@@ -132,19 +128,19 @@ def test_a_notebook_outlives_many_others_and_small_tails() -> None:
     assert memory.held[taken.held.id] == notebook[:-1]
 
 
-def test_when_all_is_quiet_the_cache_is_cleared_of_what_is_old() -> None:
+def test_the_cache_is_cleared_of_what_nobody_uses() -> None:
     sequences, memory = Sequences(8, 10_000, parked=20_000), Memory()
     for number in range(6):
-        release(sequences, memory, serve(sequences, memory, [number] * 800))
-    assert sequences.used <= IDLE_CELLS
-    assert len(memory.parked) == 5
+        sequences.release(serve(sequences, memory, [number] * 800))
+    assert sequences.used <= IDLE_CELLS + 2 * 800
+    assert len(memory.parked) == 4
 
 
 def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
     sequences, memory = Sequences(8, 10_000, parked=2000), Memory()
     for number in range(8):
-        release(sequences, memory, serve(sequences, memory, [number] * 900))
-    assert [tokens[0] for tokens in memory.parked.values()] == [5, 6]
+        sequences.release(serve(sequences, memory, [number] * 900))
+    assert [tokens[0] for tokens in memory.parked.values()] == [4, 5]
     moves, latest = sequences.park_all()
     memory.apply(moves)
     assert [tokens[0] for _, tokens in latest] == [7, 6]
@@ -154,7 +150,7 @@ def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
 def test_what_cannot_be_brought_back_is_forgotten() -> None:
     sequences, memory = Sequences(8, 10_000, parked=20_000), Memory()
     for number in range(3):
-        release(sequences, memory, serve(sequences, memory, [number] * 900))
+        sequences.release(serve(sequences, memory, [number] * 900))
     taken = sequences.take([0] * 900, 0)
     assert taken is not None
     assert any(isinstance(move, Restore) for move in taken.moves)
