@@ -202,12 +202,22 @@ export class Provider implements IInlineCompletionProvider {
       return;
     }
     this._ahead.warm(() => {
-      if (editor.isDisposed || widget.isDisposed || !editor.hasFocus() || editor.getOption('readOnly') === true) {
+      if (
+        editor.isDisposed ||
+        widget.isDisposed ||
+        !editor.hasFocus() ||
+        editor.getOption('readOnly') === true
+      ) {
         return null;
       }
       const place = placeOf(editor);
       const request = { ...place, mimeType: editor.model.mimeType };
-      return this._body(request, { widget, editor, triggerKind: InlineCompletionTriggerKind.Automatic }, place, false);
+      return this._body(
+        request,
+        { widget, editor, triggerKind: InlineCompletionTriggerKind.Automatic },
+        place,
+        false
+      );
     });
   }
 
