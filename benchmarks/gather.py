@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from engine import pip  # noqa: E402
 
-PACKAGES = ("holoviews==1.20.2", "hvplot==0.11.3", "sktime==0.36.0", "panel==1.6.0", "datashader==0.17.0")
+PACKAGES = ("holoviews==1.20.2", "hvplot==0.11.3", "sktime==0.36.0")
 
 
 def main() -> None:
@@ -27,23 +27,14 @@ def main() -> None:
     target.mkdir(parents=True, exist_ok=True)
     for package in PACKAGES:
         with tempfile.TemporaryDirectory() as scratch:
-            pip(
-                "download",
-                "-q",
-                "--no-deps",
-                "--no-build-isolation",
-                "--no-binary",
-                ":all:",
-                "-d",
-                scratch,
-                package,
-            )
+            name = package.partition("==")[0]
+            pip("download", "-q", "--no-deps", "--no-binary", name, "-d", scratch, package)
             archive = next(path for path in Path(scratch).iterdir() if path.is_file())
             count = 0
-            for name, data in members(archive):
-                if name.endswith(".ipynb") and ".ipynb_checkpoints" not in name:
-                    flat = "__".join(Path(name).parts[1:])
-                    (target / f"{package.partition('==')[0]}__{flat}").write_bytes(data)
+            for path, data in members(archive):
+                if path.endswith(".ipynb") and ".ipynb_checkpoints" not in path:
+                    flat = "__".join(Path(path).parts[1:])
+                    (target / f"{name}__{flat}").write_bytes(data)
                     count += 1
             print(f"{package}: {count} notebooks", flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -13,6 +14,9 @@ from jupyter_turbopilot import runtime
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot import Pilot, llama_engine
 from jupyter_turbopilot.routes.table import ROUTES
+
+# Seconds. Loading holds the interpreter for moments; the server is to answer first.
+LOAD_AFTER = 1.5
 
 
 class TurbopilotExtension(ExtensionApp):
@@ -45,6 +49,11 @@ class TurbopilotExtension(ExtensionApp):
         if self.pilot:
             self.pilot.effort.busy = lambda: any_kernel_busy(server.kernel_manager)
         if self.pilot and self.pilot.settings.load_at_start:
+            # After the server has answered for the first time: loading would make it wait.
+            asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)
+
+    def _load(self) -> None:
+        if self.pilot and self.pilot.worker.state.phase == "empty":
             self.pilot.start()
 
     async def stop_extension(self) -> None:

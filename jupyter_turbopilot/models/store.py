@@ -20,12 +20,13 @@ from jupyter_turbopilot.errors import (
     ModelRefusedError,
     UnknownModelError,
 )
-from jupyter_turbopilot.models import transfer
 from jupyter_turbopilot.models.catalog import CATALOG, IndexParts, Model, Source
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from jupyter_turbopilot.models import transfer
 
 UNKNOWN_LIMIT = 64 * 1024**3
 ROOM_TO_SPARE = 256 * 1024**2
@@ -146,6 +147,9 @@ class Store:
         have = partial.stat().st_size if partial.exists() else 0
         self._need_room((model.size or 0) - have)
         failures: list[str] = []
+        # Its HTTP client takes as long to import as half of us: only who fetches waits for it.
+        from jupyter_turbopilot.models import transfer
+
         sources = self.sources(model, mirrors=mirrors)
         for source in sources:
             name = transfer.describe(source)

@@ -91,8 +91,6 @@ class Route(APIHandler):
             await super().prepare()
             self._check_managed()
         except web.HTTPError:
-            if self.request.method not in {"POST", "DELETE"}:
-                raise
             # Refused once the body has come: an answer before that ends as a broken connection for many
             # clients. Nobody is signed in, so every method refuses.
             self.current_user = self._jupyter_current_user = None
