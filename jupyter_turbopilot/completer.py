@@ -118,6 +118,7 @@ class Completer:
         known = self._results.find(task.place) if task.n == 1 and not task.temperature else None
         if known and known.complete and task.answers and task.length:
             if not (worker_state := self.worker.state).ready:
+                self._forget(task.client, job)
                 raise not_ready(worker_state)
             self.counters["known"] += 1
             state["reply"] = self._again(name, worker_state.model, task, known)
@@ -206,7 +207,7 @@ class Completer:
             ),
             length=limit,
             temperature=request.temperature,
-            seed=request.seed,
+            seed=max(0, request.seed),
             stream=request.stream,
             answers=False,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
@@ -65,8 +66,11 @@ class TurbopilotExtension(ExtensionApp):
 
 def any_kernel_busy(manager: Any) -> bool:
     """Tell whether a kernel of this server computes something."""
-    kernels = [manager.get_kernel(name) for name in manager.list_kernel_ids()]
-    return any(getattr(kernel, "execution_state", None) == "busy" for kernel in kernels)
+    for name in manager.list_kernel_ids():
+        with suppress(Exception):  # it may have ended in the meantime
+            if getattr(manager.get_kernel(name), "execution_state", None) == "busy":
+                return True
+    return False
 
 
 def loopback_url(server: Any) -> str:

@@ -303,7 +303,8 @@ class LlamaEngine(Stepping):
         """Give the memory back."""
         lib = self._lib
         if self._context and self._state:
-            self._keep()
+            with suppress(MemoryError, EngineError):  # whatever becomes of it, the rest has to be freed
+                self._keep()
         with suppress(AttributeError):
             lib.llama_batch_free(self._batch)
             del self._batch

@@ -201,7 +201,7 @@ class Worker:
     def _run(self) -> None:
         while True:
             with self._wake:
-                self._rest()
+                unused = self._rest()
                 if self._stopping:
                     waiting = [job for _, _, job in self._queue]
                     self._queue.clear()
@@ -210,6 +210,8 @@ class Worker:
                 if factory:
                     self._loading = Cancel()
                 begun = [] if factory else self._admit()
+            if unused:
+                unused.close()
             if factory:
                 self._end_all()
                 self._load(factory)
@@ -224,14 +226,15 @@ class Worker:
             self._engine.close()
             self._engine = None
 
-    def _rest(self) -> None:
-        """Wait for work; after long give the memory back: the next request loads the model again."""
+    def _rest(self) -> Engine | None:
+        """Wait for work; after long, return the engine to close: the next request loads the model again."""
         while not (self._stopping or self._factory or self._queue or self._tasks):
             if self._wake.wait(self._idle if self._engine else None) or not self._engine:
                 continue
-            self._engine.close()
-            self._engine = None
+            unused, self._engine = self._engine, None
             self._state = State("asleep", self._state.model)
+            return unused
+        return None
 
     def _admit(self) -> list[Job]:
         """Take from the queue who may begin: some persons at a time, others one by one when all is quiet."""
@@ -294,11 +297,14 @@ class Worker:
             engine.use_threads(self._threads())
         for task in active:
             if task.run is None and task.ask:
-                task.run = engine.start(task.ask)
+                try:
+                    task.run = engine.start(task.ask)
+                except TurbopilotError as failure:
+                    self._end(task, failure)  # one prompt that does not fit is not the others' failure
         runs = [task.run for task in active if task.run]
         if runs:
             engine.step(runs, attention)
-        return bool(runs)
+        return bool(runs) or not any(task in self._tasks for task in active)
 
     def _hand_over(self, task: _Task) -> None:
         run = task.run

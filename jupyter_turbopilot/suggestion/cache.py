@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -65,10 +66,20 @@ class Results:
         self._answers: OrderedDict[int, _Answer] = OrderedDict()
         self._index: dict[int, tuple[int, int]] = {}
         self._next = 0
+        self._lock = threading.Lock()  # asked on the server's thread, filled on the worker's
         self.size = 0
 
     def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:
         """Keep an answer; `ended` where it is whole, not cut off by a limit."""
+        with self._lock:
+            self._remember(place, tokens, ended=ended)
+
+    def find(self, place: Place) -> Known | None:
+        """Return what is known to follow at a place."""
+        with self._lock:
+            return self._find(place)
+
+    def _remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:
         text = b"".join(token.data for token in tokens).decode("utf-8", "ignore")
         answer = _Answer(place, tuple(tokens), text, ended)
         if answer.size > self._limit:
@@ -81,8 +92,7 @@ class Results:
         while self.size > self._limit:
             self._forget(next(iter(self._answers)))
 
-    def find(self, place: Place) -> Known | None:
-        """Return what is known to follow at a place."""
+    def _find(self, place: Place) -> Known | None:
         number, offset = self._index.get(_key(place.group, place.tail), (-1, 0))
         answer = self._answers.get(number)
         if answer is None or answer.place.group != place.group or answer.tail(offset) != place.tail:

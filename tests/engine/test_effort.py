@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_turbopilot.engine import effort
 from jupyter_turbopilot.engine.effort import Effort, Load
+from jupyter_turbopilot.extension import any_kernel_busy
 
 
 @pytest.fixture
@@ -77,3 +78,19 @@ def test_the_load_of_another_process_is_seen() -> None:
             assert load.others() == 0
         finally:
             other.kill()
+
+
+def test_a_kernel_that_ends_while_it_is_looked_at_is_not_busy() -> None:
+    class Kernels:
+        def list_kernel_ids(self) -> list[str]:
+            return ["gone", "idle", "busy"]
+
+        def get_kernel(self, name: str) -> object:
+            if name == "gone":
+                raise KeyError(name)
+            return SimpleNamespace(execution_state=name)
+
+    assert any_kernel_busy(Kernels())
+    kernels = Kernels()
+    kernels.list_kernel_ids = lambda: ["gone", "idle"]  # type: ignore[method-assign]
+    assert not any_kernel_busy(kernels)

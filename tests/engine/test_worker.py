@@ -202,6 +202,31 @@ def test_an_engine_that_raises_fails_who_asked_and_nobody_else(worker: Worker) -
     assert engine.released == 1
 
 
+def test_a_prompt_that_does_not_fit_fails_its_own_request_alone(worker: Worker) -> None:
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    running, told = submit(worker, until_cancelled)
+    wait_until(lambda: bool(engine.asks))
+    start = engine.start
+
+    def refuse(ask: Ask) -> object:
+        if len(ask.prompt) > 1:
+            raise EngineError("It does not fit.")
+        return start(ask)
+
+    engine.start = refuse  # type: ignore[method-assign,assignment]
+
+    def too_long(*_: object) -> Work:
+        yield Ask([1, 2])
+
+    error = submit(worker, too_long)[1].wait()
+    assert error is not None
+    assert error.message == "It does not fit."
+    assert not told.event.is_set()
+    running.cancel.set(SUPERSEDED)
+    assert told.wait() is None
+
+
 def test_the_threads_are_asked_for_at_each_step() -> None:
     count = [2]
     worker = Worker(threads=lambda: count[0])
