@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SMALLEST_CHUNK = 16
 CHUNK = 256  # tokens of a prompt in a batch of its own, which may be aborted
 SHARED_CHUNK = 64  # tokens of each prompt beside other texts: they wait for it, and it is never aborted
-MAX_RUNS = 8  # texts written at a time
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
