@@ -174,21 +174,29 @@ class Sequences:
         wanted = len(prompt) + room
         if sum(max(held.promised, len(held.cells)) for held in busy) + wanted > self._capacity:
             return None
+        if not self._free and len(busy) == len(self._all):
+            return None  # from here on something is done: whoever gets None must find all as it was
         moves: list[Move] = []
-        self._fetch(prompt, moves)
-        source, kept = self._best(prompt)
+        # The last token is always read again: its row of logits is what the answer starts from.
+        known = prompt[:-1]
+        self._fetch(known, moves)
+        source, kept = self._best(known)
         lifted = None
         if source and (start := self._movable_part(source, kept, prompt, fixed)):
             held = source
             lifted = self._lift(held, kept, start, fixed, moves)
-        elif source and not source.busy and len(source.tokens) - kept < WORTH_KEEPING:
+        elif (
+            source
+            and not source.busy
+            and (len(source.tokens) - kept < WORTH_KEEPING or not self._another(source))
+        ):
             held = source
             if kept < fixed[0]:
                 held.moved = 0
             self.cut(held, kept, moves)
         else:
-            if not self._free and not self._evict(moves, spare=source):
-                return None
+            if not self._free:
+                self._evict(moves, spare=source)
             held = self._new()
             if source and kept:
                 held.tokens, held.cells = source.tokens[:kept], source.cells[:kept]
@@ -203,10 +211,9 @@ class Sequences:
 
     def lower(self, held: Held, lifted: Lifted) -> list[Move]:
         """Put a part that was taken aside where it belongs now: the end of what was read before it."""
-        tokens = lifted.held.tokens
+        tokens = list(lifted.held.tokens)
         stop, by = lifted.start + len(tokens), lifted.at - lifted.start
         move = Lower(lifted.held.id, held.id, lifted.start, stop, by)
-        tokens = list(tokens)
         self.drop(lifted.held)
         self.grow(held, tokens)
         return [move]
@@ -276,15 +283,18 @@ class Sequences:
         self._turn += 1
         held.turn = self._turn
 
-    def _common(self, tokens: list[int], prompt: Sequence[int]) -> int:
-        # The last token is always read again: its row of logits is what the answer starts from.
-        kept = common_prefix(tokens, prompt[:-1])
+    def _another(self, source: Held) -> bool:
+        """Tell whether there is a sequence to be had beside this one."""
+        return bool(self._free) or any(not held.busy and held is not source for held in self._all)
+
+    def _common(self, tokens: list[int], known: Sequence[int]) -> int:
+        kept = common_prefix(tokens, known)
         return kept if self._divisible or kept == len(tokens) else 0
 
-    def _best(self, prompt: Sequence[int]) -> tuple[Held | None, int]:
+    def _best(self, known: Sequence[int]) -> tuple[Held | None, int]:
         best: tuple[int, bool, int, Held | None] = (0, False, 0, None)
         for held in self._all:
-            kept = 0 if held.aside else self._common(held.tokens, prompt)
+            kept = 0 if held.aside else self._common(held.tokens, known)
             # Of equals, one that can be continued as it stands.
             rank = (kept, not held.busy and len(held.tokens) - kept < WORTH_KEEPING, held.turn, held)
             best = max(best, rank, key=lambda found: found[:3])
@@ -316,12 +326,12 @@ class Sequences:
         self.grow(aside, tokens)
         return Lifted(aside, start, fixed[0])
 
-    def _fetch(self, prompt: Sequence[int], moves: list[Move]) -> None:
+    def _fetch(self, known: Sequence[int], moves: list[Move]) -> None:
         """Bring back a parked sequence that holds clearly more of the prompt than those in the cache."""
         if not self._parked:
             return
-        kept, number = max((self._common(tokens, prompt), number) for number, tokens in self._parked.items())
-        if kept < self._best(prompt)[1] + WORTH_KEEPING:
+        kept, number = max((self._common(tokens, known), number) for number, tokens in self._parked.items())
+        if kept < self._best(known)[1] + WORTH_KEEPING:
             return
         tokens = self._parked[number]
         while not self._free or self.used + self._outstanding() + len(tokens) > self._capacity:

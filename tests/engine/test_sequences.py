@@ -170,6 +170,25 @@ def test_what_is_in_use_is_never_taken_away() -> None:
     serve(sequences, memory, [2] * 60)
 
 
+def test_who_is_turned_away_finds_all_as_it_was() -> None:
+    sequences, memory = Sequences(2, 10_000, parked=10_000), Memory()
+    busy = [serve(sequences, memory, [number] * 100) for number in range(2)]
+    before = sequences.used
+    assert sequences.take([7] * 50, 0) is None
+    assert sequences.used == before
+    sequences.release(busy[0])
+    serve(sequences, memory, [0] * 40)
+    assert memory.held[busy[1].id] == [1] * 100
+
+
+def test_with_one_sequence_left_a_parked_one_takes_its_place_and_is_continued() -> None:
+    sequences, memory = Sequences(2, 10_000, parked=10_000), Memory()
+    for number in range(3):
+        sequences.release(serve(sequences, memory, [number] * 200))
+    serve(sequences, memory, [9] * 100)
+    assert serve(sequences, memory, [0] * 100 + [5] * 20).tokens == [0] * 100 + [5] * 20
+
+
 def test_a_sequence_in_use_is_shared_not_continued() -> None:
     sequences, memory = Sequences(3, 1000), Memory()
     busy = serve(sequences, memory, [1] * 60)
