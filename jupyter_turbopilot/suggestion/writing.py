@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.gate import Confidence, first_lines
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.trim import Shape
 
 
-class Writing:
+class Writing(ABC):
     """What all answers share: tokens become text, and somebody decides how much of it is shown."""
 
     def __init__(self) -> None:
@@ -43,12 +44,13 @@ class Writing:
                 break
         return grown
 
+    @abstractmethod
     def finish(self, *, whole: bool) -> None:
         """Show what is left; `whole` where the model itself has ended."""
 
+    @abstractmethod
     def _judge(self, token: Token) -> bool:
         """Look at the text with one more token; tell whether there is more to show."""
-        raise NotImplementedError
 
     def _show(self, text: str) -> bool:
         if len(text) <= len(self.shown) or not text.strip():
