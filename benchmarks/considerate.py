@@ -19,7 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from constant import TYPED, Desk, at, cell
+from constant import TYPED, at, cell
+from desk import Desk
 
 WORK = """
 import time

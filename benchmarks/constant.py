@@ -10,15 +10,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import psutil
 from baseline import programs
+from desk import Desk
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -27,9 +27,6 @@ from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion, Infill
 
-if TYPE_CHECKING:
-    from jupyter_turbopilot.reply import Reply
-
 TYPED = "result = [value * 2 for value in measurements if value > threshold]"
 MODEL = "qwen2.5-coder-0.5b"
 
@@ -37,36 +34,6 @@ MODEL = "qwen2.5-coder-0.5b"
 def cell(number: int) -> str:
     """Return a cell of about 60 tokens."""
     return "".join(f"column_{number}_{line} = load('file_{line}.csv', sep={line})\n" for line in range(4))
-
-
-class Desk:
-    """A pilot, waited for."""
-
-    def __init__(self, **settings: Any) -> None:
-        self.pilot = Pilot(Turbopilot(**{"keep_sequences": False, "results_memory": 0} | settings))
-        self.pilot.start()
-        while (phase := self.pilot.health()["phase"]) == "loading":
-            time.sleep(0.01)
-        assert phase == "ready", self.pilot.health()
-
-    def begin(self, request: Completion | Infill) -> tuple[Any, threading.Event, list[Reply]]:
-        """Submit; return the job, its end, and where the replies go."""
-        replies: list[Reply] = []
-        done = threading.Event()
-
-        def listen(reply: Reply) -> None:
-            replies.append(reply)
-            if reply.done:
-                done.set()
-
-        return self.pilot.completer.submit(request, listen), done, replies
-
-    def ask(self, request: Completion | Infill) -> tuple[float, Reply]:
-        """Submit and wait; return milliseconds and the answer."""
-        begun = time.perf_counter()
-        _, done, replies = self.begin(request)
-        done.wait()
-        return (time.perf_counter() - begun) * 1000, replies[-1]
 
 
 def at(cells: list[str], active: int, text: str, **more: Any) -> Completion:

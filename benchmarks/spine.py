@@ -8,16 +8,19 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from desk import Desk
+
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.completer import Reply
+    from jupyter_turbopilot.reply import Reply
 
 CELL = """def moving_average(values, window):
     result = []
@@ -43,29 +46,9 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-class Desk:
-    """A pilot, waited for."""
-
-    def __init__(self) -> None:
-        self.pilot = Pilot(Turbopilot(confidence=0.0))
-        begun = time.perf_counter()
-        self.pilot.start()
-        while self.pilot.health()["phase"] == "loading":
-            time.sleep(0.01)
-        self.load_ms = (time.perf_counter() - begun) * 1000
-
-    def begin(self, source: str, **more: Any) -> tuple[Any, threading.Event, list[Reply]]:
-        """Submit; return the job, its end, and where the replies go."""
-        replies: list[Reply] = []
-        done = threading.Event()
-
-        def listen(reply: Reply) -> None:
-            replies.append(reply)
-            if reply.done:
-                done.set()
-
-        request = Completion(cells=[Cell(source=source)], offset=len(source), **more)
-        return self.pilot.completer.submit(request, listen), done, replies
+def typed(source: str, **more: Any) -> Completion:
+    """Stand at the end of a cell."""
+    return Completion(cells=[Cell(source=source)], offset=len(source), **more)
 
 
 def cancel_ms(desk: Desk, count: int = 40) -> list[float]:
@@ -73,7 +56,7 @@ def cancel_ms(desk: Desk, count: int = 40) -> list[float]:
     took = []
     for number in range(count):
         source = f"# {number}\n" + "".join(f"value_{n} = {n} * {number}\n" for n in range(300))
-        job, done, _ = desk.begin(source, trigger="invoke")
+        job, done, _ = desk.begin(typed(source, trigger="invoke"))
         time.sleep(0.15 + 0.02 * number)
         begun = time.perf_counter()
         job.cancel.set("superseded")
@@ -84,12 +67,8 @@ def cancel_ms(desk: Desk, count: int = 40) -> list[float]:
 
 def keystrokes(desk: Desk, every: int = 3) -> list[Reply]:
     """Type a cell, asking after every few characters."""
-    found = []
-    for end in range(4, len(CELL), every):
-        _, done, replies = desk.begin(CELL[:end], trigger="automatic", client="typist")
-        done.wait()
-        found.append(replies[-1])
-    return found
+    ends = range(4, len(CELL), every)
+    return [desk.ask(typed(CELL[:end], trigger="automatic", client="typist"))[1] for end in ends]
 
 
 def main() -> None:
@@ -100,7 +79,7 @@ def main() -> None:
         "s = S.instance()\nt = time.perf_counter()\ns.run_line_magic('load_ext', 'jupyter_turbopilot')"
     )
     print(f"%load_ext jupyter_turbopilot   {program_ms(load):7.1f} ms")
-    desk = Desk()
+    desk = Desk(confidence=0.0)
     print(f"model loaded after             {desk.load_ms:7.0f} ms")
     took = cancel_ms(desk)
     print(

@@ -1,0 +1,46 @@
+"""A pilot with the real model, waited for: what the benchmarks inside one process ask."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.pilot import Pilot
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.request import Completion, Infill
+
+
+class Desk:
+    """Nothing is kept from an earlier run, and nothing is answered from memory, unless asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.pilot = Pilot(Turbopilot(**{"keep_sequences": False, "results_memory": 0} | settings))
+        begun = time.perf_counter()
+        self.pilot.start()
+        while (phase := self.pilot.health()["phase"]) == "loading":
+            time.sleep(0.01)
+        self.load_ms = (time.perf_counter() - begun) * 1000
+        assert phase == "ready", self.pilot.health()
+
+    def begin(self, request: Completion | Infill) -> tuple[Any, threading.Event, list[Reply]]:
+        """Submit; return the job, its end, and where the replies go."""
+        replies: list[Reply] = []
+        done = threading.Event()
+
+        def listen(reply: Reply) -> None:
+            replies.append(reply)
+            if reply.done:
+                done.set()
+
+        return self.pilot.completer.submit(request, listen), done, replies
+
+    def ask(self, request: Completion | Infill) -> tuple[float, Reply]:
+        """Submit and wait; return milliseconds and the answer."""
+        begun = time.perf_counter()
+        _, done, replies = self.begin(request)
+        done.wait()
+        return (time.perf_counter() - begun) * 1000, replies[-1]
