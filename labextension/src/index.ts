@@ -5,6 +5,7 @@ import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
+import { NotebookActions } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -163,7 +164,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
         );
       }
     };
-    const models = new Models(client, trans, () => void refresh());
+    const models = new Models(client, trans, () => {
+      provider.forget();
+      void refresh();
+    });
 
     provider.activity.connect((_, now) => {
       activity = now;
@@ -181,6 +185,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         status.announce(trans.__('Suggestion: %1', text));
       }
     });
+    NotebookActions.executed.connect(() => provider.forget());
     app.shell.currentChanged?.connect(show);
 
     if (statusBar) {

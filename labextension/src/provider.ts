@@ -16,6 +16,7 @@ import { Ahead } from './ahead';
 import { type Client, type IRequest, ServerError } from './client';
 import { type IContext, readDocument } from './document';
 import { isPrivatePath } from './language';
+import { type IMade, Memory } from './memory';
 import { DEFAULTS, type ISettings } from './settings';
 import { editedAtCursor, type IPlace, Suggestion } from './suggestion';
 import { chooseWindow } from './window';
@@ -141,7 +142,8 @@ export class Provider implements IInlineCompletionProvider {
     if (!body) {
       return NOTHING;
     }
-    return this._answer(this._start(editor, place, body, asked));
+    const known = asked ? null : this._memory.recall(body, place);
+    return this._answer(known ? this._resume(editor, known) : this._start(editor, place, body, asked));
   }
 
   async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
@@ -242,6 +244,11 @@ export class Provider implements IInlineCompletionProvider {
     }
   }
 
+  /** What was suggested may no longer be right: a cell has run. */
+  forget(): void {
+    this._memory.clear();
+  }
+
   dispose(): void {
     this._ahead.stop();
     this.cancel();
@@ -283,19 +290,23 @@ export class Provider implements IInlineCompletionProvider {
     };
   }
 
-  private _start(editor: CodeEditor.IEditor, place: IPlace, body: IRequest, asked: boolean): IRun {
-    const abort = new AbortController();
+  private _resume(editor: CodeEditor.IEditor, { suggestion, id }: IMade): IRun {
     const run: IRun = {
-      suggestion: new Suggestion(UUID.uuid4(), place),
-      abort,
+      suggestion,
+      abort: new AbortController(),
       editor,
       item: null,
-      id: '',
+      id,
       shown: false,
       settled: Promise.resolve()
     };
     this._run = run;
     this._ahead.stop();
+    return run;
+  }
+
+  private _start(editor: CodeEditor.IEditor, place: IPlace, body: IRequest, asked: boolean): IRun {
+    const run = this._resume(editor, { suggestion: new Suggestion(UUID.uuid4(), place), id: '' });
     run.settled = this._ask(run, body, asked ? 0 : this.settings.delay);
     return run;
   }
@@ -311,8 +322,11 @@ export class Provider implements IInlineCompletionProvider {
         suggestion.grow(frame.text);
       });
       this._say({ thinking: false, lastMs: Date.now() - begun - delay, error: null });
-      if (suggestion.text && this._run === run && this.settings.ahead) {
-        this._ahead.follow(body, suggestion.text);
+      if (suggestion.text && this._run === run) {
+        this._memory.remember(body, { suggestion, id: run.id });
+        if (this.settings.ahead) {
+          this._ahead.follow(body, suggestion.text);
+        }
       }
     } catch (reason) {
       if (abort.signal.aborted) {
@@ -412,6 +426,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private readonly _ahead: Ahead;
+  private readonly _memory = new Memory();
   private readonly _clientId = UUID.uuid4();
   private readonly _activity = new Signal<this, IActivity>(this);
   private readonly _appeared = new Signal<this, string>(this);

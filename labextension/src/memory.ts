@@ -1,0 +1,48 @@
+/** Suggestions that were made: who deletes back or returns to a place is answered without asking. Pure. */
+
+import type { IRequest } from './client';
+import type { IPlace, Suggestion } from './suggestion';
+
+const PLACES = 4;
+const SUGGESTIONS = 16;
+
+/** A suggestion that is finished, and the server's name for it. */
+export interface IMade {
+  suggestion: Suggestion;
+  id: string;
+}
+
+/** All that an answer depends on, except the text of the cell itself: a suggestion looks after that. */
+function surroundings(body: IRequest): string {
+  const cells = body.cells.map((cell, index) => (index === body.active ? null : cell));
+  return JSON.stringify({ ...body, cells, offset: 0 });
+}
+
+export class Memory {
+  /** Keep a suggestion with what it was asked with. */
+  remember(body: IRequest, made: IMade): void {
+    const key = surroundings(body);
+    const known = this._made.get(key) ?? [];
+    this._made.delete(key);
+    this._made.set(key, [made, ...known].slice(0, SUGGESTIONS));
+    for (const oldest of this._made.keys()) {
+      if (this._made.size <= PLACES) {
+        break;
+      }
+      this._made.delete(oldest);
+    }
+  }
+
+  /** Find one that goes on from a place. */
+  recall(body: IRequest, place: IPlace): IMade | null {
+    const known = this._made.get(surroundings(body));
+    return known?.find(made => made.suggestion.rest(place)) ?? null;
+  }
+
+  /** Forget all. */
+  clear(): void {
+    this._made.clear();
+  }
+
+  private _made = new Map<string, IMade[]>();
+}
