@@ -1,4 +1,4 @@
-"""One step for everybody: the next tokens of every text and a bounded piece of a prompt, in one batch."""
+"""One step for everybody: a bounded piece of the prompts, then the next tokens of every text."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 # A prompt alone is read in pieces, each of which may be aborted. Whoever types faster than a piece is read
 # would never see the prompt read: an abort halves the next piece, a piece that was read doubles it again.
 SMALLEST_CHUNK = 16
-CHUNK = 256  # tokens of a prompt in a batch of its own, which may be aborted
-SHARED_CHUNK = 64  # tokens of each prompt beside other texts: they wait for it, and it is never aborted
+CHUNK = 256
+# Texts written together cost half of what they cost one after the other, so those who write wait for short
+# prompts. Beside a long one, and after everybody's short one, they go on between its pieces.
+SHORT, PATIENCE = 512, 4096
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
@@ -55,6 +57,14 @@ class Share(NamedTuple):
     run: StepRun
     known: int  # tokens that are to be read, before the guess
     guess: Guess
+
+    def rows(self) -> Iterator[Row]:
+        """List the tokens of the batch; those that say how the text goes on have an output."""
+        run, known, guess = self
+        start = len(run.held.tokens)
+        outputs = known - 1 if known == run.pending else known + len(guess.tokens)
+        for i, token in enumerate((*run.tokens[start : start + known], *guess.tokens)):
+            yield Row(run.held.id, start + i, token, i >= outputs)
 
 
 @dataclass(eq=False)
@@ -92,6 +102,7 @@ class Stepping(ABC):
     def __init__(self) -> None:
         self.drafting = Drafting()
         self._chunk = CHUNK
+        self._waited = 0  # tokens of prompts that were read since somebody wrote
         self.sequences = Sequences(0, 0)
 
     @abstractmethod
@@ -140,11 +151,31 @@ class Stepping(ABC):
         )
 
     def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
-        """Compute one batch for all runs and hand out what it wrote."""
-        shares, rows = self._plan(runs)
+        """Advance all runs and hand out what they wrote.
+
+        Prompts and texts stand in batches of their own: nobody's text depends on who else's prompt is read.
+        """
+        writing = [run for run in runs if run.wrote]
+        reading = [run for run in runs if not run.wrote]
+        if reading:
+            patient = self._waited < PATIENCE and all(run.pending <= SHORT for run in reading)
+            shares = self._read(reading, alone=not writing)
+            self._waited += sum(share.known for share in shares)
+            if not self._compute(shares, attention):
+                self._chunk = max(SMALLEST_CHUNK, self._chunk // 2)
+                return
+            if patient:
+                return
+        self._waited = 0
+        if writing:
+            self._compute(self._go_on(writing), attention)
+
+    def _compute(self, shares: Sequence[Share], attention: Cancel) -> bool:
+        """Compute one batch; False where it was aborted."""
+        rows = [row for share in shares for row in share.rows()]
         begun = time.perf_counter()
         try:
-            # A batch that serves several is not aborted: that would undo what the others wrote.
+            # A batch that serves several is not aborted: that would undo what was computed for the others.
             whole = self.evaluate(rows, attention if len(shares) == 1 else None)
         except EngineError:
             for share in shares:
@@ -152,18 +183,19 @@ class Stepping(ABC):
             raise
         if not whole:
             self._resume(shares[0].run)
-            return
+            return False
         self.drafting.saw(len(rows), (time.perf_counter() - begun) * 1000)
+        if len(rows) >= self._chunk:
+            self._chunk = min(CHUNK, self._chunk * 2)
         index = 0
         for run, known, guess in shares:
             start = len(run.held.tokens)
-            if known == self._chunk:
-                self._chunk = min(CHUNK, self._chunk * 2)
             self.sequences.grow(run.held, [*run.tokens[start : start + known], *guess.tokens])
             index += known
             if start + known == len(run.tokens):
                 self._write(run, index - 1, guess)
             index += len(guess.tokens)
+        return True
 
     def release(self, run: StepRun) -> None:
         """Let go of a run; what was read is kept for the next."""
@@ -172,23 +204,23 @@ class Stepping(ABC):
             run.lifted = None
         self.sequences.release(run.held)
 
-    def _plan(self, runs: Sequence[StepRun]) -> tuple[list[Share], list[Row]]:
+    def _read(self, runs: Sequence[StepRun], *, alone: bool) -> list[Share]:
+        """Return what is read next of the prompts."""
         shares: list[Share] = []
-        rows: list[Row] = []
-        shared = min(CHUNK, SHARED_CHUNK * sum(run.wrote == 0 for run in runs))
+        room = self._chunk
         # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
         for run in sorted(runs, key=lambda r: r.pending):
-            room = shared - len(rows) if rows else self._chunk
-            count = min(self._next(run), max(room, int(run.wrote > 0)))
-            if count <= 0:
-                continue
-            guess = self._guess(run, count) if len(runs) == 1 else Guess()
-            start = len(run.held.tokens)
-            tokens = [*run.tokens[start : start + count], *guess.tokens]
-            outputs = count - 1 if count == run.pending else len(tokens)
-            rows += [Row(run.held.id, start + i, token, i >= outputs) for i, token in enumerate(tokens)]
-            shares.append(Share(run, count, guess))
-        return shares, rows
+            count = min(self._next(run), room)
+            if count > 0:
+                guess = self._guess(run, count) if alone and len(runs) == 1 else Guess()
+                shares.append(Share(run, count, guess))
+                room -= count
+        return shares
+
+    def _go_on(self, runs: Sequence[StepRun]) -> list[Share]:
+        """Return what is computed next of the texts."""
+        alone = len(runs) == 1
+        return [Share(run, run.pending, self._guess(run, run.pending) if alone else Guess()) for run in runs]
 
     def _next(self, run: StepRun) -> int:
         """Return how many tokens can be read at once; what was taken aside is put back on the way."""
@@ -204,7 +236,6 @@ class Stepping(ABC):
     def _resume(self, run: StepRun) -> None:
         """Find out what an aborted batch left behind: only the memory itself knows."""
         held = run.held
-        self._chunk = max(SMALLEST_CHUNK, self._chunk // 2)
         size = max(0, min(self.length(held.id), len(run.tokens)))
         self.sequences.cut(held, size)
         self.sequences.grow(held, run.tokens[len(held.tokens) : size])

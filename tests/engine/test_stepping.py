@@ -11,7 +11,7 @@ from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.engine.sequences import Copy, Cut, Lift, Lower, Move, Sequences
-from jupyter_turbopilot.engine.stepping import CHUNK, Row, Stepping, StepRun, write
+from jupyter_turbopilot.engine.stepping import CHUNK, PATIENCE, Row, Stepping, StepRun, write
 from jupyter_turbopilot.errors import EngineError
 
 VOCABULARY = 12
@@ -89,6 +89,17 @@ def alone(prompt: list[int], count: int) -> bytes:
 
 
 LONG = next([a, b, 3] for a in range(10) for b in range(10) if len(alone([a, b, 3], 12)) == 12)
+
+
+def writing() -> tuple[Arithmetic, StepRun]:
+    """Return an engine that is in the middle of a text."""
+    engine = Arithmetic(capacity=9000)
+    engine.context_size = 1000
+    engine.drafts = False
+    run = engine.start(Ask(LONG, Sampling(max_tokens=50)))
+    assert run is not None
+    engine.step([run], Cancel())
+    return engine, run
 
 
 def finish(engine: Arithmetic, runs: list[StepRun]) -> list[bytes]:
@@ -212,18 +223,52 @@ def test_nothing_is_guessed_when_the_text_is_drawn_at_random() -> None:
     assert usage.drafted_tokens == 0
 
 
-def test_a_long_prompt_is_read_in_pieces_while_others_write() -> None:
-    engine = Arithmetic(capacity=2000)
-    engine.context_size = 1000
-    short = engine.start(Ask(LONG, Sampling(max_tokens=50)))
-    assert short is not None
-    engine.step([short], Cancel())
-    long = engine.start(Ask([3] * 500, Sampling(max_tokens=1)))
+def test_who_writes_goes_on_between_the_pieces_of_a_long_prompt() -> None:
+    engine, short = writing()
+    long = engine.start(Ask([3] * 900, Sampling(max_tokens=1)))
+    assert long is not None
+    before = short.wrote
+    engine.step([short, long], Cancel())
+    prompt, text = engine.batches[-2:]
+    assert {row.sequence for row in prompt} == {long.held.id}
+    assert len(prompt) == CHUNK
+    assert {row.sequence for row in text} == {short.held.id}
+    assert short.wrote == before + 1
+
+
+def test_who_writes_waits_for_a_short_prompt_to_be_written_together() -> None:
+    engine, short = writing()
+    other = engine.start(Ask([4] * 300, Sampling(max_tokens=9)))
+    assert other is not None
+    before = short.wrote
+    engine.step([short, other], Cancel())
+    engine.step([short, other], Cancel())
+    assert (short.wrote, other.wrote) == (before, 1)
+    engine.step([short, other], Cancel())
+    assert (short.wrote, other.wrote) == (before + 1, 2)
+    assert len(engine.batches[-1]) == 2
+
+
+def test_who_writes_does_not_wait_for_ever() -> None:
+    engine, short = writing()
+    before = short.wrote
+    for number in range(PATIENCE // CHUNK + 2):
+        other = engine.start(Ask([number // 10, *[number % 10] * (CHUNK - 1)], Sampling(max_tokens=1)))
+        assert other is not None
+        engine.step([short, other], Cancel())
+        engine.release(other)
+    assert short.wrote == before + 1
+
+
+def test_a_text_is_computed_the_same_whether_or_not_a_prompt_is_read_beside_it() -> None:
+    engine, short = writing()
+    long = engine.start(Ask([3] * 900, Sampling(max_tokens=1)))
     assert long is not None
     engine.step([short, long], Cancel())
-    sequences = {row.sequence for row in engine.batches[-1]}
-    assert len(sequences) == 2
-    assert len(engine.batches[-1]) < CHUNK
+    engine.release(long)
+    engine.step([short], Cancel())
+    own = [rows for rows in engine.batches if rows[0].sequence == short.held.id]
+    assert all(row.sequence == short.held.id for rows in own for row in rows)
 
 
 def test_a_batch_that_serves_several_is_never_cut_short() -> None:
