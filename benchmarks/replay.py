@@ -25,6 +25,7 @@ from typing import Any, Self
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from baseline import programs
+from plots import shares
 from traces import Score, Step, Trace, make, read
 
 from jupyter_turbopilot.config import Turbopilot
@@ -249,6 +250,7 @@ def main() -> None:
     parser.add_argument(
         "--settle", type=float, default=0.0, help="seconds between entering a cell and typing"
     )
+    parser.add_argument("--plot", type=Path, help="an SVG file to draw the times into")
     parser.add_argument(
         "--theirs", nargs=argparse.REMAINDER, default=[], help="more options for llama-server"
     )
@@ -279,6 +281,16 @@ def main() -> None:
                     file=sys.stderr, flush=True,
                 )  # fmt: skip
     report(traces, heard, options.rounds)
+    if options.plot:
+        kinds = [trace.kind for trace in traces] * options.rounds
+        times = {
+            name: {
+                kind: [a.ms for k, run in zip(kinds, runs, strict=True) if k == kind for a in run]
+                for kind in set(kinds)
+            }
+            for name, runs in heard.items()
+        }
+        shares(options.plot, times, f"A key, asked over {options.route}, and llama-server's infill")
 
 
 if __name__ == "__main__":

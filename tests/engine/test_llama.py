@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -221,3 +224,30 @@ def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(def
         assert "return" not in text
     finally:
         engine.close()
+
+
+@pytest.mark.parametrize(("given", "during"), [({}, "5000"), ({"GOMP_SPINCOUNT": "9"}, "9")])
+def test_threads_that_wait_give_the_core_back_soon_and_kernels_do_not_inherit_it(
+    given: dict[str, str], during: str
+) -> None:
+    # In a process of its own: the variable is read when the library is loaded, which happens once.
+    program = (
+        "import os, sys\n"
+        "from jupyter_turbopilot.engine import llama\n"
+        "class Look:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'llama_cpp': print(os.environ.get('GOMP_SPINCOUNT'))\n"
+        "sys.meta_path.insert(0, Look())\n"
+        "llama.bindings()\n"
+        "print(os.environ.get('GOMP_SPINCOUNT'))\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, **given},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert said.stdout.split() == [during, str(given.get("GOMP_SPINCOUNT"))]
