@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from baseline import programs
 from replay import Player, request
-from traces import Step, make, read
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.evaluate.traces import Step, make, read
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
 

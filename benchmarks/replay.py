@@ -26,9 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from baseline import programs
 from plots import shares
-from traces import Score, Step, Trace, make, read
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.evaluate.scoring import Tally, score_trace
+from jupyter_turbopilot.evaluate.traces import Step, Trace, make, read
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
 
@@ -179,7 +180,10 @@ def request(step: Step, trigger: str) -> dict[str, Any]:
     """Word a step in our own protocol."""
     return {
         "path": "replay.ipynb",
-        "cells": [{"id": str(n), "source": source} for n, source in enumerate(step.cells)],
+        "cells": [
+            {"id": str(n), "source": source, "type": kind}
+            for n, (source, kind) in enumerate(zip(step.cells, step.types, strict=True))
+        ],
         "active": step.active,
         "offset": step.offset,
         "trigger": trigger,
@@ -232,10 +236,12 @@ def report(traces: list[Trace], heard: dict[str, list[list[Answer]]], rounds: in
     print(f"tokens evaluated              {evaluated}")
     print(f"the same text                 {sum(a.text == b.text for a, b in pairs) / len(pairs):.3f}")
     for name, runs in heard.items():
-        score = Score()
-        for trace, run in zip(traces * rounds, runs, strict=True):
-            score.add(trace, [a.text for a in run])
-        print(f"{name}: precision {score.precision:.3f}, saved {score.share_saved:.3f}, shown {score.shown}")
+        scores = [
+            score_trace(trace, [a.text for a in run]).total
+            for trace, run in zip(traces * rounds, runs, strict=True)
+        ]
+        total = sum(scores, start=Tally())
+        print(f"{name}: precision {total.precision:.3f}, saved {total.share_saved:.3f}, shown {total.shown}")
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""How good are the suggestions? Real notebooks, typed through the whole product."""

@@ -1,0 +1,73 @@
+"""`jupyter turbopilot eval`."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.evaluate import humaneval, report, traces, typist
+from jupyter_turbopilot.local import Local
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.config import Turbopilot
+
+
+def run(options: argparse.Namespace, settings: Turbopilot) -> int:
+    """Type notebooks through the whole product, or fill in HumanEval; print what came of it."""
+    settings.keep_sequences = settings.considerate = False
+    local = Local(settings)
+    try:
+        return _humaneval(options, local) if options.humaneval else _notebooks(options, local)
+    finally:
+        local.close()
+
+
+def _humaneval(options: argparse.Namespace, local: Local) -> int:
+    chosen = humaneval.tasks(humaneval.read(options.source), options.requests or sys.maxsize)
+    found = humaneval.run(local, chosen, Progress("HumanEval", len(chosen)))
+    count = max(1, found.tasks)
+    print(f"{found.tasks} lines: {found.exact / count:.3f} exact, {found.passed / count:.3f} pass")
+    return 0
+
+
+def _notebooks(options: argparse.Namespace, local: Local) -> int:
+    settings = local.pilot.settings
+    notebooks = traces.read(options.source)
+    if not notebooks:
+        raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
+    if options.half != "all":
+        notebooks = notebooks[options.half == "held-out" :: 2]
+    found = {}
+    local.wait()
+    for eagerness in options.eagerness:
+        settings.eagerness = eagerness
+        for kind in options.trace:
+            chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else 4)
+            name = f"{eagerness}, {kind}" + (", on a clock" if options.clock else "")
+            run = typist.on_a_clock if options.clock else typist.by_steps
+            found[name] = run(local, chosen, Progress(name, len(chosen)))
+    ours = version("jupyter-turbopilot")
+    head = f"{settings.model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
+    print(report.table(found))
+    if options.report:
+        for path in report.write(options.report, head, found):
+            print(f"written: {path}")
+    return 0
+
+
+class Progress:
+    """Says on a terminal how far a long run is."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name, self._total, self._done = name, total, 0
+
+    def __call__(self, _: str) -> None:
+        """One more is done."""
+        self._done += 1
+        if sys.stderr.isatty():
+            end = "\n" if self._done == self._total else ""
+            print(f"\r{self._name}: {self._done} of {self._total}", end=end, file=sys.stderr, flush=True)

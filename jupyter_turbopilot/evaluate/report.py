@@ -1,0 +1,81 @@
+"""What typing some notebooks came to, in words, as a table and as plots."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.evaluate.scoring import interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from jupyter_turbopilot.evaluate.typist import Typed
+
+
+def table(found: Mapping[str, Typed]) -> str:
+    """Return one line for each way of typing, then one for each kind of place."""
+    lines = [
+        "| | precision | saved | shown per 100 keys | ms median, p95 | keys |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, typed in found.items():
+        notebooks = list(typed.notebooks.values())
+        precision = interval(notebooks, lambda t: t.precision)
+        saved = interval(notebooks, lambda t: t.share_saved)
+        ms = sorted(typed.ms) or [0.0]
+        total = typed.total
+        lines.append(
+            f"| {name} | {total.precision:.3f} ({precision[0]:.2f} to {precision[1]:.2f}) "
+            f"| {total.share_saved:.3f} ({saved[0]:.2f} to {saved[1]:.2f}) | {total.per_hundred:.1f} "
+            f"| {statistics.median(ms):.0f}, {ms[int(len(ms) * 0.95)]:.0f} | {total.keys} |"
+        )
+        for kind, tally in sorted(typed.kinds.items(), key=lambda pair: -pair[1].saved):
+            share = tally.saved / max(1, total.typed)
+            often = 100 * tally.shown / max(1, total.keys)
+            lines.append(f"| {name}, {kind} | {tally.precision:.3f} | {share:.3f} | {often:.1f} | | |")
+    return "\n".join(lines) + "\n"
+
+
+def write(path: Path, head: str, found: Mapping[str, Typed]) -> list[Path]:
+    """Write a Markdown file, and beside it plots where matplotlib is installed."""
+    plots = _plots(path, found)
+    pictures = "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# How good the suggestions are\n\n{head}\n\n{table(found)}{pictures}", "utf-8")
+    except OSError as error:
+        raise TurbopilotError(f"The report could not be written: {error.strerror}.") from None
+    return [path, *plots]
+
+
+def _plots(path: Path, found: Mapping[str, Typed]) -> list[Path]:
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError:
+        return []
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mpl.rcParams["svg.hashsalt"] = "turbopilot"  # the same figures make the same file
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
+    for name, typed in found.items():
+        notebooks = [t for t in typed.notebooks.values() if t.shown]
+        left.scatter(
+            [t.share_saved for t in notebooks], [t.precision for t in notebooks], s=14, label=name, alpha=0.6
+        )
+        ms = sorted(typed.ms)
+        right.step(ms, [(n + 1) / len(ms) for n in range(len(ms))], where="post", label=name)
+    left.set(xlabel="saved", ylabel="precision", title="one point for each notebook")
+    right.set(xlabel="ms", ylabel="share of the answers", title="time to the whole answer", xscale="log")
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    figure.tight_layout()
+    target = path.with_suffix(".svg")
+    figure.savefig(target, metadata={"Date": None})
+    plt.close(figure)
+    return [target]

@@ -1,0 +1,168 @@
+"""What a suggestion was worth to a person who goes on to write a known text. Pure."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from jupyter_turbopilot.evaluate.traces import Trace
+
+SHORTEST = 4  # characters that are worth a key, unless they end the line
+_KINDS = (
+    ("an empty line", re.compile(r"(^|\n)[ \t]*$")),
+    ("after a dot", re.compile(r"\.\w*$")),
+    (
+        "in a string",
+        re.compile(r"(?m)^[^'\"\n]*(?:'[^'\n]*'[^'\"\n]*|\"[^\"\n]*\"[^'\"\n]*)*['\"][^'\"\n]*$"),
+    ),
+    ("in a word", re.compile(r"\w$")),
+    ("in brackets", re.compile(r"[(\[{,][ \t]*$")),
+    ("after =", re.compile(r"=[ \t]*$")),
+)
+
+
+def kind_of_position(before: str) -> str:
+    """Name the place a cursor stands at."""
+    line = before[-400:]
+    return next((name for name, pattern in _KINDS if pattern.search(line)), "elsewhere")
+
+
+def head_of(text: str) -> str:
+    """Return the text up to the end of its first line that holds anything."""
+    found = re.match(r"\s*[^\n]*", text)
+    return found[0].rstrip() if found else ""
+
+
+def reaches_the_end(future: str, length: int) -> bool:
+    """Tell whether nothing but white space is left of the line that is being written."""
+    return not future[length:].partition("\n")[0].strip()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a person does with a suggestion: characters taken, lines that were right and wrong."""
+
+    taken: int
+    right: int
+    wrong: int
+
+
+def judge(text: str, future: str) -> Verdict:
+    """Take a suggestion by what is written next.
+
+    The first line has to stand there whole and be worth a key; further lines count one by one.
+    """
+    head = head_of(text)
+    if not head.strip() or not future.startswith(head):
+        return Verdict(0, 0, 1)
+    if len(head.strip()) < SHORTEST and not reaches_the_end(future, len(head)):
+        return Verdict(0, 0, 1)
+    taken, wrong = len(head), 0
+    end = len(head)
+    for line in text[len(head) :].split("\n")[1:]:
+        end += 1 + len(line)
+        if not line.strip():
+            continue
+        if not wrong and future.startswith(text[:end].rstrip()) and reaches_the_end(future, end):
+            taken = len(text[:end].rstrip())
+        else:
+            wrong += 1
+    return Verdict(taken, 1, wrong)
+
+
+@dataclass
+class Tally:
+    """Counts over some keystrokes."""
+
+    typed: int = 0
+    keys: int = 0
+    shown: int = 0
+    right: int = 0
+    saved: int = 0
+
+    @property
+    def precision(self) -> float:
+        """Right ones of those shown."""
+        return self.right / self.shown if self.shown else 0.0
+
+    @property
+    def share_saved(self) -> float:
+        """Characters that need not be typed, less a key for each suggestion taken."""
+        return self.saved / self.typed if self.typed else 0.0
+
+    @property
+    def per_hundred(self) -> float:
+        """Suggestions shown while a hundred keys are pressed."""
+        return 100 * self.shown / self.keys if self.keys else 0.0
+
+    def __add__(self, other: Tally) -> Tally:
+        """Count both."""
+        return Tally(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@dataclass
+class Score:
+    """One person typing one text; a suggestion that only goes on as it was typed is shown once."""
+
+    total: Tally = field(default_factory=Tally)
+    kinds: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    _last: tuple[int, int, str] = (-1, 0, "")
+    _covered: dict[int, int] = field(default_factory=dict)
+
+    def covered(self, cell: int) -> int:
+        """Return up to where a cell is written by what was taken."""
+        return self._covered.get(cell, 0)
+
+    def see(self, cell: int, place: int, before: str, text: str, future: str) -> Verdict | None:
+        """Show a suggestion at a place; None where nothing new was shown."""
+        if not text.strip():
+            return None
+        last_cell, last_place, last = self._last
+        self._last = (cell, place, text)
+        verdict = judge(text, future)
+        kind = self.kinds[kind_of_position(before)]
+        if cell == last_cell and place >= last_place and last[place - last_place :] == text and text:
+            return None if not verdict.taken else self._take(cell, place, kind, verdict, shown=0)
+        return self._take(cell, place, kind, verdict, shown=verdict.right + verdict.wrong)
+
+    def _take(self, cell: int, place: int, kind: Tally, verdict: Verdict, shown: int) -> Verdict:
+        worth = max(0, verdict.taken - 1)
+        for tally in (self.total, kind):
+            tally.shown += shown
+            tally.right += verdict.right
+            tally.saved += worth
+        if verdict.taken:
+            self._covered[cell] = place + verdict.taken
+        return verdict
+
+    def typed(self, characters: int, keys: int) -> None:
+        """Count what had to be written, and how often a key was pressed."""
+        self.total.typed += characters
+        self.total.keys += keys
+
+
+def score_trace(trace: Trace, texts: Iterable[str]) -> Score:
+    """Type a trace with what was suggested at each step; nothing is looked at inside what was taken."""
+    person = Score()
+    for step, text in zip(trace.steps, texts, strict=True):
+        if step.place >= person.covered(step.active):
+            before = step.cells[step.active][: step.offset]
+            person.see(step.active, step.place, before, text, step.future)
+    lengths = {step.active: step.place + len(step.future) for step in trace.steps}
+    person.typed(sum(lengths.values()), sum(lengths.values()))
+    return person
+
+
+def interval(
+    tallies: Sequence[Tally], figure: Callable[[Tally], float], rounds: int = 1000, seed: int = 7
+) -> tuple[float, float]:
+    """Return between which values a figure lies in 95 of 100 draws of notebooks."""
+    rng = random.Random(seed)  # noqa: S311 - a reproducible choice
+    found = sorted(figure(sum((rng.choice(tallies) for _ in tallies), start=Tally())) for _ in range(rounds))
+    return found[int(rounds * 0.025)], found[int(rounds * 0.975)]

@@ -1,0 +1,202 @@
+"""Real notebooks as a person types them: which requests an editor sends, and what would have been right."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.request import Cell, Completion
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EVERY = 4  # characters between two requests
+LINES_BEFORE, LINES_AFTER = 256, 64  # what editors for llama.cpp's server send
+SHARES = {"append": 0.50, "edit": 0.35, "hop": 0.15}
+SHORTEST_CELL, LONGEST_CELL = 40, 600
+TURN = 24  # characters typed before hopping to the other cell
+
+
+@dataclass(frozen=True)
+class Step:
+    """One request: the notebook as it stands, the cursor, and what the person goes on to write."""
+
+    cells: tuple[str, ...]
+    types: tuple[str, ...]
+    active: int
+    offset: int
+    future: str  # the rest of what is being typed
+    place: int  # characters of `future`'s text that were typed already
+
+    @property
+    def prefix(self) -> str:
+        """The text before the cursor as an editor without cells sees it."""
+        before = [*self._code[: self.active], self.cells[self.active][: self.offset]]
+        return "\n".join("\n\n".join(cell for cell in before if cell).split("\n")[-LINES_BEFORE:])
+
+    @property
+    def suffix(self) -> str:
+        """The text after the cursor: the rest of the cell."""
+        return "\n".join(self.cells[self.active][self.offset :].split("\n")[:LINES_AFTER])
+
+    @property
+    def below(self) -> str:
+        """The next cell that holds anything; an editor sends it as further context."""
+        return next((cell for cell in self._code[self.active + 1 :] if cell.strip()), "")
+
+    @property
+    def _code(self) -> list[str]:
+        return [cell if kind == "code" else "" for cell, kind in zip(self.cells, self.types, strict=True)]
+
+    def request(self, **more: Any) -> Completion:
+        """Word it as our own editor does."""
+        cells = [
+            Cell(id=str(number), source=source, type=kind)  # type: ignore[arg-type]
+            for number, (source, kind) in enumerate(zip(self.cells, self.types, strict=True))
+        ]
+        return Completion(cells=cells, active=self.active, offset=self.offset, path="typed.ipynb", **more)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one person types in one go."""
+
+    kind: str
+    name: str
+    steps: tuple[Step, ...]
+
+
+def read(source: Path) -> list[dict[str, Any]]:
+    """Read a prepared set, or a folder of notebooks."""
+    if source.is_file():
+        try:
+            found: list[dict[str, Any]] = json.loads(gzip.decompress(source.read_bytes()))
+        except (OSError, ValueError, EOFError) as error:
+            raise TurbopilotError(f"{source.name} is no prepared set ({type(error).__name__}).") from None
+        return found
+    return [notebook for path in sorted(source.rglob("*.ipynb")) if (notebook := _notebook(path))["typed"]]
+
+
+def _notebook(path: Path) -> dict[str, Any]:
+    """Read a notebook; one that cannot be read has nothing to type."""
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+        cells = [{"type": cell["cell_type"], "source": "".join(cell["source"])} for cell in raw["cells"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        cells = []
+    typed = [
+        i for i, cell in enumerate(cells) if cell["type"] == "code" and len(cell["source"]) > SHORTEST_CELL
+    ]
+    return {"name": path.name, "cells": cells, "typed": typed}
+
+
+def of_kind(
+    notebooks: list[dict[str, Any]], kind: str, requests: int, *, every: int = EVERY, seed: int = 11
+) -> list[Trace]:
+    """Make traces of one kind, of about so many requests; none named: every cell, from its beginning."""
+    if kind == "append" or every != EVERY:
+        found = _every_append(notebooks, every)
+        if requests:
+            random.Random(seed).shuffle(found)  # noqa: S311 - a reproducible choice
+        return _up_to(found, requests)
+    rng = random.Random(seed)  # noqa: S311 - a reproducible choice
+    made = [_MAKERS[kind](rng, notebook) for notebook in notebooks * 4]
+    return _up_to([trace for trace in made if trace], requests)
+
+
+def _up_to(traces: list[Trace], requests: int) -> list[Trace]:
+    if not requests:
+        return traces
+    kept, count = [], 0
+    for trace in traces:
+        if count >= requests:
+            break
+        kept.append(trace)
+        count += len(trace.steps)
+    return kept
+
+
+def _every_append(notebooks: list[dict[str, Any]], every: int) -> list[Trace]:
+    found = []
+    for notebook in notebooks:
+        for active in notebook["typed"]:
+            text = notebook["cells"][active]["source"][:LONGEST_CELL]
+            steps = _typing(notebook, active, 0, text, "", every)
+            if steps:
+                found.append(Trace("append", notebook["name"], tuple(steps)))
+    return found
+
+
+def _sources(notebook: dict[str, Any]) -> list[str]:
+    return [cell["source"] for cell in notebook["cells"]]
+
+
+def _types(notebook: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(cell["type"] for cell in notebook["cells"])
+
+
+def _typing(
+    notebook: dict[str, Any], active: int, start: int, text: str, rest: str, every: int = EVERY
+) -> list[Step]:
+    """Type `text` into a cell between what stands there and `rest`."""
+    cells = _sources(notebook)
+    head = cells[active][:start]
+    found = []
+    for end in range(every, len(text), every):
+        now = [*cells[:active], head + text[:end] + rest, *cells[active + 1 :]]
+        found.append(Step(tuple(now), _types(notebook), active, start + end, text[end:], end))
+    return found
+
+
+def _append(rng: random.Random, notebook: dict[str, Any]) -> Trace | None:
+    cells = _sources(notebook)
+    active = rng.choice(notebook["typed"])
+    below = zip(cells[active + 1 :], _types(notebook)[active + 1 :], strict=True)
+    if len(cells[active]) > LONGEST_CELL or not any(c.strip() for c, kind in below if kind == "code"):
+        return None
+    return Trace("append", notebook["name"], tuple(_typing(notebook, active, 0, cells[active], "")))
+
+
+def _edit(rng: random.Random, notebook: dict[str, Any]) -> Trace | None:
+    cells = _sources(notebook)
+    active = rng.choice(notebook["typed"])
+    lines = cells[active].split("\n")
+    long = [n for n, line in enumerate(lines[:-1]) if len(line.strip()) >= 3 * EVERY]
+    if not long:
+        return None
+    number = rng.choice(long)
+    start = sum(len(line) + 1 for line in lines[:number])
+    rest = "\n" + "\n".join(lines[number + 1 :])
+    return Trace("edit", notebook["name"], tuple(_typing(notebook, active, start, lines[number], rest)))
+
+
+def _hop(rng: random.Random, notebook: dict[str, Any]) -> Trace | None:
+    cells = _sources(notebook)
+    typed = [i for i in notebook["typed"] if 2 * TURN < len(cells[i]) <= LONGEST_CELL]
+    if len(typed) < 2:  # noqa: PLR2004
+        return None
+    pair = sorted(rng.sample(typed, 2))
+    texts = [cells[i] for i in pair]
+    done = [0, 0]
+    steps: list[Step] = []
+    turn = 0
+    while min(done) < min(len(text) for text in texts) - 1 and len(steps) < 60:  # noqa: PLR2004
+        text = texts[turn]
+        # Typed, a bit of it taken back, typed again.
+        marks = [*range(done[turn] + EVERY, done[turn] + TURN + 1, EVERY)]
+        marks += [marks[-1] - EVERY, marks[-1]]
+        for end in (mark for mark in marks if mark < len(text)):
+            now = list(cells)
+            for other, index in enumerate(pair):
+                now[index] = texts[other][: end if other == turn else done[other]]
+            steps.append(Step(tuple(now), _types(notebook), pair[turn], end, text[end:], end))
+        done[turn] = min(len(text), done[turn] + TURN)
+        turn = 1 - turn
+    return Trace("hop", notebook["name"], tuple(steps))
+
+
+_MAKERS = {"append": _append, "edit": _edit, "hop": _hop}

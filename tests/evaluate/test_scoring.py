@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.evaluate.scoring import Score, Tally, Verdict, interval, judge, kind_of_position
+
+
+@pytest.mark.parametrize(
+    ("text", "future", "taken", "right", "wrong"),
+    [
+        ("value + 1", "value + 1\nmore", 9, 1, 0),
+        ("value", "value + 1", 5, 1, 0),  # a right beginning
+        ("val", "value", 0, 0, 1),  # too little to be worth a key
+        ("x)", "x)\nmore", 2, 1, 0),  # little, but the line is done
+        ("value + 2", "value + 1", 0, 0, 1),
+        ("\n    return x", "\n    return x\n", 13, 1, 0),  # the first line that holds anything
+        ("first\nsecond", "first\nsecond\nthird", 12, 1, 0),
+        ("first\nother", "first\nsecond", 5, 1, 1),  # a wrong further line counts as a wrong one
+        ("first\nother\nthird", "first\nsecond\nthird", 5, 1, 2),
+        ("first\nsec", "first\nsecond", 5, 1, 1),
+        ("   ", "x", 0, 0, 1),
+    ],
+)
+def test_a_suggestion_is_taken_for_what_is_written_next(
+    text: str, future: str, taken: int, right: int, wrong: int
+) -> None:
+    assert judge(text, future) == Verdict(taken, right, wrong)
+
+
+@given(st.text("ab(\n ", max_size=30), st.text("ab(\n ", max_size=30))
+def test_only_what_stands_next_is_ever_taken(text: str, future: str) -> None:
+    verdict = judge(text, future)
+    assert future.startswith(text[: verdict.taken])
+    assert verdict.right <= 1
+
+
+def test_a_suggestion_that_goes_on_as_typed_is_shown_once() -> None:
+    score = Score()
+    score.see(0, 0, "", "wrong_name", "right")
+    score.see(0, 2, "", "ong_name", "ght")
+    assert score.total.shown == 1
+    score.see(0, 4, "", "other", "t")
+    assert score.total.shown == 2
+
+
+def test_what_was_taken_need_not_be_typed_but_for_one_key() -> None:
+    score = Score()
+    score.see(0, 3, "x =", " value", " value\n")
+    score.typed(10, 4)
+    assert score.covered(0) == 9
+    assert score.total.share_saved == 0.5
+    assert score.total.precision == 1.0
+    assert score.total.per_hundred == 25.0
+
+
+def test_nothing_shown_counts_nothing() -> None:
+    score = Score()
+    assert score.see(0, 0, "", "", "x") is None
+    assert score.total == Tally()
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [
+        ("x\n    ", "an empty line"),
+        ("np.", "after a dot"),
+        ("np.ar", "after a dot"),
+        ("df['col", "in a string"),
+        ("df['a'] + 'b' + va", "in a word"),
+        ("f(a, ", "in brackets"),
+        ("x = ", "after ="),
+        ("x + ", "elsewhere"),
+    ],
+)
+def test_positions_are_told_apart(before: str, kind: str) -> None:
+    assert kind_of_position(before) == kind
+
+
+def test_an_interval_holds_the_figure_and_is_wider_for_unequal_notebooks() -> None:
+    equal = [Tally(typed=100, saved=20)] * 10
+    unequal = [Tally(typed=100, saved=0), Tally(typed=100, saved=40)] * 5
+    assert interval(equal, lambda t: t.share_saved) == (0.2, 0.2)
+    low, high = interval(unequal, lambda t: t.share_saved)
+    assert low < 0.2 < high
