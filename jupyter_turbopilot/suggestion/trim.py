@@ -16,6 +16,11 @@ _OPENERS = {")": "(", "]": "[", "}": "{"}
 _QUOTES = "\"'`"
 _CLOSING = re.compile(r"[)\]}\"'`;,:\s]+")
 MIN_REPEATED = 3
+_PHRASES = (
+    "Sure, ", "Sure! ", "Certainly", "Here is ", "Here are ", "Here's ", "This code ", "This function ",
+    "This script ", "This will ", "Note that ", "Explanation:", "You can ", "In this ", "Let me ", "To run ",
+    "To fix ", "I have ", "I've ",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Shape:
     rest: str  # what follows the cursor on its line
     next_line: str  # the next line that holds anything
     quote: str = ""  # the quote that is open at the cursor
+    above: str = ""  # on an empty line: the last line above that holds anything
     max_lines: int = 8
 
 
@@ -69,6 +75,7 @@ def shape_of(
         rest=rest,
         next_line=below_lines[0] if below_lines else "",
         quote=open_quote(line),
+        above=above if blank else "",
         max_lines=max_lines,
     )
 
@@ -131,6 +138,32 @@ def fence(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
     if not final and (held := re.search(r"(^|\n)[ \t]*`{1,2}$", text)):
         return Cut(text[: held.start()])
     return Cut(text)
+
+
+def chat(text: str, shape: Shape, final: bool) -> Cut:
+    """Stop before a line that talks to somebody: the model has turned to explaining."""
+    at = 0
+    for number, line in enumerate(text.split("\n")):
+        said = line.lstrip()
+        if number or not shape.quote:
+            if said.startswith(_PHRASES):
+                return Cut(text[: max(0, at - 1)], done=True)
+            last = at + len(line) == len(text)
+            if said and last and not final and any(phrase.startswith(said) for phrase in _PHRASES):
+                return Cut(text[: max(0, at - 1)])
+        at += len(line) + 1
+    return Cut(text)
+
+
+def line_above_again(text: str, shape: Shape, final: bool) -> Cut:
+    """Write nothing where the answer is the line just above once more."""
+    above = shape.above.strip()
+    line, newline, _ = text.lstrip("\n").partition("\n")
+    if not _is_word(above[:1] or " ") or not above.startswith(line.strip()):
+        return Cut(text)
+    if line.strip() == above and (newline or final):
+        return Cut("", done=True)
+    return Cut(text if newline or final else "")
 
 
 def next_line_again(text: str, shape: Shape, final: bool) -> Cut:
@@ -214,16 +247,27 @@ def _outside(text: str, before: str) -> list[bool]:
     return found
 
 
+def unfinished_word(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+    """Hold back a word that may go on."""
+    end = len(text)
+    while not final and end and _is_word(text[end - 1]):
+        end -= 1
+    return Cut(text[:end])
+
+
 def trailing_space(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
     """Leave out white space at the end."""
     return Cut(text.rstrip())
 
 
 FILTERS: tuple[Filter, ...] = (
+    unfinished_word,
     end_of_line,
     dedent,
     line_limit,
     fence,
+    chat,
+    line_above_again,
     next_line_again,
     repetition,
     rest_of_line,

@@ -6,14 +6,17 @@ import codecs
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.suggestion.gate import Confidence, first_lines
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.suggestion.gate import Gate
     from jupyter_turbopilot.suggestion.trim import Shape
+
+
+KNOWN = 0.9  # the confidence of a name that is the only one that fits
 
 
 class Writing(ABC):
@@ -38,8 +41,9 @@ class Writing(ABC):
         grown = False
         for token in tokens:
             self.tokens.append(token)
-            self._text += self._decoder.decode(token.data)
-            grown = self._judge(token) or grown
+            piece = self._decoder.decode(token.data)
+            self._text += piece
+            grown = self._judge(piece, token.probability) or grown
             if self.done:
                 break
         return grown
@@ -49,8 +53,8 @@ class Writing(ABC):
         """Show what is left; `whole` where the model itself has ended."""
 
     @abstractmethod
-    def _judge(self, token: Token) -> bool:
-        """Look at the text with one more token; tell whether there is more to show."""
+    def _judge(self, piece: str, probability: float) -> bool:
+        """Look at the text with one more piece of it; tell whether there is more to show."""
 
     def _show(self, text: str) -> bool:
         if len(text) <= len(self.shown) or not text.strip():
@@ -60,34 +64,39 @@ class Writing(ABC):
 
 
 class Suggestion(Writing):
-    """An answer that is trimmed to its place and, unasked, shown only where the model is sure."""
+    """An answer that is trimmed to its place and, unasked, shown as far as the gate lets it."""
 
-    def __init__(self, shape: Shape, *, unasked: bool, threshold: float) -> None:
+    def __init__(self, shape: Shape, gate: Gate, *, unasked: bool, otherwise: str = "") -> None:
         super().__init__()
+        self._otherwise = otherwise  # what to show where the model has nothing that may be shown
         self._shape = shape
+        self._gate = gate
         self._unasked = unasked
-        self._threshold = threshold if unasked else 0.0
-        self._confidence = Confidence()
 
-    def _judge(self, token: Token) -> bool:
-        self._confidence.add(token.data, token.probability)
-        self.confidence = self._confidence.first
-        if self._confidence.hopeless(self._threshold):
-            self.gave_up = True
-            return False
+    def _judge(self, piece: str, probability: float) -> bool:
+        self._gate.add(piece, probability)
         cut = trim(self._text, self._shape, final=False)
         self.ended = cut.done
         if not self._unasked:
             return self._show(cut.text)
-        return self._show(first_lines(cut.text, self._confidence.sure_lines(self._threshold)))
+        self.gave_up = self._gate.hopeless
+        # Line by line: a line of which only the beginning is sure is shown when nothing more can come.
+        return bool(self._gate.finished) and self._pass(cut.text)
 
     def finish(self, *, whole: bool) -> None:
-        """Show what is left; unasked, only lines that are whole and sure."""
-        cut = trim(self._text, self._shape, final=True)
-        sure = self._confidence.sure_lines(self._threshold)
-        if whole and not self._confidence.hopeless(self._threshold):
-            sure += sure == len(self._confidence.lines) - 1
-        self._show(first_lines(cut.text, sure) if self._unasked else cut.text)
+        """Show what is left."""
+        cut = trim(self._text, self._shape, final=whole)
+        if whole and not self.gave_up:
+            self._gate.end()
+        self._pass(cut.text)
+        if not self._unasked:
+            self._show(cut.text)
+        if not self.shown and self._show(self._otherwise):
+            self.confidence = KNOWN
+
+    def _pass(self, text: str) -> bool:
+        end, self.confidence = self._gate.shown(text)
+        return self._unasked and self._show(text[:end].rstrip())
 
 
 class Verbatim(Writing):
@@ -98,8 +107,8 @@ class Verbatim(Writing):
         self._stop = [text for text in stop if text]
         self.stopped_by = ""
 
-    def _judge(self, token: Token) -> bool:
-        self.confidence *= token.probability
+    def _judge(self, piece: str, probability: float) -> bool:  # noqa: ARG002
+        self.confidence *= probability
         found = [(at, text) for text in self._stop if (at := self._text.find(text, len(self.shown))) >= 0]
         if found:
             at, self.stopped_by = min(found, key=lambda pair: (pair[0], -len(pair[1])))

@@ -1,56 +1,152 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.gate import Confidence, first_lines
+from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
+from jupyter_turbopilot.suggestion.gate import Gate, Place, features, may_end, place_of, score
 
 
-def written(*tokens: tuple[bytes, float]) -> Confidence:
-    confidence = Confidence()
-    for data, probability in tokens:
-        confidence.add(data, probability)
-    return confidence
+class Product(Gate):
+    """Takes the product of the probabilities for the score, so that the rest can be tested by itself."""
+
+    def rate(self, found: dict[str, float]) -> float:
+        return math.exp(found["sum"])
 
 
-def test_a_line_is_as_sure_as_all_its_tokens_together() -> None:
-    assert written((b"a", 0.5), (b"b", 0.5)).first == 0.25
+def gate(*tokens: tuple[str, float], threshold: float = 0.5, ended: bool = False) -> Product:
+    made = Product(Place(), threshold)
+    for piece, probability in tokens:
+        made.add(piece, probability)
+    if ended:
+        made.end()
+    return made
 
 
-def test_the_token_that_ends_a_line_counts_for_it() -> None:
-    confidence = written((b"a", 0.5), (b"\n", 0.8), (b"b", 0.9))
-    assert confidence.lines == [pytest.approx(0.4), 0.9]
+def shown(made: Gate) -> str:
+    return made.text[: made.shown(made.text)[0]]
 
 
-def test_empty_lines_count_for_the_line_that_follows() -> None:
-    assert written((b"\n", 0.5), (b"    a", 0.5), (b"\n", 1.0)).lines[0] == 0.25
+def test_of_the_beginnings_that_are_sure_enough_the_one_that_promises_most_is_shown() -> None:
+    made = gate(("np", 0.9), (".mean", 0.9), ("(", 0.9), ("values", 0.4), (")", 0.9), ("\n", 0.9))
+    assert shown(made) == "np.mean("
 
 
-def test_only_whole_lines_are_sure_and_only_up_to_the_first_doubtful_one() -> None:
-    confidence = written((b"a\n", 0.9), (b"b\n", 0.1), (b"c\n", 0.9))
-    assert confidence.sure_lines(0.5) == 1
+def test_a_longer_beginning_that_is_much_less_sure_promises_less() -> None:
+    made = gate(("result", 0.95), (".x", 0.3), ("\n", 1.0), threshold=0.2)
+    assert shown(made) == "result"
 
 
-def test_a_line_that_fell_below_the_threshold_can_never_be_shown() -> None:
-    confidence = written((b"a", 0.4))
-    assert confidence.hopeless(0.5)
-    assert not confidence.hopeless(0.4)
+def test_no_word_is_cut() -> None:
+    made = gate(("val", 0.9), ("ues", 0.1), (" + 1", 0.9), ("\n", 0.9))
+    assert shown(made) == ""
 
 
-@given(st.lists(st.tuples(st.sampled_from([b"a", b"\n", b"b\nc", b" "]), st.floats(0.01, 1)), max_size=20))
-def test_confidence_never_rises_while_a_line_is_written(tokens: list[tuple[bytes, float]]) -> None:
-    confidence = Confidence()
-    for data, probability in tokens:
-        before = confidence.lines
-        confidence.add(data, probability)
-        after = confidence.lines
-        assert all(later <= earlier for earlier, later in zip(before, after, strict=False))
+def test_the_token_that_ends_a_line_says_whether_it_ends_there() -> None:
+    sure = gate(("x", 0.9), ("\n", 0.9), threshold=0.8)
+    unsure = gate(("x", 0.9), ("\n", 0.1), threshold=0.8)
+    assert sure.boundaries[-1].whole
+    assert (shown(sure), shown(unsure)) == ("x", "")
+
+
+def test_an_answer_that_is_cut_off_has_no_boundary_at_its_end() -> None:
+    assert shown(gate(("abc", 0.9))) == ""
+    assert shown(gate(("abc", 0.9), ended=True)) == "abc"
+
+
+def test_further_lines_are_shown_whole_and_in_turn() -> None:
+    made = gate(
+        ("a", 0.9), ("\n", 1.0), ("b", 0.9), ("\n", 1.0), ("c(", 0.9), ("d", 0.1), ("\n", 1.0), ("e\n", 1.0)
+    )
+    assert shown(made) == "a\nb"
+    assert made.hopeless
+
+
+def test_behind_a_line_that_is_shown_in_part_nothing_follows() -> None:
+    made = gate(("a(", 0.9), ("b", 0.1), ("\n", 1.0), ("c", 1.0), ("\n", 1.0))
+    assert shown(made) == "a("
+    assert made.hopeless
+
+
+def test_a_line_that_became_improbable_is_given_up() -> None:
+    assert gate(("a", 0.01)).hopeless
+    assert not gate(("a", 0.4)).hopeless
+    assert not gate(("a", 0.0001), threshold=0.0).hopeless
+
+
+def test_what_trimming_took_away_is_not_shown() -> None:
+    made = gate(("f(a)", 0.9), (")", 0.9), ("\n", 1.0))
+    assert made.shown("f(a") == (3, pytest.approx(0.9))
+
+
+def test_what_does_not_fit_is_shown_as_far_as_it_does() -> None:
+    made = Product(Place(), 0.5, lambda text: ")" not in text)
+    for piece in ("a", "(b", ")", "\n"):
+        made.add(piece, 0.95)
+    assert shown(made) == "a(b"
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "\n", "b\nc", " ", "(", ")\n", "\n\n"]), st.floats(0.01, 1)),
+        max_size=20,
+    ),
+    st.sampled_from([0.2, 0.5, 0.8]),
+)
+def test_what_may_be_shown_once_a_line_is_finished_only_grows(
+    tokens: list[tuple[str, float]], threshold: float
+) -> None:
+    made = Product(Place(), threshold)
+    before = ""
+    for piece, probability in tokens:
+        made.add(piece, probability)
+        if made.finished:
+            now = shown(made)
+            assert now.startswith(before)
+            before = now
 
 
 @pytest.mark.parametrize(
-    ("text", "count", "kept"),
-    [("a\nb\nc", 2, "a\nb"), ("\n\na\nb", 1, "\n\na"), ("a", 0, ""), ("a\n\nb", 1, "a"), ("a\nb", 9, "a\nb")],
+    ("text", "following", "may"),
+    [
+        ("foo", "bar", False),
+        ("foo", "(", True),
+        ("foo(", "a", True),
+        ("np.", "mean", False),
+        ("x ", "=", False),
+        ("12", "3", False),
+        ("x", "", True),
+        ("  ", "x", False),
+    ],
 )
-def test_lines_are_counted_by_what_they_hold(text: str, count: int, kept: str) -> None:
-    assert first_lines(text, count) == kept
+def test_boundaries_stand_between_words(text: str, following: str, may: bool) -> None:
+    assert may_end(text, following) is may
+
+
+def test_the_place_knows_the_names_and_lines_of_the_notebook() -> None:
+    place = place_of("total = 1\nsum", ")\nx", ["import numpy as np\n\n"])
+    assert place.line == "sum"
+    assert place.rest == ")"
+    assert {"numpy", "np", "total", "for"} <= place.words
+    assert "total = 1" in place.lines
+    assert "sum" not in place.lines
+
+
+def test_known_names_are_told_from_unknown_ones() -> None:
+    place = place_of("values = 1\n", "", [])
+    found = features("values + other", [-0.1, -0.2], place, whole=True, further=False)
+    assert found["known"] == 0.5
+    assert found["unknown"] == pytest.approx(math.log(2))
+
+
+def test_every_feature_has_a_coefficient_and_surer_is_better() -> None:
+    found = [features("value", [-p], Place(), whole=True, further=False) for p in (0.01, 3.0)]
+    assert set(found[0]) == set(COEFFICIENTS)
+    assert 0 < score(found[1]) < score(found[0]) < 1
+
+
+def test_the_settings_are_steps() -> None:
+    assert 0 == THRESHOLDS["always"] < THRESHOLDS["eager"] < THRESHOLDS["balanced"] < THRESHOLDS["quiet"] < 1

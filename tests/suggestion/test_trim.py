@@ -113,14 +113,50 @@ def test_what_follows_the_cursor_already_is_left_out(text: str, prefix: str, suf
     assert final(text, prefix, suffix) == kept
 
 
+@pytest.mark.parametrize(
+    ("text", "prefix", "kept"),
+    [
+        ("a = 1\nHere is the code", "", "a = 1"),
+        ("Sure, this is it", "x = 1\n", ""),
+        ("Here's = 1", "x = '", "Here's = 1"),
+        ("Hereafter = 1", "", "Hereafter = 1"),
+        ("# Here is it", "", "# Here is it"),
+    ],
+)
+def test_talking_is_where_code_ends(text: str, prefix: str, kept: str) -> None:
+    assert final(text, prefix) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix", "kept"),
+    [
+        ("x = 1", "x = 1\n", ""),
+        ("x = 1\ny = 2", "x = 1\n\n", ""),
+        ("x = 12", "x = 1\n", "x = 12"),
+        ("x", "x = 1\n", "x"),
+        (")", "f(g(\n)\n", ")"),
+        ("1", "x = 1\ny = ", "1"),
+    ],
+)
+def test_the_line_above_is_not_written_again(text: str, prefix: str, kept: str) -> None:
+    assert final(text, prefix) == kept
+
+
+def test_a_word_that_may_go_on_is_held_back() -> None:
+    where = shape("x = ")
+    assert trim("f(val", where, final=False).text == "f("
+    assert trim("f(value,", where, final=False).text == "f(value,"
+    assert trim("f(val", where, final=True).text == "f(val"
+
+
 def test_white_space_at_the_end_is_left_out() -> None:
     assert final("a = 1   ", "") == "a = 1"
 
 
 def test_an_unfinished_line_is_held_until_its_indentation_is_known() -> None:
     where = shape("def f():\n    ")
-    assert trim("return 1\n  ", where, final=False).text == "return 1"
-    assert trim("return 1\n  x", where, final=False).done
+    assert trim("return (1)\n  ", where, final=False).text == "return (1)"
+    assert trim("return (1)\n  x(", where, final=False).done
 
 
 CODE = st.text(alphabet="ab ()[]'\"\n\t:`.x", max_size=40)

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.suggestion.gate import Gate, Place
 from jupyter_turbopilot.suggestion.trim import shape_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 
@@ -36,9 +37,9 @@ def test_the_earliest_of_several_stop_texts_wins() -> None:
     assert (writing.shown, writing.stopped_by, writing.ended) == ("x", "\n", True)
 
 
-@given(pieces)
-def test_each_frame_of_a_suggestion_is_a_beginning_of_the_next(texts: list[str]) -> None:
-    writing = Suggestion(shape_of("if x:\n", ""), unasked=False, threshold=0.25)
+@given(pieces, st.booleans())
+def test_each_frame_of_a_suggestion_is_a_beginning_of_the_next(texts: list[str], unasked: bool) -> None:
+    writing = Suggestion(shape_of("if x:\n", ""), Gate(Place(), 0.25), unasked=unasked)
     shown = ""
     for token in tokens(texts):
         writing.take([token])
@@ -51,9 +52,24 @@ def test_each_frame_of_a_suggestion_is_a_beginning_of_the_next(texts: list[str])
 
 
 def test_giving_up_is_not_the_end() -> None:
-    writing = Suggestion(shape_of("x = ", ""), unasked=True, threshold=0.5)
-    writing.take(tokens(["a", "b", "c"], 0.6))
+    writing = Suggestion(shape_of("x = ", ""), Gate(Place(), 0.5), unasked=True)
+    writing.take(tokens(["a", "b", "c"], 0.1))
     assert (writing.gave_up, writing.ended, writing.done) == (True, False, True)
+
+
+def test_whoever_asks_is_shown_everything_and_told_how_sure_it_is() -> None:
+    writing = Suggestion(shape_of("x = ", ""), Gate(Place(), 0.0), unasked=False)
+    writing.take(tokens(["valu", "e", "\n"], 0.3))
+    writing.finish(whole=True)
+    assert writing.shown == "value"
+    assert 0 < writing.confidence < 0.99  # of the whole line
+
+
+def test_unasked_the_sure_beginning_is_shown_when_the_rest_is_not() -> None:
+    writing = Suggestion(shape_of("x = ", ""), Gate(Place(), 0.0), unasked=True)
+    writing.take([*tokens(["value", "("], 0.9), *tokens(["other"], 0.9)])
+    writing.finish(whole=False)
+    assert writing.shown == "value("  # not `other`, which may go on
 
 
 def test_only_the_tokens_that_were_taken_are_remembered() -> None:

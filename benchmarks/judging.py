@@ -1,0 +1,59 @@
+"""What trimming and the gate cost for one suggestion.
+
+python benchmarks/judging.py --set notebooks.json.gz places.jsonl    (places: scripts/fit_gate.py collect)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+from jupyter_turbopilot.context.kernel import NONE
+from jupyter_turbopilot.context.notebook import gather
+from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.evaluate.traces import read
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.scope import fits_at, only_name
+from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
+from jupyter_turbopilot.suggestion.gate import Gate, place_of
+from jupyter_turbopilot.suggestion.trim import shape_of
+from jupyter_turbopilot.suggestion.writing import Suggestion
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--set", type=Path, required=True)
+    parser.add_argument("places", type=Path)
+    options = parser.parse_args()
+    notebooks = read(options.set)
+    took = []
+    for line in map(json.loads, options.places.open()):
+        sources = notebooks[line["notebook"]]["cells"]
+        cells = [Cell(source=c["source"], type=c["type"]) for c in sources]
+        cells[line["cell"]] = Cell(source=sources[line["cell"]]["source"][: line["place"]])
+        request = Completion(cells=cells, active=line["cell"], offset=line["place"])
+        pieces = gather(request).pieces
+        tokens = [Token(data.encode("latin-1"), probability) for data, probability in line["tokens"]]
+        begun = time.perf_counter()
+        shape = shape_of(request.prefix, request.suffix)
+        gate = Gate(
+            place_of(request.prefix, request.suffix, pieces), THRESHOLDS["balanced"], fits_at(request, NONE)
+        )
+        writing = Suggestion(shape, gate, unasked=True, otherwise=only_name(request, NONE))
+        for token in tokens:
+            writing.take([token])
+            if writing.done:
+                break
+        writing.finish(whole=line["ended"])
+        took.append((time.perf_counter() - begun) * 1000)
+    took.sort()
+    mean, p95 = statistics.mean(took), took[int(len(took) * 0.95)]
+    print(f"{len(took)} suggestions: mean {mean:.2f} ms, p95 {p95:.2f}, most {took[-1]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Could a text still become a program? Python's own parser decides. Pure."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the text is not an error
+_ONLY_AST, _DONT_IMPLY_DEDENT, _AWAIT = 0x400, 0x200, 0x2000
+_FLAGS = _ALLOW_INCOMPLETE | _ONLY_AST | _DONT_IMPLY_DEDENT | _AWAIT
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_MAGIC = re.compile(r"^([ \t]*)(?:[%!][^\n]*|[^\n#'\"=(]*\?{1,2}[ \t]*)$", re.MULTILINE)
+_ASSIGNED_MAGIC = re.compile(r"^([ \t]*[\w, .\[\]]+=[ \t]*)[%!][^\n]*$", re.MULTILINE)
+# What an unfinished line may be waiting for: the rest of an expression, of a statement's head, of a clause.
+_ENDINGS = (
+    "", " _", ":", "():", " _:", " in _:", " in _", " _ in _", " import _", " else _", ": _", " _: _", "=_",
+    " as _:", " _():", " = _", " _ import _", " def _():", " _ in _:", " _ else _", ": _ = _",
+)  # fmt: skip
+_PIECES = re.compile(
+    r"""(?P<comment>\#[^\n]*)
+    |(?P<long>\"{3}|'{3})(?:\\.|(?!(?P=long)).)*(?P<long_end>(?P=long))?
+    |(?P<short>["'])(?:\\.|(?!(?P=short))[^\n])*(?P<short_end>(?P=short)|(?=\n))?
+    |(?P<bracket>[()\[\]{}])
+    |(?P<begin>^(?<!\\\n)(?=[^\s)\]}\#'"(\[{])(?!(?:else|elif|except|finally|case)\b))""",
+    re.MULTILINE | re.DOTALL | re.VERBOSE,
+)
+_LONGEST = 20_000
+
+
+class Open(NamedTuple):
+    """What is open at the end of a text."""
+
+    quote: str
+    brackets: str
+    balanced: bool
+    comment: bool
+    start: int  # of the last statement at the outermost level: what stands above cannot matter
+
+
+def scan(text: str) -> Open:
+    """Find the quote and the brackets that are open at the end."""
+    stack: list[str] = []
+    quote, comment, balanced, decorated, start = "", False, True, False, 0
+    for found in _PIECES.finditer(text):
+        piece, kind = found[0], str(found.lastgroup).removesuffix("_end")
+        last = found.end() == len(text)
+        if kind == "comment":
+            comment = last
+        elif kind in {"long", "short"}:
+            quote = found[kind] if last and not found[f"{kind}_end"] else ""
+        elif kind == "begin":
+            if not stack:
+                start = start if decorated else found.start()
+                decorated = text[found.start()] == "@"
+        elif piece in _CLOSERS:
+            stack.append(_CLOSERS[piece])
+        else:
+            balanced = balanced and stack[-1:] == [piece]
+            del stack[-1:]
+    return Open(quote, "".join(reversed(stack)), balanced, comment, start)
+
+
+def without_magics(text: str) -> str:
+    """Put something that parses in the place of magics, shell lines and questions."""
+    return _ASSIGNED_MAGIC.sub(r"\1_", _MAGIC.sub(r"\1pass", text))
+
+
+@lru_cache(maxsize=64)
+def valid_beginning(text: str) -> bool:
+    """Tell whether Python text may go on to become a program: once what is open is closed, it parses."""
+    if len(text) > _LONGEST:
+        return True  # nobody waits for that long
+    plain = without_magics(text)
+    opened = scan(plain)
+    if not opened.balanced:
+        return False
+    plain = plain[opened.start :]
+    if opened.comment:
+        return _parses(plain + "\n" + opened.brackets)
+    if opened.quote:
+        # A backslash waits for what it escapes, and a brace in an f-string for its end.
+        quotes = [
+            opened.quote,
+            "\\" + opened.quote,
+            "}" + opened.quote,
+            " _}" + opened.quote,
+            "r}" + opened.quote,
+        ]
+        return any(_parses(plain + quote + opened.brackets + end) for end in _ENDINGS for quote in quotes)
+    if not opened.brackets:
+        return any(_parses(plain + end) for end in _ENDINGS)
+    outer = ("", ":", " in _:", " _", " = _")
+    return any(_parses(plain + end + opened.brackets + tail) for tail in outer for end in _ENDINGS)
+
+
+def _parses(text: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(text, "", "exec", _FLAGS, dont_inherit=True)
+        except SyntaxError as error:
+            return "incomplete input" in str(error)
+        except (ValueError, MemoryError, RecursionError):
+            return False
+    return True
+
+
+def fitting(language: str, prefix: str) -> Callable[[str], bool]:
+    """Return what tells whether a text fits: a prefix that could become a program still can."""
+    if language != "python":
+        return lambda text: scan(prefix + text).balanced or not scan(prefix).balanced
+
+    def fits(text: str) -> bool:
+        return valid_beginning(prefix + text) or not valid_beginning(prefix)
+
+    return fits

@@ -1,0 +1,279 @@
+"""Collect what the model writes at many places of real notebooks, and fit the gate's score to it.
+
+python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl
+python scripts/fit_gate.py fit places.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import json
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.notebook import gather
+from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge, reaches_the_end
+from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read
+from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion.gate import Gate, place_of, sigmoid
+from jupyter_turbopilot.suggestion.gate import Place as GatePlace
+from jupyter_turbopilot.suggestion.syntax import fitting
+from jupyter_turbopilot.suggestion.trim import shape_of, trim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.suggestion.cache import Place
+
+
+class Recorder:
+    """Stands in for the results: nothing is known, and what is written is noted."""
+
+    def __init__(self) -> None:
+        self.tokens: list[Token] = []
+        self.ended = False
+
+    def find(self, place: Place) -> None:
+        """Know nothing."""
+
+    def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:  # noqa: ARG002
+        """Note an answer."""
+        self.tokens, self.ended = list(tokens), ended
+
+
+def places(
+    pilot: Pilot, recorder: Recorder, notebook: dict[str, Any], active: int
+) -> Iterator[dict[str, Any]]:
+    """Ask at every place of one cell."""
+    cells = [Cell(source=c["source"], type=c["type"]) for c in notebook["cells"]]
+    text = notebook["cells"][active]["source"][:LONGEST_CELL]
+    for place in range(EVERY, len(text), EVERY):
+        now = [*cells[:active], Cell(source=text[:place]), *cells[active + 1 :]]
+        done = threading.Event()
+        request = Completion(cells=now, active=active, offset=place, trigger="automatic")
+        recorder.tokens, recorder.ended = [], False
+        pilot.completer.submit(request, lambda reply, done=done: reply.done and done.set())  # type: ignore[misc]
+        done.wait()
+        tokens = [(t.data.decode("latin-1"), round(t.probability, 5)) for t in recorder.tokens]
+        yield {"place": place, "tokens": tokens, "ended": recorder.ended}
+
+
+def collect(options: argparse.Namespace) -> None:
+    """Write a line for each place: the cell, the cursor, and the tokens with their probabilities."""
+    pilot = Pilot(
+        Turbopilot(eagerness="always", considerate=False, keep_sequences=False, max_tokens=options.tokens)
+    )
+    pilot.start()
+    while not pilot.worker.state.ready:
+        time.sleep(0.1)
+    recorder = Recorder()
+    pilot.completer._results = recorder  # type: ignore[assignment]  # noqa: SLF001
+    notebooks = read(options.set)
+    # One cell of each notebook, then the next: whoever stops early has something of every notebook.
+    turns = sorted(
+        (turn, number) for number, notebook in enumerate(notebooks) for turn in range(len(notebook["typed"]))
+    )
+    with options.out.open("w") as out:
+        for done, (turn, number) in enumerate(turns, 1):
+            notebook = notebooks[number]
+            active = notebook["typed"][turn]
+            for line in places(pilot, recorder, notebook, active):
+                out.write(json.dumps({"notebook": number, "cell": active} | line) + "\n")
+            out.flush()
+            print(f"{done}/{len(turns)} {notebook['name']}", file=sys.stderr, flush=True)
+    pilot.stop()
+
+
+class Watching(Gate):
+    """Notes what the score is computed from instead of computing it."""
+
+    def __init__(self, place: GatePlace) -> None:
+        super().__init__(place, 0.0)
+        self.found: list[dict[str, float]] = []
+
+    def rate(self, found: dict[str, float]) -> float:
+        """Note."""
+        self.found.append(found)
+        return 1.0
+
+
+@dataclass
+class Spot:
+    """An answer at a place: its boundaries, what is known of each, and which are right."""
+
+    notebook: int
+    cell: int
+    place: int
+    before: str
+    future: str
+    text: str
+    watching: Watching
+    right: list[bool]
+    fit: dict[str, bool] = field(default_factory=dict)
+
+    def fits(self, text: str) -> bool:
+        """Tell whether the cell could still become a program, and remember it."""
+        if text not in self.fit:
+            self.fit[text] = fitting("python", self.before)(text)
+        return self.fit[text]
+
+
+def look(line: dict[str, Any], notebook: dict[str, Any]) -> Spot:
+    """Run one answer through trimming and the gate's eyes."""
+    active, at = line["cell"], line["place"]
+    source = notebook["cells"][active]["source"]
+    cells = [Cell(source=c["source"], type=c["type"]) for c in notebook["cells"]]
+    now = [*cells[:active], Cell(source=source[:at]), *cells[active + 1 :]]
+    request = Completion(cells=now, active=active, offset=at)
+    context = gather(request)
+    shape = shape_of(request.prefix, request.suffix)
+    watching = Watching(place_of(request.prefix, request.suffix, context.pieces))
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = ""
+    for data, probability in line["tokens"]:
+        piece = decoder.decode(data.encode("latin-1"))
+        watching.add(piece, probability)
+        text += piece
+    if line["ended"]:
+        watching.end()
+    shown = trim(text, shape, final=True).text
+    # The first boundary that trimming reached stands for the end of what is left.
+    ends = [0, *(boundary.end for boundary in watching.boundaries)]
+    count = sum(end < len(shown) for end in ends[:-1])
+    del watching.boundaries[count:], watching.found[count:]
+    future = source[at:]
+    return Spot(
+        line["notebook"],
+        active,
+        at,
+        request.prefix,
+        future,
+        shown,
+        watching,
+        [is_right(shown[: b.end], future, further=b.line > 0) for b in watching.boundaries],
+    )
+
+
+def is_right(text: str, future: str, *, further: bool) -> bool:
+    """Tell whether a beginning would be taken."""
+    if not further:
+        return judge(text, future).right == 1
+    return future.startswith(text) and reaches_the_end(future, len(text))
+
+
+def solve(rows: np.ndarray, right: np.ndarray, ridge: float = 3.0) -> np.ndarray:
+    """Fit a logistic function by Newton's method."""
+    weights = np.zeros(rows.shape[1])
+    for _ in range(30):
+        guess = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
+        slope = rows.T @ (right - guess) - ridge * weights
+        curve = (rows * (guess * (1 - guess))[:, None]).T @ rows + ridge * np.eye(len(weights))
+        step = np.linalg.solve(curve, slope)
+        weights += step
+        if np.abs(step).max() < 1e-6:  # noqa: PLR2004
+            break
+    return weights
+
+
+def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float) -> Tally:
+    """Type all cells with the gate at a threshold; what was taken need not be typed."""
+    total = Tally()
+    for _, group in groupby(spots, key=lambda s: (s.notebook, s.cell)):
+        person = Score()
+        last = None
+        for spot in group:
+            last = spot
+            if spot.place < person.covered(spot.cell):
+                continue
+            gate = Gate(spot.watching.place, threshold, spot.fits)
+            gate.boundaries = [
+                b._replace(score=sigmoid(sum(coefficients[k] * v for k, v in found.items())))
+                for b, found in zip(spot.watching.boundaries, spot.watching.found, strict=True)
+            ]
+            end, _ = gate.shown(spot.text)
+            person.see(spot.cell, spot.place, spot.before, spot.text[:end], spot.future)
+        if last:
+            person.typed(last.place + len(last.future), last.place + len(last.future))
+        total = total + person.total
+    return total
+
+
+AIMS = {"balanced": 0.65, "quiet": 0.78}  # precision on the half that is fitted to
+TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "coefficients.py"
+
+
+def fit(options: argparse.Namespace) -> None:
+    """Fit to one half of the notebooks, choose the thresholds there, print both halves, write the file."""
+    notebooks = read(options.set)
+    lines = [json.loads(line) for line in options.places.open()]
+    spots = [look(line, notebooks[line["notebook"]]) for line in lines]
+    fitted, held_out = ([s for s in spots if s.notebook % 2 == n] for n in (0, 1))
+    names = list(next(f for s in spots for f in s.watching.found))
+    rows = np.array([[f[n] for n in names] for s in fitted for f in s.watching.found])
+    right = np.array([r for s in fitted for r in s.right], dtype=float)
+    weights = solve(rows, right)
+    coefficients = {n: round(float(w), 4) for n, w in zip(names, weights, strict=True)}
+    print(f"{len(spots)} places; {len(rows)} boundaries in the fitted half, {right.mean():.3f} of them right")
+    print("threshold, fitted: precision, saved; held out: precision, saved, shown per 100 keys")
+    found = {}
+    for step in range(2, 39):
+        threshold = step / 40
+        a, b = (play(half, coefficients, threshold) for half in (fitted, held_out))
+        found[threshold] = a
+        print(
+            f"{threshold:.3f}  {a.precision:.3f} {a.share_saved:.3f}  "
+            f"{b.precision:.3f} {b.share_saved:.3f} {b.per_hundred:.1f}"
+        )
+    thresholds = {"always": 0.0, "eager": max(found, key=lambda t: found[t].share_saved)}
+    for name, aim in AIMS.items():
+        thresholds[name] = next((t for t, a in found.items() if a.precision >= aim), max(found))
+    print(thresholds)
+    if options.write:
+        write(coefficients, thresholds)
+
+
+def write(coefficients: dict[str, float], thresholds: dict[str, float]) -> None:
+    """Write the module that the gate imports."""
+
+    def worded(name: str, values: dict[str, float]) -> str:
+        return f"{name} = {{\n" + "".join(f'    "{k}": {v},\n' for k, v in values.items()) + "}\n"
+
+    TARGET.write_text(
+        '"""The gate\'s coefficients and thresholds, written by `scripts/fit_gate.py`."""\n\n'
+        "from __future__ import annotations\n\n"
+        + worded("COEFFICIENTS", coefficients)
+        + worded("THRESHOLDS", thresholds)
+    )
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(required=True)
+    gather = commands.add_parser("collect")
+    gather.add_argument("--set", type=Path, required=True)
+    gather.add_argument("--out", type=Path, required=True)
+    gather.add_argument("--tokens", type=int, default=48, help="longest answer")
+    gather.set_defaults(run=collect)
+    fitting = commands.add_parser("fit")
+    fitting.add_argument("--set", type=Path, required=True)
+    fitting.add_argument("places", type=Path)
+    fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")
+    fitting.set_defaults(run=fit)
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

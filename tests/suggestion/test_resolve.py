@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
+
+SCOPE = Scope(
+    names=frozenset({"df", "np", "load", "values"}),
+    attributes={"np": frozenset({"mean", "std"}), "df": frozenset({"head", "price"})},
+    columns={"df": frozenset({"price", "date"})},
+    keywords={"load": frozenset({"path", "sep"})},
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("x = ", "np.mean(values)"),
+        ("x = ", 'df["price"].sum()'),
+        ('x = df["', "pr"),
+        ("", 'df["new"] = 3'),  # a new column
+        ("for ", "i, row in enumerate(values):"),
+        ("", "import os"),
+        ("from ", "os import path"),
+        ("x = [", "v for v in values]"),
+        ("", "lambda q: q + 1"),
+        ("a.np.", "other"),  # another np
+        ("df = df.", "assign(x=1)"),  # what df is from here on is not known
+        ("", 'with open("a") as f:\n    data = f.read()'),
+        ("def f(a", "): return a"),
+        ("load(values, sep=", "1)"),
+        ("np.load(", "file=values)"),  # another load
+        ("# the ", "quick brown fox"),
+        ("x = '", "quick brown fox'"),
+        ("values.", "whatever"),  # nothing is known of its attributes
+        ("np.", "__version__"),
+    ],
+)
+def test_what_exists_or_may_exist_is_no_trouble(line: str, text: str) -> None:
+    assert unresolved(line, text, SCOPE) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "missing"),
+    [
+        ("x = ", "np.meen(values)", ["meen"]),
+        ("x = ", "other + 1", ["other"]),
+        ("y = ", 'df["new"]', ['"new"']),
+        ('x = df["', "zz", ['"zz']),
+        ("load(values, ", "seb=2)", ["seb"]),
+        ("df.", "prize", ["prize"]),
+        ("print(", "values, others)", ["others"]),
+        ("", "plt.plot(values)", ["plt"]),
+    ],
+)
+def test_what_does_not_exist_is_named(line: str, text: str, missing: list[str]) -> None:
+    assert unresolved(line, text, SCOPE) == missing
+
+
+def test_what_the_person_typed_is_not_judged() -> None:
+    assert unresolved("other + np.meen(", "values)", SCOPE) == []
+
+
+def test_what_the_cell_itself_binds_exists() -> None:
+    assert unresolved("x = ", "mine + 1", SCOPE, bound=frozenset({"mine"})) == []
+
+
+def test_without_a_kernel_everything_may_exist() -> None:
+    assert unresolved("x = ", "other.thing(key=1)", Scope()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import numpy as np, os.path\nfrom a import b as c, d", {"np", "os", "c", "d"}),
+        ("def f(a, *b, c=1): d = 1\nclass E: pass", {"f", "a", "b", "c", "d", "E"}),
+        (
+            "for i, (j, k) in x: pass\nwith a as b: pass\n[m for m in n]\n(w := 1)",
+            {"i", "j", "k", "b", "m", "w"},
+        ),
+        ("try: pass\nexcept E as e: pass", {"e"}),
+        ("a, b = 1, 2\nfor c in (", {"a", "b", "for", "c"}),  # unfinished: rather too many than too few
+        ("from a import (b, c", {"b", "c"}),
+    ],
+)
+def test_bindings_of_a_cell(source: str, names: set[str]) -> None:
+    assert bindings(source) >= names - {"for"}
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_any_text_is_looked_at(line: str, text: str) -> None:
+    unresolved(line, text, SCOPE)

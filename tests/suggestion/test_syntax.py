@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import ast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.suggestion.syntax import valid_beginning
+
+PROGRAM = '''\
+import numpy as np
+from pathlib import (
+    Path,
+)
+
+@decorated(1)
+async def main(a, *rest, key: int = 3, **more) -> None:
+    """Say 'something'."""
+    for i, (b, c) in enumerate(zip(a, rest)):
+        if not b and c != {"x": [1, 2]}["x"][0]:
+            print(f"{b:>4} of {c!r}", end="")  # a comment's "quote
+        elif isinstance(b, (int, str)):
+            del rest[0]
+        else:
+            raise ValueError('no \\'way\\'') from None
+    with open("a") as file, Path("b").open() as other:
+        values = [x ** 2 for x in file if x] + [lambda y: y]
+    try:
+        await values[1:-1:2](key=more)
+    except (OSError, KeyError) as error:
+        assert error, "message"
+    finally:
+        a = b = yes if key else no
+    while True:
+        return {k: v for k, v in more.items()}
+'''
+
+
+def test_every_beginning_of_a_program_that_cuts_no_word_is_valid() -> None:
+    ast.parse(PROGRAM)
+    for end in range(len(PROGRAM) + 1):
+        text, rest = PROGRAM[:end], PROGRAM[end:]
+        cuts_a_word = text[-1:].isalnum() and rest[:1].isalnum()
+        cuts_a_sign = text[-1:] and text[-1:] in "*!=<>-:" and rest[:1] in "*=>"
+        if not cuts_a_word and not cuts_a_sign:
+            assert valid_beginning(text), text[-60:]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%time x = f(",
+        "!ls -la | grep (",
+        "frame?",
+        "files = !ls *.py",
+        "%%time\nx = 1 +",
+        "# it's a comment (",
+    ],
+)
+def test_magics_and_comments_are_no_errors(text: str) -> None:
+    assert valid_beginning(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "foo)",
+        "foo(]",
+        "x = = 1",
+        "def def",
+        "import import",
+        "x y z",
+        "f(a b",
+        "]",
+        "'a' 3",
+        "if x = 3:",
+        "class 3",
+    ],
+)
+def test_what_no_ending_can_mend_is_not_valid(text: str) -> None:
+    assert not valid_beginning(text)
+
+
+@given(st.text(max_size=60))
+def test_any_text_gets_an_answer(text: str) -> None:
+    assert valid_beginning(text) in {True, False}
