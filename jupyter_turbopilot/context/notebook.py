@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.kernel import NONE, Facts, describe
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jupyter_turbopilot.request import Cell, Completion
 
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
@@ -24,7 +27,9 @@ _MAGIC_LANGUAGES = {
 _COMMENTS = {"python": "#", "r": "#", "julia": "#", "bash": "#", "ruby": "#", "perl": "#", "cython": "#"}
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _SHELL_LINE = re.compile(r"^[ \t]*(!|%[A-Za-z_]).*$", re.MULTILINE)
+_OUTLINE = re.compile(r"^(?:import |from \S+ import |def |class |library\(|using ).*$", re.MULTILINE)
 MAX_HEADING = 120
+MAX_ERROR = 200  # characters of what the active cell failed with
 PLACE = 2048
 NEXT_CELL = 320  # characters of the cell below that the model sees
 
@@ -51,7 +56,7 @@ def comment_mark(language: str) -> str:
     return _COMMENTS.get(language, "//")
 
 
-def gather(request: Completion) -> Context:
+def gather(request: Completion, facts: Facts = NONE) -> Context:
     """Choose what the model sees."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
@@ -76,7 +81,18 @@ def gather(request: Completion) -> Context:
             if cell.type == "code" and (text := _cell_text(cell, request.language, language))
         )
         pieces += [f"{text[:NEXT_CELL].rstrip()}\n\n" for text in islice(after, 1)]
+        # Right before the cell: they change with each execution, and then the cell is another one too.
+        if language == "python" and (said := describe(facts, "".join(pieces))):
+            pieces.append(f"{said}\n")
+        if failure := without_secrets(active.error or "").strip():
+            pieces.append(f"{comment_mark(language)} {failure.splitlines()[-1][:MAX_ERROR]}\n")
     return Context(tuple(pieces), request.prefix, request.suffix)
+
+
+def outline(pieces: Iterable[str]) -> str:
+    """Return what later cells most often need of earlier ones: imports, and the heads of definitions."""
+    found = dict.fromkeys(line.rstrip() for piece in pieces for line in _OUTLINE.findall(piece))
+    return "".join(f"{line}\n" for line in found) + "\n" if found else ""
 
 
 def text_before(request: Completion) -> tuple[str, str]:

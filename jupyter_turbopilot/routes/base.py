@@ -13,6 +13,7 @@ from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
+from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.engine.worker import DISCONNECTED, Job
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
@@ -169,7 +170,9 @@ class JobRoute(Route):
 
     _job: Job | None = None
 
-    async def replies(self, request: Completion | Infill) -> AsyncIterator[Reply]:
+    async def replies(
+        self, request: Completion | Infill, facts: kernel.Facts = kernel.NONE
+    ) -> AsyncIterator[Reply]:
         """Yield the reply as it grows, to the last one; an error is raised if it came first."""
         if self.pilot.worker.state.phase == "empty":
             self.pilot.start()  # `load_at_start` is off: the first request finds it loading
@@ -180,7 +183,7 @@ class JobRoute(Route):
             with suppress(RuntimeError):  # the loop has ended: nobody listens any more
                 loop.call_soon_threadsafe(queue.put_nowait, reply)
 
-        self._job = self.pilot.completer.submit(request, listener)
+        self._job = self.pilot.completer.submit(request, listener, facts)
         reply = await queue.get()
         if reply.error:
             raise reply.error

@@ -6,10 +6,13 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from jupyter_turbopilot.context import kernel
+from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.request import Feedback, parse_completion
 from jupyter_turbopilot.routes.base import JobRoute, Route
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.request import Completion
 
 
 class CompleteRoute(JobRoute):
@@ -30,7 +34,7 @@ class CompleteRoute(JobRoute):
 
     async def _complete(self) -> None:
         request = parse_completion(self.raw_body())
-        replies = self.replies(request)
+        replies = self.replies(request, await self._facts(request))
         reply = await anext(replies)
         if request.stream:
             with suppress(StreamClosedError):
@@ -42,6 +46,28 @@ class CompleteRoute(JobRoute):
             raise reply.error
         self.set_header("Content-Type", "application/json")
         await self.finish(json.dumps(reply.body(), ensure_ascii=False).encode())
+
+    async def _facts(self, request: Completion) -> kernel.Facts:
+        """Return what the notebook's kernel holds, for somebody who may run code in it."""
+        kernels, name = self.pilot.kernels, request.kernel_id
+        if not kernels or not name or is_private_path(request.path):
+            return kernel.NONE
+        sessions = self.settings["session_manager"]
+        try:
+            allowed = await ensure_async(
+                self.authorizer.is_authorized(self, self.current_user, "execute", "kernels")
+            )
+            session = await ensure_async(sessions.get_session(kernel_id=name)) if allowed else {}
+        except web.HTTPError:
+            return kernel.NONE  # nobody's kernel
+        if not allowed or _file(str(session.get("path"))) != _file(request.path):
+            return kernel.NONE
+        return kernels.facts(name)
+
+
+def _file(path: str) -> str:
+    """Return a path without the drive that a front end may put before it."""
+    return path.rpartition(":")[2]
 
 
 async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncIterator[dict[str, Any]]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.context.notebook import NEXT_CELL, cell_language, gather, text_before
+from jupyter_turbopilot.context.notebook import NEXT_CELL, cell_language, gather, outline, text_before
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 
@@ -90,3 +90,16 @@ def test_a_credential_file_gets_no_context_at_all() -> None:
 )
 def test_a_cell_magic_names_the_language(source: str, language: str) -> None:
     assert cell_language(source, "python") == language
+
+
+def test_of_what_does_not_fit_imports_and_the_heads_of_definitions_stay() -> None:
+    pieces = ["import numpy as np\nx = 1\n\n", "def f(a):\n    return a\n\n", "import numpy as np\n\n"]
+    assert outline(pieces) == "import numpy as np\ndef f(a):\n\n"
+    assert outline(["x = 1\n"]) == ""
+
+
+def test_what_the_active_cell_failed_with_stands_before_it_as_one_comment() -> None:
+    failed = Cell(source="x", error="Traceback\n  File\nKeyError: 'price'")
+    assert context_of("a = 1", failed).pieces == ("a = 1\n\n", "# KeyError: 'price'\n")
+    assert context_of(failed, "y").pieces == ("x\n\n",)
+    assert context_of(Cell(source="x", error="\n")).pieces == ()

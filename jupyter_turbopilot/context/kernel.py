@@ -1,0 +1,85 @@
+"""What a live kernel holds: names, types, columns, signatures, attributes. Facts, never values. Pure."""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+MAX_FRAMES, MAX_ARRAYS, MAX_FUNCTIONS, MAX_COLUMNS = 3, 6, 6, 24
+_Word = Annotated[str, Meta(max_length=512)]
+_ARRAYS = {"ndarray", "Tensor", "Series"}
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the object behind one name."""
+
+    type: _Word | None = None
+    module: _Word | None = None
+    name: _Word | None = None  # a module's own
+    columns: list[tuple[_Word, _Word]] | None = None
+    all: bool = False  # whether those are all of its columns
+    shape: list[int] = []
+    dtype: _Word | None = None
+    parameters: list[_Word] | None = None
+    positional: int = 0
+    open: bool = False  # whether it takes any keyword
+    attributes: frozenset[_Word] | None = None  # None: there may be others that only its code knows
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is known of a kernel after its last execution, the newest names first."""
+
+    names: dict[_Word, Fact] = {}
+    all: bool = False  # whether those are all of its names
+    number: int = 0  # changes with them
+
+    @property
+    def frames(self) -> dict[str, Fact]:
+        """The names that hold a table."""
+        return {name: fact for name, fact in self.names.items() if fact.columns is not None}
+
+
+NONE = Facts()
+
+
+_numbers = count(1)
+
+
+def read(data: Any) -> Facts:
+    """Read what a kernel said; whatever else it may have sent is nothing."""
+    try:
+        return msgspec.structs.replace(msgspec.convert(data, Facts), number=next(_numbers))
+    except msgspec.ValidationError:
+        return NONE
+
+
+def describe(facts: Facts, source: str) -> str:
+    """Word the facts that a model can use, as comments; names that the notebook uses come first.
+
+    `source` is what stands above the active cell: the text stays the same while somebody types.
+    """
+    used = set(re.findall(r"[^\W\d]\w*", source))
+    ordered = sorted(facts.names.items(), key=lambda pair: pair[0] not in used)
+    frames = [f"# {name}: {_frame(fact)}" for name, fact in ordered if fact.columns]
+    arrays = [
+        f"# {name}: {fact.type} {tuple(fact.shape)} {fact.dtype}"
+        for name, fact in ordered
+        if fact.columns is None and fact.dtype and fact.type in _ARRAYS
+    ]
+    functions = [
+        f"# {name}({', '.join(fact.parameters)})"
+        for name, fact in ordered
+        if fact.parameters is not None and fact.module == "builtins" and fact.type == "function"
+    ]
+    lines = [*frames[:MAX_FRAMES], *arrays[:MAX_ARRAYS], *functions[:MAX_FUNCTIONS]]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _frame(fact: Fact) -> str:
+    columns = fact.columns or []
+    words = ", ".join(f"{label} {kind}" for label, kind in columns[:MAX_COLUMNS])
+    return f"{fact.type} with {words}" + (", …" if len(columns) > MAX_COLUMNS else "")

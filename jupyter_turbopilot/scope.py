@@ -1,0 +1,85 @@
+"""What may be named at a place: the kernel's facts and the notebook's cells together. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.notebook import cell_language
+from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
+from jupyter_turbopilot.suggestion.syntax import fitting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.context.kernel import Facts
+    from jupyter_turbopilot.request import Completion
+
+
+_COLUMN = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\[(?P<quote>[\"'])(?P<begun>[^\"'\\]*)$")
+_ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w{2,})$")
+
+
+def scope_of(request: Completion, facts: Facts) -> Scope:
+    """Put together what the kernel holds and what cells bind that have not run."""
+    if not facts.names:
+        return Scope()
+    others = [
+        (cell, bindings(cell.source))
+        for number, cell in enumerate(request.cells)
+        if cell.type == "code" and number != request.active
+    ]
+    # What a cell binds that has not run may be something else by the time this one does.
+    changing = frozenset[str]().union(*(bound for cell, bound in others if cell.executed is not True))
+    sure = {name: fact for name, fact in facts.names.items() if name not in changing}
+    columns = {n: frozenset(label for label, _ in f.columns or ()) for n, f in sure.items() if f.columns}
+    known = frozenset(facts.names).union(*(bound for _, bound in others))
+    return Scope(
+        names=known if facts.all else None,
+        attributes={
+            name: fact.attributes | columns.get(name, frozenset())
+            for name, fact in sure.items()
+            if fact.attributes is not None
+        },
+        columns={name: labels for name, labels in columns.items() if sure[name].all},
+        keywords={
+            name: frozenset(fact.parameters)
+            for name, fact in sure.items()
+            if fact.parameters is not None and not fact.open
+        },
+    )
+
+
+def only_name(request: Completion, facts: Facts) -> str:
+    """Return the rest of the one column or attribute that can be meant; nothing where several can."""
+    line = request.prefix.rpartition("\n")[2]
+    scope = scope_of(request, facts)
+    if found := _COLUMN.search(line):
+        known, quote = scope.columns.get(found["base"], frozenset()), found["quote"]
+        end = "" if request.suffix.startswith(quote) else quote + "]"
+    elif found := _ATTRIBUTE.search(line):
+        known, end = scope.attributes.get(found["base"], frozenset()), ""
+    else:
+        return ""
+    if found["base"] in bindings(request.prefix):
+        return ""
+    begun = found["begun"]
+    meant = [name for name in known if name.startswith(begun)]
+    return meant[0][len(begun) :] + end if len(meant) == 1 and meant[0] != begun else ""
+
+
+def fits_at(request: Completion, facts: Facts) -> Callable[[str], bool]:
+    """Return what tells whether a text may stand at the cursor: it parses, and what it names exists."""
+    language = cell_language(request.cells[request.active].source, request.language)
+    prefix = request.prefix
+    parses = fitting(language, prefix)
+    scope = scope_of(request, facts) if language == "python" else Scope()
+    if scope == Scope():
+        return parses
+    line = prefix.rpartition("\n")[2]
+    bound = bindings(prefix) | bindings(request.suffix)
+
+    def fits(text: str) -> bool:
+        return parses(text) and not unresolved(line, text, scope, bound)
+
+    return fits

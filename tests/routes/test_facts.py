@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.context import kernel
+
+from .conftest import Ask, complete_body
+
+
+class Asked:
+    """Notes which kernels' facts were wanted."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def facts(self, name: str) -> kernel.Facts:
+        self.names.append(name)
+        return kernel.NONE
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def session(jp_serverapp: Any, jp_asyncio_loop: Any) -> Iterator[Any]:
+    manager = jp_serverapp.session_manager
+    yield jp_asyncio_loop.run_until_complete(
+        manager.create_session(path="mine.ipynb", name="mine.ipynb", type="notebook", kernel_name="python3")
+    )
+    jp_asyncio_loop.run_until_complete(jp_serverapp.kernel_manager.shutdown_all(now=True))
+
+
+@pytest.fixture
+def asked(ready: Any) -> Asked:
+    ready.kernels.close()
+    ready.kernels = Asked()
+    return ready.kernels
+
+
+async def test_facts_are_those_of_the_notebooks_own_kernel(ask: Ask, asked: Asked, session: Any) -> None:
+    own = session["kernel"]["id"]
+    for path in ("mine.ipynb", "RTC:mine.ipynb"):
+        await ask("complete", complete_body(path=path, kernel_id=own))
+    assert asked.names == [own, own]
+
+
+@pytest.mark.parametrize("path", ["other.ipynb", "", "../mine.ipynb", ".env"])
+async def test_another_notebook_gets_none(ask: Ask, asked: Asked, session: Any, path: str) -> None:
+    await ask("complete", complete_body(path=path, kernel_id=session["kernel"]["id"]))
+    assert asked.names == []
+
+
+@pytest.mark.parametrize("name", ["nobody", "../x", None, "'; drop table session"])
+async def test_a_kernel_that_is_nobodys_gives_none(ask: Ask, asked: Asked, name: str | None) -> None:
+    response = await ask("complete", complete_body(path="mine.ipynb", kernel_id=name))
+    assert response.code == 200
+    assert asked.names == []
+
+
+async def test_who_may_not_run_code_gets_none(
+    ask: Ask, asked: Asked, session: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        type(jp_serverapp.authorizer),
+        "is_authorized",
+        lambda _self, _handler, _user, action, resource: (action, resource) != ("execute", "kernels"),
+    )
+    await ask("complete", complete_body(path="mine.ipynb", kernel_id=session["kernel"]["id"]))
+    assert asked.names == []
+
+
+async def test_what_the_kernel_holds_reaches_the_answer(
+    ask: Ask, ready: Any, session: Any, jp_serverapp: Any, engine: Any
+) -> None:
+    own = session["kernel"]["id"]
+    client = jp_serverapp.kernel_manager.get_kernel(own).client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=60)
+        await client.execute_interactive("a = b = c = 1", timeout=60)
+        for _ in range(200):
+            if ready.kernels.facts(own).names:
+                break
+            await asyncio.sleep(0.05)
+        body = complete_body(path="mine.ipynb", kernel_id=own, trigger="automatic")
+        known = (await ask("complete", body)).body
+        engine.answer = "a + b + nobody"
+        body["cells"][-1]["source"] += " "
+        unknown = (await ask("complete", {**body, "offset": body["offset"] + 1})).body
+    finally:
+        client.stop_channels()
+    assert b"a + b + c" in known
+    assert b"nobody" not in unknown

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+from jupyter_turbopilot.kernels import Kernels
+
+HOSTILE = """
+import builtins
+ran = []
+class Meta(type):
+    def __getattribute__(cls, name): ran.append('meta ' + name); return type.__getattribute__(cls, name)
+    def __hash__(cls): ran.append('hash'); return 1
+    def __eq__(cls, other): ran.append('eq'); return True
+class Hostile(metaclass=Meta):
+    def __getattribute__(self, name): ran.append('get ' + name); raise RuntimeError(name)
+    def __repr__(self): ran.append('repr'); raise RuntimeError
+    def __len__(self): ran.append('len'); raise RuntimeError
+    @property
+    def columns(self): ran.append('columns'); raise RuntimeError
+    @property
+    def __dict__(self): ran.append('dict'); raise RuntimeError
+    @property
+    def __class__(self): ran.append('class'); raise RuntimeError
+hostile = Hostile()
+ran.clear()
+"""
+
+
+class Person:
+    """Somebody with a real kernel."""
+
+    def __init__(self, manager: AsyncMappingKernelManager, kernel_id: str, client: Any) -> None:
+        self.manager, self.kernel_id, self.client = manager, kernel_id, client
+        self.kernels = Kernels(manager)
+
+    async def run(self, code: str, **more: Any) -> dict[str, Any]:
+        reply = await self.client.execute_interactive(code, timeout=60, output_hook=lambda _: None, **more)
+        assert reply["content"]["status"] == "ok", reply["content"]
+        return reply["content"]
+
+    async def value(self, expression: str) -> str:
+        content = await self.run("", user_expressions={"it": expression})
+        return content["user_expressions"]["it"]["data"]["text/plain"]
+
+    async def facts(self, until: Callable[[Any], bool] = lambda facts: bool(facts.names)) -> Any:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            facts = self.kernels.facts(self.kernel_id)
+            if until(facts):
+                return facts
+            await asyncio.sleep(0.05)
+        raise TimeoutError(str(facts))
+
+
+async def somebody(scenario: Callable[[Person], Any]) -> None:
+    manager = AsyncMappingKernelManager()
+    kernel_id = await manager.start_kernel(kernel_name="python3")
+    client = manager.get_kernel(kernel_id).client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=60)
+        person = Person(manager, kernel_id, client)
+        try:
+            await scenario(person)
+        finally:
+            person.kernels.close()
+    finally:
+        client.stop_channels()
+        await manager.shutdown_all(now=True)
+
+
+def test_names_types_columns_shapes_and_signatures_are_known() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run(
+            "import numpy as np, pandas as pd, polars as pl\n"
+            "df = pd.DataFrame({'price': [1.5], 'name': ['a'], 3: [1]})\n"
+            "table = pl.DataFrame({'day': [1], 'sum': [2.0]})\n"
+            "values = np.zeros((3, 4))\n"
+            "def load(path, sep=',', *, header=None): pass\n"
+            "class Cat:\n    def meow(self): pass\n"
+            "tom = Cat(); tom.age = 3\n"
+        )
+        names = (await person.facts()).names
+        assert names["df"].columns == [("price", "float64"), ("name", "str")]
+        assert not names["df"].all
+        assert names["table"].columns == [("day", "Int64"), ("sum", "Float64")]
+        assert names["table"].all
+        assert (names["values"].shape, names["values"].dtype) == ([3, 4], "float64")
+        assert names["load"].parameters == ["path", "sep", "header"]
+        assert names["tom"].attributes == {"meow", "age"}
+        assert {"mean", "array"} <= (names["np"].attributes or set()) or names["np"].attributes is None
+        assert {"In", "Out", "exit"}.isdisjoint(names)
+
+    asyncio.run(somebody(scenario))
+
+
+def test_facts_follow_each_execution_and_a_restart() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("first = 1")
+        await person.facts(lambda f: "first" in f.names)
+        await person.run("second = 2")
+        await person.facts(lambda f: "second" in f.names)
+        await person.manager.restart_kernel(person.kernel_id)
+        await person.client.wait_for_ready(timeout=60)
+        await person.run("third = 3")
+        names = (await person.facts(lambda f: "third" in f.names)).names
+        assert "first" not in names
+
+    asyncio.run(somebody(scenario))
+
+
+def test_no_code_of_the_persons_runs_and_hostile_objects_do_no_harm() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run(HOSTILE)
+        await person.run("done = 1")
+        names = (await person.facts(lambda f: "done" in f.names)).names
+        assert names["hostile"].type == "Hostile"
+        assert names["hostile"].attributes is None
+        assert await person.value("ran") == "[]"
+
+    asyncio.run(somebody(scenario))
+
+
+def test_history_outputs_hooks_and_the_count_are_untouched() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run(
+            "seen = []\n"
+            "ip = get_ipython()\n"
+            "for event in ('pre_run_cell', 'post_run_cell', 'pre_execute', 'post_execute'):\n"
+            "    ip.events.register(event, lambda *a, event=event: seen.append(event))\n"
+        )
+        await person.facts(lambda f: "seen" in f.names)  # installed
+        await person.run("41 + 1")
+        await person.facts()
+        before = await person.value("(ip.execution_count, len(In), dict(Out), _, sorted(globals()))")
+        await person.run("seen.clear()", store_history=False)
+        await asyncio.sleep(1)  # asked meanwhile
+        # Code that runs, were it silent, would fire it.
+        assert "pre_execute" not in await person.value("seen")
+        after = await person.value("(ip.execution_count, len(In), dict(Out), _, sorted(globals()))")
+        assert after.replace(" ", "") == before.replace(" ", "") or "42" in after
+
+    asyncio.run(somebody(scenario))
+
+
+def test_a_busy_kernel_is_not_asked() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("first = 1")
+        await person.facts()
+        watch = person.kernels._watches[person.kernel_id]
+        person.client.execute("import time; time.sleep(1.5); late = 1")
+        await asyncio.sleep(0.5)
+        assert watch.busy
+        watch._ask()
+        assert not watch._asked
+        await person.facts(lambda f: "late" in f.names)
+
+    asyncio.run(somebody(scenario))
+
+
+def test_asking_is_no_activity_that_keeps_a_kernel_from_being_culled() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("first = 1")
+        kernel = person.manager.get_kernel(person.kernel_id)
+        await asyncio.sleep(0.1)
+        before = kernel.last_activity
+        await person.facts()
+        await asyncio.sleep(0.5)
+        assert kernel.last_activity == before
+
+    asyncio.run(somebody(scenario))
+
+
+def test_a_kernel_that_is_not_there_has_no_facts() -> None:
+    kernels = Kernels(AsyncMappingKernelManager())
+    assert kernels.facts("nobody").names == {}

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.context.kernel import Fact, Facts
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.scope import fits_at, only_name, scope_of
+
+FACTS = Facts(
+    names={
+        "df": Fact(
+            type="DataFrame", columns=[("price", "float64")], all=True, attributes=frozenset({"head"})
+        ),
+        "load": Fact(type="function", parameters=["path"]),
+        "more": Fact(type="function", parameters=["path"], open=True),
+    },
+    all=True,
+)
+
+
+def request(*cells: tuple[str, bool | None], text: str = "x = ") -> Completion:
+    made = [Cell(source=source, executed=executed) for source, executed in cells]
+    return Completion(cells=[*made, Cell(source=text)], active=len(made), offset=len(text))
+
+
+def test_names_come_from_the_kernel_and_from_cells_that_have_not_run() -> None:
+    scope = scope_of(request(("later = 1", None)), FACTS)
+    assert scope.names == {"df", "load", "more", "later"}
+
+
+def test_a_column_is_an_attribute_too() -> None:
+    assert scope_of(request(), FACTS).attributes["df"] == {"head", "price"}
+
+
+def test_what_a_cell_that_has_not_run_binds_again_is_not_known() -> None:
+    scope = scope_of(request(("df = other()", None)), FACTS)
+    assert "df" not in scope.attributes
+    assert "df" not in scope.columns
+    assert "df" in scope_of(request(("df = other()", True)), FACTS).columns
+
+
+def test_keywords_are_known_where_a_function_takes_no_others() -> None:
+    assert set(scope_of(request(), FACTS).keywords) == {"load"}
+
+
+def test_a_text_fits_where_it_parses_and_names_what_exists() -> None:
+    fits = fits_at(request(), FACTS)
+    assert fits('df["price"].sum()')
+    assert not fits('df["prise"].sum()')
+    assert not fits("df)")
+    assert not fits("nobody")
+
+
+def test_without_facts_only_syntax_counts() -> None:
+    fits = fits_at(request(), Facts())
+    assert fits("nobody.knows")
+    assert not fits("nobody)")
+
+
+def test_another_language_is_judged_by_its_brackets_alone() -> None:
+    other = Completion(cells=[Cell(source="SELECT (")], offset=8, language="sql")
+    fits = fits_at(other, FACTS)
+    assert fits("a + b) FROM c")
+    assert not fits("a]")
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "rest"),
+    [
+        ('df["', "", 'price"]'),
+        ('df["pr', "", 'ice"]'),
+        ("df['pr", "']", "ice"),
+        ('df["x', "", ""),
+        ("df.he", "", "ad"),
+        ("df.p", "", ""),  # a letter says little
+        ('other["', "", ""),
+        ('df = f()\ndf["', "", ""),  # another df
+        ('x.df["', "", ""),
+    ],
+)
+def test_the_only_name_that_can_be_meant_is_known_without_a_model(text: str, suffix: str, rest: str) -> None:
+    at = Completion(cells=[Cell(source=text + suffix)], offset=len(text))
+    assert only_name(at, FACTS) == rest
