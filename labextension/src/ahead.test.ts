@@ -16,6 +16,7 @@ function request(source: string, offset: number): IRequest {
     offset,
     trigger: 'automatic',
     lines: 'auto',
+    eagerness: null,
     stream: true,
     client: 'editor',
     n: 1,

@@ -14,6 +14,7 @@ export interface IRequest {
   offset: number;
   trigger: 'automatic' | 'invoke' | 'warm' | 'ahead';
   lines: 'auto' | 'single' | 'multi';
+  eagerness: 'quiet' | 'balanced' | 'eager' | 'always' | null;
   stream: boolean;
   client: string;
   n: number;

@@ -5,9 +5,9 @@ import type { IInlineCompletionContext } from '@jupyterlab/completer';
 import { ConsolePanel } from '@jupyterlab/console';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { NotebookPanel } from '@jupyterlab/notebook';
-import type { Cell } from '@jupyterlab/cells';
+import type { Cell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import { cellLanguage, languageOf } from './language';
-import type { ICell } from './window';
+import { type ICell, wellFormed } from './window';
 
 /** What a provider is given; the completer hands over the editor, though its type does not say so. */
 export type IContext = IInlineCompletionContext & {
@@ -29,6 +29,16 @@ type Kind = ICell['type'];
 
 function cell(id: string, type: Kind, source: string, executed: boolean | null): ICell {
   return { id, type, source, executed };
+}
+
+/** What a cell failed with when it ran last: one line, no traceback. */
+function failureOf(model: ICellModel): string | null {
+  const { outputs } = model as Partial<ICodeCellModel>;
+  const last = outputs?.length ? outputs.get(outputs.length - 1).toJSON() : null;
+  if (last?.output_type !== 'error' || typeof last.ename !== 'string' || typeof last.evalue !== 'string') {
+    return null;
+  }
+  return wellFormed(`${last.ename}: ${last.evalue}`.split('\n')[0].slice(0, 200));
 }
 
 /** Read the document around an editor whose text is `text`. */
@@ -53,12 +63,13 @@ export function readDocument(context: IContext, text: string, mimeType: string):
         const model = cells.get(index);
         const source = index === active ? text : model.sharedModel.getSource();
         const count = (model as { executionCount?: number | null }).executionCount;
-        return cell(
+        const made = cell(
           model.id.slice(0, 256),
           model.type as Kind,
           source,
           model.type === 'code' ? count != null : null
         );
+        return index === active ? { ...made, error: failureOf(model) } : made;
       }
     };
   }

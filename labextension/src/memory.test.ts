@@ -16,6 +16,7 @@ function body(source: string, above = 'above'): IRequest {
     offset: source.length,
     trigger: 'automatic',
     lines: 'auto',
+    eagerness: null,
     stream: true,
     client: 'editor',
     n: 1,

@@ -282,6 +282,7 @@ export class Provider implements IInlineCompletionProvider {
       kernel_id: context.session?.kernel?.id ?? null,
       trigger: asked ? 'invoke' : 'automatic',
       lines: this.settings.lines,
+      eagerness: this.settings.eagerness === 'as the server has it' ? null : this.settings.eagerness,
       stream: true,
       client: this._clientId,
       n: 1,

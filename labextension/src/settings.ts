@@ -1,10 +1,13 @@
 /** What the person has chosen, with every value checked. Pure. */
 
+const STEPS = ['as the server has it', 'quiet', 'balanced', 'eager', 'always'] as const;
+
 export interface ISettings {
   enabled: boolean;
   mode: 'automatic' | 'on demand';
   delay: number;
   lines: 'auto' | 'single' | 'multi';
+  eagerness: (typeof STEPS)[number];
   maxTokens: number;
   alternatives: number;
   disabledLanguages: string[];
@@ -17,6 +20,7 @@ export const DEFAULTS: ISettings = {
   mode: 'automatic',
   delay: 40,
   lines: 'auto',
+  eagerness: 'as the server has it',
   maxTokens: 0,
   alternatives: 2,
   disabledLanguages: ['markdown', 'raw', 'text'],
@@ -38,6 +42,7 @@ export function readSettings(found: Record<string, unknown>): ISettings {
     mode: found.mode === 'on demand' ? 'on demand' : 'automatic',
     delay: bounded(found.delay, 0, 5000, DEFAULTS.delay),
     lines: found.lines === 'single' || found.lines === 'multi' ? found.lines : 'auto',
+    eagerness: STEPS.find(step => step === found.eagerness) ?? DEFAULTS.eagerness,
     maxTokens: bounded(found.maxTokens, 0, 2048, DEFAULTS.maxTokens),
     alternatives: bounded(found.alternatives, 0, 4, DEFAULTS.alternatives),
     disabledLanguages: Array.isArray(languages)

@@ -5,6 +5,8 @@ export interface ICell {
   type: 'code' | 'markdown' | 'raw';
   source: string;
   executed: boolean | null;
+  /** The last line of what it failed with, of the active cell alone. */
+  error?: string | null;
 }
 
 export interface IWindow {

@@ -79,6 +79,29 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await page.close();
   });
 
+  test('a column of a live frame is offered, one that is not there is not', async () => {
+    const page = await notebook('frame.ipynb', [
+      // Only the kernel knows the column's name.
+      "import pandas as pd\nsales = pd.DataFrame({'region': ['north'], 'xela'[::-1] + 'qz': [1.5]})",
+      'total = sales['
+    ]);
+    await page.getByText('| Idle').waitFor();
+    await editCell(page, 0);
+    await page.keyboard.press('Shift+Enter');
+    await page.waitForFunction(
+      () => document.querySelector('.jp-InputPrompt')?.textContent.includes('[1]'),
+      null,
+      { timeout: 60000 }
+    );
+    await editCell(page, 1);
+    // The first request makes the kernel known; it is asked as soon as it is idle.
+    await page.waitForTimeout(1500);
+    await page.keyboard.type('"al', { delay: 150 });
+    assert.match(await ghost(page), /^exqz/);
+    await screenshot(page, 'column');
+    await page.close();
+  });
+
   test('typing into the grey text asks nothing and keeps the rest', async () => {
     const page = await notebook('through.ipynb', [FIBONACCI]);
     const cell = await editCell(page, 0);

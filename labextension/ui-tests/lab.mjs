@@ -74,6 +74,8 @@ export async function startLab({ environment = {}, flags = [], settings = {}, ap
       `--ServerApp.port=${port}`,
       '--ServerApp.port_retries=0',
       '--ServerApp.ip=127.0.0.1',
+      // How grey text behaves is tested here, not when it is worth showing.
+      '--Turbopilot.eagerness=always',
       `--IdentityProvider.token=${TOKEN}`,
       `--ServerApp.root_dir=${work}`,
       `--LabServerApp.user_settings_dir=${user}`,
