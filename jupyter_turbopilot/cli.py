@@ -13,6 +13,7 @@ from traitlets.config import Config
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
+from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -101,6 +102,30 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("-m", "--model", help="the model to use")
     serve.set_defaults(run=run_serve)
 
+    evaluation = commands.add_parser("eval", help="type real notebooks and count what was worth its key")
+    evaluation.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=Path,
+        help="a folder of notebooks, a prepared set, or HumanEval's wheel",
+    )
+    evaluation.add_argument(
+        "--humaneval", action="store_true", help="fill in lines of HumanEval; what the model writes is run"
+    )
+    evaluation.add_argument(
+        "--half",
+        choices=["all", "fitted", "held-out"],
+        default="all",
+        help="every second notebook; the gate was fitted to one half",
+    )
+    evaluation.add_argument("--trace", choices=["append", "edit", "hop"], nargs="+", default=["append"])
+    evaluation.add_argument("--requests", type=int, default=0, help="about how many; 0: every place")
+    evaluation.add_argument("--eagerness", choices=list(THRESHOLDS), nargs="+", default=["balanced"])
+    evaluation.add_argument("--clock", action="store_true", help="at a person's pace: 200 ms a key")
+    evaluation.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
+    evaluation.add_argument("-m", "--model", help="the model to use")
+    evaluation.set_defaults(run=run_eval)
+
     purge = commands.add_parser("purge", help="remove models, caches and runtime files")
     purge.add_argument("-y", "--yes", action="store_true", help="do not ask")
     purge.set_defaults(run=run_purge)
@@ -188,6 +213,13 @@ def _store_and_model(options: argparse.Namespace) -> tuple[Any, Any]:
 
     pilot = _pilot(options)
     return pilot.store, find(pilot.selected)
+
+
+def run_eval(options: argparse.Namespace) -> int:
+    """Type notebooks through the whole product, or fill in HumanEval."""
+    from jupyter_turbopilot.evaluate import command
+
+    return command.run(options, settings_from(options))
 
 
 def run_list(options: argparse.Namespace) -> int:

@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jupyter_turbopilot.context.notebook import gather, text_before
+from jupyter_turbopilot.context import kernel
+from jupyter_turbopilot.context.notebook import gather, outline, text_before
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Token, Usage
 from jupyter_turbopilot.engine.worker import (
     DEADLINE,
@@ -30,15 +31,20 @@ from jupyter_turbopilot.prompt import (
     form_for,
     heal_indentation,
     heal_word,
+    pieces_left_out,
 )
 from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.request import Completion, Infill
+from jupyter_turbopilot.scope import fits_at, only_name
 from jupyter_turbopilot.suggestion.cache import Place, Results
+from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
+from jupyter_turbopilot.suggestion.gate import Gate, place_of
 from jupyter_turbopilot.suggestion.trim import shape_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim, Writing
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt import Form, Heal, Prompt, Tokenize
     from jupyter_turbopilot.suggestion.cache import Known
@@ -93,9 +99,11 @@ class Completer:
         self._lock = threading.Lock()
         self._session: _Session | None = None
 
-    def submit(self, request: Completion | Infill, listener: Listener) -> Job:
+    def submit(
+        self, request: Completion | Infill, listener: Listener, facts: kernel.Facts = kernel.NONE
+    ) -> Job:
         """Begin; `listener` is called, on the worker's thread or at once, the last time with `done`."""
-        task = self._suggestion(request) if isinstance(request, Completion) else self._text(request)
+        task = self._suggestion(request, facts) if isinstance(request, Completion) else self._text(request)
         name = uuid4().hex
         state: dict[str, Reply] = {"reply": Reply(id=name)}
 
@@ -165,19 +173,28 @@ class Completer:
             self._session = session
         return session
 
-    def _suggestion(self, request: Completion) -> _Task:
+    def _suggestion(self, request: Completion, facts: kernel.Facts) -> _Task:
         """Say what a suggestion needs."""
         shape = shape_of(request.prefix, request.suffix, request.lines, self.settings.max_lines)
         unasked = request.trigger in {"automatic", "ahead"}
-        threshold = self.settings.confidence
+        threshold = THRESHOLDS[request.eagerness or self.settings.eagerness] if unasked else 0.0
         length = 0 if request.trigger == "warm" else self._length(request)
         asked_for = (request.lines, request.language, request.path, self.settings.token_healing)
         before, after = text_before(request)
+        context = cache(lambda: gather(request, facts))
+
+        def writing() -> Suggestion:
+            place = place_of(request.prefix, request.suffix, context().pieces)
+            gate = Gate(place, threshold, fits_at(request, facts))
+            return Suggestion(shape, gate, unasked=unasked, otherwise=only_name(request, facts))
+
         return _Task(
-            prompt=lambda engine: self._prompt(request, engine),
-            writing=lambda: Suggestion(shape, unasked=unasked, threshold=threshold),
+            prompt=lambda engine: self._prompt(request, context(), engine),
+            writing=writing,
             place=Place(
-                (self.worker.state.model, asked_for, after), before, (length, threshold if unasked else 0.0)
+                (self.worker.state.model, asked_for, facts.number, after),
+                before,
+                (length, unasked, threshold),
             ),
             length=length,
             temperature=request.temperature,
@@ -212,18 +229,22 @@ class Completer:
             answers=False,
         )
 
-    def _prompt(self, request: Completion, engine: Engine) -> Prompt:
+    def _prompt(self, request: Completion, context: Context, engine: Engine) -> Prompt:
         session = self._session_for(engine)
-        context = gather(request)
         # The markers, the beginning and at least one token of answer have to fit as well.
         most = engine.context_size - 8
         suffix = min(self.settings.suffix_tokens, most // 4)
         answer = min(request.max_tokens or self.settings.max_tokens, most // 2)
         prefix = max(1, min(self.settings.prompt_tokens, most - suffix - answer))
+        pieces = [session.tokenize(piece) for piece in context.pieces]
+        gone = pieces_left_out([*map(len, pieces)], len(engine.tokenize(context.prefix)), prefix)
+        if gone:
+            head = session.tokenize(outline(context.pieces[:gone]))
+            pieces = [head[: prefix // 8], *pieces[gone:]]
         return build(
             session.form,
             engine.tokenize,
-            context=[session.tokenize(piece) for piece in context.pieces],
+            context=pieces,
             prefix=context.prefix,
             suffix=context.suffix,
             budget=Budget(prefix, suffix),

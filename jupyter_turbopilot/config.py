@@ -48,18 +48,23 @@ class Turbopilot(Configurable):
     )
     max_tokens = Int(48, min=1, max=2048, help="Longest automatic suggestion, in tokens.").tag(config=True)
     max_lines = Int(8, min=1, max=200, help="Longest suggestion, in lines.").tag(config=True)
-    confidence = Float(
-        0.25,
-        min=0.0,
-        max=1.0,
-        help="How sure the model has to be before it speaks unasked: the probability of the whole first "
-        "line. Asked for explicitly, it always answers. 0 shows everything.",
+    eagerness = Enum(
+        ("quiet", "balanced", "eager", "always"),
+        default_value="balanced",
+        help="How sure a suggestion has to be to be shown unasked: seldom and nearly always right, or often "
+        "and more often wrong. Always shows everything. Asked for explicitly, there is always an answer.",
     ).tag(config=True)
     token_healing = Enum(
         ("off", "indent", "word"),
         default_value="word",
         help="Back up over the end of the text before the cursor and hold the model to its characters: "
         "never, over the indentation of an empty line, or over the beginning of a word as well.",
+    ).tag(config=True)
+    kernel_facts = Bool(
+        True,
+        help="Ask a notebook's Python kernel, after each execution, for the names, types, columns and "
+        "signatures it holds, for the model and to leave out suggestions that name what is not there. Values "
+        "are not read, and nothing of the person's runs.",
     ).tag(config=True)
     deadline = Float(
         10.0, min=0.1, max=600.0, help="Seconds after which a completion gives what it has."

@@ -13,6 +13,7 @@ from traitlets import Any as AnyTrait
 
 from jupyter_turbopilot import runtime
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.kernels import Kernels
 from jupyter_turbopilot.pilot import Pilot, llama_engine
 from jupyter_turbopilot.routes.table import ROUTES
 
@@ -35,6 +36,8 @@ class TurbopilotExtension(ExtensionApp):
     def initialize_settings(self) -> None:
         """Build the pilot; a missing engine or model is a state, not a failure."""
         self.pilot = Pilot(Turbopilot(parent=self), self.engine_factory)
+        if self.pilot.settings.kernel_facts and self.serverapp:
+            self.pilot.kernels = Kernels(self.serverapp.kernel_manager)
         self._secret = runtime.new_secret()
 
     def initialize_handlers(self) -> None:

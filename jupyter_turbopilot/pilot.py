@@ -20,6 +20,7 @@ from jupyter_turbopilot.models.store import Step, Store, models_dir
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.kernels import Kernels
 
 EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
 
@@ -62,6 +63,7 @@ class Pilot:
         )
         self.completer = Completer(self.worker, settings)
         self.completer.resting = self.effort.resting
+        self.kernels: Kernels | None = None  # a Jupyter server's
         self._engine_factory = engine_factory
         self._pulls: dict[str, Pull] = {}
         self._lock = threading.Lock()
@@ -198,3 +200,5 @@ class Pilot:
         for pull in self._pulls.values():
             pull.cancel.set()
         self.worker.stop()
+        if self.kernels:
+            self.kernels.close()

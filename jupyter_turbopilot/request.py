@@ -47,6 +47,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     extra: Annotated[list[Document], Meta(max_length=64)] = []
     trigger: Trigger = "invoke"
     lines: Literal["auto", "single", "multi"] = "auto"
+    eagerness: Literal["quiet", "balanced", "eager", "always"] | None = None
     stream: bool = False
     client: Annotated[str, Meta(max_length=128)] = ""
     n: Annotated[int, Meta(ge=1, le=8)] = 1

@@ -40,7 +40,7 @@ def complete(local: Local, *sources: str, offset: int | None = None, **more: obj
 @pytest.mark.parametrize("trigger", ["invoke", "automatic"])
 def test_it_finishes_the_line_that_mirrors_the_one_above(local: Local, trigger: str) -> None:
     source = "class Point:\n    def __init__(self, x, y):\n        self.x = x\n        self."
-    assert complete(local, source, trigger=trigger) == "y = y"
+    assert complete(local, source, trigger=trigger, eagerness="eager") == "y = y"
 
 
 def test_it_closes_the_recursion(local: Local) -> None:

@@ -17,6 +17,7 @@ from jupyter_turbopilot.prompt import (
     heal_indentation,
     heal_word,
     keep_tail,
+    pieces_left_out,
 )
 from jupyter_turbopilot.request import Extra, Infill
 
@@ -181,3 +182,17 @@ def test_an_editors_request_is_cut_to_what_fits(before: int, after: int, other: 
     request = infill("a" * before, "b" * after, input_extra=[Extra(text="c" * other)])
     found = build_infill(REPO, letters, letters, request, 400, 30).tokens
     assert len(found) + 30 <= 400
+
+
+@given(st.lists(st.integers(1, 400), max_size=12), st.integers(0, 300), st.integers(8, 1000))
+def test_pieces_go_until_the_rest_and_its_outline_fit(sizes: list[int], near: int, room: int) -> None:
+    gone = pieces_left_out(sizes, near, room)
+    kept = sum(sizes[gone:])
+    assert kept + near <= room or gone == len(sizes)
+    if gone:
+        assert kept + near + room // 8 <= room or gone == len(sizes)
+
+
+def test_pieces_go_in_steps_so_that_a_key_seldom_changes_the_start() -> None:
+    gone = [pieces_left_out([50] * 20, near, 1000) for near in range(200)]
+    assert len(set(gone)) <= 3

@@ -23,6 +23,10 @@ def terminal(default_model: Path, tmp_path: Path) -> Iterator[pexpect.spawn]:
     folder = tmp_path / "models"
     folder.mkdir(exist_ok=True)
     (folder / default_model.name).symlink_to(default_model)
+    # How grey text behaves is tested here, not when it is worth showing.
+    settings = tmp_path / "ipython" / "profile_default" / "ipython_config.py"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("c.Turbopilot.eagerness = 'always'\n")
     child = pexpect.spawn(
         sys.executable,
         ["-m", "IPython", "--no-banner", "--no-confirm-exit"],

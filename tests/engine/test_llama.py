@@ -226,7 +226,7 @@ def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(def
         engine.close()
 
 
-@pytest.mark.parametrize(("given", "during"), [({}, "5000"), ({"GOMP_SPINCOUNT": "9"}, "9")])
+@pytest.mark.parametrize(("given", "during"), [({}, "30000"), ({"GOMP_SPINCOUNT": "9"}, "9")])
 def test_threads_that_wait_give_the_core_back_soon_and_kernels_do_not_inherit_it(
     given: dict[str, str], during: str
 ) -> None:
