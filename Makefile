@@ -97,15 +97,19 @@ test-wheel: $(DONE)/dev
 	@$(BIN)/python scripts/wheel_test.py
 	$(BIN)/python scripts/binder_test.py
 
-bench: $(DONE)/dev  ## measure (half an hour; SET=notebooks to type); results go into benchmarks/RESULTS.md by hand
+bench: $(DONE)/dev  ## measure (an hour; SET=notebooks to type); results go into benchmarks/RESULTS.md by hand
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	@test -n "$(SET)" || test -d $(DONE)/notebooks || $(BIN)/python benchmarks/gather.py $(DONE)/notebooks
 	$(BIN)/python benchmarks/spine.py
 	$(BIN)/python benchmarks/constant.py
 	$(BIN)/python benchmarks/considerate.py
 	$(BIN)/python benchmarks/editors.py --set $(or $(SET),$(DONE)/notebooks)
-	$(BIN)/python benchmarks/replay.py --set $(or $(SET),$(DONE)/notebooks) --theirs -np 1
-	$(BIN)/python benchmarks/replay.py --set $(or $(SET),$(DONE)/notebooks) --route complete --pause 0.4 --settle 1 --theirs -np 1
+	$(BIN)/python benchmarks/overhead.py --set $(or $(SET),$(DONE)/notebooks)
+	$(BIN)/python benchmarks/drafts.py --set $(or $(SET),$(DONE)/notebooks) --requests 200
+	$(BIN)/python benchmarks/replay.py --set $(or $(SET),$(DONE)/notebooks) --plot benchmarks/plots/infill.svg --theirs -np 1
+	$(BIN)/python benchmarks/replay.py --set $(or $(SET),$(DONE)/notebooks) --route complete --pause 0.4 --settle 1 \
+		--plot benchmarks/plots/complete.svg --theirs -np 1
+	$(BIN)/jupyter turbopilot eval $(or $(SET),$(DONE)/notebooks) --half held-out --requests 600 --eagerness quiet balanced eager
 
 clean:  ## forget what was built (models and the engine's wheel stay)
 	@rm -rf $(DONE) $(VENV) $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/ui-results jupyter_turbopilot/labextension dist

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.completer import Reply
@@ -51,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     notebooks = json.loads(gzip.decompress(options.set.read_bytes()))
     # A short context: what is asked is how the end of the prompt is cut, not what stands before it.
-    settings = Turbopilot(confidence=0.0, prompt_tokens=256)
+    settings = Turbopilot(eagerness="always", prompt_tokens=256)
     pilot = Pilot(settings)
     pilot.start()
     while pilot.health()["phase"] == "loading":
@@ -84,7 +85,7 @@ def main() -> None:
                 item = answer[0].items[0] if answer[0].items else None
                 right = item is not None and item.text.strip() == rest.strip()
                 exact += right
-                if item and item.confidence >= Turbopilot.confidence.default_value:
+                if item and item.confidence >= THRESHOLDS[Turbopilot.eagerness.default_value]:
                     shown += 1
                     shown_exact += right
             print(

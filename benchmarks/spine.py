@@ -79,7 +79,7 @@ def main() -> None:
         "s = S.instance()\nt = time.perf_counter()\ns.run_line_magic('load_ext', 'jupyter_turbopilot')"
     )
     print(f"%load_ext jupyter_turbopilot   {program_ms(load):7.1f} ms")
-    desk = Desk(confidence=0.0)
+    desk = Desk(eagerness="always")
     print(f"model loaded after             {desk.load_ms:7.0f} ms")
     took = cancel_ms(desk)
     print(
@@ -94,7 +94,7 @@ def main() -> None:
         f"{statistics.mean(evaluated):.1f} tokens evaluated, "
         f"{statistics.mean(r.timings.predicted_tokens for r in replies):.1f} predicted"
     )
-    desk.pilot.settings.confidence = Turbopilot.confidence.default_value
+    desk.pilot.settings.eagerness = Turbopilot.eagerness.default_value
     total = [reply.timings.total_ms for reply in keystrokes(desk)]
     print(
         f"a keystroke, as released mean  {statistics.mean(total):7.0f} ms, "
