@@ -16,7 +16,7 @@ from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.engine.generation import Token
 from jupyter_turbopilot.evaluate.traces import read
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.scope import fits_at, only_name
+from jupyter_turbopilot.scope import fits_at, only_name, scope_of
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
 from jupyter_turbopilot.suggestion.trim import shape_of
@@ -39,11 +39,12 @@ def main() -> None:
         pieces = gather(request).pieces
         tokens = [Token(data.encode("latin-1"), probability) for data, probability in line["tokens"]]
         begun = time.perf_counter()
+        scope = scope_of(request, NONE)
         shape = shape_of(request.prefix, request.suffix)
         gate = Gate(
-            place_of(request.prefix, request.suffix, pieces), THRESHOLDS["balanced"], fits_at(request, NONE)
+            place_of(request.prefix, request.suffix, pieces), THRESHOLDS["balanced"], fits_at(request, scope)
         )
-        writing = Suggestion(shape, gate, unasked=True, otherwise=only_name(request, NONE))
+        writing = Suggestion(shape, gate, unasked=True, otherwise=only_name(request, scope))
         for token in tokens:
             writing.take([token])
             if writing.done:

@@ -35,7 +35,7 @@ from jupyter_turbopilot.prompt import (
 )
 from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.request import Completion, Infill
-from jupyter_turbopilot.scope import fits_at, only_name
+from jupyter_turbopilot.scope import fits_at, only_name, scope_of
 from jupyter_turbopilot.suggestion.cache import Place, Results
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
@@ -185,8 +185,9 @@ class Completer:
 
         def writing() -> Suggestion:
             place = place_of(request.prefix, request.suffix, context().pieces)
-            gate = Gate(place, threshold, fits_at(request, facts))
-            return Suggestion(shape, gate, unasked=unasked, otherwise=only_name(request, facts))
+            scope = scope_of(request, facts)
+            gate = Gate(place, threshold, fits_at(request, scope))
+            return Suggestion(shape, gate, unasked=unasked, otherwise=only_name(request, scope))
 
         return _Task(
             prompt=lambda engine: self._prompt(request, context(), engine),

@@ -50,10 +50,9 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     )
 
 
-def only_name(request: Completion, facts: Facts) -> str:
+def only_name(request: Completion, scope: Scope) -> str:
     """Return the rest of the one column or attribute that can be meant; nothing where several can."""
     line = request.prefix.rpartition("\n")[2]
-    scope = scope_of(request, facts)
     if found := _COLUMN.search(line):
         known, quote = scope.columns.get(found["base"], frozenset()), found["quote"]
         end = "" if request.suffix.startswith(quote) else quote + "]"
@@ -68,13 +67,12 @@ def only_name(request: Completion, facts: Facts) -> str:
     return meant[0][len(begun) :] + end if len(meant) == 1 and meant[0] != begun else ""
 
 
-def fits_at(request: Completion, facts: Facts) -> Callable[[str], bool]:
+def fits_at(request: Completion, scope: Scope) -> Callable[[str], bool]:
     """Return what tells whether a text may stand at the cursor: it parses, and what it names exists."""
     language = cell_language(request.cells[request.active].source, request.language)
     prefix = request.prefix
     parses = fitting(language, prefix)
-    scope = scope_of(request, facts) if language == "python" else Scope()
-    if scope == Scope():
+    if language != "python" or scope == Scope():
         return parses
     line = prefix.rpartition("\n")[2]
     bound = bindings(prefix) | bindings(request.suffix)

@@ -44,7 +44,7 @@ def test_keywords_are_known_where_a_function_takes_no_others() -> None:
 
 
 def test_a_text_fits_where_it_parses_and_names_what_exists() -> None:
-    fits = fits_at(request(), FACTS)
+    fits = fits_at(request(), scope_of(request(), FACTS))
     assert fits('df["price"].sum()')
     assert not fits('df["prise"].sum()')
     assert not fits("df)")
@@ -52,14 +52,14 @@ def test_a_text_fits_where_it_parses_and_names_what_exists() -> None:
 
 
 def test_without_facts_only_syntax_counts() -> None:
-    fits = fits_at(request(), Facts())
+    fits = fits_at(request(), scope_of(request(), Facts()))
     assert fits("nobody.knows")
     assert not fits("nobody)")
 
 
 def test_another_language_is_judged_by_its_brackets_alone() -> None:
     other = Completion(cells=[Cell(source="SELECT (")], offset=8, language="sql")
-    fits = fits_at(other, FACTS)
+    fits = fits_at(other, scope_of(other, FACTS))
     assert fits("a + b) FROM c")
     assert not fits("a]")
 
@@ -80,4 +80,4 @@ def test_another_language_is_judged_by_its_brackets_alone() -> None:
 )
 def test_the_only_name_that_can_be_meant_is_known_without_a_model(text: str, suffix: str, rest: str) -> None:
     at = Completion(cells=[Cell(source=text + suffix)], offset=len(text))
-    assert only_name(at, FACTS) == rest
+    assert only_name(at, scope_of(at, FACTS)) == rest

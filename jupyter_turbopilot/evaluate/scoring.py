@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from jupyter_turbopilot.evaluate.traces import Trace
+    from jupyter_turbopilot.evaluate.traces import Step, Trace
 
 SHORTEST = 4  # characters that are worth a key, unless they end the line
 _KINDS = (
@@ -131,6 +131,11 @@ class Score:
             return None if not verdict.taken else self._take(cell, place, kind, verdict, shown=0)
         return self._take(cell, place, kind, verdict, shown=verdict.right + verdict.wrong)
 
+    def look(self, step: Step, text: str) -> None:
+        """Show a suggestion at a step."""
+        before = step.cells[step.active][: step.offset]
+        self.see(step.active, step.place, before, text, step.future)
+
     def _take(self, cell: int, place: int, kind: Tally, verdict: Verdict, shown: int) -> Verdict:
         worth = max(0, verdict.taken - 1)
         for tally in (self.total, kind):
@@ -152,10 +157,8 @@ def score_trace(trace: Trace, texts: Iterable[str]) -> Score:
     person = Score()
     for step, text in zip(trace.steps, texts, strict=True):
         if step.place >= person.covered(step.active):
-            before = step.cells[step.active][: step.offset]
-            person.see(step.active, step.place, before, text, step.future)
-    lengths = {step.active: step.place + len(step.future) for step in trace.steps}
-    person.typed(sum(lengths.values()), sum(lengths.values()))
+            person.look(step, text)
+    person.typed(trace.length, trace.length)
     return person
 
 

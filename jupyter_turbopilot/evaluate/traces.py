@@ -69,6 +69,11 @@ class Trace:
     name: str
     steps: tuple[Step, ...]
 
+    @property
+    def length(self) -> int:
+        """How many characters are typed in all of its cells."""
+        return sum({step.active: step.place + len(step.future) for step in self.steps}.values())
+
 
 def read(source: Path) -> list[dict[str, Any]]:
     """Read a prepared set, or a folder of notebooks."""

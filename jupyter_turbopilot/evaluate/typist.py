@@ -28,7 +28,6 @@ class Typed:
     notebooks: dict[str, Tally] = field(default_factory=dict)
     kinds: dict[str, Tally] = field(default_factory=dict)
     ms: list[float] = field(default_factory=list)
-    shown: list[tuple[Step, str]] = field(default_factory=list)
 
     @property
     def total(self) -> Tally:
@@ -53,7 +52,7 @@ def by_steps(local: Local, traces: Iterable[Trace], tell: Callable[[str], None])
             begun = time.perf_counter()
             reply = local.last(step.request(trigger="automatic", client="typist"))
             typed.ms.append((time.perf_counter() - begun) * 1000)
-            _show(typed, person, step, reply)
+            _show(person, step, reply)
         _finish(typed, trace, person)
         tell(trace.name)
     return typed
@@ -81,7 +80,7 @@ def on_a_clock(local: Local, traces: Iterable[Trace], tell: Callable[[str], None
             reply = _before(local, step, pressed + pause)
             if reply:
                 typed.ms.append((time.perf_counter() - pressed - DEBOUNCE) * 1000)
-                _show(typed, person, step, reply)
+                _show(person, step, reply)
             time.sleep(max(0.0, pressed + pause - time.perf_counter()))
         _finish(typed, trace, person)
         tell(trace.name)
@@ -103,14 +102,10 @@ def _before(local: Local, step: Step, end: float) -> Reply | None:
             return last or reply
 
 
-def _show(typed: Typed, person: Score, step: Step, reply: Reply) -> None:
-    text = reply.items[0].text if reply.items else ""
-    before = step.cells[step.active][: step.offset]
-    if person.see(step.active, step.place, before, text, step.future):
-        typed.shown.append((step, text))
+def _show(person: Score, step: Step, reply: Reply) -> None:
+    person.look(step, reply.items[0].text if reply.items else "")
 
 
 def _finish(typed: Typed, trace: Trace, person: Score) -> None:
-    lengths = {step.active: step.place + len(step.future) for step in trace.steps}
-    person.typed(sum(lengths.values()), sum(lengths.values()))
+    person.typed(trace.length, trace.length)
     typed.add(trace.name, person)

@@ -11,9 +11,11 @@ import keyword
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
+from jupyter_turbopilot.suggestion.trim import open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,13 +38,21 @@ class Place:
 
 def place_of(prefix: str, suffix: str, pieces: Iterable[str]) -> Place:
     """Read off the text around the cursor what the gate wants to know."""
-    above = "".join((*pieces, prefix))
+    words, lines = _held(tuple(pieces))
+    *above, line = prefix.split("\n")
     return Place(
-        prefix.rpartition("\n")[2],
+        line,
         suffix.partition("\n")[0].strip(),
-        frozenset(_WORD.findall(above)) | _KEYWORDS,
-        frozenset(line.strip() for line in above.split("\n")[:-1]),
+        words.union(_WORD.findall(prefix)),
+        lines.union(text.strip() for text in above),
     )
+
+
+@lru_cache(maxsize=8)
+def _held(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the words and the lines of what stands above: no key changes it, however much it is."""
+    above = "".join(pieces)
+    return _KEYWORDS.union(_WORD.findall(above)), frozenset(line.strip() for line in above.split("\n"))
 
 
 class Boundary(NamedTuple):
@@ -66,8 +76,8 @@ def features(text: str, sure: list[float], place: Place, *, whole: bool, further
     """
     line = place.line.lstrip()
     body = text.strip()
-    known = [word for word in _WORD.findall(body) if word in place.words]
     names = _WORD.findall(body)
+    known = [word for word in names if word in place.words]
     total = sum(sure)
     found = {
         "bias": 1.0,
@@ -90,7 +100,7 @@ def features(text: str, sure: list[float], place: Place, *, whole: bool, further
         "in word": float(bool(re.search(r"\w$", line))),
         "in brackets": float(bool(re.search(r"[(\[{,]\s*$", line))),
         "after =": float(bool(re.search(r"=\s*$", line))),
-        "in string": float(_open_quote(line)),
+        "in string": float(bool(open_quote(line, "'\""))),
         "comment": float(line.startswith("#") or body.startswith("#")),
         "again": float((line + text).strip() in place.lines) if not further else float(body in place.lines),
     }
@@ -102,16 +112,6 @@ def _odds(logarithm: float) -> float:
     """Return the logarithm of the odds of a probability, from its own logarithm."""
     chance = min(0.999, max(_TINY, math.exp(logarithm)))
     return math.log(chance / (1 - chance))
-
-
-def _open_quote(line: str) -> bool:
-    quote = ""
-    for char in line:
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"":
-            quote = char
-    return bool(quote)
 
 
 def score(found: dict[str, float]) -> float:

@@ -80,13 +80,13 @@ def shape_of(
     )
 
 
-def open_quote(line: str) -> str:
+def open_quote(line: str, quotes: str = _QUOTES) -> str:
     """Return the quote that is open at the end of a line, if one is."""
     quote = ""
     for char in line:
         if quote:
             quote = "" if char == quote else quote
-        elif char in _QUOTES:
+        elif char in quotes:
             quote = char
     return quote
 
