@@ -14,8 +14,7 @@ from pathlib import Path
 from jupyter_turbopilot.context.kernel import NONE
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.engine.generation import Token
-from jupyter_turbopilot.evaluate.traces import read
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.evaluate.traces import read, request_at
 from jupyter_turbopilot.scope import fits_at, only_name, scope_of
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
@@ -32,10 +31,7 @@ def main() -> None:
     notebooks = read(options.set)
     took = []
     for line in map(json.loads, options.places.open()):
-        sources = notebooks[line["notebook"]]["cells"]
-        cells = [Cell(source=c["source"], type=c["type"]) for c in sources]
-        cells[line["cell"]] = Cell(source=sources[line["cell"]]["source"][: line["place"]])
-        request = Completion(cells=cells, active=line["cell"], offset=line["place"])
+        request = request_at(notebooks[line["notebook"]], line["cell"], line["place"])
         pieces = gather(request).pieces
         tokens = [Token(data.encode("latin-1"), probability) for data, probability in line["tokens"]]
         begun = time.perf_counter()

@@ -10,8 +10,6 @@ import argparse
 import codecs
 import json
 import sys
-import threading
-import time
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -22,9 +20,8 @@ import numpy as np
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge, reaches_the_end
-from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read
-from jupyter_turbopilot.pilot import Pilot
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read, request_at
+from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.suggestion.gate import Gate, place_of, sigmoid
 from jupyter_turbopilot.suggestion.gate import Place as GatePlace
 from jupyter_turbopilot.suggestion.syntax import fitting
@@ -53,32 +50,24 @@ class Recorder:
 
 
 def places(
-    pilot: Pilot, recorder: Recorder, notebook: dict[str, Any], active: int
+    local: Local, recorder: Recorder, notebook: dict[str, Any], active: int
 ) -> Iterator[dict[str, Any]]:
     """Ask at every place of one cell."""
-    cells = [Cell(source=c["source"], type=c["type"]) for c in notebook["cells"]]
-    text = notebook["cells"][active]["source"][:LONGEST_CELL]
-    for place in range(EVERY, len(text), EVERY):
-        now = [*cells[:active], Cell(source=text[:place]), *cells[active + 1 :]]
-        done = threading.Event()
-        request = Completion(cells=now, active=active, offset=place, trigger="automatic")
+    for place in range(EVERY, len(notebook["cells"][active]["source"][:LONGEST_CELL]), EVERY):
         recorder.tokens, recorder.ended = [], False
-        pilot.completer.submit(request, lambda reply, done=done: reply.done and done.set())  # type: ignore[misc]
-        done.wait()
+        local.last(request_at(notebook, active, place, trigger="automatic"))
         tokens = [(t.data.decode("latin-1"), round(t.probability, 5)) for t in recorder.tokens]
         yield {"place": place, "tokens": tokens, "ended": recorder.ended}
 
 
 def collect(options: argparse.Namespace) -> None:
     """Write a line for each place: the cell, the cursor, and the tokens with their probabilities."""
-    pilot = Pilot(
+    local = Local(
         Turbopilot(eagerness="always", considerate=False, keep_sequences=False, max_tokens=options.tokens)
     )
-    pilot.start()
-    while not pilot.worker.state.ready:
-        time.sleep(0.1)
+    local.wait()
     recorder = Recorder()
-    pilot.completer._results = recorder  # type: ignore[assignment]  # noqa: SLF001
+    local.pilot.completer._results = recorder  # type: ignore[assignment]  # noqa: SLF001
     notebooks = read(options.set)
     # One cell of each notebook, then the next: whoever stops early has something of every notebook.
     turns = sorted(
@@ -88,11 +77,11 @@ def collect(options: argparse.Namespace) -> None:
         for done, (turn, number) in enumerate(turns, 1):
             notebook = notebooks[number]
             active = notebook["typed"][turn]
-            for line in places(pilot, recorder, notebook, active):
+            for line in places(local, recorder, notebook, active):
                 out.write(json.dumps({"notebook": number, "cell": active} | line) + "\n")
             out.flush()
             print(f"{done}/{len(turns)} {notebook['name']}", file=sys.stderr, flush=True)
-    pilot.stop()
+    local.close()
 
 
 class Watching(Gate):
@@ -132,10 +121,7 @@ class Spot:
 def look(line: dict[str, Any], notebook: dict[str, Any]) -> Spot:
     """Run one answer through trimming and the gate's eyes."""
     active, at = line["cell"], line["place"]
-    source = notebook["cells"][active]["source"]
-    cells = [Cell(source=c["source"], type=c["type"]) for c in notebook["cells"]]
-    now = [*cells[:active], Cell(source=source[:at]), *cells[active + 1 :]]
-    request = Completion(cells=now, active=active, offset=at)
+    request = request_at(notebook, active, at)
     context = gather(request)
     shape = shape_of(request.prefix, request.suffix)
     watching = Watching(place_of(request.prefix, request.suffix, context.pieces))
@@ -152,7 +138,7 @@ def look(line: dict[str, Any], notebook: dict[str, Any]) -> Spot:
     ends = [0, *(boundary.end for boundary in watching.boundaries)]
     count = sum(end < len(shown) for end in ends[:-1])
     del watching.boundaries[count:], watching.found[count:]
-    future = source[at:]
+    future = notebook["cells"][active]["source"][at:]
     return Spot(
         line["notebook"],
         active,
