@@ -1,6 +1,6 @@
 """Gather real notebooks from the source distributions of pinned packages; none are kept in this repository.
 
-python benchmarks/gather.py FOLDER
+python benchmarks/gather.py FOLDER [PACKAGE==VERSION ...]
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ PACKAGES = ("holoviews==1.20.2", "hvplot==0.11.3", "sktime==0.36.0")
 
 def main() -> None:
     """Download, take the notebooks out, name them by package and path."""
-    if len(sys.argv) != 2:  # noqa: PLR2004
+    if len(sys.argv) < 2:  # noqa: PLR2004
         sys.exit(__doc__)
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
-    for package in PACKAGES:
+    for package in sys.argv[2:] or PACKAGES:
         with tempfile.TemporaryDirectory() as scratch:
             name = package.partition("==")[0]
             pip("download", "-q", "--no-deps", "--no-binary", name, "-d", scratch, package)

@@ -122,6 +122,13 @@ def parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--requests", type=int, default=0, help="about how many; 0: every place")
     evaluation.add_argument("--eagerness", choices=list(THRESHOLDS), nargs="+", default=["balanced"])
     evaluation.add_argument("--clock", action="store_true", help="at a person's pace: 200 ms a key")
+    evaluation.add_argument(
+        "--kernel",
+        nargs="?",
+        const="python3",
+        metavar="NAME",
+        help="run the cells above in a kernel, and type with its facts and without; this runs the notebooks",
+    )
     evaluation.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
     evaluation.add_argument("-m", "--model", help="the model to use")
     evaluation.set_defaults(run=run_eval)

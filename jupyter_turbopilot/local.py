@@ -6,6 +6,7 @@ import queue
 import time
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.kernel import NONE
 from jupyter_turbopilot.engine.worker import STOPPED, not_ready
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.pilot import Pilot
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.context.kernel import Facts
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 
@@ -45,11 +47,11 @@ class Local:
         """Tell whether a completion could begin at once."""
         return self.pilot.worker.state.ready
 
-    def replies(self, request: Completion) -> Iterator[Reply]:
+    def replies(self, request: Completion, facts: Facts = NONE) -> Iterator[Reply]:
         """Yield the reply as it grows; stopping early stops the model."""
         self.wait()
         replies: queue.Queue[Reply] = queue.Queue()
-        job = self.pilot.completer.submit(request, replies.put)
+        job = self.pilot.completer.submit(request, replies.put, facts)
         try:
             while True:
                 reply = replies.get()
@@ -61,9 +63,9 @@ class Local:
         finally:
             job.cancel.set(STOPPED)
 
-    def last(self, request: Completion) -> Reply:
+    def last(self, request: Completion, facts: Facts = NONE) -> Reply:
         """Return the whole reply."""
-        for reply in self.replies(request):
+        for reply in self.replies(request, facts):
             found = reply
         if not found.done:
             raise NotReadyError("The model stopped.")

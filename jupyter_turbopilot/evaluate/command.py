@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import humaneval, report, traces, typist
+from jupyter_turbopilot.evaluate.live import Live
 from jupyter_turbopilot.local import Local
 
 if TYPE_CHECKING:
@@ -41,15 +42,23 @@ def _notebooks(options: argparse.Namespace, local: Local) -> int:
         raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
     if options.half != "all":
         notebooks = notebooks[options.half == "held-out" :: 2]
-    found = {}
+    found: dict[str, typist.Typed] = {}
     local.wait()
     for eagerness in options.eagerness:
         settings.eagerness = eagerness
         for kind in options.trace:
             chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else 4)
             name = f"{eagerness}, {kind}" + (", on a clock" if options.clock else "")
-            run = typist.on_a_clock if options.clock else typist.by_steps
-            found[name] = run(local, chosen, Progress(name, len(chosen)))
+            tell = Progress(name, len(chosen))
+            if options.kernel:
+                with Live(options.kernel) as live:
+                    knowing, unaware = typist.beside_a_kernel(local, chosen, tell, live)
+                found |= {name + report.KNOWING: knowing, name + report.UNAWARE: unaware}
+                for notebook, error in live.failed.items():
+                    print(f"{notebook} does not run: {error}", file=sys.stderr)
+            else:
+                run = typist.on_a_clock if options.clock else typist.by_steps
+                found[name] = run(local, chosen, tell)
     ours = version("jupyter-turbopilot")
     head = f"{settings.model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
     print(report.table(found))

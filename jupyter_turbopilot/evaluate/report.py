@@ -6,13 +6,16 @@ import statistics
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate.scoring import interval
+from jupyter_turbopilot.evaluate.scoring import interval, ratio_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from jupyter_turbopilot.evaluate.typist import Typed
+
+
+KNOWING, UNAWARE = ", knowing the kernel", ", without its facts"
 
 
 def table(found: Mapping[str, Typed]) -> str:
@@ -36,7 +39,29 @@ def table(found: Mapping[str, Typed]) -> str:
             share = tally.saved / max(1, total.typed)
             often = 100 * tally.shown / max(1, total.keys)
             lines.append(f"| {name}, {kind} | {tally.precision:.3f} | {share:.3f} | {often:.1f} | | |")
+    for name, typed in found.items():
+        lines.append(f"\n{name}: {typed.invalid} shown that no program begins with.")
+        if (names := typed.names).there or names.missing:
+            lines.append(
+                f"Of what they name {names.there} are in the kernel, {names.missing} are missing "
+                f"({names.share:.1%}), {names.unknown} cannot be told."
+            )
+    lines += _gains(found)
     return "\n".join(lines) + "\n"
+
+
+def _gains(found: Mapping[str, Typed]) -> list[str]:
+    """Say how much more the kernel's facts save, notebook by notebook drawn."""
+    lines = []
+    for name, typed in found.items():
+        other = found.get(name.replace(KNOWING, UNAWARE))
+        if not name.endswith(KNOWING) or not other:
+            continue
+        pairs = [(tally, other.notebooks[notebook]) for notebook, tally in typed.notebooks.items()]
+        low, high = ratio_interval(pairs)
+        gain = typed.total.share_saved / max(1e-9, other.total.share_saved)
+        lines.append(f"\n{name}: saves {gain:.2f} times as much ({low:.2f} to {high:.2f}).")
+    return lines
 
 
 def write(path: Path, head: str, found: Mapping[str, Typed]) -> list[Path]:

@@ -6,13 +6,14 @@ import random
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jupyter_turbopilot.evaluate.traces import Step, Trace
 
+Item = TypeVar("Item")
 SHORTEST = 4  # characters that are worth a key, unless they end the line
 _KINDS = (
     ("an empty line", re.compile(r"(^|\n)[ \t]*$")),
@@ -163,9 +164,25 @@ def score_trace(trace: Trace, texts: Iterable[str]) -> Score:
 
 
 def interval(
-    tallies: Sequence[Tally], figure: Callable[[Tally], float], rounds: int = 1000, seed: int = 7
+    tallies: Sequence[Tally], figure: Callable[[Tally], float], rounds: int = 1000
 ) -> tuple[float, float]:
     """Return between which values a figure lies in 95 of 100 draws of notebooks."""
+    return _drawn(tallies, lambda drawn: figure(sum(drawn, start=Tally())), rounds)
+
+
+def ratio_interval(pairs: Sequence[tuple[Tally, Tally]], rounds: int = 1000) -> tuple[float, float]:
+    """Return between which values it lies how much more the first of each pair saves than the second."""
+
+    def ratio(drawn: list[tuple[Tally, Tally]]) -> float:
+        first, second = (sum(tallies, start=Tally()) for tallies in zip(*drawn, strict=True))
+        return first.share_saved / max(1e-9, second.share_saved)
+
+    return _drawn(pairs, ratio, rounds)
+
+
+def _drawn(
+    items: Sequence[Item], figure: Callable[[list[Item]], float], rounds: int, seed: int = 7
+) -> tuple[float, float]:
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
-    found = sorted(figure(sum((rng.choice(tallies) for _ in tallies), start=Tally())) for _ in range(rounds))
+    found = sorted(figure([rng.choice(items) for _ in items]) for _ in range(rounds))
     return found[int(rounds * 0.025)], found[int(rounds * 0.975)]

@@ -52,10 +52,10 @@ class Step:
     def _code(self) -> list[str]:
         return [cell if kind == "code" else "" for cell, kind in zip(self.cells, self.types, strict=True)]
 
-    def request(self, **more: Any) -> Completion:
-        """Word it as our own editor does."""
+    def request(self, *, ran: bool = False, **more: Any) -> Completion:
+        """Word it as our own editor does; `ran`: the cells above have run."""
         cells = [
-            Cell(id=str(number), source=source, type=kind)  # type: ignore[arg-type]
+            Cell(id=str(number), source=source, type=kind, executed=ran and number < self.active)  # type: ignore[arg-type]
             for number, (source, kind) in enumerate(zip(self.cells, self.types, strict=True))
         ]
         return Completion(cells=cells, active=self.active, offset=self.offset, path="typed.ipynb", **more)

@@ -8,11 +8,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.kernel import NONE
+from jupyter_turbopilot.evaluate.resolving import Found
 from jupyter_turbopilot.evaluate.scoring import Score, Tally
+from jupyter_turbopilot.suggestion.syntax import valid_beginning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from jupyter_turbopilot.context.kernel import Facts
+    from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Step, Trace
     from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.reply import Reply
@@ -28,6 +33,8 @@ class Typed:
     notebooks: dict[str, Tally] = field(default_factory=dict)
     kinds: dict[str, Tally] = field(default_factory=dict)
     ms: list[float] = field(default_factory=list)
+    invalid: int = 0  # shown ones after which the cell can no longer become a program
+    names: Found = field(default_factory=Found)  # what shown ones name, as a live kernel sees it
 
     @property
     def total(self) -> Tally:
@@ -45,17 +52,42 @@ def by_steps(local: Local, traces: Iterable[Trace], tell: Callable[[str], None])
     """Wait for every suggestion, however long it takes."""
     typed = Typed()
     for trace in traces:
-        person = Score()
-        for step in trace.steps:
-            if step.place < person.covered(step.active):
-                continue
-            begun = time.perf_counter()
-            reply = local.last(step.request(trigger="automatic", client="typist"))
-            typed.ms.append((time.perf_counter() - begun) * 1000)
-            _show(person, step, reply)
-        _finish(typed, trace, person)
+        type_one(local, trace, typed)
         tell(trace.name)
     return typed
+
+
+def beside_a_kernel(
+    local: Local, traces: Iterable[Trace], tell: Callable[[str], None], live: Live
+) -> tuple[Typed, Typed]:
+    """Type every cell twice after running those above it: with the kernel's facts, and without."""
+    knowing, unaware = Typed(), Typed()
+    for trace in sorted(traces, key=lambda trace: (trace.name, trace.steps[0].active)):
+        facts = live.facts(trace)
+        type_one(local, trace, knowing, facts, live)
+        type_one(local, trace, unaware, NONE, live)
+        tell(trace.name)
+    return knowing, unaware
+
+
+def type_one(local: Local, trace: Trace, typed: Typed, facts: Facts = NONE, live: Live | None = None) -> None:
+    """Type one trace and count what came of it."""
+    person = Score()
+    for step in trace.steps:
+        if step.place < person.covered(step.active):
+            continue
+        request = step.request(ran=live is not None, trigger="automatic", client="typist")
+        begun = time.perf_counter()
+        reply = local.last(request, facts)
+        typed.ms.append((time.perf_counter() - begun) * 1000)
+        before = person.total.shown
+        _show(person, step, reply)
+        if person.total.shown > before:
+            text = reply.items[0].text
+            typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
+            if live:
+                live.look(typed.names, request.prefix, text)
+    _finish(typed, trace, person)
 
 
 def on_a_clock(local: Local, traces: Iterable[Trace], tell: Callable[[str], None], seed: int = 3) -> Typed:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from jupyter_turbopilot.context.kernel import NONE, Facts
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import report, traces, typist
 from jupyter_turbopilot.reply import Item, Reply
@@ -32,9 +33,11 @@ class Knows:
     def __init__(self, says: Callable[[Completion], str]) -> None:
         self.says = says
         self.asked: list[Completion] = []
+        self.facts: list[Facts] = []
         self.pilot = SimpleNamespace(completer=self)
 
-    def last(self, request: Completion) -> Reply:
+    def last(self, request: Completion, facts: Facts = NONE) -> Reply:
+        self.facts.append(facts)
         self.asked.append(request)
         text = self.says(request)
         return Reply("id", "model", (Item(text, 0.9, "stop"),) if text else (), done=True)

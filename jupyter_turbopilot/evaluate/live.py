@@ -1,0 +1,124 @@
+"""A kernel beside a notebook that is typed: the cells above have run, and what they made can be asked for."""
+
+from __future__ import annotations
+
+import ast
+import json
+import tempfile
+import time
+from dataclasses import astuple
+from queue import Empty
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+from jupyter_client.manager import KernelManager
+
+from jupyter_turbopilot.context import kernel
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.evaluate.resolving import ANSWER, Found, questions
+from jupyter_turbopilot.kernels import TARGET, installation
+
+if TYPE_CHECKING:
+    from jupyter_client.blocking.client import BlockingKernelClient
+
+    from jupyter_turbopilot.evaluate.traces import Trace
+
+PATIENCE = 120.0  # seconds a cell may take
+
+
+class Live:
+    """One kernel at a time: that of the notebook which is being typed."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._notebook = ""
+        self._ran = 0
+        self._manager: KernelManager | None = None
+        self._client: BlockingKernelClient
+        self.failed: dict[str, str] = {}  # notebooks with a cell that failed, and with what
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def facts(self, trace: Trace) -> kernel.Facts:
+        """Run what stands above the cell that is typed; return what the kernel then holds."""
+        step = trace.steps[0]
+        if trace.name != self._notebook or step.active < self._ran:
+            self._start(trace.name)
+        for number in range(self._ran, step.active):
+            if step.types[number] == "code" and (error := self._run(step.cells[number])):
+                self.failed.setdefault(trace.name, f"cell {number}: {error}")
+        self._ran = step.active
+        return self._ask()
+
+    def look(self, found: Found, before: str, text: str) -> None:
+        """Count what a suggestion names: there, missing or unknown."""
+        asked, unknown = questions(before, text)
+        found.unknown += unknown
+        if not asked:
+            return
+        asking = json.dumps([astuple(question) for question in asked])
+        code = f"{ANSWER}\nresult = json.dumps([answer(space, q) for q in json.loads({asking!r})])"
+        told = self._evaluate(
+            f"(lambda scope: [exec({code!r}, scope), scope['result']][1])"
+            "({'json': __import__('json'), 'space': get_ipython().user_ns})"
+        )
+        for answer in json.loads(told):
+            found.there += answer is True
+            found.missing += answer is False
+            found.unknown += answer is None
+
+    def _start(self, notebook: str) -> None:
+        self._stop()
+        self._folder = tempfile.TemporaryDirectory()
+        self._manager = KernelManager(kernel_name=self._name)
+        self._manager.start_kernel(cwd=self._folder.name)
+        self._client = self._manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=PATIENCE)
+        self._notebook, self._ran = notebook, 0
+        self._run(installation())
+
+    def _stop(self) -> None:
+        if self._manager:
+            self._client.stop_channels()
+            self._manager.shutdown_kernel(now=True)
+            self._folder.cleanup()
+            self._manager = None
+
+    def _run(self, source: str) -> str:
+        """Run a cell; return what it failed with."""
+        reply = self._client.execute_interactive(
+            source, allow_stdin=False, timeout=PATIENCE, output_hook=lambda _: None
+        )["content"]
+        return "" if reply["status"] == "ok" else f"{reply.get('ename')}: {reply.get('evalue')}"[:200]
+
+    def _evaluate(self, expression: str) -> str:
+        name = self._client.execute("", silent=True, user_expressions={"told": expression})
+        while (message := self._client.get_shell_msg(timeout=PATIENCE))["parent_header"].get(
+            "msg_id"
+        ) != name:
+            pass
+        told = message["content"]["user_expressions"]["told"]
+        if told["status"] != "ok":
+            raise TurbopilotError(f"The kernel could not be asked: {told.get('evalue')}.")
+
+        return str(ast.literal_eval(told["data"]["text/plain"]))
+
+    def _ask(self) -> kernel.Facts:
+        """Ask as the server does."""
+        comm = uuid4().hex
+        content = {"comm_id": comm, "target_name": TARGET, "data": {}}
+        self._client.shell_channel.send(self._client.session.msg("comm_open", content))
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            try:
+                message: dict[str, Any] = self._client.get_iopub_msg(timeout=1.0)
+            except Empty:
+                continue
+            if message["msg_type"] == "comm_msg" and message["content"]["comm_id"] == comm:
+                return kernel.read(message["content"]["data"])
+        return kernel.NONE
