@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jupyter_turbopilot.context import kernel
@@ -37,19 +37,21 @@ from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.request import Completion, Infill
 from jupyter_turbopilot.scope import fits_at, only_name, scope_of
 from jupyter_turbopilot.suggestion.cache import Place, Results
+from jupyter_turbopilot.suggestion.candidates import branches
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
 from jupyter_turbopilot.suggestion.trim import shape_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim, Writing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt import Form, Heal, Prompt, Tokenize
     from jupyter_turbopilot.suggestion.cache import Known
 
-ALTERNATIVE_TEMPERATURE = 0.7
 PIECES_REMEMBERED = 512
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
@@ -123,8 +125,8 @@ class Completer:
         if task.priority is Priority.PERSON:
             self._supersede(task.client, job)
         self.counters["requests"] += 1
-        known = self._results.find(task.place) if task.n == 1 and not task.temperature else None
-        if known and known.complete and task.answers and task.length:
+        known = None if task.temperature else self._results.find(task.place)
+        if known and known.complete and task.answers and task.length and task.n == 1:
             if not (worker_state := self.worker.state).ready:
                 self._forget(task.client, job)
                 raise not_ready(worker_state)
@@ -271,35 +273,54 @@ class Completer:
         context_ms = (time.perf_counter() - begun) * 1000
         items: list[Item] = []
         first = Usage()
-        for number in range(task.n):
-            usage = Usage() if number else first
+        sampling = Sampling(task.length, task.temperature, seed=task.seed, forced=prompt.forced)
+        fixed = prompt.fixed if task.moves else (0, 0)
+        asks: list[tuple[Ask, Sequence[Token]]]
+        asks = [(Ask(prompt.tokens, sampling, first, hint, aligned, fixed), ())]
+        while asks and not job.cancel.is_set():
+            ask, begun_with = asks.pop(0)
             writing = task.writing()
-            sampling = Sampling(
-                max_tokens=task.length,
-                temperature=max(task.temperature, ALTERNATIVE_TEMPERATURE) if number else task.temperature,
-                seed=task.seed + number,
-                forced=prompt.forced,
-            )
+            writing.take(begun_with)
             if prompt.tokens:
-                fixed = prompt.fixed if task.moves else (0, 0)
-                ask = Ask(prompt.tokens, sampling, usage, hint, aligned, fixed)
                 while not writing.done and (tokens := (yield ask)):
                     if writing.take(tokens) and task.stream and not job.cancel.is_set():
                         listener(Reply(name, engine.name, (_item(writing, "streaming"),)))
-            whole = writing.done or usage.predicted_tokens < task.length
+            whole = writing.done or ask.usage.predicted_tokens < ask.sampling.max_tokens
             reason = DEADLINE if job.cancel.reason == DEADLINE else "stop" if whole else "length"
             writing.finish(whole=reason == "stop")
-            if number == 0 and not task.temperature and not job.cancel.is_set() and task.length:
-                self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
+            if ask.usage is first:
+                if not task.temperature and not job.cancel.is_set() and task.length:
+                    self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
+                asks = self._others(ask, task, writing.tokens, engine)
             item = _item(writing, reason)
             if item.text and all(item.text != other.text for other in items):
                 items.append(item)
-            if job.cancel.is_set():
-                break
+        if not task.temperature:
+            items.sort(key=lambda item: -item.confidence)
         waited = (job.started_at - job.queued_at) * 1000
         total = waited + (time.perf_counter() - begun) * 1000
         timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **vars(first))
         return Reply(name, engine.name, tuple(items), timings)
+
+    @staticmethod
+    def _others(
+        first: Ask, task: _Task, tokens: Sequence[Token], engine: Engine
+    ) -> list[tuple[Ask, Sequence[Token]]]:
+        """Return how further answers are asked for, and how they begin: drawn anew, or branching off."""
+
+        def another(begun: Sequence[Token] = (), **changed: Any) -> tuple[Ask, Sequence[Token]]:
+            prompt = [*first.prompt, *(token.id for token in begun)]
+            sampling = replace(first.sampling, **changed)
+            return replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), begun
+
+        if task.temperature:
+            return [another(seed=task.seed + number) for number in range(1, task.n)]
+        found = []
+        for begun, banned in branches(tokens, task.n - 1):
+            typed = sum(len(engine.piece(token.id)) for token in begun)
+            left = max(1, task.length - len(begun))
+            found.append(another(begun, max_tokens=left, forced=first.sampling.forced[typed:], banned=banned))
+        return found
 
     def _again(self, name: str, model: str, task: _Task, known: Known) -> Reply:
         """Answer with what is known, through the same trimming and the same gate."""

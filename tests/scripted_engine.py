@@ -96,7 +96,8 @@ class ScriptedEngine:
             usage = run.ask.usage
             usage.predicted_tokens = min(usage.predicted_tokens + 1, run.ask.sampling.max_tokens)
             if run.words:
-                run.fresh.append(Token(run.words.pop(0).encode(), self.probability))
+                word = run.words.pop(0)
+                run.fresh.append(Token(word.encode(), self.probability, ord(word.strip()[:1] or " ")))
             else:
                 run.done = self.finished[run.number] = True
 

@@ -167,13 +167,30 @@ def test_a_deadline_gives_what_there_is(desk: Callable[..., Desk]) -> None:
     assert reply.items[0].text.startswith("a a")
 
 
-def test_alternatives_differ(desk: Callable[..., Desk]) -> None:
+def test_alternatives_branch_off_where_the_first_answer_is_least_sure(desk: Callable[..., Desk]) -> None:
+    answers = iter(["a + b", " - b", " - b"])
+    d = desk(lambda _: next(answers), probability=0.5)
+    (reply,) = d.ask(request("x = ", n=3))
+    assert sorted(item.text for item in reply.items) == [" - b", "a + b", "a - b"]
+    first, *others = d.engine.asks
+    assert [ask.sampling.banned for ask in (first, *others)] == [None, ord("a"), ord("+")]
+    assert [list(ask.prompt)[len(first.prompt) :] for ask in others] == [[], [ord("a")]]
+    assert {s.temperature for s in d.engine.samplings} == {0.0}
+
+
+def test_an_answer_that_is_sure_has_no_alternatives(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b", probability=0.99)
+    (reply,) = d.ask(request(n=3))
+    assert len(reply.items) == len(d.engine.asks) == 1
+
+
+def test_drawn_alternatives_differ_by_their_seed(desk: Callable[..., Desk]) -> None:
     answers = iter(["one", "two", "two"])
     d = desk(lambda _: next(answers))
-    (reply,) = d.ask(request(n=3))
+    (reply,) = d.ask(request(n=3, temperature=0.8))
     assert [item.text for item in reply.items] == ["one", "two"]
-    assert [s.temperature for s in d.engine.samplings] == [0.0, 0.7, 0.7]
     assert len({s.seed for s in d.engine.samplings}) == 3
+    assert {s.temperature for s in d.engine.samplings} == {0.8}
 
 
 def test_a_failing_engine_is_an_answer_and_the_next_request_succeeds(desk: Callable[..., Desk]) -> None:

@@ -29,6 +29,7 @@ class Sampling:
     top_p: float = 0.95
     seed: int = 0
     forced: bytes = b""  # the text has to begin with these bytes (token healing)
+    banned: int | None = None  # a token that it may not begin with: another one has been there already
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Token:
 
     data: bytes
     probability: float
+    id: int = -1
 
 
 @dataclass

@@ -76,6 +76,7 @@ class StepRun:
     tokens: list[int]  # the prompt and what was accepted; the sequence may lag behind
     limit: int
     forced: bytes
+    banned: int | None
     rng: np.random.Generator | None
     started: float
     lifted: Lifted | None = None
@@ -145,6 +146,7 @@ class Stepping(ABC):
             list(ask.prompt),
             limit,
             ask.sampling.forced,
+            ask.sampling.banned,
             rng,
             time.perf_counter(),
             taken.lifted,
@@ -285,13 +287,22 @@ class Stepping(ABC):
             # Wrong guesses were read; they are forgotten.
             self._cut(run.held, len(run.held.tokens) - len(guess.tokens) + right)
 
+    @staticmethod
+    def _but(token: int | None, logits: Chances) -> Chances:
+        """Take one token out of the question."""
+        if token is None:
+            return logits
+        rest = logits.copy()
+        rest[token] = -np.inf
+        return rest
+
     def _choose(self, run: StepRun, index: int) -> int | None:
         """Take the next token from a row of logits; None at the end of the text."""
         allowed = self.table.compatible(run.forced) if run.forced else None
-        token, probability = choose(
-            self.logits(index), run.ask.sampling, run.rng, self.controls, self.ends, allowed
-        )
+        logits = self._but(run.banned, self.logits(index))
+        token, probability = choose(logits, run.ask.sampling, run.rng, self.controls, self.ends, allowed)
         run.wrote += 1
+        run.banned = None
         if token in self.ends:
             return None
         run.tokens.append(token)
@@ -299,7 +310,7 @@ class Stepping(ABC):
         known = min(len(run.forced), len(data))
         run.forced = run.forced[known:]
         # What was typed already is not said again, and says nothing about how sure the model is.
-        run.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability))
+        run.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability, token))
         return token
 
 

@@ -192,8 +192,8 @@ export class Provider implements IInlineCompletionProvider {
           ...body,
           stream: false,
           client: `${this._clientId}-more`,
-          n: this.settings.alternatives,
-          temperature: 0.8
+          // The first is the one that is shown already.
+          n: this.settings.alternatives + 1
         }
       : null;
   }

@@ -331,3 +331,18 @@ def test_without_room_a_text_waits() -> None:
     assert engine.start(Ask([2] * 80, Sampling(max_tokens=10))) is None
     engine.release(first)
     assert engine.start(Ask([2] * 80, Sampling(max_tokens=10)))
+
+
+@given(prompt=st.lists(st.integers(0, VOCABULARY - 2), min_size=1, max_size=40))
+def test_a_banned_token_is_not_how_a_text_begins_and_goes_on_as_ever(prompt: list[int]) -> None:
+    engine = Arithmetic()
+    likeliest = follows(prompt)
+    run = engine.start(Ask(prompt, Sampling(max_tokens=6, banned=likeliest)))
+    assert run
+    while not run.done:
+        engine.step([run], Cancel())
+    written = run.tokens[len(prompt) :]
+    if written:
+        assert written[0] != likeliest
+        for at in range(1, len(written)):
+            assert written[at] == follows([*prompt, *written[:at]])

@@ -1,0 +1,33 @@
+"""Further answers from the first: another way at the tokens it was least sure of. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.engine.generation import Token
+
+SURE = 0.9  # a token that is likelier has no other that is worth reading
+
+
+class Branch(NamedTuple):
+    """What is kept of the first answer, and the token that another takes the place of."""
+
+    kept: Sequence[Token]
+    banned: int
+
+
+def branches(tokens: Sequence[Token], count: int) -> list[Branch]:
+    """Return where an answer may go another way: at the least certain tokens of its first line."""
+    line: list[Token] = []
+    begun = False
+    for token in tokens:
+        if b"\n" in token.data and begun:
+            break
+        begun = begun or bool(token.data.strip())
+        line.append(token)
+    unsure = [at for at, token in enumerate(line) if token.probability < SURE and token.data.strip()]
+    unsure.sort(key=lambda at: line[at].probability)
+    return [Branch(line[:at], line[at].id) for at in unsure[:count]]
