@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.context.notebook import gather, outline, text_before
+from jupyter_turbopilot.context.ranking import chosen
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Token, Usage
 from jupyter_turbopilot.engine.worker import (
     DEADLINE,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.cache import Known
 
 PIECES_REMEMBERED = 512
+PIECES_SHARE = 8  # which part of the prompt an outline of what is left out takes, and the best of it another
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
 Listener = Callable[[Reply], None]
@@ -242,8 +244,11 @@ class Completer:
         pieces = [session.tokenize(piece) for piece in context.pieces]
         gone = pieces_left_out([*map(len, pieces)], len(engine.tokenize(context.prefix)), prefix)
         if gone:
-            head = session.tokenize(outline(context.pieces[:gone]))
-            pieces = [head[: prefix // 8], *pieces[gone:]]
+            left_out, kept = context.pieces[:gone], "".join(context.pieces[gone:])
+            share = prefix // PIECES_SHARE
+            head = session.tokenize(outline(left_out))[:share]
+            best = chosen(left_out, kept, share, lambda text: len(session.tokenize(text)))
+            pieces = [head, *map(session.tokenize, best), *pieces[gone:]]
         return build(
             session.form,
             engine.tokenize,

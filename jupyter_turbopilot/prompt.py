@@ -141,13 +141,13 @@ def keep_tail(tokens: list[int], room: int) -> list[int]:
 def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
     """Return how many pieces, from the furthest on, have to go so that the others and what is near fit.
 
-    In steps of a quarter of the room, for the same reason; an eighth is for an outline of what went.
+    In steps of a quarter of the room, for the same reason; a quarter is for what is kept of those that went.
     """
     over = sum(sizes) + near - room
     if over <= 0:
         return 0
     step = max(1, room // 4)
-    wanted = -(-(over + room // 8) // step) * step
+    wanted = -(-(over + room // 4) // step) * step
     gone = 0
     for count, size in enumerate(sizes):
         if gone >= wanted:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.kernel import NONE, Facts, describe
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
+from jupyter_turbopilot.context.ranking import blocks, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_turbopilot.request import Cell, Completion
+    from jupyter_turbopilot.request import Cell, Completion, Document
 
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
@@ -31,6 +32,7 @@ _OUTLINE = re.compile(r"^(?:import |from \S+ import |def |class |library\(|using
 MAX_HEADING = 120
 MAX_ERROR = 200  # characters of what the active cell failed with
 PLACE = 2048
+ELSEWHERE = 1200  # characters of other open documents
 NEXT_CELL = 320  # characters of the cell below that the model sees
 
 
@@ -62,16 +64,14 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
     language = cell_language(active.source, request.language)
     if is_private_path(request.path):
         return Context((), request.prefix, request.suffix)
-    pieces = [
-        _document(document.path, document.source, language)
-        for document in request.extra
-        if document.language == language and document.source.strip() and not is_private_path(document.path)
-    ]
-    pieces += [
+    cells = [
         text
         for cell in request.cells[: request.active]
         if (text := _cell_text(cell, request.language, language))
     ]
+    # Of the cell itself only what stays for a while, or a key might change how the prompt begins.
+    head = outline([request.prefix[: request.prefix.rfind("\n") + 1]])
+    pieces = [*_elsewhere(request.extra, language, "".join([*cells, head])), *cells]
     if active.type == "code":
         # What comes next tells the model where this cell is heading. It stands before the cell: after the
         # cursor it would be read again at each keystroke, and is worth no more (benchmarks/RESULTS.md).
@@ -108,10 +108,20 @@ def text_before(request: Completion) -> tuple[str, str]:
     return "".join(reversed(pieces)), f"{request.suffix[:PLACE]}\n\n{below[:PLACE]}"
 
 
-def _document(path: str, source: str, language: str) -> str:
-    name = path.rsplit("/", 1)[-1]
-    head = f"{comment_mark(language)} {name}\n" if name else ""
-    return f"{head}{without_secrets(source).strip()}\n\n"
+def _elsewhere(documents: Iterable[Document], language: str, near: str) -> list[str]:
+    """Return a terminal's history, and of other open documents what has to do with this one."""
+    found, snippets = [], []
+    for document in documents:
+        if document.language != language or is_private_path(document.path):
+            continue
+        source = without_secrets(document.source).strip()
+        name = document.path.rsplit("/", 1)[-1]
+        if not name:
+            found += [f"{source}\n\n"] if source else []
+            continue
+        head = f"{comment_mark(language)} {name}\n"
+        snippets += [f"{head}{part}\n\n" for part in blocks(source)]
+    return [*chosen(snippets, near, ELSEWHERE, len), *found]
 
 
 def _cell_text(cell: Cell, notebook_language: str, language: str) -> str:

@@ -20,6 +20,7 @@ function request(source: string, offset: number): IRequest {
     stream: true,
     client: 'editor',
     n: 1,
+    extra: [],
     max_tokens: null,
     temperature: 0
   };

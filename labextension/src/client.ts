@@ -2,6 +2,7 @@
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import type { IElsewhere } from './elsewhere';
 import { parseLines } from './ndjson';
 import type { ICell } from './window';
 
@@ -12,6 +13,7 @@ export interface IRequest {
   cells: ICell[];
   active: number;
   offset: number;
+  extra: IElsewhere[];
   trigger: 'automatic' | 'invoke' | 'warm' | 'ahead';
   lines: 'auto' | 'single' | 'multi';
   eagerness: 'quiet' | 'balanced' | 'eager' | 'always' | null;

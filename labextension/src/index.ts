@@ -12,6 +12,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Menu, type Widget } from '@lumino/widgets';
 import { Acceptor } from './accept';
 import { Client, type IHealth, ServerError } from './client';
+import { elsewhere } from './elsewhere';
 import { Models } from './models';
 import { Alternatives, type IActivity, Provider } from './provider';
 import { readSettings } from './settings';
@@ -56,7 +57,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const provider = new Provider(
       client,
       () => manager.inline?.invoke(widgetId()),
-      () => acceptor.dismiss()
+      () => acceptor.dismiss(),
+      (path, language) => elsewhere(app.shell, path, language)
     );
     const alternatives = new Alternatives(provider, client);
     let last: { editor: CodeEditor.IEditor; widget: Widget } | null = null;
@@ -186,7 +188,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       }
     });
     NotebookActions.executed.connect(() => provider.forget());
-    app.shell.currentChanged?.connect(show);
+    app.shell.currentChanged?.connect(() => {
+      provider.turned();
+      show();
+    });
 
     if (statusBar) {
       statusBar.registerStatusItem(PLUGIN_ID, {

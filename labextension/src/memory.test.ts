@@ -20,6 +20,7 @@ function body(source: string, above = 'above'): IRequest {
     stream: true,
     client: 'editor',
     n: 1,
+    extra: [],
     max_tokens: null,
     temperature: 0
   };

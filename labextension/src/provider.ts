@@ -14,7 +14,8 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import { Ahead } from './ahead';
 import { type Client, type IRequest, ServerError } from './client';
-import { type IContext, readDocument } from './document';
+import { type IContext, type IDocument, readDocument } from './document';
+import type { IElsewhere } from './elsewhere';
 import { isPrivatePath } from './language';
 import { type IMade, Memory } from './memory';
 import { DEFAULTS, type ISettings } from './settings';
@@ -64,7 +65,8 @@ export class Provider implements IInlineCompletionProvider {
   constructor(
     private readonly _client: Client,
     private readonly _invoke: () => void,
-    private readonly _dismiss: () => void
+    private readonly _dismiss: () => void,
+    private readonly _open: (path: string, language: string) => IElsewhere[]
   ) {
     this._ahead = new Ahead(_client);
   }
@@ -244,6 +246,11 @@ export class Provider implements IInlineCompletionProvider {
     }
   }
 
+  /** Another document has the focus now: the others may have changed meanwhile. */
+  turned(): void {
+    this._elsewhere = null;
+  }
+
   /** What was suggested may no longer be right: a cell has run. */
   forget(): void {
     this._memory.clear();
@@ -277,6 +284,7 @@ export class Provider implements IInlineCompletionProvider {
     );
     return {
       ...window,
+      extra: this.settings.otherDocuments ? this._others(document) : [],
       path: document.path.slice(-4096),
       language: document.language.slice(0, 64),
       kernel_id: context.session?.kernel?.id ?? null,
@@ -289,6 +297,14 @@ export class Provider implements IInlineCompletionProvider {
       max_tokens: this.settings.maxTokens || null,
       temperature: 0
     };
+  }
+
+  /** Other documents as they stood when this one was turned to: no key in it changes them. */
+  private _others({ path, language }: IDocument): IElsewhere[] {
+    if (this._elsewhere?.path !== path || this._elsewhere.language !== language) {
+      this._elsewhere = { path, language, found: this._open(path, language) };
+    }
+    return this._elsewhere.found;
   }
 
   private _resume(editor: CodeEditor.IEditor, { suggestion, id }: IMade): IRun {
@@ -436,6 +452,7 @@ export class Provider implements IInlineCompletionProvider {
   private _state: IActivity = { thinking: false, lastMs: null, error: null };
   private _run: IRun | null = null;
   private _byItself = false;
+  private _elsewhere: { path: string; language: string; found: IElsewhere[] } | null = null;
 }
 
 /** Further suggestions for who asks: a provider of its own, since one answers once. */

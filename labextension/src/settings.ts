@@ -12,6 +12,7 @@ export interface ISettings {
   alternatives: number;
   disabledLanguages: string[];
   ahead: boolean;
+  otherDocuments: boolean;
   announce: boolean;
 }
 
@@ -25,6 +26,7 @@ export const DEFAULTS: ISettings = {
   alternatives: 2,
   disabledLanguages: ['markdown', 'raw', 'text'],
   ahead: true,
+  otherDocuments: true,
   announce: false
 };
 
@@ -49,6 +51,7 @@ export function readSettings(found: Record<string, unknown>): ISettings {
       ? languages.map(language => String(language).toLowerCase())
       : DEFAULTS.disabledLanguages,
     ahead: found.ahead !== false,
+    otherDocuments: found.otherDocuments !== false,
     announce: found.announce === true
   };
 }

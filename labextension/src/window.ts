@@ -109,7 +109,7 @@ function byteLength(text: string): number {
 }
 
 /** Keep the end of a cell above, the beginning of a cell below. */
-function fitBytes(text: string, limit: number, end: boolean): string {
+export function fitBytes(text: string, limit: number, end: boolean): string {
   let length = Math.min(text.length, limit);
   for (;;) {
     const kept = end ? clip(text, text.length - length, text.length) : clip(text, 0, length);

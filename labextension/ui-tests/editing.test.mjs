@@ -102,6 +102,30 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await page.close();
   });
 
+  test('another open document is drawn from where it has names in common', async () => {
+    const helpers =
+      'def weigh_the_cargo(manifest, tare_in_kilograms):\n    return sum(manifest) - tare_in_kilograms\n';
+    writeFileSync(path.join(lab.work, 'helpers.py'), helpers);
+    const page = await notebook('beside.ipynb', ['from helpers import weigh_the_cargo', 'net = weigh_the_c']);
+    await page.evaluate(() => window.jupyterapp.commands.execute('docmanager:open', { path: 'helpers.py' }));
+    await page.locator('.jp-FileEditor .cm-content').waitFor();
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('docmanager:open', { path: 'beside.ipynb' })
+    );
+    const asked = page.waitForRequest(
+      request =>
+        request.url().includes('turbopilot/complete') && request.postDataJSON().trigger === 'automatic'
+    );
+    await editCell(page, 1);
+    await page.keyboard.type('argo([1], ta');
+    assert.deepEqual((await asked).postDataJSON().extra, [
+      { path: 'helpers.py', language: 'python', source: helpers }
+    ]);
+    // Only the other document says what the second parameter is.
+    assert.match(await ghost(page), /^re_in_kilograms/);
+    await page.close();
+  });
+
   test('typing into the grey text asks nothing and keeps the rest', async () => {
     const page = await notebook('through.ipynb', [FIBONACCI]);
     const cell = await editCell(page, 0);

@@ -63,11 +63,25 @@ def test_a_line_that_spells_out_a_secret_is_left_out() -> None:
 
 def test_other_documents_come_first_unless_they_hold_credentials() -> None:
     extra = [
-        Document(path="lib/util.py", source="def f(): ..."),
+        Document(path="lib/util.py", source="def load(): ..."),
+        Document(path="lib/other.py", source="nothing = 'in common'"),
         Document(path=".env", source="KEY=1"),
         Document(path="a.sql", language="sql", source="select"),
     ]
-    assert context_of("x", extra=extra).pieces == ("# util.py\ndef f(): ...\n\n",)
+    pieces = context_of("a = load()", "x", extra=extra).pieces
+    assert pieces == ("# util.py\ndef load(): ...\n\n", "a = load()\n\n")
+
+
+def test_a_file_alone_gets_what_its_imports_name_and_no_key_changes_that() -> None:
+    extra = [Document(path="util.py", source="def load_prices(): ...")]
+    file = "from util import load_prices\n\nx = "
+    for typed in ("", "l", "load_prices", "other"):
+        assert context_of(file + typed, extra=extra).pieces == ("# util.py\ndef load_prices(): ...\n\n",)
+
+
+def test_a_terminals_history_comes_whole() -> None:
+    extra = [Document(source="nothing = 'in common'")]
+    assert context_of("x", extra=extra).pieces == ("nothing = 'in common'\n\n",)
 
 
 def test_a_credential_file_gets_no_context_at_all() -> None:

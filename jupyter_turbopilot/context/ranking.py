@@ -1,0 +1,70 @@
+"""Which snippets are worth their room: what defines a name that is used, then what is most alike. Pure.
+
+What they are compared with is the text that stays, never the cell that is being typed: the choice would
+change with its lines, and everything behind it would be read again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_WORD = re.compile(r"[^\W\d]\w{2,}")
+_DEFINING = re.compile(
+    r"""^(?:async[ ]def|def|class|function|const|let|var)[ ]+(\w+)
+    |^(\w+)[ ]*(?:=(?!=)|<-)
+    |^(?:import|from)[ ](.*)""",
+    re.MULTILINE | re.VERBOSE,
+)
+DEFINES = 2.0  # how much more a name says that a snippet defines than one it only uses
+
+
+@lru_cache(maxsize=512)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text))
+
+
+def _defined(text: str) -> frozenset[str]:
+    groups = (group for found in _DEFINING.findall(text) for group in found)
+    return frozenset(word for group in groups for word in _WORD.findall(group))
+
+
+def scores(snippets: Sequence[str], near: str) -> list[float]:
+    """Say how much each snippet has to do with a text: rare words count more than those that all have."""
+    used = _words(near)
+    often = Counter(word for snippet in snippets for word in _words(snippet))
+    found = []
+    for snippet in snippets:
+        words = _words(snippet)
+        shared = sum(1 / often[word] for word in words & used)
+        defined = sum(1 / often[word] for word in used & _defined(snippet))
+        found.append((shared + DEFINES * defined) / (1 + len(words)) ** 0.5)
+    return found
+
+
+def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], int]) -> list[str]:
+    """Take the best that fit, and leave them in their order."""
+    found = scores(snippets, near)
+    taken = []
+    # Of two that are alike the later one: what was written last is what still holds.
+    for at in sorted(range(len(snippets)), key=lambda at: (-found[at], -at)):
+        if found[at] > 0 and (cost := size(snippets[at])) <= room:
+            room -= cost
+            taken.append(at)
+    return [snippets[at] for at in sorted(taken)]
+
+
+def blocks(source: str, most: int = 800) -> list[str]:
+    """Cut a document at its blank lines into snippets, each no longer than a screen."""
+    found: list[str] = []
+    for part in re.split(r"\n(?:[ \t]*\n)+(?=\S)", source.strip()):
+        if found and len(found[-1]) + len(part) < most // 2:
+            found[-1] += f"\n\n{part}"
+        else:
+            found.append(part)
+    return [part[:most] for part in found if part.strip()]

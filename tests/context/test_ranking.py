@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.context.ranking import blocks, chosen, scores
+
+SNIPPETS = [
+    "def load_prices(path):\n    return open(path)\n\n",
+    "print('hello', 'world')\n\n",
+    "load_prices('x')\n\n",
+    "plot_style = 'dark'\n\n",
+]
+
+
+def test_what_defines_a_used_name_counts_more_than_what_uses_it_too() -> None:
+    found = scores(SNIPPETS, "prices = load_prices('a')\n")
+    assert found[0] > found[2] > found[1] == found[3] == 0
+
+
+def test_the_best_that_fit_are_taken_and_stay_in_their_order() -> None:
+    near = "load_prices('a')\nplot_style\n"
+    assert chosen(SNIPPETS, near, 1000, len) == [SNIPPETS[0], SNIPPETS[2], SNIPPETS[3]]
+    assert chosen(SNIPPETS, near, 30, len) == [SNIPPETS[3]]
+
+
+def test_nothing_in_common_is_not_worth_its_room() -> None:
+    assert chosen(SNIPPETS, "unrelated words", 1000, len) == []
+
+
+def test_of_two_alike_the_later_is_taken() -> None:
+    assert chosen(["rate = 1\n", "rate = 2\n"], "print(rate)", 10, len) == ["rate = 2\n"]
+
+
+def test_a_document_is_cut_at_blank_lines_and_short_parts_stay_together() -> None:
+    source = "import a\n\n\nx = 1\n\n" + "y = 2\n" * 100 + "\ndef f():\n\n    return 1\n"
+    first, second, third = blocks(source)
+    assert first == "import a\n\nx = 1"
+    assert second.startswith("y = 2")
+    assert third == "def f():\n\n    return 1"
+
+
+@given(st.lists(st.text(max_size=60), max_size=8), st.text(max_size=80), st.integers(0, 100))
+def test_what_is_taken_fits_and_is_among_what_was_offered(texts: list[str], near: str, room: int) -> None:
+    taken = chosen(texts, near, room, len)
+    assert sum(map(len, taken)) <= room
+    remaining = iter(texts)
+    assert all(text in remaining for text in taken)
