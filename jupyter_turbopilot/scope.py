@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.notebook import cell_language
+from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
-from jupyter_turbopilot.suggestion.syntax import fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read, reques
 from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.suggestion.gate import Gate, place_of, sigmoid
 from jupyter_turbopilot.suggestion.gate import Place as GatePlace
-from jupyter_turbopilot.suggestion.syntax import fitting
+from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.trim import shape_of, trim
 
 if TYPE_CHECKING:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import NamedTuple
 
 _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the text is not an error
 _ONLY_AST, _DONT_IMPLY_DEDENT, _AWAIT = 0x400, 0x200, 0x2000
@@ -108,14 +105,3 @@ def _parses(text: str) -> bool:
         except (ValueError, MemoryError, RecursionError):
             return False
     return True
-
-
-def fitting(language: str, prefix: str) -> Callable[[str], bool]:
-    """Return what tells whether a text fits: a prefix that could become a program still can."""
-    if language != "python":
-        return lambda text: scan(prefix + text).balanced or not scan(prefix).balanced
-
-    def fits(text: str) -> bool:
-        return valid_beginning(prefix + text) or not valid_beginning(prefix)
-
-    return fits
