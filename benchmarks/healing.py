@@ -59,7 +59,7 @@ def main() -> None:
         time.sleep(0.1)
     for kind in options.kinds:
         chosen = places(notebooks, kind, options.positions)
-        for mode in ("off", "indent" if kind == "indent" else "word"):
+        for mode in (False, True):
             settings.token_healing = mode
             exact = shown = shown_exact = 0
             for cells, cell, offset, rest in chosen:
@@ -88,9 +88,7 @@ def main() -> None:
                 if item and item.confidence >= THRESHOLDS[Turbopilot.eagerness.default_value]:
                     shown += 1
                     shown_exact += right
-            print(
-                f"{kind:10} healing={mode:7} exact {exact}/{len(chosen)}  shown {shown}, right {shown_exact}"
-            )
+            print(f"{kind:10} {mode!s:7} exact {exact}/{len(chosen)}  shown {shown}, right {shown_exact}")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from jupyter_turbopilot.prompt import (
     build,
     build_infill,
     form_for,
-    heal_indentation,
     heal_word,
     pieces_left_out,
 )
@@ -260,10 +259,7 @@ class Completer:
         )
 
     def _heal(self, engine: Engine) -> Heal | None:
-        mode = self.settings.token_healing
-        if mode == "word":
-            return heal_word(engine.tokenize, engine.piece)
-        return heal_indentation(engine.tokenize) if mode == "indent" else None
+        return heal_word(engine.tokenize, engine.piece) if self.settings.token_healing else None
 
     def _work(
         self, name: str, task: _Task, engine: Engine, job: Job, known: Known | None, listener: Listener

@@ -54,11 +54,9 @@ class Turbopilot(Configurable):
         help="How sure a suggestion has to be to be shown unasked: seldom and nearly always right, or often "
         "and more often wrong. Always shows everything. Asked for explicitly, there is always an answer.",
     ).tag(config=True)
-    token_healing = Enum(
-        ("off", "indent", "word"),
-        default_value="word",
-        help="Back up over the end of the text before the cursor and hold the model to its characters: "
-        "never, over the indentation of an empty line, or over the beginning of a word as well.",
+    token_healing = Bool(
+        True,
+        help="Back up over the beginning of a word before the cursor and hold the model to its characters.",
     ).tag(config=True)
     kernel_facts = Bool(
         True,

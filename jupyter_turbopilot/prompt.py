@@ -92,33 +92,16 @@ class Prompt:
     fixed: tuple[int, int] = (0, 0)  # the suffix, where it stands behind what the person types
 
 
-def heal_indentation(tokenize: Tokenize) -> Heal:
-    """Back up over the indentation of an empty line.
-
-    A vocabulary joins spaces with what follows them. Told that the spaces are there already, a model
-    often writes them once more.
-    """
-
-    def heal(prefix: str) -> tuple[list[int], bytes]:
-        bare = prefix.rstrip(" \t")
-        if bare != prefix and (not bare or bare.endswith("\n")):
-            return tokenize(bare), prefix[len(bare) :].encode()
-        return tokenize(prefix), b""
-
-    return heal
-
-
 def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
-    """Back up over the beginning of a word, which its rest would have joined, or over indentation.
+    """Back up over the beginning of a word, which its rest would have joined.
 
     Behind anything but a letter, a digit or an underscore the token is whole as it stands.
     """
-    indentation = heal_indentation(tokenize)
 
     def heal(prefix: str) -> tuple[list[int], bytes]:
-        tokens, forced = indentation(prefix)
-        if forced or not tokens or not (prefix[-1] == "_" or prefix[-1].isalnum()):
-            return tokens, forced
+        tokens = tokenize(prefix)
+        if not tokens or not (prefix[-1] == "_" or prefix[-1].isalnum()):
+            return tokens, b""
         return tokens[:-1], piece(tokens[-1])
 
     return heal

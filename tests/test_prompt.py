@@ -14,7 +14,6 @@ from jupyter_turbopilot.prompt import (
     build,
     build_infill,
     form_for,
-    heal_indentation,
     heal_word,
     keep_tail,
     pieces_left_out,
@@ -77,26 +76,9 @@ def test_backing_up_over_the_beginning_of_a_word_forces_its_bytes() -> None:
     heal = heal_word(letters, lambda token: chr(token).encode())
     assert heal("abc") == (letters("ab"), b"c")
     assert heal("") == ([], b"")
-    assert heal("if x:\n    ") == (letters("if x:\n"), b"    ")
+    assert heal("if x:\n    ") == (letters("if x:\n    "), b"")
     for whole in ("min(", "x = ", "a.", "'", "x:"):
         assert heal(whole) == (letters(whole), b"")
-
-
-@pytest.mark.parametrize(
-    ("prefix", "kept", "forced"),
-    [
-        ("if x:\n    ", "if x:\n", b"    "),
-        ("if x:\n\t", "if x:\n", b"\t"),
-        ("    ", "", b"    "),
-        ("x = ", "x = ", b""),
-        ("if x:\n", "if x:\n", b""),
-        ("", "", b""),
-    ],
-)
-def test_the_indentation_of_an_empty_line_is_left_to_the_model_to_begin_with(
-    prefix: str, kept: str, forced: bytes
-) -> None:
-    assert heal_indentation(letters)(prefix) == (letters(kept), forced)
 
 
 def test_what_is_backed_up_over_is_not_in_the_prompt() -> None:
@@ -104,12 +86,12 @@ def test_what_is_backed_up_over_is_not_in_the_prompt() -> None:
         PLAIN,
         letters,
         context=[letters("a")],
-        prefix="b\n  ",
+        prefix="bc",
         suffix="",
         budget=Budget(10, 10),
-        heal=heal_indentation(letters),
+        heal=heal_word(letters, lambda token: chr(token).encode()),
     )
-    assert (prompt.tokens, prompt.forced) == (letters("ab\n"), b"  ")
+    assert (prompt.tokens, prompt.forced) == (letters("ab"), b"c")
 
 
 @given(st.lists(st.integers(), max_size=400), st.integers(1, 300))

@@ -86,7 +86,10 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
             pieces.append(f"{said}\n")
         if failure := without_secrets(active.error or "").strip():
             pieces.append(f"{comment_mark(language)} {failure.splitlines()[-1][:MAX_ERROR]}\n")
-    return Context(tuple(pieces), request.prefix, request.suffix)
+    # On an empty line whole lines are missing: what follows begins with a line, not with the end of this one.
+    blank = not request.prefix.rpartition("\n")[2].strip()
+    suffix = request.suffix.removeprefix("\n") if blank else request.suffix
+    return Context(tuple(pieces), request.prefix, suffix)
 
 
 def outline(pieces: Iterable[str]) -> str:

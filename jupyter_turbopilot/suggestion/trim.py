@@ -34,6 +34,7 @@ class Shape:
     quote: str = ""  # the quote that is open at the cursor
     above: str = ""  # on an empty line: the last line above that holds anything
     max_lines: int = 8
+    indented: bool = False  # whether nothing but white space stands before the cursor on its line
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def shape_of(
         quote=open_quote(line),
         above=above if blank else "",
         max_lines=max_lines,
+        indented=blank and line != "",
     )
 
 

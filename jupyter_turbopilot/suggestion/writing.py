@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.trim import trim
@@ -25,6 +26,7 @@ class Writing(ABC):
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""
+        self._dropped = b""  # what the text may not begin with
         self.tokens: list[Token] = []
         self.shown = ""
         self.confidence = 1.0
@@ -40,6 +42,8 @@ class Writing(ABC):
         """Take tokens until the answer is done; tell whether there is more to show."""
         grown = False
         for token in tokens:
+            if not self._text and self._dropped:
+                token = replace(token, data=token.data.lstrip(self._dropped))  # noqa: PLW2901
             self.tokens.append(token)
             piece = self._decoder.decode(token.data)
             self._text += piece
@@ -68,6 +72,9 @@ class Suggestion(Writing):
 
     def __init__(self, shape: Shape, gate: Gate, *, unasked: bool, otherwise: str = "") -> None:
         super().__init__()
+        if shape.indented:
+            # The person has indented already; a model that has not noticed does so once more.
+            self._dropped = b" \t"
         self._otherwise = otherwise  # what to show where the model has nothing that may be shown
         self._shape = shape
         self._gate = gate

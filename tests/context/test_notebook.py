@@ -24,6 +24,12 @@ def test_the_next_cell_stands_right_before_the_active_one_where_no_key_changes_i
     assert found.suffix == ""
 
 
+def test_on_an_empty_line_what_follows_begins_with_a_line() -> None:
+    for source, offset, suffix in (("if x:\n    \ny", 10, "y"), ("x = \ny", 4, "\ny"), ("\n\ny", 0, "\ny")):
+        request = Completion(cells=[Cell(source=source)], offset=offset)
+        assert gather(request).suffix == suffix
+
+
 def test_of_a_long_next_cell_the_beginning_is_enough() -> None:
     found = context_of("a", "b = 1\n" * 500, active=0)
     assert len(found.pieces[0]) <= NEXT_CELL + 2

@@ -51,6 +51,15 @@ def test_each_frame_of_a_suggestion_is_a_beginning_of_the_next(texts: list[str],
     assert writing.shown.startswith(shown)
 
 
+def test_indentation_that_was_typed_is_not_written_once_more() -> None:
+    for typed, shown in (("    ", "return x"), ("", "    return x"), ("    x = ", "    return x")):
+        writing = Suggestion(shape_of(f"if x:\n{typed}", "\ny"), Gate(Place(), 0.0), unasked=False)
+        writing.take(tokens(["  ", "  ", "return", " x"]))
+        writing.finish(whole=True)
+        assert writing.shown == shown
+    assert [token.data for token in writing.tokens] == [b"  ", b"  ", b"return", b" x"]
+
+
 def test_giving_up_is_not_the_end() -> None:
     writing = Suggestion(shape_of("x = ", ""), Gate(Place(), 0.5), unasked=True)
     writing.take(tokens(["a", "b", "c"], 0.1))
