@@ -37,7 +37,7 @@ NOTEBOOKS = (
     "statsmodels__examples__notebooks__discrete_choice_example.ipynb",
     "statsmodels__examples__notebooks__discrete_choice_overview.ipynb",
 )
-CELLS = 8  # of each notebook, spread evenly
+CELLS = 4  # of each notebook, spread evenly
 UNFILTERED = "balanced, knowing the kernel, unfiltered"
 
 

@@ -27,9 +27,28 @@ class Sampling:
     temperature: float = 0.0
     top_k: int = 40
     top_p: float = 0.95
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    repeat_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    penalty_last_n: int = 64
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    grammar: str = ""
     seed: int = 0
+    top: int = 0  # how many of the likeliest tokens are told at each place
     forced: bytes = b""  # the text has to begin with these bytes (token healing)
     banned: int | None = None  # a token that it may not begin with: another one has been there already
+
+    @property
+    def penalised(self) -> bool:
+        """Tell whether what was written makes itself less likely."""
+        return (self.repeat_penalty, self.frequency_penalty, self.presence_penalty) != (1.0, 0.0, 0.0)
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether the likeliest token is the one that is wanted."""
+        return self.temperature <= 0 and not (self.penalised or self.logit_bias or self.grammar)
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,7 @@ class Token:
     data: bytes
     probability: float
     id: int = -1
+    top: tuple[tuple[int, float], ...] = ()  # the likeliest tokens here, with their logarithms
 
 
 @dataclass

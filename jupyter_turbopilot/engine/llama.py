@@ -13,6 +13,7 @@ import numpy as np
 
 from jupyter_turbopilot.engine import state as state_file
 from jupyter_turbopilot.engine.bytetable import ByteTable
+from jupyter_turbopilot.engine.chain import Chain
 from jupyter_turbopilot.engine.generation import Markers
 from jupyter_turbopilot.engine.sequences import (
     Copy,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.generation import Sampling
     from jupyter_turbopilot.engine.sampling import Row as Chances
     from jupyter_turbopilot.engine.sequences import Move
     from jupyter_turbopilot.engine.stepping import Row
@@ -301,6 +303,11 @@ class LlamaEngine(Stepping):
         """Return the logits of a row of the last batch that asked for them."""
         row = self._lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(row, shape=(self._vocab_size,))
+
+    def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Chain:
+        """Return a chain of llama.cpp's own samplers."""
+        hidden = np.array([t for t in self.controls.tolist() if t not in self.ends], dtype=np.int64)
+        return Chain(self._lib, self._vocab, self._vocab_size, sampling, hidden, prompt)
 
     def _restore(self) -> None:
         """Take up what was read before the last stop."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Token, Usage
-from jupyter_turbopilot.engine.sampling import choose
+from jupyter_turbopilot.engine.sampling import UNDRAWN, choose, likeliest
 from jupyter_turbopilot.engine.sequences import Cut, Held, Lifted, Move, Sequences
 from jupyter_turbopilot.errors import EngineError
 
@@ -33,6 +33,19 @@ CHUNK = 256
 SHORT, PATIENCE = 512, 4096
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
+
+
+class Sampler(Protocol):
+    """What draws the tokens of one text."""
+
+    def pick(self, logits: Chances) -> int | None:
+        """Return the next token; None where there is none."""
+
+    def accept(self, token: int) -> None:
+        """Take note of a token that was written."""
+
+    def close(self) -> None:
+        """Give the memory back."""
 
 
 class Row(NamedTuple):
@@ -77,9 +90,9 @@ class StepRun:
     limit: int
     forced: bytes
     banned: int | None
-    rng: np.random.Generator | None
     started: float
     lifted: Lifted | None = None
+    sampler: Sampler | None = None
     begun: bool = False  # whether the last guess was right to its end
     wrote: int = 0
     fresh: list[Token] = field(default_factory=list)
@@ -118,6 +131,10 @@ class Stepping(ABC):
     def logits(self, index: int) -> Chances:
         """Return the logits of a row of the last batch that asked for them."""
 
+    def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Sampler | None:  # noqa: ARG002
+        """Return what draws the tokens of one text; None where the likeliest is taken."""
+        return None
+
     @abstractmethod
     def length(self, sequence: int) -> int:
         """Return how many tokens the memory holds of a sequence."""
@@ -138,19 +155,23 @@ class Stepping(ABC):
             raise
         ask.usage.prompt_tokens = size
         ask.usage.cached_tokens = taken.kept + (taken.lifted.count if taken.lifted else 0)
-        greedy = ask.sampling.temperature <= 0
-        rng = None if greedy else np.random.default_rng(ask.sampling.seed)
-        return StepRun(
+        run = StepRun(
             ask,
             taken.held,
             list(ask.prompt),
             limit,
             ask.sampling.forced,
             ask.sampling.banned,
-            rng,
             time.perf_counter(),
             taken.lifted,
         )
+        if not ask.sampling.plain:
+            try:
+                run.sampler = self.sampler(ask.sampling, ask.prompt)
+            except BaseException:
+                self.release(run)
+                raise
+        return run
 
     def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
         """Advance all runs and hand out what they wrote.
@@ -201,6 +222,9 @@ class Stepping(ABC):
 
     def release(self, run: StepRun) -> None:
         """Let go of a run; what was read is kept for the next."""
+        if run.sampler:
+            run.sampler.close()
+            run.sampler = None
         if run.lifted:
             self.apply(self.sequences.leave(run.lifted))
             run.lifted = None
@@ -251,7 +275,7 @@ class Stepping(ABC):
     def _guess(self, run: StepRun, count: int) -> Guess:
         """Guess what comes after the `count` tokens that are to be read, where that pays."""
         left = run.limit - run.wrote - 1
-        if not self.drafts or count < run.pending or run.rng or left <= 0:
+        if not self.drafts or count < run.pending or not run.ask.sampling.plain or left <= 0:
             return Guess()
         hint = run.ask.hint
         written = run.tokens[len(run.ask.prompt) :]
@@ -300,17 +324,24 @@ class Stepping(ABC):
         """Take the next token from a row of logits; None at the end of the text."""
         allowed = self.table.compatible(run.forced) if run.forced else None
         logits = self._but(run.banned, self.logits(index))
-        token, probability = choose(logits, run.ask.sampling, run.rng, self.controls, self.ends, allowed)
+        drawn = run.sampler.pick(logits) if run.sampler and allowed is None else UNDRAWN
+        if drawn is None:
+            run.wrote += 1
+            return None
+        token, probability = choose(logits, self.controls, self.ends, allowed, drawn)
         run.wrote += 1
         run.banned = None
         if token in self.ends:
             return None
+        if run.sampler:
+            run.sampler.accept(token)
         run.tokens.append(token)
         data = self.table.pieces[token]
         known = min(len(run.forced), len(data))
         run.forced = run.forced[known:]
         # What was typed already is not said again, and says nothing about how sure the model is.
-        run.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability, token))
+        top = likeliest(logits, run.ask.sampling.top)
+        run.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability, token, top))
         return token
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.engine.stepping import write
-from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.prompt import Budget, build, form_for
 
 from ..tiny_model import write_tiny_model
@@ -83,6 +84,58 @@ def test_only_what_differs_is_read_again(engine: LlamaEngine) -> None:
 def test_the_same_seed_writes_the_same_text(engine: LlamaEngine) -> None:
     texts = [complete(engine, "seed", temperature=1.0, seed=seed)[0] for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
+
+
+def sampled(engine: LlamaEngine, **sampling: object) -> bytes:
+    return complete(engine, "sampled", 12, **sampling)[0]
+
+
+@pytest.mark.parametrize(
+    "only", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}, {"typical_p": 1.0, "top_k": 1}]
+)
+def test_cuts_that_leave_one_token_take_the_likeliest(engine: LlamaEngine, only: dict[str, float]) -> None:
+    free = {"top_k": 0, "top_p": 1.0}
+    assert sampled(engine, temperature=1.5, seed=5, **(free | only)) == sampled(engine)
+
+
+def test_a_grammar_is_never_left(engine: LlamaEngine) -> None:
+    for seed in range(3):
+        text = sampled(engine, temperature=2.0, seed=seed, grammar='root ::= ("ab" | "cd")+')
+        assert text.replace(b"ab", b"").replace(b"cd", b"") == b""
+        assert text
+    assert sampled(engine, grammar='root ::= "yes"') == b"yes"
+
+
+def test_a_grammar_without_a_way_on_ends_the_text(engine: LlamaEngine) -> None:
+    assert sampled(engine, grammar='root ::= "a" [^\\x00-\\U0010FFFF]').startswith(b"a")
+
+
+@pytest.mark.parametrize("grammar", ["root ::= (", "nothing", 'other ::= "a"', "root ::= root root"])
+def test_a_grammar_that_is_none_is_refused_and_the_engine_goes_on(engine: LlamaEngine, grammar: str) -> None:
+    with pytest.raises(BadRequestError, match="GBNF"):
+        sampled(engine, grammar=grammar)
+    assert sampled(engine)
+
+
+def test_a_bias_decides(engine: LlamaEngine) -> None:
+    letter = engine.tokenize("q")[0]
+    assert sampled(engine, logit_bias=((letter, 100.0),)) == b"q" * 12
+    banned = engine.tokenize(sampled(engine)[:1].decode("latin-1"))[0]
+    assert sampled(engine, logit_bias=((banned, -100.0),))[:1] != sampled(engine)[:1]
+
+
+def test_what_was_written_becomes_less_likely(engine: LlamaEngine) -> None:
+    letter = engine.tokenize("q")[0]
+    text = sampled(engine, logit_bias=((letter, 3.0),), frequency_penalty=2.0, penalty_last_n=-1)
+    plain = sampled(engine, logit_bias=((letter, 3.0),))
+    assert text.count(b"q") < max(2, plain.count(b"q")) or len(set(text)) > len(set(plain))
+
+
+def test_the_likeliest_tokens_are_told_where_they_are_asked_for(engine: LlamaEngine) -> None:
+    (token, *_) = write(engine, engine.tokenize("top"), Sampling(max_tokens=3, top=4), Usage(), Cancel())
+    assert len(token.top) == 4
+    assert token.top[0][0] == token.id
+    assert np.exp(token.top[0][1]) == pytest.approx(token.probability, rel=1e-4)
 
 
 def test_forced_bytes_are_not_said_again(engine: LlamaEngine) -> None:

@@ -1,0 +1,110 @@
+"""llama.cpp's chain of samplers for one text: biases, grammar, penalties, the cuts, the draw."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jupyter_turbopilot.errors import BadRequestError, EngineError
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.engine.generation import Sampling
+    from jupyter_turbopilot.engine.sampling import Ids, Row
+
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+class Chain:
+    """What has been sampled so far matters to the next token: each text has a chain of its own."""
+
+    def __init__(
+        self,
+        lib: types.ModuleType,
+        vocab: Any,
+        size: int,
+        sampling: Sampling,
+        hidden: Ids,
+        prompt: Sequence[int],
+    ) -> None:
+        self._lib = lib
+        self._candidates = np.empty(size, dtype=_CANDIDATE)
+        self._bias = np.zeros(size, dtype=np.float32)
+        self._bias[hidden] = -np.inf
+        for token, bias in sampling.logit_bias:
+            if 0 <= token < size:
+                self._bias[token] += bias
+        self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        if not self._chain:
+            raise EngineError("llama.cpp could not make a chain of samplers.")
+        try:
+            for sampler in self._samplers(vocab, sampling, prompt):
+                lib.llama_sampler_chain_add(self._chain, sampler)
+        except BaseException:
+            self.close()
+            raise
+
+    def _samplers(self, vocab: Any, sampling: Sampling, prompt: Sequence[int]) -> list[Any]:
+        lib, found = self._lib, []
+        if sampling.grammar:
+            grammar = lib.llama_sampler_init_grammar(vocab, sampling.grammar.encode(), b"root")
+            if not grammar:
+                raise BadRequestError("The grammar is not valid GBNF with a rule `root`.", field="grammar")
+            found.append(grammar)
+        if sampling.penalised:
+            window = sampling.penalty_last_n
+            window = len(prompt) + sampling.max_tokens if window < 0 else window
+            penalties = lib.llama_sampler_init_penalties(
+                len(self._bias),
+                window,
+                sampling.repeat_penalty,
+                sampling.frequency_penalty,
+                sampling.presence_penalty,
+            )
+            for token in prompt[-window:] if sampling.repeat_penalty != 1 and window else ():
+                lib.llama_sampler_accept(penalties, token)
+            found.append(penalties)
+        if sampling.temperature <= 0:
+            return [*found, lib.llama_sampler_init_greedy()]
+        if sampling.top_k > 0:
+            found.append(lib.llama_sampler_init_top_k(sampling.top_k))
+        if sampling.typical_p < 1:
+            found.append(lib.llama_sampler_init_typical(sampling.typical_p, 1))
+        if sampling.top_p < 1:
+            found.append(lib.llama_sampler_init_top_p(sampling.top_p, 1))
+        if sampling.min_p > 0:
+            found.append(lib.llama_sampler_init_min_p(sampling.min_p, 1))
+        return [
+            *found,
+            lib.llama_sampler_init_temp(sampling.temperature),
+            lib.llama_sampler_init_dist(sampling.seed & 0xFFFFFFFF),
+        ]
+
+    def pick(self, logits: Row) -> int | None:
+        """Return the next token; None where the grammar leaves none."""
+        candidates = self._candidates
+        candidates["id"] = np.arange(len(candidates))
+        candidates["logit"] = logits + self._bias
+        candidates["p"] = 0
+        data = candidates.ctypes.data_as(ctypes.POINTER(self._lib.llama_token_data))
+        array = self._lib.llama_token_data_array(data, len(candidates), selected=-1)
+        self._lib.llama_sampler_apply(self._chain, ctypes.byref(array))
+        if not 0 <= array.selected < array.size:
+            return None
+        chosen = array.data[array.selected]
+        # A grammar that is told of a token it forbids ends the process.
+        return int(chosen.id) if chosen.logit > -np.inf else None
+
+    def accept(self, token: int) -> None:
+        """Take note of a token that was written."""
+        self._lib.llama_sampler_accept(self._chain, token)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        if self._chain:
+            self._lib.llama_sampler_free(self._chain)
+            self._chain = None
