@@ -25,10 +25,16 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
-from jupyter_turbopilot.request import Cell, Completion, Infill
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.text import Text
 
 TYPED = "result = [value * 2 for value in measurements if value > threshold]"
 MODEL = "qwen2.5-coder-0.5b"
+
+
+def infill(before: str, after: str, count: int) -> Text:
+    """Ask as an editor for llama.cpp's server does."""
+    return Text(prompt=before, suffix=after, window=True, sampling=Sampling(max_tokens=count))
 
 
 def cell(number: int) -> str:
@@ -89,7 +95,7 @@ def cancelling(desk: Desk, count: int = 30) -> None:
     took = []
     for number in range(count):
         text = f"# {number}\n" + "".join(f"value_{n} = {n} * {number}\n" for n in range(420))
-        job, done, _ = desk.begin(Infill(input_prefix=text, input_suffix="x\n" * 400, n_predict=4))
+        job, done, _ = desk.begin(infill(text, "x\n" * 400, 4))
         time.sleep(0.3 + 0.05 * number)
         begun = time.perf_counter()
         job.cancel.set("superseded")
@@ -101,12 +107,12 @@ def cancelling(desk: Desk, count: int = 30) -> None:
 
 def side_by_side(desk: Desk) -> None:
     """Cancel one editor's prompt while another's text is written: is the text the same?"""
-    request = Infill(input_prefix="def fibonacci(n):\n    ", input_suffix="", n_predict=60, temperature=0.0)
+    request = infill("def fibonacci(n):\n    ", "", 60)
     _, alone = desk.ask(request)
     _, done, replies = desk.begin(request)
     time.sleep(0.2)
     for number in range(4):
-        job, gone, _ = desk.begin(Infill(input_prefix=cell(number) * 30, input_suffix="", n_predict=4))
+        job, gone, _ = desk.begin(infill(cell(number) * 30, "", 4))
         time.sleep(0.15)
         job.cancel.set("superseded")
         gone.wait()

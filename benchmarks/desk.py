@@ -11,7 +11,8 @@ from jupyter_turbopilot.pilot import Pilot
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.request import Completion, Infill
+    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.text import Text
 
 
 class Desk:
@@ -26,7 +27,7 @@ class Desk:
         self.load_ms = (time.perf_counter() - begun) * 1000
         assert phase == "ready", self.pilot.health()
 
-    def begin(self, request: Completion | Infill) -> tuple[Any, threading.Event, list[Reply]]:
+    def begin(self, request: Completion | Text) -> tuple[Any, threading.Event, list[Reply]]:
         """Submit; return the job, its end, and where the replies go."""
         replies: list[Reply] = []
         done = threading.Event()
@@ -38,7 +39,7 @@ class Desk:
 
         return self.pilot.completer.submit(request, listen), done, replies
 
-    def ask(self, request: Completion | Infill) -> tuple[float, Reply]:
+    def ask(self, request: Completion | Text) -> tuple[float, Reply]:
         """Submit and wait; return milliseconds and the answer."""
         begun = time.perf_counter()
         _, done, replies = self.begin(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -29,12 +30,13 @@ from jupyter_turbopilot.prompt import (
     Budget,
     build,
     build_infill,
+    build_text,
     form_for,
     heal_word,
     pieces_left_out,
 )
 from jupyter_turbopilot.reply import Item, Reply, Timings
-from jupyter_turbopilot.request import Completion, Infill
+from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.scope import fits_at, only_name, scope_of
 from jupyter_turbopilot.suggestion.cache import Place, Results
 from jupyter_turbopilot.suggestion.candidates import branches
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt import Form, Heal, Prompt, Tokenize
     from jupyter_turbopilot.suggestion.cache import Known
+    from jupyter_turbopilot.text import Text
 
 PIECES_REMEMBERED = 512
 PIECES_SHARE = 8  # which part of the prompt an outline of what is left out takes, and the best of it another
@@ -75,14 +78,16 @@ class _Task:
     prompt: Callable[[Engine], Prompt]
     writing: Callable[[], Writing]
     place: Place
-    length: int
-    temperature: float = 0.0
-    seed: int = 0
+    sampling: Sampling
     n: int = 1
+    best: int = 0  # of so many the likeliest are answered; 0: every one that differs
     stream: bool = False
     client: str = ""
     priority: Priority = Priority.PERSON
     moves: bool = False  # what stands behind the cursor may be moved instead of read again
+    deadline: float = 0.0
+    prompt_seconds: float = 0.0
+    seconds: float = 0.0
     answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
 
 
@@ -103,7 +108,7 @@ class Completer:
         self._session: _Session | None = None
 
     def submit(
-        self, request: Completion | Infill, listener: Listener, facts: kernel.Facts = kernel.NONE
+        self, request: Completion | Text, listener: Listener, facts: kernel.Facts = kernel.NONE
     ) -> Job:
         """Begin; `listener` is called, on the worker's thread or at once, the last time with `done`."""
         task = self._suggestion(request, facts) if isinstance(request, Completion) else self._text(request)
@@ -122,12 +127,12 @@ class Completer:
                 self.last_ms = reply.timings.total_ms
             listener(reply)
 
-        job = Job(work, done, priority=task.priority, deadline=self.settings.deadline)
+        job = Job(work, done, priority=task.priority, deadline=task.deadline)
         if task.priority is Priority.PERSON:
             self._supersede(task.client, job)
         self.counters["requests"] += 1
-        known = None if task.temperature else self._results.find(task.place)
-        if known and known.complete and task.answers and task.length and task.n == 1:
+        known = self._results.find(task.place) if task.sampling.plain else None
+        if known and known.complete and task.answers and task.sampling.max_tokens and task.n == 1:
             if not (worker_state := self.worker.state).ready:
                 self._forget(task.client, job)
                 raise not_ready(worker_state)
@@ -200,8 +205,8 @@ class Completer:
                 before,
                 (length, unasked, threshold),
             ),
-            length=length,
-            temperature=request.temperature,
+            sampling=Sampling(length, request.temperature),
+            deadline=self.settings.deadline,
             n=request.n,
             stream=request.stream,
             client=request.client,
@@ -209,27 +214,37 @@ class Completer:
             priority=_PRIORITIES.get(request.trigger, Priority.PERSON),
         )
 
-    def _text(self, request: Infill) -> _Task:
-        """Say what an editor's own request needs: its prompt in the form of llama.cpp's server, no gate."""
-        limit = self.settings.max_tokens if request.n_predict < 0 else request.n_predict
+    def _text(self, request: Text) -> _Task:
+        """Say what another protocol's text needs: its own prompt, no gate."""
+        sampling = request.sampling
+        if sampling.max_tokens < 0:
+            sampling = replace(sampling, max_tokens=self.settings.max_tokens)
 
         def prompt(engine: Engine) -> Prompt:
-            session = self._session_for(engine)
-            return build_infill(
-                session.form, session.tokenize, engine.tokenize, request, engine.context_size, limit
-            )
+            session, size = self._session_for(engine), engine.context_size
+            # What changes with each key is not worth remembering.
+            if request.window:
+                return build_infill(
+                    session.form, session.tokenize, engine.tokenize, request, size, sampling.max_tokens
+                )
+            return build_text(session.form, engine.tokenize, replace(request, sampling=sampling), size)
 
+        several = max(request.n, request.best_of)
         return _Task(
             prompt=prompt,
-            writing=lambda: Verbatim(request.stop),
+            writing=lambda: Verbatim(request.stop, request.indent),
             place=Place(
-                (self.worker.state.model, "infill", request.input_suffix),
-                request.input_prefix + request.prompt,
+                (self.worker.state.model, "text", request.window, request.suffix),
+                request.prompt + request.typed if isinstance(request.prompt, str) else str(request.prompt),
             ),
-            length=limit,
-            temperature=request.temperature,
-            seed=max(0, request.seed),
+            sampling=sampling,
+            n=several,
+            best=request.n,
             stream=request.stream,
+            client=request.client,
+            deadline=self.settings.text_deadline,
+            prompt_seconds=request.prompt_seconds,
+            seconds=request.seconds,
             answers=False,
         )
 
@@ -273,35 +288,41 @@ class Completer:
         aligned = not known or known.aligned or bool(prompt.forced)
         context_ms = (time.perf_counter() - begun) * 1000
         items: list[Item] = []
-        first = Usage()
-        sampling = Sampling(task.length, task.temperature, seed=task.seed, forced=prompt.forced)
+        sampling = replace(task.sampling, forced=prompt.forced)
         fixed = prompt.fixed if task.moves else (0, 0)
-        asks: list[tuple[Ask, Sequence[Token]]]
-        asks = [(Ask(prompt.tokens, sampling, first, hint, aligned, fixed), ())]
+        first = Ask(prompt.tokens, sampling, Usage(), hint, aligned, fixed)
+        asks: list[tuple[Ask, Sequence[Token]]] = [(first, ())]
+        spent = 0
         while asks and not job.cancel.is_set():
             ask, begun_with = asks.pop(0)
             writing = task.writing()
             writing.take(begun_with)
+            late = False
             if prompt.tokens:
-                while not writing.done and (tokens := (yield ask)):
+                limit = _Limit(task.prompt_seconds if ask is first else 0.0, job)
+                while not writing.done and not late and (tokens := (yield ask)):
+                    limit.lift()
                     if writing.take(tokens) and task.stream and not job.cancel.is_set():
-                        listener(Reply(name, engine.name, (_item(writing, "streaming"),)))
-            whole = writing.done or ask.usage.predicted_tokens < ask.sampling.max_tokens
+                        item = _item(writing, "streaming", len(items))
+                        listener(Reply(name, engine.name, (item,)))
+                    late = bool(task.seconds) and ask.usage.predicted_ms > task.seconds * 1000
+                limit.lift()
+            spent += ask.usage.predicted_tokens
+            whole = writing.done or (not late and ask.usage.predicted_tokens < ask.sampling.max_tokens)
             reason = DEADLINE if job.cancel.reason == DEADLINE else "stop" if whole else "length"
             writing.finish(whole=reason == "stop")
-            if ask.usage is first:
-                if not task.temperature and not job.cancel.is_set() and task.length:
+            if ask is first:
+                if task.sampling.plain and not job.cancel.is_set() and task.sampling.max_tokens:
                     self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
-                asks = self._others(ask, task, writing.tokens, engine)
-            item = _item(writing, reason)
-            if item.text and all(item.text != other.text for other in items):
+                asks = self._others(first, task, writing.tokens, engine)
+            item = _item(writing, reason, len(items))
+            if task.best or (item.text and all(item.text != other.text for other in items)):
                 items.append(item)
-        if not task.temperature:
-            items.sort(key=lambda item: -item.confidence)
         waited = (job.started_at - job.queued_at) * 1000
         total = waited + (time.perf_counter() - begun) * 1000
-        timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **vars(first))
-        return Reply(name, engine.name, tuple(items), timings)
+        cost = vars(first.usage) | {"predicted_tokens": spent}
+        timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
+        return Reply(name, engine.name, tuple(_ranked(items, task)), timings)
 
     @staticmethod
     def _others(
@@ -314,12 +335,12 @@ class Completer:
             sampling = replace(first.sampling, **changed)
             return replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), begun
 
-        if task.temperature:
-            return [another(seed=task.seed + number) for number in range(1, task.n)]
+        if task.best or task.sampling.temperature:
+            return [another(seed=task.sampling.seed + number) for number in range(1, task.n)]
         found = []
         for begun, banned in branches(tokens, task.n - 1):
             typed = sum(len(engine.piece(token.id)) for token in begun)
-            left = max(1, task.length - len(begun))
+            left = max(1, task.sampling.max_tokens - len(begun))
             found.append(another(begun, max_tokens=left, forced=first.sampling.forced[typed:], banned=banned))
         return found
 
@@ -340,5 +361,36 @@ class Completer:
         return self.settings.max_tokens * (4 if request.trigger == "invoke" else 1)
 
 
-def _item(writing: Writing, reason: str) -> Item:
-    return Item(writing.shown, round(writing.confidence, 4), reason)
+def _item(writing: Writing, reason: str, index: int = 0) -> Item:
+    stopped = writing.stopped_by if isinstance(writing, Verbatim) else ""
+    return Item(writing.shown, round(writing.confidence, 4), reason, index, stopped, tuple(writing.tokens))
+
+
+def _ranked(items: list[Item], task: _Task) -> list[Item]:
+    """Put the best first; of texts that were drawn for the best of them, keep so many."""
+    if task.best:
+        if len(items) > task.best:
+            items = sorted(items, key=lambda item: -_likelihood(item))[: task.best]
+        return [replace(item, index=index) for index, item in enumerate(items)]
+    return items if task.sampling.temperature else sorted(items, key=lambda item: -item.confidence)
+
+
+def _likelihood(item: Item) -> float:
+    """Return the mean logarithm of a text's tokens."""
+    chances = [math.log(max(1e-12, token.probability)) for token in item.tokens]
+    return sum(chances) / len(chances) if chances else 0.0
+
+
+class _Limit:
+    """Ends a job whose prompt takes longer to read than somebody would wait."""
+
+    def __init__(self, seconds: float, job: Job) -> None:
+        self._timer = threading.Timer(seconds, job.cancel.set, (DEADLINE,)) if seconds else None
+        if self._timer:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def lift(self) -> None:
+        """The prompt was read."""
+        if self._timer:
+            self._timer.cancel()

@@ -67,6 +67,12 @@ class Turbopilot(Configurable):
     deadline = Float(
         10.0, min=0.1, max=600.0, help="Seconds after which a completion gives what it has."
     ).tag(config=True)
+    text_deadline = Float(
+        120.0,
+        min=0.1,
+        max=3600.0,
+        help="Seconds after which a text that another protocol asked for gives what it has.",
+    ).tag(config=True)
     queue_limit = Int(
         32, min=1, max=4096, help="Requests that may wait; one more is answered 429 with Retry-After."
     ).tag(config=True)

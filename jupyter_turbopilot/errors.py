@@ -41,6 +41,20 @@ class WrongContentTypeError(BadRequestError):
     code = "content_type"
 
 
+class ContextLengthError(BadRequestError):
+    """Prompt and answer together are more than the model can hold at once."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, most: int, prompt: int, answer: int) -> None:
+        super().__init__(
+            f"This model's maximum context length is {most} tokens, however you requested {prompt + answer} "
+            f"tokens ({prompt} in your prompt; {answer} for the completion). Please reduce your prompt; or "
+            "completion length.",
+            field="prompt",
+        )
+
+
 class BusyError(TurbopilotError):
     """The queue is full; the client should come back shortly."""
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
+
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.generation import Markers
-    from jupyter_turbopilot.request import Infill
+    from jupyter_turbopilot.text import Text
 
 INFILL_WINDOW = 2048
 READ_ANEW = 9  # the suffix's marker and the tokens behind it that notice each change before them
@@ -174,7 +176,7 @@ def _lay_out(form: Form, tokens: list[int], parts: dict[str, list[int]], forced:
 
 
 def build_infill(
-    form: Form, tokenize: Tokenize, fresh: Tokenize, request: Infill, context_size: int, length: int
+    form: Form, tokenize: Tokenize, fresh: Tokenize, request: Text, context_size: int, length: int
 ) -> Prompt:
     """Build the prompt as llama.cpp's server builds it for `/infill`: the same request means the same.
 
@@ -182,21 +184,40 @@ def build_infill(
     quarters of it before the cursor. `fresh` tokenises what changes with each keystroke.
     """
     window = min(INFILL_WINDOW, context_size // 2)
-    typed = fresh(request.prompt)
+    typed = fresh(request.typed)
     # In steps, where llama.cpp's server cuts token by token: the start has to stay, or all is read again.
-    prefix = keep_tail(fresh(request.input_prefix), 3 * (window // 4) - len(typed)) + typed
-    suffix = tokenize(request.input_suffix)[: max(0, window // 4 - 2 - len(typed))]
+    prefix = keep_tail(fresh(str(request.prompt)), 3 * (window // 4) - len(typed)) + typed
+    suffix = tokenize(request.suffix or "")[: max(0, window // 4 - 2 - len(typed))]
     others: list[int] = []
     if form.repository is not None:
         others += [form.repository, *tokenize("myproject\n")]
-    for document in request.input_extra:
-        named = (
-            [form.file, *tokenize(f"{document.filename}\n")] if form.file is not None else tokenize(_SNIPPET)
-        )
-        others += [*named, *tokenize(document.text)]
+    for name, text in request.others:
+        named = [form.file, *tokenize(f"{name}\n")] if form.file is not None else tokenize(_SNIPPET)
+        others += [*named, *tokenize(text)]
     if form.file is not None:
         others += [form.file, *tokenize("filename\n")]
     tokens = keep_tail(others, max(0, context_size - length - window - len(form.order) - 1))
     if form.bos is not None:
         tokens = [*tokens, form.bos]
     return _lay_out(form, tokens, {"PREFIX": prefix, "SUFFIX": suffix})
+
+
+def build_text(form: Form, tokenize: Tokenize, request: Text, context_size: int) -> Prompt:
+    """Build the prompt of a text that is gone on with, or filled in; too long, it is cut or refused."""
+    parts = request.prompt if isinstance(request.prompt, tuple) else (request.prompt,)
+    before = [token for part in parts for token in (tokenize(part) if isinstance(part, str) else (part,))]
+    bos = [form.bos] if form.bos is not None and isinstance(parts[0], str) else []
+    after = tokenize(request.suffix) if request.suffix is not None else []
+    if request.suffix is not None and not form.markers:
+        raise BadRequestError("This model cannot fill in the middle. Leave the suffix out.", field="suffix")
+    marks = len(bos) + (len(form.markers) if request.suffix is not None else 0)
+    asked, length = marks + len(before) + len(after), request.sampling.max_tokens
+    room = context_size - length - marks
+    if request.cut:
+        after = after[: max(0, room) // 4]
+        before = keep_tail(before, max(1, room - len(after)))
+    elif asked + length > context_size:
+        raise ContextLengthError(context_size, asked, length)
+    if request.suffix is None:
+        return Prompt([*bos, *before])
+    return _lay_out(form, bos, {"PREFIX": before, "SUFFIX": after})

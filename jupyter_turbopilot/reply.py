@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.generation import Token
     from jupyter_turbopilot.errors import TurbopilotError
 
 
@@ -16,6 +17,9 @@ class Item:
     text: str
     confidence: float
     finish_reason: str
+    index: int = 0  # which of several texts it is
+    stopped_by: str = ""  # the stop text that ended it
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,10 @@ class Reply:
         """Return the answer as the contract words it."""
         found: dict[str, Any] = {
             "id": self.id,
-            "items": [asdict(item) for item in self.items],
+            "items": [
+                {"text": item.text, "confidence": item.confidence, "finish_reason": item.finish_reason}
+                for item in self.items
+            ],
             "model": self.model,
             "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
         }

@@ -65,27 +65,6 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         return self.cells[self.active].source[self.offset :]
 
 
-class Extra(msgspec.Struct, frozen=True, kw_only=True):
-    """Another file, as llama.cpp's server takes it."""
-
-    text: str
-    filename: Name = "tmp"
-
-
-class Infill(msgspec.Struct, frozen=True, kw_only=True):
-    """What an editor made for llama.cpp's server asks; fields that are not listed are ignored."""
-
-    input_prefix: str
-    input_suffix: str
-    input_extra: Annotated[list[Extra], Meta(max_length=256)] = []
-    prompt: str = ""
-    n_predict: Annotated[int, Meta(ge=-1, le=2048)] = -1
-    stop: Annotated[list[Annotated[str, Meta(max_length=1024)]], Meta(max_length=64)] = []
-    temperature: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.8
-    seed: Annotated[int, Meta(ge=-1, le=2**32 - 1)] = 0
-    stream: bool = False
-
-
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a suggestion: counters only, no text."""
 

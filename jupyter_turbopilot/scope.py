@@ -33,7 +33,9 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     changing = frozenset[str]().union(*(bound for cell, bound in others if cell.executed is not True))
     sure = {name: fact for name, fact in facts.names.items() if name not in changing}
     columns = {n: frozenset(label for label, _ in f.columns or ()) for n, f in sure.items() if f.columns}
-    known = frozenset(facts.names).union(*(bound for _, bound in others))
+    # Cells below have not made what they bind, or the kernel would have it.
+    above = (bindings(cell.source) for cell in request.cells[: request.active] if cell.type == "code")
+    known = frozenset(facts.names).union(*above)
     return Scope(
         names=known if facts.all else None,
         attributes={

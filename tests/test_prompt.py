@@ -18,7 +18,7 @@ from jupyter_turbopilot.prompt import (
     keep_tail,
     pieces_left_out,
 )
-from jupyter_turbopilot.request import Extra, Infill
+from jupyter_turbopilot.text import Text
 
 QWEN = Form(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}
@@ -126,15 +126,16 @@ def test_the_suffix_is_marked_as_what_seldom_changes_but_for_its_beginning() -> 
     assert laid_out(PLAIN, "abc").fixed == (0, 0)
 
 
-def infill(prefix: str = "", suffix: str = "", **more: object) -> Infill:
-    return Infill(input_prefix=prefix, input_suffix=suffix, **more)  # type: ignore[arg-type]
+def infill(prefix: str = "", suffix: str = "", other: str = "", **more: object) -> Text:
+    others = (("f", other),) if other else ()
+    return Text(prefix, suffix, window=True, others=others, **more)  # type: ignore[arg-type]
 
 
 REPO = Form("qwen", QWEN.order, QWEN.markers, repository=-10, file=-11)
 
 
 def test_an_editors_request_is_laid_out_as_llama_cpp_lays_it_out() -> None:
-    request = infill("ab", "cd", prompt="e", input_extra=[Extra(text="other", filename="f")])
+    request = infill("ab", "cd", "other", typed="e")
     found = build_infill(REPO, letters, letters, request, 1000, 10).tokens
     marks = QWEN.markers
     assert found == [
@@ -144,9 +145,7 @@ def test_an_editors_request_is_laid_out_as_llama_cpp_lays_it_out() -> None:
 
 
 def test_a_model_without_marks_for_files_gets_a_line_between_them() -> None:
-    found = build_infill(
-        QWEN, letters, letters, infill("a", "b", input_extra=[Extra(text="other")]), 1000, 10
-    )
+    found = build_infill(QWEN, letters, letters, infill("a", "b", "other"), 1000, 10)
     assert "--- snippet ---" in "".join(chr(token) for token in found.tokens if token > 0)
 
 
@@ -154,14 +153,14 @@ def test_typing_at_the_end_of_a_long_file_moves_the_start_of_the_prompt_seldom()
     starts = set()
     for end in range(600, 640):
         text = "".join(f"{n}," for n in range(end))
-        request = infill(text, "", input_extra=[Extra(text="other " * 400)])
+        request = infill(text, "", "other " * 400)
         starts.add(tuple(build_infill(REPO, letters, letters, request, 1000, 30).tokens[:200]))
     assert len(starts) <= 3
 
 
 @given(st.integers(0, 900), st.integers(0, 900), st.integers(0, 900))
 def test_an_editors_request_is_cut_to_what_fits(before: int, after: int, other: int) -> None:
-    request = infill("a" * before, "b" * after, input_extra=[Extra(text="c" * other)])
+    request = infill("a" * before, "b" * after, "c" * other)
     found = build_infill(REPO, letters, letters, request, 400, 30).tokens
     assert len(found) + 30 <= 400
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,48 +13,26 @@ import pytest
 
 from jupyter_turbopilot.standalone import is_loopback
 
+from .serving import Server
+
 Serve = Callable[..., httpx.Client]
 BODY = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}
 
 
 @pytest.fixture
 def serve(tiny_model: Path, tmp_path: Path) -> Iterator[Serve]:
-    processes: list[subprocess.Popen[str]] = []
+    started: list[Server] = []
     (tmp_path / "models").mkdir()
     own = tmp_path / "models" / "tiny.gguf"
     shutil.copy(tiny_model, own)
 
     def start(*arguments: str) -> httpx.Client:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "--port", str(port)]
-        process = subprocess.Popen(
-            [*command, "-m", str(own), *arguments],
-            env=os.environ | {"TURBOPILOT_MODELS": str(tmp_path / "models")},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        assert f":{port}/" in said
-        headers = {}
-        if "--api-key" in arguments:
-            headers["Authorization"] = f"Bearer {arguments[-1]}"
-        elif not arguments:
-            headers["Authorization"] = "Bearer " + process.stdout.readline().split()[1]
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30)
-        end = time.monotonic() + 30
-        while client.get("/health").json()["phase"] == "loading":
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        return client
+        started.append(Server(own, *arguments))
+        return started[-1].client
 
     yield start
-    for process in processes:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+    for server in started:
+        server.stop()
 
 
 def test_with_the_key_that_was_printed_it_completes_and_manages(serve: Serve) -> None:

@@ -73,7 +73,10 @@ def describe(facts: Facts, source: str) -> str:
     functions = [
         f"# {name}({', '.join(fact.parameters)})"
         for name, fact in ordered
-        if fact.parameters is not None and fact.module == "builtins" and fact.type == "function"
+        if fact.parameters is not None
+        and fact.module == "builtins"
+        and fact.type == "function"
+        and f"def {name}(" not in source  # there the model has it before its eyes
     ]
     lines = [*frames[:MAX_FRAMES], *arrays[:MAX_ARRAYS], *functions[:MAX_FUNCTIONS]]
     return "".join(f"{line}\n" for line in lines)

@@ -11,7 +11,7 @@ from jupyter_turbopilot.errors import BadRequestError, EngineError
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.engine.generation import Sampling
     from jupyter_turbopilot.engine.sampling import Ids, Row
@@ -70,19 +70,16 @@ class Chain:
             found.append(penalties)
         if sampling.temperature <= 0:
             return [*found, lib.llama_sampler_init_greedy()]
-        if sampling.top_k > 0:
-            found.append(lib.llama_sampler_init_top_k(sampling.top_k))
-        if sampling.typical_p < 1:
-            found.append(lib.llama_sampler_init_typical(sampling.typical_p, 1))
-        if sampling.top_p < 1:
-            found.append(lib.llama_sampler_init_top_p(sampling.top_p, 1))
-        if sampling.min_p > 0:
-            found.append(lib.llama_sampler_init_min_p(sampling.min_p, 1))
-        return [
-            *found,
-            lib.llama_sampler_init_temp(sampling.temperature),
-            lib.llama_sampler_init_dist(sampling.seed & 0xFFFFFFFF),
-        ]
+        makers: dict[str, Callable[[], Any]] = {
+            "top_k": lambda: lib.llama_sampler_init_top_k(sampling.top_k),
+            "typ_p": lambda: lib.llama_sampler_init_typical(sampling.typical_p, 1),
+            "top_p": lambda: lib.llama_sampler_init_top_p(sampling.top_p, 1),
+            "min_p": lambda: lib.llama_sampler_init_min_p(sampling.min_p, 1),
+            "temperature": lambda: lib.llama_sampler_init_temp(sampling.temperature),
+            "infill": lambda: lib.llama_sampler_init_infill(vocab),
+        }
+        found += [makers[name]() for name in dict.fromkeys(sampling.samplers) if name in makers]
+        return [*found, lib.llama_sampler_init_dist(sampling.seed)]
 
     def pick(self, logits: Row) -> int | None:
         """Return the next token; None where the grammar leaves none."""

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+SAMPLERS = ("top_k", "typ_p", "top_p", "min_p", "temperature")  # which cuts, in which order
+
+
 @dataclass(frozen=True)
 class Markers:
     """The token ids a fill-in-the-middle prompt is built with; None where the model has none."""
@@ -35,6 +38,8 @@ class Sampling:
     penalty_last_n: int = 64
     logit_bias: tuple[tuple[int, float], ...] = ()
     grammar: str = ""
+    samplers: tuple[str, ...] = SAMPLERS
+    ignore_end: bool = False  # whether the text goes on where it would end
     seed: int = 0
     top: int = 0  # how many of the likeliest tokens are told at each place
     forced: bytes = b""  # the text has to begin with these bytes (token healing)
@@ -48,7 +53,9 @@ class Sampling:
     @property
     def plain(self) -> bool:
         """Tell whether the likeliest token is the one that is wanted."""
-        return self.temperature <= 0 and not (self.penalised or self.logit_bias or self.grammar)
+        return self.temperature <= 0 and not (
+            self.penalised or self.logit_bias or self.grammar or self.ignore_end
+        )
 
 
 @dataclass(frozen=True)

@@ -306,7 +306,8 @@ class LlamaEngine(Stepping):
 
     def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Chain:
         """Return a chain of llama.cpp's own samplers."""
-        hidden = np.array([t for t in self.controls.tolist() if t not in self.ends], dtype=np.int64)
+        ends = set() if sampling.ignore_end else self.ends
+        hidden = np.array([t for t in self.controls.tolist() if t not in ends], dtype=np.int64)
         return Chain(self._lib, self._vocab, self._vocab_size, sampling, hidden, prompt)
 
     def _restore(self) -> None:

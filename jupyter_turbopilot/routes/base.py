@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.engine.worker import DISCONNECTED, Job
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.pilot import Pilot
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.request import Completion, Infill
+    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.text import Text
 
 T = TypeVar("T")
 BODY_SECONDS = 30.0
@@ -128,6 +130,33 @@ class Route(APIHandler):
             raise WrongContentTypeError("Send the body as application/json.")
         return b"".join(self._chunks)
 
+    def answer(self, body: Any) -> None:
+        """Finish with a body in JSON."""
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
+
+    async def events(self, events: AsyncIterator[dict[str, Any]], last: bytes = b"") -> None:
+        """Write server-sent events as they come; what goes wrong meanwhile is one of them."""
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")
+        with suppress(StreamClosedError):
+            try:
+                async for event in events:
+                    data = json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")
+                    self.write(b"data: " + data + b"\n\n")
+                    await self.flush()
+            except TurbopilotError as error:
+                if not self._headers_written:
+                    raise
+                self.write(b"data: " + json.dumps(self.worded(error)).encode() + b"\n\n")
+            self.write(last)
+            await self.finish()
+
+    def worded(self, error: TurbopilotError) -> dict[str, Any]:
+        """Word an error as the protocol does."""
+        return error.body()
+
     async def stream(self, frames: AsyncIterator[dict[str, Any]]) -> None:
         """Write one JSON object a line as they come."""
         self.set_header("Content-Type", NDJSON)
@@ -142,12 +171,14 @@ class Route(APIHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         self.set_header("Content-Type", "application/json")
         if isinstance(error, TurbopilotError):
-            self.finish(json.dumps(error.body()))
+            self.finish(json.dumps(self.worded(error)))
             return
         words = {401: "Sign in first.", 403: "You may not do that.", 404: "There is nothing here."}
         message = words.get(status_code, "The request failed." if status_code < 500 else "The server failed.")  # noqa: PLR2004
         code = {401: "unauthenticated", 403: "forbidden", 404: "not_found"}.get(status_code, "error")
-        self.finish(json.dumps({"error": {"code": code, "field": None, "message": message}}))
+        told = TurbopilotError(message)
+        told.status, told.code = status_code, code
+        self.finish(json.dumps(self.worded(told)))
 
     async def guard(self, work: Awaitable[None]) -> None:
         """Run the method's work; our own errors are answers, not failures."""
@@ -162,16 +193,19 @@ class Route(APIHandler):
             if isinstance(error, BodyTooLargeError):
                 self.set_header("Connection", "close")  # the rest of it is not worth reading
             self.set_header("Content-Type", "application/json")
-            await self.finish(json.dumps(error.body()))
+            await self.finish(json.dumps(self.worded(error)))
 
 
 class JobRoute(Route):
     """A route that has something written; whoever goes away is not written for any longer."""
 
-    _job: Job | None = None
+    def initialize(self, pilot: Pilot, secret: str = "") -> None:
+        """Take what the route works with."""
+        super().initialize(pilot, secret)
+        self._jobs: list[Job] = []
 
     async def replies(
-        self, request: Completion | Infill, facts: kernel.Facts = kernel.NONE
+        self, request: Completion | Text, facts: kernel.Facts = kernel.NONE
     ) -> AsyncIterator[Reply]:
         """Yield the reply as it grows, to the last one; an error is raised if it came first."""
         if self.pilot.worker.state.phase == "empty":
@@ -183,7 +217,7 @@ class JobRoute(Route):
             with suppress(RuntimeError):  # the loop has ended: nobody listens any more
                 loop.call_soon_threadsafe(queue.put_nowait, reply)
 
-        self._job = self.pilot.completer.submit(request, listener, facts)
+        self._jobs.append(self.pilot.completer.submit(request, listener, facts))
         reply = await queue.get()
         if reply.error:
             raise reply.error
@@ -192,8 +226,16 @@ class JobRoute(Route):
             reply = await queue.get()
             yield reply
 
+    async def whole(self, request: Completion | Text) -> Reply:
+        """Return the last reply."""
+        async for reply in self.replies(request):
+            found = reply
+        if found.error:
+            raise found.error
+        return found
+
     def on_connection_close(self) -> None:
         """Stop working for somebody who has gone."""
-        if self._job:
-            self._job.cancel.set(DISCONNECTED)
+        for job in self._jobs:
+            job.cancel.set(DISCONNECTED)
         super().on_connection_close()

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.routes.infill import InfillRoute
+from jupyter_turbopilot.routes.copilot import CopilotTokenRoute
+from jupyter_turbopilot.routes.huggingface import GenerateRoute
+from jupyter_turbopilot.routes.llamacpp import (
+    CompletionRoute,
+    DetokenizeRoute,
+    InfillRoute,
+    PropsRoute,
+    SlotsRoute,
+    TokenizeRoute,
+)
 from jupyter_turbopilot.routes.manage import ModelsRoute, PullRoute
 from jupyter_turbopilot.routes.native import CompleteRoute, FeedbackRoute, HealthRoute
+from jupyter_turbopilot.routes.openai import CompletionsRoute, OpenAIModelsRoute
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.routes.base import Route
@@ -14,6 +24,18 @@ if TYPE_CHECKING:
 ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("complete", CompleteRoute),
     ("infill", InfillRoute),
+    ("completion", CompletionRoute),
+    ("completions", CompletionRoute),
+    ("tokenize", TokenizeRoute),
+    ("detokenize", DetokenizeRoute),
+    ("props", PropsRoute),
+    ("slots", SlotsRoute),
+    ("v1/completions", CompletionsRoute),
+    ("v1/engines/([^/]+)/completions", CompletionsRoute),
+    ("v1/models", OpenAIModelsRoute),
+    ("v1/models/(.+)", OpenAIModelsRoute),
+    ("copilot_internal/v2/token", CopilotTokenRoute),
+    ("api/generate", GenerateRoute),
     ("feedback", FeedbackRoute),
     ("health", HealthRoute),
     ("models", ModelsRoute),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -109,14 +110,16 @@ class Suggestion(Writing):
 class Verbatim(Writing):
     """An answer as the model wrote it, up to the first of the stop texts: what other protocols expect."""
 
-    def __init__(self, stop: Sequence[str] = ()) -> None:
+    def __init__(self, stop: Sequence[str] = (), indent: int = 0) -> None:
         super().__init__()
         self._stop = [text for text in stop if text]
+        self._indent = indent
         self.stopped_by = ""
 
     def _judge(self, piece: str, probability: float) -> bool:  # noqa: ARG002
         self.confidence *= probability
         found = [(at, text) for text in self._stop if (at := self._text.find(text, len(self.shown))) >= 0]
+        found += [(at, "\n") for at in self._left_of_indentation()]
         if found:
             at, self.stopped_by = min(found, key=lambda pair: (pair[0], -len(pair[1])))
             self.ended = True
@@ -128,13 +131,22 @@ class Verbatim(Writing):
         if not self.ended:
             self._extend(self._text)
 
+    def _left_of_indentation(self) -> list[int]:
+        """Return where a line begins that stands too far left."""
+        if not self._indent:
+            return []
+        lines = re.finditer(r"\n([ \t]*)(?=\S)", self._text)
+        return [line.start() for line in lines if len(line[1].expandtabs(4)) < self._indent][:1]
+
     def _held_back(self) -> int:
+        line = re.search(r"\n\s*$", self._text) if self._indent else None
+        least = len(line[0]) if line else 0
         longest = max(map(len, self._stop), default=1) - 1
-        for length in range(min(longest, len(self._text)), 0, -1):
+        for length in range(min(longest, len(self._text)), least, -1):
             tail = self._text[-length:]
             if any(text.startswith(tail) for text in self._stop):
                 return length
-        return 0
+        return least
 
     def _extend(self, text: str) -> bool:
         grown = len(text) > len(self.shown)

@@ -1,0 +1,162 @@
+"""Hugging Face's protocol for text generation, at `api/generate` as TurboPilot had it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from jupyter_server.auth.decorator import authorized
+from msgspec import Meta
+from tornado import web
+
+from jupyter_turbopilot.engine.generation import Sampling
+from jupyter_turbopilot.prompt import FORMATS
+from jupyter_turbopilot.routes.base import JobRoute
+from jupyter_turbopilot.routes.saying import Placed, Saying, logarithm, placed, word
+from jupyter_turbopilot.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.reply import Item, Reply
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """How to write; fields that are not listed are ignored."""
+
+    max_new_tokens: Annotated[int, Meta(ge=0, le=1 << 16)] | None = 100
+    do_sample: bool | None = None
+    temperature: Annotated[float, Meta(ge=0.0, le=100.0)] | None = None
+    top_k: Annotated[int, Meta(ge=0, le=1 << 20)] | None = None
+    top_p: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    typical_p: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    repetition_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] | None = None
+    seed: int | None = None
+    stop: Annotated[list[str], Meta(max_length=64)] | None = None
+    stop_sequences: Annotated[list[str], Meta(max_length=64)] | None = None
+    best_of: Annotated[int, Meta(ge=1, le=16)] | None = None
+    top_n_tokens: Annotated[int, Meta(ge=0, le=20)] | None = None
+    return_full_text: bool | None = None
+    details: bool | None = None
+
+    def sampling(self, seed: int) -> Sampling:
+        """Return how to choose tokens: the likeliest, unless something asks for a draw."""
+        draws = self.do_sample or bool(self.temperature or self.top_k or self.top_p or self.best_of)
+        if self.do_sample is False or self.temperature == 0:
+            draws = False
+        return Sampling(
+            max_tokens=100 if self.max_new_tokens is None else self.max_new_tokens,
+            temperature=(self.temperature or 1.0) if draws else 0.0,
+            top_k=self.top_k or 0,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            typical_p=1.0 if self.typical_p is None else self.typical_p,
+            repeat_penalty=self.repetition_penalty or 1.0,
+            frequency_penalty=self.frequency_penalty or 0.0,
+            penalty_last_n=-1,
+            seed=seed,
+            top=self.top_n_tokens or 0,
+        )
+
+
+class GenerateBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST api/generate`."""
+
+    inputs: str
+    parameters: Parameters | None = None
+    stream: bool | None = False
+
+
+def halves(inputs: str) -> tuple[str, str | None]:
+    """Find the text before and after a hole, whichever family's marks it is written with."""
+    for known in FORMATS:
+        if not known.middle or not inputs.startswith(known.prefix) or not inputs.endswith(known.middle):
+            continue
+        inner = inputs[len(known.prefix) : -len(known.middle)]
+        before, mark, after = inner.partition(known.suffix)
+        if mark:
+            return before, after
+    return inputs, None
+
+
+class GenerateRoute(JobRoute):
+    """`POST api/generate`."""
+
+    accepts = GenerateBody
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Generate."""
+        await self.guard(self._generate())
+
+    def worded(self, error: TurbopilotError) -> dict[str, Any]:
+        """Word an error as their server does."""
+        kinds = {400: "validation", 429: "overloaded", 503: "overloaded"}
+        return {"error": error.message, "error_type": kinds.get(error.status, "generation")}
+
+    async def _generate(self) -> None:
+        body = self.body(GenerateBody)
+        options = body.parameters or Parameters()
+        seed = secrets.randbits(31) if options.seed is None else options.seed & 0xFFFFFFFF
+        before, after = halves(body.inputs)
+        text = Text(
+            prompt=before,
+            suffix=after,
+            sampling=options.sampling(seed),
+            stop=(*(options.stop or ()), *(options.stop_sequences or ())),
+            best_of=1 if body.stream else options.best_of or 1,
+            stream=bool(body.stream),
+        )
+        head = body.inputs if options.return_full_text else ""
+        if body.stream:
+            await self.events(self._tokens(text, head, seed))
+            return
+        reply = await self.whole(text)
+        item = reply.items[0]
+        found: dict[str, Any] = {"generated_text": head + item.text}
+        if options.details:
+            found["details"] = _details(item, reply, seed) | {
+                "prefill": [],
+                "tokens": [_token(token) for token in placed(item)],
+            }
+        self.answer(found)
+
+    async def _tokens(self, text: Text, head: str, seed: int) -> AsyncIterator[dict[str, Any]]:
+        saying, number = Saying(), 0
+        async for reply in self.replies(text):
+            if reply.error:
+                raise reply.error
+            for piece in saying.pieces(reply):
+                tokens = [_token(token) for token in piece.tokens]
+                if not tokens and piece.last:
+                    tokens = [{"id": 0, "text": "", "logprob": 0.0, "special": True}]
+                for at, token in enumerate(tokens):
+                    number += 1
+                    event: dict[str, Any] = {"index": number, "token": token}
+                    event |= {"generated_text": None, "details": None}
+                    if piece.last and at == len(tokens) - 1:
+                        event["generated_text"] = head + piece.item.text
+                        event["details"] = _details(piece.item, reply, seed)
+                    yield event
+
+
+def _token(found: Placed) -> dict[str, Any]:
+    return {
+        "id": found.token.id,
+        "text": found.text or word(found.token.data),
+        "logprob": logarithm(found.token),
+        "special": False,
+    }
+
+
+def _details(item: Item, reply: Reply, seed: int) -> dict[str, Any]:
+    reason = "stop_sequence" if item.stopped_by else "eos_token" if item.finish_reason == "stop" else "length"
+    return {
+        "finish_reason": reason,
+        "generated_tokens": reply.timings.predicted_tokens,
+        "input_length": reply.timings.prompt_tokens,
+        "seed": seed,
+    }

@@ -1,0 +1,292 @@
+"""OpenAI's protocol for completions, as FauxPilot, Copilot and many editors speak it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from jupyter_server.auth.decorator import authorized
+from msgspec import Meta
+from tornado import web
+
+from jupyter_turbopilot.engine.generation import Sampling
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError, UnknownModelError
+from jupyter_turbopilot.routes.base import JobRoute, Route
+from jupyter_turbopilot.routes.saying import Piece, Saying, logarithm, placed, word
+from jupyter_turbopilot.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from jupyter_turbopilot.reply import Reply
+
+MAX_PROMPTS, MAX_TEXTS = 16, 16
+Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
+TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    """What else a stream holds."""
+
+    include_usage: bool | None = None
+
+
+class Extra(msgspec.Struct, frozen=True):
+    """What Copilot says beside the prompt; the rest of it is ignored."""
+
+    next_indent: Annotated[int, Meta(ge=0, le=4096)] | None = None
+    trim_by_indentation: bool | None = None
+
+
+class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST v1/completions`; fields that are not listed are ignored."""
+
+    prompt: str | list[str | TokenId | list[TokenId]] = "<|endoftext|>"
+    model: str | None = None
+    suffix: str | None = None
+    max_tokens: Annotated[int, Meta(ge=0, le=1 << 20)] | None = 16
+    temperature: Annotated[float, Meta(ge=0.0, le=2.0)] | None = 1.0
+    top_p: Annotated[float, Meta(ge=0.0, le=1.0)] | None = 1.0
+    n: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] | None = 1
+    best_of: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] | None = None
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    echo: bool | None = False
+    stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
+    presence_penalty: Penalty | None = 0.0
+    frequency_penalty: Penalty | None = 0.0
+    logit_bias: dict[str, Annotated[float, Meta(ge=-100.0, le=100.0)]] | None = None
+    seed: int | None = None
+    user: str | None = None
+    extra: Extra | None = None
+
+    def prompts(self) -> list[str | tuple[int, ...]]:
+        """Return each prompt: a text or the ids of its tokens."""
+        if isinstance(self.prompt, str):
+            return ["" if self.prompt == "<|endoftext|>" else self.prompt]
+        kinds = {type(part) for part in self.prompt}
+        if kinds == {int}:
+            return [tuple(part for part in self.prompt if isinstance(part, int))]
+        if len(kinds) != 1 or len(self.prompt) > MAX_PROMPTS:
+            raise BadRequestError(
+                f"Send a text, token ids, or a list of at most {MAX_PROMPTS} of one kind.", field="prompt"
+            )
+        return [tuple(part) if isinstance(part, list) else str(part) for part in self.prompt]
+
+    def texts(self) -> list[Text]:
+        """Return what is to be written."""
+        n, best_of = self.n or 1, self.best_of or self.n or 1
+        if best_of < n:
+            raise BadRequestError("best_of must be at least n.", field="best_of")
+        if self.stream and best_of > n:
+            raise BadRequestError("The best of several cannot be streamed.", field="best_of")
+        sampling = Sampling(
+            max_tokens=16 if self.max_tokens is None else self.max_tokens,
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_k=0,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            presence_penalty=self.presence_penalty or 0.0,
+            frequency_penalty=self.frequency_penalty or 0.0,
+            penalty_last_n=-1,
+            logit_bias=self._biases(),
+            seed=secrets.randbits(31) if self.seed is None else self.seed & 0xFFFFFFFF,
+            top=self.logprobs or 0,
+        )
+        extra = self.extra
+        return [
+            Text(
+                prompt=prompt,
+                suffix=self.suffix or None,
+                sampling=sampling,
+                stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
+                indent=(extra.next_indent or 0) if extra and extra.trim_by_indentation else 0,
+                n=n,
+                best_of=best_of,
+                stream=bool(self.stream),
+                cut=extra is not None,
+            )
+            for prompt in self.prompts()
+        ]
+
+    def _biases(self) -> tuple[tuple[int, float], ...]:
+        try:
+            return tuple((int(token), bias) for token, bias in (self.logit_bias or {}).items())
+        except ValueError:
+            raise BadRequestError("Its keys are token ids.", field="logit_bias") from None
+
+
+def worded(error: TurbopilotError) -> dict[str, Any]:
+    """Word an error as OpenAI does."""
+    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    server = error.status >= 500  # noqa: PLR2004
+    kind = kinds.get(error.status, "server_error" if server else "invalid_request_error")
+    code = {"unauthenticated": "invalid_api_key", "busy": "rate_limit_exceeded"}.get(error.code, error.code)
+    return {"error": {"message": error.message, "type": kind, "param": error.field, "code": code}}
+
+
+class OpenAIRoute(Route):
+    """What their routes share: how an error is worded."""
+
+    def worded(self, error: TurbopilotError) -> dict[str, Any]:
+        """Word an error as OpenAI does."""
+        return worded(error)
+
+
+class CompletionsRoute(OpenAIRoute, JobRoute):
+    """`POST v1/completions`, and `v1/engines/…/completions` as older clients have it."""
+
+    accepts = CompletionBody
+
+    @web.authenticated
+    @authorized
+    async def post(self, engine: str = "") -> None:  # noqa: ARG002 - any name means the model that is loaded
+        """Complete."""
+        await self.guard(self._complete())
+
+    async def _complete(self) -> None:
+        body = self.body(CompletionBody)
+        texts = body.texts()
+        wording = Wording(body, self._piece)
+        if not body.stream:
+            replies = await asyncio.gather(*(self.whole(text) for text in texts))
+            self.answer(wording.whole(list(replies)))
+            return
+        await self.events(self._growing(texts, wording), last=b"data: [DONE]\n\n")
+
+    def _piece(self, token: int) -> bytes:
+        engine = self.pilot.worker.engine
+        return engine.piece(token) if engine else b""
+
+    async def _growing(self, texts: list[Text], wording: Wording) -> AsyncIterator[dict[str, Any]]:
+        """Say all texts as they grow; several prompts are worked on together."""
+        queue: asyncio.Queue[tuple[int, Reply | TurbopilotError]] = asyncio.Queue()
+
+        async def listen(number: int, text: Text) -> None:
+            try:
+                async for reply in self.replies(text):
+                    queue.put_nowait((number, reply.error or reply))
+            except TurbopilotError as error:
+                queue.put_nowait((number, error))
+
+        tasks = [asyncio.ensure_future(listen(number, text)) for number, text in enumerate(texts)]
+        said = [Saying() for _ in texts]
+        last: dict[int, Reply] = {}
+        while len(last) < len(tasks):
+            number, reply = await queue.get()
+            if isinstance(reply, TurbopilotError):
+                self.on_connection_close()  # the others are of no use any more
+                raise reply
+            for piece in said[number].pieces(reply):
+                yield wording.chunk(number, reply.model, piece)
+            if reply.done:
+                last[number] = reply
+        if wording.body.stream_options and wording.body.stream_options.include_usage:
+            yield wording.usage_chunk([last[number] for number in sorted(last)])
+
+
+class Wording:
+    """One answer, as OpenAI words it."""
+
+    def __init__(self, body: CompletionBody, piece: Callable[[int], bytes]) -> None:
+        self.body = body
+        self._piece = piece
+        self._prompts = body.prompts()
+        self._n = body.n or 1
+        self._head = {
+            "id": f"cmpl-{secrets.token_hex(12)}",
+            "object": "text_completion",
+            "created": int(time.time()),
+        }
+        self._echoed: set[int] = set()
+
+    def whole(self, replies: list[Reply]) -> dict[str, Any]:
+        """Word the whole answer."""
+        choices = []
+        for number, reply in enumerate(replies):
+            for item in reply.items:
+                piece = Piece(item, item.text, tuple(placed(item)), last=True)
+                choices.append(self._choice(number, piece))
+        model = replies[0].model if replies else ""
+        return self._head | {"model": model, "choices": choices, "usage": _usage(replies)}
+
+    def chunk(self, number: int, model: str, piece: Piece) -> dict[str, Any]:
+        """Word what is new."""
+        usage = {"usage": None} if self.body.stream_options else {}
+        return self._head | {"model": model, "choices": [self._choice(number, piece)]} | usage
+
+    def usage_chunk(self, replies: list[Reply]) -> dict[str, Any]:
+        """Word what it cost."""
+        return self._head | {"model": replies[0].model, "choices": [], "usage": _usage(replies)}
+
+    def _choice(self, number: int, piece: Piece) -> dict[str, Any]:
+        index = number * self._n + piece.item.index
+        echo, ids = self._echo(number) if self.body.echo else ("", ())
+        text = piece.text if index in self._echoed else echo + piece.text
+        logprobs = None
+        if self.body.logprobs is not None:
+            logprobs = self._logprobs(piece, () if index in self._echoed else ids, len(echo))
+        self._echoed.add(index)
+        reason = {"streaming": None, "stop": "stop"}.get(piece.item.finish_reason, "length")
+        return {
+            "text": text,
+            "index": index,
+            "logprobs": logprobs,
+            "finish_reason": reason if piece.last else None,
+        }
+
+    def _echo(self, number: int) -> tuple[str, tuple[int, ...]]:
+        prompt = self._prompts[number]
+        if isinstance(prompt, str):
+            return prompt, ()
+        return b"".join(self._piece(token) for token in prompt).decode("utf-8", "replace"), prompt
+
+    def _logprobs(self, piece: Piece, prompt: tuple[int, ...], start: int) -> dict[str, Any]:
+        """Word the tokens; of those of the prompt nobody has asked the model."""
+        told: dict[str, list[Any]] = {
+            "tokens": [],
+            "token_logprobs": [],
+            "top_logprobs": [],
+            "text_offset": [],
+        }
+
+        def tell(*values: Any) -> None:
+            for name, value in zip(told, values, strict=True):
+                told[name].append(value)
+
+        at = 0
+        for token in prompt:
+            text = self._piece(token).decode("utf-8", "replace")
+            tell(text, None, None, at)
+            at += len(text)
+        for found in piece.tokens:
+            name, chance = word(found.token.data), logarithm(found.token)
+            top = {word(self._piece(token)): value for token, value in found.token.top}
+            tell(name, chance, {**top, name: chance} if top else {}, start + found.offset)
+        return told
+
+
+def _usage(replies: list[Reply]) -> dict[str, int]:
+    read = sum(reply.timings.prompt_tokens for reply in replies)
+    wrote = sum(reply.timings.predicted_tokens for reply in replies)
+    return {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
+
+
+class OpenAIModelsRoute(OpenAIRoute):
+    """`GET v1/models`."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str = "") -> None:
+        """List the model that answers, under its own name."""
+        await self.guard(self._list(name))
+
+    async def _list(self, name: str) -> None:
+        known = self.pilot.health()["model"]
+        model = {"id": known, "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"}
+        if name and name != known:
+            raise UnknownModelError(f"There is no model {name!r} here.", field="model")
+        self.answer(model if name else {"object": "list", "data": [model] if known else []})

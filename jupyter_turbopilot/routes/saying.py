@@ -1,0 +1,98 @@
+"""Replies hold the text so far; other protocols send pieces that follow each other. Pure."""
+
+from __future__ import annotations
+
+import codecs
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.reply import Item, Reply
+
+
+class Piece(NamedTuple):
+    """What is new of one text, and the tokens that are."""
+
+    item: Item
+    text: str
+    tokens: tuple[Placed, ...]
+    last: bool
+
+
+class Placed(NamedTuple):
+    """A token and where its text begins."""
+
+    token: Token
+    text: str
+    offset: int
+
+
+class Saying:
+    """Remembers what was said of each text."""
+
+    def __init__(self) -> None:
+        self._said: dict[int, int] = defaultdict(int)
+        self._tokens: dict[int, int] = defaultdict(int)
+        self._ended: set[int] = set()
+
+    def pieces(self, reply: Reply) -> Iterator[Piece]:
+        """Return what is new in a reply."""
+        for item in reply.items:
+            last = item.finish_reason != "streaming"
+            if item.index in self._ended:
+                continue
+            # A text that follows another says that the other has ended; the last reply has all of them.
+            new = item.text[self._said[item.index] :]
+            if not new and not last:
+                continue
+            self._said[item.index] += len(new)
+            shown = placed(item)
+            tokens = tuple(shown[self._tokens[item.index] :])
+            self._tokens[item.index] = len(shown)
+            if last:
+                self._ended.add(item.index)
+            yield Piece(item, new, tokens, last)
+
+
+def placed(item: Item) -> list[Placed]:
+    """Return the tokens of a text up to its end: what a stop text cut off is none of it."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    found, at = [], 0
+    for token in item.tokens:
+        if at >= len(item.text):
+            break
+        text = decoder.decode(token.data)
+        found.append(Placed(token, text, at))
+        at += len(text)
+    return found
+
+
+def logarithm(token: Token) -> float:
+    """Return the logarithm of a token's probability."""
+    return math.log(max(1e-30, token.probability))
+
+
+def word(data: bytes) -> str:
+    """Return a token's bytes as a text that tells every token from every other."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
+
+
+def probabilities(tokens: tuple[Placed, ...] | list[Placed], piece: Any) -> list[dict[str, Any]]:
+    """Word tokens with the likeliest others, as llama.cpp's server does."""
+
+    def one(name: int, chance: float) -> dict[str, Any]:
+        data = piece(name)
+        return {"id": name, "token": word(data), "bytes": list(data), "logprob": chance}
+
+    return [
+        one(found.token.id, logarithm(found.token))
+        | {"top_logprobs": [one(name, chance) for name, chance in found.token.top]}
+        for found in tokens
+    ]

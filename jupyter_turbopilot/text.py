@@ -1,0 +1,28 @@
+"""What every protocol but our own asks for: text as the model writes it, without trimming or gate. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jupyter_turbopilot.engine.generation import Sampling
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text that is to be written behind a prompt, or between it and a suffix."""
+
+    prompt: str | tuple[int | str, ...] = ""
+    suffix: str | None = None  # None: the model goes on; otherwise it fills in
+    typed: str = ""  # the line at the cursor, which llama.cpp's editors send apart
+    others: tuple[tuple[str, str], ...] = ()  # other files and their texts
+    window: bool = False  # lay it out as llama.cpp's server does for `/infill`
+    sampling: Sampling = field(default_factory=Sampling)
+    stop: tuple[str, ...] = ()
+    indent: int = 0  # a line further left than this does not belong to it
+    n: int = 1
+    best_of: int = 1
+    stream: bool = False
+    cut: bool = False  # whether a prompt that does not fit loses its far end
+    prompt_seconds: float = 0.0  # how long the prompt may be read; 0: as long as it takes
+    seconds: float = 0.0  # how long may be written
+    client: str = ""

@@ -1,0 +1,214 @@
+"""What editors send, written out from their documentation, and plain curl, against a real server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from ..serving import Server
+
+# As llama.vim words it: the window around the cursor, the line apart, limits in milliseconds.
+LLAMA_VIM = {
+    "id_slot": 0,
+    "input_prefix": "def area(r):\n",
+    "input_suffix": "\n\nprint(area(2))\n",
+    "input_extra": [{"text": "import math\n", "time": [1, 2], "filename": "shapes.py"}],
+    "prompt": "    return ",
+    "n_predict": 24,
+    "stop": [],
+    "n_indent": 4,
+    "top_k": 40,
+    "top_p": 0.90,
+    "stream": False,
+    "samplers": ["top_k", "top_p", "infill"],
+    "cache_prompt": True,
+    "t_max_prompt_ms": 500,
+    "t_max_predict_ms": 1000,
+    "response_fields": [
+        "content",
+        "timings/prompt_n",
+        "timings/prompt_ms",
+        "timings/prompt_per_token_ms",
+        "timings/prompt_per_second",
+        "timings/predicted_n",
+        "timings/predicted_ms",
+        "timings/predicted_per_token_ms",
+        "timings/predicted_per_second",
+        "truncated",
+        "tokens_cached",
+    ],
+}
+# It first sends its extra context with nothing to write, so that it is read by the time it is needed.
+WARM = LLAMA_VIM | {
+    "input_prefix": "",
+    "input_suffix": "",
+    "prompt": "",
+    "n_predict": 0,
+    "samplers": [],
+    "t_max_prompt_ms": 1,
+    "t_max_predict_ms": 1,
+    "response_fields": [""],
+}
+# As llama.vscode words it.
+LLAMA_VSCODE = {
+    "input_prefix": "def area(r):\n",
+    "input_suffix": "\n\nprint(area(2))\n",
+    "input_extra": [],
+    "prompt": "    return ",
+    "n_predict": 24,
+    "top_k": 40,
+    "top_p": 0.99,
+    "stream": False,
+    "n_indent": 4,
+    "samplers": ["top_k", "top_p", "infill"],
+    "cache_prompt": True,
+    "t_max_prompt_ms": 500,
+    "t_max_predict_ms": 2500,
+}
+
+
+def test_llama_vim_gets_the_fields_it_asks_for_and_no_others(server: Server) -> None:
+    found = server.client.post("/infill", json=LLAMA_VIM).json()
+    assert set(found) == {name.rpartition("/")[2] for name in LLAMA_VIM["response_fields"]}
+    assert isinstance(found["content"], str)
+    assert found["truncated"] is False
+
+
+def test_reading_ahead_writes_nothing_and_is_not_read_again(server: Server) -> None:
+    assert server.client.post("/infill", json=WARM).status_code == 200
+    extra = [{"text": f"line_{n} = {n}\n" * 6, "filename": f"f{n}.py"} for n in range(4)]
+    warm = WARM | {"input_extra": extra, "t_max_prompt_ms": 0, "response_fields": []}
+    first = server.client.post("/infill", json=warm).json()
+    assert (first["content"], first["tokens_predicted"]) == ("", 0)
+    again = server.client.post("/infill", json=LLAMA_VSCODE | {"input_extra": extra}).json()
+    assert again["timings"]["cache_n"] > again["timings"]["prompt_n"]
+
+
+def test_llama_vscode_is_answered(server: Server) -> None:
+    found = server.client.post("/infill", json=LLAMA_VSCODE).json()
+    assert {"content", "tokens_cached", "tokens_evaluated", "truncated", "stop_type", "timings"} <= set(found)
+
+
+def test_a_prompt_that_takes_longer_than_somebody_would_wait_is_given_up(server: Server) -> None:
+    long = {"prompt": "x = 1\n" * 500, "n_predict": 200, "t_max_prompt_ms": 1}
+    begun = time.monotonic()
+    found = server.client.post("/completion", json=long).json()
+    assert found["tokens_predicted"] < 200
+    assert time.monotonic() - begun < 5
+
+
+def test_writing_ends_when_its_time_is_up(server: Server) -> None:
+    asked = {"prompt": "x", "n_predict": 3000, "t_max_predict_ms": 30, "ignore_eos": True}
+    found = server.client.post("/completion", json=asked).json()
+    assert 0 < found["tokens_predicted"] < 3000
+    assert found["stop_type"] == "limit"
+
+
+def test_a_line_too_far_left_ends_the_text(server: Server) -> None:
+    # A grammar makes the model write what is wanted here.
+    asked = {
+        "prompt": "if x:\n    ",
+        "n_predict": 60,
+        "n_indent": 4,
+        "grammar": 'root ::= "a = 1\\n    b = 2\\nc = 3\\n"',
+    }
+    assert server.client.post("/completion", json=asked).json()["content"] == "a = 1\n    b = 2"
+
+
+def test_tokens_there_and_back(server: Server) -> None:
+    text = "naïve = '字' # 🎈"
+    tokens = server.client.post("/tokenize", json={"content": text}).json()["tokens"]
+    assert server.client.post("/detokenize", json={"tokens": tokens}).json()["content"] == text
+    pieces = server.client.post("/tokenize", json={"content": text, "with_pieces": True}).json()["tokens"]
+    assert [piece["id"] for piece in pieces] == tokens
+    assert server.client.post("/detokenize", json={"tokens": [10**6]}).status_code == 400
+
+
+def test_what_the_server_is_and_does_holds_nobodys_text(server: Server) -> None:
+    secret = "somebodys_secret_words"
+    server.client.post("/completion", json={"prompt": secret, "n_predict": 2})
+    props, slots = server.client.get("/props"), server.client.get("/slots")
+    assert props.json()["default_generation_settings"]["n_ctx"] > 0
+    assert secret not in props.text + slots.text
+    assert "/" not in props.json()["model_path"]
+
+
+def test_the_likeliest_tokens_are_told_to_who_asks(server: Server) -> None:
+    asked = {"prompt": "x", "n_predict": 3, "n_probs": 3, "temperature": 0}
+    told = server.client.post("/completion", json=asked).json()["completion_probabilities"]
+    assert len(told) == 3
+    assert all(len(token["top_logprobs"]) == 3 for token in told)
+    assert told[0]["top_logprobs"][0]["id"] == told[0]["id"]
+
+
+def test_a_stream_of_events_ends_with_the_figures(server: Server) -> None:
+    asked = {"prompt": "x", "n_predict": 8, "temperature": 0}
+    whole = server.client.post("/completion", json=asked).json()
+    with server.client.stream("POST", "/completion", json=asked | {"stream": True}) as response:
+        lines = [line for line in response.iter_lines() if line]
+    events = [json.loads(line.removeprefix("data: ")) for line in lines]
+    assert "".join(event["content"] for event in events) == whole["content"]
+    assert [event["stop"] for event in events] == [False] * (len(events) - 1) + [True]
+    assert events[-1]["timings"]["predicted_n"] == whole["timings"]["predicted_n"]
+
+
+# What a Copilot client asks, in its order: a token, then a streamed completion with its own fields.
+COPILOT: dict[str, Any] = {
+    "prompt": "# Path: shapes.py\nimport math\n\ndef area(r):\n    return ",
+    "suffix": "\n\nprint(area(2))\n",
+    "max_tokens": 12,
+    "temperature": 0,
+    "top_p": 1,
+    "n": 1,
+    "stop": ["\n"],
+    "nwo": "somebody/shapes",
+    "stream": True,
+    "extra": {
+        "language": "python",
+        "next_indent": 0,
+        "trim_by_indentation": True,
+        "prompt_tokens": 20,
+        "suffix_tokens": 9,
+    },
+}
+
+
+def test_what_a_copilot_client_asks_is_answered_in_its_order(server: Server) -> None:
+    token = server.client.get("/copilot_internal/v2/token").json()
+    assert token["expires_at"] > time.time() + 60
+    assert token["refresh_in"] > 0
+    headers = {"Authorization": f"Bearer {token['token']}", "Openai-Organization": "github-copilot"}
+    path = "/v1/engines/copilot-codex/completions"
+    with server.client.stream("POST", path, json=COPILOT, headers=headers) as response:
+        lines = [line for line in response.iter_lines() if line]
+    assert lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    assert chunks[-1]["choices"][0]["finish_reason"] in {"stop", "length"}
+    assert "\n" not in "".join(chunk["choices"][0]["text"] for chunk in chunks)
+
+
+def test_a_copilot_prompt_that_is_too_long_loses_its_far_end(server: Server) -> None:
+    asked = COPILOT | {"prompt": "x = 1\n" * 4000, "stream": False}
+    assert server.client.post("/v1/completions", json=asked).json()["usage"]["prompt_tokens"] > 100
+    plain = {key: value for key, value in asked.items() if key != "extra"}
+    refused = server.client.post("/v1/completions", json=plain)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
+
+
+@pytest.mark.parametrize("path", ["v1/completions", "completion"])
+def test_curl_alone_is_enough(server: Server, path: str) -> None:
+    said = subprocess.run(
+        [
+            *("curl", "-sS", f"{server.url}/{path}", "-H", f"Authorization: Bearer {server.key}"),
+            *("-H", "Content-Type: application/json", "-d", '{"prompt": "x = ", "n_predict": 4}'),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = json.loads(said)
+    assert found.get("content") or found["choices"][0]["text"]

@@ -1,0 +1,173 @@
+"""OpenAI's own Python package against a real server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from ..serving import Server
+
+ASKED = {"model": "whatever", "prompt": "def f(x):", "max_tokens": 12, "temperature": 0}
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as made:
+        yield made
+
+
+def test_a_completion_has_its_text_its_reason_and_its_cost(client: openai.OpenAI) -> None:
+    found = client.completions.create(**ASKED)
+    (choice,) = found.choices
+    assert found.object == "text_completion"
+    assert found.model == "tiny.gguf"
+    assert choice.finish_reason in {"stop", "length"}
+    assert found.usage is not None
+    assert found.usage.prompt_tokens == len(ASKED["prompt"])
+    assert 0 < found.usage.completion_tokens <= 12
+    assert found.usage.total_tokens == found.usage.prompt_tokens + found.usage.completion_tokens
+
+
+def test_a_stream_is_the_whole_in_pieces_and_tells_its_cost(client: openai.OpenAI) -> None:
+    whole = client.completions.create(**ASKED)
+    chunks = list(client.completions.create(**ASKED, stream=True, stream_options={"include_usage": True}))
+    text = "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
+    assert text == whole.choices[0].text
+    reasons = [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices]
+    assert reasons[-1] == whole.choices[0].finish_reason
+    assert set(reasons[:-1]) <= {None}
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage == whole.usage
+    assert len({chunk.id for chunk in chunks}) == 1
+
+
+def test_several_texts_are_numbered_streamed_or_not(client: openai.OpenAI) -> None:
+    asked = ASKED | {"temperature": 1.0, "n": 3, "seed": 5}
+    whole = client.completions.create(**asked)
+    assert [choice.index for choice in whole.choices] == [0, 1, 2]
+    assert len({choice.text for choice in whole.choices}) > 1
+    said = {0: "", 1: "", 2: ""}
+    for chunk in client.completions.create(**asked, stream=True):
+        said[chunk.choices[0].index] += chunk.choices[0].text
+    assert said == {choice.index: choice.text for choice in whole.choices}
+
+
+def test_of_several_the_likeliest_is_kept(client: openai.OpenAI) -> None:
+    asked = ASKED | {"temperature": 1.5, "seed": 2, "logprobs": 0, "max_tokens": 6}
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    all_four = client.completions.create(**asked, n=4)
+    best = client.completions.create(**asked, best_of=4)
+    likeliest = max(all_four.choices, key=lambda choice: mean(choice.logprobs.token_logprobs or [-99.0]))
+    assert [choice.text for choice in best.choices] == [likeliest.text]
+    assert best.usage.completion_tokens == all_four.usage.completion_tokens
+
+
+def test_several_prompts_are_answered_in_order(client: openai.OpenAI) -> None:
+    prompts = ["one = ", "two = ", "def f():\n"]
+    together = client.completions.create(**(ASKED | {"prompt": prompts}))
+    alone = [client.completions.create(**(ASKED | {"prompt": prompt})) for prompt in prompts]
+    assert [choice.index for choice in together.choices] == [0, 1, 2]
+    assert [choice.text for choice in together.choices] == [found.choices[0].text for found in alone]
+
+
+def test_token_ids_are_a_prompt_like_any_other(client: openai.OpenAI, server: Server) -> None:
+    ids = server.client.post("/tokenize", json={"content": ASKED["prompt"]}).json()["tokens"]
+    by_ids = client.completions.create(**(ASKED | {"prompt": ids}))
+    by_lists = client.completions.create(**(ASKED | {"prompt": [ids, ids]}))
+    text = client.completions.create(**ASKED).choices[0].text
+    assert by_ids.choices[0].text == text
+    assert [choice.text for choice in by_lists.choices] == [text, text]
+
+
+def test_the_chances_are_those_of_the_model(client: openai.OpenAI) -> None:
+    choice = client.completions.create(**ASKED, logprobs=4).choices[0]
+    told = choice.logprobs
+    assert told is not None
+    assert len(told.tokens) == len(told.token_logprobs) == len(told.top_logprobs) == len(told.text_offset)
+    assert told.text_offset[0] == 0
+    for chance, top in zip(told.token_logprobs, told.top_logprobs, strict=True):
+        assert len(top) in {4, 5}
+        assert sum(math.exp(value) for value in top.values()) <= 1.001
+        assert chance == pytest.approx(max(top.values()), abs=1e-3)  # the likeliest was taken
+
+
+def test_the_prompt_is_echoed_where_that_is_asked(client: openai.OpenAI) -> None:
+    plain = client.completions.create(**ASKED).choices[0].text
+    echoed = client.completions.create(**ASKED, echo=True, logprobs=1).choices[0]
+    assert echoed.text == ASKED["prompt"] + plain
+    assert echoed.logprobs.text_offset[0] == len(ASKED["prompt"])
+    streamed = "".join(
+        chunk.choices[0].text for chunk in client.completions.create(**ASKED, echo=True, stream=True)
+    )
+    assert streamed == echoed.text
+
+
+def test_a_stop_text_ends_it_and_is_never_seen(client: openai.OpenAI) -> None:
+    text = client.completions.create(**ASKED).choices[0].text
+    stop = text[3:5]
+    for more in ({"stop": stop}, {"stop": ["never there", stop]}):
+        found = client.completions.create(**ASKED, **more).choices[0]
+        assert (found.text, found.finish_reason) == (text[: text.index(stop)], "stop")
+        pieces = client.completions.create(**ASKED, **more, stream=True)
+        assert "".join(chunk.choices[0].text for chunk in pieces) == found.text
+
+
+def test_a_suffix_is_filled_up_to(client: openai.OpenAI) -> None:
+    plain = client.completions.create(**ASKED)
+    filled = client.completions.create(**ASKED, suffix="\n    return y")
+    assert filled.usage.prompt_tokens == plain.usage.prompt_tokens + len("\n    return y") + 3
+
+
+def test_penalties_and_biases_change_what_is_written(client: openai.OpenAI) -> None:
+    asked = ASKED | {"max_tokens": 60, "logit_bias": {"113": 20}}
+    biased = client.completions.create(**asked).choices[0].text
+    penalised = client.completions.create(**asked, frequency_penalty=2.0).choices[0].text
+    assert biased == "q" * 60
+    assert 0 < penalised.count("q") < 60
+
+
+def test_the_same_seed_writes_the_same_text(client: openai.OpenAI) -> None:
+    asked = ASKED | {"temperature": 1.2}
+    one, same, other = (client.completions.create(**asked, seed=seed).choices[0].text for seed in (3, 3, 4))
+    assert one == same != other
+
+
+def test_errors_are_of_the_classes_that_clients_catch(client: openai.OpenAI, server: Server) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.completions.create(**(ASKED | {"max_tokens": 100_000}))
+    assert refused.value.code == "context_length_exceeded"
+    assert "maximum context length is" in str(refused.value)
+    with pytest.raises(openai.BadRequestError) as wrong:
+        client.completions.create(**(ASKED | {"temperature": 9}))
+    assert wrong.value.param == "temperature"
+    stranger = openai.OpenAI(base_url=f"{server.url}/v1", api_key="wrong", max_retries=0)
+    with pytest.raises((openai.AuthenticationError, openai.PermissionDeniedError)):
+        stranger.completions.create(**ASKED)
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-4")
+
+
+def test_a_client_that_gives_up_leaves_the_server_well(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.001).completions.create(**(ASKED | {"max_tokens": 400}))
+    for chunk in client.completions.create(**(ASKED | {"max_tokens": 400}), stream=True):
+        assert chunk.choices
+        break
+    assert client.completions.create(**ASKED).choices
+
+
+def test_the_model_that_answers_is_listed(client: openai.OpenAI) -> None:
+    (model,) = client.models.list().data
+    assert client.models.retrieve(model.id) == model
+
+
+def test_what_older_clients_call_an_engine_is_the_same(client: openai.OpenAI, server: Server) -> None:
+    text = client.completions.create(**ASKED).choices[0].text
+    found = server.client.post("/v1/engines/codegen/completions", json=ASKED).json()
+    assert found["choices"][0]["text"] == text

@@ -1,0 +1,49 @@
+"""`jupyter turbopilot serve` as a process of its own, for tests with clients that are none of ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+
+class Server:
+    """A server that was started, and a client that holds its key."""
+
+    def __init__(self, model: Path, *arguments: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            [*command, "-m", str(model), *arguments],
+            env=os.environ | {"TURBOPILOT_MODELS": str(model.parent)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert f":{self.port}/" in self.process.stdout.readline()
+        self.key = ""
+        if "--api-key" in arguments:
+            self.key = arguments[-1]
+        elif not arguments:
+            self.key = self.process.stdout.readline().split()[1]
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        end = time.monotonic() + 60
+        while self.client.get("/health").json()["phase"] == "loading":
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it as a service manager does."""
+        self.client.close()
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(10) == 0
