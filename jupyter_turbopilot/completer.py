@@ -25,7 +25,7 @@ from jupyter_turbopilot.engine.worker import (
     Worker,
     not_ready,
 )
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.prompt import (
     Budget,
     build,
@@ -88,6 +88,7 @@ class _Task:
     deadline: float = 0.0
     prompt_seconds: float = 0.0
     seconds: float = 0.0
+    gated: bool = False  # shown only where it is worth it
     answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
 
 
@@ -99,7 +100,7 @@ class Completer:
         self.settings = settings
         self.resting: Callable[[], bool] = lambda: False  # whether nothing may run that nobody waits for
         self.counters: dict[str, int] = dict.fromkeys(
-            ("requests", "known", "shown", "accepted", "dismissed"), 0
+            ("requests", "known", "shown", "accepted", "dismissed", "hidden"), 0
         )
         self.last_ms: float | None = None
         self._results = Results(settings.results_memory * 1024 * 1024)
@@ -123,8 +124,7 @@ class Completer:
             if job.cancel.reason and job.cancel.reason != DEADLINE:
                 reply = replace(reply, items=(), finish_reason=job.cancel.reason)
             self._forget(task.client, job)
-            if reply.items:
-                self.last_ms = reply.timings.total_ms
+            self._note(reply, gated=task.gated and not job.cancel.is_set())
             listener(reply)
 
         job = Job(work, done, priority=task.priority, deadline=task.deadline)
@@ -150,6 +150,13 @@ class Completer:
                 self._forget(task.client, job)
                 raise
         return job
+
+    def _note(self, reply: Reply, *, gated: bool) -> None:
+        """Remember how long it took, or that nothing was worth showing."""
+        if reply.items:
+            self.last_ms = reply.timings.total_ms
+        elif gated and not reply.error:
+            self.counters["hidden"] += 1
 
     def _supersede(self, client: str, job: Job) -> None:
         """End what the same editor asked for before."""
@@ -210,6 +217,7 @@ class Completer:
             n=request.n,
             stream=request.stream,
             client=request.client,
+            gated=request.trigger == "automatic",
             moves=self.settings.move_suffix,
             priority=_PRIORITIES.get(request.trigger, Priority.PERSON),
         )
@@ -227,6 +235,8 @@ class Completer:
                 return build_infill(
                     session.form, session.tokenize, engine.tokenize, request, size, sampling.max_tokens
                 )
+            if isinstance(request.prompt, tuple):
+                _check_ids(engine, request.prompt)
             return build_text(session.form, engine.tokenize, replace(request, sampling=sampling), size)
 
         several = max(request.n, request.best_of)
@@ -359,6 +369,16 @@ class Completer:
             return request.max_tokens
         # Somebody who asks for it has the time for more.
         return self.settings.max_tokens * (4 if request.trigger == "invoke" else 1)
+
+
+def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:
+    """Refuse what is no token: in a batch it would fail everybody."""
+    try:
+        for token in prompt:
+            if isinstance(token, int):
+                engine.piece(token)
+    except IndexError:
+        raise BadRequestError(f"There is no token {token}.", field="prompt") from None
 
 
 def _item(writing: Writing, reason: str, index: int = 0) -> Item:

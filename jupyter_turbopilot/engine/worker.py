@@ -120,6 +120,11 @@ class Worker:
         """The engine that is loaded; only its `tokenize` may be called from outside."""
         return self._engine
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._queue)
+
     def alive(self) -> bool:
         """Tell whether the thread lives (or has not been needed yet)."""
         return self._thread is None or self._thread.is_alive()

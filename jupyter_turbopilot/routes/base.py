@@ -21,6 +21,7 @@ from jupyter_turbopilot.errors import (
     TurbopilotError,
     WrongContentTypeError,
 )
+from jupyter_turbopilot.metrics import Metrics
 from jupyter_turbopilot.request import MAX_BODY, decode
 from jupyter_turbopilot.runtime import SECRET_HEADER
 
@@ -65,6 +66,7 @@ class Route(APIHandler):
     """A route of ours. Every method is authenticated and authorised."""
 
     auth_resource = "turbopilot"
+    accepts: type[Any] | None = None  # the schema of its body
     manages = False  # whether the route changes what the server holds
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
@@ -73,6 +75,13 @@ class Route(APIHandler):
         self.secret = secret
         self._chunks: list[bytes] = []
         self._received = 0
+
+    @property
+    def metrics(self) -> Metrics:
+        """What this server counts."""
+        found: Metrics = self.settings.setdefault("turbopilot_metrics", None) or Metrics(self.pilot)
+        self.settings["turbopilot_metrics"] = found
+        return found
 
     @property
     def _trusted(self) -> bool:
@@ -199,6 +208,11 @@ class Route(APIHandler):
 class JobRoute(Route):
     """A route that has something written; whoever goes away is not written for any longer."""
 
+    @property
+    def name(self) -> str:
+        """The route, for who counts: nothing of the address that was asked for."""
+        return type(self).__name__.removesuffix("Route").lower()
+
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
         """Take what the route works with."""
         super().initialize(pilot, secret)
@@ -217,14 +231,24 @@ class JobRoute(Route):
             with suppress(RuntimeError):  # the loop has ended: nobody listens any more
                 loop.call_soon_threadsafe(queue.put_nowait, reply)
 
-        self._jobs.append(self.pilot.completer.submit(request, listener, facts))
-        reply = await queue.get()
-        if reply.error:
-            raise reply.error
-        yield reply
-        while not reply.done:
-            reply = await queue.get()
-            yield reply
+        outcome, begun = DISCONNECTED, False
+        try:
+            self._jobs.append(self.pilot.completer.submit(request, listener, facts))
+            while outcome == DISCONNECTED:
+                reply = await queue.get()
+                if reply.error and not begun:
+                    raise reply.error
+                if reply.done:
+                    # Whoever has the last reply does not ask for another.
+                    outcome = reply.error.code if reply.error else reply.finish_reason or "answered"
+                    self.metrics.measure(reply.timings)
+                begun = True
+                yield reply
+        except TurbopilotError as error:
+            outcome = error.code
+            raise
+        finally:
+            self.metrics.count(self.name, outcome)
 
     async def whole(self, request: Completion | Text) -> Reply:
         """Return the last reply."""

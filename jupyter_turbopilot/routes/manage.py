@@ -27,6 +27,7 @@ class ModelsRoute(Route):
     """`GET turbopilot/models` lists, `POST` selects."""
 
     manages = True
+    accepts = Select
 
     @web.authenticated
     @authorized
@@ -57,6 +58,7 @@ class PullRoute(Route):
     """`POST turbopilot/models/pull` fetches with progress as a stream, `DELETE` stops it."""
 
     manages = True
+    accepts = PullRequest
 
     @web.authenticated
     @authorized

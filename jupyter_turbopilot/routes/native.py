@@ -13,18 +13,19 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.context.private import is_private_path
-from jupyter_turbopilot.request import Feedback, parse_completion
+from jupyter_turbopilot.request import Completion, Feedback, parse_completion
 from jupyter_turbopilot.routes.base import JobRoute, Route
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.request import Completion
 
 
 class CompleteRoute(JobRoute):
     """`POST turbopilot/complete`."""
+
+    accepts = Completion
 
     @web.authenticated
     @authorized
@@ -83,6 +84,8 @@ async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncIterator[d
 
 class FeedbackRoute(Route):
     """`POST turbopilot/feedback`: counters, no text."""
+
+    accepts = Feedback
 
     @web.authenticated
     @authorized

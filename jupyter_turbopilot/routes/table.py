@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.routes.about import MetricsRoute, OpenAPIRoute
 from jupyter_turbopilot.routes.copilot import CopilotTokenRoute
 from jupyter_turbopilot.routes.huggingface import GenerateRoute
 from jupyter_turbopilot.routes.llamacpp import (
@@ -38,6 +39,8 @@ ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("api/generate", GenerateRoute),
     ("feedback", FeedbackRoute),
     ("health", HealthRoute),
+    ("metrics", MetricsRoute),
+    ("openapi.json", OpenAPIRoute),
     ("models", ModelsRoute),
     ("models/pull", PullRoute),
 )

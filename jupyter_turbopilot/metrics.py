@@ -1,0 +1,86 @@
+"""Counts for Prometheus: how often, how long, how much; no text, no path and no name of anybody's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+    from jupyter_turbopilot.pilot import Pilot
+    from jupyter_turbopilot.reply import Timings
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+_SPEEDS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
+
+
+class _Now(Collector):
+    """What is so at the moment, and what the completer has counted."""
+
+    def __init__(self, pilot: Pilot) -> None:
+        self._pilot = pilot
+        self._process = psutil.Process()
+
+    def collect(self) -> Iterator[Metric]:
+        """Look."""
+        worker, counters = self._pilot.worker, self._pilot.completer.counters
+        for name, what, value in (
+            ("turbopilot_ready", "Whether a completion could begin at once.", float(worker.state.ready)),
+            ("turbopilot_queue", "Requests that wait.", float(worker.waiting)),
+            ("turbopilot_memory_bytes", "Resident memory of this process.", self._process.memory_info().rss),
+        ):
+            yield GaugeMetricFamily(name, what, value=value)
+        found = CounterMetricFamily("turbopilot_suggestions", "What became of suggestions.", labels=["event"])
+        for event in ("shown", "accepted", "dismissed", "hidden"):
+            found.add_metric([event], counters[event])
+        yield found
+        yield CounterMetricFamily(
+            "turbopilot_known", "Requests answered without the model.", value=counters["known"]
+        )
+
+
+class Metrics:
+    """What a server counts while it answers."""
+
+    def __init__(self, pilot: Pilot) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "turbopilot_requests", "Requests by route and outcome.", ["route", "outcome"], registry=registry
+        )
+        self._first = Histogram(
+            "turbopilot_first_token_seconds",
+            "From the request to the first token.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._speed = Histogram(
+            "turbopilot_tokens_per_second", "How fast texts were written.", buckets=_SPEEDS, registry=registry
+        )
+        self._read = Counter("turbopilot_prompt_tokens", "Tokens of prompts.", ["source"], registry=registry)
+        self._wrote = Counter("turbopilot_predicted_tokens", "Tokens written.", registry=registry)
+        registry.register(_Now(pilot))
+
+    def count(self, route: str, outcome: str) -> None:
+        """Count a request."""
+        self._requests.labels(route, outcome).inc()
+
+    def measure(self, timings: Timings) -> None:
+        """Take note of what an answer cost."""
+        self._read.labels("evaluated").inc(max(0, timings.prompt_tokens - timings.cached_tokens))
+        self._read.labels("reused").inc(timings.cached_tokens)
+        self._wrote.inc(timings.predicted_tokens)
+        if timings.predicted_tokens:
+            self._first.observe((timings.queue_ms + timings.context_ms + timings.prompt_ms) / 1000)
+        if timings.predicted_ms > 0 and timings.predicted_tokens > 1:
+            self._speed.observe(1000 * timings.predicted_tokens / timings.predicted_ms)
+
+    def text(self) -> bytes:
+        """Return everything as Prometheus reads it."""
+        return generate_latest(self._registry)

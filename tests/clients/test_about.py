@@ -1,0 +1,105 @@
+"""Metrics as Prometheus reads them, and every route against its own description."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from prometheus_client.parser import text_string_to_metric_families
+
+from jupyter_turbopilot.routes.about import document
+from jupyter_turbopilot.routes.table import ROUTES
+
+from ..serving import Server
+
+# A download is asked of the network, a model that is selected replaces the one the other tests need.
+LEFT_OUT = {"/models", "/models/pull"}
+
+
+def samples(server: Server) -> dict[tuple[str, frozenset[str]], float]:
+    text = server.client.get("/metrics").text
+    return {
+        (sample.name, frozenset(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_what_happens_is_counted_and_nobodys_text_is_in_it(server: Server) -> None:
+    before = samples(server)
+    secret = "somebodys_secret_words"
+    server.client.post("/v1/completions", json={"prompt": secret, "max_tokens": 3})
+    server.client.post("/v1/completions", json={"prompt": secret, "max_tokens": 10**6})
+    asked = {"cells": [{"source": secret}], "offset": 5, "path": f"{secret}.ipynb"}
+    answer = server.client.post("/complete", json=asked).json()
+    server.client.post("/feedback", json={"id": answer["id"], "event": "accepted"})
+    after = samples(server)
+
+    def grown(name: str, *labels: str) -> float:
+        key = name, frozenset(labels)
+        return after[key] - before.get(key, 0.0)
+
+    assert grown("turbopilot_requests_total", "completions", "answered") == 1
+    assert grown("turbopilot_requests_total", "completions", "context_length_exceeded") == 1
+    assert grown("turbopilot_requests_total", "complete", "answered") == 1
+    assert grown("turbopilot_suggestions_total", "accepted") == 1
+    assert grown("turbopilot_prompt_tokens_total", "evaluated") >= len(secret) - 1
+    assert grown("turbopilot_predicted_tokens_total") >= 1
+    assert after["turbopilot_ready", frozenset()] == 1
+    assert after["turbopilot_memory_bytes", frozenset()] > 1e7
+    assert secret not in server.client.get("/metrics").text
+
+
+def test_every_route_is_described_with_the_schema_that_checks_it(server: Server) -> None:
+    found = server.client.get("/openapi.json").json()
+    assert found == document(ROUTES)
+    assert len(found["paths"]) == len({path for path, _ in ROUTES})
+    body = found["paths"]["/infill"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    name = body["$ref"].rpartition("/")[2]
+    assert found["components"]["schemas"][name]["required"] == ["input_prefix", "input_suffix"]
+
+
+schema = schemathesis.openapi.from_dict(document(ROUTES))
+
+
+@schema.parametrize()
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_whatever_is_sent_no_route_fails(case: schemathesis.Case, server: Server) -> None:
+    if case.operation.path in LEFT_OUT:
+        pytest.skip("changes what the other tests need")
+    if isinstance(case.body, dict):
+        # As much as anybody could ask for would take minutes to write.
+        for name in ("max_tokens", "n_predict"):
+            if isinstance(case.body.get(name), int):
+                case.body[name] = min(case.body[name], 8)
+        parameters = case.body.get("parameters")
+        if isinstance(parameters, dict) and isinstance(parameters.get("max_new_tokens", 0), int):
+            parameters["max_new_tokens"] = min(parameters.get("max_new_tokens", 8), 8)
+    response = case.call(base_url=server.url, headers={"Authorization": f"Bearer {server.key}"}, timeout=60)
+    assert response.status_code < 500 or response.status_code == 503, (case.as_curl_command(), response.text)
+
+
+def test_fifty_at_a_time_are_answered_or_told_to_come_back(server: Server) -> None:
+    async def crowd() -> list[httpx.Response]:
+        headers = {"Authorization": f"Bearer {server.key}"}
+        async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60) as client:
+            asked = {"prompt": "x = ", "max_tokens": 20, "temperature": 0}
+            return list(
+                await asyncio.gather(*(client.post("/v1/completions", json=asked) for _ in range(50)))
+            )
+
+    responses = asyncio.run(crowd())
+    assert {response.status_code for response in responses} <= {200, 429}
+    told = [response for response in responses if response.status_code == 429]
+    assert all(response.headers["Retry-After"] == "1" for response in told)
+    assert all(response.json()["error"]["code"] == "rate_limit_exceeded" for response in told)
+    texts = {response.json()["choices"][0]["text"] for response in responses if response.status_code == 200}
+    assert len(texts) == 1
