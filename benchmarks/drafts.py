@@ -19,7 +19,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
-from jupyter_turbopilot.evaluate.traces import make, read
+from jupyter_turbopilot.evaluate.traces import mixed, read
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
 from jupyter_turbopilot.prompt import build_infill, form_for
@@ -74,7 +74,7 @@ def main() -> None:
     path = Pilot(Turbopilot()).store.path(find("qwen2.5-coder-0.5b"))
     engine = Watched(path, name="default", context_size=4096, threads=2, cells=8192)
     form = form_for(engine.find_token, engine.markers)
-    steps = [s for trace in make(read(options.set), options.requests * 2) for s in trace.steps]
+    steps = [s for trace in mixed(read(options.set), options.requests * 2) for s in trace.steps]
     steps = [step for step in steps if len(step.prefix) < LONGEST][: options.requests]
     differ = decided = again = guessed = right = 0
     spent = {True: 0.0, False: 0.0}

@@ -20,7 +20,7 @@ from baseline import programs
 from replay import Player
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.evaluate.traces import Step, make, read
+from jupyter_turbopilot.evaluate.traces import Step, mixed, read
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
 
@@ -76,7 +76,7 @@ def main() -> None:
     theirs += ["-np", str(EDITORS)]
     ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
     # Everybody in a cell of their own, and with room for all on both sides: 8 192 tokens.
-    traces = make(read(options.set), 4000)
+    traces = mixed(read(options.set), 4000)
     steps = [trace.steps[-1] for trace in traces if len(trace.steps[-1].prefix) < LONGEST]
     with Player("llama-server", theirs, "infill") as a, Player("turbopilot", ours, "infill") as b:
         figures: dict[str, list[tuple[float, float]]] = {a.name: [], b.name: []}

@@ -29,9 +29,10 @@ from plots import shares
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.scoring import Tally, score_trace
-from jupyter_turbopilot.evaluate.traces import Step, Trace, make, read
+from jupyter_turbopilot.evaluate.traces import Step, Trace, mixed, of_kind, read
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 N_PREDICT, STOP = 32, ["\n"]
 
@@ -62,6 +63,7 @@ class Player:
     name: str
     command: list[str]
     route: str
+    more: str = ""
     port: int = field(default_factory=free_port)
 
     def __enter__(self) -> Self:
@@ -71,7 +73,7 @@ class Player:
         # Nothing of an earlier run may help.
         self.settings = tempfile.TemporaryDirectory()
         settings = Path(self.settings.name) / "jupyter_turbopilot_config.py"
-        settings.write_text("c.Turbopilot.keep_sequences = False\nc.Turbopilot.deadline = 100\n")
+        settings.write_text("c.Turbopilot.keep_sequences = False\nc.Turbopilot.deadline = 100\n" + self.more)
         environment = {**os.environ, "JUPYTER_CONFIG_DIR": self.settings.name}
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=environment)
         end = time.monotonic() + 120
@@ -252,6 +254,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--route", choices=["infill", "complete"], default="infill")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--eagerness", choices=list(THRESHOLDS), default="always")
+    parser.add_argument(
+        "--append", action="store_true", help="cells from their beginning, of the half held out"
+    )
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two requests")
     parser.add_argument(
         "--settle", type=float, default=0.0, help="seconds between entering a cell and typing"
@@ -263,7 +269,11 @@ def main() -> None:
     options = parser.parse_args()
     model = find("qwen2.5-coder-0.5b")
     path = str(Pilot(Turbopilot()).store.path(model))
-    traces = make(read(options.set), options.requests)
+    notebooks = read(options.set)
+    if options.append:
+        traces = of_kind(notebooks[1::2], "append", options.requests)
+    else:
+        traces = mixed(notebooks, options.requests)
     counts = {kind: sum(len(t.steps) for t in traces if t.kind == kind) for kind in ("append", "edit", "hop")}
     print(f"{len(traces)} traces, requests {counts}", flush=True)
     theirs = [str(programs()["llama-server"]), "-m", path, "-t", str(options.threads), "-c", "8192",
@@ -271,7 +281,12 @@ def main() -> None:
     ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
     heard: dict[str, list[list[Answer]]] = {"llama-server": [], "turbopilot": []}
     for _ in range(options.rounds):
-        with Player("llama-server", theirs, "infill") as a, Player("turbopilot", ours, options.route) as b:
+        with (
+            Player("llama-server", theirs, "infill") as a,
+            Player(
+                "turbopilot", ours, options.route, f"c.Turbopilot.eagerness = {options.eagerness!r}\n"
+            ) as b,
+        ):
             for number, trace in enumerate(traces):
                 for player in (a, b):
                     answers = []

@@ -120,6 +120,22 @@ def of_kind(
     return _up_to([trace for trace in made if trace], requests)
 
 
+def mixed(notebooks: list[dict[str, Any]], requests: int, seed: int = 11) -> list[Trace]:
+    """Make traces of all kinds, mixed by their shares of requests: what the benchmarks of speed type."""
+    rng = random.Random(seed)  # noqa: S311 - a reproducible choice
+    traces: list[Trace] = []
+    for kind, share in SHARES.items():
+        count = 0
+        while count < requests * share:
+            trace = _MAKERS[kind](rng, rng.choice(notebooks))
+            if trace:
+                trace = Trace(kind, trace.name, trace.steps[: max(4, int(requests * share - count))])
+                traces.append(trace)
+                count += len(trace.steps)
+    rng.shuffle(traces)
+    return traces
+
+
 def _up_to(traces: list[Trace], requests: int) -> list[Trace]:
     if not requests:
         return traces
