@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import threading
-import time
-from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from jupyter_turbopilot.composing import Listener, Task, again, compose
 from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.context.notebook import gather, outline, text_before
 from jupyter_turbopilot.context.ranking import chosen
-from jupyter_turbopilot.engine.generation import Ask, Sampling, Token, Usage
+from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.engine.worker import (
     DEADLINE,
     SUPERSEDED,
@@ -35,31 +33,27 @@ from jupyter_turbopilot.prompt import (
     heal_word,
     pieces_left_out,
 )
-from jupyter_turbopilot.reply import Item, Reply, Timings
+from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.scope import fits_at, only_name, scope_of
 from jupyter_turbopilot.suggestion.cache import Place, Results
-from jupyter_turbopilot.suggestion.candidates import branches
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
 from jupyter_turbopilot.suggestion.trim import shape_of
-from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim, Writing
+from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt import Form, Heal, Prompt, Tokenize
-    from jupyter_turbopilot.suggestion.cache import Known
     from jupyter_turbopilot.text import Text
 
 PIECES_REMEMBERED = 512
 PIECES_SHARE = 8  # which part of the prompt an outline of what is left out takes, and the best of it another
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
-
-Listener = Callable[[Reply], None]
 
 
 @dataclass
@@ -69,27 +63,6 @@ class _Session:
     engine: Engine
     form: Form
     tokenize: Tokenize  # remembers: cells above the cursor seldom change
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What is to be written for a request, whatever protocol it came by."""
-
-    prompt: Callable[[Engine], Prompt]
-    writing: Callable[[], Writing]
-    place: Place
-    sampling: Sampling
-    n: int = 1
-    best: int = 0  # of so many the likeliest are answered; 0: every one that differs
-    stream: bool = False
-    client: str = ""
-    priority: Priority = Priority.PERSON
-    moves: bool = False  # what stands behind the cursor may be moved instead of read again
-    deadline: float = 0.0
-    prompt_seconds: float = 0.0
-    seconds: float = 0.0
-    gated: bool = False  # shown only where it is worth it
-    answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
 
 
 class Completer:
@@ -117,7 +90,7 @@ class Completer:
         state: dict[str, Reply] = {"reply": Reply(id=name)}
 
         def work(engine: Engine, job: Job) -> Work:
-            state["reply"] = yield from self._work(name, task, engine, job, known, listener)
+            state["reply"] = yield from compose(name, task, engine, job, known, listener, self._results)
 
         def done(error: TurbopilotError | None) -> None:
             reply = replace(state["reply"], done=True, error=error)
@@ -137,7 +110,7 @@ class Completer:
                 self._forget(task.client, job)
                 raise not_ready(worker_state)
             self.counters["known"] += 1
-            state["reply"] = self._again(name, worker_state.model, task, known)
+            state["reply"] = again(name, worker_state.model, task, known)
             done(None)
         elif task.priority is not Priority.PERSON and self.resting():
             # The machine is somebody's: nothing is computed that nobody waits for.
@@ -188,7 +161,7 @@ class Completer:
             self._session = session
         return session
 
-    def _suggestion(self, request: Completion, facts: kernel.Facts) -> _Task:
+    def _suggestion(self, request: Completion, facts: kernel.Facts) -> Task:
         """Say what a suggestion needs."""
         shape = shape_of(request.prefix, request.suffix, request.lines, self.settings.max_lines)
         unasked = request.trigger in {"automatic", "ahead"}
@@ -204,7 +177,7 @@ class Completer:
             gate = Gate(place, threshold, fits_at(request, scope))
             return Suggestion(shape, gate, unasked=unasked, otherwise=only_name(request, scope))
 
-        return _Task(
+        return Task(
             prompt=lambda engine: self._prompt(request, context(), engine),
             writing=writing,
             place=Place(
@@ -222,7 +195,7 @@ class Completer:
             priority=_PRIORITIES.get(request.trigger, Priority.PERSON),
         )
 
-    def _text(self, request: Text) -> _Task:
+    def _text(self, request: Text) -> Task:
         """Say what another protocol's text needs: its own prompt, no gate."""
         sampling = request.sampling
         if sampling.max_tokens < 0:
@@ -240,7 +213,7 @@ class Completer:
             return build_text(session.form, engine.tokenize, replace(request, sampling=sampling), size)
 
         several = max(request.n, request.best_of)
-        return _Task(
+        return Task(
             prompt=prompt,
             writing=lambda: Verbatim(request.stop, request.indent),
             place=Place(
@@ -286,84 +259,6 @@ class Completer:
     def _heal(self, engine: Engine) -> Heal | None:
         return heal_word(engine.tokenize, engine.piece) if self.settings.token_healing else None
 
-    def _work(
-        self, name: str, task: _Task, engine: Engine, job: Job, known: Known | None, listener: Listener
-    ) -> Generator[Ask, list[Token], Reply]:
-        begun = time.perf_counter()
-        prompt = task.prompt(engine)
-        # What was backed up over is written again before the rest that is known.
-        hint = engine.tokenize(prompt.forced.decode("utf-8", "ignore") + known.text) if known else []
-        if known and known.ended:
-            hint = hint[:-1]  # what comes after the end is nobody's
-        aligned = not known or known.aligned or bool(prompt.forced)
-        context_ms = (time.perf_counter() - begun) * 1000
-        items: list[Item] = []
-        sampling = replace(task.sampling, forced=prompt.forced)
-        fixed = prompt.fixed if task.moves else (0, 0)
-        first = Ask(prompt.tokens, sampling, Usage(), hint, aligned, fixed)
-        asks: list[tuple[Ask, Sequence[Token]]] = [(first, ())]
-        spent = 0
-        while asks and not job.cancel.is_set():
-            ask, begun_with = asks.pop(0)
-            writing = task.writing()
-            writing.take(begun_with)
-            late = False
-            if prompt.tokens:
-                limit = _Limit(task.prompt_seconds if ask is first else 0.0, job)
-                while not writing.done and not late and (tokens := (yield ask)):
-                    limit.lift()
-                    if writing.take(tokens) and task.stream and not job.cancel.is_set():
-                        item = _item(writing, "streaming", len(items))
-                        listener(Reply(name, engine.name, (item,)))
-                    late = bool(task.seconds) and ask.usage.predicted_ms > task.seconds * 1000
-                limit.lift()
-            spent += ask.usage.predicted_tokens
-            whole = writing.done or (not late and ask.usage.predicted_tokens < ask.sampling.max_tokens)
-            reason = DEADLINE if job.cancel.reason == DEADLINE else "stop" if whole else "length"
-            writing.finish(whole=reason == "stop")
-            if ask is first:
-                if task.sampling.plain and not job.cancel.is_set() and task.sampling.max_tokens:
-                    self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
-                asks = self._others(first, task, writing.tokens, engine)
-            item = _item(writing, reason, len(items))
-            if task.best or (item.text and all(item.text != other.text for other in items)):
-                items.append(item)
-        waited = (job.started_at - job.queued_at) * 1000
-        total = waited + (time.perf_counter() - begun) * 1000
-        cost = vars(first.usage) | {"predicted_tokens": spent}
-        timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
-        return Reply(name, engine.name, tuple(_ranked(items, task)), timings)
-
-    @staticmethod
-    def _others(
-        first: Ask, task: _Task, tokens: Sequence[Token], engine: Engine
-    ) -> list[tuple[Ask, Sequence[Token]]]:
-        """Return how further answers are asked for, and how they begin: drawn anew, or branching off."""
-
-        def another(begun: Sequence[Token] = (), **changed: Any) -> tuple[Ask, Sequence[Token]]:
-            prompt = [*first.prompt, *(token.id for token in begun)]
-            sampling = replace(first.sampling, **changed)
-            return replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), begun
-
-        if task.best or task.sampling.temperature:
-            return [another(seed=task.sampling.seed + number) for number in range(1, task.n)]
-        found = []
-        for begun, banned in branches(tokens, task.n - 1):
-            typed = sum(len(engine.piece(token.id)) for token in begun)
-            left = max(1, task.sampling.max_tokens - len(begun))
-            found.append(another(begun, max_tokens=left, forced=first.sampling.forced[typed:], banned=banned))
-        return found
-
-    def _again(self, name: str, model: str, task: _Task, known: Known) -> Reply:
-        """Answer with what is known, through the same trimming and the same gate."""
-        begun = time.perf_counter()
-        writing = task.writing()
-        writing.take(known.tokens)
-        reason = "stop" if known.ended or writing.done else "length"
-        writing.finish(whole=reason == "stop")
-        items = (_item(writing, reason),) if writing.shown else ()
-        return Reply(name, model, items, Timings(total_ms=(time.perf_counter() - begun) * 1000))
-
     def _length(self, request: Completion) -> int:
         if request.max_tokens:
             return request.max_tokens
@@ -379,38 +274,3 @@ def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:
                 engine.piece(token)
     except IndexError:
         raise BadRequestError(f"There is no token {token}.", field="prompt") from None
-
-
-def _item(writing: Writing, reason: str, index: int = 0) -> Item:
-    stopped = writing.stopped_by if isinstance(writing, Verbatim) else ""
-    return Item(writing.shown, round(writing.confidence, 4), reason, index, stopped, tuple(writing.tokens))
-
-
-def _ranked(items: list[Item], task: _Task) -> list[Item]:
-    """Put the best first; of texts that were drawn for the best of them, keep so many."""
-    if task.best:
-        if len(items) > task.best:
-            items = sorted(items, key=lambda item: -_likelihood(item))[: task.best]
-        return [replace(item, index=index) for index, item in enumerate(items)]
-    return items if task.sampling.temperature else sorted(items, key=lambda item: -item.confidence)
-
-
-def _likelihood(item: Item) -> float:
-    """Return the mean logarithm of a text's tokens."""
-    chances = [math.log(max(1e-12, token.probability)) for token in item.tokens]
-    return sum(chances) / len(chances) if chances else 0.0
-
-
-class _Limit:
-    """Ends a job whose prompt takes longer to read than somebody would wait."""
-
-    def __init__(self, seconds: float, job: Job) -> None:
-        self._timer = threading.Timer(seconds, job.cancel.set, (DEADLINE,)) if seconds else None
-        if self._timer:
-            self._timer.daemon = True
-            self._timer.start()
-
-    def lift(self) -> None:
-        """The prompt was read."""
-        if self._timer:
-            self._timer.cancel()

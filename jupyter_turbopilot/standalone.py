@@ -16,6 +16,7 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.routes.about import StatusRoute
 from jupyter_turbopilot.routes.table import ROUTES
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def is_loopback(host: str) -> bool:
 def application(pilot: Pilot, key: str, host: str) -> web.Application:
     """Mount the routes at `/`."""
     return web.Application(
-        [(f"/{path}", route, {"pilot": pilot}) for path, route in ROUTES],
+        [(f"/{path}", route, {"pilot": pilot}) for path, route in (("", StatusRoute), *ROUTES)],
         identity_provider=KeyIdentity(key),
         authorizer=AllowAllAuthorizer(),
         base_url="/",

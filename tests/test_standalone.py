@@ -92,3 +92,13 @@ def test_without_a_key_other_machines_are_not_served() -> None:
 )
 def test_a_loopback_address_is_known(host: str, own: bool) -> None:
     assert is_loopback(host) == own
+
+
+def test_a_person_who_looks_sees_whether_it_is_ready_and_nothing_else(serve: Serve) -> None:
+    client = serve("--api-key", "s3cret-key")
+    client.headers.pop("Authorization")
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "tiny.gguf: ready." in page.text
+    assert "s3cret-key" not in page.text
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 403

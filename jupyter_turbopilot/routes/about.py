@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from html import escape
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
-from jupyter_server.auth.decorator import authorized
+from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from prometheus_client import CONTENT_TYPE_LATEST
 from tornado import web
 
@@ -28,6 +29,33 @@ class MetricsRoute(Route):
         """Tell what was counted."""
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         await self.finish(self.metrics.text())
+
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Turbopilot</title>
+<style>:root{{color-scheme:light dark;font:16px/1.5 system-ui}}
+body{{max-width:40em;margin:3em auto;padding:0 1em}}</style>
+<h1>Turbopilot {version}</h1><p role="status">{state}</p>
+<p>Editors: <code>/infill</code> and <code>/completion</code> (llama.cpp), <code>/v1/completions</code>
+(OpenAI, FauxPilot), <code>/api/generate</code> (Hugging Face), <code>/complete</code> (our own).
+With the key: <code>/metrics</code>, <code>/openapi.json</code>, <code>/models</code>.</p></html>
+"""
+
+
+class StatusRoute(Route):
+    """`GET /` of a server of its own: a page for a person, the same for everybody."""
+
+    _track_activity = False
+
+    @allow_unauthenticated
+    async def get(self) -> None:
+        """Show whether it is ready; who asks under another host's name is told nothing."""
+        if self.refused:
+            raise web.HTTPError(403)
+        health = self.pilot.health()
+        state = f"{health['model']}: {'ready' if health['ready'] else health['phase']}."
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        page = PAGE.format(version=version("jupyter-turbopilot"), state=escape(state))
+        await self.finish(page)
 
 
 class OpenAPIRoute(Route):

@@ -75,6 +75,7 @@ class Route(APIHandler):
         self.secret = secret
         self._chunks: list[bytes] = []
         self._received = 0
+        self.refused = False
 
     @property
     def metrics(self) -> Metrics:
@@ -107,6 +108,7 @@ class Route(APIHandler):
             # clients. Nobody is signed in, so every method refuses.
             self.current_user = self._jupyter_current_user = None
             self._received = MAX_BODY + 1
+            self.refused = True
 
     def _check_managed(self) -> None:
         """Let nobody change which model is loaded where there is no key."""

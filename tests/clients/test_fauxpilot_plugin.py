@@ -1,0 +1,25 @@
+"""OpenAI's npm package of the line that FauxPilot's plugin is built on, against a real server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from ..serving import Server
+
+
+def test_the_plugins_request_is_answered(server: Server) -> None:
+    script = Path(__file__).with_name("fauxpilot.mjs")
+    said = subprocess.run(
+        [str(shutil.which("node")), str(script), server.url, server.key],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert found["choices"][0]["finish_reason"] in {"stop", "length"}
+    assert found["usage"]["completion_tokens"] > 0
