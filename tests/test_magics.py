@@ -113,13 +113,16 @@ def test_options_reach_the_model(shell: Shell, says: Callable[..., ScriptedEngin
 def test_alternatives_are_listed_and_the_first_is_put_in_the_input(
     shell: Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
-    answers = iter(["one", "two", "three"])
+    answers = iter(["one + a", "two", " - b"])
     engine = says("")
+    engine.probability = 0.5
     engine.answer = lambda _: next(answers)
     out = run(shell, "%%complete --alternatives 3\nx = ")
     assert [f"{n}:" in out.stdout for n in (1, 2, 3)] == [True] * 3
     assert shell.next_input is not None
-    assert shell.next_input[0].endswith("one")
+    first = out.stdout.partition("1:")[2].partition("2:")[0].strip()
+    assert first
+    assert shell.next_input[0].endswith(first)
 
 
 def test_the_session_is_context_without_its_secrets(

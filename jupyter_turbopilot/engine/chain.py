@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jupyter_turbopilot.engine.gbnf import trouble
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Chain:
     def _samplers(self, vocab: Any, sampling: Sampling, prompt: Sequence[int]) -> list[Any]:
         lib, found = self._lib, []
         if sampling.grammar:
+            if why := trouble(sampling.grammar):
+                raise BadRequestError(why, field="grammar")
             grammar = lib.llama_sampler_init_grammar(vocab, sampling.grammar.encode(), b"root")
             if not grammar:
                 raise BadRequestError("The grammar is not valid GBNF with a rule `root`.", field="grammar")
