@@ -16,14 +16,14 @@ import httpx
 class Server:
     """A server that was started, and a client that holds its key."""
 
-    def __init__(self, model: Path, *arguments: str) -> None:
+    def __init__(self, model: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "--port", str(self.port)]
         self.process = subprocess.Popen(
             [*command, "-m", str(model), *arguments],
-            env=os.environ | {"TURBOPILOT_MODELS": str(model.parent)},
+            env=os.environ | {"TURBOPILOT_MODELS": str(model.parent)} | (environment or {}),
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -15,9 +15,10 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.context import kernel
-from jupyter_turbopilot.engine.worker import DISCONNECTED, Job
+from jupyter_turbopilot.engine.worker import DEADLINE, DISCONNECTED, Job
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
+    NotReadyError,
     TurbopilotError,
     WrongContentTypeError,
 )
@@ -253,15 +254,22 @@ class JobRoute(Route):
             self.metrics.count(self.name, outcome)
 
     async def whole(self, request: Completion | Text) -> Reply:
-        """Return the last reply."""
+        """Return the last reply, which holds something."""
         async for reply in self.replies(request):
             found = reply
         if found.error:
             raise found.error
+        if not found.items:
+            reason = found.finish_reason or DEADLINE
+            raise NotReadyError("Its time was up before anything could be written.", code=reason)
         return found
+
+    def drop(self) -> None:
+        """Stop what is being written: nobody will read it."""
+        for job in self._jobs:
+            job.cancel.set(DISCONNECTED)
 
     def on_connection_close(self) -> None:
         """Stop working for somebody who has gone."""
-        for job in self._jobs:
-            job.cancel.set(DISCONNECTED)
+        self.drop()
         super().on_connection_close()

@@ -152,7 +152,11 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         texts = body.texts()
         wording = Wording(body, self._piece)
         if not body.stream:
-            replies = await asyncio.gather(*(self.whole(text) for text in texts))
+            try:
+                replies = await asyncio.gather(*(self.whole(text) for text in texts))
+            except TurbopilotError:
+                self.drop()  # the others are of no use any more
+                raise
             self.answer(wording.whole(list(replies)))
             return
         await self.events(self._growing(texts, wording), last=b"data: [DONE]\n\n")
@@ -178,7 +182,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         while len(last) < len(tasks):
             number, reply = await queue.get()
             if isinstance(reply, TurbopilotError):
-                self.on_connection_close()  # the others are of no use any more
+                self.drop()
                 raise reply
             for piece in said[number].pieces(reply):
                 yield wording.chunk(number, reply.model, piece)

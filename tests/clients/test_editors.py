@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ..serving import Server
@@ -212,3 +216,25 @@ def test_curl_alone_is_enough(server: Server, path: str) -> None:
     ).stdout
     found = json.loads(said)
     assert found.get("content") or found["choices"][0]["text"]
+
+
+def test_who_waited_in_vain_is_told_so(tiny_model: Path, tmp_path: Path) -> None:
+    own = tmp_path / "tiny.gguf"
+    shutil.copy(tiny_model, own)
+    (tmp_path / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.text_deadline = 0.1\n")
+    server = Server(own, environment={"JUPYTER_CONFIG_DIR": str(tmp_path)})
+    try:
+        bodies = [{"inputs": "x" * 900, "parameters": {"max_new_tokens": 90}}] * 24
+
+        async def crowd() -> list[httpx.Response]:
+            headers = {"Authorization": f"Bearer {server.key}"}
+            async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60) as client:
+                return list(
+                    await asyncio.gather(*(client.post("/api/generate", json=body) for body in bodies))
+                )
+
+        responses = asyncio.run(crowd())
+    finally:
+        server.stop()
+    assert {response.status_code for response in responses} <= {200, 429, 503}
+    assert any(response.status_code == 503 for response in responses)
