@@ -82,7 +82,11 @@ class Completer:
         self._session: _Session | None = None
 
     def submit(
-        self, request: Completion | Text, listener: Listener, facts: kernel.Facts = kernel.NONE
+        self,
+        request: Completion | Text,
+        listener: Listener,
+        facts: kernel.Facts = kernel.NONE,
+        owner: str = "",
     ) -> Job:
         """Begin; `listener` is called, on the worker's thread or at once, the last time with `done`."""
         task = self._suggestion(request, facts) if isinstance(request, Completion) else self._text(request)
@@ -100,7 +104,7 @@ class Completer:
             self._note(reply, gated=task.gated and not job.cancel.is_set())
             listener(reply)
 
-        job = Job(work, done, priority=task.priority, deadline=task.deadline)
+        job = Job(work, done, priority=task.priority, deadline=task.deadline, owner=owner)
         if task.priority is Priority.PERSON:
             self._supersede(task.client, job)
         self.counters["requests"] += 1

@@ -186,6 +186,7 @@ class Pilot:
         state = self.worker.state
         reason = state.reason or {"loading": f"{state.model} is being loaded."}.get(state.phase)
         return {
+            "status": "ok" if state.ready else "loading model" if state.phase == "loading" else "error",
             "live": self.worker.alive(),
             "ready": state.ready,
             "phase": state.phase,

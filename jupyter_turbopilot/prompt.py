@@ -206,7 +206,9 @@ def build_text(form: Form, tokenize: Tokenize, request: Text, context_size: int)
     """Build the prompt of a text that is gone on with, or filled in; too long, it is cut or refused."""
     parts = request.prompt if isinstance(request.prompt, tuple) else (request.prompt,)
     before = [token for part in parts for token in (tokenize(part) if isinstance(part, str) else (part,))]
-    bos = [form.bos] if form.bos is not None and isinstance(parts[0], str) else []
+    bos = [form.bos] if form.bos is not None and isinstance((*parts, 0)[0], str) else []
+    if not (before or bos or request.suffix):
+        before = tokenize("\n")  # a model has to begin with something
     after = tokenize(request.suffix) if request.suffix is not None else []
     if request.suffix is not None and not form.markers:
         raise BadRequestError("This model cannot fill in the middle. Leave the suffix out.", field="suffix")

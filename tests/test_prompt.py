@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.generation import Markers
+from jupyter_turbopilot.engine.generation import Markers, Sampling
+from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 from jupyter_turbopilot.prompt import (
     FORMATS,
     READ_ANEW,
@@ -13,6 +16,7 @@ from jupyter_turbopilot.prompt import (
     Prompt,
     build,
     build_infill,
+    build_text,
     form_for,
     heal_word,
     keep_tail,
@@ -177,3 +181,31 @@ def test_pieces_go_until_the_rest_and_its_outline_fit(sizes: list[int], near: in
 def test_pieces_go_in_steps_so_that_a_key_seldom_changes_the_start() -> None:
     gone = [pieces_left_out([50] * 20, near, 1000) for near in range(200)]
     assert len(set(gone)) <= 3
+
+
+@given(
+    st.one_of(
+        st.text(max_size=300), st.lists(st.integers(0, 500) | st.text(max_size=5), max_size=60).map(tuple)
+    ),
+    st.none() | st.text(max_size=200),
+    st.integers(0, 200),
+)
+def test_a_text_is_cut_to_what_fits_or_refused(
+    before: str | tuple[int | str, ...], after: str | None, length: int
+) -> None:
+    request = Text(before, after, sampling=Sampling(max_tokens=length), cut=True)
+    found = build_text(QWEN, letters, request, 256).tokens
+    assert 0 < len(found) + length <= 256
+    asked = replace(request, cut=False)
+    try:
+        whole = build_text(QWEN, letters, asked, 256).tokens
+    except ContextLengthError as error:
+        assert "maximum context length is 256 tokens" in error.message
+    else:
+        assert len(whole) + length <= 256
+        assert whole == found
+
+
+def test_a_model_that_cannot_fill_in_says_so() -> None:
+    with pytest.raises(BadRequestError, match="suffix"):
+        build_text(PLAIN, letters, Text("a", "b"), 256)

@@ -64,10 +64,12 @@ class Job:
         *,
         priority: Priority = Priority.PERSON,
         deadline: float = 0.0,
+        owner: str = "",
     ) -> None:
         self.work = work
         self.done = done
         self.priority = priority
+        self.owner = owner
         self.cancel = Cancel()
         self.queued_at = time.monotonic()
         self.started_at = 0.0
@@ -93,7 +95,7 @@ class Worker:
     ) -> None:
         self._limit = queue_limit
         self._wake = threading.Condition()
-        self._queue: list[tuple[int, int, Job]] = []
+        self._queue: list[tuple[int, int, int, Job]] = []
         self._order = count()
         self._tasks: list[_Task] = []
         self._threads = threads
@@ -160,7 +162,7 @@ class Worker:
                     raise not_ready(self._state)
                 if len(self._queue) >= self._limit:
                     dropped = self._make_room(job)
-                heapq.heappush(self._queue, (job.priority, next(self._order), job))
+                heapq.heappush(self._queue, (job.priority, self._turn(job), next(self._order), job))
                 if self._tasks and job.priority < min(task.job.priority for task in self._tasks):
                     self._nudge()
                 self._wake.notify()
@@ -169,17 +171,22 @@ class Worker:
                 gone.cancel.set(YIELDED)
                 gone.done(None)
 
+    def _turn(self, job: Job) -> int:
+        """Say how many of the same caller go before: who sends many does not keep others waiting."""
+        waiting = [entry[-1] for entry in self._queue] + [task.job for task in self._tasks]
+        return sum(other.owner == job.owner for other in waiting) if job.owner else 0
+
     def _make_room(self, job: Job) -> list[Job]:
         """Take out what nobody waits for any more, or what matters less; else say that we are busy."""
-        dropped = [entry for entry in self._queue if entry[2].cancel.is_set()]
+        dropped = [entry for entry in self._queue if entry[-1].cancel.is_set()]
         if not dropped:
-            worst = max(self._queue, key=lambda entry: entry[:2])
+            worst = max(self._queue, key=lambda entry: entry[:3])
             if worst[0] <= job.priority:
                 raise BusyError("The model has more to do than it can. Try again in a moment.")
             dropped = [worst]
         self._queue = [entry for entry in self._queue if entry not in dropped]
         heapq.heapify(self._queue)
-        return [entry[2] for entry in dropped]
+        return [entry[-1] for entry in dropped]
 
     def stop(self, timeout: float = 2.0) -> None:
         """End the thread; whoever waits is told."""
@@ -200,7 +207,7 @@ class Worker:
             self._attention.set("nudge")
 
     def _stop_jobs(self, reason: str) -> None:
-        for job in [job for _, _, job in self._queue] + [task.job for task in self._tasks]:
+        for job in [job for *_, job in self._queue] + [task.job for task in self._tasks]:
             job.cancel.set(reason)
 
     def _run(self) -> None:
@@ -208,7 +215,7 @@ class Worker:
             with self._wake:
                 unused = self._rest()
                 if self._stopping:
-                    waiting = [job for _, _, job in self._queue]
+                    waiting = [job for *_, job in self._queue]
                     self._queue.clear()
                     break
                 factory, self._factory = self._factory, None
@@ -246,13 +253,13 @@ class Worker:
         begun: list[Job] = []
         running = len(self._tasks)
         while self._queue:
-            job = self._queue[0][2]
+            job = self._queue[0][-1]
             if job.priority is not Priority.PERSON and running:
                 break
             persons = sum(task.job.priority is Priority.PERSON for task in self._tasks)
             if persons + len(begun) >= MAX_PERSONS and not job.cancel.is_set():
                 break
-            begun.append(heapq.heappop(self._queue)[2])
+            begun.append(heapq.heappop(self._queue)[-1])
             running += 1
         return begun
 
@@ -391,7 +398,7 @@ class Worker:
             self._loading = None
             if self._factory is None and not self._stopping:
                 self._state = state
-                left = [] if state.phase == "ready" else [entry[2] for entry in self._queue]
+                left = [] if state.phase == "ready" else [entry[-1] for entry in self._queue]
                 if left:
                     self._queue.clear()
             else:

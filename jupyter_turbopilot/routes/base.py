@@ -216,6 +216,12 @@ class JobRoute(Route):
         """The route, for who counts: nothing of the address that was asked for."""
         return type(self).__name__.removesuffix("Route").lower()
 
+    @property
+    def caller(self) -> str:
+        """Who asks, as far as one can be told from another: nobody keeps the others waiting."""
+        agent = self.request.headers.get("User-Agent", "")
+        return f"{getattr(self.current_user, 'username', '')} {self.request.remote_ip} {agent}"
+
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
         """Take what the route works with."""
         super().initialize(pilot, secret)
@@ -236,7 +242,7 @@ class JobRoute(Route):
 
         outcome, begun = DISCONNECTED, False
         try:
-            self._jobs.append(self.pilot.completer.submit(request, listener, facts))
+            self._jobs.append(self.pilot.completer.submit(request, listener, facts, self.caller))
             while outcome == DISCONNECTED:
                 reply = await queue.get()
                 if reply.error and not begun:

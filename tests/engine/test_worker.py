@@ -273,6 +273,18 @@ def test_a_person_goes_before_what_nobody_waits_for(worker: Worker) -> None:
     assert order == ["person", "warm"]
 
 
+def test_who_sends_many_does_not_keep_others_waiting(worker: Worker) -> None:
+    order: list[str] = []
+    running = crowd(worker)
+    jobs = [submit(worker, noting(lambda: order.append("many")), owner="many")[1] for _ in range(3)]
+    jobs.append(submit(worker, noting(lambda: order.append("one")), owner="one")[1])
+    for job, _ in running:
+        job.cancel.set(SUPERSEDED)
+    for told in jobs:
+        told.wait()
+    assert order.index("one") <= 1
+
+
 def test_a_job_past_its_deadline_is_stopped(worker: Worker) -> None:
     job, told = submit(worker, until_cancelled, deadline=0.05)
     told.wait()
