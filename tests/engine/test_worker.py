@@ -274,7 +274,7 @@ def test_a_person_goes_before_what_nobody_waits_for(worker: Worker) -> None:
 
 
 def test_who_sends_many_does_not_keep_others_waiting(worker: Worker) -> None:
-    worker._limit = 8  # noqa: SLF001
+    worker._limit = 8
     order: list[str] = []
     running = crowd(worker)
     jobs = [submit(worker, noting(lambda: order.append("many")), owner="many")[1] for _ in range(3)]
