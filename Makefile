@@ -103,6 +103,7 @@ bench: $(DONE)/dev  ## measure (an hour; SET=notebooks to type); results go into
 	$(BIN)/python benchmarks/spine.py
 	$(BIN)/python benchmarks/constant.py
 	$(BIN)/python benchmarks/considerate.py
+	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/editors.py --set $(or $(SET),$(DONE)/notebooks)
 	$(BIN)/python benchmarks/overhead.py --set $(or $(SET),$(DONE)/notebooks)
 	$(BIN)/python benchmarks/drafts.py --set $(or $(SET),$(DONE)/notebooks) --requests 200
