@@ -97,6 +97,8 @@ class Worker:
         self._wake = threading.Condition()
         self._queue: list[tuple[int, int, int, Job]] = []
         self._order = count()
+        self._turns: dict[str, int] = {}  # of each caller who waits, the last
+        self._now = 0  # whose turn it was last
         self._tasks: list[_Task] = []
         self._threads = threads
         self._idle = idle or None  # seconds without work after which the memory is given back
@@ -172,9 +174,15 @@ class Worker:
                 gone.done(None)
 
     def _turn(self, job: Job) -> int:
-        """Say how many of the same caller go before: who sends many does not keep others waiting."""
-        waiting = [entry[-1] for entry in self._queue] + [task.job for task in self._tasks]
-        return sum(other.owner == job.owner for other in waiting) if job.owner else 0
+        """Say when a job's turn is: behind its caller's others, but not behind all of somebody else's.
+
+        The first of each caller stands where the queue is now; a caller's next is one turn later.
+        """
+        if not self._queue:
+            self._turns.clear()
+        turn = max(self._now, self._turns.get(job.owner, 0)) + 1
+        self._turns[job.owner] = turn
+        return turn
 
     def _make_room(self, job: Job) -> list[Job]:
         """Take out what nobody waits for any more, or what matters less; else say that we are busy."""
@@ -259,7 +267,9 @@ class Worker:
             persons = sum(task.job.priority is Priority.PERSON for task in self._tasks)
             if persons + len(begun) >= MAX_PERSONS and not job.cancel.is_set():
                 break
-            begun.append(heapq.heappop(self._queue)[-1])
+            _, turn, _, job = heapq.heappop(self._queue)
+            self._now = max(self._now, turn)
+            begun.append(job)
             running += 1
         return begun
 

@@ -286,6 +286,21 @@ def test_who_sends_many_does_not_keep_others_waiting(worker: Worker) -> None:
     assert order.index("one") <= 1
 
 
+def test_of_one_caller_whoever_came_first_goes_first(worker: Worker) -> None:
+    worker._limit = 8
+    order: list[int] = []
+    running = crowd(worker)
+    told = [submit(worker, noting(lambda n=n: order.append(n)), owner="same")[1] for n in range(3)]  # type: ignore[misc]
+    running.pop()[0].cancel.set(SUPERSEDED)
+    told[0].wait()
+    told += [submit(worker, noting(lambda n=n: order.append(n)), owner="same")[1] for n in range(3, 6)]  # type: ignore[misc]
+    for one in told:
+        one.wait()
+    assert order == sorted(order)
+    for job, _ in running:
+        job.cancel.set(SUPERSEDED)
+
+
 def test_a_job_past_its_deadline_is_stopped(worker: Worker) -> None:
     job, told = submit(worker, until_cancelled, deadline=0.05)
     told.wait()
