@@ -126,8 +126,12 @@ def find(spec: str) -> Model:
         raise UnknownModelError(f"That is no model. {_HOW}", field="model")
     if "://" in spec:
         return _from_url(spec)
-    as_path = Path(spec).expanduser()
-    if as_path.is_absolute() or spec.startswith(("./", ".\\", "../")) or as_path.is_file():
+    try:
+        as_path = Path(spec).expanduser()
+        here = as_path.is_file()
+    except (OSError, RuntimeError):  # longer than a name may be; a home that nobody has
+        raise UnknownModelError(f"That is no model. {_HOW}", field="model") from None
+    if here or as_path.is_absolute() or spec.startswith(("./", ".\\", "../")):
         return Model(name=as_path.name, file=as_path.name, path=as_path)
     repo, _, file = spec.replace(":", "/", 1).partition("/")
     owner_repo = "/".join((repo, file.split("/")[0]))
@@ -143,7 +147,10 @@ def find(spec: str) -> Model:
 
 
 def _from_url(spec: str) -> Model:
-    parts = urlsplit(spec)
+    try:
+        parts = urlsplit(spec)
+    except ValueError:
+        raise UnknownModelError(f"That is no address. {_HOW}", field="model") from None
     if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
         raise UnknownModelError("Models are fetched over https only.", field="model")
     digest = parts.fragment.removeprefix("sha256=").lower() if parts.fragment else None

@@ -78,3 +78,12 @@ def test_no_text_leads_out_of_the_models_folder(spec: str) -> None:
         assert "/" not in model.file
         assert "\\" not in model.file
         assert not model.file.startswith(".")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["0" * 2048, "/" + "a" * 300, "./" + "b" * 300, "~nobody-has-this-home/x.gguf", "https://[x/y.gguf"],
+)
+def test_what_no_file_system_takes_is_no_model(spec: str) -> None:
+    with pytest.raises(UnknownModelError):
+        find(spec)
