@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -63,6 +63,7 @@ class _Session:
     engine: Engine
     form: Form
     tokenize: Tokenize  # remembers: cells above the cursor seldom change
+    best_of: Callable[[tuple[str, ...], str, int], list[list[int]]]  # remembers too
 
 
 class Completer:
@@ -157,10 +158,12 @@ class Completer:
     def _session_for(self, engine: Engine) -> _Session:
         session = self._session
         if session is None or session.engine is not engine:
+            tokenize = lru_cache(maxsize=PIECES_REMEMBERED)(engine.tokenize)
             session = _Session(
                 engine,
                 form_for(engine.find_token, engine.markers, engine.fim),
-                lru_cache(maxsize=PIECES_REMEMBERED)(engine.tokenize),
+                tokenize,
+                lru_cache(maxsize=8)(partial(_best_of, tokenize)),
             )
             self._session = session
         return session
@@ -228,7 +231,6 @@ class Completer:
             n=several,
             best=request.n,
             stream=request.stream,
-            client=request.client,
             deadline=self.settings.text_deadline,
             prompt_seconds=request.prompt_seconds,
             seconds=request.seconds,
@@ -245,11 +247,9 @@ class Completer:
         pieces = [session.tokenize(piece) for piece in context.pieces]
         gone = pieces_left_out([*map(len, pieces)], len(engine.tokenize(context.prefix)), prefix)
         if gone:
-            left_out, kept = context.pieces[:gone], "".join(context.pieces[gone:])
-            share = prefix // PIECES_SHARE
-            head = session.tokenize(outline(left_out))[:share]
-            best = chosen(left_out, kept, share, lambda text: len(session.tokenize(text)))
-            pieces = [head, *map(session.tokenize, best), *pieces[gone:]]
+            kept = "".join(context.pieces[gone:])
+            best = session.best_of(context.pieces[:gone], kept, prefix // PIECES_SHARE)
+            pieces = [*best, *pieces[gone:]]
         return build(
             session.form,
             engine.tokenize,
@@ -268,6 +268,12 @@ class Completer:
             return request.max_tokens
         # Somebody who asks for it has the time for more.
         return self.settings.max_tokens * (4 if request.trigger == "invoke" else 1)
+
+
+def _best_of(tokenize: Tokenize, pieces: tuple[str, ...], kept: str, share: int) -> list[list[int]]:
+    """Return what stays of pieces that do not fit: an outline, and what has most to do with the others."""
+    best = chosen(pieces, kept, share, lambda text: len(tokenize(text)))
+    return [tokenize(outline(pieces))[:share], *map(tokenize, best)]
 
 
 def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
     ]
     # Of the cell itself only what stays for a while, or a key might change how the prompt begins.
     head = outline([request.prefix[: request.prefix.rfind("\n") + 1]])
-    pieces = [*_elsewhere(request.extra, language, "".join([*cells, head])), *cells]
+    pieces = [*_elsewhere(tuple(request.extra), language, "".join([*cells, head])), *cells]
     if active.type == "code":
         # What comes next tells the model where this cell is heading. It stands before the cell: after the
         # cursor it would be read again at each keystroke, and is worth no more (benchmarks/RESULTS.md).
@@ -111,7 +112,8 @@ def text_before(request: Completion) -> tuple[str, str]:
     return "".join(reversed(pieces)), f"{request.suffix[:PLACE]}\n\n{below[:PLACE]}"
 
 
-def _elsewhere(documents: Iterable[Document], language: str, near: str) -> list[str]:
+@lru_cache(maxsize=8)  # no key changes what it is given
+def _elsewhere(documents: tuple[Document, ...], language: str, near: str) -> list[str]:
     """Return a terminal's history, and of other open documents what has to do with this one."""
     found, snippets = [], []
     for document in documents:
