@@ -34,6 +34,7 @@ class Chain:
     ) -> None:
         self._lib = lib
         self._candidates = np.empty(size, dtype=_CANDIDATE)
+        self._ids = np.arange(size, dtype=np.int32)
         self._bias = np.zeros(size, dtype=np.float32)
         self._bias[hidden] = -np.inf
         for token, bias in sampling.logit_bias:
@@ -87,7 +88,7 @@ class Chain:
     def pick(self, logits: Row) -> int | None:
         """Return the next token; None where the grammar leaves none."""
         candidates = self._candidates
-        candidates["id"] = np.arange(len(candidates))
+        candidates["id"] = self._ids  # the chain sorts them
         candidates["logit"] = logits + self._bias
         candidates["p"] = 0
         data = candidates.ctypes.data_as(ctypes.POINTER(self._lib.llama_token_data))

@@ -81,8 +81,9 @@ class Route(APIHandler):
     @property
     def metrics(self) -> Metrics:
         """What this server counts."""
-        found: Metrics = self.settings.setdefault("turbopilot_metrics", None) or Metrics(self.pilot)
-        self.settings["turbopilot_metrics"] = found
+        if "turbopilot_metrics" not in self.settings:
+            self.settings["turbopilot_metrics"] = Metrics(self.pilot)
+        found: Metrics = self.settings["turbopilot_metrics"]
         return found
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.worker import State
     from jupyter_turbopilot.reply import Item, Reply
 
 MAX_PREDICT = 1 << 16
@@ -141,18 +143,32 @@ class InfillBody(Options, frozen=True, kw_only=True):
         )
 
 
-class WritingRoute(JobRoute):
-    """What `completion` and `infill` have in common."""
-
-    accepts: type[CompletionBody | InfillBody]
+class EngineRoute(JobRoute):
+    """What is asked of the model that is loaded."""
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Write."""
-        await self.guard(self._write())
+        """Ask."""
+        await self.guard(self._ask())
 
-    async def _write(self) -> None:
+    @abstractmethod
+    async def _ask(self) -> None:
+        """Read the body and answer."""
+
+    def _engine(self) -> Engine:
+        engine = self.pilot.worker.engine
+        if engine is None:
+            raise not_ready(self.pilot.worker.state)
+        return engine
+
+
+class WritingRoute(EngineRoute):
+    """What `completion` and `infill` have in common."""
+
+    accepts: type[CompletionBody | InfillBody]
+
+    async def _ask(self) -> None:
         body = self.body(self.accepts)
         if body.stream:
             await self.events(self._pieces(body))
@@ -177,12 +193,6 @@ class WritingRoute(JobRoute):
                     "tokens_predicted": len(piece.item.tokens),
                     "tokens_evaluated": reply.timings.prompt_tokens,
                 }
-
-    def _engine(self) -> Engine:
-        engine = self.pilot.worker.engine
-        if engine is None:
-            raise not_ready(self.pilot.worker.state)
-        return engine
 
     def _last(self, body: CompletionBody | InfillBody, reply: Reply, said: str) -> dict[str, Any]:
         """Word the last reply."""
@@ -282,12 +292,12 @@ class DetokenizeBody(msgspec.Struct, frozen=True):
     tokens: Annotated[list[TokenId], Meta(max_length=1 << 18)]
 
 
-class TokenizeRoute(WritingRoute):
+class TokenizeRoute(EngineRoute):
     """`POST tokenize`."""
 
-    accepts = TokenizeBody  # type: ignore[assignment]
+    accepts = TokenizeBody
 
-    async def _write(self) -> None:
+    async def _ask(self) -> None:
         body = self.body(TokenizeBody)
         engine = self._engine()
         tokens: list[Any] = engine.tokenize(body.content)
@@ -296,12 +306,12 @@ class TokenizeRoute(WritingRoute):
         self.answer({"tokens": tokens})
 
 
-class DetokenizeRoute(WritingRoute):
+class DetokenizeRoute(EngineRoute):
     """`POST detokenize`."""
 
-    accepts = DetokenizeBody  # type: ignore[assignment]
+    accepts = DetokenizeBody
 
-    async def _write(self) -> None:
+    async def _ask(self) -> None:
         engine = self._engine()
         try:
             data = b"".join(engine.piece(token) for token in self.body(DetokenizeBody).tokens)
@@ -315,34 +325,37 @@ def _piece(data: bytes) -> str | list[int]:
     return list(data) if text.startswith("bytes:") else text
 
 
-class PropsRoute(Route):
+class StateRoute(Route):
+    """What is told of the model that is loaded."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Tell."""
+        engine = self.pilot.worker.engine
+        self.answer(self._told(self.pilot.worker.state, engine.context_size if engine else 0))
+
+    @abstractmethod
+    def _told(self, state: State, size: int) -> Any:
+        """Word it."""
+
+
+class PropsRoute(StateRoute):
     """`GET props`: the model and its defaults; no path of this machine."""
 
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """Tell."""
-        state, engine = self.pilot.worker.state, self.pilot.worker.engine
-        size = engine.context_size if engine else 0
-        self.answer(
-            {
-                "model_path": state.model,
-                "model_alias": state.model,
-                "total_slots": 1,
-                "default_generation_settings": {"n_ctx": size, "params": {"n_predict": -1}},
-                "modalities": {"vision": False, "audio": False},
-                "is_sleeping": state.phase == "asleep",
-            }
-        )
+    def _told(self, state: State, size: int) -> dict[str, Any]:
+        return {
+            "model_path": state.model,
+            "model_alias": state.model,
+            "total_slots": 1,
+            "default_generation_settings": {"n_ctx": size, "params": {"n_predict": -1}},
+            "modalities": {"vision": False, "audio": False},
+            "is_sleeping": state.phase == "asleep",
+        }
 
 
-class SlotsRoute(Route):
+class SlotsRoute(StateRoute):
     """`GET slots`: who is being served, never with what."""
 
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """Tell."""
-        state, engine = self.pilot.worker.state, self.pilot.worker.engine
-        size = engine.context_size if engine else 0
-        self.answer([{"id": 0, "n_ctx": size, "is_processing": state.phase == "thinking"}])
+    def _told(self, state: State, size: int) -> list[dict[str, Any]]:
+        return [{"id": 0, "n_ctx": size, "is_processing": state.phase == "thinking"}]

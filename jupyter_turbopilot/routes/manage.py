@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +36,7 @@ class ModelsRoute(Route):
 
     async def _list(self) -> None:
         models = await asyncio.to_thread(self.pilot.models)
-        self.set_header("Content-Type", "application/json")
-        await self.finish(json.dumps({"models": models, "selected": self.pilot.selected}))
+        self.answer({"models": models, "selected": self.pilot.selected})
 
     @web.authenticated
     @authorized
@@ -50,8 +48,7 @@ class ModelsRoute(Route):
         chosen = self.body(Select)
         await asyncio.to_thread(self.pilot.select, chosen.model)
         self.set_status(202)
-        self.set_header("Content-Type", "application/json")
-        await self.finish(json.dumps(self.pilot.health()))
+        self.answer(self.pilot.health())
 
 
 class PullRoute(Route):
@@ -92,5 +89,4 @@ class PullRoute(Route):
 
     async def _stop(self) -> None:
         stopped = self.pilot.cancel_pull(self.body(Select).model)
-        self.set_header("Content-Type", "application/json")
-        await self.finish(json.dumps({"stopped": stopped}))
+        self.answer({"stopped": stopped})

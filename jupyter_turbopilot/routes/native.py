@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +44,7 @@ class CompleteRoute(JobRoute):
             reply = await anext(replies)
         if reply.error:
             raise reply.error
-        self.set_header("Content-Type", "application/json")
-        await self.finish(json.dumps(reply.body(), ensure_ascii=False).encode())
+        self.answer(reply.body())
 
     async def _facts(self, request: Completion) -> kernel.Facts:
         """Return what the notebook's kernel holds, for somebody who may run code in it."""
@@ -108,5 +106,4 @@ class HealthRoute(Route):
     @authorized
     async def get(self) -> None:
         """Tell how we are."""
-        self.set_header("Content-Type", "application/json")
-        await self.finish(json.dumps(self.pilot.health()))
+        self.answer(self.pilot.health())

@@ -31,12 +31,32 @@ class Placed(NamedTuple):
     offset: int
 
 
+class _Placing:
+    """Says where the tokens of one text stand, each once."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._count = self._at = 0
+
+    def more(self, item: Item) -> list[Placed]:
+        """Return the tokens that are new, up to the text's end: what a stop text cut off is none of it."""
+        found = []
+        for token in item.tokens[self._count :]:
+            if self._at >= len(item.text):
+                break
+            text = self._decoder.decode(token.data)
+            found.append(Placed(token, text, self._at))
+            self._at += len(text)
+        self._count += len(found)
+        return found
+
+
 class Saying:
     """Remembers what was said of each text."""
 
     def __init__(self) -> None:
         self._said: dict[int, int] = defaultdict(int)
-        self._tokens: dict[int, int] = defaultdict(int)
+        self._tokens: dict[int, _Placing] = defaultdict(_Placing)
         self._ended: set[int] = set()
 
     def pieces(self, reply: Reply) -> Iterator[Piece]:
@@ -50,25 +70,14 @@ class Saying:
             if not new and not last:
                 continue
             self._said[item.index] += len(new)
-            shown = placed(item)
-            tokens = tuple(shown[self._tokens[item.index] :])
-            self._tokens[item.index] = len(shown)
             if last:
                 self._ended.add(item.index)
-            yield Piece(item, new, tokens, last)
+            yield Piece(item, new, tuple(self._tokens[item.index].more(item)), last)
 
 
 def placed(item: Item) -> list[Placed]:
-    """Return the tokens of a text up to its end: what a stop text cut off is none of it."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    found, at = [], 0
-    for token in item.tokens:
-        if at >= len(item.text):
-            break
-        text = decoder.decode(token.data)
-        found.append(Placed(token, text, at))
-        at += len(text)
-    return found
+    """Return the tokens of a whole text."""
+    return _Placing().more(item)
 
 
 def logarithm(token: Token) -> float:
