@@ -29,7 +29,7 @@ $(DONE)/venv: requirements.lock | preflight
 	mkdir -p $(DONE)
 	touch $@
 
-$(DONE)/engine: $(DONE)/venv scripts/engine.py scripts/lean.cmake
+$(DONE)/engine: $(DONE)/venv scripts/engine.py $(wildcard scripts/*.cmake)
 	@$(BIN)/python scripts/engine.py
 	touch $@
 

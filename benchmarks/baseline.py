@@ -25,6 +25,7 @@ from engine import NATIVE, PACKAGE, cpu_features, pip, wanted_version  # noqa: E
 PROGRAMS = ("llama-server", "llama-bench")
 FLAGS = (
     *NATIVE,
+    f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={ROOT / 'scripts' / 'compiler.cmake'}",
     "-DCMAKE_BUILD_TYPE=Release",
     "-DBUILD_SHARED_LIBS=OFF",
     "-DLLAMA_BUILD_COMMON=ON",

@@ -61,7 +61,9 @@ def cpu_features() -> str:
 
 def cache_folder(version: str, flags: tuple[str, ...], features: str) -> Path:
     """Return where the wheel for this version, these flags and this CPU is kept."""
-    words = "|".join((version, *(f for f in flags if "_INCLUDE" not in f), features, platform.platform()))
+    read = (path.read_text() for path in sorted((ROOT / "scripts").glob("*.cmake")))
+    named = (flag for flag in flags if "_INCLUDE" not in flag)
+    words = "|".join((version, *named, *read, features, platform.platform()))
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "jupyter-turbopilot" / "wheels" / hashlib.sha256(words.encode()).hexdigest()[:16]
 

@@ -7,6 +7,7 @@ import ctypes.util
 import os
 import sys
 from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,6 @@ from jupyter_turbopilot.errors import EngineError, NotReadyError
 if TYPE_CHECKING:
     import types
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.generation import Sampling
@@ -92,6 +92,11 @@ def _short_spinning() -> Iterator[None]:
 def version() -> str:
     """Return the version of the bindings."""
     return str(bindings().__version__)
+
+
+def installed() -> str:
+    """Return what tells one installation of the bindings from another, of the same version too."""
+    return f"{version()}|{Path(str(bindings().__file__)).stat().st_mtime_ns}"
 
 
 def instruction_sets() -> str:

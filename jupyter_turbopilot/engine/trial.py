@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.machine import Plan
 
 MAX_VERDICTS = 64
+PROMPT = 48  # tokens
 
 
 def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel: Cancel) -> None:
-    """Return if a child process loads the model and decodes two tokens, now or earlier; else refuse it."""
-    from jupyter_turbopilot.engine.llama import version
+    """Return if a child process loads the model and runs it, now or earlier; else refuse it."""
+    from jupyter_turbopilot.engine.llama import installed
 
     status = path.stat()
     settings = f"{plan.context_size}|{plan.cells}|{plan.threads}"
-    triple = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{version()}|{settings}"
+    triple = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{installed()}|{settings}"
     key = hashlib.sha256(triple.encode()).hexdigest()[:32]
     verdicts = _read(memory)
     verdict = verdicts.get(key)
@@ -41,7 +42,9 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
     if verdict != "ok":
         raise ModelRefusedError(
             f"{path.name} was tried in a process of its own and {verdict}. It is not loaded here. "
-            "Fetch it again (`jupyter turbopilot models verify`), or choose another model."
+            "Fetch it again (`jupyter turbopilot models verify`), or choose another model; where every model "
+            "crashes, the engine was built for another CPU or by a compiler with a fault: install it again "
+            "as the README says."
         )
 
 
@@ -89,14 +92,15 @@ def _write(memory: Path, verdicts: dict[str, str]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Load the model and decode two tokens: the child's side."""
+    """Load the model, read a prompt and decode two tokens: the child's side."""
     from jupyter_turbopilot.engine.generation import Sampling, Usage
     from jupyter_turbopilot.engine.llama import LlamaEngine
     from jupyter_turbopilot.engine.stepping import write
 
     path, (context_size, threads, cells) = Path(arguments[0]), map(int, arguments[1:4])
     engine = LlamaEngine(path, name="trial", context_size=context_size, threads=threads, cells=cells)
-    prompt = engine.tokenize("x = 1\n") or [0]
+    # Long enough for a batch: engines compute those with other instructions than a single token.
+    prompt = ((engine.tokenize("x = 1\n") or [0]) * PROMPT)[: min(PROMPT, context_size // 2)]
     list(write(engine, prompt, Sampling(max_tokens=2), Usage(), Cancel()))
 
 

@@ -5,13 +5,20 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from jupyter_turbopilot.engine import trial
+from jupyter_turbopilot.engine import llama, trial
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.engine.machine import Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.engine.stepping import Row
 
 PLAN = Plan(context_size=256, threads=1, needs=0)
 
@@ -71,3 +78,28 @@ def test_a_load_that_is_called_off_kills_the_child_and_leaves_no_verdict(
         ensure(tiny_model, tmp_path / "trials.json", cancel)
     assert time.monotonic() - begun < 5
     assert not (tmp_path / "trials.json").exists()
+
+
+def test_the_trial_reads_a_batch_since_those_are_computed_otherwise(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    class Watched(LlamaEngine):
+        def evaluate(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+            sizes.append(len(rows))
+            return super().evaluate(rows, attention)
+
+    monkeypatch.setattr(llama, "LlamaEngine", Watched)
+    trial.main([str(tiny_model), "256", "1", "256"])
+    assert max(sizes) >= 32
+
+
+def test_an_engine_that_is_installed_anew_is_tried_anew(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "trials.json"
+    for name in ("one", "another"):
+        monkeypatch.setattr(llama, "installed", lambda name=name: name)
+        ensure(tiny_model, memory)
+    assert len(json.loads(memory.read_text())) == 2
