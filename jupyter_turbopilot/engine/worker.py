@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SUPERSEDED, DISCONNECTED, DEADLINE, STOPPED = "superseded", "disconnected", "deadline", "stopped"
+BUSY = "The model has more to do than it can. Try again in a moment."
 YIELDED = "yielded"
 # Work is written as a conversation: it yields what it wants written, is sent the tokens as they come, and
 # yields the same again for more. No tokens: that text has ended.
@@ -162,16 +163,19 @@ class Worker:
                     self._factory, self._state = self._loaded, State("waking", self._state.model)
                 if self._state.phase not in {"ready", "waking"}:
                     raise not_ready(self._state)
+                turn = self._turn(job)
                 if len(self._queue) >= self._limit:
-                    dropped = self._make_room(job)
-                heapq.heappush(self._queue, (job.priority, self._turn(job), next(self._order), job))
+                    dropped = self._make_room(job.priority, turn)
+                self._turns[job.owner] = turn
+                heapq.heappush(self._queue, (job.priority, turn, next(self._order), job))
                 if self._tasks and job.priority < min(task.job.priority for task in self._tasks):
                     self._nudge()
                 self._wake.notify()
         finally:
             for gone in dropped:
+                crowded_out = gone.priority is Priority.PERSON and not gone.cancel.is_set()
                 gone.cancel.set(YIELDED)
-                gone.done(None)
+                gone.done(BusyError(BUSY) if crowded_out else None)
 
     def _turn(self, job: Job) -> int:
         """Say when a job's turn is: behind its caller's others, but not behind all of somebody else's.
@@ -180,17 +184,18 @@ class Worker:
         """
         if not self._queue:
             self._turns.clear()
-        turn = max(self._now, self._turns.get(job.owner, 0)) + 1
-        self._turns[job.owner] = turn
-        return turn
+        return max(self._now, self._turns.get(job.owner, 0)) + 1
 
-    def _make_room(self, job: Job) -> list[Job]:
-        """Take out what nobody waits for any more, or what matters less; else say that we are busy."""
+    def _make_room(self, priority: Priority, turn: int) -> list[Job]:
+        """Take out what nobody waits for any more, or whose turn is later; else say that we are busy.
+
+        So who asks for much at once does not keep others out.
+        """
         dropped = [entry for entry in self._queue if entry[-1].cancel.is_set()]
         if not dropped:
             worst = max(self._queue, key=lambda entry: entry[:3])
-            if worst[0] <= job.priority:
-                raise BusyError("The model has more to do than it can. Try again in a moment.")
+            if worst[:2] <= (priority, turn):
+                raise BusyError(BUSY)
             dropped = [worst]
         self._queue = [entry for entry in self._queue if entry not in dropped]
         heapq.heapify(self._queue)

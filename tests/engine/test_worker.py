@@ -128,6 +128,18 @@ def test_a_full_queue_is_said_to_be_full_and_nobody_is_lost(worker: Worker) -> N
         assert told.wait() is None
 
 
+def test_who_fills_the_queue_does_not_keep_others_out(worker: Worker) -> None:
+    running = crowd(worker)
+    first = submit(worker, nothing, owner="greedy")[1]
+    last = submit(worker, nothing, owner="greedy")[1]
+    other = submit(worker, nothing, owner="modest")[1]
+    assert isinstance(last.wait(), BusyError)
+    for job, _ in running:
+        job.cancel.set(SUPERSEDED)
+    assert first.wait() is None
+    assert other.wait() is None
+
+
 def test_cancelled_jobs_make_room_in_a_full_queue(worker: Worker) -> None:
     running = crowd(worker)
     stale, gone = submit(worker, nothing)
