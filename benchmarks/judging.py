@@ -15,7 +15,7 @@ from jupyter_turbopilot.context.kernel import NONE
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.engine.generation import Token
 from jupyter_turbopilot.evaluate.traces import read, request_at
-from jupyter_turbopilot.scope import fits_at, only_name, scope_of
+from jupyter_turbopilot.scope import fits_at, scope_of
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
 from jupyter_turbopilot.suggestion.trim import shape_of
@@ -40,7 +40,7 @@ def main() -> None:
         gate = Gate(
             place_of(request.prefix, request.suffix, pieces), THRESHOLDS["balanced"], fits_at(request, scope)
         )
-        writing = Suggestion(shape, gate, unasked=True, otherwise=only_name(request, scope))
+        writing = Suggestion(shape, gate, unasked=True)
         for token in tokens:
             writing.take([token])
             if writing.done:

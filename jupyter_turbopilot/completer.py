@@ -35,7 +35,7 @@ from jupyter_turbopilot.prompt import (
 )
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion
-from jupyter_turbopilot.scope import fits_at, only_name, scope_of
+from jupyter_turbopilot.scope import fits_at, names_at, scope_of
 from jupyter_turbopilot.suggestion.cache import Place, Results
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
@@ -177,16 +177,16 @@ class Completer:
         asked_for = (request.lines, request.language, request.path, self.settings.token_healing)
         before, after = text_before(request)
         context = cache(lambda: gather(request, facts))
+        scope = cache(lambda: scope_of(request, facts))
 
         def writing() -> Suggestion:
             place = place_of(request.prefix, request.suffix, context().pieces)
-            scope = scope_of(request, facts)
-            gate = Gate(place, threshold, fits_at(request, scope))
-            return Suggestion(shape, gate, unasked=unasked, otherwise=only_name(request, scope))
+            return Suggestion(shape, Gate(place, threshold, fits_at(request, scope())), unasked=unasked)
 
         return Task(
             prompt=lambda engine: self._prompt(request, context(), engine),
             writing=writing,
+            names=lambda: names_at(request, scope()),
             place=Place(
                 (self.worker.state.model, asked_for, facts.number, after),
                 before,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.generation import Ask, Sampling, Token, Usage
+from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.engine.worker import DEADLINE, Priority
 from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.candidates import branches
@@ -35,6 +35,7 @@ class Task:
     writing: Callable[[], Writing]
     place: Place
     sampling: Sampling
+    names: Callable[[], Sequence[str]] = tuple  # where only some can follow: one of these does
     n: int = 1
     best: int = 0  # of so many the likeliest are answered; 0: every one that differs
     stream: bool = False
@@ -67,7 +68,7 @@ def compose(
     aligned = not known or known.aligned or bool(prompt.forced)
     context_ms = (time.perf_counter() - begun) * 1000
     items: list[Item] = []
-    sampling = replace(task.sampling, forced=prompt.forced)
+    sampling = replace(task.sampling, beginning=_beginning(prompt.forced, task.names()))
     fixed = prompt.fixed if task.moves else (0, 0)
     first = Ask(prompt.tokens, sampling, Usage(), hint, aligned, fixed)
     asks: list[tuple[Ask, Sequence[Token]]] = [(first, ())]
@@ -118,10 +119,17 @@ def _others(
         return [another(seed=task.sampling.seed + number) for number in range(1, task.n)]
     found = []
     for begun, banned in branches(tokens, task.n - 1):
-        typed = sum(len(engine.piece(token.id)) for token in begun)
+        written = b"".join(engine.piece(token.id) for token in begun)
+        beginning = replace(first.sampling.beginning.after(written), banned=banned)
         left = max(1, task.sampling.max_tokens - len(begun))
-        found.append(another(begun, max_tokens=left, forced=first.sampling.forced[typed:], banned=banned))
+        found.append(another(begun, max_tokens=left, beginning=beginning))
     return found
+
+
+def _beginning(typed: bytes, names: Sequence[str]) -> Beginning:
+    """Return what a text begins with: what is typed already, and one of the names that can follow."""
+    ways = tuple(typed + name.encode() for name in names) or ((typed,) if typed else ())
+    return Beginning(ways, len(typed))
 
 
 def again(name: str, model: str, task: Task, known: Known) -> Reply:

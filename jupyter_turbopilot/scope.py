@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 _COLUMN = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\[(?P<quote>[\"'])(?P<begun>[^\"'\\]*)$")
-_ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w{2,})$")
+_AWKWARD = re.compile(r"[\"'\\\n]")  # written with an escape, if at all
+_ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w+)$")
 
 
 def scope_of(request: Completion, facts: Facts) -> Scope:
@@ -52,21 +53,25 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     )
 
 
-def only_name(request: Completion, scope: Scope) -> str:
-    """Return the rest of the one column or attribute that can be meant; nothing where several can."""
+def names_at(request: Completion, scope: Scope) -> list[str]:
+    """Return how the column or attribute that is being typed can go on, where that is known."""
     line = request.prefix.rpartition("\n")[2]
     if found := _COLUMN.search(line):
-        known, quote = scope.columns.get(found["base"], frozenset()), found["quote"]
-        end = "" if request.suffix.startswith(quote) else quote + "]"
+        quote = found["quote"]
+        known, end = scope.columns.get(found["base"], frozenset()), quote
+        if not found["begun"] and not line[: found.start()].strip() and not request.suffix.strip(f"{quote}]"):
+            return []  # a new column may be about to be assigned
+        known = frozenset(label for label in known if not _AWKWARD.search(label))
     elif found := _ATTRIBUTE.search(line):
         known, end = scope.attributes.get(found["base"], frozenset()), ""
     else:
-        return ""
+        return []
     if found["base"] in bindings(request.prefix):
-        return ""
+        return []
     begun = found["begun"]
-    meant = [name for name in known if name.startswith(begun)]
-    return meant[0][len(begun) :] + end if len(meant) == 1 and meant[0] != begun else ""
+    if not end and begun in known:
+        return []  # the name may be finished
+    return sorted(name[len(begun) :] + end for name in known if name.startswith(begun))
 
 
 def fits_at(request: Completion, scope: Scope) -> Callable[[str], bool]:

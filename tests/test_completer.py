@@ -175,7 +175,7 @@ def test_alternatives_branch_off_where_the_first_answer_is_least_sure(desk: Call
     (reply,) = d.ask(request("x = ", n=3))
     assert sorted(item.text for item in reply.items) == [" - b", "a + b", "a - b"]
     first, *others = d.engine.asks
-    assert [ask.sampling.banned for ask in (first, *others)] == [None, ord("a"), ord("+")]
+    assert [ask.sampling.beginning.banned for ask in (first, *others)] == [None, ord("a"), ord("+")]
     assert [list(ask.prompt)[len(first.prompt) :] for ask in others] == [[], [ord("a")]]
     assert {s.temperature for s in d.engine.samplings} == {0.0}
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from jupyter_turbopilot.context.kernel import Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.scope import fits_at, only_name, scope_of
+from jupyter_turbopilot.scope import fits_at, names_at, scope_of
 
 FACTS = Facts(
     names={
@@ -65,19 +66,26 @@ def test_another_language_is_judged_by_its_brackets_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "suffix", "rest"),
+    ("text", "suffix", "names"),
     [
-        ('df["', "", 'price"]'),
-        ('df["pr', "", 'ice"]'),
-        ("df['pr", "']", "ice"),
-        ('df["x', "", ""),
-        ("df.he", "", "ad"),
-        ("df.p", "", ""),  # a letter says little
-        ('other["', "", ""),
-        ('df = f()\ndf["', "", ""),  # another df
-        ('x.df["', "", ""),
+        ('x = df["', "", ['cost"', 'price"']),
+        ('x = df["pr', "", ['ice"']),
+        ("x = df['pr", "']", ["ice'"]),
+        ('df["', "", []),  # a new column may be about to be assigned
+        ('df["pr', "", ['ice"']),
+        ('df["', '"].sum()', ['cost"', 'price"']),
+        ('x = df["x', "", []),
+        ("df.h", "", ["ead"]),
+        ("df.head", "", []),  # the name may be finished
+        ('other["', "", []),
+        ('df = f()\nx = df["', "", []),  # another df
+        ('x.df["', "", []),
     ],
 )
-def test_the_only_name_that_can_be_meant_is_known_without_a_model(text: str, suffix: str, rest: str) -> None:
+def test_the_names_that_can_follow_are_known_without_a_model(
+    text: str, suffix: str, names: list[str]
+) -> None:
     at = Completion(cells=[Cell(source=text + suffix)], offset=len(text))
-    assert only_name(at, scope_of(at, FACTS)) == rest
+    columns = [("price", "float64"), ("cost", "int64"), ('the "best"', "int64")]
+    facts = Facts(names={"df": replace(FACTS.names["df"], columns=columns)}, all=True)
+    assert names_at(at, scope_of(at, facts)) == names

@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Meta
 
 MAX_FRAMES, MAX_ARRAYS, MAX_FUNCTIONS, MAX_COLUMNS = 3, 6, 6, 24
+NEAR = 3000  # characters above the cell that are in the prompt most likely
+_WORDS = re.compile(r"\w+")
 _Word = Annotated[str, Meta(max_length=512)]
 _ARRAYS = {"ndarray", "Tensor", "Series"}
 
@@ -63,8 +65,9 @@ def describe(facts: Facts, source: str) -> str:
     `source` is what stands above the active cell: the text stays the same while somebody types.
     """
     used = set(re.findall(r"[^\W\d]\w*", source))
+    near = frozenset(_WORDS.findall(source[-NEAR:]))
     ordered = sorted(facts.names.items(), key=lambda pair: pair[0] not in used)
-    frames = [f"# {name}: {_frame(fact)}" for name, fact in ordered if fact.columns]
+    frames = [f"# {name}: {words}" for name, fact in ordered if (words := _frame(fact, near))]
     arrays = [
         f"# {name}: {fact.type} {tuple(fact.shape)} {fact.dtype}"
         for name, fact in ordered
@@ -82,7 +85,10 @@ def describe(facts: Facts, source: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _frame(fact: Fact) -> str:
-    columns = fact.columns or []
+def _frame(fact: Fact, near: frozenset[str]) -> str:
+    """Word the columns that the model has not before its eyes."""
+    columns = [pair for pair in fact.columns or () if not near.issuperset(_WORDS.findall(pair[0]))]
+    if not columns:
+        return ""
     words = ", ".join(f"{label} {kind}" for label, kind in columns[:MAX_COLUMNS])
     return f"{fact.type} with {words}" + (", …" if len(columns) > MAX_COLUMNS else "")

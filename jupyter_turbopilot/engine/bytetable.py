@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class ByteTable:
@@ -15,8 +19,12 @@ class ByteTable:
         self._order: list[int] | None = None
         self._sorted: list[bytes] = []
 
-    def compatible(self, forced: bytes) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the tokens that begin with `forced`, or that `forced` begins with."""
+    def compatible(self, ways: Iterable[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Return the tokens that begin one of the ways, or that one of the ways begins."""
+        found = set[int]().union(*map(self._along, ways))
+        return np.array(sorted(found), dtype=np.int64)
+
+    def _along(self, forced: bytes) -> list[int]:
         if self._order is None:
             self._order = sorted(range(len(self.pieces)), key=self.pieces.__getitem__)
             self._sorted = [self.pieces[token] for token in self._order]
@@ -32,4 +40,4 @@ class ByteTable:
             while index < len(self._sorted) and self._sorted[index] == part:
                 found.append(self._order[index])
                 index += 1
-        return np.array(sorted(found), dtype=np.int64)
+        return found

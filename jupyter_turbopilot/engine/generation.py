@@ -23,6 +23,21 @@ class Markers:
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """What a text may begin with; nothing: whatever it likes."""
+
+    ways: tuple[bytes, ...] = ()  # it begins with one of these
+    typed: int = 0  # so many of the first bytes are there already (token healing): they are not said again
+    banned: int | None = None  # a token that it may not begin with: another one has been there already
+
+    def after(self, data: bytes) -> Beginning:
+        """Return what is left of it when these bytes are written."""
+        free = any(data.startswith(way) for way in self.ways)
+        ways = () if free else tuple(way[len(data) :] for way in self.ways if way.startswith(data))
+        return Beginning(ways, max(0, self.typed - len(data)))
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How to choose tokens. Temperature 0 takes the likeliest."""
 
@@ -42,8 +57,7 @@ class Sampling:
     ignore_end: bool = False  # whether the text goes on where it would end
     seed: int = 0
     top: int = 0  # how many of the likeliest tokens are told at each place
-    forced: bytes = b""  # the text has to begin with these bytes (token healing)
-    banned: int | None = None  # a token that it may not begin with: another one has been there already
+    beginning: Beginning = Beginning()
 
     @property
     def penalised(self) -> bool:

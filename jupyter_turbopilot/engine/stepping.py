@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
-from jupyter_turbopilot.engine.generation import Ask, Sampling, Token, Usage
+from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.engine.sampling import UNDRAWN, choose, likeliest
 from jupyter_turbopilot.engine.sequences import Cut, Held, Lifted, Move, Sequences
 from jupyter_turbopilot.errors import EngineError
@@ -57,6 +57,9 @@ class Row(NamedTuple):
     output: bool
 
 
+_ANY = Beginning()
+
+
 class Guess(NamedTuple):
     """What a text may go on with, and who says so."""
 
@@ -88,8 +91,7 @@ class StepRun:
     held: Held
     tokens: list[int]  # the prompt and what was accepted; the sequence may lag behind
     limit: int
-    forced: bytes
-    banned: int | None
+    beginning: Beginning
     started: float
     lifted: Lifted | None = None
     sampler: Sampler | None = None
@@ -160,8 +162,7 @@ class Stepping(ABC):
             taken.held,
             list(ask.prompt),
             limit,
-            ask.sampling.forced,
-            ask.sampling.banned,
+            ask.sampling.beginning,
             time.perf_counter(),
             taken.lifted,
         )
@@ -322,23 +323,23 @@ class Stepping(ABC):
 
     def _choose(self, run: StepRun, index: int) -> int | None:
         """Take the next token from a row of logits; None at the end of the text."""
-        allowed = self.table.compatible(run.forced) if run.forced else None
-        logits = self._but(run.banned, self.logits(index))
+        beginning = run.beginning
+        allowed = self.table.compatible(beginning.ways) if beginning.ways else None
+        logits = self._but(beginning.banned, self.logits(index))
         drawn = run.sampler.pick(logits) if run.sampler and allowed is None else UNDRAWN
         if drawn is None:
             run.wrote += 1
             return None
         token, probability = choose(logits, self.controls, self.ends, allowed, drawn)
         run.wrote += 1
-        run.banned = None
         if token in self.ends:
             return None
         if run.sampler:
             run.sampler.accept(token)
         run.tokens.append(token)
         data = self.table.pieces[token]
-        known = min(len(run.forced), len(data))
-        run.forced = run.forced[known:]
+        known = min(beginning.typed, len(data))
+        run.beginning = beginning.after(data) if beginning.ways else _ANY
         # What was typed already is not said again, and says nothing about how sure the model is.
         top = likeliest(logits, run.ask.sampling.top)
         run.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability, token, top))

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.trim import Shape
 
 
-KNOWN = 0.9  # the confidence of a name that is the only one that fits
-
-
 class Writing(ABC):
     """What all answers share: tokens become text, and somebody decides how much of it is shown."""
 
@@ -71,12 +68,11 @@ class Writing(ABC):
 class Suggestion(Writing):
     """An answer that is trimmed to its place and, unasked, shown as far as the gate lets it."""
 
-    def __init__(self, shape: Shape, gate: Gate, *, unasked: bool, otherwise: str = "") -> None:
+    def __init__(self, shape: Shape, gate: Gate, *, unasked: bool) -> None:
         super().__init__()
         if shape.indented:
             # The person has indented already; a model that has not noticed does so once more.
             self._dropped = b" \t"
-        self._otherwise = otherwise  # what to show where the model has nothing that may be shown
         self._shape = shape
         self._gate = gate
         self._unasked = unasked
@@ -99,8 +95,6 @@ class Suggestion(Writing):
         self._pass(cut.text)
         if not self._unasked:
             self._show(cut.text)
-        if not self.shown and self._show(self._otherwise):
-            self.confidence = KNOWN
 
     def _pass(self, text: str) -> bool:
         end, self.confidence = self._gate.shown(text)

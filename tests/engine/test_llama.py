@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
+from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import BadRequestError, EngineError
@@ -140,7 +140,15 @@ def test_the_likeliest_tokens_are_told_where_they_are_asked_for(engine: LlamaEng
 
 def test_forced_bytes_are_not_said_again(engine: LlamaEngine) -> None:
     usage = Usage()
-    tokens = list(write(engine, engine.tokenize("ab"), Sampling(max_tokens=4, forced=b"cd"), usage, Cancel()))
+    tokens = list(
+        write(
+            engine,
+            engine.tokenize("ab"),
+            Sampling(max_tokens=4, beginning=Beginning((b"cd",), 2)),
+            usage,
+            Cancel(),
+        )
+    )
     assert tokens[0].data == tokens[1].data == b""
     assert tokens[2].data != b""
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
+from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Usage
 from jupyter_turbopilot.engine.sequences import Copy, Cut, Lift, Lower, Move, Sequences
 from jupyter_turbopilot.engine.stepping import CHUNK, PATIENCE, Row, Stepping, StepRun, write
 from jupyter_turbopilot.errors import EngineError
@@ -337,7 +337,7 @@ def test_without_room_a_text_waits() -> None:
 def test_a_banned_token_is_not_how_a_text_begins_and_goes_on_as_ever(prompt: list[int]) -> None:
     engine = Arithmetic()
     likeliest = follows(prompt)
-    run = engine.start(Ask(prompt, Sampling(max_tokens=6, banned=likeliest)))
+    run = engine.start(Ask(prompt, Sampling(max_tokens=6, beginning=Beginning(banned=likeliest))))
     assert run
     while not run.done:
         engine.step([run], Cancel())
