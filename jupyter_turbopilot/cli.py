@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
         status = options.run(options)
     except TurbopilotError as error:
         print(f"turbopilot: {error.message} {error.hint}".strip(), file=sys.stderr)
-        status = 1
+        status = error.exit_status
     except KeyboardInterrupt:
         print("turbopilot: stopped", file=sys.stderr)
         status = 130

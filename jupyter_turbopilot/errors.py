@@ -8,6 +8,7 @@ class TurbopilotError(Exception):
 
     status = 500
     code = "internal"
+    exit_status = 1  # of a command
     hint = ""  # more for a command line: never sent to a client, so it may name a path
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
@@ -84,6 +85,14 @@ class ModelRefusedError(TurbopilotError):
 
     status = 422
     code = "model_refused"
+
+
+class ConversionError(TurbopilotError):
+    """A model cannot be written in llama.cpp's format, or a file cannot be quantised."""
+
+    status = 422
+    code = "conversion"
+    exit_status = 2
 
 
 class DownloadError(TurbopilotError):

@@ -1,0 +1,73 @@
+"""Turn a model in Hugging Face's layout into one that llama.cpp runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.models.convert import (
+    bigcode,
+    gpt2,
+    gptj,
+    llama,
+    neox,
+    phi,
+    starcoder2,
+    tokenizer,
+    writer,
+)
+from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
+from jupyter_turbopilot.models.gguf import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jupyter_turbopilot.models.convert.recipe import Recipe
+
+FAMILIES: dict[str, Callable[[Checkpoint], Recipe]] = {
+    "codegen": gptj.recipe,
+    "gpt2": gpt2.recipe,
+    "gpt_bigcode": bigcode.recipe,
+    "gpt_neox": neox.recipe,
+    "gptj": gptj.recipe,
+    "llama": llama.llama,
+    "mistral": llama.llama,
+    "phi": phi.recipe,
+    "qwen2": llama.qwen2,
+    "starcoder2": starcoder2.recipe,
+}
+
+
+def convert(
+    folder: Path,
+    target: Path,
+    *,
+    outtype: str = "f16",
+    tokenizer_folder: Path | None = None,
+    shards: int = 0,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Path:
+    """Write the folder's model to `target`, or say why it is not covered."""
+    checkpoint = Checkpoint(folder)
+    recipe = recipe_for(checkpoint, shards)
+    if unknown := checkpoint.left_over(recipe.ignored):
+        raise ConversionError(
+            f"The model has {len(unknown)} tensors that a {checkpoint.config.family} has not, "
+            f"among them {unknown[0]}: not covered."
+        )
+    vocabulary = tokenizer.read(tokenizer_folder or folder, recipe.rows)
+    written = writer.write(recipe, vocabulary, target, outtype, folder.name, progress)
+    read_header(written)
+    return written
+
+
+def recipe_for(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
+    """Return the recipe of a checkpoint's family."""
+    family = checkpoint.config.family
+    if family not in FAMILIES:
+        covered = ", ".join(FAMILIES)
+        raise ConversionError(f"The architecture {family[:60]!r} is not covered. Covered are {covered}.")
+    if shards and family != "codegen":
+        raise ConversionError("--shards is for CodeGen alone.")
+    return gptj.recipe(checkpoint, shards) if shards else FAMILIES[family](checkpoint)

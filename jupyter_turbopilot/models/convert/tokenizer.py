@@ -1,0 +1,225 @@
+"""A Hugging Face tokenizer in llama.cpp's terms, or a refusal: a wrong one gives nonsense in silence."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.models.convert.checkpoint import read_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# How the text is cut before the merges, and what llama.cpp calls that.
+_CUTS: dict[tuple[str, ...], str] = {
+    ("bytes",): "gpt-2",
+    ("digits", "bytes"): "refact",
+    (_WORDS % "", "plain bytes"): "qwen2",
+    (_WORDS % "{1,3}", "plain bytes"): "llama-bpe",
+    (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", "digits", "plain bytes"): "deepseek-coder",
+}
+
+
+@dataclass
+class Vocabulary:
+    """The tokens by number and how a text becomes tokens."""
+
+    kind: str  # "gpt2": merges of bytes; "llama": merges of characters by score
+    cut: str
+    tokens: list[str]
+    types: list[int]
+    merges: list[str] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    special: dict[str, int] = field(default_factory=dict)
+    add_bos: bool = False
+    add_space: bool = False
+
+
+def read(folder: Path, rows: int) -> Vocabulary:
+    """Read a folder's tokenizer for an embedding of so many rows."""
+    settings = _settings(folder)
+    if (folder / "tokenizer.json").is_file():
+        found = _from_json(read_json(folder / "tokenizer.json"), rows)
+    elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        found = _from_lists(folder, rows)
+    else:
+        raise ConversionError(
+            f"There is no tokenizer in {folder}: tokenizer.json, or vocab.json with merges.txt. "
+            "Name a folder or a repository that has the model's tokenizer with --tokenizer."
+        )
+    _name_special(found, settings, folder)
+    if isinstance(settings.get("add_bos_token"), bool):
+        found.add_bos = settings["add_bos_token"]
+    return found
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def _from_json(said: dict[str, Any], rows: int) -> Vocabulary:
+    model = said.get("model")
+    model = model if isinstance(model, dict) else {}
+    kind = model.get("type", "BPE")
+    if kind != "BPE" or not isinstance(model.get("vocab"), dict):
+        raise ConversionError(f"A tokenizer of type {kind} is not covered; byte-pair merges are.")
+    added = [entry for entry in said.get("added_tokens") or [] if isinstance(entry, dict)]
+    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model.get("merges") or []]
+    if not all(len(merge) == 2 for merge in merges):  # noqa: PLR2004
+        raise ConversionError("tokenizer.json holds merges of more than two parts.")
+    by_score = bool(model.get("byte_fallback"))
+    cut = "default" if by_score else _cut(said.get("pre_tokenizer"))
+    tokens, types = _numbered(model["vocab"], added, rows)
+    found = Vocabulary("llama" if by_score else "gpt2", cut, tokens, types)
+    if by_score:
+        _score(found, merges, model)
+        found.add_space = _prepends(said)
+    else:
+        found.merges = [" ".join(merge) for merge in merges]
+    found.add_bos = _begins_with_special(said.get("post_processor"))
+    return found
+
+
+def _from_lists(folder: Path, rows: int) -> Vocabulary:
+    """Read GPT-2's older layout: a vocabulary, merges, and added tokens in files of their own."""
+    vocabulary = read_json(folder / "vocab.json")
+    lines = (folder / "merges.txt").read_text("utf-8").splitlines()
+    merges = [line for line in lines if line and not line.startswith("#version")]
+    path = folder / "added_tokens.json"
+    named = read_json(path) if path.is_file() else {}
+    special = {text for text in _special_texts(folder) if text}
+    everything = {**{text: vocabulary[text] for text in special if text in vocabulary}, **named}
+    added = [{"content": text, "id": at, "special": text in special} for text, at in everything.items()]
+    tokens, types = _numbered(vocabulary, added, rows)
+    return Vocabulary("gpt2", "gpt-2", tokens, types, merges)
+
+
+def _special_texts(folder: Path) -> list[str]:
+    path = folder / "special_tokens_map.json"
+    found = {**_settings(folder), **(read_json(path) if path.is_file() else {})}
+    return [_content(found.get(f"{name}_token")) for name in ("bos", "eos", "unk", "pad")]
+
+
+def _numbered(
+    vocabulary: dict[str, Any], added: list[dict[str, Any]], rows: int
+) -> tuple[list[str], list[int]]:
+    """Put every token at its number; numbers that nobody has are named so that nothing can mean them."""
+    tokens = [f"[PAD{number}]" for number in range(rows)]
+    types = [UNUSED] * rows
+    kinds = [(text, number, NORMAL) for text, number in vocabulary.items()]
+    for entry in added:
+        kind = CONTROL if entry.get("special") else USER_DEFINED
+        kinds.append((str(entry.get("content")), entry.get("id"), kind))
+    for text, number, kind in kinds:
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise ConversionError(f"The token {text[:40]!r} has an impossible number.")
+        if number >= rows:
+            raise ConversionError(
+                f"The token {text[:40]!r} is number {number}, and the embedding has {rows} rows."
+            )
+        tokens[number], types[number] = text, BYTE if _BYTE.fullmatch(text) and kind == NORMAL else kind
+    return tokens, types
+
+
+def _cut(said: Any) -> str:
+    """Name how a text is cut before the merges."""
+    steps = said.get("pretokenizers") if isinstance(said, dict) and said.get("type") == "Sequence" else [said]
+    found = tuple(_step(step) for step in steps or [])
+    if found not in _CUTS:
+        words = " · ".join(found)[:200]
+        raise ConversionError(f"A tokenizer that cuts texts so is not covered: {words}.")
+    return _CUTS[found]
+
+
+def _step(step: Any) -> str:
+    if not isinstance(step, dict):
+        return "nothing"
+    kind = step.get("type")
+    if kind == "ByteLevel" and not step.get("add_prefix_space"):
+        return "bytes" if step.get("use_regex", True) else "plain bytes"
+    if kind == "Digits" and step.get("individual_digits"):
+        return "digits"
+    if kind == "Split" and step.get("behavior") == "Isolated" and not step.get("invert"):
+        return str((step.get("pattern") or {}).get("Regex"))
+    return json.dumps(step)[:80]
+
+
+def _score(found: Vocabulary, merges: list[tuple[str, ...]], model: dict[str, Any]) -> None:
+    """Give each token the score that makes llama.cpp merge in the order of the list."""
+    ranks: dict[str, int] = {}
+    listed = set(merges)
+    for rank, merge in enumerate(merges):
+        ranks.setdefault("".join(merge), rank)
+    known = {text for text, kind in zip(found.tokens, found.types, strict=True) if kind == NORMAL}
+    for text in known:
+        # llama.cpp merges any two neighbours whose text is a token; the list has to say the same.
+        for at in range(1, len(text)):
+            if text[:at] in known and text[at:] in known and (text[:at], text[at:]) not in listed:
+                pair = f"{text[:at]!r} and {text[at:]!r}"
+                raise ConversionError(
+                    f"The tokenizer does not merge {pair}, and llama.cpp would: it is not covered."
+                )
+    found.scores = [-float(ranks.get(text, len(merges))) for text in found.tokens]
+    unknown = model.get("unk_token")
+    if isinstance(unknown, str) and unknown in found.tokens:
+        found.types[found.tokens.index(unknown)] = UNKNOWN
+
+
+def _prepends(said: dict[str, Any]) -> bool:
+    """Tell whether a space is put before the text."""
+    words = json.dumps([said.get("normalizer"), said.get("pre_tokenizer")])
+    return (
+        '"Prepend"' in words or '"prepend_scheme": "always"' in words or '"prepend_scheme": "first"' in words
+    )
+
+
+def _begins_with_special(said: Any) -> bool:
+    steps = said.get("processors", [said]) if isinstance(said, dict) else []
+    for step in steps:
+        single = (
+            step.get("single")
+            if isinstance(step, dict) and step.get("type") == "TemplateProcessing"
+            else None
+        )
+        if (
+            isinstance(single, list)
+            and single
+            and isinstance(single[0], dict)
+            and "SpecialToken" in single[0]
+        ):
+            return True
+    return False
+
+
+def _content(said: Any) -> str:
+    return (
+        said["content"]
+        if isinstance(said, dict) and isinstance(said.get("content"), str)
+        else str(said or "")
+    )
+
+
+def _name_special(found: Vocabulary, settings: dict[str, Any], folder: Path) -> None:
+    """Say which tokens begin, end, fill and stand for the unknown."""
+    path = folder / "special_tokens_map.json"
+    texts = {**(read_json(path) if path.is_file() else {}), **settings}
+    numbers = {text: number for number, text in enumerate(found.tokens)}
+    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    for name in ("bos", "eos", "unk", "pad"):
+        number = numbers.get(_content(texts.get(f"{name}_token")), config.get(f"{name}_token_id"))
+        if isinstance(number, list) and number:
+            number = number[0]  # a model that has several ends
+        if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(found.tokens):
+            found.special[name] = number
+            if found.types[number] == NORMAL:
+                found.types[number] = CONTROL

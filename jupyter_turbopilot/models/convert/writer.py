@@ -1,0 +1,184 @@
+"""Write a recipe as a GGUF file, tensor by tensor; what is not finished is never left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.models.convert.checkpoint import dtype_of, need
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jupyter_turbopilot.models.convert.checkpoint import Array
+    from jupyter_turbopilot.models.convert.recipe import Piece, Recipe
+    from jupyter_turbopilot.models.convert.tokenizer import Vocabulary
+
+OUTTYPES = {"f32": 0, "f16": 1, "bf16": 32, "q8_0": 7}  # and what llama.cpp calls such a file
+ROOM_TO_SPARE = 64 * 1024**2
+_CHUNK = 4 * 1024 * 1024  # elements looked at and converted at a time
+_Q8_BLOCK = 32
+_PRECISE = ("position_embd.weight",)  # read a row at a time, so its size is nothing
+_SPECIAL = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
+
+
+def write(
+    recipe: Recipe,
+    vocabulary: Vocabulary,
+    target: Path,
+    outtype: str,
+    name: str,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Path:
+    """Write the file beside its place, then put it there at once."""
+    try:
+        import gguf
+    except ImportError:
+        raise need("gguf") from None
+    partial = target.with_name(f".{target.name}.partial")
+    kinds = {piece.name: kind_of(piece, outtype) for piece in recipe.pieces}
+    total = sum(_bytes(piece, kinds[piece.name]) for piece in recipe.pieces)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _need_room(target, total)
+        out = gguf.GGUFWriter(partial, recipe.architecture)
+        try:
+            _describe(out, recipe, vocabulary, name, outtype)
+            for piece in recipe.pieces:
+                kind = kinds[piece.name]
+                stored = _stored_shape(piece.shape, kind)
+                out.add_tensor_info(
+                    piece.name,
+                    stored,
+                    np.dtype(np.uint8) if kind in {"q8_0", "bf16"} else _plain(kind),
+                    _bytes(piece, kind),
+                    getattr(gguf.GGMLQuantizationType, kind.upper()) if kind in {"q8_0", "bf16"} else None,
+                )
+            out.write_header_to_file()
+            out.write_kv_data_to_file()
+            out.write_ti_data_to_file()
+            done = 0
+            for piece in recipe.pieces:
+                progress(piece.name, done, total)
+                out.write_tensor_data(_converted(piece, kinds[piece.name]))
+                done += _bytes(piece, kinds[piece.name])
+            progress("", total, total)
+            out.flush()
+        finally:
+            out.close()
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except OSError as error:
+        raise ConversionError(f"{target} could not be written: {error.strerror}.") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return target
+
+
+def kind_of(piece: Piece, outtype: str) -> str:
+    """Return how a tensor is stored: norms and biases always in full."""
+    if len(piece.shape) == 1 or piece.name in _PRECISE:
+        return "f32"
+    if outtype == "q8_0" and piece.shape[-1] % _Q8_BLOCK:
+        return "f16"
+    return outtype
+
+
+def _plain(kind: str) -> np.dtype[Any]:
+    return np.dtype(np.float32 if kind == "f32" else np.float16)
+
+
+def _stored_shape(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
+    """Return the shape in bytes where a row is no row of plain numbers."""
+    if kind == "bf16":
+        return (*shape[:-1], shape[-1] * 2)
+    if kind == "q8_0":
+        return (*shape[:-1], shape[-1] // _Q8_BLOCK * 34)
+    return shape
+
+
+def _bytes(piece: Piece, kind: str) -> int:
+    size = {"f32": 4, "f16": 2}.get(kind, 1)
+    return int(np.prod(_stored_shape(piece.shape, kind))) * size
+
+
+def _need_room(target: Path, total: int) -> None:
+    free = shutil.disk_usage(target.parent).free
+    if free < total + ROOM_TO_SPARE:
+        raise ConversionError(
+            f"{target.name} needs {total / 1e6:.0f} MB and only {free / 1e6:.0f} MB are free. Make room."
+        )
+
+
+def _converted(piece: Piece, kind: str) -> Array:
+    """Compute a tensor and store it as wanted, some rows at a time: little of it is in memory twice."""
+    source = piece.read()
+    if source.shape != piece.shape:
+        raise ConversionError(f"{piece.name} came out as {list(source.shape)}, not {list(piece.shape)}.")
+    rows = source.reshape(-1, source.shape[-1])
+    stored = _stored_shape(rows.shape, kind)
+    result = np.empty(stored, _plain(kind) if kind in {"f32", "f16"} else np.uint8)
+    step = max(1, _CHUNK // rows.shape[1])
+    for start in range(0, rows.shape[0], step):
+        part = np.ascontiguousarray(rows[start : start + step]).astype(np.float32)
+        if not np.isfinite(part).all():
+            raise ConversionError(f"{piece.name} holds NaN or infinity: the weights are damaged.")
+        result[start : start + step] = _stored(part, kind, piece.name)
+    return result.reshape(_stored_shape(piece.shape, kind))
+
+
+def _stored(part: Array, kind: str, name: str) -> Array:
+    if kind == "f32":
+        return part
+    if kind == "f16":
+        if np.abs(part).max(initial=0) > np.finfo(np.float16).max:
+            raise ConversionError(f"{name} holds numbers too large for f16. Use --outtype bf16 or f32.")
+        return part.astype(np.float16)
+    if kind == "bf16":
+        whole: Array = part.astype(dtype_of("BF16")).view(np.uint8)
+        return whole
+    import gguf
+
+    packed: Array = gguf.quantize(part, gguf.GGMLQuantizationType.Q8_0)
+    return packed
+
+
+def _describe(out: Any, recipe: Recipe, vocabulary: Vocabulary, name: str, outtype: str) -> None:
+    out.add_name(name)
+    out.add_file_type(OUTTYPES[outtype])
+    out.add_quantization_version(2)
+    for key, value in recipe.values.items():
+        _add(out, f"{recipe.architecture}.{key}", value)
+    out.add_tokenizer_model(vocabulary.kind)
+    out.add_tokenizer_pre(vocabulary.cut)
+    out.add_token_list(vocabulary.tokens)
+    out.add_token_types(vocabulary.types)
+    if vocabulary.scores:
+        out.add_token_scores(vocabulary.scores)
+    if vocabulary.kind == "gpt2":
+        # llama.cpp asks for the list; one merge that cannot happen stands for none.
+        out.add_token_merges(vocabulary.merges or ["\ue000 \ue001"])
+    for short, number in vocabulary.special.items():
+        _add(out, f"tokenizer.ggml.{_SPECIAL[short]}_token_id", number)
+    out.add_add_bos_token(vocabulary.add_bos)
+    if vocabulary.kind == "llama":
+        out.add_add_space_prefix(vocabulary.add_space)
+
+
+def _add(out: Any, key: str, value: float | bool | str) -> None:
+    if isinstance(value, bool):
+        out.add_bool(key, value)
+    elif isinstance(value, int):
+        out.add_uint32(key, value)
+    elif isinstance(value, float):
+        out.add_float32(key, value)
+    else:
+        out.add_string(key, value)

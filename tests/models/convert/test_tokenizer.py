@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.models.convert import convert, tokenizer
+
+pytest.importorskip("torch")
+
+from tests.models.convert import families, native
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PARTS = [
+    "def f(x):\n    return x\n", "    ", "\t\t\tx", " " * 31, " " * 40, "\n\n\n", "\r\n", "a\rb", "x  \n  y",
+    "it's we'll I'D 'S", "1234567890", "3.14e-10", "0xFF_FF", "x1y22z333", "éàü ñ", "naïve café", "日本語 テスト",
+    "中文,標點。", "한국어", "עברית", "العربية", "हिन्दी", "ไทย", "🎉🚀", "👩‍👩‍👧", "e\u0301", "\u200b", "\u00a0x", "\ufeff",
+    "<|endoftext|", "< |endoftext|>", "<s", "[PAD3]", "▁a▁", "Ġword", "Ċ", "##x", "@decorator", "a_b__c", "!!!", "...",
+    "==!=<=>=", "->", "**kw", "{[()]}", '"""', "'''", "\\n\\t", "\\", "`x`", "$$", "~", "^", "|", "&&", "# %% cell",
+    "!ls -la", "%matplotlib inline", 'df["col"]', "x:=1", "λ x", "½ ² ³", "ⅷ", "٣٤", "\x00", "\x07", "\x1b[0m", "\x7f",
+    "a" * 300, "ab" * 100, " a b c d e", "CamelCaseWord", "snake_case_word", "SCREAMING", "mIxEd",
+]  # fmt: skip
+TEXTS = [
+    *_PARTS,
+    *(a + b for a, b in zip(_PARTS, reversed(_PARTS), strict=True)),
+    *(f" {a}\n" for a in _PARTS[:20]),
+]
+
+
+@pytest.mark.parametrize("cut", ["bytes", "digits", "qwen", "deepseek", "scored"])
+def test_awkward_texts_become_the_same_tokens_and_come_back(cut: str, tmp_path: Path) -> None:
+    family = next(name for name, (_, _, its) in families.FAMILIES.items() if its == cut)
+    families.make(family, tmp_path / "hf")
+    path = convert(tmp_path / "hf", tmp_path / "model.gguf")
+    made = families.tokenizer(cut)
+    assert len(TEXTS) >= 100
+    with native.loaded(path) as model:
+        for text in TEXTS:
+            wanted = made.encode(text, add_special_tokens=False).ids
+            assert native.tokenize(model, text) == wanted, text
+            back = native.detokenize(model, wanted).decode()
+            if cut != "scored" or "▁" not in text:  # which stands for a space there
+                assert back.removeprefix(" " if cut == "scored" else "") == text
+
+
+def said(**changed: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(families.tokenizer("bytes").to_str())
+    return {**found, **changed}
+
+
+def write(folder: Path, found: object) -> Path:
+    (folder / "tokenizer.json").write_text(json.dumps(found))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"model": {"type": "Unigram", "vocab": []}}, "type Unigram"),
+        ({"pre_tokenizer": None}, "cuts texts so"),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "Whitespace"),
+        ({"added_tokens": [{"content": "x", "id": 10**6, "special": True}]}, "embedding has 600 rows"),
+        ({"added_tokens": [{"content": "x", "id": -1}]}, "impossible number"),
+        ({"added_tokens": [{"content": "x", "id": "1"}]}, "impossible number"),
+        ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b c"]}}, "more than two parts"),
+    ],
+)
+def test_a_tokenizer_that_is_not_covered_is_refused_with_what_was_found(
+    changed: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConversionError, match=reason):
+        tokenizer.read(write(tmp_path, said(**changed)), families.ROWS)
+
+
+def test_merges_that_llama_cpp_would_do_besides_are_refused(tmp_path: Path) -> None:
+    found = json.loads(families.tokenizer("scored").to_str())
+    found["model"]["merges"].pop()
+    with pytest.raises(ConversionError, match="and llama"):
+        tokenizer.read(write(tmp_path, found), families.ROWS)
+
+
+def test_the_older_layout_of_gpt_2_is_read_too(tmp_path: Path) -> None:
+    found = said()
+    (tmp_path / "vocab.json").write_text(json.dumps(found["model"]["vocab"]))
+    lines = [" ".join(m) if isinstance(m, list) else m for m in found["model"]["merges"]]
+    (tmp_path / "merges.txt").write_text("\n".join(["#version: 0.2", *lines]))
+    (tmp_path / "added_tokens.json").write_text(
+        json.dumps({e["content"]: e["id"] for e in found["added_tokens"] if not e["special"]})
+    )
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"eos_token": {"content": "<|endoftext|>"}}))
+    older = tokenizer.read(tmp_path, families.ROWS)
+    newer = tokenizer.read(write(tmp_path, found), families.ROWS)
+    assert older == newer
+    assert older.special == {"eos": 0}
+
+
+def test_without_a_tokenizer_it_is_said_how_to_name_one(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="--tokenizer"):
+        tokenizer.read(tmp_path, 10)
