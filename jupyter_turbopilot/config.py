@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Enum, Float, Int, Unicode
+from traitlets import Bool, Enum, Float, Int, List, Unicode
 from traitlets.config import Configurable
 
 
@@ -39,6 +39,21 @@ class Turbopilot(Configurable):
         min=0,
         max=131072,
         help="Tokens the model can hold at once. 0: 4096, or less where the model or the memory asks for it.",
+    ).tag(config=True)
+    cache_type = Enum(
+        ("f16", "q8_0", "q4_0"),
+        default_value="f16",
+        help="How the attention cache is kept: q8_0 takes about half of f16's memory, q4_0 about a quarter.",
+    ).tag(config=True)
+    gpu_layers = Int(
+        0,
+        min=-1,
+        max=10_000,
+        help="Layers that a graphics card computes. -1: all. The engine has to be built for the card.",
+    ).tag(config=True)
+    main_gpu = Int(0, min=0, max=64, help="Which graphics card, where there are several.").tag(config=True)
+    tensor_split = List(
+        Float(min=0.0), help="How the model is shared out among graphics cards, in parts. Empty: evenly."
     ).tag(config=True)
     prompt_tokens = Int(
         1024, min=64, max=65536, help="Tokens of notebook and code before the cursor that the model is given."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.completer import Completer
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort
-from jupyter_turbopilot.engine.machine import Plan, Wishes, plan
+from jupyter_turbopilot.engine.machine import Hardware, Plan, Wishes, plan
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
 from jupyter_turbopilot.models.catalog import CATALOG, Model, find
@@ -38,6 +38,7 @@ def llama_engine(path: Path, model: Model, chosen: Plan, state: Path | None = No
         cells=chosen.cells,
         parked=chosen.parked,
         state=state,
+        hardware=chosen.hardware,
     )
 
 
@@ -97,6 +98,12 @@ class Pilot:
             read_header(path),
             model.name,
             Wishes(
+                Hardware(
+                    gpu_layers=self.settings.gpu_layers,
+                    main_gpu=self.settings.main_gpu,
+                    tensor_split=tuple(self.settings.tensor_split),
+                    cache_type=self.settings.cache_type,
+                ),
                 context_size=self.settings.context_size,
                 threads=self.settings.threads,
                 max_threads=self.settings.max_threads,

@@ -16,6 +16,7 @@ from jupyter_turbopilot.engine import state as state_file
 from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.chain import Chain
 from jupyter_turbopilot.engine.generation import Markers
+from jupyter_turbopilot.engine.machine import PLAIN, Hardware
 from jupyter_turbopilot.engine.sequences import (
     Copy,
     Cut,
@@ -44,6 +45,7 @@ SPINS = "30000"  # under a millisecond; the default is several. At 5 000 a promp
 STATE_BYTES = 64 * 1024 * 1024  # kept over a restart, all notebooks together
 _NONE = -1
 _ABORTED = 2
+EVERY_LAYER = 1 << 20
 _quiet: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
 
 
@@ -136,15 +138,22 @@ class LlamaEngine(Stepping):
         cells: int = 0,
         parked: int = 0,
         state: Path | None = None,
+        hardware: Hardware = PLAIN,
+        chunk: int = CHUNK,
     ) -> None:
-        super().__init__()
+        super().__init__(chunk)
         self._lib = lib = bindings()
+        self._hardware = hardware
         self._model = self._context = None
         self._state: Path | None = None
         self.name = name
         self.fim = fim
         parameters = lib.llama_model_default_params()
-        parameters.n_gpu_layers = 0
+        parameters.n_gpu_layers = hardware.gpu_layers if hardware.gpu_layers >= 0 else EVERY_LAYER
+        parameters.main_gpu = hardware.main_gpu
+        if hardware.tensor_split:
+            devices = int(lib.llama_max_devices())
+            parameters.tensor_split = (ctypes.c_float * devices)(*hardware.tensor_split[:devices])
         self._model = lib.llama_model_load_from_file(str(path).encode(), parameters)
         if not self._model:
             raise EngineError(f"llama.cpp could not load {path.name}: it does not know this kind of model.")
@@ -166,7 +175,7 @@ class LlamaEngine(Stepping):
         self.controls = np.array(
             [t for t in range(self._vocab_size) if lib.llama_vocab_is_control(self._vocab, t)], dtype=np.int64
         )
-        self._batch = lib.llama_batch_init(CHUNK, 0, 1)
+        self._batch = lib.llama_batch_init(self.chunk, 0, 1)
         # A recurrent model cannot forget a part of what it read.
         divisible = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
         self.drafts = divisible
@@ -180,19 +189,22 @@ class LlamaEngine(Stepping):
         )
         status = path.stat()
         self._state = state
-        self._state_key = f"{status.st_size}|{status.st_mtime_ns}|{version()}|{divisible}"
+        self._state_key = (
+            f"{status.st_size}|{status.st_mtime_ns}|{version()}|{divisible}|{hardware.cache_type}"
+        )
         self._restore()
 
     def _new_context(self, cells: int, threads: int) -> Any:
         lib = self._lib
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = cells
-        parameters.n_batch = parameters.n_ubatch = CHUNK
+        parameters.n_batch = parameters.n_ubatch = self.chunk
         parameters.n_seq_max = MAX_SEQUENCES
         parameters.kv_unified = True  # sequences share a prefix cell by cell
         parameters.n_outputs_max = MAX_OUTPUTS  # rows of logits; as many as tokens would be 300 MB
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO
+        parameters.type_k = parameters.type_v = getattr(lib, f"GGML_TYPE_{self._hardware.cache_type.upper()}")
         return lib.llama_init_from_model(self._model, parameters)
 
     def _read_markers(self) -> Markers:

@@ -84,10 +84,27 @@ def _reclaimable(cgroup: Path, limit: str) -> int:
     return 0
 
 
+CACHE_TYPES = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # of the attention cache, and their size
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What is handed through to llama.cpp."""
+
+    gpu_layers: int = 0  # -1: all
+    main_gpu: int = 0
+    tensor_split: tuple[float, ...] = ()
+    cache_type: str = "f16"
+
+
+PLAIN = Hardware()
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What the settings say about memory and threads; 0 leaves it to the machine."""
 
+    hardware: Hardware = PLAIN
     context_size: int = 0
     threads: int = 0
     max_threads: int = 0
@@ -104,6 +121,7 @@ class Plan:
     needs: int
     cells: int = 0  # tokens of all sequences together
     parked: int = 0  # tokens kept outside the cache
+    hardware: Hardware = PLAIN
 
 
 def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
@@ -113,14 +131,18 @@ def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
     free = min(free_memory(), wishes.max_bytes or _UNLIMITED)
     count = threads(wishes.threads)
     count = min(count, wishes.max_threads or count)
-    parked = wishes.sequence_bytes // max(1, header.kv_bytes(1))
+    hardware = wishes.hardware
+    kept = CACHE_TYPES[hardware.cache_type]
+    # What a graphics card holds takes nothing of this memory.
+    weights = 0 if hardware.gpu_layers < 0 else header.file_size
+    parked = int(wishes.sequence_bytes // max(1, header.kv_bytes(1) * kept))
     # Room for several people at a time, where it is cheap.
-    prompts = 2 if header.kv_bytes(wanted) <= SECOND_PROMPT_BYTES else 1
+    prompts = 2 if header.kv_bytes(wanted) * kept <= SECOND_PROMPT_BYTES else 1
     while True:
         cells = wanted * prompts
-        needs = header.file_size + header.kv_bytes(cells + parked) + COMPUTE_BYTES
+        needs = weights + int(header.kv_bytes(cells + parked) * kept) + COMPUTE_BYTES
         if needs <= free:
-            return Plan(wanted, count, needs, cells, parked)
+            return Plan(wanted, count, needs, cells, parked, hardware)
         if parked:
             parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # what is kept for later goes first
             continue

@@ -115,9 +115,10 @@ class Stepping(ABC):
     context_size: int
     drafts = True
 
-    def __init__(self) -> None:
+    def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
-        self._chunk = CHUNK
+        self.chunk = chunk  # tokens computed at a time, at most
+        self._chunk = chunk
         self._waited = 0  # tokens of prompts that were read since somebody wrote
         self.sequences = Sequences(0, 0)
 
@@ -210,7 +211,7 @@ class Stepping(ABC):
             return False
         self.drafting.saw(len(rows), (time.perf_counter() - begun) * 1000)
         if len(rows) >= self._chunk:
-            self._chunk = min(CHUNK, self._chunk * 2)
+            self._chunk = min(self.chunk, self._chunk * 2)
         index = 0
         for run, known, guess in shares:
             start = len(run.held.tokens)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
     from jupyter_turbopilot.engine.llama import installed
 
     status = path.stat()
-    settings = f"{plan.context_size}|{plan.cells}|{plan.threads}"
+    settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware}"
     triple = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{installed()}|{settings}"
     key = hashlib.sha256(triple.encode()).hexdigest()[:32]
     verdicts = _read(memory)
@@ -49,8 +50,7 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
 
 
 def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> str:
-    numbers = map(str, (plan.context_size, plan.threads, plan.cells))
-    command = [sys.executable, "-m", __name__, str(path), *numbers]
+    command = [sys.executable, "-m", __name__, str(path), json.dumps(asdict(plan))]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as child:
@@ -95,12 +95,20 @@ def main(arguments: list[str]) -> None:
     """Load the model, read a prompt and decode two tokens: the child's side."""
     from jupyter_turbopilot.engine.generation import Sampling, Usage
     from jupyter_turbopilot.engine.llama import LlamaEngine
+    from jupyter_turbopilot.engine.machine import Hardware
     from jupyter_turbopilot.engine.stepping import write
 
-    path, (context_size, threads, cells) = Path(arguments[0]), map(int, arguments[1:4])
-    engine = LlamaEngine(path, name="trial", context_size=context_size, threads=threads, cells=cells)
+    path, said = Path(arguments[0]), json.loads(arguments[1])
+    engine = LlamaEngine(
+        path,
+        name="trial",
+        context_size=said["context_size"],
+        threads=said["threads"],
+        cells=said["cells"],
+        hardware=Hardware(**said["hardware"]),
+    )
     # Long enough for a batch: engines compute those with other instructions than a single token.
-    prompt = ((engine.tokenize("x = 1\n") or [0]) * PROMPT)[: min(PROMPT, context_size // 2)]
+    prompt = ((engine.tokenize("x = 1\n") or [0]) * PROMPT)[: min(PROMPT, engine.context_size // 2)]
     list(write(engine, prompt, Sampling(max_tokens=2), Usage(), Cancel()))
 
 

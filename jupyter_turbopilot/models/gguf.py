@@ -8,7 +8,7 @@ import stat
 import struct
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.errors import ModelRefusedError
 
@@ -35,13 +35,28 @@ _BLOCKS = {
 }  # fmt: skip
 
 
+class Part(NamedTuple):
+    """One tensor of a file."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: int
+    size: int
+
+
 @dataclass(frozen=True)
 class Header:
     """What the file says of itself; arrays are represented by their length."""
 
     metadata: dict[str, Any]
-    tensors: int
+    parts: tuple[Part, ...]
     file_size: int
+    end: int = 0  # where it ends
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model was trained to."""
+        return sum(prod(part.shape) for part in self.parts)
 
     @property
     def architecture(self) -> str:
@@ -137,6 +152,13 @@ def read_header(path: Path) -> Header:
             return _parse(_Reader(data, status.st_size), path.name)
 
 
+def holds(path: Path, header: Header, text: str) -> bool:
+    """Tell whether a text stands in the header, whole: a token of the vocabulary, for example."""
+    data = text.encode()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return mapped.find(struct.pack("<Q", len(data)) + data, 0, header.end) >= 0
+
+
 def _parse(reader: _Reader, name: str) -> Header:
     if reader.data[reader.need(4) : reader.at] != MAGIC:
         raise ModelRefusedError(f"{name} is not a GGUF file.")
@@ -157,17 +179,18 @@ def _parse(reader: _Reader, name: str) -> Header:
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
         raise ModelRefusedError(f"{name} has an impossible alignment: the file is damaged.")
-    end = _tensors_end(reader, tensors, name)
+    parts, end = _read_parts(reader, tensors, name)
     start = -(-reader.at // alignment) * alignment
     if start + end > reader.size:
         raise ModelRefusedError(
             f"{name} ends {start + end - reader.size} bytes short of its last tensor: fetch it again."
         )
-    return Header(metadata=metadata, tensors=tensors, file_size=reader.size)
+    return Header(metadata=metadata, parts=tuple(parts), file_size=reader.size, end=reader.at)
 
 
-def _tensors_end(reader: _Reader, tensors: int, name: str) -> int:
+def _read_parts(reader: _Reader, tensors: int, name: str) -> tuple[list[Part], int]:
     names: set[str] = set()
+    parts: list[Part] = []
     end = 0
     for _ in range(tensors):
         tensor = reader.string()
@@ -182,5 +205,6 @@ def _tensors_end(reader: _Reader, tensors: int, name: str) -> int:
         block, size = _BLOCKS.get(kind, (1, 0))  # an unknown type's size is left to llama.cpp
         if 0 in shape or shape[0] % block:
             raise ModelRefusedError(f"{name} has a tensor of an impossible shape: the file is damaged.")
-        end = max(end, offset + prod(shape) // block * size)
-    return end
+        parts.append(Part(tensor, tuple(shape), kind, prod(shape) // block * size))
+        end = max(end, offset + parts[-1].size)
+    return parts, end

@@ -91,6 +91,23 @@ def look(source: Source) -> Remote:
         )
 
 
+def files_of(repository: str) -> list[str]:
+    """Return the names of a Hugging Face repository's files, those in its first folder."""
+    what = f"Hugging Face ({repository})"
+    if offline():
+        raise DownloadError("HF_HUB_OFFLINE is set, so Hugging Face is not asked.")
+    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    with _in_words(what), _client() as client:
+        answer = client.get(f"{endpoint.rstrip('/')}/api/models/{repository}", headers=hub_headers())
+        answer.raise_for_status()
+        try:
+            listed = answer.json()["siblings"]
+            names = [str(entry["rfilename"]) for entry in listed]
+        except (ValueError, LookupError, TypeError):
+            raise DownloadError(f"{what} does not list its files.") from None
+    return [name for name in names if re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,200}", name)]
+
+
 def fetch(
     source: Source, target: Path, limit: int, progress: Progress, cancelled: Callable[[], bool]
 ) -> None:

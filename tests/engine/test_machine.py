@@ -17,7 +17,7 @@ MODEL = Header(
         "llama.attention.head_count": 16,
         "llama.attention.head_count_kv": 4,
     },
-    tensors=1,
+    parts=(),
     file_size=500_000_000,
 )
 

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def test_the_trial_reads_a_batch_since_those_are_computed_otherwise(
             return super().evaluate(rows, attention)
 
     monkeypatch.setattr(llama, "LlamaEngine", Watched)
-    trial.main([str(tiny_model), "256", "1", "256"])
+    trial.main([str(tiny_model), json.dumps(asdict(replace(PLAN, cells=256)))])
     assert max(sizes) >= 32
 
 

@@ -55,7 +55,7 @@ def test_a_real_model_is_read(tiny_model: Path) -> None:
 def test_the_smallest_sound_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.gguf"
     path.write_bytes(file())
-    assert read_header(path).tensors == 1
+    assert len(read_header(path).parts) == 1
 
 
 ARCHITECTURE = string("general.architecture") + struct.pack("<I", 8) + string("llama")

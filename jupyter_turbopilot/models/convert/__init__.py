@@ -17,6 +17,7 @@ from jupyter_turbopilot.models.convert import (
     writer,
 )
 from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
+from jupyter_turbopilot.models.convert.repository import Repositories as Repositories
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def convert(
     target: Path,
     *,
     outtype: str = "f16",
-    tokenizer_folder: Path | None = None,
+    find_tokenizer: Callable[[str, int], Path] | None = None,
     shards: int = 0,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Path:
@@ -56,7 +57,8 @@ def convert(
             f"The model has {len(unknown)} tensors that a {checkpoint.config.family} has not, "
             f"among them {unknown[0]}: not covered."
         )
-    vocabulary = tokenizer.read(tokenizer_folder or folder, recipe.rows)
+    where = find_tokenizer(checkpoint.config.family, recipe.rows) if find_tokenizer else folder
+    vocabulary = tokenizer.read(where, recipe.rows)
     written = writer.write(recipe, vocabulary, target, outtype, folder.name, progress)
     read_header(written)
     return written

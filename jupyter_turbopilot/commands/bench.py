@@ -1,0 +1,169 @@
+"""`jupyter turbopilot bench`: how fast models read and write here, by threads and by tokens at a time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from jupyter_turbopilot.commands.loading import load
+from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.errors import BadRequestError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+TEXT = "def mean(values):\n    return sum(values) / len(values)\n\n\nfor name in names:\n    show(name, 1)\n"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one way to run a model gave."""
+
+    model: str
+    size: int
+    threads: int
+    batch: int
+    prompt_tokens: int
+    prompt_a_second: float
+    written: int
+    written_a_second: float
+    first_ms: float  # until the first token of the answer
+    memory: int
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    command = commands.add_parser("bench", help="measure how fast models read and write on this machine")
+    command.add_argument(
+        "models", metavar="MODEL", nargs="*", help="names or GGUF files; default: the configured one"
+    )
+    command.add_argument("-t", "--threads", type=numbers, help="as 1,2,4; default: up to the cores there are")
+    command.add_argument(
+        "-b", "--batch", type=numbers, default=[256], help="tokens read at a time, as 64,256 (256)"
+    )
+    command.add_argument("-p", "--prompt", type=int, default=512, help="tokens read (%(default)s)")
+    command.add_argument("-n", "--length", type=int, default=48, help="tokens written (%(default)s)")
+    command.add_argument(
+        "-r", "--rounds", type=int, default=3, help="the best of so many counts (%(default)s)"
+    )
+    command.add_argument("--plot", metavar="FILE", type=Path, help="draw a picture (needs matplotlib)")
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(run=run)
+
+
+def numbers(text: str) -> list[int]:
+    """Read a list of whole numbers."""
+    found = [int(part) for part in text.split(",")]
+    if not found or min(found) < 1 or max(found) > 4096:  # noqa: PLR2004
+        raise ValueError(text)
+    return found
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print, draw."""
+    if options.prompt < 1 or options.length < 2 or options.rounds < 1:  # noqa: PLR2004
+        raise BadRequestError("A prompt takes at least one token, a text two, a measurement one round.")
+    threads = options.threads or sorted({1, machine.threads()})
+    rows = [
+        row
+        for model in options.models or [None]
+        for count in threads
+        for batch in options.batch
+        for row in [measure(options, model, count, batch)]
+    ]
+    _remember(options, rows)
+    if options.plot:
+        draw(rows, options.plot)
+    print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
+    return 0
+
+
+def measure(options: argparse.Namespace, model: str | None, threads: int, batch: int) -> Row:
+    """Run one model one way, several times; the best of them says what the machine can do."""
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.generation import Sampling, Usage
+    from jupyter_turbopilot.engine.stepping import write
+
+    context = max(machine.SMALLEST_CONTEXT, options.prompt + options.length + 8)
+    loaded = load(options, model, threads=threads, context=context, chunk=batch)
+    engine = loaded.engine
+    try:
+        tokens = engine.tokenize(TEXT)
+        prompt = (tokens * (options.prompt // len(tokens) + 1))[
+            : min(options.prompt, engine.context_size - options.length)
+        ]
+        runs = []
+        for number in range(options.rounds):
+            usage = Usage()
+            # Another first token each time, or what was read would not be read again.
+            asked = [tokens[number % len(tokens)], *prompt[1:]]
+            sampling = Sampling(options.length, ignore_end=True)
+            list(write(engine, asked, sampling, usage, Cancel()))
+            runs.append(usage)
+        memory = psutil.Process().memory_info().rss
+    finally:
+        engine.close()
+    return Row(
+        engine.name,
+        loaded.size,
+        loaded.threads,
+        batch,
+        len(prompt),
+        max((run.prompt_tokens - run.cached_tokens) / run.prompt_ms * 1000 for run in runs),
+        runs[0].predicted_tokens,
+        # The prompt gave the first.
+        max((run.predicted_tokens - 1) / max(run.predicted_ms, 0.001) * 1000 for run in runs),
+        min(run.prompt_ms for run in runs),
+        memory,
+    )
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Set it out as Markdown."""
+    lines = [
+        "| model | MB | threads | batch | read, tokens/s | written, tokens/s | first token, ms | memory, MB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row.model} | {row.size / 1e6:.0f} | {row.threads} | {row.batch} | {row.prompt_a_second:.1f} "
+        f"| {row.written_a_second:.1f} | {row.first_ms:.0f} | {row.memory / 1e6:.0f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def draw(rows: Sequence[Row], target: Path) -> None:
+    """Draw both speeds by threads, a line for each model and batch."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise BadRequestError(
+            "A picture needs matplotlib. Run: pip install matplotlib", field="plot"
+        ) from None
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, batch in dict.fromkeys((row.model, row.batch) for row in rows):
+        of = sorted((r for r in rows if (r.model, r.batch) == (name, batch)), key=lambda row: row.threads)
+        counts = [row.threads for row in of]
+        left.plot(counts, [row.prompt_a_second for row in of], "o-", label=f"{name}, {batch} at a time")
+        right.plot(counts, [row.written_a_second for row in of], "o-", label=name)
+    for axes, title in ((left, "read, tokens a second"), (right, "written, tokens a second")):
+        axes.set_title(title)
+        axes.set_xlabel("threads")
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize="small")
+    figure.savefig(target)
+
+
+def _remember(options: argparse.Namespace, rows: Sequence[Row]) -> None:
+    """Keep how fast this machine reads weights, to tell the speed of models that are not here."""
+    from jupyter_turbopilot.models import speed
+    from jupyter_turbopilot.models.store import models_dir
+
+    best = max(rows, key=lambda row: row.size * row.written_a_second)
+    speed.remember(models_dir(options.settings(options).models_dir), best.size * best.written_a_second)

@@ -1,0 +1,137 @@
+"""`jupyter turbopilot generate`: go on with a text and say what it took."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import random
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from jupyter_turbopilot.commands.loading import Clock, load
+from jupyter_turbopilot.errors import BadRequestError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+@dataclass(frozen=True)
+class Report:
+    """What it took, in milliseconds and bytes."""
+
+    model: str
+    seed: int
+    threads: int
+    prompt_tokens: int
+    predicted_tokens: int
+    load_ms: float
+    sample_ms: float
+    prompt_ms: float
+    predict_ms: float
+    total_ms: float
+    memory_per_token: int
+    memory: int
+
+    def words(self) -> str:
+        """Word it for a person."""
+        read = self.prompt_ms / max(1, self.prompt_tokens)
+        wrote = self.predict_ms / max(1, self.predicted_tokens - 1)  # the prompt gives the first
+        return "\n".join(
+            (
+                f"prompt          {self.prompt_tokens} tokens",
+                f"seed            {self.seed}",
+                f"load time       {self.load_ms:9.2f} ms",
+                f"prompt time     {self.prompt_ms:9.2f} ms, {read:.2f} ms a token",
+                f"predict time    {self.predict_ms:9.2f} ms, {wrote:.2f} ms a token, {self.predicted_tokens} tokens",
+                f"sample time     {self.sample_ms:9.2f} ms",
+                f"total time      {self.total_ms:9.2f} ms",
+                f"mem per token   {self.memory_per_token} bytes of attention cache",
+                f"memory          {self.memory / 1e6:.0f} MB resident",
+            )
+        )
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    command = commands.add_parser("generate", help="go on with a text, then print what it took")
+    command.add_argument("-m", "--model", help="a GGUF file or a model's name; default: the configured one")
+    command.add_argument("-p", "--prompt", help="the text; standard input if left out")
+    command.add_argument("-s", "--seed", type=int, default=-1, help="-1: another each time")
+    command.add_argument("-t", "--threads", type=int, default=0, help="0: the cores this process may use")
+    command.add_argument(
+        "-n", "--n_predict", "--n-predict", dest="length", type=int, default=200, help="(%(default)s)"
+    )
+    command.add_argument("--top-k", "--top_k", type=int, default=40, help="(%(default)s)")
+    command.add_argument("--top-p", "--top_p", type=float, default=0.9, help="(%(default)s)")
+    command.add_argument("--temp", type=float, default=1.0, help="0: always the likeliest (%(default)s)")
+    command.add_argument("-b", "--batch", type=int, default=256, help="tokens read at a time (%(default)s)")
+    command.add_argument(
+        "-c", "--context", type=int, default=0, help="tokens the model can hold; 0: as configured"
+    )
+    command.add_argument("--json", action="store_true", help="print the text and the figures as JSON")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.generation import Sampling, Usage
+    from jupyter_turbopilot.engine.stepping import write
+
+    for name, least, most in (
+        ("length", 1, 1 << 20),
+        ("batch", 1, 4096),
+        ("threads", 0, 512),
+        ("top_k", 0, 1 << 20),
+    ):
+        if not least <= getattr(options, name) <= most:
+            raise BadRequestError(f"--{name} has to be between {least} and {most}.", field=name)
+    if not 0 < options.top_p <= 1 or not 0 <= options.temp <= 100:  # noqa: PLR2004
+        raise BadRequestError(
+            "--top-p has to be above 0 and at most 1, --temp between 0 and 100.", field="temp"
+        )
+    prompt = options.prompt if options.prompt is not None else sys.stdin.read()
+    seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(1 << 31)
+    begun = time.perf_counter()
+    loaded = load(
+        options, options.model, threads=options.threads, context=options.context, chunk=options.batch
+    )
+    engine, clock = loaded.engine, Clock(loaded.engine)
+    bos = [engine.markers.bos] if engine.markers.bos is not None else []
+    tokens = [*bos, *engine.tokenize(prompt)] or engine.tokenize("\n")
+    usage, decoder, pieces = Usage(), codecs.getincrementaldecoder("utf-8")("replace"), []
+    sampling = Sampling(options.length, options.temp, top_k=options.top_k, top_p=options.top_p, seed=seed)
+    if not options.json:
+        print(prompt, end="", flush=True)
+    try:
+        started = time.perf_counter()
+        for token in write(engine, tokens, sampling, usage, Cancel()):
+            pieces.append(decoder.decode(token.data))
+            if not options.json:
+                print(pieces[-1], end="", flush=True)
+        wrote = time.perf_counter() - started
+        report = Report(
+            model=engine.name,
+            seed=seed,
+            threads=loaded.threads,
+            prompt_tokens=usage.prompt_tokens,
+            predicted_tokens=usage.predicted_tokens,
+            load_ms=loaded.seconds * 1000,
+            sample_ms=(wrote - clock.seconds) * 1000,
+            prompt_ms=usage.prompt_ms,
+            predict_ms=usage.predicted_ms,
+            total_ms=(time.perf_counter() - begun) * 1000,
+            memory_per_token=loaded.bytes_a_token,
+            memory=psutil.Process().memory_info().rss,
+        )
+    finally:
+        engine.close()
+    if options.json:
+        print(json.dumps({"prompt": prompt, "text": "".join(pieces), **asdict(report)}, indent=1))
+    else:
+        print(f"\n\n{report.words()}", file=sys.stderr)
+    return 0

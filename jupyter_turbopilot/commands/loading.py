@@ -1,0 +1,77 @@
+"""A model loaded for a command of its own, without a worker: nobody else waits."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.gguf import read_header
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.llama import LlamaEngine
+    from jupyter_turbopilot.engine.stepping import Row
+
+
+@dataclass
+class Loaded:
+    """The engine, what it takes, and how long loading took."""
+
+    engine: LlamaEngine
+    seconds: float
+    size: int
+    threads: int
+    bytes_a_token: int
+
+
+def load(options: argparse.Namespace, model: str | None, **chosen: Any) -> Loaded:
+    """Check and load a model as the server would, but without the trial: a crash ends only this command."""
+    from jupyter_turbopilot.engine.llama import LlamaEngine
+    from jupyter_turbopilot.pilot import Pilot
+
+    settings = options.settings(options)
+    pilot = Pilot(settings)
+    found = find(model or pilot.selected)
+    path = pilot.store.path(found)
+    header = read_header(path)
+    hardware = machine.Hardware(
+        settings.gpu_layers, settings.main_gpu, tuple(settings.tensor_split), settings.cache_type
+    )
+    context = chosen.pop("context", 0) or settings.context_size
+    threads = chosen.pop("threads", 0) or settings.threads
+    plan = machine.plan(header, found.name, machine.Wishes(hardware, context, threads, settings.max_threads))
+    begun = time.perf_counter()
+    engine = LlamaEngine(
+        path,
+        name=found.name,
+        context_size=plan.context_size,
+        threads=plan.threads,
+        fim=found.fim,
+        hardware=hardware,
+        **chosen,
+    )
+    seconds = time.perf_counter() - begun
+    cache = int(header.kv_bytes(1) * machine.CACHE_TYPES[hardware.cache_type])
+    return Loaded(engine, seconds, header.file_size, plan.threads, cache)
+
+
+class Clock:
+    """Tells how much of an engine's time is llama.cpp's computing."""
+
+    def __init__(self, engine: LlamaEngine) -> None:
+        self.seconds = 0.0
+        self._inner = engine.evaluate
+        engine.evaluate = self._timed  # type: ignore[method-assign]
+
+    def _timed(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+        begun = time.perf_counter()
+        try:
+            return self._inner(rows, attention)
+        finally:
+            self.seconds += time.perf_counter() - begun

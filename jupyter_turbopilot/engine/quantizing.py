@@ -1,0 +1,95 @@
+"""Quantise a file in a process of its own: it can be stopped, and a crash in llama.cpp ends nobody else."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.errors import ConversionError, TurbopilotError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.models.quantize import Order
+
+_ERROR = 4  # ggml's level
+_PREFIXES = ("LLAMA_FTYPE_MOSTLY_", "LLAMA_FTYPE_ALL_")
+_AT = re.compile(rb"\[\s*(\d+)/\s*(\d+)\]\s+(\S+)")
+_PROGRESS = re.compile(r"(\d+)/(\d+) (\S+)")
+
+
+def kinds() -> dict[str, int]:
+    """Return all of llama.cpp's ways to store a model, by name."""
+    from jupyter_turbopilot.engine.llama import bindings
+
+    lib = bindings()
+    found = {}
+    for name in dir(lib):
+        for prefix in _PREFIXES:
+            if name.startswith(prefix):
+                found[name.removeprefix(prefix).removesuffix("_MOE")] = int(getattr(lib, name))
+    return found
+
+
+def quantize(order: Order, threads: int, progress: Callable[[str, int, int], None] = lambda *_: None) -> Path:
+    """Write the quantised file beside its place, then put it there at once."""
+    partial = order.target.with_name(f".{order.target.name}.partial")
+    numbers = map(str, (order.number, threads, int(order.again)))
+    command = [sys.executable, "-m", __name__, str(order.source), str(partial), *numbers]
+    try:
+        order.target.parent.mkdir(parents=True, exist_ok=True)
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as child:
+            try:
+                for line in child.stdout or ():
+                    if at := _PROGRESS.match(line):
+                        progress(at[3], int(at[1]), int(at[2]))
+                said = (child.stderr.read() if child.stderr else "").strip()
+            finally:
+                if child.poll() is None and sys.exc_info()[0]:
+                    child.kill()
+        if child.returncode:
+            last = said.splitlines()[-1][:300] if said else f"it ended with {child.returncode}"
+            raise ConversionError(f"llama.cpp could not write {order.kind}: {last}")
+        partial.replace(order.target)
+    except OSError as error:
+        raise ConversionError(f"{order.target} could not be written: {error.strerror}.") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return order.target
+
+
+def _work(source: Path, target: Path, number: int, threads: int, again: int) -> None:
+    """Do it: the child's side."""
+    from jupyter_turbopilot.engine.llama import bindings
+
+    lib = bindings()
+    last: list[str] = []
+
+    @lib.llama_log_callback  # type: ignore[untyped-decorator]
+    def log(level: int, text: bytes, _: Any) -> None:
+        if at := _AT.search(text):
+            print(f"{int(at[1])}/{int(at[2])} {at[3].decode('utf-8', 'replace')}", flush=True)
+        elif level == _ERROR:
+            last.append(text.decode("utf-8", "replace").strip())
+
+    lib.llama_log_set(log, ctypes.c_void_p())
+    chosen = lib.llama_model_quantize_default_params()
+    chosen.ftype, chosen.nthread, chosen.allow_requantize = number, threads, bool(again)
+    code = lib.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(chosen))
+    if code:
+        raise ConversionError(last[-1] if last else f"code {code}")
+
+
+if __name__ == "__main__":
+    try:
+        _work(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:6]))
+    except TurbopilotError as problem:
+        sys.exit(problem.message)

@@ -1,0 +1,107 @@
+"""Fetch a checkpoint from Hugging Face: the files a conversion reads, each checked by digest."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.errors import ConversionError, DownloadError
+from jupyter_turbopilot.models.catalog import HubFile
+from jupyter_turbopilot.models.store import UNKNOWN_LIMIT, Step, sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "vocab.json", "merges.txt", "added_tokens.json",
+)  # fmt: skip
+_WEIGHTS = re.compile(r"model[\w.-]*\.safetensors(\.index\.json)?")
+_OLD_WEIGHTS = re.compile(r"pytorch_model[\w.-]*\.bin(\.index\.json)?")
+# All CodeGen models have one tokenizer; copies of them in GPT-J's layout come without it.
+_CODEGEN_TOKENIZER, _CODEGEN_ROWS = "Salesforce/codegen-350M-mono", 51200
+
+
+class Repositories:
+    """Where checkpoints are kept, and how they get there."""
+
+    def __init__(
+        self,
+        folder: Path,
+        progress: Callable[[Step], None] = lambda _: None,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        self.folder = folder
+        self._progress = progress
+        self._cancel = cancel or threading.Event()
+
+    def checkpoint(self, source: str) -> Path:
+        """Return the folder of a checkpoint: a path, or a repository that is fetched first."""
+        here = Path(source).expanduser()
+        if here.is_dir() or not REPOSITORY.fullmatch(source) or source.startswith((".", "~")):
+            if not here.is_dir():
+                raise ConversionError(f"{source} is neither a folder nor owner/repository.")
+            return here
+        names = self._names(source)
+        weights = [name for name in names if _WEIGHTS.fullmatch(name)]
+        weights = weights or [name for name in names if _OLD_WEIGHTS.fullmatch(name)]
+        if "config.json" not in names or not weights:
+            raise ConversionError(f"{source} holds no checkpoint: config.json and model*.safetensors.")
+        return self._fetch(source, ["config.json", *(n for n in _TOKENIZER if n in names), *weights])
+
+    def tokenizer(self, source: str) -> Path:
+        """Return a folder that holds a tokenizer."""
+        here = Path(source).expanduser()
+        if here.is_dir():
+            return here
+        if not REPOSITORY.fullmatch(source):
+            raise ConversionError(f"{source} is neither a folder nor owner/repository.")
+        return self._fetch(source, [name for name in self._names(source) if name in _TOKENIZER])
+
+    def tokenizer_for(self, folder: Path, family: str, rows: int) -> Path:
+        """Return where a checkpoint's tokenizer is, which need not be beside it."""
+        if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+            return folder
+        if family in {"gptj", "codegen"} and rows == _CODEGEN_ROWS:
+            return self.tokenizer(_CODEGEN_TOKENIZER)
+        return folder  # which says what is missing
+
+    def _fetch(self, repository: str, names: Sequence[str]) -> Path:
+        from jupyter_turbopilot.models import transfer
+
+        folder = self.folder / "checkpoints" / repository.replace("/", "--")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            target = folder / name
+            if target.is_file():
+                continue
+            source = HubFile(repository, name)
+            known = transfer.look(source)
+            partial = folder / f".{name}.partial"
+
+            def step(done: int, total: int | None = known.size, name: str = name) -> None:
+                self._progress(Step("fetching", done, total, name))
+
+            transfer.fetch(source, partial, known.size or UNKNOWN_LIMIT, step, self._cancel.is_set)
+            if known.sha256 and sha256_of(partial) != known.sha256:
+                partial.unlink()
+                raise DownloadError(f"{name} did not arrive as it should: the digest differs. Try again.")
+            partial.replace(target)
+            partial.with_suffix(".state").unlink(missing_ok=True)
+        return folder
+
+    def _names(self, repository: str) -> list[str]:
+        """List a repository's files; what was fetched before serves where the site cannot be asked."""
+        from jupyter_turbopilot.models import transfer
+
+        folder = self.folder / "checkpoints" / repository.replace("/", "--")
+        try:
+            names = transfer.files_of(repository)
+        except DownloadError:
+            names = [path.name for path in folder.glob("[!.]*")]
+            if not names:
+                raise
+        return sorted(names)
