@@ -42,7 +42,7 @@ FLAGS = (
 
 def folder() -> Path:
     """Return where the programs are kept."""
-    words = "|".join((wanted_version(), *FLAGS, cpu_features()))
+    words = "|".join((wanted_version(), *(f for f in FLAGS if "_INCLUDE" not in f), cpu_features()))
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "jupyter-turbopilot" / "baseline" / hashlib.sha256(words.encode()).hexdigest()[:16]
 

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer import Completer
+from jupyter_turbopilot.engine import machine
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.machine import Hardware, Plan, Wishes, plan
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
-from jupyter_turbopilot.models.catalog import CATALOG, Model, find
+from jupyter_turbopilot.models import speed
+from jupyter_turbopilot.models.bring import bring
+from jupyter_turbopilot.models.catalog import Model, catalog, find
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Step, Store, models_dir
 
 if TYPE_CHECKING:
@@ -40,6 +44,17 @@ def llama_engine(path: Path, model: Model, chosen: Plan, state: Path | None = No
         state=state,
         hardware=chosen.hardware,
     )
+
+
+def _judged(model: Model, advice: Advice | None) -> dict[str, Any]:
+    """Say how a model would do on this machine."""
+    if advice is None:
+        return {"verdict": "not run here" if not model.runs else None}
+    return {
+        "memory": advice.memory,
+        "tokens_a_second": round(advice.tokens_a_second, 1),
+        "verdict": advice.verdict,
+    }
 
 
 class Pull:
@@ -136,7 +151,9 @@ class Pilot:
 
         def work() -> None:
             try:
-                self.store.pull(model, lambda step: setattr(pull, "step", step), pull.cancel, mirrors=mirrors)
+                bring(
+                    self.store, model, lambda step: setattr(pull, "step", step), pull.cancel, mirrors=mirrors
+                )
                 if select:
                     self.select(spec)
             except TurbopilotError as error:
@@ -155,10 +172,19 @@ class Pilot:
         pull.cancel.set()
         return True
 
+    def advice(self) -> dict[str, Advice]:
+        """Judge each model of the catalogue for this machine."""
+        rate = speed.rate(self.store.folder) or guessed_rate(machine.cores())
+        found = advise(catalog().values(), machine.free_memory(), rate)
+        return {one.model.name: one for one in found}
+
     def models(self) -> list[dict[str, Any]]:
         """Describe every model of the catalogue and every file in the folder."""
-        state = self.worker.state
-        found = [self._describe(model, state) for model in CATALOG.values()]
+        state, advice = self.worker.state, self.advice()
+        found = [
+            self._describe(model, state) | _judged(model, advice.get(model.name))
+            for model in catalog().values()
+        ]
         named = {entry["name"] for entry in found}
         others = [Model(name=path.name, file=path.name, path=path) for path in self.store.others()]
         if self.selected not in named:
@@ -177,7 +203,11 @@ class Pilot:
         return {
             "name": model.name,
             "spec": str(model.path) if model.path else model.name,
-            "size": stored.size if stored else model.size,
+            "size": stored.size if stored else model.bytes or None,
+            "counted": bool(stored or model.size),  # otherwise the size is an estimate
+            "architecture": model.architecture,
+            "fim": model.fim,
+            "checkpoint": model.checkpoint,
             "licence": model.licence,
             "use": model.use,
             "stored": stored is not None,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from jupyter_turbopilot.models.catalog import CATALOG
+from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.store import models_dir
 
 from .tiny_model import write_tiny_model
@@ -40,7 +40,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def default_model() -> Path:
     """The real default model; `make test` fetches it."""
-    path = _REAL_MODELS / CATALOG["qwen2.5-coder-0.5b"].file
+    path = _REAL_MODELS / catalog()["qwen2.5-coder-0.5b"].file
     if not path.is_file():
         pytest.fail("The default model is not here. Run: jupyter turbopilot models pull --mirrors")
     return path

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import cli
-from jupyter_turbopilot.models.catalog import CATALOG
+from jupyter_turbopilot.models.catalog import catalog
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -39,7 +39,7 @@ def test_it_is_a_jupyter_subcommand() -> None:
 def test_the_list_names_every_model_of_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "models", "list")
     assert status == 0
-    assert all(name in out for name in CATALOG)
+    assert all(name in out for name in catalog())
     assert json.loads(run(capsys, "models", "list", "--json")[1])[0]["name"] == "qwen2.5-coder-0.5b"
 
 

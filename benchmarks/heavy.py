@@ -1,0 +1,265 @@
+"""Whole-size shapes with random weights: CodeGen-6B in 4 GiB, SantaCoder beside the StarCoder example.
+
+python benchmarks/heavy.py FOLDER [codegen] [santacoder]
+
+Needs about 35 GB of disk and, for the memory's limit, root and control groups (version 1 or 2); without them
+the limit is not set and the report says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+GIB = 1024**3
+LIMIT = 4 * GIB
+CODEGEN_6B: dict[str, Any] = {
+    "model_type": "codegen", "vocab_size": 51200, "n_embd": 4096, "n_layer": 33, "n_head": 16, "n_positions": 2048,
+    "rotary_dim": 64, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": False,
+}  # fmt: skip
+SANTACODER: dict[str, Any] = {
+    "model_type": "gpt_bigcode", "vocab_size": 49280, "n_embd": 2048, "n_layer": 24, "n_head": 16, "n_positions": 2048,
+    "n_inner": 8192, "multi_query": True, "activation_function": "gelu_pytorch_tanh", "tie_word_embeddings": True,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Make, convert, quantise, run, report."""
+    if len(sys.argv) < 2:  # noqa: PLR2004
+        sys.exit(__doc__)
+    folder, which = Path(sys.argv[1]), sys.argv[2:] or ["codegen", "santacoder"]
+    if "codegen" in which:
+        shape(folder / "codegen-6b", CODEGEN_6B, codegen_tensors)
+        whole = convert(folder / "codegen-6b", folder / "codegen-6b-f16.gguf", largest=51200 * 4096 * 2)
+        small = quantize(whole, folder / "codegen-6b-q4_0.gguf", "Q4_0")
+        run_limited(small)
+    if "santacoder" in which:
+        shape(folder / "santacoder", SANTACODER, bigcode_tensors)
+        whole = convert(folder / "santacoder", folder / "santacoder-f16.gguf", largest=49280 * 2048 * 2)
+        small = quantize(whole, folder / "santacoder-q4_1.gguf", "Q4_1")
+        say(
+            "SantaCoder's shape, Q4_1, MB (the StarCoder example's: 1026.83 for its Q4_1)",
+            small.stat().st_size / 1e6,
+        )
+        found = generate(small, "-t", "4", "-n", "64", "--temp", "0")
+        say("ms a token with 4 threads", found["predict_ms"] / (found["predicted_tokens"] - 1))
+
+
+def say(what: str, value: object) -> None:
+    """Print a line of the report."""
+    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    print(f"| {what} | {text} |", flush=True)
+
+
+def codegen_tensors(c: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """List what a CodeGen holds."""
+    width, rows = c["n_embd"], c["vocab_size"]
+    found: dict[str, tuple[int, ...]] = {"transformer.wte.weight": (rows, width)}
+    for i in range(c["n_layer"]):
+        at = f"transformer.h.{i}"
+        found |= {
+            f"{at}.ln_1.weight": (width,), f"{at}.ln_1.bias": (width,),
+            f"{at}.attn.qkv_proj.weight": (3 * width, width), f"{at}.attn.out_proj.weight": (width, width),
+            f"{at}.mlp.fc_in.weight": (4 * width, width), f"{at}.mlp.fc_in.bias": (4 * width,),
+            f"{at}.mlp.fc_out.weight": (width, 4 * width), f"{at}.mlp.fc_out.bias": (width,),
+        }  # fmt: skip
+    return found | {
+        "transformer.ln_f.weight": (width,), "transformer.ln_f.bias": (width,),
+        "lm_head.weight": (rows, width), "lm_head.bias": (rows,),
+    }  # fmt: skip
+
+
+def bigcode_tensors(c: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """List what a SantaCoder holds."""
+    width, rows, inner = c["n_embd"], c["vocab_size"], c["n_inner"]
+    fused = width + 2 * (width // c["n_head"])
+    found: dict[str, tuple[int, ...]] = {
+        "transformer.wte.weight": (rows, width), "transformer.wpe.weight": (c["n_positions"], width),
+    }  # fmt: skip
+    for i in range(c["n_layer"]):
+        at = f"transformer.h.{i}"
+        for name, (out, into) in {
+            "attn.c_attn": (fused, width), "attn.c_proj": (width, width),
+            "mlp.c_fc": (inner, width), "mlp.c_proj": (width, inner),
+        }.items():  # fmt: skip
+            found |= {f"{at}.{name}.weight": (out, into), f"{at}.{name}.bias": (out,)}
+        for name in ("ln_1", "ln_2"):
+            found |= {f"{at}.{name}.weight": (width,), f"{at}.{name}.bias": (width,)}
+    return found | {"transformer.ln_f.weight": (width,), "transformer.ln_f.bias": (width,)}
+
+
+def shape(folder: Path, config: dict[str, Any], tensors: Any) -> None:
+    """Write a checkpoint of this shape with random weights, tensor by tensor."""
+    if (folder / "model.safetensors").is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
+    header: dict[str, Any] = {}
+    at = 0
+    for name, size in tensors(config).items():
+        count = int(np.prod(size)) * 2
+        header[name] = {"dtype": "F16", "shape": list(size), "data_offsets": [at, at + count]}
+        at += count
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    random = np.random.default_rng(1)
+    partial = folder / "partial"
+    with partial.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for entry in header.values():
+            left = int(np.prod(entry["shape"]))
+            while left:
+                part = min(left, 1 << 22)
+                file.write((random.standard_normal(part, np.float32) * 0.02).astype(np.float16).tobytes())
+                left -= part
+    partial.rename(folder / "model.safetensors")
+
+
+def tokenizer() -> dict[str, Any]:
+    """Return a tokenizer of bytes: the text is not what is measured."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    found: dict[str, Any] = json.loads(made.to_str())
+    return found
+
+
+def convert(source: Path, target: Path, largest: int) -> Path:
+    """Convert through the command line; say how long it took and how much memory."""
+    if not target.is_file():
+        begun = time.perf_counter()
+        peak = command("models", "convert", str(source), "-o", str(target))
+        say(f"{source.name}: converted to F16 in, s", time.perf_counter() - begun)
+        say("memory of its own at most, MB", peak / 1e6)
+        say("of the largest tensor's bytes", peak / largest)
+    say(f"{target.name}, MB", target.stat().st_size / 1e6)
+    return target
+
+
+def quantize(source: Path, target: Path, kind: str) -> Path:
+    """Quantise through the command line."""
+    if not target.is_file():
+        begun = time.perf_counter()
+        command("models", "quantize", str(source), str(target), kind)
+        say(f"quantised to {kind} in, s", time.perf_counter() - begun)
+    say(f"{target.name}, MB", target.stat().st_size / 1e6)
+    return target
+
+
+def command(*arguments: str) -> int:
+    """Run a command of ours; return the most memory of its own that it held (files it maps not counted)."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "jupyter_turbopilot.cli", *arguments], stdout=subprocess.DEVNULL
+    ) as child:
+        most = 0
+        while child.poll() is None:
+            most = max(most, own_memory(child.pid))
+            time.sleep(0.05)
+    if child.returncode:
+        sys.exit(f"{arguments} ended with {child.returncode}")
+    return most
+
+
+def own_memory(pid: int) -> int:
+    """Return the memory of a process that no file stands behind."""
+    try:
+        found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0
+
+
+def generate(model: Path, *arguments: str, before: Any = None) -> dict[str, Any]:
+    """Generate through the command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter_turbopilot.cli", "generate", "-m", str(model), "-p", "def f(x):\n", "--json",
+         *arguments],
+        stdout=subprocess.PIPE, check=True, preexec_fn=before,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def run_limited(model: Path) -> None:
+    """Generate 128 tokens in 4 GiB, and see whether weights are read from the disk again."""
+    group = limited_group()
+    say(
+        "memory's limit",
+        f"{LIMIT / GIB:.0f} GiB, no swap" if group else "none: control groups cannot be had here",
+    )
+    faults: list[tuple[float, int, int]] = []
+    config = model.parent / "config"
+    config.mkdir(exist_ok=True)
+    (config / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"cache_type": "q8_0"}}')
+    os.environ["JUPYTER_CONFIG_DIR"] = str(config)
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.2):
+            for pid in (group / "cgroup.procs").read_text().split() if group else ():
+                try:
+                    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+                except OSError:
+                    continue
+                faults.append((time.monotonic(), int(fields[9]), own_memory(int(pid))))
+
+    threading.Thread(target=watch, daemon=True).start()
+    enter = (lambda: (group / "cgroup.procs").write_text(str(os.getpid()))) if group else None
+    found = generate(model, "-n", "128", "-c", "512", "-b", "32", "--temp", "0", before=enter)
+    ended = time.monotonic()
+    stop.set()
+    half = ended - found["predict_ms"] / 2000
+    late = [count for at, count, _ in faults if at >= half]
+    say("tokens", found["predicted_tokens"])
+    say("ms a token", found["predict_ms"] / (found["predicted_tokens"] - 1))
+    say("major faults in the last 64 tokens", late[-1] - late[0] if late else "not watched")
+    say("major faults in all", faults[-1][1] if faults else "not watched")
+    say("memory of its own at most, MB", max((m for _, _, m in faults), default=0) / 1e6)
+    say("attention cache for 512 tokens, MB", found["memory_per_token"] * 512 / 1e6)
+    say("attention cache for 2 048 tokens, MB", found["memory_per_token"] * 2048 / 1e6)
+    if group:
+        for name in ("memory.max_usage_in_bytes", "memory.peak"):
+            if (group / name).is_file():
+                say("the group's most, MB", int((group / name).read_text()) / 1e6)
+        for name in ("memory.failcnt",):
+            if (group / name).is_file():
+                say("times the limit was met (pages of files gave way)", (group / name).read_text().strip())
+        group.rmdir()
+
+
+def limited_group() -> Path | None:
+    """Make a control group with the limit; none where that cannot be."""
+    for root, limit, swap in (
+        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
+        (Path("/sys/fs/cgroup"), "memory.max", "memory.swap.max"),
+    ):
+        group = root / f"turbopilot-{os.getpid()}"
+        try:
+            group.mkdir()
+            (group / limit).write_text(str(LIMIT))
+        except OSError:
+            continue
+        try:
+            (group / swap).write_text(str(LIMIT if "memsw" in swap else 0))
+        except OSError:
+            pass  # no accounting of swap; then there has to be none
+        return group
+    return None
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    main()

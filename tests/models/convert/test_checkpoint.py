@@ -1,0 +1,179 @@
+"""Folders that are wrong, damaged or hostile: refused in words, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from jupyter_turbopilot.errors import ConversionError  # noqa: E402
+from jupyter_turbopilot.models.convert import convert, writer  # noqa: E402
+from tests.models.convert import families  # noqa: E402
+
+if TYPE_CHECKING:
+    import numpy as np
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("good") / "hf"
+    families.make("gpt2", folder)
+    return folder
+
+
+def refuse(folder: Path, reason: str, **more: Any) -> None:
+    target = folder.parent / "model.gguf"
+    with pytest.raises(ConversionError, match=reason):
+        convert(folder, target, **more)
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name]
+
+
+def changed(folder: Path, good: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    shutil.copytree(good, folder)
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def set_(folder: Path, good: Path, **values: Any) -> Path:
+    shutil.copytree(good, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **values}))
+    return folder
+
+
+ODD = {
+    "missing": (lambda t: t.pop("transformer.h.1.mlp.c_fc.weight"), "h.1.mlp.c_fc.weight is missing"),
+    "another shape": (
+        lambda t: t.update({"transformer.ln_f.weight": torch.ones(63)}), r"ln_f.weight is \[63\], not \[64\]",
+    ),
+    "one too many": (lambda t: t.update({"transformer.h.0.extra": torch.ones(4)}), "among them transformer.h.0.extra"),
+    "not a number": (
+        lambda t: t.update({"transformer.ln_f.bias": torch.full((64,), float("nan"))}), "NaN or infinity",
+    ),
+    "infinite": (lambda t: t["transformer.wte.weight"].fill_(float("inf")), "NaN or infinity"),
+    "a hostile name": (lambda t: t.update({"x\n\x1b[2J": torch.ones(4)}), "impossible name"),
+    "a long name": (lambda t: t.update({"x" * 300: torch.ones(4)}), "impossible name"),
+    "an empty tensor": (lambda t: t.update({"transformer.h.0.extra": torch.ones(0)}), "impossible shape"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_weights_are_refused(case: str, good: Path, tmp_path: Path) -> None:
+    change, reason = ODD[case]
+    refuse(changed(tmp_path / "hf", good, change), reason)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"model_type": "bert"}, "'bert' is not covered. Covered are codegen"),
+        ({"model_type": None}, "does not say model_type"),
+        ({"model_type": 7}, "impossible model_type"),
+        ({"activation_function": "relu"}, "activation_function = relu is not covered"),
+        ({"n_embd": -4}, "impossible n_embd"),
+        ({"n_embd": "64"}, "impossible n_embd"),
+        ({"n_embd": 1 << 40}, "impossible n_embd"),
+        ({"layer_norm_epsilon": float("inf")}, "impossible layer_norm_epsilon"),
+        ({"add_cross_attention": True}, "add_cross_attention = True is not covered"),
+        ({"n_layer": 4}, "is missing"),
+    ],
+)
+def test_odd_settings_are_refused(values: dict[str, Any], reason: str, good: Path, tmp_path: Path) -> None:
+    refuse(set_(tmp_path / "hf", good, **values), reason)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])
+def test_weights_that_were_cut_are_refused(share: float, good: Path, tmp_path: Path) -> None:
+    shutil.copytree(good, tmp_path / "hf")
+    path = tmp_path / "hf" / "model.safetensors"
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    refuse(tmp_path / "hf", "damaged or was cut")
+
+
+def test_tensors_that_lie_over_each_other_are_refused(good: Path, tmp_path: Path) -> None:
+    shutil.copytree(good, tmp_path / "hf")
+    path = tmp_path / "hf" / "model.safetensors"
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    first, second = [name for name in header if name != "__metadata__"][:2]
+    header[second]["data_offsets"] = header[first]["data_offsets"]
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
+    refuse(tmp_path / "hf", "damaged or was cut")
+
+
+def test_an_index_that_points_out_of_the_folder_is_refused(good: Path, tmp_path: Path) -> None:
+    shutil.copytree(good, tmp_path / "hf")
+    (tmp_path / "hf" / "model.safetensors.index.json").write_text(
+        '{"weight_map": {"x": "../../secret.safetensors"}}'
+    )
+    refuse(tmp_path / "hf", "points out of the folder")
+
+
+def test_a_pickle_that_would_run_something_is_refused(good: Path, tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> Any:
+            return os.system, (f"touch {tmp_path / 'pwned'}",)
+
+    shutil.copytree(good, tmp_path / "hf")
+    (tmp_path / "hf" / "model.safetensors").unlink()
+    (tmp_path / "hf" / "pytorch_model.bin").write_bytes(pickle.dumps(Hostile()))
+    refuse(tmp_path / "hf", "more than weights")
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "7"])
+def test_settings_that_are_none_are_refused(text: str, good: Path, tmp_path: Path) -> None:
+    shutil.copytree(good, tmp_path / "hf")
+    (tmp_path / "hf" / "config.json").write_text(text)
+    refuse(tmp_path / "hf", "config.json")
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "hf").mkdir()
+    refuse(tmp_path / "hf", "There is no config.json")
+
+
+def test_without_room_nothing_is_begun(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(good, tmp_path / "hf")
+    monkeypatch.setattr(writer.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
+    refuse(tmp_path / "hf", "Make room")
+
+
+def test_a_disk_that_fills_up_leaves_nothing_behind(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(good, tmp_path / "hf")
+
+    def full(*_: object) -> np.ndarray[Any, Any]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writer, "_converted", full)
+    refuse(tmp_path / "hf", "No space left on device")
+
+
+def test_numbers_too_large_for_f16_are_refused_with_a_way_out(good: Path, tmp_path: Path) -> None:
+    folder = changed(tmp_path / "hf", good, lambda t: t["transformer.wte.weight"].fill_(1e6))
+    refuse(folder, "--outtype bf16")
+    assert convert(folder, tmp_path / "model.gguf", outtype="bf16").is_file()
+
+
+def test_codegen2_is_not_guessed(tmp_path: Path) -> None:
+    families.make("codegen", tmp_path / "hf")
+    config = json.loads((tmp_path / "hf" / "config.json").read_text())
+    (tmp_path / "hf" / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "x"}}))
+    refuse(tmp_path / "hf", "--shards 8")

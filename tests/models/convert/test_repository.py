@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jupyter_turbopilot.errors import ConversionError, DownloadError
+from jupyter_turbopilot.models.bring import bring
+from jupyter_turbopilot.models.catalog import Model
+from jupyter_turbopilot.models.convert import Repositories
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.store import Step, Store
+from tests.models.source_server import SourceServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REPO = "owner/model"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
+    server = SourceServer()
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    yield server
+    server.stop()
+
+
+def publish(hub: SourceServer, repo: str, files: dict[str, bytes], *extra: str) -> None:
+    listed = [{"rfilename": name} for name in (*files, *extra)]
+    hub.files[f"/api/models/{repo}"] = json.dumps({"siblings": listed}).encode()
+    for name, data in files.items():
+        path = f"/{repo}/resolve/main/{name}"
+        hub.files[path] = data
+        digest = hashlib.sha256(data).hexdigest()
+        hub.headers[path] = {"x-linked-etag": f'"{digest}"', "x-linked-size": str(len(data))}
+
+
+FILES = {"config.json": b"{}", "model.safetensors": b"w" * 1000, "tokenizer.json": b"{}"}
+
+
+def test_what_a_conversion_reads_is_fetched_once(hub: SourceServer, tmp_path: Path) -> None:
+    publish(hub, REPO, FILES, "README.md", "model.onnx", "sub/config.json", "../evil.json")
+    steps: list[Step] = []
+    folder = Repositories(tmp_path, steps.append).checkpoint(REPO)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert steps[-1].received == len(FILES["model.safetensors"])
+    before = len(hub.requests)
+    assert Repositories(tmp_path).checkpoint(REPO) == folder
+    assert len(hub.requests) == before + 1  # the list alone
+
+
+def test_a_file_that_was_changed_on_its_way_is_refused(hub: SourceServer, tmp_path: Path) -> None:
+    publish(hub, REPO, FILES)
+    hub.files[f"/{REPO}/resolve/main/model.safetensors"] = b"x" * 1000
+    with pytest.raises(DownloadError, match="digest"):
+        Repositories(tmp_path).checkpoint(REPO)
+
+
+def test_without_the_site_what_was_fetched_serves(
+    hub: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(hub, REPO, FILES)
+    folder = Repositories(tmp_path).checkpoint(REPO)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert Repositories(tmp_path).checkpoint(REPO) == folder
+    with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
+        Repositories(tmp_path).checkpoint("owner/other")
+
+
+def test_old_weights_are_taken_where_there_are_no_others(hub: SourceServer, tmp_path: Path) -> None:
+    publish(hub, REPO, {"config.json": b"{}", "pytorch_model.bin": b"w"})
+    assert (Repositories(tmp_path).checkpoint(REPO) / "pytorch_model.bin").is_file()
+
+
+@pytest.mark.parametrize("source", ["nothing", "./no/folder", "a/b/c", "../x", "owner/\nmodel"])
+def test_what_is_neither_a_folder_nor_a_repository_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="neither a folder nor"):
+        Repositories(tmp_path).checkpoint(source)
+
+
+def test_a_repository_without_a_checkpoint_is_refused(hub: SourceServer, tmp_path: Path) -> None:
+    publish(hub, REPO, {"README.md": b"x"})
+    with pytest.raises(ConversionError, match="holds no checkpoint"):
+        Repositories(tmp_path).checkpoint(REPO)
+
+
+def test_codegens_tokenizer_is_found_without_copying_it(hub: SourceServer, tmp_path: Path) -> None:
+    publish(hub, "Salesforce/codegen-350M-mono", {"tokenizer.json": b"{}", "model.safetensors": b"w"})
+    (tmp_path / "here").mkdir()
+    found = Repositories(tmp_path).tokenizer_for(tmp_path / "here", "gptj", 51200)
+    assert [path.name for path in found.iterdir()] == ["tokenizer.json"]
+    assert Repositories(tmp_path).tokenizer_for(tmp_path / "here", "gptj", 50400) == tmp_path / "here"
+
+
+def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(
+    hub: SourceServer, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    from tests.models.convert import families
+
+    families.make("gpt2", tmp_path / "hf")
+    publish(hub, REPO, {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()})
+    store = Store(tmp_path / "models")
+    model = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO)
+    path = bring(store, model)
+    assert path == store.folder / "mine-q8_0.gguf"
+    assert read_header(path).architecture == "gpt2"
+    assert bring(store, model) == path
+
+
+def test_a_model_that_llama_cpp_does_not_run_is_not_fetched(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="not run by llama"):
+        bring(Store(tmp_path), Model("x", "", use="elsewhere", runs=False))
