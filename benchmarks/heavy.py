@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -252,10 +253,8 @@ def limited_group() -> Path | None:
             (group / limit).write_text(str(LIMIT))
         except OSError:
             continue
-        try:
+        with suppress(OSError):  # no accounting of swap: then there has to be none
             (group / swap).write_text(str(LIMIT if "memsw" in swap else 0))
-        except OSError:
-            pass  # no accounting of swap; then there has to be none
         return group
     return None
 

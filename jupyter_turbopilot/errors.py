@@ -84,7 +84,10 @@ class ModelRefusedError(TurbopilotError):
     """The file is damaged, hostile, too large for this machine, or crashed when it was tried."""
 
     status = 422
-    code = "model_refused"
+
+    def __init__(self, message: str, *, code: str = "model_refused") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ConversionError(TurbopilotError):

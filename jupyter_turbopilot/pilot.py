@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.machine import Hardware, Plan, Wishes, plan
 from jupyter_turbopilot.engine.worker import State, Worker
-from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.bring import bring
 from jupyter_turbopilot.models.catalog import Model, catalog, find
@@ -102,8 +103,18 @@ class Pilot:
                 f"Fetch it from the notification, or run: jupyter turbopilot models pull {spec}",
                 code="model_missing",
             )
-        self.selected = spec
-        self.worker.load(model.name, lambda cancel: self._load(model, cancel))
+        before, self.selected = self.selected, spec
+
+        def load(cancel: Cancel) -> Engine:
+            try:
+                engine = self._load(model, cancel)
+            except BaseException:
+                self.selected = before  # which goes on
+                raise
+            self.selected = spec
+            return engine
+
+        self.worker.load(model.name, load)
         return model
 
     def _load(self, model: Model, cancel: Cancel) -> Engine:
@@ -178,6 +189,16 @@ class Pilot:
         found = advise(catalog().values(), machine.free_memory(), rate)
         return {one.model.name: one for one in found}
 
+    def remove(self, spec: str) -> int:
+        """Delete a model's file and return the bytes freed; one that is in use or on its way stays."""
+        model, pull = find(spec), self._pulls.get(find(spec).name)
+        state = self.worker.state
+        if state.phase not in {"failed", "empty"} and model.name in {state.model, find(self.selected).name}:
+            raise BadRequestError(f"{model.name} is in use. Choose another model first.", field="model")
+        if pull and not pull.finished.is_set():
+            raise BadRequestError(f"{model.name} is being fetched. Stop that first.", field="model")
+        return self.store.remove(model)
+
     def models(self) -> list[dict[str, Any]]:
         """Describe every model of the catalogue and every file in the folder."""
         state, advice = self.worker.state, self.advice()
@@ -214,6 +235,7 @@ class Pilot:
             "verified": bool(stored and (stored.verified or model.sha256)),
             "selected": state.model == model.name,
             "pulling": bool(pull and not pull.finished.is_set()),
+            "progress": asdict(pull.step) if pull and not pull.finished.is_set() else None,
             # The publisher's own source comes first; a mirror needs the person's yes.
             "mirror": len(self.store.sources(model, mirrors=True)) > len(self.store.sources(model)),
         }
@@ -230,6 +252,7 @@ class Pilot:
             "code": state.code or None,
             "model": state.model or self.selected,
             "reason": None if state.ready else reason,
+            "notice": state.reason or None if state.ready else None,  # why another was not loaded
             "last_ms": self.completer.last_ms,
         }
 

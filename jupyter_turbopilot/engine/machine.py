@@ -153,6 +153,7 @@ def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
             limit = "c.Turbopilot.max_memory allows" if free == wishes.max_bytes else "are free"
             raise ModelRefusedError(
                 f"{name} needs {needs / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB {limit}. "
-                "Close something, choose a smaller model, or set c.Turbopilot.context_size lower."
+                "Close something, choose a smaller model, or set c.Turbopilot.context_size lower.",
+                code="memory",
             )
         wanted //= 2

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.quantize import Order
 
 _ERROR = 4  # ggml's level
+_UNWRITTEN = {"NVFP4"}  # llama.cpp reads it and does not write it
 _PREFIXES = ("LLAMA_FTYPE_MOSTLY_", "LLAMA_FTYPE_ALL_")
 _AT = re.compile(rb"\[\s*(\d+)/\s*(\d+)\]\s+(\S+)")
 _PROGRESS = re.compile(r"(\d+)/(\d+) (\S+)")
@@ -33,7 +34,7 @@ def kinds() -> dict[str, int]:
         for prefix in _PREFIXES:
             if name.startswith(prefix):
                 found[name.removeprefix(prefix).removesuffix("_MOE")] = int(getattr(lib, name))
-    return found
+    return {name: number for name, number in found.items() if name not in _UNWRITTEN}
 
 
 def quantize(order: Order, threads: int, progress: Callable[[str, int, int], None] = lambda *_: None) -> Path:

@@ -390,25 +390,38 @@ class Worker:
         except Exception:
             log.exception("Turbopilot: nobody could take the answer")
 
-    def _load(self, factory: Callable[[Cancel], Engine]) -> None:
-        if self._engine:
-            self._engine.close()
-            self._engine = None
-        name = self._state.model
-        loading = self._loading or Cancel()
+    @staticmethod
+    def _made(factory: Callable[[Cancel], Engine], name: str, loading: Cancel) -> tuple[Engine | None, State]:
+        """Try to load an engine; say how that went."""
         try:
-            self._engine = factory(loading)
-            self._loaded = factory
-            state = State("ready", self._engine.name)
+            engine = factory(loading)
         except TurbopilotError as error:
-            state = State("failed", name, error.message, error.code)
+            return None, State("failed", name, error.message, error.code)
         except MemoryError:
-            state = State("failed", name, "There is not enough memory for this model.", "memory")
+            return None, State("failed", name, "There is not enough memory for this model.", "memory")
         except Exception as error:
             log.exception("Turbopilot: the model could not be loaded")
-            state = State(
-                "failed", name, f"The model could not be loaded ({type(error).__name__}).", "engine"
-            )
+            words = f"The model could not be loaded ({type(error).__name__})."
+            return None, State("failed", name, words, "engine")
+        return engine, State("ready", engine.name)
+
+    def _load(self, factory: Callable[[Cancel], Engine]) -> None:
+        name = self._state.model
+        loading = self._loading or Cancel()
+        engine, state = self._made(factory, name, loading)
+        if engine is None and self._engine and state.code == "memory" and not loading.is_set():
+            # There may be room when the one before has gone.
+            self._engine.close()
+            self._engine = None
+            engine, state = self._made(factory, name, loading)
+            if engine is None and self._loaded and not loading.is_set():
+                self._engine, _ = self._made(self._loaded, name, loading)
+        if engine:
+            if self._engine:
+                self._engine.close()
+            self._engine, self._loaded = engine, factory
+        elif self._engine:
+            state = State("ready", self._engine.name, state.reason, state.code)
         with self._wake:
             self._loading = None
             if self._factory is None and not self._stopping:

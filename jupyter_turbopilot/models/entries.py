@@ -111,7 +111,7 @@ ENTRIES = (
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         licence=_APACHE,
         fim="none",
-        use="very small machines: sees only what stands before the cursor",
+        use="very small machines",
         architecture="llama",
         parameters=135,
         kind="Q4_1",
@@ -171,11 +171,11 @@ ENTRIES = (
     ),
     _file(
         "smollm2-360m", "HuggingFaceTB/SmolLM2-360M-Instruct-GGUF/smollm2-360m-instruct-q8_0.gguf",
-        "llama", 362, "Q8_0", _APACHE, "none", "small machines: sees only what stands before the cursor",
+        "llama", 362, "Q8_0", _APACHE, "none", "small machines",
     ),
     _file(
         "smollm2-1.7b", "HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF/smollm2-1.7b-instruct-q4_k_m.gguf",
-        "llama", 1711, "Q4_K_M", _APACHE, "none", "sees only what stands before the cursor",
+        "llama", 1711, "Q4_K_M", _APACHE, "none", "four fast cores or more",
     ),
     *(
         _checkpoint(

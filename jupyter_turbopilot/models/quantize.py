@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WHOLE = {0: "F32", 1: "F16", 32: "BF16"}  # files that hold what was trained, or nearly
 ROOM_TO_SPARE = 64 * 1024**2
 # llama.cpp refuses these without a matrix that says which weights matter, and cannot be told one from here.
-NEEDS_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S", "IQ3_XXS")
+NEEDS_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S", "IQ3_XXS", "IQ3_XS")
 # ggml's names of how a tensor's numbers are stored.
 KINDS = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1", 10: "Q2_K",

@@ -23,7 +23,7 @@ PROGRESS_SECONDS = 0.25
 
 
 class ModelsRoute(Route):
-    """`GET turbopilot/models` lists, `POST` selects."""
+    """`GET turbopilot/models` lists, `POST` selects, `DELETE` removes."""
 
     manages = True
     accepts = Select
@@ -43,6 +43,16 @@ class ModelsRoute(Route):
     async def post(self) -> None:
         """Select a model that is on the disk; it loads in the background."""
         await self.guard(self._select())
+
+    @web.authenticated
+    @authorized
+    async def delete(self) -> None:
+        """Delete a model's file; the one that is loaded stays."""
+        await self.guard(self._remove())
+
+    async def _remove(self) -> None:
+        freed = await asyncio.to_thread(self.pilot.remove, self.body(Select).model)
+        self.answer({"freed": freed})
 
     async def _select(self) -> None:
         chosen = self.body(Select)

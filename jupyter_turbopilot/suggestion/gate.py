@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[^\W\d]\w*")
 _KEYWORDS = frozenset((*keyword.kwlist, "self"))
 _TINY = 1e-4
-_FORGIVEN = 0.05  # how much the rest of an answer may still gain: below that nothing more is written
+_FORGIVEN = 0.4  # how much the rest of an answer may still gain: below that nothing more is written
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ export interface IHealth {
   code: string | null;
   model: string;
   reason: string | null;
+  notice: string | null;
   last_ms: number | null;
 }
 
@@ -64,7 +65,14 @@ export interface IModel {
   verified: boolean;
   selected: boolean;
   pulling: boolean;
+  progress: IStep | null;
   mirror: boolean;
+  counted: boolean;
+  fim: string;
+  checkpoint: string;
+  memory?: number;
+  tokens_a_second?: number;
+  verdict?: string | null;
 }
 
 export interface IStep {
@@ -121,14 +129,20 @@ export class Client {
   }
 
   /** Fetch a model, calling `step` as it comes; the last step is returned. */
-  async pull(model: string, mirrors: boolean, step: (step: IStep) => void): Promise<IStep> {
-    const response = await this._ask('models/pull', 'POST', { model, mirrors });
+  async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<IStep> {
+    const response = await this._ask('models/pull', 'POST', { model, mirrors, select });
     let last: IStep = { phase: 'waiting' };
     for await (const line of lines<IStep>(response)) {
       last = line;
       step(line);
     }
     return last;
+  }
+
+  /** Delete a model's file; the bytes that are free now are returned. */
+  async remove(model: string): Promise<number> {
+    const response = await this._ask('models', 'DELETE', { model });
+    return ((await response.json()) as { freed: number }).freed;
   }
 
   async stopPull(model: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** The plugin: builds the provider, wires commands, settings, status and models to it. */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { ICommandPalette, MainAreaWidget, Notification } from '@jupyterlab/apputils';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
@@ -14,6 +14,7 @@ import { Acceptor } from './accept';
 import { Client, type IHealth, ServerError } from './client';
 import { elsewhere } from './elsewhere';
 import { Models } from './models';
+import { ModelPanel, modelIcon } from './panel';
 import { Alternatives, type IActivity, Provider } from './provider';
 import { readSettings } from './settings';
 import { type Phase, StatusItem } from './status';
@@ -148,6 +149,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           code: null,
           model: health?.model ?? '',
           reason: reason instanceof ServerError ? reason.message : trans.__('The server does not answer.'),
+          notice: null,
           last_ms: null
         };
         tell(
@@ -220,6 +222,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         .catch((reason: unknown) => console.error('Turbopilot settings', reason));
     }
 
+    let panel: MainAreaWidget<ModelPanel> | null = null;
     const { commands } = app;
     const delegate = (label: string, command: string) => ({
       label,
@@ -285,8 +288,24 @@ const plugin: JupyterFrontEndPlugin<void> = {
       }
     });
     commands.addCommand(CommandIDs.chooseModel, {
-      label: trans.__('Choose Model…'),
-      execute: () => models.choose()
+      label: trans.__('Models…'),
+      execute: () => {
+        if (!panel || panel.isDisposed) {
+          panel = new MainAreaWidget({
+            content: new ModelPanel(client, trans, () => {
+              provider.forget();
+              void refresh();
+            })
+          });
+          panel.id = 'turbopilot-models-panel';
+          panel.title.label = trans.__('Models');
+          panel.title.icon = modelIcon;
+        }
+        if (!panel.isAttached) {
+          app.shell.add(panel, 'main');
+        }
+        app.shell.activateById(panel.id);
+      }
     });
     commands.addCommand(CommandIDs.openSettings, {
       label: trans.__('Turbopilot Settings'),

@@ -1,6 +1,6 @@
-/** Choosing and fetching models: the notification with size and progress, the list to choose from. */
+/** Fetching the model that is missing: the notification with size and progress. */
 
-import { InputDialog, Notification } from '@jupyterlab/apputils';
+import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Client, IModel, IStep } from './client';
 
@@ -107,53 +107,6 @@ export class Models {
       this._failed(id, spec, model, mirrors, '', message);
     }
     this._changed();
-  }
-
-  /** Let the person choose; what is not here is fetched. */
-  async choose(): Promise<void> {
-    const models = await this._client.models();
-    const labels = models.map(model =>
-      [
-        model.name,
-        megabytes(model.size),
-        model.selected
-          ? this._trans.__('in use')
-          : model.stored
-            ? this._trans.__('on this machine')
-            : this._trans.__('to be fetched'),
-        model.use
-      ]
-        .filter(Boolean)
-        .join(' · ')
-    );
-    const chosen = await InputDialog.getItem({
-      title: this._trans.__('Choose a model'),
-      label: this._trans.__(
-        'A name from the list, a path to a .gguf file, owner/repository/file.gguf or an https address'
-      ),
-      items: labels,
-      editable: true,
-      current: Math.max(
-        0,
-        models.findIndex(model => model.selected)
-      ),
-      okLabel: this._trans.__('Use')
-    });
-    if (!chosen.button.accept || !chosen.value) {
-      return;
-    }
-    const model = models[labels.indexOf(chosen.value)];
-    const spec = model?.spec ?? chosen.value.trim();
-    try {
-      await this._client.select(spec);
-      this._changed();
-    } catch (reason) {
-      if ((reason as { code?: string }).code === 'model_missing') {
-        await this.pull(spec, model, false);
-      } else {
-        Notification.error(reason instanceof Error ? reason.message : String(reason));
-      }
-    }
   }
 
   private _failed(

@@ -31,9 +31,9 @@ describe('without a model', { timeout: 300_000 }, () => {
 
   before(async () => {
     const model = runPython(
-      'from jupyter_turbopilot.models.catalog import CATALOG as c\n' +
+      'from jupyter_turbopilot.models.catalog import catalog\n' +
         'from jupyter_turbopilot.models.store import models_dir\n' +
-        'print(models_dir() / c["qwen2.5-coder-0.5b"].file)'
+        'print(models_dir() / catalog()["qwen2.5-coder-0.5b"].file)'
     ).trim();
     // Plays Hugging Face with the real file.
     source = createServer((request, response) => {

@@ -15,6 +15,7 @@ from jupyter_turbopilot.engine.worker import (
     SUPERSEDED,
     Job,
     Priority,
+    State,
     Work,
     Worker,
 )
@@ -349,6 +350,45 @@ def test_changing_the_model_under_load_stops_what_runs_and_closes_the_old_one(wo
     wait_until(lambda: worker.state.phase == "ready")
     assert isinstance(old, ScriptedEngine)
     assert old.closed
+    assert submit(worker, nothing)[1].wait() is None
+
+
+def refusing(code: str) -> Callable[[Cancel], Engine]:
+    def refuse(_: Cancel) -> Engine:
+        raise ModelRefusedError("It cannot be.", code=code)
+
+    return refuse
+
+
+def test_a_load_that_fails_keeps_the_model_there_was_and_says_why(worker: Worker) -> None:
+    old = worker.engine
+    worker.load("bad", refusing("model_refused"))
+    wait_until(lambda: worker.state.phase == "ready")
+    assert worker.state == State("ready", "scripted", "It cannot be.", "model_refused")
+    assert worker.engine is old
+    assert submit(worker, nothing)[1].wait() is None
+
+
+def test_where_the_memory_is_too_small_for_two_the_old_one_goes_first(worker: Worker) -> None:
+    old = worker.engine
+    tries = iter((refusing("memory"), lambda _: ScriptedEngine("next")))
+
+    def load(cancel: Cancel) -> Engine:
+        return next(tries)(cancel)
+
+    worker.load("large", load)
+    wait_until(lambda: worker.state.phase == "ready")
+    assert isinstance(old, ScriptedEngine)
+    assert old.closed
+    assert worker.engine is not old
+    assert worker.state.reason == ""
+
+
+def test_where_the_memory_is_too_small_even_then_the_old_one_comes_back(worker: Worker) -> None:
+    worker.load("large", refusing("memory"))
+    wait_until(lambda: worker.state.phase == "ready")
+    assert worker.state.model == "scripted"
+    assert worker.state.reason == "It cannot be."
     assert submit(worker, nothing)[1].wait() is None
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.models.catalog import catalog
+
 from ..models.source_server import SourceServer
 from .conftest import Ask, complete_body, error_of, lines
 
@@ -107,6 +109,36 @@ async def test_a_damaged_model_is_refused_in_words_and_the_server_lives(
         if health["phase"] != "loading":
             break
         await asyncio.sleep(0.01)
-    assert (health["phase"], health["code"]) == ("failed", "model_refused")
-    assert health["live"]
-    assert str(tmp_path) not in health["reason"]
+    # The model there was goes on, and it is said why.
+    assert health["ready"]
+    assert health["code"] == "model_refused"
+    assert "bad.gguf" in health["notice"]
+    assert str(tmp_path) not in health["notice"]
+    assert (await ask("complete", complete_body())).code == 200
+    listed = json.loads((await ask("models", method="GET")).body)
+    assert listed["selected"] == ready.selected != str(bad)
+
+
+async def test_a_model_is_removed_unless_it_is_in_use(
+    ask: Ask, ready: Any, models_folder: Path, tiny_model: Path
+) -> None:
+    stored = models_folder / catalog()["smollm2-360m"].file
+    stored.write_bytes(tiny_model.read_bytes())
+    size = stored.stat().st_size
+    assert json.loads((await ask("models", {"model": "smollm2-360m"}, method="DELETE")).body) == {
+        "freed": size
+    }
+    assert not stored.exists()
+    assert json.loads((await ask("models", {"model": "smollm2-360m"}, method="DELETE")).body) == {"freed": 0}
+    refused = await ask("models", {"model": ready.selected}, method="DELETE")
+    assert refused.code == 400
+    assert "in use" in error_of(refused)["message"]
+
+
+async def test_how_a_model_would_do_here_is_listed(ask: Ask, ready: Any) -> None:
+    models = json.loads((await ask("models", method="GET")).body)["models"]
+    assert [model["name"] for model in models if model.get("verdict") == "recommended"]
+    by_name = {model["name"]: model for model in models}
+    assert by_name["codegen-16b-mono"]["tokens_a_second"] < by_name["smollm2-135m"]["tokens_a_second"]
+    assert not by_name["qwen2.5-coder-3b"]["counted"]
+    assert by_name["incoder-1b"]["verdict"] == "not run here"

@@ -19,9 +19,10 @@ from jupyter_turbopilot.models.convert import convert, writer  # noqa: E402
 from tests.models.convert import families  # noqa: E402
 
 if TYPE_CHECKING:
-    import numpy as np
     from collections.abc import Callable
     from pathlib import Path
+
+    import numpy as np
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import type { IModel } from './client';
+import { ordered, size, suits } from './panel';
+
+function model(name: string, more: Partial<IModel> = {}): IModel {
+  return {
+    name,
+    spec: name,
+    size: 1e9,
+    counted: true,
+    licence: 'Apache-2.0',
+    use: '',
+    fim: 'qwen',
+    checkpoint: '',
+    stored: false,
+    verified: false,
+    selected: false,
+    pulling: false,
+    progress: null,
+    mirror: false,
+    verdict: 'runs',
+    ...more
+  };
+}
+
+describe('the panel of models', () => {
+  it('puts what is used first, then what is here, what comes, what is recommended, what is larger', () => {
+    const models = [
+      model('small', { size: 1 }),
+      model('large', { size: 2 }),
+      model('best', { verdict: 'recommended' }),
+      model('coming', { pulling: true }),
+      model('here', { stored: true }),
+      model('used', { stored: true, selected: true })
+    ];
+    expect(ordered(models).map(one => one.name)).toEqual([
+      'used',
+      'here',
+      'coming',
+      'best',
+      'large',
+      'small'
+    ]);
+  });
+
+  it('hides what is too much for this machine, unless it is here', () => {
+    expect(suits(model('a', { verdict: 'too large' }))).toBe(false);
+    expect(suits(model('a', { verdict: 'slow' }))).toBe(false);
+    expect(suits(model('a', { verdict: 'slow', stored: true }))).toBe(true);
+    expect(suits(model('own', { verdict: undefined }))).toBe(true);
+  });
+
+  it('says which sizes are estimates', () => {
+    expect(size(491_400_064)).toBe('491 MB');
+    expect(size(1_929_000_000, false)).toBe('~1.9 GB');
+    expect(size(null)).toBe('');
+  });
+});

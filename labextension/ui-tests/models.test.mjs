@@ -1,0 +1,148 @@
+/** The panel of models: download, use, a model that does not load, remove; with the keyboard, in the dark. */
+
+import assert from 'node:assert/strict';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import {
+  ROOT,
+  openBrowser,
+  openFile,
+  ready,
+  runPython,
+  screenshot,
+  startLab,
+  writeNotebook
+} from './lab.mjs';
+
+describe('the panel of models', { timeout: 300_000 }, () => {
+  let browser;
+  let folder;
+  let lab;
+  let page;
+  let slow = false;
+  let source;
+
+  const row = name => page.locator(`.jp-Turbopilot-models tr[data-model="${name}"]`);
+  const said = () => page.locator('.jp-Turbopilot-said');
+
+  before(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-models-'));
+    const real = runPython(
+      'from jupyter_turbopilot.models.catalog import catalog\n' +
+        'from jupyter_turbopilot.models.store import models_dir\n' +
+        'print(models_dir() / catalog()["qwen2.5-coder-0.5b"].file)'
+    ).trim();
+    runPython(
+      `import sys; sys.path.insert(0, ${JSON.stringify(ROOT)})\n` +
+        'from pathlib import Path\n' +
+        'from tests.tiny_model import write_tiny_model\n' +
+        `write_tiny_model(Path(${JSON.stringify(path.join(folder, 'tiny.gguf'))}))`
+    );
+    copyFileSync(real, path.join(folder, path.basename(real)));
+    // What is a model to our own check and none to llama.cpp.
+    const bad = readFileSync(path.join(folder, 'tiny.gguf'));
+    const at = bad.indexOf('general.architecture') + 'general.architecture'.length + 4 + 8;
+    bad.write('xxxxx', at);
+    writeFileSync(path.join(folder, 'bad.gguf'), bad);
+    const file = readFileSync(path.join(folder, 'tiny.gguf'));
+    source = createServer((request, response) => {
+      response.setHeader('Content-Length', file.length);
+      if (request.method === 'HEAD') {
+        response.end();
+      } else if (slow) {
+        response.write(file.subarray(0, file.length / 2));
+      } else {
+        response.end(file);
+      }
+    });
+    await new Promise(resolve => source.listen(0, '127.0.0.1', resolve));
+    lab = await startLab({
+      environment: {
+        TURBOPILOT_MODELS: folder,
+        HF_ENDPOINT: `http://127.0.0.1:${source.address().port}`
+      },
+      settings: { '@jupyterlab/apputils-extension:themes': { theme: 'JupyterLab Dark' } }
+    });
+    browser = await openBrowser();
+    await ready(lab);
+    writeNotebook(lab, 'one.ipynb', ['x = 1']);
+    page = await openFile(browser.context, lab, 'one.ipynb');
+    await page.locator('.jp-Turbopilot-status').click();
+    await page.getByText('Models…').first().click();
+    await row('qwen2.5-coder-0.5b').waitFor();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await lab?.stop();
+    source?.closeAllConnections();
+    source?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('it lists what is here and what suits this machine, and more when asked', async () => {
+    await screenshot(page, 'models-dark');
+    assert.match(await row('qwen2.5-coder-0.5b').innerText(), /491 MB[\s\S]*in use/);
+    assert.equal(await row('codegen-16b-mono').count(), 0);
+    await page.getByLabel(/too large or too slow/).check();
+    await row('codegen-16b-mono').waitFor();
+    assert.match(await row('incoder-1b').innerText(), /not run here/);
+    await screenshot(page, 'models-all');
+    await page.getByLabel(/too large or too slow/).uncheck();
+  });
+
+  test('a download shows how far it is and can be stopped, and a model that came can be used', async () => {
+    slow = true;
+    const stop = row('smollm2-360m').getByRole('button', { name: 'Stop' });
+    await row('smollm2-360m').getByRole('button', { name: 'Download' }).focus();
+    await page.keyboard.press('Enter');
+    await stop.waitFor();
+    assert.equal(await row('smollm2-360m').locator('progress').count(), 1);
+    await screenshot(page, 'models-fetching');
+    slow = false;
+    source.closeAllConnections();
+    await stop.waitFor({ state: 'detached', timeout: 30000 });
+    await row('smollm2-360m').getByRole('button', { name: 'Download' }).click();
+    await row('smollm2-360m').getByRole('button', { name: 'Use' }).click();
+    await page.waitForFunction(() => /smollm2-360m is ready/.test(document.body.innerText), null, {
+      timeout: 30000
+    });
+    await row('smollm2-360m').getByText('in use').waitFor();
+  });
+
+  test('a model that does not load is said to, and the one before goes on', async () => {
+    await row('bad.gguf').getByRole('button', { name: 'Use' }).click();
+    await page.locator('.jp-Turbopilot-said.jp-mod-error').waitFor({ timeout: 60000 });
+    assert.match(await said().innerText(), /bad\.gguf/);
+    await screenshot(page, 'models-refused');
+    const health = await lab.get('turbopilot/health');
+    assert.equal(health.ready, true);
+    assert.equal(health.model, 'smollm2-360m');
+  });
+
+  test('a file of your own is used by its path', async () => {
+    await page.getByLabel('Another model').fill(path.join(folder, 'tiny.gguf'));
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => /tiny\.gguf is ready/.test(document.body.innerText), null, {
+      timeout: 30000
+    });
+  });
+
+  test('removing asks first, and frees the room', async () => {
+    const stored = path.join(
+      folder,
+      'HuggingFaceTB--SmolLM2-360M-Instruct-GGUF--smollm2-360m-instruct-q8_0.gguf'
+    );
+    assert.ok(existsSync(stored));
+    await row('smollm2-360m').getByRole('button', { name: 'Remove' }).click();
+    await page.locator('.jp-Dialog').getByRole('button', { name: 'Cancel' }).click();
+    assert.ok(existsSync(stored));
+    await row('smollm2-360m').getByRole('button', { name: 'Remove' }).click();
+    await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
+    await row('smollm2-360m').getByRole('button', { name: 'Download' }).waitFor();
+    assert.ok(!existsSync(stored));
+  });
+});
