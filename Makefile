@@ -15,7 +15,7 @@ ARGS ?=
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab test check fix docs bench clean preflight test-python test-front test-ui test-wheel
+.PHONY: help lab test test-heavy check fix docs bench clean preflight test-python test-front test-ui test-wheel
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -111,6 +111,9 @@ bench: $(DONE)/dev  ## measure (an hour; SET=notebooks to type); results go into
 	$(BIN)/python benchmarks/replay.py --set $(or $(SET),$(DONE)/notebooks) --route complete --pause 0.4 --settle 1 \
 		--plot benchmarks/plots/complete.svg --theirs -np 1
 	$(BIN)/jupyter turbopilot eval $(or $(SET),$(DONE)/notebooks) --half held-out --requests 600 --eagerness quiet balanced eager
+
+test-heavy: $(DONE)/dev  ## whole-size shapes with random weights (half an hour, 35 GB of disk; FOLDER=where)
+	$(BIN)/python benchmarks/heavy.py $(or $(FOLDER),$(DONE)/heavy)
 
 clean:  ## forget what was built (models and the engine's wheel stay)
 	@rm -rf $(DONE) $(VENV) $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/ui-results jupyter_turbopilot/labextension dist

@@ -236,9 +236,11 @@ def run_purge(options: argparse.Namespace) -> int:
             ".*.gguf.lock",
             ".trials.json*",
             ".sequences*",
+            ".speed.json",
         ):
             for file in folder.glob(pattern):
                 file.unlink(missing_ok=True)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         if not any(folder.iterdir()):
             shutil.rmtree(folder)
     shutil.rmtree(platformdirs.user_cache_dir("jupyter-turbopilot", appauthor=False), ignore_errors=True)

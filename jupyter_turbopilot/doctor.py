@@ -48,11 +48,26 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
         from jupyter_turbopilot.engine import llama
 
         yield Finding("engine", f"llama-cpp-python {llama.version()}: {llama.instruction_sets()}")
+        yield _graphics(settings, able=llama.graphics())
     except TurbopilotError as error:
         engine_works = False
         yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
     yield from _model(settings, engine_works=engine_works)
     yield from _server_extension()
+
+
+def _graphics(settings: Turbopilot, *, able: bool) -> Finding:
+    """Say whether layers can be computed by a graphics card, and whether they are to be."""
+    layers = settings.gpu_layers
+    wanted = "all layers" if layers < 0 else f"{layers} layers"
+    if layers and not able:
+        text = f"{wanted} are to be on a card, and the engine knows of none. Build it for the card "
+        return Finding(
+            "graphics", f"{text}(docs/models.md), or set c.Turbopilot.gpu_layers = 0.", problem=True
+        )
+    if layers:
+        return Finding("graphics", f"{wanted} on card {settings.main_gpu}")
+    return Finding("graphics", "none used" + (": c.Turbopilot.gpu_layers = -1 would" if able else ""))
 
 
 def _packages() -> Iterator[Finding]:

@@ -107,6 +107,11 @@ def instruction_sets() -> str:
     return text.decode().strip(" |")
 
 
+def graphics() -> bool:
+    """Tell whether the native library was built for a graphics card and finds one."""
+    return bool(bindings().llama_supports_gpu_offload())
+
+
 class _AbortFlag:
     """A flag llama.cpp polls without Python: libc's strlen of a buffer that is empty until it is raised."""
 

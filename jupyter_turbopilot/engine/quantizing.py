@@ -52,9 +52,9 @@ def quantize(order: Order, threads: int, progress: Callable[[str, int, int], Non
                     if at := _PROGRESS.match(line):
                         progress(at[3], int(at[1]), int(at[2]))
                 said = (child.stderr.read() if child.stderr else "").strip()
-            finally:
-                if child.poll() is None and sys.exc_info()[0]:
-                    child.kill()
+            except BaseException:
+                child.kill()
+                raise
         if child.returncode:
             last = said.splitlines()[-1][:300] if said else f"it ended with {child.returncode}"
             raise ConversionError(f"llama.cpp could not write {order.kind}: {last}")

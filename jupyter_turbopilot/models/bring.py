@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from typing import TYPE_CHECKING
 
@@ -33,18 +34,23 @@ def bring(
 
     cancel = cancel or threading.Event()
     repositories = Repositories(store.folder, progress, cancel)
-    folder = repositories.checkpoint(model.checkpoint)
 
     def step(name: str, done: int, total: int) -> None:
         if cancel.is_set():
             raise CancelledError("The conversion was stopped; what was fetched stays.")
         progress(Step("fetching", done, total, f"converting {name}"))
 
-    return convert(
-        folder,
-        store.path(model),
-        outtype=model.kind.lower(),
-        find_tokenizer=lambda family, rows: repositories.tokenizer_for(folder, family, rows),
-        shards=model.shards,
-        progress=step,
-    )
+    try:
+        folder = repositories.checkpoint(model.checkpoint)
+        path = convert(
+            folder,
+            store.path(model),
+            outtype=model.kind.lower(),
+            find_tokenizer=lambda family, rows: repositories.tokenizer_for(folder, family, rows),
+            shards=model.shards,
+            progress=step,
+        )
+    except OSError as error:
+        raise DownloadError(f"{model.name} could not be written: {error.strerror}. Make room.") from None
+    shutil.rmtree(repositories.where(model.checkpoint), ignore_errors=True)  # it is several times as large
+    return path

@@ -22,7 +22,6 @@ def jupyter(*arguments: object, into: Path | None = None) -> subprocess.Complete
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("torch")
     from tests.models.convert import families
 
     folder = tmp_path_factory.mktemp("checkpoint") / "tiny-qwen"

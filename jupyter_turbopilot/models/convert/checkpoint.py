@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -257,6 +258,7 @@ def _torch_file(path: Path) -> dict[str, Tensor]:
     return found
 
 
+@lru_cache(maxsize=2)  # every tensor of a file asks for it
 def _torch_load(path: Path) -> dict[str, Any]:
     try:
         import torch

@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.models.catalog import HubFile
 from jupyter_turbopilot.models.store import UNKNOWN_LIMIT, Step, sha256_of
@@ -69,11 +71,20 @@ class Repositories:
             return self.tokenizer(_CODEGEN_TOKENIZER)
         return folder  # which says what is missing
 
+    def where(self, repository: str) -> Path:
+        """Return the folder a repository's files are kept in."""
+        return self.folder / "checkpoints" / repository.replace("/", "--")
+
     def _fetch(self, repository: str, names: Sequence[str]) -> Path:
+        folder = self.where(repository)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            self._fetch_into(folder, repository, names)
+        return folder
+
+    def _fetch_into(self, folder: Path, repository: str, names: Sequence[str]) -> None:
         from jupyter_turbopilot.models import transfer
 
-        folder = self.folder / "checkpoints" / repository.replace("/", "--")
-        folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             target = folder / name
             if target.is_file():
@@ -91,13 +102,12 @@ class Repositories:
                 raise DownloadError(f"{name} did not arrive as it should: the digest differs. Try again.")
             partial.replace(target)
             partial.with_suffix(".state").unlink(missing_ok=True)
-        return folder
 
     def _names(self, repository: str) -> list[str]:
         """List a repository's files; what was fetched before serves where the site cannot be asked."""
         from jupyter_turbopilot.models import transfer
 
-        folder = self.folder / "checkpoints" / repository.replace("/", "--")
+        folder = self.where(repository)
         try:
             names = transfer.files_of(repository)
         except DownloadError:

@@ -79,6 +79,7 @@ def _from_json(said: dict[str, Any], rows: int) -> Vocabulary:
         raise ConversionError("tokenizer.json holds merges of more than two parts.")
     by_score = bool(model.get("byte_fallback"))
     cut = "default" if by_score else _cut(said.get("pre_tokenizer"))
+    _refuse_odd(said, model, cut)
     tokens, types = _numbered(model["vocab"], added, rows)
     found = Vocabulary("llama" if by_score else "gpt2", cut, tokens, types)
     if by_score:
@@ -129,6 +130,23 @@ def _numbered(
             )
         tokens[number], types[number] = text, BYTE if _BYTE.fullmatch(text) and kind == NORMAL else kind
     return tokens, types
+
+
+def _refuse_odd(said: dict[str, Any], model: dict[str, Any], cut: str) -> None:
+    """Refuse what changes texts or tokens in ways that llama.cpp does not."""
+    for name in ("continuing_subword_prefix", "end_of_word_suffix", "dropout"):
+        if model.get(name):
+            raise ConversionError(f"A tokenizer with {name} is not covered.")
+    if model.get("ignore_merges") and cut != "llama-bpe":
+        raise ConversionError("A tokenizer that ignores its merges is not covered.")
+    normalizer = said.get("normalizer")
+    steps = normalizer.get("normalizers", [normalizer]) if isinstance(normalizer, dict) else []
+    # Composing accents is the one step that llama.cpp leaves out for every model.
+    allowed = {"Prepend", "Replace"} if cut == "default" else {"NFC"}
+    for step in steps:
+        if not isinstance(step, dict) or step.get("type") not in allowed:
+            words = json.dumps(step)[:80]
+            raise ConversionError(f"A tokenizer that changes texts so is not covered: {words}.")
 
 
 def _cut(said: Any) -> str:

@@ -9,14 +9,12 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-torch = pytest.importorskip("torch")
-
-from safetensors.torch import load_file, save_file  # noqa: E402
-
-from jupyter_turbopilot.errors import ConversionError  # noqa: E402
-from jupyter_turbopilot.models.convert import convert, writer  # noqa: E402
-from tests.models.convert import families  # noqa: E402
+from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.models.convert import convert, writer
+from tests.models.convert import families
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,7 @@ import pytest
 
 from jupyter_turbopilot.models.convert import bigcode, convert, gptj, llama
 from jupyter_turbopilot.models.gguf import read_header
-
-torch = pytest.importorskip("torch")
-
-from tests.models.convert import families, native  # noqa: E402
+from tests.models.convert import families, native
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -46,7 +46,7 @@ def test_what_a_conversion_reads_is_fetched_once(hub: SourceServer, tmp_path: Pa
     publish(hub, REPO, FILES, "README.md", "model.onnx", "sub/config.json", "../evil.json")
     steps: list[Step] = []
     folder = Repositories(tmp_path, steps.append).checkpoint(REPO)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in folder.glob("[!.]*")) == sorted(FILES)
     assert steps[-1].received == len(FILES["model.safetensors"])
     before = len(hub.requests)
     assert Repositories(tmp_path).checkpoint(REPO) == folder
@@ -92,14 +92,13 @@ def test_codegens_tokenizer_is_found_without_copying_it(hub: SourceServer, tmp_p
     publish(hub, "Salesforce/codegen-350M-mono", {"tokenizer.json": b"{}", "model.safetensors": b"w"})
     (tmp_path / "here").mkdir()
     found = Repositories(tmp_path).tokenizer_for(tmp_path / "here", "gptj", 51200)
-    assert [path.name for path in found.iterdir()] == ["tokenizer.json"]
+    assert [path.name for path in found.glob("[!.]*")] == ["tokenizer.json"]
     assert Repositories(tmp_path).tokenizer_for(tmp_path / "here", "gptj", 50400) == tmp_path / "here"
 
 
 def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(
     hub: SourceServer, tmp_path: Path
 ) -> None:
-    pytest.importorskip("torch")
     from tests.models.convert import families
 
     families.make("gpt2", tmp_path / "hf")
@@ -110,6 +109,7 @@ def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(
     assert path == store.folder / "mine-q8_0.gguf"
     assert read_header(path).architecture == "gpt2"
     assert bring(store, model) == path
+    assert not (store.folder / "checkpoints" / "owner--model").exists()
 
 
 def test_a_model_that_llama_cpp_does_not_run_is_not_fetched(tmp_path: Path) -> None:

@@ -7,9 +7,6 @@ import pytest
 
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.convert import convert, tokenizer
-
-pytest.importorskip("torch")
-
 from tests.models.convert import families, native
 
 if TYPE_CHECKING:
@@ -67,6 +64,10 @@ def write(folder: Path, found: object) -> Path:
         ({"added_tokens": [{"content": "x", "id": -1}]}, "impossible number"),
         ({"added_tokens": [{"content": "x", "id": "1"}]}, "impossible number"),
         ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b c"]}}, "more than two parts"),
+        ({"model": {"type": "BPE", "vocab": {"a": 0}, "ignore_merges": True}}, "ignores its merges"),
+        ({"model": {"type": "BPE", "vocab": {"a": 0}, "end_of_word_suffix": "</w>"}}, "end_of_word_suffix"),
+        ({"normalizer": {"type": "Lowercase"}}, "Lowercase"),
+        ({"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]}}, "Strip"),
     ],
 )
 def test_a_tokenizer_that_is_not_covered_is_refused_with_what_was_found(
