@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from msgspec import Meta
 
 from jupyter_turbopilot.engine.generation import Sampling
+
+Stop = Annotated[str, Meta(max_length=1024)]  # each token is compared with all of it
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import ctypes
 import ctypes.util
 import os
 import sys
+import threading
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,6 +151,7 @@ class LlamaEngine(Stepping):
         self._lib = lib = bindings()
         self._hardware = hardware
         self._model = self._context = None
+        self._tokenizing = threading.Lock()
         self._state: Path | None = None
         self.name = name
         self.fim = fim
@@ -251,7 +253,11 @@ class LlamaEngine(Stepping):
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         buffer = (ctypes.c_int32 * room)()
-        count = self._lib.llama_tokenize(self._vocab, data, len(data), buffer, room, False, False)  # noqa: FBT003
+        # Other threads ask too, and the model must not go away meanwhile.
+        with self._tokenizing:
+            if not self._model:
+                raise EngineError("The model has just been changed. Try again.")
+            count = self._lib.llama_tokenize(self._vocab, data, len(data), buffer, room, False, False)  # noqa: FBT003
         if count < 0:
             raise EngineError("llama.cpp could not read the text.")
         return list(buffer[:count])
@@ -362,6 +368,7 @@ class LlamaEngine(Stepping):
         if self._context:
             lib.llama_free(self._context)
             self._context = None
-        if self._model:
-            lib.llama_model_free(self._model)
-            self._model = None
+        with self._tokenizing:
+            if self._model:
+                lib.llama_model_free(self._model)
+                self._model = None

@@ -14,7 +14,7 @@ from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.prompt import FORMATS
 from jupyter_turbopilot.routes.base import JobRoute
 from jupyter_turbopilot.routes.saying import Placed, Saying, logarithm, placed, word
-from jupyter_turbopilot.text import Text
+from jupyter_turbopilot.text import Stop, Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,8 +35,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     repetition_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] | None = None
     frequency_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] | None = None
     seed: int | None = None
-    stop: Annotated[list[str], Meta(max_length=64)] | None = None
-    stop_sequences: Annotated[list[str], Meta(max_length=64)] | None = None
+    stop: Annotated[list[Stop], Meta(max_length=64)] | None = None
+    stop_sequences: Annotated[list[Stop], Meta(max_length=64)] | None = None
     best_of: Annotated[int, Meta(ge=1, le=16)] | None = None
     top_n_tokens: Annotated[int, Meta(ge=0, le=20)] | None = None
     return_full_text: bool | None = None

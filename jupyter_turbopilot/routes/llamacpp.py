@@ -16,7 +16,7 @@ from jupyter_turbopilot.engine.worker import not_ready
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.routes.base import JobRoute, Route
 from jupyter_turbopilot.routes.saying import Saying, placed, probabilities, word
-from jupyter_turbopilot.text import Text
+from jupyter_turbopilot.text import Stop, Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     logit_bias: list[Any] | dict[str, Any] = []
     ignore_eos: bool = False
     seed: int = -1
-    stop: str | Annotated[list[str], Meta(max_length=64)] = []
+    stop: Stop | Annotated[list[Stop], Meta(max_length=64)] = []
     stream: bool = False
     n_probs: Annotated[int, Meta(ge=0, le=100)] = 0
     t_max_prompt_ms: Milliseconds = 0
@@ -88,7 +88,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         try:
             # `false` means never.
             return tuple((int(name), -1e9 if bias is False else float(bias)) for name, bias in pairs)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise BadRequestError("It is a list of [token id, bias].", field="logit_bias") from None
 
     def more(self) -> dict[str, Any]:

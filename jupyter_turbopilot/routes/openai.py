@@ -16,7 +16,7 @@ from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError, UnknownModelError
 from jupyter_turbopilot.routes.base import JobRoute, Route
 from jupyter_turbopilot.routes.saying import Piece, Saying, logarithm, placed, word
-from jupyter_turbopilot.text import Text
+from jupyter_turbopilot.text import Stop, Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -56,7 +56,7 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
     stream_options: StreamOptions | None = None
     logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     echo: bool | None = False
-    stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
+    stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
     presence_penalty: Penalty | None = 0.0
     frequency_penalty: Penalty | None = 0.0
     logit_bias: dict[str, Annotated[float, Meta(ge=-100.0, le=100.0)]] | None = None

@@ -312,3 +312,28 @@ def test_threads_that_wait_give_the_core_back_soon_and_kernels_do_not_inherit_it
         timeout=60,
     )
     assert said.stdout.split() == [during, str(given.get("GOMP_SPINCOUNT"))]
+
+
+def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> None:
+    # Routes ask on a thread of their own while the worker may be changing the model: it must not crash.
+    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1)
+    asked = threading.Event()
+    refused: list[str] = []
+
+    def ask() -> None:
+        while True:
+            asked.set()
+            try:
+                engine.tokenize("x" * 1000)
+            except EngineError as error:
+                refused.append(error.message)
+                return
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    asked.wait()
+    engine.close()
+    for thread in threads:
+        thread.join(5)
+    assert len(refused) == 4

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from ..scripted_engine import ScriptedEngine
 from .conftest import Ask
 
@@ -42,3 +44,20 @@ async def test_what_is_missing_is_named(ask: Ask, ready: Any) -> None:
     response = await ask("infill", {"input_prefix": "x"})
     assert response.code == 400
     assert json.loads(response.body)["error"]["field"] == "input_suffix"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("stop", ["x" * 5000]),
+        ("stop", "x" * 5000),
+        ("logit_bias", [[1, 10**400]]),
+        ("logit_bias", [[10**400, 1]]),
+    ],
+)
+async def test_numbers_and_texts_beyond_all_reason_are_refused(
+    ask: Ask, ready: Any, field: str, value: Any
+) -> None:
+    response = await ask("completion", {"prompt": "x", "n_predict": 1, field: value})
+    assert response.code in {200, 400}
+    assert response.code == 400 or field == "logit_bias"

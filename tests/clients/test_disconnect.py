@@ -1,0 +1,88 @@
+"""Who goes away gets nothing computed any more, in every protocol, whenever that is."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.serving import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONG = "x = 1\n" * 420  # some seconds of reading
+SHORT = "def f(x):\n"
+MUCH = 1500  # more tokens than anybody waits for
+
+
+def bodies(prompt: str) -> dict[str, dict[str, Any]]:
+    cells = [{"id": "a", "type": "code", "source": prompt}]
+    return {
+        "complete": {"path": "", "language": "python", "cells": cells, "active": 0, "offset": len(prompt),
+                     "trigger": "invoke", "lines": "multi", "stream": True, "max_tokens": MUCH},
+        "infill": {"input_prefix": prompt, "input_suffix": "", "n_predict": MUCH, "stream": True, "ignore_eos": True},
+        "completion": {"prompt": prompt, "n_predict": MUCH, "stream": False, "ignore_eos": True},
+        "v1/completions": {"model": "m", "prompt": prompt, "max_tokens": MUCH, "stream": True},
+        "v1/engines/codegen/completions": {"prompt": prompt, "max_tokens": MUCH, "stream": False, "temperature": 1.5},
+        "api/generate": {"inputs": prompt, "parameters": {"max_new_tokens": MUCH}, "stream": True},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("models")
+    (folder / default_model.name).symlink_to(default_model)
+    server = Server(folder / default_model.name)
+    yield server
+    server.stop()
+
+
+def send(server: Server, route: str, body: dict[str, Any]) -> socket.socket:
+    data = json.dumps(body).encode()
+    head = (
+        f"POST /{route} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer {server.key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    connection.sendall(head.encode() + data)
+    return connection
+
+
+def busy(server: Server) -> int:
+    return sum(slot["is_processing"] for slot in server.client.get("/slots").json())
+
+
+def wait_until_busy(server: Server, count: int, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while busy(server) != count:
+        assert time.monotonic() < end, f"{busy(server)} are written, not {count}"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("route", bodies(""))
+@pytest.mark.parametrize("prompt", [LONG, SHORT], ids=["while its prompt is read", "while it is written"])
+def test_who_goes_away_is_forgotten(route: str, prompt: str, server: Server) -> None:
+    # Another beginning each time: nothing that was read before may shorten it.
+    connection = send(server, route, bodies(f"# {route} {time.time()}\n{prompt}")[route])
+    wait_until_busy(server, 1, 10)
+    if prompt is SHORT:
+        time.sleep(0.5)
+    connection.close()
+    wait_until_busy(server, 0, 2)
+
+
+@pytest.mark.parametrize("route", bodies(""))
+def test_who_goes_away_while_waiting_is_never_begun(route: str, server: Server) -> None:
+    others = [send(server, "completion", bodies(f"{number} {SHORT}")["completion"]) for number in range(8)]
+    wait_until_busy(server, 1, 20)
+    connection = send(server, route, bodies(SHORT)[route])
+    time.sleep(0.3)
+    connection.close()
+    for other in others:
+        other.close()
+    wait_until_busy(server, 0, 5)
