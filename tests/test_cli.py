@@ -97,6 +97,8 @@ def test_purge_removes_what_is_ours_and_nothing_else(
     capsys: pytest.CaptureFixture[str], own: str, models_folder: Path
 ) -> None:
     (models_folder / "thesis.txt").write_text("mine")
+    (models_folder / "checkpoints" / "owner--model").mkdir(parents=True)
+    (models_folder / ".speed.json").write_text("{}")
     assert run(capsys, "purge", "--yes")[0] == 0
     assert [path.name for path in models_folder.iterdir()] == ["thesis.txt"]
 
@@ -122,6 +124,15 @@ def test_the_doctor_measures_the_speed_of_a_model_that_is_here(
     _, out, _ = run(capsys, "doctor", "-m", own)
     assert "tokens a second" in out
     assert "unverified" in out
+
+
+def test_the_doctor_says_when_a_graphics_card_is_asked_for_and_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    assert "✓ graphics     none used" in run(capsys, "doctor")[1]
+    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"gpu_layers": -1}}')
+    assert "✗ graphics     all layers are to be on a card" in run(capsys, "doctor")[1]
 
 
 def test_configuration_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

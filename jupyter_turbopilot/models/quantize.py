@@ -55,7 +55,7 @@ def order(source: Path, target: Path, kind: str, kinds: Mapping[str, int], *, fo
         )
     if name in NEEDS_MATRIX:
         raise ConversionError(
-            f"{name} needs an importance matrix, which llama-cpp-python has no way to compute. Make it with "
+            f"{name} needs an importance matrix, which cannot be made through llama-cpp-python. Make it with "
             "llama.cpp's own llama-imatrix and llama-quantize, or choose another type, IQ3_S or Q2_K."
         )
     if target.exists() and target.samefile(source):

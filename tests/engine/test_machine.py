@@ -61,3 +61,14 @@ def test_a_context_that_was_asked_for_is_not_made_smaller_in_silence(monkeypatch
 def test_a_model_is_never_given_more_context_than_it_was_trained_for() -> None:
     short = Header(MODEL.metadata | {"llama.context_length": 512}, 1, 1000)
     assert machine.plan(short, "m", machine.Wishes(context_size=4096)).context_size == 512
+
+
+def test_a_smaller_attention_cache_and_a_graphics_card_take_less_memory() -> None:
+    whole = machine.plan(MODEL, "m", machine.Wishes(context_size=8192)).needs
+    assert (
+        machine.plan(MODEL, "m", machine.Wishes(machine.Hardware(cache_type="q8_0"), context_size=8192)).needs
+        < whole
+    )
+    on_card = machine.plan(MODEL, "m", machine.Wishes(machine.Hardware(gpu_layers=-1), context_size=8192))
+    assert on_card.needs == whole - MODEL.file_size
+    assert on_card.hardware.gpu_layers == -1
