@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 WINDOW, WINDOWS = 512, 4
 WRITTEN = 16
+# Whole files, and types for models that were trained to three values a weight.
+MEANT_FOR_OTHERS = {"F16", "F32", "TQ1_0", "TQ2_0", "Q1_0", "Q2_0"}
 
 
 def main() -> None:
@@ -50,7 +52,7 @@ def main() -> None:
     )
     known = kinds()
     print("| type | MB | bits a weight | perplexity | written, tokens/s |\n| --- | --- | --- | --- | --- |")
-    for name in ["F16", *sorted(set(known) - set(NEEDS_MATRIX) - {"F16", "F32"})]:
+    for name in ["F16", *sorted(set(known) - set(NEEDS_MATRIX) - MEANT_FOR_OTHERS)]:
         target = whole if name == "F16" else folder / f"{name}.gguf"
         if name != "F16":
             quantize(order(whole, target, name, known, force=True), 2)

@@ -54,27 +54,44 @@ def threads(configured: int = 0) -> int:
     return max(1, min(usable, max(physical, 2), MAX_THREADS))
 
 
-def free_memory(cgroup: Path = _CGROUP) -> int:
+def free_memory(cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:
     """Return the bytes that can still be used, the container's limit included."""
     free = int(psutil.virtual_memory().available)
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            cap = int((cgroup / limit).read_text())
-            taken = int((cgroup / used).read_text())
-        except (OSError, ValueError):
-            continue
-        if cap < _UNLIMITED:
-            # The page cache counts as used but gives way.
-            free = min(free, max(0, cap - taken + _reclaimable(cgroup, limit)))
+    for group in _groups(cgroup, own):
+        for limit, used in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            try:
+                cap = int((group / limit).read_text())
+                taken = int((group / used).read_text())
+            except (OSError, ValueError):
+                continue
+            if cap < _UNLIMITED:
+                # The page cache counts as used but gives way.
+                free = min(free, max(0, cap - taken + _reclaimable(group)))
     return free
 
 
-def _reclaimable(cgroup: Path, limit: str) -> int:
+def _groups(cgroup: Path, own: Path) -> set[Path]:
+    """Return the groups that limit us: a container sees its own as the root, a service further down."""
+    found = {cgroup, cgroup / "memory"}
     try:
-        stat = (cgroup / limit).with_name("memory.stat").read_text()
+        lines = own.read_text().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if not controllers or "memory" in controllers.split(","):
+            root = cgroup / "memory" if controllers else cgroup
+            inner = Path(path.lstrip("/"))
+            found.update(root / part for part in (inner, *inner.parents))
+    return found
+
+
+def _reclaimable(group: Path) -> int:
+    try:
+        stat = (group / "memory.stat").read_text()
     except OSError:
         return 0
     for line in stat.splitlines():

@@ -32,6 +32,25 @@ def test_no_quota_means_all_cores_we_may_use(tmp_path: Path) -> None:
     assert machine.cores(tmp_path) >= 1
 
 
+@pytest.mark.parametrize(
+    ("line", "folder", "limit", "used"),
+    [
+        ("0::/system.slice/jupyter.service", "system.slice", "memory.max", "memory.current"),
+        ("4:cpu,memory:/user/one", "memory/user/one", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ],
+)
+def test_the_limit_of_a_service_or_of_what_it_stands_in_counts(
+    line: str, folder: str, limit: str, used: str, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.write_text(f"1:name=systemd:/\n{line}\n")
+    group = tmp_path / folder
+    group.mkdir(parents=True)
+    (group / limit).write_text("300000000\n")
+    (group / used).write_text("200000000\n")
+    assert machine.free_memory(tmp_path, own) == 100_000_000
+
+
 def test_a_containers_memory_limit_counts_not_the_machines(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("300000000\n")
     (tmp_path / "memory.current").write_text("200000000\n")
