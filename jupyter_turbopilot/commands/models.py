@@ -42,7 +42,7 @@ def add(actions: Any) -> None:
     quantize = actions.add_parser("quantize", help="make a model's file smaller")
     quantize.add_argument("source", metavar="IN", type=Path, help="a GGUF file, of F16 or better")
     quantize.add_argument("target", metavar="OUT", type=Path)
-    quantize.add_argument("type", metavar="TYPE", help="Q4_K_M, Q8_0, … ; --types lists them", nargs="?")
+    quantize.add_argument("type", metavar="TYPE", help="Q4_K_M, Q8_0, …; left out, all are listed", nargs="?")
     quantize.add_argument("--force", action="store_true", help="quantise what is quantised already")
     quantize.add_argument("-t", "--threads", type=int, default=0, help="0: the cores this process may use")
     quantize.set_defaults(run=run_quantize)

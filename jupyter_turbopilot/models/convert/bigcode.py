@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.models.convert.recipe import Builder, Recipe
+from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, figures
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint
@@ -25,13 +25,8 @@ def recipe(checkpoint: Checkpoint) -> Recipe:
     made = Recipe(
         "starcoder",
         config.whole("vocab_size"),
-        {
-            "context_length": context,
-            "embedding_length": width,
-            "block_count": layers,
-            "feed_forward_length": inner,
-            "attention.head_count": heads,
-            "attention.head_count_kv": groups,
+        figures(context, width, layers, inner, heads, groups)
+        | {
             "attention.layer_norm_epsilon": config.number("layer_norm_epsilon", default=1e-5),
         },
         ignored=(".attn.bias", ".attn.masked_bias"),

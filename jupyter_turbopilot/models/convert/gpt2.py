@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.convert.bigcode import GELU
-from jupyter_turbopilot.models.convert.recipe import Builder, Piece, Recipe, transposed
+from jupyter_turbopilot.models.convert.recipe import Builder, Piece, Recipe, figures, transposed
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint
@@ -23,12 +23,8 @@ def recipe(checkpoint: Checkpoint) -> Recipe:
     made = Recipe(
         "gpt2",
         config.whole("vocab_size"),
-        {
-            "context_length": context,
-            "embedding_length": width,
-            "block_count": layers,
-            "feed_forward_length": inner,
-            "attention.head_count": heads,
+        figures(context, width, layers, inner, heads, heads)
+        | {
             "attention.layer_norm_epsilon": config.number("layer_norm_epsilon", default=1e-5),
         },
         ignored=(".attn.bias", ".attn.masked_bias"),

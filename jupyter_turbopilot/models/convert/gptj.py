@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.convert.recipe import Builder, Piece, Recipe
+from jupyter_turbopilot.models.convert.recipe import Builder, Piece, Recipe, figures
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint
@@ -30,13 +30,8 @@ def recipe(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
     made = Recipe(
         "phi2",
         config.whole("vocab_size"),
-        {
-            "context_length": config.whole("n_positions"),
-            "embedding_length": width,
-            "block_count": layers,
-            "feed_forward_length": inner,
-            "attention.head_count": heads,
-            "attention.head_count_kv": heads,
+        figures(config.whole("n_positions"), width, layers, inner, heads, heads)
+        | {
             "attention.layer_norm_epsilon": config.number("layer_norm_epsilon", default=1e-5),
             "rope.dimension_count": rotary,
         },

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, Value
+from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, Value, figures
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint, Config
@@ -60,13 +60,8 @@ def _recipe(checkpoint: Checkpoint, architecture: str, *, turned: bool) -> Recip
     made = Recipe(
         architecture,
         config.whole("vocab_size"),
-        {
-            "context_length": context_of(config),
-            "embedding_length": width,
-            "block_count": layers,
-            "feed_forward_length": inner,
-            "attention.head_count": heads,
-            "attention.head_count_kv": groups,
+        figures(context_of(config), width, layers, inner, heads, groups)
+        | {
             "attention.key_length": size,
             "attention.value_length": size,
             "attention.layer_norm_rms_epsilon": config.number("rms_norm_eps", default=1e-6),

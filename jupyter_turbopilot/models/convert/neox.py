@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.convert.bigcode import GELU, unmixed
 from jupyter_turbopilot.models.convert.llama import rope_values
-from jupyter_turbopilot.models.convert.recipe import Builder, Recipe
+from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, figures
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
@@ -29,12 +29,8 @@ def recipe(checkpoint: Checkpoint) -> Recipe:
     made = Recipe(
         "gptneox",
         config.whole("vocab_size"),
-        {
-            "context_length": config.whole("max_position_embeddings"),
-            "embedding_length": width,
-            "block_count": layers,
-            "feed_forward_length": inner,
-            "attention.head_count": heads,
+        figures(config.whole("max_position_embeddings"), width, layers, inner, heads, heads)
+        | {
             "attention.layer_norm_epsilon": config.number("layer_norm_eps", default=1e-5),
             "use_parallel_residual": config.flag("use_parallel_residual", default=True),
             **rope_values(config, rotary),

@@ -52,6 +52,18 @@ class Recipe:
     ignored: tuple[str, ...] = ()  # endings of tensors that hold nothing the graph needs
 
 
+def figures(context: int, width: int, layers: int, inner: int, heads: int, groups: int) -> dict[str, Value]:
+    """Return the figures that every model has; `groups` is how many heads have keys of their own."""
+    return {
+        "context_length": context,
+        "embedding_length": width,
+        "block_count": layers,
+        "feed_forward_length": inner,
+        "attention.head_count": heads,
+        "attention.head_count_kv": groups,
+    }
+
+
 class Builder:
     """Collects a recipe's tensors from a checkpoint, in order."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.convert.bigcode import GELU
 from jupyter_turbopilot.models.convert.llama import context_of, rope_values
-from jupyter_turbopilot.models.convert.recipe import Builder, Recipe
+from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, figures
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
@@ -26,13 +26,8 @@ def recipe(checkpoint: Checkpoint) -> Recipe:
     made = Recipe(
         "starcoder2",
         config.whole("vocab_size"),
-        {
-            "context_length": context_of(config),
-            "embedding_length": width,
-            "block_count": layers,
-            "feed_forward_length": inner,
-            "attention.head_count": heads,
-            "attention.head_count_kv": groups,
+        figures(context_of(config), width, layers, inner, heads, groups)
+        | {
             "attention.layer_norm_epsilon": config.number("norm_epsilon", default=1e-5),
             **rope_values(config, size),
         },
