@@ -18,7 +18,7 @@ from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; our own errors are one line and exit status 1."""
+    """Run a command; our own errors are one line and exit status 1, or 2 for what was asked."""
     options = parser().parse_args(arguments)
     options.settings = settings_from
     try:

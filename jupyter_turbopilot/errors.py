@@ -8,7 +8,7 @@ class TurbopilotError(Exception):
 
     status = 500
     code = "internal"
-    exit_status = 1  # of a command
+    exit_status = 1  # of a command; 2 where what it was given is wrong
     hint = ""  # more for a command line: never sent to a client, so it may name a path
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
@@ -25,6 +25,7 @@ class BadRequestError(TurbopilotError):
     """The request is not one we can act on; `field` names the part that is wrong."""
 
     status = 400
+    exit_status = 2
     code = "bad_request"
 
 
@@ -77,6 +78,7 @@ class UnknownModelError(TurbopilotError):
     """The model's name is neither in the catalogue nor a form we understand."""
 
     status = 404
+    exit_status = 2
     code = "unknown_model"
 
 
@@ -84,6 +86,7 @@ class ModelRefusedError(TurbopilotError):
     """The file is damaged, hostile, too large for this machine, or crashed when it was tried."""
 
     status = 422
+    exit_status = 2
 
     def __init__(self, message: str, *, code: str = "model_refused") -> None:
         super().__init__(message)

@@ -82,7 +82,7 @@ def test_a_page_of_another_site_is_refused_and_told_nothing(serve: Serve) -> Non
 def test_without_a_key_other_machines_are_not_served() -> None:
     command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "--no-api-key"]
     done = subprocess.run([*command, "--host", "10.0.0.1"], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "--host 127.0.0.1" in done.stderr
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from jupyter_turbopilot.commands.loading import Clock, load
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 
 if TYPE_CHECKING:
     import argparse
@@ -103,6 +103,9 @@ def run(options: argparse.Namespace) -> int:
     engine, clock = loaded.engine, Clock(loaded.engine)
     bos = [engine.markers.bos] if engine.markers.bos is not None else []
     tokens = [*bos, *engine.tokenize(prompt)] or engine.tokenize("\n")
+    if len(tokens) >= engine.context_size:
+        engine.close()
+        raise ContextLengthError(engine.context_size, len(tokens), options.length)
     usage, decoder, pieces = Usage(), codecs.getincrementaldecoder("utf-8")("replace"), []
     sampling = Sampling(options.length, options.temp, top_k=options.top_k, top_p=options.top_p, seed=seed)
     if not options.json:
