@@ -45,6 +45,11 @@ class Turbopilot(Configurable):
         default_value="f16",
         help="How the attention cache is kept: q8_0 takes about half of f16's memory, q4_0 about a quarter.",
     ).tag(config=True)
+    memory_map = Bool(
+        True,
+        help="Leave the weights in their file and read them where they are needed; processes then share them. "
+        "Off: read all at once, for models that fill the memory and would be read again and again.",
+    ).tag(config=True)
     gpu_layers = Int(
         0,
         min=-1,

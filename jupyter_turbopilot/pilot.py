@@ -124,12 +124,7 @@ class Pilot:
             read_header(path),
             model.name,
             Wishes(
-                Hardware(
-                    gpu_layers=self.settings.gpu_layers,
-                    main_gpu=self.settings.main_gpu,
-                    tensor_split=tuple(self.settings.tensor_split),
-                    cache_type=self.settings.cache_type,
-                ),
+                self.hardware(),
                 context_size=self.settings.context_size,
                 threads=self.settings.threads,
                 max_threads=self.settings.max_threads,
@@ -150,6 +145,17 @@ class Pilot:
             )
         state = self.store.folder / ".sequences" if self.settings.keep_sequences else None
         return self._engine_factory(path, model, chosen, state)
+
+    def hardware(self) -> Hardware:
+        """Return what the settings hand through to llama.cpp."""
+        settings = self.settings
+        return Hardware(
+            gpu_layers=settings.gpu_layers,
+            main_gpu=settings.main_gpu,
+            tensor_split=tuple(settings.tensor_split),
+            cache_type=settings.cache_type,
+            memory_map=settings.memory_map,
+        )
 
     def pull(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Pull:
         """Fetch a model in the background; asking again joins the download that is under way."""

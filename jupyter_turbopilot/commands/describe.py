@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.machine import COMPUTE_BYTES
+from jupyter_turbopilot.engine.machine import compute_bytes
 from jupyter_turbopilot.models.gguf import holds, read_header
 from jupyter_turbopilot.models.quantize import KINDS
 from jupyter_turbopilot.models.speed import rate
@@ -51,7 +51,12 @@ def describe(path: Path, context: int, store: Path) -> dict[str, Any]:
         ),
         "vocabulary": header.metadata.get("tokenizer.ggml.tokens", 0),
         "fim": fim_of(path, header),
-        "memory": {"context": context, "weights": header.file_size, "cache": cache, "compute": COMPUTE_BYTES},
+        "memory": {
+            "context": context,
+            "weights": header.file_size,
+            "cache": cache,
+            "compute": compute_bytes(header),
+        },
         "tokens_a_second": round(measured / header.file_size, 1) if measured else None,
     }
 

@@ -158,6 +158,7 @@ class LlamaEngine(Stepping):
         parameters = lib.llama_model_default_params()
         parameters.n_gpu_layers = hardware.gpu_layers if hardware.gpu_layers >= 0 else EVERY_LAYER
         parameters.main_gpu = hardware.main_gpu
+        parameters.use_mmap = hardware.memory_map
         if hardware.tensor_split:
             devices = int(lib.llama_max_devices())
             parameters.tensor_split = (ctypes.c_float * devices)(*hardware.tensor_split[:devices])

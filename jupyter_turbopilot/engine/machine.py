@@ -18,7 +18,8 @@ MAX_THREADS = 8
 DEFAULT_CONTEXT = 4096
 SMALLEST_CONTEXT = 512
 SECOND_PROMPT_BYTES = 64 * 1024**2
-COMPUTE_BYTES = 160 * 1024**2  # graph buffers and Python, measured with the default model
+COMPUTE_BYTES = 16 * 1024**2  # graph buffers
+TOKEN_BYTES = 768  # for each token of the vocabulary: rows of logits, their copies, the table of bytes
 _CGROUP = Path("/sys/fs/cgroup")
 _UNLIMITED = 1 << 60
 
@@ -112,6 +113,7 @@ class Hardware:
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
     cache_type: str = "f16"
+    memory_map: bool = True  # weights stay in the file and are read where they are needed
 
 
 PLAIN = Hardware()
@@ -141,6 +143,12 @@ class Plan:
     hardware: Hardware = PLAIN
 
 
+def compute_bytes(header: Header) -> int:
+    """Estimate what computing takes beside weights and attention cache; more than was measured."""
+    tokens = header.metadata.get("tokenizer.ggml.tokens", 0)
+    return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
+
+
 def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
     """Choose context, sequences and threads for a model, or refuse it because the memory does not suffice."""
     trained = header.number("context_length", DEFAULT_CONTEXT)
@@ -157,7 +165,7 @@ def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
     prompts = 2 if header.kv_bytes(wanted) * kept <= SECOND_PROMPT_BYTES else 1
     while True:
         cells = wanted * prompts
-        needs = weights + int(header.kv_bytes(cells + parked) * kept) + COMPUTE_BYTES
+        needs = weights + int(header.kv_bytes(cells + parked) * kept) + compute_bytes(header)
         if needs <= free:
             return Plan(wanted, count, needs, cells, parked, hardware)
         if parked:
