@@ -47,7 +47,7 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     memory_map = Bool(
         True,
-        help="Leave the weights in their file and read them where they are needed; processes then share them. "
+        help="Leave the weights in their file, to be read where they are needed and shared by processes. "
         "Off: read all at once, for models that fill the memory and would be read again and again.",
     ).tag(config=True)
     gpu_layers = Int(

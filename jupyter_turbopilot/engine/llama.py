@@ -158,7 +158,8 @@ class LlamaEngine(Stepping):
         parameters = lib.llama_model_default_params()
         parameters.n_gpu_layers = hardware.gpu_layers if hardware.gpu_layers >= 0 else EVERY_LAYER
         parameters.main_gpu = hardware.main_gpu
-        parameters.use_mmap = hardware.memory_map
+        if not hardware.memory_map:
+            parameters.load_mode = lib.LLAMA_LOAD_MODE_NONE
         if hardware.tensor_split:
             devices = int(lib.llama_max_devices())
             parameters.tensor_split = (ctypes.c_float * devices)(*hardware.tensor_split[:devices])
@@ -171,7 +172,10 @@ class LlamaEngine(Stepping):
         self._context = self._new_context(cells, threads)
         if not self._context:
             self.close()
-            raise EngineError(f"llama.cpp could not make room for {context_size} tokens with {path.name}.")
+            advice = "" if hardware.cache_type == "f16" else ' With c.Turbopilot.cache_type = "f16" it may.'
+            raise EngineError(
+                f"llama.cpp could not make room for {context_size} tokens with {path.name}.{advice}"
+            )
         lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
         self._memory = lib.llama_get_memory(self._context)
         self._vocab = lib.llama_model_get_vocab(self._model)

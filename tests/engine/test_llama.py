@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.engine.machine import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.prompt import Budget, build, form_for
@@ -337,3 +338,22 @@ def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> No
     for thread in threads:
         thread.join(5)
     assert len(refused) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+@pytest.mark.parametrize("mapped", [True, False])
+def test_the_weights_stay_in_their_file_or_are_read_at_once(
+    tiny_model: Path, tmp_path: Path, mapped: bool
+) -> None:
+    own = tmp_path / f"{mapped}.gguf"
+    own.write_bytes(tiny_model.read_bytes())
+    hardware = Hardware(memory_map=mapped)
+    engine = LlamaEngine(own, name="t", context_size=512, threads=1, hardware=hardware)
+    assert (str(own) in Path("/proc/self/maps").read_text()) is mapped
+    assert list(write(engine, engine.tokenize("ab"), Sampling(max_tokens=4), Usage(), Cancel()))
+    engine.close()
+
+
+def test_an_attention_cache_that_does_not_suit_the_model_is_said_to(tiny_model: Path) -> None:
+    with pytest.raises(EngineError, match="cache_type"):  # its heads are smaller than a block
+        LlamaEngine(tiny_model, name="t", context_size=512, threads=1, hardware=Hardware(cache_type="q8_0"))
