@@ -84,7 +84,7 @@ class Pilot:
         self._engine_factory = engine_factory
         self._pulls: dict[str, Pull] = {}
         self._lock = threading.Lock()
-        self.selected = settings.model
+        self.selected = self._good = settings.model  # what is wanted, and what was loaded last
 
     def start(self) -> None:
         """Load the selected model in the background if it is on the disk; otherwise say what is missing."""
@@ -103,15 +103,15 @@ class Pilot:
                 f"Fetch it from the notification, or run: jupyter turbopilot models pull {spec}",
                 code="model_missing",
             )
-        before, self.selected = self.selected, spec
+        self.selected = spec
 
         def load(cancel: Cancel) -> Engine:
             try:
                 engine = self._load(model, cancel)
             except BaseException:
-                self.selected = before  # which goes on
+                self.selected = self._good  # which goes on
                 raise
-            self.selected = spec
+            self.selected = self._good = spec
             return engine
 
         self.worker.load(model.name, load)

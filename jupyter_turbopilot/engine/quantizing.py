@@ -60,7 +60,7 @@ def quantize(order: Order, threads: int, progress: Callable[[str, int, int], Non
             raise ConversionError(f"llama.cpp could not write {order.kind}: {last}")
         partial.replace(order.target)
     except OSError as error:
-        raise ConversionError(f"{order.target} could not be written: {error.strerror}.") from None
+        raise ConversionError(f"{order.target.name} could not be written: {error.strerror}.") from None
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -38,7 +38,7 @@ def read_json(path: Path) -> dict[str, Any]:
             raise ConversionError(f"{path.name} is larger than any such file.")
         found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ConversionError(f"There is no {path.name} in {path.parent}.") from None
+        raise ConversionError(f"There is no {path.name} in {path.parent.name}.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ConversionError(f"{path.name} cannot be read ({type(error).__name__}).") from None
     if not isinstance(found, dict):
@@ -153,7 +153,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise ConversionError(f"{folder} is no folder.")
+            raise ConversionError(f"{folder.name} is no folder.")
         self.folder = folder
         self.config = Config(read_json(folder / "config.json"))
         self.tensors = _tensors(folder)
@@ -187,7 +187,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
     if not files:
         files, read = _files(folder, "pytorch_model.bin.index.json", "pytorch_model*.bin"), _torch_file
     if not files:
-        raise ConversionError(f"There are no weights in {folder}: *.safetensors or pytorch_model*.bin.")
+        raise ConversionError(f"There are no weights in {folder.name}: *.safetensors or pytorch_model*.bin.")
     found: dict[str, Tensor] = {}
     for file in files:
         for name, tensor in read(file).items():

@@ -53,7 +53,7 @@ def read(folder: Path, rows: int) -> Vocabulary:
         found = _from_lists(folder, rows)
     else:
         raise ConversionError(
-            f"There is no tokenizer in {folder}: tokenizer.json, or vocab.json with merges.txt. "
+            f"There is no tokenizer in {folder.name}: tokenizer.json, or vocab.json with merges.txt. "
             "Name a folder or a repository that has the model's tokenizer with --tokenizer."
         )
     _name_special(found, settings, folder)

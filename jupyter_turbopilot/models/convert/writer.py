@@ -76,7 +76,7 @@ def write(
             os.fsync(file.fileno())
         partial.replace(target)
     except OSError as error:
-        raise ConversionError(f"{target} could not be written: {error.strerror}.") from None
+        raise ConversionError(f"{target.name} could not be written: {error.strerror}.") from None
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
