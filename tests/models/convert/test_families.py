@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-from jupyter_turbopilot.models.convert import bigcode, convert, gptj, llama
+from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.models.convert import bigcode, convert, gptj, llama, recipe_for
+from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
 from jupyter_turbopilot.models.gguf import read_header
 from tests.models.convert import families, native
 
@@ -88,3 +93,43 @@ def test_the_context_is_no_longer_than_a_sliding_window(tmp_path: Path) -> None:
     families.make("starcoder2", tmp_path / "hf", sliding_window=64)
     header = read_header(convert(tmp_path / "hf", tmp_path / "model.gguf"))
     assert header.number("context_length") == 64
+
+
+@pytest.mark.parametrize(
+    ("family", "older"),
+    [
+        ("llama-linear", {"rope_theta": 1e5, "rope_scaling": {"type": "linear", "factor": 4.0}}),
+        ("gpt-neox", {"rotary_pct": 0.5, "rotary_emb_base": 10000}),
+        ("phi", {"partial_rotary_factor": 0.5, "rope_theta": 10000.0, "rope_scaling": None}),
+    ],
+)
+def test_settings_as_older_files_have_them_mean_the_same(
+    family: str, older: dict[str, object], tmp_path: Path
+) -> None:
+    families.make(family, tmp_path / "hf")
+    now = recipe_for(Checkpoint(tmp_path / "hf"))
+    config = json.loads((tmp_path / "hf" / "config.json").read_text())
+    for name in ("rope_parameters", "rotary_pct", "partial_rotary_factor"):
+        config.pop(name, None)
+    (tmp_path / "hf" / "config.json").write_text(json.dumps({**config, **older}))
+    assert recipe_for(Checkpoint(tmp_path / "hf")).values == now.values
+
+
+def test_names_without_a_prefix_and_causal_masks_do_no_harm(tmp_path: Path) -> None:
+    model = families.make("gpt2", tmp_path / "hf")
+    path = tmp_path / "hf" / "model.safetensors"
+    tensors = {name.removeprefix("transformer."): value for name, value in load_file(path).items()}
+    tensors["h.0.attn.bias"] = torch.ones(1, 1, 8, 8)
+    tensors["h.0.attn.masked_bias"] = torch.tensor([-1e4])
+    save_file(tensors, path)
+    assert agreement(model, convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32"))[0] >= 0.995
+
+
+def test_other_ways_to_stretch_positions_are_refused(tmp_path: Path) -> None:
+    families.make("llama", tmp_path / "hf")
+    config = json.loads((tmp_path / "hf" / "config.json").read_text())
+    for kind in ("yarn", "llama3", "dynamic"):
+        config["rope_parameters"] = {"rope_type": kind, "factor": 8.0, "rope_theta": 1e4}
+        (tmp_path / "hf" / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ConversionError, match=f"{kind} rope scaling is not covered"):
+            convert(tmp_path / "hf", tmp_path / "model.gguf")
