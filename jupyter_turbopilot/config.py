@@ -40,6 +40,10 @@ class Turbopilot(Configurable):
         max=131072,
         help="Tokens the model can hold at once. 0: 4096, or less where the model or the memory asks for it.",
     ).tag(config=True)
+    adapters = List(
+        Unicode(),
+        help="LoRA adapters (GGUF) of the configured model: paths; with =0.5 behind it, one counts half.",
+    ).tag(config=True)
     cache_type = Enum(
         ("f16", "q8_0", "q4_0"),
         default_value="f16",

@@ -7,12 +7,15 @@ import platform
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.engine.adapters import check, read_spec
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.request import Cell, Completion
 
 if TYPE_CHECKING:
@@ -49,11 +52,26 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
 
         yield Finding("engine", f"llama-cpp-python {llama.version()}: {llama.instruction_sets()}")
         yield _graphics(settings, able=llama.graphics())
+        yield from _adapters(settings)
     except TurbopilotError as error:
         engine_works = False
         yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
     yield from _model(settings, engine_works=engine_works)
     yield from _server_extension()
+
+
+def _adapters(settings: Turbopilot) -> Iterator[Finding]:
+    """Say of each adapter whether it is one, and for what."""
+    for spec in settings.adapters:
+        try:
+            name, scale = read_spec(spec)
+            path = Path(name)
+            header = read_header(path)
+            check(path, header.architecture)
+            size = f"{header.file_size / 1e6:.0f} MB"
+            yield Finding("adapter", f"{path.name}, {size}, for a {header.architecture}, counts {scale:g}")
+        except TurbopilotError as error:
+            yield Finding("adapter", error.message, problem=True)
 
 
 def _graphics(settings: Turbopilot, *, able: bool) -> Finding:

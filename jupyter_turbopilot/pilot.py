@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer import Completer
 from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.engine.adapters import read_spec
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.machine import Hardware, Plan, Wishes, plan
@@ -124,7 +125,7 @@ class Pilot:
             read_header(path),
             model.name,
             Wishes(
-                self.hardware(),
+                self.hardware(model),
                 context_size=self.settings.context_size,
                 threads=self.settings.threads,
                 max_threads=self.settings.max_threads,
@@ -146,15 +147,17 @@ class Pilot:
         state = self.store.folder / ".sequences" if self.settings.keep_sequences else None
         return self._engine_factory(path, model, chosen, state)
 
-    def hardware(self) -> Hardware:
-        """Return what the settings hand through to llama.cpp."""
+    def hardware(self, model: Model) -> Hardware:
+        """Return what the settings hand through to llama.cpp; adapters are the configured model's alone."""
         settings = self.settings
+        tuned = model.name == find(settings.model).name
         return Hardware(
             gpu_layers=settings.gpu_layers,
             main_gpu=settings.main_gpu,
             tensor_split=tuple(settings.tensor_split),
             cache_type=settings.cache_type,
             memory_map=settings.memory_map,
+            adapters=tuple(map(read_spec, settings.adapters)) if tuned else (),
         )
 
     def pull(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Pull:

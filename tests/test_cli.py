@@ -135,6 +135,17 @@ def test_the_doctor_says_when_a_graphics_card_is_asked_for_and_there_is_none(
     assert "✗ graphics     all layers are to be on a card" in run(capsys, "doctor")[1]
 
 
+def test_the_doctor_looks_at_adapters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    said = json.dumps({"Turbopilot": {"adapters": [own, str(tmp_path / "none.gguf")]}})
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(said)
+    out = run(capsys, "doctor")[1]
+    assert "tiny.gguf is no LoRA adapter" in out
+    assert "There is no file none.gguf" in out
+
+
 def test_configuration_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     (tmp_path / "jupyter_server_config.py").write_text("c.Turbopilot.threads = 3\n")

@@ -40,7 +40,7 @@ def load(options: argparse.Namespace, model: str | None, **chosen: Any) -> Loade
     found = find(model or pilot.selected)
     path = pilot.store.path(found)
     header = read_header(path)
-    hardware = pilot.hardware()
+    hardware = pilot.hardware(found)
     context = chosen.pop("context", 0) or settings.context_size
     threads = chosen.pop("threads", 0) or settings.threads
     plan = machine.plan(header, found.name, machine.Wishes(hardware, context, threads, settings.max_threads))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.engine import state as state_file
+from jupyter_turbopilot.engine.adapters import attach
 from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.chain import Chain
 from jupyter_turbopilot.engine.generation import Markers
@@ -29,7 +30,8 @@ from jupyter_turbopilot.engine.sequences import (
     Sequences,
 )
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
-from jupyter_turbopilot.errors import EngineError, NotReadyError
+from jupyter_turbopilot.errors import EngineError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
     import types
@@ -176,6 +178,11 @@ class LlamaEngine(Stepping):
             raise EngineError(
                 f"llama.cpp could not make room for {context_size} tokens with {path.name}.{advice}"
             )
+        try:
+            attach(lib, self._model, self._context, hardware.adapters, read_header(path).architecture)
+        except TurbopilotError:
+            self.close()
+            raise
         lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
         self._memory = lib.llama_get_memory(self._context)
         self._vocab = lib.llama_model_get_vocab(self._model)
@@ -203,6 +210,7 @@ class LlamaEngine(Stepping):
         self._state = state
         self._state_key = (
             f"{status.st_size}|{status.st_mtime_ns}|{version()}|{divisible}|{hardware.cache_type}"
+            f"|{hardware.adapters}"
         )
         self._restore()
 

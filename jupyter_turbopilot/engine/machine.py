@@ -114,6 +114,7 @@ class Hardware:
     tensor_split: tuple[float, ...] = ()
     cache_type: str = "f16"
     memory_map: bool = True  # weights stay in the file and are read where they are needed
+    adapters: tuple[tuple[str, float], ...] = ()  # paths, and how strongly each counts
 
 
 PLAIN = Hardware()

@@ -5,6 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { LabIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
+import { ordered, size, suits } from './choice';
 import type { Client, IModel, IStep } from './client';
 import { describeStep } from './models';
 
@@ -16,34 +17,6 @@ export const modelIcon = new LabIcon({
     '<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3" fill="#616161" ' +
     'd="M12 2 3 7v10l9 5 9-5V7l-9-5zm0 2.3L18 7.6l-6 3.3-6-3.3 6-3.3zM5 9.3l6 3.3v6.6l-6-3.3V9.3zm8 9.9v-6.6l6-3.3v6.6l-6 3.3z"/></svg>'
 });
-
-/** A size as a person says it; `~` where nobody counted. */
-export function size(bytes: number | null | undefined, counted = true): string {
-  if (!bytes) {
-    return '';
-  }
-  const text = bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-  return counted ? text : `~${text}`;
-}
-
-/** Whether somebody who looks for a model for this machine wants to see it. */
-export function suits(model: IModel): boolean {
-  return (
-    model.stored ||
-    model.selected ||
-    model.pulling ||
-    model.verdict === 'recommended' ||
-    model.verdict === 'runs' ||
-    model.verdict === undefined
-  );
-}
-
-/** The best first: what is used, what is here, what is recommended, what is larger. */
-export function ordered(models: readonly IModel[]): IModel[] {
-  const rank = (model: IModel): number =>
-    model.selected ? 0 : model.stored ? 1 : model.pulling ? 2 : model.verdict === 'recommended' ? 3 : 4;
-  return [...models].sort((a, b) => rank(a) - rank(b) || (b.size ?? 0) - (a.size ?? 0));
-}
 
 export class ModelPanel extends Widget {
   constructor(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { ordered, size, suits } from './choice';
 import type { IModel } from './client';
-import { ordered, size, suits } from './panel';
 
 function model(name: string, more: Partial<IModel> = {}): IModel {
   return {
@@ -23,7 +23,7 @@ function model(name: string, more: Partial<IModel> = {}): IModel {
   };
 }
 
-describe('the panel of models', () => {
+describe('the choice of models', () => {
   it('puts what is used first, then what is here, what comes, what is recommended, what is larger', () => {
     const models = [
       model('small', { size: 1 }),

@@ -1,0 +1,31 @@
+/** Which models the panel shows, in which order, and how large they are. Pure. */
+
+import type { IModel } from './client';
+
+/** A size as a person says it; `~` where nobody counted. */
+export function size(bytes: number | null | undefined, counted = true): string {
+  if (!bytes) {
+    return '';
+  }
+  const text = bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  return counted ? text : `~${text}`;
+}
+
+/** Whether somebody who looks for a model for this machine wants to see it. */
+export function suits(model: IModel): boolean {
+  return (
+    model.stored ||
+    model.selected ||
+    model.pulling ||
+    model.verdict === 'recommended' ||
+    model.verdict === 'runs' ||
+    model.verdict === undefined
+  );
+}
+
+/** The best first: what is used, what is here, what is recommended, what is larger. */
+export function ordered(models: readonly IModel[]): IModel[] {
+  const rank = (model: IModel): number =>
+    model.selected ? 0 : model.stored ? 1 : model.pulling ? 2 : model.verdict === 'recommended' ? 3 : 4;
+  return [...models].sort((a, b) => rank(a) - rank(b) || (b.size ?? 0) - (a.size ?? 0));
+}
