@@ -45,6 +45,9 @@ class Watch:
         self._asked = ""  # the comm that is open; only one is
         self._asked_at = 0.0
         self._activity: Any = None
+        self._answered = False
+        self._executions = 0
+        self._installed_for = -1  # how many there had been when it was installed again
         self.busy = False
         self.used_at = time.monotonic()
         self.facts = kernel.NONE
@@ -87,7 +90,7 @@ class Watch:
             self._installed = True
             self._send("execute_request", {"code": installation(), "silent": True, "store_history": False,
                        "user_expressions": {}, "allow_stdin": False, "stop_on_error": False})  # fmt: skip
-        self._asked, self._asked_at = uuid4().hex, now
+        self._asked, self._asked_at, self._answered = uuid4().hex, now, False
         self._send("comm_open", {"comm_id": self._asked, "target_name": TARGET, "data": {}})
 
     def _send(self, kind: str, content: dict[str, Any]) -> None:
@@ -107,8 +110,14 @@ class Watch:
             self._follow(content["execution_state"], message["parent_header"].get("msg_type"), ours)
         elif kind == "comm_msg" and content["comm_id"] == self._asked:
             self.facts = kernel.read(content["data"])
+            self._answered = True
         elif kind == "comm_close" and content["comm_id"] == self._asked:
             self._asked = ""
+            if not self._answered and self._installed_for != self._executions:
+                # It knows nothing of us: another process, whose start was missed. Once for each execution.
+                self._installed, self.facts = False, kernel.NONE
+                self._installed_for = self._executions
+                self._soon()
             asyncio.get_running_loop().call_later(SETTLE, self._hush)
 
     def _hush(self) -> None:
@@ -126,6 +135,7 @@ class Watch:
         elif parent == "execute_request":
             self.busy = state == "busy"
             if not self.busy:
+                self._executions += 1
                 self._soon()
 
 

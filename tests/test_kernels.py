@@ -3,11 +3,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
-from jupyter_turbopilot.kernels import Kernels
+from jupyter_turbopilot.kernels import Kernels, Watch
+
+if TYPE_CHECKING:
+    import pytest
 
 HOSTILE = """
 import builtins
@@ -112,6 +115,17 @@ def test_facts_follow_each_execution_and_a_restart() -> None:
         assert "first" not in names
 
     asyncio.run(somebody(scenario))
+
+
+def test_a_kernel_whose_restart_nobody_heard_of_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Watch._follow
+
+    def deaf(self: Watch, state: str, parent: str | None, ours: bool) -> None:
+        if state not in {"starting", "restarting"}:
+            heard(self, state, parent, ours)
+
+    monkeypatch.setattr(Watch, "_follow", deaf)
+    test_facts_follow_each_execution_and_a_restart()
 
 
 def test_no_code_of_the_persons_runs_and_hostile_objects_do_no_harm() -> None:
