@@ -312,7 +312,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     assert.match(await status.getAttribute('title'), /qwen2.5-coder-0.5b/);
     await status.focus();
     await page.keyboard.press('Enter');
-    await page.waitForSelector('.lm-Menu-itemLabel:has-text("Choose Model")');
+    await page.waitForSelector('.lm-Menu-itemLabel:has-text("Models…")');
     await screenshot(page, 'status-menu');
     await page.keyboard.press('Escape');
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:toggle'));
