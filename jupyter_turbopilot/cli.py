@@ -6,12 +6,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from traitlets.config import Config
 
 from jupyter_turbopilot.commands import bench, generate
 from jupyter_turbopilot.commands import models as models_command
+from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
@@ -179,7 +179,7 @@ def run_serve(options: argparse.Namespace) -> int:
     from jupyter_turbopilot.standalone import serve
 
     key = "" if options.no_api_key else options.api_key
-    asyncio.run(serve(_pilot(options), options.host, options.port, key))
+    asyncio.run(serve(pilot_of(options), options.host, options.port, key))
     return 0
 
 
@@ -198,12 +198,6 @@ def offset_of(source: str, line: int | None, column: int | None) -> int:
     return sum(len(earlier) + 1 for earlier in lines[: line - 1]) + column - 1
 
 
-def _pilot(options: argparse.Namespace) -> Any:
-    from jupyter_turbopilot.pilot import Pilot
-
-    return Pilot(settings_from(options))
-
-
 def run_eval(options: argparse.Namespace) -> int:
     """Type notebooks through the whole product, or fill in HumanEval."""
     from jupyter_turbopilot.evaluate import command
@@ -219,7 +213,7 @@ def run_purge(options: argparse.Namespace) -> int:
 
     from jupyter_turbopilot import runtime
 
-    pilot = _pilot(options)
+    pilot = pilot_of(options)
     folder = pilot.store.folder
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) if folder.is_dir() else 0
     if not options.yes:

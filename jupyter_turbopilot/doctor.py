@@ -15,7 +15,6 @@ from jupyter_turbopilot.engine.adapters import check, read_spec
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.request import Cell, Completion
 
 if TYPE_CHECKING:
@@ -66,8 +65,7 @@ def _adapters(settings: Turbopilot) -> Iterator[Finding]:
         try:
             name, scale = read_spec(spec)
             path = Path(name)
-            header = read_header(path)
-            check(path, header.architecture)
+            header = check(path)
             size = f"{header.file_size / 1e6:.0f} MB"
             yield Finding("adapter", f"{path.name}, {size}, for a {header.architecture}, counts {scale:g}")
         except TurbopilotError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from jupyter_turbopilot.commands.loading import load
+from jupyter_turbopilot.commands.loading import load, pilot_of
 from jupyter_turbopilot.engine import machine
 from jupyter_turbopilot.errors import BadRequestError
 
@@ -163,7 +163,6 @@ def draw(rows: Sequence[Row], target: Path) -> None:
 def _remember(options: argparse.Namespace, rows: Sequence[Row]) -> None:
     """Keep how fast this machine reads weights, to tell the speed of models that are not here."""
     from jupyter_turbopilot.models import speed
-    from jupyter_turbopilot.models.store import models_dir
 
     best = max(rows, key=lambda row: row.size * row.written_a_second)
-    speed.remember(models_dir(options.settings(options).models_dir), best.size * best.written_a_second)
+    speed.remember(pilot_of(options).store.folder, best.size * best.written_a_second)

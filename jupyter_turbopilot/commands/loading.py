@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.llama import LlamaEngine
     from jupyter_turbopilot.engine.stepping import Row
+    from jupyter_turbopilot.pilot import Pilot
 
 
 @dataclass
@@ -30,13 +31,19 @@ class Loaded:
     bytes_a_token: int
 
 
+def pilot_of(options: argparse.Namespace) -> Pilot:
+    """Return the store and the settings that a command works with."""
+    from jupyter_turbopilot.pilot import Pilot
+
+    return Pilot(options.settings(options))
+
+
 def load(options: argparse.Namespace, model: str | None, **chosen: Any) -> Loaded:
     """Check and load a model as the server would, but without the trial: a crash ends only this command."""
     from jupyter_turbopilot.engine.llama import LlamaEngine
-    from jupyter_turbopilot.pilot import Pilot
 
-    settings = options.settings(options)
-    pilot = Pilot(settings)
+    pilot = pilot_of(options)
+    settings = pilot.settings
     found = find(model or pilot.selected)
     path = pilot.store.path(found)
     header = read_header(path)

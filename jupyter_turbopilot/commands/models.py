@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.commands.bar import Bar
+from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.engine import machine
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.bring import bring
@@ -16,8 +17,6 @@ from jupyter_turbopilot.models.gguf import read_header
 if TYPE_CHECKING:
     import argparse
 
-    from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.pilot import Pilot
 
 OUTTYPES = ("f32", "f16", "bf16", "q8_0")
 
@@ -69,22 +68,15 @@ def _add_convert(actions: Any) -> None:
     convert.set_defaults(run=run_convert)
 
 
-def _pilot(options: argparse.Namespace) -> Pilot:
-    from jupyter_turbopilot.pilot import Pilot
-
-    settings: Turbopilot = options.settings(options)
-    return Pilot(settings)
-
-
 def _store_and_model(options: argparse.Namespace) -> tuple[Any, Any]:
     """Return the store, and the model that was named, or the configured one."""
-    pilot = _pilot(options)
+    pilot = pilot_of(options)
     return pilot.store, find(pilot.selected)
 
 
 def run_list(options: argparse.Namespace) -> int:
     """List models."""
-    pilot = _pilot(options)
+    pilot = pilot_of(options)
     found = pilot.models()
     if options.json:
         print(json.dumps(found, indent=1))
@@ -138,7 +130,7 @@ def run_convert(options: argparse.Namespace) -> int:
     """Convert a checkpoint."""
     from jupyter_turbopilot.models.convert import Repositories, convert
 
-    store = _pilot(options).store
+    store = pilot_of(options).store
     with Bar(options.source) as bar:
         repositories = Repositories(store.folder, bar.fetching)
         folder = repositories.checkpoint(options.source)
@@ -181,7 +173,7 @@ def run_info(options: argparse.Namespace) -> int:
     """Describe a file."""
     from jupyter_turbopilot.commands.describe import describe, words
 
-    pilot = _pilot(options)
+    pilot = pilot_of(options)
     path = pilot.store.path(find(options.model))
     found = describe(path, options.context, pilot.store.folder)
     print(json.dumps(found, indent=1) if options.json else words(found))
@@ -192,7 +184,7 @@ def run_recommend(options: argparse.Namespace) -> int:
     """Say which model suits this machine."""
     from jupyter_turbopilot.models import speed
 
-    pilot = _pilot(options)
+    pilot = pilot_of(options)
     advice = pilot.advice()
     measured = speed.rate(pilot.store.folder)
     print(

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.models.gguf import Header
+
 MOST_SCALE = 8.0
 
 
@@ -32,26 +34,28 @@ def read_spec(spec: str) -> tuple[str, float]:
     return str(Path(path).expanduser()), found
 
 
-def check(path: Path, architecture: str) -> None:
-    """Refuse in words what llama.cpp would refuse without, or worse."""
+def check(path: Path) -> Header:
+    """Return the header of an adapter; refuse in words what llama.cpp would refuse without, or worse."""
     header = read_header(path)
     if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
         raise ModelRefusedError(f"{path.name} is no LoRA adapter.")
-    if header.architecture != architecture:
-        raise ModelRefusedError(
-            f"{path.name} was trained for a {header.architecture}, and the model is a {architecture}."
-        )
+    return header
 
 
 def attach(
-    lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[tuple[str, float]], architecture: str
+    lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[tuple[str, float]], path: Path
 ) -> None:
     """Load adapters and put them into use; they go with the model."""
     if not adapters:
         return
+    architecture = read_header(path).architecture
     handles = []
     for name, _ in adapters:
-        check(Path(name), architecture)
+        trained = check(Path(name)).architecture
+        if trained != architecture:
+            raise ModelRefusedError(
+                f"{Path(name).name} was trained for a {trained}, and the model is a {architecture}."
+            )
         handle = lib.llama_adapter_lora_init(model, name.encode())
         if not handle:
             raise EngineError(

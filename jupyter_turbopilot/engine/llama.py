@@ -31,7 +31,6 @@ from jupyter_turbopilot.engine.sequences import (
 )
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError, NotReadyError, TurbopilotError
-from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
     import types
@@ -179,7 +178,7 @@ class LlamaEngine(Stepping):
                 f"llama.cpp could not make room for {context_size} tokens with {path.name}.{advice}"
             )
         try:
-            attach(lib, self._model, self._context, hardware.adapters, read_header(path).architecture)
+            attach(lib, self._model, self._context, hardware.adapters, path)
         except TurbopilotError:
             self.close()
             raise

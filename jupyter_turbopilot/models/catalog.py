@@ -73,7 +73,7 @@ class Model:
 
 
 _SAFE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.gguf", re.IGNORECASE)
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HOW = (
     "Use a name from `jupyter turbopilot models list`, a path to a .gguf file, "
@@ -114,7 +114,7 @@ def find(spec: str) -> Model:
     repo, _, file = spec.replace(":", "/", 1).partition("/")
     owner_repo = "/".join((repo, file.split("/")[0]))
     rest = file.partition("/")[2]
-    if _REPO.fullmatch(owner_repo) and rest and not any(p in {"", ".", ".."} for p in rest.split("/")):
+    if REPOSITORY.fullmatch(owner_repo) and rest and not any(p in {"", ".", ".."} for p in rest.split("/")):
         stored = _safe_file(rest.rsplit("/", 1)[-1], spec)
         return Model(
             name=f"{owner_repo}/{rest}",

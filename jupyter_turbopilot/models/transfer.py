@@ -59,8 +59,11 @@ def _in_words(what: str) -> Iterator[None]:
 
 def hub_url(source: HubFile) -> str:
     """Return where the file is, HF_ENDPOINT honoured."""
-    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    return f"{endpoint.rstrip('/')}/{source.repo}/resolve/{source.revision}/{source.file}"
+    return f"{_endpoint()}/{source.repo}/resolve/{source.revision}/{source.file}"
+
+
+def _endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 def hub_headers() -> dict[str, str]:
@@ -72,6 +75,11 @@ def hub_headers() -> dict[str, str]:
 def offline() -> bool:
     """Tell whether the person has switched Hugging Face off."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def _refuse_offline() -> None:
+    if offline():
+        raise DownloadError("HF_HUB_OFFLINE is set, so Hugging Face is not asked.")
 
 
 def look(source: Source) -> Remote:
@@ -94,11 +102,9 @@ def look(source: Source) -> Remote:
 def files_of(repository: str) -> list[str]:
     """Return the names of a Hugging Face repository's files, those in its first folder."""
     what = f"Hugging Face ({repository})"
-    if offline():
-        raise DownloadError("HF_HUB_OFFLINE is set, so Hugging Face is not asked.")
-    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    _refuse_offline()
     with _in_words(what), _client() as client:
-        answer = client.get(f"{endpoint.rstrip('/')}/api/models/{repository}", headers=hub_headers())
+        answer = client.get(f"{_endpoint()}/api/models/{repository}", headers=hub_headers())
         answer.raise_for_status()
         try:
             listed = answer.json()["siblings"]
@@ -116,8 +122,7 @@ def fetch(
         _fetch_parts(source, target, limit, progress, cancelled)
         return
     if isinstance(source, HubFile):
-        if offline():
-            raise DownloadError("HF_HUB_OFFLINE is set, so Hugging Face is not asked.")
+        _refuse_offline()
         url, headers, what = hub_url(source), hub_headers(), f"Hugging Face ({source.repo})"
     else:
         url, headers = source.url, {}

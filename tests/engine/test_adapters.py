@@ -71,9 +71,9 @@ def test_what_does_not_fit_is_refused_in_words(
 
 def test_a_model_or_nothing_is_no_adapter(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelRefusedError, match="is no LoRA adapter"):
-        check(tiny_model, "llama")
+        check(tiny_model)
     with pytest.raises(ModelRefusedError, match="There is no file"):
-        check(tmp_path / "none.gguf", "llama")
+        check(tmp_path / "none.gguf")
 
 
 def test_how_strongly_it_counts_stands_behind_its_path() -> None:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
-from jupyter_turbopilot.models.catalog import HubFile
+from jupyter_turbopilot.models.catalog import REPOSITORY, HubFile
 from jupyter_turbopilot.models.store import UNKNOWN_LIMIT, Step, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "vocab.json", "merges.txt", "added_tokens.json",
@@ -25,6 +24,16 @@ _WEIGHTS = re.compile(r"model[\w.-]*\.safetensors(\.index\.json)?")
 _OLD_WEIGHTS = re.compile(r"pytorch_model[\w.-]*\.bin(\.index\.json)?")
 # All CodeGen models have one tokenizer; copies of them in GPT-J's layout come without it.
 _CODEGEN_TOKENIZER, _CODEGEN_ROWS = "Salesforce/codegen-350M-mono", 51200
+
+
+def _folder(source: str) -> Path | None:
+    """Return the folder that is meant, or nothing where a repository is."""
+    here = Path(source).expanduser()
+    if here.is_dir():
+        return here
+    if not REPOSITORY.fullmatch(source):
+        raise ConversionError(f"{source} is neither a folder nor owner/repository.")
+    return None
 
 
 class Repositories:
@@ -42,10 +51,7 @@ class Repositories:
 
     def checkpoint(self, source: str) -> Path:
         """Return the folder of a checkpoint: a path, or a repository that is fetched first."""
-        here = Path(source).expanduser()
-        if here.is_dir() or not REPOSITORY.fullmatch(source) or source.startswith((".", "~")):
-            if not here.is_dir():
-                raise ConversionError(f"{source} is neither a folder nor owner/repository.")
+        if here := _folder(source):
             return here
         names = self._names(source)
         weights = [name for name in names if _WEIGHTS.fullmatch(name)]
@@ -56,11 +62,8 @@ class Repositories:
 
     def tokenizer(self, source: str) -> Path:
         """Return a folder that holds a tokenizer."""
-        here = Path(source).expanduser()
-        if here.is_dir():
+        if here := _folder(source):
             return here
-        if not REPOSITORY.fullmatch(source):
-            raise ConversionError(f"{source} is neither a folder nor owner/repository.")
         return self._fetch(source, [name for name in self._names(source) if name in _TOKENIZER])
 
     def tokenizer_for(self, folder: Path, family: str, rows: int) -> Path:

@@ -13,6 +13,7 @@ from jupyter_turbopilot.models.convert.checkpoint import read_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+_SPECIAL = ("bos", "eos", "unk", "pad")
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _WORDS = (
@@ -46,24 +47,25 @@ class Vocabulary:
 
 def read(folder: Path, rows: int) -> Vocabulary:
     """Read a folder's tokenizer for an embedding of so many rows."""
-    settings = _settings(folder)
+    settings = {**_maybe(folder / "special_tokens_map.json"), **_maybe(folder / "tokenizer_config.json")}
+    special = {name: _content(settings.get(f"{name}_token")) for name in _SPECIAL}
     if (folder / "tokenizer.json").is_file():
         found = _from_json(read_json(folder / "tokenizer.json"), rows)
     elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        found = _from_lists(folder, rows)
+        found = _from_lists(folder, rows, special)
     else:
         raise ConversionError(
             f"There is no tokenizer in {folder.name}: tokenizer.json, or vocab.json with merges.txt. "
             "Name a folder or a repository that has the model's tokenizer with --tokenizer."
         )
-    _name_special(found, settings, folder)
+    _name_special(found, special, _maybe(folder / "config.json"))
     if isinstance(settings.get("add_bos_token"), bool):
         found.add_bos = settings["add_bos_token"]
     return found
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    path = folder / "tokenizer_config.json"
+def _maybe(path: Path) -> dict[str, Any]:
+    """Read settings that need not be there."""
     return read_json(path) if path.is_file() else {}
 
 
@@ -91,24 +93,17 @@ def _from_json(said: dict[str, Any], rows: int) -> Vocabulary:
     return found
 
 
-def _from_lists(folder: Path, rows: int) -> Vocabulary:
+def _from_lists(folder: Path, rows: int, special: dict[str, str]) -> Vocabulary:
     """Read GPT-2's older layout: a vocabulary, merges, and added tokens in files of their own."""
     vocabulary = read_json(folder / "vocab.json")
     lines = (folder / "merges.txt").read_text("utf-8").splitlines()
     merges = [line for line in lines if line and not line.startswith("#version")]
-    path = folder / "added_tokens.json"
-    named = read_json(path) if path.is_file() else {}
-    special = {text for text in _special_texts(folder) if text}
-    everything = {**{text: vocabulary[text] for text in special if text in vocabulary}, **named}
-    added = [{"content": text, "id": at, "special": text in special} for text, at in everything.items()]
+    texts = {text for text in special.values() if text}
+    everything = {text: vocabulary[text] for text in texts if text in vocabulary}
+    everything |= _maybe(folder / "added_tokens.json")
+    added = [{"content": text, "id": at, "special": text in texts} for text, at in everything.items()]
     tokens, types = _numbered(vocabulary, added, rows)
     return Vocabulary("gpt2", "gpt-2", tokens, types, merges)
-
-
-def _special_texts(folder: Path) -> list[str]:
-    path = folder / "special_tokens_map.json"
-    found = {**_settings(folder), **(read_json(path) if path.is_file() else {})}
-    return [_content(found.get(f"{name}_token")) for name in ("bos", "eos", "unk", "pad")]
 
 
 def _numbered(
@@ -227,14 +222,11 @@ def _content(said: Any) -> str:
     )
 
 
-def _name_special(found: Vocabulary, settings: dict[str, Any], folder: Path) -> None:
+def _name_special(found: Vocabulary, special: dict[str, str], config: dict[str, Any]) -> None:
     """Say which tokens begin, end, fill and stand for the unknown."""
-    path = folder / "special_tokens_map.json"
-    texts = {**(read_json(path) if path.is_file() else {}), **settings}
     numbers = {text: number for number, text in enumerate(found.tokens)}
-    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-    for name in ("bos", "eos", "unk", "pad"):
-        number = numbers.get(_content(texts.get(f"{name}_token")), config.get(f"{name}_token_id"))
+    for name, text in special.items():
+        number = numbers.get(text, config.get(f"{name}_token_id"))
         if isinstance(number, list) and number:
             number = number[0]  # a model that has several ends
         if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(found.tokens):
