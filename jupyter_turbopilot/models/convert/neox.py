@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.convert.bigcode import GELU, unmixed
+from jupyter_turbopilot.models.convert.bigcode import unmixed
+from jupyter_turbopilot.models.convert.gpt2 import GELU
 from jupyter_turbopilot.models.convert.llama import rope_values
 from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, figures
 

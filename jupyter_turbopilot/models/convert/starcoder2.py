@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.models.convert.bigcode import GELU
+from jupyter_turbopilot.models.convert.gpt2 import GELU
 from jupyter_turbopilot.models.convert.llama import context_of, rope_values
 from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, figures
 
