@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine.adapters import attach
 from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.chain import Chain
 from jupyter_turbopilot.engine.generation import Markers
-from jupyter_turbopilot.engine.machine import PLAIN, Hardware
+from jupyter_turbopilot.engine.machine import PLAIN, Hardware, stamp
 from jupyter_turbopilot.engine.sequences import (
     Copy,
     Cut,
@@ -205,12 +205,8 @@ class LlamaEngine(Stepping):
             divisible=divisible,
             movable=divisible and bool(lib.llama_memory_can_shift(self._memory)),
         )
-        status = path.stat()
         self._state = state
-        self._state_key = (
-            f"{status.st_size}|{status.st_mtime_ns}|{version()}|{divisible}|{hardware.cache_type}"
-            f"|{hardware.adapters}"
-        )
+        self._state_key = f"{stamp(path)}|{version()}|{divisible}|{hardware.stamp}"
         self._restore()
 
     def _new_context(self, cells: int, threads: int) -> Any:

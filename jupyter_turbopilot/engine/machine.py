@@ -116,6 +116,12 @@ class Hardware:
     memory_map: bool = True  # weights stay in the file and are read where they are needed
     adapters: tuple[tuple[str, float], ...] = ()  # paths, and how strongly each counts
 
+    @property
+    def stamp(self) -> str:
+        """Return what tells these settings from others, and an adapter from one trained anew."""
+        files = [Path(name) for name, _ in self.adapters]
+        return "|".join((str(self), *(stamp(file) for file in files if file.is_file())))
+
 
 PLAIN = Hardware()
 
@@ -148,6 +154,12 @@ def compute_bytes(header: Header) -> int:
     """Estimate what computing takes beside weights and attention cache; more than was measured."""
     tokens = header.metadata.get("tokenizer.ggml.tokens", 0)
     return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
+
+
+def stamp(path: Path) -> str:
+    """Return what tells a file from another that was put in its place."""
+    status = path.stat()
+    return f"{status.st_size}|{status.st_mtime_ns}"
 
 
 def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.machine import stamp
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
     """Return if a child process loads the model and runs it, now or earlier; else refuse it."""
     from jupyter_turbopilot.engine.llama import installed
 
-    status = path.stat()
-    settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware}"
-    triple = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{installed()}|{settings}"
+    settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware.stamp}"
+    triple = f"{path.resolve()}|{stamp(path)}|{installed()}|{settings}"
     key = hashlib.sha256(triple.encode()).hexdigest()[:32]
     verdicts = _read(memory)
     verdict = verdicts.get(key)

@@ -84,3 +84,12 @@ def test_how_strongly_it_counts_stands_behind_its_path() -> None:
     for spec in ("a=0", "a=-1", "a=99", "a=nan"):
         with pytest.raises(BadRequestError, match="counts between"):
             read_spec(spec)
+
+
+def test_an_adapter_that_was_trained_anew_is_another_setting(tmp_path: Path) -> None:
+    # What was read with the old one must not be taken up, nor its trial's verdict.
+    adapter = make(tmp_path / "a.gguf")
+    before = Hardware(adapters=((str(adapter), 1.0),)).stamp
+    assert Hardware(adapters=((str(adapter), 1.0),)).stamp == before
+    make(adapter, width=32)
+    assert Hardware(adapters=((str(adapter), 1.0),)).stamp != before
