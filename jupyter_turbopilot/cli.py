@@ -9,7 +9,7 @@ from pathlib import Path
 
 from traitlets.config import Config
 
-from jupyter_turbopilot.commands import bench, generate
+from jupyter_turbopilot.commands import bench, generate, train
 from jupyter_turbopilot.commands import models as models_command
 from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.config import Turbopilot
@@ -82,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     models_command.add(models.add_subparsers(required=True, metavar="ACTION"))
     generate.add(commands)
     bench.add(commands)
+    train.add(commands)
 
     serve = commands.add_parser("serve", help="serve editors without a Jupyter server")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
@@ -212,6 +213,7 @@ def run_purge(options: argparse.Namespace) -> int:
     import platformdirs
 
     from jupyter_turbopilot import runtime
+    from jupyter_turbopilot.models.fold import COPIES
 
     pilot = pilot_of(options)
     folder = pilot.store.folder
@@ -234,7 +236,8 @@ def run_purge(options: argparse.Namespace) -> int:
         ):
             for file in folder.glob(pattern):
                 file.unlink(missing_ok=True)
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        for name in ("checkpoints", COPIES):
+            shutil.rmtree(folder / name, ignore_errors=True)
         if not any(folder.iterdir()):
             shutil.rmtree(folder)
     shutil.rmtree(platformdirs.user_cache_dir("jupyter-turbopilot", appauthor=False), ignore_errors=True)

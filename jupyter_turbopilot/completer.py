@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from jupyter_turbopilot.composing import Listener, Task, again, compose
 from jupyter_turbopilot.context import kernel
-from jupyter_turbopilot.context.notebook import gather, outline, text_before
-from jupyter_turbopilot.context.ranking import chosen
+from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.engine.worker import (
     DEADLINE,
@@ -24,15 +23,8 @@ from jupyter_turbopilot.engine.worker import (
     not_ready,
 )
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
-from jupyter_turbopilot.prompt import (
-    Budget,
-    build,
-    build_infill,
-    build_text,
-    form_for,
-    heal_word,
-    pieces_left_out,
-)
+from jupyter_turbopilot.layout import Layout
+from jupyter_turbopilot.prompt import build_infill, build_text
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.scope import fits_at, names_at, scope_of
@@ -46,24 +38,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.prompt import Form, Heal, Prompt, Tokenize
+    from jupyter_turbopilot.prompt import Prompt
     from jupyter_turbopilot.text import Text
 
-PIECES_REMEMBERED = 512
-PIECES_SHARE = 8  # which part of the prompt an outline of what is left out takes, and the best of it another
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
-
-
-@dataclass
-class _Session:
-    """What one loaded engine needs beside itself."""
-
-    engine: Engine
-    form: Form
-    tokenize: Tokenize  # remembers: cells above the cursor seldom change
-    best_of: Callable[[tuple[str, ...], str, int], list[list[int]]]  # remembers too
 
 
 class Completer:
@@ -80,7 +59,7 @@ class Completer:
         self._results = Results(settings.results_memory * 1024 * 1024)
         self._latest: dict[str, Job] = {}
         self._lock = threading.Lock()
-        self._session: _Session | None = None
+        self._layout: Layout | None = None
 
     def submit(
         self,
@@ -155,18 +134,10 @@ class Completer:
         """Count what became of a suggestion."""
         self.counters[event] += 1
 
-    def _session_for(self, engine: Engine) -> _Session:
-        session = self._session
-        if session is None or session.engine is not engine:
-            tokenize = lru_cache(maxsize=PIECES_REMEMBERED)(engine.tokenize)
-            session = _Session(
-                engine,
-                form_for(engine.find_token, engine.markers, engine.fim),
-                tokenize,
-                lru_cache(maxsize=8)(partial(_best_of, tokenize)),
-            )
-            self._session = session
-        return session
+    def _layout_for(self, engine: Engine) -> Layout:
+        if self._layout is None or self._layout.engine is not engine:
+            self._layout = Layout(engine, self.settings)
+        return self._layout
 
     def _suggestion(self, request: Completion, facts: kernel.Facts) -> Task:
         """Say what a suggestion needs."""
@@ -184,7 +155,7 @@ class Completer:
             return Suggestion(shape, Gate(place, threshold, fits_at(request, scope())), unasked=unasked)
 
         return Task(
-            prompt=lambda engine: self._prompt(request, context(), engine),
+            prompt=lambda engine: self._layout_for(engine).prompt(request, context()),
             writing=writing,
             names=lambda: names_at(request, scope()),
             place=Place(
@@ -209,15 +180,15 @@ class Completer:
             sampling = replace(sampling, max_tokens=self.settings.max_tokens)
 
         def prompt(engine: Engine) -> Prompt:
-            session, size = self._session_for(engine), engine.context_size
+            layout, size = self._layout_for(engine), engine.context_size
             # What changes with each key is not worth remembering.
             if request.window:
                 return build_infill(
-                    session.form, session.tokenize, engine.tokenize, request, size, sampling.max_tokens
+                    layout.form, layout.tokenize, engine.tokenize, request, size, sampling.max_tokens
                 )
             if isinstance(request.prompt, tuple):
                 _check_ids(engine, request.prompt)
-            return build_text(session.form, engine.tokenize, replace(request, sampling=sampling), size)
+            return build_text(layout.form, engine.tokenize, replace(request, sampling=sampling), size)
 
         several = max(request.n, request.best_of)
         return Task(
@@ -237,43 +208,11 @@ class Completer:
             answers=False,
         )
 
-    def _prompt(self, request: Completion, context: Context, engine: Engine) -> Prompt:
-        session = self._session_for(engine)
-        # The markers, the beginning and at least one token of answer have to fit as well.
-        most = engine.context_size - 8
-        suffix = min(self.settings.suffix_tokens, most // 4)
-        answer = min(request.max_tokens or self.settings.max_tokens, most // 2)
-        prefix = max(1, min(self.settings.prompt_tokens, most - suffix - answer))
-        pieces = [session.tokenize(piece) for piece in context.pieces]
-        gone = pieces_left_out([*map(len, pieces)], len(engine.tokenize(context.prefix)), prefix)
-        if gone:
-            kept = "".join(context.pieces[gone:])
-            best = session.best_of(context.pieces[:gone], kept, prefix // PIECES_SHARE)
-            pieces = [*best, *pieces[gone:]]
-        return build(
-            session.form,
-            engine.tokenize,
-            context=pieces,
-            prefix=context.prefix,
-            suffix=context.suffix,
-            budget=Budget(prefix, suffix),
-            heal=self._heal(engine),
-        )
-
-    def _heal(self, engine: Engine) -> Heal | None:
-        return heal_word(engine.tokenize, engine.piece) if self.settings.token_healing else None
-
     def _length(self, request: Completion) -> int:
         if request.max_tokens:
             return request.max_tokens
         # Somebody who asks for it has the time for more.
         return self.settings.max_tokens * (4 if request.trigger == "invoke" else 1)
-
-
-def _best_of(tokenize: Tokenize, pieces: tuple[str, ...], kept: str, share: int) -> list[list[int]]:
-    """Return what stays of pieces that do not fit: an outline, and what has most to do with the others."""
-    best = chosen(pieces, kept, share, lambda text: len(tokenize(text)))
-    return [tokenize(outline(pieces))[:share], *map(tokenize, best)]
 
 
 def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:

@@ -42,7 +42,14 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     adapters = List(
         Unicode(),
-        help="LoRA adapters (GGUF) of the configured model: paths; with =0.5 behind it, one counts half.",
+        default_value=["default"],
+        help="LoRA adapters: default is the one that comes with the default model, others are paths of GGUF "
+        "files for the configured model; with =0.5 behind it, one counts half.",
+    ).tag(config=True)
+    fold_adapters = Bool(
+        True,
+        help="Add adapters to a copy of the model, kept in the models' folder: it takes disk and costs "
+        "nothing at each key. Off: they are used beside the model.",
     ).tag(config=True)
     cache_type = Enum(
         ("f16", "q8_0", "q4_0"),

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine import machine
-from jupyter_turbopilot.engine.adapters import check, read_spec
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.local import Local
+from jupyter_turbopilot.models.adapters import check, chosen
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.request import Cell, Completion
 
@@ -61,9 +61,13 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
 
 def _adapters(settings: Turbopilot) -> Iterator[Finding]:
     """Say of each adapter whether it is one, and for what."""
-    for spec in settings.adapters:
+    try:
+        found = chosen(settings.adapters, find(settings.model).name, configured=True)
+    except TurbopilotError as error:
+        yield Finding("adapter", error.message, problem=True)
+        return
+    for name, scale in found:
         try:
-            name, scale = read_spec(spec)
             path = Path(name)
             header = check(path)
             size = f"{header.file_size / 1e6:.0f} MB"

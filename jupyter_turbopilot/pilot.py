@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer import Completer
 from jupyter_turbopilot.engine import machine
-from jupyter_turbopilot.engine.adapters import read_spec
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.machine import Hardware, Plan, Wishes, plan
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError, TurbopilotError
-from jupyter_turbopilot.models import speed
+from jupyter_turbopilot.models import adapters, speed
 from jupyter_turbopilot.models.bring import bring
 from jupyter_turbopilot.models.catalog import Model, catalog, find
+from jupyter_turbopilot.models.fold import folded
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Step, Store, models_dir
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.kernels import Kernels
 
+log = logging.getLogger(__name__)
 EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
 
 
@@ -119,13 +121,13 @@ class Pilot:
         return model
 
     def _load(self, model: Model, cancel: Cancel) -> Engine:
-        path = self.store.path(model)
+        path, hardware = self.weights(model)
         # Our own check first: llama.cpp ends the process on some damaged files.
         chosen = plan(
             read_header(path),
             model.name,
             Wishes(
-                self.hardware(model),
+                hardware,
                 context_size=self.settings.context_size,
                 threads=self.settings.threads,
                 max_threads=self.settings.max_threads,
@@ -147,17 +149,29 @@ class Pilot:
         state = self.store.folder / ".sequences" if self.settings.keep_sequences else None
         return self._engine_factory(path, model, chosen, state)
 
+    def weights(self, model: Model) -> tuple[Path, Hardware]:
+        """Return the file to load, and how: adapters are in a copy of the model, or else beside it."""
+        path, hardware = self.store.path(model), self.hardware(model)
+        if not hardware.adapters or not self.settings.fold_adapters:
+            return path, hardware
+        try:
+            copy = folded(self.store.folder, path, hardware.adapters)
+        except TurbopilotError as error:
+            log.warning("%s The adapters are used beside the model, which is slower.", error)
+            return path, hardware
+        return copy, replace(hardware, adapters=())
+
     def hardware(self, model: Model) -> Hardware:
-        """Return what the settings hand through to llama.cpp; adapters are the configured model's alone."""
+        """Return what the settings hand through to llama.cpp."""
         settings = self.settings
-        tuned = model.name == find(settings.model).name
+        configured = model.name == find(settings.model).name
         return Hardware(
             gpu_layers=settings.gpu_layers,
             main_gpu=settings.main_gpu,
             tensor_split=tuple(settings.tensor_split),
             cache_type=settings.cache_type,
             memory_map=settings.memory_map,
-            adapters=tuple(map(read_spec, settings.adapters)) if tuned else (),
+            adapters=adapters.chosen(settings.adapters, model.name, configured=configured),
         )
 
     def pull(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Pull:

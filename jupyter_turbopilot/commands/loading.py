@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
 
@@ -45,9 +46,14 @@ def load(options: argparse.Namespace, model: str | None, **chosen: Any) -> Loade
     pilot = pilot_of(options)
     settings = pilot.settings
     found = find(model or pilot.selected)
-    path = pilot.store.path(found)
+    if not pilot.store.has(found):
+        raise NotReadyError(
+            f"The model {found.name} is not on this machine yet. "
+            f"Run: jupyter turbopilot models pull {found.name}",
+            code="model_missing",
+        )
+    path, hardware = pilot.weights(found)
     header = read_header(path)
-    hardware = pilot.hardware(found)
     context = chosen.pop("context", 0) or settings.context_size
     threads = chosen.pop("threads", 0) or settings.threads
     plan = machine.plan(header, found.name, machine.Wishes(hardware, context, threads, settings.max_threads))

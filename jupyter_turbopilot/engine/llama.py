@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.engine import state as state_file
-from jupyter_turbopilot.engine.adapters import attach
+from jupyter_turbopilot.engine.attach import attach
 from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.chain import Chain
 from jupyter_turbopilot.engine.generation import Markers
-from jupyter_turbopilot.engine.machine import PLAIN, Hardware, stamp
+from jupyter_turbopilot.engine.machine import PLAIN, Hardware
 from jupyter_turbopilot.engine.sequences import (
     Copy,
     Cut,
@@ -31,6 +31,7 @@ from jupyter_turbopilot.engine.sequences import (
 )
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
     import types

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.gguf import Header
@@ -154,12 +155,6 @@ def compute_bytes(header: Header) -> int:
     """Estimate what computing takes beside weights and attention cache; more than was measured."""
     tokens = header.metadata.get("tokenizer.ggml.tokens", 0)
     return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
-
-
-def stamp(path: Path) -> str:
-    """Return what tells a file from another that was put in its place."""
-    status = path.stat()
-    return f"{status.st_size}|{status.st_mtime_ns}"
 
 
 def plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.machine import stamp
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
+from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.machine import Plan

@@ -167,7 +167,7 @@ def interval(
     tallies: Sequence[Tally], figure: Callable[[Tally], float], rounds: int = 1000
 ) -> tuple[float, float]:
     """Return between which values a figure lies in 95 of 100 draws of notebooks."""
-    return _drawn(tallies, lambda drawn: figure(sum(drawn, start=Tally())), rounds)
+    return drawn(tallies, lambda drawn: figure(sum(drawn, start=Tally())), rounds)
 
 
 def ratio_interval(pairs: Sequence[tuple[Tally, Tally]], rounds: int = 1000) -> tuple[float, float]:
@@ -177,12 +177,13 @@ def ratio_interval(pairs: Sequence[tuple[Tally, Tally]], rounds: int = 1000) -> 
         first, second = (sum(tallies, start=Tally()) for tallies in zip(*drawn, strict=True))
         return first.share_saved / max(1e-9, second.share_saved)
 
-    return _drawn(pairs, ratio, rounds)
+    return drawn(pairs, ratio, rounds)
 
 
-def _drawn(
-    items: Sequence[Item], figure: Callable[[list[Item]], float], rounds: int, seed: int = 7
+def drawn(
+    items: Sequence[Item], figure: Callable[[list[Item]], float], rounds: int = 1000, seed: int = 7
 ) -> tuple[float, float]:
+    """Return between which values a figure lies in 95 of 100 draws of the items."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
     found = sorted(figure([rng.choice(items) for _ in items]) for _ in range(rounds))
     return found[int(rounds * 0.025)], found[int(rounds * 0.975)]

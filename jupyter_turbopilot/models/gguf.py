@@ -42,6 +42,7 @@ class Part(NamedTuple):
     shape: tuple[int, ...]
     kind: int
     size: int
+    offset: int = 0  # from where the tensors begin
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Header:
     metadata: dict[str, Any]
     parts: tuple[Part, ...]
     file_size: int
-    end: int = 0  # where it ends
+    keys_end: int = 0  # where what it says ends, and the list of tensors begins
+    end: int = 0  # where that ends
 
     @property
     def parameters(self) -> int:
@@ -62,6 +64,16 @@ class Header:
     def architecture(self) -> str:
         """The architecture's name in llama.cpp's terms."""
         return str(self.metadata.get("general.architecture", "unknown"))
+
+    @property
+    def alignment(self) -> int:
+        """Every tensor begins at a multiple of it."""
+        return int(self.metadata.get("general.alignment", 32))
+
+    @property
+    def start(self) -> int:
+        """Where the tensors begin."""
+        return -(-self.end // self.alignment) * self.alignment
 
     def number(self, key: str, default: int = 0) -> int:
         """Return an architecture-specific whole number."""
@@ -152,6 +164,12 @@ def read_header(path: Path) -> Header:
             return _parse(_Reader(data, status.st_size), path.name)
 
 
+def stamp(path: Path) -> str:
+    """Return what tells a file from another that was put in its place."""
+    status = path.stat()
+    return f"{status.st_size}|{status.st_mtime_ns}"
+
+
 def holds(path: Path, header: Header, text: str) -> bool:
     """Tell whether a text stands in the header, whole: a token of the vocabulary, for example."""
     data = text.encode()
@@ -179,13 +197,14 @@ def _parse(reader: _Reader, name: str) -> Header:
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
         raise ModelRefusedError(f"{name} has an impossible alignment: the file is damaged.")
+    keys_end = reader.at
     parts, end = _read_parts(reader, tensors, name)
     start = -(-reader.at // alignment) * alignment
     if start + end > reader.size:
         raise ModelRefusedError(
             f"{name} ends {start + end - reader.size} bytes short of its last tensor: fetch it again."
         )
-    return Header(metadata=metadata, parts=tuple(parts), file_size=reader.size, end=reader.at)
+    return Header(metadata, tuple(parts), reader.size, keys_end, reader.at)
 
 
 def _read_parts(reader: _Reader, tensors: int, name: str) -> tuple[list[Part], int]:
@@ -205,6 +224,6 @@ def _read_parts(reader: _Reader, tensors: int, name: str) -> tuple[list[Part], i
         block, size = _BLOCKS.get(kind, (1, 0))  # an unknown type's size is left to llama.cpp
         if 0 in shape or shape[0] % block:
             raise ModelRefusedError(f"{name} has a tensor of an impossible shape: the file is damaged.")
-        parts.append(Part(tensor, tuple(shape), kind, prod(shape) // block * size))
+        parts.append(Part(tensor, tuple(shape), kind, prod(shape) // block * size, offset))
         end = max(end, offset + parts[-1].size)
     return parts, end

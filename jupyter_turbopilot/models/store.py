@@ -21,6 +21,7 @@ from jupyter_turbopilot.errors import (
     UnknownModelError,
 )
 from jupyter_turbopilot.models.catalog import IndexParts, Model, Source, catalog
+from jupyter_turbopilot.models.fold import COPIES, copies
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
@@ -230,7 +231,8 @@ class Store:
         path = self.path(model)
         partial = self.folder / f".{model.file}.partial"
         freed = 0
-        for file in (path, _note_path(path), partial, partial.with_suffix(".state")):
+        made = copies(self.folder / COPIES, path.stem)
+        for file in (path, _note_path(path), partial, partial.with_suffix(".state"), *made):
             if file.is_file():
                 freed += file.stat().st_size
                 file.unlink()

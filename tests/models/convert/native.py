@@ -10,6 +10,7 @@ import llama_cpp
 import numpy as np
 
 from jupyter_turbopilot.engine import llama
+from jupyter_turbopilot.engine.attach import attach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ def loaded(path: Path) -> Iterator[Any]:
         llama_cpp.llama_model_free(model)
 
 
-def logits(path: Path, tokens: list[int]) -> np.ndarray[Any, Any]:
+def logits(path: Path, tokens: list[int], adapter: Path | None = None) -> np.ndarray[Any, Any]:
     with loaded(path) as model:
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 512
@@ -36,6 +37,8 @@ def logits(path: Path, tokens: list[int]) -> np.ndarray[Any, Any]:
         parameters.type_k = parameters.type_v = 0  # whole numbers of 32 bits: nothing is rounded
         parameters.flash_attn_type = 0
         context = llama_cpp.llama_init_from_model(model, parameters)
+        if adapter:
+            attach(llama_cpp, model, context, [(str(adapter), 1.0)], path)
         batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
         try:
             for at, token in enumerate(tokens):

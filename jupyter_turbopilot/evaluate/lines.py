@@ -1,0 +1,114 @@
+"""How often the line that is being written is completed exactly, and what an adapter changes about it."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.evaluate.scoring import drawn, head_of, reaches_the_end
+from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_turbopilot.local import Local
+
+Place = tuple[int, int, int]  # a notebook, a cell of it, a character
+
+
+@dataclass
+class Found:
+    """Which places were completed exactly, and how long it took."""
+
+    exact: dict[Place, bool] = field(default_factory=dict)
+    ms: list[float] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """How many of them."""
+        return sum(self.exact.values()) / max(1, len(self.exact))
+
+
+def places(notebooks: Sequence[dict[str, Any]], count: int, seed: int = 17) -> list[Place]:
+    """Choose places all over the notebooks: each notebook in turn, any character that something follows."""
+    rng = random.Random(seed)  # noqa: S311 - a reproducible choice
+    found: list[Place] = []
+    turns = [number for number, notebook in enumerate(notebooks) if notebook["typed"]]
+    tries = 0
+    while turns and len(found) < count and tries < 20 * count:
+        number = turns[tries % len(turns)]
+        tries += 1
+        cell = rng.choice(notebooks[number]["typed"])
+        text = notebooks[number]["cells"][cell]["source"][:LONGEST_CELL]
+        place = (number, cell, rng.randrange(1, len(text)))
+        if text[place[2] :].partition("\n")[0].strip() and place not in found:
+            found.append(place)
+    return sorted(found)
+
+
+def complete(
+    local: Local, notebooks: Sequence[dict[str, Any]], chosen: Sequence[Place], tell: Callable[[str], None]
+) -> Found:
+    """Ask at each place for the line; nothing is hidden, whatever the settings say."""
+    found = Found()
+    for place in chosen:
+        number, cell, at = place
+        asked = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
+        reply = local.last(request_at(notebooks[number], cell, at, **asked))
+        text = head_of(reply.items[0].text) if reply.items else ""
+        future = notebooks[number]["cells"][cell]["source"][at:]
+        right = bool(text) and future.startswith(text) and reaches_the_end(future, len(text))
+        found.exact[place] = right
+        found.ms.append(reply.timings.total_ms)
+        tell(notebooks[number]["name"])
+    return found
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one way to complete has over another, on the same places."""
+
+    before: float
+    after: float
+    low: float  # of the difference, in 95 of 100 draws of notebooks
+    high: float
+    places: int
+
+    @property
+    def words(self) -> str:
+        """Say plainly whether it helped."""
+        moved = 100 * (self.after - self.before)
+        figures = (
+            f"{self.before:.1%} of {self.places} lines exact without, {self.after:.1%} with: "
+            f"{moved:+.1f} points ({100 * self.low:+.1f} to {100 * self.high:+.1f})."
+        )
+        if self.low > 0:
+            return f"It helps. {figures}"
+        if self.high < 0:
+            return f"It does harm: do not use it. {figures}"
+        return f"No difference can be told from so few places. {figures}"
+
+
+def gain(before: Found, after: Found) -> Gain:
+    """Compare two ways on the places that both were asked at; notebooks are drawn, not places."""
+    shared = [place for place in before.exact if place in after.exact]
+    groups: dict[int, list[int]] = {}
+    for place in shared:
+        groups.setdefault(place[0], []).append(after.exact[place] - before.exact[place])
+    if not groups:
+        return Gain(0.0, 0.0, -math.inf, math.inf, 0)
+
+    def difference(chosen: Sequence[list[int]]) -> float:
+        return sum(map(sum, chosen)) / max(1, sum(map(len, chosen)))
+
+    low, high = drawn(list(groups.values()), difference)
+    count = len(shared)
+    return Gain(
+        sum(before.exact[place] for place in shared) / count,
+        sum(after.exact[place] for place in shared) / count,
+        low,
+        high,
+        count,
+    )

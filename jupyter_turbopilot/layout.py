@@ -1,0 +1,59 @@
+"""How a suggestion's prompt is laid out for one engine: the same to be answered and to be learnt from."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.notebook import outline
+from jupyter_turbopilot.context.ranking import chosen
+from jupyter_turbopilot.prompt import Budget, build, form_for, heal_word, pieces_left_out
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.context.notebook import Context
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.prompt import Prompt
+    from jupyter_turbopilot.request import Completion
+
+PIECES_REMEMBERED = 512
+PIECES_SHARE = 8  # which part of the prompt an outline of what is left out takes, and the best of it another
+
+
+class Layout:
+    """Lays prompts out for an engine, and remembers what cells came to: those above seldom change."""
+
+    def __init__(self, engine: Engine, settings: Turbopilot) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.form = form_for(engine.find_token, engine.markers, engine.fim)
+        self.tokenize = lru_cache(maxsize=PIECES_REMEMBERED)(engine.tokenize)
+        self._best_of = lru_cache(maxsize=8)(self._find_best)
+
+    def prompt(self, request: Completion, context: Context) -> Prompt:
+        """Return the ids that the model reads before it answers."""
+        engine, settings = self.engine, self.settings
+        # The markers, the beginning and at least one token of answer have to fit as well.
+        most = engine.context_size - 8
+        suffix = min(settings.suffix_tokens, most // 4)
+        answer = min(request.max_tokens or settings.max_tokens, most // 2)
+        prefix = max(1, min(settings.prompt_tokens, most - suffix - answer))
+        pieces = [self.tokenize(piece) for piece in context.pieces]
+        gone = pieces_left_out([*map(len, pieces)], len(engine.tokenize(context.prefix)), prefix)
+        if gone:
+            kept = "".join(context.pieces[gone:])
+            pieces = [*self._best_of(context.pieces[:gone], kept, prefix // PIECES_SHARE), *pieces[gone:]]
+        return build(
+            self.form,
+            engine.tokenize,
+            context=pieces,
+            prefix=context.prefix,
+            suffix=context.suffix,
+            budget=Budget(prefix, suffix),
+            heal=heal_word(engine.tokenize, engine.piece) if settings.token_healing else None,
+        )
+
+    def _find_best(self, pieces: tuple[str, ...], kept: str, share: int) -> list[list[int]]:
+        """Return what stays of pieces that do not fit: an outline, and what has most to do with the rest."""
+        best = chosen(pieces, kept, share, lambda text: len(self.tokenize(text)))
+        return [self.tokenize(outline(pieces))[:share], *map(self.tokenize, best)]

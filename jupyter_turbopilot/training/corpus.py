@@ -1,0 +1,200 @@
+"""Gathers what a model is trained on, and leaves out what it had better not learn."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import hashlib
+import json
+import lzma
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.context.private import is_private_path, without_secrets
+from jupyter_turbopilot.context.ranking import blocks
+from jupyter_turbopilot.errors import TurbopilotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+LANGUAGES = {
+    ".py": "python", ".r": "r", ".jl": "julia", ".js": "javascript", ".ts": "typescript", ".java": "java",
+    ".c": "c", ".h": "c", ".cc": "cpp", ".cpp": "cpp", ".hpp": "cpp", ".go": "go", ".rs": "rust",
+    ".rb": "ruby", ".sh": "bash", ".sql": "sql", ".php": "php",
+}  # fmt: skip
+PREPARED = {".jsonl": Path.open, ".xz": lzma.open, ".gz": gzip.open}
+LARGEST = 4 * 1024**2  # bytes of a file that is still looked at
+BLOCK = 600  # characters of a part of a module
+_SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"}
+_MAGIC = re.compile(r"^(?P<indent>[ \t]*)(?:[!%?].*|.*[^\s#=].*\?\??\s*|[\w, ]+ ?= ?[!%].*)$", re.MULTILINE)
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A notebook, or a file in parts; `group` names where it came from, so that copies stay on one side."""
+
+    name: str
+    language: str
+    cells: tuple[tuple[str, str], ...]  # "code" or "markdown", and the source
+    group: str = ""
+
+    @property
+    def code(self) -> str:
+        """All of its code."""
+        return "\n\n".join(source for kind, source in self.cells if kind == "code")
+
+
+@dataclass
+class Gathered:
+    """The documents, and how many were left out for which reason."""
+
+    documents: list[Document] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def size(self) -> int:
+        """Characters of code."""
+        return sum(len(document.code) for document in self.documents)
+
+    def summary(self) -> str:
+        """Say what there is, and what was left out."""
+        gone = ", ".join(f"{count} {why}" for why, count in self.left_out.most_common())
+        return f"{len(self.documents)} documents, {self.size / 1e6:.2f} MB of code" + (
+            f"; left out: {gone}" if gone else ""
+        )
+
+
+def read(paths: Iterable[Path]) -> Iterator[Document]:
+    """Read notebooks, code and prepared sets out of files and folders; what cannot be read is passed over."""
+    for path in paths:
+        if not path.exists():
+            raise TurbopilotError(f"There is no {path}.")
+        if path.is_dir():
+            for file in sorted(path.rglob("*")):
+                inner = file.relative_to(path)
+                if not _skipped(inner) and file.is_file():
+                    yield from _file(file, inner.as_posix(), inner.as_posix())
+        elif path.suffix in PREPARED:
+            yield from _prepared(path)
+        else:
+            yield from _file(path, path.name, path.name)
+
+
+def _skipped(path: Path) -> bool:
+    return any(part.startswith(".") or part in _SKIPPED for part in path.parts)
+
+
+def _file(path: Path, name: str, group: str) -> Iterator[Document]:
+    if is_private_path(name) or path.stat().st_size > LARGEST:
+        return
+    try:
+        text = path.read_text("utf-8") if path.suffix.lower() in {".ipynb", *LANGUAGES} else ""
+        if path.suffix == ".ipynb":
+            yield _notebook(json.loads(text), name, group)
+        elif text:
+            yield _parts(text, name, LANGUAGES[path.suffix.lower()], group)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+
+
+def _notebook(raw: dict[str, Any], name: str, group: str) -> Document:
+    language = raw.get("metadata", {}).get("kernelspec", {}).get("language") or "python"
+    cells = tuple((str(cell["cell_type"]), "".join(cell["source"])) for cell in raw["cells"])
+    return Document(name, str(language).lower(), cells, group)
+
+
+def _parts(text: str, name: str, language: str, group: str) -> Document:
+    return Document(name, language, tuple(("code", part) for part in blocks(text, BLOCK)), group)
+
+
+def _prepared(path: Path) -> Iterator[Document]:
+    """Read a prepared corpus: a JSON object a line, with text `t` or cells `c`, and where it came from."""
+    try:
+        with PREPARED[path.suffix](path, "rt", encoding="utf-8") as lines:  # type: ignore[operator]
+            for number, line in enumerate(lines):
+                raw = json.loads(line)
+                group, language = str(raw.get("p", number)), str(raw.get("l", "python"))
+                name = f"{group}/{number}"
+                if "c" in raw:
+                    cells = tuple((str(kind), str(source)) for kind, source in raw["c"])
+                    yield Document(name, language, cells, group)
+                else:
+                    yield _parts(str(raw["t"]), name, language, group)
+    except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TurbopilotError(f"{path.name} is no prepared corpus ({type(error).__name__}).") from None
+
+
+def clean(documents: Iterable[Document], share: float = 0.99) -> Gathered:
+    """Leave out what does not parse, what is there twice, what is unusually long, and lines with secrets."""
+    found = Gathered()
+    seen: set[bytes] = set()
+    for document in documents:
+        safe = tuple((kind, without_secrets(source)) for kind, source in document.cells)
+        if secret := sum(a != b for a, b in zip(safe, document.cells, strict=True)):
+            found.left_out["cells' lines that look like secrets"] += secret
+        one = replace(document, cells=tuple((kind, source) for kind, source in safe if source.strip()))
+        digest = hashlib.blake2b(_SPACE.sub("", one.code).encode("utf-8", "replace")).digest()
+        why = (
+            "without code"
+            if not one.code.strip()
+            else "there twice"
+            if digest in seen
+            else "that do not parse"
+            if one.language == "python" and not parses(one)
+            else ""
+        )
+        if why:
+            found.left_out[why] += 1
+            continue
+        seen.add(digest)
+        found.documents.append(one)
+    for why, measure in (("unusually large", _size), ("with unusually long lines", _longest_line)):
+        kept = usual(found.documents, [measure(one) for one in found.documents], share)
+        if gone := len(found.documents) - len(kept):
+            found.left_out[why] += gone
+        found.documents = kept
+    return found
+
+
+def usual(documents: Sequence[Document], figures: Sequence[float], share: float) -> list[Document]:
+    """Return the documents whose figure is among the lower share of all."""
+    if not documents:
+        return []
+    most = sorted(figures)[min(len(figures) - 1, int(len(figures) * share))]
+    return [one for one, figure in zip(documents, figures, strict=True) if figure <= most]
+
+
+def _size(document: Document) -> int:
+    return len(document.code)
+
+
+def _longest_line(document: Document) -> int:
+    return max(map(len, document.code.split("\n")), default=0)
+
+
+def parses(document: Document) -> bool:
+    """Tell whether most of a document's cells are Python; IPython's own lines count as nothing."""
+    cells = [source for kind, source in document.cells if kind == "code"]
+    good = sum(map(_is_python, cells))
+    return good * 2 > len(cells)
+
+
+def _is_python(source: str) -> bool:
+    if source.lstrip().startswith("%%"):
+        return False
+    try:
+        ast.parse(_MAGIC.sub(r"\g<indent>pass", source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def split(documents: Sequence[Document], share: float = 0.1) -> tuple[list[Document], list[Document]]:
+    """Hold a share out, by where documents came from; the same one whenever it is asked."""
+    groups = sorted({one.group for one in documents}, key=lambda g: hashlib.blake2b(g.encode()).digest())
+    held = set(groups[: max(1, round(len(groups) * share))]) if share and len(groups) > 1 else set()
+    return [d for d in documents if d.group not in held], [d for d in documents if d.group in held]

@@ -1,0 +1,73 @@
+"""What is learnt from in which order: the same for the same seed, from any step on."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.training.samples import samples_of, typed_cells
+from jupyter_turbopilot.training.tree import grow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.layout import Layout
+    from jupyter_turbopilot.training.corpus import Document
+    from jupyter_turbopilot.training.tree import Tree
+
+MOST = 2048  # tokens of one cell's tree
+_WORDS_FROM = 1500  # documents that are looked at for the words that are in use
+
+
+@dataclass
+class Course:
+    """Cells of documents, a few of them a step."""
+
+    documents: Sequence[Document]
+    layout: Layout
+    end: int  # the token that ends an answer
+    cells: int = 1  # for each step
+    seed: int = 5
+
+    def trees(self, start: int = 0) -> Iterator[Tree]:
+        """Yield a tree for each step, over and over."""
+        turns = [(one, cell) for one in self.documents for cell in typed_cells(one)]
+        if not turns:
+            return
+        order: list[int] = []
+        at = start * self.cells
+        while True:
+            taken = []
+            for place in range(at, at + self.cells):
+                epoch, number = divmod(place, len(turns))
+                if not order or number == 0 or place == start * self.cells:
+                    order = list(range(len(turns)))
+                    random.Random(f"{self.seed}/{epoch}").shuffle(order)  # noqa: S311 - the same each time
+                document, cell = turns[order[number]]
+                rng = random.Random(f"{self.seed}/{place}")  # noqa: S311
+                taken += samples_of(rng, document, cell, self.layout, self.end)
+            at += self.cells
+            tree = grow(taken, MOST * self.cells)
+            if tree.asked:
+                yield tree
+            elif at > 2 * len(turns) + start * self.cells:
+                return  # nothing comes of any of them
+
+    def some(self, count: int) -> list[Tree]:
+        """Return the first trees."""
+        found = []
+        for tree in self.trees():
+            found.append(tree)
+            if len(found) == count:
+                break
+        return found
+
+    def words(self) -> list[int]:
+        """Return the tokens that stand in the documents."""
+        seen: Counter[int] = Counter()
+        step = max(1, len(self.documents) // _WORDS_FROM)
+        for document in self.documents[::step]:
+            seen.update(self.layout.engine.tokenize(document.code))
+        return [self.end, *seen]

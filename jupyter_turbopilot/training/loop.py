@@ -1,0 +1,184 @@
+"""The training itself: trees in, thin matrices out; it can be stopped at any step and gone on with."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional
+
+from jupyter_turbopilot.training.tree import arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from jupyter_turbopilot.training.network import Network
+    from jupyter_turbopilot.training.tree import Tree
+
+HIDDEN = -1e4  # what a token sees of those it does not descend from
+WARMUP = 30  # steps
+PIECE = 1024  # places whose chances are computed at a time
+SAVED_EVERY = 180.0  # seconds
+
+
+@dataclass
+class Plan:
+    """How to train."""
+
+    minutes: float
+    rate: float = 3e-4
+    told: float = 0.1  # how much the text before the cursor counts
+    checks: int = 4  # how often the held-out loss is looked at
+    steps: int = 0  # most of them; 0: as many as the time allows
+
+
+@dataclass
+class Log:
+    """How it went."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    samples: int = 0
+    tokens: int = 0
+    answers: int = 0  # tokens that were asked for
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    held: list[tuple[int, float]] = field(default_factory=list)
+
+
+class Chances:
+    """How wrong the answers of a tree are: what the words that can follow are judged against.
+
+    A big vocabulary costs more than the network. Where `words` are given, only they and what should follow
+    compete: nearly all of the vocabulary never stands in code.
+    """
+
+    def __init__(self, network: Network, words: Sequence[int] = ()) -> None:
+        self.network = network
+        self.words = torch.tensor(sorted(set(words)), dtype=torch.long, device=network.device)
+
+    def __call__(self, tree: Tree, told: float, *, whole: bool = False) -> torch.Tensor:
+        """Return the mean loss."""
+        model, device = self.network.model, self.network.device
+        made = arrays(tree)
+        kind = next(model.parameters()).dtype
+        sees = torch.from_numpy(made["sees"]).to(device)
+        hidden = torch.zeros(sees.shape, dtype=kind, device=device).masked_fill_(~sees, HIDDEN)
+        states = model.model(
+            input_ids=torch.from_numpy(made["tokens"])[None].to(device),
+            attention_mask=hidden[None, None],
+            position_ids=torch.from_numpy(made["places"])[None].to(device),
+            use_cache=False,
+        ).last_hidden_state[0]
+        asked = made["asked"]
+        count = len(made["nodes"]) if told else asked
+        nodes = torch.from_numpy(made["nodes"][:count]).to(device)
+        targets = torch.from_numpy(made["targets"][:count]).to(device)
+        weights = torch.full((count,), told, device=device)
+        weights[:asked] = 1.0
+        head = model.lm_head.weight
+        if len(self.words) and not whole:
+            words = torch.unique(torch.cat([self.words, targets]))
+            head, targets = head[words], torch.searchsorted(words, targets)
+        states = states[nodes]
+        total = torch.zeros((), device=device)
+        for start in range(0, count, PIECE):
+            stop = start + PIECE
+            loss = functional.cross_entropy(
+                (states[start:stop] @ head.T).float(), targets[start:stop], reduction="none"
+            )
+            total = total + (loss * weights[start:stop]).sum()
+        return total / weights.sum()
+
+
+@torch.no_grad()
+def held_out(chances: Chances, trees: Sequence[Tree]) -> float:
+    """Return the loss of answers that are not trained on, each token counting the same."""
+    total = sum(chances(tree, 0.0, whole=True).item() * len(tree.asked) for tree in trees)
+    return total / max(1, sum(len(tree.asked) for tree in trees))
+
+
+def train(
+    network: Network,
+    chances: Chances,
+    trees: Callable[[int], Iterator[Tree]],
+    held: Sequence[Tree],
+    plan: Plan,
+    kept: Path,
+    tell: Callable[[Log, float], None],
+) -> Log:
+    """Train until the time is up; `trees` begins at a step, so that what was stopped can be gone on with."""
+    parameters = network.parameters()
+    optimizer = torch.optim.AdamW(parameters, lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.01)
+    log = _resume(kept, network, optimizer)
+    budget = plan.minutes * 60
+    if not log.held and held:
+        log.held.append((0, held_out(chances, held)))
+    begun = time.monotonic() - log.seconds
+    saved = time.monotonic()
+    for tree in trees(log.steps):
+        done = _done(plan, log, budget)
+        if done >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = (
+                plan.rate * min(1.0, (log.steps + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * done))
+            )
+        loss = chances(tree, plan.told)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        log.steps += 1
+        log.samples += tree.samples
+        log.tokens += len(tree.tokens)
+        log.answers += len(tree.asked)
+        log.losses.append((log.steps, round(loss.item(), 4)))
+        log.seconds = time.monotonic() - begun
+        done = _done(plan, log, budget)
+        tell(log, done)
+        if held and done < 1 and int(done * plan.checks) > len(log.held) - 1:
+            paused = time.monotonic()
+            log.held.append((log.steps, held_out(chances, held)))
+            begun += time.monotonic() - paused
+        if time.monotonic() - saved > SAVED_EVERY:
+            _save(kept, network, optimizer, log)
+            saved = time.monotonic()
+    if held and log.held[-1][0] != log.steps:
+        log.held.append((log.steps, held_out(chances, held)))
+    _save(kept, network, optimizer, log)
+    return log
+
+
+def _done(plan: Plan, log: Log, budget: float) -> float:
+    """Return which share of the training is behind us."""
+    shares = [log.seconds / budget if budget else 0.0, log.steps / plan.steps if plan.steps else 0.0]
+    return min(1.0, max(shares))
+
+
+def _save(path: Path, network: Network, optimizer: Any, log: Log) -> None:
+    state = {
+        "matrices": {name: (lora.a.detach(), lora.b.detach()) for name, lora in network.loras.items()},
+        "optimizer": optimizer.state_dict(),
+        "log": asdict(log),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _resume(path: Path, network: Network, optimizer: Any) -> Log:
+    if not path.is_file():
+        return Log()
+    state = torch.load(path, map_location=network.device, weights_only=True)
+    with torch.no_grad():
+        for name, lora in network.loras.items():
+            a, b = state["matrices"][name]
+            lora.a.copy_(a)
+            lora.b.copy_(b)
+    optimizer.load_state_dict(state["optimizer"])
+    return Log(**state["log"])

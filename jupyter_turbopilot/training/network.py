@@ -1,0 +1,253 @@
+"""A GGUF model as a network that can be trained: its weights unpacked, small matrices beside some of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import transformers
+from torch import nn
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models.convert.llama import neighbours
+from jupyter_turbopilot.models.gguf import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from jupyter_turbopilot.models.gguf import Header
+
+MATRICES = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+_NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
+_KINDS = {
+    "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+}
+TURNED = ("attn_q", "attn_k")  # what llama.cpp orders otherwise where the architecture is Llama's
+
+
+class Lora(nn.Module):
+    """A matrix that stays as it is, and two thin ones that learn what to add to it."""
+
+    def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
+        super().__init__()
+        self.base, self.scale = base, alpha / rank
+        place = base.weight.device
+        self.a = nn.Parameter(torch.randn(rank, base.in_features, device=place) / math.sqrt(base.in_features))
+        self.b = nn.Parameter(torch.zeros(base.out_features, rank, device=place))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute both and add them."""
+        added = (x @ self.a.to(x.dtype).T) @ self.b.to(x.dtype).T
+        found: torch.Tensor = self.base(x) + added * self.scale
+        return found
+
+
+@dataclass
+class Network:
+    """The network, and what its file says of it."""
+
+    model: Any
+    header: Header
+    loras: dict[str, Lora]  # by llama.cpp's names of the matrices
+    rank: int = 0
+    alpha: float = 0.0
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's name in llama.cpp's terms."""
+        return self.header.architecture
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        found: torch.device = self.model.device
+        return found
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return what is trained."""
+        return [part for lora in self.loras.values() for part in (lora.a, lora.b)]
+
+
+def best_device() -> torch.device:
+    """Return a graphics card where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def best_type(device: torch.device) -> torch.dtype:
+    """Return the kind of numbers that this machine multiplies faster; a processor is asked."""
+    if device.type != "cpu":
+        return torch.bfloat16
+
+    def seconds(kind: torch.dtype) -> float:
+        a, b = torch.ones(256, 1024, dtype=kind), torch.ones(1024, 1024, dtype=kind)
+        a @ b
+        begun = time.perf_counter()
+        for _ in range(4):
+            a @ b
+        return time.perf_counter() - begun
+
+    return min((torch.bfloat16, torch.float32), key=seconds)
+
+
+def load(path: Path, device: torch.device, kind: torch.dtype) -> Network:
+    """Unpack a model; refuse in words what cannot be trained."""
+    header = read_header(path)
+    if header.architecture not in _KINDS:
+        raise TurbopilotError(
+            f"{path.name} is a {header.architecture}; models of the architectures "
+            f"{' and '.join(_KINDS)} can be trained."
+        )
+    config = _config(header)
+    model_class = _KINDS[header.architecture][1]
+    with torch.device("meta"):
+        model = model_class(config)
+    model = model.to(kind).to_empty(device=device)
+    model.tie_weights()
+    wanted = dict(model.named_parameters())
+    for name, array in _weights(path, header):
+        place = wanted.pop(name, None)
+        if place is None or tuple(place.shape) != array.shape:
+            raise TurbopilotError(f"{path.name} holds {name}, which is not expected there.")
+        with torch.no_grad():
+            place.copy_(torch.from_numpy(array))
+    if wanted:
+        raise TurbopilotError(f"{path.name} lacks {', '.join(sorted(wanted)[:3])}.")
+    model.model.rotary_emb = type(model.model.rotary_emb)(config).to(device)  # computed, not stored
+    model.requires_grad_(requires_grad=False)
+    model.train()
+    return Network(model, header, {})
+
+
+def _config(header: Header) -> Any:
+    values = header.metadata
+    name = header.architecture
+    scaling = values.get(f"{name}.rope.scaling.type", "none")
+    if scaling not in {"none", "linear"} or any(part.name == "rope_freqs.weight" for part in header.parts):
+        raise TurbopilotError("Models whose positions are scaled in their own way cannot be trained.")
+    rope: dict[str, Any] = {
+        "rope_type": "default",
+        "rope_theta": float(values.get(f"{name}.rope.freq_base", 10_000.0)),
+    }
+    if scaling == "linear":
+        rope |= {"rope_type": "linear", "factor": float(values[f"{name}.rope.scaling.factor"])}
+    heads = header.number("attention.head_count")
+    shapes = {part.name: part.shape for part in header.parts}
+    more: dict[str, Any] = {}
+    if name == "llama":
+        more = {
+            "head_dim": header.number("attention.key_length") or None,
+            "attention_bias": "blk.0.attn_output.bias" in shapes,
+        }
+    return _KINDS[name][0](
+        vocab_size=max(shapes["token_embd.weight"]),
+        hidden_size=header.number("embedding_length"),
+        intermediate_size=header.number("feed_forward_length"),
+        num_hidden_layers=header.number("block_count"),
+        num_attention_heads=heads,
+        num_key_value_heads=header.number("attention.head_count_kv", heads),
+        max_position_embeddings=header.number("context_length"),
+        rms_norm_eps=float(values.get(f"{name}.attention.layer_norm_rms_epsilon", 1e-6)),
+        rope_parameters=rope,
+        tie_word_embeddings="output.weight" not in shapes,
+        **more,
+    )
+
+
+def _weights(path: Path, header: Header) -> Iterator[tuple[str, Any]]:
+    """Yield each matrix unpacked, by its name in transformers."""
+    import gguf
+
+    heads = header.number("attention.head_count")
+    groups = header.number("attention.head_count_kv", heads)
+    for tensor in gguf.GGUFReader(path).tensors:
+        array = gguf.dequantize(tensor.data, tensor.tensor_type)
+        short = tensor.name.split(".")[-2]
+        if header.architecture == "llama" and short in TURNED:
+            array = halves(array, heads=heads if short == "attn_q" else groups)
+        yield transformers_name(tensor.name), np.array(array, np.float32, order="C")
+
+
+def transformers_name(name: str) -> str:
+    """Translate a tensor's name."""
+    plain = {
+        "token_embd.weight": "model.embed_tokens.weight",
+        "output_norm.weight": "model.norm.weight",
+        "output.weight": "lm_head.weight",
+    }
+    if name in plain:
+        return plain[name]
+    parts = name.split(".")
+    called = {short: long for long, short in (MATRICES | _NORMS).items()}
+    if len(parts) != 4 or parts[0] != "blk" or parts[2] not in called:  # noqa: PLR2004
+        return name
+    return f"model.layers.{parts[1]}.{called[parts[2]]}.{parts[3]}"
+
+
+def halves(matrix: Any, *, heads: int) -> Any:
+    """Order the rows of each head as transformers has them: the other way round of `neighbours`."""
+    apart = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
+    return apart.swapaxes(1, 2).reshape(matrix.shape)
+
+
+def adapt(network: Network, rank: int, alpha: float, first: int = 0) -> None:
+    """Put thin matrices beside those of every layer from `first` on."""
+    network.rank, network.alpha = rank, alpha
+    for number, layer in enumerate(network.model.model.layers):
+        if number < first:
+            continue
+        for long, short in MATRICES.items():
+            parent, _, child = long.partition(".")
+            holder = getattr(layer, parent)
+            lora = Lora(getattr(holder, child), rank, alpha)
+            setattr(holder, child, lora)
+            network.loras[f"blk.{number}.{short}.weight"] = lora
+
+
+def write_adapter(network: Network, target: Path, name: str) -> Path:
+    """Write what was learnt as an adapter that llama.cpp loads; what is not finished is never left there."""
+    import gguf
+
+    partial = target.with_name(f".{target.name}.partial")
+    header = network.header
+    heads = header.number("attention.head_count")
+    groups = header.number("attention.head_count_kv", heads)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        out = gguf.GGUFWriter(partial, network.architecture)
+        out.add_type("adapter")
+        out.add_string("adapter.type", "lora")
+        out.add_float32("adapter.lora.alpha", float(network.alpha))
+        out.add_name(name)
+        for matrix, lora in network.loras.items():
+            short = matrix.split(".")[2]
+            b = lora.b.detach().float().cpu().numpy()
+            if network.architecture == "llama" and short in TURNED:
+                b = neighbours(b, heads=heads if short == "attn_q" else groups)
+            out.add_tensor(f"{matrix}.lora_a", lora.a.detach().float().cpu().numpy().astype(np.float16))
+            out.add_tensor(f"{matrix}.lora_b", np.ascontiguousarray(b).astype(np.float16))
+        out.write_header_to_file()
+        out.write_kv_data_to_file()
+        out.write_tensors_to_file()
+        out.close()
+        partial.replace(target)
+    except OSError as error:
+        raise TurbopilotError(f"{target.name} could not be written: {error.strerror}.") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,126 @@
+"""Cuts samples out of documents as the product will ask: its own context, its own prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.notebook import gather
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.training.tree import Sample
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.layout import Layout
+    from jupyter_turbopilot.training.corpus import Document
+
+SHORTEST, LONGEST = 40, 600  # characters of a cell that are worth typing, and of it that are typed
+EVERY = 12  # characters for each place that is asked at, and
+PLACES = 24  # most of them in a cell
+ABOVE, BELOW = 60, 2  # cells that are looked at
+EDITS, ENDS, WHOLE = 0.2, 0.3, 0.4  # how often text follows; the cell is the last; more than a line is wanted
+FUTURE = 400  # characters that are looked at for an answer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, and what the person goes on to write; `whole` unless that was cut short."""
+
+    request: Completion
+    future: str
+    whole: bool
+
+
+def typed_cells(document: Document) -> list[int]:
+    """Return which cells somebody could be typing."""
+    return [
+        number
+        for number, (kind, source) in enumerate(document.cells)
+        if kind == "code" and len(source.strip()) >= SHORTEST
+    ]
+
+
+def ask(rng: random.Random, document: Document, active: int) -> Iterator[Asked]:
+    """Put the cursor at some places of a cell, at characters: in the middle of a word too."""
+    text = document.cells[active][1].rstrip()[:LONGEST]
+    whole = len(document.cells[active][1].rstrip()) <= LONGEST
+    above = _cells(document.cells[max(0, active - ABOVE) : active])
+    below = [] if rng.random() < ENDS else _cells(document.cells[active + 1 : active + 1 + BELOW])
+    count = max(4, min(PLACES, len(text) // EVERY))
+    for place in sorted(rng.sample(range(1, len(text)), min(count, len(text) - 1))):
+        end = len(text)
+        if rng.random() < EDITS:
+            end = _line_end(text, place, rng.randrange(3))
+        future = text[place:end]
+        if not future.strip():
+            continue
+        cell = Cell(source=text[:place] + text[end:])
+        request = Completion(
+            cells=[*above, cell, *below],
+            active=len(above),
+            offset=place,
+            path=document.name,
+            language=document.language,
+        )
+        yield Asked(request, future, whole or end < len(text))
+
+
+def _cells(cells: Sequence[tuple[str, str]]) -> list[Cell]:
+    return [Cell(source=source, type=kind) for kind, source in cells]  # type: ignore[arg-type]
+
+
+def _line_end(text: str, place: int, further: int) -> int:
+    """Return where the line of a place ends, or one of the lines below it."""
+    for _ in range(further + 1):
+        end = text.find("\n", place)
+        if end < 0:
+            return len(text)
+        place = end + 1
+    return end
+
+
+def sample(rng: random.Random, asked: Asked, layout: Layout, end: int) -> Sample | None:
+    """Return the prompt that the product would send, and the tokens that should come of it."""
+    prompt = layout.prompt(asked.request, gather(asked.request))
+    try:
+        text = prompt.forced.decode() + asked.future[:FUTURE]
+    except UnicodeDecodeError:
+        return None  # the token that was backed up over ends inside a character
+    tokens = layout.engine.tokenize(text)
+    most = layout.settings.max_tokens
+    if rng.random() > WHOLE:
+        most = min(most, _first_line(layout, tokens, text))
+    if asked.whole and len(asked.future) <= FUTURE and len(tokens) < most:
+        tokens = [*tokens, end]
+    return Sample(tuple(prompt.tokens), tuple(tokens[:most])) if prompt.tokens and tokens else None
+
+
+def _first_line(layout: Layout, tokens: Sequence[int], text: str) -> int:
+    """Return how many tokens make up the first line that holds anything, and its end."""
+    data = text.encode()
+    head = len(data) - len(data.lstrip())
+    stop = data.find(b"\n", head)
+    if stop < 0:
+        return len(tokens) + 2
+    length = 0
+    for count, token in enumerate(tokens, 1):
+        length += len(layout.engine.piece(token))
+        if length > stop:
+            return count
+    return len(tokens)
+
+
+def samples_of(rng: random.Random, document: Document, active: int, layout: Layout, end: int) -> list[Sample]:
+    """Return the samples of one cell, the furthest first: it holds what the others begin with."""
+    found = [made for one in ask(rng, document, active) if (made := sample(rng, one, layout, end))]
+    found.reverse()
+    if found:
+        # What stands before the others' cursors stands before this one too.
+        marks = set(layout.form.markers.values())
+        text = next(
+            (n for n, token in enumerate(found[0].prompt[1:], 1) if token in marks), len(found[0].prompt)
+        )
+        found[0] = replace(found[0], text=text)
+    return found

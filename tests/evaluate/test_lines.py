@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.evaluate.lines import Found, gain, places
+
+
+def notebook(*sources: str) -> dict[str, object]:
+    cells = [{"type": "code", "source": source} for source in sources]
+    return {"name": "a", "cells": cells, "typed": list(range(len(cells)))}
+
+
+def found(*exact: tuple[int, bool]) -> Found:
+    """Completions of places in notebooks."""
+    return Found({(number, 0, at): right for at, (number, right) in enumerate(exact)})
+
+
+def test_places_are_chosen_all_over_and_something_follows_each() -> None:
+    notebooks = [
+        notebook("alpha = 1\n\nbeta = alpha + 2\n"),
+        notebook("print('x')"),
+        {"typed": [], "cells": []},
+    ]
+    chosen = places(notebooks, 12)
+    assert len(chosen) == 12
+    assert {number for number, _, _ in chosen} == {0, 1}
+    for number, cell, at in chosen:
+        text = notebooks[number]["cells"][cell]["source"]  # type: ignore[index]
+        assert text[at:].split("\n")[0].strip()
+    assert places(notebooks, 12) == chosen
+    assert len(places(notebooks, 10_000)) < 100  # there are no more
+    assert places([], 5) == []
+
+
+def test_a_gain_is_only_said_where_it_is_sure() -> None:
+    before = found(*[(n, False) for n in range(40)])
+    after = found(*[(n, n % 2 == 0) for n in range(40)])
+    helped = gain(before, after)
+    assert helped.words.startswith("It helps. 0.0% of 40 lines exact without, 50.0% with: +50.0 points")
+    assert gain(after, before).words.startswith("It does harm")
+    assert gain(before, before).words.startswith("No difference can be told")
+    assert gain(found(), found()).words.startswith("No difference")
+
+
+def test_only_places_that_both_were_asked_at_are_compared() -> None:
+    assert gain(found((0, True), (0, False)), found((0, True))).places == 1
+
+
+def test_the_interval_is_of_notebooks_not_of_places() -> None:
+    # One notebook alone gained, at many places: that may not be so for the next.
+    before = found(*[(n // 20, False) for n in range(80)])
+    after = found(*[(n // 20, n < 20) for n in range(80)])
+    result = gain(before, after)
+    assert result.after == pytest.approx(0.25)
+    assert result.low == 0

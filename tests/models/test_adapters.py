@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError
+from jupyter_turbopilot.models import adapters
+from jupyter_turbopilot.models.adapters import check, chosen, read_spec
+
+
+def test_a_model_or_nothing_is_no_adapter(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelRefusedError, match="is no LoRA adapter"):
+        check(tiny_model)
+    with pytest.raises(ModelRefusedError, match="There is no file"):
+        check(tmp_path / "none.gguf")
+
+
+def test_how_strongly_it_counts_stands_behind_its_path() -> None:
+    assert read_spec("a.gguf") == ("a.gguf", 1.0)
+    assert read_spec("a.gguf=0.5") == ("a.gguf", 0.5)
+    assert read_spec("x=y/a.gguf") == ("x=y/a.gguf", 1.0)
+    assert read_spec("~/a.gguf")[0].startswith("/")
+    for spec in ("a=0", "a=-1", "a=99", "a=nan"):
+        with pytest.raises(BadRequestError, match="counts between"):
+            read_spec(spec)
+
+
+def test_ours_goes_with_the_model_it_was_made_for_and_others_with_the_configured_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapters, "_FOLDER", tmp_path)
+    (tmp_path / "one.gguf").touch()
+    specs = ["default=0.5", "mine.gguf"]
+    ours = str(tmp_path / "one.gguf")
+    assert chosen(specs, "one", configured=True) == ((ours, 0.5), ("mine.gguf", 1.0))
+    assert chosen(specs, "one", configured=False) == ((ours, 0.5),)
+    assert chosen(specs, "two", configured=True) == (("mine.gguf", 1.0),)
+    assert chosen([], "one", configured=True) == ()

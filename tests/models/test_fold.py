@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jupyter_turbopilot.engine.quantizing import kinds, quantize
+from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models import fold as module
+from jupyter_turbopilot.models.fold import copies, fold, folded
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.quantize import order
+
+from ..tiny_adapter import make
+from ..tiny_model import write_tiny_model
+from .convert import native
+
+TOKENS = np.random.default_rng(5).integers(0, 255, 120).tolist()
+
+
+def test_a_copy_computes_what_the_adapter_beside_the_model_computes(tiny_model: Path, tmp_path: Path) -> None:
+    adapter = make(tmp_path / "a.gguf")
+    copy = fold(tiny_model, [(adapter, 1.0)], tmp_path / "copy.gguf")
+    beside, inside = native.logits(tiny_model, TOKENS, adapter), native.logits(copy, TOKENS)
+    assert np.abs(beside - inside).max() < 0.02
+    assert np.abs(native.logits(tiny_model, TOKENS) - inside).max() > 1.0
+
+
+def test_several_count_as_much_as_they_are_said_to(tiny_model: Path, tmp_path: Path) -> None:
+    adapter = make(tmp_path / "a.gguf")
+    twice = fold(tiny_model, [(adapter, 0.5), (adapter, 0.5)], tmp_path / "twice.gguf")
+    once = fold(tiny_model, [(adapter, 1.0)], tmp_path / "once.gguf")
+    assert np.abs(native.logits(twice, TOKENS) - native.logits(once, TOKENS)).max() < 1e-3
+
+
+def test_what_was_quantised_is_kept_in_eight_bits_where_it_changes(tiny_model: Path, tmp_path: Path) -> None:
+    small = quantize(order(tiny_model, tmp_path / "q.gguf", "Q4_0", kinds(), force=True), 2)
+    adapter = make(tmp_path / "a.gguf")
+    copy = fold(small, [(adapter, 1.0)], tmp_path / "copy.gguf")
+    before = {part.name: part.kind for part in read_header(small).parts}
+    after = {part.name: part.kind for part in read_header(copy).parts}
+    assert {name for name in after if after[name] != before[name]} == {"blk.0.attn_output.weight"}
+    assert after["blk.0.attn_output.weight"] == 8
+    beside, inside = native.logits(small, TOKENS, adapter), native.logits(copy, TOKENS)
+    assert (beside.argmax(1) == inside.argmax(1)).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"kind": "model"}, "is no LoRA adapter"),
+        ({"architecture": "qwen2"}, "trained for a qwen2"),
+        ({"width": 32}, "is for another model"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_leaves_nothing(
+    changed: dict[str, object], reason: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    adapter = make(tmp_path / "a.gguf", **changed)  # type: ignore[arg-type]
+    with pytest.raises(ModelRefusedError, match=reason):
+        fold(tiny_model, [(adapter, 1.0)], tmp_path / "new" / "copy.gguf")
+    assert not list(tmp_path.rglob("*copy*"))
+
+
+def test_a_full_disk_is_said_before_anything_is_written(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "free")  # noqa: PYI024
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage(1000))
+    with pytest.raises(ModelRefusedError, match="MB are free"):
+        fold(tiny_model, [(make(tmp_path / "a.gguf"), 1.0)], tmp_path / "copy.gguf")
+    assert not list(tmp_path.glob("*copy*"))
+
+
+def test_a_copy_is_made_once_and_anew_when_anything_changes(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.gguf")
+    adapter = str(make(tmp_path / "a.gguf"))
+    first = folded(tmp_path, model, [(adapter, 1.0)])
+    written = first.stat().st_mtime_ns
+    assert folded(tmp_path, model, [(adapter, 1.0)]) == first
+    assert first.stat().st_mtime_ns == written
+    others = {folded(tmp_path, model, [(adapter, 0.5)])}
+    make(Path(adapter), width=64).write_bytes(Path(adapter).read_bytes()[:-4] + b"\x01\x02\x03\x04")
+    others.add(folded(tmp_path, model, [(adapter, 1.0)]))
+    os.utime(model, ns=(1, 1))
+    others.add(folded(tmp_path, model, [(adapter, 1.0)]))
+    assert first not in others
+    assert len(others) == 3
+
+
+def test_older_copies_go(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.gguf")
+    adapter = str(make(tmp_path / "a.gguf"))
+    other = write_tiny_model(tmp_path / "tiny-2.gguf")
+    stays = folded(tmp_path, other, [(adapter, 1.0)])
+    for scale in (1.0, 0.5, 0.25):
+        last = folded(tmp_path, model, [(adapter, scale)])
+    found = copies(tmp_path / module.COPIES, "tiny")
+    assert len(found) == module.KEPT
+    assert last in found
+    assert stays.is_file()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import lzma
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.training.corpus import Document, clean, parses, read, split, usual
+
+GOOD = "import numpy as np\nvalues = np.arange(12)\nprint(values.mean())\n"
+
+
+def notebook(path: Path, *sources: str, language: str = "python") -> Path:
+    cells = [{"cell_type": "code", "source": source} for source in sources]
+    cells.insert(0, {"cell_type": "markdown", "source": ["# Title\n", "and text"]})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": {"language": language}}}))
+    return path
+
+
+def one(code: str, name: str = "a.ipynb", group: str = "a", language: str = "python") -> Document:
+    return Document(name, language, (("code", code),), group)
+
+
+def test_folders_are_searched_and_what_is_not_the_persons_is_passed_over(tmp_path: Path) -> None:
+    notebook(tmp_path / "work" / "one.ipynb", GOOD)
+    (tmp_path / "work" / "tool.py").write_text(GOOD)
+    (tmp_path / "work" / "model.R").write_text("fit <- lm(y ~ x)\n")
+    notebook(tmp_path / ".ipynb_checkpoints" / "one.ipynb", GOOD)
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "a.js").write_text("let a = 1\n")
+    (tmp_path / "secrets.py").write_text("a = 1\n")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    (tmp_path / "broken.ipynb").write_text("{")
+    (tmp_path / "odd.ipynb").write_text('{"cells": [{"cell_type": "code"}]}')
+    (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
+    found = {document.name: document for document in read([tmp_path])}
+    assert sorted(found) == ["work/model.R", "work/one.ipynb", "work/tool.py"]
+    assert found["work/one.ipynb"].cells == (("markdown", "# Title\nand text"), ("code", GOOD))
+    assert found["work/model.R"].language == "r"
+
+
+def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(TurbopilotError, match=r"There is no .*nowhere"):
+        list(read([tmp_path / "nowhere"]))
+
+
+def test_a_prepared_corpus_is_read_packed_or_not(tmp_path: Path) -> None:
+    lines = "\n".join(
+        json.dumps(line) for line in ({"p": "pkg", "t": GOOD}, {"p": "pkg", "c": [["code", GOOD]], "l": "r"})
+    )
+    (tmp_path / "a.jsonl").write_text(lines)
+    (tmp_path / "a.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
+    for name in ("a.jsonl", "a.jsonl.xz"):
+        text, cells = read([tmp_path / name])
+        assert text.group == cells.group == "pkg"
+        assert text.code.strip() == GOOD.strip()
+        assert cells.language == "r"
+
+
+@pytest.mark.parametrize("content", [b"no json", b'{"p": 1}', b'{"c": [1]}', b"[]"])
+def test_what_is_no_prepared_corpus_is_said(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(content)
+    with pytest.raises(TurbopilotError, match="is no prepared corpus"):
+        list(read([tmp_path / "a.jsonl"]))
+    (tmp_path / "a.xz").write_bytes(content)
+    with pytest.raises(TurbopilotError, match="is no prepared corpus"):
+        list(read([tmp_path / "a.xz"]))
+
+
+def test_copies_secrets_and_what_does_not_parse_are_left_out_and_counted() -> None:
+    found = clean(
+        [
+            one(GOOD),
+            one(GOOD.replace("\n", "\n\n"), name="copy"),
+            one("password = 'correct horse battery'\nimport os\n", name="secret"),
+            one("def (:\n", name="broken"),
+            one("   \n", name="empty"),
+            one("def (:\n", name="other", language="julia"),
+        ]
+    )
+    assert [document.name for document in found.documents] == ["a.ipynb", "secret", "other"]
+    assert found.documents[1].code == "import os\n"
+    assert dict(found.left_out) == {
+        "there twice": 1,
+        "cells' lines that look like secrets": 1,
+        "that do not parse": 1,
+        "without code": 1,
+    }
+    assert "3 documents" in found.summary()
+    assert "1 there twice" in found.summary()
+
+
+def test_ipythons_own_lines_count_as_nothing() -> None:
+    assert parses(one("%matplotlib inline\n!pip install x\nfiles = !ls\nimport os\nos.path?\n"))
+    assert not parses(one("for x in\n"))
+
+
+def test_what_is_unusually_large_or_long_is_left_out() -> None:
+    usual_ones = [one(f"{GOOD}a = {n}\n", name=str(n)) for n in range(150)]
+    huge = one(GOOD * 1000, name="huge")
+    long = one(f"data = '{'x' * 5000}'", name="long")
+    found = clean([*usual_ones, huge, long])
+    assert {"huge", "long"}.isdisjoint(document.name for document in found.documents)
+    assert len(found.documents) >= 148
+
+
+def test_of_few_documents_none_is_unusual() -> None:
+    assert len(usual([one(GOOD)] * 3, [1, 2, 300], 0.99)) == 3
+    assert usual([], [], 0.99) == []
+
+
+def test_what_belongs_together_stays_on_one_side_and_the_same_each_time() -> None:
+    documents = [one(GOOD, name=str(n), group=f"g{n // 3}") for n in range(30)]
+    learnt, held = split(documents, 0.2)
+    assert len(held) == 6
+    assert {d.group for d in learnt}.isdisjoint(d.group for d in held)
+    assert split(documents[::-1], 0.2)[1] == held[::-1]
+    assert split(documents, 0.0) == (documents, [])
+    assert split(documents[:2], 0.5) == (documents[:2], [])

@@ -1,0 +1,108 @@
+"""The network that is trained is the model that llama.cpp runs, and what it learns is what llama.cpp adds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models.convert import convert
+from jupyter_turbopilot.training import network
+from jupyter_turbopilot.training.network import Network, adapt, load, write_adapter
+
+from ..models.convert import families, native
+
+CPU = torch.device("cpu")
+FAMILIES = ["qwen2", "llama", "llama-linear"]
+
+
+def tuned(path: Path, first: int = 0) -> Network:
+    """Load a model and adapt it to something."""
+    made = load(path, CPU, torch.float32)
+    adapt(made, 4, 8.0, first)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for part in made.parameters():
+            part.copy_(torch.randn_like(part) * 0.1)
+    return made
+
+
+def logits(made: Network, tokens: list[int]) -> np.ndarray:
+    with torch.no_grad():
+        found: np.ndarray = made.model(input_ids=torch.tensor([tokens])).logits[0].float().numpy()
+    return found
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp(request.param)
+    families.make(request.param, folder / "hf")
+    return convert(folder / "hf", folder / "model.gguf", outtype="f32")
+
+
+TOKENS = np.random.default_rng(3).integers(0, families.ROWS, 200).tolist()
+
+
+def test_it_computes_what_llama_cpp_computes(model: Path) -> None:
+    wanted, got = native.logits(model, TOKENS), logits(load(model, CPU, torch.float32), TOKENS)
+    assert (wanted.argmax(1) == got.argmax(1)).mean() >= 0.995
+    assert np.abs(wanted - got).max() < 0.02
+
+
+def test_the_adapter_adds_in_llama_cpp_what_was_learnt(model: Path, tmp_path: Path) -> None:
+    made = tuned(model, first=1)
+    adapter = write_adapter(made, tmp_path / "a.gguf", "test")
+    wanted, got = logits(made, TOKENS), native.logits(model, TOKENS, adapter)
+    assert (wanted.argmax(1) == got.argmax(1)).mean() >= 0.99
+    assert np.abs(wanted - got).max() < 0.1
+    plain = native.logits(model, TOKENS)
+    assert (plain.argmax(1) == got.argmax(1)).mean() < 0.9  # and it is something
+
+
+def test_an_order_of_rows_that_is_not_turned_back_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    families.make("llama", tmp_path / "hf")
+    path = convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32")
+    made = tuned(path)
+    monkeypatch.setattr(network, "neighbours", lambda matrix, **_: matrix)
+    adapter = write_adapter(made, tmp_path / "a.gguf", "test")
+    assert (logits(made, TOKENS).argmax(1) == native.logits(path, TOKENS, adapter).argmax(1)).mean() < 0.9
+
+
+def test_a_quantised_model_is_unpacked(tiny_model: Path, default_model: Path) -> None:
+    made = load(default_model, CPU, torch.float32)
+    tokens = [151659, 1040, 11458, 3932, 982, 262, 470, 151661, 151660]
+    wanted, got = native.logits(default_model, tokens), logits(made, tokens)
+    assert (wanted.argmax(1) == got.argmax(1)).mean() > 0.7  # llama.cpp rounds what it multiplies with too
+    assert np.corrcoef(wanted.ravel(), got.ravel())[0, 1] > 0.99
+
+
+def test_other_architectures_are_refused_in_words(tmp_path: Path) -> None:
+    families.make("gpt2", tmp_path / "hf")
+    path = convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32")
+    with pytest.raises(TurbopilotError, match="is a gpt2; models of the architectures qwen2 and llama"):
+        load(path, CPU, torch.float32)
+
+
+def test_what_is_missing_or_strange_in_a_file_is_said(tmp_path: Path) -> None:
+    families.make("qwen2", tmp_path / "hf")
+    path = convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32")
+    damaged = tmp_path / "damaged.gguf"
+    shutil.copy(path, damaged)
+    data = damaged.read_bytes().replace(b"blk.0.ffn_norm.weight", b"blk.0.ffn_gorm.weight")
+    damaged.write_bytes(data)
+    with pytest.raises(TurbopilotError, match="not expected there"):
+        load(damaged, CPU, torch.float32)
+
+
+def test_a_failed_writing_leaves_nothing(tmp_path: Path, tiny_model: Path) -> None:
+    made = tuned(tiny_model)
+    (tmp_path / "a.gguf").mkdir()
+    with pytest.raises(TurbopilotError, match="could not be written"):
+        write_adapter(made, tmp_path / "a.gguf", "test")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gguf"]
