@@ -169,7 +169,7 @@ def learn(options: argparse.Namespace, material: Material) -> tuple[Network, Log
             kept.unlink(missing_ok=True)
         plan = loop.Plan(options.minutes, options.rate)
         with Bar("training") as bar:
-            log = loop.train(tuned, chances, course.trees, held, plan, kept, _teller(bar))
+            log = loop.Training(tuned, chances, held, plan, kept).run(course.trees, _teller(bar))
     finally:
         layout.engine.close()
     return tuned, log

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
+from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.training.tree import arrays
 
 if TYPE_CHECKING:
@@ -101,84 +103,92 @@ def held_out(chances: Chances, trees: Sequence[Tree]) -> float:
     return total / max(1, sum(len(tree.asked) for tree in trees))
 
 
-def train(
-    network: Network,
-    chances: Chances,
-    trees: Callable[[int], Iterator[Tree]],
-    held: Sequence[Tree],
-    plan: Plan,
-    kept: Path,
-    tell: Callable[[Log, float], None],
-) -> Log:
-    """Train until the time is up; `trees` begins at a step, so that what was stopped can be gone on with."""
-    parameters = network.parameters()
-    optimizer = torch.optim.AdamW(parameters, lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.01)
-    log = _resume(kept, network, optimizer)
-    budget = plan.minutes * 60
-    if not log.held and held:
-        log.held.append((0, held_out(chances, held)))
-    begun = time.monotonic() - log.seconds
-    saved = time.monotonic()
-    for tree in trees(log.steps):
-        done = _done(plan, log, budget)
-        if done >= 1:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = (
-                plan.rate * min(1.0, (log.steps + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * done))
-            )
-        loss = chances(tree, plan.told)
+class Training:
+    """A training that can be stopped at any step and gone on with, by a file that it keeps."""
+
+    def __init__(
+        self, network: Network, chances: Chances, held: Sequence[Tree], plan: Plan, kept: Path
+    ) -> None:
+        self.network, self.chances, self.held, self.plan, self.kept = network, chances, held, plan, kept
+        self.learnt = network.learnt()
+        self.optimizer = torch.optim.AdamW(
+            self.learnt.values(), lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.01
+        )
+        self.log = self._resumed()
+
+    def run(self, trees: Callable[[int], Iterator[Tree]], tell: Callable[[Log, float], None]) -> Log:
+        """Train until the time is up; `trees` begins at a step."""
+        log, checks = self.log, self.plan.checks
+        if not log.held:
+            self._check()
+        saved = time.monotonic()
+        try:
+            for tree in trees(log.steps):
+                if self.done >= 1:
+                    break
+                self._step(tree)
+                tell(log, self.done)
+                if self.done < 1 and int(self.done * checks) > len(log.held) - 1:
+                    self._check()
+                if time.monotonic() - saved > SAVED_EVERY:
+                    self._save()
+                    saved = time.monotonic()
+            if log.held and log.held[-1][0] != log.steps:
+                self._check()
+        finally:
+            self._save()
+        return log
+
+    @property
+    def done(self) -> float:
+        """Which share of the training is behind us."""
+        plan, log = self.plan, self.log
+        by_time = log.seconds / (plan.minutes * 60)
+        return min(1.0, max(by_time, log.steps / plan.steps if plan.steps else 0.0))
+
+    def _step(self, tree: Tree) -> None:
+        begun = time.monotonic()
+        log, slope = self.log, 0.5 * (1 + math.cos(math.pi * self.done))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.rate * min(1.0, (log.steps + 1) / WARMUP) * slope
+        loss = self.chances(tree, self.plan.told)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        torch.nn.utils.clip_grad_norm_(self.learnt.values(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         log.steps += 1
         log.samples += tree.samples
         log.tokens += len(tree.tokens)
         log.answers += len(tree.asked)
         log.losses.append((log.steps, round(loss.item(), 4)))
-        log.seconds = time.monotonic() - begun
-        done = _done(plan, log, budget)
-        tell(log, done)
-        if held and done < 1 and int(done * plan.checks) > len(log.held) - 1:
-            paused = time.monotonic()
-            log.held.append((log.steps, held_out(chances, held)))
-            begun += time.monotonic() - paused
-        if time.monotonic() - saved > SAVED_EVERY:
-            _save(kept, network, optimizer, log)
-            saved = time.monotonic()
-    if held and log.held[-1][0] != log.steps:
-        log.held.append((log.steps, held_out(chances, held)))
-    _save(kept, network, optimizer, log)
-    return log
+        log.seconds += time.monotonic() - begun
 
+    def _check(self) -> None:
+        if self.held:
+            self.log.held.append((self.log.steps, held_out(self.chances, self.held)))
 
-def _done(plan: Plan, log: Log, budget: float) -> float:
-    """Return which share of the training is behind us."""
-    shares = [log.seconds / budget if budget else 0.0, log.steps / plan.steps if plan.steps else 0.0]
-    return min(1.0, max(shares))
+    def _save(self) -> None:
+        state = {
+            "learnt": {name: part.detach() for name, part in self.learnt.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "log": asdict(self.log),
+        }
+        self.kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.kept.with_name(f".{self.kept.name}.partial")
+        torch.save(state, partial)
+        partial.replace(self.kept)
 
-
-def _save(path: Path, network: Network, optimizer: Any, log: Log) -> None:
-    state = {
-        "matrices": {name: (lora.a.detach(), lora.b.detach()) for name, lora in network.loras.items()},
-        "optimizer": optimizer.state_dict(),
-        "log": asdict(log),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def _resume(path: Path, network: Network, optimizer: Any) -> Log:
-    if not path.is_file():
-        return Log()
-    state = torch.load(path, map_location=network.device, weights_only=True)
-    with torch.no_grad():
-        for name, lora in network.loras.items():
-            a, b = state["matrices"][name]
-            lora.a.copy_(a)
-            lora.b.copy_(b)
-    optimizer.load_state_dict(state["optimizer"])
-    return Log(**state["log"])
+    def _resumed(self) -> Log:
+        if not self.kept.is_file():
+            return Log()
+        try:
+            state = torch.load(self.kept, map_location=self.network.device, weights_only=True)
+            with torch.no_grad():
+                for name, part in self.learnt.items():
+                    part.copy_(state["learnt"][name])
+            self.optimizer.load_state_dict(state["optimizer"])
+            return Log(**state["log"])
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
+            raise TurbopilotError(
+                f"{self.kept} is of another training, or damaged. Begin anew with --fresh."
+            ) from None

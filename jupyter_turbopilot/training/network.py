@@ -78,9 +78,9 @@ class Network:
         found: torch.device = self.model.device
         return found
 
-    def parameters(self) -> list[nn.Parameter]:
-        """Return what is trained."""
-        return [part for lora in self.loras.values() for part in (lora.a, lora.b)]
+    def learnt(self) -> dict[str, nn.Parameter]:
+        """Return what is trained, by names."""
+        return {name: part for name, part in self.model.named_parameters() if part.requires_grad}
 
 
 def best_device() -> torch.device:

@@ -26,7 +26,7 @@ def tuned(path: Path, first: int = 0) -> Network:
     adapt(made, 4, 8.0, first)
     torch.manual_seed(3)
     with torch.no_grad():
-        for part in made.parameters():
+        for part in made.learnt().values():
             part.copy_(torch.randn_like(part) * 0.1)
     return made
 

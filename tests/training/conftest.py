@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.layout import Layout
+from jupyter_turbopilot.training.corpus import Document
+
+END = 256
+CELLS = (
+    ("markdown", "# Prices"),
+    ("code", "import pandas as pd\nframe = pd.read_csv('prices.csv')\nframe.head()"),
+    ("code", "frame['mean'] = frame['price'].rolling(20).mean()\nframe['mean'].plot(figsize=(8, 3))"),
+    (
+        "code",
+        "def normed(column):\n    low, high = column.min(), column.max()\n    return (column - low) / high",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def layout(tiny_model: Path) -> Iterator[Layout]:
+    engine = LlamaEngine(tiny_model, name="tiny", context_size=1024, threads=1)
+    yield Layout(engine, Turbopilot(prompt_tokens=256, max_tokens=40))
+    engine.close()
+
+
+@pytest.fixture
+def documents() -> list[Document]:
+    return [
+        Document(
+            f"{n}.ipynb", "python", tuple((k, s.replace("frame", f"frame{n}")) for k, s in CELLS), str(n)
+        )
+        for n in range(4)
+    ]

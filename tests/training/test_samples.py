@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.context.notebook import gather
+from jupyter_turbopilot.layout import Layout
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.training.corpus import Document
+from jupyter_turbopilot.training.samples import Asked, ask, sample, samples_of, typed_cells
+
+from .conftest import CELLS, END
+
+DOCUMENT = Document("a.ipynb", "python", CELLS, "a")
+
+
+def text_of(layout: Layout, tokens: tuple[int, ...]) -> str:
+    return b"".join(layout.engine.piece(token) for token in tokens).decode()
+
+
+def test_only_code_worth_typing_is_typed() -> None:
+    assert typed_cells(DOCUMENT) == [1, 2, 3]
+    assert typed_cells(Document("a", "python", (("code", "x = 1"),))) == []
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1, 2, 3]))
+def test_what_is_asked_and_what_follows_make_up_the_cell(seed: int, active: int) -> None:
+    source = CELLS[active][1]
+    for one in ask(random.Random(seed), DOCUMENT, active):
+        request = one.request
+        assert request.prefix + one.future + request.suffix == source
+        assert one.future.strip()
+        assert one.whole
+        assert [cell.source for cell in request.cells[: request.active]] == [s for _, s in CELLS[:active]]
+
+
+def test_a_long_cell_is_typed_up_to_a_limit_and_its_end_is_not_taken_for_the_end() -> None:
+    long = Document("a", "python", (("code", "value = 1\n" * 200),))
+    found = list(ask(random.Random(1), long, 0))
+    assert all(len(one.request.prefix) < 600 for one in found)
+    assert any(not one.whole for one in found)
+
+
+def test_a_sample_is_the_prompt_that_the_product_sends_and_what_the_person_writes(layout: Layout) -> None:
+    request = Completion(cells=[Cell(source="import os\nos.pa")], offset=15, path="a.ipynb")
+    made = sample(random.Random(1), Asked(request, "th.join(a, b)\nprint(1)", whole=True), layout, END)
+    assert made
+    assert list(made.prompt) == layout.prompt(request, gather(request)).tokens
+    # The product backs up over the last token of a word and holds the model to what was typed.
+    assert text_of(layout, made.answer).startswith("ath.join(a, b)")
+
+
+@given(seed=st.integers(0, 200))
+def test_an_answer_ends_where_the_person_stopped_and_only_there(seed: int, layout: Layout) -> None:
+    request = Completion(cells=[Cell(source="x = (")], offset=5, path="a.ipynb")
+    rng = random.Random(seed)
+    made = sample(rng, Asked(request, "1, 2)", whole=True), layout, END)
+    assert made
+    assert made.answer[-1] == END
+    cut = sample(rng, Asked(request, "1, 2)", whole=False), layout, END)
+    assert cut
+    assert END not in cut.answer
+    line = sample(rng, Asked(request, "1, 2)\nmore(values)", whole=False), layout, END)
+    assert line
+    assert text_of(layout, line.answer) in {"1, 2)\n", "1, 2)\nmore(values)"}
+
+
+@given(seed=st.integers(0, 200))
+def test_the_first_sample_of_a_cell_tells_the_text_before_the_cursor(seed: int, layout: Layout) -> None:
+    found = samples_of(random.Random(seed), DOCUMENT, 2, layout, END)
+    assert found[0].text > 1
+    assert all(one.text == 0 for one in found[1:])
+    marks = set(layout.form.markers.values())
+    assert marks.isdisjoint(found[0].prompt[1 : found[0].text])
