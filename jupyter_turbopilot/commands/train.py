@@ -1,22 +1,22 @@
-"""`jupyter turbopilot train`: tune a model to notebooks and code, and say whether it helped."""
+"""`jupyter turbopilot train`: tune a model to notebooks and code, or train a small one from nothing."""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.commands.bar import Bar
 from jupyter_turbopilot.commands.loading import load, pilot_of
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
+from jupyter_turbopilot.models.catalog import find
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.evaluate.lines import Gain
     from jupyter_turbopilot.layout import Layout
     from jupyter_turbopilot.training.corpus import Document
     from jupyter_turbopilot.training.loop import Log
@@ -27,14 +27,21 @@ LEAST_CELLS = 20
 HELD_TREES = 24
 UPPER = 0.5  # which share of the layers is adapted, from the top: the others would cost as much again
 LATEST = 50  # steps the bar's loss stands for
-
-
-@dataclass(frozen=True)
-class Material:
-    """What is learnt from, and what is kept for the test."""
-
-    learnt: list[Document]
-    held: list[Document]
+ADAPTER_RATE, SCRATCH_RATE = 3e-4, 2e-3
+SHARE_OF_A_LANGUAGE = 0.1  # of the minutes, for each tune behind a training from scratch
+LIMITS = {
+    "minutes": (0.01, 100_000),
+    "rank": (1, 256),
+    "rate": (1e-6, 0.1),
+    "cells": (0, 256),
+    "context": (64, 8192),
+    "held_out": (0.0, 0.5),
+    "places": (0, 100_000),
+    "width": (32, 4096),
+    "layers": (1, 64),
+    "heads": (1, 64),
+    "length": (256, 32_768),
+}
 
 
 def add(commands: Any) -> None:
@@ -47,11 +54,14 @@ def add(commands: Any) -> None:
     )
     command.add_argument("-m", "--model", help="the model to tune; default: the configured one")
     command.add_argument(
-        "-o", "--output", type=Path, default=Path("adapter.gguf"), help="the adapter (%(default)s)"
+        "-o", "--output", type=Path, default=Path("adapter.gguf"), help="what is written (%(default)s)"
     )
     command.add_argument("--minutes", type=float, default=20.0, help="how long to train (%(default)s)")
-    command.add_argument("--rank", type=int, default=16, help="how much it can learn (%(default)s)")
-    command.add_argument("--rate", type=float, default=3e-4, help="how fast it learns (%(default)s)")
+    command.add_argument(
+        "--language", nargs="+", default=[], metavar="NAME", help="only code in these languages"
+    )
+    command.add_argument("--rank", type=int, default=16, help="how much an adapter can learn (%(default)s)")
+    command.add_argument("--rate", type=float, help=f"how fast it learns ({ADAPTER_RATE})")
     command.add_argument("--cells", type=int, default=0, help="cells a step; 0: one, or sixteen on a card")
     command.add_argument(
         "--context", type=int, default=768, help="tokens before the cursor that it learns with (%(default)s)"
@@ -64,17 +74,25 @@ def add(commands: Any) -> None:
         "--plain", action="store_true", help="begin with the model as published, without adapters in use"
     )
     command.add_argument("--fresh", action="store_true", help="do not go on with a training that was stopped")
+    command.add_argument(
+        "--whole", action="store_true", help="train all of the model and write it whole (small models)"
+    )
+    small = command.add_argument_group("a small model of characters, from nothing")
+    small.add_argument("--scratch", action="store_true", help="begin with random weights")
+    small.add_argument("--width", type=int, default=288, help="(%(default)s)")
+    small.add_argument("--layers", type=int, default=6, help="(%(default)s)")
+    small.add_argument("--heads", type=int, default=6, help="(%(default)s)")
+    small.add_argument("--length", type=int, default=2048, help="characters it sees (%(default)s)")
+    small.add_argument(
+        "--each-language", action="store_true", help="then tune a copy of it to each language there is"
+    )
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Gather, train, write, test."""
     _check(options)
-    read = options.settings
-    if options.plain:
-        options.settings = lambda options: _plain(read(options))
     try:
-        import gguf  # noqa: F401
         import torch
         import transformers  # noqa: F401
     except ImportError:
@@ -82,100 +100,137 @@ def run(options: argparse.Namespace) -> int:
     from jupyter_turbopilot.engine import machine
 
     torch.set_num_threads(machine.cores())
-    material = gather(options)
-    network, log = learn(options, material)
-    from jupyter_turbopilot.training.network import write_adapter
-    from jupyter_turbopilot.training.picture import draw
-
-    write_adapter(network, options.output, f"jupyter-turbopilot: {options.paths[0].name}")
-    del network
-    print(summary(options, log))
-    if plot := draw(log, options.output.with_suffix(".svg")):
-        print(f"The loss by steps: {plot}")
-    if not options.places:
-        return 0
-    gain = test(options, material.held)
-    print(gain.words if gain else "Nothing was kept apart, so it was not tested: train on several files.")
-    used = [*options.settings(options).adapters, str(options.output.resolve())]
-    print(f"To use it: c.Turbopilot.adapters = {used!r} (docs/training.md)")
+    read = options.settings
+    options.settings = lambda asked: _ours(read(asked), options)
+    options.whole |= options.scratch
+    _one(options)
+    if options.each_language:
+        for language in _languages(options):
+            changed = {
+                "model": str(options.output),
+                "output": options.output.with_stem(f"{options.output.stem}-{language}"),
+                "language": [language],
+                "minutes": options.minutes * SHARE_OF_A_LANGUAGE,
+                "scratch": False,
+            }
+            _one(argparse.Namespace(**vars(options) | changed))
     return 0
 
 
-def _plain(settings: Turbopilot) -> Turbopilot:
-    settings.adapters = []
+def _check(options: argparse.Namespace) -> None:
+    for name, (least, most) in LIMITS.items():
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
+            called = f"--{name.replace('_', '-')}"
+            raise BadRequestError(f"{called} lies between {least} and {most}, not at {value}.", field=name)
+    if options.output.suffix != ".gguf":
+        raise BadRequestError("The name of what is written ends with .gguf.", field="output")
+    if options.each_language and not options.scratch:
+        raise BadRequestError("--each-language goes with --scratch.", field="each_language")
+
+
+def _ours(settings: Turbopilot, options: argparse.Namespace) -> Turbopilot:
+    if options.plain or options.whole:
+        settings.adapters = []
     return settings
 
 
-def _check(options: argparse.Namespace) -> None:
-    for name, least, most in (
-        ("minutes", 0.01, 10_000),
-        ("rank", 1, 256),
-        ("rate", 1e-6, 0.1),
-        ("cells", 0, 256),
-        ("context", 64, 8192),
-        ("held_out", 0.0, 0.5),
-        ("places", 0, 100_000),
-    ):
-        value = getattr(options, name)
-        if not least <= value <= most:
-            called = name.replace("_", "-")
-            raise BadRequestError(
-                f"--{called} lies between {least} and {most}, not at {value}.", field=called
-            )
-    if options.output.suffix != ".gguf":
-        raise BadRequestError("The adapter's name ends with .gguf.", field="output")
+def _one(options: argparse.Namespace) -> None:
+    """Train once, write, test."""
+    learnt, held = gather(options)
+    before = options.settings(options)
+    if options.scratch:
+        before.model = options.model = str(_blank(options))
+    network, log, source = learn(options, learnt, held)
+    from jupyter_turbopilot.training.network import write_adapter, write_model
+    from jupyter_turbopilot.training.picture import draw
+
+    output = options.output.resolve()
+    if options.whole:
+        write_model(network, source, output)
+    else:
+        write_adapter(network, output, f"jupyter-turbopilot: {options.paths[0].name}")
+    del network
+    print(summary(options, log))
+    if plot := draw(log, output.with_suffix(".svg")):
+        print(f"The loss by steps: {plot}")
+    after = options.settings(options)
+    if options.whole:
+        after.model = str(output)
+    else:
+        after.adapters = [*after.adapters, str(output)]
+    print(_tested(options, before, after, held))
+    used = f"model = {after.model!r}" if options.whole else f"adapters = {after.adapters!r}"
+    print(f"To use it: c.Turbopilot.{used} (docs/training.md)")
 
 
-def gather(options: argparse.Namespace) -> Material:
-    """Read and clean what is there; say what was left out."""
+def gather(options: argparse.Namespace) -> tuple[list[Document], list[Document]]:
+    """Read and clean what is there; say what was left out. Return what is learnt from, and what is not."""
     from jupyter_turbopilot.training import corpus
     from jupyter_turbopilot.training.samples import typed_cells
 
-    found = corpus.clean(corpus.read(options.paths))
-    learnt, held = (
-        corpus.split(found.documents, options.held_out) if options.held_out else (found.documents, [])
-    )
+    wanted = set(options.language)
+    documents = (one for one in corpus.read(options.paths) if not wanted or one.language in wanted)
+    found = corpus.clean(documents, ascii_only=options.scratch)
+    learnt, held = corpus.split(found.documents, options.held_out)
     cells = sum(len(typed_cells(one)) for one in learnt)
     print(f"{found.summary()}. {cells} cells to learn from, {len(held)} documents kept for the test.")
     if cells < LEAST_CELLS:
         raise TurbopilotError(
             f"There are {cells} cells to learn from, and {LEAST_CELLS} are the least. Name more notebooks."
         )
-    return Material(learnt, held)
+    return learnt, held
 
 
-def learn(options: argparse.Namespace, material: Material) -> tuple[Network, Log]:
-    """Train, with a bar that says how far it is."""
+def _blank(options: argparse.Namespace) -> Path:
+    from jupyter_turbopilot.training.scratch import Shape, write_blank
+
+    path = options.output.with_name(f"{options.output.stem}-blank.gguf").resolve()
+    return write_blank(path, Shape(options.width, options.layers, options.heads, options.length))
+
+
+def learn(
+    options: argparse.Namespace, learnt: Sequence[Document], held: Sequence[Document]
+) -> tuple[Network, Log, Path]:
+    """Train, with a bar; return the network, how it went, and the file that it came from."""
     from jupyter_turbopilot.training import loop, network
     from jupyter_turbopilot.training.course import Course
 
     place = network.best_device()
     card = place.type != "cpu"
     layout, end = layout_of(options)
-    # What was learnt before is built upon: the adapters in use are part of the model.
-    path, hardware = pilot_of(options).weights(_model(options))
-    if hardware.adapters:
-        raise TurbopilotError("Adapters in use could not be added to the model. Train with --plain.")
     try:
-        course = Course(material.learnt, layout, end, options.cells or (16 if card else 1))
-        held = Course(material.held, layout, end, seed=9).some(HELD_TREES)
+        # What was learnt before is built upon: the adapters in use are part of the model.
+        path, hardware = pilot_of(options).weights(find(options.model or pilot_of(options).selected))
+        if hardware.adapters:
+            raise TurbopilotError("Adapters in use could not be added to the model. Train with --plain.")
+        course = Course(learnt, layout, end, options.cells or (16 if card else 1))
+        apart = Course(held, layout, end, seed=9).some(HELD_TREES)
         print("Unpacking the model…", file=sys.stderr)
         tuned = network.load(path, place, network.best_type(place))
-        layers = tuned.header.number("block_count")
-        network.adapt(tuned, options.rank, 2 * options.rank, 0 if card else int(layers * (1 - UPPER)))
-        chances = loop.Chances(tuned, () if card else course.words())
+        plan = loop.Plan(options.minutes, options.rate or ADAPTER_RATE)
+        if options.whole:
+            network.free(tuned)
+            plan.told = 1.0
+            plan.rate = options.rate or (SCRATCH_RATE if options.scratch else ADAPTER_RATE)
+        else:
+            first = 0 if card else int(tuned.header.number("block_count") * (1 - UPPER))
+            network.adapt(tuned, options.rank, 2 * options.rank, first)
         kept = options.output.with_suffix(".training")
         if options.fresh:
             kept.unlink(missing_ok=True)
-        plan = loop.Plan(options.minutes, options.rate)
+        chances = loop.Chances(tuned, () if card else course.words())
+        training = loop.Training(tuned, chances, apart, plan, kept)
+        if training.log.steps:
+            print(f"{kept}: going on from step {training.log.steps}", file=sys.stderr)
         with Bar("training") as bar:
-            log = loop.Training(tuned, chances, held, plan, kept).run(course.trees, _teller(bar))
+            log = training.run(course.trees, _teller(bar))
     finally:
         layout.engine.close()
-    return tuned, log
+    return tuned, log, path
 
 
-def _teller(bar: Bar) -> Any:
+def _teller(bar: Bar) -> Callable[[Log, float], None]:
     def tell(log: Log, done: float) -> None:
         latest = [loss for _, loss in log.losses[-LATEST:]]
         rate = log.tokens / max(log.seconds, 0.1)
@@ -187,19 +242,13 @@ def _teller(bar: Bar) -> Any:
     return tell
 
 
-def _model(options: argparse.Namespace) -> Any:
-    from jupyter_turbopilot.models.catalog import find
-
-    return find(options.model or pilot_of(options).selected)
-
-
 def layout_of(options: argparse.Namespace) -> tuple[Layout, int]:
     """Return what lays prompts out as the product does, and the token that ends an answer."""
     from jupyter_turbopilot.layout import Layout
 
     engine = load(options, options.model, context=4096).engine
     settings = pilot_of(options).settings
-    settings.prompt_tokens = options.context
+    settings.prompt_tokens = min(options.context, engine.context_size // 2)
     ends = [engine.find_token(text) for text in ("<|endoftext|>", "<|end_of_text|>", "</s>", "<EOT>")]
     end = next((token for token in ends if token in engine.ends), min(engine.ends, default=None))
     if end is None:
@@ -220,10 +269,11 @@ def summary(options: argparse.Namespace, log: Log) -> str:
     return text
 
 
-def test(options: argparse.Namespace, held: Sequence[Document]) -> Gain | None:
-    """Complete lines of what was kept apart, with the adapter and without."""
+def _tested(
+    options: argparse.Namespace, before: Turbopilot, after: Turbopilot, held: Sequence[Document]
+) -> str:
+    """Complete lines of what was kept apart, before and after, and say whether it helped."""
     from jupyter_turbopilot.evaluate import lines
-    from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.training.samples import typed_cells
 
     notebooks = [
@@ -234,24 +284,24 @@ def test(options: argparse.Namespace, held: Sequence[Document]) -> Gain | None:
         }
         for one in held
     ]
-    chosen = lines.places(notebooks, options.places)
-    if not chosen:
-        return None
-    found = []
-    for name, more in (("without", []), ("with", [str(options.output.resolve())])):
-        settings = options.settings(options)
-        settings.adapters = [*settings.adapters, *more]
-        settings.keep_sequences = settings.considerate = False
-        local = Local(settings)
-        try:
-            with Bar(f"testing {name} it") as bar:
-                done: list[str] = []
+    if not options.places or not lines.places(notebooks, 1):
+        return "It was not tested."
+    with Bar("testing") as bar:
+        gain = lines.compare(
+            (("without", before), ("with", after)),
+            notebooks,
+            options.places,
+            lambda name, done, total: bar.show(done, total, name),
+        )
+    return gain.words
 
-                def tell(notebook: str, bar: Bar = bar, done: list[str] = done) -> None:
-                    done.append(notebook)
-                    bar.show(len(done), len(chosen), notebook)
 
-                found.append(lines.complete(local, notebooks, chosen, tell))
-        finally:
-            local.close()
-    return lines.gain(*found)
+def _languages(options: argparse.Namespace) -> list[str]:
+    """Return the languages there is enough of."""
+    from jupyter_turbopilot.training import corpus
+    from jupyter_turbopilot.training.samples import typed_cells
+
+    cells: Counter[str] = Counter()
+    for one in corpus.clean(corpus.read(options.paths), ascii_only=True).documents:
+        cells[one.language] += len(typed_cells(one))
+    return sorted(language for language, count in cells.items() if count > 2 * LEAST_CELLS)

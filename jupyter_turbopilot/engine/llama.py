@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
+import re
 import sys
 import threading
 from contextlib import contextmanager, nullcontext, suppress
@@ -49,6 +50,7 @@ STATE_BYTES = 64 * 1024 * 1024  # kept over a restart, all notebooks together
 _NONE = -1
 _ABORTED = 2
 EVERY_LAYER = 1 << 20
+STAND_IN = "\x1a"  # what a vocabulary of characters may have for those it lacks
 _quiet: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
 
 
@@ -113,6 +115,14 @@ def instruction_sets() -> str:
 def graphics() -> bool:
     """Tell whether the native library was built for a graphics card and finds one."""
     return bool(bindings().llama_supports_gpu_offload())
+
+
+def _not_in(pieces: Sequence[bytes]) -> re.Pattern[str] | None:
+    """Return what finds the characters that a vocabulary of characters lacks; llama.cpp drops them."""
+    if max(map(len, pieces), default=0) > 1:
+        return None
+    known = "".join(piece.decode("latin-1") for piece in pieces if piece and piece < b"\x80")
+    return re.compile(f"[^{re.escape(known)}]") if STAND_IN in known else None
 
 
 class _AbortFlag:
@@ -190,6 +200,7 @@ class LlamaEngine(Stepping):
         self.context_size = context_size
         self.markers = self._read_markers()
         self.table = ByteTable(self._pieces())
+        self._strange = _not_in(self.table.pieces)
         self.ends = {t for t in range(self._vocab_size) if lib.llama_vocab_is_eog(self._vocab, t)}
         self.controls = np.array(
             [t for t in range(self._vocab_size) if lib.llama_vocab_is_control(self._vocab, t)], dtype=np.int64
@@ -259,6 +270,8 @@ class LlamaEngine(Stepping):
 
     def tokenize(self, text: str) -> list[int]:
         """Turn text into tokens; nothing in it becomes a control token."""
+        if self._strange:
+            text = self._strange.sub(STAND_IN, text)
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         buffer = (ctypes.c_int32 * room)()

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.evaluate.scoring import drawn, head_of, reaches_the_end
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
+from jupyter_turbopilot.local import Local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.local import Local
+    from jupyter_turbopilot.config import Turbopilot
 
 Place = tuple[int, int, int]  # a notebook, a cell of it, a character
 
@@ -112,3 +113,28 @@ def gain(before: Found, after: Found) -> Gain:
         high,
         count,
     )
+
+
+def compare(
+    ways: Sequence[tuple[str, Turbopilot]],
+    notebooks: Sequence[dict[str, Any]],
+    count: int,
+    tell: Callable[[str, int, int], None],
+) -> Gain:
+    """Complete lines in two ways, one after the other; `tell` hears how far each is."""
+    chosen = places(notebooks, count)
+    found = []
+    for name, settings in ways:
+        settings.keep_sequences = settings.considerate = False
+        local = Local(settings)
+        done: list[str] = []
+
+        def one(notebook: str, name: str = name, done: list[str] = done) -> None:
+            done.append(notebook)
+            tell(name, len(done), len(chosen))
+
+        try:
+            found.append(complete(local, notebooks, chosen, one))
+        finally:
+            local.close()
+    return gain(*found)

@@ -26,7 +26,7 @@ _SCALARS = {
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
 # Type number -> (elements a block, bytes a block), as ggml lays them out.
-_BLOCKS = {
+BLOCKS = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36),
     10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
     16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110),
@@ -221,7 +221,7 @@ def _read_parts(reader: _Reader, tensors: int, name: str) -> tuple[list[Part], i
             raise ModelRefusedError(f"{name} has a tensor of {dims} dimensions: the file is damaged.")
         shape = [reader.scalar("<Q") for _ in range(dims)]
         kind, offset = reader.scalar("<I"), reader.scalar("<Q")
-        block, size = _BLOCKS.get(kind, (1, 0))  # an unknown type's size is left to llama.cpp
+        block, size = BLOCKS.get(kind, (1, 0))  # an unknown type's size is left to llama.cpp
         if 0 in shape or shape[0] % block:
             raise ModelRefusedError(f"{name} has a tensor of an impossible shape: the file is damaged.")
         parts.append(Part(tensor, tuple(shape), kind, prod(shape) // block * size, offset))

@@ -27,6 +27,7 @@ LANGUAGES = {
 }  # fmt: skip
 PREPARED = {".jsonl": Path.open, ".xz": lzma.open, ".gz": gzip.open}
 LARGEST = 4 * 1024**2  # bytes of a file that is still looked at
+MOST_STRANGE = 0.01  # share of characters that are not ASCII
 BLOCK = 600  # characters of a part of a module
 _SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"}
 _MAGIC = re.compile(r"^(?P<indent>[ \t]*)(?:[!%?].*|.*[^\s#=].*\?\??\s*|[\w, ]+ ?= ?[!%].*)$", re.MULTILINE)
@@ -128,8 +129,12 @@ def _prepared(path: Path) -> Iterator[Document]:
         raise TurbopilotError(f"{path.name} is no prepared corpus ({type(error).__name__}).") from None
 
 
-def clean(documents: Iterable[Document], share: float = 0.99) -> Gathered:
-    """Leave out what does not parse, what is there twice, what is unusually long, and lines with secrets."""
+def clean(documents: Iterable[Document], share: float = 0.99, *, ascii_only: bool = False) -> Gathered:
+    """Leave out what does not parse, what is there twice, what is unusually long, and lines with secrets.
+
+    With `ascii_only`, for a vocabulary of such characters, a few others are let through: it has a stand-in
+    for them, which has to be learnt too.
+    """
     found = Gathered()
     seen: set[bytes] = set()
     for document in documents:
@@ -145,6 +150,8 @@ def clean(documents: Iterable[Document], share: float = 0.99) -> Gathered:
             if digest in seen
             else "that do not parse"
             if one.language == "python" and not parses(one)
+            else "in other characters"
+            if ascii_only and _strange(one) > MOST_STRANGE
             else ""
         )
         if why:
@@ -166,6 +173,11 @@ def usual(documents: Sequence[Document], figures: Sequence[float], share: float)
         return []
     most = sorted(figures)[min(len(figures) - 1, int(len(figures) * share))]
     return [one for one, figure in zip(documents, figures, strict=True) if figure <= most]
+
+
+def _strange(document: Document) -> float:
+    text = document.code
+    return sum(character > "\x7f" for character in text) / len(text)
 
 
 def _size(document: Document) -> int:

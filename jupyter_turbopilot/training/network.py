@@ -16,12 +16,13 @@ from torch import nn
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.convert.llama import neighbours
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.rewrite import Change, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from jupyter_turbopilot.models.gguf import Header
+    from jupyter_turbopilot.models.gguf import Header, Part
 
 MATRICES = {
     "self_attn.q_proj": "attn_q",
@@ -216,6 +217,29 @@ def adapt(network: Network, rank: int, alpha: float, first: int = 0) -> None:
             lora = Lora(getattr(holder, child), rank, alpha)
             setattr(holder, child, lora)
             network.loras[f"blk.{number}.{short}.weight"] = lora
+
+
+def free(network: Network) -> None:
+    """Train everything."""
+    network.model.float().requires_grad_(requires_grad=True)
+
+
+def write_model(network: Network, source: Path, target: Path) -> Path:
+    """Write all weights as they are now, in F16; the rest is copied from the file they came from."""
+    state = network.model.state_dict()
+    heads = network.header.number("attention.head_count")
+    groups = network.header.number("attention.head_count_kv", heads)
+
+    def made(_: memoryview, part: Part) -> list[bytes]:
+        values = state[transformers_name(part.name)].float().cpu().numpy()
+        short = part.name.split(".")[-2]
+        if network.architecture == "llama" and short in TURNED:
+            values = neighbours(values, heads=heads if short == "attn_q" else groups)
+        kind = np.float32 if len(part.shape) == 1 else np.float16
+        return [np.ascontiguousarray(values, kind).tobytes()]
+
+    parts = network.header.parts
+    return rewrite(source, target, {part.name: Change(int(len(part.shape) > 1), made) for part in parts})
 
 
 def write_adapter(network: Network, target: Path, name: str) -> Path:

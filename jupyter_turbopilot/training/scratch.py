@@ -1,0 +1,96 @@
+"""A small model that has learnt nothing yet: Llama's architecture, and a vocabulary of characters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jupyter_turbopilot.errors import TurbopilotError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = [9, 10, 26, *range(32, 127)]  # 26 stands for any other
+ROWS = 128
+_PRIVATE = 0xE000  # where the names of control tokens begin: nobody's text holds them
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How big it is."""
+
+    width: int = 288
+    layers: int = 6
+    heads: int = 6
+    length: int = 2048
+
+    @property
+    def inner(self) -> int:
+        """The width inside of a layer: eight thirds, in whole blocks."""
+        return -(-self.width * 8 // 3 // 32) * 32
+
+    def check(self) -> None:
+        """Refuse what cannot be."""
+        if self.width % (2 * self.heads) or self.width % 32:
+            raise TurbopilotError(
+                f"A width of {self.width} has to be a multiple of 32, and of twice the {self.heads} heads."
+            )
+
+
+def write_blank(path: Path, shape: Shape, seed: int = 1) -> Path:
+    """Write a model with random weights that llama.cpp loads; every character is a token."""
+    import gguf
+
+    shape.check()
+    names = [chr(byte if byte > ord(" ") else 256 + byte) for byte in TEXT]  # as GPT-2 spells bytes
+    names += [chr(_PRIVATE + number) for number in range(ROWS - len(TEXT))]
+    first = len(TEXT)
+    kinds = [gguf.TokenType.NORMAL] * first + [gguf.TokenType.CONTROL] * (ROWS - first)
+    out = gguf.GGUFWriter(path, "llama")
+    out.add_name("characters")
+    out.add_file_type(1)
+    out.add_context_length(shape.length)
+    out.add_embedding_length(shape.width)
+    out.add_block_count(shape.layers)
+    out.add_feed_forward_length(shape.inner)
+    out.add_head_count(shape.heads)
+    out.add_head_count_kv(shape.heads)
+    out.add_layer_norm_rms_eps(1e-5)
+    out.add_rope_dimension_count(shape.width // shape.heads)
+    out.add_vocab_size(ROWS)
+    out.add_tokenizer_model("gpt2")
+    out.add_tokenizer_pre("gpt-2")
+    out.add_token_list(names)
+    out.add_token_types(kinds)
+    never = chr(_PRIVATE + ROWS)
+    out.add_token_merges([f"{never} {never}"])  # llama.cpp asks for the list
+    out.add_eos_token_id(first)
+    out.add_add_bos_token(value=False)
+    for number, name in enumerate(("fim_pre", "fim_suf", "fim_mid"), first + 1):
+        out.add_uint32(f"tokenizer.ggml.{name}_token_id", number)
+    rng = np.random.default_rng(seed)
+
+    def matrix(rows: int, columns: int, scale: float = 1.0) -> Any:
+        values = rng.standard_normal((rows, columns)) * scale / np.sqrt(columns)
+        return values.astype(np.float16)
+
+    deep = 1 / np.sqrt(2 * shape.layers)  # or the stream would grow with the layers
+    out.add_tensor("token_embd.weight", matrix(ROWS, shape.width))
+    out.add_tensor("output_norm.weight", np.ones(shape.width, np.float32))
+    for layer in range(shape.layers):
+        at = f"blk.{layer}"
+        for name in ("attn_norm", "ffn_norm"):
+            out.add_tensor(f"{at}.{name}.weight", np.ones(shape.width, np.float32))
+        for name in ("attn_q", "attn_k", "attn_v"):
+            out.add_tensor(f"{at}.{name}.weight", matrix(shape.width, shape.width))
+        out.add_tensor(f"{at}.attn_output.weight", matrix(shape.width, shape.width, deep))
+        for name in ("ffn_gate", "ffn_up"):
+            out.add_tensor(f"{at}.{name}.weight", matrix(shape.inner, shape.width))
+        out.add_tensor(f"{at}.ffn_down.weight", matrix(shape.width, shape.inner, deep))
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+    return path

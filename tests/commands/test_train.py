@@ -1,0 +1,124 @@
+"""`jupyter turbopilot train` as somebody runs it, with a tiny real model."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.models.adapters import check
+from jupyter_turbopilot.models.gguf import read_header
+
+
+def train(
+    *arguments: object, into: Path, code: int = 0, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "train", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=into, timeout=timeout)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder of somebody's notebooks."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for number in range(8):
+        cells = [
+            {"cell_type": "markdown", "source": "# Sales"},
+            *(
+                {
+                    "cell_type": "code",
+                    "source": f"table{number} = load('part{part}')\ntable{number}['total{part}'].plot()\n",
+                }
+                for part in range(4)
+            ),
+        ]
+        (folder / f"{number}.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}))
+    (folder / "keys.ipynb").write_text(
+        json.dumps({"cells": [{"cell_type": "code", "source": "api_key = 'a1b2c3d4e5f6'\n"}], "metadata": {}})
+    )
+    return folder
+
+
+def test_it_learns_from_a_folder_writes_an_adapter_and_says_whether_it_helped(
+    work: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    done = train(work, "-m", tiny_model, "--minutes", 0.2, "--places", 12, "--rank", 4, into=tmp_path)
+    assert re.search(r"8 documents, 0\.00 MB of code; left out: 1 .*secrets, 1 without code", done.stdout)
+    assert "28 cells to learn from, 1 documents kept for the test" in done.stdout
+    assert re.search(r"adapter\.gguf: 0\.\d MB\. \d+ steps, \d+ samples", done.stdout)
+    assert re.search(r"Loss on what was kept apart: \d\.\d+ before, \d\.\d+ after", done.stdout)
+    assert re.search(r"of 12 lines exact without, .* with: .* points", done.stdout)
+    assert f"c.Turbopilot.adapters = ['default', '{tmp_path}/adapter.gguf']" in done.stdout
+    assert "100%" in done.stderr
+    header = check(tmp_path / "adapter.gguf", "llama")
+    assert {part.name.split(".")[1] for part in header.parts} == {"1"}  # the upper half of two layers
+    assert (tmp_path / "adapter.svg").read_text().startswith("<?xml")
+    before, after = map(float, re.search(r"(\d\.\d+) before, (\d\.\d+) after", done.stdout).groups())  # type: ignore[union-attr]
+    assert after < before
+
+
+def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_path: Path) -> None:
+    asked = (work, "-m", tiny_model, "--minutes", 0.3, "--places", 0, "--rank", 4)
+    command = [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "train", *map(str, asked)]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr
+        for line in child.stderr:
+            if "step" in line:
+                break
+        time.sleep(3)
+        child.send_signal(signal.SIGINT)
+        rest = child.stderr.read()
+    assert child.returncode == 130
+    assert "stopped" in rest
+    assert not (tmp_path / "adapter.gguf").exists()
+    steps = train(*asked, into=tmp_path)
+    assert "going on from step" in steps.stderr
+    again = train(*asked, into=tmp_path)  # its time is up
+    assert re.search(r"(\d+) steps", again.stdout)[1] == re.search(r"(\d+) steps", steps.stdout)[1]  # type: ignore[index]
+    anew = train(*asked, "--fresh", "--minutes", 0.02, into=tmp_path)
+    assert "going on" not in anew.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["nowhere"], 1, "There is no nowhere"),
+        (["."], 1, "0 cells to learn from, and 20 are the least"),
+        ([".", "--minutes", "0"], 2, "--minutes lies between"),
+        ([".", "--rank", "100000"], 2, "--rank lies between"),
+        ([".", "--held-out", "0.9"], 2, "--held-out lies between"),
+        ([".", "-o", "adapter.bin"], 2, r"ends with \.gguf"),
+        ([".", "-m", "codegen-350m-mono"], 1, "cells to learn from"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments: list[str], code: int, reason: str, tmp_path: Path) -> None:
+    assert re.search(reason, train(*arguments, into=tmp_path, code=code).stderr)
+
+
+def test_a_model_that_is_not_there_or_of_another_kind_is_said(work: Path, tmp_path: Path) -> None:
+    assert "models pull" in train(work, "-m", "smollm2-135m", into=tmp_path, code=1).stderr
+
+
+def test_a_small_model_is_trained_from_nothing_and_tuned_to_each_language(work: Path, tmp_path: Path) -> None:
+    (work / "tools").mkdir()
+    for number in range(60):
+        line = f"export function scale{number}(value) {{\n  return value * {number} + 1;\n}}\n\n\n"
+        (work / "tools" / f"{number}.js").write_text(line * 4)
+    asked = ("--width", 64, "--layers", 2, "--heads", 2, "--minutes", 0.15, "--places", 6)
+    done = train(work, "--scratch", "--each-language", *asked, "-o", "small.gguf", into=tmp_path)
+    assert "python" not in done.stdout.partition("small-")[2]  # there is too little of it
+    for name in ("small.gguf", "small-javascript.gguf"):
+        assert f"{name}: 0." in done.stdout
+        assert read_header(tmp_path / name).architecture == "llama"
+    assert f"c.Turbopilot.model = '{tmp_path}/small.gguf'" in done.stdout
+    before, after = map(float, re.search(r"(\d\.\d+) before, (\d\.\d+) after", done.stdout).groups())  # type: ignore[union-attr]
+    assert after < before - 0.5

@@ -1,0 +1,87 @@
+"""The small model of characters, as llama.cpp sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.prompt import form_for
+from jupyter_turbopilot.training.network import free, load, write_model
+from jupyter_turbopilot.training.scratch import ROWS, TEXT, Shape, write_blank
+
+from ..models.convert import native
+
+SMALL = Shape(width=64, layers=2, heads=2, length=512)
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_blank(tmp_path_factory.mktemp("blank") / "blank.gguf", SMALL)
+
+
+@pytest.fixture(scope="module")
+def engine(blank: Path) -> LlamaEngine:
+    return LlamaEngine(blank, name="blank", context_size=512, threads=1)
+
+
+@given(text=st.text(st.sampled_from([chr(byte) for byte in TEXT]), max_size=60))
+def test_every_character_is_one_token_and_comes_back(text: str, engine: LlamaEngine) -> None:
+    tokens = engine.tokenize(text)
+    assert len(tokens) == len(text)
+    assert b"".join(map(engine.piece, tokens)).decode() == text
+
+
+@given(text=st.text(max_size=60))
+def test_any_other_character_is_stood_in_for_none_is_dropped(text: str, engine: LlamaEngine) -> None:
+    known = {chr(byte) for byte in TEXT}
+    tokens = engine.tokenize(text)
+    assert b"".join(map(engine.piece, tokens)).decode() == "".join(c if c in known else "\x1a" for c in text)
+
+
+def test_it_can_fill_in_the_middle_and_ends(engine: LlamaEngine) -> None:
+    form = form_for(engine.find_token, engine.markers)
+    first = len(TEXT)
+    assert form.markers == {"prefix": first + 1, "suffix": first + 2, "middle": first + 3}
+    assert first in engine.ends
+    assert engine.piece(first + 1) == b""
+
+
+def test_its_shape_is_what_was_asked_for(blank: Path, tmp_path: Path) -> None:
+    header = read_header(blank)
+    assert header.number("embedding_length") == 64
+    assert header.number("context_length") == 512
+    assert len(TEXT) + 4 <= ROWS == 128
+    usual = read_header(write_blank(tmp_path / "usual.gguf", Shape()))
+    assert 5_500_000 < usual.parameters < 6_500_000
+
+
+def test_an_impossible_shape_is_refused(tmp_path: Path) -> None:
+    for shape in (Shape(width=100), Shape(heads=7)):
+        with pytest.raises(TurbopilotError, match="has to be a multiple"):
+            write_blank(tmp_path / "a.gguf", shape)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_trained_whole_is_what_llama_cpp_runs(blank: Path, tmp_path: Path) -> None:
+    made = load(blank, torch.device("cpu"), torch.float32)
+    free(made)
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for part in made.learnt().values():
+            part.add_(torch.randn_like(part) * 0.05)
+    path = write_model(made, blank, tmp_path / "trained.gguf")
+    tokens = np.random.default_rng(1).integers(0, ROWS, 200).tolist()
+    with torch.no_grad():
+        wanted = made.model(input_ids=torch.tensor([tokens])).logits[0].numpy()
+    got = native.logits(path, tokens)
+    assert (wanted.argmax(1) == got.argmax(1)).mean() >= 0.99
+    assert np.abs(wanted - got).max() < 0.05
+    assert (native.logits(blank, tokens).argmax(1) == got.argmax(1)).mean() < 0.9
