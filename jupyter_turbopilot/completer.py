@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from jupyter_turbopilot.composing import Listener, Task, again, compose
 from jupyter_turbopilot.context import kernel
-from jupyter_turbopilot.context.notebook import gather, text_before
+from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
 from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.engine.worker import (
     DEADLINE,
@@ -168,6 +168,7 @@ class Completer:
             n=request.n,
             stream=request.stream,
             client=request.client,
+            language=cell_language(request.cells[request.active].source, request.language),
             gated=request.trigger == "automatic",
             moves=self.settings.move_suffix,
             priority=_PRIORITIES.get(request.trigger, Priority.PERSON),

@@ -40,6 +40,7 @@ class Task:
     best: int = 0  # of so many the likeliest are answered; 0: every one that differs
     stream: bool = False
     client: str = ""
+    language: str = ""
     priority: Priority = Priority.PERSON
     moves: bool = False  # what stands behind the cursor may be moved instead of read again
     deadline: float = 0.0
@@ -70,7 +71,7 @@ def compose(
     items: list[Item] = []
     sampling = replace(task.sampling, beginning=_beginning(prompt.forced, task.names()))
     fixed = prompt.fixed if task.moves else (0, 0)
-    first = Ask(prompt.tokens, sampling, Usage(), hint, aligned, fixed)
+    first = Ask(prompt.tokens, sampling, Usage(), hint, aligned, fixed, task.language)
     asks: list[tuple[Ask, Sequence[Token]]] = [(first, ())]
     spent = 0
     while asks and not job.cancel.is_set():

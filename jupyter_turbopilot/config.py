@@ -44,7 +44,7 @@ class Turbopilot(Configurable):
         Unicode(),
         default_value=["default"],
         help="LoRA adapters: default is the one that comes with the default model, others are paths of GGUF "
-        "files for the configured model; with =0.5 behind it, one counts half.",
+        "files for the configured model. With =0.5 behind it one counts half, with @r it is for R alone.",
     ).tag(config=True)
     fold_adapters = Bool(
         True,

@@ -66,12 +66,14 @@ def _adapters(settings: Turbopilot) -> Iterator[Finding]:
     except TurbopilotError as error:
         yield Finding("adapter", error.message, problem=True)
         return
-    for name, scale in found:
+    for name, scale, language in found:
         try:
             path = Path(name)
             header = check(path)
             size = f"{header.file_size / 1e6:.0f} MB"
-            yield Finding("adapter", f"{path.name}, {size}, for a {header.architecture}, counts {scale:g}")
+            where = f" in {language} alone" if language else ""
+            counts = f"for a {header.architecture}, counts {scale:g}{where}"
+            yield Finding("adapter", f"{path.name}, {size}, {counts}")
         except TurbopilotError as error:
             yield Finding("adapter", error.message, problem=True)
 

@@ -152,14 +152,15 @@ class Pilot:
     def weights(self, model: Model) -> tuple[Path, Hardware]:
         """Return the file to load, and how: adapters are in a copy of the model, or else beside it."""
         path, hardware = self.store.path(model), self.hardware(model)
-        if not hardware.adapters or not self.settings.fold_adapters:
+        always = [adapter for adapter in hardware.adapters if not adapter.language]
+        if not always or not self.settings.fold_adapters:
             return path, hardware
         try:
-            copy = folded(self.store.folder, path, hardware.adapters)
+            copy = folded(self.store.folder, path, always)
         except TurbopilotError as error:
             log.warning("%s The adapters are used beside the model, which is slower.", error)
             return path, hardware
-        return copy, replace(hardware, adapters=())
+        return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
 
     def hardware(self, model: Model) -> Hardware:
         """Return what the settings hand through to llama.cpp."""

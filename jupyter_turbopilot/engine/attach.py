@@ -1,4 +1,4 @@
-"""Puts LoRA adapters beside a loaded model."""
+"""Puts LoRA adapters beside a loaded model, some of them for one language alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.models.adapters import check
+from jupyter_turbopilot.models.adapters import Adapter, check
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
@@ -15,24 +15,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def attach(
-    lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[tuple[str, float]], path: Path
-) -> None:
-    """Load adapters and put them into use; they go with the model."""
-    if not adapters:
-        return
-    architecture = read_header(path).architecture
-    handles = []
-    for name, _ in adapters:
-        check(Path(name), architecture)
-        handle = lib.llama_adapter_lora_init(model, name.encode())
-        if not handle:
-            raise EngineError(
-                f"llama.cpp could not load the adapter {Path(name).name}: it is for another model."
-            )
-        handles.append(handle)
-    count = len(handles)
-    pointers = (lib.llama_adapter_lora_p_ctypes * count)(*handles)
-    scales = (ctypes.c_float * count)(*(scale for _, scale in adapters))
-    if lib.llama_set_adapters_lora(context, pointers, count, scales):
-        raise EngineError("llama.cpp could not put the adapters into use.")
+class Attached:
+    """Adapters of a model, which go with it; `tunings` numbers the languages that some are for."""
+
+    def __init__(
+        self, lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[Adapter], path: Path
+    ) -> None:
+        self._lib, self._context = lib, context
+        self._in_use = -1
+        architecture = read_header(path).architecture if adapters else ""
+        self._loaded = [(_load(lib, model, adapter, architecture), adapter) for adapter in adapters]
+        languages = sorted({adapter.language for adapter in adapters} - {""})
+        self.tunings = {language: number for number, language in enumerate(languages, 1)}
+        self.use(0)
+
+    def use(self, tuning: int) -> None:
+        """Compute with the adapters of one language, and those that are for all."""
+        if tuning == self._in_use or not self._loaded:
+            return
+        chosen = [
+            (handle, adapter.scale)
+            for handle, adapter in self._loaded
+            if not adapter.language or self.tunings[adapter.language] == tuning
+        ]
+        pointers = (self._lib.llama_adapter_lora_p_ctypes * len(chosen))(*(handle for handle, _ in chosen))
+        scales = (ctypes.c_float * len(chosen))(*(scale for _, scale in chosen))
+        if self._lib.llama_set_adapters_lora(self._context, pointers, len(chosen), scales):
+            raise EngineError("llama.cpp could not put the adapters into use.")
+        self._in_use = tuning
+
+
+def _load(lib: types.ModuleType, model: Any, adapter: Adapter, architecture: str) -> Any:
+    check(Path(adapter.path), architecture)
+    handle = lib.llama_adapter_lora_init(model, adapter.path.encode())
+    if not handle:
+        name = Path(adapter.path).name
+        raise EngineError(f"llama.cpp could not load the adapter {name}: it is for another model.")
+    return handle

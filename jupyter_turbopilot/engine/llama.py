@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.engine import state as state_file
-from jupyter_turbopilot.engine.attach import attach
+from jupyter_turbopilot.engine.attach import Attached
 from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.chain import Chain
 from jupyter_turbopilot.engine.generation import Markers
@@ -119,9 +119,9 @@ def graphics() -> bool:
 
 def _not_in(pieces: Sequence[bytes]) -> re.Pattern[str] | None:
     """Return what finds the characters that a vocabulary of characters lacks; llama.cpp drops them."""
-    if max(map(len, pieces), default=0) > 1:
+    if max(map(len, pieces), default=0) > 1 or any(piece > b"\x7f" for piece in pieces):
         return None
-    known = "".join(piece.decode("latin-1") for piece in pieces if piece and piece < b"\x80")
+    known = "".join(piece.decode() for piece in pieces)
     return re.compile(f"[^{re.escape(known)}]") if STAND_IN in known else None
 
 
@@ -189,22 +189,15 @@ class LlamaEngine(Stepping):
                 f"llama.cpp could not make room for {context_size} tokens with {path.name}.{advice}"
             )
         try:
-            attach(lib, self._model, self._context, hardware.adapters, path)
+            self._attached = Attached(lib, self._model, self._context, hardware.adapters, path)
         except TurbopilotError:
             self.close()
             raise
+        self.tunings = self._attached.tunings
         lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
         self._memory = lib.llama_get_memory(self._context)
-        self._vocab = lib.llama_model_get_vocab(self._model)
-        self._vocab_size = int(lib.llama_vocab_n_tokens(self._vocab))
         self.context_size = context_size
-        self.markers = self._read_markers()
-        self.table = ByteTable(self._pieces())
-        self._strange = _not_in(self.table.pieces)
-        self.ends = {t for t in range(self._vocab_size) if lib.llama_vocab_is_eog(self._vocab, t)}
-        self.controls = np.array(
-            [t for t in range(self._vocab_size) if lib.llama_vocab_is_control(self._vocab, t)], dtype=np.int64
-        )
+        self._read_vocabulary()
         self._batch = lib.llama_batch_init(self.chunk, 0, 1)
         # A recurrent model cannot forget a part of what it read.
         divisible = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
@@ -233,6 +226,18 @@ class LlamaEngine(Stepping):
         parameters.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO
         parameters.type_k = parameters.type_v = getattr(lib, f"GGML_TYPE_{self._hardware.cache_type.upper()}")
         return lib.llama_init_from_model(self._model, parameters)
+
+    def _read_vocabulary(self) -> None:
+        lib = self._lib
+        self._vocab = lib.llama_model_get_vocab(self._model)
+        self._vocab_size = int(lib.llama_vocab_n_tokens(self._vocab))
+        self.markers = self._read_markers()
+        self.table = ByteTable(self._pieces())
+        self._strange = _not_in(self.table.pieces)
+        self.ends = {t for t in range(self._vocab_size) if lib.llama_vocab_is_eog(self._vocab, t)}
+        self.controls = np.array(
+            [t for t in range(self._vocab_size) if lib.llama_vocab_is_control(self._vocab, t)], dtype=np.int64
+        )
 
     def _read_markers(self) -> Markers:
         lib, vocab = self._lib, self._vocab
@@ -287,6 +292,10 @@ class LlamaEngine(Stepping):
     def piece(self, token: int) -> bytes:
         """Return a token's bytes."""
         return self.table.pieces[token]
+
+    def tune(self, tuning: int) -> None:
+        """Compute with the adapters of one language from now on."""
+        self._attached.use(tuning)
 
     def use_threads(self, count: int) -> None:
         """Compute on so many threads from now on."""

@@ -13,6 +13,7 @@ from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.models.adapters import Adapter
     from jupyter_turbopilot.models.gguf import Header
 
 MAX_THREADS = 8
@@ -115,12 +116,12 @@ class Hardware:
     tensor_split: tuple[float, ...] = ()
     cache_type: str = "f16"
     memory_map: bool = True  # weights stay in the file and are read where they are needed
-    adapters: tuple[tuple[str, float], ...] = ()  # paths, and how strongly each counts
+    adapters: tuple[Adapter, ...] = ()  # beside the model
 
     @property
     def stamp(self) -> str:
         """Return what tells these settings from others, and an adapter from one trained anew."""
-        files = [Path(name) for name, _ in self.adapters]
+        files = [Path(adapter.path) for adapter in self.adapters]
         return "|".join((str(self), *(stamp(file) for file in files if file.is_file())))
 
 

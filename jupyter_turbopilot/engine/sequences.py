@@ -40,6 +40,7 @@ class Held:
     turn: int = 0  # when it was last taken
     aside: bool = False  # a part only, which does not begin at the beginning
     moved: int = 0  # tokens that came or went before a part that was moved instead of read again
+    tuning: int = 0  # what it was read with: nobody else can go on with it
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,13 @@ class Sequences:
         self._divisible = divisible
         self._movable = movable
         self._all: list[Held] = []
-        self._parked: OrderedDict[int, list[int]] = OrderedDict()
+        self._parked: OrderedDict[int, tuple[int, list[int]]] = OrderedDict()  # with what, and which tokens
         self._next_cell = self._turn = self._number = 0
         self.used = 0
 
-    def take(self, prompt: Sequence[int], room: int, fixed: tuple[int, int] = (0, 0)) -> Taken | None:
+    def take(
+        self, prompt: Sequence[int], room: int, fixed: tuple[int, int] = (0, 0), tuning: int = 0
+    ) -> Taken | None:
         """Choose a sequence for a prompt and `room` more tokens; None while others need the cells.
 
         `fixed` is a part of the prompt that seldom changes, while what stands before it grows.
@@ -179,8 +182,8 @@ class Sequences:
         moves: list[Move] = []
         # The last token is always read again: its row of logits is what the answer starts from.
         known = prompt[:-1]
-        self._fetch(known, moves)
-        source, kept = self._best(known)
+        self._fetch(known, tuning, moves)
+        source, kept = self._best(known, tuning)
         lifted = None
         if source and (start := self._movable_part(source, kept, prompt, fixed)):
             held = source
@@ -197,7 +200,7 @@ class Sequences:
         else:
             if not self._free:
                 self._evict(moves, spare=source)
-            held = self._new()
+            held = self._new(tuning)
             if source and kept:
                 held.tokens, held.cells = source.tokens[:kept], source.cells[:kept]
                 held.moved = source.moved if kept > fixed[0] else 0
@@ -262,20 +265,22 @@ class Sequences:
         return [held for held in self._all if not held.busy]
 
     def park_all(self) -> tuple[list[Move], list[tuple[int, list[int]]]]:
-        """Copy out what is worth it; return how, and what is parked then, last used first."""
+        """Copy out what is worth it; return how, and what of it no tuning was used for, last used first."""
         moves: list[Move] = []
         while self._evict(moves):
             pass
-        return moves, [(number, tokens) for number, tokens in reversed(self._parked.items())]
+        return moves, [
+            (number, tokens) for number, (tuning, tokens) in reversed(self._parked.items()) if not tuning
+        ]
 
-    def adopt(self, tokens: Sequence[int]) -> int:
+    def adopt(self, tokens: Sequence[int], tuning: int = 0) -> int:
         """Give a copy that comes from elsewhere a number."""
         self._number += 1
-        self._parked[self._number] = list(tokens)
+        self._parked[self._number] = (tuning, list(tokens))
         return self._number
 
-    def _new(self) -> Held:
-        held = Held(self._free.pop())
+    def _new(self, tuning: int) -> Held:
+        held = Held(self._free.pop(), tuning=tuning)
         self._all.append(held)
         return held
 
@@ -291,14 +296,14 @@ class Sequences:
         kept = common_prefix(tokens, known)
         return kept if self._divisible or kept == len(tokens) else 0
 
-    def _best(self, known: Sequence[int]) -> tuple[Held | None, int]:
+    def _best(self, known: Sequence[int], tuning: int) -> tuple[Held | None, int]:
         best: tuple[int, bool, int, Held | None] = (0, False, 0, None)
         for held in self._all:
-            kept = 0 if held.aside else self._common(held.tokens, known)
+            kept = 0 if held.aside or held.tuning != tuning else self._common(held.tokens, known)
             # Of equals, one that can be continued as it stands.
             rank = (kept, not held.busy and len(held.tokens) - kept < WORTH_KEEPING, held.turn, held)
             best = max(best, rank, key=lambda found: found[:3])
-        return best[3], best[0]
+        return best[3] if best[3] and best[3].tuning == tuning else None, best[0]
 
     def _movable_part(self, source: Held, kept: int, prompt: Sequence[int], fixed: tuple[int, int]) -> int:
         """Return where in a sequence the fixed part of a prompt stands, if moving it pays; else 0."""
@@ -317,7 +322,7 @@ class Sequences:
         return start if fresh and self._shared(source) <= start else 0
 
     def _lift(self, held: Held, kept: int, start: int, fixed: tuple[int, int], moves: list[Move]) -> Lifted:
-        aside = self._new()
+        aside = self._new(held.tuning)
         aside.busy = aside.aside = True
         tokens = held.tokens[start : start + fixed[1] - fixed[0]]
         moves.append(Lift(held.id, aside.id, start, start + len(tokens)))
@@ -326,20 +331,25 @@ class Sequences:
         self.grow(aside, tokens)
         return Lifted(aside, start, fixed[0])
 
-    def _fetch(self, known: Sequence[int], moves: list[Move]) -> None:
+    def _fetch(self, known: Sequence[int], tuning: int, moves: list[Move]) -> None:
         """Bring back a parked sequence that holds clearly more of the prompt than those in the cache."""
-        if not self._parked:
+        found = [
+            (self._common(tokens, known), number)
+            for number, (kind, tokens) in self._parked.items()
+            if kind == tuning
+        ]
+        if not found:
             return
-        kept, number = max((self._common(tokens, known), number) for number, tokens in self._parked.items())
-        if kept < self._best(known)[1] + WORTH_KEEPING:
+        kept, number = max(found)
+        if kept < self._best(known, tuning)[1] + WORTH_KEEPING:
             return
-        tokens = self._parked[number]
+        tokens = self._parked[number][1]
         while not self._free or self.used + self._outstanding() + len(tokens) > self._capacity:
             if not self._evict(moves):
                 return
         if self._parked.pop(number, None) is None:
             return  # it had to make room itself
-        held = self._new()
+        held = self._new(tuning)
         moves.append(Restore(number, held.id))
         self.grow(held, tokens)
         self._touch(held)
@@ -363,9 +373,9 @@ class Sequences:
             return False
         held = min(idle, key=lambda h: h.turn)
         if len(held.tokens) - self._shared(held) >= WORTH_PARKING and len(held.tokens) <= self._parking:
-            number = self.adopt(held.tokens)
+            number = self.adopt(held.tokens, held.tuning)
             moves.append(Park(held.id, number))
-            while sum(map(len, self._parked.values())) > self._parking:
+            while sum(len(tokens) for _, tokens in self._parked.values()) > self._parking:
                 moves.append(Discard(self._parked.popitem(last=False)[0]))
         moves.append(Cut(held.id, 0))
         self.drop(held)

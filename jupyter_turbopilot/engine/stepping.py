@@ -121,6 +121,7 @@ class Stepping(ABC):
         self._chunk = chunk
         self._waited = 0  # tokens of prompts that were read since somebody wrote
         self.sequences = Sequences(0, 0)
+        self.tunings: dict[str, int] = {}  # languages that adapters are for; 0: any other
 
     @abstractmethod
     def apply(self, moves: Iterable[Move]) -> None:
@@ -148,7 +149,8 @@ class Stepping(ABC):
         if not 0 < size < self.context_size:
             raise EngineError(f"A prompt of {size} tokens does not fit {self.context_size}.")
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
-        taken = self.sequences.take(ask.prompt, limit, ask.fixed)
+        tuning = self.tunings.get(ask.language, 0)
+        taken = self.sequences.take(ask.prompt, limit, ask.fixed, tuning)
         if taken is None:
             return None
         try:
@@ -175,8 +177,17 @@ class Stepping(ABC):
                 raise
         return run
 
+    def tune(self, tuning: int) -> None:  # noqa: B027 - an engine may know no adapters
+        """Compute with these adapters from now on."""
+
     def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
-        """Advance all runs and hand out what they wrote.
+        """Advance all runs and hand out what they wrote, those in one language after those in another."""
+        for tuning in sorted({run.held.tuning for run in runs}):
+            self.tune(tuning)
+            self._advance([run for run in runs if run.held.tuning == tuning], attention)
+
+    def _advance(self, runs: Sequence[StepRun], attention: Cancel) -> None:
+        """Advance runs that are computed alike.
 
         Prompts and texts stand in batches of their own: nobody's text depends on who else's prompt is read.
         """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError
 from jupyter_turbopilot.models.gguf import read_header
@@ -17,23 +18,40 @@ MOST_SCALE = 8.0
 OURS = "default"  # the adapter that comes with us, where the model has one
 _FOLDER = Path(__file__).parent / "tuned"
 
-Adapter = tuple[str, float]  # a path, and how strongly it counts
+_LANGUAGE = re.compile(r"[a-z][a-z0-9+#-]*")
+
+
+class Adapter(NamedTuple):
+    """A file, how strongly it counts, and the one language that it is for."""
+
+    path: str
+    scale: float = 1.0
+    language: str = ""
 
 
 def read_spec(spec: str) -> Adapter:
-    """Read a path, or a path and how strongly it counts: `notebooks.gguf=0.5`."""
+    """Read a path; behind it may stand a language and how strongly it counts: `house.gguf@r=0.5`."""
     path, sign, scale = spec.rpartition("=")
-    if not sign:
-        return str(Path(spec).expanduser()), 1.0
-    try:
-        found = float(scale)
-    except ValueError:
-        return str(Path(spec).expanduser()), 1.0  # the path itself has such a sign in it
-    if not 0 < found <= MOST_SCALE:
+    strength = _number(scale) if sign else None
+    if strength is None:
+        path, strength = spec, 1.0  # the path itself may have such a sign in it
+    elif not 0 < strength <= MOST_SCALE:
         raise BadRequestError(
             f"An adapter counts between 0 and {MOST_SCALE:.0f} times, not {scale}.", field="adapters"
         )
-    return str(Path(path).expanduser()), found
+    before, sign, language = path.rpartition("@")
+    if sign and _LANGUAGE.fullmatch(language):
+        path = before
+    else:
+        language = ""
+    return Adapter(str(Path(path).expanduser()), strength, language)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def ours(model: str) -> Path | None:
@@ -45,12 +63,12 @@ def ours(model: str) -> Path | None:
 def chosen(specs: Iterable[str], model: str, *, configured: bool) -> tuple[Adapter, ...]:
     """Return a model's adapters: ours for the one it was made for, the others for the configured one."""
     found = []
-    for name, scale in map(read_spec, specs):
-        if name != OURS:
+    for adapter in map(read_spec, specs):
+        if adapter.path != OURS:
             if configured:
-                found.append((name, scale))
+                found.append(adapter)
         elif path := ours(model):
-            found.append((str(path), scale))
+            found.append(adapter._replace(path=str(path)))
     return tuple(found)
 
 

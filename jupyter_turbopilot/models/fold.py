@@ -19,6 +19,7 @@ from jupyter_turbopilot.models.rewrite import Change, rewrite
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from jupyter_turbopilot.models.adapters import Adapter
     from jupyter_turbopilot.models.gguf import Header, Part
 
 COPIES = "tuned"  # the folder beside the models
@@ -34,11 +35,11 @@ Delta = tuple[Any, Any]  # two thin matrices whose product is added
 def folded(
     folder: Path,
     model: Path,
-    adapters: Sequence[tuple[str, float]],
+    adapters: Sequence[Adapter],
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Path:
     """Return the copy of a model that holds these adapters; made where it is not there yet."""
-    paths = [(Path(name), scale) for name, scale in adapters]
+    paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
     said = "|".join([stamp(model), *(f"{_digest(path)}={scale}" for path, scale in paths)])
     key = hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
     target = folder / COPIES / f"{model.stem}-{key}.gguf"

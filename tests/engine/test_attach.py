@@ -5,20 +5,21 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.generation import Sampling, Usage
+from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.engine.machine import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models.adapters import Adapter
 
 from ..tiny_adapter import make
 
 
-def text(model: Path, *adapters: tuple[str, float]) -> bytes:
-    hardware = Hardware(adapters=adapters)
+def text(model: Path, *adapters: tuple[str, float], prompt: str = "abc") -> bytes:
+    hardware = Hardware(adapters=tuple(Adapter(*one) for one in adapters))
     engine = LlamaEngine(model, name="t", context_size=256, threads=1, hardware=hardware)
     try:
-        found = write(engine, engine.tokenize("abc"), Sampling(max_tokens=12), Usage(), Cancel())
+        found = write(engine, engine.tokenize(prompt), Sampling(max_tokens=12), Usage(), Cancel())
         return b"".join(token.data for token in found)
     finally:
         engine.close()
@@ -51,7 +52,41 @@ def test_what_does_not_fit_is_refused_in_words(
 def test_an_adapter_that_was_trained_anew_is_another_setting(tmp_path: Path) -> None:
     # What was read with the old one must not be taken up, nor its trial's verdict.
     adapter = make(tmp_path / "a.gguf")
-    before = Hardware(adapters=((str(adapter), 1.0),)).stamp
-    assert Hardware(adapters=((str(adapter), 1.0),)).stamp == before
+    before = Hardware(adapters=(Adapter(str(adapter)),)).stamp
+    assert Hardware(adapters=(Adapter(str(adapter)),)).stamp == before
     make(adapter, width=32)
-    assert Hardware(adapters=((str(adapter), 1.0),)).stamp != before
+    assert Hardware(adapters=(Adapter(str(adapter)),)).stamp != before
+
+
+def test_an_adapter_may_be_for_one_language_alone(tiny_model: Path, tmp_path: Path) -> None:
+    adapter = str(make(tmp_path / "a.gguf"))
+    hardware = Hardware(adapters=(Adapter(adapter, 4.0, "r"), Adapter(adapter, 2.0, "julia")))
+    engine = LlamaEngine(tiny_model, name="t", context_size=256, threads=1, hardware=hardware)
+    languages = ("python", "r", "julia", "", "r", "python")
+    prompt = engine.tokenize("a text that is long enough to be kept for the next one")
+    try:
+        alone = [said(engine, prompt, language)[0] for language in languages]
+        # Who reads the same prompt in the same language finds it read; in another it is another text.
+        kept = [said(engine, [*prompt, 65], language)[1] for language in ("python", "r", "julia")]
+        together = [engine.start(Ask(prompt, Sampling(max_tokens=12), language=one)) for one in languages[:3]]
+        while not all(run.done for run in together):
+            engine.step([run for run in together if not run.done], Cancel())
+        beside = [b"".join(token.data for token in run.fresh) for run in together]
+    finally:
+        engine.close()
+    assert alone[0] == text(tiny_model, prompt="a text that is long enough to be kept for the next one")
+    assert alone[0] == alone[3] == alone[5]
+    assert alone[1] == alone[4]
+    assert len(set(alone)) == 3
+    assert all(count >= len(prompt) for count in kept)
+    assert beside == alone[:3]
+
+
+def said(engine: LlamaEngine, prompt: list[int], language: str) -> tuple[bytes, int]:
+    ask = Ask(prompt, Sampling(max_tokens=12), Usage(), language=language)
+    run = engine.start(ask)
+    assert run
+    while not run.done:
+        engine.step([run], Cancel())
+    engine.release(run)
+    return b"".join(token.data for token in run.fresh), ask.usage.cached_tokens

@@ -17,9 +17,12 @@ def test_a_model_or_nothing_is_no_adapter(tiny_model: Path, tmp_path: Path) -> N
 
 
 def test_how_strongly_it_counts_stands_behind_its_path() -> None:
-    assert read_spec("a.gguf") == ("a.gguf", 1.0)
-    assert read_spec("a.gguf=0.5") == ("a.gguf", 0.5)
-    assert read_spec("x=y/a.gguf") == ("x=y/a.gguf", 1.0)
+    assert read_spec("a.gguf") == ("a.gguf", 1.0, "")
+    assert read_spec("a.gguf=0.5") == ("a.gguf", 0.5, "")
+    assert read_spec("x=y/a.gguf") == ("x=y/a.gguf", 1.0, "")
+    assert read_spec("a.gguf@r") == ("a.gguf", 1.0, "r")
+    assert read_spec("a.gguf@c++=2") == ("a.gguf", 2.0, "c++")
+    assert read_spec("me@work/a.gguf") == ("me@work/a.gguf", 1.0, "")
     assert read_spec("~/a.gguf")[0].startswith("/")
     for spec in ("a=0", "a=-1", "a=99", "a=nan"):
         with pytest.raises(BadRequestError, match="counts between"):
@@ -33,7 +36,7 @@ def test_ours_goes_with_the_model_it_was_made_for_and_others_with_the_configured
     (tmp_path / "one.gguf").touch()
     specs = ["default=0.5", "mine.gguf"]
     ours = str(tmp_path / "one.gguf")
-    assert chosen(specs, "one", configured=True) == ((ours, 0.5), ("mine.gguf", 1.0))
-    assert chosen(specs, "one", configured=False) == ((ours, 0.5),)
-    assert chosen(specs, "two", configured=True) == (("mine.gguf", 1.0),)
+    assert chosen(specs, "one", configured=True) == ((ours, 0.5, ""), ("mine.gguf", 1.0, ""))
+    assert chosen(specs, "one", configured=False) == ((ours, 0.5, ""),)
+    assert chosen(specs, "two", configured=True) == (("mine.gguf", 1.0, ""),)
     assert chosen([], "one", configured=True) == ()

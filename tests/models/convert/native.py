@@ -10,7 +10,8 @@ import llama_cpp
 import numpy as np
 
 from jupyter_turbopilot.engine import llama
-from jupyter_turbopilot.engine.attach import attach
+from jupyter_turbopilot.engine.attach import Attached
+from jupyter_turbopilot.models.adapters import Adapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def logits(path: Path, tokens: list[int], adapter: Path | None = None) -> np.nda
         parameters.flash_attn_type = 0
         context = llama_cpp.llama_init_from_model(model, parameters)
         if adapter:
-            attach(llama_cpp, model, context, [(str(adapter), 1.0)], path)
+            Attached(llama_cpp, model, context, [Adapter(str(adapter))], path)
         batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
         try:
             for at, token in enumerate(tokens):
