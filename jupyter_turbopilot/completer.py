@@ -130,6 +130,10 @@ class Completer:
             if self._latest.get(client) is job:
                 del self._latest[client]
 
+    def forget(self) -> None:
+        """Forget what was answered: another model, or the same otherwise tuned, answers from now on."""
+        self._results = Results(self.settings.results_memory * 1024 * 1024)
+
     def feedback(self, event: str) -> None:
         """Count what became of a suggestion."""
         self.counters[event] += 1

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.kernels import Kernels
+    from jupyter_turbopilot.models.adapters import Adapter
 
 log = logging.getLogger(__name__)
 EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
@@ -88,6 +89,7 @@ class Pilot:
         self._pulls: dict[str, Pull] = {}
         self._lock = threading.Lock()
         self.selected = self._good = settings.model  # what is wanted, and what was loaded last
+        self.tuned = True  # whether adapters are used
 
     def start(self) -> None:
         """Load the selected model in the background if it is on the disk; otherwise say what is missing."""
@@ -96,8 +98,8 @@ class Pilot:
         except TurbopilotError as error:
             self.worker.fail(self.selected, error)
 
-    def select(self, spec: str) -> Model:
-        """Load a model that is on the disk, in the background."""
+    def select(self, spec: str, *, tuned: bool | None = None) -> Model:
+        """Load a model that is on the disk, in the background; `tuned`: with adapters from now on, or not."""
         model = find(spec)
         if not self.store.has(model):
             size = f" ({model.size / 1e6:.0f} MB)" if model.size else ""
@@ -107,13 +109,16 @@ class Pilot:
                 code="model_missing",
             )
         self.selected = spec
+        before = self.tuned
+        self.tuned = before if tuned is None else tuned
 
         def load(cancel: Cancel) -> Engine:
             try:
                 engine = self._load(model, cancel)
             except BaseException:
-                self.selected = self._good  # which goes on
+                self.selected, self.tuned = self._good, before  # which goes on
                 raise
+            self.completer.forget()
             self.selected = self._good = spec
             return engine
 
@@ -162,17 +167,21 @@ class Pilot:
             return path, hardware
         return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
 
+    def adapters(self, model: Model) -> tuple[Adapter, ...]:
+        """Return the adapters that are set for a model."""
+        configured = model.name == find(self.settings.model).name
+        return adapters.chosen(self.settings.adapters, model.name, configured=configured)
+
     def hardware(self, model: Model) -> Hardware:
         """Return what the settings hand through to llama.cpp."""
         settings = self.settings
-        configured = model.name == find(settings.model).name
         return Hardware(
             gpu_layers=settings.gpu_layers,
             main_gpu=settings.main_gpu,
             tensor_split=tuple(settings.tensor_split),
             cache_type=settings.cache_type,
             memory_map=settings.memory_map,
-            adapters=adapters.chosen(settings.adapters, model.name, configured=configured),
+            adapters=self.adapters(model) if self.tuned else (),
         )
 
     def pull(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Pull:
@@ -258,11 +267,24 @@ class Pilot:
             "stored": stored is not None,
             "verified": bool(stored and (stored.verified or model.sha256)),
             "selected": state.model == model.name,
+            "adapters": self._adapters(model),
+            "tuned": self.tuned,
             "pulling": bool(pull and not pull.finished.is_set()),
             "progress": asdict(pull.step) if pull and not pull.finished.is_set() else None,
             # The publisher's own source comes first; a mirror needs the person's yes.
             "mirror": len(self.store.sources(model, mirrors=True)) > len(self.store.sources(model)),
         }
+
+    def _adapters(self, model: Model) -> list[dict[str, Any]]:
+        """Name a model's adapters; a setting that makes no sense is `doctor`'s to say."""
+        try:
+            found = self.adapters(model)
+        except TurbopilotError:
+            return []
+        ours = adapters.ours(model.name)
+        return [
+            {"name": Path(a.path).stem, "language": a.language, "ours": a.path == str(ours)} for a in found
+        ]
 
     def health(self) -> dict[str, Any]:
         """Say whether the worker lives and whether it can complete."""

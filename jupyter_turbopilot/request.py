@@ -74,9 +74,10 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Select(msgspec.Struct, frozen=True, kw_only=True):
-    """Which model to load."""
+    """Which model to load; `tuned` says whether with the adapters that are set for it."""
 
     model: Annotated[str, Meta(min_length=1, max_length=2048)]
+    tuned: bool | None = None
 
 
 class Pull(msgspec.Struct, frozen=True, kw_only=True):

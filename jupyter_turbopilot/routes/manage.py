@@ -56,7 +56,7 @@ class ModelsRoute(Route):
 
     async def _select(self) -> None:
         chosen = self.body(Select)
-        await asyncio.to_thread(self.pilot.select, chosen.model)
+        await asyncio.to_thread(self.pilot.select, chosen.model, tuned=chosen.tuned)
         self.set_status(202)
         self.answer(self.pilot.health())
 

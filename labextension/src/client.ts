@@ -73,6 +73,15 @@ export interface IModel {
   memory?: number;
   tokens_a_second?: number;
   verdict?: string | null;
+  adapters?: IAdapter[];
+  tuned?: boolean;
+}
+
+/** What a model was tuned to; `ours` came with us. */
+export interface IAdapter {
+  name: string;
+  language: string;
+  ours: boolean;
 }
 
 export interface IStep {
@@ -124,8 +133,8 @@ export class Client {
     return ((await response.json()) as { models: IModel[] }).models;
   }
 
-  async select(model: string): Promise<IHealth> {
-    return (await (await this._ask('models', 'POST', { model })).json()) as IHealth;
+  async select(model: string, tuned: boolean | null = null): Promise<IHealth> {
+    return (await (await this._ask('models', 'POST', { model, tuned })).json()) as IHealth;
   }
 
   /** Fetch a model, calling `step` as it comes; the last step is returned. */

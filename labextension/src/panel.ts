@@ -131,6 +131,7 @@ export class ModelPanel extends Widget {
     use.textContent = [
       model.verdict === 'recommended' ? trans.__('recommended') : '',
       model.use,
+      this._tuning(model),
       model.fim === 'none' ? trans.__('does not see what follows the cursor') : ''
     ]
       .filter(Boolean)
@@ -147,6 +148,23 @@ export class ModelPanel extends Widget {
     }
     row.append(this._state(model));
     return row;
+  }
+
+  /** What a model was tuned to, and whether that is in use. */
+  private _tuning(model: IModel): string {
+    const trans = this._trans;
+    const names = (model.adapters ?? []).map(adapter =>
+      adapter.ours
+        ? trans.__('notebooks')
+        : adapter.language
+          ? trans.__('%1 (%2)', adapter.name, adapter.language)
+          : adapter.name
+    );
+    if (!names.length) {
+      return '';
+    }
+    const known = names.join(', ');
+    return model.tuned ? trans.__('tuned to %1', known) : trans.__('as published, not tuned to %1', known);
   }
 
   private _state(model: IModel): HTMLTableCellElement {
@@ -173,6 +191,13 @@ export class ModelPanel extends Widget {
       act(trans.__('Stop'), 'stop', () => void this._stop(model));
     } else if (model.selected) {
       cell.append(trans.__('in use'));
+      if (model.adapters?.length) {
+        act(
+          model.tuned ? trans.__('Use as published') : trans.__('Use tuned'),
+          'tune',
+          () => void this._use(model.spec, !model.tuned)
+        );
+      }
     } else if (model.verdict === 'not run here') {
       cell.append(trans.__('not run here'));
     } else if (model.stored) {
@@ -197,10 +222,10 @@ export class ModelPanel extends Widget {
     return cell;
   }
 
-  private async _use(spec: string): Promise<void> {
+  private async _use(spec: string, tuned: boolean | null = null): Promise<void> {
     const known = this._models.find(model => model.spec === spec || model.name === spec);
     try {
-      await this._client.select(spec);
+      await this._client.select(spec, tuned);
       this._tell(this._trans.__('%1 is being loaded.', known?.name ?? spec));
       this._other.value = '';
       await this._loaded();
