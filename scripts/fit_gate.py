@@ -1,7 +1,8 @@
 """Collect what the model writes at many places of real notebooks, and fit the gate's score to it.
 
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl
-python scripts/fit_gate.py fit places.jsonl
+python scripts/fit_gate.py fit --set NOTEBOOKS places.jsonl
+python scripts/fit_gate.py compare --set NOTEBOOKS without.jsonl with.jsonl
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import numpy as np
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge, reaches_the_end
+from jupyter_turbopilot.evaluate.lines import Found, gain
+from jupyter_turbopilot.evaluate.scoring import Score, Tally, head_of, judge, ratio_interval, reaches_the_end
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read, request_at
 from jupyter_turbopilot.local import Local
+from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of, sigmoid
 from jupyter_turbopilot.suggestion.gate import Place as GatePlace
 from jupyter_turbopilot.suggestion.grammar import fitting
@@ -62,17 +65,23 @@ def places(
 
 def collect(options: argparse.Namespace) -> None:
     """Write a line for each place: the cell, the cursor, and the tokens with their probabilities."""
-    local = Local(
-        Turbopilot(eagerness="always", considerate=False, keep_sequences=False, max_tokens=options.tokens)
+    settings = Turbopilot(
+        eagerness="always", considerate=False, keep_sequences=False, max_tokens=options.tokens
     )
+    if options.adapters is not None:
+        settings.adapters, settings.fold_adapters = options.adapters, not options.live
+    local = Local(settings)
     local.wait()
     recorder = Recorder()
     local.pilot.completer._results = recorder  # type: ignore[assignment]  # noqa: SLF001
     notebooks = read(options.set)
     # One cell of each notebook, then the next: whoever stops early has something of every notebook.
     turns = sorted(
-        (turn, number) for number, notebook in enumerate(notebooks) for turn in range(len(notebook["typed"]))
-    )
+        (turn, number)
+        for number, notebook in enumerate(notebooks)
+        for turn in range(len(notebook["typed"]))
+        if options.half == "all" or number % 2 == (options.half == "held-out")
+    )[: options.cells or None]
     with options.out.open("w") as out:
         for done, (turn, number) in enumerate(turns, 1):
             notebook = notebooks[number]
@@ -229,6 +238,65 @@ def fit(options: argparse.Namespace) -> None:
         write(coefficients, thresholds)
 
 
+def compare(options: argparse.Namespace) -> None:
+    """Say what one way to answer has over another on the same places: exact lines, and what it saves.
+
+    Saved at equal precision: the threshold of the other is chosen such that what is shown is as often right.
+    """
+    notebooks = read(options.set)
+    read_lines = [[json.loads(line) for line in path.open()] for path in options.places]
+    keys = [{(x["notebook"], x["cell"], x["place"]) for x in lines} for lines in read_lines]
+    both = keys[0] & keys[1]
+    ways = [
+        [look(x, notebooks[x["notebook"]]) for x in lines if (x["notebook"], x["cell"], x["place"]) in both]
+        for lines in read_lines
+    ]
+    print(gain(*(exact_lines(spots) for spots in ways)).words)
+    before, after = (played(spots) for spots in ways)
+    for name, threshold in THRESHOLDS.items():
+        first = before[min(before, key=lambda t: abs(t - threshold))]
+        wanted = _precision(first)
+        good = [level for level, tallies in after.items() if _precision(tallies) >= wanted] or [max(after)]
+        level = max(good, key=lambda t: _saved(after[t]))
+        second = after[level]
+        low, high = ratio_interval([(second[n], first[n]) for n in first])
+        print(
+            f"{name}: without {wanted:.3f} right, {_saved(first):.3f} saved; with, at {level:.3f}, "
+            f"{_precision(second):.3f} right, {_saved(second):.3f} saved: "
+            f"{_saved(second) / max(1e-9, _saved(first)):.2f} times ({low:.2f} to {high:.2f})"
+        )
+
+
+def exact_lines(spots: Sequence[Spot]) -> Found:
+    """Return where the first line of what was written is the one that was wanted."""
+    found = Found()
+    for spot in spots:
+        if spot.future.partition("\n")[0].strip():
+            text = head_of(spot.text)
+            right = bool(text) and spot.future.startswith(text) and reaches_the_end(spot.future, len(text))
+            found.exact[spot.notebook, spot.cell, spot.place] = right
+    return found
+
+
+def played(spots: Sequence[Spot]) -> dict[float, dict[int, Tally]]:
+    """Type everything at each threshold, notebook by notebook."""
+    found: dict[float, dict[int, Tally]] = {}
+    numbers = sorted({spot.notebook for spot in spots})
+    for step in range(40):
+        found[step / 40] = {
+            n: play([s for s in spots if s.notebook == n], COEFFICIENTS, step / 40) for n in numbers
+        }
+    return found
+
+
+def _precision(tallies: dict[int, Tally]) -> float:
+    return sum(tallies.values(), start=Tally()).precision
+
+
+def _saved(tallies: dict[int, Tally]) -> float:
+    return sum(tallies.values(), start=Tally()).share_saved
+
+
 def write(coefficients: dict[str, float], thresholds: dict[str, float]) -> None:
     """Write the module that the gate imports."""
 
@@ -251,12 +319,22 @@ def main() -> None:
     gather.add_argument("--set", type=Path, required=True)
     gather.add_argument("--out", type=Path, required=True)
     gather.add_argument("--tokens", type=int, default=48, help="longest answer")
+    gather.add_argument("--half", choices=["all", "fitted", "held-out"], default="all")
+    gather.add_argument("--cells", type=int, default=0, help="so many cells; 0: all")
+    gather.add_argument(
+        "--adapters", nargs="*", help="instead of the configured ones; nothing behind it: none"
+    )
+    gather.add_argument("--live", action="store_true", help="adapters beside the model")
     gather.set_defaults(run=collect)
     fitting = commands.add_parser("fit")
     fitting.add_argument("--set", type=Path, required=True)
     fitting.add_argument("places", type=Path)
     fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")
     fitting.set_defaults(run=fit)
+    comparing = commands.add_parser("compare", help="what one way to answer has over another")
+    comparing.add_argument("--set", type=Path, required=True)
+    comparing.add_argument("places", type=Path, nargs=2)
+    comparing.set_defaults(run=compare)
     options = parser.parse_args()
     options.run(options)
 

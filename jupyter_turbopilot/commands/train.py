@@ -287,13 +287,13 @@ def _tested(
     if not options.places or not lines.places(notebooks, 1):
         return "It was not tested."
     with Bar("testing") as bar:
-        gain = lines.compare(
+        found = lines.compare(
             (("without", before), ("with", after)),
             notebooks,
             options.places,
             lambda name, done, total: bar.show(done, total, name),
         )
-    return gain.words
+    return found.words
 
 
 def _languages(options: argparse.Namespace) -> list[str]:

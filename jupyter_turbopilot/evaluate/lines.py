@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.evaluate.scoring import drawn, head_of, reaches_the_end
-from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
+from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, of_kind, request_at
+from jupyter_turbopilot.evaluate.typist import Typed, by_steps
 from jupyter_turbopilot.local import Local
 
 if TYPE_CHECKING:
@@ -115,15 +116,35 @@ def gain(before: Found, after: Found) -> Gain:
     )
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Two ways on what neither was trained on: lines completed, and cells typed as the settings show them."""
+
+    gain: Gain
+    typed: tuple[Typed, Typed]
+
+    @property
+    def words(self) -> str:
+        """Say what came of it."""
+        without, with_it = (
+            f"{one.total.precision:.3f} of those shown right, {one.total.share_saved:.3f} of the keys saved"
+            for one in self.typed
+        )
+        return (
+            f"{self.gain.words}\nTyped at {self.typed[0].total.keys} keys: without {without}; with {with_it}."
+        )
+
+
 def compare(
     ways: Sequence[tuple[str, Turbopilot]],
     notebooks: Sequence[dict[str, Any]],
     count: int,
     tell: Callable[[str, int, int], None],
-) -> Gain:
-    """Complete lines in two ways, one after the other; `tell` hears how far each is."""
+) -> Comparison:
+    """Go both ways, one after the other, with about so many requests of each kind."""
     chosen = places(notebooks, count)
-    found = []
+    traces = of_kind(list(notebooks), "append", count)
+    found, typed = [], []
     for name, settings in ways:
         settings.keep_sequences = settings.considerate = False
         local = Local(settings)
@@ -131,10 +152,11 @@ def compare(
 
         def one(notebook: str, name: str = name, done: list[str] = done) -> None:
             done.append(notebook)
-            tell(name, len(done), len(chosen))
+            tell(name, len(done), len(chosen) + len(traces))
 
         try:
             found.append(complete(local, notebooks, chosen, one))
+            typed.append(by_steps(local, traces, one))
         finally:
             local.close()
-    return gain(*found)
+    return Comparison(gain(found[0], found[1]), (typed[0], typed[1]))

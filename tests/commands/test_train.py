@@ -57,6 +57,7 @@ def test_it_learns_from_a_folder_writes_an_adapter_and_says_whether_it_helped(
     assert re.search(r"adapter\.gguf: 0\.\d MB\. \d+ steps, \d+ samples", done.stdout)
     assert re.search(r"Loss on what was kept apart: \d\.\d+ before, \d\.\d+ after", done.stdout)
     assert re.search(r"of 12 lines exact without, .* with: .* points", done.stdout)
+    assert re.search(r"Typed, \d+ keys: without, .* saved; with, .* saved\.", done.stdout)
     assert f"c.Turbopilot.adapters = ['default', '{tmp_path}/adapter.gguf']" in done.stdout
     assert "100%" in done.stderr
     header = check(tmp_path / "adapter.gguf", "llama")
