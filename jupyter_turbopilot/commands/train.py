@@ -29,6 +29,8 @@ UPPER = 0.5  # which share of the layers is adapted, from the top: the others wo
 LATEST = 50  # steps the bar's loss stands for
 ADAPTER_RATE, SCRATCH_RATE = 3e-4, 2e-3
 SHARE_OF_A_LANGUAGE = 0.1  # of the minutes, for each tune behind a training from scratch
+WHOLE_BYTES, ADAPTER_BYTES = 16, 4  # for each weight: with what it changes by, or alone
+WORK_BYTES = 1_000_000_000  # for what a step computes
 LIMITS = {
     "minutes": (0.01, 100_000),
     "rank": (1, 256),
@@ -186,6 +188,7 @@ def _blank(options: argparse.Namespace) -> Path:
     from jupyter_turbopilot.training.scratch import Shape, write_blank
 
     path = options.output.with_name(f"{options.output.stem}-blank.gguf").resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
     return write_blank(path, Shape(options.width, options.layers, options.heads, options.length))
 
 
@@ -206,6 +209,7 @@ def learn(
             raise TurbopilotError("Adapters in use could not be added to the model. Train with --plain.")
         course = Course(learnt, layout, end, options.cells or (16 if card else 1))
         apart = Course(held, layout, end, seed=9).some(HELD_TREES)
+        _need_memory(path, whole=options.whole)
         print("Unpacking the model…", file=sys.stderr)
         tuned = network.load(path, place, network.best_type(place))
         plan = loop.Plan(options.minutes, options.rate or ADAPTER_RATE)
@@ -228,6 +232,19 @@ def learn(
     finally:
         layout.engine.close()
     return tuned, log, path
+
+
+def _need_memory(path: Path, *, whole: bool) -> None:
+    """Refuse in words what the memory does not suffice for."""
+    from jupyter_turbopilot.engine import machine
+    from jupyter_turbopilot.models.gguf import read_header
+
+    needs = read_header(path).parameters * (WHOLE_BYTES if whole else ADAPTER_BYTES) + WORK_BYTES
+    if needs > (free := machine.free_memory()):
+        advice = " Train an adapter: leave --whole out." if whole else " Close something."
+        raise TurbopilotError(
+            f"Training {path.name} takes {needs / 1e9:.1f} GB of memory; {free / 1e9:.1f} are free.{advice}"
+        )
 
 
 def _teller(bar: Bar) -> Callable[[Log, float], None]:

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
@@ -50,7 +51,7 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
 
 
 def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> str:
-    command = [sys.executable, "-m", __name__, str(path), json.dumps(asdict(plan))]
+    command = [sys.executable, "-m", __name__, str(path), msgspec.json.encode(plan).decode()]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as child:
@@ -95,17 +96,17 @@ def main(arguments: list[str]) -> None:
     """Load the model, read a prompt and decode two tokens: the child's side."""
     from jupyter_turbopilot.engine.generation import Sampling, Usage
     from jupyter_turbopilot.engine.llama import LlamaEngine
-    from jupyter_turbopilot.engine.machine import Hardware
+    from jupyter_turbopilot.engine.machine import Plan
     from jupyter_turbopilot.engine.stepping import write
 
-    path, said = Path(arguments[0]), json.loads(arguments[1])
+    path, plan = Path(arguments[0]), msgspec.json.decode(arguments[1], type=Plan)
     engine = LlamaEngine(
         path,
         name="trial",
-        context_size=said["context_size"],
-        threads=said["threads"],
-        cells=said["cells"],
-        hardware=Hardware(**said["hardware"]),
+        context_size=plan.context_size,
+        threads=plan.threads,
+        cells=plan.cells,
+        hardware=plan.hardware,
     )
     # Long enough for a batch: engines compute those with other instructions than a single token.
     prompt = ((engine.tokenize("x = 1\n") or [0]) * PROMPT)[: min(PROMPT, engine.context_size // 2)]

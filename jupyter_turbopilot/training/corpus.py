@@ -103,7 +103,10 @@ def _file(path: Path, name: str, group: str) -> Iterator[Document]:
 
 
 def _notebook(raw: dict[str, Any], name: str, group: str) -> Document:
-    language = raw.get("metadata", {}).get("kernelspec", {}).get("language") or "python"
+    about = raw.get("metadata", {})
+    language = (
+        about.get("language_info", {}).get("name") or about.get("kernelspec", {}).get("language") or "python"
+    )
     cells = tuple((str(cell["cell_type"]), "".join(cell["source"])) for cell in raw["cells"])
     return Document(name, str(language).lower(), cells, group)
 

@@ -38,6 +38,7 @@ class Course:
             return
         order: list[int] = []
         at = start * self.cells
+        vain = 0
         while True:
             taken = []
             for place in range(at, at + self.cells):
@@ -50,9 +51,10 @@ class Course:
                 taken += samples_of(rng, document, cell, self.layout, self.end)
             at += self.cells
             tree = grow(taken, MOST * self.cells)
+            vain = 0 if tree.asked else vain + self.cells
             if tree.asked:
                 yield tree
-            elif at > 2 * len(turns) + start * self.cells:
+            elif vain > len(turns):
                 return  # nothing comes of any of them
 
     def some(self, count: int) -> list[Tree]:

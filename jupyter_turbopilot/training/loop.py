@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HIDDEN = -1e4  # what a token sees of those it does not descend from
 WARMUP = 30  # steps
-PIECE = 1024  # places whose chances are computed at a time
+PIECE = 256  # places whose chances are computed at a time: each takes a row of the vocabulary
 SAVED_EVERY = 180.0  # seconds
 
 
@@ -173,10 +173,14 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "log": asdict(self.log),
         }
-        self.kept.parent.mkdir(parents=True, exist_ok=True)
         partial = self.kept.with_name(f".{self.kept.name}.partial")
-        torch.save(state, partial)
-        partial.replace(self.kept)
+        try:
+            self.kept.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(state, partial)
+            partial.replace(self.kept)
+        except (OSError, RuntimeError) as error:
+            partial.unlink(missing_ok=True)
+            raise TurbopilotError(f"{self.kept} could not be written: {error}.") from None
 
     def _resumed(self) -> Log:
         if not self.kept.is_file():

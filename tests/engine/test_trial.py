@@ -4,17 +4,21 @@ import json
 import sys
 import threading
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from jupyter_turbopilot.engine import llama, trial
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama import LlamaEngine
-from jupyter_turbopilot.engine.machine import Plan
+from jupyter_turbopilot.engine.machine import Hardware, Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
+from jupyter_turbopilot.models.adapters import Adapter
+
+from ..tiny_adapter import make
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +40,16 @@ def test_a_good_model_passes_and_is_not_tried_again(
     assert list(json.loads(memory.read_text()).values()) == ["ok"]
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     ensure(tiny_model, memory)
+
+
+def test_it_is_tried_with_all_that_it_will_be_loaded_with(tiny_model: Path, tmp_path: Path) -> None:
+    adapter = make(tmp_path / "a.gguf")
+    hardware = Hardware(adapters=(Adapter(str(adapter), 0.5, "r"),), tensor_split=(0.5, 0.5))
+    plan = replace(PLAN, hardware=hardware)
+    trial.ensure_loads(tiny_model, plan, tmp_path / "trials.json", timeout=60, cancel=Cancel())
+    broken = replace(plan, hardware=replace(hardware, adapters=(Adapter(str(tiny_model)),)))
+    with pytest.raises(ModelRefusedError, match="is no LoRA adapter"):
+        trial.ensure_loads(tiny_model, broken, tmp_path / "trials.json", timeout=60, cancel=Cancel())
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.99])
@@ -92,7 +106,7 @@ def test_the_trial_reads_a_batch_since_those_are_computed_otherwise(
             return super().evaluate(rows, attention)
 
     monkeypatch.setattr(llama, "LlamaEngine", Watched)
-    trial.main([str(tiny_model), json.dumps(asdict(replace(PLAN, cells=256)))])
+    trial.main([str(tiny_model), msgspec.json.encode(replace(PLAN, cells=256))])
     assert max(sizes) >= 32
 
 
