@@ -30,7 +30,7 @@ LATEST = 50  # steps the bar's loss stands for
 ADAPTER_RATE, SCRATCH_RATE = 3e-4, 2e-3
 SHARE_OF_A_LANGUAGE = 0.1  # of the minutes, for each tune behind a training from scratch
 WHOLE_BYTES, ADAPTER_BYTES = 16, 4  # for each weight: with what it changes by, or alone
-WORK_BYTES = 1_000_000_000  # for what a step computes
+WORK_BYTES = 3_000_000_000  # for what a step computes
 LIMITS = {
     "minutes": (0.01, 100_000),
     "rank": (1, 256),

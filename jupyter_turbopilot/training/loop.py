@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HIDDEN = -1e4  # what a token sees of those it does not descend from
 WARMUP = 30  # steps
+STEP, WORDS_STEP = 128, 2048  # tokens of a tree, and words that compete, come in multiples of these
 PIECE = 256  # places whose chances are computed at a time: each takes a row of the vocabulary
 SAVED_EVERY = 180.0  # seconds
 
@@ -56,16 +57,22 @@ class Chances:
 
     A big vocabulary costs more than the network. Where `words` are given, only they and what should follow
     compete: nearly all of the vocabulary never stands in code.
+
+    What is computed comes in few sizes: for each that it meets the library keeps a copy of the weights.
     """
 
     def __init__(self, network: Network, words: Sequence[int] = ()) -> None:
         self.network = network
-        self.words = torch.tensor(sorted(set(words)), dtype=torch.long, device=network.device)
+        rows = network.model.lm_head.weight.shape[0]
+        chosen = sorted(set(words))
+        self.words = torch.tensor(chosen, dtype=torch.long, device=network.device)
+        others = sorted(set(range(rows)) - set(chosen))[: 2 * WORDS_STEP] if chosen else []
+        self.others = torch.tensor(others, dtype=torch.long, device=network.device)
 
     def __call__(self, tree: Tree, told: float, *, whole: bool = False) -> torch.Tensor:
         """Return the mean loss."""
         model, device = self.network.model, self.network.device
-        made = arrays(tree)
+        made = arrays(tree, STEP)
         kind = next(model.parameters()).dtype
         sees = torch.from_numpy(made["sees"]).to(device)
         hidden = torch.zeros(sees.shape, dtype=kind, device=device).masked_fill_(~sees, HIDDEN)
@@ -77,23 +84,30 @@ class Chances:
         ).last_hidden_state[0]
         asked = made["asked"]
         count = len(made["nodes"]) if told else asked
-        nodes = torch.from_numpy(made["nodes"][:count]).to(device)
-        targets = torch.from_numpy(made["targets"][:count]).to(device)
-        weights = torch.full((count,), told, device=device)
+        room = -(-count // PIECE) * PIECE
+        nodes, targets = (torch.zeros(room, dtype=torch.long, device=device) for _ in range(2))
+        nodes[:count] = torch.from_numpy(made["nodes"][:count])
+        targets[:count] = torch.from_numpy(made["targets"][:count])
+        weights = torch.zeros(room, device=device)
+        weights[:count] = told
         weights[:asked] = 1.0
         head = model.lm_head.weight
         if len(self.words) and not whole:
-            words = torch.unique(torch.cat([self.words, targets]))
+            words = self._competing(targets)
             head, targets = head[words], torch.searchsorted(words, targets)
         states = states[nodes]
         total = torch.zeros((), device=device)
-        for start in range(0, count, PIECE):
-            stop = start + PIECE
-            loss = functional.cross_entropy(
-                (states[start:stop] @ head.T).float(), targets[start:stop], reduction="none"
-            )
-            total = total + (loss * weights[start:stop]).sum()
+        for start in range(0, room, PIECE):
+            part = slice(start, start + PIECE)
+            loss = functional.cross_entropy((states[part] @ head.T).float(), targets[part], reduction="none")
+            total = total + (loss * weights[part]).sum()
         return total / weights.sum()
+
+    def _competing(self, targets: torch.Tensor) -> torch.Tensor:
+        """Return the words in use and what follows, filled up with others."""
+        words = torch.unique(torch.cat([self.words, targets]))
+        others = self.others[~torch.isin(self.others, targets)]
+        return torch.cat([words, others[: -len(words) % WORDS_STEP]]).sort().values
 
 
 @torch.no_grad()

@@ -74,9 +74,9 @@ class Tree:
         self.asked += zip(path[len(sample.prompt) - 1 :], sample.answer, strict=True)
         self.samples += 1
 
-    def mask(self) -> NDArray[np.bool_]:
-        """Return which token sees which."""
-        sees = np.eye(len(self.tokens), dtype=np.bool_)
+    def mask(self, more: int = 0) -> NDArray[np.bool_]:
+        """Return which token sees which; `more` see but themselves."""
+        sees = np.eye(len(self.tokens) + more, dtype=np.bool_)
         for node, parent in enumerate(self.parents):
             if parent != _ROOT:
                 sees[node] |= sees[parent]
@@ -92,13 +92,14 @@ def grow(samples: Sequence[Sample], most: int) -> Tree:
     return tree
 
 
-def arrays(tree: Tree) -> dict[str, Any]:
-    """Return the tree as a network wants it."""
+def arrays(tree: Tree, step: int = 1) -> dict[str, Any]:
+    """Return the tree as a network wants it, filled up to a multiple of a step."""
     nodes, targets = zip(*tree.asked, strict=True)
+    more = -len(tree.tokens) % step
     return {
-        "tokens": np.array(tree.tokens, np.int64),
-        "places": np.array(tree.depths, np.int64),
-        "sees": tree.mask(),
+        "tokens": np.array([*tree.tokens, *[0] * more], np.int64),
+        "places": np.array([*tree.depths, *[0] * more], np.int64),
+        "sees": tree.mask(more),
         "nodes": np.array([*nodes, *(node for node, _ in tree.told)], np.int64),
         "targets": np.array([*targets, *(target for _, target in tree.told)], np.int64),
         "asked": len(nodes),

@@ -8,6 +8,7 @@ import torch
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.layout import Layout
+from jupyter_turbopilot.training import loop
 from jupyter_turbopilot.training.corpus import Document
 from jupyter_turbopilot.training.course import Course
 from jupyter_turbopilot.training.loop import Chances, Log, Plan, Training, held_out
@@ -52,8 +53,9 @@ def test_a_tree_is_as_wrong_as_its_samples_one_by_one(
 
 
 def test_words_that_are_not_in_use_hardly_matter_and_what_follows_always_counts(
-    network: Network, course: Course
+    network: Network, course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loop, "WORDS_STEP", 64)
     tree = next(course.trees())
     with torch.no_grad():
         whole = Chances(network)(tree, 0.1).item()

@@ -62,6 +62,18 @@ def test_what_does_not_fit_is_left_out_whole(given_samples: list[Sample], most: 
     assert len(tree.asked) >= tree.samples
 
 
+@given(samples, st.integers(1, 16))
+def test_what_fills_it_up_sees_itself_and_is_seen_by_none(given_samples: list[Sample], step: int) -> None:
+    tree = grow(given_samples, 1000)
+    plain, made = arrays(tree), arrays(tree, step)
+    size = len(tree.tokens)
+    assert len(made["tokens"]) % step == 0
+    assert len(made["tokens"]) - size < step
+    assert (made["sees"][:size, :size] == plain["sees"]).all()
+    assert not made["sees"][:size, size:].any()
+    assert (made["sees"][size:].sum(axis=1) == 1).all()
+
+
 def test_the_text_before_the_cursor_can_be_learnt_from_as_well() -> None:
     tree = grow([Sample((1, 2, 3, 8, 9), (4,), text=3), Sample((1, 2, 8, 9), (5,))], 100)
     assert [(tree.tokens[node], target) for node, target in tree.told] == [(1, 2), (2, 3)]
