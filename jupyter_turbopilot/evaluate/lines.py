@@ -130,9 +130,8 @@ class Comparison:
             f"{one.total.precision:.3f} of those shown right, {one.total.share_saved:.3f} of the keys saved"
             for one in self.typed
         )
-        return (
-            f"{self.gain.words}\nTyped at {self.typed[0].total.keys} keys: without {without}; with {with_it}."
-        )
+        keys = self.typed[0].total.keys
+        return f"{self.gain.words}\nTyped, {keys} keys: without, {without}; with, {with_it}."
 
 
 def compare(

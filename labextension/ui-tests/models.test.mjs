@@ -94,6 +94,20 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     await page.getByLabel(/too large or too slow/).uncheck();
   });
 
+  test('the default model is tuned, can be used as published, and tuned again', async () => {
+    const tuned = row('qwen2.5-coder-0.5b');
+    assert.match(await tuned.innerText(), /tuned to notebooks/);
+    await tuned.getByRole('button', { name: 'Use as published' }).focus();
+    await page.keyboard.press('Enter');
+    await tuned.getByText('as published, not tuned to notebooks').waitFor({ timeout: 60000 });
+    await page.waitForFunction(() => /qwen2.5-coder-0.5b is ready/.test(document.body.innerText), null, {
+      timeout: 60000
+    });
+    await screenshot(page, 'models-published');
+    await tuned.getByRole('button', { name: 'Use tuned' }).click();
+    await tuned.getByRole('button', { name: 'Use as published' }).waitFor({ timeout: 60000 });
+  });
+
   test('a download shows how far it is and can be stopped, and a model that came can be used', async () => {
     slow = true;
     const stop = row('smollm2-360m').getByRole('button', { name: 'Stop' });
