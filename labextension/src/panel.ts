@@ -190,7 +190,7 @@ export class ModelPanel extends Widget {
       cell.append(progress, said);
       act(trans.__('Stop'), 'stop', () => void this._stop(model));
     } else if (model.selected) {
-      cell.append(trans.__('in use'));
+      cell.append(`${trans.__('in use')} `);
       if (model.adapters?.length) {
         act(
           model.tuned ? trans.__('Use as published') : trans.__('Use tuned'),
