@@ -39,6 +39,7 @@ def main() -> None:
         for needed in (
             "labextension/package.json",
             "jupyter_turbopilot/extension.py",
+            "jupyter_turbopilot/models/tuned/qwen2.5-coder-0.5b.gguf",
             "jupyter_turbopilot.json",
         ):
             if needed not in names:
