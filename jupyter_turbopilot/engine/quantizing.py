@@ -6,11 +6,11 @@ import ctypes
 import re
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import ConversionError, TurbopilotError
+from jupyter_turbopilot.models.placing import placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,11 +39,9 @@ def kinds() -> dict[str, int]:
 
 def quantize(order: Order, threads: int, progress: Callable[[str, int, int], None] = lambda *_: None) -> Path:
     """Write the quantised file beside its place, then put it there at once."""
-    partial = order.target.with_name(f".{order.target.name}.partial")
     numbers = map(str, (order.number, threads, int(order.again)))
-    command = [sys.executable, "-m", __name__, str(order.source), str(partial), *numbers]
-    try:
-        order.target.parent.mkdir(parents=True, exist_ok=True)
+    with placed(order.target, ConversionError) as partial:
+        command = [sys.executable, "-m", __name__, str(order.source), str(partial), *numbers]
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as child:
@@ -58,12 +56,6 @@ def quantize(order: Order, threads: int, progress: Callable[[str, int, int], Non
         if child.returncode:
             last = said.splitlines()[-1][:300] if said else f"it ended with {child.returncode}"
             raise ConversionError(f"llama.cpp could not write {order.kind}: {last}")
-        partial.replace(order.target)
-    except OSError as error:
-        raise ConversionError(f"{order.target.name} could not be written: {error.strerror}.") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return order.target
 
 

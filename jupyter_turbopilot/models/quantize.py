@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.placing import need_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.gguf import Header
 
 WHOLE = {0: "F32", 1: "F16", 32: "BF16"}  # files that hold what was trained, or nearly
-ROOM_TO_SPARE = 64 * 1024**2
 # llama.cpp refuses these without a matrix that says which weights matter, and cannot be told one from here.
 NEEDS_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S", "IQ3_XXS", "IQ3_XS")
 # ggml's names of how a tensor's numbers are stored.
@@ -60,11 +59,7 @@ def order(source: Path, target: Path, kind: str, kinds: Mapping[str, int], *, fo
         )
     if target.exists() and target.samefile(source):
         raise ConversionError("The result would be written over its source.")
-    free = shutil.disk_usage(target.parent if target.parent.is_dir() else source.parent).free
-    if free < header.file_size + ROOM_TO_SPARE:
-        raise ConversionError(
-            f"{target.name} may need {header.file_size / 1e6:.0f} MB; {free / 1e6:.0f} MB are free."
-        )
+    need_room(target, header.file_size, ConversionError)
     return Order(source, target, name, kinds[name], again)
 
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import mmap
-import os
-import shutil
 import struct
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.gguf import BLOCKS, read_header
+from jupyter_turbopilot.models.placing import need_room, placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from jupyter_turbopilot.models.gguf import Part
-
-ROOM_TO_SPARE = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -41,51 +37,35 @@ def rewrite(
     header = read_header(source)
     kinds = [changes[part.name].kind if part.name in changes else part.kind for part in header.parts]
     sizes = [_size(part, kind) for part, kind in zip(header.parts, kinds, strict=True)]
-    partial = target.with_name(f".{target.name}.partial")
     alignment = header.alignment
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _need_room(target, sum(sizes))
-        with (
-            source.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as data,
-            partial.open("wb") as out,
-        ):
-            out.write(data[: header.keys_end])
-            offset = 0
-            for part, kind, size in zip(header.parts, kinds, sizes, strict=True):
-                name = part.name.encode()
-                out.write(struct.pack("<Q", len(name)) + name + struct.pack("<I", len(part.shape)))
-                out.write(struct.pack(f"<{len(part.shape)}QIQ", *part.shape, kind, offset))
-                offset += -(-size // alignment) * alignment
-            out.write(bytes(-out.tell() % alignment))
-            for number, (part, size) in enumerate(zip(header.parts, sizes, strict=True)):
-                progress(number, len(sizes))
-                begin = header.start + part.offset
-                with data[begin : begin + part.size] as old:
-                    if part.name in changes:
-                        out.writelines(changes[part.name].make(old, part))
-                    else:
-                        out.write(old)
-                out.write(bytes(-size % alignment))
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(target)
-    except OSError as error:
-        raise ModelRefusedError(f"{target.name} could not be written: {error.strerror}.") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    need_room(target, sum(sizes), ModelRefusedError)
+    with (
+        placed(target, ModelRefusedError) as partial,
+        source.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+        partial.open("wb") as out,
+    ):
+        out.write(data[: header.keys_end])
+        offset = 0
+        for part, kind, size in zip(header.parts, kinds, sizes, strict=True):
+            name = part.name.encode()
+            out.write(struct.pack("<Q", len(name)) + name + struct.pack("<I", len(part.shape)))
+            out.write(struct.pack(f"<{len(part.shape)}QIQ", *part.shape, kind, offset))
+            offset += -(-size // alignment) * alignment
+        out.write(bytes(-out.tell() % alignment))
+        for number, (part, size) in enumerate(zip(header.parts, sizes, strict=True)):
+            progress(number, len(sizes))
+            begin = header.start + part.offset
+            with data[begin : begin + part.size] as old:
+                if part.name in changes:
+                    out.writelines(changes[part.name].make(old, part))
+                else:
+                    out.write(old)
+            out.write(bytes(-size % alignment))
     return target
 
 
 def _size(part: Part, kind: int) -> int:
     block, size = BLOCKS[kind] if kind != part.kind else (1, 0)
     return prod(part.shape) // block * size if size else part.size
-
-
-def _need_room(target: Path, size: int) -> None:
-    free = shutil.disk_usage(target.parent).free
-    if free < size + ROOM_TO_SPARE:
-        raise ModelRefusedError(f"{target.name} takes {size / 1e6:.0f} MB; {free / 1e6:.0f} MB are free.")

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models.placing import placed
 from jupyter_turbopilot.training.tree import arrays
 
 if TYPE_CHECKING:
@@ -187,14 +188,11 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "log": asdict(self.log),
         }
-        partial = self.kept.with_name(f".{self.kept.name}.partial")
-        try:
-            self.kept.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(state, partial)
-            partial.replace(self.kept)
-        except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
-            raise TurbopilotError(f"{self.kept} could not be written: {error}.") from None
+        with placed(self.kept, TurbopilotError) as partial:
+            try:
+                torch.save(state, partial)
+            except RuntimeError as error:  # which is what torch makes of a full disk
+                raise OSError(str(error)) from error
 
     def _resumed(self) -> Log:
         if not self.kept.is_file():

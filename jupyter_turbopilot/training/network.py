@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from torch import nn
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.convert.llama import neighbours
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.placing import placed
 from jupyter_turbopilot.models.rewrite import Change, rewrite
 
 if TYPE_CHECKING:
@@ -173,13 +173,10 @@ def _weights(path: Path, header: Header) -> Iterator[tuple[str, Any]]:
     """Yield each matrix unpacked, by its name in transformers."""
     import gguf
 
-    heads = header.number("attention.head_count")
-    groups = header.number("attention.head_count_kv", heads)
     for tensor in gguf.GGUFReader(path).tensors:
         array = gguf.dequantize(tensor.data, tensor.tensor_type)
-        short = tensor.name.split(".")[-2]
-        if header.architecture == "llama" and short in TURNED:
-            array = halves(array, heads=heads if short == "attn_q" else groups)
+        if heads := _heads(header, tensor.name):
+            array = halves(array, heads=heads)
         yield transformers_name(tensor.name), np.array(array, np.float32, order="C")
 
 
@@ -227,51 +224,52 @@ def free(network: Network) -> None:
 def write_model(network: Network, source: Path, target: Path) -> Path:
     """Write all weights as they are now, in F16; the rest is copied from the file they came from."""
     state = network.model.state_dict()
-    heads = network.header.number("attention.head_count")
-    groups = network.header.number("attention.head_count_kv", heads)
 
     def made(_: memoryview, part: Part) -> list[bytes]:
-        values = state[transformers_name(part.name)].float().cpu().numpy()
-        short = part.name.split(".")[-2]
-        if network.architecture == "llama" and short in TURNED:
-            values = neighbours(values, heads=heads if short == "attn_q" else groups)
-        kind = np.float32 if len(part.shape) == 1 else np.float16
-        return [np.ascontiguousarray(values, kind).tobytes()]
+        values = _plain(
+            state[transformers_name(part.name)], np.float32 if len(part.shape) == 1 else np.float16
+        )
+        return [_turned(network, part.name, values).tobytes()]
 
     parts = network.header.parts
     return rewrite(source, target, {part.name: Change(int(len(part.shape) > 1), made) for part in parts})
+
+
+def _plain(values: torch.Tensor, kind: type[Any]) -> Any:
+    return values.detach().float().cpu().numpy().astype(kind)
+
+
+def _turned(network: Network, name: str, matrix: Any) -> Any:
+    """Order a matrix's rows as llama.cpp has them."""
+    if (heads := _heads(network.header, name)) == 0:
+        return matrix
+    return np.ascontiguousarray(neighbours(matrix, heads=heads))
+
+
+def _heads(header: Header, name: str) -> int:
+    """Return of how many heads the rows are ordered otherwise in llama.cpp; 0: of none."""
+    short = name.split(".")[-2]
+    if header.architecture != "llama" or short not in TURNED:
+        return 0
+    heads = header.number("attention.head_count")
+    return heads if short == "attn_q" else header.number("attention.head_count_kv", heads)
 
 
 def write_adapter(network: Network, target: Path, name: str) -> Path:
     """Write what was learnt as an adapter that llama.cpp loads; what is not finished is never left there."""
     import gguf
 
-    partial = target.with_name(f".{target.name}.partial")
-    header = network.header
-    heads = header.number("attention.head_count")
-    groups = header.number("attention.head_count_kv", heads)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with placed(target, TurbopilotError) as partial:
         out = gguf.GGUFWriter(partial, network.architecture)
         out.add_type("adapter")
         out.add_string("adapter.type", "lora")
         out.add_float32("adapter.lora.alpha", float(network.alpha))
         out.add_name(name)
         for matrix, lora in network.loras.items():
-            short = matrix.split(".")[2]
-            b = lora.b.detach().float().cpu().numpy()
-            if network.architecture == "llama" and short in TURNED:
-                b = neighbours(b, heads=heads if short == "attn_q" else groups)
-            out.add_tensor(f"{matrix}.lora_a", lora.a.detach().float().cpu().numpy().astype(np.float16))
-            out.add_tensor(f"{matrix}.lora_b", np.ascontiguousarray(b).astype(np.float16))
+            out.add_tensor(f"{matrix}.lora_a", _plain(lora.a, np.float16))
+            out.add_tensor(f"{matrix}.lora_b", _turned(network, matrix, _plain(lora.b, np.float16)))
         out.write_header_to_file()
         out.write_kv_data_to_file()
         out.write_tensors_to_file()
         out.close()
-        partial.replace(target)
-    except OSError as error:
-        raise TurbopilotError(f"{target.name} could not be written: {error.strerror}.") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return target

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.convert.checkpoint import dtype_of, need
+from jupyter_turbopilot.models.convert.checkpoint import dtype_of
+from jupyter_turbopilot.models.placing import need_room, placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.tokenizer import Vocabulary
 
 OUTTYPES = {"f32": 0, "f16": 1, "bf16": 32, "q8_0": 7}  # and what llama.cpp calls such a file
-ROOM_TO_SPARE = 64 * 1024**2
 _CHUNK = 4 * 1024 * 1024  # elements looked at and converted at a time
 _Q8_BLOCK = 32
 _PRECISE = ("position_embd.weight",)  # read a row at a time, so its size is nothing
@@ -37,16 +34,12 @@ def write(
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Path:
     """Write the file beside its place, then put it there at once."""
-    try:
-        import gguf
-    except ImportError:
-        raise need("gguf") from None
-    partial = target.with_name(f".{target.name}.partial")
+    import gguf
+
     kinds = {piece.name: kind_of(piece, outtype) for piece in recipe.pieces}
     total = sum(_bytes(piece, kinds[piece.name]) for piece in recipe.pieces)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _need_room(target, total)
+    need_room(target, total, ConversionError)
+    with placed(target, ConversionError) as partial:
         out = gguf.GGUFWriter(partial, recipe.architecture)
         try:
             _describe(out, recipe, vocabulary, name, outtype)
@@ -72,14 +65,6 @@ def write(
             out.flush()
         finally:
             out.close()
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError as error:
-        raise ConversionError(f"{target.name} could not be written: {error.strerror}.") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return target
 
 
@@ -108,14 +93,6 @@ def _stored_shape(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
 def _bytes(piece: Piece, kind: str) -> int:
     size = {"f32": 4, "f16": 2}.get(kind, 1)
     return int(np.prod(_stored_shape(piece.shape, kind))) * size
-
-
-def _need_room(target: Path, total: int) -> None:
-    free = shutil.disk_usage(target.parent).free
-    if free < total + ROOM_TO_SPARE:
-        raise ConversionError(
-            f"{target.name} needs {total / 1e6:.0f} MB and only {free / 1e6:.0f} MB are free. Make room."
-        )
 
 
 def _converted(piece: Piece, kind: str) -> Array:
