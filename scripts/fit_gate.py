@@ -21,7 +21,14 @@ import numpy as np
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.lines import Found, gain
-from jupyter_turbopilot.evaluate.scoring import Score, Tally, head_of, judge, ratio_interval, reaches_the_end
+from jupyter_turbopilot.evaluate.scoring import (
+    Score,
+    Tally,
+    completes_the_line,
+    judge,
+    ratio_interval,
+    reaches_the_end,
+)
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read, request_at
 from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
@@ -272,9 +279,8 @@ def exact_lines(spots: Sequence[Spot]) -> Found:
     found = Found()
     for spot in spots:
         if spot.future.partition("\n")[0].strip():
-            text = head_of(spot.text)
-            right = bool(text) and spot.future.startswith(text) and reaches_the_end(spot.future, len(text))
-            found.exact[spot.notebook, spot.cell, spot.place] = right
+            place = (spot.notebook, spot.cell, spot.place)
+            found.exact[place] = completes_the_line(spot.text, spot.future)
     return found
 
 

@@ -14,9 +14,11 @@ from jupyter_turbopilot.models.gguf import read_header
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.llama import LlamaEngine
+    from jupyter_turbopilot.engine.machine import Hardware
     from jupyter_turbopilot.engine.stepping import Row
     from jupyter_turbopilot.pilot import Pilot
 
@@ -26,6 +28,8 @@ class Loaded:
     """The engine, what it takes, and how long loading took."""
 
     engine: LlamaEngine
+    path: Path
+    hardware: Hardware
     seconds: float
     size: int
     threads: int
@@ -69,7 +73,7 @@ def load(options: argparse.Namespace, model: str | None, **chosen: Any) -> Loade
     )
     seconds = time.perf_counter() - begun
     cache = int(header.kv_bytes(1) * machine.CACHE_TYPES[hardware.cache_type])
-    return Loaded(engine, seconds, header.file_size, plan.threads, cache)
+    return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, cache)
 
 
 class Clock:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.commands.bar import Bar
-from jupyter_turbopilot.commands.loading import load, pilot_of
+from jupyter_turbopilot.commands.loading import load
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
-from jupyter_turbopilot.models.catalog import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.engine.llama import LlamaEngine
     from jupyter_turbopilot.layout import Layout
     from jupyter_turbopilot.training.corpus import Document
     from jupyter_turbopilot.training.loop import Log
@@ -201,11 +201,12 @@ def learn(
 
     place = network.best_device()
     card = place.type != "cpu"
-    layout, end = layout_of(options)
+    loaded = load(options, options.model, context=4096)
     try:
+        layout, end = layout_of(options, loaded.engine)
         # What was learnt before is built upon: the adapters in use are part of the model.
-        path, hardware = pilot_of(options).weights(find(options.model or pilot_of(options).selected))
-        if hardware.adapters:
+        path = loaded.path
+        if any(not adapter.language for adapter in loaded.hardware.adapters):
             raise TurbopilotError("Adapters in use could not be added to the model. Train with --plain.")
         course = Course(learnt, layout, end, options.cells or (16 if card else 1))
         apart = Course(held, layout, end, seed=9).some(HELD_TREES)
@@ -230,7 +231,7 @@ def learn(
         with Bar("training") as bar:
             log = training.run(course.trees, _teller(bar))
     finally:
-        layout.engine.close()
+        loaded.engine.close()
     return tuned, log, path
 
 
@@ -259,17 +260,15 @@ def _teller(bar: Bar) -> Callable[[Log, float], None]:
     return tell
 
 
-def layout_of(options: argparse.Namespace) -> tuple[Layout, int]:
+def layout_of(options: argparse.Namespace, engine: LlamaEngine) -> tuple[Layout, int]:
     """Return what lays prompts out as the product does, and the token that ends an answer."""
     from jupyter_turbopilot.layout import Layout
 
-    engine = load(options, options.model, context=4096).engine
-    settings = pilot_of(options).settings
+    settings = options.settings(options)
     settings.prompt_tokens = min(options.context, engine.context_size // 2)
     ends = [engine.find_token(text) for text in ("<|endoftext|>", "<|end_of_text|>", "</s>", "<EOT>")]
     end = next((token for token in ends if token in engine.ends), min(engine.ends, default=None))
     if end is None:
-        engine.close()
         raise TurbopilotError("The model's vocabulary has no token that ends a text.")
     return Layout(engine, settings), end
 

@@ -299,11 +299,13 @@ class Sequences:
     def _best(self, known: Sequence[int], tuning: int) -> tuple[Held | None, int]:
         best: tuple[int, bool, int, Held | None] = (0, False, 0, None)
         for held in self._all:
-            kept = 0 if held.aside or held.tuning != tuning else self._common(held.tokens, known)
+            if held.tuning != tuning:
+                continue
+            kept = 0 if held.aside else self._common(held.tokens, known)
             # Of equals, one that can be continued as it stands.
             rank = (kept, not held.busy and len(held.tokens) - kept < WORTH_KEEPING, held.turn, held)
             best = max(best, rank, key=lambda found: found[:3])
-        return best[3] if best[3] and best[3].tuning == tuning else None, best[0]
+        return best[3], best[0]
 
     def _movable_part(self, source: Held, kept: int, prompt: Sequence[int], fixed: tuple[int, int]) -> int:
         """Return where in a sequence the fixed part of a prompt stands, if moving it pays; else 0."""

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.evaluate.scoring import drawn, head_of, reaches_the_end
+from jupyter_turbopilot.evaluate.scoring import completes_the_line, drawn
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, of_kind, request_at
 from jupyter_turbopilot.evaluate.typist import Typed, by_steps
 from jupyter_turbopilot.local import Local
@@ -59,10 +59,9 @@ def complete(
         number, cell, at = place
         asked = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
         reply = local.last(request_at(notebooks[number], cell, at, **asked))
-        text = head_of(reply.items[0].text) if reply.items else ""
+        text = reply.items[0].text if reply.items else ""
         future = notebooks[number]["cells"][cell]["source"][at:]
-        right = bool(text) and future.startswith(text) and reaches_the_end(future, len(text))
-        found.exact[place] = right
+        found.exact[place] = completes_the_line(text, future)
         found.ms.append(reply.timings.total_ms)
         tell(notebooks[number]["name"])
     return found

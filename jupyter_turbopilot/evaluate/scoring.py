@@ -45,6 +45,12 @@ def reaches_the_end(future: str, length: int) -> bool:
     return not future[length:].partition("\n")[0].strip()
 
 
+def completes_the_line(text: str, future: str) -> bool:
+    """Tell whether a text's first line is what is left of the line that is being written."""
+    head = head_of(text)
+    return bool(head) and future.startswith(head) and reaches_the_end(future, len(head))
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a person does with a suggestion: characters taken, lines that were right and wrong."""

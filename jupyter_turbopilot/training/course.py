@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.training.samples import samples_of, typed_cells
@@ -43,7 +43,7 @@ class Course:
             taken = []
             for place in range(at, at + self.cells):
                 epoch, number = divmod(place, len(turns))
-                if not order or number == 0 or place == start * self.cells:
+                if number == 0 or place == start * self.cells:
                     order = list(range(len(turns)))
                     random.Random(f"{self.seed}/{epoch}").shuffle(order)  # noqa: S311 - the same each time
                 document, cell = turns[order[number]]
@@ -59,17 +59,12 @@ class Course:
 
     def some(self, count: int) -> list[Tree]:
         """Return the first trees."""
-        found = []
-        for tree in self.trees():
-            found.append(tree)
-            if len(found) == count:
-                break
-        return found
+        return list(islice(self.trees(), count))
 
     def words(self) -> list[int]:
         """Return the tokens that stand in the documents."""
-        seen: Counter[int] = Counter()
+        seen = {self.end}
         step = max(1, len(self.documents) // _WORDS_FROM)
         for document in self.documents[::step]:
             seen.update(self.layout.engine.tokenize(document.code))
-        return [self.end, *seen]
+        return [*seen]

@@ -48,7 +48,6 @@ class Log:
     seconds: float = 0.0
     samples: int = 0
     tokens: int = 0
-    answers: int = 0  # tokens that were asked for
     losses: list[tuple[int, float]] = field(default_factory=list)
     held: list[tuple[int, float]] = field(default_factory=list)
 
@@ -174,7 +173,6 @@ class Training:
         log.steps += 1
         log.samples += tree.samples
         log.tokens += len(tree.tokens)
-        log.answers += len(tree.asked)
         log.losses.append((log.steps, round(loss.item(), 4)))
         log.seconds += time.monotonic() - begun
 

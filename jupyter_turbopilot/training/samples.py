@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.notebook import gather
+from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, SHORTEST_CELL
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.training.tree import Sample
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.layout import Layout
     from jupyter_turbopilot.training.corpus import Document
 
-SHORTEST, LONGEST = 40, 600  # characters of a cell that are worth typing, and of it that are typed
 EVERY = 12  # characters for each place that is asked at, and
 PLACES = 24  # most of them in a cell
 ABOVE, BELOW = 60, 2  # cells that are looked at
@@ -38,14 +38,14 @@ def typed_cells(document: Document) -> list[int]:
     return [
         number
         for number, (kind, source) in enumerate(document.cells)
-        if kind == "code" and len(source.strip()) >= SHORTEST
+        if kind == "code" and len(source.strip()) >= SHORTEST_CELL
     ]
 
 
 def ask(rng: random.Random, document: Document, active: int) -> Iterator[Asked]:
     """Put the cursor at some places of a cell, at characters: in the middle of a word too."""
-    text = document.cells[active][1].rstrip()[:LONGEST]
-    whole = len(document.cells[active][1].rstrip()) <= LONGEST
+    text = document.cells[active][1].rstrip()[:LONGEST_CELL]
+    whole = len(document.cells[active][1].rstrip()) <= LONGEST_CELL
     above = _cells(document.cells[max(0, active - ABOVE) : active])
     below = [] if rng.random() < ENDS else _cells(document.cells[active + 1 : active + 1 + BELOW])
     count = max(4, min(PLACES, len(text) // EVERY))
