@@ -155,7 +155,7 @@ def _config(header: Header) -> Any:
             "attention_bias": "blk.0.attn_output.bias" in shapes,
         }
     return _KINDS[name][0](
-        vocab_size=max(shapes["token_embd.weight"]),
+        vocab_size=shapes["token_embd.weight"][1],
         hidden_size=header.number("embedding_length"),
         intermediate_size=header.number("feed_forward_length"),
         num_hidden_layers=header.number("block_count"),

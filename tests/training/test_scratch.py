@@ -59,8 +59,10 @@ def test_its_shape_is_what_was_asked_for(blank: Path, tmp_path: Path) -> None:
     assert header.number("embedding_length") == 64
     assert header.number("context_length") == 512
     assert len(TEXT) + 4 <= ROWS == 128
-    usual = read_header(write_blank(tmp_path / "usual.gguf", Shape()))
-    assert 5_500_000 < usual.parameters < 6_500_000
+    usual = write_blank(tmp_path / "usual.gguf", Shape())
+    assert 5_500_000 < read_header(usual).parameters < 6_500_000
+    # It is wider than its vocabulary is long.
+    assert load(usual, torch.device("cpu"), torch.float32).model.lm_head.weight.shape == (ROWS, 288)
 
 
 def test_an_impossible_shape_is_refused(tmp_path: Path) -> None:
