@@ -105,17 +105,22 @@ def run(options: argparse.Namespace) -> int:
     read = options.settings
     options.settings = lambda asked: _ours(read(asked), options)
     options.whole |= options.scratch
-    _one(options)
+    learnt, held = gather(options)
+    _one(options, learnt, held)
     if options.each_language:
-        for language in _languages(options):
+        for language in _languages(learnt):
+            print(f"\nNow {language} alone.")
             changed = {
                 "model": str(options.output),
                 "output": options.output.with_stem(f"{options.output.stem}-{language}"),
-                "language": [language],
                 "minutes": options.minutes * SHARE_OF_A_LANGUAGE,
                 "scratch": False,
             }
-            _one(argparse.Namespace(**vars(options) | changed))
+            _one(
+                argparse.Namespace(**vars(options) | changed),
+                [one for one in learnt if one.language == language],
+                [one for one in held if one.language == language],
+            )
     return 0
 
 
@@ -137,9 +142,8 @@ def _ours(settings: Turbopilot, options: argparse.Namespace) -> Turbopilot:
     return settings
 
 
-def _one(options: argparse.Namespace) -> None:
+def _one(options: argparse.Namespace, learnt: Sequence[Document], held: Sequence[Document]) -> None:
     """Train once, write, test."""
-    learnt, held = gather(options)
     before = options.settings(options)
     if options.scratch:
         before.model = options.model = str(_blank(options))
@@ -312,12 +316,11 @@ def _tested(
     return found.words
 
 
-def _languages(options: argparse.Namespace) -> list[str]:
+def _languages(documents: Sequence[Document]) -> list[str]:
     """Return the languages there is enough of."""
-    from jupyter_turbopilot.training import corpus
     from jupyter_turbopilot.training.samples import typed_cells
 
     cells: Counter[str] = Counter()
-    for one in corpus.clean(corpus.read(options.paths), ascii_only=True).documents:
+    for one in documents:
         cells[one.language] += len(typed_cells(one))
     return sorted(language for language, count in cells.items() if count > 2 * LEAST_CELLS)
