@@ -10,13 +10,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from typing import TYPE_CHECKING
-
 import engine
+import numpy as np
 import preflight
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+from jupyter_turbopilot.models.fold import deltas_of
+from jupyter_turbopilot.models.gguf import read_header
+
+from . import tiny_adapter
 
 
 def test_all_that_is_missing_is_named_at_once_with_the_command_that_installs_it(tmp_path: Path) -> None:
@@ -74,3 +76,18 @@ def test_every_make_target_that_the_documents_name_exists() -> None:
     for target in ("lab", "test", "check", "fix", "docs", "test-ui"):
         assert f"\n{target}:" in makefile
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("rank", [4, 6, 12])
+def test_the_mean_of_an_adapter_with_itself_is_that_adapter(
+    rank: int, tiny_model: Path, tmp_path: Path
+) -> None:
+    one = tiny_adapter.make(tmp_path / "one.gguf")
+    made = tmp_path / "mean.gguf"
+    halves = [f"{one}=0.5", f"{one}=0.5"]
+    script = [sys.executable, str(ROOT / "scripts" / "mean_of_adapters.py"), "--model", str(tiny_model)]
+    subprocess.run([*script, *halves, "--rank", str(rank), "--out", str(made)], check=True)
+    header = read_header(tiny_model)
+    products = [b @ a for path in (one, made) for _, (a, b) in deltas_of(path, 1.0, header)]
+    assert len(products) == 2
+    assert np.abs(products[0] - products[1]).max() < 0.01 * np.abs(products[0]).max()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError
+from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.placing import placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,3 +83,25 @@ def check(path: Path, architecture: str = "") -> Header:
             f"{path.name} was trained for a {header.architecture}, and the model is a {architecture}."
         )
     return header
+
+
+def write(
+    target: Path, architecture: str, name: str, alpha: float, matrices: Iterable[tuple[str, Any, Any]]
+) -> Path:
+    """Write thin matrices as an adapter that llama.cpp loads; what is not finished is never left there."""
+    from gguf import GGUFWriter
+
+    with placed(target, TurbopilotError) as partial:
+        out = GGUFWriter(partial, architecture)
+        out.add_type("adapter")
+        out.add_string("adapter.type", "lora")
+        out.add_float32("adapter.lora.alpha", float(alpha))
+        out.add_name(name)
+        for matrix, a, b in matrices:
+            out.add_tensor(f"{matrix}.lora_a", a)
+            out.add_tensor(f"{matrix}.lora_b", b)
+        out.write_header_to_file()
+        out.write_kv_data_to_file()
+        out.write_tensors_to_file()
+        out.close()
+    return target

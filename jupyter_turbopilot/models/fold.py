@@ -68,7 +68,7 @@ def fold(
     header = read_header(model)
     deltas: dict[str, list[Delta]] = {}
     for path, scale in adapters:
-        for name, delta in _deltas(path, scale, header):
+        for name, delta in deltas_of(path, scale, header):
             deltas.setdefault(name, []).append(delta)
     if not deltas:
         raise ModelRefusedError("The adapters hold nothing.")
@@ -105,7 +105,7 @@ def _kind(part: Part) -> int:
     return _F16 if part.shape[0] % _Q8_BLOCK else _Q8
 
 
-def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
+def deltas_of(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
     """Read an adapter's matrices; refuse one that is for another model."""
     header = check(path, model.architecture)
     shapes = {part.name: part.shape for part in model.parts}

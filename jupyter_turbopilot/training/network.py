@@ -13,9 +13,9 @@ import transformers
 from torch import nn
 
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models import adapters
 from jupyter_turbopilot.models.convert.llama import neighbours
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.placing import placed
 from jupyter_turbopilot.models.rewrite import Change, rewrite
 
 if TYPE_CHECKING:
@@ -256,20 +256,9 @@ def _heads(header: Header, name: str) -> int:
 
 
 def write_adapter(network: Network, target: Path, name: str) -> Path:
-    """Write what was learnt as an adapter that llama.cpp loads; what is not finished is never left there."""
-    import gguf
-
-    with placed(target, TurbopilotError) as partial:
-        out = gguf.GGUFWriter(partial, network.architecture)
-        out.add_type("adapter")
-        out.add_string("adapter.type", "lora")
-        out.add_float32("adapter.lora.alpha", float(network.alpha))
-        out.add_name(name)
-        for matrix, lora in network.loras.items():
-            out.add_tensor(f"{matrix}.lora_a", _plain(lora.a, np.float16))
-            out.add_tensor(f"{matrix}.lora_b", _turned(network, matrix, _plain(lora.b, np.float16)))
-        out.write_header_to_file()
-        out.write_kv_data_to_file()
-        out.write_tensors_to_file()
-        out.close()
-    return target
+    """Write what was learnt as an adapter that llama.cpp loads."""
+    matrices = (
+        (matrix, _plain(lora.a, np.float16), _turned(network, matrix, _plain(lora.b, np.float16)))
+        for matrix, lora in network.loras.items()
+    )
+    return adapters.write(target, network.architecture, name, network.alpha, matrices)
