@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models.adapters import ours
 from jupyter_turbopilot.models.convert import convert
+from jupyter_turbopilot.models.fold import fold
 from jupyter_turbopilot.training import network
-from jupyter_turbopilot.training.network import Network, adapt, load, write_adapter
+from jupyter_turbopilot.training.network import Network, adapt, load, write_adapter, write_model
 
 from ..models.convert import families, native
 
@@ -80,6 +82,21 @@ def test_a_quantised_model_is_unpacked(tiny_model: Path, default_model: Path) ->
     wanted, got = native.logits(default_model, tokens), logits(made, tokens)
     assert (wanted.argmax(1) == got.argmax(1)).mean() > 0.7  # llama.cpp rounds what it multiplies with too
     assert np.corrcoef(wanted.ravel(), got.ravel())[0, 1] > 0.99
+
+
+def test_the_default_adapter_adds_in_llama_cpp_what_it_adds_here(default_model: Path, tmp_path: Path) -> None:
+    adapter = ours("qwen2.5-coder-0.5b")
+    assert adapter
+    # In sixteen bits llama.cpp and torch multiply with the same weights; the published ones it rounds to again.
+    plain = write_model(load(default_model, CPU, torch.float32), default_model, tmp_path / "plain.gguf")
+    text = Path(network.__file__).read_text()
+    with native.loaded(plain) as model:
+        tokens = native.tokenize(model, text)[:500]
+    wanted = native.logits(plain, tokens, adapter)
+    added = fold(plain, [(adapter, 1.0)], tmp_path / "added.gguf")
+    got = logits(load(added, CPU, torch.float32), tokens)
+    assert (wanted.argmax(1) == got.argmax(1)).mean() >= 0.99
+    assert (native.logits(plain, tokens).argmax(1) == got.argmax(1)).mean() < 0.95  # and it is something
 
 
 def test_other_architectures_are_refused_in_words(tmp_path: Path) -> None:
