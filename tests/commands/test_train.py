@@ -112,7 +112,7 @@ def test_a_small_model_is_trained_from_nothing_and_tuned_to_each_language(work: 
     for number in range(60):
         line = f"export function scale{number}(value) {{\n  return value * {number} + 1;\n}}\n\n\n"
         (work / "tools" / f"{number}.js").write_text(line * 4)
-    asked = ("--width", 64, "--layers", 2, "--heads", 2, "--minutes", 0.15, "--places", 6)
+    asked = ("--width", 64, "--layers", 2, "--heads", 2, "--minutes", 0.3, "--places", 6)
     done = train(work, "--scratch", "--each-language", *asked, "-o", "small.gguf", into=tmp_path)
     assert "python" not in done.stdout.partition("small-")[2]  # there is too little of it
     for name in ("small.gguf", "small-javascript.gguf"):
@@ -120,4 +120,4 @@ def test_a_small_model_is_trained_from_nothing_and_tuned_to_each_language(work: 
         assert read_header(tmp_path / name).architecture == "llama"
     assert f"c.Turbopilot.model = '{tmp_path}/small.gguf'" in done.stdout
     before, after = map(float, re.search(r"(\d\.\d+) before, (\d\.\d+) after", done.stdout).groups())  # type: ignore[union-attr]
-    assert after < before - 0.1  # a busy machine takes few steps in that time
+    assert after < before - 0.5
