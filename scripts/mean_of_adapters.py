@@ -43,10 +43,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     header = read_header(options.model)
-    found: dict[str, list[tuple[Matrix, Matrix]]] = {}
-    for adapter in map(read_spec, options.adapters):
-        for name, delta in deltas_of(Path(adapter.path), adapter.scale, header):
-            found.setdefault(name, []).append(delta)
+    named = map(read_spec, options.adapters)
+    found = deltas_of([(Path(adapter.path), adapter.scale) for adapter in named], header)
     lost: list[float] = []
 
     def means() -> Iterator[tuple[str, Matrix, Matrix]]:
@@ -59,8 +57,8 @@ def main() -> None:
             lost.append(share)
             yield name, a.astype(np.float16), np.ascontiguousarray(b, np.float16)
 
-    named = f"jupyter-turbopilot: mean of {len(options.adapters)}"
-    write(options.out, header.architecture, named, options.rank, means())
+    title = f"jupyter-turbopilot: mean of {len(options.adapters)}"
+    write(options.out, header.architecture, title, options.rank, means())
     size = options.out.stat().st_size / 1e6
     print(f"{options.out}: {size:.1f} MB, {len(found)} matrices; {np.mean(lost):.1%} of them is cut")
 

@@ -88,6 +88,6 @@ def test_the_mean_of_an_adapter_with_itself_is_that_adapter(
     script = [sys.executable, str(ROOT / "scripts" / "mean_of_adapters.py"), "--model", str(tiny_model)]
     subprocess.run([*script, *halves, "--rank", str(rank), "--out", str(made)], check=True)
     header = read_header(tiny_model)
-    products = [b @ a for path in (one, made) for _, (a, b) in deltas_of(path, 1.0, header)]
+    products = [b @ a for path in (one, made) for ((a, b),) in deltas_of([(path, 1.0)], header).values()]
     assert len(products) == 2
     assert np.abs(products[0] - products[1]).max() < 0.01 * np.abs(products[0]).max()

@@ -66,10 +66,7 @@ def fold(
     than a step.
     """
     header = read_header(model)
-    deltas: dict[str, list[Delta]] = {}
-    for path, scale in adapters:
-        for name, delta in deltas_of(path, scale, header):
-            deltas.setdefault(name, []).append(delta)
+    deltas = deltas_of(adapters, header)
     if not deltas:
         raise ModelRefusedError("The adapters hold nothing.")
     changes = {
@@ -105,7 +102,16 @@ def _kind(part: Part) -> int:
     return _F16 if part.shape[0] % _Q8_BLOCK else _Q8
 
 
-def deltas_of(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
+def deltas_of(adapters: Sequence[tuple[Path, float]], model: Header) -> dict[str, list[Delta]]:
+    """Return what adapters add to each matrix of a model."""
+    found: dict[str, list[Delta]] = {}
+    for path, scale in adapters:
+        for name, delta in _deltas(path, scale, model):
+            found.setdefault(name, []).append(delta)
+    return found
+
+
+def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
     """Read an adapter's matrices; refuse one that is for another model."""
     header = check(path, model.architecture)
     shapes = {part.name: part.shape for part in model.parts}
