@@ -20,7 +20,7 @@ import numpy as np
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.evaluate.lines import Found, gain
+from jupyter_turbopilot.evaluate.lines import Cursor, Found, gain
 from jupyter_turbopilot.evaluate.scoring import (
     Score,
     Tally,
@@ -279,7 +279,7 @@ def exact_lines(spots: Sequence[Spot]) -> Found:
     found = Found()
     for spot in spots:
         if spot.future.partition("\n")[0].strip():
-            place = (spot.notebook, spot.cell, spot.place)
+            place = Cursor(spot.notebook, spot.cell, spot.place)
             found.exact[place] = completes_the_line(spot.text, spot.future)
     return found
 

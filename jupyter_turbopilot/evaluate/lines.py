@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.evaluate.scoring import completes_the_line, drawn
-from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, of_kind, request_at
+from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, SHARES, of_kind, request_at
 from jupyter_turbopilot.evaluate.typist import Typed, by_steps
 from jupyter_turbopilot.local import Local
 
@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
 
-Place = tuple[int, int, int]  # a notebook, a cell of it, a character
+
+class Cursor(NamedTuple):
+    """Where a line is completed: at the end of what is written, or `within` a cell that goes on below."""
+
+    notebook: int
+    cell: int
+    at: int
+    within: bool = False
 
 
 @dataclass
 class Found:
     """Which places were completed exactly, and how long it took."""
 
-    exact: dict[Place, bool] = field(default_factory=dict)
+    exact: dict[Cursor, bool] = field(default_factory=dict)
     ms: list[float] = field(default_factory=list)
 
     @property
@@ -32,35 +39,43 @@ class Found:
         """How many of them."""
         return sum(self.exact.values()) / max(1, len(self.exact))
 
+    def of(self, *, within: bool) -> Found:
+        """Return the places of one kind."""
+        return Found({place: exact for place, exact in self.exact.items() if place.within == within})
 
-def places(notebooks: Sequence[dict[str, Any]], count: int, seed: int = 17) -> list[Place]:
+
+def places(notebooks: Sequence[dict[str, Any]], count: int, seed: int = 17) -> list[Cursor]:
     """Choose places all over the notebooks: each notebook in turn, any character that something follows."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
-    found: list[Place] = []
+    found: dict[tuple[int, int, int], Cursor] = {}
     turns = [number for number, notebook in enumerate(notebooks) if notebook["typed"]]
     tries = 0
     while turns and len(found) < count and tries < 20 * count:
         number = turns[tries % len(turns)]
         tries += 1
         cell = rng.choice(notebooks[number]["typed"])
-        text = notebooks[number]["cells"][cell]["source"][:LONGEST_CELL]
-        place = (number, cell, rng.randrange(1, len(text)))
-        if text[place[2] :].partition("\n")[0].strip() and place not in found:
-            found.append(place)
-    return sorted(found)
+        text = notebooks[number]["cells"][cell]["source"]
+        at = rng.randrange(1, len(text[:LONGEST_CELL]))
+        line, _, below = text[at:].partition("\n")
+        if line.strip():
+            within = bool(below.strip()) and rng.random() < SHARES["edit"]
+            found.setdefault((number, cell, at), Cursor(number, cell, at, within))
+    return sorted(found.values())
 
 
 def complete(
-    local: Local, notebooks: Sequence[dict[str, Any]], chosen: Sequence[Place], tell: Callable[[str], None]
+    local: Local, notebooks: Sequence[dict[str, Any]], chosen: Sequence[Cursor], tell: Callable[[str], None]
 ) -> Found:
     """Ask at each place for the line; nothing is hidden, whatever the settings say."""
     found = Found()
     for place in chosen:
-        number, cell, at = place
-        asked = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
-        reply = local.last(request_at(notebooks[number], cell, at, **asked))
-        text = reply.items[0].text if reply.items else ""
+        number, cell, at, within = place
         future = notebooks[number]["cells"][cell]["source"][at:]
+        _, line_end, below = future.partition("\n")
+        rest = line_end + below if within else ""
+        asked = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
+        reply = local.last(request_at(notebooks[number], cell, at, rest, **asked))
+        text = reply.items[0].text if reply.items else ""
         found.exact[place] = completes_the_line(text, future)
         found.ms.append(reply.timings.total_ms)
         tell(notebooks[number]["name"])
@@ -97,7 +112,7 @@ def gain(before: Found, after: Found) -> Gain:
     shared = [place for place in before.exact if place in after.exact]
     groups: dict[int, list[int]] = {}
     for place in shared:
-        groups.setdefault(place[0], []).append(after.exact[place] - before.exact[place])
+        groups.setdefault(place.notebook, []).append(after.exact[place] - before.exact[place])
     if not groups:
         return Gain(0.0, 0.0, -math.inf, math.inf, 0)
 

@@ -99,9 +99,9 @@ def _notebook(path: Path) -> dict[str, Any]:
     return {"name": path.name, "cells": cells, "typed": typed}
 
 
-def request_at(notebook: dict[str, Any], active: int, place: int, **more: Any) -> Completion:
-    """Ask, as our own editor does, where a cell is written up to a place."""
-    text = notebook["cells"][active]["source"][:place]
+def request_at(notebook: dict[str, Any], active: int, place: int, rest: str = "", **more: Any) -> Completion:
+    """Ask, as our own editor does, where a cell is written up to a place, and `rest` stands behind it."""
+    text = notebook["cells"][active]["source"][:place] + rest
     cells = [*_sources(notebook)[:active], text, *_sources(notebook)[active + 1 :]]
     return Step(tuple(cells), _types(notebook), active, place, "", place).request(**more)
 

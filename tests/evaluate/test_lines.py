@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.evaluate.lines import Found, gain, places
+from jupyter_turbopilot.evaluate.lines import Cursor, Found, gain, places
 
 
 def notebook(*sources: str) -> dict[str, object]:
@@ -12,7 +12,7 @@ def notebook(*sources: str) -> dict[str, object]:
 
 def found(*exact: tuple[int, bool]) -> Found:
     """Completions of places in notebooks."""
-    return Found({(number, 0, at): right for at, (number, right) in enumerate(exact)})
+    return Found({Cursor(number, 0, at): right for at, (number, right) in enumerate(exact)})
 
 
 def test_places_are_chosen_all_over_and_something_follows_each() -> None:
@@ -23,11 +23,14 @@ def test_places_are_chosen_all_over_and_something_follows_each() -> None:
     ]
     chosen = places(notebooks, 12)
     assert len(chosen) == 12
-    assert {number for number, _, _ in chosen} == {0, 1}
-    for number, cell, at in chosen:
+    assert {place.notebook for place in chosen} == {0, 1}
+    for number, cell, at, within in chosen:
         text = notebooks[number]["cells"][cell]["source"]  # type: ignore[index]
-        assert text[at:].split("\n")[0].strip()
+        line, _, below = text[at:].partition("\n")
+        assert line.strip()
+        assert below.strip() or not within
     assert places(notebooks, 12) == chosen
+    assert {place.within for place in chosen} == {True, False}
     assert len(places(notebooks, 10_000)) < 100  # there are no more
     assert places([], 5) == []
 
