@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
-from jupyter_turbopilot.evaluate.lines import Cursor, Found, gain, places
+from jupyter_turbopilot.evaluate.lines import Cursor, Found, complete, gain, places
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.request import Completion
 
 
 def notebook(*sources: str) -> dict[str, object]:
@@ -30,9 +36,35 @@ def test_places_are_chosen_all_over_and_something_follows_each() -> None:
         assert line.strip()
         assert below.strip() or not within
     assert places(notebooks, 12) == chosen
-    assert {place.within for place in chosen} == {True, False}
+    assert {place.within for place in places(notebooks, 10_000)} == {True, False}
     assert len(places(notebooks, 10_000)) < 100  # there are no more
     assert places([], 5) == []
+
+
+class Answering:
+    """Answers each request with the same text, and keeps what it was asked."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.asked: list[tuple[str, str]] = []
+
+    def last(self, request: Completion) -> Any:
+        self.asked.append((request.prefix, request.suffix))
+        return SimpleNamespace(items=[SimpleNamespace(text=self.text)], timings=SimpleNamespace(total_ms=1.0))
+
+
+def test_the_lines_below_stand_behind_the_cursor_only_within_a_cell() -> None:
+    local: Any = Answering("= 1")
+    chosen = [Cursor(0, 0, 6), Cursor(0, 0, 6, within=True), Cursor(0, 0, 16, within=True)]
+    answers = complete(local, [notebook("alpha = 1\nbeta = 22\ngamma = 3")], chosen, lambda _: None)
+    assert local.asked == [
+        ("alpha ", ""),
+        ("alpha ", "\nbeta = 22\ngamma = 3"),
+        ("alpha = 1\nbeta =", "\ngamma = 3"),
+    ]
+    assert answers.exact == {chosen[0]: True, chosen[1]: True, chosen[2]: False}
+    assert answers.of(within=True).share == 0.5
+    assert answers.of(within=False).share == 1.0
 
 
 def test_a_gain_is_only_said_where_it_is_sure() -> None:
