@@ -2,7 +2,8 @@
 
     python benchmarks/exact.py --set notebooks.json.gz [--adapter default] [--places 1500]
 
-On the half of the notebooks that the gate was not fitted to; a third of the places within finished cells.
+On the half of the notebooks that the gate was not fitted to. Of the lines with others below them, a third
+is asked for with these there, as within a finished cell.
 """
 
 from __future__ import annotations
