@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from jupyter_turbopilot.config import Turbopilot
@@ -24,17 +25,14 @@ def main() -> None:
     parser.add_argument("--set", type=Path, required=True)
     parser.add_argument("--adapter", default="default")
     parser.add_argument("--places", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=17)
     options = parser.parse_args()
     notebooks = read(options.set)[1::2]
-    chosen = places(notebooks, options.places, options.seed)
+    chosen = places(notebooks, options.places)
     found: list[Found] = []
     for adapters in ([], [options.adapter]):
-        local = Local(Turbopilot(adapters=adapters, keep_sequences=False, considerate=False))
-        try:
+        settings = Turbopilot(adapters=adapters, keep_sequences=False, considerate=False)
+        with closing(Local(settings)) as local:
             found.append(complete(local, notebooks, chosen, lambda name: print(name, file=sys.stderr)))
-        finally:
-            local.close()
     print("all:", gain(*found).words)
     for name, within in (("at the end of what is written:", False), ("within finished cells:", True)):
         print(name, gain(*(one.of(within=within) for one in found)).words)

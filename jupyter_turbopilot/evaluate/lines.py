@@ -71,8 +71,7 @@ def complete(
     for place in chosen:
         number, cell, at, within = place
         future = notebooks[number]["cells"][cell]["source"][at:]
-        _, line_end, below = future.partition("\n")
-        rest = line_end + below if within else ""
+        rest = future[len(future.partition("\n")[0]) :] if within else ""
         asked = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
         reply = local.last(request_at(notebooks[number], cell, at, rest, **asked))
         text = reply.items[0].text if reply.items else ""
