@@ -78,6 +78,12 @@ def bindings() -> types.ModuleType:
     return module
 
 
+def speak() -> None:
+    """Let llama.cpp write its log to standard error: for the trial's process, which reads it."""
+    lib = bindings()
+    lib.llama_log_set(lib.llama_log_callback(), ctypes.c_void_p(0))
+
+
 @contextmanager
 def _short_spinning() -> Iterator[None]:
     """Load GNU OpenMP such that its threads do not keep a core busy for milliseconds after each token.

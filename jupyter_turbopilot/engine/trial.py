@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -23,57 +27,112 @@ if TYPE_CHECKING:
 
 MAX_VERDICTS = 64
 PROMPT = 48  # tokens
+REFUSED = 3  # the child's exit status where the file is at fault
+# What the file or the engine does to the process. Other signals come from outside: SIGKILL is how a system
+# short of memory ends a process, SIGTERM and SIGINT are somebody's wish.
+_CRASHES = {
+    int(number)
+    for name in ("SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE", "SIGBUS", "SIGTRAP", "SIGSYS")
+    if (number := getattr(signal, name, None)) is not None
+}
+_KILLED = 9  # SIGKILL, which Windows does not name
+_WINDOWS_CRASH = 0xC0000000  # statuses from here on are exceptions that nobody handled
+_NO_MEMORY = re.compile(
+    r"bad_alloc|(failed|unable|cannot|could not) (to )?(re)?alloc|out of memory|MemoryError", re.IGNORECASE
+)
+_NOT_READ = re.compile(r"failed to open|read error|too many open files|input/output error", re.IGNORECASE)
+_SAID = 64 * 1024  # bytes of what the child says that are looked at
+
+
+class Verdict(NamedTuple):
+    """How a trial went; `lasting` where the same file, engine and settings would go the same way again."""
+
+    words: str
+    lasting: bool
+    code: str = "model_refused"
+
+
+OK = Verdict("ok", lasting=True)
 
 
 def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel: Cancel) -> None:
     """Return if a child process loads the model and runs it, now or earlier; else refuse it."""
-    from jupyter_turbopilot.engine.llama import installed
-
-    settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware.stamp}"
-    triple = f"{path.resolve()}|{stamp(path)}|{installed()}|{settings}"
-    key = hashlib.sha256(triple.encode()).hexdigest()[:32]
-    verdicts = _read(memory)
-    verdict = verdicts.get(key)
-    if verdict is None:
-        verdict = _try(path, plan, timeout, cancel)
-        if cancel.is_set():
-            raise CancelledError("The load was stopped.")
+    key = _key(path, plan)
+    known = _read(memory).get(key)
+    verdict = Verdict(known, lasting=True) if known else _try(path, plan, timeout, cancel)
+    if cancel.is_set():
+        raise CancelledError("The load was stopped.")
+    if verdict.lasting and not known:
         verdicts = dict(list(_read(memory).items())[1 - MAX_VERDICTS :])
-        verdicts[key] = verdict
-        _write(memory, verdicts)
-    if verdict != "ok":
+        _write(memory, verdicts | {key: verdict.words})
+    if verdict.words != OK.words:
         raise ModelRefusedError(
-            f"{path.name} was tried in a process of its own and {verdict}. It is not loaded here. "
-            "Fetch it again (`jupyter turbopilot models verify`), or choose another model; where every model "
-            "crashes, the engine was built for another CPU or by a compiler with a fault: install it again "
-            "as the README says."
+            f"{path.name} was tried in a process of its own and {verdict.words}. {_ADVICE[verdict.code]}",
+            code=verdict.code,
         )
 
 
-def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> str:
+_ADVICE = {
+    "model_refused": "It is not loaded here. Fetch it again (`jupyter turbopilot models verify`), or choose "
+    "another model; where every model crashes, the engine was built for another CPU or by a compiler with a "
+    "fault: install it again as the README says.",
+    "memory": "Close something that takes memory, or choose a smaller model.",
+    "trial": "It is tried again when it is asked for. On a slow or busy machine set "
+    "c.Turbopilot.load_timeout higher.",
+}
+
+
+def _key(path: Path, plan: Plan) -> str:
+    """Name what a verdict is about: the file, the engine, the settings. Another of them is another trial."""
+    from jupyter_turbopilot.engine.llama import installed
+
+    settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware.stamp}"
+    about = f"2|{path.resolve()}|{stamp(path)}|{installed()}|{settings}"
+    return hashlib.sha256(about.encode()).hexdigest()[:32]
+
+
+def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> Verdict:
     command = [sys.executable, "-m", __name__, str(path), msgspec.json.encode(plan).decode()]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as child:
-        end = time.monotonic() + timeout
+    # Into a file: a child that says more than a pipe holds would wait for a reader.
+    with tempfile.TemporaryFile() as said:
         try:
-            while child.poll() is None:
-                if cancel.is_set() or time.monotonic() > end:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+            )
+        except OSError as error:
+            words = f"no process could be started ({error.strerror or error})"
+            return Verdict(words, lasting=False, code="memory" if error.errno == errno.ENOMEM else "trial")
+        with child:
+            end = time.monotonic() + timeout
+            try:
+                while child.poll() is None:
+                    if cancel.is_set() or time.monotonic() > end:
+                        words = f"did not answer within {timeout:.0f} seconds"
+                        return Verdict(words, lasting=False, code="trial")
+                    with suppress(subprocess.TimeoutExpired):
+                        child.wait(0.05)
+            finally:
+                if child.poll() is None:
                     child.kill()
-                    child.wait()
-                    return f"did not answer within {timeout:.0f} seconds"
-                with suppress(subprocess.TimeoutExpired):
-                    child.wait(0.05)
-        finally:
-            if child.poll() is None:
-                child.kill()
-        if child.returncode == 0:
-            return "ok"
-        if child.returncode < 0:
-            return f"it crashed (signal {-child.returncode})"
-        said = (child.stderr.read() if child.stderr else b"").decode("utf-8", "replace").strip()
-        last = said.splitlines()[-1][:300] if said else f"exit status {child.returncode}"
-        return f"it failed ({last})"
+        said.seek(max(0, said.seek(0, os.SEEK_END) - _SAID))
+        return judge(child.returncode, said.read().decode("utf-8", "replace").strip())
+
+
+def judge(status: int, said: str) -> Verdict:
+    """Say what a child's end tells of the file: lasting is what the file itself causes. Pure."""
+    if status == 0:
+        return OK
+    if status == -_KILLED:
+        return Verdict("it was killed, as by a system without memory", lasting=False, code="memory")
+    if _NO_MEMORY.search(said):
+        return Verdict("there was not enough memory", lasting=False, code="memory")
+    last = said.splitlines()[-1][:300] if said else f"exit status {status}"
+    if -status in _CRASHES or status >= _WINDOWS_CRASH:
+        last = f"signal {-status}" if status < 0 else f"exception {status:#x}"
+        return Verdict(f"it crashed ({last})", lasting=True)
+    if status == REFUSED and not _NOT_READ.search(said):
+        return Verdict(f"it failed ({last})", lasting=True)
+    return Verdict(f"it failed ({last})", lasting=False, code="trial")
 
 
 def _read(memory: Path) -> dict[str, str]:
@@ -114,9 +173,12 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.engine.llama import speak
+    from jupyter_turbopilot.errors import EngineError
 
     try:
+        speak()
         main(sys.argv[1:])
-    except TurbopilotError as problem:
-        sys.exit(problem.message)
+    except (EngineError, ModelRefusedError) as problem:
+        print(problem.message, file=sys.stderr)  # noqa: T201 - what the child has to say
+        sys.exit(REFUSED)

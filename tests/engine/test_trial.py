@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import threading
@@ -17,6 +18,7 @@ from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.engine.machine import Hardware, Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.models.adapters import Adapter
+from jupyter_turbopilot.models.gguf import stamp
 
 from ..tiny_adapter import make
 
@@ -70,6 +72,88 @@ def test_a_crash_of_the_child_is_a_verdict(
     monkeypatch.setattr(sys, "executable", str(crash))
     with pytest.raises(ModelRefusedError, match="it crashed"):
         ensure(tiny_model, tmp_path / "trials.json")
+
+
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Play the child."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "kill -KILL $$",
+        "kill -TERM $$",
+        "kill -INT $$",
+        "kill -HUP $$",
+        "echo \"terminate called after throwing an instance of 'std::bad_alloc'\" >&2; kill -ABRT $$",
+        "echo 'ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 9' >&2; exit 3",
+        "echo MemoryError >&2; exit 1",
+        "echo 'gguf_init_from_file: failed to open GGUF file (Too many open files)' >&2; exit 3",
+        "echo 'ImportError: it is being installed' >&2; exit 1",
+        "exec sleep 60",
+    ],
+)
+def test_what_the_file_did_not_cause_is_not_remembered(
+    script: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "trials.json"
+    with monkeypatch.context() as patch:
+        child(tmp_path, patch, script)
+        with pytest.raises(ModelRefusedError) as refused:
+            trial.ensure_loads(tiny_model, PLAN, memory, timeout=0.3, cancel=Cancel())
+    assert refused.value.code in {"memory", "trial"}
+    assert not memory.exists()
+    ensure(tiny_model, memory)
+
+
+@pytest.mark.parametrize("script", ["kill -SEGV $$", "kill -ILL $$", "echo 'it is no model' >&2; exit 3"])
+def test_what_the_file_causes_is_remembered_until_the_file_or_a_setting_changes(
+    script: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, memory = tmp_path / "own.gguf", tmp_path / "trials.json"
+    model.write_bytes(tiny_model.read_bytes())
+    with monkeypatch.context() as patch:
+        child(tmp_path, patch, script)
+        with pytest.raises(ModelRefusedError, match=r"it crashed|it is no model"):
+            ensure(model, memory)
+    with pytest.raises(ModelRefusedError, match=r"it crashed|it is no model"):
+        ensure(model, memory)
+    trial.ensure_loads(model, replace(PLAN, threads=2), memory, timeout=60, cancel=Cancel())
+    model.touch()
+    ensure(model, memory)
+
+
+def test_verdicts_of_earlier_versions_which_remembered_everything_are_not_believed(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    memory = tmp_path / "trials.json"
+    about = f"{tiny_model.resolve()}|{stamp(tiny_model)}|{llama.installed()}|256|0|1|{PLAN.hardware.stamp}"
+    key = hashlib.sha256(about.encode()).hexdigest()[:32]
+    memory.write_text(json.dumps({key: "did not answer within 180 seconds"}))
+    ensure(tiny_model, memory)
+
+
+def test_a_child_that_says_much_is_not_waited_for(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child(tmp_path, monkeypatch, "yes 'a long word' | head -c 1000000 >&2; exit 0")
+    ensure(tiny_model, tmp_path / "trials.json")
+
+
+def test_no_process_is_said_in_words(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("subprocess.Popen", full)
+    with pytest.raises(ModelRefusedError, match="Cannot allocate memory") as refused:
+        ensure(tiny_model, tmp_path / "trials.json")
+    assert refused.value.code == "memory"
 
 
 def test_damaged_memory_costs_another_trial_and_nothing_else(tiny_model: Path, tmp_path: Path) -> None:
