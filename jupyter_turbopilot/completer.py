@@ -210,6 +210,7 @@ class Completer:
             deadline=self.settings.text_deadline,
             prompt_seconds=request.prompt_seconds,
             seconds=request.seconds,
+            priority=Priority.WARM if request.ahead else Priority.PERSON,
             answers=False,
         )
 

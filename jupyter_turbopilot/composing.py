@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -80,14 +79,16 @@ def compose(
         writing.take(begun_with)
         late = False
         if prompt.tokens:
-            limit = _Limit(task.prompt_seconds if ask is first else 0.0, job)
+            if ask is first and task.prompt_seconds:
+                # What each key has read anew is read: the next request could not go on from there.
+                job.read_by, job.read_but = time.monotonic() + task.prompt_seconds, prompt.behind
             while not writing.done and not late and (tokens := (yield ask)):
-                limit.lift()
+                job.read_by = 0.0
                 if writing.take(tokens) and task.stream and not job.cancel.is_set():
                     item = _item(writing, "streaming", len(items))
                     listener(Reply(name, engine.name, (item,)))
                 late = bool(task.seconds) and ask.usage.predicted_ms > task.seconds * 1000
-            limit.lift()
+            job.read_by = 0.0
         spent += ask.usage.predicted_tokens
         whole = writing.done or (not late and ask.usage.predicted_tokens < ask.sampling.max_tokens)
         reason = DEADLINE if job.cancel.reason == DEADLINE else "stop" if whole else "length"
@@ -162,18 +163,3 @@ def _likelihood(item: Item) -> float:
     """Return the mean logarithm of a text's tokens."""
     chances = [math.log(max(1e-12, token.probability)) for token in item.tokens]
     return sum(chances) / len(chances) if chances else 0.0
-
-
-class _Limit:
-    """Ends a job whose prompt takes longer to read than somebody would wait."""
-
-    def __init__(self, seconds: float, job: Job) -> None:
-        self._timer = threading.Timer(seconds, job.cancel.set, (DEADLINE,)) if seconds else None
-        if self._timer:
-            self._timer.daemon = True
-            self._timer.start()
-
-    def lift(self) -> None:
-        """The prompt was read."""
-        if self._timer:
-            self._timer.cancel()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.text import Text
 
 INFILL_WINDOW = 2048
+ANSWER_SHARE = 8  # which part of the context is kept free for an answer, at least
 READ_ANEW = 9  # the suffix's marker and the tokens behind it that notice each change before them
 _SNIPPET = "\n\n--- snippet ---\n\n"
 Tokenize = Callable[[str], list[int]]
@@ -92,6 +93,7 @@ class Prompt:
     tokens: list[int]
     forced: bytes = b""
     fixed: tuple[int, int] = (0, 0)  # the suffix, where it stands behind what the person types
+    behind: int = 0  # tokens behind what the person types: each key has them read anew
 
 
 def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
@@ -170,9 +172,11 @@ def _lay_out(form: Form, tokens: list[int], parts: dict[str, list[int]], forced:
         if part == "SUFFIX":
             stop = len(tokens)
     behind = "PREFIX" in form.order[: form.order.index("suffix")] if "suffix" in form.order else False
+    if not behind:
+        return Prompt(tokens, forced)
     # What stands right behind the cursor tells the model where the cursor is: that has to be read anew.
-    start += READ_ANEW
-    return Prompt(tokens, forced, (start, stop) if behind and start < stop else (0, 0))
+    anew = start + READ_ANEW
+    return Prompt(tokens, forced, (anew, stop) if anew < stop else (0, 0), len(tokens) - start)
 
 
 def build_infill(
@@ -196,7 +200,9 @@ def build_infill(
         others += [*named, *tokenize(text)]
     if form.file is not None:
         others += [form.file, *tokenize("filename\n")]
-    tokens = keep_tail(others, max(0, context_size - length - window - len(form.order) - 1))
+    # Whoever only reads ahead has no length yet: what is kept of the files must not depend on it.
+    answer = max(length, context_size // ANSWER_SHARE)
+    tokens = keep_tail(others, max(0, context_size - answer - window - len(form.order) - 1))
     if form.bos is not None:
         tokens = [*tokens, form.bos]
     return _lay_out(form, tokens, {"PREFIX": prefix, "SUFFIX": suffix})

@@ -30,3 +30,4 @@ class Text:
     cut: bool = False  # whether a prompt that does not fit loses its far end
     prompt_seconds: float = 0.0  # how long the prompt may be read; 0: as long as it takes
     seconds: float = 0.0  # how long may be written
+    ahead: bool = False  # only read, for what will be asked later: everything else goes first

@@ -28,6 +28,10 @@ class ScriptedRun:
     fresh: list[Token] = field(default_factory=list)
     done: bool = False
 
+    @property
+    def pending(self) -> int:
+        return len(self.ask.prompt) if self.words is None else 1
+
 
 class ScriptedEngine:
     """A token is a character on the way in, a word on the way out."""

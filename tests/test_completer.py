@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.completer import Completer
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.generation import Sampling
-from jupyter_turbopilot.engine.worker import Job, Worker
+from jupyter_turbopilot.engine.worker import Job, Priority, Worker
 from jupyter_turbopilot.errors import EngineError, NotReadyError
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
@@ -152,6 +152,12 @@ def test_warming_reads_the_prompt_and_writes_nothing(desk: Callable[..., Desk]) 
     (reply,) = d.ask(request(trigger="warm"))
     assert [item.text for item in reply.items] in ([], [""])
     assert d.engine.samplings[0].max_tokens == 0
+
+
+def test_reading_ahead_for_another_protocol_yields_to_everything(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c", pause=0.001)
+    jobs = [d.begin(Text(prompt="x", ahead=ahead, sampling=Sampling(1)))[0] for ahead in (True, False)]
+    assert [job.priority for job in jobs] == [Priority.WARM, Priority.PERSON]
 
 
 def test_warming_never_ends_a_persons_request(desk: Callable[..., Desk]) -> None:

@@ -17,6 +17,10 @@ class Run(Protocol):
     fresh: list[Token]  # what was written since somebody looked; whoever looks empties it
     done: bool
 
+    @property
+    def pending(self) -> int:
+        """How many tokens are to be read before the next can be written."""
+
 
 class Engine(Protocol):
     """A loaded model. Only `tokenize` may be called from more than one thread.

@@ -75,6 +75,8 @@ class Job:
         self.queued_at = time.monotonic()
         self.started_at = 0.0
         self.deadline = self.queued_at + deadline if deadline else 0.0
+        # When its prompt should have been read, but for so many tokens; 0: it may take as long as it takes.
+        self.read_by, self.read_but = 0.0, 0
 
 
 class _Task:
@@ -318,6 +320,10 @@ class Worker:
         for task in active:
             if task.run and (task.run.fresh or task.run.done):
                 self._hand_over(task)
+            # Only between pieces of the prompt: the next request goes on from where this one ended.
+            slow = task.run and task.run.pending > task.job.read_but
+            if slow and 0 < task.job.read_by < time.monotonic():
+                task.job.cancel.set(DEADLINE)
 
     def _compute(self, engine: Engine, active: list[_Task], attention: Cancel) -> bool:
         if self._threads:

@@ -98,9 +98,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             "stop": (self.stop,) if isinstance(self.stop, str) else tuple(self.stop),
             "indent": self.n_indent,
             "stream": self.stream,
-            "prompt_seconds": self.t_max_prompt_ms / 1000,
+            # Editors that read ahead say 1 ms and mean that they do not wait for it.
+            "prompt_seconds": self.t_max_prompt_ms / 1000 if self.n_predict else 0.0,
             "seconds": self.t_max_predict_ms / 1000,
             "cut": True,
+            "ahead": self.n_predict == 0,
         }
 
 
@@ -173,7 +175,10 @@ class WritingRoute(EngineRoute):
         if body.stream:
             await self.events(self._pieces(body))
             return
-        self.answer(self._last(body, await self.whole(body.text()), ""))
+        text = body.text()
+        # What is only read ahead may have to yield; there is nothing to miss in its answer.
+        reply = await (self.last(text) if text.ahead else self.whole(text))
+        self.answer(self._last(body, reply, ""))
 
     async def _pieces(self, body: CompletionBody | InfillBody) -> AsyncIterator[dict[str, Any]]:
         saying, said = Saying(), ""
@@ -223,7 +228,7 @@ def last_words(reply: Reply, said: str) -> dict[str, Any]:
         "model": reply.model,
         "tokens_predicted": wrote,
         "tokens_evaluated": timings.prompt_tokens,
-        "tokens_cached": timings.prompt_tokens + wrote,
+        "tokens_cached": timings.prompt_tokens + max(0, wrote - 1),  # the last has not been read
         "truncated": False,
         "has_new_line": bool(item and "\n" in item.text),
         "stop_type": _stop_type(item),
@@ -253,17 +258,16 @@ def _stop_type(item: Item | None) -> str:
 
 
 def only(body: dict[str, Any], fields: list[str]) -> dict[str, Any]:
-    """Keep the fields that were asked for; `a/b` is a field of a field."""
+    """Keep the fields that were asked for, under the names given; `a/b` is a field of a field."""
     if not fields:
         return body
     found: dict[str, Any] = {}
     for name in fields:
-        head, _, inner = name.partition("/")
-        value = body.get(head)
-        if inner:
-            value = value.get(inner) if isinstance(value, dict) else None
-        if value is not None:
-            found[inner or head] = value
+        value: Any = body
+        for key in name.split("/"):
+            value = value.get(key, msgspec.UNSET) if isinstance(value, dict) else msgspec.UNSET
+        if value is not msgspec.UNSET:
+            found[name] = value
     return found
 
 

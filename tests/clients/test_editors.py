@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -75,21 +76,84 @@ LLAMA_VSCODE = {
 }
 
 
-def test_llama_vim_gets_the_fields_it_asks_for_and_no_others(server: Server) -> None:
-    found = server.client.post("/infill", json=LLAMA_VIM).json()
-    assert set(found) == {name.rpartition("/")[2] for name in LLAMA_VIM["response_fields"]}
-    assert isinstance(found["content"], str)
-    assert found["truncated"] is False
+# What llama.vim looks for in an answer before it decodes it; what does not match is dropped.
+LLAMA_VIM_KEEPS = (re.compile(rb"\s*\{"), re.compile(rb'"content"\s*:"'))
+# What it reads for the figures behind its suggestion, under the names it asked by.
+LLAMA_VIM_FIGURES = [name for name in LLAMA_VIM["response_fields"] if name.startswith("timings/")]
+
+
+def test_llama_vim_keeps_the_answer_and_finds_its_figures(server: Server) -> None:
+    response = server.client.post("/infill", json=LLAMA_VIM)
+    begins, holds = LLAMA_VIM_KEEPS
+    assert begins.match(response.content)
+    assert holds.search(response.content)
+    assert b"\n" not in response.content  # it is told of an answer line by line
+    assert set(response.json()) == set(LLAMA_VIM["response_fields"])
+    assert all(isinstance(response.json()[name], int | float) for name in LLAMA_VIM_FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/completion", {"prompt": "x", "n_predict": 2, "stream": True}),
+        ("/v1/completions", {"prompt": "x", "max_tokens": 2}),
+        ("/v1/completions", {"prompt": "x", "max_tokens": 2, "stream": True}),
+        ("/api/generate", {"inputs": "x", "parameters": {"max_new_tokens": 2}}),
+        ("/complete", {"cells": [{"source": "x"}], "offset": 1, "stream": True}),
+        ("/completion", {"prompt": 5}),
+    ],
+)
+def test_no_answer_has_a_space_that_a_pattern_might_not_expect(
+    server: Server, path: str, body: dict[str, Any]
+) -> None:
+    for line in server.client.post(path, json=body).text.splitlines():
+        said = line.removeprefix("data: ")
+        if said and said != "[DONE]":
+            assert said == json.dumps(json.loads(said), separators=(",", ":"), ensure_ascii=False)
+
+
+def test_fields_within_fields_are_found_and_fields_that_are_not_there_left_out(server: Server) -> None:
+    asked = {
+        "prompt": "x",
+        "n_predict": 1,
+        "response_fields": ["timings/prompt_n", "timings/no", "no/one", ""],
+    }
+    assert set(server.client.post("/completion", json=asked).json()) == {"timings/prompt_n"}
 
 
 def test_reading_ahead_writes_nothing_and_is_not_read_again(server: Server) -> None:
-    assert server.client.post("/infill", json=WARM).status_code == 200
-    extra = [{"text": f"line_{n} = {n}\n" * 6, "filename": f"f{n}.py"} for n in range(4)]
-    warm = WARM | {"input_extra": extra, "t_max_prompt_ms": 0, "response_fields": []}
-    first = server.client.post("/infill", json=warm).json()
-    assert (first["content"], first["tokens_predicted"]) == ("", 0)
+    extra = [{"text": f"line_{n} = {n}\n" * 12, "filename": f"f{n}.py"} for n in range(4)]
+    assert server.client.post("/infill", json=WARM | {"input_extra": extra}).json() == {}
+    # Whatever limits it named, all of it was read.
     again = server.client.post("/infill", json=LLAMA_VSCODE | {"input_extra": extra}).json()
-    assert again["timings"]["cache_n"] > again["timings"]["prompt_n"]
+    assert again["timings"]["cache_n"] > 300
+    first = server.client.post("/infill", json=WARM | {"response_fields": []}).json()
+    assert (first["content"], first["tokens_predicted"]) == ("", 0)
+
+
+def test_a_limit_leaves_what_was_read_and_the_next_request_goes_on_from_there(server: Server) -> None:
+    asked = {"prompt": "limit = 1\n" * 90, "n_predict": 2, "ignore_eos": True, "t_max_prompt_ms": 1}
+    found = [server.client.post("/completion", json=asked).json() for _ in range(5)]
+    cached = [one["timings"]["cache_n"] for one in found]
+    assert cached == sorted(cached)
+    assert found[-1]["tokens_predicted"] == 2
+    assert cached[-1] == 899
+
+
+def test_while_a_limit_is_too_short_for_what_stands_behind_the_cursor_there_is_an_answer(
+    server: Server,
+) -> None:
+    # Each key has it read anew: whoever stopped there would never have an answer.
+    body = LLAMA_VIM | {
+        "input_suffix": "\n" + "behind = 2\n" * 40,
+        "t_max_prompt_ms": 1,
+        "response_fields": [],
+    }
+    typed = [
+        body | {"prompt": "    return " + "math.pi"[:count], "samplers": ["top_k"]} for count in range(4)
+    ]
+    found = [server.client.post("/infill", json=one).json() for one in typed]
+    assert found[-1]["tokens_predicted"] > 0
 
 
 def test_llama_vscode_is_answered(server: Server) -> None:
