@@ -23,6 +23,7 @@ from jupyter_turbopilot.engine.worker import (
     not_ready,
 )
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
+from jupyter_turbopilot.holes import taken_apart
 from jupyter_turbopilot.layout import Layout
 from jupyter_turbopilot.prompt import build_infill, build_text
 from jupyter_turbopilot.reply import Reply
@@ -180,6 +181,12 @@ class Completer:
 
     def _text(self, request: Text) -> Task:
         """Say what another protocol's text needs: its own prompt, no gate."""
+        if (
+            isinstance(request.prompt, str)
+            and request.suffix is None
+            and (hole := taken_apart(request.prompt))
+        ):
+            request = replace(request, prompt=hole.before, suffix=hole.after, context=hole.context)
         sampling = request.sampling
         if sampling.max_tokens < 0:
             sampling = replace(sampling, max_tokens=self.settings.max_tokens)

@@ -216,16 +216,26 @@ def build_text(form: Form, tokenize: Tokenize, request: Text, context_size: int)
     if not (before or bos or request.suffix):
         before = tokenize("\n")  # a model has to begin with something
     after = tokenize(request.suffix) if request.suffix is not None else []
+    above = [token for kind, text in request.context for token in _named(form, tokenize, kind, text)]
     if request.suffix is not None and not form.markers:
         raise BadRequestError("This model cannot fill in the middle. Leave the suffix out.", field="suffix")
     marks = len(bos) + (len(form.markers) if request.suffix is not None else 0)
-    asked, length = marks + len(before) + len(after), request.sampling.max_tokens
+    asked, length = marks + len(above) + len(before) + len(after), request.sampling.max_tokens
     room = context_size - length - marks
     if request.cut:
         after = after[: max(0, room) // 4]
         before = keep_tail(before, max(1, room - len(after)))
+        above = keep_tail(above, room - len(after) - len(before))
     elif asked + length > context_size:
         raise ContextLengthError(context_size, asked, length)
     if request.suffix is None:
         return Prompt([*bos, *before])
-    return _lay_out(form, bos, {"PREFIX": before, "SUFFIX": after})
+    return _lay_out(form, [*bos, *above], {"PREFIX": before, "SUFFIX": after})
+
+
+def _named(form: Form, tokenize: Tokenize, kind: str, text: str) -> list[int]:
+    """Return another file, or the name of the repository, under the mark that this model has for it."""
+    mark = form.repository if kind == "repository" else form.file
+    if mark is not None:
+        return [mark, *tokenize(text)]
+    return [*tokenize(_SNIPPET), *tokenize(text)] if kind == "file" and text else []

@@ -20,6 +20,7 @@ class Text:
     suffix: str | None = None  # None: the model goes on; otherwise it fills in
     typed: str = ""  # the line at the cursor, which llama.cpp's editors send apart
     others: tuple[tuple[str, str], ...] = ()  # other files and their texts
+    context: tuple[tuple[str, str], ...] = ()  # what a template put before it: see `holes`
     window: bool = False  # lay it out as llama.cpp's server does for `/infill`
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()

@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer import Completer
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.generation import Sampling
+from jupyter_turbopilot.engine.generation import Markers, Sampling
 from jupyter_turbopilot.engine.worker import Job, Priority, Worker
 from jupyter_turbopilot.errors import EngineError, NotReadyError
+from jupyter_turbopilot.holes import taken_apart
+from jupyter_turbopilot.prompt import build_text, form_for
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.text import Text
 
-from .scripted_engine import ScriptedEngine, ScriptedRun
+from .scripted_engine import MARKS, ScriptedEngine, ScriptedRun
 
 
 class Desk:
@@ -152,6 +154,42 @@ def test_warming_reads_the_prompt_and_writes_nothing(desk: Callable[..., Desk]) 
     (reply,) = d.ask(request(trigger="warm"))
     assert [item.text for item in reply.items] in ([], [""])
     assert d.engine.samplings[0].max_tokens == 0
+
+
+@pytest.mark.parametrize("family", ["qwen", "starcoder", "codestral"])
+def test_a_template_in_a_prompt_is_laid_out_for_the_model_that_is_loaded(
+    desk: Callable[..., Desk], family: str
+) -> None:
+    written = {
+        "qwen": "<|fim_prefix|>a = <|fim_suffix|>\nb<|fim_middle|>",
+        "starcoder": "<fim_prefix>a = <fim_suffix>\nb<fim_middle>",
+        "codestral": "[SUFFIX]\nb[PREFIX]a = ",
+    }
+    d = desk("1")
+    d.ask(Text(prompt=written[family]))
+    prefix, suffix, middle = MARKS.values()
+    assert d.engine.asks[-1].prompt == [prefix, *map(ord, "a = "), suffix, *map(ord, "\nb"), middle]
+
+
+def test_other_files_of_a_template_stand_above(desk: Callable[..., Desk]) -> None:
+    d = desk("1")
+    template = "<|fim_prefix|>a = <|fim_suffix|><|fim_middle|>"
+    d.ask(Text(prompt=f"<|repo_name|>shapes\n<|file_sep|>x.py\nb = 2\n{template}"))
+    assert d.engine.prompts[-1].endswith(f"x.py\nb = 2\n{template}")
+    assert set(MARKS.values()) < set(d.engine.asks[-1].prompt)
+    d.ask(Text(prompt=f"<|file_sep|>{'b = 2' * 5000}{template}", cut=True))
+    assert d.engine.prompts[-1].endswith(f"b = 2{template}")
+
+
+@given(st.lists(st.sampled_from([*MARKS, "a", "\n"]), max_size=6))
+def test_marks_in_a_prompt_that_is_no_template_are_text(parts: list[str]) -> None:
+    prompt = "x" + "".join(parts)
+    form = form_for(MARKS.get, Markers())
+    hole = taken_apart(prompt)
+    assert hole is None
+    assert not set(build_text(form, ScriptedEngine().tokenize, Text(prompt), 4096).tokens) & set(
+        MARKS.values()
+    )
 
 
 def test_reading_ahead_for_another_protocol_yields_to_everything(desk: Callable[..., Desk]) -> None:

@@ -11,7 +11,6 @@ from msgspec import Meta
 from tornado import web
 
 from jupyter_turbopilot.engine.generation import Sampling
-from jupyter_turbopilot.prompt import FORMATS
 from jupyter_turbopilot.routes.base import JobRoute
 from jupyter_turbopilot.routes.saying import Placed, Saying, logarithm, placed, word
 from jupyter_turbopilot.text import Stop, Text
@@ -69,18 +68,6 @@ class GenerateBody(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool | None = False
 
 
-def halves(inputs: str) -> tuple[str, str | None]:
-    """Find the text before and after a hole, whichever family's marks it is written with."""
-    for known in FORMATS:
-        if not known.middle or not inputs.startswith(known.prefix) or not inputs.endswith(known.middle):
-            continue
-        inner = inputs[len(known.prefix) : -len(known.middle)]
-        before, mark, after = inner.partition(known.suffix)
-        if mark:
-            return before, after
-    return inputs, None
-
-
 class GenerateRoute(JobRoute):
     """`POST api/generate`."""
 
@@ -101,10 +88,8 @@ class GenerateRoute(JobRoute):
         body = self.body(GenerateBody)
         options = body.parameters or Parameters()
         seed = secrets.randbits(31) if options.seed is None else options.seed & 0xFFFFFFFF
-        before, after = halves(body.inputs)
         text = Text(
-            prompt=before,
-            suffix=after,
+            prompt=body.inputs,
             sampling=options.sampling(seed),
             stop=(*(options.stop or ()), *(options.stop_sequences or ())),
             best_of=1 if body.stream else options.best_of or 1,
