@@ -23,13 +23,18 @@ TARGET = "turbopilot.facts"
 SETTLE = 0.15  # seconds after an execution: the next of several cells may follow at once
 AGAIN = 0.5  # seconds before another look at a kernel that could not be asked
 PATIENCE = 5.0  # seconds after which an answer is no longer expected
+MOST_BYTES = 1024 * 1024  # of a message; the probe's own are a fraction of that
+_HEARD = {"status", "comm_msg", "comm_close"}
 UNUSED = 600.0  # seconds without a request after which a kernel is not asked any more
 
 
 def installation() -> str:
     """Return the code that installs the handler and leaves no name behind."""
     source = Path(probe.__file__).read_text("utf-8") + f"\ninstall({TARGET!r})\n"
-    return f"__import__('builtins').exec({source!r}, {{'__name__': 'turbopilot_probe'}})"
+    return (
+        "__import__('builtins').exec("
+        f"{source!r}, {{'__name__': 'turbopilot_probe', '__builtins__': dict(vars(__import__('builtins')))}})"
+    )
 
 
 class Watch:
@@ -99,6 +104,9 @@ class Watch:
     def _hear(self, parts: list[Any]) -> None:
         try:
             _, rest = self._session.feed_identities(parts)
+            kind = self._session.unpack(rest[1])["msg_type"]
+            if kind not in _HEARD or sum(map(len, rest)) > MOST_BYTES:
+                return  # an output may be of any size: it is not ours to read
             message = self._session.deserialize(rest)
             self._take(message, ours=message["parent_header"].get("session") == self._session.session)
         except Exception:

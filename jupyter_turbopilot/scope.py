@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.notebook import cell_language
@@ -12,12 +14,14 @@ from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.context.kernel import Facts
+    from jupyter_turbopilot.context.kernel import Fact, Facts
     from jupyter_turbopilot.request import Completion
 
 
+_NONE: frozenset[str] = frozenset()
 _COLUMN = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\[(?P<quote>[\"'])(?P<begun>[^\"'\\]*)$")
-_AWKWARD = re.compile(r"[\"'\\\n]")  # written with an escape, if at all
+# Written with an escape, if at all: quotes, control characters, marks that turn the direction of writing.
+_AWKWARD = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w+)$")
 
 
@@ -40,7 +44,7 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     return Scope(
         names=known if facts.all else None,
         attributes={
-            name: fact.attributes | columns.get(name, frozenset())
+            name: fact.attributes | (columns.get(name, _NONE) if _columns_are_attributes(fact) else _NONE)
             for name, fact in sure.items()
             if fact.attributes is not None
         },
@@ -51,6 +55,16 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
             if fact.parameters is not None and not fact.open
         },
     )
+
+
+def _columns_are_attributes(fact: Fact) -> bool:
+    """Tell whether a table's columns can be written behind a dot."""
+    return not (fact.module or "").startswith("polars")
+
+
+def _is_attribute(name: str) -> bool:
+    """Tell whether a name can stand behind a dot as it is."""
+    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
 
 
 def names_at(request: Completion, scope: Scope) -> list[str]:
@@ -64,6 +78,7 @@ def names_at(request: Completion, scope: Scope) -> list[str]:
         known = frozenset(label for label in known if not _AWKWARD.search(label))
     elif found := _ATTRIBUTE.search(line):
         known, end = scope.attributes.get(found["base"], frozenset()), ""
+        known = frozenset(name for name in known if _is_attribute(name))
     else:
         return []
     if found["base"] in bindings(request.prefix):

@@ -190,6 +190,24 @@ def test_asking_is_no_activity_that_keeps_a_kernel_from_being_culled() -> None:
     asyncio.run(somebody(scenario))
 
 
+def test_a_large_output_is_not_read() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("first = 1")
+        await person.facts(lambda f: "first" in f.names)
+        watch = person.kernels._watches[person.kernel_id]
+        read = []
+        deserialize = watch._session.deserialize
+        watch._session.deserialize = lambda rest: read.append(len(b"".join(rest))) or deserialize(rest)
+        await person.run(
+            "print('x' * 3_000_000); from IPython.display import display; display('y')\nlast = 1"
+        )
+        await person.facts(lambda f: "last" in f.names)
+        assert read
+        assert max(read) < 100_000
+
+    asyncio.run(somebody(scenario))
+
+
 def test_a_kernel_that_is_not_there_has_no_facts() -> None:
     kernels = Kernels(AsyncMappingKernelManager())
     assert kernels.facts("nobody").names == {}

@@ -33,6 +33,11 @@ def test_a_column_is_an_attribute_too() -> None:
     assert scope_of(request(), FACTS).attributes["df"] == {"head", "price"}
 
 
+def test_but_not_of_a_table_of_polars() -> None:
+    table = replace(FACTS.names["df"], module="polars.dataframe.frame")
+    assert scope_of(request(), Facts(names={"df": table})).attributes["df"] == {"head"}
+
+
 def test_what_a_cell_that_has_not_run_binds_again_is_not_known() -> None:
     scope = scope_of(request(("df = other()", None)), FACTS)
     assert "df" not in scope.attributes
@@ -65,27 +70,36 @@ def test_another_language_is_judged_by_its_brackets_alone() -> None:
     assert not fits("a]")
 
 
+ALL = ['class"', 'cost"', 'price"', 'qty; import os"', '\ufb01ne"']
+
+
 @pytest.mark.parametrize(
     ("text", "suffix", "names"),
     [
-        ('x = df["', "", ['cost"', 'price"']),
+        ('x = df["', "", ALL),
         ('x = df["pr', "", ['ice"']),
         ("x = df['pr", "']", ["ice'"]),
         ('df["', "", []),  # a new column may be about to be assigned
         ('df["pr', "", ['ice"']),
-        ('df["', '"].sum()', ['cost"', 'price"']),
+        ('df["', '"].sum()', ALL),
         ('x = df["x', "", []),
         ("df.h", "", ["ead"]),
         ("df.head", "", []),  # the name may be finished
         ('other["', "", []),
         ('df = f()\nx = df["', "", []),  # another df
         ('x.df["', "", []),
+        ("df.q", "", []),  # qty; import os
+        ("df.cla", "", []),
+        ("df.\ufb01", "", []),  # Python reads it as fi
+        ('x = df["q', "", ['ty; import os"']),
+        ('x = df["n', "", []),
     ],
 )
 def test_the_names_that_can_follow_are_known_without_a_model(
     text: str, suffix: str, names: list[str]
 ) -> None:
     at = Completion(cells=[Cell(source=text + suffix)], offset=len(text))
-    columns = [("price", "float64"), ("cost", "int64"), ('the "best"', "int64")]
+    labels = ("cost", 'the "best"', "qty; import os", "class", "\ufb01ne", "new\rline", "n\u202eame")
+    columns = [("price", "float64"), *((label, "int64") for label in labels)]
     facts = Facts(names={"df": replace(FACTS.names["df"], columns=columns)}, all=True)
     assert names_at(at, scope_of(at, facts)) == names

@@ -90,5 +90,10 @@ def _frame(fact: Fact, near: frozenset[str]) -> str:
     columns = [pair for pair in fact.columns or () if not near.issuperset(_WORDS.findall(pair[0]))]
     if not columns:
         return ""
-    words = ", ".join(f"{label} {kind}" for label, kind in columns[:MAX_COLUMNS])
+    words = ", ".join(f"{_on_a_line(label)} {kind}" for label, kind in columns[:MAX_COLUMNS])
     return f"{fact.type} with {words}" + (", …" if len(columns) > MAX_COLUMNS else "")
+
+
+def _on_a_line(label: str) -> str:
+    """Return a label as it can stand in a comment, which ends with its line."""
+    return label if label.isprintable() else repr(label)

@@ -1,171 +1,326 @@
 """Runs inside the person's kernel: says what its names are, without running any code of the person's.
 
 This file's text is sent to the kernel, which need not have this package and may be an older Python.
-Objects are told apart by their exact class, found in modules that are imported already. Of those classes the
-accessors that are named here are read; of everything else the name of its type, and what its classes and its
-own dictionary hold, looked up past any `__getattr__`, `__getattribute__`, property or metaclass of theirs.
-No value is read.
+Objects are told apart by their exact class, found in modules that are imported already. Only data is read of
+them: class dictionaries, instance dictionaries, and what a class written in C tells by its own descriptors.
+A property, method, metaclass or key of the person's is never called, compared, hashed or turned into text.
+A dictionary that may hold foreign keys is not looked up in: its plain keys are copied first. No value is
+read. How much is looked at is bounded, in time too, so that the kernel is ready for its next cell at once.
 """
 
+import datetime as dt
 import sys
 import types
-from typing import Any, Dict, List, Optional, Set, Tuple
+from contextlib import suppress
+from itertools import islice
+from time import perf_counter
+from typing import Any, Dict, List, Optional, Tuple
 
-MOST_NAMES, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BYTES = 200, 1500, 200, 256 * 1024
+SECONDS = 0.008  # after that, objects are named but no longer looked into
+MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
+MOST_BYTES = 128 * 1024
 LONGEST = 120
 
 _class_dict = type.__dict__["__dict__"].__get__
 _mro = type.__dict__["__mro__"].__get__
 _class_name = type.__dict__["__name__"].__get__
-_class_module = type.__dict__["__module__"].__get__
-_FRAMES = (("pandas", "DataFrame"), ("polars", "DataFrame"))
-_ARRAYS = (("numpy", "ndarray"), ("torch", "Tensor"), ("pandas", "Series"), ("polars", "Series"))
+_static_module = type.__dict__["__module__"].__get__
+_flags = type.__dict__["__flags__"].__get__
+_module_dict = vars(types.ModuleType)["__dict__"].__get__
+_HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # a class made in Python has the first and never the second
+_IN_C = (types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodDescriptorType)
 _PLAIN = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None))
+_FUNCTION_OPEN = 8  # CO_VARKEYWORDS
+
+_NUMPY = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex", "U": "str", "S": "bytes",
+          "V": "void", "T": "str", "M": "datetime64", "m": "timedelta64"}  # fmt: skip
+_PANDAS = {"BooleanArray": "boolean", "Categorical": "category", "IntervalArray": "interval",
+           "PeriodArray": "period", "SparseArray": "Sparse", "ArrowExtensionArray": "pyarrow"}  # fmt: skip
+_POLARS = {"bool": "Boolean", "str": "String", "cat": "Categorical", "i": "Int", "u": "UInt", "f": "Float"}
+_KNOWN = {
+    "pandas": ("DataFrame", "Series", "Index"),
+    "pandas.arrays": (*_PANDAS, "IntegerArray", "FloatingArray", "StringArray", "ArrowStringArray",
+                      "DatetimeArray", "TimedeltaArray"),
+    "polars": ("DataFrame", "Series"),
+    "numpy": ("ndarray",),
+    "pyarrow.lib": ("ChunkedArray",),
+    "torch": ("Tensor",),
+}  # fmt: skip
 
 
-def _known(table: Any) -> Dict[int, str]:
-    """Find the classes of a table in what is imported already, by identity."""
-    found: Dict[int, str] = {}
-    for module, name in table:
-        loaded = sys.modules.get(module)
-        if type(loaded) is types.ModuleType:
-            kind = types.ModuleType.__getattribute__(loaded, "__dict__").get(name)
-            if isinstance(kind, type):
-                found[id(kind)] = module
-    return found
-
-
-def _words(names: Any) -> List[str]:
-    """Keep public names that are plain text."""
-    found = [
-        name for name in names if type(name) is str and not name.startswith("_") and len(name) <= LONGEST
-    ]
-    return sorted(found)[:MOST_ATTRIBUTES]
+def _is_one_of(value: Any, kinds: Any) -> bool:
+    return any(value is kind for kind in kinds)  # `in` might ask a metaclass
 
 
 def _text(value: Any) -> Optional[str]:
-    return value[:LONGEST] if type(value) is str else None
+    """Return a text that is plain, short and can be sent."""
+    if type(value) is not str or len(value) > LONGEST:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
-def _dtype(value: Any) -> str:
-    """Word a column's or an array's type, if it is one of numpy's, pandas', polars' or torch's own."""
-    kind = type(value)
-    module = _class_module(kind)
-    if type(value) is type or isinstance(kind, type):
-        own = module if kind is not type else _class_module(value)
-        if type(own) is str and own.split(".")[0] in ("numpy", "pandas", "polars", "torch"):
-            return str(value)[:LONGEST]
-    return "object"
+def _is_public(name: str) -> bool:
+    return not name.startswith("_") and len(name) <= LONGEST and name.isidentifier()
 
 
-def _frame(value: Any, module: str) -> Dict[str, Any]:
-    if module == "pandas":
-        labels = [label if type(label) is str else None for label in value.columns]
-        kinds = [_dtype(kind) for kind in value.dtypes.array]
-    else:
-        labels, kinds = list(value.columns), [_dtype(kind) for kind in value.dtypes]
-    pairs = [
-        [label, kind] for label, kind in zip(labels, kinds) if label is not None and len(label) <= LONGEST
-    ]
-    return {"columns": pairs[:MOST_COLUMNS], "all": len(pairs) == len(labels) <= MOST_COLUMNS}
+def _plain(held: Any, most: int = MOST_LOOKED_AT) -> Dict[str, Any]:
+    """Copy a dictionary without keys that are not plain text: looking up in the copy runs nobody's code."""
+    return {key: value for key, value in islice(held.items(), most) if type(key) is str}
 
 
-def _array(value: Any) -> Dict[str, Any]:
-    shape = value.shape
-    return {
-        "shape": [int(size) for size in shape][:8] if isinstance(shape, tuple) else [],
-        "dtype": _dtype(value.dtype),
-    }
+def _words(names: Any) -> Optional[List[str]]:
+    """Keep public names; None where there are too many to name them all."""
+    found = sorted(filter(_is_public, names))
+    return found if len(found) <= MOST_ATTRIBUTES else None
 
 
-def _parameters(function: Any) -> Optional[Dict[str, Any]]:
+def _is_native(found: Any, kind: Any, name: str) -> bool:
+    """Tell whether what a class holds under a name is C code that came with this very class."""
+    if _flags(kind) & (_HEAP | _IMMUTABLE) != _HEAP:
+        return True
+    return _is_one_of(type(found), _IN_C) and found.__objclass__ is kind and found.__name__ == name
+
+
+class _Look:
+    """One look at a namespace; what is known of classes is kept while it lasts."""
+
+    def __init__(self) -> None:
+        self.end = perf_counter() + SECONDS
+        self._classes: Dict[int, Dict[str, Any]] = {}
+        self._getters: Dict[Tuple[int, str], Any] = {}
+        self._class_words: Dict[int, Tuple[Optional[List[str]], bool]] = {}
+        loaded = _plain(_module_dict(sys)).get("modules")
+        self._modules = _plain(loaded, 100_000) if type(loaded) is dict else {}
+        self._kinds: Dict[int, Tuple[str, str]] = {}
+        for module, names in _KNOWN.items():
+            held = self._module(module)
+            for name in names:
+                if name in held and _is_one_of(type, _mro(type(held[name]))):
+                    self._kinds[id(held[name])] = (module.partition(".")[0], name)
+
+    # Reading ------------------------------------------------------------------------------------------------
+
+    def _module(self, name: str) -> Dict[str, Any]:
+        """Return what a module holds, if it is imported."""
+        module = self._modules.get(name)
+        return _plain(_module_dict(module)) if type(module) is types.ModuleType else {}
+
+    def _kind(self, value: Any) -> Tuple[str, str]:
+        """Return the package and the name of an object's class, if it is one that we know."""
+        return self._kinds.get(id(type(value)), ("", ""))
+
+    def _held(self, kind: Any) -> Dict[str, Any]:
+        """Return what a class's own dictionary holds."""
+        held = self._classes.get(id(kind))
+        if held is None:
+            held = self._classes[id(kind)] = _plain(_class_dict(kind))
+        return held
+
+    def _own(self, value: Any) -> Optional[Dict[str, Any]]:
+        """Return what an object's own dictionary holds; None where that is hidden or enormous."""
+        for kind in _mro(type(value)):
+            held = self._held(kind)
+            if "__dict__" in held:
+                if not _is_native(held["__dict__"], kind, "__dict__"):
+                    return None
+                own = held["__dict__"].__get__(value)
+                return _plain(own) if type(own) is dict and len(own) <= MOST_ATTRIBUTES else None
+        return {}
+
+    def _read(self, value: Any, name: str) -> Any:
+        """Read what C code or else the object's own dictionary holds."""
+        key = (id(type(value)), name)
+        if key not in self._getters:
+            self._getters[key] = None
+            for kind in _mro(type(value)):
+                held = self._held(kind)
+                if name in held:
+                    self._getters[key] = held[name].__get__ if _is_native(held[name], kind, name) else None
+                    break
+        get = self._getters[key]
+        return get(value) if get else (self._own(value) or {}).get(name)
+
+    def _words_of(self, kind: Any) -> Tuple[Optional[List[str]], bool]:
+        """Return the names a class holds, and whether there may be others that only its code knows."""
+        known = self._class_words.get(id(kind))
+        if known is None:
+            held = [self._held(one) for one in _mro(kind) if one is not object]
+            more = type(kind) is not type or any("__getattr__" in h or "__getattribute__" in h for h in held)
+            known = self._class_words[id(kind)] = _words({name for one in held for name in one}), more
+        return known
+
+    # Arrays and tables --------------------------------------------------------------------------------------
+
+    def _dtype(self, values: Any) -> str:
+        """Word what an array of numpy's or pandas' own holds."""
+        package, name = self._kind(values)
+        if package == "numpy":
+            return self._number(self._read(values, "dtype"))
+        if name in ("IntegerArray", "FloatingArray"):
+            word = self._dtype(self._read(values, "_data"))
+            return word.replace("uint", "UInt").replace("int", "Int").replace("float", "Float")
+        if name in ("StringArray", "ArrowStringArray"):
+            return "str" if type(self._read(self._read(values, "_dtype"), "_na_value")) is float else "string"
+        if name in ("DatetimeArray", "TimedeltaArray"):
+            word, zone = self._dtype(self._read(values, "_ndarray")), self._read(values, "_dtype")
+            zone = self._read(zone, "_tz")
+            return word if zone is None else word[:-1] + (", UTC]" if zone is dt.timezone.utc else ", tz]")
+        return _PANDAS.get(name, "object")
+
+    def _number(self, dtype: Any) -> str:
+        """Word a dtype of numpy's; those are made in C alone."""
+        kind = self._read(dtype, "kind")
+        word = _NUMPY.get(kind, "object")
+        if kind in ("i", "u", "f", "c"):
+            return f"{word}{self._read(dtype, 'itemsize') * 8}"
+        return word + self._read(dtype, "str")[3:] if kind in ("M", "m") else word
+
+    def _labels(self, index: Any) -> Tuple[List[Any], int]:
+        """Return the first labels of a pandas Index, and how many it has."""
+        data = self._read(index, "_data")
+        inner = {"StringArray": "_ndarray", "ArrowStringArray": "_pa_array"}.get(self._kind(data)[1])
+        data = self._read(data, inner) if inner else data
+        if self._kind(data)[0] == "numpy":
+            return data[:MOST_COLUMNS].tolist(), len(data)
+        if self._kind(data)[0] == "pyarrow":
+            return data.slice(0, MOST_COLUMNS).to_pylist(), data.length()
+        return [], -1
+
+    def _pandas(self, frame: Any) -> Tuple[List[Any], List[str], int]:
+        manager = self._read(frame, "_mgr")
+        axes, blocks = self._read(manager, "axes"), self._read(manager, "blocks")
+        if type(axes) is not list or type(blocks) is not tuple or self._kind(axes[0]) != ("pandas", "Index"):
+            return [], [], -1
+        labels, count = self._labels(axes[0])
+        words = ["object"] * len(labels)
+        for block in blocks[:MOST_BLOCKS]:
+            places = self._read(self._read(block, "_mgr_locs"), "as_array")
+            if self._kind(places)[0] == "numpy":
+                word = self._dtype(self._read(block, "values"))
+                for place in places[:MOST_COLUMNS].tolist():
+                    if place < len(words):
+                        words[place] = word
+        return labels, words, count
+
+    def _polars(self, inner: Any) -> Tuple[List[Any], List[str], int]:
+        labels = self._read(inner, "columns")()
+        count = len(labels)
+        if count > MOST_COLUMNS:
+            labels = labels[:MOST_COLUMNS]
+            inner = self._read(inner, "select")(labels)
+        kinds = self._read(inner, "dtype_strings")()
+        bare = [(kind.rstrip("0123456789"), kind) for kind in kinds]
+        return labels, [_POLARS[a] + b[len(a) :] if a in _POLARS else b.capitalize() for a, b in bare], count
+
+    def _frame(self, frame: Any) -> Dict[str, Any]:
+        ours = self._kind(frame)[0] == "pandas"
+        labels, words, count = self._pandas(frame) if ours else self._polars(self._read(frame, "_df"))
+        pairs = [[_text(label), word] for label, word in zip(labels, words)]
+        pairs = [pair for pair in pairs if pair[0] is not None]
+        return {"columns": pairs, "all": len(pairs) == count}
+
+    def _series(self, series: Any) -> Dict[str, Any]:
+        if self._kind(series)[0] == "polars":
+            inner = self._read(series, "_s")
+            table = self._module("polars._plr").get("PyDataFrame")
+            made = self._held(table)["__new__"]
+            if type(made) is not types.BuiltinFunctionType or made.__self__ is not table:
+                return {}
+            _, words, _ = self._polars(made(table, [inner]))
+            return {"shape": [self._read(inner, "len")()], "dtype": words[0]}
+        blocks = self._read(self._read(series, "_mgr"), "blocks")
+        values = self._read(blocks[0], "values") if type(blocks) is tuple else None
+        inside = (values, self._read(values, "_ndarray"), self._read(values, "_data"))
+        shape = [len(one) for one in inside if one is not None and self._kind(one)[0] == "numpy"]
+        return {"shape": shape[:1], "dtype": self._dtype(values)}
+
+    def _array(self, array: Any) -> Dict[str, Any]:
+        if self._kind(array)[0] == "torch":
+            modes = self._module("torch._C").get("_len_torch_function_stack")
+            if type(modes) is not types.BuiltinFunctionType or modes():
+                return {}  # somebody's mode would be asked
+        shape, dtype = self._read(array, "shape"), self._read(array, "dtype")
+        numpys = self._kind(array)[0] == "numpy"
+        sizes = [size for size in tuple.__iter__(shape) if type(size) is int]
+        return {"shape": sizes[:8], "dtype": self._number(dtype) if numpys else _text(repr(dtype))}
+
+    # What is told -------------------------------------------------------------------------------------------
+
+    def describe(self, value: Any) -> Dict[str, Any]:
+        """Tell what is known of an object."""
+        kind = type(value)
+        module = self._held(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind)
+        found: Dict[str, Any] = {"type": _text(_class_name(kind)), "module": _text(module)}
+        _, name = self._kind(value)
+        if name == "DataFrame":
+            found.update(self._frame(value))
+            found["attributes"] = _words({*(self._words_of(kind)[0] or ()), *(self._own(value) or ())})
+        elif name in ("Series", "ndarray", "Tensor"):
+            found.update(self._series(value) if name == "Series" else self._array(value))
+            words, more = self._words_of(kind)
+            found["attributes"] = None if more else words
+        elif kind is types.ModuleType:
+            held = _module_dict(value)
+            plain = _plain(held)
+            found["name"] = _text(plain.get("__name__"))
+            if "__getattr__" not in plain and len(held) < MOST_LOOKED_AT:
+                found["attributes"] = _words(plain)
+        elif kind is types.FunctionType:
+            found.update(_parameters(value))
+        elif kind is type:
+            words, more = self._words_of(value)
+            found["attributes"] = None if more else words
+        elif _is_one_of(kind, _PLAIN):
+            found["attributes"] = self._words_of(kind)[0]
+        else:
+            words, more = self._words_of(kind)
+            own = None if more or words is None else self._own(value)
+            found["attributes"] = None if own is None else _words({*(words or ()), *own})
+        return found
+
+
+def _parameters(function: Any) -> Dict[str, Any]:
     """Read a function's parameters off its code: nothing of it is called or unwrapped."""
     code, own = function.__code__, function.__dict__
-    if "__wrapped__" in own or "__signature__" in own:
-        return None
-    count = code.co_argcount + code.co_kwonlyargcount
+    if type(own) is not dict or "__wrapped__" in (plain := _plain(own)) or "__signature__" in plain:
+        return {}
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if any(not name.isidentifier() for name in names):
+        return {}
     return {
-        "parameters": list(code.co_varnames[:count]),
+        "parameters": [name[:LONGEST] for name in names],
         "positional": code.co_argcount,
-        "open": bool(code.co_flags & 8),
+        "open": bool(code.co_flags & _FUNCTION_OPEN),
     }
 
 
-def _class_attributes(kind: Any) -> Tuple[Set[str], bool]:
-    """Return the names a class holds, and whether there may be others that only its code knows."""
-    names: Set[str] = set()
-    may_have_more = type(kind) is not type
-    for one in _mro(kind):
-        if one is object:
-            continue
-        held = _class_dict(one)
-        names.update(name for name in held if type(name) is str)
-        may_have_more = may_have_more or "__getattr__" in held or "__getattribute__" in held
-    return names, may_have_more
+def _size(described: Dict[str, Any]) -> int:
+    """Estimate what a description takes when it is sent."""
+    texts = [*(described.get("attributes") or ()), *(described.get("parameters") or ())]
+    texts += [text for pair in described.get("columns") or () for text in pair]
+    return 200 + sum(len(text) + 4 for text in texts)
 
 
-def _instance_attributes(value: Any) -> Optional[List[Any]]:
-    """Return the names in an object's own dictionary, unless a class of it hides that."""
-    for one in _mro(type(value)):
-        found = _class_dict(one).get("__dict__")
-        if found is not None:
-            if type(found) is not types.GetSetDescriptorType:
-                return None
-            held = found.__get__(value)
-            return list(held) if type(held) is dict else None
-    return []
-
-
-def _describe(value: Any, frames: Dict[int, str], arrays: Dict[int, str]) -> Dict[str, Any]:
-    kind = type(value)
-    found: Dict[str, Any] = {"type": _text(_class_name(kind)), "module": _text(_class_module(kind))}
-    if id(kind) in frames:
-        found.update(_frame(value, frames[id(kind)]))
-        names, _ = _class_attributes(kind)
-        found["attributes"] = _words(names)
-    elif id(kind) in arrays:
-        found.update(_array(value))
-        names, more = _class_attributes(kind)
-        if not more:
-            found["attributes"] = _words(names)
-    elif kind is types.ModuleType:
-        held = types.ModuleType.__getattribute__(value, "__dict__")
-        found["name"] = _text(held.get("__name__"))
-        if "__getattr__" not in held:
-            found["attributes"] = _words(list(held))
-    elif kind is types.FunctionType:
-        found.update(_parameters(value) or {})
-    elif kind is type:
-        names, more = _class_attributes(value)
-        if not more:
-            found["attributes"] = _words(names)
-    elif not any(kind is plain for plain in _PLAIN):
-        names, more = _class_attributes(kind)
-        own = _instance_attributes(value)
-        if not more and own is not None:
-            found["attributes"] = _words({*names, *(name for name in own if type(name) is str)})
-    else:
-        found["attributes"] = _words(_class_attributes(kind)[0])
-    return found
-
-
-def facts(namespace: Dict[str, Any], hidden: Any = ()) -> Dict[str, Any]:
+def facts(namespace: Any, hidden: Any = None) -> Dict[str, Any]:
     """Describe the newest names of a namespace."""
-    frames, arrays = _known(_FRAMES), _known(_ARRAYS)
+    look, left = _Look(), MOST_BYTES
+    skipped = _plain(hidden) if type(hidden) is dict else {}
+    if not _is_one_of(dict, _mro(type(namespace))):
+        return {"names": {}, "all": False}
+    last = list(islice(reversed(dict.items(namespace)), MOST_LOOKED_AT))
+    newest = [(n, v) for n, v in last if type(n) is str and _is_public(n) and n not in skipped]
     found: Dict[str, Any] = {}
-    size = 0
-    names = [n for n in list(namespace) if type(n) is str and not n.startswith("_") and n not in hidden]
-    for name in reversed(names[-MOST_NAMES:]):
-        value = namespace.get(name)
-        try:
-            described = _describe(value, frames, arrays)
-        except Exception:  # noqa: BLE001 - whatever a foreign object does, its type's name is safe
-            described = {"type": _text(_class_name(type(value)))}
-        size += len(repr(described))
-        if size > MOST_BYTES:
-            break
-        found[name] = described
-    return {"names": found, "all": len(found) == len(names)}
+    for name, value in newest[:MOST_NAMES]:
+        found[name] = {"type": _text(_class_name(type(value)))}
+        if left > 0 and perf_counter() < look.end:
+            with suppress(Exception):  # a library whose insides are others than we know
+                found[name] = look.describe(value)
+        left -= _size(found[name])
+    return {"names": found, "all": len(found) == len(newest) and len(last) < MOST_LOOKED_AT}
 
 
 def install(target: str) -> None:

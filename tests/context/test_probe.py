@@ -1,0 +1,504 @@
+"""What runs inside the person's kernel: it runs none of their code, whatever their objects are made of."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib.util
+import io
+import json
+import sys
+import types
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+
+from jupyter_turbopilot.context import kernel, probe
+
+RAN: list[str] = []
+
+
+def noted(name: str) -> Any:
+    def method(*_: Any, **__: Any) -> Any:
+        RAN.append(name)
+        raise RuntimeError(name)
+
+    return method
+
+
+SPECIAL = """
+    __getattr__ __getattribute__ __eq__ __ne__ __lt__ __hash__ __repr__ __str__ __format__ __len__ __iter__
+    __getitem__ __contains__ __bool__ __index__ __int__ __call__ __dir__ __sizeof__ __reduce__ __reduce_ex__
+    __get__ __instancecheck__ __subclasscheck__ __array__ __fspath__ __enter__ __missing__ keys items get
+"""
+PROPERTIES = "__class__ __dict__ __module__ __name__ __doc__ dtype shape columns dtypes values _mgr _data _df"
+EVIL = {name: noted(name) for name in SPECIAL.split()} | {
+    name: property(noted(name)) for name in PROPERTIES.split()
+}
+
+
+class Collides(str):
+    """A key that is found where a plain one is looked for."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+    def __eq__(self, other: object) -> bool:
+        RAN.append("key ==")
+        return str.__eq__(self, other)
+
+
+class Key:
+    """No text at all, with the same hash as some."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        RAN.append("key ==")
+        return False
+
+    __repr__ = __str__ = noted("key repr")
+
+
+LOOKED_FOR = ("__getattr__", "__getattribute__", "__module__", "__dict__", "__name__", "__wrapped__", "_mgr")
+
+
+def hostile_class(**more: Any) -> Any:
+    return type("Hostile", (), {**EVIL, **more})
+
+
+def metaclass() -> Any:
+    meta = type("Meta", (type,), {name: made for name, made in EVIL.items() if name != "__get__"})
+    return type.__new__(meta, "Made", (), {})
+
+
+def instance(kind: Any) -> Any:
+    return object.__new__(kind)
+
+
+def with_own_keys() -> Any:
+    value = instance(type("Plain", (), {}))
+    value.__dict__.update({Key(name): 1 for name in LOOKED_FOR})
+    return value
+
+
+def with_class_keys() -> Any:
+    return instance(type("Plain", (), {Key(name): 1 for name in LOOKED_FOR}))
+
+
+def with_a_dictionary_of_their_own() -> Any:
+    value = instance(type("Plain", (), {}))
+    value.__dict__ = type("Held", (dict,), EVIL)()
+    return value
+
+
+def function() -> Any:
+    def made(path: str) -> None: ...
+
+    made.__dict__.update({Key(name): 1 for name in LOOKED_FOR})
+    return made
+
+
+def function_of_strange_dictionary() -> Any:
+    def made(path: str) -> None: ...
+
+    made.__dict__ = type("Held", (dict,), EVIL)()
+    return made
+
+
+def borrowed_descriptor() -> Any:
+    """Let C code that asks the person's object be found where a dictionary is."""
+    wrapper = type("Borrowed", (io.TextIOWrapper,), {"__dict__": io.TextIOWrapper.__dict__["closed"]})
+    buffer = type("Buffer", (io.BytesIO,), {"closed": property(noted("closed"))})
+    return wrapper(buffer())
+
+
+def module(name: str = "thing") -> types.ModuleType:
+    made = types.ModuleType(name)
+    made.__dict__.update({Key(key): 1 for key in LOOKED_FOR})
+    made.__dict__["__getattr__"] = noted("module __getattr__")
+    return made
+
+
+def lazy_module() -> Any:
+    spec = importlib.util.find_spec("wave")
+    assert spec
+    assert spec.loader
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def frame_of_a_hostile_array() -> Any:
+    base = pd.api.extensions.ExtensionArray
+
+    class Dtype(pd.api.extensions.ExtensionDtype):
+        name = "hostile"
+        type = str
+        na_value = None
+
+        def __str__(self) -> str:
+            RAN.append("dtype str")
+            return "hostile"
+
+        __repr__ = __str__
+
+        @classmethod
+        def construct_array_type(cls) -> Any:
+            return Array
+
+    Dtype.__module__ = "pandas.core.dtypes"
+
+    class Array(base):
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        @property
+        def dtype(self) -> Any:
+            RAN.append("array dtype")
+            return Dtype()
+
+        def __len__(self) -> int:
+            RAN.append("array len")
+            return self.count
+
+        def __getitem__(self, item: Any) -> Any:
+            RAN.append("array item")
+            return self
+
+        def copy(self) -> Any:
+            return self
+
+        def isna(self) -> Any:
+            return np.zeros(self.count, bool)
+
+    return pd.DataFrame({"a": [1, 2], "b": Array(2)})
+
+
+def frame_of_strange_labels() -> Any:
+    labels = [Key("a"), ("b", 1), float("nan"), None, Collides("c"), "ok", 3, frozenset()]
+    index = pd.Index(np.array([*labels, "x"], dtype=object)[:-1], dtype=object)
+    return pd.DataFrame(np.zeros((2, len(labels))), columns=index)
+
+
+def frame_of_their_index() -> Any:
+    index = type("Index", (pd.Index,), {"__iter__": noted("iter"), "_data": property(noted("data"))})
+    frame = pd.DataFrame({"a": [1]})
+    frame._mgr.axes[0] = instance(index)
+    return frame
+
+
+def frame_of_a_planted_manager() -> Any:
+    frame = pd.DataFrame({"a": [1]})
+    object.__setattr__(frame, "_mgr", instance(hostile_class(blocks=property(noted("blocks")))))
+    return frame
+
+
+def frame_of_a_planted_block() -> Any:
+    frame = pd.DataFrame({"a": [1]})
+    frame._mgr.blocks = (instance(hostile_class(_mgr_locs=property(noted("locs")))),)
+    return frame
+
+
+def polars_of_a_planted_table() -> Any:
+    frame = pl.DataFrame({"a": [1]})
+    frame._df = instance(hostile_class(select=noted("select"), dtype_strings=noted("dtype_strings")))
+    return frame
+
+
+def polars_extension() -> Any:
+    class Extension(pl.BaseExtension):
+        @classmethod
+        def ext_from_params(cls, *_: Any) -> Any:
+            RAN.append("ext_from_params")
+            return cls("tests.hostile", pl.Int64())
+
+        def _string_repr(self) -> str:
+            RAN.append("string repr")
+            return "hostile"
+
+    pl.register_extension_type("tests.hostile", Extension)
+    try:
+        return pl.Series("a", [1]).ext.to(Extension("tests.hostile", pl.Int64())).to_frame()
+    finally:
+        pl.unregister_extension_type("tests.hostile")
+
+
+def tensor() -> Any:
+    kind = type("Mine", (torch.Tensor,), {"__torch_function__": classmethod(noted("torch function"))})
+    return torch.zeros(2).as_subclass(kind)
+
+
+def series_subclass() -> Any:
+    value = type("Mine", (pd.Series,), {})([1])
+    for name in ("__getattr__", "__getattribute__", "dtype", "shape", "_mgr"):
+        setattr(type(value), name, property(noted(name)) if name[1] != "_" else noted(name))
+    return value
+
+
+def generator() -> Any:
+    RAN.append("generator")
+    yield 1
+
+
+HOSTILE = {
+    "everything defined": lambda: instance(hostile_class()),
+    "a class": hostile_class,
+    "slots": lambda: instance(type("Slots", (), {"__slots__": ("a",), "__getattr__": noted("get")})),
+    "a metaclass": metaclass,
+    "an instance of it": lambda: type.__call__(object) and object.__new__(metaclass()),
+    "keys of its dictionary": with_own_keys,
+    "keys of its class": with_class_keys,
+    "a dictionary of their own": with_a_dictionary_of_their_own,
+    "a function's keys": function,
+    "a function's dictionary": function_of_strange_dictionary,
+    "a borrowed descriptor": borrowed_descriptor,
+    "a module with keys": module,
+    "a lazy module": lazy_module,
+    "a module's subclass": lambda: type("Mod", (types.ModuleType,), EVIL.copy())("x"),
+    "a dictionary": type("Held", (dict,), EVIL),
+    "text": lambda: type("Text", (str,), {k: v for k, v in EVIL.items() if k != "__hash__"})("x"),
+    "a number": lambda: type("Number", (int,), EVIL)(3),
+    "a partial": lambda: functools.partial(noted("partial")),
+    "a generator": generator,
+    "a spoofed module": lambda: instance(hostile_class(__module__="pandas.core.frame")),
+    "an odd module": lambda: instance(type("Odd", (), {"__module__": Collides("pandas")})),
+    "an extension array": frame_of_a_hostile_array,
+    "strange labels": frame_of_strange_labels,
+    "an index": frame_of_their_index,
+    "a planted manager": frame_of_a_planted_manager,
+    "a planted block": frame_of_a_planted_block,
+    "a planted table": polars_of_a_planted_table,
+    "polars' extension": polars_extension,
+    "a lazy frame": lambda: pl.LazyFrame({"a": [1]}).map_batches(noted("lazy"), schema={"a": pl.Int64}),
+    "a tensor": tensor,
+    "a series": series_subclass,
+    "an array": lambda: np.zeros(2).view(
+        type("Mine", (np.ndarray,), {**EVIL, "__array_finalize__": lambda *_: None})
+    ),
+    "a structure": lambda: np.zeros(2, dtype=[("a", "i4"), ("b", "O")]),
+    "a data frame's subclass": lambda: instance(type("Mine", (pd.DataFrame,), EVIL.copy())),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_code_of_theirs_runs(kind: str) -> None:
+    value = HOSTILE[kind]()
+    namespace = {"value": value, "last": 1}
+    RAN.clear()
+    found = probe.facts(namespace)
+    ran = list(RAN)
+    namespace.clear()
+    assert ran == []
+    assert list(found["names"]) == ["last", "value"]
+    assert isinstance(found["names"]["value"]["type"], str)
+    assert kernel.read(json.loads(json.dumps(found))).names["last"].type == "int"
+
+
+def test_nor_do_the_keys_of_the_namespace_or_what_it_is_made_of() -> None:
+    for kind in (dict, type("Held", (dict,), EVIL), OrderedDict):
+        namespace = dict.__new__(kind)
+        if kind is OrderedDict:
+            namespace.__init__()  # type: ignore[misc]
+        dict.update(namespace, {Key(name): 1 for name in ("price", "hidden")})
+        for name in ("price", Collides("odd"), "hidden"):
+            dict.__setitem__(namespace, name, 1)
+        RAN.clear()
+        found = probe.facts(namespace, {"hidden": 1, Key("price"): 2})
+        assert RAN == []
+        assert list(found["names"]) == ["price"]
+    assert probe.facts(instance(hostile_class()))["names"] == {}
+    assert RAN == []
+
+
+def test_nor_do_classes_that_stand_where_those_of_libraries_stood(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, held in probe._KNOWN.items():
+        fake = module(name)
+        for one in held:
+            fake.__dict__[one] = hostile_class()
+        monkeypatch.setitem(sys.modules, name, fake)
+    values = {one: instance(sys.modules["pandas"].__dict__[one]) for one in ("DataFrame", "Series", "Index")}
+    monkeypatch.setitem(sys.modules, Key("polars"), 1)  # type: ignore[arg-type]
+    RAN.clear()
+    found = probe.facts(values | {"tensor": instance(sys.modules["torch"].__dict__["Tensor"])})
+    assert RAN == []
+    assert "columns" not in found["names"]["DataFrame"] or not found["names"]["DataFrame"]["columns"]
+
+
+def test_nor_do_methods_that_were_put_in_a_librarys_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("columns", "dtypes", "__getattr__", "__len__"):
+        monkeypatch.setattr(pd.DataFrame, name, property(noted(name)))
+    for name in ("columns", "dtype_strings"):
+        monkeypatch.setattr(type(pl.DataFrame()._df), name, noted(name))
+    namespace = {"df": pd.DataFrame({"a": [1]}), "table": pl.DataFrame()}
+    RAN.clear()
+    found = probe.facts(namespace)["names"]
+    assert RAN == []
+    assert found["df"]["columns"] == [["a", "int64"]]
+    assert "columns" not in found["table"]
+
+
+def test_nor_does_a_mode_that_watches_tensors() -> None:
+    from torch.overrides import TorchFunctionMode
+
+    class Mode(TorchFunctionMode):
+        def __torch_function__(self, *_: Any, **__: Any) -> Any:
+            RAN.append("mode")
+
+    values = {"tensor": torch.zeros(2)}
+    RAN.clear()
+    with Mode():
+        found = probe.facts(values)
+    assert RAN == []
+    assert found["names"]["tensor"]["type"] == "Tensor"
+    assert probe.facts(values)["names"]["tensor"]["shape"] == [2]
+
+
+def test_an_object_lives_no_longer_for_having_been_looked_at() -> None:
+    kind = type("Mortal", (), {"__del__": lambda _: RAN.append("del")})
+    namespace = {"value": kind()}
+    RAN.clear()
+    gc.disable()  # what is in no cycle is gone at once
+    try:
+        probe.facts(namespace)
+        assert RAN == []
+        namespace.clear()
+        assert RAN == ["del"]
+    finally:
+        gc.enable()
+
+
+FRAME = pd.DataFrame(
+    {
+        "number": [1, 2],
+        "text": ["a", "b"],
+        "kind": pd.Categorical(["u", "v"]),
+        "day": pd.to_datetime(["2020-01-01"] * 2),
+        "hour": pd.to_datetime(["2020-01-01"] * 2, utc=True),
+        "span": pd.to_timedelta([1, 2]),
+        "maybe": pd.array([1, None]),
+        "half": pd.array([1.5, None]),
+        "flag": [True, False],
+        "string": pd.array(["a", None], dtype="string"),
+        "ratio": [1.5, 2.0],
+    }
+)
+
+
+def test_the_words_are_those_of_pandas() -> None:
+    found = probe.facts({"df": FRAME, "part": FRAME[["ratio", "number"]], "s": FRAME["ratio"]})["names"]
+    assert found["df"]["columns"] == [[name, str(kind)] for name, kind in FRAME.dtypes.items()]
+    assert found["df"]["all"]
+    assert found["part"]["columns"] == [["ratio", "float64"], ["number", "int64"]]
+    assert (found["s"]["shape"], found["s"]["dtype"]) == ([2], "float64")
+
+
+class ChunkedArray:
+    """As much of Arrow's as an index holds where pyarrow is installed."""
+
+    def __init__(self, values: list[str]) -> None:
+        self.values = values
+
+    def slice(self, offset: int, length: int) -> ChunkedArray:
+        return ChunkedArray(self.values[offset : offset + length])
+
+    def to_pylist(self) -> list[str]:
+        return self.values
+
+    def length(self) -> int:
+        return len(self.values)
+
+
+def test_labels_that_arrow_keeps_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrow = types.ModuleType("pyarrow.lib")
+    arrow.__dict__["ChunkedArray"] = ChunkedArray
+    monkeypatch.setitem(sys.modules, "pyarrow.lib", arrow)
+    labels = object.__new__(pd.arrays.ArrowStringArray)
+    labels.__dict__["_pa_array"] = ChunkedArray(["a", "b"])
+    frame = pd.DataFrame({"a": [1], "b": [2.5]})
+    frame.columns.__dict__["_data"] = labels
+    assert probe.facts({"df": frame})["names"]["df"]["columns"] == [["a", "int64"], ["b", "float64"]]
+
+
+def test_the_words_are_those_of_polars() -> None:
+    frame = pl.DataFrame({"a": [1], "b": ["x"], "c": [1.5], "d": [True]})
+    found = probe.facts({"df": frame, "s": frame["c"]})["names"]
+    assert found["df"]["columns"] == [["a", "Int64"], ["b", "String"], ["c", "Float64"], ["d", "Boolean"]]
+    assert (found["s"]["shape"], found["s"]["dtype"]) == ([1], "Float64")
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_of_a_wide_table_the_first_columns_are_told(make: Any) -> None:
+    frame = make({f"c{number}": [number] for number in range(3000)})
+    found = probe.facts({"df": frame})["names"]["df"]
+    assert [label for label, _ in found["columns"]] == [f"c{number}" for number in range(probe.MOST_COLUMNS)]
+    assert not found["all"]
+
+
+def enormous_class(number: int) -> Any:
+    return type(f"Big{number}", (), {f"name_{index}": index for index in range(1400)})()
+
+
+@pytest.mark.parametrize(
+    "namespace",
+    [
+        {f"value_{number}": number for number in range(100_000)},
+        {f"_private_{number}": number for number in range(100_000)},
+        {f"made_{number}": enormous_class(number) for number in range(60)},
+        {f"wide_{n}": pd.DataFrame({f"c{m}": [["x"], [1]][m % 2] for m in range(500)}) for n in range(30)},
+    ],
+    ids=["names", "private names", "classes", "tables"],
+)
+def test_the_work_is_bounded_and_every_name_it_tells_is_there(
+    namespace: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = 0
+
+    def trace(*_: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return trace
+
+    clock = iter(range(10**9))
+    monkeypatch.setattr(probe, "perf_counter", lambda: next(clock) * probe.SECONDS / 5)
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        found = probe.facts(namespace)
+    finally:
+        sys.settrace(before)
+    assert steps < 150_000
+    public = [name for name in namespace if not name.startswith("_")]
+    assert list(found["names"]) == public[::-1][: probe.MOST_NAMES]
+    assert len(json.dumps(found)) < 2 * probe.MOST_BYTES
+
+
+def test_what_has_too_many_names_to_tell_may_have_any() -> None:
+    big = types.ModuleType("big")
+    big.__dict__.update({f"name_{number}": number for number in range(probe.MOST_ATTRIBUTES + 1)})
+    assert probe.facts({"big": big})["names"]["big"]["attributes"] is None
+
+
+def test_names_that_cannot_be_written_or_sent_are_left_out() -> None:
+    odd = {"a b": 1, "\ud800": 2, "x" * 500: 3, "good": 4}
+    plain = type("Plain", (), {})()
+    plain.__dict__.update(odd)
+    frame = pd.DataFrame({"\ud800": [1], "good": [2]})
+    found = probe.facts({**odd, "plain": plain, "df": frame})["names"]
+    assert set(found) == {"good", "plain", "df"}
+    assert found["plain"]["attributes"] == ["good"]
+    assert found["df"]["columns"] == [["good", "int64"]]
+    assert not found["df"]["all"]
+    json.dumps(found).encode()
