@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 
     complete = commands.add_parser("complete", help="complete a file at a place and print what comes next")
     complete.add_argument("file", metavar="FILE", help="a file, or - for standard input")
-    complete.add_argument("--line", type=int, help="line, from 1; the last one if left out")
+    complete.add_argument("--line", type=int, help="line, from 1; the end of the file if left out")
     complete.add_argument("--col", type=int, help="column, from 1; the end of the line if left out")
     complete.add_argument("--language", default="python", help="the file's language (%(default)s)")
     complete.add_argument("--length", type=int, help="longest answer in tokens")
@@ -186,9 +186,10 @@ def run_serve(options: argparse.Namespace) -> int:
 
 def offset_of(source: str, line: int | None, column: int | None) -> int:
     """Turn a line and a column, both from 1, into an offset."""
-    lines = source.split("\n")
-    if line is None:
-        line = len(lines)
+    if line is None and column is None:
+        return len(source)
+    lines = source.removesuffix("\n").split("\n")
+    line = len(lines) if line is None else line
     if not 1 <= line <= len(lines):
         raise BadRequestError(f"There are {len(lines)} lines.", field="line")
     text = lines[line - 1]

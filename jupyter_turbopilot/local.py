@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.kernel import Facts
+    from jupyter_turbopilot.engine.worker import State
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 
@@ -25,10 +26,8 @@ POLL = 0.05
 class Local:
     """A model in this process, loaded when it is first needed."""
 
-    def __init__(self, settings: Turbopilot, model: str | None = None) -> None:
+    def __init__(self, settings: Turbopilot) -> None:
         self.pilot = Pilot(settings)
-        if model:
-            self.pilot.selected = model
 
     def begin(self) -> None:
         """Start loading in the background."""
@@ -38,10 +37,24 @@ class Local:
     def wait(self) -> None:
         """Return once the model is loaded, or say why it is not."""
         self.begin()
-        while (state := self.pilot.worker.state).phase == "loading":
-            time.sleep(POLL)
+        state = self._settled()
         if not state.ready:
             raise not_ready(state)
+
+    def use(self, model: str) -> None:
+        """Load another model; where that fails, the one before stays in use."""
+        if model == self.pilot.selected and self.ready():
+            return
+        self.pilot.select(model)
+        state = self._settled()
+        if self.pilot.selected != model or not state.ready:
+            raise not_ready(state)
+
+    def _settled(self) -> State:
+        """Wait for the end of loading."""
+        while (state := self.pilot.worker.state).phase == "loading":
+            time.sleep(POLL)
+        return state
 
     def ready(self) -> bool:
         """Tell whether a completion could begin at once."""

@@ -126,7 +126,7 @@ class TurbopilotMagics(Magics):
     @argument("-n", "--length", type=int, default=None, help="longest answer in tokens")
     @argument("-t", "--temperature", type=float, default=0.0, help="0 is the likeliest text; up to 2")
     @argument("-a", "--alternatives", type=int, default=1, help="how many answers, up to 8")
-    @argument("-m", "--model", default=None, help="a model to load in this process")
+    @argument("-m", "--model", default=None, help="a model to load in this process, from now on")
     @argument("--lines", choices=["auto", "single", "multi"], default=None, help="one line or several")
     @argument("--fill", action="store_true", help=f"complete at the mark {MARK} instead of the end")
     @argument("--replace", action="store_true", help="replace this cell instead of filling the next")
@@ -224,12 +224,16 @@ class TurbopilotMagics(Magics):
     def _local_pilot(self, model: str | None = None) -> Any:
         from jupyter_turbopilot.local import Local
 
-        if self.local and model and self.local.pilot.selected != model:
-            self.local.close()
-            self.local = None
-        if self.local is None:
-            self.local = Local(self.settings, model)
-        return self.local
+        local = self.local or Local(self.settings)
+        try:
+            if model:
+                local.use(model)
+        except BaseException:
+            if local is not self.local:
+                local.close()
+            raise
+        self.local = local
+        return local
 
 
 class _Show:

@@ -47,8 +47,7 @@ class Remote:
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
         _check(answer)
-        found: dict[str, Any] = answer.json()
-        return found
+        return _read(answer.content)
 
     def complete(self, request: Completion) -> dict[str, Any]:
         """Return whole suggestions."""
@@ -61,8 +60,7 @@ class Remote:
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
         _check(answer)
-        found: dict[str, Any] = answer.json()
-        return found
+        return _read(answer.content)
 
     def stream(self, request: Completion) -> Iterator[dict[str, Any]]:
         """Yield frames as the text grows."""
@@ -76,8 +74,8 @@ class Remote:
                 if answer.is_error:
                     answer.read()
                     _check(answer)
-                for line in answer.iter_lines():
-                    frame = json.loads(line)
+                for line in _lines(answer.iter_bytes()):
+                    frame = _read(line)
                     if frame.get("error"):
                         raise RemoteError(500, frame["error"]["code"], frame["error"]["message"])
                     yield frame
@@ -87,6 +85,31 @@ class Remote:
     def close(self) -> None:
         """Let go of the connection."""
         self._client.close()
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Split at line feeds alone: a text may hold any other character that is taken for the end of a line."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    """Read an object of JSON; a proxy or a login page answers with something else."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise NotReadyError(
+            "Something else than the Jupyter server answered. Restart the kernel from JupyterLab, "
+            "or load a copy of the model in this kernel: %%complete --local",
+            code="unreachable",
+        )
+    return found
 
 
 def _unreachable(error: httpx.HTTPError) -> NotReadyError:

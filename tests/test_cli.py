@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import cli
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.models.catalog import catalog
 
 
@@ -154,7 +155,16 @@ def test_configuration_files_are_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @given(st.text(alphabet="ab\n", max_size=30), st.data())
 def test_every_line_and_column_is_an_offset_and_back(source: str, data: st.DataObject) -> None:
-    offset = data.draw(st.integers(0, len(source)))
+    offset = data.draw(st.integers(0, len(source.removesuffix("\n"))))
     line = source[:offset].count("\n") + 1
     column = offset - (source[:offset].rfind("\n") + 1) + 1
     assert cli.offset_of(source, line, column) == offset
+
+
+def test_a_last_newline_ends_a_line_and_begins_none() -> None:
+    with pytest.raises(BadRequestError, match="There are 2 lines"):
+        cli.offset_of("x = 1\ny = 2\n", 3, None)
+    assert cli.offset_of("x = 1\ny = 2\n", 2, None) == len("x = 1\ny = 2")
+    assert cli.offset_of("x = 1\ny = 2\n", None, 2) == len("x = 1\ny")
+    assert cli.offset_of("x = 1\ny = 2\n", None, None) == len("x = 1\ny = 2\n")
+    assert cli.offset_of("", 1, 1) == 0

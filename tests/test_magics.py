@@ -172,6 +172,41 @@ def test_the_status_names_the_model(
     assert str(tiny_model) in run(shell, "%turbopilot").stdout
 
 
+def test_a_model_that_cannot_be_loaded_is_of_no_consequence_for_later_calls(
+    shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(b"GGUF")
+    says("1 + 1")
+    for name in ("nosuch", str(damaged), "smollm2-135m"):
+        assert "Turbopilot:" in run(shell, f"%complete --model {name} x = ").stderr
+        shell.next_input = None
+        run(shell, "%complete x = ")
+        assert shell.next_input is not None
+        assert shell.next_input[0].endswith("1 + 1")
+
+
+def test_nor_where_it_is_the_first_that_is_asked_for(shell: Shell) -> None:
+    assert "no model called" in run(shell, "%complete --model nosuch x = ").stderr
+    assert loaded(shell).local is None
+
+
+def test_another_model_stays_for_later_calls_and_ghost_text_goes_on_with_it(
+    shell: Shell, says: Callable[..., ScriptedEngine], tiny_model: Path, tmp_path: Path
+) -> None:
+    says("1")
+    run(shell, "%complete x = ")
+    local = loaded(shell).local
+    assert local
+    other = tmp_path / "other.gguf"
+    other.write_bytes(tiny_model.read_bytes())
+    run(shell, f"%complete --model {other} x = ")
+    run(shell, "%complete x = ")
+    assert loaded(shell).local is local
+    assert local.ready()
+    assert local.pilot.selected == str(other)
+
+
 def test_ghost_text_needs_a_prompt_and_says_so(shell: Shell) -> None:
     out = run(shell, "%turbopilot on")
     assert "full prompt" in out.stdout + out.stderr
@@ -199,6 +234,11 @@ class FakeServer:
             {"id": "1", "text": "n % 2 == 0", "done": True},
         ]
         self.status = 200
+        self.spelled = True  # whether what is not ASCII is written as an escape
+        self.instead = b""
+
+        def line(frame: Any) -> bytes:
+            return json.dumps(frame, ensure_ascii=outer.spelled).encode() + b"\n"
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_: Any) -> None: ...
@@ -215,12 +255,12 @@ class FakeServer:
                         {"error": {"code": "loading", "field": None, "message": "It loads."}}, outer.status
                     )
                 elif outer.bodies[-1]["stream"]:
-                    self.reply(b"".join(json.dumps(frame).encode() + b"\n" for frame in outer.answer))
+                    self.reply(b"".join(line(frame) for frame in outer.answer))
                 else:
                     self.reply({"items": [{"text": "one"}, {"text": "two"}]})
 
             def reply(self, body: Any, status: int = 200) -> None:
-                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                data = outer.instead or (body if isinstance(body, bytes) else json.dumps(body).encode())
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
@@ -263,6 +303,24 @@ def test_in_a_kernel_alternatives_come_from_the_server(shell: Shell, server: Fak
 def test_the_servers_reason_is_the_magics(shell: Shell, server: FakeServer) -> None:
     server.status = 503
     assert "It loads." in run(shell, "%%complete\nx = ").stderr
+
+
+def test_a_text_with_line_separators_is_read_whole(shell: Shell, server: FakeServer) -> None:
+    text = "'a\u2028b\u0085c\x0cd\x1ce'"
+    server.answer = [{"id": "1", "text": text[:3]}, {"id": "1", "text": text, "done": True}]
+    server.spelled = False
+    run(shell, "%%complete\nx = ")
+    assert shell.next_input == (f"x = {text}", False)
+
+
+@pytest.mark.parametrize("said", [b"<html>Sign in</html>", b"[1]\n", b"\xff\n", b"null"])
+def test_an_answer_of_something_else_than_the_server_is_said(
+    shell: Shell, server: FakeServer, said: bytes
+) -> None:
+    server.instead = said
+    for code in ("%%complete\nx = ", "%%complete -a 2\nx = "):
+        assert "Something else" in run(shell, code).stderr
+    assert "Something else" in run(shell, "%turbopilot").stdout
 
 
 def test_a_server_that_does_not_answer_is_said(shell: Shell, server: FakeServer) -> None:
