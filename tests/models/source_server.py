@@ -6,18 +6,21 @@ import io
 import json
 import threading
 import zipfile
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
 class SourceServer:
-    """Serves `files` by path; `cut` paths end early once, `status` paths answer so."""
+    """Serves `files` by path; `cut` paths end early once, `status` paths answer so, `custom` ones as they like."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.headers: dict[str, dict[str, str]] = {}
         self.cut: dict[str, int] = {}
         self.status: dict[str, int] = {}
+        self.custom: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.pause = 0.0
         self.hold = threading.Event()
@@ -36,6 +39,9 @@ class SourceServer:
             def answer(self, *, body: bool) -> None:
                 path = self.path.partition("?")[0]
                 outer.requests.append((self.command, path, dict(self.headers)))
+                if path in outer.custom:
+                    outer.custom[path](self)
+                    return
                 data = outer.files.get(path)
                 status = outer.status.get(path)
                 if data is None or status:
@@ -50,6 +56,8 @@ class SourceServer:
                     return
                 self.send_response(206 if start else 200)
                 self.send_header("ETag", '"v1"')
+                if start:
+                    self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
                 for name, value in outer.headers.get(path, {}).items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data) - start))
@@ -66,12 +74,35 @@ class SourceServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
         self.hold.set()
         self._server.shutdown()
         self._server.server_close()
+
+    @staticmethod
+    def plain(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        """Answer with all of it."""
+        handler.send_response(200)
+        handler.send_header("ETag", '"v1"')
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        with suppress(OSError):
+            handler.wfile.write(data)
+
+    def says(self, path: str, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        """Let a path give exactly this answer, whatever is asked for."""
+
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                handler.send_header(name, value)
+            handler.end_headers()
+            with suppress(OSError):
+                handler.wfile.write(body)
+
+        self.custom[path] = answer
 
     def gets(self, path: str) -> list[dict[str, str]]:
         return [headers for method, where, headers in self.requests if method == "GET" and where == path]

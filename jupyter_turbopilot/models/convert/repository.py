@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +13,10 @@ from filelock import FileLock
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.models.catalog import REPOSITORY, HubFile
-from jupyter_turbopilot.models.store import UNKNOWN_LIMIT, Step, sha256_of
+from jupyter_turbopilot.models.store import Step, sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -22,6 +24,9 @@ _TOKENIZER = (
 )  # fmt: skip
 _WEIGHTS = re.compile(r"model[\w.-]*\.safetensors(\.index\.json)?")
 _OLD_WEIGHTS = re.compile(r"pytorch_model[\w.-]*\.bin(\.index\.json)?")
+CHECKPOINTS = "checkpoints"  # the folder beside the models
+_NOTE = ".fetched.json"
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,200}")
 # All CodeGen models have one tokenizer; copies of them in GPT-J's layout come without it.
 _CODEGEN_TOKENIZER, _CODEGEN_ROWS = "Salesforce/codegen-350M-mono", 51200
 
@@ -36,6 +41,30 @@ def _folder(source: str) -> Path | None:
     return None
 
 
+def _listed(folder: Path) -> list[str]:
+    """Return the names that were noted in a repository's folder."""
+    try:
+        found = json.loads((folder / _NOTE).read_bytes())["files"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return []
+    return [name for name in found if isinstance(name, str) and _NAME.fullmatch(name)]
+
+
+def _note(folder: Path, repository: str, name: str) -> None:
+    """Note that a file is ours, before it is fetched."""
+    names = sorted({*_listed(folder), name})
+    (folder / _NOTE).write_text(json.dumps({"repository": repository, "files": names}))
+
+
+def fetched(folder: Path) -> list[Path]:
+    """Return the files in a repository's folder that we put there."""
+    names = _listed(folder)
+    kinds = ("{}", ".{}.partial", ".{}.state")
+    found = [folder / kind.format(name) for name in names for kind in kinds]
+    found += [folder / _NOTE, folder / ".lock"] if (folder / _NOTE).is_file() else []
+    return [path for path in found if path.is_file()]
+
+
 class Repositories:
     """Where checkpoints are kept, and how they get there."""
 
@@ -44,8 +73,11 @@ class Repositories:
         folder: Path,
         progress: Callable[[Step], None] = lambda _: None,
         cancel: threading.Event | None = None,
+        *,
+        hosts: Collection[str] = (),
     ) -> None:
         self.folder = folder
+        self._hosts = hosts
         self._progress = progress
         self._cancel = cancel or threading.Event()
 
@@ -76,7 +108,15 @@ class Repositories:
 
     def where(self, repository: str) -> Path:
         """Return the folder a repository's files are kept in."""
-        return self.folder / "checkpoints" / repository.replace("/", "--")
+        return self.folder / CHECKPOINTS / repository.replace("/", "--")
+
+    def remove(self, repository: str) -> None:
+        """Delete what was fetched of a repository."""
+        for path in fetched(self.where(repository)):
+            with suppress(OSError):
+                path.unlink()
+        with suppress(OSError):  # somebody else's files are in it
+            self.where(repository).rmdir()
 
     def _fetch(self, repository: str, names: Sequence[str]) -> Path:
         folder = self.where(repository)
@@ -92,14 +132,15 @@ class Repositories:
             target = folder / name
             if target.is_file():
                 continue
+            _note(folder, repository, name)
             source = HubFile(repository, name)
-            known = transfer.look(source)
+            known = transfer.look(source, self._hosts)
             partial = folder / f".{name}.partial"
 
             def step(done: int, total: int | None = known.size, name: str = name) -> None:
                 self._progress(Step("fetching", done, total, name))
 
-            transfer.fetch(source, partial, known.size or UNKNOWN_LIMIT, step, self._cancel.is_set)
+            transfer.fetch(source, partial, known, step, self._cancel.is_set, hosts=self._hosts)
             if known.sha256 and sha256_of(partial) != known.sha256:
                 partial.unlink()
                 raise DownloadError(f"{name} did not arrive as it should: the digest differs. Try again.")
@@ -112,7 +153,7 @@ class Repositories:
 
         folder = self.where(repository)
         try:
-            names = transfer.files_of(repository)
+            names = transfer.files_of(repository, self._hosts)
         except DownloadError:
             names = [path.name for path in folder.glob("[!.]*")]
             if not names:

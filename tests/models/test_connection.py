@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from jupyter_turbopilot.errors import DownloadError
+from jupyter_turbopilot.models import connection as connection_module
+from jupyter_turbopilot.models.connection import connection, in_words
+
+from .source_server import SourceServer
+
+
+@pytest.fixture
+def server() -> Iterator[SourceServer]:
+    server = SourceServer()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.0.1",
+        "172.16.0.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "0.0.0.0",  # noqa: S104 - judged, not bound
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fd00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "2002:7f00:1::",
+        "64:ff9b::a9fe:a9fe",
+        "localhost",
+        "LOCALHOST.",
+    ],
+)
+def test_an_address_within_a_network_is_not_public(address: str) -> None:
+    assert connection_module._is_private(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "64:ff9b::101:101", "example.org"])
+def test_others_are_public(address: str) -> None:
+    assert not connection_module._is_private(address)
+
+
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("http://169.254.169.254/latest/meta-data", "169.254.169.254"),
+        ("https://169.254.169.254/latest", "not a public address"),
+        ("https://127.0.0.1:1/x", "not a public address"),
+        ("https://localhost/x", "not a public address"),
+        ("https://[::ffff:10.0.0.1]/x", "not a public address"),
+        ("http://example.org/x", "without encryption"),
+        ("ftp://example.org/x", "without encryption"),
+        ("file:///etc/passwd", "without encryption"),
+    ],
+)
+def test_a_redirect_leads_to_public_hosts_and_over_https_alone(
+    server: SourceServer, location: str, words: str
+) -> None:
+    server.says("/m", 302, {"Location": location})
+    with (
+        pytest.raises(DownloadError, match=words),
+        in_words("It"),
+        connection(server.url) as client,
+    ):
+        client.get(f"{server.url}/m")
+
+
+def test_a_redirect_within_the_source_is_followed(server: SourceServer) -> None:
+    server.says("/m", 302, {"Location": "/n"})
+    server.files["/n"] = b"here"
+    with connection(server.url) as client:
+        assert client.get(f"{server.url}/m").content == b"here"
+
+
+def test_a_redirect_to_another_port_of_this_machine_is_followed_only_where_it_is_named(
+    server: SourceServer,
+) -> None:
+    other = SourceServer()
+    other.files["/n"] = b"secret"
+    server.says("/m", 302, {"Location": f"{other.url}/n"})
+    try:
+        with pytest.raises(DownloadError), connection(server.url) as client:
+            client.get(f"{server.url}/m")
+        assert not other.requests
+        with connection(server.url, hosts=["127.0.0.1"]) as client:
+            assert client.get(f"{server.url}/m").content == b"secret"
+    finally:
+        other.stop()
+
+
+def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let names have these addresses, one after the other."""
+    left = list(addresses)
+    real = socket.create_connection
+
+    def connect(address: tuple[str, int], *rest: Any, **more: Any) -> socket.socket:
+        return real((left.pop(0) if len(left) > 1 else left[0], address[1]), *rest, **more)
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+
+
+def test_a_name_is_judged_by_the_address_that_was_connected_to(
+    server: SourceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = httpx.URL(server.url).port
+    server.says("/m", 302, {"Location": f"https://rebound.example:{port}/n"})
+    resolved(monkeypatch, "127.0.0.1")
+    with pytest.raises(DownloadError, match="not a public address"), connection(server.url) as client:
+        client.get(f"{server.url}/m")
+    assert [path for _, path, _ in server.requests] == ["/m"]
+
+
+def test_a_host_that_is_named_may_be_private(server: SourceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = httpx.URL(server.url).port
+    server.says("/m", 302, {"Location": f"https://rebound.example:{port}/n"})
+    resolved(monkeypatch, "127.0.0.1")
+    with (
+        pytest.raises(httpx.ConnectError),  # it gets as far as the handshake, which our server cannot
+        connection(server.url, hosts=["rebound.example"]) as client,
+    ):
+        client.get(f"{server.url}/m")
+
+
+def test_an_answer_that_does_not_end_is_not_read(
+    server: SourceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "MOST_PAGE", 1000)
+    server.files["/list"] = b"x" * 2000
+    with pytest.raises(DownloadError, match="more than"), connection(server.url) as client:
+        connection_module.page(client, f"{server.url}/list", {})
+
+
+@pytest.mark.parametrize("failure", [httpx.InvalidURL("x"), ValueError(), KeyError("a"), RecursionError()])
+def test_whatever_a_source_sends_is_an_error_in_words(failure: Exception) -> None:
+    with pytest.raises(DownloadError, match="The server"), in_words("The server"):
+        raise failure
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        ["https://example.org/m", "http://example.org/m"],
+        ["https://example.org/m", "https://example.com/m", "http://example.org/m"],
+        ["http://127.0.0.1/m", "https://example.org/m", "http://127.0.0.1/m"],
+        ["http://127.0.0.1/m", "http://example.org/m"],
+        ["http://127.0.0.1/m", "http://127.0.0.1:8080/m"],
+    ],
+)
+def test_nothing_leads_from_https_to_http(chain: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(_: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(302, headers={"Location": chain[len(asked)]})
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    with pytest.raises(DownloadError, match="without encryption"), connection(chain[0]) as client:
+        client.get(chain[0])
+    assert asked == chain[:-1]
+
+
+def test_a_proxy_of_the_persons_own_may_be_anywhere(
+    server: SourceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", server.url)
+    server.says("/m", 302, {"Location": "https://example.org/n"})
+    with pytest.raises(httpx.ProxyError), connection(server.url) as client:
+        client.get(f"{server.url}/m")  # it got as far as the proxy, which does not know how
+
+
+def test_each_chain_begins_anew(server: SourceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(_: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    with connection("http://127.0.0.1/") as client:
+        for address in ("http://127.0.0.1/index", "https://example.org/wheel", "http://127.0.0.1/index"):
+            client.get(address)
+    assert len(asked) == 3
