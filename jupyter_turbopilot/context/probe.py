@@ -13,10 +13,10 @@ import sys
 import types
 from contextlib import suppress
 from itertools import islice
-from time import perf_counter
+from time import thread_time
 from typing import Any, Dict, List, Optional, Tuple
 
-SECONDS = 0.008  # after that, objects are named but no longer looked into
+SECONDS = 0.008  # of computing; after that, objects are named but no longer looked into
 MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
 MOST_BYTES = 128 * 1024
 LONGEST = 120
@@ -89,7 +89,7 @@ class _Look:
     """One look at a namespace; what is known of classes is kept while it lasts."""
 
     def __init__(self) -> None:
-        self.end = perf_counter() + SECONDS
+        self.end = thread_time() + SECONDS
         self._classes: Dict[int, Dict[str, Any]] = {}
         self._getters: Dict[Tuple[int, str], Any] = {}
         self._class_words: Dict[int, Tuple[Optional[List[str]], bool]] = {}
@@ -316,7 +316,7 @@ def facts(namespace: Any, hidden: Any = None) -> Dict[str, Any]:
     found: Dict[str, Any] = {}
     for name, value in newest[:MOST_NAMES]:
         found[name] = {"type": _text(_class_name(type(value)))}
-        if left > 0 and perf_counter() < look.end:
+        if left > 0 and thread_time() < look.end:
             with suppress(Exception):  # a library whose insides are others than we know
                 found[name] = look.describe(value)
         left -= _size(found[name])
