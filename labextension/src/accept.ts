@@ -5,6 +5,8 @@ import { type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/compl
 import { CommandRegistry } from '@lumino/commands';
 import { firstLine, firstWord } from './suggestion';
 
+const MARK = 'jp-mod-inline-completer-active';
+const SEVERAL = 'jp-mod-turbopilot-several';
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
 
 /**
@@ -18,6 +20,22 @@ function keepLate(completer: InlineCompleter): void {
     model.appendCompletions = reply =>
       model.completions?.items ? append(reply) : model.setCompletions(reply);
   }
+}
+
+/**
+ * The completer leaves its mark on the editor when nothing is left to show, and the keys that go by the mark
+ * (Tab, Escape) would do nothing there. With several suggestions it shows which of them it is.
+ */
+function keepMarked(completer: InlineCompleter): void {
+  const mark = (): void => {
+    const count = completer.model?.completions?.items?.length ?? 0;
+    if (count === 0) {
+      completer.editor?.host.classList.remove(MARK);
+    }
+    completer.toggleClass(SEVERAL, count > 1);
+  };
+  completer.model?.suggestionsChanged.connect(mark);
+  completer.model?.filterTextChanged.connect(mark);
 }
 
 interface IUndoManager {
@@ -44,6 +62,7 @@ export class Acceptor {
       completer.disposed.connect(() => this._completers.delete(completer));
       this._follow(completer);
       keepLate(completer);
+      keepMarked(completer);
       const accept = completer.accept.bind(completer);
       completer.accept = () =>
         this._inOneStep(completer, () => {

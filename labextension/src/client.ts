@@ -4,7 +4,12 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import type { IElsewhere } from './elsewhere';
 import { parseLines } from './ndjson';
+import { AnswerError, FOREIGN, readRetryAfter, ServerError } from './trouble';
 import type { ICell } from './window';
+
+/** Without a byte for so long, an answer is given up. The first one may take as long as the server thinks. */
+const FIRST_BYTE = 30000;
+const NEXT_BYTE = 10000;
 
 export interface IRequest {
   path: string;
@@ -93,65 +98,66 @@ export interface IStep {
   error?: IError;
 }
 
-/** The server's answer was an error; `code` says which. */
-export class ServerError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string
-  ) {
-    super(message);
-  }
-}
-
 export class Client {
   constructor(readonly settings: ServerConnection.ISettings) {}
 
   /** Complete, calling `frame` as the text grows. */
   async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
-    const response = await this._ask('complete', 'POST', request, signal);
-    for await (const line of lines<IFrame>(response)) {
+    await this._stream<IFrame>('complete', request, signal, line => {
       if (line.error) {
         throw new ServerError(500, line.error.code, line.error.message);
       }
+      if (typeof line.text !== 'string') {
+        throw new AnswerError('garbled');
+      }
       frame(line);
-    }
+    });
   }
 
   /** Several whole alternatives. */
   async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
-    const response = await this._ask('complete', 'POST', request, signal);
-    return (await response.json()) as IAnswer;
+    return whole(
+      await this._ask('complete', 'POST', request, signal),
+      (found: IAnswer) =>
+        Array.isArray(found.items) && found.items.every(({ text }) => typeof text === 'string')
+    );
   }
 
-  async health(): Promise<IHealth> {
-    return (await (await this._ask('health', 'GET')).json()) as IHealth;
+  async health(signal?: AbortSignal): Promise<IHealth> {
+    return whole(await this._ask('health', 'GET', undefined, signal), isHealth);
   }
 
   async models(): Promise<IModel[]> {
-    const response = await this._ask('models', 'GET');
-    return ((await response.json()) as { models: IModel[] }).models;
+    const found = await whole(await this._ask('models', 'GET'), (answer: { models: IModel[] }) =>
+      Array.isArray(answer.models)
+    );
+    return found.models;
   }
 
   async select(model: string, tuned: boolean | null = null): Promise<IHealth> {
-    return (await (await this._ask('models', 'POST', { model, tuned })).json()) as IHealth;
+    return whole(await this._ask('models', 'POST', { model, tuned }), isHealth);
   }
 
-  /** Fetch a model, calling `step` as it comes; the last step is returned. */
-  async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<IStep> {
-    const response = await this._ask('models/pull', 'POST', { model, mirrors, select });
-    let last: IStep = { phase: 'waiting' };
-    for await (const line of lines<IStep>(response)) {
-      last = line;
+  /** Fetch a model, calling `step` as it comes. An end without the file is an error. */
+  async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
+    await this._stream<IStep>('models/pull', { model, mirrors, select }, undefined, line => {
+      if (line.error) {
+        throw new ServerError(500, line.error.code, line.error.message);
+      }
+      if (typeof line.phase !== 'string' || line.phase === 'failed') {
+        throw new AnswerError('garbled');
+      }
       step(line);
-    }
-    return last;
+    });
   }
 
   /** Delete a model's file; the bytes that are free now are returned. */
   async remove(model: string): Promise<number> {
-    const response = await this._ask('models', 'DELETE', { model });
-    return ((await response.json()) as { freed: number }).freed;
+    const found = await whole(
+      await this._ask('models', 'DELETE', { model }),
+      (answer: { freed: number }) => typeof answer.freed === 'number'
+    );
+    return found.freed;
   }
 
   async stopPull(model: string): Promise<void> {
@@ -161,6 +167,42 @@ export class Client {
   /** Counters only; nobody waits for it and nobody is told when it fails. */
   feedback(id: string, event: 'shown' | 'accepted' | 'dismissed', chars: number): void {
     this._ask('feedback', 'POST', { id, event, chars }).catch(() => undefined);
+  }
+
+  /** Read a stream to its last line, which says `done`; one that ends without it was cut. */
+  private async _stream<T extends { done?: boolean }>(
+    path: string,
+    body: unknown,
+    signal: AbortSignal | undefined,
+    take: (line: T) => void
+  ): Promise<void> {
+    const stop = new AbortController();
+    let silent = false;
+    const listen = (ms: number) =>
+      setTimeout(() => {
+        silent = true;
+        stop.abort();
+      }, ms);
+    let timer = listen(FIRST_BYTE);
+    let done = false;
+    try {
+      const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+      const response = await this._ask(path, 'POST', body, either);
+      for await (const line of lines<T>(response)) {
+        clearTimeout(timer);
+        timer = listen(NEXT_BYTE);
+        take(line);
+        done ||= line.done === true;
+      }
+    } catch (reason) {
+      throw silent ? new AnswerError('silent') : reason;
+    } finally {
+      clearTimeout(timer);
+      stop.abort();
+    }
+    if (!done) {
+      throw new AnswerError('cut');
+    }
   }
 
   private async _ask(path: string, method: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
@@ -181,15 +223,31 @@ export class Client {
       } | null;
       throw new ServerError(
         response.status,
-        found?.error?.code ?? 'unknown',
-        found?.error?.message ?? response.statusText
+        found?.error?.code ?? FOREIGN,
+        found?.error?.message ?? response.statusText,
+        readRetryAfter(response.headers.get('Retry-After'), Date.now())
       );
     }
     return response;
   }
 }
 
-async function* lines<T>(response: Response): AsyncGenerator<T> {
+/** Read a whole answer of ours; a page of somebody else's with the same status is none. */
+async function whole<T>(response: Response, ours: (answer: T) => boolean): Promise<T> {
+  const found = (await response.json().catch((reason: unknown) => {
+    throw reason instanceof SyntaxError ? new AnswerError('garbled') : reason;
+  })) as T | null;
+  if (typeof found !== 'object' || found === null || !ours(found)) {
+    throw new AnswerError('garbled');
+  }
+  return found;
+}
+
+function isHealth(found: IHealth): boolean {
+  return typeof found.ready === 'boolean' && typeof found.phase === 'string';
+}
+
+async function* lines<T extends object>(response: Response): AsyncGenerator<T> {
   if (response.body) {
     yield* parseLines<T>(response.body.getReader());
   }

@@ -1,7 +1,7 @@
 /** The plugin: builds the provider, wires commands, settings, status and models to it. */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, Notification } from '@jupyterlab/apputils';
+import { ICommandPalette, MainAreaWidget } from '@jupyterlab/apputils';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
@@ -9,19 +9,25 @@ import { NotebookActions } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { Menu, type Widget } from '@lumino/widgets';
+import { MenuSvg } from '@jupyterlab/ui-components';
+import type { Widget } from '@lumino/widgets';
 import { Acceptor } from './accept';
-import { Client, type IHealth, ServerError } from './client';
+import { Availability } from './availability';
+import { Client } from './client';
 import { elsewhere } from './elsewhere';
 import { Models } from './models';
+import { Notice } from './notice';
 import { ModelPanel, modelIcon } from './panel';
-import { Alternatives, type IActivity, Provider } from './provider';
+import { Alternatives, type Decline, type IActivity, Provider } from './provider';
 import { readSettings } from './settings';
-import { type Phase, StatusItem } from './status';
+import { describeStatus, type IStatus, LiveRegion, type Phase, StatusItem } from './status';
+import { describeDecline, describeTrouble } from './words';
 
 const PLUGIN_ID = 'jupyter-turbopilot:plugin';
-const LOADING_POLL = 700;
-const FAILED_POLL = 15000;
+/** A trouble that is over after so many failures is not worth a notification. */
+const WORTH_TELLING = 2;
+/** After so many failures in a row a request is not repeated by itself: the next key asks. */
+const REPEATED = 5;
 
 namespace CommandIDs {
   export const toggle = 'turbopilot:toggle';
@@ -35,6 +41,7 @@ namespace CommandIDs {
   export const dismiss = 'turbopilot:dismiss';
   export const chooseModel = 'turbopilot:choose-model';
   export const openSettings = 'turbopilot:open-settings';
+  export const status = 'turbopilot:status';
 }
 
 const plugin: JupyterFrontEndPlugin<void> = {
@@ -55,8 +62,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('jupyter_turbopilot');
     const widgetId = (): string => app.shell.currentWidget?.id ?? '';
     const client = new Client(app.serviceManager.serverSettings);
+    const availability = new Availability(
+      signal => client.health(signal),
+      () => !document.hidden
+    );
     const provider = new Provider(
       client,
+      availability,
       () => manager.inline?.invoke(widgetId()),
       () => acceptor.dismiss(),
       (path, language) => elsewhere(app.shell, path, language)
@@ -81,112 +93,99 @@ const plugin: JupyterFrontEndPlugin<void> = {
     manager.registerInlineProvider(provider);
     manager.registerInlineProvider(alternatives);
 
-    let health: IHealth | null = null;
-    let activity: IActivity = { thinking: false, lastMs: null, error: null };
+    let activity: IActivity = { thinking: false, lastMs: null };
     let settings: ISettingRegistry.ISettings | null = null;
-    let poll = 0;
-    let told = '';
+    let panel: MainAreaWidget<ModelPanel> | null = null;
+    const notice = new Notice();
+    const live = new LiveRegion();
 
     const path = (): string | null =>
       (app.shell.currentWidget as IDocumentWidget | null)?.context?.path ?? null;
 
-    const menu = new Menu({ commands: app.commands });
-    const status = new StatusItem(trans, anchor => {
-      menu.open(anchor.left, anchor.top, { verticalAlignment: 'bottom' } as never);
-    });
-
-    const show = (): void => {
-      const here = path();
-      let phase: Phase = 'ready';
+    const phase = (): Phase => {
+      const { health, trouble } = availability.state;
       if (!provider.settings.enabled) {
-        phase = 'off';
-      } else if (health?.phase === 'loading') {
-        phase = 'loading';
-      } else if (!health?.ready) {
-        phase = 'failed';
-      } else if (activity.thinking) {
-        phase = 'thinking';
+        return 'off';
       }
-      status.show_({
-        phase,
-        model: health?.model ?? '',
+      if (health?.phase === 'loading') {
+        return 'loading';
+      }
+      if (trouble) {
+        return 'failed';
+      }
+      return provider.snoozed.has(path() ?? '') ? 'snoozed' : activity.thinking ? 'thinking' : 'ready';
+    };
+    let model = '';
+    const current = (): IStatus => {
+      const { health, trouble } = availability.state;
+      return {
+        phase: phase(),
+        model,
         lastMs: activity.lastMs,
-        reason: health?.reason ?? null,
-        snoozed: provider.settings.enabled && here !== null && provider.snoozed.has(here)
-      });
+        reason: trouble ? describeTrouble(trans, trouble) : (health?.notice ?? '')
+      };
     };
 
-    // One quiet notification for one trouble, however many keys are pressed.
-    const tell = (message: string): void => {
-      if (message && message !== told) {
-        told = message;
-        Notification.warning(`Turbopilot: ${message}`, { autoClose: 10000 });
+    const menu = new MenuSvg({ commands: app.commands });
+    const status = new StatusItem(trans, anchor => menu.open(anchor.left, anchor.top));
+    const show = (): void => {
+      const now = current();
+      status.show_(now);
+      live.status(trans, now);
+      app.commands.notifyCommandChanged(CommandIDs.status);
+    };
+
+    const models = new Models(client, trans, () => void availability.look());
+    availability.changed.connect((_, { before, now }) => {
+      const { health, trouble } = now;
+      if (health && (health.model !== model || health.phase !== before.health?.phase)) {
+        // Another model, chosen here or in another tab, suggests other things.
+        model = health.model;
+        provider.forget();
+        void panel?.content.refresh();
       }
-    };
-
-    const refresh = async (): Promise<void> => {
-      window.clearTimeout(poll);
-      try {
-        const before = health?.ready;
-        health = await client.health();
-        provider.ready = health.ready;
-        if (health.ready && !before && last) {
+      if (now.failures === 0) {
+        notice.forget();
+      } else if (!trouble) {
+        notice.clear();
+      } else if (health?.code === 'model_missing') {
+        void models.offer(health.model);
+      } else if (now.failures >= WORTH_TELLING) {
+        notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`);
+      }
+      if (before.open && !now.open) {
+        provider.stall();
+      } else if (!before.open && now.open) {
+        if (last && !before.health?.ready) {
           provider.warm(last.editor, last.widget);
         }
-        if (health.code === 'model_missing') {
-          void models.offer(health.model);
-        } else if (health.phase === 'failed') {
-          tell(health.reason ?? '');
-        } else if (health.ready) {
-          told = '';
+        if (now.failures <= REPEATED) {
+          provider.again();
         }
-      } catch (reason) {
-        provider.ready = false;
-        health = {
-          live: false,
-          ready: false,
-          phase: 'failed',
-          code: null,
-          model: health?.model ?? '',
-          reason: reason instanceof ServerError ? reason.message : trans.__('The server does not answer.'),
-          notice: null,
-          last_ms: null
-        };
-        tell(
-          reason instanceof ServerError && reason.status === 404
-            ? trans.__(
-                'the server extension is not running. Run: jupyter server extension enable jupyter_turbopilot'
-              )
-            : (health.reason ?? '')
-        );
       }
       show();
-      if (!health.ready) {
-        poll = window.setTimeout(
-          () => void refresh(),
-          health.phase === 'loading' ? LOADING_POLL : FAILED_POLL
-        );
+    });
+    // Looking at once, not at the next turn, when there may be news.
+    const look = (): void => {
+      if (!document.hidden) {
+        void availability.look();
       }
     };
-    const models = new Models(client, trans, () => {
-      provider.forget();
-      void refresh();
-    });
+    document.addEventListener('visibilitychange', look);
+    window.addEventListener('online', look);
+    window.addEventListener('offline', look);
+    app.serviceManager.connectionFailure?.connect(look);
 
     provider.activity.connect((_, now) => {
       activity = now;
-      if (now.error && provider.ready) {
-        tell(now.error.message);
-      } else if (now.error) {
-        void refresh();
-      } else if (now.lastMs !== null && !now.thinking) {
-        told = '';
-      }
       show();
     });
+    const decline = (why: Decline): void =>
+      notice.brief(`Turbopilot: ${describeDecline(trans, why, availability.state.trouble)}`);
+    provider.declined.connect((_, why) => decline(why));
     provider.appeared.connect((_, text) => {
       if (provider.settings.announce) {
-        status.announce(trans.__('Suggestion: %1', text));
+        live.say(trans.__('Suggestion: %1', text));
       }
     });
     NotebookActions.executed.connect(() => provider.forget());
@@ -199,7 +198,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
       statusBar.registerStatusItem(PLUGIN_ID, {
         item: status,
         align: 'right',
-        rank: 50
+        rank: 50,
+        // Shown in a narrow window too.
+        priority: 1
       });
     }
 
@@ -222,7 +223,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
         .catch((reason: unknown) => console.error('Turbopilot settings', reason));
     }
 
-    let panel: MainAreaWidget<ModelPanel> | null = null;
     const { commands } = app;
     const delegate = (label: string, command: string) => ({
       label,
@@ -257,7 +257,23 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
     commands.addCommand(CommandIDs.invoke, {
       label: trans.__('Suggest Now'),
-      execute: () => manager.inline?.invoke(widgetId())
+      execute: () => {
+        const editor = last?.widget === app.shell.currentWidget ? last?.editor : null;
+        if (editor && !editor.isDisposed) {
+          // A menu or the palette has taken the focus.
+          editor.focus();
+          if (
+            editor
+              .getSelections()
+              .some(({ start, end }) => start.line !== end.line || start.column !== end.column)
+          ) {
+            // JupyterLab does not even ask a provider.
+            decline('selection');
+            return;
+          }
+        }
+        manager.inline?.invoke(widgetId());
+      }
     });
     commands.addCommand(CommandIDs.next, delegate(trans.__('Next Suggestion'), 'inline-completer:next'));
     commands.addCommand(
@@ -285,6 +301,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       execute: () => {
         acceptor.dismiss();
         provider.cancel();
+        alternatives.cancel();
       }
     });
     commands.addCommand(CommandIDs.chooseModel, {
@@ -292,10 +309,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       execute: () => {
         if (!panel || panel.isDisposed) {
           panel = new MainAreaWidget({
-            content: new ModelPanel(client, trans, () => {
-              provider.forget();
-              void refresh();
-            })
+            content: new ModelPanel(client, trans, () => void availability.look())
           });
           panel.id = 'turbopilot-models-panel';
           panel.title.label = trans.__('Models');
@@ -304,6 +318,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
         if (!panel.isAttached) {
           app.shell.add(panel, 'main');
         }
+        if (!panel.isAttached) {
+          // Notebook 7 has room for one document there.
+          app.shell.add(panel, 'right');
+        }
         app.shell.activateById(panel.id);
       }
     });
@@ -311,6 +329,14 @@ const plugin: JupyterFrontEndPlugin<void> = {
       label: trans.__('Turbopilot Settings'),
       isEnabled: () => commands.hasCommand('settingeditor:open'),
       execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })
+    });
+    commands.addCommand(CommandIDs.status, {
+      label: args => (args.palette ? trans.__('Show the Status') : describeStatus(trans, current())),
+      execute: async () => {
+        await availability.look();
+        const now = current();
+        notice.brief([describeStatus(trans, now), now.model, now.reason].filter(Boolean).join(' · '));
+      }
     });
     for (const command of [
       CommandIDs.toggle,
@@ -322,10 +348,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     }
     if (palette) {
       for (const command of Object.values(CommandIDs)) {
-        palette.addItem({ command, category: 'Turbopilot' });
+        palette.addItem({ command, category: 'Turbopilot', args: { palette: true } });
       }
     }
-    void app.restored.then(refresh);
+    void app.restored.then(() => availability.look());
   }
 };
 

@@ -3,6 +3,8 @@
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Client, IModel, IStep } from './client';
+import { ServerError } from './trouble';
+import { describeError } from './words';
 
 export function megabytes(bytes: number | null | undefined): string {
   return bytes ? `${Math.round(bytes / 1e6)} MB` : '';
@@ -35,9 +37,12 @@ export class Models {
       return;
     }
     this._offered = true;
-    const model = (await this._client.models()).find(
-      candidate => candidate.name === name || candidate.spec === name
-    );
+    const found = await this._client.models().catch(() => null);
+    if (!found) {
+      this._offered = false;
+      return;
+    }
+    const model = found.find(candidate => candidate.name === name || candidate.spec === name);
     const spec = model?.spec ?? name;
     if (model?.pulling) {
       await this.pull(spec, model, false);
@@ -84,27 +89,23 @@ export class Models {
       ]
     });
     try {
-      const last = await this._client.pull(spec, mirrors, step => {
+      await this._client.pull(spec, mirrors, step => {
         Notification.update({
           id,
           message: describeStep(this._trans, name, step),
           progress: step.total ? (step.received ?? 0) / step.total : 0
         });
       });
-      if (last.error) {
-        this._failed(id, spec, model, mirrors, last.error.code, last.error.message);
-      } else {
-        Notification.update({
-          id,
-          type: 'success',
-          message: this._trans.__('%1 is here. Start typing.', name),
-          autoClose: 5000,
-          actions: []
-        });
-      }
+      Notification.update({
+        id,
+        type: 'success',
+        message: this._trans.__('%1 is here. Start typing.', name),
+        autoClose: 5000,
+        actions: []
+      });
     } catch (reason) {
-      const message = reason instanceof Error ? reason.message : String(reason);
-      this._failed(id, spec, model, mirrors, '', message);
+      const code = reason instanceof ServerError ? reason.code : '';
+      this._failed(id, spec, model, mirrors, code, describeError(this._trans, reason));
     }
     this._changed();
   }

@@ -6,10 +6,14 @@ import { LabIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { ordered, size, suits } from './choice';
-import type { Client, IModel, IStep } from './client';
+import type { Client, IModel } from './client';
 import { describeStep } from './models';
+import { ServerError } from './trouble';
+import { describeError } from './words';
 
 const POLL = 1000;
+/** Another tab may fetch, choose or remove a model. */
+const SLOW_POLL = 5000;
 
 export const modelIcon = new LabIcon({
   name: 'turbopilot:models',
@@ -36,14 +40,35 @@ export class ModelPanel extends Widget {
   /** Ask the server again and show what there is. */
   async refresh(): Promise<void> {
     window.clearTimeout(this._timer);
+    const asked = ++this._asked;
     try {
-      this._models = await this._client.models();
+      const found = await this._client.models();
+      if (asked !== this._asked || this.isDisposed) {
+        return;
+      }
+      this._models = found;
       this._show();
+      if (this._lost) {
+        this._tell('');
+      }
+      this._lost = false;
     } catch (reason) {
-      this._tell(words(reason), true);
+      if (asked !== this._asked || this.isDisposed) {
+        return;
+      }
+      this._lost = true;
+      this._tell(describeError(this._trans, reason), true);
     }
-    if (this.isVisible && (this._models.some(model => model.pulling) || this._loading)) {
-      this._timer = window.setTimeout(() => void this.refresh(), POLL);
+    const busy = this._loading || this._models.some(model => model.pulling);
+    this._timer = window.setTimeout(() => this._turn(), busy && !this._lost ? POLL : SLOW_POLL);
+  }
+
+  /** Look again, where anybody can see it. */
+  private _turn(): void {
+    if (this.isVisible && !document.hidden) {
+      void this.refresh();
+    } else if (this.isAttached) {
+      this._timer = window.setTimeout(() => this._turn(), SLOW_POLL);
     }
   }
 
@@ -209,7 +234,14 @@ export class ModelPanel extends Widget {
         'pull',
         () => void this._pull(model, false)
       );
-      if (this._failed.has(model.name) && model.mirror) {
+      const failure = this._failed.get(model.name) ?? failureOf(model);
+      if (failure) {
+        const said = document.createElement('small');
+        said.className = 'jp-mod-error';
+        said.textContent = trans.__('The download failed. %1', failure);
+        cell.append(said);
+      }
+      if (failure && model.mirror) {
         act(trans.__('Use the mirror'), 'mirror', () => void this._pull(model, true));
       }
       if (model.verdict === 'too large' || model.verdict === 'slow') {
@@ -234,7 +266,7 @@ export class ModelPanel extends Widget {
         await this._pull(known ?? { name: spec, spec }, false, true);
         return;
       }
-      this._tell(words(reason), true);
+      this._tell(describeError(this._trans, reason), true);
     }
     this._changed();
     await this.refresh();
@@ -267,23 +299,24 @@ export class ModelPanel extends Widget {
     this._tell(this._trans.__('Fetching %1…', model.name));
     window.setTimeout(() => void this.refresh(), POLL / 4);
     try {
-      const last: IStep = await this._client.pull(model.spec, mirrors, () => undefined, select);
-      if (last.error) {
-        this._failed.add(model.name);
-        this._tell(last.error.message, last.error.code !== 'cancelled');
-      } else {
-        this._tell(this._trans.__('%1 is on this machine.', model.name));
-      }
+      await this._client.pull(model.spec, mirrors, () => undefined, select);
+      this._tell(this._trans.__('%1 is on this machine.', model.name));
     } catch (reason) {
-      this._failed.add(model.name);
-      this._tell(words(reason), true);
+      const message = describeError(this._trans, reason);
+      const stopped = reason instanceof ServerError && reason.code === 'cancelled';
+      if (!stopped) {
+        this._failed.set(model.name, message);
+      }
+      this._tell(message, !stopped);
     }
     this._changed();
     await this.refresh();
   }
 
   private async _stop(model: IModel): Promise<void> {
-    await this._client.stopPull(model.spec).catch((reason: unknown) => this._tell(words(reason), true));
+    await this._client
+      .stopPull(model.spec)
+      .catch((reason: unknown) => this._tell(describeError(this._trans, reason), true));
   }
 
   private async _remove(model: IModel): Promise<void> {
@@ -299,7 +332,7 @@ export class ModelPanel extends Widget {
       const freed = await this._client.remove(model.spec);
       this._tell(this._trans.__('%1 freed.', size(freed)));
     } catch (reason) {
-      this._tell(words(reason), true);
+      this._tell(describeError(this._trans, reason), true);
     }
     await this.refresh();
   }
@@ -313,7 +346,9 @@ export class ModelPanel extends Widget {
   private readonly _all = document.createElement('input');
   private readonly _said = document.createElement('p');
   private readonly _body = document.createElement('tbody');
-  private readonly _failed = new Set<string>();
+  private readonly _failed = new Map<string, string>();
+  private _asked = 0;
+  private _lost = false;
   private _models: IModel[] = [];
   private _timer = 0;
   private _loading = false;
@@ -327,6 +362,8 @@ function button(label: string, type: 'button' | 'submit'): HTMLButtonElement {
   return made;
 }
 
-function words(reason: unknown): string {
-  return reason instanceof Error ? reason.message : String(reason);
+/** Why a download that somebody began, here or in another tab, came to nothing. */
+function failureOf({ progress }: IModel): string | null {
+  const error = progress?.error;
+  return error && error.code !== 'cancelled' ? error.message : null;
 }

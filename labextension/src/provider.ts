@@ -13,7 +13,8 @@ import { UUID } from '@lumino/coreutils';
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import { Ahead } from './ahead';
-import { type Client, type IRequest, ServerError } from './client';
+import type { Availability } from './availability';
+import type { Client, IRequest } from './client';
 import { type IContext, type IDocument, readDocument } from './document';
 import type { IElsewhere } from './elsewhere';
 import { isPrivatePath } from './language';
@@ -29,8 +30,19 @@ const TRAILING_BLANK_LINE = /\n[ \t]*$/;
 export interface IActivity {
   thinking: boolean;
   lastMs: number | null;
-  error: Error | null;
 }
+
+/** Why nothing was shown to somebody who asked. */
+export type Decline =
+  | 'off'
+  | 'snoozed'
+  | 'language'
+  | 'private'
+  | 'read-only'
+  | 'cursors'
+  | 'selection'
+  | 'unavailable'
+  | 'nothing';
 
 interface IView {
   composing: boolean;
@@ -64,6 +76,7 @@ export class Provider implements IInlineCompletionProvider {
 
   constructor(
     private readonly _client: Client,
+    private readonly _availability: Availability,
     private readonly _invoke: () => void,
     private readonly _dismiss: () => void,
     private readonly _open: (path: string, language: string) => IElsewhere[]
@@ -79,9 +92,6 @@ export class Provider implements IInlineCompletionProvider {
   /** Whether the person asked for what was fetched last. */
   asked = false;
 
-  /** Whether the server can complete; asking it otherwise is a waste. */
-  ready = true;
-
   get activity(): ISignal<this, IActivity> {
     return this._activity;
   }
@@ -89,6 +99,11 @@ export class Provider implements IInlineCompletionProvider {
   /** Suggestions as they are shown for the first time. */
   get appeared(): ISignal<this, string> {
     return this._appeared;
+  }
+
+  /** Somebody asked, and nothing is shown. */
+  get declined(): ISignal<this, Decline> {
+    return this._declined;
   }
 
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
@@ -124,28 +139,55 @@ export class Provider implements IInlineCompletionProvider {
       this._dismiss();
       return NOTHING;
     }
-    const view = viewOf(editor);
-    if (
-      !this.settings.enabled ||
-      !this.ready ||
-      editor.getOption('readOnly') === true ||
-      (!asked && this.settings.mode === 'on demand') ||
-      (!asked && !editor.hasFocus())
-    ) {
+    const found = await this._fetch(request, context, editor, place, asked);
+    if (asked && typeof found === 'string') {
+      this._declined.emit(found);
+    }
+    return typeof found === 'string' ? NOTHING : found;
+  }
+
+  private async _fetch(
+    request: CompletionHandler.IRequest,
+    context: IContext,
+    editor: CodeEditor.IEditor,
+    place: IPlace,
+    asked: boolean
+  ): Promise<IInlineCompletionList | Decline> {
+    const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
+    const decline = this._refusal(editor, document);
+    if (decline) {
+      return decline;
+    }
+    if (!asked && (this.settings.mode === 'on demand' || !editor.hasFocus())) {
       return NOTHING;
     }
+    const view = viewOf(editor);
     if (view?.composing) {
       view.dom.addEventListener('compositionend', () => this._invokeSoon(editor, 0), {
         once: true
       });
       return NOTHING;
     }
-    const body = this._body(request, context, place, asked);
-    if (!body) {
-      return NOTHING;
+    if (!this._availability.open) {
+      this._owed = { editor, place };
+      if (!asked) {
+        return 'unavailable';
+      }
+      await this._availability.look();
+      if (!this._availability.open) {
+        return 'unavailable';
+      }
+      if (this._run || !isAt(editor, place)) {
+        return NOTHING;
+      }
     }
+    this._owed = null;
+    const body = this._body(document, context, place, asked);
     const known = asked ? null : this._memory.recall(body, place);
-    return this._answer(known ? this._resume(editor, known) : this._start(editor, place, body, asked));
+    const run = known ? this._resume(editor, known) : this._start(editor, place, body, asked);
+    const found = await this._answer(run);
+    const nothing = found.items.length === 0 && this._run === run && isAt(editor, place);
+    return nothing ? (this._availability.open ? 'nothing' : 'unavailable') : found;
   }
 
   async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
@@ -183,46 +225,50 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Build what further alternatives are asked with. */
-  alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest | null {
+  alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest {
     const place = {
       text: request.text,
       offset: Text.charIndexToJsIndex(request.offset, request.text)
     };
-    const body = this._body(request, context, place, true);
-    return body
-      ? {
-          ...body,
-          stream: false,
-          client: `${this._clientId}-more`,
-          // The first is the one that is shown already.
-          n: this.settings.alternatives + 1
-        }
-      : null;
+    const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
+    return {
+      ...this._body(document, context, place, true),
+      stream: false,
+      client: `${this._clientId}-more`,
+      // The first is the one that is shown already.
+      n: this.settings.alternatives + 1
+    };
   }
 
   /** Let the server read what stands around the cursor of an editor that got the focus. */
   warm(editor: CodeEditor.IEditor, widget: Widget): void {
-    if (!this.settings.enabled || !this.settings.ahead || !this.ready || this._run) {
+    if (!this.settings.ahead || !this._availability.open || this._run) {
       return;
     }
     this._ahead.warm(() => {
-      if (
-        editor.isDisposed ||
-        widget.isDisposed ||
-        !editor.hasFocus() ||
-        editor.getOption('readOnly') === true
-      ) {
+      if (editor.isDisposed || widget.isDisposed || !editor.hasFocus()) {
         return null;
       }
       const place = placeOf(editor);
-      const request = { ...place, mimeType: editor.model.mimeType };
-      return this._body(
-        request,
-        { widget, editor, triggerKind: InlineCompletionTriggerKind.Automatic },
-        place,
-        false
-      );
+      const context = { widget, editor, triggerKind: InlineCompletionTriggerKind.Automatic };
+      const document = readDocument(context, place.text, editor.model.mimeType);
+      return this._refusal(editor, document) ? null : this._body(document, context, place, false);
     });
+  }
+
+  /** The server can be asked again: ask for the place that it owes an answer. */
+  again(): void {
+    const owed = this._owed;
+    this._owed = null;
+    if (owed && isAt(owed.editor, owed.place)) {
+      this._invokeSoon(owed.editor, 0);
+    }
+  }
+
+  /** The server has gone: what it was writing does not come. What is shown of it stays. */
+  stall(): void {
+    this._run?.abort.abort();
+    this._run?.suggestion.finish();
   }
 
   /** Stop what is under way and forget it. */
@@ -262,20 +308,27 @@ export class Provider implements IInlineCompletionProvider {
     Signal.clearData(this);
   }
 
-  private _body(
-    request: CompletionHandler.IRequest,
-    context: IContext,
-    place: IPlace,
-    asked: boolean
-  ): IRequest | null {
-    const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
-    if (
-      this.settings.disabledLanguages.includes(document.here.toLowerCase()) ||
-      this.snoozed.has(document.path) ||
-      isPrivatePath(document.path)
-    ) {
-      return null;
+  /** Why nothing is suggested here, whoever asks. */
+  private _refusal(editor: CodeEditor.IEditor, document: IDocument): Decline | null {
+    if (!this.settings.enabled) {
+      return 'off';
     }
+    if (this.snoozed.has(document.path)) {
+      return 'snoozed';
+    }
+    if (editor.getOption('readOnly') === true) {
+      return 'read-only';
+    }
+    if (this.settings.disabledLanguages.includes(document.here.toLowerCase())) {
+      return 'language';
+    }
+    if (isPrivatePath(document.path)) {
+      return 'private';
+    }
+    return editor.getSelections().length > 1 ? 'cursors' : null;
+  }
+
+  private _body(document: IDocument, context: IContext, place: IPlace, asked: boolean): IRequest {
     const window = chooseWindow(
       document.count,
       index => document.cellAt(index),
@@ -338,7 +391,8 @@ export class Provider implements IInlineCompletionProvider {
         run.id = frame.id;
         suggestion.grow(frame.text);
       });
-      this._say({ thinking: false, lastMs: Date.now() - begun - delay, error: null });
+      this._say({ thinking: false, lastMs: Date.now() - begun - delay });
+      this._availability.answered();
       if (suggestion.text && this._run === run) {
         this._memory.remember(body, { suggestion, id: run.id });
         if (this.settings.ahead) {
@@ -346,17 +400,14 @@ export class Provider implements IInlineCompletionProvider {
         }
       }
     } catch (reason) {
-      if (abort.signal.aborted) {
-        // Whoever aborted has begun something else, or nothing.
-        if (this._run === null) {
-          this._say({ thinking: false });
-        }
-      } else {
-        const error = reason instanceof Error ? reason : new Error('unknown');
-        this._say({ thinking: false, error });
-        if (reason instanceof ServerError && reason.status === 503) {
-          this.ready = false;
-        }
+      if (this._run === run || this._run === null) {
+        this._say({ thinking: false });
+      }
+      if (this._run === run) {
+        this._owed = { editor: run.editor, place: placeOf(run.editor) };
+      }
+      if (!abort.signal.aborted) {
+        this._availability.failed(reason);
       }
     } finally {
       suggestion.finish();
@@ -447,10 +498,13 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _clientId = UUID.uuid4();
   private readonly _activity = new Signal<this, IActivity>(this);
   private readonly _appeared = new Signal<this, string>(this);
+  private readonly _declined = new Signal<this, Decline>(this);
   private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
   private readonly _watched = new WeakSet<CodeEditor.IEditor>();
-  private _state: IActivity = { thinking: false, lastMs: null, error: null };
+  private _state: IActivity = { thinking: false, lastMs: null };
   private _run: IRun | null = null;
+  /** Where an answer was wanted while the server could not be asked. */
+  private _owed: { editor: CodeEditor.IEditor; place: IPlace } | null = null;
   private _byItself = false;
   private _elsewhere: { path: string; language: string; found: IElsewhere[] } | null = null;
 }
@@ -477,24 +531,33 @@ export class Alternatives implements IInlineCompletionProvider {
     if (!asked || !main?.text || this._main.settings.alternatives === 0) {
       return NOTHING;
     }
-    const body = this._main.alternativesBody(request, context);
-    const unchanged = () =>
-      context.editor !== undefined &&
-      context.editor !== null &&
-      !context.editor.isDisposed &&
-      context.editor.model.sharedModel.getSource() === request.text;
-    if (!body || !unchanged()) {
+    const { editor } = context;
+    const place = {
+      text: request.text,
+      offset: Text.charIndexToJsIndex(request.offset, request.text)
+    };
+    // An answer that comes after the cursor has moved, or after Escape, is nobody's.
+    const wanted = () => !abort.signal.aborted && editor != null && isAt(editor, place) && editor.hasFocus();
+    if (!wanted()) {
       return NOTHING;
     }
     try {
-      const answer = await this._client.alternatives(body, abort.signal);
+      const answer = await this._client.alternatives(
+        this._main.alternativesBody(request, context),
+        abort.signal
+      );
       const items = answer.items
         .filter(item => item.text && item.text !== main.text)
         .map(item => ({ insertText: item.text }));
-      return unchanged() ? { items } : NOTHING;
+      return wanted() ? { items } : NOTHING;
     } catch {
       return NOTHING;
     }
+  }
+
+  /** Nobody wants them any longer. */
+  cancel(): void {
+    this._abort?.abort();
   }
 
   private _abort: AbortController | null = null;

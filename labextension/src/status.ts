@@ -1,16 +1,29 @@
-/** The item in the status bar: which model, how it is doing, how long the last suggestion took. */
+/** What the status bar shows: which model, how it is doing, how long the last suggestion took. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-export type Phase = 'off' | 'loading' | 'ready' | 'thinking' | 'failed';
+export type Phase = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'failed';
 
 export interface IStatus {
   phase: Phase;
   model: string;
   lastMs: number | null;
-  reason: string | null;
-  snoozed: boolean;
+  reason: string;
+}
+
+/** Say a state in a few words. */
+export function describeStatus(trans: TranslationBundle, { phase, lastMs }: IStatus): string {
+  const words: Record<Phase, string> = {
+    off: trans.__('off'),
+    snoozed: trans.__('snoozed'),
+    loading: trans.__('loading'),
+    ready: trans.__('ready'),
+    thinking: trans.__('thinking'),
+    failed: trans.__('not available')
+  };
+  const time = phase === 'ready' && lastMs !== null ? ` · ${Math.round(lastMs)} ms` : '';
+  return `Turbopilot: ${words[phase]}${time}`;
 }
 
 export class StatusItem extends Widget {
@@ -27,36 +40,45 @@ export class StatusItem extends Widget {
     dot.setAttribute('aria-hidden', 'true');
     this._button.append(dot, this._label);
     this._button.addEventListener('click', () => open(this._button.getBoundingClientRect()));
-    this._live.className = 'jp-Turbopilot-live';
-    this._live.setAttribute('aria-live', 'polite');
-    this.node.append(this._button, this._live);
+    this.node.append(this._button);
   }
 
   /** Show a state. */
   show_(status: IStatus): void {
-    const words: Record<Phase, string> = {
-      off: this._trans.__('off'),
-      loading: this._trans.__('loading'),
-      ready: this._trans.__('ready'),
-      thinking: this._trans.__('thinking'),
-      failed: this._trans.__('not available')
-    };
-    const state = status.snoozed ? this._trans.__('snoozed') : words[status.phase];
-    const time =
-      status.phase === 'ready' && status.lastMs !== null ? ` · ${Math.round(status.lastMs)} ms` : '';
-    this._button.dataset.phase = status.snoozed ? 'off' : status.phase;
-    this._label.textContent = `Turbopilot: ${state}${time}`;
-    const title = [status.model, status.reason].filter(Boolean).join('\n');
-    this._button.title = title;
-    this._button.setAttribute('aria-label', `Turbopilot, ${state}. ${title.replace('\n', '. ')}`);
-  }
-
-  /** Say something to a screen reader. */
-  announce(text: string): void {
-    this._live.textContent = text;
+    this._button.dataset.phase = status.phase;
+    this._label.textContent = describeStatus(this._trans, status);
+    const title = [status.model, status.reason].filter(Boolean);
+    this._button.title = title.join('\n');
+    this._button.setAttribute('aria-label', [this._label.textContent, ...title].join('. '));
   }
 
   private readonly _button = document.createElement('button');
   private readonly _label = document.createElement('span');
-  private readonly _live = document.createElement('span');
+}
+
+/** Tells a screen reader what changes, in pages without a status bar too. */
+export class LiveRegion {
+  constructor() {
+    this._node.className = 'jp-Turbopilot-live';
+    this._node.setAttribute('aria-live', 'polite');
+    document.body.append(this._node);
+  }
+
+  say(text: string): void {
+    this._node.textContent = text;
+  }
+
+  /** Say how it is when that has changed: not at first, and not whenever it thinks. */
+  status(trans: TranslationBundle, status: IStatus): void {
+    const phase = status.phase === 'thinking' ? 'ready' : status.phase;
+    if (this._phase && this._phase !== phase) {
+      this.say(
+        [describeStatus(trans, { ...status, phase, lastMs: null }), status.reason].filter(Boolean).join('. ')
+      );
+    }
+    this._phase = phase;
+  }
+
+  private readonly _node = document.createElement('div');
+  private _phase: Phase | '' = '';
 }

@@ -1,7 +1,7 @@
 /** A real JupyterLab with the real model, and a real browser to type in it. */
 
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -47,8 +47,11 @@ async function freePort() {
 
 const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python');
 
-/** Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's. */
-export async function startLab({ environment = {}, flags = [], settings = {}, app = 'lab' } = {}) {
+/**
+ * Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's.
+ * `says` puts an engine in the model's place that writes this text at every place.
+ */
+export async function startLab({ environment = {}, flags = [], settings = {}, app = 'lab', says = '' } = {}) {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
   const work = path.join(home, 'work');
   mkdirSync(work);
@@ -63,63 +66,105 @@ export async function startLab({ environment = {}, flags = [], settings = {}, ap
     mkdirSync(path.join(user, name), { recursive: true });
     writeFileSync(path.join(user, name, `${id}.jupyterlab-settings`), JSON.stringify(values));
   }
-  const port = await freePort();
-  const server = spawn(
-    process.env.JUPYTER ?? 'jupyter',
-    [
-      app,
-      '--allow-root',
-      '--no-browser',
-      '--LabApp.expose_app_in_browser=True',
-      `--ServerApp.port=${port}`,
-      '--ServerApp.port_retries=0',
-      '--ServerApp.ip=127.0.0.1',
-      // How grey text behaves is tested here, not when it is worth showing.
-      '--Turbopilot.eagerness=always',
-      `--IdentityProvider.token=${TOKEN}`,
-      `--ServerApp.root_dir=${work}`,
-      `--LabServerApp.user_settings_dir=${user}`,
-      `--LabServerApp.workspaces_dir=${path.join(home, 'workspaces')}`,
-      ...flags
-    ],
-    {
-      env: {
-        ...process.env,
-        JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
-        IPYTHONDIR: path.join(home, 'ipython'),
-        ...environment
-      },
-      stdio: ['ignore', 'pipe', 'pipe']
-    }
+  // The front end as it was built here, whatever is installed.
+  const share = path.join(home, 'share');
+  mkdirSync(path.join(share, 'labextensions'), { recursive: true });
+  symlinkSync(
+    path.join(ROOT, 'jupyter_turbopilot', 'labextension'),
+    path.join(share, 'labextensions', 'jupyter-turbopilot')
   );
-  let log = '';
-  server.stdout.on('data', data => (log += data));
-  server.stderr.on('data', data => (log += data));
+  const config = path.join(home, 'config');
+  mkdirSync(config);
+  if (says) {
+    const tiny = path.join(home, 'tiny.gguf');
+    writeFileSync(
+      path.join(config, 'jupyter_server_config.py'),
+      'from pathlib import Path\n' +
+        'from tests.scripted_engine import ScriptedEngine\n' +
+        'from tests.tiny_model import write_tiny_model\n' +
+        `write_tiny_model(Path(${JSON.stringify(tiny)}))\n` +
+        `c.Turbopilot.model = ${JSON.stringify(tiny)}\n` +
+        `c.TurbopilotExtension.engine_factory = lambda *_: ScriptedEngine(${JSON.stringify(says)})\n`
+    );
+  }
+  const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const stop = async () => {
-    if (server.exitCode === null) {
-      server.kill('SIGTERM');
-      const hard = setTimeout(() => server.kill('SIGKILL'), 8000);
-      await new Promise(resolve => server.once('exit', resolve));
+  const lab = { url, port, token: TOKEN, work, home, log: () => log };
+  let log = '';
+  let server;
+
+  /** Start the server's process and wait until it answers. */
+  lab.start = async (token = TOKEN) => {
+    lab.token = token;
+    const own = (server = spawn(
+      process.env.JUPYTER ?? 'jupyter',
+      [
+        app,
+        '--allow-root',
+        '--no-browser',
+        '--LabApp.expose_app_in_browser=True',
+        `--ServerApp.port=${port}`,
+        '--ServerApp.port_retries=0',
+        '--ServerApp.ip=127.0.0.1',
+        // How grey text behaves is tested here, not when it is worth showing.
+        '--Turbopilot.eagerness=always',
+        `--IdentityProvider.token=${token}`,
+        `--ServerApp.root_dir=${work}`,
+        `--LabServerApp.user_settings_dir=${user}`,
+        `--LabServerApp.workspaces_dir=${path.join(home, 'workspaces')}`,
+        ...flags
+      ],
+      {
+        env: {
+          ...process.env,
+          PYTHONPATH: [ROOT, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter),
+          JUPYTER_PATH: share,
+          JUPYTER_CONFIG_DIR: config,
+          JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
+          IPYTHONDIR: path.join(home, 'ipython'),
+          ...environment
+        },
+        stdio: ['ignore', 'pipe', 'pipe']
+      }
+    ));
+    own.stdout.on('data', data => (log += data));
+    own.stderr.on('data', data => (log += data));
+    for (let tries = 0; ; tries++) {
+      try {
+        await lab.get('api/status');
+        break;
+      } catch (error) {
+        if (tries > 120 || own.exitCode !== null) {
+          await lab.stop();
+          throw new Error(`The server did not start (${error}).\n${log}`);
+        }
+        await new Promise(resolve => setTimeout(resolve, 500));
+      }
+    }
+  };
+
+  /** End the server's process. */
+  lab.kill = async (signal = 'SIGKILL') => {
+    const own = server;
+    if (own.exitCode === null && own.signalCode === null) {
+      const gone = new Promise(resolve => own.once('exit', resolve));
+      own.kill(signal);
+      const hard = setTimeout(() => own.kill('SIGKILL'), 8000);
+      await gone;
       clearTimeout(hard);
     }
+  };
+
+  lab.stop = async () => {
+    await lab.kill('SIGTERM');
     rmSync(home, { recursive: true, force: true });
   };
-  const headers = { Authorization: `token ${TOKEN}` };
-  const get = async route => (await fetch(`${url}/${route}`, { headers })).json();
-  for (let tries = 0; ; tries++) {
-    try {
-      await get('api/status');
-      break;
-    } catch (error) {
-      if (tries > 120 || server.exitCode !== null) {
-        await stop();
-        throw new Error(`The server did not start (${error}).\n${log}`);
-      }
-      await new Promise(resolve => setTimeout(resolve, 500));
-    }
-  }
-  return { url, token: TOKEN, work, home, stop, get, log: () => log };
+
+  lab.get = async route =>
+    (await fetch(`${url}/${route}`, { headers: { Authorization: `token ${lab.token}` } })).json();
+
+  await lab.start();
+  return lab;
 }
 
 /** Wait until the model is loaded. */
@@ -161,10 +206,10 @@ export async function openBrowser() {
 }
 
 /** Open a file in JupyterLab and wait until it can be typed in. */
-export async function openFile(context, lab, file, { reset = true } = {}) {
+export async function openFile(context, lab, file, { reset = true, url = lab.url } = {}) {
   const page = await context.newPage();
   page.on('dialog', dialog => dialog.accept().catch(() => undefined));
-  await page.goto(`${lab.url}/lab/tree/${file}?token=${lab.token}${reset ? '&reset' : ''}`);
+  await page.goto(`${url}/lab/tree/${file}?token=${lab.token}${reset ? '&reset' : ''}`);
   await page.waitForSelector('#jupyterlab-splash', { state: 'detached', timeout: 60000 });
   await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
   if (file.endsWith('.ipynb')) {

@@ -1,0 +1,182 @@
+/** Every way in which the server can fail, and that grey text comes back by itself once it no longer does. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import {
+  editCell,
+  GHOST,
+  ghost,
+  openBrowser,
+  openFile,
+  ready,
+  screenshot,
+  startLab,
+  textOf,
+  writeNotebook
+} from './lab.mjs';
+import { startProxy } from './proxy.mjs';
+
+const KEYS = '1, 1, 1, ';
+const SAYS = '2, 3';
+/** Seconds until grey text has to be back. */
+const SOON = 9000;
+
+const complete = request => request.url.startsWith('/turbopilot/complete');
+const ours = request => request.url.startsWith('/turbopilot/');
+const status =
+  (code, headers = {}) =>
+  (_, response) =>
+    response.writeHead(code, headers).end(JSON.stringify({ message: 'not now' }));
+const body = (text, type) => (_, response) => response.writeHead(200, { 'Content-Type': type }).end(text);
+const html = '<!doctype html><title>Sign in</title>';
+const frame = JSON.stringify({ id: 'a', text: '9', done: false });
+
+// What answers in the server's place, and on which routes.
+const FAULTS = {
+  401: [ours, status(401)],
+  403: [complete, status(403)],
+  '404 for all of it': [ours, status(404)],
+  413: [complete, status(413)],
+  '429 with Retry-After': [complete, status(429, { 'Retry-After': '2' })],
+  '429 without': [complete, status(429)],
+  500: [complete, status(500)],
+  '502 from a proxy': [ours, (_, response) => response.writeHead(502).end('<html>Bad gateway</html>')],
+  503: [complete, status(503, { 'Retry-After': '1' })],
+  'a connection cut before the answer': [complete, (request, response) => response.destroy()],
+  'a connection cut in the middle of it': [
+    complete,
+    (_, response) => {
+      response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+      response.write(`${frame}\n{"id":`);
+      setTimeout(() => response.destroy(), 30);
+    }
+  ],
+  'an end without a last line': [complete, body(`${frame.replace('9', '')}\n`, 'application/x-ndjson')],
+  'a page with 200': [ours, body(html, 'text/html')],
+  'garbage in lines': [complete, body('\u0000\u0001[}\n\n7\nnull\n', 'application/x-ndjson')],
+  'an empty answer': [complete, body('', 'application/x-ndjson')],
+  'JSON of somebody else': [ours, body('{"status": "ok"}\n', 'application/json')]
+};
+
+describe('when the server fails', { timeout: 300_000 }, () => {
+  let browser;
+  let cell;
+  let lab;
+  let page;
+  let proxy;
+
+  const asks = () => proxy.asked.filter(path => path.startsWith('POST /turbopilot/complete')).length;
+  const label = () => page.locator('.jp-Turbopilot-status').innerText();
+  const toasts = () => page.locator('.Toastify__toast').count();
+
+  let lines = 0;
+
+  /** A line to type on that nothing was suggested for yet. */
+  async function fresh() {
+    const head = `values_${++lines} = `;
+    await page.keyboard.press('Control+a');
+    await page.keyboard.insertText(head);
+    return head;
+  }
+
+  async function back(timeout = SOON) {
+    await page.waitForSelector(GHOST, { timeout });
+    assert.equal(await ghost(page), SAYS);
+    await page.waitForFunction(
+      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('ready'),
+      null,
+      { timeout: SOON }
+    );
+    await page.waitForFunction(() => !document.querySelector('.Toastify__toast'), null, { timeout: SOON });
+  }
+
+  before(async () => {
+    lab = await startLab({ says: SAYS, flags: ['--Turbopilot.kernel_facts=False'] });
+    proxy = await startProxy(lab.port);
+    browser = await openBrowser();
+    await ready(lab);
+    writeNotebook(lab, 'faults.ipynb', ['values = ']);
+    page = await openFile(browser.context, lab, 'faults.ipynb', { url: proxy.url });
+    cell = await editCell(page, 0);
+    await page.keyboard.type(KEYS);
+    await back();
+  });
+
+  after(async () => {
+    await browser?.close();
+    proxy?.stop();
+    await lab?.stop();
+  });
+
+  for (const [name, [where, answer]] of Object.entries(FAULTS)) {
+    test(`${name}: typing goes on, nobody is asked at each key, and it comes back`, async () => {
+      const head = await fresh();
+      proxy.fault = (request, response) => where(request) && (answer(request, response), true);
+      const before = asks();
+      await page.keyboard.type(KEYS, { delay: 90 });
+      assert.equal(await textOf(cell), head + KEYS);
+      assert.equal(await page.locator(GHOST).count(), 0);
+      // A browser may send a request again whose connection was cut.
+      assert.ok(asks() - before <= 6, `${asks() - before} requests for ${KEYS.length} keys`);
+      assert.ok((await toasts()) <= 1, await page.locator('.Toastify').innerText());
+      assert.match(await label(), /not available/);
+      if (name === '500') {
+        await screenshot(page, 'notice');
+      }
+      proxy.fault = null;
+      await back();
+    });
+  }
+
+  test('a server that hangs is said to, and work goes on when it does', async () => {
+    const head = await fresh();
+    proxy.fault = request => ours(request);
+    await page.keyboard.type(KEYS, { delay: 90 });
+    await page.waitForFunction(
+      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('not available'),
+      null,
+      { timeout: 15000 }
+    );
+    const before = asks();
+    await page.keyboard.type(KEYS, { delay: 90 });
+    assert.equal(asks(), before);
+    assert.equal(await textOf(cell), head + KEYS + KEYS);
+    proxy.fault = null;
+    await back(15000);
+  });
+
+  test('asked for with a key, it says why there is nothing', async () => {
+    await fresh();
+    proxy.fault = (request, response) => ours(request) && (status(500)(request, response), true);
+    await page.keyboard.press('Alt+\\');
+    await page.locator('.Toastify__toast', { hasText: 'The server failed (500' }).first().waitFor();
+    proxy.fault = null;
+    await page.keyboard.type(KEYS);
+    await page.waitForSelector(GHOST, { timeout: SOON });
+  });
+
+  test('a server that was killed is said to be gone, and grey text is back once it is started again', async () => {
+    await fresh();
+    await lab.kill();
+    // Nobody types: the state is noticed all the same.
+    await page.waitForFunction(
+      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('not available'),
+      null,
+      { timeout: 15000 }
+    );
+    await lab.start();
+    await page.waitForFunction(
+      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('ready'),
+      null,
+      { timeout: 20000 }
+    );
+    // JupyterLab has told of the lost connection in dialogs, and taken the focus.
+    for (let tries = 0; tries < 20 && (await page.locator('.jp-Dialog').count()); tries++) {
+      await page.keyboard.press('Escape');
+      await page.waitForTimeout(200);
+    }
+    await editCell(page, 0);
+    await page.keyboard.type(KEYS, { delay: 90 });
+    await page.waitForSelector(GHOST, { timeout: SOON });
+  });
+});
