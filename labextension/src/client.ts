@@ -71,6 +71,8 @@ export interface IModel {
   selected: boolean;
   pulling: boolean;
   progress: IStep | null;
+  /** Why the last download came to nothing. */
+  error?: IError | null;
   mirror: boolean;
   counted: boolean;
   fim: string;

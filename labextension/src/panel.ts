@@ -363,7 +363,7 @@ function button(label: string, type: 'button' | 'submit'): HTMLButtonElement {
 }
 
 /** Why a download that somebody began, here or in another tab, came to nothing. */
-function failureOf({ progress }: IModel): string | null {
-  const error = progress?.error;
+function failureOf(model: IModel): string | null {
+  const error = model.error ?? model.progress?.error;
   return error && error.code !== 'cancelled' ? error.message : null;
 }

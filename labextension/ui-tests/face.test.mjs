@@ -1,0 +1,249 @@
+/** What a person sees of it and can reach without a mouse: menus, notices, counters, Escape, the panel. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import {
+  editCell,
+  GHOST,
+  ghost,
+  openBrowser,
+  openFile,
+  ready,
+  screenshot,
+  startLab,
+  writeNotebook
+} from './lab.mjs';
+
+const CELLS = ['a = ', { cell_type: 'raw', source: 'hello' }, 'x = 1\ny = 2'];
+
+describe('the face of it', { timeout: 300_000 }, () => {
+  let browser;
+  let lab;
+  let page;
+
+  const run = command => page.evaluate(name => void window.jupyterapp.commands.execute(name), command);
+  const label = () => page.locator('.jp-Turbopilot-status').innerText();
+  const toast = text => page.locator('.Toastify__toast', { hasText: text }).first();
+  const editing = () => page.locator('.jp-Notebook.jp-mod-editMode').count();
+  let lines = 0;
+
+  /** Put a text into the first cell that nothing was suggested for yet. */
+  async function fresh() {
+    await editCell(page, 0);
+    await page.keyboard.press('Control+a');
+    await page.keyboard.insertText(`a_${++lines} =`);
+    await page.waitForTimeout(300);
+    await page.keyboard.type(' ');
+  }
+
+  async function openMenu() {
+    await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
+    await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Suggest Code' }).waitFor();
+  }
+
+  before(async () => {
+    lab = await startLab({ says: 'sum([1, 2])', flags: ['--Turbopilot.kernel_facts=False'] });
+    browser = await openBrowser();
+    await ready(lab);
+    writeNotebook(lab, 'face.ipynb', CELLS);
+    page = await openFile(browser.context, lab, 'face.ipynb');
+  });
+
+  after(async () => {
+    await browser?.close();
+    await lab?.stop();
+  });
+
+  test('one Escape dismisses, the next leaves the cell', async () => {
+    await fresh();
+    await ghost(page);
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
+    assert.equal(await editing(), 1);
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => !document.querySelector('.jp-Notebook.jp-mod-editMode'));
+  });
+
+  test('where the grey text has gone by itself, one Escape leaves the cell', async () => {
+    await fresh();
+    await ghost(page);
+    await page.route('**/turbopilot/complete*', () => undefined);
+    await page.keyboard.type('"');
+    await page.waitForFunction(
+      () => !document.querySelector('.jp-GhostText, .jp-mod-inline-completer-active')
+    );
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => !document.querySelector('.jp-Notebook.jp-mod-editMode'));
+    await page.unroute('**/turbopilot/complete*');
+  });
+
+  test('who asks in vain is told why', async () => {
+    await editCell(page, 1);
+    await page.keyboard.press('Alt+\\');
+    await toast('switched off for cells of this kind').waitFor();
+    await editCell(page, 2);
+    await page.evaluate(() => {
+      const { editor } = window.jupyterapp.shell.currentWidget.content.activeCell;
+      const at = line => ({ start: { line, column: 5 }, end: { line, column: 5 } });
+      editor.setSelections([at(0), at(1)]);
+    });
+    await page.keyboard.press('Alt+\\');
+    await toast('several cursors').waitFor();
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Alt+\\');
+    await toast('while text is selected').waitFor();
+    await run('turbopilot:snooze');
+    await page.keyboard.press('Control+End');
+    await page.keyboard.press('Alt+\\');
+    await toast('snoozed in this document').waitFor();
+    assert.equal(await label(), 'Turbopilot: snoozed');
+    await run('turbopilot:snooze');
+    await run('turbopilot:toggle');
+    await page.waitForFunction(() =>
+      document.querySelector('.jp-Turbopilot-status').textContent.includes('off')
+    );
+    await page.keyboard.press('Alt+\\');
+    await toast('Suggestions are switched off.').waitFor();
+    assert.equal(await page.locator('.jp-Turbopilot-live').innerText(), 'Turbopilot: off');
+    await run('turbopilot:toggle');
+    await page.waitForFunction(() =>
+      document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
+    );
+  });
+
+  test('alternatives are counted, and come neither after Escape nor after the cursor has moved', async () => {
+    let hold = null;
+    await page.route('**/turbopilot/complete*', async route => {
+      if (route.request().postDataJSON().n === 1) {
+        await route.continue();
+        return;
+      }
+      await hold;
+      const items = ['max(2)', 'min(3)'].map(text => ({ text, confidence: 1 }));
+      await route.fulfill({ json: { id: 'more', items } }).catch(() => undefined);
+    });
+    const more = () => page.waitForRequest(request => request.postDataJSON?.()?.n > 1);
+    await fresh();
+    await page.keyboard.press('Alt+\\');
+    const counter = page.locator('.jp-InlineCompleter:visible');
+    await counter.getByText('1/3').waitFor();
+    await page.keyboard.press('Alt+]');
+    await counter.getByText('2/3').waitFor();
+    assert.equal(await ghost(page), 'max(2)');
+    await screenshot(page, 'counter');
+    for (const key of ['Escape', 'Home']) {
+      let release;
+      hold = new Promise(resolve => (release = resolve));
+      const asked = more();
+      await fresh();
+      await page.keyboard.press('Alt+\\');
+      await asked;
+      await page.keyboard.press(key);
+      await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
+      release();
+      await page.waitForTimeout(500);
+      assert.equal(await page.locator(GHOST).count(), 0, key);
+    }
+    await page.unroute('**/turbopilot/complete*');
+  });
+
+  test('the menus show what is switched on, in the light and in the dark', async () => {
+    await page.locator('.jp-Turbopilot-status').click();
+    assert.match(await page.locator('.lm-Menu .lm-mod-toggled:has(svg)').innerText(), /Suggest Code/);
+    await screenshot(page, 'status-menu');
+    await page.keyboard.press('Escape');
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
+    );
+    await page.waitForFunction(() => document.body.dataset.jpThemeLight === 'false');
+    await page.locator('.jp-Turbopilot-status').click();
+    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)').waitFor();
+    await screenshot(page, 'status-menu-dark');
+    await page.keyboard.press('Escape');
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' })
+    );
+    await openMenu();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turbopilot: ready' }).waitFor();
+    await screenshot(page, 'main-menu');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape');
+  });
+
+  test('in a narrow window the status stays', async () => {
+    await page.setViewportSize({ width: 620, height: 700 });
+    await page.waitForTimeout(500);
+    assert.ok(await page.locator('.jp-Turbopilot-status').isVisible());
+    await page.setViewportSize({ width: 1180, height: 760 });
+  });
+
+  test('the panel follows other tabs, and a download that failed stays marked', async () => {
+    const model = {
+      name: 'one',
+      spec: 'one',
+      size: 1e8,
+      licence: '',
+      use: '',
+      stored: false,
+      selected: false,
+      pulling: false,
+      progress: null,
+      mirror: false,
+      counted: true,
+      fim: 'qwen',
+      checkpoint: ''
+    };
+    let known = model;
+    let fail = false;
+    await page.route('**/turbopilot/models?*', route =>
+      fail ? route.abort() : route.fulfill({ json: { models: [known], selected: 'one' } })
+    );
+    await page.route('**/turbopilot/models', route =>
+      fail ? route.abort() : route.fulfill({ json: { models: [known], selected: 'one' } })
+    );
+    await run('turbopilot:choose-model');
+    const row = page.locator('.jp-Turbopilot-models tr[data-model="one"]');
+    await row.getByRole('button', { name: 'Download' }).waitFor();
+    for (const [body, words] of [
+      ['{"phase":"fetching","received":1,"total":2}\n', 'connection ended'],
+      ['<html>Sign in</html>\n', 'Something else answers'],
+      ['{"phase":"failed","done":true,"error":{"code":"x","message":"No space."}}\n', 'No space.']
+    ]) {
+      await page.route('**/turbopilot/models/pull*', route => route.fulfill({ body }));
+      await row.getByRole('button', { name: 'Download' }).click();
+      await row.locator('.jp-mod-error', { hasText: words }).waitFor();
+      assert.match(await page.locator('.jp-Turbopilot-said.jp-mod-error').innerText(), new RegExp(words));
+      await page.unroute('**/turbopilot/models/pull*');
+    }
+    await screenshot(page, 'download-failed');
+    // Another tab fetches it, loses the connection for a while, and it is there.
+    known = { ...model, pulling: true, progress: { phase: 'fetching', received: 1, total: 2 } };
+    await row.locator('progress').waitFor({ timeout: 10000 });
+    fail = true;
+    await page.locator('.jp-Turbopilot-said', { hasText: 'cannot be reached' }).waitFor({ timeout: 10000 });
+    fail = false;
+    known = { ...model, stored: true };
+    await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
+    assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
+    await page.close();
+  });
+
+  test('Notebook 7 has the menu and the panel', async () => {
+    page = await browser.context.newPage();
+    await page.goto(`${lab.url}/notebooks/face.ipynb?token=${lab.token}`);
+    await editCell(page, 0);
+    await openMenu();
+    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)', { hasText: 'Suggest Code' }).waitFor();
+    await screenshot(page, 'notebook-7-menu');
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Models…' }).click();
+    await page.locator('.jp-Turbopilot-models tr[data-model]').first().waitFor();
+    await screenshot(page, 'notebook-7-models');
+    await fresh();
+    await page.keyboard.press('Escape');
+    await openMenu();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Suggest Now' }).click();
+    await page.waitForSelector(GHOST);
+    await page.close();
+  });
+});
