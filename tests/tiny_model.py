@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import gguf
@@ -25,11 +28,70 @@ def byte_alphabet() -> list[str]:
     return [found[byte] for byte in range(256)]
 
 
-def write_tiny_model(path: Path, *, fim: bool = True, seed: int = 1) -> Path:
+def learn_merges(text: str, count: int) -> list[tuple[str, str]]:
+    """Return the most frequent pairs of a text, across words and lines: only a pre-tokenizer keeps them apart."""
+    alphabet = byte_alphabet()
+    found, row = [], [alphabet[byte] for byte in text.encode()]
+    for _ in range(count):
+        left, right = Counter(pairwise(row)).most_common(1)[0][0]
+        found.append((left, right))
+        at, merged = 0, []
+        while at < len(row):
+            both = row[at : at + 2] == [left, right]
+            merged.append(left + right if both else row[at])
+            at += 1 + both
+        row = merged
+    return found
+
+
+def write_tiny_model(
+    path: Path, *, fim: bool = True, seed: int = 1, pre: str = "gpt-2", merges: Sequence[tuple[str, str]] = ()
+) -> Path:
     """Write the model and return its path."""
     tokens = byte_alphabet() + CONTROL
-    kinds = [gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL] * len(CONTROL)
+    tokens += list(dict.fromkeys(left + right for left, right in merges))
+    kinds = [gguf.TokenType.NORMAL] * len(tokens)
+    kinds[256 : 256 + len(CONTROL)] = [gguf.TokenType.CONTROL] * len(CONTROL)
     writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    # llama.cpp wants the key; the one that stands in for none can never happen.
+    writer.add_token_merges([f"{left} {right}" for left, right in merges] or [f"{tokens[0]} {tokens[0]}"])
+    writer.add_bos_token_id(256)
+    writer.add_eos_token_id(256)
+    writer.add_add_bos_token(False)
+    if fim:
+        writer.add_uint32("tokenizer.ggml.fim_pre_token_id", 257)
+        writer.add_uint32("tokenizer.ggml.fim_mid_token_id", 258)
+        writer.add_uint32("tokenizer.ggml.fim_suf_token_id", 259)
+    _add_weights(writer, len(tokens), seed)
+    return path
+
+
+def write_sentence_pieces(path: Path, merges: Sequence[tuple[str, str]]) -> Path:
+    """Write a tiny model whose vocabulary is SentencePiece's, as llama's was, and return its path."""
+    alphabet = {character: byte for byte, character in enumerate(byte_alphabet())}
+    texts = [bytes(map(alphabet.__getitem__, left + right)).decode("ascii") for left, right in merges]
+    pieces = [text.replace(" ", "▁") for text in texts if "\n" not in text]
+    pieces += ["▁", *map(chr, range(0x21, 0x7F))]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *dict.fromkeys(pieces)]
+    kinds = [gguf.TokenType.UNKNOWN, *[gguf.TokenType.CONTROL] * 2, *[gguf.TokenType.BYTE] * 256]
+    kinds += [gguf.TokenType.NORMAL] * (len(tokens) - len(kinds))
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_scores([-float(number) for number in range(len(tokens))])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    _add_weights(writer, len(tokens), 1)
+    return path
+
+
+def _add_weights(writer: gguf.GGUFWriter, size: int, seed: int) -> None:
+    """Write what every tiny model has besides its vocabulary."""
     writer.add_name("tiny")
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(EMBED)
@@ -39,28 +101,15 @@ def write_tiny_model(path: Path, *, fim: bool = True, seed: int = 1) -> Path:
     writer.add_head_count_kv(HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(EMBED // HEADS)
-    writer.add_vocab_size(len(tokens))
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list(tokens)
-    writer.add_token_types(kinds)
-    # llama.cpp wants the key; this merge can never happen.
-    writer.add_token_merges([f"{tokens[0]} {tokens[0]}"])
-    writer.add_bos_token_id(256)
-    writer.add_eos_token_id(256)
-    writer.add_add_bos_token(False)
-    if fim:
-        writer.add_uint32("tokenizer.ggml.fim_pre_token_id", 257)
-        writer.add_uint32("tokenizer.ggml.fim_mid_token_id", 258)
-        writer.add_uint32("tokenizer.ggml.fim_suf_token_id", 259)
+    writer.add_vocab_size(size)
     rng = np.random.default_rng(seed)
 
     def weights(*shape: int) -> np.ndarray:
         return (rng.standard_normal(shape) * 0.3).astype(np.float32)
 
-    writer.add_tensor("token_embd.weight", weights(len(tokens), EMBED))
+    writer.add_tensor("token_embd.weight", weights(size, EMBED))
     writer.add_tensor("output_norm.weight", np.ones(EMBED, dtype=np.float32))
-    writer.add_tensor("output.weight", weights(len(tokens), EMBED))
+    writer.add_tensor("output.weight", weights(size, EMBED))
     for layer in range(LAYERS):
         block = f"blk.{layer}"
         for name in ("attn_norm", "ffn_norm"):
@@ -74,7 +123,6 @@ def write_tiny_model(path: Path, *, fim: bool = True, seed: int = 1) -> Path:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from jupyter_turbopilot.engine.sequences import (
     Restore,
     Sequences,
 )
+from jupyter_turbopilot.engine.slices import rule_for, slices
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.models.gguf import stamp
@@ -240,6 +241,11 @@ class LlamaEngine(Stepping):
         self.markers = self._read_markers()
         self.table = ByteTable(self._pieces())
         self._strange = _not_in(self.table.pieces)
+        # Some put a space before whatever they are given: behind a cut they are given a line's end first.
+        self._lead: list[int] = []
+        if self._join(self._ids("a")).startswith(b" "):
+            self._lead = self._ids("\n")
+        self._rule = rule_for(self._ids, self._ids_behind)
         self.ends = {t for t in range(self._vocab_size) if lib.llama_vocab_is_eog(self._vocab, t)}
         self.controls = np.array(
             [t for t in range(self._vocab_size) if lib.llama_vocab_is_control(self._vocab, t)], dtype=np.int64
@@ -281,6 +287,21 @@ class LlamaEngine(Stepping):
 
     def tokenize(self, text: str) -> list[int]:
         """Turn text into tokens; nothing in it becomes a control token."""
+        first, *others = slices(text, self._rule)
+        found = self._ids(first)
+        for part in others:
+            found += self._ids_behind(part)
+        return found
+
+    def _ids_behind(self, text: str) -> list[int]:
+        """Turn into tokens what stands behind a cut."""
+        if self._lead:
+            found = self._ids("\n" + text)
+            if found[: len(self._lead)] == self._lead:
+                return found[len(self._lead) :]
+        return self._ids(text)
+
+    def _ids(self, text: str) -> list[int]:
         if self._strange:
             text = self._strange.sub(STAND_IN, text)
         data = text.encode("utf-8", "replace")
@@ -294,6 +315,9 @@ class LlamaEngine(Stepping):
         if count < 0:
             raise EngineError("llama.cpp could not read the text.")
         return list(buffer[:count])
+
+    def _join(self, tokens: Sequence[int]) -> bytes:
+        return b"".join(map(self.piece, tokens))
 
     def piece(self, token: int) -> bytes:
         """Return a token's bytes."""

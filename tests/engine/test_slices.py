@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.engine.slices import _RULES, LONGEST, slices
+
+from ..tiny_model import learn_merges, write_sentence_pieces, write_tiny_model
+
+ROOT = Path(__file__).parents[2]
+# `default` is what llama.cpp falls back to, as for gpt-neox and aquila.
+BYTE_PAIRS = ["deepseek-coder", "deepseek-llm", "falcon", "default", "gpt-2", "qwen2", "llama-bpe", "tekken"]
+VOCABULARIES = [*BYTE_PAIRS, "exaone-moe", "bloom", "sentence-pieces"]
+SANE = [
+    ROOT / "jupyter_turbopilot/engine/worker.py",
+    ROOT / "docs/design.md",
+    ROOT / "labextension/src/provider.ts",
+    ROOT / "CHANGELOG.md",
+]
+CYRILLIC = "Привет, мир. Это обычный текст, он довольно длинный и почти без строк. " * 60
+RUNS = ["a", "A", "7", "(", " ", "\n", "漢", "\u0301", "😀", "a ", "'", "!\n"]
+
+
+@pytest.fixture(scope="session")
+def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tiny models that cut texts as the large ones do before they join what stands together."""
+    folder = tmp_path_factory.mktemp("vocabularies")
+    merges = learn_merges(SANE[0].read_text()[:5000], 150)
+    found = {
+        name: write_tiny_model(folder / f"{name}.gguf", pre=name, merges=merges) for name in VOCABULARIES[:-1]
+    }
+    return found | {"sentence-pieces": write_sentence_pieces(folder / "sentence-pieces.gguf", merges)}
+
+
+def loaded(path: Path) -> LlamaEngine:
+    return LlamaEngine(path, name="tiny", context_size=64, threads=1)
+
+
+def same_tokens(engine: LlamaEngine, text: str) -> bool:
+    return len(text) > LONGEST and engine.tokenize(text) == engine._ids(text)
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_sane_text_has_the_tokens_it_has_in_one_piece(vocabularies: dict[str, Path], name: str) -> None:
+    engine = loaded(vocabularies[name])
+    for path in SANE:
+        text = path.read_text()
+        assert same_tokens(engine, text), path
+        assert same_tokens(engine, text.replace("    ", "\t").replace("\n", "\r\n")), path
+    engine.close()
+
+
+def test_the_default_model_reads_every_file_here_as_in_one_piece(default_model: Path) -> None:
+    engine = loaded(default_model)
+    assert same_tokens(engine, CYRILLIC)
+    for path in [*SANE, *(ROOT / "jupyter_turbopilot/engine").glob("*.py")]:
+        text = path.read_text()
+        assert len(text) <= LONGEST or same_tokens(engine, text), path
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def real(default_model: Path) -> Iterator[LlamaEngine]:
+    engine = loaded(default_model)
+    yield engine
+    engine.close()
+
+
+@given(
+    st.lists(st.sampled_from(["def f(x):\n", "    return x", "\n\n", "# it's 12", " = ", "['a']", "\t", "é"]))
+)
+def test_text_of_any_kind_is_cut_where_no_token_changes(real: LlamaEngine, parts: list[str]) -> None:
+    text = "".join(parts)
+    cut = [real._ids(part) for part in slices(text, real._rule, 16)]
+    places = {match.start() for match in real._rule.finditer(text)}
+    ends = [sum(map(len, list(slices(text, real._rule, 16))[:n])) for n in range(1, len(cut))]
+    if places.issuperset(ends):
+        assert [token for ids in cut for token in ids] == real._ids(text)
+
+
+@given(st.text(st.sampled_from("ab \n.漢"), max_size=100), st.text(max_size=9))
+def test_slices_are_short_and_stay_as_they_are_while_somebody_types(text: str, typed: str) -> None:
+    for rule in _RULES:
+        found = list(slices(text, rule, 16))
+        assert "".join(found) == text
+        assert max(map(len, found)) <= 16
+        assert list(slices(text + typed, rule, 16))[: len(found) - 1] == found[:-1]
+
+
+def test_no_run_of_characters_ends_the_process(vocabularies: dict[str, Path]) -> None:
+    child = (
+        "import sys, threading\n"
+        "from pathlib import Path\n"
+        "from tests.engine.test_slices import RUNS, loaded\n"
+        "def read(path):\n"
+        "    engine = loaded(Path(path))\n"
+        "    for run in RUNS:\n"
+        "        text = (run * 6_000)[:6_000]\n"
+        "        assert engine.tokenize(text)\n"
+        "        if 'sentence' not in path:\n"
+        "            assert engine._join(engine.tokenize(text)) == text.encode()\n"
+        "    engine.close()\n"
+        "threading.stack_size(1 << 20)  # as on Windows\n"
+        "for path in sys.argv[1:]:\n"
+        "    thread = threading.Thread(target=read, args=[path])\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "print('alive')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", child, *map(str, vocabularies.values())],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "alive\n", "")
