@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,20 @@ from jupyter_turbopilot.engine import machine
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.machine import Hardware, Plan, Wishes, plan
+from jupyter_turbopilot.engine.recovery import Facts, Recovery
 from jupyter_turbopilot.engine.worker import State, Worker
-from jupyter_turbopilot.errors import BadRequestError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import (
+    BadRequestError,
+    CancelledError,
+    DownloadError,
+    NotReadyError,
+    TurbopilotError,
+)
 from jupyter_turbopilot.models import adapters, speed
 from jupyter_turbopilot.models.bring import bring
 from jupyter_turbopilot.models.catalog import Model, catalog, find
 from jupyter_turbopilot.models.fold import folded
-from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Step, Store, models_dir
 
@@ -63,13 +71,29 @@ def _judged(model: Model, advice: Advice | None) -> dict[str, Any]:
 
 
 class Pull:
-    """A download under way; `step` is how far it is."""
+    """A download under way; `step` is how far it is, `error` how it ended."""
 
     def __init__(self) -> None:
         self.cancel = threading.Event()
         self.step = Step("waiting")
-        self.error: TurbopilotError | None = None
+        # Until the model is here every end is a failure, whoever forgets to say so.
+        self.error: TurbopilotError | None = DownloadError("The download ended without the model. Try again.")
         self.finished = threading.Event()
+
+    @property
+    def failure(self) -> str | None:
+        """Say why there is no model, unless it is still on its way or the person stopped it."""
+        if not self.finished.is_set() or self.error is None or isinstance(self.error, CancelledError):
+            return None
+        return self.error.message
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A model that somebody chose, and whether its adapters are used."""
+
+    spec: str
+    tuned: bool = True
 
 
 class Pilot:
@@ -90,45 +114,89 @@ class Pilot:
         self._engine_factory = engine_factory
         self._pulls: dict[str, Pull] = {}
         self._lock = threading.Lock()
-        self.selected = self._good = settings.model  # what is wanted, and what was loaded last
-        self.tuned = True  # whether adapters are used
+        self._wanted = Choice(settings.model)
+        self._good = self._wanted  # what was loaded last, or else is configured
+        self._recovery = Recovery()
+
+    @property
+    def selected(self) -> str:
+        """The model that is wanted."""
+        return self._wanted.spec
+
+    @selected.setter
+    def selected(self, spec: str) -> None:
+        self._wanted = Choice(spec, self._wanted.tuned)
+
+    @property
+    def tuned(self) -> bool:
+        """Whether adapters are used."""
+        return self._wanted.tuned
 
     def start(self) -> None:
         """Load the selected model in the background if it is on the disk; otherwise say what is missing."""
         try:
-            self.select(self.selected)
+            self._select(self._wanted)
         except TurbopilotError as error:
+            self._recovery.failed(self._facts())
             self.worker.fail(self.selected, error)
+
+    def ensure(self) -> None:
+        """Begin to load what was not loaded yet, or could not be and now may: called where somebody asks."""
+        state = self.worker.state
+        if state.phase == "empty" or (
+            state.phase == "failed" and self._recovery.due(state.code, self._facts)
+        ):
+            self.start()
+
+    def _facts(self) -> Facts:
+        """Say what the next load depends on; costs a look at the disk and at the memory."""
+        try:
+            model = find(self.selected)
+            file = ""
+            if self.store.has(model):
+                file = f"{stamp(self.store.path(model))}|{self.hardware(model, tuned=self.tuned).stamp}"
+        except (TurbopilotError, OSError):
+            file = ""
+        return Facts(file, machine.free_memory())
 
     def select(self, spec: str, *, tuned: bool | None = None) -> Model:
         """Load a model that is on the disk, in the background; `tuned`: with adapters from now on, or not."""
-        model = find(spec)
+        self._recovery.forget()
+        return self._select(Choice(spec, self.tuned if tuned is None else tuned))
+
+    def _select(self, choice: Choice) -> Model:
+        model = find(choice.spec)
         if not self.store.has(model):
             size = f" ({model.size / 1e6:.0f} MB)" if model.size else ""
             raise NotReadyError(
                 f"The model {model.name}{size} is not on this machine yet. "
-                f"Fetch it from the notification, or run: jupyter turbopilot models pull {spec}",
+                f"Fetch it from the notification, or run: jupyter turbopilot models pull {model.spec}",
                 code="model_missing",
             )
-        self.selected = spec
-        before = self.tuned
-        self.tuned = before if tuned is None else tuned
 
         def load(cancel: Cancel) -> Engine:
+            begun = time.monotonic()
             try:
-                engine = self._load(model, cancel)
+                engine = self._load(model, cancel, tuned=choice.tuned)
             except BaseException:
-                self.selected, self.tuned = self._good, before  # which goes on
+                with self._lock:
+                    if self._wanted is choice:  # nobody has chosen another since
+                        self._wanted = self._good  # which goes on
+                if not cancel.is_set():
+                    self._recovery.failed(self._facts(), time.monotonic() - begun)
                 raise
             self.completer.forget()
-            self.selected = self._good = spec
+            self._recovery.forget()
+            self._good = choice
             return engine
 
-        self.worker.load(model.name, load)
+        with self._lock:  # what is wanted is what is loaded last
+            self._wanted = choice
+            self.worker.load(model.name, load)
         return model
 
-    def _load(self, model: Model, cancel: Cancel) -> Engine:
-        path, hardware = self.weights(model)
+    def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
+        path, hardware = self.weights(model, tuned=tuned)
         # Our own check first: llama.cpp ends the process on some damaged files.
         chosen = plan(
             read_header(path),
@@ -156,9 +224,9 @@ class Pilot:
         state = self.store.folder / ".sequences" if self.settings.keep_sequences else None
         return self._engine_factory(path, model, chosen, state)
 
-    def weights(self, model: Model) -> tuple[Path, Hardware]:
+    def weights(self, model: Model, *, tuned: bool = True) -> tuple[Path, Hardware]:
         """Return the file to load, and how: adapters are in a copy of the model, or else beside it."""
-        path, hardware = self.store.path(model), self.hardware(model)
+        path, hardware = self.store.path(model), self.hardware(model, tuned=tuned)
         always = [adapter for adapter in hardware.adapters if not adapter.language]
         if not always or not self.settings.fold_adapters:
             return path, hardware
@@ -174,7 +242,7 @@ class Pilot:
         configured = model.name == find(self.settings.model).name
         return adapters.chosen(self.settings.adapters, model.name, configured=configured)
 
-    def hardware(self, model: Model) -> Hardware:
+    def hardware(self, model: Model, *, tuned: bool = True) -> Hardware:
         """Return what the settings hand through to llama.cpp."""
         settings = self.settings
         return Hardware(
@@ -183,7 +251,7 @@ class Pilot:
             tensor_split=tuple(settings.tensor_split),
             cache_type=settings.cache_type,
             memory_map=settings.memory_map,
-            adapters=self.adapters(model) if self.tuned else (),
+            adapters=self.adapters(model) if tuned else (),
         )
 
     def pull(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Pull:
@@ -202,12 +270,18 @@ class Pilot:
                 )
                 if select:
                     self.select(spec)
+                pull.error = None
             except TurbopilotError as error:
                 pull.error = error
+            except BaseException:
+                log.exception("Turbopilot: the download of %s failed", model.name)
             finally:
                 pull.finished.set()
 
-        threading.Thread(target=work, name="turbopilot-pull", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="turbopilot-pull", daemon=True).start()
+        except RuntimeError:  # no more threads
+            pull.finished.set()
         return pull
 
     def cancel_pull(self, spec: str) -> bool:
@@ -226,13 +300,18 @@ class Pilot:
 
     def remove(self, spec: str) -> int:
         """Delete a model's file and return the bytes freed; one that is in use or on its way stays."""
-        model, pull = find(spec), self._pulls.get(find(spec).name)
-        state = self.worker.state
-        if state.phase not in {"failed", "empty"} and model.name in {state.model, find(self.selected).name}:
+        model = find(spec)
+        pull = self._pulls.get(model.name)
+        if self.worker.state.phase not in {"failed", "empty"} and self._uses(self.store.path(model)):
             raise BadRequestError(f"{model.name} is in use. Choose another model first.", field="model")
         if pull and not pull.finished.is_set():
             raise BadRequestError(f"{model.name} is being fetched. Stop that first.", field="model")
         return self.store.remove(model)
+
+    def _uses(self, path: Path) -> bool:
+        """Tell whether a file is the one that is loaded or about to be, by whatever name."""
+        chosen = [find(choice.spec) for choice in (self._wanted, self._good)]
+        return path.resolve() in {self.store.path(model).resolve() for model in chosen}
 
     def models(self) -> list[dict[str, Any]]:
         """Describe every model of the catalogue and every file in the folder."""
@@ -272,6 +351,7 @@ class Pilot:
             "adapters": self._adapters(model),
             "tuned": self.tuned,
             "pulling": bool(pull and not pull.finished.is_set()),
+            "failed": pull.failure if pull else None,
             "progress": asdict(pull.step) if pull and not pull.finished.is_set() else None,
             # The publisher's own source comes first; a mirror needs the person's yes.
             "mirror": len(self.store.sources(model, mirrors=True)) > len(self.store.sources(model)),
@@ -289,7 +369,9 @@ class Pilot:
         ]
 
     def health(self) -> dict[str, Any]:
-        """Say whether the worker lives and whether it can complete."""
+        """Say whether the worker lives and whether it can complete; what has failed may be tried again."""
+        if self.worker.state.phase == "failed":
+            self.ensure()
         state = self.worker.state
         reason = state.reason or {"loading": f"{state.model} is being loaded."}.get(state.phase)
         return {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,10 +9,13 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.machine import Plan
+from jupyter_turbopilot.engine.worker import Job
+from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
 from jupyter_turbopilot.models import fold
 from jupyter_turbopilot.models.adapters import Adapter
-from jupyter_turbopilot.models.catalog import Model
+from jupyter_turbopilot.models.catalog import Model, catalog
 from jupyter_turbopilot.pilot import Pilot
 
 from .scripted_engine import ScriptedEngine
@@ -106,3 +110,239 @@ def test_what_does_not_load_tuned_goes_on_as_it_was(make_pilot: Make, tmp_path: 
     assert pilot.tuned is False
     assert pilot.worker.state.ready
     assert len(loaded) == 1
+
+
+def wait_for(pilot: Pilot, phase: str) -> None:
+    for _ in range(500):
+        if pilot.worker.state.phase == phase:
+            return
+        time.sleep(0.01)
+    raise AssertionError(pilot.worker.state)
+
+
+def settled(pilot: Pilot) -> dict[str, Any]:
+    """Poll as an editor does, until it has loaded or given up."""
+    for _ in range(500):
+        health = pilot.health()
+        if health["phase"] != "loading":
+            return health
+        time.sleep(0.01)
+    raise AssertionError(health)
+
+
+class Clock:
+    """Lets time pass for who decides on another try."""
+
+    def __init__(self, pilot: Pilot) -> None:
+        self.now = 1000.0
+        pilot._recovery._clock = lambda: self.now
+
+    def after(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_model_that_was_fetched_elsewhere_is_loaded_at_the_next_look(
+    make_pilot: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    pilot, loaded = make_pilot()
+    clock = Clock(pilot)
+    pilot.selected = str(tmp_path / "own.gguf")
+    pilot.start()
+    assert settled(pilot)["code"] == "model_missing"
+    clock.after(3600)
+    assert settled(pilot)["code"] == "model_missing"
+    assert not loaded
+    (tmp_path / "own.gguf").write_bytes(tiny_model.read_bytes())
+    clock.after(1)
+    pilot.health()
+    assert settled(pilot)["ready"]
+    assert len(loaded) == 1
+
+
+def failing(pilot: Pilot, *failures: Exception) -> list[int]:
+    """Let the next loads fail; the list grows with each try."""
+    left, tries, real = list(failures), [], pilot._engine_factory
+
+    def engine(*given: Any) -> Any:
+        tries.append(1)
+        if left:
+            raise left.pop(0)
+        return real(*given)
+
+    pilot._engine_factory = engine
+    return tries
+
+
+@pytest.mark.parametrize("failure", [EngineError("x"), MemoryError(), OSError(5, "x"), ZeroDivisionError()])
+def test_a_wake_from_sleep_that_failed_once_is_tried_again(make_pilot: Make, failure: Exception) -> None:
+    pilot, _ = make_pilot()
+    clock = Clock(pilot)
+    pilot.worker._idle = 0.01
+    load(pilot)
+    wait_for(pilot, "asleep")
+    pilot.worker._idle = None
+    tries = failing(pilot, failure, failure)
+    pilot.worker.submit(Job(lambda *_: iter(()), lambda _: None))  # type: ignore[arg-type]
+    wait_for(pilot, "failed")
+    clock.after(0.1)
+    assert settled(pilot)["phase"] == "failed"
+    assert len(tries) == 1
+    clock.after(2.5)
+    pilot.health()
+    assert not settled(pilot)["ready"]
+    assert len(tries) == 2
+    clock.after(2.5)  # it waits twice as long after the second
+    assert not settled(pilot)["ready"]
+    clock.after(2.5)
+    pilot.health()
+    assert settled(pilot)["ready"]
+
+
+def test_memory_that_was_freed_lets_a_model_be_loaded(
+    make_pilot: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pilot, loaded = make_pilot()
+    clock = Clock(pilot)
+    monkeypatch.setattr("jupyter_turbopilot.engine.machine.free_memory", lambda: 1000)
+    load(pilot)
+    assert pilot.health()["code"] == "memory"
+    monkeypatch.undo()
+    clock.after(1)
+    pilot.health()
+    assert settled(pilot)["ready"]
+    assert len(loaded) == 1
+
+
+def test_a_file_that_is_refused_is_not_tried_again_before_it_changes(
+    make_pilot: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.gguf"
+    own.write_bytes(tiny_model.read_bytes()[:1000])
+    pilot, _ = make_pilot()
+    pilot.settings.model = pilot.selected = str(own)
+    pilot._good = pilot._wanted
+    clock = Clock(pilot)
+    load(pilot)
+    refused = pilot.worker.state
+    assert refused.code == "model_refused"
+    for _ in range(5):
+        clock.after(3600)
+        pilot.health()
+        pilot.ensure()
+    assert pilot.worker.state is refused
+    own.write_bytes(tiny_model.read_bytes())
+    clock.after(1)
+    pilot.ensure()
+    assert settled(pilot)["ready"]
+
+
+def test_what_is_asked_for_begins_a_try_too_and_no_look_costs_more_than_one_in_half_a_second(
+    make_pilot: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pilot, _ = make_pilot()
+    clock = Clock(pilot)
+    failing(pilot, EngineError("x"))
+    load(pilot)
+    looks: list[int] = []
+    real = pilot._facts
+    monkeypatch.setattr(pilot, "_facts", lambda: looks.append(1) or real())
+    for _ in range(100):
+        pilot.ensure()
+    assert len(looks) == 1
+    clock.after(3)
+    pilot.ensure()
+    assert settled(pilot)["ready"]
+
+
+def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
+    make_pilot: Make, tmp_path: Path, tiny_model: Path
+) -> None:
+    pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
+    load(pilot, tuned=False)
+    gate = threading.Event()
+    real = pilot._engine_factory
+
+    def slow(path: Path, model: Model, plan: Plan, state: Path | None) -> Any:
+        gate.wait(5)
+        if path != tiny_model and len(loaded) == 1:
+            loaded.append((path, plan))
+            raise NotReadyError("superseded")
+        return real(path, model, plan, state)
+
+    pilot._engine_factory = slow
+    pilot.select(pilot.selected, tuned=True)
+    time.sleep(0.05)
+    pilot.select(pilot.selected)  # says nothing of adapters: as chosen just before
+    gate.set()
+    assert settled(pilot)["ready"]
+    assert pilot.tuned is True
+    assert loaded[-1][0] != tiny_model
+
+
+def test_a_choice_that_fails_after_another_was_made_does_not_undo_that(
+    make_pilot: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    pilot, _ = make_pilot()
+    load(pilot)
+    other = tmp_path / "other.gguf"
+    other.write_bytes(tiny_model.read_bytes())
+    begun, gate = threading.Event(), threading.Event()
+    real = pilot._load
+
+    def slow(model: Model, cancel: Cancel, *, tuned: bool) -> Any:
+        if model.path != other:
+            begun.set()
+            gate.wait(5)
+            raise EngineError("superseded")
+        return real(model, cancel, tuned=tuned)
+
+    pilot._load = slow  # type: ignore[method-assign]
+    pilot.select(pilot.selected)
+    begun.wait(5)
+    pilot.select(str(other))
+    gate.set()
+    assert settled(pilot)["ready"]
+    assert pilot.selected == str(other)
+
+
+def test_a_model_in_use_is_not_removed_under_another_name(
+    make_pilot: Make, tiny_model: Path, models_folder: Path
+) -> None:
+    pilot, _ = make_pilot()
+    stored = models_folder / catalog()["smollm2-360m"].file
+    stored.write_bytes(tiny_model.read_bytes())
+    pilot.select(str(stored))
+    assert settled(pilot)["ready"]
+    with pytest.raises(BadRequestError, match="in use"):
+        pilot.remove("smollm2-360m")
+    assert stored.exists()
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("x"), MemoryError(), SystemExit(), KeyboardInterrupt()])
+def test_whatever_ends_a_download_is_an_error(
+    failure: BaseException, make_pilot: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise failure
+
+    pilot, _ = make_pilot()
+    monkeypatch.setattr("jupyter_turbopilot.pilot.bring", fail)
+    pull = pilot.pull("smollm2-135m")
+    assert pull.finished.wait(5)
+    assert pull.error
+    assert pull.error.message
+    (listed,) = (model for model in pilot.models() if model["name"] == "smollm2-135m")
+    assert (listed["pulling"], listed["failed"]) == (False, pull.error.message)
+
+
+def test_where_no_thread_can_be_started_the_download_has_failed(
+    make_pilot: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pilot, _ = make_pilot()
+    monkeypatch.setattr(threading.Thread, "start", full)
+    pull = pilot.pull("smollm2-135m")
+    assert pull.finished.is_set()
+    assert pull.error

@@ -236,8 +236,7 @@ class JobRoute(Route):
         self, request: Completion | Text, facts: kernel.Facts = kernel.NONE
     ) -> AsyncIterator[Reply]:
         """Yield the reply as it grows, to the last one; an error is raised if it came first."""
-        if self.pilot.worker.state.phase == "empty":
-            self.pilot.start()  # `load_at_start` is off: the first request finds it loading
+        self.pilot.ensure()  # `load_at_start` may be off; what kept it from being loaded may have gone
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[Reply] = asyncio.Queue()
 

@@ -89,7 +89,7 @@ class PullRoute(Route):
         if pull.error:
             yield {"phase": "failed", "done": True} | pull.error.body()
         else:
-            yield asdict(pull.step) | {"done": True}
+            yield asdict(pull.step) | {"phase": "done", "done": True}
 
     @web.authenticated
     @authorized
