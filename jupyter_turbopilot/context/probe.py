@@ -78,6 +78,14 @@ def _words(names: Any) -> Optional[List[str]]:
     return found if len(found) <= MOST_ATTRIBUTES else None
 
 
+def _both(words: Optional[List[str]], own: Optional[Dict[str, Any]]) -> Optional[List[str]]:
+    """Join the names of a class and those of an instance, where both are known."""
+    further = None if own is None else _words(own)
+    if words is None or further is None:
+        return None
+    return sorted({*words, *further}) if further else words
+
+
 def _is_native(found: Any, kind: Any, name: str) -> bool:
     """Tell whether what a class holds under a name is C code that came with this very class."""
     if _flags(kind) & (_HEAP | _IMMUTABLE) != _HEAP:
@@ -258,7 +266,7 @@ class _Look:
         _, name = self._kind(value)
         if name == "DataFrame":
             found.update(self._frame(value))
-            found["attributes"] = _words({*(self._words_of(kind)[0] or ()), *(self._own(value) or ())})
+            found["attributes"] = _both(self._words_of(kind)[0], self._own(value))
         elif name in ("Series", "ndarray", "Tensor"):
             found.update(self._series(value) if name == "Series" else self._array(value))
             words, more = self._words_of(kind)
@@ -278,8 +286,7 @@ class _Look:
             found["attributes"] = self._words_of(kind)[0]
         else:
             words, more = self._words_of(kind)
-            own = None if more or words is None else self._own(value)
-            found["attributes"] = None if own is None else _words({*(words or ()), *own})
+            found["attributes"] = None if more else _both(words, self._own(value))
         return found
 
 
@@ -302,7 +309,7 @@ def _size(described: Dict[str, Any]) -> int:
     """Estimate what a description takes when it is sent."""
     texts = [*(described.get("attributes") or ()), *(described.get("parameters") or ())]
     texts += [text for pair in described.get("columns") or () for text in pair]
-    return 200 + sum(len(text) + 4 for text in texts)
+    return 200 + len("".join(texts)) + 4 * len(texts)
 
 
 def facts(namespace: Any, hidden: Any = None) -> Dict[str, Any]:
