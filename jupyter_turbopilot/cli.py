@@ -1,4 +1,4 @@
-"""`jupyter turbopilot`: complete, serve, models, doctor, purge."""
+"""`jupyter turbopilot`: complete, serve, models, doctor, purge, forget."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from traitlets.config import Config
 
-from jupyter_turbopilot.commands import bench, generate, train
+from jupyter_turbopilot.commands import bench, generate, purge, train
 from jupyter_turbopilot.commands import models as models_command
 from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.config import Turbopilot
@@ -124,10 +124,7 @@ def parser() -> argparse.ArgumentParser:
     evaluation.add_argument("-m", "--model", help="the model to use")
     evaluation.set_defaults(run=run_eval)
 
-    purge = commands.add_parser("purge", help="remove models, caches and runtime files")
-    purge.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    purge.set_defaults(run=run_purge)
-
+    purge.add(commands)
     doctor = commands.add_parser(
         "doctor", help="what is installed, how fast it is, what to do about problems"
     )
@@ -205,48 +202,6 @@ def run_eval(options: argparse.Namespace) -> int:
     from jupyter_turbopilot.evaluate import command
 
     return command.run(options, settings_from(options))
-
-
-def run_purge(options: argparse.Namespace) -> int:
-    """Remove all we ever wrote."""
-    import shutil
-
-    import platformdirs
-
-    from jupyter_turbopilot import runtime
-    from jupyter_turbopilot.models.fold import COPIES
-
-    pilot = pilot_of(options)
-    folder = pilot.store.folder
-    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) if folder.is_dir() else 0
-    if not options.yes:
-        answer = input(f"Remove {folder} ({size / 1e6:.0f} MB) and all runtime files? [y/N] ")
-        if answer.strip().lower() not in {"y", "yes"}:
-            return 1
-    if folder.is_dir():
-        # Only what is ours: the folder may be one the person also keeps other things in.
-        for pattern in (
-            "*.gguf",
-            ".*.gguf.json",
-            ".*.gguf.partial",
-            ".*.gguf.state",
-            ".*.gguf.lock",
-            ".trials.json*",
-            ".sequences*",
-            ".speed.json",
-        ):
-            for file in folder.glob(pattern):
-                file.unlink(missing_ok=True)
-        for name in ("checkpoints", COPIES):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        if not any(folder.iterdir()):
-            shutil.rmtree(folder)
-    shutil.rmtree(platformdirs.user_cache_dir("jupyter-turbopilot", appauthor=False), ignore_errors=True)
-    files = list(runtime.folder().glob("turbopilot-*.json"))
-    for file in files:
-        file.unlink(missing_ok=True)
-    print(f"{size / 1e6:.0f} MB and {len(files)} runtime files removed.")
-    return 0
 
 
 def run_doctor(options: argparse.Namespace) -> int:

@@ -131,7 +131,7 @@ class Turbopilot(Configurable):
     keep_sequences = Bool(
         True,
         help="Keep what was read of the latest notebooks over a restart, in a file beside the models that "
-        "its owner alone can read: coming back is then instant. `jupyter turbopilot purge` removes it.",
+        "its owner alone can read: coming back is then instant. `jupyter turbopilot forget` removes it.",
     ).tag(config=True)
     max_threads = Int(
         0, min=0, max=512, help="An administrator's cap on threads, whatever else is set. 0: none."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.local import Local
+from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.adapters import check, chosen
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.request import Cell, Completion
@@ -138,6 +139,7 @@ def _model(settings: Turbopilot, *, engine_works: bool) -> Iterator[Finding]:
         timings = local.last(request).timings
         read = timings.prompt_tokens / max(timings.prompt_ms, 0.1) * 1000
         write = timings.predicted_tokens / max(timings.predicted_ms, 0.1) * 1000
+        speed.remember(store.folder, stored.size * write, rough=True)
         slow = write < SLOW_TOKENS_A_SECOND
         advice = " That is slow: try smollm2-135m, or close what keeps the cores busy." if slow else ""
         yield Finding("speed", f"reads {read:.0f}, writes {write:.0f} tokens a second.{advice}", problem=slow)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
+import socket
 import stat
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -36,9 +38,21 @@ def folder() -> Path:
     return Path(jupyter_runtime_dir())
 
 
+def _here() -> str:
+    """Name this machine, or this container: elsewhere the same process id is another process.
+
+    Homes are shared between machines, and a container has process ids of its own under its host's name.
+    """
+    try:
+        processes = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - a name, no path
+    except OSError:
+        processes = ""
+    return hashlib.sha256(f"{socket.gethostname()}|{processes}".encode()).hexdigest()[:12]
+
+
 def path_for(pid: int) -> Path:
-    """Return the file of the server with that process id."""
-    return folder() / f"turbopilot-{pid}.json"
+    """Return the file of the server with that process id on this machine."""
+    return folder() / f"turbopilot-{_here()}-{pid}.json"
 
 
 def write(runtime: Runtime) -> Path:
@@ -49,7 +63,7 @@ def write(runtime: Runtime) -> Path:
         path.unlink()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
     with os.fdopen(handle, "w") as file:
-        json.dump(asdict(runtime), file)
+        json.dump(asdict(runtime) | {"started": _started(runtime.pid)}, file)
     return path
 
 
@@ -67,6 +81,8 @@ def read(pid: int) -> Runtime | None:
         if not stat.S_ISREG(status.st_mode):
             return None
         if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
+            return None
+        if not _lives(path, pid):
             return None
         found = json.loads(path.read_text())
         return Runtime(url=str(found["url"]), secret=str(found["secret"]), pid=int(found["pid"]))
@@ -86,13 +102,40 @@ def find() -> Runtime | None:
     return None
 
 
+def _started(pid: int) -> str:
+    """Return when a process was started, which the clock does not change; empty if it has ended."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    with suppress(psutil.Error, ValueError, OverflowError):
+        return repr(psutil.Process(pid).create_time())
+    return ""
+
+
+def survey() -> tuple[list[Path], list[Path]]:
+    """Return the files of servers that have ended on this machine, and those that run, here or elsewhere."""
+    stale: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(folder().glob("turbopilot-*.json")):
+        machine, _, pid = path.stem.removeprefix("turbopilot-").rpartition("-")
+        ended = machine == _here() and pid.isdecimal() and not _lives(path, int(pid))
+        (stale if ended else others).append(path)
+    return stale, others
+
+
+def _lives(path: Path, pid: int) -> bool:
+    """Tell whether the process that wrote a file still runs: its number may be another's now."""
+    started = _started(pid)
+    try:
+        return bool(started) and json.loads(path.read_text())["started"] == started
+    except (OSError, ValueError, LookupError, TypeError):
+        return bool(started)
+
+
 def remove_stale() -> int:
-    """Delete the files of servers that no longer run; return how many."""
+    """Delete the files of servers of this machine that no longer run; return how many."""
     gone = 0
-    for path in folder().glob("turbopilot-*.json"):
-        pid = path.stem.removeprefix("turbopilot-")
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            with suppress(OSError):
-                path.unlink()
-                gone += 1
+    for path in survey()[0]:
+        with suppress(OSError):
+            path.unlink()
+            gone += 1
     return gone

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot import cli
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import catalog
 
 
@@ -48,7 +49,33 @@ def test_a_path_is_printed_and_its_absence_is_the_status(
     capsys: pytest.CaptureFixture[str], own: str
 ) -> None:
     assert run(capsys, "models", "path", own)[:2] == (0, f"{own}\n")
-    assert run(capsys, "models", "path", "smollm2-135m")[0] == 1
+    status, out, err = run(capsys, "models", "path", "smollm2-135m")
+    assert (status, out) == (1, "")
+    assert "models pull smollm2-135m" in err
+    assert "is not on this machine" in run(capsys, "models", "path", f"{own}.gone.gguf")[2]
+
+
+def test_a_pull_that_cannot_write_is_one_line_and_no_traceback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path / "file" / "models"))
+    status, out, err = run(capsys, "models", "pull", "smollm2-135m", "--mirrors")
+    assert (status, out) == (1, "")
+    assert "could not be written" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_what_the_doctor_measured_is_what_is_recommended_by(
+    capsys: pytest.CaptureFixture[str], own: str, models_folder: Path
+) -> None:
+    assert "guessed" in run(capsys, "models", "recommend")[1]
+    run(capsys, "doctor", "-m", own)
+    assert "(measured)" in run(capsys, "models", "recommend")[1]
+    measured = speed.rate(models_folder)
+    speed.remember(models_folder, 2e9)
+    speed.remember(models_folder, 1e9, rough=True)
+    assert speed.rate(models_folder) == 2e9 != measured
 
 
 def test_a_file_is_completed_at_a_place(capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path) -> None:
@@ -85,31 +112,6 @@ def test_an_error_is_one_line_that_says_what_to_do(
 def test_what_is_no_text_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "b.py").write_bytes(b"\xff\xfe")
     assert "not UTF-8" in run(capsys, "complete", str(tmp_path / "b.py"))[2]
-
-
-@pytest.fixture(autouse=True)
-def _own_cache_and_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`purge` means what it says: never the person's."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
-
-
-def test_purge_removes_what_is_ours_and_nothing_else(
-    capsys: pytest.CaptureFixture[str], own: str, models_folder: Path
-) -> None:
-    (models_folder / "thesis.txt").write_text("mine")
-    (models_folder / "checkpoints" / "owner--model").mkdir(parents=True)
-    (models_folder / ".speed.json").write_text("{}")
-    assert run(capsys, "purge", "--yes")[0] == 0
-    assert [path.name for path in models_folder.iterdir()] == ["thesis.txt"]
-
-
-def test_purge_asks_first(
-    capsys: pytest.CaptureFixture[str], own: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("builtins.input", lambda _: "n")
-    assert run(capsys, "purge")[0] == 1
-    assert Path(own).exists()
 
 
 def test_the_doctor_names_each_problem_and_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:

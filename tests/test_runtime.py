@@ -36,20 +36,22 @@ def test_where_no_ancestor_has_a_file_nothing_is_found() -> None:
 
 
 def test_a_file_that_others_may_read_is_not_believed() -> None:
-    path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", 7))
+    path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
+    assert runtime.read(os.getpid())
     path.chmod(0o644)
-    assert runtime.read(7) is None
+    assert runtime.read(os.getpid()) is None
 
 
 def test_a_link_or_garbage_is_not_believed() -> None:
-    path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", 8))
-    link = runtime.path_for(9)
-    link.symlink_to(path)
-    assert runtime.read(9) is None
-    path.write_text("{")
-    assert runtime.read(8) is None
-    path.write_text(json.dumps(["x"]))
-    assert runtime.read(8) is None
+    path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
+    moved = path.rename(path.with_name("elsewhere"))
+    path.symlink_to(moved)
+    assert runtime.read(os.getpid()) is None
+    path.unlink()
+    path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
+    for text in ("{", json.dumps(["x"]), "{}", "null"):
+        path.write_text(text)
+        assert runtime.read(os.getpid()) is None
 
 
 def test_files_of_servers_that_are_gone_are_removed() -> None:
@@ -59,3 +61,30 @@ def test_files_of_servers_that_are_gone_are_removed() -> None:
     assert runtime.read(os.getpid()) is not None
     runtime.remove(os.getpid())
     assert runtime.read(os.getpid()) is None
+
+
+@pytest.mark.parametrize("what", ["host", "container"])
+def test_a_file_of_another_machine_on_the_same_home_stays_and_is_not_believed(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        if what == "host":
+            elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
+        else:
+            elsewhere.setattr("os.readlink", lambda _: "pid:[1]")
+        theirs = runtime.write(runtime.Runtime("u", "theirs", os.getpid()))
+        gone_there = runtime.write(runtime.Runtime("u", "theirs", 999_999_999))
+    assert runtime.read(os.getpid()) is None
+    ours = runtime.write(runtime.Runtime("u", "ours", os.getpid()))
+    assert runtime.remove_stale() == 0
+    assert {theirs, gone_there, ours} == set(runtime.folder().iterdir())
+    found = runtime.read(os.getpid())
+    assert found
+    assert found.secret == "ours"
+
+
+def test_a_process_that_only_has_the_number_of_a_server_is_not_taken_for_it() -> None:
+    path = runtime.write(runtime.Runtime("u", "s", os.getpid()))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"started": "long ago"}))
+    assert runtime.read(os.getpid()) is None
+    assert runtime.remove_stale() == 1

@@ -58,6 +58,15 @@ def load(path: Path, key: str) -> list[Kept]:
     return kept or []
 
 
+def is_ours(path: Path) -> bool:
+    """Tell whether a file was written here, whole or not."""
+    try:
+        with path.open("rb") as file:
+            return _MAGIC.startswith(file.read(len(_MAGIC)))
+    except OSError:
+        return False
+
+
 def _parse(raw: bytes, key: str) -> list[Kept] | None:
     start = len(_MAGIC) + _DIGEST
     body = memoryview(raw)[start:]

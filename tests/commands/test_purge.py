@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot import cli, runtime
+from jupyter_turbopilot.engine import state
+from jupyter_turbopilot.models import speed
+from jupyter_turbopilot.models.adapters import Adapter
+from jupyter_turbopilot.models.bring import bring
+from jupyter_turbopilot.models.catalog import Model, find
+from jupyter_turbopilot.models.fold import folded
+from jupyter_turbopilot.models.store import Store
+
+from ..models.convert import families
+from ..models.convert.test_repository import publish
+from ..models.source_server import SourceServer
+from ..tiny_adapter import make
+
+THEIRS = (
+    "thesis.txt",
+    "own.gguf",
+    ".hidden.gguf",
+    ".own.gguf.json",
+    ".other.gguf.partial",
+    ".other.gguf.state",
+    ".full.gguf.lock",
+    ".trials.json",
+    ".speed.json",
+    ".sequences",
+    ".sequences.txt",
+    "tuned/house.gguf",
+    "tuned/house-0123456789ab.gguf",
+    "checkpoints/mine/model.safetensors",
+    "checkpoints/owner--model/notes.txt",
+    "deep/er/model.gguf",
+)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
+    server = SourceServer()
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _own_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is removed is never the person's."""
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(arguments))
+    return int(ended.value.code or 0), capsys.readouterr().out
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def put_theirs(folder: Path) -> None:
+    for name in THEIRS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("[1]" if name.endswith("json") else "mine")
+
+
+def test_what_others_keep_beside_the_models_stays_and_is_named(
+    capsys: pytest.CaptureFixture[str], models_folder: Path
+) -> None:
+    put_theirs(models_folder)
+    status, out = run(capsys, "purge", "--yes")
+    assert status == 0
+    assert files(models_folder) == set(THEIRS)
+    assert all(name in out for name in ("thesis.txt", "own.gguf", "deep", "house.gguf"))
+
+
+def test_everything_that_we_write_is_removed(
+    capsys: pytest.CaptureFixture[str],
+    server: SourceServer,
+    tiny_model: Path,
+    models_folder: Path,
+    tmp_path: Path,
+) -> None:
+    store = Store(models_folder)
+    server.files["/m.gguf"] = server.files["/cut.gguf"] = tiny_model.read_bytes()
+    path = store.pull(find(f"{server.url}/m.gguf"))
+    server.cut["/cut.gguf"] = 300_000
+    with pytest.raises(Exception, match="cannot be reached"):
+        store.pull(find(f"{server.url}/cut.gguf"))
+    families.make("gpt2", tmp_path / "hf")
+    publish(server, "owner/model", {one.name: one.read_bytes() for one in (tmp_path / "hf").iterdir()})
+    server.cut["/owner/model/resolve/main/model.safetensors"] = 100
+    converted = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint="owner/model")
+    with pytest.raises(Exception, match="cannot be reached"):
+        bring(store, converted)
+    bring(store, Model("two", "two-q8_0.gguf", kind="Q8_0", checkpoint="owner/model"))
+    server.cut["/owner/model/resolve/main/model.safetensors"] = 100
+    with pytest.raises(Exception, match="cannot be reached"):
+        bring(store, converted)
+    folded(models_folder, path, [Adapter(str(make(tmp_path / "a.gguf")))])
+    speed.remember(models_folder, 1e9)
+    (models_folder / ".trials.json").write_text(json.dumps({"a" * 32: "ok"}))
+    state.save(models_folder / ".sequences", "key", [])
+    (models_folder / ".sequences.77").write_bytes((models_folder / ".sequences").read_bytes()[:9])
+    assert len(files(models_folder)) > 12
+    put = {name for name in THEIRS if name not in {".trials.json", ".speed.json", ".sequences"}}
+    for name in put:
+        (models_folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (models_folder / name).write_text("[1]" if name.endswith("json") else "mine")
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert files(models_folder) == put
+
+
+def test_an_emptied_folder_goes_and_a_missing_one_is_no_matter(
+    capsys: pytest.CaptureFixture[str], models_folder: Path
+) -> None:
+    speed.remember(models_folder, 1e9)
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert not models_folder.exists()
+    assert run(capsys, "purge", "--yes")[0] == 0
+
+
+def test_it_asks_first_and_takes_silence_for_a_no(
+    capsys: pytest.CaptureFixture[str], models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speed.remember(models_folder, 1e9)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert run(capsys, "purge")[0] == 1
+
+    def silence(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", silence)
+    assert run(capsys, "purge")[0] == 1
+    assert files(models_folder) == {".speed.json"}
+
+
+def test_files_of_servers_that_run_here_or_elsewhere_stay(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living = runtime.write(runtime.Runtime("u", "s", os.getpid()))
+    ended = runtime.write(runtime.Runtime("u", "s", 999_999_999))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
+        theirs = runtime.write(runtime.Runtime("u", "s", 999_999_998))
+    _, out = run(capsys, "purge", "--yes")
+    assert living.exists()
+    assert theirs.exists()
+    assert not ended.exists()
+    assert str(living) in out
+    assert "1 runtime file removed" in out
+
+
+def test_what_was_read_of_notebooks_can_be_forgotten_alone(
+    capsys: pytest.CaptureFixture[str], models_folder: Path
+) -> None:
+    state.save(models_folder / ".sequences", "key", [])
+    speed.remember(models_folder, 1e9)
+    assert run(capsys, "forget")[0] == 0
+    assert files(models_folder) == {".speed.json"}
+    assert "Nothing was kept" in run(capsys, "forget")[1]
