@@ -5,7 +5,6 @@ import { type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/compl
 import { CommandRegistry } from '@lumino/commands';
 import { firstLine, firstWord } from './suggestion';
 
-const MARK = 'jp-mod-inline-completer-active';
 const SEVERAL = 'jp-mod-turbopilot-several';
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
 
@@ -23,19 +22,25 @@ function keepLate(completer: InlineCompleter): void {
 }
 
 /**
- * The completer leaves its mark on the editor when nothing is left to show, and the keys that go by the mark
- * (Tab, Escape) would do nothing there. With several suggestions it shows which of them it is.
+ * The completer leaves grey text and its mark on the editor when nothing is left to show, and the keys that go
+ * by the mark (Tab, Escape) would do nothing there. With several suggestions it shows which of them it is.
  */
-function keepMarked(completer: InlineCompleter): void {
-  const mark = (): void => {
-    const count = completer.model?.completions?.items?.length ?? 0;
-    if (count === 0) {
-      completer.editor?.host.classList.remove(MARK);
+function keepTrue(completer: InlineCompleter): void {
+  const count = (): number => completer.model?.completions?.items?.length ?? 0;
+  const clear = (): void => {
+    if (count() === 0 && completer.isActive) {
+      completer.model?.reset();
     }
-    completer.toggleClass(SEVERAL, count > 1);
   };
-  completer.model?.suggestionsChanged.connect(mark);
-  completer.model?.filterTextChanged.connect(mark);
+  const look = (): void => {
+    completer.toggleClass(SEVERAL, count() > 1);
+    if (count() === 0) {
+      // An editor that is being changed cannot be changed.
+      setTimeout(clear, 0);
+    }
+  };
+  completer.model?.suggestionsChanged.connect(look);
+  completer.model?.filterTextChanged.connect(look);
 }
 
 interface IUndoManager {
@@ -62,7 +67,7 @@ export class Acceptor {
       completer.disposed.connect(() => this._completers.delete(completer));
       this._follow(completer);
       keepLate(completer);
-      keepMarked(completer);
+      keepTrue(completer);
       const accept = completer.accept.bind(completer);
       completer.accept = () =>
         this._inOneStep(completer, () => {

@@ -327,6 +327,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
     commands.addCommand(CommandIDs.openSettings, {
       label: trans.__('Turbopilot Settings'),
+      // A page of Notebook 7 has no settings editor; its list of files has.
+      isVisible: () => commands.hasCommand('settingeditor:open'),
       isEnabled: () => commands.hasCommand('settingeditor:open'),
       execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })
     });

@@ -31,9 +31,8 @@ describe('the face of it', { timeout: 300_000 }, () => {
   async function fresh() {
     await editCell(page, 0);
     await page.keyboard.press('Control+a');
-    await page.keyboard.insertText(`a_${++lines} =`);
-    await page.waitForTimeout(300);
-    await page.keyboard.type(' ');
+    await page.keyboard.insertText(`a_${++lines}`);
+    await page.keyboard.type(' = ', { delay: 60 });
   }
 
   async function openMenu() {
