@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt import Prompt
     from jupyter_turbopilot.text import Text
 
+ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
 
@@ -188,19 +189,22 @@ class Completer:
         ):
             request = replace(request, prompt=hole.before, suffix=hole.after, context=hole.context)
         sampling = request.sampling
+        asked = request
         if sampling.max_tokens < 0:
-            sampling = replace(sampling, max_tokens=self.settings.max_tokens)
+            # To the model's own end or the context's; the prompt leaves some room for it.
+            asked = replace(request, sampling=replace(sampling, max_tokens=self.settings.max_tokens))
+            sampling = replace(sampling, max_tokens=ENDLESS)
 
         def prompt(engine: Engine) -> Prompt:
             layout, size = self._layout_for(engine), engine.context_size
             # What changes with each key is not worth remembering.
             if request.window:
                 return build_infill(
-                    layout.form, layout.tokenize, engine.tokenize, request, size, sampling.max_tokens
+                    layout.form, layout.tokenize, engine.tokenize, request, size, asked.sampling.max_tokens
                 )
             if isinstance(request.prompt, tuple):
                 _check_ids(engine, request.prompt)
-            return build_text(layout.form, engine.tokenize, replace(request, sampling=sampling), size)
+            return build_text(layout.form, engine.tokenize, asked, size)
 
         several = max(request.n, request.best_of)
         return Task(

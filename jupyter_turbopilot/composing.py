@@ -87,10 +87,15 @@ def compose(
                 if writing.take(tokens) and task.stream and not job.cancel.is_set():
                     item = _item(writing, "streaming", len(items))
                     listener(Reply(name, engine.name, (item,)))
-                late = bool(task.seconds) and ask.usage.predicted_ms > task.seconds * 1000
+                # A line is written to its end, as llama.cpp's server does.
+                late = 0 < task.seconds * 1000 < ask.usage.predicted_ms
+                late = late and any(b"\n" in token.data for token in tokens)
             job.read_by = 0.0
-        spent += ask.usage.predicted_tokens
-        whole = writing.done or (not late and ask.usage.predicted_tokens < ask.sampling.max_tokens)
+        # Behind a stop text what a guess was verified for is nobody's.
+        stopped = isinstance(writing, Verbatim) and writing.done
+        spent += len(writing.tokens) if stopped else ask.usage.predicted_tokens
+        most = min(ask.sampling.max_tokens, engine.context_size - len(ask.prompt))
+        whole = writing.done or (not late and ask.usage.predicted_tokens < most)
         reason = DEADLINE if job.cancel.reason == DEADLINE else "stop" if whole else "length"
         writing.finish(whole=reason == "stop")
         if ask is first:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -97,18 +97,30 @@ def decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        text = str(error)
-        found = _AT.search(text)
-        field = found["path"] if found else None
-        if field is None and (missing := re.search(r"missing required field `(\w+)`", text)):
-            field = missing[1]
-        raise BadRequestError(_AT.sub("", text), field=field or None) from None
+        raise _wrong(error) from None
     except msgspec.DecodeError as error:
         raise BadRequestError(f"The body is not JSON: {error}") from None
     except UnicodeDecodeError:
         raise BadRequestError("The body is not UTF-8.") from None
     except RecursionError:
         raise BadRequestError("The body is nested too deeply.") from None
+
+
+def fit(fields: dict[str, Any], kind: type[T]) -> T:
+    """Read fields that were decoded already as `kind`, or say which is wrong."""
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise _wrong(error) from None
+
+
+def _wrong(error: msgspec.ValidationError) -> BadRequestError:
+    text = str(error)
+    found = _AT.search(text)
+    field = found["path"] if found else None
+    if field is None and (missing := re.search(r"missing required field `(\w+)`", text)):
+        field = missing[1]
+    return BadRequestError(_AT.sub("", text), field=field or None)
 
 
 def parse_completion(body: bytes) -> Completion:

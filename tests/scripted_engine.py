@@ -38,6 +38,7 @@ class ScriptedEngine:
 
     name = "scripted"
     fim = "qwen"
+    specials = MARKS
 
     def __init__(
         self,

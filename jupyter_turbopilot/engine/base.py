@@ -32,6 +32,7 @@ class Engine(Protocol):
     fim: str  # the format the catalogue names, or "auto"
     context_size: int
     markers: Markers
+    specials: dict[str, int]  # control tokens by how they are spelt
 
     def find_token(self, text: str) -> int | None:
         """Return the control token that is spelt so."""

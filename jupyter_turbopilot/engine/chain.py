@@ -34,11 +34,13 @@ class Chain:
     ) -> None:
         self._lib = lib
         self._candidates = np.empty(size, dtype=_CANDIDATE)
+        self._left = 0  # how many of them the last token was drawn from
+        self._draws = sampling.temperature > 0
         self._ids = np.arange(size, dtype=np.int32)
         self._bias = np.zeros(size, dtype=np.float32)
         self._bias[hidden] = -np.inf
         for token, bias in sampling.logit_bias:
-            if 0 <= token < size:
+            if isinstance(token, int) and 0 <= token < size:
                 self._bias[token] += bias
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         if not self._chain:
@@ -94,11 +96,25 @@ class Chain:
         data = candidates.ctypes.data_as(ctypes.POINTER(self._lib.llama_token_data))
         array = self._lib.llama_token_data_array(data, len(candidates), selected=-1)
         self._lib.llama_sampler_apply(self._chain, ctypes.byref(array))
+        self._left = int(array.size)
         if not 0 <= array.selected < array.size:
             return None
         chosen = array.data[array.selected]
         # A grammar that is told of a token it forbids ends the process.
         return int(chosen.id) if chosen.logit > -np.inf else None
+
+    def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
+        """Return how probable the last token was when it was drawn, and the likeliest with it."""
+        left = self._candidates[: self._left]
+        if not self._draws or not self._left:
+            return 1.0, ((token, 0.0),)
+        weights = np.exp(left["logit"] - left["logit"].max())
+        chances = weights / weights.sum()
+        best = np.argsort(chances)[::-1][:count]
+        found = float(chances[left["id"] == token].sum())
+        return found, tuple(
+            (int(left["id"][at]), float(np.log(chances[at]))) for at in best if chances[at] > 0
+        )
 
     def accept(self, token: int) -> None:
         """Take note of a token that was written."""

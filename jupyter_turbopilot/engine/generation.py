@@ -51,12 +51,13 @@ class Sampling:
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     penalty_last_n: int = 64
-    logit_bias: tuple[tuple[int, float], ...] = ()
+    logit_bias: tuple[tuple[int | str, float], ...] = ()  # by token, or by text for each of its tokens
     grammar: str = ""
     samplers: tuple[str, ...] = SAMPLERS
     ignore_end: bool = False  # whether the text goes on where it would end
     seed: int = 0
     top: int = 0  # how many of the likeliest tokens are told at each place
+    drawn: bool = False  # whether what is told is what was drawn from, not the model's own distribution
     beginning: Beginning = Beginning()
 
     @property

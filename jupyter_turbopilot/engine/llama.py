@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -250,6 +251,8 @@ class LlamaEngine(Stepping):
         self.controls = np.array(
             [t for t in range(self._vocab_size) if lib.llama_vocab_is_control(self._vocab, t)], dtype=np.int64
         )
+        texts = {int(t): lib.llama_vocab_get_text(self._vocab, t) or b"" for t in self.controls}
+        self.specials = {text.decode("utf-8", "replace"): token for token, text in texts.items() if text}
 
     def _read_markers(self) -> Markers:
         lib, vocab = self._lib, self._vocab
@@ -396,6 +399,11 @@ class LlamaEngine(Stepping):
     def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Chain:
         """Return a chain of llama.cpp's own samplers."""
         ends = set() if sampling.ignore_end else self.ends
+        given = sampling.logit_bias
+        each = [(self.tokenize(name) if isinstance(name, str) else [name], bias) for name, bias in given]
+        sampling = replace(
+            sampling, logit_bias=tuple((token, bias) for tokens, bias in each for token in tokens)
+        )
         hidden = np.array([t for t in self.controls.tolist() if t not in ends], dtype=np.int64)
         return Chain(self._lib, self._vocab, self._vocab_size, sampling, hidden, prompt)
 

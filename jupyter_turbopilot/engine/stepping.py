@@ -41,6 +41,9 @@ class Sampler(Protocol):
     def pick(self, logits: Chances) -> int | None:
         """Return the next token; None where there is none."""
 
+    def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
+        """Return how probable the last token was when it was drawn, and the likeliest with it."""
+
     def accept(self, token: int) -> None:
         """Take note of a token that was written."""
 
@@ -353,7 +356,14 @@ class Stepping(ABC):
         known = min(beginning.typed, len(data))
         run.beginning = beginning.after(data) if beginning.ways else _ANY
         # What was typed already is not said again, and says nothing about how sure the model is.
-        top = likeliest(logits, run.ask.sampling.top)
+        sampling = run.ask.sampling
+        if sampling.drawn and sampling.top:
+            # The likeliest was taken where nothing was drawn: there was no other way.
+            probability, top = (
+                run.sampler.chances(token, sampling.top) if run.sampler else (1.0, ((token, 0.0),))
+            )
+        else:
+            top = likeliest(logits, sampling.top)
         run.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability, token, top))
         return token
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+import asyncio
 from abc import abstractmethod
+from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -11,138 +12,19 @@ from jupyter_server.auth.decorator import authorized
 from msgspec import Meta
 from tornado import web
 
-from jupyter_turbopilot.engine.generation import SAMPLERS, Sampling
 from jupyter_turbopilot.engine.worker import not_ready
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.routes.base import JobRoute, Route
-from jupyter_turbopilot.routes.saying import Saying, placed, probabilities, word
-from jupyter_turbopilot.text import Stop, Text
+from jupyter_turbopilot.routes.options import CompletionBody, InfillBody, TokenId, read
+from jupyter_turbopilot.routes.saying import Piece, Saying, placed, probabilities, word
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import State
     from jupyter_turbopilot.reply import Item, Reply
-
-MAX_PREDICT = 1 << 16
-TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
-_SAMPLER_LETTERS = {"k": "top_k", "y": "typ_p", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/completion` and `/infill` have in common; fields that are not listed are ignored."""
-
-    n_predict: Annotated[int, Meta(ge=-2, le=MAX_PREDICT)] = -1  # 0: read the prompt, write nothing
-    n_indent: Annotated[int, Meta(ge=0, le=4096)] = 0
-    temperature: Annotated[float, Meta(le=100.0)] = 0.8
-    top_k: Annotated[int, Meta(le=1 << 20)] = 40
-    top_p: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.95
-    min_p: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.05
-    typical_p: Annotated[float, Meta(ge=0.0, le=1.0)] = 1.0
-    repeat_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
-    repeat_last_n: Annotated[int, Meta(ge=-1, le=1 << 20)] = 64
-    presence_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
-    frequency_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
-    samplers: str | Annotated[list[str], Meta(max_length=32)] | None = None
-    grammar: Annotated[str, Meta(max_length=65536)] = ""
-    logit_bias: list[Any] | dict[str, Any] = []
-    ignore_eos: bool = False
-    seed: int = -1
-    stop: Stop | Annotated[list[Stop], Meta(max_length=64)] = []
-    stream: bool = False
-    n_probs: Annotated[int, Meta(ge=0, le=100)] = 0
-    t_max_prompt_ms: Milliseconds = 0
-    t_max_predict_ms: Milliseconds = 0
-    cache_prompt: bool = True
-    id_slot: int = -1
-    response_fields: Annotated[list[str], Meta(max_length=64)] = []
-
-    def sampling(self) -> Sampling:
-        """Return how to choose tokens."""
-        names = self.samplers
-        if isinstance(names, str):
-            names = [_SAMPLER_LETTERS.get(letter, letter) for letter in names]
-        return Sampling(
-            max_tokens=self.n_predict,
-            temperature=max(0.0, self.temperature),
-            top_k=max(0, self.top_k),
-            top_p=self.top_p,
-            min_p=self.min_p,
-            typical_p=self.typical_p,
-            repeat_penalty=self.repeat_penalty,
-            penalty_last_n=self.repeat_last_n,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            samplers=SAMPLERS if names is None else tuple(names),
-            grammar=self.grammar,
-            logit_bias=self._biases(),
-            ignore_end=self.ignore_eos,
-            seed=secrets.randbits(31) if self.seed < 0 else self.seed & 0xFFFFFFFF,
-            top=self.n_probs,
-        )
-
-    def _biases(self) -> tuple[tuple[int, float], ...]:
-        pairs = list(self.logit_bias.items()) if isinstance(self.logit_bias, dict) else self.logit_bias
-        try:
-            # `false` means never.
-            return tuple((int(name), -1e9 if bias is False else float(bias)) for name, bias in pairs)
-        except (TypeError, ValueError, OverflowError):
-            raise BadRequestError("It is a list of [token id, bias].", field="logit_bias") from None
-
-    def more(self) -> dict[str, Any]:
-        """Return what else a text takes from them."""
-        return {
-            "sampling": self.sampling(),
-            "stop": (self.stop,) if isinstance(self.stop, str) else tuple(self.stop),
-            "indent": self.n_indent,
-            "stream": self.stream,
-            # Editors that read ahead say 1 ms and mean that they do not wait for it.
-            "prompt_seconds": self.t_max_prompt_ms / 1000 if self.n_predict else 0.0,
-            "seconds": self.t_max_predict_ms / 1000,
-            "cut": True,
-            "ahead": self.n_predict == 0,
-        }
-
-
-class CompletionBody(Options, frozen=True, kw_only=True):
-    """`POST completion`: a text, token ids, or both in turns."""
-
-    prompt: str | list[str | TokenId]
-
-    def text(self) -> Text:
-        """Return what is to be written."""
-        prompt = self.prompt if isinstance(self.prompt, str) else tuple(self.prompt)
-        return Text(prompt=prompt, **self.more())
-
-
-class Extra(msgspec.Struct, frozen=True, kw_only=True):
-    """Another file."""
-
-    text: str
-    filename: Annotated[str, Meta(max_length=4096)] = "tmp"
-
-
-class InfillBody(Options, frozen=True, kw_only=True):
-    """`POST infill`."""
-
-    input_prefix: str
-    input_suffix: str
-    input_extra: Annotated[list[Extra], Meta(max_length=256)] = []
-    prompt: str = ""
-
-    def text(self) -> Text:
-        """Return what is to be written."""
-        others = tuple((extra.filename, extra.text) for extra in self.input_extra)
-        return Text(
-            prompt=self.input_prefix,
-            suffix=self.input_suffix,
-            typed=self.prompt,
-            others=others,
-            window=True,
-            **self.more(),
-        )
+    from jupyter_turbopilot.text import Text
 
 
 class EngineRoute(JobRoute):
@@ -171,57 +53,78 @@ class WritingRoute(EngineRoute):
     accepts: type[CompletionBody | InfillBody]
 
     async def _ask(self) -> None:
-        body = self.body(self.accepts)
+        body = read(self.raw_body(), self.accepts)
+        texts = body.texts()
         if body.stream:
-            await self.events(self._pieces(body))
+            await self.events(self._pieces(body, texts))
             return
-        text = body.text()
+        found = []
         # What is only read ahead may have to yield; there is nothing to miss in its answer.
-        reply = await (self.last(text) if text.ahead else self.whole(text))
-        self.answer(self._last(body, reply, ""))
+        replies = await asyncio.gather(*(self.last(t) if t.ahead else self.whole(t) for t in texts))
+        for number, reply in enumerate(replies):
+            found += [self._last(body, number, reply, item) for item in reply.items or (None,)]
+        self.answer(found if len(found) > 1 else found[0])
 
-    async def _pieces(self, body: CompletionBody | InfillBody) -> AsyncIterator[dict[str, Any]]:
-        saying, said = Saying(), ""
-        async for reply in self.replies(body.text()):
-            if reply.error:
-                raise reply.error
-            if reply.done:
-                yield self._last(body, reply, said)
-                return
-            for piece in saying.pieces(reply):
-                said += piece.text
-                event = {"index": 0, "content": piece.text, "tokens": [], "stop": False, "id_slot": 0}
-                if body.n_probs:
-                    told = probabilities(piece.tokens, self._engine().piece)
-                    event |= {"completion_probabilities": told}
-                yield event | {
-                    "tokens_predicted": len(piece.item.tokens),
-                    "tokens_evaluated": reply.timings.prompt_tokens,
-                }
+    async def _pieces(
+        self, body: CompletionBody | InfillBody, texts: list[Text]
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Say the texts as they grow, those of one prompt after those of another."""
+        for number, text in enumerate(texts):
+            saying, said = Saying(), defaultdict[int, str](str)
+            async for reply in self.replies(text):
+                if reply.error:
+                    raise reply.error
+                if reply.done:
+                    for item in reply.items or (None,):
+                        left = item.text[len(said[item.index]) :] if item else ""
+                        yield self._last(body, number, reply, item) | {"content": left}
+                    break
+                for piece in saying.pieces(reply):
+                    said[piece.item.index] += piece.text
+                    yield self._piece(body, number, reply, piece)
 
-    def _last(self, body: CompletionBody | InfillBody, reply: Reply, said: str) -> dict[str, Any]:
-        """Word the last reply."""
-        found = last_words(reply, said)
-        if body.n_probs and reply.items and not body.stream:
-            tokens = placed(reply.items[0])
-            found["completion_probabilities"] = probabilities(tokens, self._engine().piece)
-        found["generation_settings"] = {
-            name: value
-            for name, value in msgspec.to_builtins(body).items()
-            if name in Options.__struct_fields__ and name != "response_fields"
+    def _piece(
+        self, body: CompletionBody | InfillBody, number: int, reply: Reply, piece: Piece
+    ) -> dict[str, Any]:
+        """Word what is new."""
+        event: dict[str, Any] = {
+            "index": number * body.n_cmpl + piece.item.index,
+            "content": piece.text,
+            "tokens": [found.token.id for found in piece.tokens],
+            "stop": False,
+            "id_slot": 0,
+            "tokens_predicted": len(piece.item.tokens),
+            "tokens_evaluated": reply.timings.prompt_tokens,
         }
+        if body.n_probs:
+            told = probabilities(piece.tokens, self._engine().piece, drawn=body.post_sampling_probs)
+            event["completion_probabilities"] = told
+        return event
+
+    def _last(
+        self, body: CompletionBody | InfillBody, number: int, reply: Reply, item: Item | None
+    ) -> dict[str, Any]:
+        """Word the end of a text."""
+        found = last_words(reply, item)
+        found["index"] = number * body.n_cmpl + (item.index if item else 0)
+        tokens = placed(item) if item else []
+        if body.return_tokens and not body.stream:
+            found["tokens"] = [one.token.id for one in tokens]
+        if body.n_probs and not body.stream:
+            told = probabilities(tokens, self._engine().piece, drawn=body.post_sampling_probs)
+            found["completion_probabilities"] = told
+        found["generation_settings"] = body.settings()
         return only(found, body.response_fields)
 
 
-def last_words(reply: Reply, said: str) -> dict[str, Any]:
+def last_words(reply: Reply, item: Item | None) -> dict[str, Any]:
     """Word the end of an answer."""
-    item = reply.items[0] if reply.items else None
     timings = reply.timings
     evaluated = timings.prompt_tokens - timings.cached_tokens
-    wrote = timings.predicted_tokens
+    wrote = len(item.tokens) if item and len(reply.items) > 1 else timings.predicted_tokens
     return {
         "index": 0,
-        "content": item.text[len(said) :] if item else "",
+        "content": item.text if item else "",
         "tokens": [],
         "id_slot": 0,
         "stop": True,
@@ -284,16 +187,18 @@ class InfillRoute(WritingRoute):
 
 
 class TokenizeBody(msgspec.Struct, frozen=True):
-    """`POST tokenize`."""
+    """`POST tokenize`: a text, or texts and token ids in turns."""
 
-    content: str
+    content: str | list[str | TokenId] = ""
     with_pieces: bool = False
+    add_special: bool = False
+    parse_special: bool = True
 
 
 class DetokenizeBody(msgspec.Struct, frozen=True):
     """`POST detokenize`."""
 
-    tokens: Annotated[list[TokenId], Meta(max_length=1 << 18)]
+    tokens: Annotated[list[TokenId], Meta(max_length=1 << 18)] = []
 
 
 class TokenizeRoute(EngineRoute):
@@ -302,12 +207,40 @@ class TokenizeRoute(EngineRoute):
     accepts = TokenizeBody
 
     async def _ask(self) -> None:
-        body = self.body(TokenizeBody)
-        engine = self._engine()
-        tokens: list[Any] = engine.tokenize(body.content)
-        if body.with_pieces:
-            tokens = [{"id": token, "piece": _piece(engine.piece(token))} for token in tokens]
-        self.answer({"tokens": tokens})
+        body, engine = read(self.raw_body(), TokenizeBody), self._engine()
+        # A megabyte takes its time, and the event loop is everybody's.
+        self.answer({"tokens": await asyncio.to_thread(_tokens, engine, body)})
+
+
+def _tokens(engine: Engine, body: TokenizeBody) -> list[Any]:
+    parts = [body.content] if isinstance(body.content, str) else body.content
+    found: list[int] = []
+    if body.add_special and engine.markers.bos is not None and not isinstance((*parts, "")[0], int):
+        found.append(engine.markers.bos)
+    for part in parts:
+        for fragment in split_specials(part, engine.specials) if body.parse_special else (part,):
+            found += [fragment] if isinstance(fragment, int) else engine.tokenize(fragment)
+    if not body.with_pieces:
+        return found
+    pieces = _Pieces(engine)
+    return [{"id": token, "piece": _told(pieces.of(token))} for token in found]
+
+
+def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | int]:
+    """Take control tokens out of a text, the longest first, as llama.cpp does."""
+    found: list[str | int] = [text]
+    for name in sorted(specials, key=len, reverse=True):
+        parts: list[str | int] = []
+        for part in found:
+            if isinstance(part, int) or name not in part:
+                parts.append(part)
+                continue
+            first, *others = part.split(name)
+            parts.append(first)
+            for other in others:
+                parts += [specials[name], other]
+        found = parts
+    return [part for part in found if part != ""]
 
 
 class DetokenizeRoute(EngineRoute):
@@ -316,15 +249,26 @@ class DetokenizeRoute(EngineRoute):
     accepts = DetokenizeBody
 
     async def _ask(self) -> None:
-        engine = self._engine()
-        try:
-            data = b"".join(engine.piece(token) for token in self.body(DetokenizeBody).tokens)
-        except IndexError:
-            raise BadRequestError("There is no such token.", field="tokens") from None
+        tokens, pieces = read(self.raw_body(), DetokenizeBody).tokens, _Pieces(self._engine())
+        data = await asyncio.to_thread(lambda: b"".join(map(pieces.of, tokens)))
         self.answer({"content": data.decode("utf-8", "replace")})
 
 
-def _piece(data: bytes) -> str | list[int]:
+class _Pieces:
+    """The tokens' bytes, those of control tokens as they are spelt."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._spelt = {token: text.encode() for text, token in engine.specials.items()}
+
+    def of(self, token: int) -> bytes:
+        try:
+            return self._spelt.get(token) or self._engine.piece(token)
+        except IndexError:
+            raise BadRequestError("There is no such token.", field="tokens") from None
+
+
+def _told(data: bytes) -> str | list[int]:
     text = word(data)
     return list(data) if text.startswith("bytes:") else text
 

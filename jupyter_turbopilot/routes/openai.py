@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -15,6 +17,7 @@ from tornado import web
 from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError, UnknownModelError
 from jupyter_turbopilot.routes.base import JobRoute, Route
+from jupyter_turbopilot.routes.options import biases, grammar, read
 from jupyter_turbopilot.routes.saying import Piece, Saying, logarithm, placed, word
 from jupyter_turbopilot.text import Stop, Text
 
@@ -47,9 +50,9 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str | list[str | TokenId | list[TokenId]] = "<|endoftext|>"
     model: str | None = None
     suffix: str | None = None
-    max_tokens: Annotated[int, Meta(ge=0, le=1 << 20)] | None = 16
+    max_tokens: Annotated[int, Meta(ge=-1, le=1 << 20)] | None = 16  # -1: to the end
     temperature: Annotated[float, Meta(ge=0.0, le=2.0)] | None = 1.0
-    top_p: Annotated[float, Meta(ge=0.0, le=1.0)] | None = 1.0
+    top_p: float | None = 1.0
     n: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] | None = 1
     best_of: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] | None = None
     stream: bool | None = False
@@ -59,7 +62,16 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
     stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
     presence_penalty: Penalty | None = 0.0
     frequency_penalty: Penalty | None = 0.0
-    logit_bias: dict[str, Annotated[float, Meta(ge=-100.0, le=100.0)]] | None = None
+    logit_bias: list[Any] | dict[str, Any] | None = None
+    # What llama.cpp's server and others take here, too.
+    n_predict: Annotated[int, Meta(ge=-1, le=1 << 20)] | None = None
+    top_k: int = 0
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    repeat_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
+    ignore_eos: bool = False
+    grammar: Annotated[str, Meta(max_length=65536)] | None = None
+    json_schema: dict[str, Any] | None = None
     seed: int | None = None
     user: str | None = None
     extra: Extra | None = None
@@ -85,14 +97,19 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
         if self.stream and best_of > n:
             raise BadRequestError("The best of several cannot be streamed.", field="best_of")
         sampling = Sampling(
-            max_tokens=16 if self.max_tokens is None else self.max_tokens,
+            max_tokens=self._length(),
             temperature=1.0 if self.temperature is None else self.temperature,
-            top_k=0,
-            top_p=1.0 if self.top_p is None else self.top_p,
+            top_k=min(max(0, self.top_k), 1 << 30),
+            min_p=min(max(0.0, self.min_p), 1.0),
+            typical_p=min(max(0.0, self.typical_p), 1.0),
+            repeat_penalty=self.repeat_penalty,
+            ignore_end=self.ignore_eos,
+            top_p=1.0 if self.top_p is None else min(max(0.0, self.top_p), 1.0),
             presence_penalty=self.presence_penalty or 0.0,
             frequency_penalty=self.frequency_penalty or 0.0,
             penalty_last_n=-1,
-            logit_bias=self._biases(),
+            logit_bias=biases(self.logit_bias or []),
+            grammar=grammar(self.grammar or "", self.json_schema),
             seed=secrets.randbits(31) if self.seed is None else self.seed & 0xFFFFFFFF,
             top=self.logprobs or 0,
         )
@@ -112,11 +129,15 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
             for prompt in self.prompts()
         ]
 
-    def _biases(self) -> tuple[tuple[int, float], ...]:
-        try:
-            return tuple((int(token), bias) for token, bias in (self.logit_bias or {}).items())
-        except ValueError:
-            raise BadRequestError("Its keys are token ids.", field="logit_bias") from None
+    def _length(self) -> int:
+        length = self.max_tokens if self.n_predict is None else self.n_predict
+        return 16 if length is None else length
+
+
+@cache
+def _fingerprint() -> str:
+    """Say which system answers, as far as that changes answers."""
+    return f"jupyter-turbopilot-{version('jupyter-turbopilot')}"
 
 
 def worded(error: TurbopilotError) -> dict[str, Any]:
@@ -148,7 +169,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         await self.guard(self._complete())
 
     async def _complete(self) -> None:
-        body = self.body(CompletionBody)
+        body = read(self.raw_body(), CompletionBody)
         texts = body.texts()
         wording = Wording(body, self._piece)
         if not body.stream:
@@ -204,6 +225,7 @@ class Wording:
             "id": f"cmpl-{secrets.token_hex(12)}",
             "object": "text_completion",
             "created": int(time.time()),
+            "system_fingerprint": _fingerprint(),
         }
         self._echoed: set[int] = set()
 

@@ -93,15 +93,19 @@ def word(data: bytes) -> str:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
 
 
-def probabilities(tokens: tuple[Placed, ...] | list[Placed], piece: Any) -> list[dict[str, Any]]:
-    """Word tokens with the likeliest others, as llama.cpp's server does."""
+def probabilities(
+    tokens: tuple[Placed, ...] | list[Placed], piece: Any, *, drawn: bool = False
+) -> list[dict[str, Any]]:
+    """Word tokens with the likeliest others, as llama.cpp's server does: before or after the samplers."""
 
     def one(name: int, chance: float) -> dict[str, Any]:
         data = piece(name)
-        return {"id": name, "token": word(data), "bytes": list(data), "logprob": chance}
+        told = {"prob": math.exp(chance)} if drawn else {"logprob": chance}
+        return {"id": name, "token": word(data), "bytes": list(data)} | told
 
+    others = "top_probs" if drawn else "top_logprobs"
     return [
         one(found.token.id, logarithm(found.token))
-        | {"top_logprobs": [one(name, chance) for name, chance in found.token.top]}
+        | {others: [one(name, chance) for name, chance in found.token.top]}
         for found in tokens
     ]

@@ -1,0 +1,278 @@
+"""What llama.cpp's server is asked, read as it reads it: its names, its defaults, its clamping."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from jupyter_turbopilot.engine.generation import SAMPLERS, Sampling
+from jupyter_turbopilot.engine.schema import grammar_of
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.request import decode, fit
+from jupyter_turbopilot.text import Stop, Text
+
+MAX_PREDICT = 1 << 16
+MAX_PROMPTS, MAX_TEXTS = 16, 16
+MAX_BIASES, MOST_BIAS, LONGEST_BIASED = 4096, 1e9, 256
+TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
+Prompt = str | tuple[int | str, ...]
+Biases = tuple[tuple[int | str, float], ...]
+_SAMPLER_LETTERS = {"k": "top_k", "y": "typ_p", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
+_NUMBER = re.compile(r"-?\d{1,10}", re.ASCII)
+_ALIASES = {
+    "max_tokens": "n_predict",
+    "max_completion_tokens": "n_predict",
+    "n": "n_cmpl",
+    "logprobs": "n_probs",
+}
+# What llama.cpp's server has and we have not, and up to which value it does nothing.
+_ABSENT: dict[str, float] = {
+    "mirostat": 0,
+    "dry_multiplier": 0,
+    "xtc_probability": 0,
+    "dynatemp_range": 0,
+    "top_n_sigma": 0,
+    "adaptive_target": -1e-9,
+    "min_keep": 1,
+    "reasoning_budget_tokens": -1,
+}
+_ABSENT_SWITCHES = (
+    "lora",
+    "image_data",
+    "multimodal_data",
+    "grammar_lazy",
+    "grammar_triggers",
+    "return_progress",
+    "timings_per_token",
+)
+
+T = TypeVar("T")
+
+
+def read(body: bytes, kind: type[T]) -> T:
+    """Read a body: null is the default, 8.0 is 8, other names are known, and what is not there is refused."""
+    fields = decode(body, dict[str, Any])
+    given = {name: _whole(value) for name, value in fields.items() if value is not None}
+    refuse_absent(given)
+    for alias, name in _ALIASES.items():
+        if alias in given:
+            given.setdefault(name, given[alias])
+    return fit(given, kind)
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+def refuse_absent(fields: dict[str, Any]) -> None:
+    """Refuse by name what would change the answer and is not supported."""
+    for name, most in _ABSENT.items():
+        value = fields.get(name, most)
+        if not isinstance(value, int | float) or value > most:
+            raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)
+    for name in _ABSENT_SWITCHES:
+        if fields.get(name):
+            raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)
+
+
+def biases(given: list[Any] | dict[str, Any]) -> Biases:
+    """Read biases by token or by text, as pairs or as an object; `false` means never."""
+    pairs = [(_key(name), bias) for name, bias in given.items()] if isinstance(given, dict) else given
+    if len(pairs) > MAX_BIASES:
+        raise BadRequestError(f"At most {MAX_BIASES} of them are possible.", field="logit_bias")
+    return tuple(_bias(pair) for pair in pairs)
+
+
+def _key(name: str) -> int | str:
+    """Return the token that a name of an object is the number of; any other is a text."""
+    return int(name) if _NUMBER.fullmatch(name) else name
+
+
+def _bias(pair: Any) -> tuple[int | str, float]:
+    match pair:
+        case [str() | int() as name, int() | float() as bias]:
+            pass
+        case {"token": str() | int() as name, "bias": int() | float() as bias}:
+            pass
+        case _:
+            raise BadRequestError("It is a list of [token id or text, bias].", field="logit_bias")
+    if bias is True or isinstance(name, bool) or abs(bias) > MOST_BIAS:
+        raise BadRequestError("A bias is a number, or false for never.", field="logit_bias")
+    if isinstance(name, str) and len(name) > LONGEST_BIASED:
+        raise BadRequestError(f"A text with a bias may have {LONGEST_BIASED} characters.", field="logit_bias")
+    return name, -MOST_BIAS if bias is False else float(bias)
+
+
+def grammar(given: str, schema: dict[str, Any] | None) -> str:
+    """Return the grammar that was sent, or the one of the schema that was."""
+    if schema is None:
+        return given
+    if given:
+        raise BadRequestError("Send a grammar or a json_schema, not both.", field="json_schema")
+    try:
+        return grammar_of(schema)
+    except ValueError as error:
+        raise BadRequestError(str(error), field="json_schema") from None
+
+
+class PromptObject(msgspec.Struct, frozen=True):
+    """A prompt as an object: llama.cpp's server puts images beside it."""
+
+    prompt_string: str | list[str | TokenId]
+    multimodal_data: list[Any] = []
+
+
+Prompts = str | list[str | TokenId | list[str | TokenId] | PromptObject] | PromptObject
+
+
+def prompts(given: Prompts) -> list[Prompt]:
+    """Return each prompt: a text, or token ids and texts in turns.
+
+    A list that holds a token id is one prompt; any other list holds a prompt in each place.
+    """
+    several = isinstance(given, list) and int not in set(map(type, given))
+    found = [_prompt(part) for part in given] if several else [_prompt(given)]  # type: ignore[union-attr]
+    if not 0 < len(found) <= MAX_PROMPTS:
+        raise BadRequestError(f"Send at least one prompt, at most {MAX_PROMPTS}.", field="prompt")
+    return found
+
+
+def _prompt(given: Any) -> Prompt:
+    if isinstance(given, PromptObject):
+        if given.multimodal_data:
+            raise BadRequestError("multimodal_data is not supported. Leave it out.", field="prompt")
+        given = given.prompt_string
+    if isinstance(given, str):
+        return given
+    if set(map(type, given)) <= {int, str}:
+        return tuple(given)
+    raise BadRequestError(
+        'A prompt is a text, a list of token ids and texts, or {"prompt_string": …}.', field="prompt"
+    )
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What `/completion` and `/infill` have in common; fields that nobody knows are ignored."""
+
+    n_predict: Annotated[int, Meta(ge=-1)] = -1  # 0: read the prompt, write nothing; -1: to the end
+    n_cmpl: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] = 1
+    n_indent: Annotated[int, Meta(ge=0, le=4096)] = 0
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    typical_p: float = 1.0
+    repeat_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
+    repeat_last_n: Annotated[int, Meta(ge=-1, le=1 << 20)] = 64
+    presence_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
+    frequency_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
+    samplers: str | Annotated[list[str], Meta(max_length=32)] | None = None
+    grammar: Annotated[str, Meta(max_length=65536)] = ""
+    json_schema: dict[str, Any] | None = None
+    logit_bias: list[Any] | dict[str, Any] = []
+    ignore_eos: bool = False
+    seed: int = -1
+    stop: Stop | Annotated[list[Stop], Meta(max_length=64)] = []
+    stream: bool = False
+    n_probs: Annotated[int, Meta(ge=0, le=100)] = 0
+    post_sampling_probs: bool = False
+    return_tokens: bool = False
+    t_max_prompt_ms: Annotated[int, Meta(ge=-1, le=3_600_000)] = 0
+    t_max_predict_ms: Annotated[int, Meta(ge=-1)] = 0
+    cache_prompt: bool = True
+    id_slot: int = -1
+    response_fields: Annotated[list[str], Meta(max_length=64)] = []
+
+    def sampling(self) -> Sampling:
+        """Return how to choose tokens; what is out of range is taken to its end."""
+        names = self.samplers
+        if isinstance(names, str):
+            names = [_SAMPLER_LETTERS.get(letter, letter) for letter in names]
+        return Sampling(
+            max_tokens=min(self.n_predict, MAX_PREDICT),
+            temperature=max(0.0, self.temperature),
+            top_k=min(max(0, self.top_k), 1 << 30),
+            top_p=min(max(0.0, self.top_p), 1.0),
+            min_p=min(max(0.0, self.min_p), 1.0),
+            typical_p=min(max(0.0, self.typical_p), 1.0),
+            repeat_penalty=self.repeat_penalty,
+            penalty_last_n=self.repeat_last_n,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            samplers=SAMPLERS if names is None else tuple(names),
+            grammar=grammar(self.grammar, self.json_schema),
+            logit_bias=biases(self.logit_bias),
+            ignore_end=self.ignore_eos,
+            seed=secrets.randbits(31) if self.seed < 0 else self.seed & 0xFFFFFFFF,
+            top=self.n_probs,
+            drawn=self.post_sampling_probs,
+        )
+
+    def more(self) -> dict[str, Any]:
+        """Return what else a text takes from them."""
+        return {
+            "sampling": self.sampling(),
+            "stop": (self.stop,) if isinstance(self.stop, str) else tuple(self.stop),
+            "indent": self.n_indent,
+            "n": self.n_cmpl,
+            "best_of": self.n_cmpl,
+            "stream": self.stream,
+            # Editors that read ahead say 1 ms and mean that they do not wait for it.
+            "prompt_seconds": max(0, self.t_max_prompt_ms) / 1000 if self.n_predict else 0.0,
+            "seconds": max(0, self.t_max_predict_ms) / 1000,
+            "cut": True,
+            "ahead": self.n_predict == 0,
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Return what of them the answer tells, as it was understood."""
+        told = msgspec.to_builtins(self)
+        known = {name: told[name] for name in Options.__struct_fields__ if name != "response_fields"}
+        sampling = msgspec.to_builtins(self.sampling())
+        same = {name: sampling[name] for name in known if name in sampling and name != "logit_bias"}
+        return known | same | {"max_tokens": self.n_predict, "seed": self.seed}
+
+
+class CompletionBody(Options, frozen=True, kw_only=True):
+    """`POST completion`: a text, token ids, or both in turns; or several of these."""
+
+    prompt: Prompts
+
+    def texts(self) -> list[Text]:
+        """Return what is to be written."""
+        more = self.more()
+        return [Text(prompt=prompt, **more) for prompt in prompts(self.prompt)]
+
+
+class Extra(msgspec.Struct, frozen=True, kw_only=True):
+    """Another file."""
+
+    text: str
+    filename: Annotated[str, Meta(max_length=4096)] | None = None
+
+
+class InfillBody(Options, frozen=True, kw_only=True):
+    """`POST infill`."""
+
+    input_prefix: str
+    input_suffix: str
+    input_extra: Annotated[list[Extra], Meta(max_length=256)] = []
+    prompt: str = ""
+
+    def texts(self) -> list[Text]:
+        """Return what is to be written."""
+        others = tuple((extra.filename or "tmp", extra.text) for extra in self.input_extra)
+        text = Text(
+            prompt=self.input_prefix,
+            suffix=self.input_suffix,
+            typed=self.prompt,
+            others=others,
+            window=True,
+            **self.more(),
+        )
+        return [text]

@@ -1,0 +1,223 @@
+"""What llama.cpp's server takes and how it answers, against a real server of ours."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ..serving import Server
+
+WRITE = {"n_predict": 3, "temperature": 0, "ignore_eos": True}
+
+
+def ask(server: Server, path: str = "/completion", **body: Any) -> Any:
+    response = server.client.post(path, json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def refused(server: Server, path: str = "/completion", **body: Any) -> str:
+    response = server.client.post(path, json={"prompt": "x", "n_predict": 1} | body)
+    assert response.status_code == 400, response.text
+    error = response.json()["error"]
+    return str(error.get("field") or error["param"])
+
+
+def test_a_prompt_is_a_text_or_token_ids_or_both_or_an_object(server: Server) -> None:
+    ids = ask(server, "/tokenize", content="x = 1")["tokens"]
+    for prompt in (ids, {"prompt_string": "x = 1"}, ["x = 1"]):
+        assert (
+            ask(server, prompt=prompt, **WRITE)["content"] == ask(server, prompt="x = 1", **WRITE)["content"]
+        )
+    mixed = [*ids[:2], "= 1"]
+    assert ask(server, prompt=mixed, **WRITE)["content"] == ask(server, prompt="x = 1", **WRITE)["content"]
+
+
+def test_several_prompts_and_several_texts_of_each_are_a_list(server: Server) -> None:
+    found = ask(server, prompt=["x = ", [65, 66], {"prompt_string": "y"}], n_cmpl=2, **WRITE)
+    assert [one["index"] for one in found] == list(range(6))
+    assert found[4]["content"] == ask(server, prompt="y", **WRITE)["content"]
+    assert all(one["tokens_predicted"] == 3 for one in found)
+
+
+def test_several_texts_are_streamed_each_to_its_end(server: Server) -> None:
+    body = {"prompt": ["x", "y"], "n_cmpl": 2, "stream": True} | WRITE
+    lines = server.client.post("/completion", json=body).text.splitlines()
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line]
+    whole = ask(server, **body | {"stream": False})
+    for index in range(4):
+        mine = [event for event in events if event["index"] == index]
+        assert [event["stop"] for event in mine] == [False] * (len(mine) - 1) + [True]
+        assert "".join(event["content"] for event in mine) == whole[index]["content"]
+
+
+def test_llama_vscodes_several_completions_come_as_a_list(server: Server) -> None:
+    found = ask(server, "/infill", input_prefix="x = ", input_suffix="\n", n_cmpl=3, n_predict=4)
+    assert [one["index"] for one in found] == [0, 1, 2]
+
+
+def test_null_is_the_default_and_a_whole_fraction_a_number(server: Server) -> None:
+    nulls = dict.fromkeys(
+        ("stop", "grammar", "seed", "samplers", "json_schema", "logit_bias", "n_probs", "top_p")
+    )
+    assert (
+        ask(server, prompt="x", **nulls | WRITE | {"n_predict": 3.0, "top_k": 8.0})["tokens_predicted"] == 3
+    )
+
+
+def test_values_out_of_range_are_taken_to_its_end(server: Server) -> None:
+    found = ask(server, prompt="x", n_predict=2, top_p=1.5, min_p=-3, top_k=-1, temperature=-2)
+    told = found["generation_settings"]
+    assert (told["top_p"], told["min_p"], told["top_k"], told["temperature"]) == (1.0, 0.0, 0, 0.0)
+
+
+@pytest.mark.parametrize("path", ["/completion", "/v1/completions"])
+def test_without_a_limit_the_text_goes_to_its_end_or_the_contexts(server: Server, path: str) -> None:
+    body = {"prompt": "x" * 900, "max_tokens": -1, "temperature": 0, "ignore_eos": True}
+    found = ask(server, path, **body)
+    if path == "/completion":
+        assert (found["tokens_predicted"], found["stop_type"]) == (124, "limit")
+    else:
+        assert found["choices"][0]["finish_reason"] == "length"
+        assert found["usage"]["completion_tokens"] == 124
+
+
+def test_the_tokens_are_told_to_who_asks(server: Server) -> None:
+    assert ask(server, prompt="x", **WRITE)["tokens"] == []
+    found = ask(server, prompt="x", return_tokens=True, **WRITE)
+    assert len(found["tokens"]) == 3
+    assert ask(server, "/detokenize", tokens=found["tokens"])["content"] == found["content"]
+
+
+def test_chances_behind_the_samplers(server: Server) -> None:
+    body = {"prompt": "x", "n_predict": 4, "n_probs": 5, "post_sampling_probs": True, "ignore_eos": True}
+    for token in ask(server, **body, temperature=1.0, top_k=3)["completion_probabilities"]:
+        chances = [one["prob"] for one in token["top_probs"]]
+        assert chances == sorted(chances, reverse=True)
+        assert len(chances) <= 3
+        assert sum(chances) == pytest.approx(1.0, abs=1e-4)
+        assert token["prob"] == pytest.approx(
+            {one["id"]: one["prob"] for one in token["top_probs"]}[token["id"]]
+        )
+    for token in ask(server, **body, temperature=0)["completion_probabilities"]:
+        assert token["prob"] == 1.0
+        assert [one["id"] for one in token["top_probs"]] == [token["id"]]
+
+
+def test_a_bias_by_text_is_one_for_each_of_its_tokens(server: Server) -> None:
+    for bias in ([["abc", 100]], {"abc": 100.0}, [{"token": "abc", "bias": 100}]):
+        assert set(ask(server, prompt="x", logit_bias=bias, **WRITE)["content"]) <= set("abc")
+    likeliest = ask(server, prompt="x", return_tokens=True, **WRITE)["tokens"][0]
+    never = ask(server, prompt="x", return_tokens=True, logit_bias=[[likeliest, False]], **WRITE)
+    assert likeliest not in never["tokens"]
+    assert (
+        ask(server, "/v1/completions", prompt="x", logit_bias={"97": 100}, max_tokens=2)["choices"][0]["text"]
+        == "aa"
+    )
+
+
+@pytest.mark.parametrize("path", ["/completion", "/v1/completions"])
+def test_grammars_and_schemas_are_obeyed(server: Server, path: str) -> None:
+    def text(**body: Any) -> str:
+        found = ask(server, path, prompt="x", max_tokens=40, temperature=0, **body)
+        return str(found["content"] if "content" in found else found["choices"][0]["text"])
+
+    assert text(grammar='root ::= "seven"') == "seven"
+    assert json.loads(text(json_schema={"enum": ["a", "b"]})) in {"a", "b"}
+    assert refused(server, path, json_schema={"type": "string", "pattern": "a"}) == "json_schema"
+    assert refused(server, path, json_schema={}, grammar='root ::= "a"') == "json_schema"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "harmless"),
+    [
+        ("mirostat", 1, 0),
+        ("dry_multiplier", 0.5, 0.0),
+        ("xtc_probability", 0.1, 0),
+        ("dynatemp_range", 1, 0),
+        ("top_n_sigma", 1.0, -1.0),
+        ("adaptive_target", 0.5, -1.0),
+        ("min_keep", 5, 0),
+        ("lora", [{"id": 0, "scale": 0.5}], []),
+        ("image_data", [{"id": 1}], []),
+        ("grammar_lazy", True, False),
+        ("return_progress", True, False),
+        ("timings_per_token", True, False),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name_where_it_would_matter(
+    server: Server, name: str, value: Any, harmless: Any
+) -> None:
+    for path in ("/completion", "/v1/completions"):
+        assert refused(server, path, **{name: value}) == name
+        ask(server, path, prompt="x", n_predict=1, **{name: harmless})
+
+
+def test_what_nobody_knows_and_what_only_hints_is_ignored(server: Server) -> None:
+    hints = {
+        "id_slot": 3,
+        "cache_prompt": True,
+        "n_keep": 5,
+        "n_cache_reuse": 256,
+        "slot_id": -1,
+        "model": "m",
+    }
+    ask(server, prompt="x", n_predict=1, **hints, nobody_knows=[1, {}])
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        [],
+        5,
+        [[]],
+        [["a", None]],
+        {},
+        {"prompt_string": "x", "multimodal_data": ["a"]},
+        [-1],
+        [[2**40]],
+        ["a"] * 17,
+        True,
+    ],
+)
+def test_a_prompt_of_another_kind_is_refused(server: Server, prompt: Any) -> None:
+    if prompt == [[]]:
+        ask(server, prompt=prompt, n_predict=1)
+    else:
+        assert refused(server, prompt=prompt).startswith("prompt")
+
+
+def test_marks_are_control_tokens_where_tokens_are_asked_for_with_them(server: Server) -> None:
+    def tokens(**more: Any) -> Any:
+        return ask(server, "/tokenize", content="a<|fim_prefix|>b", **more)["tokens"]
+
+    assert tokens() == [
+        *ask(server, "/tokenize", content="a")["tokens"],
+        257,
+        *ask(server, "/tokenize", content="b")["tokens"],
+    ]
+    assert len(tokens(parse_special=False)) == len("a<|fim_prefix|>b")
+    assert [one["piece"] for one in tokens(with_pieces=True)] == ["a", "<|fim_prefix|>", "b"]
+    assert ask(server, "/detokenize", tokens=tokens())["content"] == "a<|fim_prefix|>b"
+    assert ask(server, "/tokenize", content=["a", 257, "b"])["tokens"] == tokens()
+    assert ask(server, "/tokenize") == {"tokens": []}
+
+
+def test_a_template_is_filled_in_on_every_route(server: Server) -> None:
+    prompt = "<|fim_prefix|>x = <|fim_suffix|>\ny<|fim_middle|>"
+    whole = ask(server, "/v1/completions", prompt="x = ", suffix="\ny", max_tokens=3, temperature=0)
+    text = whole["choices"][0]["text"]
+    assert ask(server, prompt=prompt, n_predict=3, temperature=0)["content"] == text
+    found = ask(server, "/v1/completions", prompt=prompt, max_tokens=3, temperature=0)
+    assert found["choices"][0]["text"] == text
+    assert found["usage"]["prompt_tokens"] == len("x = \ny") + 3
+    found = ask(server, "/api/generate", inputs=prompt, parameters={"max_new_tokens": 3})
+    assert found["generated_text"] == text
+
+
+def test_openais_answers_say_which_system_they_are_of(server: Server) -> None:
+    assert ask(server, "/v1/completions", prompt="x", max_tokens=1)["system_fingerprint"].startswith(
+        "jupyter-turbopilot"
+    )
