@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
+
+API_KEY = "TURBOPILOT_API_KEY"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -86,9 +90,18 @@ def parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="serve editors without a Jupyter server")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    serve.add_argument("--port", type=int, default=18080, help="port to listen on (%(default)s)")
+    serve.add_argument("--port", type=port, default=18080, help="port to listen on (%(default)s)")
     keys = serve.add_mutually_exclusive_group()
-    keys.add_argument("--api-key", help="the key callers send; one is made and printed if left out")
+    keys.add_argument(
+        "--api-key",
+        help="the key callers send, visible in the list of processes; one is made and printed if left out",
+    )
+    keys.add_argument(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help=f"a file that holds the key; the environment variable {API_KEY} does as well",
+    )
     keys.add_argument("--no-api-key", action="store_true", help="no key; on this machine's own address only")
     serve.add_argument("-m", "--model", help="the model to use")
     serve.set_defaults(run=run_serve)
@@ -133,6 +146,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def port(text: str) -> int:
+    """Read a port's number."""
+    number = int(text) if re.fullmatch("[0-9]{1,5}", text) else 0
+    if not 1 <= number <= 65535:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: choose one from 1 to 65535")
+    return number
+
+
 def run_complete(options: argparse.Namespace) -> int:
     """Complete a file at a place."""
     from jupyter_turbopilot.local import Local
@@ -174,9 +195,15 @@ def run_serve(options: argparse.Namespace) -> int:
     """Serve editors until told to stop."""
     import asyncio
 
-    from jupyter_turbopilot.standalone import serve
+    from jupyter_turbopilot.standalone import checked, key_from, serve
 
-    key = "" if options.no_api_key else options.api_key
+    key: str | None = None
+    if options.no_api_key:
+        key = ""
+    elif options.api_key_file:
+        key = key_from(options.api_key_file)
+    elif options.api_key is not None or os.environ.get(API_KEY):
+        key = checked(options.api_key if options.api_key is not None else os.environ[API_KEY])
     asyncio.run(serve(pilot_of(options), options.host, options.port, key))
     return 0
 

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+_KINDS = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+_REFUSALS = {
+    401: ("unauthenticated", "The key is missing or wrong."),
+    403: ("forbidden", "You may not do that."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address has no such method."),
+}
+
 
 class TurbopilotError(Exception):
     """Something went wrong that a person can be told about."""
@@ -16,9 +29,24 @@ class TurbopilotError(Exception):
         self.message = message
         self.field = field
 
+    @property
+    def kind(self) -> str:
+        """The kind of error, as OpenAI and llama.cpp name it."""
+        return _KINDS.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")  # noqa: PLR2004
+
     def body(self) -> dict[str, dict[str, str | None]]:
         """Return what the HTTP answer holds."""
-        return {"error": {"code": self.code, "field": self.field, "message": self.message}}
+        return {"error": {"code": self.code, "type": self.kind, "field": self.field, "message": self.message}}
+
+
+class RefusedError(TurbopilotError):
+    """The caller may not do this, or there is nothing to do it with; the status alone says why."""
+
+    def __init__(self, status: int) -> None:
+        other = "The request failed." if status < 500 else "The server failed."  # noqa: PLR2004
+        code, message = _REFUSALS.get(status, ("error", other))
+        super().__init__(message)
+        self.status, self.code = status, code
 
 
 class BadRequestError(TurbopilotError):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import ipaddress
 import secrets
 import signal
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.authorizer import AllowAllAuthorizer
@@ -16,10 +13,16 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.routes.about import StatusRoute
+from jupyter_turbopilot.routes.about import MissingRoute, OpenHealthRoute, StatusRoute
+from jupyter_turbopilot.routes.admission import MAX_KEY, has_key, is_key, is_loopback
 from jupyter_turbopilot.routes.table import ROUTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tornado.httputil import HTTPHeaders, HTTPServerRequest
+
     from jupyter_turbopilot.pilot import Pilot
 
 
@@ -32,9 +35,7 @@ class KeyIdentity(IdentityProvider):
 
     def get_user(self, handler: Any) -> User | None:
         """Return the caller, if the key is right."""
-        given = handler.request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        given = given or handler.request.headers.get("X-Api-Key", "")
-        if self._key and not hmac.compare_digest(given.encode(), self._key.encode()):
+        if self._key and not has_key(handler.request.headers, self._key):
             return None
         return User(username="editor")
 
@@ -47,27 +48,56 @@ class KeyIdentity(IdentityProvider):
         return True
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is reached from this machine alone."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
+class Application(web.Application):
+    """The routes at `/`; a slash too many changes nothing, as in `/v1//completions` or `/infill/`."""
+
+    def find_handler(self, request: HTTPServerRequest, **more: Any) -> Any:
+        """Look up the route."""
+        request.path = "/" + "/".join(filter(None, request.path.split("/")))
+        return super().find_handler(request, **more)
 
 
 def application(pilot: Pilot, key: str, host: str) -> web.Application:
     """Mount the routes at `/`."""
-    return web.Application(
-        [(f"/{path}", route, {"pilot": pilot}) for path, route in (("", StatusRoute), *ROUTES)],
+    own = (("", StatusRoute), ("health", OpenHealthRoute), ("v1/health", OpenHealthRoute))
+    beyond = not is_loopback(host)  # by which names other machines know this one, nobody can tell
+
+    def admits_any_host(headers: HTTPHeaders) -> bool:
+        return bool(key) and (beyond or has_key(headers, key))
+
+    return Application(
+        [(f"/{path}", route, {"pilot": pilot}) for path, route in (*own, *ROUTES)],
+        default_handler_class=MissingRoute,
+        default_handler_args={"pilot": pilot},
         identity_provider=KeyIdentity(key),
         authorizer=AllowAllAuthorizer(),
         base_url="/",
-        # The Host header names this machine itself, or the address that was asked for.
-        local_hostnames=["localhost", host],
         standalone=True,
-        managed=bool(key),
+        key=bool(key),
+        admits_any_host=admits_any_host,
         log_function=lambda _: None,
         jinja2_env=None,
     )
+
+
+def checked(key: str) -> str:
+    """Return a key that callers can send."""
+    if not is_key(key):
+        raise BadRequestError(
+            f"A key is 1 to {MAX_KEY} printable ASCII characters without spaces. "
+            "Leave the option out to have one made, or use --no-api-key."
+        )
+    return key
+
+
+def key_from(file: Path) -> str:
+    """Read the key from a file."""
+    try:
+        return checked(file.read_text("ascii", "replace").strip())
+    except OSError as error:
+        raise BadRequestError(f"{file} cannot be read: {error.strerror}.") from None
+    except BadRequestError as error:
+        raise BadRequestError(f"{file} holds no key. {error.message}") from None
 
 
 async def serve(pilot: Pilot, host: str, port: int, key: str | None) -> None:
@@ -79,16 +109,26 @@ async def serve(pilot: Pilot, host: str, port: int, key: str | None) -> None:
     server = HTTPServer(application(pilot, key, host))
     try:
         server.listen(port, host)
-    except OSError as error:
-        raise BadRequestError(f"{host}:{port} cannot be listened on: {error.strerror}.") from None
+    except (OSError, ValueError) as error:  # a name that cannot be looked up is a ValueError, if it is odd
+        reason = getattr(error, "strerror", None) or "not an address"
+        raise BadRequestError(
+            f"{host}:{port} cannot be listened on: {reason}. Choose another with --host or --port."
+        ) from None
+    ended = asyncio.Event()
+    on_signals(asyncio.get_running_loop(), ended.set)
     pilot.start()
-    print(f"Serving on http://{host}:{port}/", flush=True)
+    print(f"Serving on http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
     if made:
         print(f"Key: {key}   (send it as: Authorization: Bearer …)", flush=True)
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
     await ended.wait()
     server.stop()
     await asyncio.get_running_loop().run_in_executor(None, pilot.stop)
+
+
+def on_signals(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
+    """Act when this process is told to end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, act)
+        except NotImplementedError:  # on Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))

@@ -21,9 +21,10 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "--port", str(self.port)]
+        own = {"TURBOPILOT_MODELS": str(model.parent), "TURBOPILOT_API_KEY": ""} | (environment or {})
         self.process = subprocess.Popen(
             [*command, "-m", str(model), *arguments],
-            env=os.environ | {"TURBOPILOT_MODELS": str(model.parent)} | (environment or {}),
+            env=os.environ | own,
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -32,13 +33,13 @@ class Server:
         self.key = ""
         if "--api-key" in arguments:
             self.key = arguments[-1]
-        elif not arguments:
+        elif not arguments and not own["TURBOPILOT_API_KEY"]:
             self.key = self.process.stdout.readline().split()[1]
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
         end = time.monotonic() + 60
-        while self.client.get("/health").json()["phase"] == "loading":
+        while self.client.get("/health").json()["status"] == "loading model":
             assert time.monotonic() < end
             time.sleep(0.05)
 

@@ -49,13 +49,31 @@ class StatusRoute(Route):
     @allow_unauthenticated
     async def get(self) -> None:
         """Show whether it is ready; who asks under another host's name is told nothing."""
-        if self.refused:
-            raise web.HTTPError(403)
         health = self.pilot.health()
         state = f"{health['model']}: {'ready' if health['ready'] else health['phase']}."
         self.set_header("Content-Type", "text/html; charset=utf-8")
         page = PAGE.format(version=version("jupyter-turbopilot"), state=escape(state))
         await self.finish(page)
+
+
+class OpenHealthRoute(Route):
+    """`GET /health` of a server of its own: anybody may look whether it can answer."""
+
+    _track_activity = False
+
+    @allow_unauthenticated
+    async def get(self) -> None:
+        """Tell how we are; without the key only whether we can answer."""
+        health = self.pilot.health()
+        self.set_status(200 if health["ready"] else 503)
+        self.answer(health if self.current_user else {"status": health["status"]})
+
+
+class MissingRoute(Route):
+    """Every other address of a server of its own."""
+
+    def _refusal(self) -> int:
+        return 404
 
 
 class OpenAPIRoute(Route):

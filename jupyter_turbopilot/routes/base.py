@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import secrets
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_server.auth.identity import IdentityProvider, User
@@ -19,14 +20,17 @@ from jupyter_turbopilot.engine.worker import DEADLINE, DISCONNECTED, Job
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
     NotReadyError,
+    RefusedError,
     TurbopilotError,
     WrongContentTypeError,
 )
 from jupyter_turbopilot.metrics import Metrics
 from jupyter_turbopilot.request import MAX_BODY, decode
+from jupyter_turbopilot.routes.admission import is_loopback, is_same_site, may_be_plain
 from jupyter_turbopilot.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import AsyncIterator, Awaitable
 
     from jupyter_turbopilot.pilot import Pilot
@@ -74,6 +78,12 @@ class Route(APIHandler):
     auth_resource = "turbopilot"
     accepts: type[Any] | None = None  # the schema of its body
     manages = False  # whether the route changes what the server holds
+    completes = False  # whether a program's plain body will do, where no Jupyter server decides it
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Answer HEAD as GET; tornado leaves the body out."""
+        super().__init_subclass__(**more)
+        cls.head = cls.get
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
         """Take what the route works with; `secret` opens it to this server's kernels."""
@@ -81,7 +91,6 @@ class Route(APIHandler):
         self.secret = secret
         self._chunks: list[bytes] = []
         self._received = 0
-        self.refused = False
 
     @property
     def metrics(self) -> Metrics:
@@ -109,22 +118,61 @@ class Route(APIHandler):
             connection.set_body_timeout(BODY_SECONDS)
         try:
             await super().prepare()
-            self._check_managed()
-        except web.HTTPError:
-            # Refused once the body has come: an answer before that ends as a broken connection for many
-            # clients. Nobody is signed in, so every method refuses.
-            self.current_user = self._jupyter_current_user = None
+            refusal = self._refusal()
+        except web.HTTPError as error:
+            refusal = self._unadmitted(error.status_code)
+        except ValueError:  # an Origin that is no address
+            refusal = self._unadmitted(403)
+        if refusal:
+            # Told once the body has come: an answer before that ends as a broken connection for many
+            # clients. The method is out of reach meanwhile.
             self._received = MAX_BODY + 1
-            self.refused = True
+            setattr(self, str(self.request.method).lower(), partial(self._refuse, refusal))
 
-    def _check_managed(self) -> None:
-        """Let nobody change which model is loaded where there is no key."""
-        if self.manages and self.settings.get("standalone") and not self.settings["managed"]:
-            raise web.HTTPError(403)
+    @property
+    def _alone(self) -> bool:
+        """Whether there is no Jupyter server to decide who is let in."""
+        return bool(self.settings.get("standalone"))
+
+    def _unadmitted(self, status: int) -> int:
+        """Return the status for a caller who was not let in: a key would help, or nothing would."""
+        if self._alone and self.settings["key"] and not self.current_user:
+            return 401
+        return 403 if status == 404 else status  # noqa: PLR2004 - Jupyter's word for another origin
+
+    def _refusal(self) -> int:
+        """Return the status with which somebody who was let in is refused; 0: not refused."""
+        changes = self.manages and self.request.method not in {"GET", "HEAD", "OPTIONS"}
+        return 403 if changes and not self.may_manage else 0
+
+    def _refuse(self, status: int, *_arguments: Any, **_named: Any) -> None:
+        raise web.HTTPError(status)
+
+    @property
+    def may_manage(self) -> bool:
+        """Whether this caller may see and change what is loaded: without a key nobody may."""
+        return not self._alone or bool(self.settings["key"])
+
+    def check_host(self) -> bool:
+        """Let who brings the key call this machine by any name; a page's trick with names has no key."""
+        if not self._alone:
+            return super().check_host()
+        return is_loopback(self.request.host_name) or self.settings["admits_any_host"](self.request.headers)
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        """Refuse pages of other sites."""
+        if self._alone:
+            return is_same_site(self.request.headers)
+        return super().check_origin(origin_to_satisfy_tornado)
+
+    def set_default_headers(self) -> None:
+        """Number every answer: Copilot's clients take one without a number for a firewall's."""
+        super().set_default_headers()
+        self.set_header("X-GitHub-Request-Id", secrets.token_hex(16))
 
     def set_cors_headers(self) -> None:
         """Let no page of another site read an answer where there is no Jupyter server to decide it."""
-        if not self.settings.get("standalone"):
+        if not self._alone:
             super().set_cors_headers()
 
     def data_received(self, chunk: bytes) -> None:
@@ -144,7 +192,8 @@ class Route(APIHandler):
         if self._received > MAX_BODY:
             raise BodyTooLargeError(f"A request may hold {MAX_BODY} bytes.")
         declared = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if declared != "application/json":
+        plain = self.completes and self._alone and may_be_plain(self.request.headers)
+        if declared != "application/json" and not plain:
             raise WrongContentTypeError("Send the body as application/json.")
         return b"".join(self._chunks)
 
@@ -186,16 +235,27 @@ class Route(APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Word an error; nothing of a traceback, a path or the person's code is in it."""
         error = kwargs.get("exc_info", (None, None, None))[1]
+        if not isinstance(error, TurbopilotError):
+            error = RefusedError(status_code)
+        self.set_status(error.status)
+        self._finish_with(error)
+
+    def _finish_with(self, error: TurbopilotError) -> Future[None]:
+        """Answer with an error, and with what its status asks for."""
+        if error.status == 401:  # noqa: PLR2004
+            self.set_header("WWW-Authenticate", "Bearer")
+        if error.status == 405:  # noqa: PLR2004
+            self.set_header("Allow", ", ".join(self._methods()))
+        if error.status in {429, 503}:
+            self.set_header("Retry-After", "1")
+        if isinstance(error, BodyTooLargeError):
+            self.set_header("Connection", "close")  # the rest of it is not worth reading
         self.set_header("Content-Type", "application/json")
-        if isinstance(error, TurbopilotError):
-            self.finish(compact(self.worded(error)))
-            return
-        words = {401: "Sign in first.", 403: "You may not do that.", 404: "There is nothing here."}
-        message = words.get(status_code, "The request failed." if status_code < 500 else "The server failed.")  # noqa: PLR2004
-        code = {401: "unauthenticated", 403: "forbidden", 404: "not_found"}.get(status_code, "error")
-        told = TurbopilotError(message)
-        told.status, told.code = status_code, code
-        self.finish(compact(self.worded(told)))
+        return self.finish(compact(self.worded(error)))
+
+    def _methods(self) -> list[str]:
+        unimplemented = web.RequestHandler.get
+        return [name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) != unimplemented]
 
     async def guard(self, work: Awaitable[None]) -> None:
         """Run the method's work; our own errors are answers, not failures."""
@@ -205,16 +265,13 @@ class Route(APIHandler):
             if self._headers_written:
                 return
             self.set_status(error.status)
-            if error.status in {429, 503}:
-                self.set_header("Retry-After", "1")
-            if isinstance(error, BodyTooLargeError):
-                self.set_header("Connection", "close")  # the rest of it is not worth reading
-            self.set_header("Content-Type", "application/json")
-            await self.finish(compact(self.worded(error)))
+            await self._finish_with(error)
 
 
 class JobRoute(Route):
     """A route that has something written; whoever goes away is not written for any longer."""
+
+    completes = True
 
     @property
     def name(self) -> str:

@@ -81,7 +81,7 @@ class GenerateRoute(JobRoute):
 
     def worded(self, error: TurbopilotError) -> dict[str, Any]:
         """Word an error as their server does."""
-        kinds = {400: "validation", 429: "overloaded", 503: "overloaded"}
+        kinds = {400: "validation", 401: error.kind, 429: "overloaded", 503: "overloaded"}
         return {"error": error.message, "error_type": kinds.get(error.status, "generation")}
 
     async def _generate(self) -> None:

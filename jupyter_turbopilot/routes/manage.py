@@ -13,6 +13,7 @@ from tornado.iostream import StreamClosedError
 from jupyter_turbopilot.request import Pull as PullRequest
 from jupyter_turbopilot.request import Select
 from jupyter_turbopilot.routes.base import Route
+from jupyter_turbopilot.routes.openai import listed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,8 +36,11 @@ class ModelsRoute(Route):
         await self.guard(self._list())
 
     async def _list(self) -> None:
-        models = await asyncio.to_thread(self.pilot.models)
-        self.answer({"models": models, "selected": self.pilot.selected})
+        found = listed(self.pilot)  # as llama.cpp's server answers here
+        if self.may_manage:
+            models = await asyncio.to_thread(self.pilot.models)
+            found |= {"models": models, "selected": self.pilot.selected}
+        self.answer(found)
 
     @web.authenticated
     @authorized

@@ -24,6 +24,7 @@ from jupyter_turbopilot.text import Stop, Text
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from jupyter_turbopilot.pilot import Pilot
     from jupyter_turbopilot.reply import Reply
 
 MAX_PROMPTS, MAX_TEXTS = 16, 16
@@ -142,11 +143,8 @@ def _fingerprint() -> str:
 
 def worded(error: TurbopilotError) -> dict[str, Any]:
     """Word an error as OpenAI does."""
-    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-    server = error.status >= 500  # noqa: PLR2004
-    kind = kinds.get(error.status, "server_error" if server else "invalid_request_error")
     code = {"unauthenticated": "invalid_api_key", "busy": "rate_limit_exceeded"}.get(error.code, error.code)
-    return {"error": {"message": error.message, "type": kind, "param": error.field, "code": code}}
+    return {"error": {"message": error.message, "type": error.kind, "param": error.field, "code": code}}
 
 
 class OpenAIRoute(Route):
@@ -311,8 +309,17 @@ class OpenAIModelsRoute(OpenAIRoute):
         await self.guard(self._list(name))
 
     async def _list(self, name: str) -> None:
-        known = self.pilot.health()["model"]
-        model = {"id": known, "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"}
-        if name and name != known:
-            raise UnknownModelError(f"There is no model {name!r} here.", field="model")
-        self.answer(model if name else {"object": "list", "data": [model] if known else []})
+        found = listed(self.pilot)
+        if name:
+            model = next((model for model in found["data"] if model["id"] == name), None)
+            if model is None:
+                raise UnknownModelError(f"There is no model {name!r} here.", field="model")
+            found = model
+        self.answer(found)
+
+
+def listed(pilot: Pilot) -> dict[str, Any]:
+    """List the model that answers."""
+    known = pilot.health()["model"]
+    model = {"id": known, "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"}
+    return {"object": "list", "data": [model] if known else []}

@@ -39,6 +39,7 @@ ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("api/generate", GenerateRoute),
     ("feedback", FeedbackRoute),
     ("health", HealthRoute),
+    ("v1/health", HealthRoute),
     ("metrics", MetricsRoute),
     ("openapi.json", OpenAPIRoute),
     ("models", ModelsRoute),

@@ -78,6 +78,7 @@ async def test_a_wrong_field_is_named(ask: Ask, ready: Any) -> None:
     assert response.code == 400
     assert error_of(response) == {
         "code": "bad_request",
+        "type": "invalid_request_error",
         "field": "offset",
         "message": "The active cell has 4 characters.",
     }

@@ -1,0 +1,290 @@
+"""`serve`'s rules, where no Jupyter server decides who is let in: keys, names, health, bodies, addresses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado import web
+
+from jupyter_turbopilot.routes.table import ROUTES
+
+from ..alone import KEY, Alone
+
+Start = Callable[..., Alone]
+BODY = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}
+METHODS = ("get", "head", "post", "put", "patch", "delete")
+ENDS = [
+    (path.replace("([^/]+)", "any").replace("(.+)", "any"), method.upper())
+    for path, route in ROUTES
+    for method in METHODS
+    if getattr(route, method) is not getattr(web.RequestHandler, method)
+]
+OPEN = {("health", "GET"), ("health", "HEAD"), ("v1/health", "GET"), ("v1/health", "HEAD")}
+CLOSED = [end for end in ENDS if end not in OPEN]
+COMPLETIONS = {
+    "complete": {"cells": [{"source": "x = "}], "offset": 4},
+    "infill": BODY,
+    "completion": {"prompt": "x = ", "n_predict": 2},
+    "completions": {"prompt": "x = ", "n_predict": 2},
+    "v1/completions": {"prompt": "x = ", "max_tokens": 2},
+    "v1/engines/any/completions": {"prompt": "x = ", "max_tokens": 2},
+    "api/generate": {"inputs": "x = "},
+}
+
+
+@pytest.fixture(scope="module")
+def start(tiny_model: Path) -> Iterator[Start]:
+    started: list[Alone] = []
+
+    def begin(**more: Any) -> Alone:
+        started.append(Alone(tiny_model, **more))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(start: Start) -> Alone:
+    return start()
+
+
+@pytest.fixture(scope="module")
+def keyless(start: Start) -> Alone:
+    return start(key="")
+
+
+@pytest.fixture(scope="module")
+def beyond(start: Start) -> Alone:
+    return start(host="0.0.0.0")  # noqa: S104 - nothing is bound to it
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": f"{scheme}{KEY}"}
+        for scheme in ("Bearer ", "bearer ", "BEARER ", "token ", "Token ", "Api-Key ", "api-key ", "Bearer  ", "")
+    ]
+    + [{"X-Api-Key": KEY}, {"x-api-key": KEY}, {"api-key": KEY}, {"Authorization": "Basic x", "api-key": KEY}],
+)  # fmt: skip
+def test_the_key_is_found_wherever_a_client_puts_it(server: Alone, headers: dict[str, str]) -> None:
+    headers = {"Authorization": ""} | headers
+    assert server.client.post("/infill", json=BODY, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "method"), [*CLOSED, ("nothing/here", "GET"), ("nothing/here", "POST")])
+def test_a_missing_or_a_wrong_key_is_an_authentication_error(server: Alone, path: str, method: str) -> None:
+    before = len(server.engine.prompts)
+    for headers in (
+        {"Authorization": ""},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Bearer {KEY}x"},
+        {"Authorization": "", "Cookie": f"key={KEY}"},
+        {"Authorization": "Bearer \xff"},
+        {"Authorization": "", "Host": "evil.example"},
+    ):
+        raw = {name: value.encode("latin-1") for name, value in headers.items()}
+        response = server.client.request(method, f"/{path}", json={}, headers=raw)  # type: ignore[arg-type]
+        assert response.status_code == 401
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        if method != "HEAD":
+            assert "authentication_error" in response.text
+    assert len(server.engine.prompts) == before
+
+
+@pytest.mark.parametrize(
+    "host", ["LOCALHOST", "localhost.", "LocalHost:1", "127.0.0.1", "[::1]:80", "127.9.9.9"]
+)
+def test_this_machine_has_several_names(keyless: Alone, host: str) -> None:
+    assert keyless.client.post("/infill", json=BODY, headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "[::2]",
+        "[",
+        "x]:y",
+    ],
+)
+def test_without_a_key_another_name_is_refused(keyless: Alone, host: str) -> None:
+    for path, method in [*ENDS, ("", "GET"), ("nothing", "GET")]:
+        response = keyless.client.request(method, f"/{path}", json={}, headers={"Host": host})
+        assert response.status_code == 403, (path, method)
+        assert "tiny" not in response.text
+
+
+def test_with_the_key_another_name_will_do(server: Alone, beyond: Alone) -> None:
+    for one in (server, beyond):
+        found = one.client.post("/infill", json=BODY, headers={"Host": "gpu-box.example:18080"})
+        assert found.status_code == 200
+
+
+def test_a_server_for_other_machines_tells_them_whether_it_is_ready(server: Alone, beyond: Alone) -> None:
+    headers = {"Authorization": "", "Host": "gpu-box.example"}
+    assert beyond.client.get("/health", headers=headers).json() == {"status": "ok"}
+    # Here the name can only be a trick of a page's.
+    assert server.client.get("/health", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/health", "/v1/health"])
+def test_anybody_may_look_whether_it_can_answer(server: Alone, keyless: Alone, path: str) -> None:
+    for headers in ({"Authorization": ""}, {"Authorization": "Bearer wrong"}):
+        assert server.client.get(path, headers=headers).json() == {"status": "ok"}
+    assert server.client.get(path).json()["model"] == "scripted"
+    assert keyless.client.get(path).json()["phase"] == "ready"
+    assert server.client.get(path, headers={"Origin": "http://evil.example"}).status_code == 403
+
+
+def test_while_the_model_loads_health_says_so_by_its_status(start: Start) -> None:
+    server = start(load=False)
+    server.pilot.start()
+    answer = server.client.get("/health", headers={"Authorization": ""})
+    assert (answer.status_code, answer.json()) == (503, {"status": "loading model"})
+    assert server.client.get("/health").json()["phase"] == "loading"
+    server.load()
+    assert server.client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(("path", "method"), [*ENDS, ("", "GET"), ("nothing", "POST"), ("infill", "PUT")])
+def test_every_answer_has_a_number(server: Alone, path: str, method: str) -> None:
+    numbers = set()
+    for headers in ({}, {"Authorization": ""}, {"Origin": "http://evil.example"}):
+        response = server.client.request(method, f"/{path}", content=b"[", headers=headers)
+        numbers.add(response.headers["X-GitHub-Request-Id"])
+    assert len(numbers) == 3
+
+
+def test_a_stream_has_a_number_too(server: Alone) -> None:
+    asked = COMPLETIONS["v1/completions"] | {"stream": True}
+    assert server.client.post("/v1/completions", json=asked).headers["X-GitHub-Request-Id"]
+
+
+@pytest.mark.parametrize("path", sorted({path for path, method in ENDS if method == "GET"} | {""}))
+def test_head_is_answered_as_get_without_the_body(server: Alone, path: str) -> None:
+    whole, head = server.client.get(f"/{path}"), server.client.head(f"/{path}")
+    assert head.status_code == whole.status_code
+    assert head.headers["Content-Type"] == whole.headers["Content-Type"]
+    assert head.content == b""
+
+
+@pytest.mark.parametrize(
+    "path", ["nothing", "v1/nothing", "v1/chat/completions", "complete/more", "..%2fmodels"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
+def test_what_is_not_there_is_said_in_json(server: Alone, path: str, method: str) -> None:
+    response = server.client.request(method, f"/{path}", content=b"x")
+    assert response.status_code == 404
+    assert response.json()["error"]["type"] == "not_found_error"
+
+
+def test_a_method_that_is_not_there_is_said_in_json_with_those_that_are(server: Alone) -> None:
+    response = server.client.get("/infill")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST, OPTIONS")
+    assert response.json()["error"]["code"] == "method_not_allowed"
+    assert server.client.put("/models", json={}).headers["Allow"] == "GET, HEAD, POST, DELETE, OPTIONS"
+    assert server.raw("BREW /infill HTTP/1.1")[0] == 405
+
+
+@pytest.mark.parametrize("path", ["/infill/", "//infill", "//infill//"])
+def test_a_slash_too_many_changes_nothing(server: Alone, path: str) -> None:
+    status, _, content = server.raw(
+        f"POST {path} HTTP/1.1\r\nContent-Type: application/json", json.dumps(BODY).encode()
+    )
+    assert (status, b"content" in content) == (200, True)
+    assert server.raw("GET /v1//models/ HTTP/1.1")[0] == 200
+    assert server.raw("GET /v1/models/scripted/ HTTP/1.1")[0] == 200
+    assert server.raw("GET // HTTP/1.1")[0] == 200
+
+
+def test_models_are_listed_as_llama_cpp_does_and_to_who_may_manage_with_all_there_are(
+    server: Alone, keyless: Alone
+) -> None:
+    data = [{"id": "scripted", "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"}]
+    assert keyless.client.get("/models").json() == {"object": "list", "data": data}
+    found = server.client.get("/models").json()
+    assert found["data"] == data
+    assert len(found["models"]) > 5
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [("models", "POST"), ("models", "DELETE"), ("models/pull", "POST"), ("models/pull", "DELETE")],
+)
+def test_without_a_key_nobody_changes_what_is_loaded(keyless: Alone, path: str, method: str) -> None:
+    refused = keyless.client.request(method, f"/{path}", json={"model": "x"})
+    assert (refused.status_code, refused.json()["error"]["type"]) == (403, "permission_error")
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("path", COMPLETIONS)
+@pytest.mark.parametrize("declared", [FORM, f"{FORM}; charset=utf-8", "text/plain", "", None])
+def test_a_program_need_not_declare_its_json(
+    server: Alone, keyless: Alone, path: str, declared: str | None
+) -> None:
+    headers = {} if declared is None else {"Content-Type": declared}
+    for one in (server, keyless):
+        found = one.client.post(f"/{path}", content=json.dumps(COMPLETIONS[path]), headers=headers)
+        assert found.status_code == 200, found.text
+        assert one.client.post(f"/{path}", content="a=1&b=2", headers=headers).status_code == 400
+
+
+PAGE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Origin": "http://127.0.0.1"}
+
+
+@pytest.mark.parametrize("path", COMPLETIONS)
+@pytest.mark.parametrize("page", PAGE)
+def test_a_pages_form_is_refused(server: Alone, path: str, page: str) -> None:
+    content = json.dumps(COMPLETIONS[path])
+    for declared in (FORM, "text/plain", None, "multipart/form-data; boundary=x", "Multipart/Mixed"):
+        headers = {page: PAGE[page], "Host": "127.0.0.1"} | ({"Content-Type": declared} if declared else {})
+        assert server.client.post(f"/{path}", content=content, headers=headers).status_code == 415
+        foreign = headers | {"Origin": "http://evil.example"}
+        assert server.client.post(f"/{path}", content=content, headers=foreign).status_code == 403
+
+
+def test_multipart_is_refused_from_programs_too(server: Alone) -> None:
+    for path, body in COMPLETIONS.items():
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        assert server.client.post(f"/{path}", content=json.dumps(body), headers=headers).status_code == 415
+
+
+@pytest.mark.parametrize("path", ["models", "models/pull", "feedback"])
+def test_what_changes_something_has_to_be_declared(server: Alone, path: str) -> None:
+    for declared in (FORM, "text/plain", ""):
+        response = server.client.post(
+            f"/{path}", content='{"model": "x"}', headers={"Content-Type": declared}
+        )
+        assert response.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "http://[", "http://127.0.0.1", "http://127.0.0.1:1", "file://", ""],
+)
+def test_a_page_of_another_site_is_refused_everywhere(server: Alone, keyless: Alone, origin: str) -> None:
+    for one in (server, keyless):
+        for path, method in [*ENDS, ("", "GET"), ("nothing", "GET")]:
+            response = one.client.request(method, f"/{path}", json={}, headers={"Origin": origin})
+            assert response.status_code == 403, (path, method)
+            assert not [name for name in response.headers if name.lower().startswith("access-control")]
+    assert server.client.get("/", headers={"Origin": f"http://127.0.0.1:{server.port}"}).status_code == 200
+
+
+def test_curl_needs_no_header_but_the_key(server: Alone) -> None:
+    url = f"http://LOCALHOST:{server.port}/v1/completions"
+    asked = ["curl", "-sS", "-4", url, "-H", f"Authorization: Bearer {KEY}", "-d", '{"prompt": "x = "}']
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert json.loads(said)["choices"]
