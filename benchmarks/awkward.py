@@ -1,0 +1,369 @@
+"""What `hostile.py` sends: awkward texts, notebooks, bodies and grammars, each made from a seed alone."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CANARY = "zq7canary"  # stands in every text that is sent, and must stand in no log
+MOST = 1_100_000  # characters; a little more than the server takes
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One request, and how its client behaves."""
+
+    path: str
+    body: bytes = b""
+    method: str = "POST"
+    kind: str = "application/json"
+    manner: str = "read"  # to the end; "cut" before the answer; "drip" of a body; "storm" of many at once
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+# Texts ------------------------------------------------------------------------------------------------------
+
+UNITS = (
+    "a", "A", "7", "_", " ", "\t", "\n", "\r\n", "\r", "(", "[", "{", ")", "'", '"', '"""', "\\", "#", "*",
+    "=", ".", ",", ":", "@", "%", "`", "$", "|", "-", "\u00e9", "\u0301", "\u6f22", "\U0001f642",
+    "\U0001f469\u200d\U0001f469\u200d\U0001f467", "\u202e", "\u2028", "\x85", "\x00", "\x1b[31m", "\ufeff",
+    "\U0010fffd", "ab ", "a, ", "a.", "a(", "f'{", "lambda a: ", "not ", "if a:\n ", "    ", " \n", "\n\n",
+    "# a\n", "x = 1\n", "token", '{"token": 1},', "api_key = ", "password='", "import a, ", "class A(",
+    "def a(", "for a in ", "with a as b, ", "a if a else ", "@a\n", "try:\n", "0x", "1e9", "1_", "----",
+    "-----BEGIN PRIVATE KEY-----\n", "eyJhbGciOi", "sk-", "https://a:b@c/", "<|fim_prefix|>",
+    "<|fim_middle|>", "<|endoftext|>", "</s>", "<a>", "$$x$$", "| a | b |\n", "%%time\n", "!ls ", "?",
+    "df['", "df.", "print(val",
+)  # fmt: skip
+
+
+def often(rng: random.Random, share: float = 0.5) -> bool:
+    """Tell whether this time."""
+    return rng.random() < share
+
+
+def length(rng: random.Random) -> int:
+    """Draw a length: mostly short, now and then all that is taken."""
+    return int(10 ** rng.uniform(0, 4.5 if often(rng, 0.8) else 6.0))
+
+
+def text(rng: random.Random, most: int = MOST) -> str:
+    """One unit or two, over and over, between sane lines."""
+    size = min(length(rng), most)
+    unit = "".join(rng.sample(UNITS, rng.choice((1, 1, 2, 3))))
+    run = (unit * (size // len(unit) + 1))[:size]
+    before, after = (
+        rng.choice(("", "import os\n", "x = '", "print(", "def f(a):\n    ")),
+        rng.choice(("", "\n", "\nx = 1")),
+    )
+    return f"# {CANARY}\n{before}{run}{after}"
+
+
+def nested(rng: random.Random) -> str:
+    """Brackets or blocks within each other."""
+    depth = rng.choice((10, 100, 1000, 20_000, 100_000))
+    if often(rng):
+        return f"{CANARY} = " + rng.choice("([{") * depth
+    return "".join(f"{' ' * level}if {CANARY}:\n" for level in range(min(depth, 1000)))
+
+
+def line(rng: random.Random) -> str:
+    """A long line of many different words, as data pasted into a cell has."""
+    words = (f"{rng.choice('abcxyz')}{rng.randrange(10**6)}" for _ in range(min(length(rng), 100_000)))
+    return f"{CANARY} = [" + rng.choice((", ", " ", ".", "=", "','")).join(words)
+
+
+SHAPES: tuple[Callable[[random.Random], str], ...] = (text, text, text, nested, line)
+
+
+def shape(rng: random.Random) -> str:
+    """Any of them."""
+    return rng.choice(SHAPES)(rng)
+
+
+# Native requests --------------------------------------------------------------------------------------------
+
+
+def _client(rng: random.Random) -> str:
+    return f"stranger-{rng.randrange(6)}"
+
+
+def _native(rng: random.Random, cells: list[dict[str, Any]], **more: Any) -> Sending:
+    active = rng.randrange(len(cells))
+    source = cells[active]["source"]
+    body: dict[str, Any] = {
+        "path": "strange.ipynb", "cells": cells, "active": active, "client": _client(rng),
+        "offset": rng.choice((len(source), 0, len(source) // 2, rng.randint(0, len(source)))),
+        "trigger": rng.choice(("automatic", "automatic", "invoke", "warm", "ahead")),
+        "lines": rng.choice(("auto", "single", "multi")), "stream": often(rng, 0.7),
+    }  # fmt: skip
+    return Sending("complete", dumps(rng, body | more), manner=manner(rng))
+
+
+def native_cell(rng: random.Random) -> Sending:
+    """One awkward cell."""
+    return _native(rng, [{"source": shape(rng)}])
+
+
+def native_notebook(rng: random.Random) -> Sending:
+    """Many cells of every kind."""
+    cells = [
+        {
+            "id": str(number), "type": rng.choice(("code", "code", "markdown", "raw")),
+            "source": text(rng, 3000) if often(rng, 0.3) else f"x_{number} = {number}  # {CANARY}\n",
+            "executed": rng.choice((True, False, None)), "error": rng.choice((None, None, text(rng, 500))),
+        }
+        for number in range(rng.choice((1, 3, 30, 300)))
+    ]  # fmt: skip
+    return _native(
+        rng, cells, language=rng.choice(("python", "python", "r", "julia", "sql", "", text(rng, 50)))
+    )
+
+
+def native_documents(rng: random.Random) -> Sending:
+    """Other open documents beside a plain cell."""
+    extra = [
+        {"path": f"{n}.py", "language": "python", "source": text(rng, 60_000)}
+        for n in range(rng.randint(1, 8))
+    ]
+    return _native(rng, [{"source": f"import os  # {CANARY}\nvalue = "}], extra=extra)
+
+
+def native_alternatives(rng: random.Random) -> Sending:
+    """Several long answers, warm ones too."""
+    more = {
+        "n": rng.choice((2, 4, 8)),
+        "max_tokens": rng.choice((1, 64, 2048)),
+        "trigger": "invoke",
+        "stream": False,
+    }
+    return _native(rng, [{"source": text(rng, 5000)}], temperature=rng.choice((0, 0.5, 2)), **more)
+
+
+def native_values(rng: random.Random) -> Sending:
+    """A field that is not what it should be."""
+    odd = (-1, 0, 1e9, True, "8", 2.5, None, [], {}, 2**64, text(rng, 2000), [[]] * 50, float("nan"))
+    names = "path cells active offset trigger stream client n max_tokens temperature lines language extra"
+    body: dict[str, Any] = {"cells": [{"source": f"x = {CANARY}"}], "offset": 3}
+    for name in rng.sample(names.split(), rng.randint(1, 3)):
+        body[name] = rng.choice(odd)
+    return Sending("complete", dumps(rng, body))
+
+
+# Other protocols --------------------------------------------------------------------------------------------
+
+SAMPLERS = ("top_k", "typ_p", "top_p", "min_p", "temperature", "infill", "dry", "xtc", "penalties", "nosuch")
+
+
+def _llama(rng: random.Random) -> dict[str, Any]:
+    more: dict[str, Any] = {
+        "n_predict": rng.choice((0, 1, 8, 64, -1, 100_000)), "temperature": rng.choice((0, 0.8, 5, -1)),
+        "stream": often(rng), "cache_prompt": often(rng, 0.7), "seed": rng.randrange(2**31),
+    }  # fmt: skip
+    for name, choice in {
+        "top_k": (0, 1, 40, 10**9, -1), "top_p": (0, 0.9, 2), "min_p": (-1, 0.1, 2), "n_probs": (0, 5, 1000),
+        "repeat_penalty": (0, 1.1, 1e9), "repeat_last_n": (-1, 64, 10**9), "t_max_predict_ms": (1, 500),
+        "t_max_prompt_ms": (1, 500), "samplers": (rng.sample(SAMPLERS, 4), ["infill"]), "n_indent": (0, 4),
+        "stop": ([], ["\n"], ["a"] * 1000, [""], text(rng, 500)), "ignore_eos": (True, False),
+        "logit_bias": ([[11, 5]], [["a", False]], [[10**9, 1]]), "response_fields": (["content"], ["a/b"]),
+        "prompt": (),
+    }.items():  # fmt: skip
+        if choice and often(rng, 0.25):
+            more[name] = rng.choice(choice)
+    return more
+
+
+def infill(rng: random.Random) -> Sending:
+    """As llama.vim asks, with rings of extra texts."""
+    extra = [{"filename": "a.py", "text": text(rng, 20_000)} for _ in range(rng.choice((0, 1, 16, 64)))]
+    body = {"input_prefix": shape(rng), "input_suffix": text(rng, 20_000), "prompt": "", "input_extra": extra}
+    return Sending("infill", dumps(rng, body | _llama(rng)), manner=manner(rng))
+
+
+def completion(rng: random.Random) -> Sending:
+    """llama.cpp's completion, of any sort of prompt."""
+    prompts = (
+        shape(rng),
+        [1, 2, 3] * rng.choice((1, 1000)),
+        [text(rng, 2000)] * rng.choice((2, 20)),
+        {"x": 1},
+        [CANARY, 5],
+    )
+    return Sending(
+        "completion", dumps(rng, {"prompt": rng.choice(prompts)} | _llama(rng)), manner=manner(rng)
+    )
+
+
+def openai(rng: random.Random) -> Sending:
+    """Many prompts, many answers, and every option."""
+    prompts = (
+        text(rng, 30_000),
+        [text(rng, 3000) for _ in range(rng.choice((2, 16, 17)))],
+        [[1, 2]] * 8,
+        shape(rng),
+    )
+    body: dict[str, Any] = {
+        "model": "any", "prompt": rng.choice(prompts), "max_tokens": rng.choice((1, 16, 128, -1, 10**6)),
+        "n": rng.choice((1, 1, 4, 16)), "stream": often(rng), "temperature": rng.choice((0, 1, 2)),
+    }  # fmt: skip
+    for name, choice in {
+        "suffix": (text(rng, 5000),), "echo": (True,), "logprobs": (0, 5, 20, 1000), "best_of": (1, 8, 100),
+        "stop": ("\n", ["a", "b"], [""]), "presence_penalty": (-2, 50), "logit_bias": ({"50": 9}, {"x": 1}),
+    }.items():  # fmt: skip
+        if often(rng, 0.3):
+            body[name] = rng.choice(choice)
+    return Sending(
+        rng.choice(("v1/completions", "v1/engines/codegen/completions")), dumps(rng, body), manner=manner(rng)
+    )
+
+
+def copilot(rng: random.Random) -> Sending:
+    """As a Copilot client does: its token first, then a stream that is cut."""
+    if often(rng, 0.2):
+        return Sending("copilot_internal/v2/token", method="GET")
+    body = {"prompt": text(rng, 20_000), "suffix": text(rng, 5000), "max_tokens": 500, "n": 1,
+            "temperature": 0, "top_p": 1, "stop": ["\n\n\n"], "stream": True, "logprobs": 2,
+            "extra": {"language": "python", "next_indent": 0, "trim_by_indentation": True}}  # fmt: skip
+    return Sending("v1/engines/copilot-codex/completions", dumps(rng, body), manner="cut")
+
+
+def huggingface(rng: random.Random) -> Sending:
+    """Hugging Face's text generation."""
+    parameters = {"max_new_tokens": rng.choice((1, 32, 10**6)), "temperature": rng.choice((0.1, 1, -1)),
+                  "do_sample": True, "stop": [CANARY, ""][: rng.randint(0, 2)]}  # fmt: skip
+    body = {"inputs": shape(rng), "parameters": parameters, "stream": often(rng)}
+    return Sending("api/generate", dumps(rng, body), manner=manner(rng))
+
+
+def tokens(rng: random.Random) -> Sending:
+    """Tokenising whatever it is."""
+    if often(rng, 0.3):
+        return Sending(
+            "detokenize",
+            dumps(rng, {"tokens": [rng.choice((1, -1, 10**9, 151_000))] * rng.choice((1, 10_000))}),
+        )
+    return Sending("tokenize", dumps(rng, {"content": shape(rng), "with_pieces": often(rng)}))
+
+
+GRAMMARS: tuple[Callable[[random.Random], str], ...] = (
+    lambda rng: "root ::= " + "(" * rng.choice((10, 5000)) + '"a"',
+    lambda rng: f'root ::= "a"{{{rng.choice(("5,1", "0,100000", "99999999999", "9" * 5000, "22", "2,"))}}}',
+    lambda rng: 'root ::= (("a"? "b"?){22}){' + str(rng.choice((2, 22, 1000))) + "}",
+    lambda _: "root ::= root",
+    lambda _: 'root ::= a\na ::= b "x"\nb ::= a "y"',
+    lambda rng: "root ::= " + rng.choice('["(\\|*+?{#') * rng.choice((1, 100, 32_768)),
+    lambda rng: "root ::= r0" + "".join(f"\nr{n} ::= r{n + 1} r{n + 1}" for n in range(rng.choice((5, 64)))),
+    lambda rng: 'root ::= [a-z\\U0010ffff\\x00]+ "' + text(rng, 100) + '"',
+    lambda _: 'root ::= [a-z]+ " = " [0-9]+ "\\n"',
+    lambda rng: "root ::= " + " | ".join('"ab"*' for _ in range(rng.choice((2, 3000)))),
+    lambda rng: text(rng, 10_000),
+)  # fmt: skip
+
+
+def grammar(rng: random.Random) -> Sending:
+    """Grammars that never end, nest, multiply or are none."""
+    made = {"prompt": f"{CANARY} = ", "grammar": f"# {CANARY}\n" + rng.choice(GRAMMARS)(rng), "n_predict": 24}
+    route = rng.choice(("completion", "infill", "v1/completions"))
+    return Sending(route, dumps(rng, made | {"input_prefix": "x = ", "input_suffix": ""}), manner=manner(rng))
+
+
+def schema(rng: random.Random) -> Sending:
+    """JSON schemas, which may be refused."""
+    inner: Any = {"type": "string", "minLength": rng.choice((0, 10**9))}
+    for _ in range(rng.choice((1, 50, 500))):
+        inner = {"type": "array", "items": inner, "minItems": rng.choice((0, 1, 10**6))}
+    return Sending("completion", dumps(rng, {"prompt": CANARY, "json_schema": inner, "n_predict": 8}))
+
+
+# Bodies that are none, and other calls ----------------------------------------------------------------------
+
+
+def broken(rng: random.Random) -> Sending:
+    """A body that is no request."""
+    body = rng.choice((
+        b"", b"[1]", b'"x"', b"null", b"{", b"\xff\xfe", b"[" * 200_000, b'{"a":' * 100_000, b"9" * 5000,
+        b'{"cells": [{"source": "\\ud800' + CANARY.encode() + b'"}], "offset": 1}', b'{"offset": NaN}',
+        b'{"prompt": "' + CANARY.encode() * 600_000 + b'"}', b"\x1f\x8b" + rng.randbytes(9000),
+        b'{"prompt": 1e999, "prompt": "' + CANARY.encode() + b'"}', CANARY.encode() + b"=1&b=2",
+    ))  # fmt: skip
+    kind = rng.choice(
+        ("application/json", "text/plain", "multipart/form-data; boundary=x", "", "application/json; x=\xff")
+    )
+    return Sending(rng.choice(ROUTES), body, kind=kind, manner=manner(rng))
+
+
+ROUTES = (
+    "complete",
+    "infill",
+    "completion",
+    "v1/completions",
+    "api/generate",
+    "tokenize",
+    "feedback",
+    "models",
+    "nosuch",
+)
+
+
+def odd_call(rng: random.Random) -> Sending:
+    """Another method, a strange header, what is only told."""
+    about = (
+        "health",
+        "metrics",
+        "openapi.json",
+        "props",
+        "slots",
+        "models",
+        "v1/models",
+        "v1/models/x%0d%0ay",
+        *ROUTES,
+    )
+    headers = rng.choice(
+        ({}, {"Origin": "https://elsewhere.example"}, {"Cookie": "a" * 4000}, {"Expect": "100-continue"})
+    )
+    return Sending(
+        rng.choice(about), method=rng.choice(("GET", "HEAD", "OPTIONS", "PUT", "DELETE")), headers=headers
+    )
+
+
+def feedback(rng: random.Random) -> Sending:
+    """Events of suggestions that nobody made."""
+    events = ("shown", "accepted", "dismissed", CANARY)
+    body = {"id": text(rng, 300), "event": rng.choice(events), "chars": rng.choice((-1, 0, 10**12))}
+    return Sending("feedback", dumps(rng, body))
+
+
+def dumps(rng: random.Random, body: Any) -> bytes:
+    """Write JSON, with escapes or without."""
+    return json.dumps(body, ensure_ascii=often(rng)).encode("utf-8", "surrogatepass")
+
+
+def manner(rng: random.Random) -> str:
+    """Draw how a client behaves."""
+    return rng.choices(("read", "cut", "drip", "storm"), (6, 3, 0.5, 0.5))[0]
+
+
+CASES: dict[str, tuple[int, Callable[[random.Random], Sending]]] = {
+    case.__name__: (weight, case)
+    for weight, case in (
+        (6, native_cell), (4, native_notebook), (2, native_documents), (1, native_alternatives),
+        (2, native_values), (4, infill), (3, completion), (3, openai), (2, copilot), (2, huggingface),
+        (2, tokens), (3, grammar), (1, schema), (3, broken), (1, odd_call), (1, feedback),
+    )
+}  # fmt: skip
+
+
+def name_of(seed: int, number: int) -> str:
+    """Return the case that a number stands for."""
+    names = list(CASES)
+    drawn = random.Random(f"{seed} {number}").choices(names, [CASES[name][0] for name in names])[0]  # noqa: S311
+    return f"{drawn}:{seed}:{number}"
+
+
+def sending(name: str) -> Sending:
+    """Make a case anew from its name."""
+    return CASES[name.split(":", 1)[0]][1](random.Random(name))  # noqa: S311

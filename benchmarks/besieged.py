@@ -1,0 +1,203 @@
+"""The server that `hostile.py` attacks, and who watches it: a poller, somebody who types, and their kernel.
+
+    python benchmarks/besieged.py poll PORT
+    python benchmarks/besieged.py type PORT KERNEL [NOTEBOOKS]
+
+Each watcher is a process of its own, so that nothing but the server delays it. For each request it prints a line
+of JSON: when, how long, how it ended.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from jupyter_client.blocking.client import BlockingKernelClient
+
+from jupyter_turbopilot.evaluate.traces import mixed, read
+
+TOKEN, OK = "hostile", 200
+POLL, KEY = 0.1, 0.2  # seconds between two looks, between two keys
+PATIENCE = 40.0
+TYPED = """import numpy as np
+
+def moving_average(values, window):
+    total = np.cumsum(values)
+    return (total[window:] - total[:-window]) / window
+
+prices = [3.0, 4.5, 5.0, 4.0, 6.5]
+for price in moving_average(prices, 2):
+    print(f"{price:.2f}")
+"""
+OBJECTS = """
+class Meta(type):
+    def __getattribute__(cls, name): raise RuntimeError
+class Key(str):
+    def __eq__(self, other): raise RuntimeError
+    __hash__ = str.__hash__
+class Hostile(metaclass=Meta):
+    def __getattribute__(self, name): raise RuntimeError
+hostile = Hostile(); globals()[Key("hostile_key")] = 1
+globals().update({f"name_{n}": n for n in range(50_000)})
+"""
+
+
+def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+    """Ask something plain, and wait."""
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        headers = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
+        link.request(method, f"/{path}", json.dumps(body) if body is not None else None, headers)
+        answer = link.getresponse()
+        return answer.status, answer.read()
+    finally:
+        link.close()
+
+
+def note(at: float, begun: float, end: int | str) -> None:
+    """Tell how a request went."""
+    print(json.dumps([at, time.monotonic() - begun, end]), flush=True)
+
+
+class Server:
+    """A Jupyter server of its own process with temporary folders, on this machine alone."""
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self.port = int(found.getsockname()[1])
+        for name in ("config", "runtime", "data", "work", "ipython"):
+            (folder / name).mkdir()
+        (folder / "config" / "jupyter_server_config.py").write_text(
+            f"c.Turbopilot.keep_sequences = False\n{settings}"
+        )
+        self.log, self.runtime = folder / "log", folder / "runtime"
+        own = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "runtime", "data")}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "jupyter"), "server", "--allow-root", "--no-browser",
+                 f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
+                 f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'work'}"],
+                env=os.environ | own | {"IPYTHONDIR": str(folder / "ipython")}, stdout=log, stderr=log,
+            )  # fmt: skip
+        end = time.monotonic() + 180
+        while not self._ready():
+            if time.monotonic() > end or self.process.poll() is not None:
+                self.stop()
+                raise SystemExit("The server did not become ready:\n" + self.log.read_text()[-3000:])
+            time.sleep(0.2)
+
+    def _ready(self) -> bool:
+        try:
+            return bool(json.loads(ask(self.port, "GET", "turbopilot/health")[1])["ready"])
+        except (OSError, ValueError, KeyError, http.client.HTTPException):
+            return False
+
+    def memory(self) -> float:
+        """Return its resident memory in MB."""
+        return float(psutil.Process(self.process.pid).memory_info().rss / 1e6)
+
+    def kernel(self) -> str:
+        """Start the person's kernel."""
+        body = {"path": "person.ipynb", "name": "", "type": "notebook", "kernel": {"name": "python3"}}
+        found: str = json.loads(ask(self.port, "POST", "api/sessions", body)[1])["kernel"]["id"]
+        return found
+
+    def execute(self, kernel: str, stop: threading.Event) -> None:
+        """Run cells with hostile objects in it, until told to stop."""
+        client = BlockingKernelClient(connection_file=str(self.runtime / f"kernel-{kernel}.json"))
+        client.load_connection_file()
+        client.start_channels()
+        while not stop.wait(5.0):
+            client.execute(OBJECTS)
+        client.stop_channels()
+
+    def watch(self, file: Path, *what: str) -> subprocess.Popen[bytes]:
+        """Start a watcher that writes to a file."""
+        with file.open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, __file__, what[0], str(self.port), *what[1:]], stdout=output
+            )
+
+    def stop(self) -> float:
+        """End it as a service manager does; return the seconds that took."""
+        begun = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        return time.monotonic() - begun
+
+
+def poll(port: int) -> None:
+    """Look at `/api/status`, again and again."""
+    while True:
+        at, begun = time.time(), time.monotonic()
+        try:
+            end: int | str = ask(port, "GET", "api/status")[0]
+        except (OSError, http.client.HTTPException) as error:
+            end = type(error).__name__
+        note(at, begun, end)
+        time.sleep(max(0.0, POLL - (time.monotonic() - begun)))
+
+
+def type_on(port: int, kernel: str, source: str = "") -> None:
+    """Type at a person's pace, asking at each key; stop at the end of a line to see what is suggested."""
+    while True:
+        for cells, active, written in notebooks(source):
+            asked: list[threading.Thread] = []
+            for place in range(1, len(written) + 1):
+                shown = [*cells[:active], written[:place], *cells[active + 1 :]]
+                told = [{"source": cell} for cell in shown]
+                body = {"path": "person.ipynb", "client": "person", "kernel_id": kernel, "active": active,
+                        "offset": place, "stream": True, "cells": told}  # fmt: skip
+                asked = [thread for thread in asked if thread.is_alive()]
+                asked.append(threading.Thread(target=suggestion, args=(port, body), daemon=True))
+                asked[-1].start()
+                if written[place - 1] == "\n":
+                    for thread in asked:
+                        thread.join(2.0)
+                time.sleep(KEY)
+
+
+def suggestion(port: int, body: dict[str, Any]) -> None:
+    """Ask for one."""
+    at, begun = time.time(), time.monotonic()
+    try:
+        status, said = ask(port, "POST", "turbopilot/complete", body)
+        last = json.loads(said.split(b"\n")[-2]) if status == OK else {}
+        if "error" in last:
+            end = str(last["error"]["code"])
+        elif last.get("done"):
+            superseded = last.get("finish_reason") == "superseded"
+            end = "superseded" if superseded else "answered"
+        else:
+            end = "cut" if status == OK else str(status)
+    except (OSError, ValueError, IndexError, http.client.HTTPException) as error:
+        end = type(error).__name__
+    note(at, begun, end)
+
+
+def notebooks(source: str) -> list[tuple[list[str], int, str]]:
+    """Return what to type: the cells, which one, and what is written into it."""
+    if not source:
+        return [([f"# {number}\n{TYPED}", ""], 1, TYPED) for number in range(3)]
+    steps = [trace.steps[0] for trace in mixed(read(Path(source)), 200) if trace.kind == "append"]
+    return [(list(s.cells), s.active, s.cells[s.active][: s.offset] + s.future) for s in steps]
+
+
+if __name__ == "__main__":
+    {"poll": poll, "type": type_on}[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:])
