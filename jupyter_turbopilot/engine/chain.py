@@ -6,17 +6,22 @@ import ctypes
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from jupyter_turbopilot.engine.gbnf import trouble
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.engine.generation import Sampling
     from jupyter_turbopilot.engine.sampling import Ids, Row
 
+INFILL_MOST = 128  # candidates that `infill` compares with each other; a whole vocabulary would take hours
+LIKELIEST = (64, 1024)  # so many candidates a grammar is asked about at a time
+BIAS = 1e9  # never or always; with more the sums overflow
+COLDEST = 1e-5  # likewise, of temperatures
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
@@ -30,40 +35,52 @@ class Chain:
         size: int,
         sampling: Sampling,
         hidden: Ids,
+        short: Ids,
         prompt: Sequence[int],
     ) -> None:
+        """Make the chain; `hidden` tokens are never drawn, with `short` ones any text can be written."""
         self._lib = lib
         self._candidates = np.empty(size, dtype=_CANDIDATE)
         self._left = 0  # how many of them the last token was drawn from
         self._draws = sampling.temperature > 0
         self._ids = np.arange(size, dtype=np.int32)
+        self._short = short.astype(np.int32)
         self._bias = np.zeros(size, dtype=np.float32)
         self._bias[hidden] = -np.inf
-        for token, bias in sampling.logit_bias:
-            if isinstance(token, int) and 0 <= token < size:
-                self._bias[token] += bias
+        known = [
+            (token, bias)
+            for token, bias in sampling.logit_bias
+            if isinstance(token, int) and 0 <= token < size
+        ]
+        if known:
+            tokens, biases = zip(*known, strict=True)
+            np.add.at(self._bias, np.array(tokens), np.clip(np.array(biases), -BIAS, BIAS))
+        self._grammar = None
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         if not self._chain:
             raise EngineError("llama.cpp could not make a chain of samplers.")
         try:
+            if sampling.grammar:
+                self._grammar = self._read_grammar(vocab, sampling.grammar)
             for sampler in self._samplers(vocab, sampling, prompt):
                 lib.llama_sampler_chain_add(self._chain, sampler)
         except BaseException:
             self.close()
             raise
 
-    def _samplers(self, vocab: Any, sampling: Sampling, prompt: Sequence[int]) -> list[Any]:
-        lib, found = self._lib, []
-        if sampling.grammar:
-            if why := trouble(sampling.grammar):
-                raise BadRequestError(why, field="grammar")
-            grammar = lib.llama_sampler_init_grammar(vocab, sampling.grammar.encode(), b"root")
-            if not grammar:
-                raise BadRequestError("The grammar is not valid GBNF with a rule `root`.", field="grammar")
-            found.append(grammar)
+    def _read_grammar(self, vocab: Any, grammar: str) -> Any:
+        if why := trouble(grammar):
+            raise BadRequestError(why, field="grammar")
+        if made := self._lib.llama_sampler_init_grammar(vocab, grammar.encode(), b"root"):
+            return made
+        raise BadRequestError("The grammar is not valid GBNF with a rule `root`.", field="grammar")
+
+    def _samplers(self, vocab: Any, sampling: Sampling, prompt: Sequence[int]) -> Iterator[Any]:
+        lib = self._lib
         if sampling.penalised:
-            window = sampling.penalty_last_n
-            window = len(prompt) + sampling.max_tokens if window < 0 else window
+            # llama.cpp makes room for the window at once, however large it is said to be.
+            window, longest = sampling.penalty_last_n, len(prompt) + sampling.max_tokens
+            window = min(window, longest) if window >= 0 else longest
             penalties = lib.llama_sampler_init_penalties(
                 len(self._bias),
                 window,
@@ -73,28 +90,56 @@ class Chain:
             )
             for token in prompt[-window:] if sampling.repeat_penalty != 1 and window else ():
                 lib.llama_sampler_accept(penalties, token)
-            found.append(penalties)
+            yield penalties
         if sampling.temperature <= 0:
-            return [*found, lib.llama_sampler_init_greedy()]
+            yield lib.llama_sampler_init_greedy()
+            return
         makers: dict[str, Callable[[], Any]] = {
             "top_k": lambda: lib.llama_sampler_init_top_k(sampling.top_k),
             "typ_p": lambda: lib.llama_sampler_init_typical(sampling.typical_p, 1),
             "top_p": lambda: lib.llama_sampler_init_top_p(sampling.top_p, 1),
             "min_p": lambda: lib.llama_sampler_init_min_p(sampling.min_p, 1),
-            "temperature": lambda: lib.llama_sampler_init_temp(sampling.temperature),
+            "temperature": lambda: lib.llama_sampler_init_temp(max(sampling.temperature, COLDEST)),
             "infill": lambda: lib.llama_sampler_init_infill(vocab),
         }
-        found += [makers[name]() for name in dict.fromkeys(sampling.samplers) if name in makers]
-        return [*found, lib.llama_sampler_init_dist(sampling.seed)]
+        names = [name for name in dict.fromkeys(sampling.samplers) if name in makers]
+        if "infill" in names and not (
+            "top_k" in names[: names.index("infill")] and 0 < sampling.top_k <= INFILL_MOST
+        ):
+            raise BadRequestError(
+                f"`infill` needs `top_k` before it, with a value from 1 to {INFILL_MOST}.", field="samplers"
+            )
+        for name in names:
+            yield makers[name]()
+        yield lib.llama_sampler_init_dist(sampling.seed)
 
     def pick(self, logits: Row) -> int | None:
         """Return the next token; None where the grammar leaves none."""
-        candidates = self._candidates
-        candidates["id"] = self._ids  # the chain sorts them
-        candidates["logit"] = logits + self._bias
-        candidates["p"] = 0
-        data = candidates.ctypes.data_as(ctypes.POINTER(self._lib.llama_token_data))
-        array = self._lib.llama_token_data_array(data, len(candidates), selected=-1)
+        weighed = logits + self._bias
+        token = self._draw(self._ids, weighed)
+        if not self._grammar or token is None:
+            return token
+        # A grammar would take seconds over a whole vocabulary, and nothing could interrupt it. Mostly what is
+        # drawn without it agrees with it, or else one of the likeliest does.
+        if len(self._allowed(np.array([token], dtype=np.int32), weighed)):
+            return token
+        order = np.argsort(-weighed)[: LIKELIEST[-1]].astype(np.int32)
+        for some in (*(order[:count] for count in LIKELIEST), self._short):
+            allowed = self._allowed(some, weighed)
+            if len(allowed):
+                return self._draw(allowed, weighed)
+        return None
+
+    def _allowed(self, ids: npt.NDArray[np.int32], weighed: Row) -> npt.NDArray[np.int32]:
+        """Return those of some tokens that the grammar goes on with."""
+        candidates = np.empty(len(ids), dtype=_CANDIDATE)
+        array = self._array(candidates, ids, weighed)
+        self._lib.llama_sampler_apply(self._grammar, ctypes.byref(array))
+        left = candidates[: array.size]
+        return left["id"][left["logit"] > -np.inf]
+
+    def _draw(self, ids: npt.NDArray[np.int32], weighed: Row) -> int | None:
+        array = self._array(self._candidates[: len(ids)], ids, weighed)
         self._lib.llama_sampler_apply(self._chain, ctypes.byref(array))
         self._left = int(array.size)
         if not 0 <= array.selected < array.size:
@@ -116,12 +161,23 @@ class Chain:
             (int(left["id"][at]), float(np.log(chances[at]))) for at in best if chances[at] > 0
         )
 
+    def _array(self, candidates: npt.NDArray[np.void], ids: npt.NDArray[np.int32], weighed: Row) -> Any:
+        """Lay out candidates as llama.cpp wants them; it sorts them in place."""
+        candidates["id"] = ids
+        candidates["logit"] = weighed[ids]
+        candidates["p"] = 0
+        data = candidates.ctypes.data_as(ctypes.POINTER(self._lib.llama_token_data))
+        return self._lib.llama_token_data_array(data, len(ids), selected=-1)
+
     def accept(self, token: int) -> None:
         """Take note of a token that was written."""
+        if self._grammar:
+            self._lib.llama_sampler_accept(self._grammar, token)
         self._lib.llama_sampler_accept(self._chain, token)
 
     def close(self) -> None:
         """Give the memory back."""
-        if self._chain:
-            self._lib.llama_sampler_free(self._chain)
-            self._chain = None
+        for sampler in (self._grammar, self._chain):
+            if sampler:
+                self._lib.llama_sampler_free(sampler)
+        self._grammar = self._chain = None

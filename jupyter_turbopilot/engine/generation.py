@@ -59,6 +59,12 @@ class Sampling:
     top: int = 0  # how many of the likeliest tokens are told at each place
     drawn: bool = False  # whether what is told is what was drawn from, not the model's own distribution
     beginning: Beginning = Beginning()
+    cached: bool = True  # whether what was read before may serve
+
+    @property
+    def even(self) -> bool:
+        """Tell whether it is read in batches of the same sizes each time: those change the last digits."""
+        return not self.cached or self.top > 0
 
     @property
     def penalised(self) -> bool:

@@ -22,6 +22,7 @@ from jupyter_turbopilot.engine.chain import Chain
 from jupyter_turbopilot.engine.generation import Markers
 from jupyter_turbopilot.engine.machine import PLAIN, Hardware
 from jupyter_turbopilot.engine.sequences import (
+    Clear,
     Copy,
     Cut,
     Discard,
@@ -248,6 +249,9 @@ class LlamaEngine(Stepping):
             self._lead = self._ids("\n")
         self._rule = rule_for(self._ids, self._ids_behind)
         self.ends = {t for t in range(self._vocab_size) if lib.llama_vocab_is_eog(self._vocab, t)}
+        # With these any text can be written, whatever a grammar leaves.
+        pieces = self.table.pieces
+        self._short = np.array([t for t, piece in enumerate(pieces) if len(piece) == 1 or t in self.ends])
         self.controls = np.array(
             [t for t in range(self._vocab_size) if lib.llama_vocab_is_control(self._vocab, t)], dtype=np.int64
         )
@@ -357,6 +361,8 @@ class LlamaEngine(Stepping):
                     lib.llama_memory_seq_rm(memory, source, 0, -1)
                 case Discard(number):
                     self._parked.pop(number, None)
+                case Clear():
+                    lib.llama_memory_clear(memory, False)  # noqa: FBT003
 
     def _read_state(self, sequence: int) -> bytearray:
         size = int(self._lib.llama_state_seq_get_size(self._context, sequence))
@@ -405,7 +411,7 @@ class LlamaEngine(Stepping):
             sampling, logit_bias=tuple((token, bias) for tokens, bias in each for token in tokens)
         )
         hidden = np.array([t for t in self.controls.tolist() if t not in ends], dtype=np.int64)
-        return Chain(self._lib, self._vocab, self._vocab_size, sampling, hidden, prompt)
+        return Chain(self._lib, self._vocab, self._vocab_size, sampling, hidden, self._short, prompt)
 
     def _restore(self) -> None:
         """Take up what was read before the last stop."""

@@ -84,6 +84,11 @@ class Discard:
 
 
 @dataclass(frozen=True)
+class Clear:
+    """Begin with the first cell again: nothing is kept."""
+
+
+@dataclass(frozen=True)
 class Lift:
     """Take a part of a sequence aside."""
 
@@ -104,7 +109,7 @@ class Lower:
     by: int
 
 
-Move = Copy | Cut | Park | Restore | Discard | Lift | Lower
+Move = Copy | Cut | Park | Restore | Discard | Clear | Lift | Lower
 
 
 @dataclass(frozen=True)
@@ -167,11 +172,19 @@ class Sequences:
         self.used = 0
 
     def take(
-        self, prompt: Sequence[int], room: int, fixed: tuple[int, int] = (0, 0), tuning: int = 0
+        self,
+        prompt: Sequence[int],
+        room: int,
+        fixed: tuple[int, int] = (0, 0),
+        tuning: int = 0,
+        *,
+        fresh: bool = False,
     ) -> Taken | None:
         """Choose a sequence for a prompt and `room` more tokens; None while others need the cells.
 
-        `fixed` is a part of the prompt that seldom changes, while what stands before it grows.
+        `fixed` is a part of the prompt that seldom changes, while what stands before it grows. A `fresh`
+        sequence shares nothing, and has the cells to itself unless others are busy: where a sequence stands
+        among them changes the order of its sums.
         """
         busy = [held for held in self._all if held.busy]
         wanted = len(prompt) + room
@@ -180,11 +193,8 @@ class Sequences:
         if not self._free and len(busy) == len(self._all):
             return None  # from here on something is done: whoever gets None must find all as it was
         moves: list[Move] = []
-        # The last token is always read again: its row of logits is what the answer starts from.
-        known = prompt[:-1]
-        self._fetch(known, tuning, moves)
-        source, kept = self._best(known, tuning)
         lifted = None
+        source, kept = self._empty(moves) if fresh else self._known(prompt, tuning, moves)
         if source and (start := self._movable_part(source, kept, prompt, fixed)):
             held = source
             lifted = self._lift(held, kept, start, fixed, moves)
@@ -211,6 +221,21 @@ class Sequences:
             pass
         self._clear(moves, spare=source)
         return Taken(held, kept, moves, lifted)
+
+    def _known(self, prompt: Sequence[int], tuning: int, moves: list[Move]) -> tuple[Held | None, int]:
+        """Return the sequence that shares most with a prompt, and how much."""
+        # The last token is always read again: its row of logits is what the answer starts from.
+        known = prompt[:-1]
+        self._fetch(known, tuning, moves)
+        return self._best(known, tuning)
+
+    def _empty(self, moves: list[Move]) -> tuple[None, int]:
+        """Clear the cache of what nobody uses, to begin with its first cell."""
+        while self._evict(moves):
+            pass
+        if not self._all:
+            moves.append(Clear())
+        return None, 0
 
     def lower(self, held: Held, lifted: Lifted) -> list[Move]:
         """Put a part that was taken aside where it belongs now: the end of what was read before it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -153,7 +153,8 @@ class Stepping(ABC):
             raise EngineError(f"A prompt of {size} tokens does not fit {self.context_size}.")
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
         tuning = self.tunings.get(ask.language, 0)
-        taken = self.sequences.take(ask.prompt, limit, ask.fixed, tuning)
+        fresh = not ask.sampling.cached
+        taken = self.sequences.take(ask.prompt, limit, ask.fixed, tuning, fresh=fresh)
         if taken is None:
             return None
         try:
@@ -174,7 +175,7 @@ class Stepping(ABC):
         )
         if not ask.sampling.plain:
             try:
-                run.sampler = self.sampler(ask.sampling, ask.prompt)
+                run.sampler = self.sampler(replace(ask.sampling, max_tokens=limit), ask.prompt)
             except BaseException:
                 self.release(run)
                 raise
@@ -249,10 +250,13 @@ class Stepping(ABC):
     def _read(self, runs: Sequence[StepRun], *, alone: bool) -> list[Share]:
         """Return what is read next of the prompts."""
         shares: list[Share] = []
-        room = self._chunk
+        even = any(run.ask.sampling.even for run in runs)
+        room = self.chunk if even else self._chunk
         # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
         for run in sorted(runs, key=lambda r: r.pending):
             count = min(self._next(run), room)
+            if run.ask.sampling.even and 1 < count == run.pending:
+                count -= 1  # the last one alone, as it is read where the others are known
             if count > 0:
                 guess = self._guess(run, count) if alone and len(runs) == 1 else Guess()
                 shares.append(Share(run, count, guess))
@@ -291,7 +295,8 @@ class Stepping(ABC):
     def _guess(self, run: StepRun, count: int) -> Guess:
         """Guess what comes after the `count` tokens that are to be read, where that pays."""
         left = run.limit - run.wrote - 1
-        if not self.drafts or count < run.pending or not run.ask.sampling.plain or left <= 0:
+        sampling = run.ask.sampling
+        if not self.drafts or count < run.pending or not sampling.plain or sampling.even or left <= 0:
             return Guess()
         hint = run.ask.hint
         written = run.tokens[len(run.ask.prompt) :]

@@ -194,6 +194,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(names, str):
             names = [_SAMPLER_LETTERS.get(letter, letter) for letter in names]
         return Sampling(
+            cached=self.cache_prompt,
             max_tokens=min(self.n_predict, MAX_PREDICT),
             temperature=max(0.0, self.temperature),
             top_k=min(max(0, self.top_k), 1 << 30),

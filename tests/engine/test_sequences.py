@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.sequences import (
     IDLE_CELLS,
     WORTH_KEEPING,
+    Clear,
     Copy,
     Cut,
     Discard,
@@ -43,6 +44,8 @@ class Memory:
                     self.held[sequence] = self.parked.pop(number)
                 case Discard(number):
                     del self.parked[number]
+                case Clear():
+                    assert not any(self.held.values())
 
 
 def serve(sequences: Sequences, memory: Memory, prompt: list[int], room: int = 0) -> Held:
@@ -205,3 +208,24 @@ def test_a_memory_that_cannot_forget_in_part_is_continued_whole_or_not_at_all(mo
     taken = sequences.take([1, 2, *([3, 4] if more else [7, 4])], 0)
     assert taken is not None
     assert taken.kept == (3 if more else 0)
+
+
+def test_a_fresh_sequence_shares_nothing_and_has_the_cells_to_itself() -> None:
+    sequences, memory = Sequences(4, 1000, parked=1000), Memory()
+    prompt = [1] * 100
+    sequences.release(serve(sequences, memory, prompt))
+    taken = sequences.take(prompt, 5, fresh=True)
+    assert taken is not None
+    assert taken.kept == 0
+    assert taken.moves[-1] == Clear()
+    memory.apply(taken.moves)
+    assert list(memory.parked.values()) == [prompt]  # what was read before serves whoever comes next
+
+
+def test_a_fresh_sequence_leaves_those_that_are_busy() -> None:
+    sequences, memory = Sequences(4, 1000), Memory()
+    busy = serve(sequences, memory, [1] * 100)
+    taken = sequences.take([1] * 100, 5, fresh=True)
+    assert taken is not None
+    assert (taken.kept, taken.moves) == (0, [])
+    assert busy.tokens == [1] * 100

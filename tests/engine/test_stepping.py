@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Usage
 from jupyter_turbopilot.engine.sequences import Copy, Cut, Lift, Lower, Move, Sequences
-from jupyter_turbopilot.engine.stepping import CHUNK, PATIENCE, Row, Stepping, StepRun, write
+from jupyter_turbopilot.engine.stepping import CHUNK, PATIENCE, SMALLEST_CHUNK, Row, Stepping, StepRun, write
 from jupyter_turbopilot.errors import EngineError
 
 VOCABULARY = 12
@@ -346,3 +347,34 @@ def test_a_banned_token_is_not_how_a_text_begins_and_goes_on_as_ever(prompt: lis
         assert written[0] != likeliest
         for at in range(1, len(written)):
             assert written[at] == follows([*prompt, *written[:at]])
+
+
+def shape(engine: Arithmetic, prompt: list[int], **more: Any) -> list[int]:
+    engine.batches.clear()
+    list(write(engine, prompt, Sampling(4, **more), Usage(), Cancel()))
+    return [len(batch) for batch in engine.batches]
+
+
+def test_asked_for_without_a_cache_the_batches_are_the_same_each_time() -> None:
+    engine = Arithmetic()
+    prompt = [1, 2, 3, 4] * 30
+    first = shape(engine, prompt, cached=False)
+    assert first == [119, 1, 1, 1, 1]
+    shape(engine, [1, 2] * 20)
+    engine._chunk = SMALLEST_CHUNK  # as after somebody who typed fast
+    assert shape(engine, prompt, cached=False) == first
+    assert shape(engine, prompt)[0] == 1  # and what was read so serves others
+
+
+def test_where_probabilities_are_told_the_last_token_is_read_alone_cached_or_not() -> None:
+    engine = Arithmetic()
+    prompt = [1, 2, 3, 4] * 30
+    assert shape(engine, prompt, top=2) == [119, 1, 1, 1, 1]
+    assert shape(engine, prompt, top=2) == [1, 1, 1, 1]
+
+
+def test_a_sampler_is_told_how_long_the_text_can_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, told = Arithmetic(), []
+    monkeypatch.setattr(engine, "sampler", lambda sampling, _prompt: told.append(sampling.max_tokens))
+    engine.start(Ask([1, 2, 3], Sampling(2**31 - 1, temperature=1.0)))
+    assert told == [197]

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jupyter_turbopilot.engine.chain import LIKELIEST, Chain
+from jupyter_turbopilot.engine.generation import SAMPLERS, Sampling
+from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.errors import BadRequestError
+
+SIZE = 260  # the tiny model's tokens: its bytes and its control tokens
+FLAT = np.zeros(SIZE, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
+    engine = LlamaEngine(tiny_model, name="tiny", context_size=128, threads=1)
+    yield engine
+    engine.close()
+
+
+def chain(engine: LlamaEngine, **more: Any) -> Chain:
+    return engine.sampler(Sampling(**({"temperature": 0.8} | more)), [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"samplers": ("infill",)},
+        {"samplers": ("infill", "top_k")},
+        {"samplers": ("top_k", "infill"), "top_k": 0},
+        {"samplers": ("top_k", "infill"), "top_k": 129},
+        {"samplers": ("top_p", "min_p", "infill")},
+    ],
+)
+def test_infill_over_a_whole_vocabulary_is_refused_by_name(
+    engine: LlamaEngine, asked: dict[str, Any]
+) -> None:
+    with pytest.raises(BadRequestError, match="top_k") as refused:
+        chain(engine, **asked)
+    assert refused.value.field == "samplers"
+
+
+def test_infill_behind_a_small_top_k_draws(engine: LlamaEngine) -> None:
+    assert chain(engine, samplers=("top_k", "infill"), top_k=128).pick(FLAT) is not None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"repeat_penalty": 1.1, "penalty_last_n": 2**31 - 1},
+        {"repeat_penalty": 1.1, "penalty_last_n": -1},
+        {"repeat_penalty": 0.0, "frequency_penalty": 1e300, "presence_penalty": -1e300},
+        {"temperature": 1e-300},
+        {"temperature": 1e300},
+        {"top_k": 0, "typical_p": 0.0, "top_p": 0.0, "min_p": 2.0},
+        {"top_k": 2**31 - 1, "samplers": SAMPLERS * 1000},
+        {"logit_bias": ((5, 1e308), (6, 1e308), (-1, 1.0), (10**9, 1.0))},
+    ],
+)
+def test_extreme_values_still_draw_a_token(engine: LlamaEngine, asked: dict[str, Any]) -> None:
+    made = chain(engine, **asked)
+    token = made.pick(FLAT)
+    assert token is not None
+    assert 0 <= token < SIZE
+    made.accept(token)
+    made.close()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 1e-300])
+def test_a_bias_beyond_all_bounds_means_always(engine: LlamaEngine, temperature: float) -> None:
+    assert chain(engine, temperature=temperature, logit_bias=((5, 1e308),)).pick(FLAT) == 5
+
+
+def test_a_window_of_penalties_is_no_longer_than_the_text_can_get(engine: LlamaEngine) -> None:
+    made: list[int] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            if name == "llama_sampler_init_penalties":
+                return lambda size, window, *rest: (
+                    made.append(window) or getattr(engine._lib, name)(size, window, *rest)
+                )
+            return getattr(engine._lib, name)
+
+    sampling = Sampling(max_tokens=20, temperature=1.0, repeat_penalty=1.1, penalty_last_n=2**31 - 1)
+    none = np.array([], dtype=np.int64)
+    Chain(Counting(), engine._vocab, SIZE, sampling, none, none, [1, 2, 3]).close()  # type: ignore[arg-type]
+    assert made == [23]
+
+
+def test_a_grammar_is_never_asked_about_a_whole_vocabulary(
+    engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = chain(engine, grammar='root ::= "x"+')
+    asked: list[int] = []
+    allowed = made._allowed
+
+    def counting(ids: Any, weighed: Any) -> Any:
+        asked.append(len(ids))
+        return allowed(ids, weighed)
+
+    monkeypatch.setattr(made, "_allowed", counting)
+    away = FLAT - np.where(np.arange(SIZE) == ord("x"), 9, 0).astype(np.float32)
+    assert engine.piece(made.pick(away) or 0) == b"x"
+    assert asked[:2] == [1, LIKELIEST[0]]
+    toward = FLAT + np.where(np.arange(SIZE) == engine.tokenize("x")[0], 99, 0).astype(np.float32)
+    asked.clear()
+    assert engine.piece(made.pick(toward) or 0) == b"x"
+    assert asked == [1]
