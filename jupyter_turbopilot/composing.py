@@ -109,7 +109,8 @@ def compose(
     total = waited + (time.perf_counter() - begun) * 1000
     cost = vars(first.usage) | {"predicted_tokens": spent}
     timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
-    return Reply(name, engine.name, tuple(_ranked(items, task)), timings)
+    full = len(prompt.tokens) + first.usage.predicted_tokens >= engine.context_size
+    return Reply(name, engine.name, tuple(_ranked(items, task)), timings, truncated=prompt.cut or full)
 
 
 def _others(

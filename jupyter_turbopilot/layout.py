@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.notebook import outline
 from jupyter_turbopilot.context.ranking import chosen
-from jupyter_turbopilot.prompt import Budget, build, form_for, heal_word, pieces_left_out
+from jupyter_turbopilot.prompt import WIDEST, Budget, build, form_for, heal_word, keep_tail, pieces_left_out
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
@@ -39,7 +39,8 @@ class Layout:
         answer = min(request.max_tokens or settings.max_tokens, most // 2)
         prefix = max(1, min(settings.prompt_tokens, most - suffix - answer))
         pieces = [self.tokenize(piece) for piece in context.pieces]
-        gone = pieces_left_out([*map(len, pieces)], len(engine.tokenize(context.prefix)), prefix)
+        near = keep_tail(context.prefix, WIDEST * prefix)
+        gone = pieces_left_out([*map(len, pieces)], len(engine.tokenize(near)), prefix)
         if gone:
             kept = "".join(context.pieces[gone:])
             pieces = [*self._best_of(context.pieces[:gone], kept, prefix // PIECES_SHARE), *pieces[gone:]]
@@ -47,7 +48,7 @@ class Layout:
             self.form,
             engine.tokenize,
             context=pieces,
-            prefix=context.prefix,
+            prefix=near,
             suffix=context.suffix,
             budget=Budget(prefix, suffix),
             heal=heal_word(engine.tokenize, engine.piece) if settings.token_healing else None,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.text import Text
 
 INFILL_WINDOW = 2048
+WIDEST = 64  # characters: no text has so many to a token. What is certainly left out is not tokenized first
 ANSWER_SHARE = 8  # which part of the context is kept free for an answer, at least
 READ_ANEW = 9  # the suffix's marker and the tokens behind it that notice each change before them
 _SNIPPET = "\n\n--- snippet ---\n\n"
+Tail = TypeVar("Tail", list[int], str)
 Tokenize = Callable[[str], list[int]]
 Heal = Callable[[str], tuple[list[int], bytes]]
 
@@ -94,6 +96,7 @@ class Prompt:
     forced: bytes = b""
     fixed: tuple[int, int] = (0, 0)  # the suffix, where it stands behind what the person types
     behind: int = 0  # tokens behind what the person types: each key has them read anew
+    cut: bool = False  # whether a part that was meant to be in it did not fit
 
 
 def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
@@ -111,8 +114,8 @@ def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
     return heal
 
 
-def keep_tail(tokens: list[int], room: int) -> list[int]:
-    """Keep the end of the tokens, leaving out the furthest in steps, so that the start seldom moves.
+def keep_tail(tokens: Tail, room: int) -> Tail:
+    """Keep the end of tokens or of a text, leaving out the furthest in steps: the start seldom moves.
 
     Were they left out one by one, each keystroke would change the start of the prompt and nothing that
     was read before could be used again. Steps of a quarter of the room keep it for a quarter's length.
@@ -120,9 +123,14 @@ def keep_tail(tokens: list[int], room: int) -> list[int]:
     if len(tokens) <= room:
         return tokens
     if room <= 0:
-        return []
+        return tokens[:0]
     step = max(1, room // 4)
     return tokens[-(-(len(tokens) - room) // step) * step :]
+
+
+def read_head(tokenize: Tokenize, text: str, room: int) -> list[int]:
+    """Return the first tokens of a text."""
+    return tokenize(text[: WIDEST * max(0, room)])[: max(0, room)]
 
 
 def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
@@ -155,10 +163,11 @@ def build(
 ) -> Prompt:
     """Build the prompt; `heal` may back up over the end of the prefix, which the answer then begins with."""
     before = [token for piece in context for token in piece]
+    prefix = keep_tail(prefix, WIDEST * budget.prefix)
     near, forced = heal(prefix) if heal else (tokenize(prefix), b"")
     parts = {
         "PREFIX": keep_tail(before + near, budget.prefix),
-        "SUFFIX": tokenize(suffix)[: budget.suffix] if suffix and budget.suffix else [],
+        "SUFFIX": read_head(tokenize, suffix, budget.suffix) if suffix and budget.suffix else [],
     }
     return _lay_out(form, [form.bos] if form.bos is not None else [], parts, forced)
 
@@ -188,14 +197,16 @@ def build_infill(
     quarters of it before the cursor. `fresh` tokenises what changes with each keystroke.
     """
     window = min(INFILL_WINDOW, context_size // 2)
-    typed = fresh(request.typed)
+    near, behind = 3 * (window // 4), window // 4
+    typed = keep_tail(fresh(keep_tail(request.typed, WIDEST * near)), near)
     # In steps, where llama.cpp's server cuts token by token: the start has to stay, or all is read again.
-    prefix = keep_tail(fresh(str(request.prompt)), 3 * (window // 4) - len(typed)) + typed
-    suffix = tokenize(request.suffix or "")[: max(0, window // 4 - 2 - len(typed))]
+    prefix = keep_tail(fresh(keep_tail(str(request.prompt), WIDEST * near)), near - len(typed)) + typed
+    suffix = read_head(tokenize, request.suffix or "", behind - 2 - len(typed))
     others: list[int] = []
     if form.repository is not None:
         others += [form.repository, *tokenize("myproject\n")]
-    for name, text in request.others:
+    files = [(name, keep_tail(text, WIDEST * window)) for name, text in request.others]
+    for name, text in files[pieces_left_out([len(text) for _, text in files], 0, WIDEST * context_size) :]:
         named = [form.file, *tokenize(f"{name}\n")] if form.file is not None else tokenize(_SNIPPET)
         others += [*named, *tokenize(text)]
     if form.file is not None:
@@ -211,26 +222,40 @@ def build_infill(
 def build_text(form: Form, tokenize: Tokenize, request: Text, context_size: int) -> Prompt:
     """Build the prompt of a text that is gone on with, or filled in; too long, it is cut or refused."""
     parts = request.prompt if isinstance(request.prompt, tuple) else (request.prompt,)
-    before = [token for part in parts for token in (tokenize(part) if isinstance(part, str) else (part,))]
+    texts = [text for text in (*parts, request.suffix, *(text for _, text in request.context)) if text]
+    size, most = sum(len(text) for text in texts if isinstance(text, str)), WIDEST * context_size
+    if size > most and not request.cut:
+        raise ContextLengthError(context_size, size // WIDEST, request.sampling.max_tokens)
+    before = [
+        token
+        for part in parts
+        for token in (tokenize(keep_tail(part, most)) if isinstance(part, str) else (part,))
+    ]
     bos = [form.bos] if form.bos is not None and isinstance((*parts, 0)[0], str) else []
     if not (before or bos or request.suffix):
         before = tokenize("\n")  # a model has to begin with something
-    after = tokenize(request.suffix) if request.suffix is not None else []
-    above = [token for kind, text in request.context for token in _named(form, tokenize, kind, text)]
+    after = read_head(tokenize, request.suffix, context_size) if request.suffix is not None else []
+    above = [
+        token
+        for kind, text in request.context
+        for token in _named(form, tokenize, kind, keep_tail(text, most))
+    ]
     if request.suffix is not None and not form.markers:
         raise BadRequestError("This model cannot fill in the middle. Leave the suffix out.", field="suffix")
     marks = len(bos) + (len(form.markers) if request.suffix is not None else 0)
     asked, length = marks + len(above) + len(before) + len(after), request.sampling.max_tokens
-    room = context_size - length - marks
-    if request.cut:
+    cut = request.cut and (asked >= context_size or size > most)
+    if cut:
+        # Only what does not fit by itself is cut: otherwise the answer is, where the context ends.
+        room = context_size - marks - max(1, min(length, context_size // ANSWER_SHARE))
         after = after[: max(0, room) // 4]
         before = keep_tail(before, max(1, room - len(after)))
         above = keep_tail(above, room - len(after) - len(before))
-    elif asked + length > context_size:
+    elif asked + length > context_size and not request.cut:
         raise ContextLengthError(context_size, asked, length)
     if request.suffix is None:
-        return Prompt([*bos, *before])
-    return _lay_out(form, [*bos, *above], {"PREFIX": before, "SUFFIX": after})
+        return Prompt([*bos, *before], cut=cut)
+    return replace(_lay_out(form, [*bos, *above], {"PREFIX": before, "SUFFIX": after}), cut=cut)
 
 
 def _named(form: Form, tokenize: Tokenize, kind: str, text: str) -> list[int]:

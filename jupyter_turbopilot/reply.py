@@ -48,6 +48,7 @@ class Reply:
     timings: Timings = field(default_factory=Timings)
     finish_reason: str | None = None
     done: bool = False
+    truncated: bool = False  # whether the context was too small for the prompt or for all of the answer
     error: TurbopilotError | None = None
 
     def body(self) -> dict[str, Any]:

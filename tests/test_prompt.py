@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.generation import Markers, Sampling
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 from jupyter_turbopilot.prompt import (
+    ANSWER_SHARE,
     FORMATS,
     READ_ANEW,
+    WIDEST,
     Budget,
     Form,
     Prompt,
@@ -194,8 +196,13 @@ def test_a_text_is_cut_to_what_fits_or_refused(
     before: str | tuple[int | str, ...], after: str | None, length: int
 ) -> None:
     request = Text(before, after, sampling=Sampling(max_tokens=length), cut=True)
-    found = build_text(QWEN, letters, request, 256).tokens
-    assert 0 < len(found) + length <= 256
+    prompt = build_text(QWEN, letters, request, 256)
+    found = prompt.tokens
+    assert 0 < len(found) < 256  # there is room for a token of answer
+    everything = build_text(QWEN, letters, request, 100_000).tokens
+    assert prompt.cut == (len(everything) >= 256)
+    if not prompt.cut:
+        assert found == everything  # the answer is cut, not the prompt
     asked = replace(request, cut=False)
     try:
         whole = build_text(QWEN, letters, asked, 256).tokens
@@ -209,3 +216,48 @@ def test_a_text_is_cut_to_what_fits_or_refused(
 def test_a_model_that_cannot_fill_in_says_so() -> None:
     with pytest.raises(BadRequestError, match="suffix"):
         build_text(PLAIN, letters, Text("a", "b"), 256)
+
+
+@pytest.mark.parametrize("length", [0, 100, 255, 256, 100_000])
+def test_a_long_answer_never_costs_the_prompt(length: int) -> None:
+    request = Text("a" * 200, sampling=Sampling(max_tokens=length), cut=True)
+    prompt = build_text(PLAIN, letters, request, 256)
+    assert (len(prompt.tokens), prompt.cut) == (200, False)
+
+
+def test_a_prompt_that_does_not_fit_leaves_room_for_some_answer() -> None:
+    for length in (1, 10, 100_000):
+        prompt = build_text(PLAIN, letters, Text("a" * 300, sampling=Sampling(length), cut=True), 256)
+        assert prompt.cut
+        assert 150 < len(prompt.tokens) <= 256 - min(length, 256 // ANSWER_SHARE)
+
+
+@pytest.mark.parametrize("piece", ["a", "a b\n"])
+def test_no_more_of_a_text_is_tokenized_than_could_be_kept(piece: str) -> None:
+    most = 0
+
+    def counting(text: str) -> list[int]:
+        nonlocal most
+        most = max(most, len(text))
+        return [1] * (len(text) // 4)
+
+    text, suffix = piece * 600_000, piece * 500_000
+    budget = Budget(100, 50)
+    built = build(QWEN, counting, context=[], prefix=text, suffix=suffix, budget=budget)
+    assert most <= 100 * WIDEST
+    assert len(built.tokens) > 100
+    others = tuple((f"{number}.py", text) for number in range(20))
+    infill = Text(text, suffix, typed=text, others=others, window=True)
+    build_infill(QWEN, counting, counting, infill, 256, 10)
+    assert most <= 256 * WIDEST
+    build_text(QWEN, counting, Text(text, suffix, cut=True), 256)
+    assert most <= 256 * WIDEST
+    with pytest.raises(ContextLengthError):
+        build_text(QWEN, counting, Text(text, suffix), 256)
+    assert most <= 256 * WIDEST
+
+
+def test_what_is_cut_before_it_is_tokenized_stays_while_somebody_types() -> None:
+    text = "x = 1\n" * 100_000
+    starts = {keep_tail(text + "y" * typed, 1000)[:20] for typed in range(100)}
+    assert len(starts) <= 2

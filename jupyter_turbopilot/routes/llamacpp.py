@@ -132,7 +132,7 @@ def last_words(reply: Reply, item: Item | None) -> dict[str, Any]:
         "tokens_predicted": wrote,
         "tokens_evaluated": timings.prompt_tokens,
         "tokens_cached": timings.prompt_tokens + max(0, wrote - 1),  # the last has not been read
-        "truncated": False,
+        "truncated": reply.truncated,
         "has_new_line": bool(item and "\n" in item.text),
         "stop_type": _stop_type(item),
         "stopping_word": item.stopped_by if item else "",
