@@ -139,7 +139,7 @@ class Report:
     def say(self, what: str, value: str, *, bad: bool = False) -> None:
         """Note a figure."""
         self.rows.append((what, value + (" **broken**" if bad else "")))
-        if bad:
+        if bad and what not in self.broken:
             self.broken.append(what)
 
     def __str__(self) -> str:
@@ -196,7 +196,7 @@ def judge(found: Report, attack: Attack, folder: Path, quiet: float, hostile: fl
         found.say(
             f"the person's answers, {name}",
             spread([took for _, took, how in events if how == "answered"])
-            + f"; longest without any {worst:.1f} s, {at - hostile:.0f} s in",
+            + f"; longest without any {worst:.1f} s, from {at - since:.0f} s on",
             bad=counts and worst > GAP_BOUND,
         )
     slow = [poll for poll in polls if poll[0] >= hostile and (poll[1] > STATUS_BOUND or poll[2] != OK)]
@@ -218,7 +218,7 @@ def judge_memory(found: Report, weighed: list[tuple[float, float]], hostile: flo
 
 
 _LEVEL = re.compile(r"\[([DIWEC]) ")
-_VARYING = re.compile(r"\d+(?:\.\d+)*|\b[0-9a-f]{8,}[-0-9a-f]*")
+_VARYING = re.compile(r"\b[0-9a-f]{8,}[-0-9a-f]*|\d+(?:\.\d+)*")
 _FAULT = re.compile(r"Traceback|Task |Error|exception|assert|abort", re.IGNORECASE)
 
 
@@ -227,10 +227,10 @@ def judge_log(found: Report, log: str) -> None:
     found.say("texts in the log", str(log.count(CANARY)), bad=CANARY in log)
     told: Counter[tuple[str, str]] = Counter()
     for entry in re.split(r"\n(?=\S)", log):  # what is indented goes on with the line above
-        first, *_, last = [*entry.split("\n"), ""]
+        first, *more = entry.rstrip().split("\n")
         level = begins[1] if (begins := _LEVEL.match(first)) else "printed"
         if level not in "DI":
-            words = f"{first[:150]} … {last.strip()[:100]}" if last.strip() else first[:150]
+            words = f"{first[:150]} … {more[-1].strip()[:100]}" if more else first[:150]
             told[level, _VARYING.sub("N", words)] += 1
     for (level, words), count in told.most_common(40):
         shown = words.replace("|", r"\|").replace("`", "'")
