@@ -10,13 +10,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from filelock import BaseFileLock
+
 _MAGIC = b"turbopilot sequences 1\n"
 _DIGEST = 32
 _LENGTH = 4
+_UNFINISHED = ".new"
+WAIT = 5.0  # seconds for another server that writes the file
 _TOKEN = array("i").itemsize
 
 
@@ -34,19 +40,21 @@ def save(path: Path, key: str, kept: Sequence[Kept]) -> None:
     sizes = [[len(one.tokens), len(one.data)] for one in kept]
     header = json.dumps({"key": key, "sequences": sizes}).encode()
     body = len(header).to_bytes(_LENGTH, "little") + header + payload
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
+    fresh = path.with_name(path.name + _UNFINISHED)
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-        fresh.replace(path)
-    except OSError:
-        with suppress(OSError):
-            fresh.unlink()
+        with _lock(path, WAIT):
+            try:
+                with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                    file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+                fresh.replace(path)
+            finally:
+                fresh.unlink(missing_ok=True)
 
 
 def load(path: Path, key: str) -> list[Kept]:
     """Read the file; nothing where it is damaged or for another model: such a file is deleted."""
+    _clean(path)
     try:
         raw = path.read_bytes()
     except OSError:
@@ -56,6 +64,24 @@ def load(path: Path, key: str) -> list[Kept]:
         with suppress(OSError):
             path.unlink()
     return kept or []
+
+
+def _lock(path: Path, wait: float) -> BaseFileLock:
+    """Return the lock that whoever writes the file holds; it ends with its process."""
+    return FileLock(path.with_name(f"{path.name}.lock"), timeout=wait)
+
+
+def _clean(path: Path) -> None:
+    """Delete what was left by processes that were killed while they wrote."""
+    left = [
+        one
+        for one in path.parent.glob(f"{path.name}.*")
+        if one.suffix == _UNFINISHED or one.suffix[1:].isdecimal()  # the latter are older versions'
+    ]
+    if left:
+        with suppress(OSError), _lock(path, 0):
+            for one in left:
+                one.unlink(missing_ok=True)
 
 
 def is_ours(path: Path) -> bool:

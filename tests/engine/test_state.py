@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.state import Kept, load, save
+from jupyter_turbopilot.engine.state import Kept, _lock, load, save
 
 KEPT = [Kept([1, 2, 3], b"\x00\xff" * 50), Kept([], b""), Kept([151935], b"x")]
 
@@ -70,4 +72,41 @@ def test_nothing_in_it_is_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kept", [[], KEPT])
 def test_no_second_file_is_left_behind(tmp_path: Path, kept: list[Kept]) -> None:
     save(tmp_path / "state", "model", kept)
-    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert {path.name for path in tmp_path.iterdir()} == {"state", "state.lock"}
+
+
+def test_what_a_killed_process_left_is_cleaned_at_the_next_start(tmp_path: Path) -> None:
+    path = tmp_path / ".sequences"
+    child = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from jupyter_turbopilot.engine import state\n"
+        "os.fdopen = lambda *_: os._exit(9)\n"
+        "state.save(Path(sys.argv[1]), 'model', [])\n"
+    )
+    subprocess.run([sys.executable, "-c", child, str(path)], check=False, timeout=60)
+    (tmp_path / ".sequences.4321").write_bytes(b"older")
+    (tmp_path / ".sequences.txt").write_bytes(b"somebody's")
+    assert (tmp_path / ".sequences.new").exists()
+    assert load(path, "model") == []
+    assert {one.name for one in tmp_path.iterdir()} == {".sequences.lock", ".sequences.txt"}
+
+
+def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / ".sequences"
+    unfinished = tmp_path / ".sequences.new"
+    unfinished.write_bytes(b"half of it")
+    with _lock(path, 0):
+        load(path, "model")
+        assert unfinished.exists()
+    load(path, "model")
+    assert not unfinished.exists()
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    save(tmp_path / "state", "model", KEPT)
+    assert {one.name for one in tmp_path.iterdir()} <= {"state.lock"}
