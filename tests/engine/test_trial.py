@@ -110,6 +110,24 @@ def test_what_the_file_did_not_cause_is_not_remembered(
     ensure(tiny_model, memory)
 
 
+@pytest.mark.parametrize(
+    ("status", "said", "code", "lasting"),
+    [
+        (-9, "", "memory", False),
+        (-15, "", "trial", False),
+        (-6, "what():  std::bad_alloc", "memory", False),
+        (-6, "GGML_ASSERT(false) failed", "model_refused", True),
+        (-11, "", "model_refused", True),
+        (0xC0000005, "", "model_refused", True),
+        (trial.REFUSED, "it does not know this kind of model", "model_refused", True),
+        (1, "ModuleNotFoundError", "trial", False),
+    ],
+)
+def test_a_childs_end_tells_what_was_at_fault(status: int, said: str, code: str, lasting: bool) -> None:
+    verdict = trial.judge(status, said)
+    assert (verdict.code, verdict.lasting) == (code, lasting)
+
+
 @pytest.mark.parametrize("script", ["kill -SEGV $$", "kill -ILL $$", "echo 'it is no model' >&2; exit 3"])
 def test_what_the_file_causes_is_remembered_until_the_file_or_a_setting_changes(
     script: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
