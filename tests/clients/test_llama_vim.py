@@ -1,0 +1,57 @@
+"""llama.vim itself, in Vim and in Neovim, where they are there: TURBOPILOT_LLAMA_VIM names the plug-in's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from ..serving import Server
+
+SCRIPT = Path(__file__).parent / "llama.vim"
+PLUGIN = os.environ.get("TURBOPILOT_LLAMA_VIM", "")
+
+
+def _drain(terminal: int) -> None:
+    with suppress(OSError):  # the editor has ended
+        while os.read(terminal, 65536):
+            pass
+
+
+@pytest.mark.skipif(
+    not PLUGIN, reason="TURBOPILOT_LLAMA_VIM does not name a copy of github.com/ggml-org/llama.vim"
+)
+@pytest.mark.parametrize("editor", ["vim", "nvim"])
+def test_grey_text_appears_and_tab_takes_it(server: Server, tmp_path: Path, editor: str) -> None:
+    if not (program := shutil.which(editor)):
+        pytest.skip(f"{editor} is not installed")
+    found = tmp_path / "found.json"
+    file = tmp_path / "a.py"
+    file.write_text("")
+    ours, theirs = pty.openpty()
+    threading.Thread(target=_drain, args=(ours,), daemon=True).start()
+    variables = {"TEST_URL": server.url, "TEST_KEY": server.key, "TEST_FOUND": str(found), "TERM": "xterm"}
+    subprocess.run(
+        [program, "-u", str(SCRIPT), "-i", "NONE", str(file)],
+        env=os.environ | variables,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        timeout=60,
+        check=True,
+    )
+    os.close(theirs)
+    told = json.loads(found.read_text())
+    if "old" in told:
+        pytest.skip(told["old"])
+    assert told["shown"].strip(), told
+    taken = told["after"].removeprefix(told["before"])
+    assert told["after"] != taken != "", told
+    assert told["shown"] == "?" or taken.startswith(told["shown"].rstrip()), told
