@@ -83,12 +83,13 @@ class Server:
         )
         self.log, self.runtime = folder / "log", folder / "runtime"
         own = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "runtime", "data")}
+        own["IPYTHONDIR"] = str(folder / "ipython")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(Path(sys.executable).parent / "jupyter"), "server", "--allow-root", "--no-browser",
                  f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
                  f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'work'}"],
-                env=os.environ | own | {"IPYTHONDIR": str(folder / "ipython")}, stdout=log, stderr=log,
+                env=os.environ | own | {"PYTHONFAULTHANDLER": "1"}, stdout=log, stderr=log,
             )  # fmt: skip
         end = time.monotonic() + 180
         while not self._ready():
@@ -106,6 +107,15 @@ class Server:
     def memory(self) -> float:
         """Return its resident memory in MB."""
         return float(psutil.Process(self.process.pid).memory_info().rss / 1e6)
+
+    def good(self) -> str:
+        """Ask for a plain completion; where none comes, end the server with its stacks in the log."""
+        body = {"cells": [{"source": "import num"}], "offset": 10, "trigger": "invoke"}
+        try:
+            return str(ask(self.port, "POST", "turbopilot/complete", body)[0])
+        except (OSError, http.client.HTTPException) as error:
+            self.process.send_signal(signal.SIGABRT)
+            return f"{type(error).__name__}; what each thread was at stands in the log"
 
     def kernel(self) -> str:
         """Start the person's kernel."""

@@ -268,9 +268,8 @@ def siege(folder: Path, options: argparse.Namespace) -> Report:
         found.say("cases", ", ".join(f"{count} {how}" for how, count in ends.most_common()))
         code = server.process.poll()
         if code is None:
-            body = {"cells": [{"source": "import num"}], "offset": 10, "trigger": "invoke"}
-            status = ask(server.port, "POST", "turbopilot/complete", body)[0]
-            found.say("a good request afterwards", str(status), bad=status != OK)
+            status = server.good()
+            found.say("a good request afterwards", status, bad=status != str(OK))
         else:
             answered = [name for *_, name, how in attack.sent if how != "ConnectionRefusedError"]
             found.say("the server", f"ended with {code}, after {', '.join(answered[-8:])}", bad=True)
