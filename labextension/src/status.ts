@@ -47,9 +47,9 @@ export class StatusItem extends Widget {
   show_(status: IStatus): void {
     this._button.dataset.phase = status.phase;
     this._label.textContent = describeStatus(this._trans, status);
-    const title = [status.model, status.reason].filter(Boolean);
-    this._button.title = title.join('\n');
-    this._button.setAttribute('aria-label', [this._label.textContent, ...title].join('. '));
+    // The title describes it to a screen reader, too.
+    this._button.title = [status.model, status.reason].filter(Boolean).join('\n');
+    this._button.setAttribute('aria-label', this._label.textContent);
   }
 
   private readonly _button = document.createElement('button');
