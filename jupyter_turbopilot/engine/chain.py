@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jupyter_turbopilot.engine.gbnf import trouble
+from jupyter_turbopilot.engine.hush import hushed
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class Chain:
     def _read_grammar(self, vocab: Any, grammar: str) -> Any:
         if why := trouble(grammar):
             raise BadRequestError(why, field="grammar")
-        if made := self._lib.llama_sampler_init_grammar(vocab, grammar.encode(), b"root"):
+        with hushed():
+            made = self._lib.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
+        if made:
             return made
         raise BadRequestError("The grammar is not valid GBNF with a rule `root`.", field="grammar")
 

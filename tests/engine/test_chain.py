@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,23 @@ def test_a_grammar_is_never_asked_about_a_whole_vocabulary(
     asked.clear()
     assert engine.piece(made.pick(toward) or 0) == b"x"
     assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        'root ::= "secret',
+        "root ::= secret",
+        "secret",
+        'root ::= "\\q secret"',
+        "root ::= root secret",
+        "secret ::= [a]",
+    ],
+)
+def test_nothing_of_a_bad_grammar_is_printed(
+    engine: LlamaEngine, grammar: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BadRequestError):
+        chain(engine, grammar=grammar)
+    print("Python still can", file=sys.stderr)
+    assert capfd.readouterr() == ("", "Python still can\n")
