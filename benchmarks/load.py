@@ -23,7 +23,7 @@ from baseline import programs
 from replay import Player
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.worker import MAX_PERSONS
+from jupyter_turbopilot.engine.queue import PLACES
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
 
@@ -83,8 +83,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
     path = str(Pilot(Turbopilot()).store.path(find("qwen2.5-coder-0.5b")))
-    theirs = [str(programs()["llama-server"]), "-m", path, "-t", "2", "-c", str(1024 * MAX_PERSONS),
-              "-np", str(MAX_PERSONS), "--no-webui"]  # fmt: skip
+    theirs = [str(programs()["llama-server"]), "-m", path, "-t", "2", "-c", str(1024 * PLACES),
+              "-np", str(PLACES), "--no-webui"]  # fmt: skip
     ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
     rates = {}
     more = "c.Turbopilot.queue_limit = 64\n"

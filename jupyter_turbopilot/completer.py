@@ -12,16 +12,9 @@ from jupyter_turbopilot.composing import Listener, Task, again, compose
 from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
 from jupyter_turbopilot.engine.generation import Sampling
-from jupyter_turbopilot.engine.worker import (
-    DEADLINE,
-    SUPERSEDED,
-    YIELDED,
-    Job,
-    Priority,
-    Work,
-    Worker,
-    not_ready,
-)
+from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
+from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.worker import Worker, not_ready
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.holes import taken_apart
 from jupyter_turbopilot.layout import Layout
@@ -59,7 +52,7 @@ class Completer:
         )
         self.last_ms: float | None = None
         self._results = Results(settings.results_memory * 1024 * 1024)
-        self._latest: dict[str, Job] = {}
+        self._latest: dict[tuple[str, str], Job] = {}  # by who asks, and from which of their editors
         self._lock = threading.Lock()
         self._layout: Layout | None = None
 
@@ -70,7 +63,10 @@ class Completer:
         facts: kernel.Facts = kernel.NONE,
         owner: str = "",
     ) -> Job:
-        """Begin; `listener` is called, on the worker's thread or at once, the last time with `done`."""
+        """Begin; `listener` is called, on the worker's threads or at once, the last time with `done`.
+
+        `owner` is who asks, as far as the caller knows: what one asks for never ends what another asked for.
+        """
         task = self._suggestion(request, facts) if isinstance(request, Completion) else self._text(request)
         name = uuid4().hex
         state: dict[str, Reply] = {"reply": Reply(id=name)}
@@ -80,25 +76,25 @@ class Completer:
 
         def done(error: TurbopilotError | None) -> None:
             reply = replace(state["reply"], done=True, error=error)
-            if job.cancel.reason and job.cancel.reason != DEADLINE:
+            if job.cancel.reason and (job.cancel.reason != DEADLINE or not reply.items):
                 reply = replace(reply, items=(), finish_reason=job.cancel.reason)
-            self._forget(task.client, job)
+            self._forget((owner, task.client), job)
             self._note(reply, gated=task.gated and not job.cancel.is_set())
             listener(reply)
 
         job = Job(work, done, priority=task.priority, deadline=task.deadline, owner=owner)
-        if task.priority is Priority.PERSON:
-            self._supersede(task.client, job)
+        if task.priority.awaited and task.client:
+            self._supersede((owner, task.client), job)
         self.counters["requests"] += 1
         known = self._results.find(task.place) if task.sampling.plain else None
         if known and known.complete and task.answers and task.sampling.max_tokens and task.n == 1:
             if not (worker_state := self.worker.state).ready:
-                self._forget(task.client, job)
+                self._forget((owner, task.client), job)
                 raise not_ready(worker_state)
             self.counters["known"] += 1
             state["reply"] = again(name, worker_state.model, task, known)
             done(None)
-        elif task.priority is not Priority.PERSON and self.resting():
+        elif not task.priority.awaited and self.resting():
             # The machine is somebody's: nothing is computed that nobody waits for.
             job.cancel.set(YIELDED)
             done(None)
@@ -106,7 +102,7 @@ class Completer:
             try:
                 self.worker.submit(job)
             except TurbopilotError:
-                self._forget(task.client, job)
+                self._forget((owner, task.client), job)
                 raise
         return job
 
@@ -117,20 +113,18 @@ class Completer:
         elif gated and not reply.error:
             self.counters["hidden"] += 1
 
-    def _supersede(self, client: str, job: Job) -> None:
-        """End what the same editor asked for before."""
-        if not client:
-            return
+    def _supersede(self, editor: tuple[str, str], job: Job) -> None:
+        """End what the same editor of the same person asked for before."""
         with self._lock:
-            older = self._latest.get(client)
-            self._latest[client] = job
+            older = self._latest.get(editor)
+            self._latest[editor] = job
         if older:
             older.cancel.set(SUPERSEDED)
 
-    def _forget(self, client: str, job: Job) -> None:
+    def _forget(self, editor: tuple[str, str], job: Job) -> None:
         with self._lock:
-            if self._latest.get(client) is job:
-                del self._latest[client]
+            if self._latest.get(editor) is job:
+                del self._latest[editor]
 
     def forget(self) -> None:
         """Forget what was answered: another model, or the same otherwise tuned, answers from now on."""
@@ -177,7 +171,7 @@ class Completer:
             language=cell_language(request.cells[request.active].source, request.language),
             gated=request.trigger == "automatic",
             moves=self.settings.move_suffix,
-            priority=_PRIORITIES.get(request.trigger, Priority.PERSON),
+            priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
         )
 
     def _text(self, request: Text) -> Task:
@@ -221,8 +215,8 @@ class Completer:
             deadline=self.settings.text_deadline,
             prompt_seconds=request.prompt_seconds,
             seconds=request.seconds,
-            priority=Priority.WARM if request.ahead else Priority.PERSON,
             answers=False,
+            priority=_priority(request),
         )
 
     def _length(self, request: Completion) -> int:
@@ -230,6 +224,13 @@ class Completer:
             return request.max_tokens
         # Somebody who asks for it has the time for more.
         return self.settings.max_tokens * (4 if request.trigger == "invoke" else 1)
+
+
+def _priority(request: Text) -> Priority:
+    """Say how urgent a text is: whoever asks for one is taken to be typing."""
+    if request.ahead:
+        return Priority.WARM
+    return Priority.BULK if request.bulk or max(request.n, request.best_of) > 1 else Priority.TYPING
 
 
 def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Token, Usage
-from jupyter_turbopilot.engine.worker import DEADLINE, Priority
+from jupyter_turbopilot.engine.job import DEADLINE
+from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.candidates import branches
 from jupyter_turbopilot.suggestion.writing import Verbatim
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.worker import Job
+    from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.prompt import Prompt
     from jupyter_turbopilot.suggestion.cache import Known, Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
@@ -40,7 +41,7 @@ class Task:
     stream: bool = False
     client: str = ""
     language: str = ""
-    priority: Priority = Priority.PERSON
+    priority: Priority = Priority.TYPING
     moves: bool = False  # what stands behind the cursor may be moved instead of read again
     deadline: float = 0.0
     prompt_seconds: float = 0.0

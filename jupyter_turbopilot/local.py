@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.kernel import NONE
-from jupyter_turbopilot.engine.worker import STOPPED, not_ready
+from jupyter_turbopilot.engine.job import STOPPED
+from jupyter_turbopilot.engine.worker import not_ready
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.pilot import Pilot
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
 from prompt_toolkit.auto_suggest import Suggestion
 
-from jupyter_turbopilot.engine.worker import SUPERSEDED, Job
+from jupyter_turbopilot.engine.job import SUPERSEDED, Job
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.history import request_at
 

@@ -28,6 +28,7 @@ class Text:
     n: int = 1
     best_of: int = 1
     stream: bool = False
+    bulk: bool = False  # one of several that are asked for together: whoever types goes first
     cut: bool = False  # whether a prompt that does not fit loses its far end
     prompt_seconds: float = 0.0  # how long the prompt may be read; 0: as long as it takes
     seconds: float = 0.0  # how long may be written

@@ -61,6 +61,7 @@ class ScriptedEngine:
         self.samplings: list[Sampling] = []
         self.asks: list[Ask] = []
         self.finished: list[bool] = []
+        self.suspended: list[ScriptedRun] = []
         self.released = 0
         self.threads = 0
         self.closed = False
@@ -105,6 +106,13 @@ class ScriptedEngine:
                 run.fresh.append(Token(word.encode(), self.probability, ord(word.strip()[:1] or " ")))
             else:
                 run.done = self.finished[run.number] = True
+
+    def suspend(self, run: ScriptedRun) -> None:
+        self.suspended.append(run)
+
+    def resume(self, run: ScriptedRun) -> bool:
+        self.suspended.remove(run)
+        return True
 
     def release(self, run: ScriptedRun) -> None:
         self.released += 1

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.completer import Completer
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.generation import Markers, Sampling
-from jupyter_turbopilot.engine.worker import Job, Priority, Worker
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import EngineError, NotReadyError
 from jupyter_turbopilot.holes import taken_apart
 from jupyter_turbopilot.prompt import build_text, form_for
@@ -195,7 +197,7 @@ def test_marks_in_a_prompt_that_is_no_template_are_text(parts: list[str]) -> Non
 def test_reading_ahead_for_another_protocol_yields_to_everything(desk: Callable[..., Desk]) -> None:
     d = desk("a b c", pause=0.001)
     jobs = [d.begin(Text(prompt="x", ahead=ahead, sampling=Sampling(1)))[0] for ahead in (True, False)]
-    assert [job.priority for job in jobs] == [Priority.WARM, Priority.PERSON]
+    assert [job.priority for job in jobs] == [Priority.WARM, Priority.TYPING]
 
 
 def test_warming_never_ends_a_persons_request(desk: Callable[..., Desk]) -> None:

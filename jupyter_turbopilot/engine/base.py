@@ -25,7 +25,7 @@ class Run(Protocol):
 class Engine(Protocol):
     """A loaded model. Only `tokenize` may be called from more than one thread.
 
-    `step` and `release` take what this engine's own `start` returned.
+    `step`, `suspend`, `resume` and `release` take what this engine's own `start` returned.
     """
 
     name: str
@@ -48,6 +48,12 @@ class Engine(Protocol):
 
     def step(self, runs: Sequence[Any], attention: Cancel) -> None:
         """Advance every run by its next tokens, or by a piece of its prompt; `attention` cuts it short."""
+
+    def suspend(self, run: Any) -> None:
+        """Give a run's room to others; what it has written stays."""
+
+    def resume(self, run: Any) -> bool:
+        """Take room again for a run that was suspended; False while others need it."""
 
     def release(self, run: Any) -> None:
         """Let go of a run; what was read is kept for the next."""

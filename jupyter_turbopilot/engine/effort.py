@@ -1,4 +1,7 @@
-"""How much of the machine the model may take now: less while others compute, or on battery."""
+"""How much of the machine the model may take now: less while others compute, or on battery.
+
+What cannot be found out, because a counter cannot be read or a kernel has just gone, changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,13 @@ class Effort:
 
     def resting(self) -> bool:
         """Tell whether the machine is needed for something else."""
-        return self._considerate and (self.busy() or self._on_battery())
+        return self._considerate and (self._kernel_busy() or self._on_battery())
+
+    def _kernel_busy(self) -> bool:
+        try:
+            return self.busy()
+        except Exception:  # noqa: BLE001 - a manager of kernels may be anybody's
+            return False
 
     def _on_battery(self) -> bool:
         now = time.monotonic()
@@ -51,24 +60,27 @@ class Load:
 
     def __init__(self) -> None:
         self._process = psutil.Process()
-        self._at, self._all, self._own = self._look()
+        self._at, self._all, self._own = self._look() or (time.monotonic(), 0.0, 0.0)
         self._others = 0.0
 
     def others(self) -> float:
         """Return the cores that others kept busy lately."""
         passed = time.monotonic() - self._at
-        if passed >= _LOAD_EVERY:
-            at, total, own = self._look()
+        if passed >= _LOAD_EVERY and (seen := self._look()):
+            at, total, own = seen
             theirs = max(0.0, (total - self._all) - (own - self._own)) / (at - self._at)
             # What somebody did a while ago, when nothing was asked of us, says nothing about now.
             self._others = theirs if passed < _LOAD_STALE else 0.0
             self._at, self._all, self._own = at, total, own
         return self._others
 
-    def _look(self) -> tuple[float, float, float]:
+    def _look(self) -> tuple[float, float, float] | None:
         """Return the time, and the seconds of computing of everybody and of this process."""
-        now = psutil.cpu_times()
-        mine = self._process.cpu_times()
+        try:
+            now = psutil.cpu_times()
+            mine = self._process.cpu_times()
+        except (psutil.Error, OSError, RuntimeError, ValueError):
+            return None
         everybody = now.user + now.system + getattr(now, "nice", 0.0)
         return time.monotonic(), everybody, mine.user + mine.system
 
@@ -77,6 +89,6 @@ def on_battery() -> bool:
     """Tell whether the machine runs on its battery."""
     try:
         battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    except (OSError, RuntimeError):
+    except (psutil.Error, OSError, RuntimeError, ValueError):
         return False
     return battery is not None and battery.power_plugged is False

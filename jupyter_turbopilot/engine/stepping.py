@@ -12,7 +12,7 @@ import numpy as np
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.engine.sampling import UNDRAWN, choose, likeliest
-from jupyter_turbopilot.engine.sequences import Cut, Held, Lifted, Move, Sequences
+from jupyter_turbopilot.engine.sequences import Cut, Held, Lifted, Move, Sequences, Taken
 from jupyter_turbopilot.errors import EngineError
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class StepRun:
     wrote: int = 0
     fresh: list[Token] = field(default_factory=list)
     done: bool = False
+    suspended: bool = False  # whether its room is others' for the moment
 
     @property
     def pending(self) -> int:
@@ -152,16 +153,9 @@ class Stepping(ABC):
         if not 0 < size < self.context_size:
             raise EngineError(f"A prompt of {size} tokens does not fit {self.context_size}.")
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
-        tuning = self.tunings.get(ask.language, 0)
-        fresh = not ask.sampling.cached
-        taken = self.sequences.take(ask.prompt, limit, ask.fixed, tuning, fresh=fresh)
+        taken = self._take(ask, ask.prompt, limit, fresh=not ask.sampling.cached)
         if taken is None:
             return None
-        try:
-            self.apply(taken.moves)
-        except EngineError:
-            self.apply(self.sequences.lose(taken))
-            raise
         ask.usage.prompt_tokens = size
         ask.usage.cached_tokens = taken.kept + (taken.lifted.count if taken.lifted else 0)
         run = StepRun(
@@ -181,6 +175,32 @@ class Stepping(ABC):
                 raise
         return run
 
+    def _take(self, ask: Ask, tokens: Sequence[int], room: int, *, fresh: bool = False) -> Taken | None:
+        """Find a sequence for tokens and what is still to be written; None while others need the room."""
+        tuning = self.tunings.get(ask.language, 0)
+        taken = self.sequences.take(tokens, room, ask.fixed, tuning, fresh=fresh)
+        if taken is None:
+            return None
+        try:
+            self.apply(taken.moves)
+        except BaseException:
+            self.apply(self.sequences.lose(taken))
+            raise
+        return taken
+
+    def suspend(self, run: StepRun) -> None:
+        """Give a run's room to others; what it has written stays."""
+        self._leave(run)
+        run.suspended = True
+
+    def resume(self, run: StepRun) -> bool:
+        """Take room again for a run that was suspended; False while others need it."""
+        taken = self._take(run.ask, run.tokens, run.limit - run.wrote)
+        if taken is None:
+            return False
+        run.held, run.lifted, run.suspended = taken.held, taken.lifted, False
+        return True
+
     def tune(self, tuning: int) -> None:  # noqa: B027 - an engine may know no adapters
         """Compute with these adapters from now on."""
 
@@ -195,8 +215,9 @@ class Stepping(ABC):
 
         Prompts and texts stand in batches of their own: nobody's text depends on who else's prompt is read.
         """
-        writing = [run for run in runs if run.wrote]
-        reading = [run for run in runs if not run.wrote]
+        # Who gave up its room, or lost what was read, reads again in the midst of its text.
+        writing = [run for run in runs if run.wrote and run.pending == 1]
+        reading = [run for run in runs if not run.wrote or run.pending != 1]
         if reading:
             patient = self._waited < PATIENCE and all(run.pending <= SHORT for run in reading)
             shares = self._read(reading, alone=not writing)
@@ -217,9 +238,8 @@ class Stepping(ABC):
         try:
             # A batch that serves several is not aborted: that would undo what was computed for the others.
             whole = self.evaluate(rows, attention if len(shares) == 1 else None)
-        except EngineError:
-            for share in shares:
-                self._cut(share.run.held, 0)
+        except BaseException:
+            self._lose(shares)
             raise
         if not whole:
             self._resume(shares[0].run)
@@ -227,6 +247,15 @@ class Stepping(ABC):
         self.drafting.saw(len(rows), (time.perf_counter() - begun) * 1000)
         if len(rows) >= self._chunk:
             self._chunk = min(self.chunk, self._chunk * 2)
+        try:
+            self._take_in(shares)
+        except BaseException:
+            self._lose(shares)
+            raise
+        return True
+
+    def _take_in(self, shares: Sequence[Share]) -> None:
+        """Write down what was computed, and choose the tokens that follow."""
         index = 0
         for run, known, guess in shares:
             start = len(run.held.tokens)
@@ -235,13 +264,24 @@ class Stepping(ABC):
             if start + known == len(run.tokens):
                 self._write(run, index - 1, guess)
             index += len(guess.tokens)
-        return True
+
+    def _lose(self, shares: Sequence[Share]) -> None:
+        """Forget what was read for a batch that failed: nobody knows what the memory holds of it."""
+        for share in shares:
+            held = share.run.held
+            self.sequences.cut(held, 0)
+            self.apply([Cut(held.id, 0)])
 
     def release(self, run: StepRun) -> None:
         """Let go of a run; what was read is kept for the next."""
         if run.sampler:
             run.sampler.close()
             run.sampler = None
+        if not run.suspended:
+            self._leave(run)
+
+    def _leave(self, run: StepRun) -> None:
+        """Let go of a run's sequence."""
         if run.lifted:
             self.apply(self.sequences.leave(run.lifted))
             run.lifted = None

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import json
 import secrets
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +16,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.context import kernel
-from jupyter_turbopilot.engine.worker import DEADLINE, DISCONNECTED, Job
+from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
     NotReadyError,
@@ -31,8 +31,9 @@ from jupyter_turbopilot.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+    from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.pilot import Pilot
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
@@ -202,16 +203,17 @@ class Route(APIHandler):
         self.set_header("Content-Type", "application/json")
         self.finish(compact(body))
 
-    async def events(self, events: AsyncIterator[dict[str, Any]], last: bytes = b"") -> None:
+    async def events(self, events: AsyncGenerator[dict[str, Any]], last: bytes = b"") -> None:
         """Write server-sent events as they come; what goes wrong meanwhile is one of them."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")
         with suppress(StreamClosedError):
             try:
-                async for event in events:
-                    self.write(b"data: " + compact(event) + b"\n\n")
-                    await self.flush()
+                async with aclosing(events):
+                    async for event in events:
+                        self.write(b"data: " + compact(event) + b"\n\n")
+                        await self.flush()
             except TurbopilotError as error:
                 if not self._headers_written:
                     raise
@@ -223,13 +225,14 @@ class Route(APIHandler):
         """Word an error as the protocol does."""
         return error.body()
 
-    async def stream(self, frames: AsyncIterator[dict[str, Any]]) -> None:
+    async def stream(self, frames: AsyncGenerator[dict[str, Any]]) -> None:
         """Write one JSON object a line as they come."""
         self.set_header("Content-Type", NDJSON)
         self.set_header("X-Accel-Buffering", "no")
-        async for frame in frames:
-            self.write(compact(frame) + b"\n")
-            await self.flush()
+        async with aclosing(frames):
+            async for frame in frames:
+                self.write(compact(frame) + b"\n")
+                await self.flush()
         await self.finish()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -268,6 +271,57 @@ class Route(APIHandler):
             await self._finish_with(error)
 
 
+class Replies:
+    """What is answered, as it grows. Nothing has to be closed: whoever has enough just stops asking."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Reply] = asyncio.Queue()
+        self._begun = self._ended = False
+
+    def put(self, reply: Reply) -> None:
+        """Take the next reply, on the event loop."""
+        self._queue.put_nowait(reply)
+
+    def __aiter__(self) -> Replies:
+        return self
+
+    async def __anext__(self) -> Reply:
+        """Return the next reply; an error is raised where nothing came before it."""
+        if self._ended:
+            raise StopAsyncIteration
+        reply = await self._queue.get()
+        self._ended = reply.done
+        if reply.error and not self._begun:
+            raise reply.error
+        self._begun = True
+        return reply
+
+
+class Together:
+    """What is answered to several requests, with the number of the request; an error ends all."""
+
+    def __init__(self, count: int) -> None:
+        self._queue: asyncio.Queue[tuple[int, Reply]] = asyncio.Queue()
+        self._left = count
+
+    def put(self, number: int, reply: Reply) -> None:
+        """Take the next reply to one of them, on the event loop."""
+        self._queue.put_nowait((number, reply))
+
+    def __aiter__(self) -> Together:
+        return self
+
+    async def __anext__(self) -> tuple[int, Reply]:
+        """Return the next reply to any of them."""
+        if not self._left:
+            raise StopAsyncIteration
+        number, reply = await self._queue.get()
+        if reply.error:
+            raise reply.error
+        self._left -= reply.done
+        return number, reply
+
+
 class JobRoute(Route):
     """A route that has something written; whoever goes away is not written for any longer."""
 
@@ -280,66 +334,79 @@ class JobRoute(Route):
 
     @property
     def caller(self) -> str:
-        """Who asks, as far as one can be told from another: nobody keeps the others waiting."""
+        """Who asks, as far as one can be told from another."""
         agent = self.request.headers.get("User-Agent", "")
-        return f"{getattr(self.current_user, 'username', '')} {self.request.remote_ip} {agent}"
+        return f"{self._username()} {self.request.remote_ip} {agent}"
+
+    def _username(self) -> str:
+        """Return who has signed in; a name that was made up for one request alone says nothing."""
+        provider = self.identity_provider
+        signed_in = type(provider).get_user is not IdentityProvider.get_user or self.get_secure_cookie(
+            provider.get_cookie_name(self), **provider.get_secure_cookie_kwargs
+        )
+        return str(getattr(self.current_user, "username", "")) if signed_in else ""
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
         """Take what the route works with."""
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
 
-    async def replies(
-        self, request: Completion | Text, facts: kernel.Facts = kernel.NONE
-    ) -> AsyncIterator[Reply]:
-        """Yield the reply as it grows, to the last one; an error is raised if it came first."""
+    def replies(self, request: Completion | Text, facts: kernel.Facts = kernel.NONE) -> Replies:
+        """Begin, and return the replies as they grow; an error is raised if it comes first."""
+        found = Replies()
+        self._begin(request, facts, found.put)
+        return found
+
+    def together(self, requests: Sequence[Text]) -> Together:
+        """Begin several at a time, and return the replies to all of them as they come."""
+        found = Together(len(requests))
+        for number, request in enumerate(requests):
+            self._begin(request, kernel.NONE, partial(found.put, number))
+        return found
+
+    def _begin(self, request: Completion | Text, facts: kernel.Facts, take: Callable[[Reply], None]) -> None:
         self.pilot.ensure()  # `load_at_start` may be off; what kept it from being loaded may have gone
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[Reply] = asyncio.Queue()
+
+        def arrive(reply: Reply) -> None:
+            if reply.done:
+                outcome = reply.error.code if reply.error else reply.finish_reason or "answered"
+                self.metrics.count(self.name, outcome)
+                self.metrics.measure(reply.timings)
+            take(reply)
 
         def listener(reply: Reply) -> None:
             with suppress(RuntimeError):  # the loop has ended: nobody listens any more
-                loop.call_soon_threadsafe(queue.put_nowait, reply)
+                loop.call_soon_threadsafe(arrive, reply)
 
-        outcome, begun = DISCONNECTED, False
+        owner = self.caller
+        if self._trusted:
+            # All kernels of a server ask with its secret; what tells them apart is what they call themselves.
+            owner += f" {getattr(request, 'client', '')}"
         try:
-            self._jobs.append(self.pilot.completer.submit(request, listener, facts, self.caller))
-            while outcome == DISCONNECTED:
-                reply = await queue.get()
-                if reply.error and not begun:
-                    raise reply.error
-                if reply.done:
-                    # Whoever has the last reply does not ask for another.
-                    outcome = reply.error.code if reply.error else reply.finish_reason or "answered"
-                    self.metrics.measure(reply.timings)
-                begun = True
-                yield reply
+            self._jobs.append(self.pilot.completer.submit(request, listener, facts, owner))
         except TurbopilotError as error:
-            outcome = error.code
+            self.metrics.count(self.name, error.code)
             raise
-        finally:
-            self.metrics.count(self.name, outcome)
 
-    async def last(self, request: Completion | Text) -> Reply:
-        """Return the last reply."""
-        async for reply in self.replies(request):
-            found = reply
-        if found.error:
-            raise found.error
-        return found
-
-    async def whole(self, request: Completion | Text) -> Reply:
-        """Return the last reply, which holds something."""
-        found = await self.last(request)
-        if not found.items:
-            reason = found.finish_reason or DEADLINE
-            raise NotReadyError("Its time was up before anything could be written.", code=reason)
-        return found
+    async def whole(self, requests: Sequence[Text]) -> list[Reply]:
+        """Return the last reply to each request; but for what is only read ahead, all hold something."""
+        found = {number: reply async for number, reply in self.together(requests) if reply.done}
+        for number, request in enumerate(requests):
+            if not found[number].items and not request.ahead:
+                reason = found[number].finish_reason or DEADLINE
+                raise NotReadyError("Its time was up before anything could be written.", code=reason)
+        return [found[number] for number in range(len(requests))]
 
     def drop(self) -> None:
         """Stop what is being written: nobody will read it."""
         for job in self._jobs:
             job.cancel.set(DISCONNECTED)
+
+    def on_finish(self) -> None:
+        """Stop what was not waited for."""
+        self.drop()
+        super().on_finish()
 
     def on_connection_close(self) -> None:
         """Stop working for somebody who has gone."""

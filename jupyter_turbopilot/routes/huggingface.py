@@ -16,7 +16,7 @@ from jupyter_turbopilot.routes.saying import Placed, Saying, logarithm, placed, 
 from jupyter_turbopilot.text import Stop, Text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.reply import Item, Reply
@@ -99,7 +99,7 @@ class GenerateRoute(JobRoute):
         if body.stream:
             await self.events(self._tokens(text, head, seed))
             return
-        reply = await self.whole(text)
+        (reply,) = await self.whole([text])
         item = reply.items[0]
         found: dict[str, Any] = {"generated_text": head + item.text}
         if options.details:
@@ -109,7 +109,7 @@ class GenerateRoute(JobRoute):
             }
         self.answer(found)
 
-    async def _tokens(self, text: Text, head: str, seed: int) -> AsyncIterator[dict[str, Any]]:
+    async def _tokens(self, text: Text, head: str, seed: int) -> AsyncGenerator[dict[str, Any]]:
         saying, number = Saying(), 0
         async for reply in self.replies(text):
             if reply.error:

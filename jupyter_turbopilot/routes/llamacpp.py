@@ -19,7 +19,7 @@ from jupyter_turbopilot.routes.options import CompletionBody, InfillBody, TokenI
 from jupyter_turbopilot.routes.saying import Piece, Saying, placed, probabilities, word
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import State
@@ -59,15 +59,13 @@ class WritingRoute(EngineRoute):
             await self.events(self._pieces(body, texts))
             return
         found = []
-        # What is only read ahead may have to yield; there is nothing to miss in its answer.
-        replies = await asyncio.gather(*(self.last(t) if t.ahead else self.whole(t) for t in texts))
-        for number, reply in enumerate(replies):
+        for number, reply in enumerate(await self.whole(texts)):
             found += [self._last(body, number, reply, item) for item in reply.items or (None,)]
         self.answer(found if len(found) > 1 else found[0])
 
     async def _pieces(
         self, body: CompletionBody | InfillBody, texts: list[Text]
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any]]:
         """Say the texts as they grow, those of one prompt after those of another."""
         for number, text in enumerate(texts):
             saying, said = Saying(), defaultdict[int, str](str)

@@ -16,7 +16,7 @@ from jupyter_turbopilot.routes.base import Route
 from jupyter_turbopilot.routes.openai import listed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from jupyter_turbopilot.pilot import Pull
 
@@ -86,7 +86,7 @@ class PullRoute(Route):
             return
 
     @staticmethod
-    async def _progress(pull: Pull) -> AsyncIterator[dict[str, Any]]:
+    async def _progress(pull: Pull) -> AsyncGenerator[dict[str, Any]]:
         while not pull.finished.is_set():
             yield asdict(pull.step)
             await asyncio.sleep(PROGRESS_SECONDS)

@@ -16,7 +16,7 @@ from jupyter_turbopilot.request import Completion, Feedback, parse_completion
 from jupyter_turbopilot.routes.base import JobRoute, Route
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from jupyter_turbopilot.reply import Reply
 
@@ -69,7 +69,7 @@ def _file(path: str) -> str:
     return path.rpartition(":")[2]
 
 
-async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncIterator[dict[str, Any]]:
+async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[dict[str, Any]]:
     """Turn replies into the lines of a stream."""
     while not reply.done:
         yield reply.frame()

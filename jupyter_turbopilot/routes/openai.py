@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from functools import cache
@@ -15,15 +14,16 @@ from msgspec import Meta
 from tornado import web
 
 from jupyter_turbopilot.engine.generation import Sampling
-from jupyter_turbopilot.errors import BadRequestError, TurbopilotError, UnknownModelError
+from jupyter_turbopilot.errors import BadRequestError, UnknownModelError
 from jupyter_turbopilot.routes.base import JobRoute, Route
 from jupyter_turbopilot.routes.options import biases, grammar, read
 from jupyter_turbopilot.routes.saying import Piece, Saying, logarithm, placed, word
 from jupyter_turbopilot.text import Stop, Text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
+    from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.pilot import Pilot
     from jupyter_turbopilot.reply import Reply
 
@@ -115,6 +115,7 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
             top=self.logprobs or 0,
         )
         extra = self.extra
+        prompts = self.prompts()
         return [
             Text(
                 prompt=prompt,
@@ -126,8 +127,9 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
                 best_of=best_of,
                 stream=bool(self.stream),
                 cut=extra is not None,
+                bulk=len(prompts) > 1,
             )
-            for prompt in self.prompts()
+            for prompt in prompts
         ]
 
     def _length(self) -> int:
@@ -171,12 +173,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         texts = body.texts()
         wording = Wording(body, self._piece)
         if not body.stream:
-            try:
-                replies = await asyncio.gather(*(self.whole(text) for text in texts))
-            except TurbopilotError:
-                self.drop()  # the others are of no use any more
-                raise
-            self.answer(wording.whole(list(replies)))
+            self.answer(wording.whole(await self.whole(texts)))
             return
         await self.events(self._growing(texts, wording), last=b"data: [DONE]\n\n")
 
@@ -184,25 +181,11 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         engine = self.pilot.worker.engine
         return engine.piece(token) if engine else b""
 
-    async def _growing(self, texts: list[Text], wording: Wording) -> AsyncIterator[dict[str, Any]]:
+    async def _growing(self, texts: list[Text], wording: Wording) -> AsyncGenerator[dict[str, Any]]:
         """Say all texts as they grow; several prompts are worked on together."""
-        queue: asyncio.Queue[tuple[int, Reply | TurbopilotError]] = asyncio.Queue()
-
-        async def listen(number: int, text: Text) -> None:
-            try:
-                async for reply in self.replies(text):
-                    queue.put_nowait((number, reply.error or reply))
-            except TurbopilotError as error:
-                queue.put_nowait((number, error))
-
-        tasks = [asyncio.ensure_future(listen(number, text)) for number, text in enumerate(texts)]
         said = [Saying() for _ in texts]
         last: dict[int, Reply] = {}
-        while len(last) < len(tasks):
-            number, reply = await queue.get()
-            if isinstance(reply, TurbopilotError):
-                self.drop()
-                raise reply
+        async for number, reply in self.together(texts):
             for piece in said[number].pieces(reply):
                 yield wording.chunk(number, reply.model, piece)
             if reply.done:

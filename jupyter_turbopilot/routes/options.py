@@ -246,8 +246,9 @@ class CompletionBody(Options, frozen=True, kw_only=True):
 
     def texts(self) -> list[Text]:
         """Return what is to be written."""
-        more = self.more()
-        return [Text(prompt=prompt, **more) for prompt in prompts(self.prompt)]
+        found = prompts(self.prompt)
+        more = self.more() | {"bulk": len(found) > 1}
+        return [Text(prompt=prompt, **more) for prompt in found]
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True):

@@ -378,3 +378,88 @@ def test_a_sampler_is_told_how_long_the_text_can_get(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(engine, "sampler", lambda sampling, _prompt: told.append(sampling.max_tokens))
     engine.start(Ask([1, 2, 3], Sampling(2**31 - 1, temperature=1.0)))
     assert told == [197]
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.tuples(prompts, guesses), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60),
+)
+def test_what_gave_up_its_room_in_the_midst_of_a_text_goes_on_where_it_was(
+    asked: list[tuple[list[int], list[int]]], changes: list[tuple[int, bool]]
+) -> None:
+    engine = Arithmetic(capacity=1000)
+    runs = [engine.start(Ask(prompt, Sampling(max_tokens=20), Usage(), hint)) for prompt, hint in asked]
+    standing: set[int] = set()
+    for place, step in changes:
+        number = place % len(runs)
+        run = runs[number]
+        assert run is not None
+        if number in standing:
+            assert engine.resume(run)
+            standing.remove(number)
+        else:
+            engine.suspend(run)
+            standing.add(number)
+            # Somebody else takes the room, and goes on from what was read.
+            other = engine.start(Ask([*run.tokens[:-1], 1], Sampling(max_tokens=3)))
+            assert other is not None
+            finish(engine, [other])
+        if step and (
+            going := [one for i, one in enumerate(runs) if one and i not in standing and not one.done]
+        ):
+            engine.step(going, Cancel())
+    for number in standing:
+        assert engine.resume(runs[number])  # type: ignore[arg-type]
+    assert finish(engine, [run for run in runs if run]) == [alone(prompt, 20) for prompt, _ in asked]
+
+
+def test_room_that_was_given_up_is_there_for_others_and_a_release_gives_up_nothing_twice() -> None:
+    engine = Arithmetic(capacity=100)
+    first = engine.start(Ask([1, 2, 3] * 20, Sampling(max_tokens=20)))
+    assert first is not None
+    engine.step([first], Cancel())
+    assert engine.start(Ask([5] * 60, Sampling(max_tokens=20))) is None
+    engine.suspend(first)
+    second = engine.start(Ask([5] * 60, Sampling(max_tokens=20)))
+    assert second is not None
+    assert not engine.resume(first)
+    engine.release(first)
+    assert engine.start(Ask([7] * 60, Sampling(max_tokens=20))) is None
+    finish(engine, [second])
+
+
+@pytest.mark.parametrize("where", ["evaluate", "choose"])
+def test_a_batch_that_failed_halfway_can_be_tried_again_one_by_one(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Arithmetic(capacity=1000)
+    wanted = [[1, 2, 3], [4, 5, 6, 7], LONG]
+    runs = [engine.start(Ask(prompt, Sampling(max_tokens=12))) for prompt in wanted]
+    going = [run for run in runs if run]
+    engine.step(going, Cancel())
+    engine.step(going, Cancel())
+    calls = 0
+
+    def fail_late(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if where == "evaluate":
+            Arithmetic.evaluate(engine, *arguments)  # type: ignore[arg-type]
+            raise OSError("half of it is done")
+        if calls == 2:
+            raise ValueError("a sampler")
+        return Stepping._write(engine, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "evaluate" if where == "evaluate" else "_write", fail_late)
+        with pytest.raises((OSError, ValueError)):
+            engine.step(going, Cancel())
+    texts = [b"".join(token.data for token in run.fresh) for run in going]
+    for number, run in enumerate(going):
+        run.fresh.clear()
+        while not run.done:
+            engine.step([run], Cancel())
+            texts[number] += b"".join(token.data for token in run.fresh)
+            run.fresh.clear()
+    assert texts == [alone(prompt, 12) for prompt in wanted]

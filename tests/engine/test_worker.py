@@ -2,23 +2,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Sampling
-from jupyter_turbopilot.engine.worker import (
-    DEADLINE,
-    MAX_PERSONS,
-    SUPERSEDED,
-    Job,
-    Priority,
-    State,
-    Work,
-    Worker,
-)
+from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
+from jupyter_turbopilot.engine.queue import PLACES, Priority
+from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import (
     BusyError,
     EngineError,
@@ -27,7 +21,7 @@ from jupyter_turbopilot.errors import (
     TurbopilotError,
 )
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, ScriptedRun
 
 Begin = Callable[[Engine, Job], Work]
 
@@ -92,7 +86,7 @@ def submit(worker: Worker, work: Begin, **more: object) -> tuple[Job, Told]:
 def crowd(worker: Worker) -> list[tuple[Job, Told]]:
     """Let as many persons write as may write at a time."""
     found = []
-    for _ in range(MAX_PERSONS):
+    for _ in range(PLACES):
         found.append(submit(worker, until_cancelled))
         wait_until(lambda: found[-1][0].started_at > 0)
     return found
@@ -168,12 +162,12 @@ def test_persons_advance_together(worker: Worker) -> None:
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     wait_until(lambda: all(ask.usage.predicted_tokens > 3 for ask in engine.asks))
-    assert len(engine.asks) == MAX_PERSONS
+    assert len(engine.asks) == PLACES
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
     for _, told in running:
         told.wait()
-    wait_until(lambda: engine.released == MAX_PERSONS)
+    wait_until(lambda: engine.released == PLACES)
 
 
 def test_what_nobody_waits_for_stands_still_while_a_person_is_served(worker: Worker) -> None:
@@ -210,9 +204,10 @@ def test_an_engine_that_raises_fails_who_asked_and_nobody_else(worker: Worker) -
     engine.fail = EngineError("no more")
     error = submit(worker, until_cancelled)[1].wait()
     assert error is engine.fail
-    engine.fail = None
     assert submit(worker, nothing)[1].wait() is None
-    assert engine.released == 1
+    wait_until(lambda: engine.closed)
+    assert worker.engine is not engine
+    assert worker.state.ready
 
 
 def test_a_prompt_that_does_not_fit_fails_its_own_request_alone(worker: Worker) -> None:
@@ -287,7 +282,7 @@ def test_a_person_goes_before_what_nobody_waits_for(worker: Worker) -> None:
 
 
 def test_who_sends_many_does_not_keep_others_waiting(worker: Worker) -> None:
-    worker._limit = 8
+    worker._queue.limit = 8
     order: list[str] = []
     running = crowd(worker)
     jobs = [submit(worker, noting(lambda: order.append("many")), owner="many")[1] for _ in range(3)]
@@ -300,7 +295,7 @@ def test_who_sends_many_does_not_keep_others_waiting(worker: Worker) -> None:
 
 
 def test_of_one_caller_whoever_came_first_goes_first(worker: Worker) -> None:
-    worker._limit = 8
+    worker._queue.limit = 8
     order: list[int] = []
     running = crowd(worker)
     told = [submit(worker, noting(lambda n=n: order.append(n)), owner="same")[1] for n in range(3)]  # type: ignore[misc]
@@ -403,3 +398,354 @@ def test_stopping_tells_everybody_and_takes_no_time(worker: Worker) -> None:
     second.wait()
     with pytest.raises(NotReadyError):
         submit(worker, nothing)
+
+
+# One task's failure is one task's end ------------------------------------------------------------------------
+
+
+class Hostile(BaseException):
+    """What no `except Exception` catches."""
+
+
+def raising(error: BaseException) -> Callable[..., object]:
+    def explode(*_: object, **__: object) -> object:
+        raise error
+
+    return explode
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), RecursionError(), Hostile()])
+def test_whatever_a_start_raises_ends_its_own_request_alone(worker: Worker, error: BaseException) -> None:
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    running, told = submit(worker, until_cancelled)
+    wait_until(lambda: bool(engine.asks))
+    start = engine.start
+    engine.start = lambda ask: start(ask) if ask.prompt == [1] else raising(error)()  # type: ignore[assignment,method-assign,return-value]
+
+    def bad(*_: object) -> Work:
+        yield Ask([1, 2])
+
+    assert isinstance(submit(worker, bad)[1].wait(), EngineError)
+    assert not told.event.is_set()
+    running.cancel.set(SUPERSEDED)
+    assert told.wait() is None
+    assert worker.engine is engine
+
+
+def test_of_a_batch_that_fails_each_is_tried_alone_and_only_the_guilty_is_ended(worker: Worker) -> None:
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    worker._queue.limit = 8
+    good = [submit(worker, until_cancelled) for _ in range(3)]
+    wait_until(lambda: all(ask.usage.predicted_tokens for ask in engine.asks) and len(engine.asks) == 3)
+    step = engine.step
+
+    def poisoned(runs: list[Any], attention: Cancel) -> None:
+        if any(run.ask.prompt == [66] for run in runs):
+            raise IndexError("list index out of range")
+        step(runs, attention)
+
+    engine.step = poisoned  # type: ignore[assignment,method-assign]
+
+    def bad(*_: object) -> Work:
+        yield Ask([66])
+
+    assert isinstance(submit(worker, bad)[1].wait(), EngineError)
+    before = [ask.usage.predicted_tokens for ask in engine.asks[:3]]
+    wait_until(
+        lambda: all(a.usage.predicted_tokens > n + 3 for a, n in zip(engine.asks, before, strict=False))
+    )
+    assert worker.engine is engine
+    for job, told in good:
+        assert not told.event.is_set()
+        job.cancel.set(SUPERSEDED)
+        assert told.wait() is None
+
+
+@pytest.mark.parametrize("method", ["step", "release"])
+def test_an_engine_that_fails_for_good_is_loaded_again_and_who_waits_is_served(method: str) -> None:
+    made: list[ScriptedEngine] = []
+
+    def make(_: Cancel) -> Engine:
+        made.append(ScriptedEngine("word " * 5000, pause=0.002))
+        return made[-1]
+
+    worker = Worker()
+    worker.load("scripted", make)
+    wait_until(lambda: worker.state.phase == "ready")
+    setattr(made[0], method, raising(Hostile()))
+    if method == "release":
+        job, told = submit(worker, until_cancelled)
+        wait_until(lambda: job.started_at > 0)
+        job.cancel.set(SUPERSEDED)
+        assert told.wait() is None
+    else:
+        assert isinstance(submit(worker, until_cancelled)[1].wait(), EngineError)
+    job, told = submit(worker, until_cancelled)
+    wait_until(lambda: len(made) == 2 and bool(made[1].asks))
+    assert made[0].closed
+    job.cancel.set(SUPERSEDED)
+    assert told.wait() is None
+    worker.stop()
+
+
+def test_an_engine_that_fails_again_and_again_says_so_and_can_be_chosen_anew() -> None:
+    worker = Worker()
+    worker.load("scripted", lambda _: ScriptedEngine("word " * 50, fail=EngineError("lost")))
+    wait_until(lambda: worker.state.phase == "ready")
+    for _ in range(2):
+        assert submit(worker, until_cancelled)[1].wait() is not None
+    wait_until(lambda: worker.state.phase == "failed")
+    assert worker.engine is None
+    with pytest.raises(NotReadyError, match="keeps failing"):
+        submit(worker, nothing)
+    worker.load("scripted", lambda _: ScriptedEngine())
+    wait_until(lambda: worker.state.phase == "ready")
+    assert submit(worker, nothing)[1].wait() is None
+    worker.stop()
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), Hostile()])
+def test_work_ends_and_threads_that_raise_harm_nobody(error: BaseException) -> None:
+    counted = threading.Event()
+
+    def threads() -> int:
+        counted.set()
+        raise error
+
+    worker = Worker(threads=threads)
+    worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
+    wait_until(lambda: worker.state.phase == "ready")
+    running, told = submit(worker, until_cancelled)
+
+    def no_generator(*_: object) -> Work:
+        raise error
+
+    def never_closes(*_: object) -> Work:
+        while True:
+            try:
+                yield Ask([1])
+            except GeneratorExit:
+                raise error from None
+
+    def raises_at_once(*_: object) -> Work:
+        raise error
+        yield Ask([1])
+
+    worker.submit(Job(nothing, raising(error)))  # type: ignore[arg-type]
+    for work in (no_generator, raises_at_once):
+        assert isinstance(submit(worker, work)[1].wait(), EngineError)
+    job, ended = submit(worker, never_closes)
+    wait_until(lambda: job.started_at > 0)
+    job.cancel.set(SUPERSEDED)
+    ended.wait()
+    assert counted.is_set()
+    assert worker.alive()
+    assert not told.event.is_set()
+    running.cancel.set(SUPERSEDED)
+    assert told.wait() is None
+    worker.stop()
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), Hostile(), SystemExit(1), MemoryError()])
+def test_whatever_a_load_or_a_close_raises_the_worker_lives(error: BaseException) -> None:
+    worker = Worker()
+    worker.load("bad", raising(error))  # type: ignore[arg-type]
+    wait_until(lambda: worker.state.phase == "failed")
+    stubborn = ScriptedEngine()
+    stubborn.close = raising(error)  # type: ignore[assignment,method-assign]
+    worker.load("stubborn", lambda _: stubborn)
+    wait_until(lambda: worker.state.phase == "ready")
+    worker.load("next", lambda _: ScriptedEngine())
+    wait_until(lambda: worker.state.phase == "ready" and worker.engine is not stubborn)
+    assert submit(worker, nothing)[1].wait() is None
+    worker.stop()
+
+
+def test_a_thread_that_died_all_the_same_is_told_and_the_next_request_brings_it_back(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, orphan = submit(worker, until_cancelled)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "excepthook", lambda _: None)
+        patch.setattr(worker, "_clear", raising(Hostile()))
+        patch.setattr(worker, "_round", raising(Hostile()))
+        wait_until(lambda: not worker.alive())
+    assert submit(worker, nothing)[1].wait() is None
+    assert orphan.wait() is not None
+    assert worker.alive()
+
+
+def test_a_round_that_fails_ends_what_there_is_and_the_next_request_is_served(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve = worker._serve
+    monkeypatch.setattr(worker, "_serve", raising(Hostile()))
+    assert isinstance(submit(worker, nothing)[1].wait(), NotReadyError)
+    monkeypatch.setattr(worker, "_serve", serve)
+    assert submit(worker, nothing)[1].wait() is None
+
+
+# Whoever waits is told at that moment ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stuck() -> Iterator[tuple[Worker, threading.Event]]:
+    """A worker that is loading, until the event is set, and that takes jobs meanwhile."""
+    go, loads = threading.Event(), []
+
+    def make(_: Cancel) -> Engine:
+        loads.append(1)
+        if len(loads) > 1:
+            go.wait(10)
+        return ScriptedEngine("word " * 50)
+
+    worker = Worker(idle=0.02)
+    worker.load("slow", make)
+    wait_until(lambda: worker.state.phase == "asleep")
+    worker._idle = None
+    yield worker, go
+    go.set()
+    worker.stop()
+
+
+def test_who_waits_for_a_model_to_load_is_told_at_once_when_it_is_over(
+    stuck: tuple[Worker, threading.Event],
+) -> None:
+    worker, go = stuck
+    superseded, first = submit(worker, until_cancelled)
+    _, late = submit(worker, until_cancelled, deadline=0.05)
+    _, patient = submit(worker, nothing)
+    wait_until(lambda: worker._loading is not None)
+    superseded.cancel.set(SUPERSEDED)
+    assert first.wait() is None
+    assert late.wait() is None
+    assert worker.waiting == 1
+    # Another model is chosen: nobody who waits has to wait for either of the two.
+    worker.load("other", lambda _: ScriptedEngine())
+    assert patient.wait() is None
+    assert not go.is_set()
+
+
+def test_a_deadline_that_passes_in_the_queue_is_told_when_it_passes(worker: Worker) -> None:
+    running = crowd(worker)
+    job, told = submit(worker, until_cancelled, deadline=0.05)
+    assert told.wait() is None
+    assert job.cancel.reason == DEADLINE
+    assert not job.started_at
+    for other, _ in running:
+        assert not other.cancel.is_set()
+        other.cancel.set(SUPERSEDED)
+
+
+def test_stopping_tells_who_waits_though_a_load_does_not_end(stuck: tuple[Worker, threading.Event]) -> None:
+    worker, _ = stuck
+    _, told = submit(worker, nothing)
+    wait_until(lambda: worker._loading is not None)
+    worker.stop(timeout=0.01)
+    assert told.wait() is None
+
+
+# A share for each, and who types first -----------------------------------------------------------------------
+
+
+def test_sixteen_prompts_of_one_do_not_keep_anothers_ghost_text_waiting(worker: Worker) -> None:
+    worker._queue.limit = 32
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    bulk = [submit(worker, until_cancelled, priority=Priority.BULK, owner="bulk") for _ in range(16)]
+    wait_until(lambda: len(engine.asks) == PLACES and all(a.usage.predicted_tokens for a in engine.asks))
+    before = sum(ask.usage.predicted_tokens for ask in engine.asks)
+    typing, told = submit(worker, until_cancelled, owner="typist")
+    wait_until(lambda: len(engine.asks) > PLACES and engine.asks[-1].usage.predicted_tokens >= 20)
+    during = sum(ask.usage.predicted_tokens for ask in engine.asks[:PLACES])
+    # At most the step that was under way, or one that was begun before.
+    assert during - before <= 2 * PLACES
+    typing.cancel.set(SUPERSEDED)
+    assert told.wait() is None
+    wait_until(lambda: sum(ask.usage.predicted_tokens for ask in engine.asks[:PLACES]) > during)
+    for job, told in bulk:
+        job.cancel.set(SUPERSEDED)
+        assert told.wait() is None
+
+
+def test_whoever_types_takes_the_room_of_bulk_which_goes_on_afterwards() -> None:
+    engine = SmallEngine("one two three four five six", pause=0.002)
+    worker = Worker()
+    worker.load("small", lambda _: engine)
+    wait_until(lambda: worker.state.phase == "ready")
+    said: list[str] = []
+
+    def write(*_: object) -> Work:
+        ask = Ask([1], Sampling(max_tokens=6))
+        while tokens := (yield ask):
+            said.extend(token.data.decode() for token in tokens)
+
+    engine.gate.clear()
+    _, bulk = submit(worker, write, priority=Priority.BULK)
+    wait_until(lambda: len(said) >= 2)
+    _, typing = submit(worker, nothing_but_one)
+    engine.gate.set()
+    assert typing.wait() is None
+    assert bulk.wait() is None
+    assert "".join(said) == "one two three four five six"
+    assert engine.made_way
+    worker.stop()
+
+
+def test_what_nobody_waits_for_gives_its_room_up_for_good() -> None:
+    engine = SmallEngine("word " * 5000, pause=0.002)
+    worker = Worker()
+    worker.load("small", lambda _: engine)
+    wait_until(lambda: worker.state.phase == "ready")
+    warm, told = submit(worker, until_cancelled, priority=Priority.WARM)
+    wait_until(lambda: bool(engine.asks))
+    assert submit(worker, nothing_but_one)[1].wait() is None
+    assert told.wait() is None
+    assert warm.cancel.reason == YIELDED
+    worker.stop()
+
+
+def nothing_but_one(*_: object) -> Work:
+    ask = Ask([2], Sampling(max_tokens=1))
+    while (yield ask):
+        pass
+
+
+class SmallEngine(ScriptedEngine):
+    """Has room for one text; after two words it waits for a gate."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.seated: list[ScriptedRun] = []
+        self.made_way = 0
+
+    def start(self, ask: Ask) -> ScriptedRun | None:  # type: ignore[override]
+        if self.seated:
+            return None
+        self.seated.append(super().start(ask))
+        return self.seated[0]
+
+    def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+        assert list(runs) == self.seated
+        if runs[0].ask.usage.predicted_tokens >= 2:
+            self.gate.wait(5)
+        super().step(runs, attention)
+
+    def suspend(self, run: ScriptedRun) -> None:
+        self.made_way += 1
+        self.seated.remove(run)
+
+    def resume(self, run: ScriptedRun) -> bool:
+        if self.seated:
+            return False
+        self.seated.append(run)
+        return True
+
+    def release(self, run: ScriptedRun) -> None:
+        super().release(run)
+        if run in self.seated:
+            self.seated.remove(run)

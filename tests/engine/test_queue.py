@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.queue import PLACES, Priority, Queue
+
+TYPING, BULK, AHEAD, WARM = Priority
+
+
+@dataclass(eq=False)
+class One:
+    """Something that takes so many steps."""
+
+    owner: str
+    priority: Priority = TYPING
+    left: int = 1
+    name: int = 0
+
+
+def queue_of(*ones: One, limit: int = 100) -> Queue[One]:
+    queue: Queue[One] = Queue(limit)
+    for one in ones:
+        assert queue.add(one) is None
+    return queue
+
+
+def serve(queue: Queue[One], seconds: float = 0.02) -> list[One]:
+    """Do one step for those whose turn it is; return them."""
+    turn = queue.turns()[0]
+    line = queue.line(turn)
+    for one in line:
+        queue.begin(one)
+        one.left -= 1
+        if not one.left:
+            assert queue.remove(one)
+    queue.used(turn, seconds)
+    return line
+
+
+def test_of_one_caller_whoever_came_first_goes_first() -> None:
+    ones = [One("a", name=n) for n in range(20)]
+    assert queue_of(*ones).line(TYPING) == ones[:PLACES]
+
+
+def test_a_callers_second_waits_for_everybodys_first() -> None:
+    many = [One("many") for _ in range(16)]
+    others = [One(name) for name in "abc"]
+    line = queue_of(*many, *others).line(TYPING)
+    assert line == [many[0], *others, *many[1 : PLACES - 3]]
+
+
+def test_somebody_who_comes_later_has_a_place_at_once_though_all_are_taken() -> None:
+    many = [One("many", left=1000) for _ in range(16)]
+    queue = queue_of(*many)
+    assert serve(queue) == many[:PLACES]
+    late = One("late")
+    queue.add(late)
+    assert late in serve(queue)
+
+
+def test_who_types_goes_before_bulk_at_once() -> None:
+    queue = queue_of(*(One("a", BULK, left=1000) for _ in range(16)))
+    for _ in range(50):
+        serve(queue, seconds=0.5)
+    typist = One("a", TYPING, left=60)
+    queue.add(typist)
+    assert [serve(queue) for _ in range(50)] == [[typist]] * 50
+
+
+def test_bulk_has_a_part_of_the_time_while_others_type_on_and_on() -> None:
+    queue = queue_of(One("a", BULK, left=10**6), One("b", TYPING, left=10**6))
+    spent = Counter(serve(queue, 0.1)[0].priority for _ in range(4000))
+    assert 1 / 9 < spent[BULK] / spent[TYPING] < 1 / 6
+
+
+def test_who_comes_and_goes_gets_no_new_head_start_each_time() -> None:
+    queue = queue_of(One("a", BULK, left=10**6))
+    spent: Counter[Priority] = Counter()
+    for _ in range(1000):
+        queue.add(One("b", TYPING, left=10))
+        while TYPING in queue.turns():
+            spent[serve(queue, 0.1)[0].priority] += 1
+    assert spent[BULK] / spent[TYPING] > 1 / 9
+
+
+def test_time_that_nobody_used_is_not_owed_to_bulk() -> None:
+    queue = queue_of(One("a", TYPING, left=10**6))
+    for _ in range(1000):
+        serve(queue, 1.0)
+    queue.add(One("b", BULK, left=10**6))
+    spent = Counter(serve(queue, 0.1)[0].priority for _ in range(100))
+    assert spent[TYPING] > 80
+
+
+def test_what_nobody_waits_for_comes_one_by_one_when_all_is_quiet() -> None:
+    warm, ahead = [One("a", WARM) for _ in range(3)], [One("b", AHEAD) for _ in range(3)]
+    bulk = One("c", BULK)
+    queue = queue_of(*warm, *ahead, bulk)
+    assert [serve(queue) for _ in range(7)] == [[bulk], *([one] for one in (*ahead, *warm))]
+
+
+def test_in_a_full_queue_the_last_of_who_asked_for_most_has_to_go() -> None:
+    greedy = [One("greedy") for _ in range(6)]
+    queue = queue_of(*greedy, limit=6)
+    assert queue.add(One("modest")) is greedy[-1]
+    again = One("greedy")
+    assert queue.add(again) is again
+    assert queue.waiting == 6
+
+
+def test_what_has_begun_is_never_crowded_out() -> None:
+    begun = [One("a", BULK, left=9) for _ in range(PLACES)]
+    queue = queue_of(*begun, limit=PLACES)
+    serve(queue)
+    queue.limit = 1
+    assert queue.add(One("b")) is None
+    assert queue.add(One("c", BULK)) is not None
+    assert all(one in queue for one in begun)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from("abcdefghijkl"),
+        st.sampled_from(list(Priority)),
+        st.integers(1, 30),
+        st.integers(0, 4),
+    ),
+    max_size=80,
+)
+
+
+@given(EVENTS, st.integers(1, 40))
+def test_everybody_is_served_once_and_nobody_is_forgotten(
+    events: list[tuple[str, Priority, int, int]], limit: int
+) -> None:
+    queue: Queue[One] = Queue(limit)
+    expected, crowded_out = [], []
+    for owner, priority, left, steps in events:
+        one = One(owner, priority, left)
+        expected.append(one)
+        if gone := queue.add(one):
+            crowded_out.append(gone)
+        assert queue.waiting <= limit
+        for _ in range(steps):
+            if queue:
+                line = serve(queue)
+                assert 0 < len(line) <= PLACES
+                assert len({one.priority for one in line}) == 1
+        for kind in Priority:
+            assert sum(queue.begun(o) for o in queue if o.priority is kind) <= 2 * kind.places
+    rounds = sum(one.left for one in queue) + 1
+    while queue:
+        rounds -= 1
+        assert rounds, "each step brings somebody nearer to the end"
+        serve(queue)
+    assert not queue.waiting
+    assert all((one.left == 0) != (one in crowded_out) for one in expected)
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.integers(1, 12), min_size=2, max_size=12),
+    st.integers(1, 6),
+    st.sampled_from([TYPING, BULK]),
+)
+def test_callers_who_want_more_than_there_is_get_the_same(
+    wanted: list[int], length: int, priority: Priority
+) -> None:
+    """Each caller always has so many under way; whoever wants less than a share gets it all."""
+    queue: Queue[One] = Queue(1000)
+    steps: Counter[str] = Counter()
+    rounds = 30 * length
+    for _ in range(rounds):
+        for number, count in enumerate(wanted):
+            theirs = sum(one.owner == str(number) for one in queue)
+            for _ in range(count - theirs):
+                queue.add(One(str(number), priority, length))
+        steps.update(one.owner for one in serve(queue))
+    # Where there are more callers than places, two of them may have to take turns.
+    share = PLACES // len(wanted) or 0.5
+    for number, count in enumerate(wanted):
+        assert steps[str(number)] >= 0.9 * min(count, share) * rounds
+
+
+@settings(max_examples=15)
+@given(st.integers(1, 30))
+def test_a_stream_of_newcomers_starves_nobody(crowd: int) -> None:
+    first = [One("patient", left=3) for _ in range(4)]
+    queue = queue_of(*first)
+    for number in range(12 * (crowd + PLACES)):
+        while len(queue) < crowd + 4:
+            queue.add(One(f"newcomer {number} {len(queue)}", left=2))
+        serve(queue)
+        if not any(one in queue for one in first):
+            return
+    raise AssertionError("somebody was never served")
