@@ -28,6 +28,7 @@ from jupyter_turbopilot.evaluate.traces import mixed, read
 
 TOKEN, OK = "hostile", 200
 POLL, KEY = 0.1, 0.2  # seconds between two looks, between two keys
+LOOKS = 10.0  # how long the person looks for a suggestion at the end of a line
 PATIENCE = 40.0
 TYPED = """import numpy as np
 
@@ -168,18 +169,15 @@ def type_on(port: int, kernel: str, source: str = "") -> None:
     """Type at a person's pace, asking at each key; stop at the end of a line to see what is suggested."""
     while True:
         for cells, active, written in notebooks(source):
-            asked: list[threading.Thread] = []
             for place in range(1, len(written) + 1):
                 shown = [*cells[:active], written[:place], *cells[active + 1 :]]
                 told = [{"source": cell} for cell in shown]
                 body = {"path": "person.ipynb", "client": "person", "kernel_id": kernel, "active": active,
                         "offset": place, "stream": True, "cells": told}  # fmt: skip
-                asked = [thread for thread in asked if thread.is_alive()]
-                asked.append(threading.Thread(target=suggestion, args=(port, body), daemon=True))
-                asked[-1].start()
+                asked = threading.Thread(target=suggestion, args=(port, body), daemon=True)
+                asked.start()
                 if written[place - 1] == "\n":
-                    for thread in asked:
-                        thread.join(2.0)
+                    asked.join(LOOKS)
                 time.sleep(KEY)
 
 
@@ -188,15 +186,16 @@ def suggestion(port: int, body: dict[str, Any]) -> None:
     at, begun = time.time(), time.monotonic()
     try:
         status, said = ask(port, "POST", "turbopilot/complete", body)
-        last = json.loads(said.split(b"\n")[-2]) if status == OK else {}
-        if "error" in last:
-            end = str(last["error"]["code"])
-        elif last.get("done"):
-            superseded = last.get("finish_reason") == "superseded"
-            end = "superseded" if superseded else "answered"
-        else:
+        frames = [json.loads(line) for line in said.split(b"\n")[:-1]] if status == OK else []
+        if frames and "error" in frames[-1]:
+            end = str(frames[-1]["error"]["code"])
+        elif not frames or not frames[-1].get("done"):
             end = "cut" if status == OK else str(status)
-    except (OSError, ValueError, IndexError, http.client.HTTPException) as error:
+        elif frames[-1].get("finish_reason") == "superseded" and not any(f.get("text") for f in frames):
+            end = "superseded"
+        else:
+            end = "answered"
+    except (OSError, ValueError, http.client.HTTPException) as error:
         end = type(error).__name__
     note(at, begun, end)
 
