@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.request import Completion, Feedback, decode, parse_completion
+from jupyter_turbopilot.request import (
+    MAX_BODY,
+    MAX_CONTAINERS,
+    Completion,
+    Feedback,
+    containers,
+    decode,
+    parse_completion,
+)
 
 GOOD = {"cells": [{"source": "x = "}], "active": 0, "offset": 4}
 
@@ -122,3 +130,31 @@ def test_no_json_raises_anything_but_a_bad_request(changes: dict[str, Any]) -> N
     except BadRequestError:
         return
     assert 0 <= request.offset <= len(request.cells[request.active].source)
+
+
+@pytest.mark.parametrize("piece", ["[],", "{},", "[1],", '{"source":""},'])
+def test_more_lists_and_objects_than_anybody_needs_are_refused_unread(
+    piece: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("msgspec.json.decode", None)
+    with pytest.raises(BadRequestError, match="lists and objects"):
+        decode(f'{{"cells":[{piece * (MAX_BODY // len(piece))}1]}}'.encode(), Completion)
+
+
+def test_brackets_in_text_are_only_text() -> None:
+    text = '["\\"{' * (MAX_CONTAINERS // 2)
+    found = decode(json.dumps({"cells": [{"source": text}], "offset": 0}).encode(), Completion)
+    assert found.cells[0].source == text
+
+
+@given(
+    st.recursive(st.text('[{"\\a'), lambda inner: st.lists(inner) | st.dictionaries(st.text('[{"\\'), inner))
+)
+def test_lists_and_objects_are_counted_and_nothing_else(value: Any) -> None:
+    def count(inner: Any) -> int:
+        if isinstance(inner, dict):
+            return 1 + sum(count(each) for each in inner.values())
+        return 1 + sum(count(each) for each in inner) if isinstance(inner, list) else 0
+
+    filler = "[" * (MAX_CONTAINERS + 1)  # so that they are counted at all
+    assert containers(json.dumps([filler, value]).encode()) == 1 + count(value)

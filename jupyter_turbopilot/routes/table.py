@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.routes.about import MetricsRoute, OpenAPIRoute
-from jupyter_turbopilot.routes.copilot import CopilotTokenRoute
+from jupyter_turbopilot.routes.copilot import CopilotNothingRoute, CopilotTokenRoute
 from jupyter_turbopilot.routes.huggingface import GenerateRoute
 from jupyter_turbopilot.routes.llamacpp import (
     CompletionRoute,
@@ -36,6 +36,8 @@ ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("v1/models", OpenAIModelsRoute),
     ("v1/models/(.+)", OpenAIModelsRoute),
     ("copilot_internal/v2/token", CopilotTokenRoute),
+    ("copilot_internal/user", CopilotNothingRoute),
+    ("embeddings/models", CopilotNothingRoute),
     ("api/generate", GenerateRoute),
     ("feedback", FeedbackRoute),
     ("health", HealthRoute),

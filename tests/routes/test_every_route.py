@@ -12,7 +12,7 @@ from jupyter_turbopilot.routes.table import ROUTES
 
 from .conftest import Ask
 
-METHODS = ("get", "head", "post", "put", "patch", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")
 ENDS = [
     (path.replace("([^/]+)", "any").replace("(.+)", "any"), method.upper())
     for path, route in ROUTES
@@ -30,9 +30,9 @@ async def test_nobody_gets_in_without_a_token(ask: Ask, jp_serverapp: Any, path:
     for authorization in ("", "token wrong", "Bearer wrong"):
         response = await ask(path, {}, method=method, headers={"Authorization": authorization})
         assert response.code == 403
-        if method != "HEAD":
-            error = json.loads(response.body)["error"]
-            assert error == "You may not do that." or error["code"] == "forbidden"
+        assert response.headers["X-GitHub-Request-Id"]  # or Copilot's clients take it for a firewall's
+        error = json.loads(response.body)["error"]
+        assert error == "You may not do that." or error["code"] == "forbidden"
 
 
 @pytest.mark.parametrize(("path", "method"), ENDS)
@@ -53,7 +53,7 @@ async def test_a_denying_authorizer_keeps_everybody_from_the_engine(
     assert engine.prompts == []
 
 
-@pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m not in {"GET", "HEAD"}])
+@pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m != "GET"])
 async def test_a_cookie_alone_cannot_change_anything(
     ask: Ask, jp_serverapp: Any, path: str, method: str
 ) -> None:
@@ -74,7 +74,7 @@ async def test_another_sites_page_is_refused(ask: Ask, jp_serverapp: Any, path: 
     assert response.code in {403, 404}
 
 
-@pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m not in {"GET", "HEAD"}])
+@pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m != "GET"])
 @pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'"x"', b"{", b"\xff", b'{"a": NaN}', b"[" * 100_000])
 async def test_what_is_no_request_is_refused_with_400(
     ask: Ask, ready: Any, path: str, method: str, body: bytes

@@ -1,0 +1,170 @@
+"""Whatever is sent as a body, to whichever route: an answer in words, and the next good request succeeds."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.request import MAX_BODY
+from jupyter_turbopilot.routes import base
+from jupyter_turbopilot.routes.table import ROUTES
+
+from ..alone import KEY, Alone
+
+TAKING = sorted(
+    {
+        (path.replace("([^/]+)", "any"), method.upper())
+        for path, route in ROUTES
+        for method in ("post", "delete")
+        if method in vars(route) or (method == "post" and route.accepts)
+    }
+)
+GOOD = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model: Path) -> Iterator[Alone]:
+    started = Alone(tiny_model)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(autouse=True)
+def _all_goes_on(server: Alone) -> Iterator[None]:
+    yield
+    assert server.client.get("/health").json()["ready"]
+    assert server.client.post("/infill", json=GOOD).status_code == 200
+
+
+def speak(server: Alone, data: bytes, seconds: float = 10) -> bytes:
+    """Send bytes and return all that comes back."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
+        try:
+            connection.sendall(data)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+        except ConnectionError:
+            return b""
+
+
+def head(method: str, path: str, *more: str) -> bytes:
+    lines = (
+        f"{method} /{path} HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: Bearer {KEY}",
+        "Connection: close",
+    )
+    return "\r\n".join([*lines, "Content-Type: application/json", *more, "", ""]).encode()
+
+
+@pytest.mark.parametrize(("path", "method"), TAKING)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_five_megabytes_are_refused(server: Alone, path: str, method: str, chunked: bool) -> None:
+    pieces = [b'{"prompt": "', *[b"x" * MAX_BODY] * 5, b'"}']
+    headers = {"Content-Type": "application/json"}
+    content: Any = iter(pieces) if chunked else b"".join(pieces)
+    answer = server.client.request(method, f"/{path}", content=content, headers=headers)
+    assert answer.status_code == 413
+    assert "1048576 bytes" in answer.text
+
+
+@pytest.mark.parametrize("key", [KEY, "wrong"])
+def test_more_than_anybody_means_to_send_is_cut_off(server: Alone, key: str) -> None:
+    length = base.HARD_LIMIT + 1
+    begin = head("POST", "infill", f"Content-Length: {length}").replace(KEY.encode(), key.encode())
+    said = speak(server, begin + b"x" * length)
+    assert said == b"" or said.split()[1] in {b"400", b"413", b"401"}
+
+
+@pytest.mark.parametrize(("path", "method"), TAKING)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b" ", b"null", b"true", b"[1]", b'"x"', b"1", b"{", b'{"a": NaN}', b'{"a": 1e999}', b"\xff\xfe{\0}\0",
+        b'\xef\xbb\xbf{"x": 1', b'{"prompt": "\xff"}', b'{"prompt": "\\ud800"}', b'{"a":' * 100_000, b"[" * MAX_BODY,
+        b'{"seed": ' + b"9" * 5000 + b"}", b'{"prompt": "a\0b"}', b"a=1&b=2", b'{"prompt": "x"} {"prompt": "y"}',
+    ],
+)  # fmt: skip
+def test_what_is_no_request_is_refused_in_words(server: Alone, path: str, method: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = server.client.request(method, f"/{path}", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert "Traceback" not in answer.text
+    assert "/" not in answer.text.replace("/v1", "").replace("n/a", "")
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "1e3", "0x10", "+5", "5, 6", "99999999999999999999999"])
+def test_a_length_that_is_none_is_refused(server: Alone, length: str) -> None:
+    said = speak(server, head("POST", "infill", f"Content-Length: {length}") + b"hello")
+    assert said == b"" or said.startswith(b"HTTP/1.1 400")
+
+
+def test_a_body_of_two_lengths_is_refused(server: Alone) -> None:
+    body = b"0\r\n\r\nGET /models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    both = ("Content-Length: 5", "Transfer-Encoding: chunked")
+    said = speak(server, head("POST", "infill", *both) + body)
+    assert said.count(b"HTTP/1.1") <= 1
+    assert b"200 OK" not in said
+
+
+@pytest.mark.parametrize(
+    "chunk", [b"-1\r\nx\r\n", b"g\r\nx\r\n", b"5\r\nxx", b"fffffffffff\r\nx", b"\r\n\r\n"]
+)
+def test_pieces_that_are_none_end_the_connection(
+    server: Alone, chunk: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "BODY_SECONDS", 0.2)
+    said = speak(server, head("POST", "infill", "Transfer-Encoding: chunked") + chunk)
+    assert b"200 OK" not in said
+
+
+@pytest.mark.parametrize("declared", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+def test_a_slow_drip_is_cut_off_and_keeps_nobody(
+    server: Alone, monkeypatch: pytest.MonkeyPatch, declared: str
+) -> None:
+    monkeypatch.setattr(base, "BODY_SECONDS", 0.5)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(head("POST", "infill", declared))
+        piece = b"1\r\n{\r\n" if "chunked" in declared else b"{"
+        with pytest.raises(OSError):  # noqa: PT011 - whichever way a connection breaks
+            drip(connection, piece, lambda: server.client.post("/infill", json=GOOD).raise_for_status())
+
+
+def drip(connection: socket.socket, piece: bytes, meanwhile: Callable[[], object]) -> None:
+    for _ in range(100):
+        connection.sendall(piece)
+        meanwhile()
+        time.sleep(0.05)
+
+
+def test_text_comes_back_as_it_was_sent(server: Alone) -> None:
+    odd = "\ufeffa\0b\r\n\u202e\u200b\u2028\x1b[31m<script>"
+    server.client.post("/completion", json={"prompt": odd, "n_predict": 2})
+    assert odd in server.engine.prompts[-1]
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "cross-site"}
+
+
+@pytest.mark.parametrize(("path", "method"), TAKING)
+def test_a_form_of_a_page_is_refused_everywhere(server: Alone, path: str, method: str) -> None:
+    assert server.client.request(method, f"/{path}", content=b"{}", headers=FORM).status_code == 415
+
+
+def test_a_name_with_line_ends_forges_no_line_of_a_log(
+    server: Alone, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = "a\r\n[E 2026] forged\nb"
+    for path, method in TAKING:
+        body = {"model": name, "prompt": name, "event": name, "id": name}
+        answer = server.client.request(method, f"/{path}", json=body)
+        assert "[E 2026] forged\n" not in answer.text
+    server.client.get("/v1/models/a%0d%0a[E 2026] forged%0ab")
+    server.client.get("/no%0d%0aforged")
+    said = capfd.readouterr()
+    assert not [line for line in (caplog.text + said.out + said.err).splitlines() if "forged" in line]
