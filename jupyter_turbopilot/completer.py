@@ -135,7 +135,7 @@ class Completer:
         self.counters[event] += 1
 
     def _layout_for(self, engine: Engine) -> Layout:
-        if self._layout is None or self._layout.engine is not engine:
+        if self._layout is None or not self._layout.is_for(engine):
             self._layout = Layout(engine, self.settings)
         return self._layout
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import weakref
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounded import remembered
 from jupyter_turbopilot.context.notebook import outline
 from jupyter_turbopilot.context.ranking import chosen
+from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.prompt import WIDEST, Budget, build, form_for, heal_word, keep_tail, pieces_left_out
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt import Prompt
     from jupyter_turbopilot.request import Completion
 
-PIECES_REMEMBERED = 512
+PIECES_REMEMBERED = 2**24  # characters of cells, and what they came to: a token counts as several
+BEST_REMEMBERED = 2**22
 PIECES_SHARE = 8  # which part of the prompt an outline of what is left out takes, and the best of it another
 
 
@@ -24,11 +27,26 @@ class Layout:
     """Lays prompts out for an engine, and remembers what cells came to: those above seldom change."""
 
     def __init__(self, engine: Engine, settings: Turbopilot) -> None:
-        self.engine = engine
+        self._engine = weakref.ref(engine)  # its memory is given back when it sleeps or another is loaded
         self.settings = settings
         self.form = form_for(engine.find_token, engine.markers, engine.fim)
-        self.tokenize = lru_cache(maxsize=PIECES_REMEMBERED)(engine.tokenize)
-        self._best_of = lru_cache(maxsize=8)(self._find_best)
+        self.tokenize = remembered(PIECES_REMEMBERED)(self._tokenize)
+        self._best_of = remembered(BEST_REMEMBERED)(self._find_best)
+
+    def _tokenize(self, text: str) -> list[int]:
+        return self.engine.tokenize(text)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that prompts are laid out for."""
+        engine = self._engine()
+        if engine is None:
+            raise EngineError("The model has just been changed. Try again.")
+        return engine
+
+    def is_for(self, engine: Engine) -> bool:
+        """Tell whether it is for this engine."""
+        return self._engine() is engine
 
     def prompt(self, request: Completion, context: Context) -> Prompt:
         """Return the ids that the model reads before it answers."""

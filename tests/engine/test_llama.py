@@ -357,3 +357,22 @@ def test_the_weights_stay_in_their_file_or_are_read_at_once(
 def test_an_attention_cache_that_does_not_suit_the_model_is_said_to(tiny_model: Path) -> None:
     with pytest.raises(EngineError, match="cache_type"):  # its heads are smaller than a block
         LlamaEngine(tiny_model, name="t", context_size=512, threads=1, hardware=Hardware(cache_type="q8_0"))
+
+
+@pytest.mark.model
+def test_the_same_question_has_the_same_probabilities_without_a_cache_and_from_it(
+    default_model: Path,
+) -> None:
+    engine = LlamaEngine(default_model, name="default", context_size=1024, threads=2, parked=1024)
+    prompt = engine.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(12)) + "value_")
+
+    def chances(prompt: list[int], *, cached: bool = True) -> list[tuple[tuple[int, float], ...]]:
+        sampling = Sampling(max_tokens=3, top=3, cached=cached)
+        return [token.top for token in write(engine, prompt, sampling, Usage(), Cancel())]
+
+    first = chances(prompt, cached=False)
+    assert chances(prompt) == first  # the last token alone is read again
+    chances(engine.tokenize("something else that takes some cells, and stays there"))
+    engine._chunk = 16  # as after somebody who typed fast
+    assert chances(prompt, cached=False) == first
+    engine.close()

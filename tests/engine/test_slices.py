@@ -58,6 +58,7 @@ def test_sane_text_has_the_tokens_it_has_in_one_piece(vocabularies: dict[str, Pa
     engine.close()
 
 
+@pytest.mark.model
 def test_the_default_model_reads_every_file_here_as_in_one_piece(default_model: Path) -> None:
     engine = loaded(default_model)
     assert same_tokens(engine, CYRILLIC)

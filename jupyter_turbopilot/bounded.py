@@ -1,0 +1,70 @@
+"""Bounds on what is looked at and on what is remembered, in characters. Pure.
+
+A compiled pattern cannot be interrupted and keeps every other thread waiting. So patterns are linear, and
+whatever has no natural limit is cut to what matters before it is scanned.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STATEMENT = 20_000  # characters of Python that its parser is given at once
+LINE = 20_000  # a longer line is data, not code
+
+R = TypeVar("R")
+
+
+def end_of(text: str, room: int) -> str:
+    """Return the end of a text, cut in steps of a quarter of the room: its start seldom moves as it grows."""
+    if len(text) <= room:
+        return text
+    step = max(1, room // 4)
+    return text[-(-(len(text) - room) // step) * step :]
+
+
+def remembered(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Remember what a function returned, the least recently used out first, bounded in characters."""
+
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        known: OrderedDict[tuple[Any, ...], tuple[R, int]] = OrderedDict()
+        lock = threading.Lock()
+        size = 0
+
+        @wraps(function)
+        def call(*given: Any) -> R:
+            nonlocal size
+            with lock:
+                if (found := known.get(given)) is not None:
+                    known.move_to_end(given)
+                    return found[0]
+            result = function(*given)
+            cost = size_of(given) + size_of(result)
+            if cost > limit // 4:
+                return result
+            with lock:
+                if given not in known:
+                    known[given] = (result, cost)
+                    size += cost
+                while size > limit:
+                    _, (_, gone) = known.popitem(last=False)
+                    size -= gone
+            return result
+
+        return call
+
+    return decorate
+
+
+def size_of(value: Any) -> int:
+    """Return about how many characters a value holds, what it is wrapped in counted as some more."""
+    if isinstance(value, str):
+        return len(value) + 64
+    if isinstance(value, tuple | list | frozenset):
+        return 64 + sum(map(size_of, value))
+    return 64

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.notebook import Context
+from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.layout import PIECES_REMEMBERED, Layout
+from jupyter_turbopilot.request import Cell, Completion
+
+from .scripted_engine import ScriptedEngine
+
+REQUEST = Completion(cells=[Cell(source="x", type="code")], active=0, offset=1)
+
+
+def test_an_engine_that_was_closed_is_not_kept_alive() -> None:
+    engine = ScriptedEngine()
+    layout = Layout(engine, Turbopilot())
+    layout.prompt(REQUEST, Context(("import numpy\n",), "x", ""))
+    gone = weakref.ref(engine)
+    del engine
+    gc.collect()
+    assert gone() is None
+    with pytest.raises(EngineError):
+        layout.prompt(REQUEST, Context((), "x", ""))
+
+
+def test_what_is_remembered_is_bounded_in_bytes() -> None:
+    engine = ScriptedEngine()
+    asked: list[str] = []
+    tokenize = engine.tokenize
+    engine.tokenize = lambda text: asked.append(text[:9]) or tokenize(text)  # type: ignore[method-assign,func-returns-value]
+    layout = Layout(engine, Turbopilot())
+    texts = [f"{number:08} {'x' * (PIECES_REMEMBERED // 1000)}" for number in range(30)]
+    for text in (*texts, texts[-1], texts[0]):
+        layout.tokenize(text)
+    assert asked.count(texts[-1][:9]) == 1
+    assert asked.count(texts[0][:9]) == 2  # long ago: the others took its place
+
+
+def test_a_cell_above_is_tokenized_once() -> None:
+    engine, asked = ScriptedEngine(), []
+    tokenize = engine.tokenize
+    engine.tokenize = lambda text: asked.append(text) or tokenize(text)  # type: ignore[method-assign,func-returns-value]
+    layout = Layout(engine, Turbopilot())
+    for typed in ("a", "ab", "abc"):
+        layout.prompt(REQUEST, Context(("import numpy\n",), typed, ""))
+    assert asked.count("import numpy\n") == 1
