@@ -5,8 +5,10 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounded import LINE
 from jupyter_turbopilot.context.notebook import cell_language
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
@@ -70,6 +72,8 @@ def _is_attribute(name: str) -> bool:
 def names_at(request: Completion, scope: Scope) -> list[str]:
     """Return how the column or attribute that is being typed can go on, where that is known."""
     line = request.prefix.rpartition("\n")[2]
+    if len(line) > LINE:
+        return []
     if found := _COLUMN.search(line):
         quote = found["quote"]
         known, end = scope.columns.get(found["base"], frozenset()), quote
@@ -97,8 +101,11 @@ def fits_at(request: Completion, scope: Scope) -> Callable[[str], bool]:
     if language != "python" or scope == Scope():
         return parses
     line = prefix.rpartition("\n")[2]
+    if len(line) > LINE:
+        return parses
     bound = bindings(prefix) | bindings(request.suffix)
 
+    @cache
     def fits(text: str) -> bool:
         return parses(text) and not unresolved(line, text, scope, bound)
 

@@ -11,7 +11,8 @@ from msgspec import Meta
 
 MAX_FRAMES, MAX_ARRAYS, MAX_FUNCTIONS, MAX_COLUMNS = 3, 6, 6, 24
 NEAR = 3000  # characters above the cell that are in the prompt most likely
-_WORDS = re.compile(r"\w+")
+_WORDS, _NAMES = re.compile(r"\w+"), re.compile(r"[^\W\d]\w*+")
+_DEFINED = re.compile(r"def (\w++)\(")
 _Word = Annotated[str, Meta(max_length=512)]
 _ARRAYS = {"ndarray", "Tensor", "Series"}
 
@@ -64,7 +65,10 @@ def describe(facts: Facts, source: str) -> str:
 
     `source` is what stands above the active cell: the text stays the same while somebody types.
     """
-    used = set(re.findall(r"[^\W\d]\w*", source))
+    if not facts.names:
+        return ""
+    used = set(_NAMES.findall(source))
+    defined = set(_DEFINED.findall(source))  # those the model has before its eyes
     near = frozenset(_WORDS.findall(source[-NEAR:]))
     ordered = sorted(facts.names.items(), key=lambda pair: pair[0] not in used)
     frames = [f"# {name}: {words}" for name, fact in ordered if (words := _frame(fact, near))]
@@ -79,7 +83,7 @@ def describe(facts: Facts, source: str) -> str:
         if fact.parameters is not None
         and fact.module == "builtins"
         and fact.type == "function"
-        and f"def {name}(" not in source  # there the model has it before its eyes
+        and name not in defined
     ]
     lines = [*frames[:MAX_FRAMES], *arrays[:MAX_ARRAYS], *functions[:MAX_FUNCTIONS]]
     return "".join(f"{line}\n" for line in lines)

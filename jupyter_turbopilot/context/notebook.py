@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounded import end_of, remembered
 from jupyter_turbopilot.context.kernel import NONE, Facts, describe
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks, chosen
@@ -15,9 +15,9 @@ from jupyter_turbopilot.context.ranking import blocks, chosen
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_turbopilot.request import Cell, Completion, Document
+    from jupyter_turbopilot.request import Completion
 
-_CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)")
+_CELL_MAGIC = re.compile(r"\A\s*+%%(?P<name>\w++)")
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
 _MAGIC_LANGUAGES = {
     "bash": "bash", "sh": "bash", "script": "bash", "cmd": "bat",
@@ -28,13 +28,17 @@ _MAGIC_LANGUAGES = {
 }  # fmt: skip
 _COMMENTS = {"python": "#", "r": "#", "julia": "#", "bash": "#", "ruby": "#", "perl": "#", "cython": "#"}
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
-_SHELL_LINE = re.compile(r"^[ \t]*(!|%[A-Za-z_]).*$", re.MULTILINE)
-_OUTLINE = re.compile(r"^(?:import |from \S+ import |def |class |library\(|using ).*$", re.MULTILINE)
+_SHELL_LINE = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
+_OUTLINE = re.compile(r"^(?:import |from \S++ import |def |class |library\(|using ).*+$", re.MULTILINE)
 MAX_HEADING = 120
+NEAR = 2**17  # characters before the cursor that may matter: many times what models are given
+ABOVE = 2**18  # of the cells above
 MAX_ERROR = 200  # characters of what the active cell failed with
 PLACE = 2048
 ELSEWHERE = 1200  # characters of other open documents
+LOOKED_AT = 2**18  # of other documents that these are chosen from
 NEXT_CELL = 320  # characters of the cell below that the model sees
+BELOW = 2**14  # of the cells below that these are taken from
 
 
 @dataclass(frozen=True)
@@ -63,23 +67,22 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
     """Choose what the model sees."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
+    prefix, suffix = end_of(request.prefix, NEAR), request.suffix[:NEAR]
     if is_private_path(request.path):
-        return Context((), request.prefix, request.suffix)
-    cells = [
-        text
-        for cell in request.cells[: request.active]
-        if (text := _cell_text(cell, request.language, language))
-    ]
+        return Context((), prefix, suffix)
+    cells = _above(request, language)
     # Of the cell itself only what stays for a while, or a key might change how the prompt begins.
-    head = outline([request.prefix[: request.prefix.rfind("\n") + 1]])
-    pieces = [*_elsewhere(tuple(request.extra), language, "".join([*cells, head])), *cells]
+    head = outline([prefix[: prefix.rfind("\n") + 1]])
+    others = tuple((one.path, one.source) for one in request.extra if one.language == language)
+    pieces = [*_elsewhere(others, language, "".join([*cells, head])), *cells]
     if active.type == "code":
         # What comes next tells the model where this cell is heading. It stands before the cell: after the
         # cursor it would be read again at each keystroke, and is worth no more (benchmarks/RESULTS.md).
         after = (
             text
             for cell in request.cells[request.active + 1 :]
-            if cell.type == "code" and (text := _cell_text(cell, request.language, language))
+            if cell.type == "code"
+            and (text := _cell_text(cell.type, cell.source[:BELOW], request.language, language))
         )
         pieces += [f"{text[:NEXT_CELL].rstrip()}\n\n" for text in islice(after, 1)]
         # Right before the cell: they change with each execution, and then the cell is another one too.
@@ -88,9 +91,22 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
         if failure := without_secrets(active.error or "").strip():
             pieces.append(f"{comment_mark(language)} {failure.splitlines()[-1][:MAX_ERROR]}\n")
     # On an empty line whole lines are missing: what follows begins with a line, not with the end of this one.
-    blank = not request.prefix.rpartition("\n")[2].strip()
-    suffix = request.suffix.removeprefix("\n") if blank else request.suffix
-    return Context(tuple(pieces), request.prefix, suffix)
+    blank = not prefix.rpartition("\n")[2].strip()
+    return Context(tuple(pieces), prefix, suffix.removeprefix("\n") if blank else suffix)
+
+
+def _above(request: Completion, language: str) -> list[str]:
+    """Return the cells above as text; of a very long notebook, the nearer ones."""
+    above = request.cells[: request.active]
+    step = ABOVE // 4  # in steps, so that the start seldom moves
+    gone = -(-max(0, sum(len(cell.source) for cell in above) - ABOVE) // step) * step
+    texts = []
+    for cell in above:
+        if gone > 0:
+            gone -= len(cell.source)
+        elif text := _cell_text(cell.type, cell.source, request.language, language):
+            texts.append(text)
+    return texts
 
 
 def outline(pieces: Iterable[str]) -> str:
@@ -112,35 +128,42 @@ def text_before(request: Completion) -> tuple[str, str]:
     return "".join(reversed(pieces)), f"{request.suffix[:PLACE]}\n\n{below[:PLACE]}"
 
 
-@lru_cache(maxsize=8)  # no key changes what it is given
-def _elsewhere(documents: tuple[Document, ...], language: str, near: str) -> list[str]:
+@remembered(2**22)  # no key changes what it is given
+def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str) -> list[str]:
     """Return a terminal's history, and of other open documents what has to do with this one."""
     found, snippets = [], []
-    for document in documents:
-        if document.language != language or is_private_path(document.path):
+    room = LOOKED_AT
+    for path, whole in documents:
+        if is_private_path(path):
             continue
-        source = without_secrets(document.source).strip()
-        name = document.path.rsplit("/", 1)[-1]
+        name = path.rsplit("/", 1)[-1]
+        source = without_secrets(whole[:room] if name else end_of(whole, NEAR)).strip()
         if not name:
             found += [f"{source}\n\n"] if source else []
             continue
+        room -= len(whole[:room])
         head = f"{comment_mark(language)} {name}\n"
         snippets += [f"{head}{part}\n\n" for part in blocks(source)]
     return [*chosen(snippets, near, ELSEWHERE, len), *found]
 
 
-def _cell_text(cell: Cell, notebook_language: str, language: str) -> str:
-    if cell.type == "code":
-        if cell_language(cell.source, notebook_language) != language:
+@remembered(2**22)  # those above the active one do not change
+def _cell_text(kind: str, source: str, notebook_language: str, language: str) -> str:
+    if kind == "code":
+        if cell_language(source, notebook_language) != language:
             return ""
-        body = _CELL_MAGIC.sub("", cell.source, count=1) if language != notebook_language else cell.source
+        body = source
+        if magic := _CELL_MAGIC.match(source):
+            if language != notebook_language:
+                body = source[magic.end() :]
+            elif language == "python":
+                body = source[magic.end() :].partition("\n")[2]
         if language == notebook_language == "python":
-            body = re.sub(r"^\s*%%\w+.*\n?", "", body)
             body = _SHELL_LINE.sub("", body)
         body = without_secrets(body).strip()
         return f"{body}\n\n" if body else ""
-    if cell.type == "markdown" and language == notebook_language:
-        headings = _HEADING.findall(cell.source)
+    if kind == "markdown" and language == notebook_language:
+        headings = _HEADING.findall(source)
         mark = comment_mark(language)
         return "".join(f"{mark} {heading.strip()[:MAX_HEADING]}\n" for heading in headings)
     return ""

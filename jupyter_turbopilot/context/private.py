@@ -5,37 +5,84 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+from jupyter_turbopilot.bounded import LINE
+
 _FILES = re.compile(
     r"""^(\.env(\..*)?|.*\.env|\.netrc|_netrc|\.pgpass|\.npmrc|\.pypirc|\.git-credentials|\.htpasswd
     |id_(rsa|dsa|ecdsa|ed25519)(\.pub)?|.*\.(pem|key|p12|pfx|jks|keystore|kdbx|ppk|asc|gpg)
-    |credentials(\.\w+)?|secrets?(\.\w+)?|.*_?service_account.*\.json|.*\.tfvars|known_hosts|authorized_keys)$""",
+    |credentials(\.\w+)?|secrets?(\.\w+)?|(?=.*\.json$).*service_account.*|.*\.tfvars|known_hosts|authorized_keys)$""",
     re.IGNORECASE | re.VERBOSE,
 )
+LONGEST_PATH = 4096
 _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
-_LINE = re.compile(
-    r"""(pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|auth(?!or))\w*
-        ["']?\]?\s*(:[^=\n]*)?[=:(]\s*[rbf]?["'][^"'\n]{4,}
-    |-----BEGIN\ [A-Z ]*PRIVATE\ KEY
-    |\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|sk-[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{20,}
-       |xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|eyJ[\w-]{10,}\.[\w-]{10,}\.)
-    |://[^/\s:@]+:[^/\s:@]{3,}@""",
+# A name that sounds like a secret, to its end. `-` ends a word, so names with one are looked for apart.
+_NAMED = (
+    re.compile(
+        r"(?:pass|secret|token|api_?key|access_?key|private_?key|credential|auth(?!or))\w*+", re.IGNORECASE
+    ),
+    re.compile(r"(?:api|access|private)-key\w*+", re.IGNORECASE),
+)
+_AFTER_NAME = re.compile(r"(?<=\w)[\"']?+\]?+\s*+(?=[=:(])")
+_VALUE = re.compile(r"[=:(](?=\s*+[rbf]?[\"'][^\"'\n]{4})", re.IGNORECASE)
+_KEY = re.compile(
+    r"""-----BEGIN\ [A-Z ]*PRIVATE\ KEY
+    |\b(?:gh[pousr]_[A-Za-z0-9]{20}|github_pat_\w{20}|sk-[A-Za-z0-9_-]{20}|hf_[A-Za-z0-9]{20}
+       |xox[abprs]-[A-Za-z0-9-]{10}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30})
+    |://[^/\s:@]+:[^/\s:@]{3,}+@""",
     re.IGNORECASE | re.VERBOSE,
 )
+_WEB_TOKEN = re.compile(r"\beyJ[\w-]{10,}+", re.IGNORECASE)
+_WEB_TOKEN_REST = re.compile(r"\.[\w-]{10,}+\.")
 
 
 def is_private_path(path: str) -> bool:
     """Tell whether a file by that name holds credentials."""
-    parts = PurePosixPath(path.replace("\\", "/")).parts
+    parts = PurePosixPath(path[-LONGEST_PATH:].replace("\\", "/")).parts
     return bool(parts) and (bool(_FILES.match(parts[-1])) or any(part in _FOLDERS for part in parts[:-1]))
 
 
 def looks_secret(line: str) -> bool:
-    """Tell whether a line of code or shell seems to spell out a secret."""
-    return bool(_LINE.search(line))
+    """Tell whether a line of code or shell seems to spell out a secret; one that is too long to tell does."""
+    if len(line) > LINE:
+        return True
+    if _KEY.search(line):
+        return True
+    if any(_WEB_TOKEN_REST.match(line, found.end()) for found in _WEB_TOKEN.finditer(line)):
+        return True
+    return any(_is_assigned(line, [found.end() for found in named.finditer(line)]) for named in _NAMED)
+
+
+def _is_assigned(line: str, ends: list[int]) -> bool:
+    """Tell whether a text in quotes is given to one of the names that end at these places."""
+    if not ends:
+        return False
+    values = [found.start() for found in _VALUE.finditer(line)]
+    at, stop = 0, -1
+    for end in ends:
+        after = _AFTER_NAME.match(line, end)
+        if not after:
+            continue
+        sign = after.end()
+        while at < len(values) and values[at] < sign:
+            at += 1
+        if at == len(values):
+            return False
+        if values[at] == sign:
+            return True
+        if line[sign] == ":":  # an annotation may stand between the name and the sign
+            if stop < sign:
+                stop = _end_of_annotation(line, sign)
+            if values[at] <= stop:
+                return True
+    return False
+
+
+def _end_of_annotation(line: str, start: int) -> int:
+    ends = (at for sign in "=\n" if (at := line.find(sign, start)) >= 0)
+    return min(ends, default=len(line))
 
 
 def without_secrets(source: str) -> str:
     """Return the text without the lines that look like secrets."""
-    if not looks_secret(source):
-        return source
-    return "".join(line for line in source.splitlines(keepends=True) if not looks_secret(line))
+    lines = source.splitlines(keepends=True)
+    return "".join(line for line in lines if not looks_secret(line))

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounded import remembered
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _WORD = re.compile(r"[^\W\d]\w{2,}")
 _DEFINING = re.compile(
-    r"""^(?:async[ ]def|def|class|function|const|let|var)[ ]+(\w+)
-    |^(\w+)[ ]*(?:=(?!=)|<-)
-    |^(?:import|from)[ ](.*)""",
+    r"""^(?:async[ ]def|def|class|function|const|let|var)[ ]++(\w++)
+    |^(\w++)[ ]*+(?:=(?!=)|<-)
+    |^(?:import|from)[ ](.*+)""",
     re.MULTILINE | re.VERBOSE,
 )
+_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 DEFINES = 2.0  # how much more a name says that a snippet defines than one it only uses
 
 
-@lru_cache(maxsize=512)
+@remembered(2**21)
 def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text))
 
@@ -62,9 +64,19 @@ def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], 
 def blocks(source: str, most: int = 800) -> list[str]:
     """Cut a document at its blank lines into snippets, each no longer than a screen."""
     found: list[str] = []
-    for part in re.split(r"\n(?:[ \t]*\n)+(?=\S)", source.strip()):
+    for part in _parts(source.strip()):
         if found and len(found[-1]) + len(part) < most // 2:
             found[-1] += f"\n\n{part}"
         else:
             found.append(part)
     return [part[:most] for part in found if part.strip()]
+
+
+def _parts(source: str) -> Iterator[str]:
+    """Cut a text at blank lines that are followed by a line without indentation."""
+    start = 0
+    for blank in _BLANK_LINES.finditer(source):
+        if not source[blank.end()].isspace():
+            yield source[start : blank.start()]
+            start = blank.end()
+    yield source[start:]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _ERROR = 4  # ggml's level
 _UNWRITTEN = {"NVFP4"}  # llama.cpp reads it and does not write it
 _PREFIXES = ("LLAMA_FTYPE_MOSTLY_", "LLAMA_FTYPE_ALL_")
-_AT = re.compile(rb"\[\s*(\d+)/\s*(\d+)\]\s+(\S+)")
-_PROGRESS = re.compile(r"(\d+)/(\d+) (\S+)")
+_AT = re.compile(rb"\[\s*+(\d++)/\s*+(\d++)\]\s++(\S++)")
+_PROGRESS = re.compile(r"(?<!\d)(\d++)/(\d++) (\S++)")
 
 
 def kinds() -> dict[str, int]:

@@ -96,7 +96,7 @@ def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
     bodies = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, Any] = {}
     for pattern, route in routes:
-        path = re.sub(r"\([^)]*\)", "{name}", pattern)
+        path = re.sub(r"\([^()]*+\)", "{name}", pattern)
         described: dict[str, Any] = {}
         for method in _METHODS:
             function = getattr(route, method)

@@ -7,11 +7,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounded import size_of
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from jupyter_turbopilot.engine.generation import Token
 
+REACH = 4096  # characters of an answer that may be typed along
 TAIL = 2048  # characters before the cursor that have to agree; what scrolls away above them does not matter
 _ENTRY_BYTES = 160  # an index entry: a key, its place in the table, a reference
 
@@ -55,7 +58,13 @@ class _Answer:
 
     @property
     def size(self) -> int:
-        return len(self.place.tail) + len(self.tokens) * 2 * _ENTRY_BYTES + len(self.text) * _ENTRY_BYTES
+        reach = min(len(self.text), REACH)
+        return (
+            size_of(self.place.group)
+            + len(self.place.before)
+            + len(self.tokens) * 2 * _ENTRY_BYTES
+            + reach * _ENTRY_BYTES
+        )
 
 
 class Results:
@@ -65,30 +74,33 @@ class Results:
         self._limit = limit
         self._answers: OrderedDict[int, _Answer] = OrderedDict()
         self._index: dict[int, tuple[int, int]] = {}
+        self._known_by: dict[int, list[int]] = {}
         self._next = 0
         self._lock = threading.Lock()  # asked on the server's thread, filled on the worker's
         self.size = 0
 
     def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:
         """Keep an answer; `ended` where it is whole, not cut off by a limit."""
+        text = b"".join(token.data for token in tokens).decode("utf-8", "ignore")
+        answer = _Answer(replace(place, before=place.tail), tuple(tokens), text, ended)
+        if answer.size > self._limit:
+            return
+        keys = self._keys(answer)
         with self._lock:
-            self._remember(place, tokens, ended=ended)
+            self._remember(answer, keys)
 
     def find(self, place: Place) -> Known | None:
         """Return what is known to follow at a place."""
         with self._lock:
             return self._find(place)
 
-    def _remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:
-        text = b"".join(token.data for token in tokens).decode("utf-8", "ignore")
-        answer = _Answer(place, tuple(tokens), text, ended)
-        if answer.size > self._limit:
-            return
+    def _remember(self, answer: _Answer, keys: list[int]) -> None:
         number, self._next = self._next, self._next + 1
         self._answers[number] = answer
+        self._known_by[number] = keys
         self.size += answer.size
-        for offset, key in self._keys(answer):
-            self._index[key] = (number, offset)
+        for offset in range(len(keys) - 1, -1, -1):
+            self._index[keys[offset]] = (number, offset)
         while self.size > self._limit:
             self._forget(next(iter(self._answers)))
 
@@ -102,17 +114,15 @@ class Results:
         tokens, aligned = _rest(answer, offset)
         return Known(tokens, answer.text[offset:], answer.ended or same, answer.ended, aligned)
 
-    def _keys(self, answer: _Answer) -> list[tuple[int, int]]:
+    def _keys(self, answer: _Answer) -> list[int]:
         # What follows the whole answer is not known; that nothing does at its start, is.
-        return [
-            (offset, _key(answer.place.group, answer.tail(offset)))
-            for offset in range(max(0, len(answer.text) - 1), -1, -1)
-        ]
+        reach = min(REACH, max(1, len(answer.text)))
+        return [_key(answer.place.group, answer.tail(offset)) for offset in range(reach)]
 
     def _forget(self, number: int) -> None:
         answer = self._answers.pop(number)
         self.size -= answer.size
-        for _, key in self._keys(answer):
+        for key in self._known_by.pop(number):
             if self._index.get(key, (-1, 0))[0] == number:
                 del self._index[key]
 

@@ -11,18 +11,22 @@ import keyword
 import math
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.bounded import LINE, end_of, remembered
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
 from jupyter_turbopilot.suggestion.trim import open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_WORD = re.compile(r"[^\W\d]\w*")
+_WORD = re.compile(r"[^\W\d]\w*+")
+_AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
+_IN_BRACKETS, _AFTER_EQUALS = re.compile(r"[(\[{,]\s*+$"), re.compile(r"=\s*+$")
 _KEYWORDS = frozenset((*keyword.kwlist, "self"))
 _TINY = 1e-4
+_TRIED = 128  # boundaries of a line that are looked at: what stands there has to parse
 _FORGIVEN = 0.4  # how much the rest of an answer may still gain: below that nothing more is written
 
 
@@ -35,20 +39,39 @@ class Place:
     words: frozenset[str] = frozenset()  # names that the notebook holds
     lines: frozenset[str] = frozenset()  # its lines, without indentation
 
+    @cached_property
+    def body(self) -> str:
+        """The line up to the cursor without its indentation."""
+        return self.line.lstrip()
+
+    @cached_property
+    def features(self) -> dict[str, float]:
+        """What the line alone says: a token changes nothing of it."""
+        line = self.body
+        return {
+            "empty line": float(not line),
+            "after dot": float(bool(_AFTER_DOT.search(line))),
+            "in word": float(bool(_IN_WORD.search(line))),
+            "in brackets": float(bool(_IN_BRACKETS.search(line))),
+            "after =": float(bool(_AFTER_EQUALS.search(line))),
+            "in string": float(bool(open_quote(line, "'\""))),
+        }
+
 
 def place_of(prefix: str, suffix: str, pieces: Iterable[str]) -> Place:
     """Read off the text around the cursor what the gate wants to know."""
+    prefix = end_of(prefix, 2**17)
     words, lines = _held(tuple(pieces))
     *above, line = prefix.split("\n")
     return Place(
-        line,
+        line[-LINE:],
         suffix.partition("\n")[0].strip(),
         words.union(_WORD.findall(prefix)),
         lines.union(text.strip() for text in above),
     )
 
 
-@lru_cache(maxsize=8)
+@remembered(2**21)
 def _held(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the words and the lines of what stands above: no key changes it, however much it is."""
     above = "".join(pieces)
@@ -74,7 +97,7 @@ def features(text: str, sure: list[float], place: Place, *, whole: bool, further
 
     `sure` holds the logarithms of its tokens' probabilities; `whole` where it reaches the end of its line.
     """
-    line = place.line.lstrip()
+    line = place.body
     body = text.strip()
     names = _WORD.findall(body)
     known = [word for word in names if word in place.words]
@@ -95,12 +118,7 @@ def features(text: str, sure: list[float], place: Place, *, whole: bool, further
         "unknown": math.log(1 + len(names) - len(known)),
         "rest": float(bool(place.rest)),
         "further": float(further),
-        "empty line": float(not line),
-        "after dot": float(bool(re.search(r"\.\w*$", line))),
-        "in word": float(bool(re.search(r"\w$", line))),
-        "in brackets": float(bool(re.search(r"[(\[{,]\s*$", line))),
-        "after =": float(bool(re.search(r"=\s*$", line))),
-        "in string": float(bool(open_quote(line, "'\""))),
+        **place.features,
         "comment": float(line.startswith("#") or body.startswith("#")),
         "again": float((line + text).strip() in place.lines) if not further else float(body in place.lines),
     }
@@ -197,17 +215,18 @@ class Gate:
 
     def _best(self, text: str, line: int, start: int) -> Boundary | None:
         """Return the boundary of a line that promises most: its score times what it saves."""
-        most: float = 0.0
-        best = None
+        worth: list[tuple[float, int, Boundary]] = []
         for boundary in self.boundaries:
             end = min(boundary.end, len(text))
             if boundary.line != line or boundary.score < self.threshold or (line and not boundary.whole):
                 continue
             # A key is what taking it costs. Where everything is wanted, the longest is.
             gain = boundary.score * max(0.5, len(text[start:end].strip()) - 1) if self.threshold else end
-            if end > start and gain >= most and self._fits(text[:end]):
-                most, best = gain, boundary
-        return best
+            if end > start:
+                worth.append((gain, len(worth), boundary))
+        worth.sort(reverse=True)  # of two that promise as much the later one
+        tried = (boundary for _, _, boundary in worth[:_TRIED])
+        return next((one for one in tried if self._fits(text[: min(one.end, len(text))])), None)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]

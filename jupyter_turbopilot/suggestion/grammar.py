@@ -6,18 +6,20 @@ something is put where something is missing, and what then is still wrong is cou
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.suggestion.syntax import scan, valid_beginning
+from jupyter_turbopilot.bounded import STATEMENT
+from jupyter_turbopilot.suggestion.syntax import judged, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
 _INNER = ("", " x", " x;", " in x")
+LONGEST_TREE = 4_000  # what tree-sitter mends in a text with many faults takes the square of its length
+PATIENCE = 2_000_000  # characters that are parsed for one answer: what is left then does not fit
 _OUTER = ("", " x", " {}", "\nend")
-_LONGEST = 20_000
 
 
 @lru_cache(maxsize=16)
@@ -35,11 +37,34 @@ def grammar_of(language: str) -> Any:
 
 def fitting(language: str, prefix: str) -> Callable[[str], bool]:
     """Return what tells whether a text fits: a cell that could become a program still can."""
+    if len(prefix) > STATEMENT:
+        return lambda _: True  # nobody waits for that long
+    left = PATIENCE
+
+    @cache
+    def faults_of(text: str) -> int:
+        nonlocal left
+        if left <= 0:
+            return STATEMENT
+        found, parsed = _judge(language, text)
+        left -= parsed
+        return found
+
+    def fits(text: str) -> bool:
+        found = faults_of(prefix + text)
+        return not found or found <= faults_of(prefix)
+
+    return fits
+
+
+def _judge(language: str, text: str) -> tuple[int, int]:
+    """Return how much of a text is wrong however it goes on, and how much was parsed to find out."""
     if language == "python":
-        return lambda text: valid_beginning(prefix + text) or not valid_beginning(prefix)
-    if grammar_of(language) is None or len(prefix) > _LONGEST:
-        return lambda text: scan(prefix + text).balanced or not scan(prefix).balanced
-    return lambda text: faults(language, prefix + text) <= faults(language, prefix)
+        valid, parsed = judged(text)
+        return int(not valid), parsed
+    if len(text) > LONGEST_TREE or grammar_of(language) is None:
+        return int(not scan(text).balanced), 0
+    return faults(language, text), len(text) * len(_OUTER) * len(_INNER)
 
 
 @lru_cache(maxsize=64)
@@ -49,7 +74,7 @@ def faults(language: str, text: str) -> int:
 
     parser = Parser(grammar_of(language))
     closers = scan(text).brackets
-    fewest = _LONGEST
+    fewest = STATEMENT
     for inner in _INNER if closers else ("",):
         for outer in _OUTER:
             whole = f"{text}{inner}{closers}{outer}\n"

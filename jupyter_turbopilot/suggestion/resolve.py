@@ -8,8 +8,9 @@ import keyword
 import re
 import warnings
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from jupyter_turbopilot.bounded import STATEMENT, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,9 +24,14 @@ _TOKEN = re.compile(
 _IPYTHON = ("display", "get_ipython", "In", "Out", "exit", "quit")
 _ALWAYS = frozenset((*dir(builtins), *keyword.kwlist, *keyword.softkwlist, *_IPYTHON))
 _BINDS = frozenset({"for", "as", "def", "class", "lambda", "import", "from", "global", "nonlocal", "except"})
-_LOOSE_BINDING = re.compile(
-    r"([^\W\d][\w, \t]*?)[ \t]*(?:=(?!=)|\bin\b|:=)|\b(?:as|def|class|import)[ \t]+([^\W\d][\w, \t]*)"
-    r"|\bdef[ \t]+\w+\(([^)]*)|\blambda[ \t]+([^:\n]*)|\bimport[ \t]*\(([^)]*)"
+_WORDS = re.compile(r"[^\W\d][\w, \t]*+")  # names with commas between them, and whatever words there are
+_LETTER = re.compile(r"[^\W\d]")
+_IN = re.compile(r"\bin\b")
+_ASSIGNS = re.compile(r"=(?!=)|:=")
+_BINDER = re.compile(r"\b(?:as|def|class|import|lambda)\b")
+_BINDS_BEHIND = re.compile(
+    r"(?:as|def|class|import)[ \t]++([^\W\d][\w, \t]*+)|def[ \t]++\w++\(([^)]*+)"
+    r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
 )
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -48,17 +54,45 @@ class Scope:
     keywords: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-@lru_cache(maxsize=512)
+@remembered(2**22)
 def bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds, whether or not it is finished."""
+    if len(source) > STATEMENT:
+        return _loose_bindings(source)  # nobody waits for the parser for that long
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError, MemoryError, RecursionError):
-            groups = (group for found in _LOOSE_BINDING.findall(source) for group in found)
-            return frozenset(word for group in groups for word in _WORD.findall(group))
+            return _loose_bindings(source)
     return frozenset(_bound(tree))
+
+
+def _loose_bindings(source: str) -> frozenset[str]:
+    """Return the names that a text may bind which is no program: rather too many than too few."""
+    return frozenset(word for names in _bound_loosely(source) for word in _WORD.findall(names))
+
+
+def _bound_loosely(source: str) -> Iterator[str]:
+    at = 0
+    while words := _WORDS.search(source, at):
+        start, at = words.span()
+        # What stands before an `in`; the word itself may begin the names before the next one.
+        for found in _IN.finditer(source, start, at):
+            if found.start() > start:
+                yield source[start : found.start()]
+                following = _LETTER.search(source, found.end(), at)
+                start = following.start() if following else at
+        if start == at:
+            continue
+        if _ASSIGNS.match(source, at):
+            yield source[start:at]
+            continue
+        for binder in _BINDER.finditer(source, start, at):
+            if behind := _BINDS_BEHIND.match(source, binder.start()):
+                yield behind[behind.lastindex or 0]
+                at = behind.end()
+                break
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:
@@ -86,16 +120,16 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
     tokens = [token for token in pieces(line + text) if token.kind != "comment"]
     missing: list[str] = []
     calls: list[str] = []
-    statement: list[str] = []  # the words of the statement so far
+    binds = False  # whether the statement so far holds a word that binds names
     for at, token in enumerate(tokens):
         before = tokens[at - 1] if at else Piece("line", "\n", 0)
         new = token.end > len(line)
         if token.kind == "line" and not calls:
-            statement = []
+            binds = False
         elif token.kind == "name":
-            if new and _missing(tokens, at, scope, own, calls, statement):
+            if new and _missing(tokens, at, scope, own, calls, binds=binds):
                 missing.append(token.text)
-            statement.append(token.text)
+            binds = binds or token.text in _BINDS
         elif token.text == "(":
             chained = at > 1 and tokens[at - 2].text == "."
             base = before.text if before.kind == "name" and not chained else ""
@@ -110,7 +144,7 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
 
 
 def _missing(
-    tokens: list[Piece], at: int, scope: Scope, own: frozenset[str], calls: list[str], statement: list[str]
+    tokens: list[Piece], at: int, scope: Scope, own: frozenset[str], calls: list[str], *, binds: bool
 ) -> bool:
     """Tell whether the name at a place does not exist."""
     name = tokens[at].text
@@ -126,14 +160,14 @@ def _missing(
         return keywords is not None and calls[-1] not in own and name not in keywords
     if scope.names is None or name in _ALWAYS or name in own or name in scope.names:
         return False
-    return not (_BINDS & set(statement)) and after not in {"=", ":="}
+    return not binds and after not in {"=", ":="}
 
 
 def _no_column(tokens: list[Piece], at: int, scope: Scope, own: frozenset[str]) -> bool:
     """Tell whether the text in brackets behind a table's name is no column of it."""
     label = tokens[at].text
-    around = [*[_LINE] * 3, *tokens, _LINE]
-    further, base, bracket, after = around[at], around[at + 1], around[at + 2], around[at + 4]
+    further, base, bracket = [*[_LINE] * 3, *tokens[max(0, at - 3) : at]][-3:]
+    after = tokens[at + 1] if at + 1 < len(tokens) else _LINE
     columns = scope.columns.get(base.text)
     if columns is None or bracket.text != "[" or base.text in own or further.text == ".":
         return False

@@ -5,14 +5,21 @@ from __future__ import annotations
 import re
 import warnings
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from jupyter_turbopilot.bounded import STATEMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the text is not an error
 _ONLY_AST, _DONT_IMPLY_DEDENT, _AWAIT = 0x400, 0x200, 0x2000
 _FLAGS = _ALLOW_INCOMPLETE | _ONLY_AST | _DONT_IMPLY_DEDENT | _AWAIT
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_MAGIC = re.compile(r"^([ \t]*)(?:[%!][^\n]*|[^\n#'\"=(]*\?{1,2}[ \t]*)$", re.MULTILINE)
-_ASSIGNED_MAGIC = re.compile(r"^([ \t]*[\w, .\[\]]+=[ \t]*)[%!][^\n]*$", re.MULTILINE)
+_MAGIC = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)+[ \t]*+)$", re.MULTILINE)
+_ASSIGNED_MAGIC = re.compile(
+    r"^([ \t]*+(?:(?<= )|[\w,.\[\]])[\w, .\[\]]*+=[ \t]*+)[%!][^\n]*+$", re.MULTILINE
+)
 # What an unfinished line may be waiting for: the rest of an expression, of a statement's head, of a clause.
 _ENDINGS = (
     "", " _", ":", "():", " _:", " in _:", " in _", " _ in _", " import _", " else _", ": _", " _: _", "=_",
@@ -26,7 +33,7 @@ _PIECES = re.compile(
     |(?P<begin>^(?<!\\\n)(?=[^\s)\]}\#'"(\[{])(?!(?:else|elif|except|finally|case)\b))""",
     re.MULTILINE | re.DOTALL | re.VERBOSE,
 )
-_LONGEST = 20_000
+_MOST = 500_000  # characters that are parsed to find out about one text, all its possible ends together
 
 
 class Open(NamedTuple):
@@ -37,6 +44,13 @@ class Open(NamedTuple):
     balanced: bool
     comment: bool
     start: int  # of the last statement at the outermost level: what stands above cannot matter
+
+
+class Judgement(NamedTuple):
+    """Whether a text may become a program, and how many characters were parsed to find out."""
+
+    valid: bool
+    parsed: int
 
 
 def scan(text: str) -> Open:
@@ -67,19 +81,35 @@ def without_magics(text: str) -> str:
     return _ASSIGNED_MAGIC.sub(r"\1_", _MAGIC.sub(r"\1pass", text))
 
 
-@lru_cache(maxsize=64)
 def valid_beginning(text: str) -> bool:
     """Tell whether Python text may go on to become a program: once what is open is closed, it parses."""
-    if len(text) > _LONGEST:
-        return True  # nobody waits for that long
+    return judged(text).valid
+
+
+@lru_cache(maxsize=64)
+def judged(text: str) -> Judgement:
+    """Say whether a text may become a program, and how much was parsed to find out."""
+    if len(text) > STATEMENT:
+        return Judgement(valid=True, parsed=0)  # nobody waits for that long
     plain = without_magics(text)
     opened = scan(plain)
     if not opened.balanced:
-        return False
-    plain = plain[opened.start :]
+        return Judgement(valid=False, parsed=0)
+    parsed = 0
+    for whole in _completed(plain[opened.start :], opened):
+        parsed += len(whole)
+        if _parses(whole):
+            return Judgement(valid=True, parsed=parsed)
+        if parsed > _MOST:
+            return Judgement(valid=True, parsed=parsed)
+    return Judgement(valid=False, parsed=parsed)
+
+
+def _completed(plain: str, opened: Open) -> Iterator[str]:
+    """Yield the ways in which a text may end once what is open is closed."""
     if opened.comment:
-        return _parses(plain + "\n" + opened.brackets)
-    if opened.quote:
+        yield plain + "\n" + opened.brackets
+    elif opened.quote:
         # A backslash waits for what it escapes, and a brace in an f-string for its end.
         quotes = [
             opened.quote,
@@ -88,11 +118,12 @@ def valid_beginning(text: str) -> bool:
             " _}" + opened.quote,
             "r}" + opened.quote,
         ]
-        return any(_parses(plain + quote + opened.brackets + end) for end in _ENDINGS for quote in quotes)
-    if not opened.brackets:
-        return any(_parses(plain + end) for end in _ENDINGS)
-    outer = ("", ":", " in _:", " _", " = _")
-    return any(_parses(plain + end + opened.brackets + tail) for tail in outer for end in _ENDINGS)
+        yield from (plain + quote + opened.brackets + end for end in _ENDINGS for quote in quotes)
+    elif not opened.brackets:
+        yield from (plain + end for end in _ENDINGS)
+    else:
+        outer = ("", ":", " in _:", " _", " = _")
+        yield from (plain + end + opened.brackets + tail for tail in outer for end in _ENDINGS)
 
 
 def _parses(text: str) -> bool:

@@ -12,10 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from jupyter_turbopilot.suggestion.matching import Matcher
+
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 _QUOTES = "\"'`"
-_CLOSING = re.compile(r"[)\]}\"'`;,:\s]+")
+_QUOTE = re.compile(f"[{_QUOTES}]")
+_CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
+MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter looks at all of it
 _PHRASES = (
     "Sure, ", "Sure! ", "Certainly", "Here is ", "Here are ", "Here's ", "This code ", "This function ",
     "This script ", "This will ", "Note that ", "Explanation:", "You can ", "In this ", "Let me ", "To run ",
@@ -50,7 +54,7 @@ Filter = Callable[[str, Shape, bool], Cut]
 
 def indentation(line: str) -> int:
     """Return the width of a line's leading white space."""
-    return len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip(" "))
+    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(4))
 
 
 def shape_of(
@@ -62,7 +66,6 @@ def shape_of(
     """
     line = prefix.rpartition("\n")[2]
     rest, _, below = suffix.partition("\n")
-    below_lines = [text for text in below.split("\n") if text.strip()]
     blank = not line.strip()
     opens_block = line.rstrip().endswith(":") and not rest.strip()
     multi = not rest.strip() and (lines == "multi" or (lines == "auto" and (blank or opens_block)))
@@ -74,7 +77,7 @@ def shape_of(
         multi=multi,
         indent=indent,
         rest=rest,
-        next_line=below_lines[0] if below_lines else "",
+        next_line=first_line(below),
         quote=open_quote(line),
         above=above if blank else "",
         max_lines=max_lines,
@@ -82,10 +85,18 @@ def shape_of(
     )
 
 
+def first_line(text: str) -> str:
+    """Return the first line that holds anything."""
+    blank = len(text) - len(text.lstrip())
+    start = text.rfind("\n", 0, blank) + 1
+    return text[start:].partition("\n")[0] if blank < len(text) else ""
+
+
 def open_quote(line: str, quotes: str = _QUOTES) -> str:
     """Return the quote that is open at the end of a line, if one is."""
     quote = ""
-    for char in line:
+    for found in _QUOTE.finditer(line):
+        char = found[0]
         if quote:
             quote = "" if char == quote else quote
         elif char in quotes:
@@ -104,11 +115,12 @@ def end_of_line(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001 - 
 def dedent(text: str, shape: Shape, final: bool) -> Cut:
     """Stop before a line that stands further left, and at a blank line after code at the outermost level."""
     lines = text.split("\n")
-    kept = len(lines[0])
+    kept = at = len(lines[0])
     started = bool(lines[0].strip())
     blank_before = False
     for number, line in enumerate(lines[1:], 1):
         last = number == len(lines) - 1
+        at += 1 + len(line)
         if not line.strip():
             if last and not final:
                 break  # how far it is indented is not known yet
@@ -118,8 +130,13 @@ def dedent(text: str, shape: Shape, final: bool) -> Cut:
         if left < shape.indent or (blank_before and started and left == 0):
             return Cut(text[:kept], done=True)
         started, blank_before = True, False
-        kept = sum(map(len, lines[: number + 1])) + number
+        kept = at
     return Cut(text if final else text[:kept])
+
+
+def longest(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+    """Stop where it is more than anybody reads."""
+    return Cut(text[:MOST], done=len(text) > MOST)
 
 
 def line_limit(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
@@ -208,19 +225,26 @@ def rest_of_line(text: str, shape: Shape, final: bool) -> Cut:
     if not rest:
         return Cut(text)
     outside = _outside(text, shape.quote)
-    at = text.find(rest)
-    while at >= 0:
+    matcher = Matcher(rest[: len(text) + 1])
+    end = 0
+    while (end := matcher.find(text, end)) >= 0:
+        at = end - len(rest)
         inside_word = at > 0 and _is_word(text[at - 1]) and _is_word(rest[0])
         if outside[at] and not inside_word:
             return Cut(text[:at], done=True)
-        at = text.find(rest, at + 1)
-    for length in range(min(len(rest), len(text)), 0, -1):
-        tail = text[-length:]
-        if rest.startswith(tail) and outside[len(text) - length]:
-            sure = length == len(rest) or bool(_CLOSING.fullmatch(tail))
-            if not final or sure:
-                return Cut(text[:-length])
+    closing = _closers_at_the_end(text)
+    for length in matcher.beginnings():
+        sure = length == len(rest) or length <= closing
+        if outside[len(text) - length] and (not final or sure):
+            return Cut(text[:-length])
     return Cut(text)
+
+
+def _closers_at_the_end(text: str) -> int:
+    start = len(text)
+    while start and (text[start - 1] in _CLOSERS or text[start - 1].isspace()):
+        start -= 1
+    return len(text) - start
 
 
 def _is_word(char: str) -> bool:
@@ -263,6 +287,7 @@ def trailing_space(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
 
 
 FILTERS: tuple[Filter, ...] = (
+    longest,
     unfinished_word,
     end_of_line,
     dedent,

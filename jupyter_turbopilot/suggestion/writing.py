@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.suggestion.matching import Matcher
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.generation import Token
     from jupyter_turbopilot.suggestion.gate import Gate
     from jupyter_turbopilot.suggestion.trim import Shape
+
+
+_INDENTED = re.compile(r"\n([ \t]*+)(?=\S)")
 
 
 class Writing(ABC):
@@ -106,13 +110,16 @@ class Verbatim(Writing):
 
     def __init__(self, stop: Sequence[str] = (), indent: int = 0) -> None:
         super().__init__()
-        self._stop = [text for text in stop if text]
+        self._stops = [Matcher(text) for text in dict.fromkeys(stop) if text]
         self._indent = indent
+        self._last_line = 0  # where the last line begins that was looked at
         self.stopped_by = ""
 
-    def _judge(self, piece: str, probability: float) -> bool:  # noqa: ARG002
+    def _judge(self, piece: str, probability: float) -> bool:
         self.confidence *= probability
-        found = [(at, text) for text in self._stop if (at := self._text.find(text, len(self.shown))) >= 0]
+        before = len(self._text) - len(piece)
+        ends = [(stop.text, before + end) for stop in self._stops if (end := stop.find(piece)) >= 0]
+        found = [(end - len(text), text) for text, end in ends]
         found += [(at, "\n") for at in self._left_of_indentation()]
         if found:
             at, self.stopped_by = min(found, key=lambda pair: (pair[0], -len(pair[1])))
@@ -129,18 +136,16 @@ class Verbatim(Writing):
         """Return where a line begins that stands too far left."""
         if not self._indent:
             return []
-        lines = re.finditer(r"\n([ \t]*)(?=\S)", self._text)
-        return [line.start() for line in lines if len(line[1].expandtabs(4)) < self._indent][:1]
+        lines = _INDENTED.finditer(self._text, self._last_line)
+        found = [line.start() for line in lines if len(line[1].expandtabs(4)) < self._indent]
+        self._last_line = max(self._last_line, self._text.rfind("\n", self._last_line))
+        return found[:1]
 
     def _held_back(self) -> int:
-        line = re.search(r"\n\s*$", self._text) if self._indent else None
-        least = len(line[0]) if line else 0
-        longest = max(map(len, self._stop), default=1) - 1
-        for length in range(min(longest, len(self._text)), least, -1):
-            tail = self._text[-length:]
-            if any(text.startswith(tail) for text in self._stop):
-                return length
-        return least
+        body = len(self._text.rstrip()) if self._indent else len(self._text)
+        line = self._text.find("\n", body)
+        blank = len(self._text) - line if line >= 0 else 0
+        return max(blank, *(stop.begun for stop in self._stops), 0)
 
     def _extend(self, text: str) -> bool:
         grown = len(text) > len(self.shown)

@@ -30,7 +30,12 @@ LARGEST = 4 * 1024**2  # bytes of a file that is still looked at
 MOST_STRANGE = 0.01  # share of characters that are not ASCII
 BLOCK = 600  # characters of a part of a module
 _SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"}
-_MAGIC = re.compile(r"^(?P<indent>[ \t]*)(?:[!%?].*|.*[^\s#=].*\?\??\s*|[\w, ]+ ?= ?[!%].*)$", re.MULTILINE)
+_MAGIC = re.compile(
+    r"""^(?P<indent>[ \t]*+)(?:[!%?].*+
+    |(?:(?!\n)[\s#=])*[^\s#=](?:[^\n?]*+\?)+[^\S\n]*+
+    |(?:(?<=[ ])|[\w,])[\w,\ ]*+=[ ]?[!%].*+)$""",
+    re.MULTILINE | re.VERBOSE,
+)
 _SPACE = re.compile(r"\s+")
 
 
@@ -98,7 +103,7 @@ def _file(path: Path, name: str, group: str) -> Iterator[Document]:
             yield _notebook(json.loads(text), name, group)
         elif text:
             yield _parts(text, name, LANGUAGES[path.suffix.lower()], group)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
 
 
@@ -128,7 +133,16 @@ def _prepared(path: Path) -> Iterator[Document]:
                     yield Document(name, language, cells, group)
                 else:
                     yield _parts(str(raw["t"]), name, language, group)
-    except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        EOFError,
+        lzma.LZMAError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise TurbopilotError(f"{path.name} is no prepared corpus ({type(error).__name__}).") from None
 
 

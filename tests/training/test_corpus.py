@@ -42,6 +42,12 @@ def test_folders_are_searched_and_what_is_not_the_persons_is_passed_over(tmp_pat
     assert found["work/model.R"].language == "r"
 
 
+def test_a_file_that_is_nested_too_deeply_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.ipynb").write_text("[" * 100_000 + "]" * 100_000)
+    (tmp_path / "b.py").write_text("x = 1\n")
+    assert [document.name for document in read([tmp_path])] == ["b.py"]
+
+
 def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(TurbopilotError, match=r"There is no .*nowhere"):
         list(read([tmp_path / "nowhere"]))

@@ -22,8 +22,8 @@ _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "vocab.json", "merges.txt", "added_tokens.json",
 )  # fmt: skip
-_WEIGHTS = re.compile(r"model[\w.-]*\.safetensors(\.index\.json)?")
-_OLD_WEIGHTS = re.compile(r"pytorch_model[\w.-]*\.bin(\.index\.json)?")
+_WEIGHTS = re.compile(r"model[\w.-]{0,200}\.safetensors(\.index\.json)?")
+_OLD_WEIGHTS = re.compile(r"pytorch_model[\w.-]{0,200}\.bin(\.index\.json)?")
 CHECKPOINTS = "checkpoints"  # the folder beside the models
 _NOTE = ".fetched.json"
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,200}")

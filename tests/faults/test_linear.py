@@ -1,0 +1,197 @@
+"""No text takes more than time in proportion to its length: a pattern that is at work cannot be interrupted."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import jupyter_turbopilot
+from jupyter_turbopilot.context import kernel, notebook, private, ranking
+from jupyter_turbopilot.context.kernel import Fact, Facts
+from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.prompt import keep_tail
+from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
+from jupyter_turbopilot.scope import fits_at, names_at, scope_of
+from jupyter_turbopilot.suggestion import resolve, syntax, trim
+from jupyter_turbopilot.suggestion.cache import Place, Results
+from jupyter_turbopilot.suggestion.gate import Gate, may_end, place_of
+from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
+from jupyter_turbopilot.training import corpus
+
+from .awkward import shapes
+
+SMALL, LARGE = 2_500, 10_000
+SHORT = 0.02  # seconds; what takes less at its largest need not be compared
+GROWTH = 9  # four times the text may take so much longer: the square would be sixteen times
+MEBIBYTE = 1024 * 1024
+
+
+def seconds(call: Callable[[str], Any], text: str) -> float:
+    begun = time.thread_time()
+    call(text)
+    return time.thread_time() - begun
+
+
+def check(name: str, call: Callable[[str], Any]) -> None:
+    for (shape, large), small in zip(shapes(LARGE).items(), shapes(SMALL).values(), strict=True):
+        # A quadratic pattern shows in the small text, before the large one takes minutes.
+        for _ in range(4):
+            short = seconds(call, small)
+            long = seconds(call, large) if short < SHORT * 2 else float("inf")
+            if long < max(SHORT, short * GROWTH):
+                break
+        else:
+            pytest.fail(f"{name} on {shape}: {short * 1000:.1f} ms, then {long * 1000:.1f} ms")
+
+
+def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
+    seen: set[int] = set()
+
+    def within(value: Any, name: str) -> Iterator[tuple[str, re.Pattern[Any]]]:
+        if isinstance(value, re.Pattern):
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
+        elif isinstance(value, tuple | list | set | frozenset):
+            for one in value:
+                yield from within(one, name)
+        elif isinstance(value, dict):
+            for one in value.values():
+                yield from within(one, name)
+
+    for module in pkgutil.walk_packages(jupyter_turbopilot.__path__, "jupyter_turbopilot."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            yield from within(value, f"{module.name}.{name}")
+
+
+PATTERNS = {name: pattern for name, pattern in patterns() if "gbnf" not in name}
+
+
+def test_the_patterns_of_the_package_are_found() -> None:
+    assert len(PATTERNS) > 40
+    assert "jupyter_turbopilot.context.private._NAMED" in PATTERNS
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_every_pattern_is_linear(name: str) -> None:
+    pattern = PATTERNS[name]
+    encoded = isinstance(pattern.pattern, bytes)
+
+    def use(text: str) -> None:
+        subject: Any = text.encode() if encoded else text
+        for _ in pattern.finditer(subject):
+            pass
+        pattern.fullmatch(subject)
+
+    check(name, use)
+
+
+def write(writing: Suggestion | Verbatim, text: str) -> None:
+    """Write a text as a model would, which ends after some tokens."""
+    step = max(8, len(text) // 40)
+    for at in range(0, len(text), step):
+        writing.take([Token(text[at : at + step].encode(), 0.9, 1)])
+    writing.finish(whole=True)
+
+
+def suggest(text: str) -> None:
+    shape = trim.shape_of("", "", "multi", 200)
+    write(Suggestion(shape, Gate(place_of(text, text, ()), 0.1), unasked=True), text)
+
+
+def look_up(text: str) -> None:
+    results = Results(2**24)
+    place = Place(("model", text), text)
+    results.remember(
+        place, [Token(text[at : at + 9].encode(), 0.9, 1) for at in range(0, len(text), 9)], ended=True
+    )
+    results.find(place)
+    results.find(Place(("model", text), text + text[:1]))
+
+
+FACTS = Facts({"df": Fact(type="DataFrame", columns=[("a", "int64")], all=True), "f": Fact(type="function", module="builtins", parameters=["a"])}, all=True)  # fmt: skip
+FUNCTIONS: dict[str, Callable[[str], Any]] = {
+    "without_secrets": private.without_secrets,
+    "looks_secret": private.looks_secret,
+    "is_private_path": private.is_private_path,
+    "blocks": ranking.blocks,
+    "chosen": lambda text: ranking.chosen(ranking.blocks(text), text, 1200, len),
+    "describe": lambda text: kernel.describe(FACTS, text),
+    "outline": lambda text: notebook.outline([text]),
+    "cell_text": lambda text: notebook._cell_text("code", text, "python", "python"),
+    "headings": lambda text: notebook._cell_text("markdown", text, "python", "python"),
+    "bindings": resolve.bindings,
+    "loose bindings": resolve._loose_bindings,
+    "pieces": resolve.pieces,
+    "unresolved": lambda text: resolve.unresolved(text[:1], text, resolve.Scope(names=frozenset("a"))),
+    "without_magics": syntax.without_magics,
+    "scan": syntax.scan,
+    "parses": lambda text: syntax._parses(text[: syntax.STATEMENT]),
+    "shape_of before": lambda text: trim.shape_of(text, ""),
+    "shape_of after": lambda text: trim.shape_of("", text),
+    "trim": lambda text: trim.trim(text, trim.shape_of("", "", "multi", 200), final=True),
+    "trim before the same": lambda text: trim.trim(text, trim.shape_of("x", text), final=False),
+    "place_of": lambda text: place_of(text, text, (text,)),
+    "gate": suggest,
+    "may_end": lambda text: may_end(text, text),
+    "verbatim": lambda text: write(Verbatim((text[:1000], text[:7], "\n\n"), 4), text),
+    "cache": look_up,
+    "keep_tail": lambda text: keep_tail(list(text.encode()), 999),
+    "corpus": corpus._is_python,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_of_texts_is_linear(name: str) -> None:
+    check(name, FUNCTIONS[name])
+
+
+def body_of(shape: str, text: str) -> Completion:
+    """Put a mebibyte of a kind of text wherever a request takes one."""
+    quarter = len(text) // 4
+    cells = [
+        Cell(source=text[:quarter]),
+        Cell(source="# heading", type="markdown"),
+        Cell(source="x = 1\n" + text[:quarter]),
+    ]
+    extra = [Document(path="other.py", source=text[:quarter]), Document(source=text[: quarter // 2])]
+    active = Cell(source=f"import os\n{text[: quarter // 2]}\ny = x.{text[: quarter // 2]}")
+    offset = len(active.source) if len(shape) % 2 else len(active.source) // 2
+    return Completion(
+        cells=[*cells, active, cells[0]], active=3, offset=offset, extra=extra, trigger="automatic"
+    )
+
+
+WIDE = {shape: text for shape, text in shapes(MEBIBYTE).items() if not shape.startswith(("'e", "'\\u"))}
+
+
+@pytest.mark.parametrize("shape", [*WIDE][::6])
+def test_a_request_of_a_mebibyte_is_taken_apart_in_bounded_time(shape: str) -> None:
+    import msgspec
+
+    request = parse_completion(msgspec.json.encode(body_of(shape, WIDE[shape][: MEBIBYTE - 4096])))
+    begun = time.thread_time()
+    context = notebook.gather(request, FACTS)
+    trim.shape_of(request.prefix, request.suffix)
+    notebook.text_before(request)
+    place = place_of(request.prefix, request.suffix, context.pieces)
+    scope = scope_of(request, FACTS)
+    names_at(request, scope)
+    first = time.thread_time() - begun
+    begun = time.thread_time()
+    fits = fits_at(request, scope)
+    suggestion = Suggestion(
+        trim.shape_of(request.prefix, request.suffix), Gate(place, 0.01, fits), unasked=True
+    )
+    write(suggestion, WIDE[shape][:4000])
+    assert first < 3
+    assert time.thread_time() - begun < 20
+    begun = time.thread_time()
+    notebook.gather(request, FACTS)
+    assert time.thread_time() - begun < 0.3  # what does not change with a key is not looked at again

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.bounded import end_of, remembered
+
+
+@given(st.text(alphabet="ab\n", max_size=300), st.integers(1, 100))
+def test_the_end_of_a_text_fits_and_is_at_least_three_quarters_of_the_room(text: str, room: int) -> None:
+    kept = end_of(text, room)
+    assert text.endswith(kept)
+    assert min(len(text), room - room // 4 - 1) <= len(kept) <= room
+
+
+def test_where_a_cut_text_begins_moves_seldom() -> None:
+    begins = {400 + more - len(end_of("x" * (400 + more), 400)) for more in range(1, 401)}
+    assert begins == {100, 200, 300, 400}
+
+
+def test_what_is_remembered_is_bounded_by_its_size() -> None:
+    asked: list[str] = []
+
+    @remembered(10_000)
+    def twice(text: str) -> str:
+        asked.append(text)
+        return text * 2
+
+    assert twice("a") == twice("a") == "aa"
+    assert asked == ["a"]
+    twice("b" * 5000)
+    twice("b" * 5000)
+    assert len(asked) == 3, "what is as large as all that may be kept is not kept"
+    for number in range(100):
+        twice(f"{number}" * 50)
+    twice("a")
+    assert asked.count("a") == 2
