@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMED = 20  # files that are left are named up to here, then counted
-_COPY = re.compile(r"\.?.+-[0-9a-f]{12}\.(gguf|lock|gguf\.json|gguf\.json\.new|gguf\.partial)")
+_COPY = re.compile(r"\.?.{1,255}-[0-9a-f]{12}\.(gguf|lock|gguf\.json|gguf\.json\.new|gguf\.partial)")
 
 
 def add(commands: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 import re
@@ -26,8 +27,8 @@ from jupyter_turbopilot.training import corpus
 
 from .awkward import shapes
 
-SMALL, LARGE = 2_500, 10_000
-SHORT = 0.02  # seconds; what takes less at its largest need not be compared
+SMALL, LARGE = 3_000, 12_000
+SHORT = 0.1  # seconds; what takes less at its largest need not be compared
 GROWTH = 9  # four times the text may take so much longer: the square would be sixteen times
 MEBIBYTE = 1024 * 1024
 
@@ -41,13 +42,21 @@ def seconds(call: Callable[[str], Any], text: str) -> float:
 def check(name: str, call: Callable[[str], Any]) -> None:
     for (shape, large), small in zip(shapes(LARGE).items(), shapes(SMALL).values(), strict=True):
         # A quadratic pattern shows in the small text, before the large one takes minutes.
-        for _ in range(4):
+        for _ in range(5):
             short = seconds(call, small)
             long = seconds(call, large) if short < SHORT * 2 else float("inf")
             if long < max(SHORT, short * GROWTH):
                 break
         else:
             pytest.fail(f"{name} on {shape}: {short * 1000:.1f} ms, then {long * 1000:.1f} ms")
+
+
+@pytest.fixture(autouse=True)
+def _no_collection() -> Iterator[None]:
+    """A collection of garbage in between takes longer than what is measured."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
