@@ -200,7 +200,8 @@ class Worker:
     # The thread ---------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._clear(_failed())  # what a thread that died has left behind
+        # What a thread that died was at; what waits is served now.
+        self._clear(_failed(), waiting=False)
         going = True
         while going:
             try:
@@ -271,10 +272,12 @@ class Worker:
             if turns and not self._stopping and not self._factory:
                 self._wake.wait(NO_ROOM)
 
-    def _clear(self, error: TurbopilotError | None) -> None:
-        """End everything there is."""
+    def _clear(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
+        """End everything that has begun, and what waits."""
         self._serving.end_all(error)
-        for job in list(self._queue):
+        with self._wake:
+            left = [job for job in self._queue if waiting or self._queue.begun(job)]
+        for job in left:
             job.cancel.set(STOPPED)
             self._end(job, error)
 
