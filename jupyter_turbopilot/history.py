@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from typing import Any, Literal
 
 from jupyter_turbopilot.context.private import without_secrets
 from jupyter_turbopilot.request import Cell, Completion
 
-CLIENT = "terminal"
 CELLS = 60
+_RUN = secrets.token_hex(8)
 _OURS = ("%%complete", "%complete", "%turbopilot")
+
+
+def client_of(shell: Any) -> str:
+    """Name a shell apart from all others: what one asks for ends nothing that another waits for."""
+    return f"shell-{_RUN}-{os.getpid()}-{id(shell):x}"
 
 
 def session_cells(shell: Any) -> list[Cell]:
@@ -37,6 +44,6 @@ def request_at(
         active=len(cells),
         offset=offset,
         trigger=trigger,
-        client=CLIENT,
+        client=client_of(shell),
         **more,
     )

@@ -407,3 +407,64 @@ def test_an_editors_request_for_nothing_only_reads(desk: Callable[..., Desk]) ->
     (reply,) = d.ask(Text("x", "", window=True, sampling=Sampling(max_tokens=0)))
     assert [item.text for item in reply.items] in ([], [""])
     assert d.engine.samplings[0].max_tokens == 0
+
+
+def test_what_one_person_asks_never_ends_what_another_asked_under_the_same_name(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("a " * 400, pause=0.005)
+    ended: dict[str, str | None] = {}
+
+    def ask(owner: str) -> tuple[Job, threading.Event]:
+        done = threading.Event()
+
+        def listen(reply: Reply) -> None:
+            if reply.done:
+                ended[owner] = reply.finish_reason
+                done.set()
+
+        job = d.completer.submit(request(client="same", max_tokens=400), listen, owner=owner)
+        return job, done
+
+    _, first_done = ask("ann")
+    other, other_done = ask("ben")
+    again, again_done = ask("ann")
+    assert first_done.wait(5)
+    assert ended == {"ann": "superseded"}
+    assert not other_done.is_set()
+    for job, done in ((other, other_done), (again, again_done)):
+        job.cancel.set("stopped")
+        assert done.wait(5)
+    assert d.completer._latest == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "priority"),
+    [
+        (Text("x", stream=True), Priority.TYPING),
+        (Text("x", "y", window=True), Priority.TYPING),
+        (Text("x", n=2), Priority.BULK),
+        (Text("x", best_of=2), Priority.BULK),
+        (Text("x", bulk=True, stream=True), Priority.BULK),
+        (request(n=3), Priority.TYPING),
+        (request(trigger="automatic"), Priority.TYPING),
+    ],
+)
+def test_who_asks_for_several_texts_is_not_typing(
+    desk: Callable[..., Desk], asked: Completion | Text, priority: Priority
+) -> None:
+    job, _, done = desk("a").begin(asked)
+    assert job.priority is priority
+    assert done.wait(5)
+
+
+def test_who_waited_longer_than_the_deadline_is_told_that_it_was_the_deadline(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("a " * 400, pause=0.005, settings={"deadline": 0.3})
+    for number in range(8):
+        d.completer.submit(request(max_tokens=400), lambda _: None, owner=f"{number}")
+    (reply,) = d.ask(request("y = ", max_tokens=400))
+    assert (reply.items, reply.finish_reason) == ((), "deadline") or reply.items[
+        0
+    ].finish_reason == "deadline"

@@ -208,18 +208,17 @@ class Route(APIHandler):
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")
-        with suppress(StreamClosedError):
-            try:
-                async with aclosing(events):
-                    async for event in events:
-                        self.write(b"data: " + compact(event) + b"\n\n")
-                        await self.flush()
-            except TurbopilotError as error:
-                if not self._headers_written:
-                    raise
-                self.write(b"data: " + compact(self.worded(error)) + b"\n\n")
-            self.write(last)
-            await self.finish()
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    self.write(b"data: " + compact(event) + b"\n\n")
+                    await self.flush()
+        except TurbopilotError as error:
+            if not self._headers_written:
+                raise
+            self.write(b"data: " + compact(self.worded(error)) + b"\n\n")
+        self.write(last)
+        await self.finish()
 
     def worded(self, error: TurbopilotError) -> dict[str, Any]:
         """Word an error as the protocol does."""
@@ -261,14 +260,15 @@ class Route(APIHandler):
         return [name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) != unimplemented]
 
     async def guard(self, work: Awaitable[None]) -> None:
-        """Run the method's work; our own errors are answers, not failures."""
-        try:
-            await work
-        except TurbopilotError as error:
-            if self._headers_written:
-                return
-            self.set_status(error.status)
-            await self._finish_with(error)
+        """Run the method's work; our own errors are answers, and whoever has gone is told nothing."""
+        with suppress(StreamClosedError):
+            try:
+                await work
+            except TurbopilotError as error:
+                if self._headers_written:
+                    return
+                self.set_status(error.status)
+                await self._finish_with(error)
 
 
 class Replies:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
-from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.request import Pull as PullRequest
 from jupyter_turbopilot.request import Select
@@ -80,10 +79,7 @@ class PullRoute(Route):
     async def _pull(self) -> None:
         wanted = self.body(PullRequest)
         pull = self.pilot.pull(wanted.model, mirrors=wanted.mirrors, select=wanted.select)
-        try:
-            await self.stream(self._progress(pull))
-        except StreamClosedError:
-            return
+        await self.stream(self._progress(pull))
 
     @staticmethod
     async def _progress(pull: Pull) -> AsyncGenerator[dict[str, Any]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from tornado import web
-from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.context.private import is_private_path
@@ -37,8 +35,7 @@ class CompleteRoute(JobRoute):
         replies = self.replies(request, await self._facts(request))
         reply = await anext(replies)
         if request.stream:
-            with suppress(StreamClosedError):
-                await self.stream(frames(reply, replies))
+            await self.stream(frames(reply, replies))
             return
         while not reply.done:
             reply = await anext(replies)

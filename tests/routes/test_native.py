@@ -204,3 +204,26 @@ async def test_the_secret_of_the_runtime_file_opens_complete_and_health_alone(
     assert (await ask("complete", complete_body(), headers=wrong)).code == 403
     assert (await ask("complete", complete_body(), headers=wrong | {"X-Turbopilot-Secret": ""})).code == 403
     assert runtime.SECRET_IS_FOR == ("complete", "health")
+
+
+async def test_a_client_name_ends_what_the_same_caller_asked_and_nobody_elses(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
+    engine.answer, engine.pause = "a " * 100, 0.005
+
+    async def begin(source: str, agent: str) -> asyncio.Task[Any]:
+        # By a token, without a cookie: the name that Jupyter makes up for each such request says nothing.
+        body = complete_body(source, client="same", lines="multi", max_tokens=60)
+        task = asyncio.create_task(ask("complete", body, headers={"User-Agent": agent}))
+        for _ in range(200):
+            await asyncio.sleep(0.005)
+            if any(source in prompt for prompt in engine.prompts):
+                return task
+        raise AssertionError("It was never begun.")
+
+    first = await begin("first = ", "one")
+    other = await begin("other = ", "two")
+    last = await begin("last = ", "one")
+    found = [json.loads((await task).body) for task in (first, other, last)]
+    assert [reply.get("finish_reason") for reply in found] == ["superseded", None, None]
+    assert all(reply["items"] for reply in found[1:])

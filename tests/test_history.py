@@ -1,0 +1,29 @@
+"""A shell's session as context."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+from jupyter_turbopilot.history import request_at
+
+NAME = "from jupyter_turbopilot.history import client_of; shell = object(); print(client_of(shell))"
+
+
+def a_shell() -> Any:
+    return SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
+
+
+def test_each_shell_has_a_name_of_its_own_that_stays() -> None:
+    one, other = a_shell(), a_shell()
+    assert request_at(one, "x", 1).client == request_at(one, "y", 1).client
+    assert request_at(one, "x", 1).client != request_at(other, "x", 1).client
+
+
+def test_kernels_of_one_server_have_different_names() -> None:
+    names = {
+        subprocess.run([sys.executable, "-c", NAME], check=True, capture_output=True).stdout for _ in range(2)
+    }
+    assert len(names) == 2
