@@ -72,7 +72,7 @@ export interface IModel {
   pulling: boolean;
   progress: IStep | null;
   /** Why the last download came to nothing. */
-  error?: IError | null;
+  failed?: string | null;
   mirror: boolean;
   counted: boolean;
   fim: string;

@@ -234,7 +234,7 @@ export class ModelPanel extends Widget {
         'pull',
         () => void this._pull(model, false)
       );
-      const failure = this._failed.get(model.name) ?? failureOf(model);
+      const failure = model.failed ?? this._failed.get(model.name);
       if (failure) {
         const said = document.createElement('small');
         said.className = 'jp-mod-error';
@@ -360,10 +360,4 @@ function button(label: string, type: 'button' | 'submit'): HTMLButtonElement {
   made.className = 'jp-mod-styled jp-mod-minimal';
   made.textContent = label;
   return made;
-}
-
-/** Why a download that somebody began, here or in another tab, came to nothing. */
-function failureOf(model: IModel): string | null {
-  const error = model.error ?? model.progress?.error;
-  return error && error.code !== 'cancelled' ? error.message : null;
 }

@@ -222,6 +222,8 @@ describe('the face of it', { timeout: 300_000 }, () => {
     fail = true;
     await page.locator('.jp-Turbopilot-said', { hasText: 'cannot be reached' }).waitFor({ timeout: 10000 });
     fail = false;
+    known = { ...model, failed: 'The disk is full.' };
+    await row.locator('.jp-mod-error', { hasText: 'The disk is full.' }).waitFor({ timeout: 10000 });
     known = { ...model, stored: true };
     await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
     assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
