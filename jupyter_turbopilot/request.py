@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -118,14 +118,6 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise BadRequestError("The body is not UTF-8.") from None
     except RecursionError:
         raise BadRequestError("The body is nested too deeply.") from None
-
-
-def fit(fields: dict[str, Any], kind: type[T]) -> T:
-    """Read fields that were decoded already as `kind`, or say which is wrong."""
-    try:
-        return msgspec.convert(fields, kind)
-    except msgspec.ValidationError as error:
-        raise _wrong(error) from None
 
 
 def _wrong(error: msgspec.ValidationError) -> BadRequestError:

@@ -199,9 +199,9 @@ class Route(APIHandler):
         return b"".join(self._chunks)
 
     def answer(self, body: Any) -> None:
-        """Finish with a body in JSON."""
+        """Finish with a body, or with what was written as JSON already."""
         self.set_header("Content-Type", "application/json")
-        self.finish(compact(body))
+        self.finish(body if isinstance(body, bytes) else compact(body))
 
     async def events(self, events: AsyncGenerator[dict[str, Any]], last: bytes = b"") -> None:
         """Write server-sent events as they come; what goes wrong meanwhile is one of them."""

@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import defaultdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from jupyter_server.auth.decorator import authorized
-from msgspec import Meta
 from tornado import web
 
 from jupyter_turbopilot.engine.worker import not_ready
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.routes.base import JobRoute, Route
-from jupyter_turbopilot.routes.options import CompletionBody, InfillBody, TokenId, read
+from jupyter_turbopilot.routes.base import JobRoute, Route, compact
+from jupyter_turbopilot.routes.options import CompletionBody, Ids, InfillBody, Mixed, read
 from jupyter_turbopilot.routes.saying import Piece, Saying, placed, probabilities, word
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import State
     from jupyter_turbopilot.reply import Item, Reply
     from jupyter_turbopilot.text import Text
+
+SLICE = 1 << 14  # tokens or characters
+Row = TypeVar("Row", str, list[int])
 
 
 class EngineRoute(JobRoute):
@@ -51,10 +53,12 @@ class WritingRoute(EngineRoute):
     """What `completion` and `infill` have in common."""
 
     accepts: type[CompletionBody | InfillBody]
+    _settings: dict[str, Any]  # as every text of the answer tells them
 
     async def _ask(self) -> None:
         body = read(self.raw_body(), self.accepts)
         texts = body.texts()
+        self._settings = body.settings(texts[0].sampling)
         if body.stream:
             await self.events(self._pieces(body, texts))
             return
@@ -111,7 +115,7 @@ class WritingRoute(EngineRoute):
         if body.n_probs and not body.stream:
             told = probabilities(tokens, self._engine().piece, drawn=body.post_sampling_probs)
             found["completion_probabilities"] = told
-        found["generation_settings"] = body.settings()
+        found["generation_settings"] = self._settings
         return only(found, body.response_fields)
 
 
@@ -187,7 +191,7 @@ class InfillRoute(WritingRoute):
 class TokenizeBody(msgspec.Struct, frozen=True):
     """`POST tokenize`: a text, or texts and token ids in turns."""
 
-    content: str | list[str | TokenId] = ""
+    content: str | Mixed = ""
     with_pieces: bool = False
     add_special: bool = False
     parse_special: bool = True
@@ -196,7 +200,7 @@ class TokenizeBody(msgspec.Struct, frozen=True):
 class DetokenizeBody(msgspec.Struct, frozen=True):
     """`POST detokenize`."""
 
-    tokens: Annotated[list[TokenId], Meta(max_length=1 << 18)] = []
+    tokens: Ids = []
 
 
 class TokenizeRoute(EngineRoute):
@@ -207,10 +211,30 @@ class TokenizeRoute(EngineRoute):
     async def _ask(self) -> None:
         body, engine = read(self.raw_body(), TokenizeBody), self._engine()
         # A megabyte takes its time, and the event loop is everybody's.
-        self.answer({"tokens": await asyncio.to_thread(_tokens, engine, body)})
+        self.answer(await asyncio.to_thread(_tokenized, engine, body))
 
 
-def _tokens(engine: Engine, body: TokenizeBody) -> list[Any]:
+def _slices(row: Row) -> Iterator[Row]:
+    """Cut what is long: writing JSON holds the interpreter's lock."""
+    return (row[start : start + SLICE] for start in range(0, len(row), SLICE))
+
+
+def _tokenized(engine: Engine, body: TokenizeBody) -> bytes:
+    found, pieces = _tokens(engine, body), _Pieces(engine)
+
+    def told(tokens: list[int]) -> list[Any]:
+        return [{"id": token, "piece": _told(pieces.of(token))} for token in tokens]
+
+    parts = (compact(told(some) if body.with_pieces else some)[1:-1] for some in _slices(found))
+    return b'{"tokens":[%b]}' % b",".join(parts)
+
+
+def _detokenized(engine: Engine, tokens: list[int]) -> bytes:
+    text = b"".join(map(_Pieces(engine).of, tokens)).decode("utf-8", "replace")
+    return b'{"content":"%b"}' % b"".join(compact(some)[1:-1] for some in _slices(text))
+
+
+def _tokens(engine: Engine, body: TokenizeBody) -> list[int]:
     parts = [body.content] if isinstance(body.content, str) else body.content
     found: list[int] = []
     if body.add_special and engine.markers.bos is not None and not isinstance((*parts, "")[0], int):
@@ -218,10 +242,7 @@ def _tokens(engine: Engine, body: TokenizeBody) -> list[Any]:
     for part in parts:
         for fragment in split_specials(part, engine.specials) if body.parse_special else (part,):
             found += [fragment] if isinstance(fragment, int) else engine.tokenize(fragment)
-    if not body.with_pieces:
-        return found
-    pieces = _Pieces(engine)
-    return [{"id": token, "piece": _told(pieces.of(token))} for token in found]
+    return found
 
 
 def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | int]:
@@ -247,9 +268,8 @@ class DetokenizeRoute(EngineRoute):
     accepts = DetokenizeBody
 
     async def _ask(self) -> None:
-        tokens, pieces = read(self.raw_body(), DetokenizeBody).tokens, _Pieces(self._engine())
-        data = await asyncio.to_thread(lambda: b"".join(map(pieces.of, tokens)))
-        self.answer({"content": data.decode("utf-8", "replace")})
+        body, engine = read(self.raw_body(), DetokenizeBody), self._engine()
+        self.answer(await asyncio.to_thread(_detokenized, engine, body.tokens))
 
 
 class _Pieces:

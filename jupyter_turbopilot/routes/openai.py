@@ -16,7 +16,7 @@ from tornado import web
 from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.errors import BadRequestError, UnknownModelError
 from jupyter_turbopilot.routes.base import JobRoute, Route
-from jupyter_turbopilot.routes.options import biases, grammar, read
+from jupyter_turbopilot.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read
 from jupyter_turbopilot.routes.saying import Piece, Saying, logarithm, placed, word
 from jupyter_turbopilot.text import Stop, Text
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 MAX_PROMPTS, MAX_TEXTS = 16, 16
 Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
-TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
@@ -48,7 +47,7 @@ class Extra(msgspec.Struct, frozen=True):
 class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST v1/completions`; fields that are not listed are ignored."""
 
-    prompt: str | list[str | TokenId | list[TokenId]] = "<|endoftext|>"
+    prompt: str | Annotated[list[str | TokenId | Ids], Meta(max_length=MOST_IDS)] = "<|endoftext|>"
     model: str | None = None
     suffix: str | None = None
     max_tokens: Annotated[int, Meta(ge=-1, le=1 << 20)] | None = 16  # -1: to the end
@@ -126,7 +125,7 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
                 n=n,
                 best_of=best_of,
                 stream=bool(self.stream),
-                cut=extra is not None,
+                cut=extra is not None and not self.echo,  # what is sent back is as long as was read
                 bulk=len(prompts) > 1,
             )
             for prompt in prompts

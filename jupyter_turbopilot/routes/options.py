@@ -12,14 +12,21 @@ from msgspec import Meta
 from jupyter_turbopilot.engine.generation import SAMPLERS, Sampling
 from jupyter_turbopilot.engine.schema import grammar_of
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.request import decode, fit
+from jupyter_turbopilot.request import decode
 from jupyter_turbopilot.text import Stop, Text
 
 MAX_PREDICT = 1 << 16
 MAX_PROMPTS, MAX_TEXTS = 16, 16
-MAX_BIASES, MOST_BIAS, LONGEST_BIASED = 4096, 1e9, 256
+MAX_BIASES, MOST_BIAS = 4096, 1e9
+MOST_BIASED = 4096  # characters of all texts that have a bias: each answer tokenizes them
+LONGEST_NUMBER = 64  # characters
+MOST_IDS, MOST_PARTS = 1 << 17, 256  # tokens of a prompt; texts in turns with them
+LARGEST = {"json_schema": 1 << 16, "logit_bias": 1 << 17}  # bytes
 TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
+Name = Annotated[str, Meta(max_length=128)]
+Ids = Annotated[list[TokenId], Meta(max_length=MOST_IDS)]
+Mixed = Annotated[list[str | TokenId], Meta(max_length=MOST_IDS)]
 Prompt = str | tuple[int | str, ...]
 Biases = tuple[tuple[int | str, float], ...]
 _SAMPLER_LETTERS = {"k": "top_k", "y": "typ_p", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
@@ -41,7 +48,7 @@ _ABSENT: dict[str, float] = {
     "min_keep": 1,
     "reasoning_budget_tokens": -1,
 }
-_ABSENT_SWITCHES = (
+_SWITCHES = (
     "lora",
     "image_data",
     "multimodal_data",
@@ -55,18 +62,28 @@ T = TypeVar("T")
 
 
 def read(body: bytes, kind: type[T]) -> T:
-    """Read a body: null is the default, 8.0 is 8, other names are known, and what is not there is refused."""
-    fields = decode(body, dict[str, Any])
-    given = {name: _whole(value) for name, value in fields.items() if value is not None}
-    refuse_absent(given)
+    """Read a body: null is the default, 8.0 is 8, other names are known, and what is not there is refused.
+
+    Nothing becomes an object before its size is looked at: a megabyte of them would hold up the event loop.
+    """
+    fields = decode(body, dict[str, msgspec.Raw])
+    given = {name: _whole(bytes(value)) for name, value in fields.items() if bytes(value) != b"null"}
+    for name, most in LARGEST.items():
+        if len(given.get(name, b"")) > most:
+            raise BadRequestError(f"It may have {most} bytes.", field=name)
+    refuse_absent({name: decode(given[name], Any) for name in (*_ABSENT, *_SWITCHES) if name in given})
     for alias, name in _ALIASES.items():
         if alias in given:
             given.setdefault(name, given[alias])
-    return fit(given, kind)
+    return decode(msgspec.json.encode({name: msgspec.Raw(value) for name, value in given.items()}), kind)
 
 
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+def _whole(value: bytes) -> bytes:
+    """Return a number without its fraction where that is nothing."""
+    if value[0] not in b"-0123456789" or len(value) > LONGEST_NUMBER:
+        return value
+    number = decode(value, float)
+    return b"%d" % int(number) if number.is_integer() and abs(number) < 2**53 else value
 
 
 def refuse_absent(fields: dict[str, Any]) -> None:
@@ -75,7 +92,7 @@ def refuse_absent(fields: dict[str, Any]) -> None:
         value = fields.get(name, most)
         if not isinstance(value, int | float) or value > most:
             raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)
-    for name in _ABSENT_SWITCHES:
+    for name in _SWITCHES:
         if fields.get(name):
             raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)
 
@@ -85,7 +102,10 @@ def biases(given: list[Any] | dict[str, Any]) -> Biases:
     pairs = [(_key(name), bias) for name, bias in given.items()] if isinstance(given, dict) else given
     if len(pairs) > MAX_BIASES:
         raise BadRequestError(f"At most {MAX_BIASES} of them are possible.", field="logit_bias")
-    return tuple(_bias(pair) for pair in pairs)
+    found = tuple(_bias(pair) for pair in pairs)
+    if sum(len(name) for name, _ in found if isinstance(name, str)) > MOST_BIASED:
+        raise BadRequestError(f"Texts with a bias may have {MOST_BIASED} characters.", field="logit_bias")
+    return found
 
 
 def _key(name: str) -> int | str:
@@ -103,8 +123,6 @@ def _bias(pair: Any) -> tuple[int | str, float]:
             raise BadRequestError("It is a list of [token id or text, bias].", field="logit_bias")
     if bias is True or isinstance(name, bool) or abs(bias) > MOST_BIAS:
         raise BadRequestError("A bias is a number, or false for never.", field="logit_bias")
-    if isinstance(name, str) and len(name) > LONGEST_BIASED:
-        raise BadRequestError(f"A text with a bias may have {LONGEST_BIASED} characters.", field="logit_bias")
     return name, -MOST_BIAS if bias is False else float(bias)
 
 
@@ -123,11 +141,12 @@ def grammar(given: str, schema: dict[str, Any] | None) -> str:
 class PromptObject(msgspec.Struct, frozen=True):
     """A prompt as an object: llama.cpp's server puts images beside it."""
 
-    prompt_string: str | list[str | TokenId]
+    prompt_string: str | Mixed
     multimodal_data: list[Any] = []
 
 
-Prompts = str | list[str | TokenId | list[str | TokenId] | PromptObject] | PromptObject
+Parts = Annotated[list[str | TokenId | Mixed | PromptObject], Meta(max_length=MOST_IDS)]
+Prompts = str | Parts | PromptObject
 
 
 def prompts(given: Prompts) -> list[Prompt]:
@@ -135,11 +154,10 @@ def prompts(given: Prompts) -> list[Prompt]:
 
     A list that holds a token id is one prompt; any other list holds a prompt in each place.
     """
-    several = isinstance(given, list) and int not in set(map(type, given))
-    found = [_prompt(part) for part in given] if several else [_prompt(given)]  # type: ignore[union-attr]
-    if not 0 < len(found) <= MAX_PROMPTS:
+    several = given if isinstance(given, list) and int not in set(map(type, given)) else [given]
+    if not 0 < len(several) <= MAX_PROMPTS:
         raise BadRequestError(f"Send at least one prompt, at most {MAX_PROMPTS}.", field="prompt")
-    return found
+    return [_prompt(part) for part in several]
 
 
 def _prompt(given: Any) -> Prompt:
@@ -150,10 +168,15 @@ def _prompt(given: Any) -> Prompt:
     if isinstance(given, str):
         return given
     if set(map(type, given)) <= {int, str}:
+        if sum(isinstance(part, str) for part in given) > MOST_PARTS:
+            raise BadRequestError(f"A prompt may have {MOST_PARTS} texts.", field="prompt")
         return tuple(given)
     raise BadRequestError(
         'A prompt is a text, a list of token ids and texts, or {"prompt_string": …}.', field="prompt"
     )
+
+
+_NOT_TOLD = {"grammar", "json_schema", "logit_bias", "stop", "response_fields"}
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,7 +194,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     repeat_last_n: Annotated[int, Meta(ge=-1, le=1 << 20)] = 64
     presence_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
     frequency_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
-    samplers: str | Annotated[list[str], Meta(max_length=32)] | None = None
+    samplers: Name | Annotated[list[Name], Meta(max_length=32)] | None = None
     grammar: Annotated[str, Meta(max_length=65536)] = ""
     json_schema: dict[str, Any] | None = None
     logit_bias: list[Any] | dict[str, Any] = []
@@ -186,7 +209,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     t_max_predict_ms: Annotated[int, Meta(ge=-1)] = 0
     cache_prompt: bool = True
     id_slot: int = -1
-    response_fields: Annotated[list[str], Meta(max_length=64)] = []
+    response_fields: Annotated[list[Name], Meta(max_length=64)] = []
 
     def sampling(self) -> Sampling:
         """Return how to choose tokens; what is out of range is taken to its end."""
@@ -230,12 +253,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             "ahead": self.n_predict == 0,
         }
 
-    def settings(self) -> dict[str, Any]:
-        """Return what of them the answer tells, as it was understood."""
-        told = msgspec.to_builtins(self)
-        known = {name: told[name] for name in Options.__struct_fields__ if name != "response_fields"}
-        sampling = msgspec.to_builtins(self.sampling())
-        same = {name: sampling[name] for name in known if name in sampling and name != "logit_bias"}
+    def settings(self, sampling: Sampling) -> dict[str, Any]:
+        """Return what of them an answer tells, as it was understood.
+
+        What may be long is not told: each of many texts would send it back.
+        """
+        known = {name: getattr(self, name) for name in Options.__struct_fields__ if name not in _NOT_TOLD}
+        understood = msgspec.to_builtins(sampling)
+        same = {name: understood[name] for name in known if name in understood}
         return known | same | {"max_tokens": self.n_predict, "seed": self.seed}
 
 

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.request import MAX_BODY
+from jupyter_turbopilot.routes import openai
+from jupyter_turbopilot.routes.llamacpp import TokenizeBody, only
+from jupyter_turbopilot.routes.options import LARGEST, MOST_BIASED, CompletionBody, read
+
+LONG = "x" * (MAX_BODY // 2)
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps({"prompt": "x"} | fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("json_schema", {"type": "string", "description": LONG}),
+        ("json_schema", {"const": LONG, "enum": ["a"] * 256}),
+        ("json_schema", {"$ref": "#/" + "/" * len(LONG)}),
+        ("json_schema", {"type": ["null"] * 100_000}),
+        ("logit_bias", [[1, 1]] * 100_000),
+        ("logit_bias", {f"{number:05}" + "x" * 100: 1 for number in range(1000)}),
+        ("logit_bias", {"x" * (MOST_BIASED + 1): 1}),
+        ("response_fields", ["/" * len(LONG)]),
+        ("samplers", LONG),
+        ("samplers", [LONG]),
+        ("prompt", [1] * 200_000),
+        ("prompt", [[1] * 200_000]),
+        ("prompt", {"prompt_string": [1] * 200_000}),
+        ("prompt", [1, *["a"] * 100_000]),
+        ("prompt", ["a"] * 100_000),
+    ],
+)
+def test_what_would_hold_up_the_event_loop_is_refused_by_name(field: str, value: Any) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        read(body(**{field: value}), CompletionBody).texts()
+    assert str(refused.value.field).startswith(field)
+    assert len(refused.value.message) < 500
+
+
+def test_other_routes_have_the_same_bounds() -> None:
+    for kind, value in (
+        (openai.CompletionBody, {"prompt": [1] * 200_000}),
+        (openai.CompletionBody, {"logit_bias": [[1, 1]] * 100_000}),
+        (TokenizeBody, {"content": ["a"] * 200_000}),
+    ):
+        with pytest.raises(BadRequestError):
+            read(body(**value), kind)
+
+
+def test_each_answer_tells_the_settings_but_nothing_long() -> None:
+    sent = {
+        "grammar": "root ::= [a-z] #" + "x" * 60_000,
+        "stop": ["y" * 1000] * 64,
+        "logit_bias": [[1, 2.0]] * 4096,
+        "response_fields": ["content"],
+        "temperature": -1,
+    }
+    request = read(body(prompt=["x" * 60_000] * 16, n_cmpl=16, **sent), CompletionBody)
+    told = request.settings(request.texts()[0].sampling)
+    assert (told["temperature"], told["n_cmpl"]) == (0.0, 16)
+    assert len(json.dumps(told)) < 2000
+
+
+def test_the_bounds_leave_room_for_what_is_really_sent() -> None:
+    schema = {"type": "object", "properties": {f"property_{n}": {"type": "string"} for n in range(100)}}
+    request = read(
+        body(
+            prompt=[*range(100_000), "text"],
+            json_schema=schema,
+            logit_bias=[[100_000 + token, -100.5] for token in range(4096)],
+            unknown=[[[LONG]]],
+        ),
+        CompletionBody,
+    )
+    assert len(request.texts()[0].sampling.logit_bias) == 4096
+    assert len(json.dumps(schema)) < LARGEST["json_schema"]
+
+
+def test_a_number_without_a_fraction_is_whole_and_others_stay_as_they_are() -> None:
+    request = read(body(n_predict=8.0, seed=2**53 + 1, temperature=0.5, top_k=4e1), CompletionBody)
+    assert (request.n_predict, request.seed, request.temperature, request.top_k) == (8, 2**53 + 1, 0.5, 40)
+    with pytest.raises(BadRequestError):
+        read(body(n_predict=8.5), CompletionBody)
+
+
+def test_who_wants_the_prompt_back_sends_one_that_fits() -> None:
+    given = {"prompt": "x", "extra": {"next_indent": 0}}
+    assert read(body(**given), openai.CompletionBody).texts()[0].cut
+    assert not read(body(**given, echo=True), openai.CompletionBody).texts()[0].cut
+
+
+def test_fields_of_fields_are_told_under_their_names() -> None:
+    assert only({"timings": {"prompt_n": 1}, "content": ""}, ["timings/prompt_n", "no/such"]) == {
+        "timings/prompt_n": 1
+    }
