@@ -87,13 +87,10 @@ class _Grammar:
         if names := given & {"const", "enum"}:
             self._refuse(given - names - {"type"})
             return self._values(schema)
-        kinds = schema.get("type", "object" if "properties" in given else None)
-        if kinds is None:
+        if not given & {"type", "properties"}:
             self._refuse(given)
             return "value"
-        kinds = kinds if isinstance(kinds, list) else [kinds]
-        if not kinds or not all(isinstance(kind, str) and kind in _TYPES for kind in kinds):
-            raise ValueError("A type is one of " + ", ".join(_TYPES) + ".")
+        kinds = _kinds(schema.get("type", "object"))
         self._refuse(given - {"type"} - frozenset[str]().union(*(_TYPES[kind] for kind in kinds)))
         return self._either([self._kind(kind, schema, depth + 1) for kind in kinds])
 
@@ -107,7 +104,7 @@ class _Grammar:
     @staticmethod
     def _refuse(names: Any) -> None:
         if names:
-            raise ValueError(f"{min(names)} in a schema is not supported. Send a grammar instead.")
+            raise ValueError(f"{min(names)[:80]} in a schema is not supported. Send a grammar instead.")
 
     def _either(self, ways: Sequence[str]) -> str:
         found = list(dict.fromkeys(ways))
@@ -121,6 +118,8 @@ class _Grammar:
             for part in name.split("/")[1:]:
                 key = part.replace("~1", "/").replace("~0", "~")
                 found = found.get(key) if isinstance(found, dict) else None
+                if found is None:
+                    break
             if found is None:
                 raise ValueError(f"The schema has no {name[:80]}.")
             self._named[name] = rule = self._add("")
@@ -134,14 +133,14 @@ class _Grammar:
 
     def _values(self, schema: dict[str, Any]) -> str:
         values = self._list(schema["enum"], "enum") if "enum" in schema else [schema["const"]]
-        kinds = schema.get("type", list(_TYPES))
-        kinds = kinds if isinstance(kinds, list) else [kinds]
-        fit = [value for value in values if not _kinds_of(value).isdisjoint(kinds)]
+        kinds = set(_kinds(schema.get("type", list(_TYPES))))
+        fit = [json.dumps(value, ensure_ascii=False) for value in values if _kinds_of(value) & kinds]
         if "const" in schema:
-            fit = [value for value in fit if json.dumps(value) == json.dumps(schema["const"])]
+            only = json.dumps(schema["const"], ensure_ascii=False)
+            fit = [text for text in fit if text == only]
         if not fit:
             raise ValueError("No value of an enum or const fits its schema.")
-        return self._either([self._add(_literal(json.dumps(value, ensure_ascii=False))) for value in fit])
+        return self._either([self._add(_literal(text)) for text in fit])
 
     @staticmethod
     def _list(values: Any, name: str) -> list[Any]:
@@ -173,7 +172,8 @@ class _Grammar:
             raise ValueError("properties is an object, required a list of names.")  # noqa: TRY004
         if len(properties) > MOST or not all(isinstance(name, str) for name in required):
             raise ValueError(f"An object may have {MOST} properties, and required names some of them.")
-        if missing := set(required) - properties.keys():
+        required = set(required)
+        if missing := required - properties.keys():
             raise ValueError(f"{min(missing)[:80]} is required but not among the properties.")
         if properties and others not in (False, True):
             raise ValueError("additionalProperties beside properties is not supported. Set it to false.")
@@ -194,6 +194,14 @@ class _Grammar:
             return self._add('"{" space "}"')
         pair = self._add(f'string space ":" space {self._visit(others, depth)}')
         return self._add(f'"{{" space ({pair} (space "," space {pair})* space)? "}}"')
+
+
+def _kinds(given: Any) -> list[str]:
+    """Return the types that a schema names, each once."""
+    names = given if isinstance(given, list) else [given]
+    if not 0 < len(names) <= len(_TYPES) or not all(isinstance(one, str) and one in _TYPES for one in names):
+        raise ValueError("A type is one or several of " + ", ".join(_TYPES) + ".")
+    return list(dict.fromkeys(names))
 
 
 def _kinds_of(value: Any) -> set[str]:

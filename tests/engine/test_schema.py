@@ -140,3 +140,40 @@ def test_whatever_is_written_whole_fits_any_schema(
     tokens = list(write(engine, engine.tokenize("x"), sampling, Usage(), Cancel()))
     if len(tokens) < 200:
         fits(tokens, schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"enum": [1], "type": [[]]},
+        {"enum": [1], "type": {}},
+        {"type": [{}]},
+        {"type": ["null"] * 8},
+        {"type": []},
+        {"x" * 1000: 1},
+        {"$ref": "#/" + "a/" * 10_000},
+    ],
+    ids=lambda schema: json.dumps(schema)[:40],
+)
+def test_what_makes_no_sense_is_said_briefly(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"A type is|supported|has no") as refused:
+        grammar_of(schema)
+    assert len(str(refused.value)) < 200
+
+
+def test_required_names_are_looked_up_not_searched_for() -> None:
+    compared = 0
+
+    class Name(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    names = [Name(f"p{number}") for number in range(100)]
+    grammar_of({"type": "object", "properties": {key: {} for key in map(str, names)}, "required": names * 10})
+    assert compared <= 20 * len(names)
