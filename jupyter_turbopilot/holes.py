@@ -38,9 +38,11 @@ class _Family:
             spellings |= dict.fromkeys(names.split(), kind)
         self._kinds = {text.strip(): kind for text, kind in spellings.items()}
         self._starts = tuple({*spellings, *self._kinds})
-        # A space that is written with a mark belongs to it, if it is there.
-        found = "|".join(re.escape(text).replace(r"\ ", " ?") for text in spellings)
-        self._marks = re.compile(f"({found})")
+        # A space that is written with a mark belongs to it, if it is there. One before it is looked at when
+        # the mark is found: an expression that begins with it would be tried at every space.
+        self._spaced = {text.strip() for text in spellings if text.startswith(" ")}
+        found = (re.escape(text.strip()) + " ?" * text.endswith(" ") for text in spellings)
+        self._marks = re.compile("|".join(found))
 
     def read(self, prompt: str) -> Hole | None:
         """Take a prompt apart that is this family's template from its beginning to its end."""
@@ -50,10 +52,12 @@ class _Family:
         texts: list[str] = []
         at = 0
         for mark in self._marks.finditer(prompt):
-            kind = self._kinds[mark[0].strip()]
+            text = mark[0].strip()
+            kind, end = self._kinds[text], mark.start()
             if len(kinds) > MOST_FILES or (kind in kinds and kind != FILE):
                 return None
-            texts.append(prompt[at : mark.start()])
+            spaced = text in self._spaced and prompt[at:end].endswith(" ")
+            texts.append(prompt[at : end - spaced])
             kinds.append(kind)
             at = mark.end()
         texts.append(prompt[at:])
