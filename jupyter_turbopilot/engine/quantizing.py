@@ -41,7 +41,7 @@ def quantize(order: Order, threads: int, progress: Callable[[str, int, int], Non
     """Write the quantised file beside its place, then put it there at once."""
     numbers = map(str, (order.number, threads, int(order.again)))
     with placed(order.target, ConversionError) as partial:
-        command = [sys.executable, "-m", __name__, str(order.source), str(partial), *numbers]
+        command = [sys.executable, "-P", "-m", __name__, str(order.source), str(partial), *numbers]
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as child:

@@ -92,7 +92,8 @@ def _key(path: Path, plan: Plan) -> str:
 
 
 def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> Verdict:
-    command = [sys.executable, "-m", __name__, str(path), msgspec.json.encode(plan).decode()]
+    # -P: a notebook's folder may hold a json.py, and nothing of it is to run here.
+    command = [sys.executable, "-P", "-m", __name__, str(path), msgspec.json.encode(plan).decode()]
     # Into a file: a child that says more than a pipe holds would wait for a reader.
     with tempfile.TemporaryFile() as said:
         try:

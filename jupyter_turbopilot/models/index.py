@@ -43,7 +43,7 @@ def pip_settings() -> dict[str, str]:
     settings: dict[str, str] = {}
     try:
         listed = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "list"],
+            [sys.executable, "-P", "-m", "pip", "config", "list"],
             capture_output=True,
             text=True,
             timeout=30,

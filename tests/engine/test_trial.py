@@ -44,6 +44,15 @@ def test_a_good_model_passes_and_is_not_tried_again(
     ensure(tiny_model, memory)
 
 
+def test_nothing_in_the_folder_of_the_notebooks_is_run(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "numpy", "msgspec"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    ensure(tiny_model, tmp_path / "trials.json")
+
+
 def test_it_is_tried_with_all_that_it_will_be_loaded_with(tiny_model: Path, tmp_path: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
     hardware = Hardware(adapters=(Adapter(str(adapter), 0.5, "r"),), tensor_split=(0.5, 0.5))
