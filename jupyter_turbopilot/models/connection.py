@@ -48,7 +48,9 @@ def connection(
 
     def check(request: httpx.Request) -> None:
         url, extensions = request.url, request.extensions
-        trusted = _origin(url) == own or url.host in hosts
+        # As it is connected to: `url.host` spells an international name in letters that no event has.
+        host = url.raw_host.decode("ascii")
+        trusted = _origin(url) == own or not {host, url.host}.isdisjoint(hosts)
         if url.scheme != "https" and (extensions.get(_SECURE) or not trusted):
             raise DownloadError(
                 f"The download leads to {url.host} without encryption, so it was not followed."
@@ -56,9 +58,9 @@ def connection(
         extensions[_SECURE] = url.scheme == "https"
         extensions.pop("trace", None)
         if not trusted:
-            if _is_private(url.host):
-                raise _private(url.host)
-            extensions["trace"] = _peer_check(url.host)
+            if _is_private(host):
+                raise _private(host)
+            extensions["trace"] = _peer_check(host)
 
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     with httpx.Client(

@@ -115,11 +115,12 @@ def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     monkeypatch.setattr(socket, "create_connection", connect)
 
 
+@pytest.mark.parametrize("name", ["rebound.example", "REBOUND.example.", "xn--fiqs8s.example", "2130706433"])
 def test_a_name_is_judged_by_the_address_that_was_connected_to(
-    server: SourceServer, monkeypatch: pytest.MonkeyPatch
+    server: SourceServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     port = httpx.URL(server.url).port
-    server.says("/m", 302, {"Location": f"https://rebound.example:{port}/n"})
+    server.says("/m", 302, {"Location": f"https://{name}:{port}/n"})
     resolved(monkeypatch, "127.0.0.1")
     with pytest.raises(DownloadError, match="not a public address"), connection(server.url) as client:
         client.get(f"{server.url}/m")
