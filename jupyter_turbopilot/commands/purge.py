@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine import state
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.convert.repository import CHECKPOINTS, fetched
 from jupyter_turbopilot.models.fold import COPIES
-from jupyter_turbopilot.models.notes import note_path, read_note
+from jupyter_turbopilot.models.notes import OWN, note_path, read_note
 
 if TYPE_CHECKING:
     import argparse
@@ -72,8 +72,8 @@ def ours(folder: Path) -> Iterator[Path]:
     """Iterate over the files in a folder of models that we wrote: a note or the content says so."""
     for note in folder.glob(".*.gguf.json"):
         file = note.with_name(note.name[1:].removesuffix(".json"))
-        if read_note(file):
-            yield from _present(file, note)
+        if found := read_note(file):
+            yield from _present(note, *(() if found["source"] == OWN else (file,)))
     for begun in folder.glob(".*.gguf.state"):
         if "source" in _json(begun):
             yield from _present(begun, begun.with_suffix(".partial"))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+OWN = "a file of your own"  # the source of what a person put there; only its digest was noted
+
 
 def note_path(file: Path) -> Path:
     """Return where a file's note is."""

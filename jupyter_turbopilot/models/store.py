@@ -23,7 +23,7 @@ from jupyter_turbopilot.errors import (
 from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Source, catalog, describe
 from jupyter_turbopilot.models.fold import COPIES, copies
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.notes import note_path, read_note, remove_with_note, write_note
+from jupyter_turbopilot.models.notes import OWN, note_path, read_note, remove_with_note, write_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -99,7 +99,7 @@ class Store:
             size=size,
             sha256=note.get("sha256"),
             verified=note.get("verified") is True and note.get("size", size) == size,
-            source=note.get("source", "a file of your own" if model.path else ""),
+            source=note.get("source", OWN if model.path else ""),
         )
 
     def sources(self, model: Model, *, mirrors: bool = False) -> list[Source]:
@@ -184,7 +184,7 @@ class Store:
                 "Move it away or delete it, then fetch the model again."
             )
         with suppress(OSError):  # a folder that cannot be written to costs the same look next time
-            write_note(path, "a file of your own", sha256=model.sha256, verified=True, size=size)
+            write_note(path, OWN, sha256=model.sha256, verified=True, size=size)
 
     def _pull(
         self,
@@ -292,7 +292,7 @@ class Store:
         if model.sha256 and not note:
             with suppress(OSError):
                 size = path.stat().st_size
-                write_note(path, "a file of your own", sha256=expected, verified=True, size=size)
+                write_note(path, OWN, sha256=expected, verified=True, size=size)
         return True
 
     def remove(self, model: Model) -> int:

@@ -14,7 +14,7 @@ from jupyter_turbopilot.models.adapters import Adapter
 from jupyter_turbopilot.models.bring import bring
 from jupyter_turbopilot.models.catalog import Model, find
 from jupyter_turbopilot.models.fold import folded
-from jupyter_turbopilot.models.store import Store
+from jupyter_turbopilot.models.store import Store, sha256_of
 
 from ..models.convert import families
 from ..models.convert.test_repository import publish
@@ -166,3 +166,15 @@ def test_what_was_read_of_notebooks_can_be_forgotten_alone(
     assert run(capsys, "forget")[0] == 0
     assert files(models_folder) == {".speed.json"}
     assert "Nothing was kept" in run(capsys, "forget")[1]
+
+
+def test_a_model_that_the_person_put_there_stays_though_it_was_verified(
+    capsys: pytest.CaptureFixture[str], models_folder: Path, tiny_model: Path
+) -> None:
+    models_folder.mkdir(parents=True, exist_ok=True)
+    own = models_folder / "own.gguf"
+    own.write_bytes(tiny_model.read_bytes())
+    assert Store(models_folder).verify(Model(name="own", file=own.name, sha256=sha256_of(own)))
+    status, out = run(capsys, "purge", "--yes")
+    assert (status, files(models_folder)) == (0, {own.name})
+    assert own.name in out
