@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
@@ -48,7 +49,10 @@ NDJSON = "application/x-ndjson"
 
 def compact(body: Any) -> bytes:
     """Write JSON without spaces: llama.vim drops an answer that has one behind the colon of `"content"`."""
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:  # a file's name need not be UTF-8
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
 class KernelIdentity(IdentityProvider):

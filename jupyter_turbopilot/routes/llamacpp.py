@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Item, Reply
     from jupyter_turbopilot.text import Text
 
-SLICE = 1 << 14  # tokens or characters
+SLICE = 1 << 12  # tokens or characters
 Row = TypeVar("Row", str, list[int])
 
 
@@ -62,10 +62,17 @@ class WritingRoute(EngineRoute):
         if body.stream:
             await self.events(self._pieces(body, texts))
             return
-        found = []
-        for number, reply in enumerate(await self.whole(texts)):
-            found += [self._last(body, number, reply, item) for item in reply.items or (None,)]
-        self.answer(found if len(found) > 1 else found[0])
+        replies = await self.whole(texts)
+        self.answer(await asyncio.to_thread(self._written, body, replies))
+
+    def _written(self, body: CompletionBody | InfillBody, replies: list[Reply]) -> bytes:
+        """Write the texts, one by one: with `n_probs` each of their tokens may have a hundred others."""
+        found = [
+            compact(self._last(body, number, reply, item))
+            for number, reply in enumerate(replies)
+            for item in reply.items or (None,)
+        ]
+        return b"[%b]" % b",".join(found) if len(found) > 1 else found[0]
 
     async def _pieces(
         self, body: CompletionBody | InfillBody, texts: list[Text]
@@ -114,7 +121,7 @@ class WritingRoute(EngineRoute):
             found["tokens"] = [one.token.id for one in tokens]
         if body.n_probs and not body.stream:
             told = probabilities(tokens, self._engine().piece, drawn=body.post_sampling_probs)
-            found["completion_probabilities"] = told
+            found["completion_probabilities"] = [msgspec.Raw(compact(one)) for one in told]
         found["generation_settings"] = self._settings
         return only(found, body.response_fields)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from functools import cache
@@ -15,7 +16,7 @@ from tornado import web
 
 from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.errors import BadRequestError, UnknownModelError
-from jupyter_turbopilot.routes.base import JobRoute, Route
+from jupyter_turbopilot.routes.base import JobRoute, Route, compact
 from jupyter_turbopilot.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read
 from jupyter_turbopilot.routes.saying import Piece, Saying, logarithm, placed, word
 from jupyter_turbopilot.text import Stop, Text
@@ -172,7 +173,8 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         texts = body.texts()
         wording = Wording(body, self._piece)
         if not body.stream:
-            self.answer(wording.whole(await self.whole(texts)))
+            replies = await self.whole(texts)
+            self.answer(await asyncio.to_thread(wording.whole, replies))
             return
         await self.events(self._growing(texts, wording), last=b"data: [DONE]\n\n")
 
@@ -209,15 +211,15 @@ class Wording:
         }
         self._echoed: set[int] = set()
 
-    def whole(self, replies: list[Reply]) -> dict[str, Any]:
-        """Word the whole answer."""
+    def whole(self, replies: list[Reply]) -> bytes:
+        """Write the whole answer, its texts one by one: with their chances they may be long."""
         choices = []
         for number, reply in enumerate(replies):
             for item in reply.items:
                 piece = Piece(item, item.text, tuple(placed(item)), last=True)
-                choices.append(self._choice(number, piece))
+                choices.append(msgspec.Raw(compact(self._choice(number, piece))))
         model = replies[0].model if replies else ""
-        return self._head | {"model": model, "choices": choices, "usage": _usage(replies)}
+        return compact(self._head | {"model": model, "choices": choices, "usage": _usage(replies)})
 
     def chunk(self, number: int, model: str, piece: Piece) -> dict[str, Any]:
         """Word what is new."""

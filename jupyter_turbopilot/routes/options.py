@@ -157,6 +157,8 @@ def prompts(given: Prompts) -> list[Prompt]:
     several = given if isinstance(given, list) and int not in set(map(type, given)) else [given]
     if not 0 < len(several) <= MAX_PROMPTS:
         raise BadRequestError(f"Send at least one prompt, at most {MAX_PROMPTS}.", field="prompt")
+    if sum(len(part) for part in several if isinstance(part, list)) > MOST_IDS:
+        raise BadRequestError(f"All prompts together may have {MOST_IDS} tokens.", field="prompt")
     return [_prompt(part) for part in several]
 
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import MAX_BODY
-from jupyter_turbopilot.routes import openai
+from jupyter_turbopilot.routes import llamacpp, openai
+from jupyter_turbopilot.routes.base import compact
 from jupyter_turbopilot.routes.llamacpp import TokenizeBody, only
 from jupyter_turbopilot.routes.options import LARGEST, MOST_BIASED, CompletionBody, read
+from jupyter_turbopilot.routes.saying import placed
+
+from .conftest import Ask
 
 LONG = "x" * (MAX_BODY // 2)
 
@@ -25,7 +30,7 @@ def body(**fields: Any) -> bytes:
         ("json_schema", {"const": LONG, "enum": ["a"] * 256}),
         ("json_schema", {"$ref": "#/" + "/" * len(LONG)}),
         ("json_schema", {"type": ["null"] * 100_000}),
-        ("logit_bias", [[1, 1]] * 100_000),
+        ("logit_bias", [[1, 1]] * 30_000),
         ("logit_bias", {f"{number:05}" + "x" * 100: 1 for number in range(1000)}),
         ("logit_bias", {"x" * (MOST_BIASED + 1): 1}),
         ("response_fields", ["/" * len(LONG)]),
@@ -33,6 +38,7 @@ def body(**fields: Any) -> bytes:
         ("samplers", [LONG]),
         ("prompt", [1] * 200_000),
         ("prompt", [[1] * 200_000]),
+        ("prompt", [[1] * 30_000] * 16),
         ("prompt", {"prompt_string": [1] * 200_000}),
         ("prompt", [1, *["a"] * 100_000]),
         ("prompt", ["a"] * 100_000),
@@ -101,3 +107,36 @@ def test_fields_of_fields_are_told_under_their_names() -> None:
     assert only({"timings": {"prompt_n": 1}, "content": ""}, ["timings/prompt_n", "no/such"]) == {
         "timings/prompt_n": 1
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "module"),
+    [("completion", {"n_probs": 2}, llamacpp), ("v1/completions", {"logprobs": 2}, openai)],
+)
+async def test_long_answers_are_written_beside_the_event_loop(
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch, path: str, asked: dict[str, Any], module: Any
+) -> None:
+    threads: set[int] = set()
+
+    def watched(item: Any) -> Any:
+        threads.add(threading.get_ident())
+        return placed(item)
+
+    monkeypatch.setattr(module, "placed", watched)
+    response = await ask(path, {"prompt": "x", "max_tokens": 4, "n": 2} | asked)
+    assert response.code == 200
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -> None:
+    text = 'a"é\\\n' * 5000
+    answer = json.loads((await ask("tokenize", {"content": text, "with_pieces": True})).body)
+    assert "".join(token["piece"] for token in answer["tokens"] if isinstance(token["piece"], str))
+    ids = [token["id"] for token in answer["tokens"]]
+    assert json.loads((await ask("tokenize", {"content": text})).body)["tokens"] == ids
+    assert json.loads((await ask("detokenize", {"tokens": ids})).body)["content"] == text
+
+
+def test_what_is_no_utf8_can_be_told() -> None:
+    assert compact({"name": "\udcff", "é": 1.5}) == '{"name":"?","é":1.5}'.encode()
