@@ -15,6 +15,7 @@ import pytest
 import jupyter_turbopilot
 from jupyter_turbopilot.context import kernel, notebook, private, ranking
 from jupyter_turbopilot.context.kernel import Fact, Facts
+from jupyter_turbopilot.engine import gbnf
 from jupyter_turbopilot.engine.generation import Token
 from jupyter_turbopilot.prompt import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
@@ -79,7 +80,7 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
             yield from within(value, f"{module.name}.{name}")
 
 
-PATTERNS = {name: pattern for name, pattern in patterns() if "gbnf" not in name}
+PATTERNS = dict(patterns())
 
 
 def test_the_patterns_of_the_package_are_found() -> None:
@@ -103,7 +104,7 @@ def test_every_pattern_is_linear(name: str) -> None:
 
 def write(writing: Suggestion | Verbatim, text: str) -> None:
     """Write a text as a model would, which ends after some tokens."""
-    step = max(8, len(text) // 40)
+    step = max(8, len(text) // 16)
     for at in range(0, len(text), step):
         writing.take([Token(text[at : at + step].encode(), 0.9, 1)])
     writing.finish(whole=True)
@@ -153,6 +154,9 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "cache": look_up,
     "keep_tail": lambda text: keep_tail(list(text.encode()), 999),
     "corpus": corpus._is_python,
+    "grammar": gbnf.trouble,
+    "a rule of a grammar": lambda text: gbnf.trouble(f"root ::= {text}"),
+    "a text of a grammar": lambda text: gbnf.trouble(f'root ::= "{text}"'),
 }  # fmt: skip
 
 
