@@ -7,6 +7,8 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from jupyter_turbopilot import runtime
 from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.engine import state
@@ -74,11 +76,12 @@ def ours(folder: Path) -> Iterator[Path]:
         file = note.with_name(note.name[1:].removesuffix(".json"))
         if found := read_note(file):
             yield from _present(note, *(() if found["source"] == OWN else (file,)))
+    running = {lock.stem for lock in folder.glob(".*.gguf.lock") if _is_held(lock)}
     for begun in folder.glob(".*.gguf.state"):
-        if "source" in _json(begun):
+        if begun.stem not in running and "source" in _json(begun):
             yield from _present(begun, begun.with_suffix(".partial"))
     for lock in folder.glob(".*.gguf.lock"):
-        if lock.stat().st_size == 0:
+        if lock.stem not in running and lock.stat().st_size == 0:
             yield lock
     yield from sequences(folder)
     yield from _own(folder, f"{speed.FILE}*", lambda path: "bytes_a_second" in _json(path))
@@ -86,6 +89,18 @@ def ours(folder: Path) -> Iterator[Path]:
     yield from _copies(folder / COPIES)
     for repository in (folder / CHECKPOINTS).glob("*"):
         yield from fetched(repository)
+
+
+def _is_held(lock: Path) -> bool:
+    """Tell whether a download runs: taking its files away would end it, or let two write one file."""
+    try:
+        with lock.open("rb+") as file:
+            if file.read(1):
+                return False  # none of ours: it is not even locked
+        with FileLock(lock, timeout=0):
+            return False
+    except OSError:  # a time-out, too, is one
+        return True
 
 
 def sequences(folder: Path) -> Iterator[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from jupyter_turbopilot import cli, runtime
 from jupyter_turbopilot.engine import state
@@ -178,3 +179,17 @@ def test_a_model_that_the_person_put_there_stays_though_it_was_verified(
     status, out = run(capsys, "purge", "--yes")
     assert (status, files(models_folder)) == (0, {own.name})
     assert own.name in out
+
+
+def test_a_download_that_runs_keeps_its_files(
+    capsys: pytest.CaptureFixture[str], models_folder: Path
+) -> None:
+    models_folder.mkdir(parents=True, exist_ok=True)
+    (models_folder / ".m.gguf.state").write_text('{"source": "https://example.org/m.gguf"}')
+    (models_folder / ".m.gguf.partial").write_bytes(b"GGUF")
+    names = {".m.gguf.state", ".m.gguf.partial", ".m.gguf.lock"}
+    with FileLock(models_folder / ".m.gguf.lock"):
+        assert run(capsys, "purge", "--yes")[0] == 0
+        assert files(models_folder) == names
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert not names & files(models_folder)
