@@ -94,3 +94,18 @@ def test_a_kernel_that_ends_while_it_is_looked_at_is_not_busy() -> None:
     kernels = Kernels()
     kernels.list_kernel_ids = lambda: ["gone", "idle"]  # type: ignore[method-assign]
     assert not any_kernel_busy(kernels)
+
+
+def raises(*_: object) -> float:
+    raise psutil.AccessDenied
+
+
+def test_what_cannot_be_found_out_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "sensors_battery", raises, raising=False)
+    one = Effort()
+    one.full = 4
+    one.busy = raises  # type: ignore[assignment]
+    monkeypatch.setattr(psutil, "cpu_times", raises)
+    monkeypatch.setattr(effort, "_LOAD_EVERY", 0.0)
+    assert (one.threads(), one.resting()) == (4, False)
+    assert Effort().threads() == 1
