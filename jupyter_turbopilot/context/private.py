@@ -14,6 +14,7 @@ _FILES = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 LONGEST_PATH = 4096
+SHORTEST = 9  # characters: `://a:bcd@`
 _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
 # A name that sounds like a secret, to its end. `-` ends a word, so names with one are looked for apart.
 _NAMED = (
@@ -43,8 +44,8 @@ def is_private_path(path: str) -> bool:
 
 def looks_secret(line: str) -> bool:
     """Tell whether a line of code or shell seems to spell out a secret; one that is too long to tell does."""
-    if len(line) > LINE:
-        return True
+    if not SHORTEST <= len(line) <= LINE:
+        return len(line) > LINE
     if _KEY.search(line):
         return True
     if any(_WEB_TOKEN_REST.match(line, found.end()) for found in _WEB_TOKEN.finditer(line)):
