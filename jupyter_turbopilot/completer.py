@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt import Prompt
     from jupyter_turbopilot.text import Text
 
+MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
 ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
@@ -227,10 +228,12 @@ class Completer:
 
 
 def _priority(request: Text) -> Priority:
-    """Say how urgent a text is: whoever asks for one is taken to be typing."""
+    """Say how urgent a text is: whoever asks for a single one of some length is taken to be typing."""
     if request.ahead:
         return Priority.WARM
-    return Priority.BULK if request.bulk or max(request.n, request.best_of) > 1 else Priority.TYPING
+    several = request.bulk or max(request.n, request.best_of) > 1
+    long = not 0 <= request.sampling.max_tokens <= MOST_TYPED
+    return Priority.BULK if several or long else Priority.TYPING
 
 
 def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:

@@ -186,7 +186,7 @@ class Pilot:
                     self._recovery.failed(self._facts(), time.monotonic() - begun)
                 raise
             self.completer.forget()
-            self._recovery.forget()
+            self._recovery.loaded(self._facts())
             self._good = choice
             return engine
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import Completer
+from jupyter_turbopilot.completer import Completer, _priority
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.generation import Markers, Sampling
 from jupyter_turbopilot.engine.job import Job
@@ -468,3 +468,10 @@ def test_who_waited_longer_than_the_deadline_is_told_that_it_was_the_deadline(
     assert (reply.items, reply.finish_reason) == ((), "deadline") or reply.items[
         0
     ].finish_reason == "deadline"
+
+
+def test_a_text_without_a_limit_does_not_go_before_whoever_types() -> None:
+    def urgency(limit: int) -> Priority:
+        return _priority(Text(prompt="x", sampling=Sampling(max_tokens=limit)))
+
+    assert [urgency(limit) for limit in (-1, 48, 4096)] == [Priority.BULK, Priority.TYPING, Priority.BULK]

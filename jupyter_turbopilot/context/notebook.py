@@ -99,12 +99,14 @@ def _above(request: Completion, language: str) -> list[str]:
     """Return the cells above as text; of a very long notebook, the nearer ones."""
     above = request.cells[: request.active]
     step = ABOVE // 4  # in steps, so that the start seldom moves
-    gone = -(-max(0, sum(len(cell.source) for cell in above) - ABOVE) // step) * step
+    # Of one cell that is longer than that its end, or it would cost all of the others their place.
+    sources = [cell.source[-step:] for cell in above]
+    gone = -(-max(0, sum(map(len, sources)) - ABOVE) // step) * step
     texts = []
-    for cell in above:
+    for cell, source in zip(above, sources, strict=True):
         if gone > 0:
-            gone -= len(cell.source)
-        elif text := _cell_text(cell.type, cell.source, request.language, language):
+            gone -= len(source)
+        elif text := _cell_text(cell.type, source, request.language, language):
             texts.append(text)
     return texts
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.generation import Ask, Markers, Token
 
@@ -23,10 +21,7 @@ class Run(Protocol):
 
 
 class Engine(Protocol):
-    """A loaded model. Only `tokenize` may be called from more than one thread.
-
-    `step`, `suspend`, `resume` and `release` take what this engine's own `start` returned.
-    """
+    """A loaded model; runs are what its `start` returned. Only `tokenize` is called from several threads."""
 
     name: str
     fim: str  # the format the catalogue names, or "auto"
@@ -46,7 +41,7 @@ class Engine(Protocol):
     def start(self, ask: Ask) -> Run | None:
         """Make room for a text; None while others need the room."""
 
-    def step(self, runs: Sequence[Any], attention: Cancel) -> None:
+    def step(self, runs: list[Any], attention: Cancel) -> None:
         """Advance every run by its next tokens, or by a piece of its prompt; `attention` cuts it short."""
 
     def suspend(self, run: Any) -> None:

@@ -435,7 +435,7 @@ class LlamaEngine(Stepping):
         """Give the memory back."""
         lib = self._lib
         if self._context and self._state:
-            with suppress(MemoryError, EngineError):  # whatever becomes of it, the rest has to be freed
+            with suppress(Exception):  # whatever becomes of it, the rest has to be freed
                 self._keep()
         with suppress(AttributeError):
             lib.llama_batch_free(self._batch)

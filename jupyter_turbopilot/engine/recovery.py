@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 SOONEST = 2.0  # seconds
 LATEST = 1800.0
 SHARE = 20  # failing takes one part in so many of the time, at most
+AFTER_LOAD = 30.0  # seconds before a model is loaded again that was loaded and cannot compute
 LOOKS = 0.5  # seconds between two looks at the disk and the memory
 MORE_MEMORY = 64 * 1024**2
 # The file's own fault, and its absence: another try is worth nothing before the file has changed.
@@ -35,8 +36,12 @@ class Recovery:
         self._looked = 0.0
 
     def forget(self) -> None:
-        """A model was loaded, or the person chose: what comes next is judged anew."""
+        """The person chose: what comes next is judged anew."""
         self._tries = 0
+
+    def loaded(self, facts: Facts) -> None:
+        """Note that a model was loaded; it may fail yet, when it computes."""
+        self._tries, self._facts, self._due = 0, facts, self._clock() + AFTER_LOAD
 
     def failed(self, facts: Facts, took: float = 0.0) -> None:
         """Note a failure, and under which circumstances; what takes long to fail waits longer."""

@@ -72,9 +72,8 @@ class Serving:
         tasks = [self._tasks[job] for job in line if job in self._tasks]
         if not tasks:
             return True
-        tasks = [task for task in tasks if task.suspect][:1] or tasks
         behind = [self._tasks[job] for job in (*line, *others) if job in self._tasks]
-        ready = [task for task in tasks if self._seat(task, behind)]
+        ready = self._seated(tasks, behind)
         # Who was seated first may have been stopped or moved since.
         runs = [(task, task.run) for task in ready if task.run and not task.standing]
         engine = self.engine
@@ -84,20 +83,24 @@ class Serving:
         try:
             engine.step([run for _, run in runs], self._attention)
         except BaseException as failure:  # noqa: BLE001 - whatever the engine raises
-            self._failed([task for task, _ in runs], failure)
+            for task, run in runs:
+                if run.fresh or run.done:  # written before it failed
+                    self._hand_over(task, run)
+            self._failed([task for task, run in runs if task.run is run], failure)
             return True
         for task, run in runs:
             task.suspect = task.suspect and self._attention.is_set()
-            if run.fresh or run.done:
-                self._hand_over(task, run)
-            # Only between pieces of the prompt: the next request goes on from where this one ended.
-            if (
-                task.run is run
-                and 0 < task.job.read_by < time.monotonic()
-                and run.pending > task.job.read_but
-            ):
-                task.job.cancel.set(DEADLINE)
+            self._go_on(task, run)
         return True
+
+    def _go_on(self, task: _Task, run: Run) -> None:
+        """Hand over what a step has written; end a prompt whose time is up."""
+        if run.fresh or run.done:
+            self._hand_over(task, run)
+        # Only between pieces of the prompt: the next request goes on from where this one ended.
+        late = 0 < task.job.read_by < time.monotonic()
+        if late and task.run is run and run.pending > task.job.read_but:
+            task.job.cancel.set(DEADLINE)
 
     def end_all(self, error: TurbopilotError | None = None) -> None:
         """End everything: with what it has, or with an error."""
@@ -136,6 +139,12 @@ class Serving:
         job.cancel.watch(self.nudge)
         self._advance(task, None)
 
+    def _seated(self, tasks: Sequence[_Task], behind: Sequence[_Task]) -> list[_Task]:
+        """Give room to all of them; one that may have failed a batch is computed alone, if there is room."""
+        suspects = [task for task in tasks if task.suspect][:1]
+        ready = [task for task in suspects if self._seat(task, behind)]
+        return ready or [task for task in tasks if self._seat(task, behind)]
+
     def _seat(self, task: _Task, behind: Sequence[_Task]) -> bool:
         """Give a task room in the engine; those behind it make way, the last first."""
         while task.job in self._tasks and task.ask and self.engine:
@@ -161,6 +170,7 @@ class Serving:
             if task.job.priority.awaited:
                 self._stand(task)
             else:
+                task.job.cancel.watch(None)  # it would cut the step short that it makes room for
                 task.job.cancel.set(YIELDED)
                 self._stop(task)
             return True
@@ -184,7 +194,8 @@ class Serving:
             for task in tasks:
                 task.suspect = True
             return
-        self._end(tasks[0], as_error(failure))
+        for task in tasks:
+            self._end(task, as_error(failure))
         self.broken = self.broken or not self._works()
 
     def _works(self) -> bool:

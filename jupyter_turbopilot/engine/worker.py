@@ -235,13 +235,19 @@ class Worker:
     def _rest(self) -> Engine | None:
         """Wait for work; after long, return the engine to close: the next request loads the model again."""
         serving = self._serving
-        while not (self._stopping or self._factory or self._queue):
+        while not self._wanted():
             if self._wake.wait(self._idle if serving.engine else None) or not serving.engine:
                 continue
+            if self._wanted():
+                continue  # it came while the lock was waited for
             unused, serving.engine = serving.engine, None
             self._state = State("asleep", self._state.model)
             return unused
         return None
+
+    def _wanted(self) -> bool:
+        """Tell whether there is anything to do."""
+        return bool(self._stopping or self._factory or self._queue)
 
     def _serve(self) -> None:
         """Give one step to those whose turn it is."""

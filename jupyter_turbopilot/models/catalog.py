@@ -105,7 +105,8 @@ class Model:
 
 _SAFE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.gguf", re.IGNORECASE)
 # As Hugging Face has it: two dashes are in no name, so they can stand for the slash.
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}+/[A-Za-z0-9][\w.-]{0,95}")
+_NAME = r"[A-Za-z0-9](?:-(?!-)|[\w.]){0,95}+"
+REPOSITORY = re.compile(f"{_NAME}/{_NAME}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HOW = (
     "Use a name from `jupyter turbopilot models list`, a path to a .gguf file, "

@@ -80,8 +80,10 @@ def read(body: bytes, kind: type[T]) -> T:
 
 def _whole(value: bytes) -> bytes:
     """Return a number without its fraction where that is nothing."""
-    if value[0] not in b"-0123456789" or len(value) > LONGEST_NUMBER:
+    if value[0] not in b"-0123456789":
         return value
+    if len(value) > LONGEST_NUMBER:
+        raise BadRequestError(f"A number has at most {LONGEST_NUMBER} characters.")
     number = decode(value, float)
     return b"%d" % int(number) if number.is_integer() and abs(number) < 2**53 else value
 

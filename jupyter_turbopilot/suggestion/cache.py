@@ -82,7 +82,9 @@ class Results:
     def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:
         """Keep an answer; `ended` where it is whole, not cut off by a limit."""
         text = b"".join(token.data for token in tokens).decode("utf-8", "ignore")
-        answer = _Answer(replace(place, before=place.tail), tuple(tokens), text, ended)
+        # What else was likely is told once; it is no part of what is known.
+        alone = tuple(replace(token, top=()) if token.top else token for token in tokens)
+        answer = _Answer(replace(place, before=place.tail), alone, text, ended)
         if answer.size > self._limit:
             return
         keys = self._keys(answer)

@@ -123,3 +123,11 @@ def test_what_the_active_cell_failed_with_stands_before_it_as_one_comment() -> N
     assert context_of("a = 1", failed).pieces == ("a = 1\n\n", "# KeyError: 'price'\n")
     assert context_of(failed, "y").pieces == ("x\n\n",)
     assert context_of(Cell(source="x", error="\n")).pieces == ()
+
+
+def test_a_cell_of_data_does_not_cost_the_others_their_place() -> None:
+    data = "\n".join(f"row_{number} = {number}" for number in range(30_000))
+    assert len(data) > 2**18
+    pieces = context_of("import numpy as np", data, "x").pieces
+    assert pieces[0] == "import numpy as np\n\n"
+    assert pieces[1].endswith("row_29999 = 29999\n\n")

@@ -749,3 +749,41 @@ class SmallEngine(ScriptedEngine):
         super().release(run)
         if run in self.seated:
             self.seated.remove(run)
+
+
+def test_what_comes_as_the_idle_time_runs_out_is_still_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(idle=1)
+    worker._serving.engine = ScriptedEngine()
+
+    def late(_: float | None) -> bool:
+        worker._queue.add(Job(nothing, Told()))  # whoever asked held the lock
+        return False
+
+    monkeypatch.setattr(worker._wake, "wait", late)
+    with worker._wake:
+        assert worker._rest() is None
+    assert worker._serving.engine is not None
+
+
+def test_a_text_that_ended_in_a_batch_that_failed_has_its_end(worker: Worker) -> None:
+    class Half(ScriptedEngine):
+        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+            first, *rest = runs
+            super().step([first], attention)
+            if first.done or not rest:
+                return
+            raise EngineError("The second half failed.")
+
+    ended: list[int] = []
+
+    def text(_: Engine, __: Job) -> Work:
+        ask = Ask([1], Sampling(max_tokens=3))
+        while tokens := (yield ask):
+            ended.append(len(tokens))
+
+    worker.load("half", lambda _: Half("a b c"))
+    wait_until(lambda: worker.state.phase == "ready")
+    told = [Told(), Told()]
+    for number, one in enumerate(told):
+        worker.submit(Job(text, one, owner=str(number)))
+    assert [one.wait() for one in told] == [None, None]

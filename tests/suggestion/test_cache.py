@@ -103,3 +103,11 @@ def test_nothing_is_remembered_where_nobody_wants_it() -> None:
     results = Results(0)
     results.remember(Place("g", "x"), tokens("a"), ended=True)
     assert results.find(Place("g", "x")) is None
+
+
+def test_what_else_was_likely_is_not_kept() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x = "), [Token(b"a", 0.9, 1, ((1, -0.1), (2, -2.0)))], ended=True)
+    found = results.find(Place("g", "x = "))
+    assert found is not None
+    assert found.tokens == (Token(b"a", 0.9, 1),)

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from jupyter_turbopilot.engine.recovery import AFTER_LOAD, LOOKS, Facts, Recovery
+
+
+def test_a_model_that_was_loaded_and_cannot_compute_is_not_loaded_again_at_once() -> None:
+    now = 100.0
+    recovery = Recovery(lambda: now)
+    facts = Facts("model", 1 << 30)
+    recovery.loaded(facts)
+    now += 2 * LOOKS
+    assert not recovery.due("engine", lambda: facts)
+    now += AFTER_LOAD
+    assert recovery.due("engine", lambda: facts)
