@@ -34,7 +34,7 @@ from jupyter_turbopilot.engine.sequences import (
 )
 from jupyter_turbopilot.engine.slices import rule_for, slices
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
-from jupyter_turbopilot.errors import EngineError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import EngineError, NotReadyError
 from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
@@ -199,29 +199,31 @@ class LlamaEngine(Stepping):
             )
         try:
             self._attached = Attached(lib, self._model, self._context, hardware.adapters, path)
-        except TurbopilotError:
-            self.close()
+            self.tunings = self._attached.tunings
+            lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
+            self._memory = lib.llama_get_memory(self._context)
+            self.context_size = context_size
+            self._read_vocabulary()
+            self._batch = lib.llama_batch_init(self.chunk, 0, 1)
+            # A recurrent model cannot forget a part of what it read.
+            divisible = not (
+                lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model)
+            )
+            self.drafts = divisible
+            self._parked: dict[int, bytearray] = {}
+            self.sequences = Sequences(
+                MAX_SEQUENCES,
+                cells,
+                parked=parked,
+                divisible=divisible,
+                movable=divisible and bool(lib.llama_memory_can_shift(self._memory)),
+            )
+            self._state = state
+            self._state_key = f"{stamp(path)}|{version()}|{divisible}|{hardware.stamp}"
+            self._restore()
+        except BaseException:
+            self.close()  # nobody else could give the model's memory back
             raise
-        self.tunings = self._attached.tunings
-        lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
-        self._memory = lib.llama_get_memory(self._context)
-        self.context_size = context_size
-        self._read_vocabulary()
-        self._batch = lib.llama_batch_init(self.chunk, 0, 1)
-        # A recurrent model cannot forget a part of what it read.
-        divisible = not (lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model))
-        self.drafts = divisible
-        self._parked: dict[int, bytearray] = {}
-        self.sequences = Sequences(
-            MAX_SEQUENCES,
-            cells,
-            parked=parked,
-            divisible=divisible,
-            movable=divisible and bool(lib.llama_memory_can_shift(self._memory)),
-        )
-        self._state = state
-        self._state_key = f"{stamp(path)}|{version()}|{divisible}|{hardware.stamp}"
-        self._restore()
 
     def _new_context(self, cells: int, threads: int) -> Any:
         lib = self._lib

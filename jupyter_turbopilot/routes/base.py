@@ -52,7 +52,13 @@ def compact(body: Any) -> bytes:
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:  # a file's name need not be UTF-8
-        return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=_written)
+        return text.encode("utf-8", "replace")
+
+
+def _written(part: msgspec.Raw) -> Any:
+    """Return a part that was written already as what it stands for."""
+    return json.loads(bytes(part))
 
 
 class KernelIdentity(IdentityProvider):

@@ -378,3 +378,23 @@ def test_the_same_question_has_the_same_probabilities_without_a_cache_and_from_i
     engine._chunk = 16  # as after somebody who typed fast
     assert chances(prompt, cached=False) == first
     engine.close()
+
+
+def test_a_load_that_fails_late_gives_the_memory_back(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    close = LlamaEngine.close
+
+    def noted(self: LlamaEngine) -> None:
+        close(self)
+        closed.append((self._model, self._context))
+
+    def fail(_: LlamaEngine) -> None:
+        raise ValueError("no vocabulary")
+
+    monkeypatch.setattr(LlamaEngine, "close", noted)
+    monkeypatch.setattr(LlamaEngine, "_read_vocabulary", fail)
+    with pytest.raises(ValueError, match="no vocabulary"):
+        LlamaEngine(tiny_model, name="tiny", context_size=256, threads=1)
+    assert closed == [(None, None)]

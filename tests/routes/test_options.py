@@ -4,6 +4,7 @@ import json
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 
 from jupyter_turbopilot.errors import BadRequestError
@@ -140,3 +141,6 @@ async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -
 
 def test_what_is_no_utf8_can_be_told() -> None:
     assert compact({"name": "\udcff", "é": 1.5}) == '{"name":"?","é":1.5}'.encode()
+    assert compact({"name": "\udcff", "choices": [msgspec.Raw(b'{"text":"a"}')]}) == (
+        b'{"name":"?","choices":[{"text":"a"}]}'
+    )
