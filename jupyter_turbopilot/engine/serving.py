@@ -84,8 +84,7 @@ class Serving:
             engine.step([run for _, run in runs], self._attention)
         except BaseException as failure:  # noqa: BLE001 - whatever the engine raises
             for task, run in runs:
-                if run.fresh or run.done:  # written before it failed
-                    self._hand_over(task, run)
+                self._hand_over(task, run)  # what was written before it failed
             self._failed([task for task, run in runs if task.run is run], failure)
             return True
         for task, run in runs:
@@ -95,8 +94,7 @@ class Serving:
 
     def _go_on(self, task: _Task, run: Run) -> None:
         """Hand over what a step has written; end a prompt whose time is up."""
-        if run.fresh or run.done:
-            self._hand_over(task, run)
+        self._hand_over(task, run)
         # Only between pieces of the prompt: the next request goes on from where this one ended.
         late = 0 < task.job.read_by < time.monotonic()
         if late and task.run is run and run.pending > task.job.read_but:
@@ -220,6 +218,8 @@ class Serving:
         return True
 
     def _hand_over(self, task: _Task, run: Run) -> None:
+        if not run.fresh and not run.done:
+            return
         fresh, run.fresh = run.fresh, []
         self._advance(task, fresh)
         if run.done and task.run is run:
