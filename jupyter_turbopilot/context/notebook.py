@@ -100,7 +100,7 @@ def _above(request: Completion, language: str) -> list[str]:
     above = request.cells[: request.active]
     step = ABOVE // 4  # in steps, so that the start seldom moves
     # Of one cell that is longer than that its end, or it would cost all of the others their place.
-    sources = [cell.source[-step:] for cell in above]
+    sources = [end_of(cell.source, step) for cell in above]
     gone = -(-max(0, sum(map(len, sources)) - ABOVE) // step) * step
     texts = []
     for cell, source in zip(above, sources, strict=True):

@@ -131,3 +131,11 @@ def test_a_cell_of_data_does_not_cost_the_others_their_place() -> None:
     pieces = context_of("import numpy as np", data, "x").pieces
     assert pieces[0] == "import numpy as np\n\n"
     assert pieces[1].endswith("row_29999 = 29999\n\n")
+
+
+def test_a_long_cell_above_begins_at_the_same_place_when_it_has_grown_a_little() -> None:
+    data = "".join(f"row_{number} = {number}\n" for number in range(5000))
+    cells = [data, data + "x = 1\n"]
+    first, second = (context_of(cell, "x").pieces[0] for cell in cells)
+    assert len(first) < len(data)
+    assert second.startswith(first.rstrip())
