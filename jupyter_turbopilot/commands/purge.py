@@ -81,7 +81,7 @@ def ours(folder: Path) -> Iterator[Path]:
         if begun.stem not in running and "source" in _json(begun):
             yield from _present(begun, begun.with_suffix(".partial"))
     for lock in folder.glob(".*.gguf.lock"):
-        if lock.stem not in running and lock.stat().st_size == 0:
+        if lock.stem not in running and not _bytes(lock):
             yield lock
     yield from sequences(folder)
     yield from _own(folder, f"{speed.FILE}*", lambda path: "bytes_a_second" in _json(path))
@@ -125,7 +125,7 @@ def _copies(folder: Path) -> Iterator[Path]:
         if _COPY.fullmatch(copy.name) and (read_note(copy) or lock.is_file()):
             yield from _present(copy, note, lock, copy.with_name(f".{copy.name}.partial"))
     for lock in folder.glob("*.lock"):
-        if _COPY.fullmatch(lock.name) and lock.stat().st_size == 0:
+        if _COPY.fullmatch(lock.name) and not _bytes(lock):
             yield lock
 
 
@@ -176,7 +176,15 @@ def _agreed(question: str) -> bool:
 
 
 def _size(files: Iterable[Path]) -> str:
-    return f"{sum(path.stat().st_size for path in files if path.is_file()) / 1e6:.0f} MB"
+    return f"{sum(map(_bytes, files)) / 1e6:.0f} MB"
+
+
+def _bytes(path: Path) -> int:
+    """Return a file's size; nothing where another process has deleted it meanwhile."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _count(files: list[Path], what: str) -> str:

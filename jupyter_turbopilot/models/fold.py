@@ -86,11 +86,19 @@ def copies(folder: Path, stem: str) -> list[Path]:
 
 def _tidy(newest: Path, stem: str) -> None:
     """Remove older copies of the same model; the last is left to who still goes back and forth."""
-    found = sorted(copies(newest.parent, stem), key=lambda path: path.stat().st_mtime)
+    found = sorted(copies(newest.parent, stem), key=_written)
     for path in found[:-KEPT]:
         with suppress(OSError):  # somebody else has it open, or has removed it
             remove_with_note(path)
             path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _written(path: Path) -> float:
+    """Return when a file was written; one that has gone meanwhile counts as the oldest."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _digest(path: Path) -> str:

@@ -35,10 +35,13 @@ def write_note(file: Path, source: str, **more: Any) -> None:
 
 def remove_with_note(file: Path) -> int:
     """Delete a file and its note; return the bytes freed."""
-    freed = 0
-    for path in (file, note_path(file)):
-        if path.is_file():
-            freed += path.stat().st_size
-        with suppress(FileNotFoundError):
-            path.unlink()
-    return freed
+    return sum(map(remove, (file, note_path(file))))
+
+
+def remove(file: Path) -> int:
+    """Delete a file and return the bytes freed; another process may delete it at any moment."""
+    with suppress(FileNotFoundError):
+        size = file.stat().st_size
+        file.unlink()
+        return size
+    return 0

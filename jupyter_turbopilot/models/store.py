@@ -23,7 +23,7 @@ from jupyter_turbopilot.errors import (
 from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Source, catalog, describe
 from jupyter_turbopilot.models.fold import COPIES, copies
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.notes import OWN, note_path, read_note, remove_with_note, write_note
+from jupyter_turbopilot.models.notes import OWN, note_path, read_note, remove, remove_with_note, write_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -93,7 +93,11 @@ class Store:
         if not self.has(model):
             return None
         path = self.path(model)
-        note, size = read_note(path), path.stat().st_size
+        note = read_note(path)
+        try:
+            size = path.stat().st_size
+        except OSError:  # deleted since we looked
+            return None
         return Stored(
             path=path,
             size=size,
@@ -305,11 +309,7 @@ class Store:
             freed = remove_with_note(path)
             freed += sum(remove_with_note(copy) for copy in copies(self.folder / COPIES, path.stem))
         partial = self.folder / f".{model.file}.partial"
-        for file in (partial, partial.with_suffix(".state")):
-            if file.is_file():
-                freed += file.stat().st_size
-                file.unlink()
-        return freed
+        return freed + sum(map(remove, (partial, partial.with_suffix(".state"))))
 
 
 def _is_there(path: Path) -> bool:

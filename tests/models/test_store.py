@@ -372,3 +372,22 @@ def test_files_of_no_catalogue_are_listed_too(store: Store) -> None:
     (store.folder / "own.gguf").touch()
     assert [path.name for path in store.others()] == ["own.gguf"]
     assert store_module.sha256_of(store.folder / "own.gguf").startswith("e3b0c442")
+
+
+def test_a_file_may_be_deleted_while_it_is_looked_at(
+    store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store.folder / "m.gguf").write_bytes(data)
+    wanted = model(data)
+    assert store.stored(wanted)
+    has = Store.has
+
+    def then_it_goes(self: Store, model: Model) -> bool:
+        found = has(self, model)
+        self.path(model).unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Store, "has", then_it_goes)
+    assert store.stored(wanted) is None
+    (store.folder / "m.gguf").write_bytes(data)
+    assert store.remove(wanted) == 0
