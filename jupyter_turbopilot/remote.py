@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.runtime import Runtime
 
+MOST_TOLD = 1000  # characters of what a program in between says
+
 
 class RemoteError(TurbopilotError):
     """The server answered with an error of its own."""
@@ -25,6 +27,27 @@ class RemoteError(TurbopilotError):
         super().__init__(message)
         self.status = status
         self.code = code
+
+
+class Health(msgspec.Struct):
+    """What is read of the server's health."""
+
+    ready: bool
+    model: str
+    reason: str | None = None
+    last_ms: float | None = None
+
+
+class Item(msgspec.Struct):
+    """What is read of a suggestion, or of a frame of a stream."""
+
+    text: str
+
+
+class Answer(msgspec.Struct):
+    """What is read of a whole answer."""
+
+    items: list[Item]
 
 
 class Remote:
@@ -47,7 +70,7 @@ class Remote:
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
         _check(answer)
-        return _read(answer.content)
+        return _ours(_read(answer.content), Health)
 
     def complete(self, request: Completion) -> dict[str, Any]:
         """Return whole suggestions."""
@@ -60,7 +83,7 @@ class Remote:
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
         _check(answer)
-        return _read(answer.content)
+        return _ours(_read(answer.content), Answer)
 
     def stream(self, request: Completion) -> Iterator[dict[str, Any]]:
         """Yield frames as the text grows."""
@@ -77,8 +100,8 @@ class Remote:
                 for line in _lines(answer.iter_bytes()):
                     frame = _read(line)
                     if frame.get("error"):
-                        raise RemoteError(500, frame["error"]["code"], frame["error"]["message"])
-                    yield frame
+                        raise _told(500, frame)
+                    yield _ours(frame, Item)
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
 
@@ -101,15 +124,28 @@ def _read(data: bytes) -> dict[str, Any]:
     """Read an object of JSON; a proxy or a login page answers with something else."""
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise NotReadyError(
-            "Something else than the Jupyter server answered. Restart the kernel from JupyterLab, "
-            "or load a copy of the model in this kernel: %%complete --local",
-            code="unreachable",
-        )
+        raise _foreign()
     return found
+
+
+def _ours(found: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return an answer that has the fields of ours, each of its type; JSON alone can be anybody's."""
+    try:
+        msgspec.convert(found, kind)
+    except msgspec.ValidationError:
+        raise _foreign() from None
+    return found
+
+
+def _foreign() -> NotReadyError:
+    return NotReadyError(
+        "Something else than the Jupyter server answered. Restart the kernel from JupyterLab, "
+        "or load a copy of the model in this kernel: %%complete --local",
+        code="unreachable",
+    )
 
 
 def _unreachable(error: httpx.HTTPError) -> NotReadyError:
@@ -120,7 +156,16 @@ def _check(answer: httpx.Response) -> None:
     if not answer.is_error:
         return
     try:
-        said = answer.json()["error"]
-        raise RemoteError(answer.status_code, said["code"], said["message"])
-    except (ValueError, KeyError, TypeError):
-        raise RemoteError(answer.status_code, "error", f"The server answered {answer.status_code}.") from None
+        said = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        said = None
+    raise _told(answer.status_code, said)
+
+
+def _told(status: int, said: Any) -> RemoteError:
+    """Return the error of an answer; it need not be ours: a proxy has a text or a list there."""
+    error = said.get("error") if isinstance(said, dict) else None
+    code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else ("error", error)
+    if not isinstance(message, str) or not message:
+        message = f"The server answered {status}."
+    return RemoteError(status, code if isinstance(code, str) else "error", message[:MOST_TOLD])

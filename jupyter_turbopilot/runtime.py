@@ -86,7 +86,7 @@ def read(pid: int) -> Runtime | None:
             return None
         found = json.loads(path.read_text())
         return Runtime(url=str(found["url"]), secret=str(found["secret"]), pid=int(found["pid"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -127,7 +127,7 @@ def _lives(path: Path, pid: int) -> bool:
     started = _started(pid)
     try:
         return bool(started) and json.loads(path.read_text())["started"] == started
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return bool(started)
 
 

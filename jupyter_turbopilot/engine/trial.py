@@ -139,7 +139,7 @@ def judge(status: int, said: str) -> Verdict:
 def _read(memory: Path) -> dict[str, str]:
     try:
         found = json.loads(memory.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
+from jupyter_turbopilot.remote import Remote, RemoteError
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.runtime import Runtime
+
+REQUEST = Completion(cells=[Cell(source="x")], offset=1)
+
+
+def remote_that_answers(status: int, body: Any, monkeypatch: pytest.MonkeyPatch) -> Remote:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
+    remote = Remote(Runtime("http://127.0.0.1:1/", "secret", 1))
+    monkeypatch.setattr(remote, "_client", httpx.Client(base_url="http://127.0.0.1:1/", transport=transport))
+    return remote
+
+
+@pytest.mark.parametrize("status", [200, 502])
+@pytest.mark.parametrize(
+    "error",
+    ["Bad gateway", ["a"], 7, True, {}, {"code": 7, "message": ["x"]}, {"code": None, "message": None}],
+)
+def test_an_error_may_be_worded_as_a_proxy_likes(
+    monkeypatch: pytest.MonkeyPatch, status: int, error: Any
+) -> None:
+    remote = remote_that_answers(status, {"error": error}, monkeypatch)
+    with pytest.raises(TurbopilotError) as told:
+        list(remote.stream(REQUEST))
+    assert told.value.message
+    assert isinstance(told.value.code, str)
+    if error == "Bad gateway":
+        assert told.value.message == error
+    if status != 200:
+        with pytest.raises(RemoteError):
+            remote.complete(REQUEST)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "ok"},
+        {"items": None, "text": 1, "ready": "yes", "model": None},
+        {"items": [{"text": None}], "text": None, "ready": None},
+        {"items": ["a"], "text": [], "ready": 1},
+        {"items": {"text": "a"}, "ready": True},
+        [],
+        None,
+        b"[" * 100_000,
+        b"<html>",
+    ],
+)
+def test_json_of_another_program_is_not_taken_for_an_answer(
+    monkeypatch: pytest.MonkeyPatch, body: Any
+) -> None:
+    remote = remote_that_answers(200, body, monkeypatch)
+    for ask in (remote.health, lambda: remote.complete(REQUEST), lambda: list(remote.stream(REQUEST))):
+        with pytest.raises(NotReadyError, match="Something else"):
+            ask()
+
+
+def test_an_error_of_ours_keeps_its_code_and_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"error": {"code": "busy", "field": None, "message": "Come back."}}
+    for status in (200, 429):
+        with pytest.raises(RemoteError, match="Come back") as told:
+            list(remote_that_answers(status, body, monkeypatch).stream(REQUEST))
+        assert told.value.code == "busy"
