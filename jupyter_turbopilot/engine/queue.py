@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PLACES = 8  # texts written at a time
 # Where somebody types, bulk gets one part in eight of the time: enough to come to an end.
 TYPING_SHARE, BULK_SHARE = 7.0, 1.0
 HEAD_START = 2.0  # seconds of computing that typing may use before bulk gets its part
+# A caller's turn lasts so many seconds of computing, once it writes. A prompt may have to be read again after
+# others had its room, so shorter turns cost more; longer ones keep a ninth caller waiting.
+TURN = 0.5
 
 
 class Priority(IntEnum):
@@ -52,37 +57,72 @@ class Waiting(Protocol):
 T = TypeVar("T", bound=Waiting)
 
 
+@dataclass
+class _Caller(Generic[T]):
+    """A caller's requests in the order they came, and how much of its turn is over."""
+
+    ones: list[T]
+    turn: float  # how long it lasts
+    used: float = 0.0
+    wrote: bool = False  # whether anything was written in this turn
+
+
 class _Rank(Generic[T]):
-    """All of one priority: a ring of callers, each with its own in the order they came."""
+    """All of one priority: a ring of callers."""
 
     def __init__(self) -> None:
-        self.callers: dict[str, list[T]] = {}
+        self.callers: dict[str, _Caller[T]] = {}
         self.spent = 0.0  # time that was used, in parts of the share
 
     def __iter__(self) -> Iterator[T]:
         """List everybody's first, then everybody's second, and so on."""
-        rounds = zip_longest(*self.callers.values())
+        rounds = zip_longest(*(caller.ones for caller in self.callers.values()))
         return (one for one in chain.from_iterable(rounds) if one is not None)
 
+    def __contains__(self, one: T) -> bool:
+        return one.owner in self.callers and one in self.callers[one.owner].ones
+
+    def first(self, one: T) -> bool:
+        """Tell whether one is the first of its caller."""
+        return self.callers[one.owner].ones[0] is one
+
     def add(self, one: T) -> None:
-        self.callers.setdefault(one.owner, []).append(one)
+        self.callers.setdefault(one.owner, _Caller([], TURN)).ones.append(one)
 
     def remove(self, one: T) -> None:
-        theirs = self.callers[one.owner]
-        first = theirs[0] is one
-        theirs.remove(one)
-        if first or not theirs:
-            # Whoever has been served goes to the end of the ring with what is left.
-            del self.callers[one.owner]
-            if theirs:
-                self.callers[one.owner] = theirs
+        first = self.first(one)
+        ones = self.callers[one.owner].ones
+        ones.remove(one)
+        if first or not ones:
+            self._to_the_end(one.owner, TURN)
+
+    def use(self, seconds: float, served: Mapping[T, bool]) -> None:
+        """Charge callers for a step; whoever has used up its turn goes to the end of the ring."""
+        places = Counter(one.owner for one in served if one in self)
+        writing = {one.owner for one, wrote in served.items() if wrote}
+        # Of those whose turns end together, whoever had more places stands further back from now on.
+        for owner in sorted(places, key=places.__getitem__):
+            caller = self.callers[owner]
+            caller.used += seconds
+            if owner in writing and not caller.wrote:
+                caller.wrote, caller.used, caller.turn = True, 0.0, TURN
+            if caller.used >= caller.turn:
+                # A turn that was too short to read the prompt is too short again if others had its room
+                # meanwhile: the next one is longer.
+                again = caller.wrote or len(places) == len(self.callers)
+                self._to_the_end(owner, TURN if again else 2 * caller.turn)
+
+    def _to_the_end(self, owner: str, turn: float) -> None:
+        """Begin a new turn, behind everybody who is there by now."""
+        if ones := self.callers.pop(owner).ones:
+            self.callers[owner] = _Caller(ones, turn)
 
 
 class Queue(Generic[T]):
     """Everything that waits or is under way; at most `limit` wait.
 
     Whoever is served depends on nothing but this order. What has begun may have to stand still for what came
-    later: a caller's second waits for everybody's first.
+    later: a caller's second waits for everybody's first, and whoever has used up a turn waits for the others.
     """
 
     def __init__(self, limit: int) -> None:
@@ -95,7 +135,7 @@ class Queue(Generic[T]):
         return self._size
 
     def __contains__(self, one: T) -> bool:
-        return one in self._ranks[one.priority].callers.get(one.owner, ())
+        return one in self._ranks[one.priority]
 
     def __iter__(self) -> Iterator[T]:
         """List all, the most important first."""
@@ -117,7 +157,7 @@ class Queue(Generic[T]):
             self._catch_up(one.priority)
         rank.add(one)
         self._size += 1
-        if self.waiting <= self.limit:
+        if self.waiting + self._beyond() <= self.limit:
             return None
         *_, last = (other for other in self if other not in self._begun)
         self.remove(last)
@@ -140,27 +180,38 @@ class Queue(Generic[T]):
 
     def line(self, priority: Priority) -> list[T]:
         """Return who is served now of one priority, the first first."""
-        places = priority.places
-        # Twice as many may have begun as are written at a time: what stands still takes memory.
-        room = 2 * places - sum(one.priority is priority for one in self._begun)
+        places, rank = priority.places, self._ranks[priority]
+        # What stands still takes memory, so callers begin their second only while few have begun. Their first
+        # they always begin: nobody's turn depends on when others come to an end.
+        room = 2 * places - self._under_way(priority)
         found: list[T] = []
-        for one in self._ranks[priority]:
+        for one in rank:
             if len(found) == places:
                 break
-            if one in self._begun:
-                found.append(one)
-            elif room > 0:
+            if one not in self._begun:
+                if room <= 0 and not rank.first(one):
+                    continue
                 room -= 1
-                found.append(one)
+            found.append(one)
         return found
+
+    def _under_way(self, priority: Priority) -> int:
+        return sum(one.priority is priority for one in self._begun)
+
+    def _beyond(self) -> int:
+        """Return how many have begun beyond what is meant to: they take the places of some who could wait."""
+        return sum(max(0, self._under_way(priority) - 2 * priority.places) for priority in Priority)
 
     def begin(self, one: T) -> None:
         """Write down that one has begun: it stays until it has ended."""
         self._begun.add(one)
 
-    def used(self, priority: Priority, seconds: float) -> None:
-        """Write down that time was spent on those of one priority."""
-        self._ranks[priority].spent += seconds / _SHARES.get(priority, 1.0)
+    def used(self, priority: Priority, seconds: float, served: Mapping[T, bool]) -> None:
+        """Write down that time was spent on some of one priority, and whether each of them wrote anything."""
+        rank = self._ranks[priority]
+        rank.spent += seconds / _SHARES.get(priority, 1.0)
+        if priority.awaited:  # the rest comes one by one
+            rank.use(seconds, served)
 
     def _catch_up(self, priority: Priority) -> None:
         """Let nobody use up later what they did not use while they were away."""

@@ -61,8 +61,8 @@ class Serving:
         for task in [task for task in self._tasks.values() if task.job.cancel.is_set()]:
             self._stop(task)
 
-    def step(self, line: Sequence[Job], others: Sequence[Job]) -> bool:
-        """Advance jobs by one batch; False where nothing could be done.
+    def step(self, line: Sequence[Job], others: Sequence[Job]) -> dict[Job, bool] | None:
+        """Advance jobs by one batch; return which, and whether each wrote anything. None: there was no room.
 
         Who stands further back gives room to who stands before, and `others` to all in the line.
         """
@@ -71,26 +71,33 @@ class Serving:
                 self._begin(job)
         tasks = [self._tasks[job] for job in line if job in self._tasks]
         if not tasks:
-            return True
+            return {}
         behind = [self._tasks[job] for job in (*line, *others) if job in self._tasks]
         ready = self._seated(tasks, behind)
         # Who was seated first may have been stopped or moved since.
         runs = [(task, task.run) for task in ready if task.run and not task.standing]
         engine = self.engine
         if not runs or not engine:
-            return not any(job in self._tasks for job in line)
+            return None if any(job in self._tasks for job in line) else {}
         self._set_threads(engine)
         try:
             engine.step([run for _, run in runs], self._attention)
         except BaseException as failure:  # noqa: BLE001 - whatever the engine raises
+            served = self._served(runs)
             for task, run in runs:
                 self._hand_over(task, run)  # what was written before it failed
             self._failed([task for task, run in runs if task.run is run], failure)
-            return True
+            return served
+        served = self._served(runs)
         for task, run in runs:
             task.suspect = task.suspect and self._attention.is_set()
             self._go_on(task, run)
-        return True
+        return served
+
+    @staticmethod
+    def _served(runs: Sequence[tuple[_Task, Run]]) -> dict[Job, bool]:
+        """Return who was in a step, and whether each wrote anything."""
+        return {task.job: bool(run.fresh or run.done) for task, run in runs}
 
     def _go_on(self, task: _Task, run: Run) -> None:
         """Hand over what a step has written; end a prompt whose time is up."""

@@ -265,14 +265,14 @@ class Worker:
                 others = [job for job in self._queue if job.priority >= turn and job not in line]
                 self._turn = turn
             begun = time.monotonic()
-            found_room = self._serving.step(line, others)
+            served = self._serving.step(line, others)
             with self._wake:
                 self._turn = None
-                self._queue.used(turn, time.monotonic() - begun)
+                self._queue.used(turn, time.monotonic() - begun, served or {})
             if self._serving.broken:
                 self._renew()
                 return
-            if found_room:
+            if served is not None:
                 return
         with self._wake:
             if turns and not self._stopping and not self._factory:

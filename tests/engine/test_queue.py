@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.queue import PLACES, Priority, Queue
+from jupyter_turbopilot.engine.queue import PLACES, TURN, Priority, Queue
 
 TYPING, BULK, AHEAD, WARM = Priority
 
@@ -28,7 +28,7 @@ def queue_of(*ones: One, limit: int = 100) -> Queue[One]:
     return queue
 
 
-def serve(queue: Queue[One], seconds: float = 0.02) -> list[One]:
+def serve(queue: Queue[One], seconds: float = 0.02, *, reading: bool = False) -> list[One]:
     """Do one step for those whose turn it is; return them."""
     turn = queue.turns()[0]
     line = queue.line(turn)
@@ -37,7 +37,7 @@ def serve(queue: Queue[One], seconds: float = 0.02) -> list[One]:
         one.left -= 1
         if not one.left:
             assert queue.remove(one)
-    queue.used(turn, seconds)
+    queue.used(turn, seconds, dict.fromkeys(line, not reading))
     return line
 
 
@@ -151,7 +151,10 @@ def test_everybody_is_served_once_and_nobody_is_forgotten(
                 assert 0 < len(line) <= PLACES
                 assert len({one.priority for one in line}) == 1
         for kind in Priority:
-            assert sum(queue.begun(o) for o in queue if o.priority is kind) <= 2 * kind.places
+            begun = [o for o in queue if o.priority is kind and queue.begun(o)]
+            # Beyond that, only what was the first of its caller.
+            assert len(begun) <= max(2 * kind.places, len({one.owner for one in begun}))
+        assert len(queue) <= limit + sum(2 * kind.places for kind in Priority)
     rounds = sum(one.left for one in queue) + 1
     while queue:
         rounds -= 1
@@ -198,3 +201,113 @@ def test_a_stream_of_newcomers_starves_nobody(crowd: int) -> None:
         if not any(one in queue for one in first):
             return
     raise AssertionError("somebody was never served")
+
+
+# Turns by time ------------------------------------------------------------------------------------------------
+
+
+def test_a_ninth_caller_has_a_place_within_one_turn_though_the_others_never_end() -> None:
+    queue = queue_of(*(One(str(number), left=10**6) for number in range(PLACES)))
+    for _ in range(1000):
+        serve(queue)
+    ninth = One("ninth", left=3)
+    queue.add(ninth)
+    waited = next(step for step in range(1000) if ninth in serve(queue))
+    assert waited * 0.02 <= TURN + 0.04
+    assert [ninth in serve(queue) for _ in range(3)] == [True, True, False]
+    assert ninth not in queue
+
+
+@settings(max_examples=25)
+@given(
+    st.integers(1, 40),
+    st.floats(0.01, 0.3),
+    st.sampled_from([TYPING, BULK]),
+    st.lists(st.integers(1, 3), min_size=40, max_size=40),
+)
+def test_callers_whose_requests_never_end_share_the_time_and_nobody_waits_long(
+    callers: int, seconds: float, priority: Priority, requests: list[int]
+) -> None:
+    queue = queue_of(
+        *(
+            One(str(number), priority, 10**6)
+            for number in range(callers)
+            for _ in range(requests[number] if callers <= PLACES else 1)
+        )
+    )
+    turn = max(TURN, seconds) + seconds
+    rounds = int(20 * max(1, callers / PLACES) * turn / seconds)
+    last = dict.fromkeys(map(str, range(callers)), 0)
+    steps: Counter[str] = Counter()
+    for step in range(rounds):
+        owners = {one.owner for one in serve(queue, seconds)}
+        steps.update(owners)
+        for owner in owners:
+            waited = (step - last[owner] - 1) * seconds
+            assert waited <= (callers // PLACES + 1) * turn
+            last[owner] = step
+    assert len(steps) == callers
+    assert min(steps.values()) >= 0.8 * max(steps.values())
+
+
+@given(EVENTS)
+def test_nobodys_next_goes_before_the_first_of_whoever_waited_by_then(
+    events: list[tuple[str, Priority, int, int]],
+) -> None:
+    """Whoever comes while others wait is not served before they are."""
+    queue: Queue[One] = Queue(1000)
+    before: dict[One, set[str]] = {}  # who waits, and who may not go first with something new
+    for name, (owner, _, left, steps) in enumerate(events):
+        queue.add(One(owner, TYPING, left, name))
+        for _ in range(min(steps, len(queue))):
+            begun = {one for one in queue if queue.begun(one)}
+            line = serve(queue, 0.2)
+            for waiting, ended in before.items():
+                passed = [one for one in line if one.owner in ended and one not in begun]
+                assert waiting in line or not passed
+            before = {one: ended for one, ended in before.items() if one not in line and one in queue}
+            firsts = {one.owner: one for one in reversed(list(queue))}
+            for one in firsts.values():
+                if not queue.begun(one):
+                    before.setdefault(one, set()).update(o.owner for o in line if o not in queue)
+
+
+def test_those_whose_turns_end_together_take_turns_with_the_places_that_are_left_over() -> None:
+    queue = queue_of(*(One(name, left=10**6) for name in "abcde" for _ in range(3)))
+    steps = Counter(one.owner for _ in range(1000) for one in serve(queue, 0.1))
+    assert min(steps.values()) >= 0.9 * max(steps.values())
+
+
+def test_a_turn_that_was_too_short_to_read_the_prompt_makes_the_next_one_longer() -> None:
+    queue = queue_of(*(One(str(number), left=10**6) for number in range(PLACES + 1)))
+    first = next(iter(queue))
+
+    def turn(*, reading: bool) -> int:
+        """Return for how many steps one of them has a place."""
+        while first not in queue.line(TYPING):
+            serve(queue, TURN / 4, reading=reading)
+        steps = 0
+        while first in queue.line(TYPING):
+            serve(queue, TURN / 4, reading=reading)
+            steps += 1
+        return steps
+
+    # Only their order changes as long as all have a place.
+    short, *longer = (turn(reading=True) for _ in range(3))
+    assert short < longer[0] < longer[1]
+    assert turn(reading=False) <= short + 1
+
+
+def test_many_callers_all_begin_and_of_one_caller_only_some() -> None:
+    greedy = [One("greedy", left=10**6) for _ in range(4 * PLACES)]
+    queue = queue_of(*greedy, limit=5 * PLACES)
+    for number in range(5 * PLACES):
+        queue.add(One(str(number), left=10**6))
+        for _ in range(20):
+            serve(queue, TURN)
+    assert all(queue.begun(one) or one.owner == "greedy" for one in queue)
+    assert sum(map(queue.begun, greedy)) < PLACES
+    # What has begun beyond twice the places takes the room of some who wait.
+    assert len(queue) == 5 * PLACES + 2 * PLACES
+    another = One("another", BULK)
+    assert queue.add(another) is another

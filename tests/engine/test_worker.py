@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.engine import queue
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Sampling
@@ -668,6 +669,35 @@ def test_sixteen_prompts_of_one_do_not_keep_anothers_ghost_text_waiting(worker: 
     for job, told in bulk:
         job.cancel.set(SUPERSEDED)
         assert told.wait() is None
+
+
+def test_a_ninth_caller_is_served_while_eight_others_never_come_to_an_end(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "TURN", 0.01)
+    worker._queue.limit = PLACES
+    others = [submit(worker, until_cancelled, owner=str(number)) for number in range(PLACES)]
+    wait_until(lambda: all(job.started_at for job, _ in others))
+    assert submit(worker, nothing_but_one, owner="ninth")[1].wait() is None
+    for job, told in others:
+        assert not told.event.is_set()
+        job.cancel.set(SUPERSEDED)
+        assert told.wait() is None
+
+
+def test_where_there_is_room_for_one_alone_callers_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "TURN", 0.01)
+    engine = SmallEngine("word " * 5000, pause=0.002)
+    worker = Worker()
+    worker.load("small", lambda _: engine)
+    wait_until(lambda: worker.state.phase == "ready")
+    jobs = [submit(worker, until_cancelled, owner=name) for name in "abc"]
+    wait_until(lambda: len(engine.asks) == 3 and all(a.usage.predicted_tokens > 10 for a in engine.asks))
+    for job, _ in jobs:
+        job.cancel.set(SUPERSEDED)
+    for _, told in jobs:
+        assert told.wait() is None
+    worker.stop()
 
 
 def test_whoever_types_takes_the_room_of_bulk_which_goes_on_afterwards() -> None:
