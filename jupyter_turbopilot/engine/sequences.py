@@ -278,12 +278,22 @@ class Sequences:
         self._free.append(held.id)
 
     def lose(self, taken: Taken) -> list[Move]:
-        """Forget what could not be brought back, and what was going to build on it."""
-        brought = {move.sequence for move in taken.moves if isinstance(move, Restore)}
-        gone = [held for held in self._all if held is taken.held or held.id in brought]
-        for held in gone:
+        """Forget all that was to be moved: nobody knows how far that came."""
+        copies, touched = set(), {taken.held.id}
+        for move in taken.moves:
+            match move:
+                case Park(_, number) | Discard(number):
+                    copies.add(number)
+                case Restore(number, sequence):
+                    copies.add(number)
+                    touched.add(sequence)
+                case Cut(sequence, _) | Lift(_, sequence):
+                    touched.add(sequence)
+        for number in copies:
+            self._parked.pop(number, None)
+        for held in [held for held in self._all if held.id in touched]:
             self.drop(held)
-        return [Cut(held.id, 0) for held in gone]
+        return [*map(Discard, copies), *(Cut(sequence, 0) for sequence in touched)]
 
     def idle(self) -> list[Held]:
         """Return the sequences that nobody uses at the moment."""

@@ -268,9 +268,11 @@ class Stepping(ABC):
     def _lose(self, shares: Sequence[Share]) -> None:
         """Forget what was read for a batch that failed: nobody knows what the memory holds of it."""
         for share in shares:
-            held = share.run.held
-            self.sequences.cut(held, 0)
-            self.apply([Cut(held.id, 0)])
+            self._empty(share.run.held)
+
+    def _empty(self, held: Held) -> None:
+        self.sequences.cut(held, 0)
+        self.apply([Cut(held.id, 0)])
 
     def release(self, run: StepRun) -> None:
         """Let go of a run; what was read is kept for the next."""
@@ -315,8 +317,13 @@ class Stepping(ABC):
         before = run.lifted.at - len(run.held.tokens)
         if before > 0:
             return before
-        self.apply(self.sequences.lower(run.held, run.lifted))
-        run.lifted = None
+        lifted, run.lifted = run.lifted, None
+        try:
+            self.apply(self.sequences.lower(run.held, lifted))
+        except BaseException:
+            self._empty(run.held)
+            self.apply([Cut(lifted.held.id, 0)])
+            raise
         return run.pending
 
     def _resume(self, run: StepRun) -> None:

@@ -12,6 +12,7 @@ from jupyter_turbopilot.engine.sequences import (
     Cut,
     Discard,
     Held,
+    Lift,
     Move,
     Park,
     Restore,
@@ -29,8 +30,12 @@ class Memory:
         self.held: dict[int, list[int]] = {}
         self.parked: dict[int, list[int]] = {}
 
+    def before(self, move: Move) -> None:
+        """Fail, where a test wants that."""
+
     def apply(self, moves: list[Move]) -> None:
         for move in moves:
+            self.before(move)
             match move:
                 case Copy(source, target, count):
                     assert not self.held.get(target)
@@ -43,7 +48,9 @@ class Memory:
                     assert not self.held.get(sequence)
                     self.held[sequence] = self.parked.pop(number)
                 case Discard(number):
-                    del self.parked[number]
+                    self.parked.pop(number, None)
+                case Lift(source, target, start, stop):
+                    self.held[target] = self.held[source][start:stop]
                 case Clear():
                     assert not any(self.held.values())
 
@@ -161,6 +168,52 @@ def test_what_cannot_be_brought_back_is_forgotten() -> None:
     again = sequences.take([0] * 900, 0)
     assert again is not None
     assert again.kept == 0
+
+
+class Failing(Memory):
+    """Fails at some of its moves."""
+
+    def __init__(self, fails: list[bool]) -> None:
+        super().__init__()
+        self.fails = fails
+
+    def before(self, move: Move) -> None:
+        if not isinstance(move, Cut | Discard) and self.fails and self.fails.pop():
+            raise MemoryError
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, 2), min_size=1, max_size=120), st.booleans()),
+        max_size=40,
+    ),
+    st.lists(st.booleans(), max_size=40),
+)
+def test_whatever_fails_on_the_way_the_memory_holds_what_the_books_say(
+    prompts: list[tuple[list[int], bool]], fails: list[bool]
+) -> None:
+    sequences, memory = Sequences(4, 250, parked=400, movable=True), Failing(fails)
+    for prompt, fresh in prompts:
+        fixed = [7] * 30
+        whole = [*prompt, *fixed, 1]
+        taken = sequences.take(whole, 5, (len(prompt), len(prompt) + len(fixed)), fresh=fresh)
+        assert taken is not None
+        try:
+            memory.apply(taken.moves)
+        except MemoryError:
+            memory.apply(sequences.lose(taken))
+        else:
+            if taken.lifted:
+                memory.apply(sequences.leave(taken.lifted))
+            rest = whole[taken.kept :]
+            memory.held.setdefault(taken.held.id, []).extend(rest)
+            sequences.grow(taken.held, rest)
+            sequences.release(taken.held)
+        idle = {held.id: held.tokens for held in sequences.idle()}
+        assert {number: held for number, held in memory.held.items() if held} == idle
+        assert memory.parked == {number: tokens for number, (_, tokens) in sequences._parked.items()}
+        assert sequences.used == len({cell for held in sequences.idle() for cell in held.cells})
+        assert len(sequences._free) + len(idle) == 4
 
 
 def test_what_is_in_use_is_never_taken_away() -> None:

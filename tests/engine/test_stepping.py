@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -463,3 +463,30 @@ def test_a_batch_that_failed_halfway_can_be_tried_again_one_by_one(
             texts[number] += b"".join(token.data for token in run.fresh)
             run.fresh.clear()
     assert texts == [alone(prompt, 12) for prompt in wanted]
+
+
+def test_a_move_that_fails_costs_only_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Arithmetic(capacity=1000)
+    suffix = [5] * 40
+    for typed in ([1, 2, 3], [1, 2, 3, 4]):
+        prompt = [*typed, *suffix, 6]
+        run = engine.start(Ask(prompt, Sampling(max_tokens=12), fixed=(len(typed), len(typed) + 40)))
+        assert run is not None
+        if run.lifted:
+            with monkeypatch.context() as patch:
+                patch.setattr(engine, "apply", failing_at(Lower, engine.apply))
+                with pytest.raises(MemoryError):
+                    finish(engine, [run])
+        assert finish(engine, [run]) == [alone(prompt, 12)]
+        assert all(held.tokens == engine.memory[held.id] for held in engine.sequences.idle())
+    assert len(engine.sequences.idle()) == 1
+
+
+def failing_at(kind: type[Move], apply: Callable[[Iterable[Move]], None]) -> Callable[[Iterable[Move]], None]:
+    def fail(moves: Iterable[Move]) -> None:
+        for move in moves:
+            if type(move) is kind:
+                raise MemoryError
+            apply([move])
+
+    return fail
