@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.aside import Aside
 from jupyter_turbopilot.completer import Completer
 from jupyter_turbopilot.engine import machine
 from jupyter_turbopilot.engine.base import Engine
@@ -112,6 +113,7 @@ class Pilot:
         self.completer.resting = self.effort.resting
         self.kernels: Kernels | None = None  # a Jupyter server's
         self._engine_factory = engine_factory
+        self.aside = Aside()
         self._pulls: dict[str, Pull] = {}
         self._lock = threading.Lock()
         self._wanted = Choice(settings.model)
@@ -393,3 +395,4 @@ class Pilot:
         self.worker.stop()
         if self.kernels:
             self.kernels.close()
+        self.aside.close()

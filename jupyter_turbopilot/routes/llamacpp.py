@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -63,7 +62,7 @@ class WritingRoute(EngineRoute):
             await self.events(self._pieces(body, texts))
             return
         replies = await self.whole(texts)
-        self.answer(await asyncio.to_thread(self._written, body, replies))
+        self.answer(await self.pilot.aside.run(self._written, body, replies))
 
     def _written(self, body: CompletionBody | InfillBody, replies: list[Reply]) -> bytes:
         """Write the texts, one by one: with `n_probs` each of their tokens may have a hundred others."""
@@ -218,7 +217,7 @@ class TokenizeRoute(EngineRoute):
     async def _ask(self) -> None:
         body, engine = read(self.raw_body(), TokenizeBody), self._engine()
         # A megabyte takes its time, and the event loop is everybody's.
-        self.answer(await asyncio.to_thread(_tokenized, engine, body))
+        self.answer(await self.pilot.aside.run(_tokenized, engine, body))
 
 
 def _slices(row: Row) -> Iterator[Row]:
@@ -276,7 +275,7 @@ class DetokenizeRoute(EngineRoute):
 
     async def _ask(self) -> None:
         body, engine = read(self.raw_body(), DetokenizeBody), self._engine()
-        self.answer(await asyncio.to_thread(_detokenized, engine, body.tokens))
+        self.answer(await self.pilot.aside.run(_detokenized, engine, body.tokens))
 
 
 class _Pieces:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from functools import cache
@@ -174,7 +173,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         wording = Wording(body, self._piece)
         if not body.stream:
             replies = await self.whole(texts)
-            self.answer(await asyncio.to_thread(wording.whole, replies))
+            self.answer(await self.pilot.aside.run(wording.whole, replies))
             return
         await self.events(self._growing(texts, wording), last=b"data: [DONE]\n\n")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from typing import Any
@@ -137,6 +138,25 @@ async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -
     ids = [token["id"] for token in answer["tokens"]]
     assert json.loads((await ask("tokenize", {"content": text})).body)["tokens"] == ids
     assert json.loads((await ask("detokenize", {"tokens": ids})).body)["content"] == text
+
+async def test_a_flood_leaves_jupyters_own_threads_alone(
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+
+    def stuck(*_: Any) -> bytes:
+        free.wait(20)
+        return b"{}"
+
+    monkeypatch.setattr(llamacpp, "_tokenized", stuck)
+    flood = [asyncio.create_task(ask("tokenize", {"content": "x"})) for _ in range(64)]
+    try:
+        await asyncio.sleep(0.2)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5) == 7
+    finally:
+        free.set()
+        await asyncio.gather(*flood)
+
 
 
 def test_what_is_no_utf8_can_be_told() -> None:

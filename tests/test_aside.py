@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot import aside
+from jupyter_turbopilot.aside import MOST, Aside
+from jupyter_turbopilot.errors import BusyError, NotReadyError
+
+
+async def test_so_many_run_at_a_time_and_the_default_threads_stay_free() -> None:
+    ours, free, running = Aside(), threading.Event(), []
+
+    def wait() -> None:
+        running.append(threading.get_ident())
+        free.wait(10)
+
+    flood = [asyncio.create_task(ours.run(wait)) for _ in range(MOST)]
+    assert await asyncio.to_thread(lambda: 7) == 7
+    with pytest.raises(BusyError):
+        await ours.run(wait)
+    assert len(running) <= aside.THREADS
+    free.set()
+    await asyncio.gather(*flood)
+    assert await ours.run(lambda *given, **named: (given, named), 1, a=2) == ((1,), {"a": 2})
+    ours.close()
+
+
+async def test_an_error_is_the_functions_own_and_a_closed_one_runs_nothing() -> None:
+    ours = Aside()
+    for kind in (RuntimeError, ValueError):
+
+        def fail(kind: Any = kind) -> None:
+            raise kind
+
+        with pytest.raises(kind):
+            await ours.run(fail)
+    ours.close()
+    with pytest.raises(NotReadyError):
+        await ours.run(lambda: None)
