@@ -20,6 +20,7 @@ from jupyter_turbopilot.engine.recovery import Facts, Recovery
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import (
     BadRequestError,
+    BusyError,
     CancelledError,
     DownloadError,
     NotReadyError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.adapters import Adapter
 
 log = logging.getLogger(__name__)
+MOST_PULLS = 16  # downloads that are known, under way or ended
 EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
 
 
@@ -111,9 +113,9 @@ class Pilot:
         )
         self.completer = Completer(self.worker, settings)
         self.completer.resting = self.effort.resting
+        self.aside = Aside()
         self.kernels: Kernels | None = None  # a Jupyter server's
         self._engine_factory = engine_factory
-        self.aside = Aside()
         self._pulls: dict[str, Pull] = {}
         self._lock = threading.Lock()
         self._wanted = Choice(settings.model)
@@ -263,6 +265,7 @@ class Pilot:
             running = self._pulls.get(model.name)
             if running and not running.finished.is_set():
                 return running
+            self._make_room(model.name)
             pull = self._pulls[model.name] = Pull()
 
         def work() -> None:
@@ -285,6 +288,15 @@ class Pilot:
         except RuntimeError:  # no more threads
             pull.finished.set()
         return pull
+
+    def _make_room(self, name: str) -> None:
+        """Forget how the downloads ended that ended first; those under way are not forgotten."""
+        self._pulls.pop(name, None)
+        ended = [other for other, pull in self._pulls.items() if pull.finished.is_set()]
+        for other in ended[: max(0, len(self._pulls) + 1 - MOST_PULLS)]:
+            del self._pulls[other]
+        if len(self._pulls) >= MOST_PULLS:
+            raise BusyError(f"{MOST_PULLS} downloads are under way. Wait until one has ended, or stop one.")
 
     def cancel_pull(self, spec: str) -> bool:
         """Stop a download; what came stays for the next time."""
@@ -390,9 +402,9 @@ class Pilot:
 
     def stop(self) -> None:
         """End downloads and the worker."""
-        for pull in self._pulls.values():
+        for pull in list(self._pulls.values()):
             pull.cancel.set()
+        self.aside.close()
         self.worker.stop()
         if self.kernels:
             self.kernels.close()
-        self.aside.close()

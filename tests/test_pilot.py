@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot import pilot as pilot_module
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.machine import Plan
 from jupyter_turbopilot.engine.worker import Job
-from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
+from jupyter_turbopilot.errors import BadRequestError, BusyError, DownloadError, EngineError, NotReadyError
 from jupyter_turbopilot.models import fold
 from jupyter_turbopilot.models.adapters import Adapter
-from jupyter_turbopilot.models.catalog import Model, catalog
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.models.catalog import Model, catalog, find
+from jupyter_turbopilot.pilot import MOST_PULLS, Pilot
 
 from .scripted_engine import ScriptedEngine
 from .tiny_adapter import make
@@ -346,3 +347,25 @@ def test_where_no_thread_can_be_started_the_download_has_failed(
     pull = pilot.pull("smollm2-135m")
     assert pull.finished.is_set()
     assert pull.error
+
+
+def test_so_many_downloads_are_known_and_no_more(make_pilot: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pilot, _ = make_pilot()
+    free = threading.Event()
+
+    def slow(*_: Any, **__: Any) -> None:
+        free.wait(10)
+        raise DownloadError("There is no such file.")
+
+    monkeypatch.setattr(pilot_module, "bring", slow)
+    under_way = [pilot.pull(f"https://example.org/{n}.gguf") for n in range(MOST_PULLS)]
+    with pytest.raises(BusyError):
+        pilot.pull("https://example.org/more.gguf")
+    assert pilot.pull("https://example.org/3.gguf") is under_way[3]
+    free.set()
+    assert all(pull.finished.wait(10) for pull in under_way)
+    for number in range(3 * MOST_PULLS):
+        assert pilot.pull(f"https://example.org/again-{number}.gguf").finished.wait(10)
+    assert len(pilot._pulls) == MOST_PULLS
+    failed = f"https://example.org/again-{3 * MOST_PULLS - 1}.gguf"
+    assert pilot._describe(find(failed), pilot.worker.state)["failed"]
