@@ -28,6 +28,7 @@ from jupyter_turbopilot.errors import (
 from jupyter_turbopilot.metrics import Metrics
 from jupyter_turbopilot.request import MAX_BODY, decode
 from jupyter_turbopilot.routes.admission import is_loopback, is_same_site, may_be_plain
+from jupyter_turbopilot.routes.replies import Replies, Together
 from jupyter_turbopilot.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
@@ -279,57 +280,6 @@ class Route(APIHandler):
                     return
                 self.set_status(error.status)
                 await self._finish_with(error)
-
-
-class Replies:
-    """What is answered, as it grows. Nothing has to be closed: whoever has enough just stops asking."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[Reply] = asyncio.Queue()
-        self._begun = self._ended = False
-
-    def put(self, reply: Reply) -> None:
-        """Take the next reply, on the event loop."""
-        self._queue.put_nowait(reply)
-
-    def __aiter__(self) -> Replies:
-        return self
-
-    async def __anext__(self) -> Reply:
-        """Return the next reply; an error is raised where nothing came before it."""
-        if self._ended:
-            raise StopAsyncIteration
-        reply = await self._queue.get()
-        self._ended = reply.done
-        if reply.error and not self._begun:
-            raise reply.error
-        self._begun = True
-        return reply
-
-
-class Together:
-    """What is answered to several requests, with the number of the request; an error ends all."""
-
-    def __init__(self, count: int) -> None:
-        self._queue: asyncio.Queue[tuple[int, Reply]] = asyncio.Queue()
-        self._left = count
-
-    def put(self, number: int, reply: Reply) -> None:
-        """Take the next reply to one of them, on the event loop."""
-        self._queue.put_nowait((number, reply))
-
-    def __aiter__(self) -> Together:
-        return self
-
-    async def __anext__(self) -> tuple[int, Reply]:
-        """Return the next reply to any of them."""
-        if not self._left:
-            raise StopAsyncIteration
-        number, reply = await self._queue.get()
-        if reply.error:
-            raise reply.error
-        self._left -= reply.done
-        return number, reply
 
 
 class JobRoute(Route):

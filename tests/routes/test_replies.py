@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from jupyter_turbopilot.errors import BusyError
+from jupyter_turbopilot.reply import Item, Reply
+from jupyter_turbopilot.routes.replies import Mailbox, Replies, Together
+from jupyter_turbopilot.routes.saying import Saying
+
+
+def reply(text: str, index: int = 0, *, done: bool = False) -> Reply:
+    reason = "stop" if done else "streaming"
+    return Reply("id", items=(Item(text, 1.0, reason, index),), done=done)
+
+
+async def test_of_what_nobody_reads_the_newest_and_the_last_are_kept() -> None:
+    mailbox = Mailbox()
+    for length in range(10_000):
+        for number in range(3):
+            mailbox.put(number, reply("x" * length))
+    assert len(mailbox._waiting) == 3
+    found = Replies()
+    for length in range(100):
+        found.put(reply("x" * length))
+    found.put(reply("x" * 100, done=True))
+    assert [len(one.items[0].text) async for one in found] == [99, 100]
+
+
+async def test_a_slow_reader_gets_all_of_every_text() -> None:
+    found, saying, said = Replies(), Saying(), ["", ""]
+    for index, text in ((0, "first"), (1, "second")):
+        for end in range(1, len(text) + 1):
+            found.put(reply(text[:end], index))
+    (items,) = {(await anext(found)).items}
+    assert [item.text for item in items] == ["first", "second"]
+    found.put(Reply("id", items=tuple(Item(item.text + "!", 1.0, "stop", item.index) for item in items)))
+    found.put(Reply("id", done=True))
+    for pieces in (Reply("id", items=items), *[one async for one in found]):
+        for piece in saying.pieces(pieces):
+            said[piece.item.index] += piece.text
+    assert said == ["first!", "second!"]
+
+
+async def test_a_reader_who_keeps_up_gets_each_reply() -> None:
+    found = Replies()
+
+    async def read() -> list[str]:
+        return [one.items[0].text async for one in found]
+
+    reading = asyncio.create_task(read())
+    for text in ("a", "ab", "abc"):
+        found.put(reply(text, done=text == "abc"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert await reading == ["a", "ab", "abc"]
+
+
+async def test_nobody_is_passed_over_for_who_writes_more() -> None:
+    found = Together(2)
+    found.put(0, reply("a"))
+    found.put(1, reply("b", done=True))
+    for text in ("ab", "abc"):
+        found.put(0, reply(text))
+    found.put(0, reply("abcd", done=True))
+    assert [(number, one.items[0].text) async for number, one in found] == [(0, "abc"), (1, "b"), (0, "abcd")]
+
+
+async def test_an_error_comes_after_what_was_written_before_it() -> None:
+    found = Replies()
+    found.put(reply("a"))
+    found.put(Reply("id", done=True, error=BusyError("full")))
+    assert [one.error is None async for one in found] == [True, False]
+    together = Together(1)
+    together.put(0, Reply("id", done=True, error=BusyError("full")))
+    with pytest.raises(BusyError):
+        await anext(together)
