@@ -34,9 +34,10 @@ class TurbopilotError(Exception):
         """The kind of error, as OpenAI and llama.cpp name it."""
         return _KINDS.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")  # noqa: PLR2004
 
-    def body(self) -> dict[str, dict[str, str | None]]:
-        """Return what the HTTP answer holds."""
-        return {"error": {"code": self.code, "type": self.kind, "field": self.field, "message": self.message}}
+    def body(self, field: str | None = None) -> dict[str, dict[str, str | None]]:
+        """Return what the HTTP answer holds; `field` is what the request calls the part that is wrong."""
+        named = field or self.field
+        return {"error": {"code": self.code, "type": self.kind, "field": named, "message": self.message}}
 
 
 class RefusedError(TurbopilotError):

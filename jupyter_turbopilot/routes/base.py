@@ -100,6 +100,7 @@ class Route(APIHandler):
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
         """Take what the route works with; `secret` opens it to this server's kernels."""
         self.pilot = pilot
+        self.renamed: dict[str, str] = {}  # what the engine calls a field: what the body calls it
         self.secret = secret
         self._chunks: list[bytes] = []
         self._received = 0
@@ -230,10 +231,14 @@ class Route(APIHandler):
             self.write(b"data: " + compact(self.worded(error)) + b"\n\n")
         self.write(last)
         await self.finish()
+    def field(self, error: TurbopilotError) -> str | None:
+        """Return what the body calls the part that is wrong."""
+        return self.renamed.get(error.field or "", error.field)
+
 
     def worded(self, error: TurbopilotError) -> dict[str, Any]:
         """Word an error as the protocol does."""
-        return error.body()
+        return error.body(self.field(error))
 
     async def stream(self, frames: AsyncGenerator[dict[str, Any]]) -> None:
         """Write one JSON object a line as they come."""

@@ -13,7 +13,7 @@ from tornado import web
 from jupyter_turbopilot.engine.worker import not_ready
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.routes.base import JobRoute, Route, compact
-from jupyter_turbopilot.routes.options import CompletionBody, Ids, InfillBody, Mixed, read
+from jupyter_turbopilot.routes.options import CompletionBody, Ids, InfillBody, Mixed, read, renamed
 from jupyter_turbopilot.routes.saying import Piece, Saying, placed, probabilities, word
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class WritingRoute(EngineRoute):
 
     async def _ask(self) -> None:
         body = read(self.raw_body(), self.accepts)
+        self.renamed = renamed(body.json_schema)
         texts = body.texts()
         self._settings = body.settings(texts[0].sampling)
         if body.stream:

@@ -16,7 +16,7 @@ from tornado import web
 from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.errors import BadRequestError, UnknownModelError
 from jupyter_turbopilot.routes.base import JobRoute, Route, compact
-from jupyter_turbopilot.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read
+from jupyter_turbopilot.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read, renamed
 from jupyter_turbopilot.routes.saying import Piece, Saying, logarithm, placed, word
 from jupyter_turbopilot.text import Stop, Text
 
@@ -142,18 +142,16 @@ def _fingerprint() -> str:
     return f"jupyter-turbopilot-{version('jupyter-turbopilot')}"
 
 
-def worded(error: TurbopilotError) -> dict[str, Any]:
-    """Word an error as OpenAI does."""
-    code = {"unauthenticated": "invalid_api_key", "busy": "rate_limit_exceeded"}.get(error.code, error.code)
-    return {"error": {"message": error.message, "type": error.kind, "param": error.field, "code": code}}
-
-
 class OpenAIRoute(Route):
     """What their routes share: how an error is worded."""
 
     def worded(self, error: TurbopilotError) -> dict[str, Any]:
         """Word an error as OpenAI does."""
-        return worded(error)
+        code = {"unauthenticated": "invalid_api_key", "busy": "rate_limit_exceeded"}.get(
+            error.code, error.code
+        )
+        param = self.field(error)
+        return {"error": {"message": error.message, "type": error.kind, "param": param, "code": code}}
 
 
 class CompletionsRoute(OpenAIRoute, JobRoute):
@@ -169,6 +167,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
 
     async def _complete(self) -> None:
         body = read(self.raw_body(), CompletionBody)
+        self.renamed = renamed(body.json_schema)
         texts = body.texts()
         wording = Wording(body, self._piece)
         if not body.stream:

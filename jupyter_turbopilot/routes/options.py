@@ -72,10 +72,15 @@ def read(body: bytes, kind: type[T]) -> T:
         if len(given.get(name, b"")) > most:
             raise BadRequestError(f"It may have {most} bytes.", field=name)
     refuse_absent({name: decode(given[name], Any) for name in (*_ABSENT, *_SWITCHES) if name in given})
+    sent_as: dict[str | None, str] = {}
     for alias, name in _ALIASES.items():
-        if alias in given:
-            given.setdefault(name, given[alias])
-    return decode(msgspec.json.encode({name: msgspec.Raw(value) for name, value in given.items()}), kind)
+        if alias in given and name not in given:
+            given[name] = given[alias]
+            sent_as[name] = alias
+    try:
+        return decode(msgspec.json.encode({name: msgspec.Raw(value) for name, value in given.items()}), kind)
+    except BadRequestError as error:
+        raise BadRequestError(error.message, field=sent_as.get(error.field, error.field)) from None
 
 
 def _whole(value: bytes) -> bytes:
@@ -138,6 +143,11 @@ def grammar(given: str, schema: dict[str, Any] | None) -> str:
         return grammar_of(schema)
     except ValueError as error:
         raise BadRequestError(str(error), field="json_schema") from None
+
+
+def renamed(schema: dict[str, Any] | None) -> dict[str, str]:
+    """Return the other name of a field of the engine's: a grammar may have been sent as a schema."""
+    return {} if schema is None else {"grammar": "json_schema"}
 
 
 class PromptObject(msgspec.Struct, frozen=True):

@@ -128,6 +128,12 @@ def test_grammars_and_schemas_are_obeyed(server: Server, path: str) -> None:
     assert json.loads(text(json_schema={"enum": ["a", "b"]})) in {"a", "b"}
     assert refused(server, path, json_schema={"type": "string", "pattern": "a"}) == "json_schema"
     assert refused(server, path, json_schema={}, grammar='root ::= "a"') == "json_schema"
+    # What is refused only once it is a grammar.
+    words = {"type": "array", "maxItems": 200, "items": {"type": "string", "maxLength": 256}}
+    large = {"type": "object", "properties": {f"p{number}": words for number in range(200)}}
+    assert refused(server, path, json_schema=large) == "json_schema"
+    assert refused(server, path, json_schema=large, stream=True) == "json_schema"
+    assert refused(server, path, grammar="root ::= (") == "grammar"
 
 
 @pytest.mark.parametrize(

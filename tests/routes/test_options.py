@@ -99,6 +99,14 @@ def test_a_number_without_a_fraction_is_whole_and_others_stay_as_they_are() -> N
         read(body(n_predict=8.5), CompletionBody)
 
 
+def test_a_field_that_is_wrong_is_named_as_it_was_sent() -> None:
+    for kind in (CompletionBody, openai.CompletionBody):
+        for name in ("max_tokens", "n_predict"):
+            with pytest.raises(BadRequestError) as refused:
+                read(body(**{name: -7}), kind)
+            assert refused.value.field == name
+
+
 def test_who_wants_the_prompt_back_sends_one_that_fits() -> None:
     given = {"prompt": "x", "extra": {"next_indent": 0}}
     assert read(body(**given), openai.CompletionBody).texts()[0].cut
@@ -131,14 +139,6 @@ async def test_long_answers_are_written_beside_the_event_loop(
     assert threading.get_ident() not in threads
 
 
-async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -> None:
-    text = 'a"é\\\n' * 5000
-    answer = json.loads((await ask("tokenize", {"content": text, "with_pieces": True})).body)
-    assert "".join(token["piece"] for token in answer["tokens"] if isinstance(token["piece"], str))
-    ids = [token["id"] for token in answer["tokens"]]
-    assert json.loads((await ask("tokenize", {"content": text})).body)["tokens"] == ids
-    assert json.loads((await ask("detokenize", {"tokens": ids})).body)["content"] == text
-
 async def test_a_flood_leaves_jupyters_own_threads_alone(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +157,14 @@ async def test_a_flood_leaves_jupyters_own_threads_alone(
         free.set()
         await asyncio.gather(*flood)
 
+
+async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -> None:
+    text = 'a"é\\\n' * 5000
+    answer = json.loads((await ask("tokenize", {"content": text, "with_pieces": True})).body)
+    assert "".join(token["piece"] for token in answer["tokens"] if isinstance(token["piece"], str))
+    ids = [token["id"] for token in answer["tokens"]]
+    assert json.loads((await ask("tokenize", {"content": text})).body)["tokens"] == ids
+    assert json.loads((await ask("detokenize", {"tokens": ids})).body)["content"] == text
 
 
 def test_what_is_no_utf8_can_be_told() -> None:
