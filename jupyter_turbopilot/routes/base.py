@@ -26,7 +26,7 @@ from jupyter_turbopilot.errors import (
     WrongContentTypeError,
 )
 from jupyter_turbopilot.metrics import Metrics
-from jupyter_turbopilot.request import MAX_BODY, decode
+from jupyter_turbopilot.request import MAX_BODY, Completion, decode
 from jupyter_turbopilot.routes.admission import is_loopback, is_same_site, may_be_plain
 from jupyter_turbopilot.routes.replies import Replies, Together
 from jupyter_turbopilot.runtime import SECRET_HEADER
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.pilot import Pilot
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.text import Text
 
 T = TypeVar("T")
@@ -100,8 +99,8 @@ class Route(APIHandler):
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
         """Take what the route works with; `secret` opens it to this server's kernels."""
         self.pilot = pilot
-        self.renamed: dict[str, str] = {}  # what the engine calls a field: what the body calls it
         self.secret = secret
+        self.renamed: dict[str, str] = {}  # what the engine calls a field: what the body calls it
         self._chunks: list[bytes] = []
         self._received = 0
 
@@ -231,10 +230,10 @@ class Route(APIHandler):
             self.write(b"data: " + compact(self.worded(error)) + b"\n\n")
         self.write(last)
         await self.finish()
+
     def field(self, error: TurbopilotError) -> str | None:
         """Return what the body calls the part that is wrong."""
         return self.renamed.get(error.field or "", error.field)
-
 
     def worded(self, error: TurbopilotError) -> dict[str, Any]:
         """Word an error as the protocol does."""
@@ -299,9 +298,15 @@ class JobRoute(Route):
 
     @property
     def caller(self) -> str:
-        """Who asks, as far as one can be told from another."""
+        """Who asks and gets a share of the model: nothing that a client can vary to get more of them."""
+        name = self._username()
+        # A key says nothing of who brings it, and without a name there is nothing else to go by.
+        return f"{name} {self.request.remote_ip}" if self._alone or not name else name
+
+    def _editor(self, client: str) -> str:
+        """Return what tells an editor from the caller's others: a newer request ends its own alone."""
         agent = self.request.headers.get("User-Agent", "")
-        return f"{self._username()} {self.request.remote_ip} {agent}"
+        return f"{client} {self.request.remote_ip} {agent}" if client else ""
 
     def _username(self) -> str:
         """Return who has signed in; a name that was made up for one request alone says nothing."""
@@ -344,12 +349,10 @@ class JobRoute(Route):
             with suppress(RuntimeError):  # the loop has ended: nobody listens any more
                 loop.call_soon_threadsafe(arrive, reply)
 
-        owner = self.caller
-        if self._trusted:
-            # All kernels of a server ask with its secret; what tells them apart is what they call themselves.
-            owner += f" {getattr(request, 'client', '')}"
+        if isinstance(request, Completion):
+            request = msgspec.structs.replace(request, client=self._editor(request.client))
         try:
-            self._jobs.append(self.pilot.completer.submit(request, listener, facts, owner))
+            self._jobs.append(self.pilot.completer.submit(request, listener, facts, self.caller))
         except TurbopilotError as error:
             self.metrics.count(self.name, error.code)
             raise

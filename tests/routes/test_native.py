@@ -206,6 +206,30 @@ async def test_the_secret_of_the_runtime_file_opens_complete_and_health_alone(
     assert runtime.SECRET_IS_FOR == ("complete", "health")
 
 
+async def test_a_share_is_a_persons_however_their_programs_call_themselves(
+    ask: Ask, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    submit = ready.completer.submit
+
+    def noted(request: Any, listener: Any, facts: Any, owner: str) -> Any:
+        asked.append((owner, request.client))
+        return submit(request, listener, facts, owner)
+
+    monkeypatch.setattr(ready.completer, "submit", noted)
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    for headers in ({}, {"X-Turbopilot-Secret": app._secret, "Authorization": ""}):
+        asked.clear()
+        for agent in ("one", "two"):
+            for client in ("a", "b", ""):
+                body = complete_body(client=client)
+                assert (await ask("complete", body, headers=headers | {"User-Agent": agent})).code == 200
+        assert len({owner for owner, _ in asked}) == 1
+        editors = [client for _, client in asked]
+        assert len(set(editors)) == 5
+        assert editors.count("") == 2
+
+
 async def test_a_client_name_ends_what_the_same_caller_asked_and_nobody_elses(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
