@@ -64,7 +64,7 @@ class ScriptedEngine:
         self.suspended: list[ScriptedRun] = []
         self.released = 0
         self.threads = 0
-        self.closed = False
+        self.closed = self.kept = False
 
     def find_token(self, text: str) -> int | None:
         return MARKS.get(text)
@@ -126,5 +126,5 @@ class ScriptedEngine:
         while time.monotonic() < end and not cancel.is_set():
             time.sleep(0.002)
 
-    def close(self) -> None:
-        self.closed = True
+    def close(self, *, keep: bool = True) -> None:
+        self.closed, self.kept = True, keep

@@ -56,5 +56,5 @@ class Engine(Protocol):
     def use_threads(self, count: int) -> None:
         """Compute on so many threads from now on."""
 
-    def close(self) -> None:
-        """Give the memory back."""
+    def close(self, *, keep: bool = True) -> None:
+        """Give the memory back; `keep` what was read, for the next start."""

@@ -222,7 +222,7 @@ class LlamaEngine(Stepping):
             self._state_key = f"{stamp(path)}|{version()}|{divisible}|{hardware.stamp}"
             self._restore()
         except BaseException:
-            self.close()  # nobody else could give the model's memory back
+            self.close(keep=False)  # nobody else could give the model's memory back
             raise
 
     def _new_context(self, cells: int, threads: int) -> Any:
@@ -433,10 +433,10 @@ class LlamaEngine(Stepping):
         if kept and self._state:
             state_file.save(self._state, self._state_key, kept)
 
-    def close(self) -> None:
-        """Give the memory back."""
+    def close(self, *, keep: bool = True) -> None:
+        """Give the memory back; `keep` what was read for the next start."""
         lib = self._lib
-        if self._context and self._state:
+        if keep and self._context and self._state:
             with suppress(Exception):  # whatever becomes of it, the rest has to be freed
                 self._keep()
         with suppress(AttributeError):

@@ -118,9 +118,10 @@ class Serving:
 
     def close(self) -> None:
         """Give the engine's memory back."""
-        engine, self.engine, self.broken = self.engine, None, False
+        engine, keep = self.engine, not self.broken
+        self.engine, self.broken = None, False
         if engine:
-            close(engine)
+            _close(engine, keep=keep)
 
     def _set_threads(self, engine: Engine) -> None:
         if self._threads:
@@ -273,9 +274,9 @@ class Serving:
         self._ended(task.job, error)
 
 
-def close(engine: Engine) -> None:
+def _close(engine: Engine, *, keep: bool) -> None:
     """Give an engine's memory back, as far as it lets us."""
     try:
-        engine.close()
+        engine.close(keep=keep)
     except BaseException:
         log.exception("Turbopilot: the engine could not be closed")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import DEADLINE, STOPPED, SUPERSEDED, YIELDED, Job
 from jupyter_turbopilot.engine.queue import Priority, Queue
-from jupyter_turbopilot.engine.serving import Serving, close
+from jupyter_turbopilot.engine.serving import Serving
 from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -217,14 +217,14 @@ class Worker:
     def _round(self) -> bool:
         """Do what is to be done next; tell whether there will be more."""
         with self._wake:
-            unused = self._rest()
+            unused = self._rests()
             if self._stopping:
                 return False
             factory, self._factory = self._factory, None
             if factory:
                 self._loading = Cancel()
         if unused:
-            close(unused)
+            self._serving.close()
         if factory:
             self._serving.end_all()
             self._load(factory)
@@ -232,18 +232,17 @@ class Worker:
             self._serve()
         return True
 
-    def _rest(self) -> Engine | None:
-        """Wait for work; after long, return the engine to close: the next request loads the model again."""
+    def _rests(self) -> bool:
+        """Wait for work; after long, tell to close the engine: the next request loads it again."""
         serving = self._serving
         while not self._wanted():
             if self._wake.wait(self._idle if serving.engine else None) or not serving.engine:
                 continue
             if self._wanted():
                 continue  # it came while the lock was waited for
-            unused, serving.engine = serving.engine, None
             self._state = State("asleep", self._state.model)
-            return unused
-        return None
+            return True
+        return False
 
     def _wanted(self) -> bool:
         """Tell whether there is anything to do."""

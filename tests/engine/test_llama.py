@@ -380,21 +380,45 @@ def test_the_same_question_has_the_same_probabilities_without_a_cache_and_from_i
     engine.close()
 
 
-def test_a_load_that_fails_late_gives_the_memory_back(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("part", ["_read_vocabulary", "_restore"])
+def test_a_load_that_fails_late_gives_the_memory_back_and_leaves_what_was_kept(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
-    closed = []
-    close = LlamaEngine.close
+    def loaded() -> LlamaEngine:
+        return LlamaEngine(
+            tiny_model, name="t", context_size=512, threads=1, parked=2000, state=tmp_path / "state"
+        )
 
-    def noted(self: LlamaEngine) -> None:
-        close(self)
+    engine = loaded()
+    complete(engine, "x = 1; " * 40)
+    engine.close()
+    kept = (tmp_path / "state").read_bytes()
+    closed = []
+    close, restore = LlamaEngine.close, LlamaEngine._restore
+
+    def noted(self: LlamaEngine, *, keep: bool = True) -> None:
+        close(self, keep=keep)
         closed.append((self._model, self._context))
 
-    def fail(_: LlamaEngine) -> None:
-        raise ValueError("no vocabulary")
+    def fail(self: LlamaEngine) -> None:
+        if part == "_restore":
+            restore(self)
+            complete(self, "y = 2; " * 40)
+        raise ValueError("no more")
 
     monkeypatch.setattr(LlamaEngine, "close", noted)
-    monkeypatch.setattr(LlamaEngine, "_read_vocabulary", fail)
-    with pytest.raises(ValueError, match="no vocabulary"):
-        LlamaEngine(tiny_model, name="tiny", context_size=256, threads=1)
+    monkeypatch.setattr(LlamaEngine, part, fail)
+    with pytest.raises(ValueError, match="no more"):
+        loaded()
     assert closed == [(None, None)]
+    assert (tmp_path / "state").read_bytes() == kept
+
+
+def test_what_a_broken_engine_holds_is_not_kept(tiny_model: Path, tmp_path: Path) -> None:
+    for keep in (False, True):
+        engine = LlamaEngine(
+            tiny_model, name="t", context_size=512, threads=1, parked=2000, state=tmp_path / "state"
+        )
+        complete(engine, "x = 1; " * 40)
+        engine.close(keep=keep)
+        assert (tmp_path / "state").exists() == keep

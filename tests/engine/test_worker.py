@@ -486,9 +486,11 @@ def test_an_engine_that_fails_for_good_is_loaded_again_and_who_waits_is_served(m
     job, told = submit(worker, until_cancelled)
     wait_until(lambda: len(made) == 2 and bool(made[1].asks))
     assert made[0].closed
+    assert not made[0].kept  # what a broken engine holds is worth nothing after a restart
     job.cancel.set(SUPERSEDED)
     assert told.wait() is None
     worker.stop()
+    assert made[1].kept
 
 
 def test_an_engine_that_fails_again_and_again_says_so_and_can_be_chosen_anew() -> None:
@@ -791,7 +793,7 @@ def test_what_comes_as_the_idle_time_runs_out_is_still_served(monkeypatch: pytes
 
     monkeypatch.setattr(worker._wake, "wait", late)
     with worker._wake:
-        assert worker._rest() is None
+        assert not worker._rests()
     assert worker._serving.engine is not None
 
 
