@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+class Cancelled(Exception):  # noqa: N818 - nothing went wrong
+    """Work has noticed that it was cancelled."""
 
 
 class Cancel:
@@ -45,3 +50,22 @@ class Cancel:
             yield
         finally:
             self.watch(None)
+
+    @contextmanager
+    def governing(self) -> Iterator[None]:
+        """Let `check` hear of this for as long as the block lasts."""
+        before = _governing.set(self)
+        try:
+            yield
+        finally:
+            _governing.reset(before)
+
+
+_governing: ContextVar[Cancel | None] = ContextVar("governing", default=None)
+
+
+def check() -> None:
+    """End the work that this thread does if it was cancelled: called between the parts of what takes long."""
+    cancel = _governing.get()
+    if cancel and cancel.is_set():
+        raise Cancelled

@@ -18,6 +18,7 @@ import numpy as np
 from jupyter_turbopilot.engine import state as state_file
 from jupyter_turbopilot.engine.attach import Attached
 from jupyter_turbopilot.engine.bytetable import ByteTable
+from jupyter_turbopilot.engine.cancel import check
 from jupyter_turbopilot.engine.chain import Chain
 from jupyter_turbopilot.engine.generation import Markers
 from jupyter_turbopilot.engine.machine import PLAIN, Hardware
@@ -296,9 +297,10 @@ class LlamaEngine(Stepping):
 
     def tokenize(self, text: str) -> list[int]:
         """Turn text into tokens; nothing in it becomes a control token."""
-        first, *others = slices(text, self._rule)
-        found = self._ids(first)
-        for part in others:
+        parts = slices(text, self._rule)
+        found = self._ids(next(parts))
+        for part in parts:
+            check()
             found += self._ids_behind(part)
         return found
 

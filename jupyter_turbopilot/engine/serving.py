@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.generation import Ask, Sampling, Token
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work, as_error
 
@@ -241,8 +241,9 @@ class Serving:
     def _advance(self, task: _Task, tokens: list[Token] | None) -> bool:
         """Give a job its tokens; tell whether it goes on."""
         try:
-            ask = next(task.work) if tokens is None else task.work.send(tokens)
-        except StopIteration:
+            with task.job.cancel.governing():
+                ask = next(task.work) if tokens is None else task.work.send(tokens)
+        except (StopIteration, Cancelled):
             self._end(task, None)
             return False
         except BaseException as failure:  # noqa: BLE001 - one job's mistake is not the others'

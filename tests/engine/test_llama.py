@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.engine.machine import Hardware
+from jupyter_turbopilot.engine.slices import LONGEST
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.prompt import Budget, build, form_for
@@ -174,6 +175,25 @@ def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
     cancel.set("superseded")
     assert list(tokens) == []
     assert complete(engine, "abc")[0]
+
+
+def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(
+    engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel, sizes = Cancel(), []
+
+    def ids(text: str) -> list[int]:
+        sizes.append(len(text))
+        if len(sizes) == 3:
+            cancel.set("superseded")
+        return []
+
+    monkeypatch.setattr(engine, "_ids", ids)
+    with cancel.governing(), pytest.raises(Cancelled):
+        engine.tokenize("x = 1\n" * 40_000)
+    assert len(sizes) == 3
+    assert max(sizes) <= LONGEST
+    assert engine.tokenize("x = 1\n" * 2_000) == []  # nobody else's text is cut short
 
 
 def test_a_cancel_that_came_first_evaluates_nothing(engine: LlamaEngine) -> None:

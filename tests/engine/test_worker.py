@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_turbopilot.engine import queue
 from jupyter_turbopilot.engine.base import Engine
-from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.generation import Ask, Sampling
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
 from jupyter_turbopilot.engine.queue import PLACES, Priority
@@ -308,6 +308,20 @@ def test_of_one_caller_whoever_came_first_goes_first(worker: Worker) -> None:
     assert order == sorted(order)
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
+
+
+def test_work_that_takes_long_before_it_asks_for_anything_is_stopped_on_its_way(worker: Worker) -> None:
+    def tokenizing(*_: object) -> Work:
+        while True:
+            time.sleep(0.001)
+            check()
+        yield Ask([1])
+
+    job, told = submit(worker, tokenizing)
+    wait_until(lambda: job.started_at > 0)
+    job.cancel.set(SUPERSEDED)
+    assert told.wait() is None
+    assert submit(worker, nothing)[1].wait() is None
 
 
 def test_a_job_past_its_deadline_is_stopped(worker: Worker) -> None:
