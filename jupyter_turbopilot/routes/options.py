@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import Counter
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -58,16 +60,19 @@ _SWITCHES = (
     "timings_per_token",
 )
 
-T = TypeVar("T")
+_DEFAULT = (b"", b"null")
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 def read(body: bytes, kind: type[T]) -> T:
     """Read a body: null is the default, 8.0 is 8, other names are known, and what is not there is refused.
 
-    Nothing becomes an object before its size is looked at: a megabyte of them would hold up the event loop.
+    Nothing becomes an object before its size is looked at, and fields that nobody knows never do: a megabyte
+    of them would hold up the event loop.
     """
-    fields = decode(body, dict[str, msgspec.Raw])
-    given = {name: _whole(bytes(value)) for name, value in fields.items() if bytes(value) != b"null"}
+    sent = msgspec.structs.asdict(decode(body, _raw(kind)))
+    given = {name: _whole(bytes(value)) for name, value in sent.items() if bytes(value) not in _DEFAULT}
     for name, most in LARGEST.items():
         if len(given.get(name, b"")) > most:
             raise BadRequestError(f"It may have {most} bytes.", field=name)
@@ -81,6 +86,13 @@ def read(body: bytes, kind: type[T]) -> T:
         return decode(msgspec.json.encode({name: msgspec.Raw(value) for name, value in given.items()}), kind)
     except BadRequestError as error:
         raise BadRequestError(error.message, field=sent_as.get(error.field, error.field)) from None
+
+
+@cache
+def _raw(kind: type[msgspec.Struct]) -> type[Any]:
+    """Return a schema of the fields that mean anything in `kind`, each left as it was sent."""
+    names = {*kind.__struct_encode_fields__, *_ALIASES, *_ABSENT, *_SWITCHES}
+    return msgspec.defstruct("Fields", [(name, msgspec.Raw, msgspec.Raw()) for name in sorted(names)])
 
 
 def _whole(value: bytes) -> bytes:
@@ -181,8 +193,9 @@ def _prompt(given: Any) -> Prompt:
         given = given.prompt_string
     if isinstance(given, str):
         return given
-    if set(map(type, given)) <= {int, str}:
-        if sum(isinstance(part, str) for part in given) > MOST_PARTS:
+    kinds = Counter(map(type, given))
+    if kinds.keys() <= {int, str}:
+        if kinds[str] > MOST_PARTS:
             raise BadRequestError(f"A prompt may have {MOST_PARTS} texts.", field="prompt")
         return tuple(given)
     raise BadRequestError(

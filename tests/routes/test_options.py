@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import MAX_BODY
-from jupyter_turbopilot.routes import llamacpp, openai
+from jupyter_turbopilot.routes import llamacpp, openai, options
 from jupyter_turbopilot.routes.base import compact
 from jupyter_turbopilot.routes.llamacpp import TokenizeBody, only
 from jupyter_turbopilot.routes.options import LARGEST, MOST_BIASED, CompletionBody, read
@@ -51,6 +51,24 @@ def test_what_would_hold_up_the_event_loop_is_refused_by_name(field: str, value:
         read(body(**{field: value}), CompletionBody).texts()
     assert str(refused.value.field).startswith(field)
     assert len(refused.value.message) < 500
+
+
+def test_fields_that_nobody_knows_are_never_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = options._whole
+    seen: list[bytes] = []
+    monkeypatch.setattr(options, "_whole", lambda value: seen.append(value) or whole(value))
+    found = read(body(**{f"x{number}": 1 for number in range(60_000)}, seed=5.0), CompletionBody)
+    assert found.seed == 5
+    assert seen == [b'"x"', b"5.0"]
+
+
+def test_of_a_field_that_is_sent_twice_the_last_counts() -> None:
+    assert read(b'{"prompt": "a", "seed": 1, "prompt": "b", "seed": 2}', CompletionBody).prompt == "b"
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**64), 10**60])
+def test_a_seed_of_any_size_is_a_seed(seed: int) -> None:
+    assert 0 <= read(body(seed=seed), CompletionBody).texts()[0].sampling.seed < 2**32
 
 
 def test_other_routes_have_the_same_bounds() -> None:
