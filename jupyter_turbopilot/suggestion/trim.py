@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from jupyter_turbopilot.bounded import LINE
 from jupyter_turbopilot.suggestion.matching import Matcher
 
 _OPENERS = {")": "(", "]": "[", "}": "{"}
@@ -94,6 +95,8 @@ def first_line(text: str) -> str:
 
 def open_quote(line: str, quotes: str = _QUOTES) -> str:
     """Return the quote that is open at the end of a line, if one is."""
+    if len(line) > LINE:
+        return ""  # data: it would be looked at quote by quote
     quote = ""
     for found in _QUOTE.finditer(line):
         char = found[0]

@@ -6,6 +6,7 @@ import gc
 import importlib
 import pkgutil
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -32,6 +33,7 @@ SMALL, LARGE = 3_000, 12_000
 SHORT = 0.1  # seconds; what takes less at its largest need not be compared
 GROWTH = 9  # four times the text may take so much longer: the square would be sixteen times
 MEBIBYTE = 1024 * 1024
+MOST_LINES = 100_000
 
 
 def seconds(call: Callable[[str], Any], text: str) -> float:
@@ -179,6 +181,34 @@ def body_of(shape: str, text: str) -> Completion:
     return Completion(
         cells=[*cells, active, cells[0]], active=3, offset=offset, extra=extra, trigger="automatic"
     )
+
+
+def lines_of(call: Callable[[], Any]) -> int:
+    """Count the lines of Python that a call runs."""
+    lines = 0
+
+    def trace(_frame: Any, event: str, _argument: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        assert lines < MOST_LINES
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_on_the_event_loop_little_python_runs_whatever_the_text() -> None:
+    for shape, text in shapes(MEBIBYTE).items():
+        if text.isascii():
+            line = text.replace("\n", " ")
+            assert lines_of(lambda line=line: trim.shape_of(line, line)) < MOST_LINES, shape
+            request = body_of(shape, text)
+            assert lines_of(lambda request=request: notebook.text_before(request)) < MOST_LINES, shape
 
 
 WIDE = {shape: text for shape, text in shapes(MEBIBYTE).items() if not shape.startswith(("'e", "'\\u"))}
