@@ -103,6 +103,7 @@ class Route(APIHandler):
         self.renamed: dict[str, str] = {}  # what the engine calls a field: what the body calls it
         self._chunks: list[bytes] = []
         self._received = 0
+        self._left = False  # whether the client has gone
 
     @property
     def metrics(self) -> Metrics:
@@ -280,8 +281,8 @@ class Route(APIHandler):
             try:
                 await work
             except TurbopilotError as error:
-                if self._headers_written:
-                    return
+                if self._headers_written or self._left:
+                    return  # that somebody went away is no failure of the server's for its log
                 self.set_status(error.status)
                 await self._finish_with(error)
 
@@ -378,5 +379,6 @@ class JobRoute(Route):
 
     def on_connection_close(self) -> None:
         """Stop working for somebody who has gone."""
+        self._left = True
         self.drop()
         super().on_connection_close()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from typing import Any
 
@@ -167,6 +168,41 @@ async def test_closing_the_connection_stops_the_model(
         assert time.monotonic() - begun < 1
         await asyncio.sleep(0.01)
     assert engine.finished == [False]
+
+
+@pytest.mark.parametrize(
+    ("route", "body"), [("complete", complete_body()), ("completion", {"prompt": "x", "n_predict": 400})]
+)
+async def test_a_client_that_leaves_before_its_answer_is_no_error_in_the_log(
+    ask: Ask,
+    http_server: Any,
+    jp_http_port: int,
+    jp_base_url: str,
+    jp_serverapp: Any,
+    ready: Any,
+    engine: ScriptedEngine,
+    caplog: pytest.LogCaptureFixture,
+    route: str,
+    body: dict[str, Any],
+) -> None:
+    engine.answer, engine.pause = "a " * 400, 0.01
+    jp_serverapp.log.propagate = True
+    _, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)
+    data = json.dumps(body).encode()
+    writer.write(
+        f"POST {jp_base_url}turbopilot/{route} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: token {jp_serverapp.identity_provider.token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+        + data
+    )
+    while ready.worker.state.phase != "thinking":
+        await asyncio.sleep(0.01)
+    writer.transport.abort()
+    while ready.worker.state.phase == "thinking":
+        await asyncio.sleep(0.01)
+    engine.answer = "a"
+    assert (await ask("complete", complete_body())).code == 200
+    assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
 
 
 async def test_an_engine_that_fails_is_an_error_without_its_secrets(
