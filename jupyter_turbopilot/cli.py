@@ -19,6 +19,7 @@ from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 API_KEY = "TURBOPILOT_API_KEY"
+LATE = " within c.Turbopilot.deadline"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,10 +75,17 @@ def parser() -> argparse.ArgumentParser:
     complete.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     complete.add_argument("--line", type=int, help="line, from 1; the end of the file if left out")
     complete.add_argument("--col", type=int, help="column, from 1; the end of the line if left out")
-    complete.add_argument("--language", default="python", help="the file's language (%(default)s)")
+    complete.add_argument("--language", help="the file's language; left out, its name says which")
     complete.add_argument("--length", type=int, help="longest answer in tokens")
-    complete.add_argument("--lines", choices=["auto", "single", "multi"], default="auto")
-    complete.add_argument("--temperature", type=float, default=0.0)
+    complete.add_argument(
+        "--lines",
+        choices=["auto", "single", "multi"],
+        default="auto",
+        help="one line at most, several, or several where the place asks for it (%(default)s)",
+    )
+    complete.add_argument(
+        "--temperature", type=float, default=0.0, help="0 is the likeliest text; up to 2 (%(default)s)"
+    )
     complete.add_argument("-m", "--model", help="the model to use")
     complete.add_argument("--json", action="store_true", help="print confidence and timings too")
     complete.set_defaults(run=run_complete)
@@ -158,6 +166,7 @@ def run_complete(options: argparse.Namespace) -> int:
     """Complete a file at a place."""
     from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.request import Cell, Completion
+    from jupyter_turbopilot.training.corpus import LANGUAGES
 
     try:
         source = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
@@ -167,7 +176,7 @@ def run_complete(options: argparse.Namespace) -> int:
         raise BadRequestError(f"{options.file} is not UTF-8 text.") from None
     request = Completion(
         path="" if options.file == "-" else Path(options.file).name,
-        language=options.language,
+        language=options.language or LANGUAGES.get(Path(options.file).suffix.lower(), "python"),
         cells=[Cell(source=source)],
         offset=offset_of(source, options.line, options.col),
         lines=options.lines,
@@ -185,10 +194,14 @@ def run_complete(options: argparse.Namespace) -> int:
             sys.stdout.write(text[len(shown) :])
             sys.stdout.flush()
             shown = text
-        print()
     finally:
         local.close()
-    return 0 if shown else 1
+    if not shown:
+        late = reply.finish_reason == "deadline"
+        print(f"turbopilot: There is no suggestion for this place{LATE * late}.", file=sys.stderr)
+        return 1
+    print()
+    return 0
 
 
 def run_serve(options: argparse.Namespace) -> int:
@@ -215,12 +228,12 @@ def offset_of(source: str, line: int | None, column: int | None) -> int:
     lines = source.removesuffix("\n").split("\n")
     line = len(lines) if line is None else line
     if not 1 <= line <= len(lines):
-        raise BadRequestError(f"There are {len(lines)} lines.", field="line")
+        raise BadRequestError(f"--line {line}: there are lines 1 to {len(lines)}.", field="line")
     text = lines[line - 1]
     if column is None:
         column = len(text) + 1
     if not 1 <= column <= len(text) + 1:
-        raise BadRequestError(f"Line {line} has columns 1 to {len(text) + 1}.", field="col")
+        raise BadRequestError(f"--col {column}: line {line} has columns 1 to {len(text) + 1}.", field="col")
     return sum(len(earlier) + 1 for earlier in lines[: line - 1]) + column - 1
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,15 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot import cli
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.reply import Item, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.request import Completion
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -92,7 +100,7 @@ def test_a_file_is_completed_at_a_place(capsys: pytest.CaptureFixture[str], own:
     ("arguments", "words"),
     [
         (("complete", "missing.py"), "cannot be read"),
-        (("complete", "FILE", "--line", "9"), "There are 2 lines"),
+        (("complete", "FILE", "--line", "9"), "--line 9: there are lines 1 to 2"),
         (("complete", "FILE", "--line", "1", "--col", "99"), "columns 1 to 6"),
         (("models", "pull", "nonsense"), "no model called"),
         (("complete", "FILE"), "models pull"),
@@ -107,6 +115,51 @@ def test_an_error_is_one_line_that_says_what_to_do(
     assert status == (1 if words == "models pull" else 2)  # 2: what was asked for is wrong
     assert words in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("finish", "words"), [("stop", "place."), ("deadline", "Turbopilot.deadline.")])
+def test_that_there_is_nothing_to_suggest_is_said(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    finish: str,
+    words: str,
+) -> None:
+    (tmp_path / "a.py").write_text("x")
+    monkeypatch.setattr(Local, "replies", lambda *_: iter([Reply("1", done=True, finish_reason=finish)]))
+    status, out, err = run(capsys, "complete", str(tmp_path / "a.py"))
+    assert (status, out) == (1, "")
+    assert "no suggestion for this place" in err
+    assert err.endswith(f"{words}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "language"),
+    [("a.R", [], "r"), ("a.jl", [], "julia"), ("a", [], "python"), ("a.R", ["--language", "s"], "s")],
+)
+def test_the_name_of_a_file_says_its_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, options: list[str], language: str
+) -> None:
+    asked: list[Completion] = []
+
+    def replies(_: Local, request: Completion) -> Iterator[Reply]:
+        asked.append(request)
+        yield Reply("1", items=(Item("y", 1.0, "stop"),), done=True)
+
+    (tmp_path / name).write_text("x")
+    monkeypatch.setattr(Local, "replies", replies)
+    with pytest.raises(SystemExit):
+        cli.main(["complete", str(tmp_path / name), *options])
+    assert asked[0].language == language
+
+
+def test_the_list_of_models_stands_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "models", "list")[1].splitlines()[:-2]
+    assert len(lines) > 40
+    assert len({line.index(" MB") for line in lines}) == 1
+    entries = [catalog()[line[2:].split()[0]] for line in lines]
+    for words in ([entry.licence for entry in entries], [entry.use for entry in entries]):
+        assert len({line.rindex(f"  {word}") for line, word in zip(lines, words, strict=True)}) == 1
 
 
 def test_what_is_no_text_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -164,7 +217,7 @@ def test_every_line_and_column_is_an_offset_and_back(source: str, data: st.DataO
 
 
 def test_a_last_newline_ends_a_line_and_begins_none() -> None:
-    with pytest.raises(BadRequestError, match="There are 2 lines"):
+    with pytest.raises(BadRequestError, match="lines 1 to 2"):
         cli.offset_of("x = 1\ny = 2\n", 3, None)
     assert cli.offset_of("x = 1\ny = 2\n", 2, None) == len("x = 1\ny = 2")
     assert cli.offset_of("x = 1\ny = 2\n", None, 2) == len("x = 1\ny")

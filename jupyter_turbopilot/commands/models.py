@@ -24,7 +24,7 @@ OUTTYPES = ("f32", "f16", "bf16", "q8_0")
 def add(actions: Any) -> None:
     """Declare the actions."""
     listing = actions.add_parser("list", help="what there is and what is on this machine")
-    listing.add_argument("--json", action="store_true")
+    listing.add_argument("--json", action="store_true", help="print all that is known of each")
     listing.set_defaults(run=run_list)
     for name, run, text in (
         ("pull", run_pull, "fetch a model"),
@@ -48,7 +48,7 @@ def add(actions: Any) -> None:
     info = actions.add_parser("info", help="what a GGUF file holds and what it takes to run it")
     info.add_argument("model", metavar="FILE", help="a GGUF file, or a model's name")
     info.add_argument("--context", type=int, default=machine.DEFAULT_CONTEXT, help="tokens (%(default)s)")
-    info.add_argument("--json", action="store_true")
+    info.add_argument("--json", action="store_true", help="print it as JSON")
     info.set_defaults(run=run_info)
 
     recommend = actions.add_parser("recommend", help="which model for this machine, and why")
@@ -81,15 +81,22 @@ def run_list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found, indent=1))
         return 0
-    for entry in found:
-        size = f"{'' if entry['counted'] else '~'}{entry['size'] / 1e6:.0f} MB" if entry["size"] else ""
-        state = "here" if entry["stored"] else ""
-        if entry["stored"] and not entry["verified"]:
-            state = "here, unverified"
-        mark = "*" if entry["spec"] == pilot.selected else " "
-        print(f"{mark} {entry['name']:<24} {size:>8}  {state:<16} {entry['licence']:<12} {entry['use']}")
+    rows = [_row(entry, pilot.selected) for entry in found]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for mark, name, size, *others in rows:
+        cells = [f"{mark} {name}".ljust(widths[1] + 2), size.rjust(widths[2])]
+        cells += [text.ljust(width) for text, width in zip(others, widths[3:], strict=True)]
+        print("  ".join(cells).rstrip())
     print(f"\n* the configured model. Models are kept in {pilot.store.folder}")
     return 0
+
+
+def _row(entry: dict[str, Any], selected: str) -> tuple[str, ...]:
+    """Say in words whether a model is the configured one, its size, whether it is here and what it is for."""
+    size = f"{'' if entry['counted'] else '~'}{entry['size'] / 1e6:.0f} MB" if entry["size"] else ""
+    state = "here" if entry["verified"] else "here, unverified"
+    mark = "*" if entry["spec"] == selected else " "
+    return mark, entry["name"], size, state if entry["stored"] else "", entry["licence"], entry["use"]
 
 
 def run_pull(options: argparse.Namespace) -> int:
