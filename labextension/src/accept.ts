@@ -3,6 +3,7 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/completer';
 import { CommandRegistry } from '@lumino/commands';
+import type { Widget } from '@lumino/widgets';
 import { firstLine, firstWord } from './suggestion';
 
 const SEVERAL = 'jp-mod-turbopilot-several';
@@ -107,6 +108,16 @@ export class Acceptor {
   /** Whether there is grey text to take. */
   get active(): boolean {
     return this._current() !== undefined;
+  }
+
+  /** The editor inside a widget that can be completed. */
+  editorIn(widget: Widget | null): CodeEditor.IEditor | null {
+    for (const { editor } of this._completers) {
+      if (editor && !editor.isDisposed && widget?.node.contains(editor.host)) {
+        return editor;
+      }
+    }
+    return null;
   }
 
   acceptWord(): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ordered, size, suits } from './choice';
+import { ordered, size, speed, suits } from './choice';
 import type { IModel } from './client';
 
 function model(name: string, more: Partial<IModel> = {}): IModel {
@@ -24,8 +24,9 @@ function model(name: string, more: Partial<IModel> = {}): IModel {
 }
 
 describe('the choice of models', () => {
-  it('puts what is used first, then what is here, what comes, what is recommended, what is larger', () => {
+  it('puts what is used first, then what is here, what comes, what is recommended, what is larger, what is too large', () => {
     const models = [
+      model('huge', { size: 3, verdict: 'too large' }),
       model('small', { size: 1 }),
       model('large', { size: 2 }),
       model('best', { verdict: 'recommended' }),
@@ -39,7 +40,8 @@ describe('the choice of models', () => {
       'coming',
       'best',
       'large',
-      'small'
+      'small',
+      'huge'
     ]);
   });
 
@@ -48,6 +50,12 @@ describe('the choice of models', () => {
     expect(suits(model('a', { verdict: 'slow' }))).toBe(false);
     expect(suits(model('a', { verdict: 'slow', stored: true }))).toBe(true);
     expect(suits(model('own', { verdict: undefined }))).toBe(true);
+  });
+
+  it('says a speed below one token a second as what it is', () => {
+    expect(speed(14.2)).toBe('~14');
+    expect(speed(0.3)).toBe('<1');
+    expect(speed(undefined)).toBe('');
   });
 
   it('says which sizes are estimates', () => {

@@ -11,6 +11,14 @@ export function size(bytes: number | null | undefined, counted = true): string {
   return counted ? text : `~${text}`;
 }
 
+/** How many tokens a second a model writes, as a guess is said. */
+export function speed(tokens: number | null | undefined): string {
+  if (!tokens) {
+    return '';
+  }
+  return tokens < 1 ? '<1' : `~${Math.round(tokens)}`;
+}
+
 /** Whether somebody who looks for a model for this machine wants to see it. */
 export function suits(model: IModel): boolean {
   return (
@@ -23,9 +31,16 @@ export function suits(model: IModel): boolean {
   );
 }
 
-/** The best first: what is used, what is here, what is recommended, what is larger. */
+/** The best first: what is used, what is here, what is recommended, what is larger; last what is too large or slow. */
 export function ordered(models: readonly IModel[]): IModel[] {
   const rank = (model: IModel): number =>
-    model.selected ? 0 : model.stored ? 1 : model.pulling ? 2 : model.verdict === 'recommended' ? 3 : 4;
+    [
+      model.selected,
+      model.stored,
+      model.pulling,
+      model.verdict === 'recommended',
+      suits(model),
+      true
+    ].indexOf(true);
   return [...models].sort((a, b) => rank(a) - rank(b) || (b.size ?? 0) - (a.size ?? 0));
 }

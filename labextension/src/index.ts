@@ -127,7 +127,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     };
 
     const menu = new MenuSvg({ commands: app.commands });
-    const status = new StatusItem(trans, anchor => menu.open(anchor.left, anchor.top));
+    const status = new StatusItem(trans, menu);
     const show = (): void => {
       const now = current();
       status.show_(now);
@@ -258,19 +258,21 @@ const plugin: JupyterFrontEndPlugin<void> = {
     commands.addCommand(CommandIDs.invoke, {
       label: trans.__('Suggest Now'),
       execute: () => {
-        const editor = last?.widget === app.shell.currentWidget ? last?.editor : null;
-        if (editor && !editor.isDisposed) {
-          // A menu or the palette has taken the focus.
-          editor.focus();
-          if (
-            editor
-              .getSelections()
-              .some(({ start, end }) => start.line !== end.line || start.column !== end.column)
-          ) {
-            // JupyterLab does not even ask a provider.
-            decline('selection');
-            return;
-          }
+        const editor = acceptor.editorIn(app.shell.currentWidget);
+        if (!editor) {
+          decline('nowhere');
+          return;
+        }
+        // A menu or the palette has taken the focus.
+        editor.focus();
+        if (
+          editor
+            .getSelections()
+            .some(({ start, end }) => start.line !== end.line || start.column !== end.column)
+        ) {
+          // JupyterLab does not even ask a provider.
+          decline('selection');
+          return;
         }
         manager.inline?.invoke(widgetId());
       }
@@ -305,7 +307,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       }
     });
     commands.addCommand(CommandIDs.chooseModel, {
-      label: trans.__('Models…'),
+      // The palette shows no category beside it.
+      label: args => (args.palette ? trans.__('Turbopilot Models…') : trans.__('Models…')),
       execute: () => {
         if (!panel || panel.isDisposed) {
           panel = new MainAreaWidget({
@@ -333,7 +336,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })
     });
     commands.addCommand(CommandIDs.status, {
-      label: args => (args.palette ? trans.__('Show the Status') : describeStatus(trans, current())),
+      label: args => (args.palette ? trans.__('Show Turbopilot Status') : describeStatus(trans, current())),
       execute: async () => {
         await availability.look();
         const now = current();

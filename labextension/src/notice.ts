@@ -5,38 +5,51 @@ import { Notification } from '@jupyterlab/apputils';
 const SHOWN = 10000;
 const BRIEF = 4000;
 
+interface ISaid {
+  id: string;
+  message: string;
+}
+
+const NOTHING: ISaid = { id: '', message: '' };
+
+function dismiss({ id }: ISaid): void {
+  if (Notification.manager.has(id)) {
+    Notification.dismiss(id);
+  }
+}
+
 export class Notice {
   /** Say what is wrong, unless it has been said. */
   warn(message: string): void {
-    if (message !== this._said) {
+    if (message !== this._warning.message) {
       this.clear();
-      this._said = message;
-      this._shown = Notification.warning(message, { autoClose: SHOWN });
+      if (message === this._answer.message) {
+        dismiss(this._answer);
+      }
+      this._warning = { id: Notification.warning(message, { autoClose: SHOWN }), message };
     }
   }
 
-  /** Answer somebody who asked for something; the next answer takes its place. */
+  /** Answer somebody who asked for something; the next answer takes its place, and that of a warning that says the same. */
   brief(message: string): void {
-    if (Notification.manager.has(this._brief)) {
-      Notification.dismiss(this._brief);
+    dismiss(this._answer);
+    if (message === this._warning.message) {
+      this.clear();
     }
-    this._brief = Notification.info(message, { autoClose: BRIEF });
+    this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
   }
 
   /** It is over, and may be said again when it comes back. */
   forget(): void {
     this.clear();
-    this._said = '';
+    this._warning = NOTHING;
   }
 
   /** Nothing is wrong at the moment. */
   clear(): void {
-    if (Notification.manager.has(this._shown)) {
-      Notification.dismiss(this._shown);
-    }
+    dismiss(this._warning);
   }
 
-  private _said = '';
-  private _shown = '';
-  private _brief = '';
+  private _warning = NOTHING;
+  private _answer = NOTHING;
 }

@@ -5,7 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { LabIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
-import { ordered, size, suits } from './choice';
+import { ordered, size, speed, suits } from './choice';
 import type { Client, IModel } from './client';
 import { describeStep } from './models';
 import { ServerError } from './trouble';
@@ -163,13 +163,16 @@ export class ModelPanel extends Widget {
       .join(' · ');
     name.append(use);
     row.append(name);
-    for (const text of [
-      size(model.size, model.counted),
-      size(model.memory, false),
-      model.tokens_a_second ? `~${Math.round(model.tokens_a_second)}` : '',
-      model.licence
-    ]) {
-      row.insertCell().textContent = text;
+    for (const [title, text] of [
+      [trans.__('Size'), size(model.size, model.counted)],
+      [trans.__('Memory'), size(model.memory, false)],
+      [trans.__('Tokens/s'), speed(model.tokens_a_second)],
+      [trans.__('Licence'), model.licence]
+    ] as const) {
+      const cell = row.insertCell();
+      cell.textContent = text;
+      // Shown where there is no room for the table's head.
+      cell.dataset.title = title;
     }
     row.append(this._state(model));
     return row;

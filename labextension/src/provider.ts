@@ -42,6 +42,7 @@ export type Decline =
   | 'cursors'
   | 'selection'
   | 'unavailable'
+  | 'nowhere'
   | 'nothing';
 
 interface IView {

@@ -45,6 +45,7 @@ export function describeDecline(
     cursors: trans.__('Nothing is suggested while there are several cursors. Press Escape to keep one.'),
     selection: trans.__('Nothing is suggested while text is selected.'),
     unavailable: trouble ? describeTrouble(trans, trouble) : trans.__('The model is being loaded.'),
+    nowhere: trans.__('Put the cursor into a cell, a file or a console first.'),
     nothing: trans.__('There is no suggestion for this place.')
   };
   return words[decline];

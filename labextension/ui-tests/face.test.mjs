@@ -170,10 +170,29 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.keyboard.press('Escape');
   });
 
-  test('in a narrow window the status stays', async () => {
+  test('the menu of the status item gives the focus back', async () => {
+    await editCell(page, 2);
+    await page.locator('.jp-Turbopilot-status').click();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Snooze' }).click();
+    assert.equal(await editing(), 1);
+    await run('turbopilot:snooze');
+    await page.locator('.jp-Turbopilot-status').focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Snooze' }).waitFor();
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('.jp-Turbopilot-status:focus').count(), 1);
+  });
+
+  test('in a narrow window the status stays, and nothing of it is cut off', async () => {
+    await fresh();
+    await ghost(page);
+    await page.waitForFunction(() =>
+      document.querySelector('.jp-Turbopilot-status').textContent.includes(' · ')
+    );
     await page.setViewportSize({ width: 620, height: 700 });
     await page.waitForTimeout(500);
     assert.ok(await page.locator('.jp-Turbopilot-status').isVisible());
+    assert.equal(await label(), 'Turbopilot: ready');
     await page.setViewportSize({ width: 1180, height: 760 });
   });
 
@@ -227,6 +246,9 @@ describe('the face of it', { timeout: 300_000 }, () => {
     known = { ...model, stored: true };
     await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
     assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
+    // There is nothing to complete in the panel.
+    await run('turbopilot:invoke');
+    await toast('Put the cursor into a cell').waitFor();
     await page.close();
   });
 

@@ -155,6 +155,12 @@ describe('when the server fails', { timeout: 300_000 }, () => {
     proxy.fault = (request, response) => ours(request) && (status(500)(request, response), true);
     await page.keyboard.press('Alt+\\');
     await page.locator('.Toastify__toast', { hasText: 'The server failed (500' }).first().waitFor();
+    // It is said once, whether the warning or the answer comes first.
+    await page.waitForTimeout(2500);
+    assert.equal(await toasts(), 1);
+    await page.keyboard.press('Alt+\\');
+    await page.waitForTimeout(1000);
+    assert.equal(await toasts(), 1);
     proxy.fault = null;
     await page.keyboard.type(KEYS);
     await page.waitForSelector(GHOST, { timeout: SOON });
