@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from array import array
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from filelock import BaseFileLock
+
+log = logging.getLogger(__name__)
 
 _MAGIC = b"turbopilot sequences 1\n"
 _DIGEST = 32
@@ -41,7 +45,7 @@ def save(path: Path, key: str, kept: Sequence[Kept]) -> None:
     header = json.dumps({"key": key, "sequences": sizes}).encode()
     body = len(header).to_bytes(_LENGTH, "little") + header + payload
     fresh = path.with_name(path.name + _UNFINISHED)
-    with suppress(OSError):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path, WAIT):
             try:
@@ -50,16 +54,28 @@ def save(path: Path, key: str, kept: Sequence[Kept]) -> None:
                 fresh.replace(path)
             finally:
                 fresh.unlink(missing_ok=True)
+    except OSError as error:
+        _say(error.strerror or type(error).__name__)
+
+
+@cache  # once is enough
+def _say(reason: str) -> None:
+    log.warning("Turbopilot: what was read of notebooks could not be saved for the next start: %s.", reason)
 
 
 def load(path: Path, key: str) -> list[Kept]:
     """Read the file; nothing where it is damaged or for another model: such a file is deleted."""
     _clean(path)
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(len(_MAGIC))
+            raw += file.read() if raw == _MAGIC else b""  # what is not ours may be of any size
     except OSError:
         return []
-    kept = _parse(raw, key)
+    try:
+        kept = _parse(raw, key)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        kept = None  # whole, and of another shape
     if kept is None:
         with suppress(OSError):
             path.unlink()

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.state import Kept, _lock, load, save
+from jupyter_turbopilot.engine.state import _MAGIC, Kept, _lock, _say, load, save
 
 KEPT = [Kept([1, 2, 3], b"\x00\xff" * 50), Kept([], b""), Kept([151935], b"x")]
 
@@ -60,6 +63,47 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_the_file(tmp_path: Pa
     (tmp_path / "file").write_text("in the way")
     save(tmp_path / "file" / "state", "model", KEPT)
     assert load(tmp_path / "file" / "state", "model") == []
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"[]", b"{", b'"x"', b'{"key":"model"}', b'{"key":"model","sequences":[[1]]}',
+               b'{"key":"model","sequences":[["a",1]]}', b'{"key":"model","sequences":7}', b"\xff"]
+)  # fmt: skip
+def test_a_whole_file_of_another_shape_is_dropped(tmp_path: Path, header: bytes) -> None:
+    body = len(header).to_bytes(4, "little") + header
+    (tmp_path / "state").write_bytes(_MAGIC + hashlib.sha256(body).digest() + body)
+    assert load(tmp_path / "state", "model") == []
+    assert not (tmp_path / "state").exists()
+
+
+def test_garbage_of_any_size_is_dropped_unread(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    os.truncate(tmp_path / "state", 2**42)
+    assert load(tmp_path / "state", "model") == []
+    assert not (tmp_path / "state").exists()
+
+
+def test_that_nothing_can_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _say.cache_clear()
+    (tmp_path / "file").write_text("in the way")
+    for _ in range(3):
+        save(tmp_path / "file" / "state", "model", KEPT)
+    (said,) = caplog.messages
+    assert "could not be saved" in said
+    assert str(tmp_path) not in said
+
+
+def test_two_that_write_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+    other = [Kept([7], b"other" * 100_000)]
+    writers = [
+        threading.Thread(target=save, args=(tmp_path / "state", "model", kept)) for kept in (KEPT, other) * 4
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert load(tmp_path / "state", "model") in (KEPT, other)
+    assert {path.name for path in tmp_path.iterdir()} == {"state", "state.lock"}
 
 
 def test_nothing_in_it_is_code(tmp_path: Path) -> None:
