@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids, Row
 
 INFILL_MOST = 128  # candidates that `infill` compares with each other; a whole vocabulary would take hours
-LIKELIEST = (64, 1024)  # so many candidates a grammar is asked about at a time
+# A grammar is asked about so many of the likeliest tokens, one such piece after the other: none takes longer
+# than about a step of the model. It goes on until what is left could not change what is drawn.
+LIKELIEST = (64, 1024, 2048, 3072, 4096)
+NEGLIGIBLE = 1e-3  # of the probability of what was found
 BIAS = 1e9  # never or always; with more the sums overflow
 COLDEST = 1e-5  # likewise, of temperatures
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
@@ -44,6 +49,9 @@ class Chain:
         self._candidates = np.empty(size, dtype=_CANDIDATE)
         self._left = 0  # how many of them the last token was drawn from
         self._draws = sampling.temperature > 0
+        self._heat = max(1.0, sampling.temperature)  # at least: the tail weighs more than where it is colder
+        self._enough = self._counts(sampling)
+        self._penalties: Any = None
         self._ids = np.arange(size, dtype=np.int32)
         self._short = short.astype(np.int32)
         self._bias = np.zeros(size, dtype=np.float32)
@@ -78,6 +86,13 @@ class Chain:
             return made
         raise BadRequestError("The grammar is not valid GBNF with a rule `root`.", field="grammar")
 
+    @staticmethod
+    def _counts(sampling: Sampling) -> float:
+        """Return how many of the tokens that a grammar allows, the likeliest first, can be drawn."""
+        if sampling.temperature <= 0:
+            return 1
+        return sampling.top_k if sampling.samplers[:1] == ("top_k",) and sampling.top_k > 0 else math.inf
+
     def _samplers(self, vocab: Any, sampling: Sampling, prompt: Sequence[int]) -> Iterator[Any]:
         lib = self._lib
         if sampling.penalised:
@@ -93,6 +108,7 @@ class Chain:
             )
             for token in prompt[-window:] if sampling.repeat_penalty != 1 and window else ():
                 lib.llama_sampler_accept(penalties, token)
+            self._penalties = penalties
             yield penalties
         if sampling.temperature <= 0:
             yield lib.llama_sampler_init_greedy()
@@ -122,16 +138,39 @@ class Chain:
         token = self._draw(self._ids, weighed)
         if not self._grammar or token is None:
             return token
-        # A grammar would take seconds over a whole vocabulary, and nothing could interrupt it. Mostly what is
-        # drawn without it agrees with it, or else one of the likeliest does.
+        # A grammar may take seconds over a whole vocabulary, and mostly agrees with what is drawn without it.
         if len(self._allowed(np.array([token], dtype=np.int32), weighed)):
             return token
-        order = np.argsort(-weighed)[: LIKELIEST[-1]].astype(np.int32)
-        for some in (*(order[:count] for count in LIKELIEST), self._short):
+        allowed = self._likeliest_allowed(weighed)
+        return self._draw(allowed, weighed) if len(allowed) else None
+
+    def _likeliest_allowed(self, weighed: Row) -> npt.NDArray[np.int32]:
+        """Return the likeliest tokens that the grammar goes on with, as many as matter to what is drawn."""
+        logits = self._penalised(weighed)
+        most = min(LIKELIEST[-1], len(logits))
+        likeliest = np.argpartition(-logits, most - 1)[:most]
+        order = self._ids[likeliest[np.argsort(-logits[likeliest])]]
+        weights = np.exp((logits - logits.max()) / self._heat)
+        left, weight = float(weights.sum()), 0.0
+        found = self._ids[:0]
+        for start, stop in pairwise((0, *LIKELIEST)):
+            some = order[start:stop]
             allowed = self._allowed(some, weighed)
-            if len(allowed):
-                return self._draw(allowed, weighed)
-        return None
+            found = np.concatenate([found, allowed])
+            weight += float(weights[allowed].sum())
+            left -= float(weights[some].sum())
+            if len(found) >= self._enough or left < NEGLIGIBLE * weight:
+                break
+        return found if len(found) else self._allowed(self._short, weighed)
+
+    def _penalised(self, weighed: Row) -> npt.NDArray[np.float64]:
+        """Return logits as they are behind the penalties."""
+        logits = weighed.astype(np.float64)
+        if self._penalties:
+            array = self._array(self._candidates, self._ids, weighed)
+            self._lib.llama_sampler_apply(self._penalties, ctypes.byref(array))
+            logits[self._candidates["id"]] = self._candidates["logit"]
+        return np.nan_to_num(logits, nan=-BIAS, posinf=BIAS, neginf=-BIAS)
 
     def _allowed(self, ids: npt.NDArray[np.int32], weighed: Row) -> npt.NDArray[np.int32]:
         """Return those of some tokens that the grammar goes on with."""
