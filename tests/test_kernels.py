@@ -177,6 +177,23 @@ def test_a_busy_kernel_is_not_asked() -> None:
     asyncio.run(somebody(scenario))
 
 
+def test_an_interrupt_while_facts_are_asked_for_costs_nothing_but_the_execution() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("first = 1")
+        await person.facts()
+        sleeping = person.client.execute("import time; time.sleep(60)")
+        await asyncio.sleep(0.5)
+        assert "first" in person.kernels.facts(person.kernel_id).names
+        await person.manager.get_kernel(person.kernel_id).interrupt_kernel()
+        while (await person.client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != sleeping:
+            pass
+        await asyncio.sleep(0.5)  # what was sent before is aborted with it
+        await person.run("second = 2")
+        await person.facts(lambda f: {"first", "second"} <= set(f.names))
+
+    asyncio.run(somebody(scenario))
+
+
 def test_asking_is_no_activity_that_keeps_a_kernel_from_being_culled() -> None:
     async def scenario(person: Person) -> None:
         await person.run("first = 1")
