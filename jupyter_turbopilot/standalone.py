@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.authorizer import AllowAllAuthorizer
@@ -123,6 +124,9 @@ async def serve(pilot: Pilot, host: str, port: int, key: str | None) -> None:
     await ended.wait()
     server.stop()
     await asyncio.get_running_loop().run_in_executor(None, pilot.stop)
+    # A request that came in at the end would be logged as an uncaught exception.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(server.close_all_connections(), 1.0)
 
 
 def on_signals(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot import Pilot
 from jupyter_turbopilot.routes.admission import is_loopback
+from jupyter_turbopilot.routes.base import Route
 from jupyter_turbopilot.standalone import serve as serve_until_told
 
 from .scripted_engine import ScriptedEngine
@@ -146,6 +148,36 @@ def test_it_ends_when_told_to_where_loops_know_no_signals(
         for each, handler in before.items():
             signal.signal(each, handler)
     assert stopped
+
+
+def test_a_request_that_comes_in_at_the_end_is_no_failure_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pilot = Pilot(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
+    started = asyncio.Event()
+    monkeypatch.setattr(pilot, "start", started.set)
+    prepare = Route.prepare
+
+    async def slowly(route: Route) -> None:
+        await asyncio.sleep(0.3)
+        await prepare(route)
+
+    monkeypatch.setattr(Route, "prepare", slowly)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    async def visit() -> None:
+        served = asyncio.create_task(serve_until_told(pilot, "127.0.0.1", port, "key"))
+        await started.wait()
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await asyncio.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(served, 10)
+
+    asyncio.run(visit())
+    assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
 
 
 def test_without_a_key_other_machines_are_not_served() -> None:
