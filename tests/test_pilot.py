@@ -12,7 +12,8 @@ from jupyter_turbopilot import pilot as pilot_module
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.machine import Plan
-from jupyter_turbopilot.engine.worker import Job
+from jupyter_turbopilot.engine.recovery import AFTER_LOAD
+from jupyter_turbopilot.engine.worker import GAVE_UP, Job, State
 from jupyter_turbopilot.errors import BadRequestError, BusyError, DownloadError, EngineError, NotReadyError
 from jupyter_turbopilot.models import fold
 from jupyter_turbopilot.models.adapters import Adapter
@@ -197,6 +198,21 @@ def test_a_wake_from_sleep_that_failed_once_is_tried_again(make_pilot: Make, fai
     clock.after(2.5)
     pilot.health()
     assert settled(pilot)["ready"]
+
+
+def test_a_model_that_was_loaded_and_cannot_compute_is_not_loaded_again_at_once(make_pilot: Make) -> None:
+    pilot, _ = make_pilot()
+    clock = Clock(pilot)
+    load(pilot)
+    tries = failing(pilot)
+    pilot.worker._state = State("failed", "m", GAVE_UP, "engine")
+    clock.after(AFTER_LOAD - 1)
+    assert settled(pilot)["phase"] == "failed"
+    assert not tries
+    clock.after(2)
+    pilot.health()
+    assert settled(pilot)["ready"]
+    assert len(tries) == 1
 
 
 def test_memory_that_was_freed_lets_a_model_be_loaded(

@@ -95,6 +95,7 @@ def test_a_missing_field_is_named() -> None:
         b"\xff\xfe",
         b'{"cells": [{"source": "\xed\xa0\x80"}], "offset": 0}',
         b'{"cells": [{"source": "\\ud800"}], "offset": 0}',
+        b'{"cells": [{"source": "x"}], "offset": 0, "nobody reads it": "\xff"}',
         b'{"cells": [{"source": "x"}], "offset": NaN}',
         b'{"cells": [{"source": "x"}], "offset": 1e999}',
         b'{"cells": [{"source": "x"}], "offset": ' + b"1" * 5000 + b"}",

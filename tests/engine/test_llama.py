@@ -442,3 +442,16 @@ def test_what_a_broken_engine_holds_is_not_kept(tiny_model: Path, tmp_path: Path
         complete(engine, "x = 1; " * 40)
         engine.close(keep=keep)
         assert (tmp_path / "state").exists() == keep
+
+
+def test_whatever_keeps_what_was_read_from_being_kept_the_memory_is_given_back(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = LlamaEngine(tiny_model, name="t", context_size=256, threads=1, state=tmp_path / "state")
+
+    def fail() -> None:
+        raise ValueError("no more")
+
+    monkeypatch.setattr(engine, "_keep", fail)
+    engine.close()
+    assert (engine._model, engine._context) == (None, None)

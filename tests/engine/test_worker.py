@@ -13,6 +13,7 @@ from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.generation import Ask, Sampling
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
 from jupyter_turbopilot.engine.queue import PLACES, Priority
+from jupyter_turbopilot.engine.serving import Serving
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import (
     BusyError,
@@ -832,4 +833,42 @@ def test_a_text_that_ended_in_a_batch_that_failed_has_its_end(worker: Worker) ->
     told = [Told(), Told()]
     for number, one in enumerate(told):
         worker.submit(Job(text, one, owner=str(number)))
+    assert [one.wait() for one in told] == [None, None]
+
+
+def served_by(engine: Engine) -> Serving:
+    """Return who serves jobs with an engine, a step at a time."""
+    serving = Serving(lambda job, error: job.tell(error))
+    serving.engine = engine
+    return serving
+
+
+def test_one_that_may_have_failed_a_batch_and_finds_no_room_keeps_nobody_waiting() -> None:
+    serving = served_by(SmallEngine("word " * 50))
+    first, suspect = (Job(until_cancelled, Told()) for _ in range(2))
+    assert serving.step([first, suspect], []) == {first: True}
+    serving._tasks[suspect].suspect = True
+    assert serving.step([first, suspect], []) == {first: True}
+
+
+def test_what_gives_up_its_room_for_good_does_not_cut_the_step_short_that_it_makes_room_for() -> None:
+    serving = served_by(SmallEngine("word " * 50))
+    warm, typing = Job(until_cancelled, Told(), priority=Priority.WARM), Job(until_cancelled, Told())
+    assert serving.step([warm], []) == {warm: True}
+    assert serving.step([typing], [warm]) == {typing: True}
+    assert warm.cancel.reason == YIELDED
+
+
+def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:
+    class Late(ScriptedEngine):
+        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+            super().step(runs, attention)
+            if any(run.done for run in runs):
+                raise EngineError("It comes too late.")
+
+    told = [Told(), Told()]
+    jobs = [Job(nothing_but_one, one) for one in told]
+    serving = served_by(Late("word"))
+    for _ in range(2):
+        serving.step(jobs, [])
     assert [one.wait() for one in told] == [None, None]

@@ -125,6 +125,7 @@ def test_a_path_is_a_model(tmp_path: Path) -> None:
         "https://example.org/..gguf",
         "owner\\repo\\x.gguf",
         "owner--repo/x/y.gguf",
+        "owner/re--po/y.gguf",
         "https:///x.gguf",
         "https://example.org:99999/x.gguf",
     ],

@@ -115,6 +115,9 @@ def test_a_number_without_a_fraction_is_whole_and_others_stay_as_they_are() -> N
     assert (request.n_predict, request.seed, request.temperature, request.top_k) == (8, 2**53 + 1, 0.5, 40)
     with pytest.raises(BadRequestError):
         read(body(n_predict=8.5), CompletionBody)
+    for digits in (b"1" * 5000, b"8." + b"0" * 5000, b"-0." + b"0" * 5000 + b"e1"):
+        with pytest.raises(BadRequestError, match="64 characters"):
+            read(b'{"prompt": "x", "n_predict": ' + digits + b"}", CompletionBody)
 
 
 def test_a_field_that_is_wrong_is_named_as_it_was_sent() -> None:
