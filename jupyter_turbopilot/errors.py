@@ -137,6 +137,12 @@ class DownloadError(TurbopilotError):
     code = "download_failed"
 
 
+class NotWrittenError(DownloadError):
+    """The disk or the folder does not take the model; another source would not help."""
+
+    code = "not_written"
+
+
 class CancelledError(TurbopilotError):
     """The person stopped it."""
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot import cli
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.errors import BadRequestError, NotWrittenError
 from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.models import speed
-from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.reply import Item, Reply
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ def test_a_pull_that_cannot_write_is_one_line_and_no_traceback(
     assert (status, out) == (1, "")
     assert "could not be written" in err
     assert len(err.strip().splitlines()) == 1
+    # Another source would not help, and JupyterLab's notifications end after 140 characters.
+    with pytest.raises(NotWrittenError) as refused:
+        Store(tmp_path / "file" / "models").pull(find("smollm2-135m"))
+    assert refused.value.code == "not_written"
+    assert len(refused.value.message) < 140
 
 
 def test_what_the_doctor_measured_is_what_is_recommended_by(

@@ -18,6 +18,7 @@ from jupyter_turbopilot.errors import (
     CancelledError,
     DownloadError,
     ModelRefusedError,
+    NotWrittenError,
     UnknownModelError,
 )
 from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Source, catalog, describe
@@ -150,9 +151,10 @@ class Store:
             yield
         except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
             why = getattr(error, "strerror", None) or error
-            failed = DownloadError(
-                f"The model could not be written to the folder of models: {why}. "
-                "Make room there, or set TURBOPILOT_MODELS to a folder that can be written to."
+            # JupyterLab's notifications end after 140 characters.
+            failed = NotWrittenError(
+                f"The model could not be written: {why}. "
+                "Make room, or set TURBOPILOT_MODELS to a folder that can be written to."
             )
             failed.hint = f"The folder is {self.folder}."
             raise failed from None

@@ -217,7 +217,7 @@ export class ModelPanel extends Widget {
       said.textContent = step ? describeStep(trans, model.name, step) : '';
       cell.append(progress, said);
       act(trans.__('Stop'), 'stop', () => void this._stop(model));
-    } else if (model.selected) {
+    } else if (model.selected && model.stored) {
       cell.append(`${trans.__('in use')} `);
       if (model.adapters?.length) {
         act(

@@ -243,6 +243,10 @@ describe('the face of it', { timeout: 300_000 }, () => {
     fail = false;
     known = { ...model, failed: 'The disk is full.' };
     await row.locator('.jp-mod-error', { hasText: 'The disk is full.' }).waitFor({ timeout: 10000 });
+    // What is chosen and has not been fetched, or is gone, can be fetched.
+    known = { ...model, selected: true };
+    await row.getByRole('button', { name: 'Download' }).waitFor({ timeout: 10000 });
+    assert.doesNotMatch(await row.innerText(), /in use/);
     known = { ...model, stored: true };
     await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
     assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
