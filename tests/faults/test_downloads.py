@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -23,25 +23,6 @@ from jupyter_turbopilot.models.notes import note_path, read_note
 from jupyter_turbopilot.models.store import Store
 
 from ..models.source_server import SourceServer
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
-    server = SourceServer()
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr(index, "pip_settings", lambda: {"index-url": f"{server.url}/simple"})
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def store(models_folder: Path) -> Store:
-    return Store(models_folder)
-
-
-@pytest.fixture
-def data(tiny_model: Path) -> bytes:
-    return tiny_model.read_bytes()
 
 
 def digest_of(data: bytes) -> str:

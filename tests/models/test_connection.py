@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,13 +11,6 @@ from jupyter_turbopilot.models import connection as connection_module
 from jupyter_turbopilot.models.connection import connection, in_words
 
 from .source_server import SourceServer
-
-
-@pytest.fixture
-def server() -> Iterator[SourceServer]:
-    server = SourceServer()
-    yield server
-    server.stop()
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, ModelRefusedError, UnknownModelError
-from jupyter_turbopilot.models import connection, index, transfer
+from jupyter_turbopilot.models import connection, transfer
 from jupyter_turbopilot.models import store as store_module
 from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Url, find
 from jupyter_turbopilot.models.store import Step, Store, models_dir
@@ -22,25 +21,6 @@ from .source_server import SourceServer
 
 HUB = HubFile("owner/repo", "m.gguf")
 HUB_PATH = "/owner/repo/resolve/main/m.gguf"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
-    server = SourceServer()
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr(index, "pip_settings", lambda: {"index-url": f"{server.url}/simple"})
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def store(models_folder: Path) -> Store:
-    return Store(models_folder)
-
-
-@pytest.fixture
-def data(tiny_model: Path) -> bytes:
-    return tiny_model.read_bytes()
 
 
 def model(data: bytes, *sources: object, name: str = "m", **more: object) -> Model:

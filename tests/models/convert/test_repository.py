@@ -15,18 +15,14 @@ from jupyter_turbopilot.models.store import Step, Store
 from tests.models.source_server import SourceServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 REPO = "owner/model"
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
-    server = SourceServer()
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    yield server
-    server.stop()
+def hub(server: SourceServer) -> SourceServer:
+    return server
 
 
 def publish(hub: SourceServer, repo: str, files: dict[str, bytes], *extra: str) -> None:

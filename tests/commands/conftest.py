@@ -1,0 +1,3 @@
+from ..models.sources import server
+
+__all__ = ["server"]

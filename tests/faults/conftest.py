@@ -1,0 +1,3 @@
+from ..models.sources import data, server, store
+
+__all__ = ["data", "server", "store"]

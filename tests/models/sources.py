@@ -1,0 +1,35 @@
+"""Fixtures of tests that fetch models: a source, a folder, a model's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.models import index
+from jupyter_turbopilot.models.store import Store
+
+from .source_server import SourceServer
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceServer]:
+    """A server that plays Hugging Face and the package index."""
+    server = SourceServer()
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setattr(index, "pip_settings", lambda: {"index-url": f"{server.url}/simple"})
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store(models_folder: Path) -> Store:
+    """The models of this test's folder."""
+    return Store(models_folder)
+
+
+@pytest.fixture
+def data(tiny_model: Path) -> bytes:
+    """A small model that is one."""
+    return tiny_model.read_bytes()
