@@ -24,6 +24,8 @@ import { editedAtCursor, type IPlace, Suggestion } from './suggestion';
 import { chooseWindow } from './window';
 
 const NOTHING: IInlineCompletionList = { items: [] };
+/** How often a request is sent again that an older one ended. */
+const TRIES = 4;
 const TRAILING_BLANK_LINE = /\n[ \t]*$/;
 
 /** How the provider is doing, for the status bar. */
@@ -53,6 +55,8 @@ interface IView {
 /** Something asked of the server, and where. */
 interface IRun {
   suggestion: Suggestion;
+  /** Whether the person asked for it, rather than a key or a timer. */
+  asked: boolean;
   abort: AbortController;
   editor: CodeEditor.IEditor;
   item: IInlineCompletionItem | null;
@@ -125,11 +129,15 @@ export class Provider implements IInlineCompletionProvider {
 
     const run = this._run;
     if (run?.editor === editor && !(asked && run.suggestion.done)) {
-      const rest = run.suggestion.rest(place);
-      // Nothing shown yet is nothing to wait for: the newer text asks for itself.
-      if (rest || (rest === '' && run.suggestion.text && !run.suggestion.done)) {
+      const { suggestion } = run;
+      const rest = suggestion.rest(place);
+      // A timer may ask behind a person at the same place: that is no reason to end what they asked for.
+      const again = !suggestion.done && suggestion.isFor(place) && (run.asked || !asked);
+      // Otherwise nothing shown yet is nothing to wait for: the newer text asks for itself.
+      if (rest || again || (rest === '' && suggestion.text && !suggestion.done)) {
+        this.asked ||= again && run.asked;
         const found = await this._answer(run);
-        if (found.items.length > 0 || !isAt(editor, place)) {
+        if (found.items.length > 0 || again || !isAt(editor, place)) {
           return found;
         }
       }
@@ -170,7 +178,7 @@ export class Provider implements IInlineCompletionProvider {
       return NOTHING;
     }
     if (!this._availability.open) {
-      this._owed = { editor, place };
+      this._owed = { editor, place, asked };
       if (!asked) {
         return 'unavailable';
       }
@@ -185,7 +193,7 @@ export class Provider implements IInlineCompletionProvider {
     this._owed = null;
     const body = this._body(document, context, place, asked);
     const known = asked ? null : this._memory.recall(body, place);
-    const run = known ? this._resume(editor, known) : this._start(editor, place, body, asked);
+    const run = known ? this._resume(editor, known, asked) : this._start(editor, place, body, asked);
     const found = await this._answer(run);
     const nothing = found.items.length === 0 && this._run === run && isAt(editor, place);
     return nothing ? (this._availability.open ? 'nothing' : 'unavailable') : found;
@@ -262,7 +270,7 @@ export class Provider implements IInlineCompletionProvider {
     const owed = this._owed;
     this._owed = null;
     if (owed && isAt(owed.editor, owed.place)) {
-      this._invokeSoon(owed.editor, 0);
+      this._invokeSoon(owed.editor, 0, owed.asked);
     }
   }
 
@@ -361,9 +369,10 @@ export class Provider implements IInlineCompletionProvider {
     return this._elsewhere.found;
   }
 
-  private _resume(editor: CodeEditor.IEditor, { suggestion, id }: IMade): IRun {
+  private _resume(editor: CodeEditor.IEditor, { suggestion, id }: IMade, asked: boolean): IRun {
     const run: IRun = {
       suggestion,
+      asked,
       abort: new AbortController(),
       editor,
       item: null,
@@ -377,7 +386,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private _start(editor: CodeEditor.IEditor, place: IPlace, body: IRequest, asked: boolean): IRun {
-    const run = this._resume(editor, { suggestion: new Suggestion(UUID.uuid4(), place), id: '' });
+    const run = this._resume(editor, { suggestion: new Suggestion(UUID.uuid4(), place), id: '' }, asked);
     run.settled = this._ask(run, body, asked ? 0 : this.settings.delay);
     return run;
   }
@@ -388,10 +397,7 @@ export class Provider implements IInlineCompletionProvider {
     try {
       await sleep(delay, abort.signal);
       this._say({ thinking: true });
-      await this._client.complete(body, abort.signal, frame => {
-        run.id = frame.id;
-        suggestion.grow(frame.text);
-      });
+      await this._complete(run, body);
       this._say({ thinking: false, lastMs: Date.now() - begun - delay });
       this._availability.answered();
       if (suggestion.text && this._run === run) {
@@ -405,13 +411,28 @@ export class Provider implements IInlineCompletionProvider {
         this._say({ thinking: false });
       }
       if (this._run === run) {
-        this._owed = { editor: run.editor, place: placeOf(run.editor) };
+        this._owed = { editor: run.editor, place: placeOf(run.editor), asked: run.asked };
       }
       if (!abort.signal.aborted) {
         this._availability.failed(reason);
       }
     } finally {
       suggestion.finish();
+    }
+  }
+
+  /**
+   * Ask the server. A request that was given up for this one may reach it later, on another connection, and ends this
+   * one there: then the newest is asked again.
+   */
+  private async _complete(run: IRun, body: IRequest): Promise<void> {
+    let overtaken = true;
+    for (let tries = 0; overtaken && tries < TRIES && !run.abort.signal.aborted; tries++) {
+      await this._client.complete(body, run.abort.signal, frame => {
+        run.id = frame.id;
+        run.suggestion.grow(frame.text);
+        overtaken = frame.finish_reason === 'superseded';
+      });
     }
   }
 
@@ -472,7 +493,7 @@ export class Provider implements IInlineCompletionProvider {
     });
   }
 
-  private _invokeSoon(editor: CodeEditor.IEditor, delay: number): void {
+  private _invokeSoon(editor: CodeEditor.IEditor, delay: number, asked = false): void {
     const { text } = placeOf(editor);
     setTimeout(() => {
       if (editor.isDisposed || !editor.hasFocus()) {
@@ -482,7 +503,7 @@ export class Provider implements IInlineCompletionProvider {
       const head = place.text.slice(0, place.offset);
       const blank = TRAILING_BLANK_LINE.test(head) && head.trim() !== '';
       if (place.text === text && (blank || delay === 0)) {
-        this._byItself = true;
+        this._byItself = !asked;
         this._invoke();
         this._byItself = false;
       }
@@ -505,7 +526,7 @@ export class Provider implements IInlineCompletionProvider {
   private _state: IActivity = { thinking: false, lastMs: null };
   private _run: IRun | null = null;
   /** Where an answer was wanted while the server could not be asked. */
-  private _owed: { editor: CodeEditor.IEditor; place: IPlace } | null = null;
+  private _owed: { editor: CodeEditor.IEditor; place: IPlace; asked: boolean } | null = null;
   private _byItself = false;
   private _elsewhere: { path: string; language: string; found: IElsewhere[] } | null = null;
 }

@@ -26,6 +26,11 @@ export class Suggestion {
     return this._done;
   }
 
+  /** Whether it was asked for at this very place. */
+  isFor(place: IPlace): boolean {
+    return place.offset === this._before.length && place.text === this._before + this._after;
+  }
+
   /** More of it has come. What was shown never changes, so a text that does not continue it is dropped. */
   grow(text: string): void {
     if (!this._done && text.startsWith(this._text)) {

@@ -1,0 +1,194 @@
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import type { IInlineCompletionList } from '@jupyterlab/completer';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+vi.mock('@jupyterlab/completer', () => ({ InlineCompletionTriggerKind: { Invoke: 0, Automatic: 1 } }));
+vi.mock('@jupyterlab/console', () => ({ ConsolePanel: vi.fn() }));
+vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
+
+import { Availability } from './availability';
+import type { Client, IFrame, IHealth, IRequest } from './client';
+import type { IContext } from './document';
+import { Provider } from './provider';
+import { DEFAULTS } from './settings';
+import { AnswerError } from './trouble';
+
+const READY = { live: true, ready: true, phase: 'ready' } as IHealth;
+const INVOKE = 0;
+const AUTOMATIC = 1;
+
+interface IAsked {
+  body: IRequest;
+  signal: AbortSignal;
+  frame: (frame: Partial<IFrame>) => void;
+  end: () => void;
+  fail: (reason: unknown) => void;
+}
+
+/** A provider in an editor with one text, and what it asks its server. */
+class Bench {
+  constructor(public text: string) {
+    const client = {
+      complete: (body: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void) =>
+        new Promise<void>((end, fail) => {
+          signal.addEventListener('abort', () => fail(new Error('aborted')));
+          this.asked.push({ body, signal, frame: part => frame(part as IFrame), end, fail });
+        }),
+      feedback: () => undefined
+    } as unknown as Client;
+    this.availability = new Availability(() => this.health());
+    this.provider = new Provider(
+      client,
+      this.availability,
+      () => void this.fetch(INVOKE),
+      () => undefined,
+      () => []
+    );
+    this.provider.settings = { ...DEFAULTS, ahead: false };
+    this.availability.changed.connect((_, { before, now }) => {
+      if (now.open && !before.open) {
+        this.provider.again();
+      }
+    });
+    const signal = { connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot) };
+    this.editor = {
+      isDisposed: false,
+      hasFocus: () => true,
+      getOption: () => false,
+      getSelections: () => [{}],
+      getCursorPosition: () => this.text.length,
+      getOffsetAt: (position: number) => position,
+      model: {
+        mimeType: 'text/x-python',
+        selections: { changed: { connect: () => undefined } },
+        sharedModel: { getSource: () => this.text, changed: signal }
+      }
+    } as unknown as CodeEditor.IEditor;
+  }
+
+  /** What JupyterLab calls; only the newest of these is shown. */
+  fetch(triggerKind: number): Promise<IInlineCompletionList> {
+    const request = { text: this.text, offset: this.text.length, mimeType: 'text/x-python' };
+    const context = {
+      editor: this.editor,
+      widget: { context: { path: 'a.py' } },
+      triggerKind
+    } as unknown as IContext;
+    this.shown = this.provider.fetch(request, context);
+    return this.shown;
+  }
+
+  type(text: string): void {
+    this.text += text;
+    this._slots.forEach(slot => slot(null, { sourceChange: [{ insert: text }] }));
+  }
+
+  async textShown(): Promise<string | undefined> {
+    return (await this.shown).items[0]?.insertText;
+  }
+
+  health: () => Promise<IHealth> = () => Promise.resolve(READY);
+  shown: Promise<IInlineCompletionList> = Promise.resolve({ items: [] });
+  readonly asked: IAsked[] = [];
+  readonly provider: Provider;
+  readonly availability: Availability;
+  readonly editor: CodeEditor.IEditor;
+  private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
+}
+
+describe('a request of a person, right behind a key', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  const later = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+  it('takes the place of the one that the key asked for', async () => {
+    const bench = new Bench('min(');
+    void bench.fetch(AUTOMATIC);
+    await later(DEFAULTS.delay + 1);
+    void bench.fetch(INVOKE);
+    await later(1);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['automatic', 'invoke']);
+    expect(bench.asked[0].signal.aborted).toBe(true);
+    bench.asked[1].frame({ id: 'a', text: 'values' });
+    expect(await bench.textShown()).toBe('values');
+  });
+
+  it('is asked again where the one of the key reached the server after it', async () => {
+    const bench = new Bench('min(');
+    void bench.fetch(AUTOMATIC);
+    await later(DEFAULTS.delay + 1);
+    void bench.fetch(INVOKE);
+    await later(1);
+    bench.asked[1].frame({ id: 'a', text: '', done: true, finish_reason: 'superseded' });
+    bench.asked[1].end();
+    await later(1);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['automatic', 'invoke', 'invoke']);
+    bench.asked[2].frame({ id: 'b', text: 'values' });
+    expect(await bench.textShown()).toBe('values');
+  });
+
+  it('is not asked for ever', async () => {
+    const bench = new Bench('min(');
+    void bench.fetch(INVOKE);
+    for (let tries = 0; tries < 20; tries++) {
+      await later(1);
+      bench.asked.at(-1)?.frame({ id: 'a', text: '', done: true, finish_reason: 'superseded' });
+      bench.asked.at(-1)?.end();
+    }
+    expect(bench.asked.length).toBeLessThan(10);
+    expect(await bench.textShown()).toBeUndefined();
+  });
+
+  it('is not ended by the timer of a new line', async () => {
+    const bench = new Bench('def f():');
+    void bench.fetch(AUTOMATIC);
+    await later(1);
+    bench.type('\n    ');
+    void bench.fetch(INVOKE);
+    await later(10 * DEFAULTS.delay);
+    const [asked] = bench.asked.filter(({ signal }) => !signal.aborted);
+    expect(asked.body.trigger).toBe('invoke');
+    expect(bench.provider.asked).toBe(true);
+    asked.frame({ id: 'a', text: 'return 1' });
+    expect(await bench.textShown()).toBe('return 1');
+  });
+
+  it('is not ended by the server being well again', async () => {
+    const bench = new Bench('min(');
+    await bench.availability.look();
+    bench.availability.failed(new AnswerError('cut'));
+    void bench.fetch(INVOKE);
+    await later(100);
+    const [asked, ...others] = bench.asked.filter(({ signal }) => !signal.aborted);
+    expect(asked.body.trigger).toBe('invoke');
+    expect(others).toEqual([]);
+    asked.frame({ id: 'a', text: 'values' });
+    expect(await bench.textShown()).toBe('values');
+  });
+
+  it('stays one of the person until the server can answer it', async () => {
+    const bench = new Bench('min(');
+    bench.provider.settings = { ...bench.provider.settings, mode: 'on demand' };
+    await bench.availability.look();
+    void bench.fetch(INVOKE);
+    await later(1);
+    bench.asked[0].fail(new AnswerError('cut'));
+    await later(5000);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['invoke', 'invoke']);
+    bench.asked[1].frame({ id: 'a', text: 'values' });
+    expect(await bench.textShown()).toBe('values');
+  });
+
+  it('that found nothing is not asked again by a timer', async () => {
+    const bench = new Bench('min(');
+    void bench.fetch(INVOKE);
+    await later(1);
+    void bench.fetch(AUTOMATIC);
+    bench.asked[0].frame({ id: 'a', text: '', done: true });
+    bench.asked[0].end();
+    await later(100);
+    expect(bench.asked.length).toBe(1);
+    expect(await bench.textShown()).toBeUndefined();
+  });
+});
