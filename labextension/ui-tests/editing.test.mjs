@@ -8,12 +8,10 @@ import {
   editCell,
   GHOST,
   ghost,
-  openBrowser,
   openFile,
-  ready,
+  openLab,
   RESULTS,
   screenshot,
-  startLab,
   textOf,
   writeNotebook
 } from './lab.mjs';
@@ -22,19 +20,15 @@ const POINT = 'class Point:\n    def __init__(self, x, y):\n        self.x = x\n
 const FIBONACCI = 'def fibonacci(n):\n    if n < 2:\n        return n\n    return fi';
 
 describe('in JupyterLab', { timeout: 600_000 }, () => {
+  let close;
   let lab;
   let browser;
 
   before(async () => {
-    lab = await startLab();
-    browser = await openBrowser();
-    await ready(lab);
+    ({ lab, browser, close } = await openLab());
   });
 
-  after(async () => {
-    await browser?.close();
-    await lab?.stop();
-  });
+  after(() => close?.());
 
   async function notebook(name, cells) {
     writeNotebook(lab, name, cells);

@@ -2,22 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import {
-  editCell,
-  GHOST,
-  ghost,
-  openBrowser,
-  openFile,
-  ready,
-  screenshot,
-  startLab,
-  writeNotebook
-} from './lab.mjs';
+import { editCell, GHOST, ghost, openFile, openLab, screenshot, writeNotebook } from './lab.mjs';
 
 const CELLS = ['a = ', { cell_type: 'raw', source: 'hello' }, 'x = 1\ny = 2'];
 
 describe('the face of it', { timeout: 300_000 }, () => {
   let browser;
+  let close;
   let lab;
   let page;
 
@@ -42,17 +33,15 @@ describe('the face of it', { timeout: 300_000 }, () => {
   }
 
   before(async () => {
-    lab = await startLab({ says: 'sum([1, 2])', flags: ['--Turbopilot.kernel_facts=False'] });
-    browser = await openBrowser();
-    await ready(lab);
+    ({ lab, browser, close } = await openLab({
+      says: 'sum([1, 2])',
+      flags: ['--Turbopilot.kernel_facts=False']
+    }));
     writeNotebook(lab, 'face.ipynb', CELLS);
     page = await openFile(browser.context, lab, 'face.ipynb');
   });
 
-  after(async () => {
-    await browser?.close();
-    await lab?.stop();
-  });
+  after(() => close?.());
 
   test('one Escape dismisses, the next leaves the cell', async () => {
     await fresh();

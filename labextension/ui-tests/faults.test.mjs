@@ -2,18 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import {
-  editCell,
-  GHOST,
-  ghost,
-  openBrowser,
-  openFile,
-  ready,
-  screenshot,
-  startLab,
-  textOf,
-  writeNotebook
-} from './lab.mjs';
+import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNotebook } from './lab.mjs';
 import { startProxy } from './proxy.mjs';
 
 const KEYS = '1, 1, 1, ';
@@ -60,6 +49,7 @@ const FAULTS = {
 describe('when the server fails', { timeout: 300_000 }, () => {
   let browser;
   let cell;
+  let close;
   let lab;
   let page;
   let proxy;
@@ -90,10 +80,8 @@ describe('when the server fails', { timeout: 300_000 }, () => {
   }
 
   before(async () => {
-    lab = await startLab({ says: SAYS, flags: ['--Turbopilot.kernel_facts=False'] });
+    ({ lab, browser, close } = await openLab({ says: SAYS, flags: ['--Turbopilot.kernel_facts=False'] }));
     proxy = await startProxy(lab.port);
-    browser = await openBrowser();
-    await ready(lab);
     writeNotebook(lab, 'faults.ipynb', ['values = ']);
     page = await openFile(browser.context, lab, 'faults.ipynb', { url: proxy.url });
     cell = await editCell(page, 0);
@@ -102,9 +90,8 @@ describe('when the server fails', { timeout: 300_000 }, () => {
   });
 
   after(async () => {
-    await browser?.close();
+    await close?.();
     proxy?.stop();
-    await lab?.stop();
   });
 
   for (const [name, [where, answer]] of Object.entries(FAULTS)) {

@@ -205,6 +205,35 @@ export async function openBrowser() {
   return { context, close };
 }
 
+/** Start a server, with its model loaded unless told otherwise, and a browser; `close` ends both. */
+export async function openLab({ loaded = true, ...options } = {}) {
+  const lab = await startLab(options);
+  let browser;
+  const close = async () => {
+    await browser?.close();
+    await lab.stop();
+  };
+  try {
+    browser = await openBrowser();
+    if (loaded) {
+      await ready(lab);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { lab, browser, close };
+}
+
+/** Where the default model is on this machine. */
+export function defaultModel() {
+  return runPython(
+    'from jupyter_turbopilot.models.catalog import catalog\n' +
+      'from jupyter_turbopilot.models.store import models_dir\n' +
+      'print(models_dir() / catalog()["qwen2.5-coder-0.5b"].file)'
+  ).trim();
+}
+
 /** Open a file in JupyterLab and wait until it can be typed in. */
 export async function openFile(context, lab, file, { reset = true, url = lab.url } = {}) {
   const page = await context.newPage();

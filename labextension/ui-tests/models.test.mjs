@@ -6,20 +6,12 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import {
-  ROOT,
-  openBrowser,
-  openFile,
-  ready,
-  runPython,
-  screenshot,
-  startLab,
-  writeNotebook
-} from './lab.mjs';
+import { defaultModel, openFile, openLab, ROOT, runPython, screenshot, writeNotebook } from './lab.mjs';
 
 describe('the panel of models', { timeout: 300_000 }, () => {
   let browser;
   let folder;
+  let close;
   let lab;
   let page;
   let slow = false;
@@ -30,11 +22,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
 
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-models-'));
-    const real = runPython(
-      'from jupyter_turbopilot.models.catalog import catalog\n' +
-        'from jupyter_turbopilot.models.store import models_dir\n' +
-        'print(models_dir() / catalog()["qwen2.5-coder-0.5b"].file)'
-    ).trim();
+    const real = defaultModel();
     runPython(
       `import sys; sys.path.insert(0, ${JSON.stringify(ROOT)})\n` +
         'from pathlib import Path\n' +
@@ -59,15 +47,13 @@ describe('the panel of models', { timeout: 300_000 }, () => {
       }
     });
     await new Promise(resolve => source.listen(0, '127.0.0.1', resolve));
-    lab = await startLab({
+    ({ lab, browser, close } = await openLab({
       environment: {
         TURBOPILOT_MODELS: folder,
         HF_ENDPOINT: `http://127.0.0.1:${source.address().port}`
       },
       settings: { '@jupyterlab/apputils-extension:themes': { theme: 'JupyterLab Dark' } }
-    });
-    browser = await openBrowser();
-    await ready(lab);
+    }));
     writeNotebook(lab, 'one.ipynb', ['x = 1']);
     page = await openFile(browser.context, lab, 'one.ipynb');
     await page.locator('.jp-Turbopilot-status').click();
@@ -76,8 +62,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
   });
 
   after(async () => {
-    await browser?.close();
-    await lab?.stop();
+    await close?.();
     source?.closeAllConnections();
     source?.close();
     rmSync(folder, { recursive: true, force: true });

@@ -7,15 +7,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
+  defaultModel,
   editCell,
   GHOST,
   ghost,
-  openBrowser,
   openFile,
-  ready,
-  runPython,
+  openLab,
   screenshot,
-  startLab,
   textOf,
   writeNotebook
 } from './lab.mjs';
@@ -24,17 +22,14 @@ const POINT = 'class Point:\n    def __init__(self, x, y):\n        self.x = x\n
 
 describe('without a model', { timeout: 300_000 }, () => {
   let browser;
+  let close;
   let lab;
   let source;
   let folder;
   let broken = true;
 
   before(async () => {
-    const model = runPython(
-      'from jupyter_turbopilot.models.catalog import catalog\n' +
-        'from jupyter_turbopilot.models.store import models_dir\n' +
-        'print(models_dir() / catalog()["qwen2.5-coder-0.5b"].file)'
-    ).trim();
+    const model = defaultModel();
     // Plays Hugging Face with the real file.
     source = createServer((request, response) => {
       if (broken) {
@@ -49,18 +44,17 @@ describe('without a model', { timeout: 300_000 }, () => {
     await new Promise(resolve => source.listen(0, '127.0.0.1', resolve));
     folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-models-'));
     mkdirSync(folder, { recursive: true });
-    lab = await startLab({
+    ({ lab, browser, close } = await openLab({
+      loaded: false,
       environment: {
         TURBOPILOT_MODELS: folder,
         HF_ENDPOINT: `http://127.0.0.1:${source.address().port}`
       }
-    });
-    browser = await openBrowser();
+    }));
   });
 
   after(async () => {
-    await browser?.close();
-    await lab?.stop();
+    await close?.();
     source?.close();
     if (folder) {
       rmSync(folder, { recursive: true, force: true });
@@ -112,6 +106,7 @@ describe('without a model', { timeout: 300_000 }, () => {
 
 describe('elsewhere', { timeout: 300_000 }, () => {
   let browser;
+  let close;
   let lab;
 
   before(async () => {
@@ -123,21 +118,16 @@ describe('elsewhere', { timeout: 300_000 }, () => {
       debouncerDelay: 0,
       maxSuggestions: 9
     };
-    lab = await startLab({
+    ({ lab, browser, close } = await openLab({
       settings: {
         '@jupyterlab/completer-extension:inline-completer': {
           providers: { '@jupyterlab/inline-completer:history': history }
         }
       }
-    });
-    browser = await openBrowser();
-    await ready(lab);
+    }));
   });
 
-  after(async () => {
-    await browser?.close();
-    await lab?.stop();
-  });
+  after(() => close?.());
 
   test('beside another provider there is one grey text', async () => {
     writeNotebook(lab, 'beside.ipynb', [POINT]);
