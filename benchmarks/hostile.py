@@ -219,6 +219,8 @@ def judge_memory(found: Report, weighed: list[tuple[float, float]], hostile: flo
 
 _LEVEL = re.compile(r"\[([DIWEC]) ")
 _VARYING = re.compile(r"\b[0-9a-f]{8,}[-0-9a-f]*|\d+(?:\.\d+)*")
+# Jupyter logs each 503 as an error, with its headers; ours say that a deadline passed or that there is no room.
+_BUSY = re.compile(r"ServerApp\] (?:503 [A-Z]+ /turbopilot/|\{$)")
 _FAULT = re.compile(r"Traceback|Task |Error|exception|assert|abort", re.IGNORECASE)
 
 
@@ -229,6 +231,8 @@ def judge_log(found: Report, log: str) -> None:
     for entry in re.split(r"\n(?=\S)", log):  # what is indented goes on with the line above
         first, *more = entry.rstrip().split("\n")
         level = begins[1] if (begins := _LEVEL.match(first)) else "printed"
+        if _BUSY.search(first):
+            level = "W"
         if level not in "DI":
             words = f"{first[:150]} … {more[-1].strip()[:100]}" if more else first[:150]
             told[level, _VARYING.sub("N", words)] += 1

@@ -27,6 +27,8 @@ def test_a_person_waits_from_the_first_request_that_nothing_answered() -> None:
 def test_what_should_not_be_logged_is_found() -> None:
     log = (
         f"[I 2026 ServerApp] fine\n    goes on\n[W 2026 ServerApp] 400 POST /x\n{awkward.CANARY}\n"
+        '[E 2026 ServerApp] {\n      "Host": "127.0.0.1:1"\n    }\n'
+        "[E 2026 ServerApp] 503 POST /turbopilot/infill (x@127.0.0.1) 1.00ms referer=None\n"
         "[E 2026 ServerApp] Uncaught\n    Traceback\n    ValueError: 5\nTask was destroyed but it is pending!\n"
     )
     found = hostile.Report()
