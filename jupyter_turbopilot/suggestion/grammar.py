@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
 _INNER = ("", " x", " x;", " in x")
-LONGEST_TREE = 4_000  # what tree-sitter mends in a text with many faults takes the square of its length
+LONGEST_TREE = 2_000  # what tree-sitter mends in a text with many faults takes the square of its length
 PATIENCE = 2_000_000  # characters that are parsed for one answer: what is left then does not fit
 _OUTER = ("", " x", " {}", "\nend")
 
