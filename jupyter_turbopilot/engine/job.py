@@ -44,6 +44,8 @@ class Job:
         self.priority = priority
         self.owner = owner
         self.cancel = Cancel()
+        self.older: Job | None = None  # whose place it takes, until it has begun
+        self.replaced = False  # whether another takes its place
         self.queued_at = time.monotonic()
         self.started_at = 0.0
         self.deadline = self.queued_at + deadline if deadline else math.inf

@@ -152,11 +152,7 @@ class Queue(Generic[T]):
 
     def add(self, one: T) -> T | None:
         """Put one in its place; return the one that has to go for it, which may be itself."""
-        rank = self._ranks[one.priority]
-        if not rank.callers:
-            self._catch_up(one.priority)
-        rank.add(one)
-        self._size += 1
+        self._put(one)
         if self.waiting + self._beyond() <= self.limit:
             return None
         *_, last = (other for other in self if other not in self._begun)
@@ -170,6 +166,22 @@ class Queue(Generic[T]):
         self._ranks[one.priority].remove(one)
         self._begun.discard(one)
         self._size -= 1
+        return True
+
+    def replace(self, older: T, newer: T) -> bool:
+        """Put one in the place of another of the same owner; tell whether that was there."""
+        if older not in self:
+            return False
+        begun = older in self._begun
+        if older.priority is newer.priority:
+            ones = self._ranks[older.priority].callers[older.owner].ones
+            ones[ones.index(older)] = newer
+            self._begun.discard(older)
+        else:
+            self.remove(older)
+            self._put(newer)
+        if begun:
+            self._begun.add(newer)
         return True
 
     def turns(self) -> list[Priority]:
@@ -194,6 +206,13 @@ class Queue(Generic[T]):
                 room -= 1
             found.append(one)
         return found
+
+    def _put(self, one: T) -> None:
+        rank = self._ranks[one.priority]
+        if not rank.callers:
+            self._catch_up(one.priority)
+        rank.add(one)
+        self._size += 1
 
     def _under_way(self, priority: Priority) -> int:
         return sum(one.priority is priority for one in self._begun)

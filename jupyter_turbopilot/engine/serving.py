@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
@@ -11,7 +12,7 @@ from jupyter_turbopilot.engine.generation import Ask, Sampling, Token
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work, as_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.errors import TurbopilotError
@@ -31,6 +32,11 @@ class _Task:
         self.run: Run | None = None
         self.standing = False  # whether its run has given its room to others
         self.suspect = False  # whether a batch failed that it was in
+
+    def take(self, older: _Task) -> None:
+        """Take over what is computed for an older one."""
+        self.ask, self.run, older.run = older.ask, older.run, None
+        self.standing, self.suspect = older.standing, older.suspect
 
 
 class Serving:
@@ -55,10 +61,14 @@ class Serving:
         """Cut the step short that is under way: there is something more important."""
         self._attention.set("nudge")
 
-    def listen(self) -> None:
-        """Hear what is nudged from now on; stop what was cancelled until now."""
+    def listen(self, heirs: Iterable[Job] = ()) -> None:
+        """Hear what is nudged from now on; let heirs take over, stop what was cancelled until now."""
         self._attention = Cancel()
-        for task in [task for task in self._tasks.values() if task.job.cancel.is_set()]:
+        for job in heirs:
+            if job not in self._tasks:
+                self._begin(job)
+        over = [task for task in self._tasks.values() if task.job.cancel.is_set() and not task.job.replaced]
+        for task in over:
             self._stop(task)
 
     def step(self, line: Sequence[Job], others: Sequence[Job]) -> dict[Job, bool] | None:
@@ -132,18 +142,45 @@ class Serving:
                 log.debug("Turbopilot: the threads stay as they are", exc_info=True)
 
     def _begin(self, job: Job) -> None:
+        """Begin a job; where it takes the place of another, that has its run until then."""
         job.started_at = time.monotonic()
+        older = self._place_of(job)
         if job.cancel.is_set() or not self.engine:
             self._ended(job, None)
+            self._give_up(older)
             return
         try:
             task = _Task(job, job.work(self.engine, job))
         except BaseException as failure:  # noqa: BLE001 - one job's mistake is not the others'
             self._ended(job, as_error(failure))
+            self._give_up(older)
             return
+        if older:
+            task.ask, task.run, task.standing, task.suspect = (
+                older.ask,
+                older.run,
+                older.standing,
+                older.suspect,
+            )
+            older.run = None
         self._tasks[job] = task
         job.cancel.watch(self.nudge)
-        self._advance(task, None)
+        self._advance(task, None)  # a run that it has no use for is released
+        self._give_up(older)
+
+    def _place_of(self, job: Job) -> _Task | None:
+        """Take out the task whose place a job takes: others may have been meant to take it before."""
+        older, job.older = job.older, None
+        while older and older not in self._tasks:
+            older = older.older
+        return self._tasks.pop(older) if older else None
+
+    def _give_up(self, task: _Task | None) -> None:
+        """End the work on a task that is in nobody's place any more."""
+        if task:
+            self._release(task)
+            with suppress(Exception):
+                task.work.close()
 
     def _seated(self, tasks: Sequence[_Task], behind: Sequence[_Task]) -> list[_Task]:
         """Give room to all of them; one that may have failed a batch is computed alone, if there is room."""

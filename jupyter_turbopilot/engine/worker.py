@@ -117,8 +117,11 @@ class Worker:
             if self._state.phase != "loading":
                 self._state = State("failed", name, error.message, error.code)
 
-    def submit(self, job: Job) -> None:
-        """Put a job in the queue, or say why not."""
+    def submit(self, job: Job, older: Job | None = None) -> None:
+        """Put a job in the queue, or say why not; it takes the place of an older one of the same owner.
+
+        What the older one has the engine do goes on meanwhile: the newer decides what becomes of it.
+        """
         with self._wake:
             if self._state.phase == "asleep":
                 self._factory, self._state = self._loaded, State("waking", self._state.model)
@@ -127,10 +130,18 @@ class Worker:
             gone = [other for other in self._queue if self._is_over(other)]
             for other in gone:
                 self._queue.remove(other)
-            crowded_out = self._queue.add(job)
+            replaced = older if older and not older.cancel.is_set() else None
+            goes_on = replaced is not None and self._queue.begun(replaced)
+            if replaced and self._queue.replace(replaced, job):
+                job.older, replaced.replaced, crowded_out = replaced, True, None
+                replaced.cancel.watch(None)  # what it has the engine do is not cut short
+                replaced.cancel.set(SUPERSEDED)
+                gone.append(replaced)
+            else:
+                crowded_out = self._queue.add(job)
             if crowded_out is not job:
                 job.cancel.watch(self._bell.set)
-                if self._turn is not None and job.priority < self._turn:
+                if self._turn is not None and job.priority < self._turn and not goes_on:
                     self._serving.nudge()
                 self._revive()
                 self._wake.notify()
@@ -250,7 +261,9 @@ class Worker:
 
     def _serve(self) -> None:
         """Give one step to those whose turn it is."""
-        self._serving.listen()
+        with self._wake:
+            heirs = [job for job in self._queue if job.older]
+        self._serving.listen(heirs)
         if self._serving.broken:
             self._renew()
             return

@@ -311,3 +311,36 @@ def test_many_callers_all_begin_and_of_one_caller_only_some() -> None:
     assert len(queue) == 5 * PLACES + 2 * PLACES
     another = One("another", BULK)
     assert queue.add(another) is another
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.integers(0, 11), st.integers(0, 3))
+def test_one_that_takes_the_place_of_another_stands_where_that_stood(
+    owners: list[str], which: int, steps: int
+) -> None:
+    ones = [One(owner, left=100) for owner in owners]
+    queue = queue_of(*ones)
+    for _ in range(steps):
+        serve(queue)
+    older = ones[which % len(ones)]
+    newer = One(older.owner, left=100)
+    before, begun, waiting = list(queue), queue.begun(older), queue.waiting
+    assert queue.replace(older, newer)
+    assert list(queue) == [newer if one is older else one for one in before]
+    assert (queue.begun(newer), queue.begun(older), queue.waiting) == (begun, False, waiting)
+
+
+def test_who_types_takes_the_place_of_what_was_done_ahead_and_goes_first() -> None:
+    ahead, other = One("a", AHEAD, left=100), One("b", BULK, left=100)
+    queue = queue_of(ahead)
+    serve(queue)
+    queue.add(other)
+    typing = One("a")
+    assert queue.replace(ahead, typing)
+    assert (queue.begun(typing), len(queue), queue.waiting) == (True, 2, 1)
+    assert queue.line(queue.turns()[0]) == [typing]
+
+
+def test_nothing_takes_the_place_of_what_is_not_there() -> None:
+    queue = queue_of(One("a"))
+    assert not queue.replace(One("a"), One("a"))
+    assert len(queue) == 1

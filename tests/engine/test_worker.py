@@ -872,3 +872,88 @@ def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:
     for _ in range(2):
         serving.step(jobs, [])
     assert [one.wait() for one in told] == [None, None]
+
+
+def test_a_job_takes_the_place_of_an_older_one_and_may_go_on_with_what_that_began(worker: Worker) -> None:
+    ask = Ask([1], Sampling(max_tokens=5000))
+    got: dict[str, int] = {"older": 0, "newer": 0}
+
+    def going_on(name: str) -> Begin:
+        def work(_: Engine, __: Job) -> Work:
+            while tokens := (yield ask):
+                got[name] += len(tokens)
+
+        return work
+
+    older, told = submit(worker, going_on("older"))
+    wait_until(lambda: got["older"] > 3)
+    newer = Job(going_on("newer"), Told())
+    worker.submit(newer, older)
+    assert told.wait() is None
+    assert older.cancel.reason == SUPERSEDED
+    wait_until(lambda: got["newer"] > 3)
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    assert (len(engine.prompts), engine.released) == (1, 0)
+    newer.cancel.set(SUPERSEDED)
+    wait_until(lambda: engine.released == 1)
+
+
+def test_what_an_older_one_began_is_given_up_where_the_newer_has_no_use_for_it(worker: Worker) -> None:
+    older, _ = submit(worker, until_cancelled)
+    wait_until(lambda: older.started_at > 0)
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    wait_until(lambda: len(engine.prompts) == 1)
+    told = Told()
+    worker.submit(Job(nothing, told), older)
+    assert told.wait() is None
+    wait_until(lambda: engine.released == 1)
+    assert worker.waiting == 0
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), EngineError("no")])
+def test_a_job_that_cannot_begin_leaves_nothing_of_the_older_one_behind(
+    worker: Worker, error: Exception
+) -> None:
+    older, _ = submit(worker, until_cancelled)
+    wait_until(lambda: older.started_at > 0)
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    wait_until(lambda: len(engine.prompts) == 1)
+
+    def fail(*_: object) -> Work:
+        raise error
+
+    told = Told()
+    worker.submit(Job(fail, told), older)
+    assert told.wait()
+    wait_until(lambda: engine.released == 1)
+
+
+def test_a_job_cancelled_before_it_takes_a_place_ends_both(worker: Worker) -> None:
+    older, told = submit(worker, until_cancelled)
+    wait_until(lambda: older.started_at > 0)
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    wait_until(lambda: len(engine.prompts) == 1)
+    newer_told = Told()
+    newer = Job(until_cancelled, newer_told)
+    newer.cancel.set(SUPERSEDED)
+    worker.submit(newer, older)
+    assert (told.wait(), newer_told.wait()) == (None, None)
+    wait_until(lambda: engine.released == len(engine.prompts))
+    assert len(worker._queue) == 0
+
+
+def test_the_place_of_one_that_only_waits_is_taken_in_the_queue(worker: Worker) -> None:
+    running = crowd(worker)
+    waiting, waits = submit(worker, until_cancelled)
+    newer_told = Told()
+    newer = Job(nothing, newer_told)
+    worker.submit(newer, waiting)
+    assert waits.wait() is None
+    assert worker.waiting == 1
+    for job, _ in running:
+        job.cancel.set(SUPERSEDED)
+    assert newer_told.wait() is None
