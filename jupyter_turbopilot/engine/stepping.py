@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids
     from jupyter_turbopilot.engine.sampling import Row as Chances
 
-# A prompt alone is read in pieces, each of which may be aborted. Whoever types faster than a piece is read
-# would never see the prompt read: an abort halves the next piece, a piece that was read doubles it again.
-SMALLEST_CHUNK = 16
+# A prompt alone is read in pieces, each of which may be aborted.
 CHUNK = 256
 # Texts written together cost half of what they cost one after the other, so those who write wait for short
 # prompts. Beside a long one, and after everybody's short one, they go on between its pieces.
@@ -122,7 +120,6 @@ class Stepping(ABC):
     def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
         self.chunk = chunk  # tokens computed at a time, at most
-        self._chunk = chunk
         self._waited = 0  # tokens of prompts that were read since somebody wrote
         self.sequences = Sequences(0, 0)
         self.tunings: dict[str, int] = {}  # languages that adapters are for; 0: any other
@@ -222,10 +219,7 @@ class Stepping(ABC):
             patient = self._waited < PATIENCE and all(run.pending <= SHORT for run in reading)
             shares = self._read(reading, alone=not writing)
             self._waited += sum(share.known for share in shares)
-            if not self._compute(shares, attention):
-                self._chunk = max(SMALLEST_CHUNK, self._chunk // 2)
-                return
-            if patient:
+            if not self._compute(shares, attention) or patient:
                 return
         self._waited = 0
         if writing:
@@ -245,8 +239,6 @@ class Stepping(ABC):
             self._resume(shares[0].run)
             return False
         self.drafting.saw(len(rows), (time.perf_counter() - begun) * 1000)
-        if len(rows) >= self._chunk:
-            self._chunk = min(self.chunk, self._chunk * 2)
         try:
             self._take_in(shares)
         except BaseException:
@@ -292,8 +284,7 @@ class Stepping(ABC):
     def _read(self, runs: Sequence[StepRun], *, alone: bool) -> list[Share]:
         """Return what is read next of the prompts."""
         shares: list[Share] = []
-        even = any(run.ask.sampling.even for run in runs)
-        room = self.chunk if even else self._chunk
+        room = self.chunk
         # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
         for run in sorted(runs, key=lambda r: r.pending):
             count = min(self._next(run), room)
