@@ -133,7 +133,21 @@ def parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--trace", choices=["append", "edit", "hop"], nargs="+", default=["append"])
     evaluation.add_argument("--requests", type=int, default=0, help="about how many; 0: every place")
     evaluation.add_argument("--eagerness", choices=list(THRESHOLDS), nargs="+", default=["balanced"])
-    evaluation.add_argument("--clock", action="store_true", help="at a person's pace: 200 ms a key")
+    evaluation.add_argument(
+        "--clock",
+        action="store_true",
+        help="at a person's pace: only what is shown before the next key counts",
+    )
+    evaluation.add_argument(
+        "--key", type=milliseconds, default=200, metavar="MS", help="how long a key takes on the clock"
+    )
+    evaluation.add_argument(
+        "--busy",
+        type=count,
+        default=0,
+        metavar="N",
+        help="other processes that keep a core busy meanwhile",
+    )
     evaluation.add_argument(
         "--kernel",
         nargs="?",
@@ -152,6 +166,22 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("-m", "--model")
     doctor.set_defaults(run=run_doctor)
     return top
+
+
+def count(text: str) -> int:
+    """Read how many of something."""
+    return _whole(text, 0, 64)
+
+
+def milliseconds(text: str) -> int:
+    """Read how long something takes."""
+    return _whole(text, 20, 60_000)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
+        raise argparse.ArgumentTypeError(f"it is a whole number from {least} to {most}")
+    return int(text)
 
 
 def port(text: str) -> int:

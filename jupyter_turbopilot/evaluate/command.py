@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,16 @@ from jupyter_turbopilot.local import Local
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from jupyter_turbopilot.config import Turbopilot
 
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Type notebooks through the whole product, or fill in HumanEval; print what came of it."""
-    settings.keep_sequences = settings.considerate = False
+    settings.keep_sequences = False
+    # On a clock, beside others, it is as considerate as it is for a person.
+    settings.considerate = options.clock
     local = Local(settings)
     try:
         return _humaneval(options, local) if options.humaneval else _notebooks(options, local)
@@ -48,7 +53,10 @@ def _notebooks(options: argparse.Namespace, local: Local) -> int:
         settings.eagerness = eagerness
         for kind in options.trace:
             chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else 4)
-            name = f"{eagerness}, {kind}" + (", on a clock" if options.clock else "")
+            name = f"{eagerness}, {kind}"
+            if options.clock:
+                beside = f" beside {options.busy} busy processes" if options.busy else ""
+                name += f", {options.key} ms a key{beside}"
             tell = Progress(name, len(chosen))
             if options.kernel:
                 with Live(options.kernel) as live:
@@ -57,8 +65,12 @@ def _notebooks(options: argparse.Namespace, local: Local) -> int:
                 for notebook, error in live.failed.items():
                     print(f"{notebook} does not run: {error}", file=sys.stderr)
             else:
-                run = typist.on_a_clock if options.clock else typist.by_steps
-                found[name] = run(local, chosen, tell)
+                with keeping_busy(options.busy):
+                    found[name] = (
+                        typist.on_a_clock(local, chosen, tell, options.key / 1000)
+                        if options.clock
+                        else typist.by_steps(local, chosen, tell)
+                    )
     ours = version("jupyter-turbopilot")
     head = f"{settings.model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
     print(report.table(found))
@@ -66,6 +78,18 @@ def _notebooks(options: argparse.Namespace, local: Local) -> int:
         for path in report.write(options.report, head, found):
             print(f"written: {path}")
     return 0
+
+
+@contextmanager
+def keeping_busy(count: int) -> Iterator[None]:
+    """Let so many other processes compute for nothing meanwhile."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 class Progress:

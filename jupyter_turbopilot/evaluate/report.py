@@ -41,6 +41,13 @@ def table(found: Mapping[str, Typed]) -> str:
             lines.append(f"| {name}, {kind} | {tally.precision:.3f} | {share:.3f} | {often:.1f} | | |")
     for name, typed in found.items():
         lines.append(f"\n{name}: {typed.invalid} shown that no program begins with.")
+        if pace := typed.pace:
+            lines.append(
+                f"Of {pace.asked} requests the next key came before {pace.unanswered} were answered; "
+                f"{pace.taken_over} went on with what was being written, {pace.ended} began anew although it "
+                f"agreed with the key. {1000 * pace.cpu / max(1, typed.total.keys):.0f} s of computing for "
+                "1000 keys."
+            )
         if (names := typed.names).there or names.missing:
             lines.append(
                 f"Of what they name {names.there} are in the kernel, {names.missing} are missing "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.kernel import NONE
@@ -22,8 +22,19 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.reply import Reply
 
-KEY, SPREAD = 0.2, 0.5  # seconds a key takes, and how unevenly: the sigma of its logarithm
+SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
 DEBOUNCE = 0.04  # the editor's own
+
+
+@dataclass
+class Pace:
+    """What became of requests that the next key came before."""
+
+    asked: int = 0
+    unanswered: int = 0  # the next key was pressed first
+    taken_over: int = 0  # went on with what was being written
+    ended: int = 0  # began anew although what was being written agreed with the key
+    cpu: float = 0.0  # seconds of computing
 
 
 @dataclass
@@ -35,6 +46,7 @@ class Typed:
     ms: list[float] = field(default_factory=list)
     invalid: int = 0  # shown ones after which the cell can no longer become a program
     names: Found = field(default_factory=Found)  # what shown ones name, as a live kernel sees it
+    pace: Pace | None = None
 
     @property
     def total(self) -> Tally:
@@ -90,13 +102,17 @@ def type_one(local: Local, trace: Trace, typed: Typed, facts: Facts = NONE, live
     _finish(typed, trace, person)
 
 
-def on_a_clock(local: Local, traces: Iterable[Trace], tell: Callable[[str], None], seed: int = 3) -> Typed:
+def on_a_clock(
+    local: Local, traces: Iterable[Trace], tell: Callable[[str], None], key: float = 0.2, seed: int = 3
+) -> Typed:
     """Type at a person's pace: a suggestion counts only where it stood there before the next key.
 
-    The traces hold a step for each key.
+    The traces hold a step for each key. As in the editor, a key asks anew and leaves it to the server what
+    becomes of what was asked before.
     """
     rng = random.Random(seed)  # noqa: S311 - a reproducible pace
-    typed = Typed()
+    typed = Typed(pace=(pace := Pace()))
+    counters, begun = dict(local.pilot.completer.counters), time.process_time()
     for trace in traces:
         person = Score()
         local.last(trace.steps[0].request(trigger="warm"))  # the cell got the focus
@@ -104,34 +120,42 @@ def on_a_clock(local: Local, traces: Iterable[Trace], tell: Callable[[str], None
             if step.place < person.covered(step.active):
                 continue
             pressed = time.perf_counter()
-            pause = KEY * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+            pause = key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
             if pause <= DEBOUNCE:
                 time.sleep(pause)
                 continue
             time.sleep(DEBOUNCE)
-            reply = _before(local, step, pressed + pause)
-            if reply:
-                typed.ms.append((time.perf_counter() - pressed - DEBOUNCE) * 1000)
+            reply, seconds = _before(local, step, pressed + pause)
+            pace.asked += 1
+            pace.unanswered += not (reply and reply.done)
+            if reply and reply.items:
+                typed.ms.append(seconds * 1000)
                 _show(person, step, reply)
             time.sleep(max(0.0, pressed + pause - time.perf_counter()))
         _finish(typed, trace, person)
         tell(trace.name)
+    pace.cpu = time.process_time() - begun
+    for name in ("taken_over", "ended"):
+        setattr(pace, name, local.pilot.completer.counters.get(name, 0) - counters.get(name, 0))
     return typed
 
 
-def _before(local: Local, step: Step, end: float) -> Reply | None:
-    """Return what stands there when the next key is pressed."""
+def _before(local: Local, step: Step, end: float) -> tuple[Reply | None, float]:
+    """Return what stands there when the next key is pressed, and after how many seconds it began to."""
     replies: queue.Queue[Reply] = queue.Queue()
-    local.pilot.completer.submit(step.request(trigger="automatic", client="typist", stream=True), replies.put)
-    last = None
-    while True:
+    begun, seconds = time.perf_counter(), 0.0
+    request = step.request(trigger="automatic", client="typist", stream=True)
+    local.pilot.completer.submit(request, replies.put)
+    last: Reply | None = None
+    while not (last and last.done):
         try:
             reply = replies.get(timeout=max(0.001, end - time.perf_counter()))
         except queue.Empty:
-            return last  # the next request supersedes this one
-        last = reply if reply.items else last
-        if reply.done:
-            return last or reply
+            break
+        if reply.items and not (last and last.items):
+            seconds = time.perf_counter() - begun
+        last = reply if reply.items or not last else replace(last, done=reply.done)
+    return last, seconds
 
 
 def _show(person: Score, step: Step, reply: Reply) -> None:

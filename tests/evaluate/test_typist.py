@@ -34,6 +34,7 @@ class Knows:
         self.says = says
         self.asked: list[Completion] = []
         self.facts: list[Facts] = []
+        self.counters: dict[str, int] = {}
         self.pilot = SimpleNamespace(completer=self)
 
     def last(self, request: Completion, facts: Facts = NONE) -> Reply:
@@ -85,16 +86,15 @@ def test_cells_above_and_below_are_there_and_the_markdown_too(appended: list[tra
 def test_on_a_clock_only_what_comes_before_the_next_key_counts(
     appended: list[traces.Trace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(typist, "KEY", 0.004)
     monkeypatch.setattr(typist, "DEBOUNCE", 0.001)
-    typed = typist.on_a_clock(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
+    typed = typist.on_a_clock(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved > 0
 
     class Late(Knows):
         def submit(self, request: Completion, listener: Callable[[Reply], None]) -> None:
             pass
 
-    typed = typist.on_a_clock(Late(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
+    typed = typist.on_a_clock(Late(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved == 0
 
 
