@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from jupyter_turbopilot.composing import Listener, Task, again, compose
+from jupyter_turbopilot.composing import Answering, Listener, Progress, Task, again
 from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
 from jupyter_turbopilot.engine.generation import Sampling
@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine.worker import Worker, not_ready
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.holes import taken_apart
 from jupyter_turbopilot.layout import Layout
-from jupyter_turbopilot.prompt import build_infill, build_text
+from jupyter_turbopilot.prompt import build_infill, build_text, heal_word
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.scope import fits_at, names_at, scope_of
@@ -33,12 +33,20 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.prompt import Prompt
+    from jupyter_turbopilot.prompt import Heal, Prompt
     from jupyter_turbopilot.text import Text
 
 MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
 ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
+
+
+class _Latest(NamedTuple):
+    """What an editor asked for last, until it has ended."""
+
+    job: Job
+    progress: Progress
+    document: str
 
 
 class Completer:
@@ -49,11 +57,11 @@ class Completer:
         self.settings = settings
         self.resting: Callable[[], bool] = lambda: False  # whether nothing may run that nobody waits for
         self.counters: dict[str, int] = dict.fromkeys(
-            ("requests", "known", "shown", "accepted", "dismissed", "hidden"), 0
+            ("requests", "known", "taken_over", "ended", "shown", "accepted", "dismissed", "hidden"), 0
         )
         self.last_ms: float | None = None
         self._results = Results(settings.results_memory * 1024 * 1024)
-        self._latest: dict[tuple[str, str], Job] = {}  # by who asks, and from which of their editors
+        self._latest: dict[tuple[str, str], _Latest] = {}  # by who asks, and from which of their editors
         self._lock = threading.Lock()
         self._layout: Layout | None = None
 
@@ -71,39 +79,47 @@ class Completer:
         task = self._suggestion(request, facts) if isinstance(request, Completion) else self._text(request)
         name = uuid4().hex
         state: dict[str, Reply] = {"reply": Reply(id=name)}
+        editor = owner, task.client
 
         def work(engine: Engine, job: Job) -> Work:
-            state["reply"] = yield from compose(name, task, engine, job, known, listener, self._results)
+            answering = Answering(name, task, engine, job, progress, listener, self._results)
+            try:
+                state["reply"] = yield from answering.write()
+            finally:
+                self.counters["taken_over"] += answering.taken_over
+                self.counters["ended"] += answering.ended
 
         def done(error: TurbopilotError | None) -> None:
             reply = replace(state["reply"], done=True, error=error)
             if job.cancel.reason and (job.cancel.reason != DEADLINE or not reply.items):
                 reply = replace(reply, items=(), finish_reason=job.cancel.reason)
-            self._forget((owner, task.client), job)
+            self._forget(editor, job)
             self._note(reply, gated=task.gated and not job.cancel.is_set())
             listener(reply)
 
         job = Job(work, done, priority=task.priority, deadline=task.deadline, owner=owner)
-        if task.priority.awaited and task.client:
-            self._supersede((owner, task.client), job)
         self.counters["requests"] += 1
+        if not task.priority.awaited and (self.resting() or self._is_awaited(editor)):
+            # The machine is somebody's: nothing is computed that nobody waits for.
+            job.cancel.set(YIELDED)
+            done(None)
+            return job
+        older, progress = self._follow(editor, task, job)
         known = self._results.find(task.place) if task.sampling.plain else None
-        if known and known.complete and task.answers and task.sampling.max_tokens and task.n == 1:
+        if known and task.is_answered_by(known):
+            if older:
+                older.cancel.set(SUPERSEDED)
             if not (worker_state := self.worker.state).ready:
-                self._forget((owner, task.client), job)
+                self._forget(editor, job)
                 raise not_ready(worker_state)
             self.counters["known"] += 1
             state["reply"] = again(name, worker_state.model, task, known)
             done(None)
-        elif not task.priority.awaited and self.resting():
-            # The machine is somebody's: nothing is computed that nobody waits for.
-            job.cancel.set(YIELDED)
-            done(None)
         else:
             try:
-                self.worker.submit(job)
+                self.worker.submit(job, older)
             except TurbopilotError:
-                self._forget((owner, task.client), job)
+                self._forget(editor, job)
                 raise
         return job
 
@@ -114,17 +130,28 @@ class Completer:
         elif gated and not reply.error:
             self.counters["hidden"] += 1
 
-    def _supersede(self, editor: tuple[str, str], job: Job) -> None:
-        """End what the same editor of the same person asked for before."""
+    def _is_awaited(self, editor: tuple[str, str]) -> bool:
+        """Tell whether somebody waits for what the editor asked last."""
         with self._lock:
-            older = self._latest.get(editor)
-            self._latest[editor] = job
-        if older:
-            older.cancel.set(SUPERSEDED)
+            latest = self._latest.get(editor)
+        return latest is not None and latest.job.priority.awaited
+
+    def _follow(self, editor: tuple[str, str], task: Task, job: Job) -> tuple[Job | None, Progress]:
+        """Return the job of the same editor whose place this one takes, and what is being written for it."""
+        if not task.client:
+            return None, Progress()
+        with self._lock:
+            latest = self._latest.get(editor)
+            same = latest if latest and latest.document == task.document else None
+            progress = same.progress if same else Progress()
+            self._latest[editor] = _Latest(job, progress, task.document)
+        if latest and not same:
+            latest.job.cancel.set(SUPERSEDED)
+        return (same.job if same else None), progress
 
     def _forget(self, editor: tuple[str, str], job: Job) -> None:
         with self._lock:
-            if self._latest.get(editor) is job:
+            if (latest := self._latest.get(editor)) and latest.job is job:
                 del self._latest[editor]
 
     def forget(self) -> None:
@@ -139,6 +166,12 @@ class Completer:
         if self._layout is None or not self._layout.is_for(engine):
             self._layout = Layout(engine, self.settings)
         return self._layout
+
+    def _heal(self, engine: Engine) -> Heal:
+        """Return what turns text typed behind a prompt into tokens."""
+        if self.settings.token_healing:
+            return heal_word(engine.tokenize, engine.piece)
+        return lambda text: (engine.tokenize(text), b"")
 
     def _suggestion(self, request: Completion, facts: kernel.Facts) -> Task:
         """Say what a suggestion needs."""
@@ -169,6 +202,8 @@ class Completer:
             n=request.n,
             stream=request.stream,
             client=request.client,
+            document=request.path,
+            heal=self._heal,
             language=cell_language(request.cells[request.active].source, request.language),
             gated=request.trigger == "automatic",
             moves=self.settings.move_suffix,

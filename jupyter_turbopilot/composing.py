@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.engine.job import DEADLINE
 from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.prompt import Prompt
 from jupyter_turbopilot.reply import Item, Reply, Timings
+from jupyter_turbopilot.suggestion.adoption import adopted, rest_of, typed_since
 from jupyter_turbopilot.suggestion.candidates import branches
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.prompt import Prompt
+    from jupyter_turbopilot.prompt import Heal
     from jupyter_turbopilot.suggestion.cache import Known, Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
 Listener = Callable[[Reply], None]
+MOST_LED = 64  # characters typed behind a prompt before it is laid out anew
+_CUT = "cut"  # the limit of an answer that ended before its own
 
 
 @dataclass(frozen=True)
@@ -48,81 +52,247 @@ class Task:
     seconds: float = 0.0
     gated: bool = False  # shown only where it is worth it
     answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
+    document: str = ""
+    heal: Callable[[Engine], Heal] | None = None  # how what is typed behind a prompt becomes tokens
+
+    def follows(self, anchor: Place) -> bool:
+        """Tell whether what is asked for can follow a prompt that was laid out for another key."""
+        same = (anchor.group, anchor.limit) == (self.place.group, self.place.limit)
+        return same and self.n == 1 and self.sampling.plain
+
+    def is_answered_by(self, known: Known) -> bool:
+        """Tell whether what is known needs no computing."""
+        return known.complete and self.answers and self.n == 1 and self.sampling.max_tokens > 0
 
 
-def compose(
-    name: str,
-    task: Task,
-    engine: Engine,
-    job: Job,
-    known: Known | None,
-    listener: Listener,
-    results: Results,
-) -> Generator[Ask, list[Token], Reply]:
-    """Write what a task asks for; yields what is to be computed, is sent the tokens."""
-    begun = time.perf_counter()
-    prompt = task.prompt(engine)
-    # What was backed up over is written again before the rest that is known.
-    hint = engine.tokenize(prompt.forced.decode("utf-8", "ignore") + known.text) if known else []
-    if known and known.ended:
-        hint = hint[:-1]  # what comes after the end is nobody's
-    aligned = not known or known.aligned or bool(prompt.forced)
-    context_ms = (time.perf_counter() - begun) * 1000
-    items: list[Item] = []
-    sampling = replace(task.sampling, beginning=_beginning(prompt.forced, task.names()))
-    fixed = prompt.fixed if task.moves else (0, 0)
-    first = Ask(prompt.tokens, sampling, Usage(), hint, aligned, fixed, task.language)
-    asks: list[tuple[Ask, Sequence[Token]]] = [(first, ())]
-    spent = 0
-    while asks and not job.cancel.is_set():
-        ask, begun_with = asks.pop(0)
-        writing = task.writing()
-        writing.take(begun_with)
-        late = False
-        if prompt.tokens:
-            if ask is first and task.prompt_seconds:
-                # What each key has read anew is read: the next request could not go on from there.
-                job.read_by, job.read_but = time.monotonic() + task.prompt_seconds, prompt.behind
-            while not writing.done and not late and (tokens := (yield ask)):
+@dataclass
+class Progress:
+    """What is being written for an editor: its next request may take it over."""
+
+    name: str = ""  # the answer it is written for
+    place: Place | None = None
+    writing: Writing | None = None
+    ask: Ask | None = None  # what is computed; None: nothing any more
+    anchor: Place | None = None  # where the prompt was laid out
+    prompt: Prompt | None = None
+    ids: list[int] = field(default_factory=list)  # all that was written or typed behind the prompt
+
+    @property
+    def tokens(self) -> Sequence[Token]:
+        """What was written from the place on."""
+        return self.writing.tokens if self.writing else ()
+
+    def keep(self, results: Results) -> None:
+        """Keep what was written as a guess at what follows its place: nobody goes on with it."""
+        if self.place and self.tokens:
+            results.remember(replace(self.place, limit=_CUT), self.tokens, ended=False)
+        self.writing = self.ask = None
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """What a text begins with."""
+
+    ask: Ask
+    tokens: Sequence[Token] = ()  # what of it is written already
+    taken: bool = False  # whether it was begun for an earlier request
+
+
+class Answering:
+    """Writes what a task asks for, or goes on with what is being written for its editor already."""
+
+    def __init__(
+        self,
+        name: str,
+        task: Task,
+        engine: Engine,
+        job: Job,
+        progress: Progress,
+        listener: Listener,
+        results: Results,
+    ) -> None:
+        self._name = name
+        self._task = task
+        self._engine = engine
+        self._job = job
+        self._progress = progress
+        self._listener = listener
+        self._results = results
+        self._items: list[Item] = []
+        self._spent = 0  # tokens
+        self.taken_over = False
+        self.ended = False  # whether it ended what was being written although that agreed with what was typed
+
+    def write(self) -> Generator[Ask, list[Token], Reply]:
+        """Yield what is to be computed, be sent the tokens."""
+        begun = time.perf_counter()
+        task, job, progress = self._task, self._job, self._progress
+        known = self._results.find(task.place) if task.sampling.plain else None
+        if known and task.is_answered_by(known):
+            return again(self._name, self._engine.name, task, known)
+        opening = self._taken_over() or self._led(known) or self._asked(known)
+        self.taken_over = opening.taken
+        prompt = progress.prompt or Prompt([])
+        context_ms = (time.perf_counter() - begun) * 1000
+        if task.prompt_seconds:
+            # What each key has read anew is read: the next request could not go on from there.
+            job.read_by, job.read_but = time.monotonic() + task.prompt_seconds, prompt.behind
+        progress.name, progress.place = self._name, task.place if task.sampling.plain else None
+        try:
+            writing, whole = yield from self._text(opening, progress)
+            if progress.place and task.sampling.max_tokens and not job.cancel.is_set():
+                progress.writing = None
+                self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
+        finally:
+            if progress.name == self._name:
+                progress.keep(self._results)
+        for other in _others(opening.ask, task, writing.tokens, self._engine):
+            if job.cancel.is_set():
+                break
+            yield from self._text(other, Progress())
+        waited = (job.started_at - job.queued_at) * 1000
+        total = waited + (time.perf_counter() - begun) * 1000
+        usage = opening.ask.usage
+        cost = vars(usage) | {"predicted_tokens": self._spent}
+        if opening.taken:
+            cost |= {"cached_tokens": usage.prompt_tokens, "prompt_ms": 0.0}  # an earlier request had it read
+        timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
+        full = len(opening.ask.prompt) + usage.predicted_tokens >= self._engine.context_size
+        items = tuple(_ranked(self._items, task))
+        return Reply(self._name, self._engine.name, items, timings, truncated=prompt.cut or full)
+
+    def _taken_over(self) -> _Opening | None:
+        """Go on with what is being written for the editor, where that is an answer to the task."""
+        progress, task = self._progress, self._task
+        if not progress.ask or not progress.place or task.n > 1 or not task.sampling.plain:
+            return None
+        names = task.names()
+        rest = adopted(progress.place, task.place, progress.tokens, names)
+        if rest is None:
+            return None
+        written = b"".join(token.data for token in rest.tokens)
+        free = not rest.ahead and (not names or any(written.startswith(name.encode()) for name in names))
+        return _Opening(progress.ask, rest.tokens, taken=True) if free else None
+
+    def _led(self, known: Known | None) -> _Opening | None:
+        """Go on behind a prompt that was laid out for an earlier key: only what was typed since is read."""
+        progress, task, engine = self._progress, self._task, self._engine
+        prompt, anchor = progress.prompt, progress.anchor
+        # Only for a key that comes before the answer: with time, a prompt of its own is answered better.
+        if not progress.ask or not prompt or not anchor or not task.heal or not task.follows(anchor):
+            return None
+        typed = typed_since(anchor, task.place)
+        if typed is None or "\n" in typed or len(typed) > MOST_LED:
+            return None
+        wanted = prompt.forced + typed.encode()
+        kept, at = 0, 0
+        for token in progress.ids:
+            piece = engine.piece(token)
+            if not wanted.startswith(piece, at):
+                break
+            kept, at = kept + 1, at + len(piece)
+        try:
+            more, forced = task.heal(engine)(wanted[at:].decode())
+        except UnicodeDecodeError:
+            return None
+        ids = [*progress.ids[:kept], *more]
+        if len(prompt.tokens) + len(ids) + task.sampling.max_tokens >= engine.context_size:
+            return None
+        self._progress.keep(self._results)
+        progress.ids = ids
+        return _Opening(self._ask([*prompt.tokens, *ids], forced, known), taken=True)
+
+    def _asked(self, known: Known | None) -> _Opening:
+        """Ask from the prompt on; what is known of the answer is verified instead of written."""
+        task, progress = self._task, self._progress
+        draft = self._draft()
+        progress.keep(self._results)
+        prompt = task.prompt(self._engine)
+        progress.anchor, progress.prompt, progress.ids = task.place, prompt, []
+        return _Opening(self._ask(prompt.tokens, prompt.forced, known, *draft))
+
+    def _ask(
+        self, tokens: Sequence[int], forced: bytes, known: Known | None, guess: str = "", aligned: bool = True
+    ) -> Ask:
+        task, engine, prompt = self._task, self._engine, self._progress.prompt
+        if known:
+            guess, aligned = known.text, known.aligned
+        # What was backed up over is written again before the rest that is known.
+        hint = engine.tokenize(forced.decode("utf-8", "ignore") + guess) if known or guess else []
+        if known and known.ended:
+            hint = hint[:-1]  # what comes after the end is nobody's
+        sampling = replace(task.sampling, beginning=_beginning(forced, task.names()))
+        fixed = prompt.fixed if prompt and task.moves else (0, 0)
+        return Ask(tokens, sampling, Usage(), hint, aligned or bool(forced), fixed, task.language)
+
+    def _draft(self) -> tuple[str, bool]:
+        """Return how the text may begin that follows what was typed, though other text stands behind it."""
+        progress = self._progress
+        typed = typed_since(progress.place, self._task.place) if progress.place else None
+        rest = rest_of(progress.tokens, typed) if typed is not None else None
+        if rest is None:
+            return "", True
+        self.ended = bool(progress.ask and progress.tokens)
+        return b"".join(token.data for token in rest.tokens).decode("utf-8", "ignore"), rest.whole
+
+    def _text(
+        self, opening: _Opening, progress: Progress
+    ) -> Generator[Ask, list[Token], tuple[Writing, bool]]:
+        """Write one text; tell whether it is whole."""
+        task, job, ask = self._task, self._job, opening.ask
+        writing, late = task.writing(), False
+        progress.writing = writing
+        grown = writing.take(opening.tokens)
+        if opening.taken and grown:
+            self._tell(writing)
+        while True:
+            progress.ask = ask
+            while ask.prompt and not writing.done and not late and (tokens := (yield ask)):
                 job.read_by = 0.0
-                if writing.take(tokens) and task.stream and not job.cancel.is_set():
-                    item = _item(writing, "streaming", len(items))
-                    listener(Reply(name, engine.name, (item,)))
+                progress.ids += [token.id for token in tokens]
+                if writing.take(tokens):
+                    self._tell(writing)
                 # A line is written to its end, as llama.cpp's server does.
                 late = 0 < task.seconds * 1000 < ask.usage.predicted_ms
                 late = late and any(b"\n" in token.data for token in tokens)
-            job.read_by = 0.0
+            most = min(ask.sampling.max_tokens, self._engine.context_size - len(ask.prompt))
+            cut_short = not writing.done and ask.usage.predicted_tokens >= most
+            left = task.sampling.max_tokens - len(writing.tokens)
+            if late or not (opening.taken and cut_short and left > 0) or job.cancel.is_set():
+                break
+            # It was to be as long as an earlier request wanted it.
+            prompt = [*(progress.prompt.tokens if progress.prompt else ()), *progress.ids]
+            if len(prompt) >= self._engine.context_size:
+                break
+            self._spent += ask.usage.predicted_tokens
+            sampling = replace(task.sampling, max_tokens=left)
+            ask = replace(ask, prompt=prompt, sampling=sampling, usage=Usage(), hint=())
+        job.read_by = 0.0
         # Behind a stop text what a guess was verified for is nobody's.
         stopped = isinstance(writing, Verbatim) and writing.done
-        spent += len(writing.tokens) if stopped else ask.usage.predicted_tokens
-        most = min(ask.sampling.max_tokens, engine.context_size - len(ask.prompt))
-        whole = writing.done or (not late and ask.usage.predicted_tokens < most)
+        self._spent += len(writing.tokens) if stopped else ask.usage.predicted_tokens
+        whole = writing.done or not (late or cut_short)
         reason = DEADLINE if job.cancel.reason == DEADLINE else "stop" if whole else "length"
         writing.finish(whole=reason == "stop")
-        if ask is first:
-            if task.sampling.plain and not job.cancel.is_set() and task.sampling.max_tokens:
-                results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
-            asks = _others(first, task, writing.tokens, engine)
-        item = _item(writing, reason, len(items))
-        if task.best or (item.text and all(item.text != other.text for other in items)):
-            items.append(item)
-    waited = (job.started_at - job.queued_at) * 1000
-    total = waited + (time.perf_counter() - begun) * 1000
-    cost = vars(first.usage) | {"predicted_tokens": spent}
-    timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
-    full = len(prompt.tokens) + first.usage.predicted_tokens >= engine.context_size
-    return Reply(name, engine.name, tuple(_ranked(items, task)), timings, truncated=prompt.cut or full)
+        item = _item(writing, reason, len(self._items))
+        if task.best or (item.text and all(item.text != other.text for other in self._items)):
+            self._items.append(item)
+        return writing, whole
+
+    def _tell(self, writing: Writing) -> None:
+        """Tell whoever listens that there is more to show."""
+        if self._task.stream and not self._job.cancel.is_set():
+            item = _item(writing, "streaming", len(self._items))
+            self._listener(Reply(self._name, self._engine.name, (item,)))
 
 
-def _others(
-    first: Ask, task: Task, tokens: Sequence[Token], engine: Engine
-) -> list[tuple[Ask, Sequence[Token]]]:
+def _others(first: Ask, task: Task, tokens: Sequence[Token], engine: Engine) -> list[_Opening]:
     """Return how further answers are asked for, and how they begin: drawn anew, or branching off."""
 
-    def another(begun: Sequence[Token] = (), **changed: Any) -> tuple[Ask, Sequence[Token]]:
+    def another(begun: Sequence[Token] = (), **changed: Any) -> _Opening:
         prompt = [*first.prompt, *(token.id for token in begun)]
         sampling = replace(first.sampling, **changed)
-        return replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), begun
+        return _Opening(replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), begun)
 
     if task.best or task.sampling.temperature:
         return [another(seed=task.sampling.seed + number) for number in range(1, task.n)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 PAUSE = 0.04
+GRACE = 1.0  # seconds without another key after which nobody waits for an answer
 
 
 class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
@@ -81,7 +82,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             return ""
         except asyncio.CancelledError:
             if job:
-                job.cancel.set(SUPERSEDED)
+                # The next key asks again, and goes on with what is being written.
+                loop.call_later(GRACE, job.cancel.set, SUPERSEDED)
             raise
         return reply.items[0].text if reply.items else ""
 

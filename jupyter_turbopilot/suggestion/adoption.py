@@ -1,0 +1,64 @@
+"""Does a newer request go on where an older one is being answered, and what of that answer is left? Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from jupyter_turbopilot.suggestion.cache import TAIL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.suggestion.cache import Place
+
+
+class Rest(NamedTuple):
+    """What is left of an answer once something was typed."""
+
+    tokens: tuple[Token, ...]  # written beyond what was typed
+    whole: bool = True  # whether the first of them is whole
+    ahead: bytes = b""  # typed beyond what was written
+
+
+def typed_since(older: Place, newer: Place) -> str | None:
+    """Return what was typed at the end of the older place to get to the newer; None where that is not all."""
+    if newer.before.startswith(older.before):
+        return newer.before[len(older.before) :]
+    # Cells far above are left out as the text grows.
+    at = newer.before.rfind(older.tail) if len(older.tail) == TAIL else -1
+    return newer.before[at + TAIL :] if at >= 0 else None
+
+
+def rest_of(tokens: Sequence[Token], typed: str) -> Rest | None:
+    """Return what is left of an answer behind what was typed; None where the two contradict each other."""
+    left = typed.encode()
+    for number, token in enumerate(tokens):
+        if len(left) < len(token.data):
+            if not token.data.startswith(left):
+                return None
+            first = replace(token, data=token.data[len(left) :])
+            return Rest((first, *tokens[number + 1 :]), whole=not left)
+        if not left.startswith(token.data):
+            return None
+        left = left[len(token.data) :]
+    return Rest((), ahead=left)
+
+
+def adopted(older: Place, newer: Place, tokens: Sequence[Token], names: Sequence[str] = ()) -> Rest | None:
+    """Return with what a newer request takes over what is being written for an older one; None: it may not.
+
+    `tokens` is what was written; where only some names can follow, it has to go on with one of these.
+    """
+    if (older.group, older.limit) != (newer.group, newer.limit) or not tokens:
+        return None
+    typed = typed_since(older, newer)
+    rest = None if typed is None else rest_of(tokens, typed)
+    if rest is None:
+        return None
+    text = b"".join(token.data for token in rest.tokens)
+    ways = [name.encode() for name in names]
+    if text and ways and not any(way.startswith(text) or text.startswith(way) for way in ways):
+        return None
+    return rest

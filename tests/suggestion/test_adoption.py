@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.suggestion.adoption import Rest, adopted, rest_of, typed_since
+from jupyter_turbopilot.suggestion.cache import TAIL, Place
+
+texts = st.text(max_size=12)
+pieces = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=8)
+
+
+def tokens(*pieces: str) -> list[Token]:
+    return [Token(piece.encode(), 0.5, number) for number, piece in enumerate(pieces)]
+
+
+def text(found: Rest) -> str:
+    return b"".join(token.data for token in found.tokens).decode()
+
+
+@given(texts, texts)
+def test_what_was_typed_is_what_the_newer_text_has_more(before: str, typed: str) -> None:
+    assert typed_since(Place("g", before), Place("g", before + typed)) == typed
+
+
+@given(texts, texts)
+def test_another_text_was_not_typed(before: str, other: str) -> None:
+    found = typed_since(Place("g", before), Place("g", other))
+    assert (found is None) == (not other.startswith(before))
+
+
+def test_cells_that_scroll_away_above_change_nothing() -> None:
+    near = "".join(f"line {number}\n" for number in range(TAIL))
+    assert typed_since(Place("g", f"far above\n{near}"), Place("g", f"{near}typed")) == "typed"
+
+
+@given(pieces, st.data())
+def test_what_is_left_is_the_text_less_what_was_typed(pieces: list[str], data: st.DataObject) -> None:
+    whole = "".join(pieces)
+    typed = whole[: data.draw(st.integers(0, len(whole)))]
+    rest = rest_of(tokens(*pieces), typed)
+    assert rest is not None
+    assert typed + text(rest) == whole
+    assert rest.ahead == b""
+    assert [token.id for token in rest.tokens] == list(range(len(pieces)))[len(pieces) - len(rest.tokens) :]
+    assert rest.whole == (not rest.tokens or rest.tokens[0].data.decode() == pieces[rest.tokens[0].id])
+
+
+@given(pieces, texts)
+def test_what_is_typed_beyond_the_text_is_told(pieces: list[str], more: str) -> None:
+    rest = rest_of(tokens(*pieces), "".join(pieces) + more)
+    assert rest == Rest((), ahead=more.encode())
+
+
+@given(pieces, texts)
+def test_what_contradicts_the_text_is_noticed(pieces: list[str], typed: str) -> None:
+    whole = "".join(pieces)
+    agrees = whole.startswith(typed) or typed.startswith(whole)
+    assert (rest_of(tokens(*pieces), typed) is not None) == agrees
+
+
+def test_a_character_of_several_tokens_is_typed_at_once() -> None:
+    halves = [Token("é".encode()[:1], 0.9), Token("é".encode()[1:], 0.9), Token(b"t", 0.9)]
+    rest = rest_of(halves, "é")
+    assert rest is not None
+    assert text(rest) == "t"
+
+
+def test_a_run_is_taken_over_at_the_same_place_alone() -> None:
+    older, written = Place("g", "x = ", 48), tokens("va", "lues")
+    assert adopted(older, Place("g", "x = v", 48), written) == Rest(
+        (Token(b"a", 0.5, 0), written[1]), whole=False
+    )
+    for other in (Place("h", "x = v", 48), Place("g", "x = v", 192), Place("g", "y = v", 48)):
+        assert adopted(older, other, written) is None
+    assert adopted(older, Place("g", "x = n", 48), written) is None
+    assert adopted(older, Place("g", "x = v", 48), []) is None
+
+
+def test_where_only_some_names_can_follow_it_goes_on_with_one_of_them() -> None:
+    older, newer, written = Place("g", "df"), Place("g", "df."), tokens(".me", "an()")
+    assert adopted(older, newer, written, ["mean", "max"]) is not None
+    assert adopted(older, newer, written, ["meander()s"]) is None
+    assert adopted(older, newer, tokens(".me"), ["mean", "max"]) == Rest((Token(b"me", 0.5, 0),), whole=False)
+    assert adopted(older, newer, written, ["max"]) is None
