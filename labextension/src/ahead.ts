@@ -30,7 +30,7 @@ export class Ahead {
 
   /** Let the server read a document around a cursor. */
   warm(body: () => IRequest | null): void {
-    this.stop();
+    this.yield();
     this._timer = setTimeout(() => {
       const found = body();
       if (found) {
@@ -41,11 +41,16 @@ export class Ahead {
 
   /** Let the server write what follows a suggestion, as if it had been taken. */
   follow(body: IRequest, text: string): void {
-    this.stop();
+    this.yield();
     this._send(afterAccepting(body, text));
   }
 
-  /** Somebody asks for something: what was done ahead has to make room. */
+  /** Somebody asks for something: the server goes on with what was done ahead, or lets it make room. */
+  yield(): void {
+    clearTimeout(this._timer);
+  }
+
+  /** Nobody asks for anything: what was done ahead is for nobody. */
   stop(): void {
     clearTimeout(this._timer);
     this._abort?.abort();

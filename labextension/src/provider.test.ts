@@ -109,7 +109,6 @@ describe('a request of a person, right behind a key', () => {
     void bench.fetch(INVOKE);
     await later(1);
     expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['automatic', 'invoke']);
-    expect(bench.asked[0].signal.aborted).toBe(true);
     bench.asked[1].frame({ id: 'a', text: 'values' });
     expect(await bench.textShown()).toBe('values');
   });
@@ -190,5 +189,74 @@ describe('a request of a person, right behind a key', () => {
     await later(100);
     expect(bench.asked.length).toBe(1);
     expect(await bench.textShown()).toBeUndefined();
+  });
+});
+
+describe('a request that the next key comes before', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  /** Type a text key by key, each long enough for its request to be sent. */
+  async function typed(...keys: string[]): Promise<Bench> {
+    const bench = new Bench('x = ');
+    for (const key of ['', ...keys]) {
+      bench.type(key);
+      void bench.fetch(AUTOMATIC);
+      await vi.advanceTimersByTimeAsync(DEFAULTS.delay + 1);
+    }
+    return bench;
+  }
+
+  const aborted = (bench: Bench) => bench.asked.map(({ signal }) => signal.aborted);
+
+  it('is left open for the server to end, one at a time', async () => {
+    const bench = await typed('v');
+    expect(aborted(bench)).toEqual([false, false]);
+    expect(aborted(await typed('v', 'a', 'l'))).toEqual([true, true, false, false]);
+  });
+
+  it('is ended by the server without another being asked', async () => {
+    const bench = await typed('v');
+    bench.asked[0].frame({ id: 'a', text: '', done: true, finish_reason: 'superseded' });
+    bench.asked[0].end();
+    bench.asked[1].frame({ id: 'b', text: 'alues' });
+    expect(await bench.textShown()).toBe('alues');
+    expect(bench.asked.length).toBe(2);
+  });
+
+  it('shows what still comes of it from the cursor on, where it agrees with what stands there now', async () => {
+    const bench = await typed('v');
+    bench.asked[0].frame({ id: 'a', text: 'values' });
+    expect(await bench.textShown()).toBe('alues');
+  });
+
+  it('shows nothing of it that does not agree', async () => {
+    const bench = await typed('n');
+    bench.asked[0].frame({ id: 'a', text: 'values' });
+    bench.asked[1].frame({ id: 'b', text: 'ames' });
+    expect(await bench.textShown()).toBe('ames');
+  });
+
+  it('is closed with the newer one when the cursor goes elsewhere', async () => {
+    const bench = await typed('v');
+    bench.provider.cancel();
+    expect(aborted(bench)).toEqual([true, true]);
+  });
+
+  it('is closed where the newer text asks for nothing', async () => {
+    const bench = await typed('v');
+    bench.provider.settings = { ...bench.provider.settings, enabled: false };
+    bench.type('a');
+    await bench.fetch(AUTOMATIC);
+    expect(aborted(bench)).toEqual([true, true]);
+  });
+
+  it('that was never sent is not sent any more', async () => {
+    const bench = new Bench('x = ');
+    void bench.fetch(AUTOMATIC);
+    bench.type('v');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(DEFAULTS.delay + 1);
+    expect(bench.asked.map(({ body }) => body.offset)).toEqual([5]);
   });
 });

@@ -1,4 +1,7 @@
-/** The inline completion provider: one request in flight, and none while the person types into the grey text. */
+/**
+ * The inline completion provider: no request while the person types into the grey text. A newer one does not close
+ * the older: the server goes on with what it is writing where that agrees with the newer text.
+ */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import {
@@ -59,8 +62,10 @@ interface IRun {
   asked: boolean;
   abort: AbortController;
   editor: CodeEditor.IEditor;
+  place: IPlace;
   item: IInlineCompletionItem | null;
   id: string;
+  sent: boolean;
   shown: boolean;
   settled: Promise<void>;
 }
@@ -142,13 +147,17 @@ export class Provider implements IInlineCompletionProvider {
         }
       }
     }
-    this.cancel();
     if (!asked && before !== undefined && !editedAtCursor(before, place)) {
       // Somebody else's edit: what stands there in grey was meant for another text.
+      this.cancel();
       this._dismiss();
       return NOTHING;
     }
+    this._leave(editor);
     const found = await this._fetch(request, context, editor, place, asked);
+    if (!this._run) {
+      this._close();
+    }
     if (asked && typeof found === 'string') {
       this._declined.emit(found);
     }
@@ -193,7 +202,7 @@ export class Provider implements IInlineCompletionProvider {
     this._owed = null;
     const body = this._body(document, context, place, asked);
     const known = asked ? null : this._memory.recall(body, place);
-    const run = known ? this._resume(editor, known, asked) : this._start(editor, place, body, asked);
+    const run = known ? this._resume(editor, place, known, asked) : this._start(editor, place, body, asked);
     const found = await this._answer(run);
     const nothing = found.items.length === 0 && this._run === run && isAt(editor, place);
     return nothing ? (this._availability.open ? 'nothing' : 'unavailable') : found;
@@ -282,15 +291,43 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Stop what is under way and forget it. */
   cancel(): void {
+    this._leave(null);
+    this._close();
+  }
+
+  /** Forget what is under way; in the same editor it may be gone on with for what is asked next. */
+  private _leave(editor: CodeEditor.IEditor | null): void {
     const run = this._run;
     this._run = null;
-    if (run) {
-      run.abort.abort();
-      run.suggestion.finish();
-      if (run.shown) {
-        this._client.feedback(run.id, 'dismissed', 0);
-      }
+    if (!run) {
+      return;
     }
+    this._close();
+    if (run.editor === editor && run.sent) {
+      this._older = run;
+    } else {
+      run.abort.abort();
+    }
+    run.suggestion.finish();
+    if (run.shown) {
+      this._client.feedback(run.id, 'dismissed', 0);
+    }
+  }
+
+  /** What comes for the request before the latest may be right for the text as it is by now. */
+  private _passOn(run: IRun, text: string): void {
+    if (this._older !== run || this._run?.editor !== run.editor) {
+      return;
+    }
+    const late = new Suggestion(run.suggestion.id, run.place);
+    late.grow(text);
+    this._run.suggestion.grow(late.rest(this._run.place) ?? '');
+  }
+
+  /** Close the request before the latest, if the server has not ended it yet. */
+  private _close(): void {
+    this._older?.abort.abort();
+    this._older = null;
   }
 
   /** The person took this much of what was shown. */
@@ -369,24 +406,32 @@ export class Provider implements IInlineCompletionProvider {
     return this._elsewhere.found;
   }
 
-  private _resume(editor: CodeEditor.IEditor, { suggestion, id }: IMade, asked: boolean): IRun {
+  private _resume(
+    editor: CodeEditor.IEditor,
+    place: IPlace,
+    { suggestion, id }: IMade,
+    asked: boolean
+  ): IRun {
     const run: IRun = {
       suggestion,
       asked,
       abort: new AbortController(),
       editor,
+      place,
       item: null,
       id,
+      sent: false,
       shown: false,
       settled: Promise.resolve()
     };
     this._run = run;
-    this._ahead.stop();
+    this._ahead.yield();
     return run;
   }
 
   private _start(editor: CodeEditor.IEditor, place: IPlace, body: IRequest, asked: boolean): IRun {
-    const run = this._resume(editor, { suggestion: new Suggestion(UUID.uuid4(), place), id: '' }, asked);
+    const suggestion = new Suggestion(UUID.uuid4(), place);
+    const run = this._resume(editor, place, { suggestion, id: '' }, asked);
     run.settled = this._ask(run, body, asked ? 0 : this.settings.delay);
     return run;
   }
@@ -397,8 +442,11 @@ export class Provider implements IInlineCompletionProvider {
     try {
       await sleep(delay, abort.signal);
       this._say({ thinking: true });
+      run.sent = true;
       await this._complete(run, body);
-      this._say({ thinking: false, lastMs: Date.now() - begun - delay });
+      if (this._run === run) {
+        this._say({ thinking: false, lastMs: Date.now() - begun - delay });
+      }
       this._availability.answered();
       if (suggestion.text && this._run === run) {
         this._memory.remember(body, { suggestion, id: run.id });
@@ -418,12 +466,15 @@ export class Provider implements IInlineCompletionProvider {
       }
     } finally {
       suggestion.finish();
+      if (this._older === run) {
+        this._older = null;
+      }
     }
   }
 
   /**
-   * Ask the server. A request that was given up for this one may reach it later, on another connection, and ends this
-   * one there: then the newest is asked again.
+   * Ask the server. The request before may reach it later, on another connection, and ends this one there: then the
+   * newest is asked again.
    */
   private async _complete(run: IRun, body: IRequest): Promise<void> {
     let overtaken = true;
@@ -431,7 +482,8 @@ export class Provider implements IInlineCompletionProvider {
       await this._client.complete(body, run.abort.signal, frame => {
         run.id = frame.id;
         run.suggestion.grow(frame.text);
-        overtaken = frame.finish_reason === 'superseded';
+        this._passOn(run, frame.text);
+        overtaken = frame.finish_reason === 'superseded' && this._run === run;
       });
     }
   }
@@ -525,6 +577,8 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _watched = new WeakSet<CodeEditor.IEditor>();
   private _state: IActivity = { thinking: false, lastMs: null };
   private _run: IRun | null = null;
+  /** What was asked before that, until the server has ended it. */
+  private _older: IRun | null = null;
   /** Where an answer was wanted while the server could not be asked. */
   private _owed: { editor: CodeEditor.IEditor; place: IPlace; asked: boolean } | null = null;
   private _byItself = false;
