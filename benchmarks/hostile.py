@@ -219,7 +219,7 @@ def judge_memory(found: Report, weighed: list[tuple[float, float]], hostile: flo
 
 _LEVEL = re.compile(r"\[([DIWEC]) ")
 _VARYING = re.compile(r"\b[0-9a-f]{8,}[-0-9a-f]*|\d+(?:\.\d+)*")
-# Jupyter logs each 503 as an error, with its headers; ours say that a deadline passed or that there is no room.
+# Jupyter logs each 503 as an error, with its headers; ours say that a deadline passed or there is no room.
 _BUSY = re.compile(r"ServerApp\] (?:503 [A-Z]+ /turbopilot/|\{$)")
 _FAULT = re.compile(r"Traceback|Task |Error|exception|assert|abort", re.IGNORECASE)
 

@@ -22,7 +22,7 @@ from jupyter_turbopilot.prompt import build_infill, build_text, heal_word
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.scope import fits_at, names_at, scope_of
-from jupyter_turbopilot.suggestion.cache import Place, Results
+from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
 from jupyter_turbopilot.suggestion.trim import shape_of
@@ -242,7 +242,9 @@ class Completer:
             writing=lambda: Verbatim(request.stop, request.indent),
             place=Place(
                 (self.worker.state.model, "text", request.window, request.suffix),
-                request.prompt + request.typed if isinstance(request.prompt, str) else str(request.prompt),
+                request.prompt + request.typed
+                if isinstance(request.prompt, str)
+                else str(request.prompt[-TAIL:]),
             ),
             sampling=sampling,
             n=several,

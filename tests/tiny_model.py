@@ -45,7 +45,13 @@ def learn_merges(text: str, count: int) -> list[tuple[str, str]]:
 
 
 def write_tiny_model(
-    path: Path, *, fim: bool = True, seed: int = 1, pre: str = "gpt-2", merges: Sequence[tuple[str, str]] = ()
+    path: Path,
+    *,
+    fim: bool = True,
+    seed: int = 1,
+    pre: str = "gpt-2",
+    merges: Sequence[tuple[str, str]] = (),
+    chat_template: str = "",
 ) -> Path:
     """Write the model and return its path."""
     tokens = byte_alphabet() + CONTROL
@@ -62,6 +68,8 @@ def write_tiny_model(
     writer.add_bos_token_id(256)
     writer.add_eos_token_id(256)
     writer.add_add_bos_token(False)
+    if chat_template:
+        writer.add_chat_template(chat_template)
     if fim:
         writer.add_uint32("tokenizer.ggml.fim_pre_token_id", 257)
         writer.add_uint32("tokenizer.ggml.fim_mid_token_id", 258)

@@ -25,6 +25,12 @@ describe('the window', () => {
     expect(found.cells.map(cell => cell.id)).toEqual(['1']);
   });
 
+  it('splits no character where the cursor stands in the middle of one', () => {
+    const { cells: found, offset } = chooseWindow(1, cells(['a🎈b']), 0, 2);
+    expect(wellFormed(found[0].source)).toBe(found[0].source);
+    expect(offset).toBeLessThanOrEqual(codePoints(found[0].source));
+  });
+
   it('counts the offset in code points', () => {
     expect(chooseWindow(1, cells(['🎈🎈x']), 0, 4).offset).toBe(2);
   });

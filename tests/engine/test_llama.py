@@ -454,3 +454,12 @@ def test_whatever_keeps_what_was_read_from_being_kept_the_memory_is_given_back(
     monkeypatch.setattr(engine, "_keep", fail)
     engine.close()
     assert (engine._model, engine._context) == (None, None)
+
+
+def test_a_chat_template_is_never_run(tmp_path: Path) -> None:
+    hostile = "{% for a in range(10**9) %}{{ ''.__class__.__mro__ }}{% endfor %}"
+    path = write_tiny_model(tmp_path / "hostile.gguf", chat_template=hostile)
+    engine = LlamaEngine(path, name="hostile", context_size=256, threads=1)
+    prompt = engine.tokenize("x = ")
+    assert len(list(write(engine, prompt, Sampling(max_tokens=2), Usage(), Cancel()))) <= 2
+    engine.close()

@@ -119,6 +119,12 @@ def test_so_is_one_that_reads_a_long_prompt_with_a_full_queue(server: Server) ->
     assert leave(server) < 3
 
 
+def test_so_is_one_that_writes(server: Server) -> None:
+    in_background(server, 2, "values = [\n")
+    assert server.health()["phase"] == "thinking"
+    assert leave(server) < 3
+
+
 def test_a_crowd_is_served_or_told_to_come_back_and_memory_and_threads_stay(server: Server) -> None:
     process = psutil.Process(server.process.pid)
     server.complete("x = 1\ny =", max_tokens=2)

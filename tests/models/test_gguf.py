@@ -109,6 +109,18 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         assert str(tmp_path) not in caught.value.message
 
 
+def test_a_file_that_may_not_be_read_is_refused(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid(path: Path, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.open", forbid)  # root may read everything
+    with pytest.raises(ModelRefusedError) as caught:
+        read_header(tiny_model)
+    assert str(tiny_model.parent) not in caught.value.message
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_raise_anything_but_a_refusal(tmp_path_factory: pytest.TempPathFactory, tail: bytes) -> None:
     path = tmp_path_factory.mktemp("g") / "x.gguf"

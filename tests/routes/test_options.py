@@ -15,6 +15,7 @@ from jupyter_turbopilot.routes.base import compact
 from jupyter_turbopilot.routes.llamacpp import TokenizeBody, only
 from jupyter_turbopilot.routes.options import LARGEST, MOST_BIASED, CompletionBody, read
 from jupyter_turbopilot.routes.saying import placed
+from jupyter_turbopilot.suggestion.writing import Verbatim
 
 from .conftest import Ask
 
@@ -69,6 +70,18 @@ def test_of_a_field_that_is_sent_twice_the_last_counts() -> None:
 @pytest.mark.parametrize("seed", [2**64, -(2**64), 10**60])
 def test_a_seed_of_any_size_is_a_seed(seed: int) -> None:
     assert 0 <= read(body(seed=seed), CompletionBody).texts()[0].sampling.seed < 2**32
+
+
+@pytest.mark.parametrize("kind", [CompletionBody, openai.CompletionBody])
+@pytest.mark.parametrize("stop", [5, {"a": 1}, [5], ["x"] * 10_000, [["x"]]])
+def test_stop_texts_that_are_none_or_too_many_are_refused_by_name(kind: type[Any], stop: object) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        read(body(stop=stop), kind)
+    assert str(caught.value.field).startswith("stop")
+
+
+def test_an_empty_stop_text_stops_nothing() -> None:
+    assert Verbatim(read(body(stop=""), CompletionBody).texts()[0].stop)._stops == []
 
 
 def test_other_routes_have_the_same_bounds() -> None:
