@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 # A prompt alone is read in pieces, each of which may be aborted.
 CHUNK = 256
 # Texts written together cost half of what they cost one after the other, so those who write wait for short
-# prompts. Beside a long one, and after everybody's short one, they go on between its pieces.
-SHORT, PATIENCE = 512, 4096
+# prompts. Beside a long one, and after everybody's short one, they go on between its pieces, which are smaller
+# then: each of them delays every token that somebody waits for.
+BESIDE = 64
+SHORT, PATIENCE = 512, 512
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
@@ -217,7 +219,8 @@ class Stepping(ABC):
         reading = [run for run in runs if not run.wrote or run.pending != 1]
         if reading:
             patient = self._waited < PATIENCE and all(run.pending <= SHORT for run in reading)
-            shares = self._read(reading, alone=not writing)
+            room = self.chunk if patient or not writing else min(self.chunk, BESIDE)
+            shares = self._read(reading, room, alone=not writing)
             self._waited += sum(share.known for share in shares)
             if not self._compute(shares, attention) or patient:
                 return
@@ -281,10 +284,9 @@ class Stepping(ABC):
             run.lifted = None
         self.sequences.release(run.held)
 
-    def _read(self, runs: Sequence[StepRun], *, alone: bool) -> list[Share]:
+    def _read(self, runs: Sequence[StepRun], room: int, *, alone: bool) -> list[Share]:
         """Return what is read next of the prompts."""
         shares: list[Share] = []
-        room = self.chunk
         # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
         for run in sorted(runs, key=lambda r: r.pending):
             count = min(self._next(run), room)

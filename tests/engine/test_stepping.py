@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Usage
 from jupyter_turbopilot.engine.sequences import Copy, Cut, Lift, Lower, Move, Sequences
-from jupyter_turbopilot.engine.stepping import CHUNK, PATIENCE, Row, Stepping, StepRun, write
+from jupyter_turbopilot.engine.stepping import BESIDE, CHUNK, PATIENCE, Row, Stepping, StepRun, write
 from jupyter_turbopilot.errors import EngineError
 
 VOCABULARY = 12
@@ -232,7 +232,7 @@ def test_who_writes_goes_on_between_the_pieces_of_a_long_prompt() -> None:
     engine.step([short, long], Cancel())
     prompt, text = engine.batches[-2:]
     assert {row.sequence for row in prompt} == {long.held.id}
-    assert len(prompt) == CHUNK
+    assert len(prompt) == BESIDE
     assert {row.sequence for row in text} == {short.held.id}
     assert short.wrote == before + 1
 
