@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # A prompt alone is read in pieces, each of which may be aborted.
 CHUNK = 256
 # Texts written together cost half of what they cost one after the other, so those who write wait for short
-# prompts. Beside a long one, and after everybody's short one, they go on between its pieces, which are smaller
-# then: each of them delays every token that somebody waits for.
+# prompts. Beside a long one, and after everybody's short one, they go on between its pieces, which are then
+# smaller: each of them delays every token that somebody waits for.
 BESIDE = 64
 SHORT, PATIENCE = 512, 512
 MAX_SEQUENCES = 16
