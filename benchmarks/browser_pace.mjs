@@ -1,0 +1,149 @@
+/**
+ * Types real notebook cells at a person's pace in a real JupyterLab, and counts the grey text that stands there
+ * before the next key: how often it appears, whether it is right, how many characters it would have saved.
+ *
+ *     JUPYTER=.venv/bin/jupyter node benchmarks/browser_pace.mjs --set notebooks.json.gz
+ *         [--keys 400] [--key 170] [--busy 2] [--above 300] [--eagerness balanced] [--half held-out]
+ *
+ * `--above` puts so many cells of other notebooks above the one that is typed. Needs the front end's packages
+ * (`make dev`), the default model and Chromium.
+ */
+
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+
+const UI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', 'labextension', 'ui-tests');
+const { editCell, GHOST, openFile, openLab, writeNotebook } = await import(
+  pathToFileURL(path.join(UI, 'lab.mjs')).href
+);
+
+const LONGEST = 400;
+
+const { values } = parseArgs({
+  options: {
+    set: { type: 'string' },
+    keys: { type: 'string', default: '400' },
+    key: { type: 'string', default: '170' },
+    busy: { type: 'string', default: '0' },
+    above: { type: 'string', default: '0' },
+    eagerness: { type: 'string', default: 'balanced' },
+    half: { type: 'string', default: 'held-out' }
+  }
+});
+const [keys, pace, busy, above] = [values.keys, values.key, values.busy, values.above].map(Number);
+
+/** The same pseudo-random numbers each time. */
+function random(seed) {
+  return () => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return (seed + 1) / 4294967297;
+  };
+}
+
+const draw = random(7);
+const normal = () => Math.sqrt(-2 * Math.log(draw())) * Math.cos(2 * Math.PI * draw());
+/** Keys are not pressed evenly: the logarithm of a pause is normal. */
+const pause = () => pace * Math.exp(0.5 * normal() - 0.125);
+
+function notebooks() {
+  const raw = readFileSync(values.set);
+  const all = JSON.parse((values.set.endsWith('.gz') ? gunzipSync(raw) : raw).toString());
+  return values.half === 'all' ? all : all.filter((_, index) => index % 2 === (values.half === 'held-out') * 1);
+}
+
+/** The grey text as it stands, and what the cell holds without it. */
+function look(page) {
+  return page.evaluate(selector => {
+    const editor = document.activeElement?.closest('.cm-content');
+    const grey = document.querySelector(selector);
+    const lines = [...(editor?.querySelectorAll('.cm-line') ?? [])].map(line => {
+      const copy = line.cloneNode(true);
+      copy.querySelectorAll('.jp-GhostText').forEach(node => node.remove());
+      return copy.textContent;
+    });
+    const indicator = grey?.querySelector('.jp-GhostText-streamingIndicator')?.textContent ?? '';
+    return { grey: (grey?.textContent ?? '').replace(indicator, ''), text: lines.join('\n') };
+  }, GHOST);
+}
+
+/** What a person does with a text: the first line has to be right, and worth a key. */
+function judge(grey, future) {
+  const head = grey.split('\n')[0].trimEnd() || grey.trimEnd();
+  const right = future.startsWith(head) && (head.trim().length >= 4 || !future.slice(head.length).split('\n')[0].trim());
+  return right ? head.length : 0;
+}
+
+const found = { keys: 0, shown: 0, right: 0, saved: 0, first: null };
+
+async function typeCell(page, source, began) {
+  let typed = '';
+  let last = '';
+  let covered = 0;
+  while (typed.length < Math.min(source.length, LONGEST) && found.keys < keys) {
+    const char = source[typed.length];
+    const wait = pause();
+    await page.keyboard.type(char);
+    typed += char;
+    found.keys++;
+    if (char === '\n') {
+      // The editor has indented by itself, perhaps otherwise than the notebook.
+      await page.keyboard.press('Shift+Home');
+      await page.keyboard.press('Delete');
+    }
+    await page.waitForTimeout(wait);
+    const { grey } = await look(page);
+    const goesOn = last.endsWith(grey) && last.length > grey.length;
+    if (grey.trim() && !goesOn && typed.length >= covered) {
+      found.first ??= Date.now() - began;
+      const worth = judge(grey, source.slice(typed.length));
+      found.shown++;
+      found.right += worth > 0;
+      found.saved += Math.max(0, worth - 1);
+      covered = typed.length + worth;
+    }
+    last = grey;
+  }
+}
+
+const others = Array.from({ length: busy }, () => spawn(process.execPath, ['-e', 'for (;;);']));
+const { lab, browser, close } = await openLab({
+  flags: [`--Turbopilot.eagerness=${values.eagerness}`],
+  settings: { '@jupyterlab/notebook-extension:tracker': { codeCellConfig: { autoClosingBrackets: false } } }
+});
+try {
+  const set = notebooks();
+  const filler = set.flatMap(({ cells }) => cells).filter(({ type }) => type === 'code');
+  for (let number = 0; found.keys < keys; number++) {
+    const { cells, typed } = set[number % set.length];
+    const active = typed[Math.floor(number / set.length) % typed.length];
+    const head = filler.slice(0, above).map(({ source }) => source);
+    const body = cells
+      .slice(0, active)
+      .map(({ type, source }) => ({ cell_type: type === 'code' ? 'code' : 'markdown', source }));
+    writeNotebook(lab, `pace-${number}.ipynb`, [...head, ...body, '']);
+    const page = await openFile(browser.context, lab, `pace-${number}.ipynb`);
+    // Cells far below are drawn when they are scrolled to.
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('End');
+    for (let tries = 0; tries < head.length + body.length; tries += 1) {
+      await page.keyboard.press('ArrowDown');
+    }
+    await page.keyboard.press('Enter');
+    await typeCell(page, cells[active].source, Date.now());
+    await page.close();
+  }
+} finally {
+  others.forEach(other => other.kill('SIGKILL'));
+  await close();
+}
+const { keys: pressed, shown, right, saved, first } = found;
+console.log('| keys | ms a key | busy | cells above | shown per 100 keys | right | saved | first text after |');
+console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
+console.log(
+  `| ${pressed} | ${pace} | ${busy} | ${above} | ${((100 * shown) / pressed).toFixed(1)} | ` +
+    `${(right / Math.max(1, shown)).toFixed(2)} | ${(saved / pressed).toFixed(3)} | ${first === null ? 'never' : `${(first / 1000).toFixed(1)} s`} |`
+);
