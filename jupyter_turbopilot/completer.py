@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
@@ -45,7 +45,6 @@ class _Latest(NamedTuple):
     """What an editor asked for last, until it has ended."""
 
     job: Job
-    progress: Progress
     document: str
 
 
@@ -82,7 +81,7 @@ class Completer:
         editor = owner, task.client
 
         def work(engine: Engine, job: Job) -> Work:
-            answering = Answering(name, task, engine, job, progress, listener, self._results)
+            answering = Answering(name, task, engine, job, listener, self._results)
             try:
                 state["reply"] = yield from answering.write()
             finally:
@@ -98,13 +97,14 @@ class Completer:
             listener(reply)
 
         job = Job(work, done, priority=task.priority, deadline=task.deadline, owner=owner)
+        job.progress = Progress()
         self.counters["requests"] += 1
         if not task.priority.awaited and (self.resting() or self._is_awaited(editor)):
             # The machine is somebody's: nothing is computed that nobody waits for.
             job.cancel.set(YIELDED)
             done(None)
             return job
-        older, progress = self._follow(editor, task, job)
+        older = self._follow(editor, task, job)
         known = self._results.find(task.place) if task.sampling.plain else None
         if known and task.is_answered_by(known):
             if older:
@@ -136,18 +136,16 @@ class Completer:
             latest = self._latest.get(editor)
         return latest is not None and latest.job.priority.awaited
 
-    def _follow(self, editor: tuple[str, str], task: Task, job: Job) -> tuple[Job | None, Progress]:
-        """Return the job of the same editor whose place this one takes, and what is being written for it."""
+    def _follow(self, editor: tuple[str, str], task: Task, job: Job) -> Job | None:
+        """Return the job of the same editor whose place this one takes; elsewhere than there it is ended."""
         if not task.client:
-            return None, Progress()
+            return None
         with self._lock:
             latest = self._latest.get(editor)
-            same = latest if latest and latest.document == task.document else None
-            progress = same.progress if same else Progress()
-            self._latest[editor] = _Latest(job, progress, task.document)
-        if latest and not same:
+            self._latest[editor] = _Latest(job, task.document)
+        if latest and latest.document != task.document:
             latest.job.cancel.set(SUPERSEDED)
-        return (same.job if same else None), progress
+        return latest.job if latest and latest.document == task.document else None
 
     def _forget(self, editor: tuple[str, str], job: Job) -> None:
         with self._lock:
@@ -169,9 +167,10 @@ class Completer:
 
     def _heal(self, engine: Engine) -> Heal:
         """Return what turns text typed behind a prompt into tokens."""
+        tokenize = partial(engine.tokenize, behind=True)
         if self.settings.token_healing:
-            return heal_word(engine.tokenize, engine.piece)
-        return lambda text: (engine.tokenize(text), b"")
+            return heal_word(tokenize, engine.piece)
+        return lambda text: (tokenize(text), b"")
 
     def _suggestion(self, request: Completion, facts: kernel.Facts) -> Task:
         """Say what a suggestion needs."""
@@ -202,7 +201,7 @@ class Completer:
             n=request.n,
             stream=request.stream,
             client=request.client,
-            document=request.path,
+            document=f"{request.path}\n{request.cells[request.active].id or request.active}",
             heal=self._heal,
             language=cell_language(request.cells[request.active].source, request.language),
             gated=request.trigger == "automatic",

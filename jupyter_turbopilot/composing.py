@@ -6,14 +6,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.engine.job import DEADLINE
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.prompt import Prompt
 from jupyter_turbopilot.reply import Item, Reply, Timings
-from jupyter_turbopilot.suggestion.adoption import adopted, rest_of, typed_since
+from jupyter_turbopilot.suggestion.adoption import Rest, rest_of, typed_since
 from jupyter_turbopilot.suggestion.candidates import branches
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 Listener = Callable[[Reply], None]
 MOST_LED = 64  # characters typed behind a prompt before it is laid out anew
-_CUT = "cut"  # the limit of an answer that ended before its own
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Task:
 
 @dataclass
 class Progress:
-    """What is being written for an editor: its next request may take it over."""
+    """What is being written for an editor: its next request may go on with it."""
 
     name: str = ""  # the answer it is written for
     place: Place | None = None
@@ -82,46 +81,43 @@ class Progress:
         """What was written from the place on."""
         return self.writing.tokens if self.writing else ()
 
+    def rest(self, place: Place) -> Rest | None:
+        """Return what is left of what was written, at another place; None where that contradicts it."""
+        typed = typed_since(self.place, place) if self.place else None
+        return None if typed is None else rest_of(self.tokens, typed)
+
     def keep(self, results: Results) -> None:
         """Keep what was written as a guess at what follows its place: nobody goes on with it."""
         if self.place and self.tokens:
-            results.remember(replace(self.place, limit=_CUT), self.tokens, ended=False)
+            results.remember(self.place, self.tokens, ended=False, guess=True)
         self.writing = self.ask = None
 
 
-@dataclass(frozen=True)
-class _Opening:
+class _Opening(NamedTuple):
     """What a text begins with."""
 
     ask: Ask
     tokens: Sequence[Token] = ()  # what of it is written already
-    taken: bool = False  # whether it was begun for an earlier request
+    adopted: bool = False  # whether an earlier request has it computed
 
 
 class Answering:
     """Writes what a task asks for, or goes on with what is being written for its editor already."""
 
     def __init__(
-        self,
-        name: str,
-        task: Task,
-        engine: Engine,
-        job: Job,
-        progress: Progress,
-        listener: Listener,
-        results: Results,
+        self, name: str, task: Task, engine: Engine, job: Job, listener: Listener, results: Results
     ) -> None:
         self._name = name
         self._task = task
         self._engine = engine
         self._job = job
-        self._progress = progress
+        self._progress: Progress = job.progress
         self._listener = listener
         self._results = results
         self._items: list[Item] = []
         self._spent = 0  # tokens
-        self.taken_over = False
-        self.ended = False  # whether it ended what was being written although that agreed with what was typed
+        self.taken_over = False  # whether it went on with what was being written
+        self.ended = False  # whether it did not, although that agreed with what was typed
 
     def write(self) -> Generator[Ask, list[Token], Reply]:
         """Yield what is to be computed, be sent the tokens."""
@@ -130,8 +126,9 @@ class Answering:
         known = self._results.find(task.place) if task.sampling.plain else None
         if known and task.is_answered_by(known):
             return again(self._name, self._engine.name, task, known)
-        opening = self._taken_over() or self._led(known) or self._asked(known)
-        self.taken_over = opening.taken
+        rest = progress.rest(task.place)
+        opening = self._adopted(rest) or self._led(known, rest) or self._asked(known, rest)
+        first, self.taken_over = opening.ask, opening.adopted
         prompt = progress.prompt or Prompt([])
         context_ms = (time.perf_counter() - begun) * 1000
         if task.prompt_seconds:
@@ -140,45 +137,45 @@ class Answering:
         progress.name, progress.place = self._name, task.place if task.sampling.plain else None
         try:
             writing, whole = yield from self._text(opening, progress)
-            if progress.place and task.sampling.max_tokens and not job.cancel.is_set():
+            if progress.place and task.sampling.max_tokens and not job.stopped:
                 progress.writing = None
                 self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
         finally:
             if progress.name == self._name:
                 progress.keep(self._results)
-        for other in _others(opening.ask, task, writing.tokens, self._engine):
+        for other in _others(first, task, writing.tokens, self._engine):
             if job.cancel.is_set():
                 break
             yield from self._text(other, Progress())
         waited = (job.started_at - job.queued_at) * 1000
         total = waited + (time.perf_counter() - begun) * 1000
-        usage = opening.ask.usage
-        cost = vars(usage) | {"predicted_tokens": self._spent}
-        if opening.taken:
-            cost |= {"cached_tokens": usage.prompt_tokens, "prompt_ms": 0.0}  # an earlier request had it read
+        cost = vars(first.usage) | {"predicted_tokens": self._spent}
+        if opening.adopted:
+            cost["prompt_ms"] = 0.0  # that was an earlier request's time
         timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
-        full = len(opening.ask.prompt) + usage.predicted_tokens >= self._engine.context_size
+        full = len(first.prompt) + self._spent >= self._engine.context_size
         items = tuple(_ranked(self._items, task))
         return Reply(self._name, self._engine.name, items, timings, truncated=prompt.cut or full)
 
-    def _taken_over(self) -> _Opening | None:
+    def _adopted(self, rest: Rest | None) -> _Opening | None:
         """Go on with what is being written for the editor, where that is an answer to the task."""
         progress, task = self._progress, self._task
-        if not progress.ask or not progress.place or task.n > 1 or not task.sampling.plain:
+        if not rest or not progress.ask or not progress.place or not progress.tokens:
             return None
-        names = task.names()
-        rest = adopted(progress.place, task.place, progress.tokens, names)
-        if rest is None:
+        if rest.ahead or not task.follows(progress.place):
             return None
-        written = b"".join(token.data for token in rest.tokens)
-        free = not rest.ahead and (not names or any(written.startswith(name.encode()) for name in names))
-        return _Opening(progress.ask, rest.tokens, taken=True) if free else None
+        names, written = task.names(), b"".join(token.data for token in rest.tokens)
+        if names and not any(written.startswith(name.encode()) for name in names):
+            return None
+        return _Opening(progress.ask, rest.tokens, adopted=True)
 
-    def _led(self, known: Known | None) -> _Opening | None:
-        """Go on behind a prompt that was laid out for an earlier key: only what was typed since is read."""
+    def _led(self, known: Known | None, rest: Rest | None) -> _Opening | None:
+        """Go on behind the prompt that was laid out for an earlier key: only what was typed since is read.
+
+        Only for a key that comes before the answer: with time, a prompt of its own is answered better.
+        """
         progress, task, engine = self._progress, self._task, self._engine
         prompt, anchor = progress.prompt, progress.anchor
-        # Only for a key that comes before the answer: with time, a prompt of its own is answered better.
         if not progress.ask or not prompt or not anchor or not task.heal or not task.follows(anchor):
             return None
         typed = typed_since(anchor, task.place)
@@ -198,86 +195,87 @@ class Answering:
         ids = [*progress.ids[:kept], *more]
         if len(prompt.tokens) + len(ids) + task.sampling.max_tokens >= engine.context_size:
             return None
-        self._progress.keep(self._results)
+        self.ended = bool(rest and rest.tokens)
+        progress.keep(self._results)
         progress.ids = ids
-        return _Opening(self._ask([*prompt.tokens, *ids], forced, known), taken=True)
+        return _Opening(self._ask([*prompt.tokens, *ids], forced, known, rest))
 
-    def _asked(self, known: Known | None) -> _Opening:
-        """Ask from the prompt on; what is known of the answer is verified instead of written."""
+    def _asked(self, known: Known | None, rest: Rest | None) -> _Opening:
+        """Ask from the prompt on."""
         task, progress = self._task, self._progress
-        draft = self._draft()
+        self.ended = bool(progress.ask and progress.tokens and rest)
         progress.keep(self._results)
         prompt = task.prompt(self._engine)
         progress.anchor, progress.prompt, progress.ids = task.place, prompt, []
-        return _Opening(self._ask(prompt.tokens, prompt.forced, known, *draft))
+        return _Opening(self._ask(prompt.tokens, prompt.forced, known, rest))
 
-    def _ask(
-        self, tokens: Sequence[int], forced: bytes, known: Known | None, guess: str = "", aligned: bool = True
-    ) -> Ask:
+    def _ask(self, tokens: Sequence[int], forced: bytes, known: Known | None, rest: Rest | None) -> Ask:
+        """Ask for what follows; what is known of it, or was written for another key, is verified first."""
         task, engine, prompt = self._task, self._engine, self._progress.prompt
+        guess, aligned, hint = "", True, []
         if known:
             guess, aligned = known.text, known.aligned
-        # What was backed up over is written again before the rest that is known.
-        hint = engine.tokenize(forced.decode("utf-8", "ignore") + guess) if known or guess else []
+        elif rest and rest.tokens:
+            guess = b"".join(token.data for token in rest.tokens).decode("utf-8", "ignore")
+            aligned = rest.whole
+        if known or guess:
+            # What was backed up over is written again before the rest.
+            hint = engine.tokenize(forced.decode("utf-8", "ignore") + guess, behind=True)
         if known and known.ended:
             hint = hint[:-1]  # what comes after the end is nobody's
         sampling = replace(task.sampling, beginning=_beginning(forced, task.names()))
         fixed = prompt.fixed if prompt and task.moves else (0, 0)
         return Ask(tokens, sampling, Usage(), hint, aligned or bool(forced), fixed, task.language)
 
-    def _draft(self) -> tuple[str, bool]:
-        """Return how the text may begin that follows what was typed, though other text stands behind it."""
-        progress = self._progress
-        typed = typed_since(progress.place, self._task.place) if progress.place else None
-        rest = rest_of(progress.tokens, typed) if typed is not None else None
-        if rest is None:
-            return "", True
-        self.ended = bool(progress.ask and progress.tokens)
-        return b"".join(token.data for token in rest.tokens).decode("utf-8", "ignore"), rest.whole
-
     def _text(
         self, opening: _Opening, progress: Progress
     ) -> Generator[Ask, list[Token], tuple[Writing, bool]]:
         """Write one text; tell whether it is whole."""
         task, job, ask = self._task, self._job, opening.ask
-        writing, late = task.writing(), False
-        progress.writing = writing
-        grown = writing.take(opening.tokens)
-        if opening.taken and grown:
+        writing = progress.writing = task.writing()
+        if writing.resume(opening.tokens) and opening.adopted:
             self._tell(writing)
         while True:
             progress.ask = ask
-            while ask.prompt and not writing.done and not late and (tokens := (yield ask)):
-                job.read_by = 0.0
-                progress.ids += [token.id for token in tokens]
-                if writing.take(tokens):
-                    self._tell(writing)
-                # A line is written to its end, as llama.cpp's server does.
-                late = 0 < task.seconds * 1000 < ask.usage.predicted_ms
-                late = late and any(b"\n" in token.data for token in tokens)
-            most = min(ask.sampling.max_tokens, self._engine.context_size - len(ask.prompt))
-            cut_short = not writing.done and ask.usage.predicted_tokens >= most
+            late, ended = yield from self._compute(ask, writing, progress)
             left = task.sampling.max_tokens - len(writing.tokens)
-            if late or not (opening.taken and cut_short and left > 0) or job.cancel.is_set():
+            prompt = [*(progress.prompt.tokens if progress.prompt else ()), *progress.ids]
+            if late or ended or not opening.adopted or left <= 0 or len(prompt) >= self._engine.context_size:
                 break
             # It was to be as long as an earlier request wanted it.
-            prompt = [*(progress.prompt.tokens if progress.prompt else ()), *progress.ids]
-            if len(prompt) >= self._engine.context_size:
-                break
-            self._spent += ask.usage.predicted_tokens
             sampling = replace(task.sampling, max_tokens=left)
             ask = replace(ask, prompt=prompt, sampling=sampling, usage=Usage(), hint=())
-        job.read_by = 0.0
-        # Behind a stop text what a guess was verified for is nobody's.
-        stopped = isinstance(writing, Verbatim) and writing.done
-        self._spent += len(writing.tokens) if stopped else ask.usage.predicted_tokens
-        whole = writing.done or not (late or cut_short)
+        whole = ended and not late
         reason = DEADLINE if job.cancel.reason == DEADLINE else "stop" if whole else "length"
         writing.finish(whole=reason == "stop")
         item = _item(writing, reason, len(self._items))
         if task.best or (item.text and all(item.text != other.text for other in self._items)):
             self._items.append(item)
         return writing, whole
+
+    def _compute(
+        self, ask: Ask, writing: Writing, progress: Progress
+    ) -> Generator[Ask, list[Token], tuple[bool, bool]]:
+        """Take what is written for an ask; tell whether its time was up, and whether the text has ended."""
+        task, job = self._task, self._job
+        most = min(ask.sampling.max_tokens, self._engine.context_size - len(ask.prompt))
+        # Of what an earlier request has computed some was written by then.
+        sent = ask.usage.predicted_tokens
+        late = False
+        while ask.prompt and not writing.done and not late and (tokens := (yield ask)):
+            job.read_by = 0.0
+            sent += len(tokens)
+            progress.ids += [token.id for token in tokens]
+            if writing.take(tokens):
+                self._tell(writing)
+            # A line is written to its end, as llama.cpp's server does.
+            late = 0 < task.seconds * 1000 < ask.usage.predicted_ms
+            late = late and any(b"\n" in token.data for token in tokens)
+        job.read_by = 0.0
+        # Behind a stop text what a guess was verified for is nobody's.
+        stopped = isinstance(writing, Verbatim) and writing.done
+        self._spent += len(writing.tokens) if stopped else ask.usage.predicted_tokens
+        return late, writing.done or sent < most
 
     def _tell(self, writing: Writing) -> None:
         """Tell whoever listens that there is more to show."""
@@ -315,7 +313,10 @@ def again(name: str, model: str, task: Task, known: Known) -> Reply:
     """Answer with what is known, through the same trimming and the same gate."""
     begun = time.perf_counter()
     writing = task.writing()
-    writing.take(known.tokens)
+    if known.typed:
+        writing.resume(known.tokens)
+    else:
+        writing.take(known.tokens)
     reason = "stop" if known.ended or writing.done else "length"
     writing.finish(whole=reason == "stop")
     items = (_item(writing, reason),) if writing.shown else ()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
 from prompt_toolkit.auto_suggest import Suggestion
 
-from jupyter_turbopilot.engine.job import SUPERSEDED, Job
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.history import request_at
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.document import Document
 
+    from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.reply import Reply
 
@@ -82,8 +82,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             return ""
         except asyncio.CancelledError:
             if job:
-                # The next key asks again, and goes on with what is being written.
-                loop.call_later(GRACE, job.cancel.set, SUPERSEDED)
+                # The next key asks again, and goes on with what is being written; after Enter none does.
+                self._local.pilot.worker.hurry(job, GRACE)
             raise
         return reply.items[0].text if reply.items else ""
 

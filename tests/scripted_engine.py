@@ -69,7 +69,7 @@ class ScriptedEngine:
     def find_token(self, text: str) -> int | None:
         return MARKS.get(text)
 
-    def tokenize(self, text: str) -> list[int]:
+    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
         return [ord(char) for char in text]
 
     def piece(self, token: int) -> bytes:

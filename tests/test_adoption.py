@@ -286,3 +286,113 @@ def test_whatever_is_typed_each_request_ends_once_and_the_last_is_answered(data:
         assert editor.engine.released == len(editor.engine.prompts)
     finally:
         editor.worker.stop()
+
+
+def test_a_text_that_ends_where_it_was_to_be_cut_off_is_asked_for_no_further(
+    make: Callable[..., Editor],
+) -> None:
+    editor = make(lambda prompt: "" if prompt.split(MIDDLE)[1] else "one two three", pause=0.1)
+    first = editor.ask("x = ", max_tokens=3)
+    wait_until(lambda: len(first.texts) > 0)
+    begun = time.monotonic()
+    assert editor.ask("x = one", max_tokens=3).text() == " two three"
+    assert time.monotonic() - begun < 2
+    assert len(editor.engine.prompts) == 2
+
+
+def test_indenting_by_hand_shortens_what_is_shown_by_what_was_typed(make: Callable[..., Editor]) -> None:
+    editor = make("    return one + two", pause=0.05)
+    first = editor.ask("def f():\n")
+    wait_until(lambda: len(first.texts) > 0)
+    assert editor.ask("def f():\n ").text() == "   return one + two"
+    # Once more, when it is known.
+    assert editor.ask("def f():\n  ").text() == "  return one + two"
+
+
+def test_a_close_right_behind_a_key_is_heard_while_a_prompt_is_read(make: Callable[..., Editor]) -> None:
+    editor = make(prompt_pause=1.5, pause=0.0)
+    editor.ask("x = ")
+    wait_until(lambda: bool(editor.engine.prompts))
+    second = editor.ask("x = y")
+    begun = time.monotonic()
+    second.job.cancel.set(DISCONNECTED)
+    assert second.done.wait(5)
+    wait_until(lambda: editor.engine.released == 1)
+    assert time.monotonic() - begun < 1
+
+
+def test_another_model_ends_what_was_about_to_be_taken_over(make: Callable[..., Editor]) -> None:
+    editor = make(prompt_pause=0.2, pause=0.0)
+    editor.ask("x = ")
+    wait_until(lambda: bool(editor.engine.prompts))
+    second = editor.ask("x = y")
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load(_: object) -> ScriptedEngine:
+        loading.set()
+        go_on.wait(5)
+        return ScriptedEngine(ANSWER)
+
+    editor.worker.load("another", load)
+    assert loading.wait(5)
+    assert second.done.wait(1)  # while that loads
+    assert second.reason == "superseded"
+    go_on.set()
+
+
+def test_an_answer_that_ended_as_the_key_came_is_the_keys_answer(make: Callable[..., Editor]) -> None:
+    editor = make("alpha beta", pause=0.1)
+    first = editor.ask("x = ")
+    wait_until(lambda: first.texts == ["alpha"])
+    time.sleep(0.03)  # the step that finds the end is under way
+    assert editor.ask("x = a").text() == "lpha beta"
+    assert len(editor.engine.prompts) == 1
+
+
+def test_two_keys_during_one_step_lose_nothing(make: Callable[..., Editor]) -> None:
+    editor = make(pause=0.2)
+    editor.ask("x = ")
+    wait_until(lambda: _wrote(editor))
+    serving, begin = editor.worker._serving, editor.worker._serving._begin
+    asked: list[Asked] = []
+
+    def begin_late(job: Job) -> None:
+        if not asked:
+            asked.append(editor.ask("x = al"))  # between being chosen and being begun
+        begin(job)
+
+    serving._begin = begin_late  # type: ignore[method-assign]
+    editor.ask("x = a")
+    wait_until(lambda: bool(asked))
+    assert asked[0].text() == ANSWER[2:]
+    assert len(editor.engine.prompts) == 1
+
+
+def test_a_job_that_took_nobodys_place_begins_with_nothing(make: Callable[..., Editor]) -> None:
+    editor = make()
+    first = editor.ask("x = ")
+    wait_until(lambda: len(first.texts) > 1)
+    first.job.cancel.set(DISCONNECTED)
+    second = editor.ask("x = alp")
+    assert second.job.progress is not first.job.progress
+    assert second.text() in ("ha beta gamma delta epsilon", ANSWER)  # the engine of this test knows no words
+
+
+def test_what_an_answer_cost_is_told_once(make: Callable[..., Editor]) -> None:
+    editor = make()
+    first = editor.ask("x = ")
+    wait_until(lambda: len(first.texts) > 1)
+    second = editor.ask("x = alp")
+    second.text()
+    timings = second.replies[-1].timings
+    assert (timings.prompt_tokens, timings.cached_tokens, timings.prompt_ms) == (7, 0, 0.0)
+    assert timings.predicted_tokens >= 5
+    assert first.replies[-1].timings.prompt_tokens == 0
+
+
+def test_an_answer_that_agreed_and_was_not_gone_on_with_is_counted(make: Callable[..., Editor]) -> None:
+    editor = make()
+    first = editor.ask("x = ")
+    wait_until(lambda: len(first.texts) > 1)
+    editor.ask("x = alp", suffix=")").text()
+    assert editor.counted == (0, 1)

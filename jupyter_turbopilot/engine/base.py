@@ -32,8 +32,8 @@ class Engine(Protocol):
     def find_token(self, text: str) -> int | None:
         """Return the control token that is spelt so."""
 
-    def tokenize(self, text: str) -> list[int]:
-        """Turn text into tokens; nothing in it becomes a control token."""
+    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
+        """Turn text into tokens; nothing in it becomes a control token. `behind` others it begins no text."""
 
     def piece(self, token: int) -> bytes:
         """Return a token's bytes."""

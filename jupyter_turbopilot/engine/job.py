@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.generation import Ask, Token
@@ -46,6 +46,8 @@ class Job:
         self.cancel = Cancel()
         self.older: Job | None = None  # whose place it takes, until it has begun
         self.replaced = False  # whether another takes its place
+        self.stopped = False  # whether its text was ended before it ended by itself
+        self.progress: Any = None  # what its work has come to: whoever takes its place goes on from there
         self.queued_at = time.monotonic()
         self.started_at = 0.0
         self.deadline = self.queued_at + deadline if deadline else math.inf

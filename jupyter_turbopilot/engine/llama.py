@@ -295,10 +295,11 @@ class LlamaEngine(Stepping):
         count = self._lib.llama_tokenize(self._vocab, wanted, len(wanted), buffer, 4, False, True)  # noqa: FBT003
         return int(buffer[0]) if count == 1 else None
 
-    def tokenize(self, text: str) -> list[int]:
-        """Turn text into tokens; nothing in it becomes a control token."""
+    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
+        """Turn text into tokens; nothing in it becomes a control token. `behind` others it begins no text."""
         parts = slices(text, self._rule)
-        found = self._ids(next(parts))
+        first = next(parts)
+        found = self._ids_behind(first) if behind else self._ids(first)
         for part in parts:
             check()
             found += self._ids_behind(part)

@@ -98,7 +98,8 @@ class _Rank(Generic[T]):
 
     def use(self, seconds: float, served: Mapping[T, bool]) -> None:
         """Charge callers for a step; whoever has used up its turn goes to the end of the ring."""
-        places = Counter(one.owner for one in served if one in self)
+        # By who asks: another request may have taken the place of the one that was served.
+        places = Counter(one.owner for one in served if one.owner in self.callers)
         writing = {one.owner for one, wrote in served.items() if wrote}
         # Of those whose turns end together, whoever had more places stands further back from now on.
         for owner in sorted(places, key=places.__getitem__):

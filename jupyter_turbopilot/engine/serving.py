@@ -143,8 +143,12 @@ class Serving:
 
     def _begin(self, job: Job) -> None:
         """Begin a job; where it takes the place of another, that has its run until then."""
+        if job.replaced:
+            return  # whoever has taken its place finds what it was to go on with
         job.started_at = time.monotonic()
         older = self._place_of(job)
+        if older:
+            job.progress = older.job.progress
         if job.cancel.is_set() or not self.engine:
             self._ended(job, None)
             self._give_up(older)
@@ -156,13 +160,7 @@ class Serving:
             self._give_up(older)
             return
         if older:
-            task.ask, task.run, task.standing, task.suspect = (
-                older.ask,
-                older.run,
-                older.standing,
-                older.suspect,
-            )
-            older.run = None
+            task.take(older)
         self._tasks[job] = task
         job.cancel.watch(self.nudge)
         self._advance(task, None)  # a run that it has no use for is released
@@ -272,6 +270,7 @@ class Serving:
 
     def _stop(self, task: _Task) -> None:
         """Let a cancelled job say what it has."""
+        task.job.stopped = True
         if task.ask and self._advance(task, []):
             self._end(task, None)
 

@@ -19,7 +19,7 @@ from jupyter_turbopilot.engine.serving import Serving
 from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
 
@@ -63,6 +63,7 @@ class Worker:
         self._queue: Queue[Job] = Queue(queue_limit)
         self._serving = Serving(self._end, threads)
         self._turn: Priority | None = None  # whose step is under way
+        self._computed: Sequence[Job] = ()  # and for which of them
         self._idle = idle or None  # seconds without work after which the memory is given back
         self._factory: Callable[[Cancel], Engine] | None = None
         self._loaded: Callable[[Cancel], Engine] | None = None  # what to wake up with
@@ -131,7 +132,7 @@ class Worker:
             for other in gone:
                 self._queue.remove(other)
             replaced = older if older and not older.cancel.is_set() else None
-            goes_on = replaced is not None and self._queue.begun(replaced)
+            begun = replaced is not None and self._queue.begun(replaced)
             if replaced and self._queue.replace(replaced, job):
                 job.older, replaced.replaced, crowded_out = replaced, True, None
                 replaced.cancel.watch(None)  # what it has the engine do is not cut short
@@ -140,8 +141,9 @@ class Worker:
             else:
                 crowded_out = self._queue.add(job)
             if crowded_out is not job:
-                job.cancel.watch(self._bell.set)
-                if self._turn is not None and job.priority < self._turn and not goes_on:
+                # What has begun is stopped by a step that ends, what waits by the clock.
+                job.cancel.watch(self._serving.nudge if job.older and begun else self._bell.set)
+                if self._turn is not None and job.priority < self._turn and not self._is_computed(job):
                     self._serving.nudge()
                 self._revive()
                 self._wake.notify()
@@ -170,6 +172,18 @@ class Worker:
         self._bell.set()
         if thread and thread is not threading.current_thread():
             thread.join(timeout)
+
+    def _is_computed(self, job: Job | None) -> bool:
+        """Tell whether the step that is under way is for a job, or for one whose place it takes."""
+        while job and job not in self._computed:
+            job = job.older
+        return job is not None
+
+    def hurry(self, job: Job, seconds: float) -> None:
+        """Give a job no more than so much time from now on."""
+        with self._wake:
+            job.deadline = min(job.deadline, time.monotonic() + seconds)
+        self._bell.set()
 
     def _is_over(self, job: Job) -> bool:
         """Tell whether a job has no need of the engine any more."""
@@ -237,7 +251,7 @@ class Worker:
         if unused:
             self._serving.close()
         if factory:
-            self._serving.end_all()
+            self._clear(None, waiting=False)
             self._load(factory)
         else:
             self._serve()
@@ -275,11 +289,11 @@ class Worker:
                 for job in line:
                     self._queue.begin(job)
                 others = [job for job in self._queue if job.priority >= turn and job not in line]
-                self._turn = turn
+                self._turn, self._computed = turn, line
             begun = time.monotonic()
             served = self._serving.step(line, others)
             with self._wake:
-                self._turn = None
+                self._turn, self._computed = None, ()
                 self._queue.used(turn, time.monotonic() - begun, served or {})
             if self._serving.broken:
                 self._renew()

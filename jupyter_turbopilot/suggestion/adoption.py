@@ -44,21 +44,3 @@ def rest_of(tokens: Sequence[Token], typed: str) -> Rest | None:
             return None
         left = left[len(token.data) :]
     return Rest((), ahead=left)
-
-
-def adopted(older: Place, newer: Place, tokens: Sequence[Token], names: Sequence[str] = ()) -> Rest | None:
-    """Return with what a newer request takes over what is being written for an older one; None: it may not.
-
-    `tokens` is what was written; where only some names can follow, it has to go on with one of these.
-    """
-    if (older.group, older.limit) != (newer.group, newer.limit) or not tokens:
-        return None
-    typed = typed_since(older, newer)
-    rest = None if typed is None else rest_of(tokens, typed)
-    if rest is None:
-        return None
-    text = b"".join(token.data for token in rest.tokens)
-    ways = [name.encode() for name in names]
-    if text and ways and not any(way.startswith(text) or text.startswith(way) for way in ways):
-        return None
-    return rest

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 REACH = 4096  # characters of an answer that may be typed along
 TAIL = 2048  # characters before the cursor that have to agree; what scrolls away above them does not matter
+_GUESS = "guess"  # the limit of an answer that was not written to its own
 _ENTRY_BYTES = 160  # an index entry: a key, its place in the table, a reference
 
 
@@ -42,6 +43,7 @@ class Known:
     complete: bool  # the answer itself; otherwise a guess at how the answer begins
     ended: bool
     aligned: bool  # whether it begins where a token began
+    typed: bool = False  # whether a part of it was typed
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +81,13 @@ class Results:
         self._lock = threading.Lock()  # asked on the server's thread, filled on the worker's
         self.size = 0
 
-    def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:
-        """Keep an answer; `ended` where it is whole, not cut off by a limit."""
+    def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:
+        """Keep an answer; `ended` where it is whole, not cut off by a limit.
+
+        A `guess` is the beginning of an answer that was not written to its end: it takes no answer's place.
+        """
+        if guess:
+            place = replace(place, limit=_GUESS)
         text = b"".join(token.data for token in tokens).decode("utf-8", "ignore")
         # What else was likely is told once; it is no part of what is known.
         alone = tuple(replace(token, top=()) if token.top else token for token in tokens)
@@ -102,6 +109,9 @@ class Results:
         self._known_by[number] = keys
         self.size += answer.size
         for offset in range(len(keys) - 1, -1, -1):
+            there = self._answers.get(self._index.get(keys[offset], (-1, 0))[0])
+            if answer.place.limit == _GUESS and there and there.place.limit != _GUESS:
+                continue
             self._index[keys[offset]] = (number, offset)
         while self.size > self._limit:
             self._forget(next(iter(self._answers)))
@@ -114,7 +124,7 @@ class Results:
         self._answers.move_to_end(number)
         same = offset == 0 and answer.place.limit == place.limit
         tokens, aligned = _rest(answer, offset)
-        return Known(tokens, answer.text[offset:], answer.ended or same, answer.ended, aligned)
+        return Known(tokens, answer.text[offset:], answer.ended or same, answer.ended, aligned, offset > 0)
 
     def _keys(self, answer: _Answer) -> list[int]:
         # What follows the whole answer is not known; that nothing does at its start, is.

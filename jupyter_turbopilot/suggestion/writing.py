@@ -54,6 +54,13 @@ class Writing(ABC):
                 break
         return grown
 
+    def resume(self, tokens: Iterable[Token]) -> bool:
+        """Take tokens that were written before something was typed: they go on where that ends."""
+        tokens = list(tokens)
+        if tokens:
+            self._dropped = b""
+        return self.take(tokens)
+
     @abstractmethod
     def finish(self, *, whole: bool) -> None:
         """Show what is left; `whole` where the model itself has ended."""

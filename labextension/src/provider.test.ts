@@ -251,6 +251,26 @@ describe('a request that the next key comes before', () => {
     expect(aborted(bench)).toEqual([true, true]);
   });
 
+  it('is closed where the newer text has an answer already, and nothing thinks any more', async () => {
+    const bench = new Bench('x = ');
+    let thinking = false;
+    bench.provider.activity.connect((_, activity) => (thinking = activity.thinking));
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(DEFAULTS.delay + 1);
+    bench.asked[0].frame({ id: 'a', text: 'values', done: true });
+    bench.asked[0].end();
+    await vi.advanceTimersByTimeAsync(1);
+    bench.type('n');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(DEFAULTS.delay + 1);
+    expect(thinking).toBe(true);
+    bench.text = 'x = ';
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await bench.textShown()).toBe('values');
+    expect([bench.asked.length, bench.asked[1].signal.aborted, thinking]).toEqual([2, true, false]);
+  });
+
   it('that was never sent is not sent any more', async () => {
     const bench = new Bench('x = ');
     void bench.fetch(AUTOMATIC);

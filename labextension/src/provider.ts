@@ -202,6 +202,9 @@ export class Provider implements IInlineCompletionProvider {
     this._owed = null;
     const body = this._body(document, context, place, asked);
     const known = asked ? null : this._memory.recall(body, place);
+    if (known) {
+      this._close();
+    }
     const run = known ? this._resume(editor, place, known, asked) : this._start(editor, place, body, asked);
     const found = await this._answer(run);
     const nothing = found.items.length === 0 && this._run === run && isAt(editor, place);
@@ -442,10 +445,11 @@ export class Provider implements IInlineCompletionProvider {
     try {
       await sleep(delay, abort.signal);
       this._say({ thinking: true });
+      this._asking = run;
       run.sent = true;
       await this._complete(run, body);
       if (this._run === run) {
-        this._say({ thinking: false, lastMs: Date.now() - begun - delay });
+        this._say({ lastMs: Date.now() - begun - delay });
       }
       this._availability.answered();
       if (suggestion.text && this._run === run) {
@@ -455,9 +459,6 @@ export class Provider implements IInlineCompletionProvider {
         }
       }
     } catch (reason) {
-      if (this._run === run || this._run === null) {
-        this._say({ thinking: false });
-      }
       if (this._run === run) {
         this._owed = { editor: run.editor, place: placeOf(run.editor), asked: run.asked };
       }
@@ -468,6 +469,10 @@ export class Provider implements IInlineCompletionProvider {
       suggestion.finish();
       if (this._older === run) {
         this._older = null;
+      }
+      if (this._asking === run) {
+        this._asking = null;
+        this._say({ thinking: false });
       }
     }
   }
@@ -577,6 +582,8 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _watched = new WeakSet<CodeEditor.IEditor>();
   private _state: IActivity = { thinking: false, lastMs: null };
   private _run: IRun | null = null;
+  /** What was sent to the server last, until it has ended. */
+  private _asking: IRun | null = null;
   /** What was asked before that, until the server has ended it. */
   private _older: IRun | null = null;
   /** Where an answer was wanted while the server could not be asked. */

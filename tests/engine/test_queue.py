@@ -344,3 +344,21 @@ def test_nothing_takes_the_place_of_what_is_not_there() -> None:
     queue = queue_of(One("a"))
     assert not queue.replace(One("a"), One("a"))
     assert len(queue) == 1
+
+
+def test_whoever_is_replaced_at_every_step_uses_up_a_turn_all_the_same() -> None:
+    typing = One("typist", left=1000)
+    others = [One(f"other {number}", left=1000) for number in range(PLACES)]
+    queue = queue_of(typing, *others)
+    served: Counter[str] = Counter()
+    for _ in range(400):
+        line = queue.line(TYPING)
+        for one in line:
+            queue.begin(one)
+        served.update(one.owner for one in line)
+        if typing in line:
+            newer = One("typist", left=1000)
+            assert queue.replace(typing, newer)
+            typing = newer
+        queue.used(TYPING, 0.1, dict.fromkeys(line, True))
+    assert served["typist"] < 370  # of 400 steps, with eight places for nine

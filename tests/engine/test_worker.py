@@ -957,3 +957,20 @@ def test_the_place_of_one_that_only_waits_is_taken_in_the_queue(worker: Worker) 
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
     assert newer_told.wait() is None
+
+
+def test_a_key_interrupts_somebody_elses_bulk_though_its_older_request_stands_still() -> None:
+    engine = ScriptedEngine("word " * 5000, prompt_pause=2.0)
+    worker = Worker()
+    worker.load("scripted", lambda _: engine)
+    wait_until(lambda: worker.state.phase == "ready")
+    ahead, _ = submit(worker, until_cancelled, priority=Priority.AHEAD, owner="ann")
+    wait_until(lambda: bool(engine.prompts))
+    submit(worker, until_cancelled, priority=Priority.BULK, owner="bob")
+    wait_until(lambda: len(engine.prompts) == 2)
+    begun = time.monotonic()
+    told = Told()
+    worker.submit(Job(nothing, told, owner="ann"), ahead)
+    assert told.wait() is None
+    assert time.monotonic() - begun < 1
+    worker.stop()

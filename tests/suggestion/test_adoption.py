@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.generation import Token
-from jupyter_turbopilot.suggestion.adoption import Rest, adopted, rest_of, typed_since
+from jupyter_turbopilot.suggestion.adoption import Rest, rest_of, typed_since
 from jupyter_turbopilot.suggestion.cache import TAIL, Place
 
 texts = st.text(max_size=12)
@@ -65,22 +65,3 @@ def test_a_character_of_several_tokens_is_typed_at_once() -> None:
     rest = rest_of(halves, "é")
     assert rest is not None
     assert text(rest) == "t"
-
-
-def test_a_run_is_taken_over_at_the_same_place_alone() -> None:
-    older, written = Place("g", "x = ", 48), tokens("va", "lues")
-    assert adopted(older, Place("g", "x = v", 48), written) == Rest(
-        (Token(b"a", 0.5, 0), written[1]), whole=False
-    )
-    for other in (Place("h", "x = v", 48), Place("g", "x = v", 192), Place("g", "y = v", 48)):
-        assert adopted(older, other, written) is None
-    assert adopted(older, Place("g", "x = n", 48), written) is None
-    assert adopted(older, Place("g", "x = v", 48), []) is None
-
-
-def test_where_only_some_names_can_follow_it_goes_on_with_one_of_them() -> None:
-    older, newer, written = Place("g", "df"), Place("g", "df."), tokens(".me", "an()")
-    assert adopted(older, newer, written, ["mean", "max"]) is not None
-    assert adopted(older, newer, written, ["meander()s"]) is None
-    assert adopted(older, newer, tokens(".me"), ["mean", "max"]) == Rest((Token(b"me", 0.5, 0),), whole=False)
-    assert adopted(older, newer, written, ["max"]) is None

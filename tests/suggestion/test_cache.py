@@ -111,3 +111,17 @@ def test_what_else_was_likely_is_not_kept() -> None:
     found = results.find(Place("g", "x = "))
     assert found is not None
     assert found.tokens == (Token(b"a", 0.9, 1),)
+
+
+def test_a_guess_takes_no_answers_place_but_another_guess_does() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x = a", 8), tokens("pple"), ended=True)
+    results.remember(Place("g", "x = ", 8), tokens("apple", " pie"), ended=False, guess=True)
+    answer, guess = results.find(Place("g", "x = a", 8)), results.find(Place("g", "x = ", 8))
+    assert answer is not None
+    assert (text(answer.tokens), answer.complete) == ("pple", True)
+    assert guess is not None
+    assert (text(guess.tokens), guess.complete) == ("apple pie", False)
+    results.remember(Place("g", "x = ", 8), tokens("avocado"), ended=False, guess=True)
+    newer = results.find(Place("g", "x = a", 8)), results.find(Place("g", "x = ", 8))
+    assert [text(found.tokens) for found in newer if found] == ["pple", "avocado"]
