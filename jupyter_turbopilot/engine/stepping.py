@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 # A prompt alone is read in pieces, each of which may be aborted.
 CHUNK = 256
-# Texts written together cost half of what they cost one after the other, so those who write wait for short
-# prompts. Beside a long one, and after everybody's short one, they go on between its pieces, which are then
-# smaller: each of them delays every token that somebody waits for.
+# Where prompts are read and texts are written, each has half of the time. Texts written together cost half of
+# what they cost one after the other, so short prompts may take up to so many seconds more than their half.
+# Beside texts the pieces are smaller: each of them delays every token that somebody waits for.
+SHORT, HEAD_START = 512, 0.5
 BESIDE = 64
-SHORT, PATIENCE = 512, 512
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
@@ -118,11 +118,14 @@ class Stepping(ABC):
     table: ByteTable
     context_size: int
     drafts = True
+    clock = staticmethod(time.perf_counter)
 
     def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
         self.chunk = chunk  # tokens computed at a time, at most
-        self._waited = 0  # tokens of prompts that were read since somebody wrote
+        self._ahead = (
+            0.0  # seconds for which prompts were read beside texts, less those in which these were written
+        )
         self.sequences = Sequences(0, 0)
         self.tunings: dict[str, int] = {}  # languages that adapters are for; 0: any other
 
@@ -217,37 +220,36 @@ class Stepping(ABC):
         # Who gave up its room, or lost what was read, reads again in the midst of its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
         reading = [run for run in runs if not run.wrote or run.pending != 1]
-        if reading:
-            patient = self._waited < PATIENCE and all(run.pending <= SHORT for run in reading)
-            room = self.chunk if patient or not writing else min(self.chunk, BESIDE)
-            shares = self._read(reading, room, alone=not writing)
-            self._waited += sum(share.known for share in shares)
-            if not self._compute(shares, attention) or patient:
-                return
-        self._waited = 0
-        if writing:
-            self._compute(self._go_on(writing), attention)
+        short = all(run.pending <= SHORT for run in reading)
+        if reading and (not writing or self._ahead <= (HEAD_START if short else 0.0)):
+            room = self.chunk if short or not writing else min(self.chunk, BESIDE)
+            seconds = self._compute(self._read(reading, room, alone=not writing), attention)
+            self._ahead = self._ahead + seconds if writing else 0.0
+        else:
+            seconds = self._compute(self._go_on(writing), attention)
+            self._ahead = max(0.0, self._ahead - seconds)
 
-    def _compute(self, shares: Sequence[Share], attention: Cancel) -> bool:
-        """Compute one batch; False where it was aborted."""
+    def _compute(self, shares: Sequence[Share], attention: Cancel) -> float:
+        """Compute one batch; return how many seconds it took."""
         rows = [row for share in shares for row in share.rows()]
-        begun = time.perf_counter()
+        begun = self.clock()
         try:
             # A batch that serves several is not aborted: that would undo what was computed for the others.
             whole = self.evaluate(rows, attention if len(shares) == 1 else None)
         except BaseException:
             self._lose(shares)
             raise
+        seconds = self.clock() - begun
         if not whole:
             self._resume(shares[0].run)
-            return False
-        self.drafting.saw(len(rows), (time.perf_counter() - begun) * 1000)
+            return seconds
+        self.drafting.saw(len(rows), seconds * 1000)
         try:
             self._take_in(shares)
         except BaseException:
             self._lose(shares)
             raise
-        return True
+        return seconds
 
     def _take_in(self, shares: Sequence[Share]) -> None:
         """Write down what was computed, and choose the tokens that follow."""

@@ -18,24 +18,33 @@ function dismiss({ id }: ISaid): void {
   }
 }
 
+function isThere({ id }: ISaid): boolean {
+  return Notification.manager.has(id);
+}
+
 export class Notice {
   /** Say what is wrong, unless it has been said. */
   warn(message: string): void {
-    if (message !== this._warning.message) {
-      this.clear();
-      if (message === this._answer.message) {
-        dismiss(this._answer);
-      }
+    if (message === this._warning.message) {
+      return;
+    }
+    this.clear();
+    if (message === this._answer.message && isThere(this._answer)) {
+      this._warning = this._answer;
+      Notification.update({ id: this._warning.id, message, type: 'warning', autoClose: SHOWN });
+    } else {
       this._warning = { id: Notification.warning(message, { autoClose: SHOWN }), message };
     }
   }
 
-  /** Answer somebody who asked for something; the next answer takes its place, and that of a warning that says the same. */
+  /** Answer somebody who asked for something. What stands there already is shown again, not once more beside it. */
   brief(message: string): void {
-    dismiss(this._answer);
-    if (message === this._warning.message) {
-      this.clear();
+    const said = [this._warning, this._answer].find(one => one.message === message && isThere(one));
+    if (said) {
+      Notification.update({ id: said.id, message, autoClose: BRIEF });
+      return;
     }
+    dismiss(this._answer);
     this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
   }
 
