@@ -264,12 +264,12 @@ class Completer:
 
 
 def _priority(request: Text) -> Priority:
-    """Say how urgent a text is: whoever asks for a single one of some length is taken to be typing."""
+    """Say how urgent a text is: whoever asks for a single one of some length may be typing."""
     if request.ahead:
         return Priority.WARM
     several = request.bulk or max(request.n, request.best_of) > 1
     long = not 0 <= request.sampling.max_tokens <= MOST_TYPED
-    return Priority.BULK if several or long else Priority.TYPING
+    return Priority.BULK if several or long else Priority.TEXT
 
 
 def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:

@@ -197,7 +197,7 @@ def test_marks_in_a_prompt_that_is_no_template_are_text(parts: list[str]) -> Non
 def test_reading_ahead_for_another_protocol_yields_to_everything(desk: Callable[..., Desk]) -> None:
     d = desk("a b c", pause=0.001)
     jobs = [d.begin(Text(prompt="x", ahead=ahead, sampling=Sampling(1)))[0] for ahead in (True, False)]
-    assert [job.priority for job in jobs] == [Priority.WARM, Priority.TYPING]
+    assert [job.priority for job in jobs] == [Priority.WARM, Priority.TEXT]
 
 
 def test_warming_never_ends_a_persons_request(desk: Callable[..., Desk]) -> None:
@@ -443,8 +443,8 @@ def test_what_one_person_asks_never_ends_what_another_asked_under_the_same_name(
 @pytest.mark.parametrize(
     ("asked", "priority"),
     [
-        (Text("x", stream=True), Priority.TYPING),
-        (Text("x", "y", window=True), Priority.TYPING),
+        (Text("x", stream=True), Priority.TEXT),
+        (Text("x", "y", window=True), Priority.TEXT),
         (Text("x", n=2), Priority.BULK),
         (Text("x", best_of=2), Priority.BULK),
         (Text("x", bulk=True, stream=True), Priority.BULK),
@@ -476,4 +476,4 @@ def test_a_text_without_a_limit_does_not_go_before_whoever_types() -> None:
     def urgency(limit: int) -> Priority:
         return _priority(Text(prompt="x", sampling=Sampling(max_tokens=limit)))
 
-    assert [urgency(limit) for limit in (-1, 48, 4096)] == [Priority.BULK, Priority.TYPING, Priority.BULK]
+    assert [urgency(limit) for limit in (-1, 48, 4096)] == [Priority.BULK, Priority.TEXT, Priority.BULK]

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PLACES = 8  # texts written at a time
-# Where somebody types, bulk gets one part in eight of the time: enough to come to an end.
-TYPING_SHARE, BULK_SHARE = 7.0, 1.0
-HEAD_START = 2.0  # seconds of computing that typing may use before bulk gets its part
+# Where somebody waits for one text, bulk gets one part in eight of the time: enough to come to an end.
+ONE_SHARE, BULK_SHARE = 7.0, 1.0
+HEAD_START = 2.0  # seconds of computing that somebody may use before who matters less gets a part
 # A caller's turn lasts so many seconds of computing, once it writes. A prompt may have to be read again after
 # others had its room, so shorter turns cost more; longer ones keep a ninth caller waiting.
 TURN = 0.5
@@ -23,10 +23,11 @@ TURN = 0.5
 class Priority(IntEnum):
     """Who goes before whom."""
 
-    TYPING = 0  # somebody looks at the cursor
-    BULK = 1  # somebody waits for several texts
-    AHEAD = 2
-    WARM = 3
+    TYPING = 0  # somebody looks at the cursor of an editor of ours
+    TEXT = 1  # somebody waits for a text in another program
+    BULK = 2  # somebody waits for several texts
+    AHEAD = 3
+    WARM = 4
 
     @property
     def awaited(self) -> bool:
@@ -39,7 +40,7 @@ class Priority(IntEnum):
         return PLACES if self.awaited else 1
 
 
-_SHARES = {Priority.TYPING: TYPING_SHARE, Priority.BULK: BULK_SHARE}
+_SHARES = {Priority.TYPING: ONE_SHARE, Priority.TEXT: ONE_SHARE, Priority.BULK: BULK_SHARE}
 
 
 class Waiting(Protocol):
@@ -237,8 +238,8 @@ class Queue(Generic[T]):
         """Let nobody use up later what they did not use while they were away."""
         if not priority.awaited:
             return
-        typing, bulk = self._ranks[Priority.TYPING], self._ranks[Priority.BULK]
-        if priority is Priority.BULK:
-            bulk.spent = max(bulk.spent, typing.spent)
-        else:
-            typing.spent = max(typing.spent, bulk.spent - HEAD_START / TYPING_SHARE)
+        rank = self._ranks[priority]
+        for other in Priority:
+            if other.awaited and other is not priority:
+                head_start = HEAD_START / _SHARES[priority] if priority < other else 0.0
+                rank.spent = max(rank.spent, self._ranks[other].spent - head_start)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.queue import PLACES, TURN, Priority, Queue
 
-TYPING, BULK, AHEAD, WARM = Priority
+TYPING, TEXT, BULK, AHEAD, WARM = Priority
 
 
 @dataclass(eq=False)
@@ -362,3 +362,14 @@ def test_whoever_is_replaced_at_every_step_uses_up_a_turn_all_the_same() -> None
             typing = newer
         queue.used(TYPING, 0.1, dict.fromkeys(line, True))
     assert served["typist"] < 370  # of 400 steps, with eight places for nine
+
+
+def test_who_types_goes_before_texts_of_other_programs_which_have_their_half_all_the_same() -> None:
+    queue = queue_of(*(One("a", TEXT, left=10**6) for _ in range(9)))
+    for _ in range(50):
+        serve(queue, seconds=0.5)
+    typist = One("a", TYPING, left=10**6)
+    queue.add(typist)
+    assert [serve(queue, 0.02) for _ in range(50)] == [[typist]] * 50
+    spent = Counter(serve(queue, 0.1)[0].priority for _ in range(2000))
+    assert 0.9 < spent[TEXT] / spent[TYPING] < 1.1
