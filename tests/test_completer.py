@@ -90,10 +90,10 @@ def test_asked_for_it_streams_by_token_and_holds_back_a_word_that_may_go_on(
     assert desk("a + b + c").texts(request(stream=True)) == ["a +", "a + b +", "a + b + c"]
 
 
-def test_unasked_it_streams_by_whole_lines(desk: Callable[..., Desk]) -> None:
+def test_unasked_it_streams_what_is_sure_and_then_whole_lines(desk: Callable[..., Desk]) -> None:
     asked = request("", trigger="automatic", stream=True, eagerness="always")
     frames = desk("a = 1\nb = 2 + 3\n").texts(asked)
-    assert frames == ["a = 1", "a = 1\nb = 2 + 3", "a = 1\nb = 2 + 3"]
+    assert frames == ["a", "a =", "a = 1", "a = 1\nb = 2 + 3", "a = 1\nb = 2 + 3"]
 
 
 def test_unasked_and_unsure_it_is_silent_and_stops_early(desk: Callable[..., Desk]) -> None:

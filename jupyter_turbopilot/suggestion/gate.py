@@ -2,7 +2,7 @@
 
 An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary
 is a logistic function of what is known there; its coefficients are fitted to real notebooks by
-`scripts/fit_gate.py`. The longest beginning whose score passes the setting's threshold is shown.
+`scripts/fit_gate.py`. A beginning whose score passes the setting's threshold is shown as soon as it does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.bounded import LINE, end_of, remembered
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
-from jupyter_turbopilot.suggestion.trim import open_quote
+from jupyter_turbopilot.suggestion.trim import leaves_open, open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,6 +26,7 @@ _AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
 _IN_BRACKETS, _AFTER_EQUALS = re.compile(r"[(\[{,]\s*+$"), re.compile(r"=\s*+$")
 _KEYWORDS = frozenset((*keyword.kwlist, "self"))
 _TINY = 1e-4
+WORTH_A_KEY = 4  # characters: less of a line is not shown while it is written
 _TRIED = 128  # boundaries of a line that are looked at: what stands there has to parse
 _FORGIVEN = 0.4  # how much the rest of an answer may still gain: below that nothing more is written
 
@@ -43,6 +44,11 @@ class Place:
     def body(self) -> str:
         """The line up to the cursor without its indentation."""
         return self.line.lstrip()
+
+    @cached_property
+    def quote(self) -> str:
+        """The quote that is open at the cursor."""
+        return open_quote(self.line)
 
     @cached_property
     def features(self) -> dict[str, float]:
@@ -85,6 +91,7 @@ class Boundary(NamedTuple):
     score: float
     line: int  # how many lines that hold anything end before
     whole: bool  # whether the line is finished there
+    early: bool = False  # whether it may be shown while the line is written
 
 
 def sigmoid(value: float) -> float:
@@ -160,6 +167,7 @@ class Gate:
         self._start = 0  # where that line begins in the text
         self._line = 0
         self._open = 0  # how many of the finished lines may be shown whole
+        self._ended = False
 
     def add(self, piece: str, probability: float) -> None:
         """Take one more token."""
@@ -181,6 +189,7 @@ class Gate:
 
     def end(self) -> None:
         """Nothing follows: the end of the text is the end of a line."""
+        self._ended = True
         if self._sure:
             self._note(whole=True)
 
@@ -199,13 +208,14 @@ class Gate:
         # The line's probability only falls.
         return bool(self._sure) and sum(self._sure) < math.log(self.threshold * _FORGIVEN)
 
-    def shown(self, text: str) -> tuple[int, float]:
-        """Return how much of the trimmed text may be shown, and its score.
+    def shown(self, text: str, *, final: bool = False) -> tuple[int, float]:
+        """Return how much of the trimmed text may be shown, and its score: never less than before.
 
-        Of the first line the beginning that promises most, of further lines only whole ones, in turn.
+        Of the first line, while it is written, the longest beginning that is sure and whole in itself; once
+        it is finished, or nothing more comes, what promises most from there on. Further lines only whole.
         """
         end, confidence, line = 0, 0.0, 0
-        while found := self._best(text, line, end):
+        while found := self._best(text, line, end, settled=final or self._ended or self._line > line):
             end, value = min(found.end, len(text)), found.score
             confidence = min(value, confidence) if line else value
             if not found.whole:
@@ -213,20 +223,24 @@ class Gate:
             line += 1
         return end, confidence
 
-    def _best(self, text: str, line: int, start: int) -> Boundary | None:
-        """Return the boundary of a line that promises most: its score times what it saves."""
-        worth: list[tuple[float, int, Boundary]] = []
-        for boundary in self.boundaries:
-            end = min(boundary.end, len(text))
-            if boundary.line != line or boundary.score < self.threshold or (line and not boundary.whole):
-                continue
+    def _best(self, text: str, line: int, start: int, *, settled: bool) -> Boundary | None:
+        """Return the boundary up to which a line is shown."""
+        passing = [one for one in self.boundaries if one.line == line and one.score >= self.threshold]
+        passing = [one for one in passing if (one.whole or not line) and min(one.end, len(text)) > start]
+        early = self._first_fit(text, [one for one in reversed(passing) if one.early])
+        if not settled:
+            return early
+
+        def worth(one: Boundary) -> tuple[float, int]:
             # A key is what taking it costs. Where everything is wanted, the longest is.
-            gain = boundary.score * max(0.5, len(text[start:end].strip()) - 1) if self.threshold else end
-            if end > start:
-                worth.append((gain, len(worth), boundary))
-        worth.sort(reverse=True)  # of two that promise as much the later one
-        tried = (boundary for _, _, boundary in worth[:_TRIED])
-        return next((one for one in tried if self._fits(text[: min(one.end, len(text))])), None)
+            gain = one.score * max(0.5, len(text[start : one.end].strip()) - 1)
+            return (gain if self.threshold else 0.0), one.end
+
+        further = [one for one in passing if not early or one.end >= early.end]
+        return self._first_fit(text, sorted(further, key=worth, reverse=True))
+
+    def _first_fit(self, text: str, found: list[Boundary]) -> Boundary | None:
+        return next((one for one in found[:_TRIED] if self._fits(text[: min(one.end, len(text))])), None)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]
@@ -234,7 +248,9 @@ class Gate:
             return
         found = features(text, self._sure, self.place, whole=whole, further=self._line > 0)
         value = self.rate(found)
-        self.boundaries.append(Boundary(len(self.text.rstrip()), value, self._line, whole))
+        early = len(text.strip()) >= WORTH_A_KEY and not (self._line or leaves_open(text, self.place.quote))
+        early = not whole and (early or not self.threshold)
+        self.boundaries.append(Boundary(len(self.text.rstrip()), value, self._line, whole, early))
         self._open += whole and value >= self.threshold and self._open == self._line
 
     def rate(self, found: dict[str, float]) -> float:

@@ -254,6 +254,11 @@ def _is_word(char: str) -> bool:
     return char == "_" or char.isalnum()
 
 
+def leaves_open(text: str, before: str = "") -> bool:
+    """Tell whether a text opens a bracket or a quote that it does not close."""
+    return bool(text) and not _outside(f"{text} ", before)[-1]
+
+
 def _outside(text: str, before: str) -> list[bool]:
     """Tell for each place whether it is outside all brackets and quotes that the text itself has opened.
 

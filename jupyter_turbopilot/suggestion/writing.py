@@ -93,22 +93,28 @@ class Suggestion(Writing):
         cut = trim(self._text, self._shape, final=False)
         self.ended = cut.done
         if not self._unasked:
-            return self._show(cut.text)
+            return self._show(self._whole_lines(cut.text))
         self.gave_up = self._gate.hopeless
-        # Line by line: a line of which only the beginning is sure is shown when nothing more can come.
-        return bool(self._gate.finished) and self._pass(cut.text)
+        return self._pass(cut.text)
 
     def finish(self, *, whole: bool) -> None:
         """Show what is left."""
         cut = trim(self._text, self._shape, final=whole)
         if whole and not self.gave_up:
             self._gate.end()
-        self._pass(cut.text)
+        self._pass(cut.text, final=True)
         if not self._unasked:
-            self._show(cut.text)
+            self._show(cut.text if whole else self._whole_lines(cut.text))
 
-    def _pass(self, text: str) -> bool:
-        end, self.confidence = self._gate.shown(text)
+    def _whole_lines(self, text: str) -> str:
+        """Leave out a further line that is not finished: cut off in the middle it helps nobody."""
+        if self._text[len(text) :].lstrip(" \t").startswith("\n"):
+            return text
+        above = text[: max(0, text.rfind("\n"))]
+        return above if above.strip() else text
+
+    def _pass(self, text: str, *, final: bool = False) -> bool:
+        end, self.confidence = self._gate.shown(text, final=final)
         return self._unasked and self._show(text[:end].rstrip())
 
 

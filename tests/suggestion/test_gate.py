@@ -30,7 +30,7 @@ def shown(made: Gate) -> str:
     return made.text[: made.shown(made.text)[0]]
 
 
-def test_of_the_beginnings_that_are_sure_enough_the_one_that_promises_most_is_shown() -> None:
+def test_once_a_line_is_finished_the_beginning_that_promises_most_is_shown() -> None:
     made = gate(("np", 0.9), (".mean", 0.9), ("(", 0.9), ("values", 0.4), (")", 0.9), ("\n", 0.9))
     assert shown(made) == "np.mean("
 
@@ -38,6 +38,30 @@ def test_of_the_beginnings_that_are_sure_enough_the_one_that_promises_most_is_sh
 def test_a_longer_beginning_that_is_much_less_sure_promises_less() -> None:
     made = gate(("result", 0.95), (".x", 0.3), ("\n", 1.0), threshold=0.2)
     assert shown(made) == "result"
+
+
+def test_a_beginning_that_is_sure_is_shown_before_its_line_is_finished() -> None:
+    made = gate(("result", 0.95), (" = ", 0.95))
+    assert shown(made) == "result"
+    for piece in ("values", " + "):
+        made.add(piece, 0.95)
+    assert shown(made) == "result = values"
+
+
+@pytest.mark.parametrize("opened", ["(a", "[a", "{a", "'a", '"a'])
+def test_no_bracket_or_string_is_shown_half_while_its_line_is_written(opened: str) -> None:
+    assert shown(gate(("name", 0.95), (opened, 0.95), (" + ", 0.95))) == "name"
+    assert shown(gate(("name", 0.95), (opened, 0.95), ("\n", 0.95))) == f"name{opened}"
+
+
+def test_what_nothing_more_comes_for_is_shown_as_far_as_it_promises_most() -> None:
+    made = gate(("name", 0.95), ("(", 0.95), ("a", 0.95))
+    assert made.text[: made.shown(made.text, final=True)[0]] == "name("
+
+
+def test_so_little_of_a_line_is_not_shown_before_it_is_finished() -> None:
+    assert shown(gate(("abc", 0.9), (" + ", 0.9))) == ""
+    assert shown(gate(("abc", 0.9), ("\n", 0.9))) == "abc"
 
 
 def test_no_word_is_cut() -> None:
@@ -91,22 +115,21 @@ def test_what_does_not_fit_is_shown_as_far_as_it_does() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["a", "\n", "b\nc", " ", "(", ")\n", "\n\n"]), st.floats(0.01, 1)),
+        st.tuples(
+            st.sampled_from(["a", " + some", "\n", "b\nc", " ", "(", ")\n", "\n\n"]), st.floats(0.01, 1)
+        ),
         max_size=20,
     ),
     st.sampled_from([0.2, 0.5, 0.8]),
 )
-def test_what_may_be_shown_once_a_line_is_finished_only_grows(
-    tokens: list[tuple[str, float]], threshold: float
-) -> None:
+def test_what_may_be_shown_only_grows(tokens: list[tuple[str, float]], threshold: float) -> None:
     made = Product(Place(), threshold)
     before = ""
     for piece, probability in tokens:
         made.add(piece, probability)
-        if made.finished:
-            now = shown(made)
-            assert now.startswith(before)
-            before = now
+        now = shown(made)
+        assert now.startswith(before)
+        before = now
 
 
 @pytest.mark.parametrize(

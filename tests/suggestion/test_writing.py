@@ -85,3 +85,21 @@ def test_only_the_tokens_that_were_taken_are_remembered() -> None:
     writing = Verbatim(["\n"])
     writing.take(tokens(["a", "\n", "b"]))
     assert [token.data for token in writing.tokens] == [b"a", b"\n"]
+
+
+def asked(*texts: str, whole: bool) -> list[str]:
+    """Return what is shown of an answer that somebody asked for, frame by frame."""
+    writing = Suggestion(shape_of("def f(n):\n    ", ""), Gate(Place(), 0.0), unasked=False)
+    frames = [writing.shown for token in tokens(list(texts)) if writing.take([token])]
+    writing.finish(whole=whole)
+    return list(dict.fromkeys([*frames, writing.shown]))
+
+
+def test_asked_for_the_first_line_comes_word_by_word_and_further_ones_whole() -> None:
+    frames = asked("a", " = 1", "\n    ", "b", " = 2", "\n    ", "c", whole=True)
+    assert frames == ["a =", "a = 1", "a = 1\n    b = 2", "a = 1\n    b = 2\n    c"]
+
+
+def test_an_answer_of_several_lines_that_is_cut_off_ends_with_a_whole_line() -> None:
+    assert asked("a = 1", "\n    ", "return", " (n %", whole=False)[-1] == "a = 1"
+    assert asked("a = (n %", whole=False)[-1] == "a = (n %"
