@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ from jupyter_turbopilot.models.gguf import stamp
 from ..tiny_adapter import make
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.engine.stepping import Row
 
@@ -91,6 +92,16 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setattr(sys, "executable", str(program))
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Let a child hear signals that whoever started the tests had them ignore, as nohup does."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(
     "script",
     [
