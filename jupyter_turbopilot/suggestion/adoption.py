@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.suggestion.cache import TAIL
+from jupyter_turbopilot.suggestion.cache import TAIL, behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,14 +32,7 @@ def typed_since(older: Place, newer: Place) -> str | None:
 
 def rest_of(tokens: Sequence[Token], typed: str) -> Rest | None:
     """Return what is left of an answer behind what was typed; None where the two contradict each other."""
-    left = typed.encode()
-    for number, token in enumerate(tokens):
-        if len(left) < len(token.data):
-            if not token.data.startswith(left):
-                return None
-            first = replace(token, data=token.data[len(left) :])
-            return Rest((first, *tokens[number + 1 :]), whole=not left)
-        if not left.startswith(token.data):
-            return None
-        left = left[len(token.data) :]
-    return Rest((), ahead=left)
+    left, written = typed.encode(), b"".join(token.data for token in tokens)
+    if not (written.startswith(left) or left.startswith(written)):
+        return None
+    return Rest(*behind(tokens, len(left)), ahead=left[len(written) :])

@@ -123,7 +123,7 @@ class Results:
             return None  # another text with the same hash
         self._answers.move_to_end(number)
         same = offset == 0 and answer.place.limit == place.limit
-        tokens, aligned = _rest(answer, offset)
+        tokens, aligned = behind(answer.tokens, len(answer.text[:offset].encode()))
         return Known(tokens, answer.text[offset:], answer.ended or same, answer.ended, aligned, offset > 0)
 
     def _keys(self, answer: _Answer) -> list[int]:
@@ -143,11 +143,11 @@ def _key(group: Hashable, tail: str) -> int:
     return hash((group, tail))
 
 
-def _rest(answer: _Answer, offset: int) -> tuple[tuple[Token, ...], bool]:
-    skip = len(answer.text[:offset].encode())
-    for number, token in enumerate(answer.tokens):
+def behind(tokens: Sequence[Token], skip: int) -> tuple[tuple[Token, ...], bool]:
+    """Return the tokens behind so many bytes, and whether the first of them is whole."""
+    for number, token in enumerate(tokens):
         if skip < len(token.data):
             first = replace(token, data=token.data[skip:])
-            return (first, *answer.tokens[number + 1 :]), skip == 0
+            return (first, *tokens[number + 1 :]), skip == 0
         skip -= len(token.data)
     return (), True
