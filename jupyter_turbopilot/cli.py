@@ -179,17 +179,22 @@ def milliseconds(text: str) -> int:
 
 
 def _whole(text: str, least: int, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
+    if (number := _within(text, least, most)) is None:
         raise argparse.ArgumentTypeError(f"it is a whole number from {least} to {most}")
-    return int(text)
+    return number
 
 
 def port(text: str) -> int:
     """Read a port's number."""
-    number = int(text) if re.fullmatch("[0-9]{1,5}", text) else 0
-    if not 1 <= number <= 65535:  # noqa: PLR2004
+    if (number := _within(text, 1, 65535)) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: choose one from 1 to 65535")
     return number
+
+
+def _within(text: str, least: int, most: int) -> int | None:
+    """Return the number that a text spells in no more digits than the largest has; None outside of these."""
+    number = int(text) if re.fullmatch(f"[0-9]{{1,{len(str(most))}}}", text) else -1
+    return number if least <= number <= most else None
 
 
 def run_complete(options: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -229,3 +230,9 @@ def test_a_last_newline_ends_a_line_and_begins_none() -> None:
     assert cli.offset_of("x = 1\ny = 2\n", None, 2) == len("x = 1\ny")
     assert cli.offset_of("x = 1\ny = 2\n", None, None) == len("x = 1\ny = 2\n")
     assert cli.offset_of("", 1, 1) == 0
+
+
+@pytest.mark.parametrize("text", ["", "-1", "65", "1.5", "00000000099", "9" * 5000])
+def test_a_number_of_processes_out_of_bounds_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 64"):
+        cli.count(text)
