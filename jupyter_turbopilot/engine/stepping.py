@@ -123,9 +123,7 @@ class Stepping(ABC):
     def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
         self.chunk = chunk  # tokens computed at a time, at most
-        self._ahead = (
-            0.0  # seconds for which prompts were read beside texts, less those in which these were written
-        )
+        self._ahead = 0.0  # seconds for which prompts were read beside texts that were not written meanwhile
         self.sequences = Sequences(0, 0)
         self.tunings: dict[str, int] = {}  # languages that adapters are for; 0: any other
 

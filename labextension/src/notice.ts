@@ -12,14 +12,14 @@ interface ISaid {
 
 const NOTHING: ISaid = { id: '', message: '' };
 
-function dismiss({ id }: ISaid): void {
-  if (Notification.manager.has(id)) {
-    Notification.dismiss(id);
-  }
-}
-
 function isThere({ id }: ISaid): boolean {
   return Notification.manager.has(id);
+}
+
+function dismiss(said: ISaid): void {
+  if (isThere(said)) {
+    Notification.dismiss(said.id);
+  }
 }
 
 export class Notice {

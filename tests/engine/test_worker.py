@@ -899,12 +899,17 @@ def test_a_job_takes_the_place_of_an_older_one_and_may_go_on_with_what_that_bega
     wait_until(lambda: engine.released == 1)
 
 
-def test_what_an_older_one_began_is_given_up_where_the_newer_has_no_use_for_it(worker: Worker) -> None:
-    older, _ = submit(worker, until_cancelled)
-    wait_until(lambda: older.started_at > 0)
+def begun(worker: Worker) -> tuple[Job, Told, ScriptedEngine]:
+    """Begin a job, and return it with the engine that computes for it."""
+    job, told = submit(worker, until_cancelled)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     wait_until(lambda: len(engine.prompts) == 1)
+    return job, told, engine
+
+
+def test_what_an_older_one_began_is_given_up_where_the_newer_has_no_use_for_it(worker: Worker) -> None:
+    older, _, engine = begun(worker)
     told = Told()
     worker.submit(Job(nothing, told), older)
     assert told.wait() is None
@@ -916,11 +921,7 @@ def test_what_an_older_one_began_is_given_up_where_the_newer_has_no_use_for_it(w
 def test_a_job_that_cannot_begin_leaves_nothing_of_the_older_one_behind(
     worker: Worker, error: Exception
 ) -> None:
-    older, _ = submit(worker, until_cancelled)
-    wait_until(lambda: older.started_at > 0)
-    engine = worker.engine
-    assert isinstance(engine, ScriptedEngine)
-    wait_until(lambda: len(engine.prompts) == 1)
+    older, _, engine = begun(worker)
 
     def fail(*_: object) -> Work:
         raise error
@@ -932,11 +933,7 @@ def test_a_job_that_cannot_begin_leaves_nothing_of_the_older_one_behind(
 
 
 def test_a_job_cancelled_before_it_takes_a_place_ends_both(worker: Worker) -> None:
-    older, told = submit(worker, until_cancelled)
-    wait_until(lambda: older.started_at > 0)
-    engine = worker.engine
-    assert isinstance(engine, ScriptedEngine)
-    wait_until(lambda: len(engine.prompts) == 1)
+    older, told, engine = begun(worker)
     newer_told = Told()
     newer = Job(until_cancelled, newer_told)
     newer.cancel.set(SUPERSEDED)

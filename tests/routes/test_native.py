@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from jupyter_turbopilot.request import MAX_BODY
 
 from ..scripted_engine import ScriptedEngine
 from .conftest import Ask, complete_body, error_of, lines
+
+Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 async def test_a_completion_has_the_shape_of_the_contract(ask: Ask, ready: Any) -> None:
@@ -142,23 +145,27 @@ async def test_a_full_queue_answers_429_and_everybody_else_is_served(
     assert all(json.loads(r.body)["items"] for r in responses if r.code == 200)
 
 
-async def test_closing_the_connection_stops_the_model(
-    http_server: Any,
-    jp_http_port: int,
-    jp_base_url: str,
-    jp_serverapp: Any,
-    ready: Any,
-    engine: ScriptedEngine,
-) -> None:
+@pytest.fixture
+def post(http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: Any) -> Post:
+    """Send a request over a connection that the test itself closes."""
+
+    async def send(route: str, body: dict[str, Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)
+        data = json.dumps(body).encode()
+        writer.write(
+            f"POST {jp_base_url}turbopilot/{route} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: token {jp_serverapp.identity_provider.token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+            + data
+        )
+        return reader, writer
+
+    return send
+
+
+async def test_closing_the_connection_stops_the_model(post: Post, ready: Any, engine: ScriptedEngine) -> None:
     engine.answer, engine.pause = "a " * 400, 0.01
-    reader, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)
-    body = json.dumps(complete_body(stream=True)).encode()
-    writer.write(
-        f"POST {jp_base_url}turbopilot/complete HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f"Authorization: token {jp_serverapp.identity_provider.token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        + body
-    )
+    reader, writer = await post("complete", complete_body(stream=True))
     await reader.readline()
     await asyncio.sleep(0.1)
     assert ready.worker.state.phase == "thinking"
@@ -175,9 +182,7 @@ async def test_closing_the_connection_stops_the_model(
 )
 async def test_a_client_that_leaves_before_its_answer_is_no_error_in_the_log(
     ask: Ask,
-    http_server: Any,
-    jp_http_port: int,
-    jp_base_url: str,
+    post: Post,
     jp_serverapp: Any,
     ready: Any,
     engine: ScriptedEngine,
@@ -187,14 +192,7 @@ async def test_a_client_that_leaves_before_its_answer_is_no_error_in_the_log(
 ) -> None:
     engine.answer, engine.pause = "a " * 400, 0.01
     jp_serverapp.log.propagate = True
-    _, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)
-    data = json.dumps(body).encode()
-    writer.write(
-        f"POST {jp_base_url}turbopilot/{route} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f"Authorization: token {jp_serverapp.identity_provider.token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
-        + data
-    )
+    _, writer = await post(route, body)
     while ready.worker.state.phase != "thinking":
         await asyncio.sleep(0.01)
     writer.transport.abort()
