@@ -99,6 +99,7 @@ class _Opening(NamedTuple):
     ask: Ask
     tokens: Sequence[Token] = ()  # what of it is written already
     adopted: bool = False  # whether an earlier request has it computed
+    led: bool = False  # whether it stands behind a prompt that was laid out for an earlier key
 
 
 class Answering:
@@ -137,6 +138,12 @@ class Answering:
         progress.name, progress.place = self._name, task.place if task.sampling.plain else None
         try:
             writing, whole = yield from self._text(opening, progress)
+            if opening.led and not writing.shown and not job.stopped:
+                # A prompt of its own may be answered with more.
+                progress.keep(self._results)
+                opening = self._asked(self._results.find(task.place), None)
+                first = opening.ask
+                writing, whole = yield from self._text(opening, progress)
             if progress.place and task.sampling.max_tokens and not job.stopped:
                 progress.writing = None
                 self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
@@ -172,7 +179,7 @@ class Answering:
     def _led(self, known: Known | None, rest: Rest | None) -> _Opening | None:
         """Go on behind the prompt that was laid out for an earlier key: only what was typed since is read.
 
-        Only for a key that comes before the answer: with time, a prompt of its own is answered better.
+        Only for a key that comes before the answer: a prompt of its own is answered better, but later.
         """
         progress, task, engine = self._progress, self._task, self._engine
         prompt, anchor = progress.prompt, progress.anchor
@@ -198,7 +205,7 @@ class Answering:
         self.ended = bool(rest and rest.tokens)
         progress.keep(self._results)
         progress.ids = ids
-        return _Opening(self._ask([*prompt.tokens, *ids], forced, known, rest))
+        return _Opening(self._ask([*prompt.tokens, *ids], forced, known, rest), led=True)
 
     def _asked(self, known: Known | None, rest: Rest | None) -> _Opening:
         """Ask from the prompt on."""

@@ -145,6 +145,14 @@ def test_what_was_typed_beyond_it_leads_it_on(make: Callable[..., Editor]) -> No
     assert editor.engine.prompts[-1] == editor.engine.prompts[0] + "alpha b"
 
 
+def test_where_leading_on_brings_nothing_its_own_prompt_is_read(make: Callable[..., Editor]) -> None:
+    editor = make(lambda prompt: "" if prompt.split(MIDDLE)[1] else ANSWER)
+    first = editor.ask("x = ")
+    wait_until(lambda: len(first.texts) > 0)
+    assert editor.ask("x = (").text() == ANSWER
+    assert [prompt.split(MIDDLE)[1] for prompt in editor.engine.prompts] == ["", "(", ""]
+
+
 def _wrote(editor: Editor) -> bool:
     return any(ask.usage.predicted_tokens for ask in editor.engine.asks)
 

@@ -10,13 +10,13 @@ import {
   ghost,
   openFile,
   openLab,
+  RECTANGLE,
   RESULTS,
   screenshot,
   textOf,
   writeNotebook
 } from './lab.mjs';
 
-const POINT = 'class Point:\n    def __init__(self, x, y):\n        self.x = x\n        self';
 const FIBONACCI = 'def fibonacci(n):\n    if n < 2:\n        return n\n    return fi';
 
 describe('in JupyterLab', { timeout: 600_000 }, () => {
@@ -40,21 +40,21 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
   }
 
   test('typing brings grey text, Tab takes it, one undo gives it back', async () => {
-    const page = await notebook('tab.ipynb', [POINT]);
+    const page = await notebook('tab.ipynb', [RECTANGLE]);
     const cell = await editCell(page, 0);
     await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     await page.waitForTimeout(700);
     await screenshot(page, 'ghost-text');
     await page.keyboard.press('Tab');
     await page.waitForFunction(
       text => document.querySelector('.cm-content').textContent.includes(text),
-      'self.y = y'
+      '* self.height'
     );
-    assert.equal(await textOf(cell), `${POINT}.y = y`);
+    assert.equal(await textOf(cell), `${RECTANGLE}.height`);
     await page.keyboard.press('Control+z');
     await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), `${POINT}.`);
+    assert.equal(await textOf(cell), `${RECTANGLE}.`);
     await page.close();
   });
 
@@ -166,15 +166,15 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
   });
 
   test('keys faster than the model ask for the newest text alone', async () => {
-    const page = await notebook('fast.ipynb', [POINT.slice(0, -4)]);
+    const page = await notebook('fast.ipynb', [RECTANGLE.slice(0, -4)]);
     await editCell(page, 0);
     await page.keyboard.type('self.', { delay: 60 });
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     await page.close();
   });
 
   test('grey text is gone, and none comes late, once the cursor has moved', async () => {
-    const page = await notebook('moved.ipynb', [POINT]);
+    const page = await notebook('moved.ipynb', [RECTANGLE]);
     await editCell(page, 0);
     await page.keyboard.type('.');
     await page.keyboard.press('Control+Home');
@@ -182,17 +182,17 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     assert.equal(await page.locator(GHOST).count(), 0);
     await page.keyboard.press('Control+End');
     await page.keyboard.press('Alt+\\');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     await page.keyboard.press('ArrowUp');
     await gone(page);
     await page.close();
   });
 
   test('an edit that somebody else makes dismisses it and asks nothing', async () => {
-    const page = await notebook('remote.ipynb', [POINT]);
+    const page = await notebook('remote.ipynb', [RECTANGLE]);
     await editCell(page, 0);
     await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     const asked = [];
     page.on('request', request => {
       if (request.url().includes('turbopilot/complete')) {
@@ -248,21 +248,21 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
   });
 
   test('the file editor has it too, and Escape dismisses it', async () => {
-    writeFileSync(path.join(lab.work, 'point.py'), POINT);
-    const page = await openFile(browser.context, lab, 'point.py');
+    writeFileSync(path.join(lab.work, 'rectangle.py'), RECTANGLE);
+    const page = await openFile(browser.context, lab, 'rectangle.py');
     await page.locator('.jp-FileEditor .cm-content').click();
     await page.keyboard.press('Control+End');
     await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     await screenshot(page, 'file-editor');
     await page.keyboard.press('Escape');
     await gone(page);
     await page.keyboard.press('Alt+\\');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     await page.keyboard.press('Tab');
     await page.waitForTimeout(300);
     const text = await page.locator('.jp-FileEditor .cm-content').innerText();
-    assert.ok(text.endsWith('self.y = y'), text);
+    assert.ok(text.endsWith('* self.height'), text);
     await page.close();
   });
 
@@ -274,7 +274,10 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
           asked.push(request.url());
         }
       });
-    const page = await notebook('off.ipynb', [{ cell_type: 'raw', source: 'The quick brown fox' }, POINT]);
+    const page = await notebook('off.ipynb', [
+      { cell_type: 'raw', source: 'The quick brown fox' },
+      RECTANGLE
+    ]);
     listen(page);
     await editCell(page, 0);
     await page.keyboard.type(' jumps');
@@ -288,7 +291,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     assert.deepEqual(asked, []);
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:snooze'));
     await page.close();
-    writeFileSync(path.join(lab.work, 'secrets.py'), POINT);
+    writeFileSync(path.join(lab.work, 'secrets.py'), RECTANGLE);
     const secret = await openFile(browser.context, lab, 'secrets.py');
     listen(secret);
     await secret.locator('.jp-FileEditor .cm-content').click();
@@ -300,7 +303,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
   });
 
   test('the status item opens a menu by keyboard; off is off', async () => {
-    const page = await notebook('status.ipynb', [POINT]);
+    const page = await notebook('status.ipynb', [RECTANGLE]);
     const status = page.locator('.jp-Turbopilot-status');
     assert.match(await status.innerText(), /Turbopilot: ready/);
     assert.match(await status.getAttribute('title'), /qwen2.5-coder-0.5b/);
@@ -372,14 +375,14 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
   });
 
   test('it can be read in the dark', async () => {
-    const page = await notebook('dark.ipynb', [POINT]);
+    const page = await notebook('dark.ipynb', [RECTANGLE]);
     await page.evaluate(() =>
       window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
     );
     await page.waitForTimeout(1500);
     await editCell(page, 0);
     await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     await screenshot(page, 'dark');
     await page.evaluate(() =>
       window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' })

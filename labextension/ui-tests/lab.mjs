@@ -167,6 +167,15 @@ export async function startLab({ environment = {}, flags = [], settings = {}, ap
   return lab;
 }
 
+/** Code that any sensible model goes on with in one way, surely: `.` is typed behind it, then `height` follows. */
+export const RECTANGLE = `class Rectangle:
+    def __init__(self, width, height):
+        self.width = width
+        self.height = height
+
+    def area(self):
+        return self.width * self`;
+
 /** Wait until the model is loaded. */
 export async function ready(lab) {
   for (let tries = 0; tries < 240; tries++) {

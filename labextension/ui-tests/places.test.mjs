@@ -13,12 +13,11 @@ import {
   ghost,
   openFile,
   openLab,
+  RECTANGLE,
   screenshot,
   textOf,
   writeNotebook
 } from './lab.mjs';
-
-const POINT = 'class Point:\n    def __init__(self, x, y):\n        self.x = x\n        self';
 
 describe('without a model', { timeout: 300_000 }, () => {
   let browser;
@@ -62,7 +61,7 @@ describe('without a model', { timeout: 300_000 }, () => {
   });
 
   test('the download is offered, shows progress, survives a failure, and grey text begins without a restart', async () => {
-    writeNotebook(lab, 'first.ipynb', [POINT]);
+    writeNotebook(lab, 'first.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'first.ipynb');
     const offer = page.locator('.Toastify__toast', { hasText: '491 MB' });
     await offer.waitFor({ timeout: 30000 });
@@ -96,10 +95,10 @@ describe('without a model', { timeout: 300_000 }, () => {
     );
     const cell = await editCell(page, 0);
     await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     await page.keyboard.press('Tab');
     await page.waitForTimeout(300);
-    assert.equal(await textOf(cell), `${POINT}.y = y`);
+    assert.equal(await textOf(cell), `${RECTANGLE}.height`);
     await page.close();
   });
 });
@@ -130,11 +129,11 @@ describe('elsewhere', { timeout: 300_000 }, () => {
   after(() => close?.());
 
   test('beside another provider there is one grey text', async () => {
-    writeNotebook(lab, 'beside.ipynb', [POINT]);
+    writeNotebook(lab, 'beside.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'beside.ipynb');
     await editCell(page, 0);
     await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     assert.equal(await page.locator(GHOST).count(), 1);
     await page.close();
   });
@@ -151,16 +150,16 @@ describe('elsewhere', { timeout: 300_000 }, () => {
     const prompt = page.locator('.jp-CodeConsole-promptCell .cm-content');
     await prompt.waitFor({ timeout: 60000 });
     await prompt.click();
-    await page.keyboard.insertText(POINT);
+    await page.keyboard.insertText(RECTANGLE);
     await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     await screenshot(page, 'console');
     await page.close();
   });
 
   test('read-only cells and text that is being composed ask nothing', async () => {
     writeNotebook(lab, 'composed.ipynb', [
-      POINT,
+      RECTANGLE,
       { cell_type: 'code', source: 'z = 3', metadata: { editable: false } }
     ]);
     const page = await openFile(browser.context, lab, 'composed.ipynb');
@@ -181,27 +180,27 @@ describe('elsewhere', { timeout: 300_000 }, () => {
     await page.waitForTimeout(800);
     assert.deepEqual(asked, []);
     await session.send('Input.insertText', { text: '.' });
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     assert.ok(asked.length >= 1);
     await page.close();
   });
 
   test('Notebook 7 has it', async () => {
-    writeNotebook(lab, 'classic.ipynb', [POINT]);
+    writeNotebook(lab, 'classic.ipynb', [RECTANGLE]);
     const page = await browser.context.newPage();
     await page.goto(`${lab.url}/notebooks/classic.ipynb?token=${lab.token}`);
     await editCell(page, 0);
     await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'y = y');
+    assert.equal(await ghost(page), 'height');
     await screenshot(page, 'notebook-7');
     await page.keyboard.press('Tab');
     await page.waitForTimeout(300);
-    assert.equal(await textOf(page.locator('.jp-Notebook .jp-Cell').first()), `${POINT}.y = y`);
+    assert.equal(await textOf(page.locator('.jp-Notebook .jp-Cell').first()), `${RECTANGLE}.height`);
     await page.close();
   });
 
   test('the settings are in the settings editor', async () => {
-    writeNotebook(lab, 'settings.ipynb', [POINT]);
+    writeNotebook(lab, 'settings.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'settings.ipynb');
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:open-settings'));
     await page.waitForSelector('text=Languages switched off', { timeout: 30000 });
