@@ -14,6 +14,7 @@ import asyncio
 import json
 import random
 import re
+import signal
 import statistics
 import sys
 import tempfile
@@ -63,6 +64,10 @@ class Attack:
         copies = STORM if made.manner == "storm" else 1
         ends = await asyncio.gather(*(self.one(made, _rng(name, n)) for n in range(copies)))
         self.sent.append((self.flying.pop(name), time.time(), name, ends[0]))
+
+    def during(self, since: float, until: float) -> list[str]:
+        """Return the cases that were under way at some time."""
+        return [name for begun, ended, name, _ in self.sent if begun <= until and ended >= since]
 
     async def one(self, made: Sending, rng: random.Random) -> str:
         """Send it over a connection of its own."""
@@ -199,10 +204,11 @@ def judge(found: Report, attack: Attack, folder: Path, quiet: float, hostile: fl
             + f"; longest without any {worst:.1f} s, from {at - since:.0f} s on",
             bad=counts and worst > GAP_BOUND,
         )
+    found.say("beside that", ", ".join(attack.during(at, at + worst)[-12:]) or "nothing")
     slow = [poll for poll in polls if poll[0] >= hostile and (poll[1] > STATUS_BOUND or poll[2] != OK)]
     for at, seconds, status in slow[:12]:
-        during = [name for since, until, name, _ in attack.sent if since <= at + seconds and until >= at]
-        words = f"{status} after {seconds:.2f} s, {at - hostile:.1f} s in, beside {', '.join(during[-6:])}"
+        during = ", ".join(attack.during(at, at + seconds)[-6:])
+        words = f"{status} after {seconds:.2f} s, {at - hostile:.1f} s in, beside {during}"
         found.say("a slow look", words)
 
 
@@ -305,6 +311,7 @@ def main() -> None:
     parser.add_argument("--only", help="one case, by its name")
     parser.add_argument("--log", type=Path, help="keep the server's log here")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the server is not left behind
     with tempfile.TemporaryDirectory() as name:
         found = siege(Path(name), options)
     print(f"\n{options.only or f'Seed {options.seed}, {options.minutes:g} minutes'}\n\n{found}")

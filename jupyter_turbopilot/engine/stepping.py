@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids
     from jupyter_turbopilot.engine.sampling import Row as Chances
 
-# A prompt alone is read in pieces, each of which may be aborted.
-CHUNK = 256
+# Prompts are read in pieces: whoever asks something short, and whoever has a text written, waits for one piece at
+# most. Larger ones are hardly faster.
+CHUNK = 64
 # Where prompts are read and texts are written, each has half of the time. Texts written together cost half of
 # what they cost one after the other, so short prompts may take up to so many seconds more than their half.
-# Beside texts the pieces are smaller: each of them delays every token that somebody waits for.
 SHORT, HEAD_START = 512, 0.5
-BESIDE = 64
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
@@ -220,8 +219,7 @@ class Stepping(ABC):
         reading = [run for run in runs if not run.wrote or run.pending != 1]
         short = all(run.pending <= SHORT for run in reading)
         if reading and (not writing or self._ahead <= (HEAD_START if short else 0.0)):
-            room = self.chunk if short or not writing else min(self.chunk, BESIDE)
-            seconds = self._compute(self._read(reading, room, alone=not writing), attention)
+            seconds = self._compute(self._read(reading, alone=not writing), attention)
             self._ahead = self._ahead + seconds if writing else 0.0
         else:
             seconds = self._compute(self._go_on(writing), attention)
@@ -284,9 +282,10 @@ class Stepping(ABC):
             run.lifted = None
         self.sequences.release(run.held)
 
-    def _read(self, runs: Sequence[StepRun], room: int, *, alone: bool) -> list[Share]:
+    def _read(self, runs: Sequence[StepRun], *, alone: bool) -> list[Share]:
         """Return what is read next of the prompts."""
         shares: list[Share] = []
+        room = self.chunk
         # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
         for run in sorted(runs, key=lambda r: r.pending):
             count = min(self._next(run), room)
