@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids
     from jupyter_turbopilot.engine.sampling import Row as Chances
 
-# Prompts are read in pieces: whoever asks something short, and whoever has a text written, waits for one piece at
-# most. Larger ones are hardly faster.
+# Prompts are read in pieces: who asks something short, or has a text written, waits for one piece at most.
+# Larger ones are hardly faster.
 CHUNK = 64
 # Where prompts are read and texts are written, each has half of the time. Texts written together cost half of
 # what they cost one after the other, so short prompts may take up to so many seconds more than their half.
