@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import TurbopilotError
@@ -59,6 +59,13 @@ class Step:
             for number, (source, kind) in enumerate(zip(self.cells, self.types, strict=True))
         ]
         return Completion(cells=cells, active=self.active, offset=self.offset, path="typed.ipynb", **more)
+
+    def accepting(self, text: str) -> Step:
+        """Return the step as it will be once a suggestion was taken."""
+        source = self.cells[self.active]
+        source = source[: self.offset] + text + source[self.offset :]
+        cells = (*self.cells[: self.active], source, *self.cells[self.active + 1 :])
+        return replace(self, cells=cells, offset=self.offset + len(text))
 
 
 @dataclass(frozen=True)

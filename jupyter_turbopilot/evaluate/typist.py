@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import random
 import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.context.kernel import NONE
 from jupyter_turbopilot.evaluate.resolving import Found
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
-DEBOUNCE = 0.04  # the editor's own
 
 
 @dataclass
@@ -93,7 +92,7 @@ def type_one(local: Local, trace: Trace, typed: Typed, facts: Facts = NONE, live
         reply = local.last(request, facts)
         typed.ms.append((time.perf_counter() - begun) * 1000)
         before = person.total.shown
-        _show(person, step, reply)
+        person.look(step, reply.items[0].text if reply.items else "")
         if person.total.shown > before:
             text = reply.items[0].text
             typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
@@ -102,64 +101,80 @@ def type_one(local: Local, trace: Trace, typed: Typed, facts: Facts = NONE, live
     _finish(typed, trace, person)
 
 
+class _Asked:
+    """A request as the editor keeps it: typing into what it shows asks for nothing."""
+
+    def __init__(self, local: Local, step: Step) -> None:
+        self._local = local
+        self._step = step
+        self._replies: queue.Queue[Reply] = queue.Queue()
+        self._begun = time.perf_counter()
+        self.text = ""
+        self.ms = 0.0  # until the first of it was shown
+        self.done = False
+        self._submit(step, self._replies.put, trigger="automatic", stream=True)
+
+    def rest(self, step: Step) -> str:
+        """Return what of the text is left further on."""
+        before, now = (one.cells[one.active][: one.offset] for one in (self._step, step))
+        if step.active != self._step.active or not now.startswith(before):
+            return ""
+        typed = now[len(before) :]
+        return self.text[len(typed) :] if self.text.startswith(typed) else ""
+
+    def wait(self, end: float) -> None:
+        """Take what comes until then; ask ahead for what follows an answer."""
+        while not self.done:
+            try:
+                reply = self._replies.get(timeout=max(0.001, end - time.perf_counter()))
+            except queue.Empty:
+                return
+            if reply.items and not self.text:
+                self.ms = (time.perf_counter() - self._begun) * 1000
+            self.text = reply.items[0].text if reply.items else self.text
+            self.done = reply.done
+            if reply.done and self.text:
+                self._submit(self._step.accepting(self.text), lambda _: None, trigger="ahead")
+
+    def _submit(self, step: Step, listener: Callable[[Reply], None], **more: Any) -> None:
+        self._local.pilot.completer.submit(step.request(client="typist", **more), listener)
+
+
 def on_a_clock(
     local: Local, traces: Iterable[Trace], tell: Callable[[str], None], key: float = 0.2, seed: int = 3
 ) -> Typed:
     """Type at a person's pace: a suggestion counts only where it stood there before the next key.
 
-    The traces hold a step for each key. As in the editor, a key asks anew and leaves it to the server what
-    becomes of what was asked before.
+    The traces hold a step for each key. As in the editor, a key asks anew unless it is typed into what is
+    shown, and leaves it to the server what becomes of what was asked before.
     """
     rng = random.Random(seed)  # noqa: S311 - a reproducible pace
     typed = Typed(pace=(pace := Pace()))
     counters, begun = dict(local.pilot.completer.counters), time.process_time()
     for trace in traces:
-        person = Score()
+        person, asked = Score(), None
         local.last(trace.steps[0].request(trigger="warm"))  # the cell got the focus
         for step in trace.steps:
             if step.place < person.covered(step.active):
                 continue
-            pressed = time.perf_counter()
-            pause = key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
-            if pause <= DEBOUNCE:
-                time.sleep(pause)
-                continue
-            time.sleep(DEBOUNCE)
-            reply, seconds = _before(local, step, pressed + pause)
-            pace.asked += 1
-            pace.unanswered += not (reply and reply.done)
-            if reply and reply.items:
-                typed.ms.append(seconds * 1000)
-                _show(person, step, reply)
-            time.sleep(max(0.0, pressed + pause - time.perf_counter()))
+            end = time.perf_counter() + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+            anew = not (asked and asked.rest(step))
+            if anew or not asked:
+                asked = _Asked(local, step)
+            was_shown = bool(asked.text)
+            asked.wait(end)
+            pace.asked += anew
+            pace.unanswered += anew and not asked.done
+            if asked.text and not was_shown:
+                typed.ms.append(asked.ms)
+            person.look(step, asked.rest(step))
+            time.sleep(max(0.0, end - time.perf_counter()))
         _finish(typed, trace, person)
         tell(trace.name)
     pace.cpu = time.process_time() - begun
     for name in ("taken_over", "ended"):
         setattr(pace, name, local.pilot.completer.counters.get(name, 0) - counters.get(name, 0))
     return typed
-
-
-def _before(local: Local, step: Step, end: float) -> tuple[Reply | None, float]:
-    """Return what stands there when the next key is pressed, and after how many seconds it began to."""
-    replies: queue.Queue[Reply] = queue.Queue()
-    begun, seconds = time.perf_counter(), 0.0
-    request = step.request(trigger="automatic", client="typist", stream=True)
-    local.pilot.completer.submit(request, replies.put)
-    last: Reply | None = None
-    while not (last and last.done):
-        try:
-            reply = replies.get(timeout=max(0.001, end - time.perf_counter()))
-        except queue.Empty:
-            break
-        if reply.items and not (last and last.items):
-            seconds = time.perf_counter() - begun
-        last = reply if reply.items or not last else replace(last, done=reply.done)
-    return last, seconds
-
-
-def _show(person: Score, step: Step, reply: Reply) -> None:
-    person.look(step, reply.items[0].text if reply.items else "")
 
 
 def _finish(typed: Typed, trace: Trace, person: Score) -> None:

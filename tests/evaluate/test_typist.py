@@ -83,10 +83,7 @@ def test_cells_above_and_below_are_there_and_the_markdown_too(appended: list[tra
     assert request.prefix == CODE[:4]
 
 
-def test_on_a_clock_only_what_comes_before_the_next_key_counts(
-    appended: list[traces.Trace], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(typist, "DEBOUNCE", 0.001)
+def test_on_a_clock_only_what_comes_before_the_next_key_counts(appended: list[traces.Trace]) -> None:
     typed = typist.on_a_clock(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved > 0
 
@@ -96,6 +93,22 @@ def test_on_a_clock_only_what_comes_before_the_next_key_counts(
 
     typed = typist.on_a_clock(Late(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved == 0
+
+
+def test_on_a_clock_typing_into_what_is_shown_asks_nothing_and_what_follows_is_written_ahead(
+    appended: list[traces.Trace],
+) -> None:
+    knows = Knows(
+        lambda request: CODE[request.offset :][:6] + "??"
+    )  # right for the next four characters only
+    typist.on_a_clock(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    asked = [(request.trigger, request.prefix) for request in knows.asked]
+    assert asked[:4] == [
+        ("warm", CODE[:4]),
+        ("automatic", CODE[:4]),
+        ("ahead", CODE[:10] + "??"),
+        ("automatic", CODE[:12]),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["edit", "hop"])
