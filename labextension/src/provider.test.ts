@@ -105,7 +105,7 @@ describe('a request of a person, right behind a key', () => {
   it('takes the place of the one that the key asked for', async () => {
     const bench = new Bench('min(');
     void bench.fetch(AUTOMATIC);
-    await later(DEFAULTS.delay + 1);
+    await later(1);
     void bench.fetch(INVOKE);
     await later(1);
     expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['automatic', 'invoke']);
@@ -116,7 +116,7 @@ describe('a request of a person, right behind a key', () => {
   it('is asked again where the one of the key reached the server after it', async () => {
     const bench = new Bench('min(');
     void bench.fetch(AUTOMATIC);
-    await later(DEFAULTS.delay + 1);
+    await later(1);
     void bench.fetch(INVOKE);
     await later(1);
     bench.asked[1].frame({ id: 'a', text: '', done: true, finish_reason: 'superseded' });
@@ -145,7 +145,7 @@ describe('a request of a person, right behind a key', () => {
     await later(1);
     bench.type('\n    ');
     void bench.fetch(INVOKE);
-    await later(10 * DEFAULTS.delay);
+    await later(400);
     const [asked] = bench.asked.filter(({ signal }) => !signal.aborted);
     expect(asked.body.trigger).toBe('invoke');
     expect(bench.provider.asked).toBe(true);
@@ -202,7 +202,7 @@ describe('a request that the next key comes before', () => {
     for (const key of ['', ...keys]) {
       bench.type(key);
       void bench.fetch(AUTOMATIC);
-      await vi.advanceTimersByTimeAsync(DEFAULTS.delay + 1);
+      await vi.advanceTimersByTimeAsync(1);
     }
     return bench;
   }
@@ -256,13 +256,13 @@ describe('a request that the next key comes before', () => {
     let thinking = false;
     bench.provider.activity.connect((_, activity) => (thinking = activity.thinking));
     void bench.fetch(AUTOMATIC);
-    await vi.advanceTimersByTimeAsync(DEFAULTS.delay + 1);
+    await vi.advanceTimersByTimeAsync(1);
     bench.asked[0].frame({ id: 'a', text: 'values', done: true });
     bench.asked[0].end();
     await vi.advanceTimersByTimeAsync(1);
     bench.type('n');
     void bench.fetch(AUTOMATIC);
-    await vi.advanceTimersByTimeAsync(DEFAULTS.delay + 1);
+    await vi.advanceTimersByTimeAsync(1);
     expect(thinking).toBe(true);
     bench.text = 'x = ';
     void bench.fetch(AUTOMATIC);
@@ -273,10 +273,29 @@ describe('a request that the next key comes before', () => {
 
   it('that was never sent is not sent any more', async () => {
     const bench = new Bench('x = ');
+    bench.provider.settings = { ...bench.provider.settings, delay: 40 };
     void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(20);
     bench.type('v');
     void bench.fetch(AUTOMATIC);
-    await vi.advanceTimersByTimeAsync(DEFAULTS.delay + 1);
+    await vi.advanceTimersByTimeAsync(41);
     expect(bench.asked.map(({ body }) => body.offset)).toEqual([5]);
+  });
+});
+
+describe('a new line', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it.each([
+    ['that is empty but for its indentation', '\n    ', 2],
+    ['that was pasted with code on it', '\n    pass', 1]
+  ])('%s', async (_, inserted, asked) => {
+    const bench = new Bench('def f():');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.type(inserted);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(Array(asked).fill('automatic'));
   });
 });

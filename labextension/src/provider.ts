@@ -181,7 +181,7 @@ export class Provider implements IInlineCompletionProvider {
     }
     const view = viewOf(editor);
     if (view?.composing) {
-      view.dom.addEventListener('compositionend', () => this._invokeSoon(editor, 0), {
+      view.dom.addEventListener('compositionend', () => this._invokeSoon(editor), {
         once: true
       });
       return NOTHING;
@@ -282,7 +282,7 @@ export class Provider implements IInlineCompletionProvider {
     const owed = this._owed;
     this._owed = null;
     if (owed && isAt(owed.editor, owed.place)) {
-      this._invokeSoon(owed.editor, 0, owed.asked);
+      this._invokeSoon(owed.editor, { asked: owed.asked });
     }
   }
 
@@ -545,12 +545,13 @@ export class Provider implements IInlineCompletionProvider {
       const newLine = inserted?.some(part => typeof part.insert === 'string' && part.insert.includes('\n'));
       if (newLine && this.settings.mode === 'automatic') {
         // JupyterLab asks for nothing on a line that holds only white space.
-        this._invokeSoon(editor, this.settings.delay);
+        this._invokeSoon(editor, { delay: this.settings.delay, blank: true });
       }
     });
   }
 
-  private _invokeSoon(editor: CodeEditor.IEditor, delay: number, asked = false): void {
+  /** Ask by ourselves, unless the text changes meanwhile; `blank`: only on a line that holds nothing yet. */
+  private _invokeSoon(editor: CodeEditor.IEditor, { delay = 0, asked = false, blank = false } = {}): void {
     const { text } = placeOf(editor);
     setTimeout(() => {
       if (editor.isDisposed || !editor.hasFocus()) {
@@ -558,8 +559,8 @@ export class Provider implements IInlineCompletionProvider {
       }
       const place = placeOf(editor);
       const head = place.text.slice(0, place.offset);
-      const blank = TRAILING_BLANK_LINE.test(head) && head.trim() !== '';
-      if (place.text === text && (blank || delay === 0)) {
+      const wanted = !blank || (TRAILING_BLANK_LINE.test(head) && head.trim() !== '');
+      if (place.text === text && wanted) {
         this._byItself = !asked;
         this._invoke();
         this._byItself = false;

@@ -19,7 +19,7 @@ export interface ISettings {
 export const DEFAULTS: ISettings = {
   enabled: true,
   mode: 'automatic',
-  delay: 40,
+  delay: 0,
   lines: 'auto',
   eagerness: 'as the server has it',
   maxTokens: 0,
