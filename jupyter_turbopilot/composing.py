@@ -138,7 +138,7 @@ class Answering:
         progress.name, progress.place = self._name, task.place if task.sampling.plain else None
         try:
             writing, whole = yield from self._text(opening, progress)
-            if opening.led and not writing.shown and not job.stopped:
+            if opening.led and not writing.shown and not job.cancel.is_set():
                 # A prompt of its own may be answered with more.
                 progress.keep(self._results)
                 opening = self._asked(self._results.find(task.place), None)
@@ -160,7 +160,7 @@ class Answering:
         if opening.adopted:
             cost["prompt_ms"] = 0.0  # that was an earlier request's time
         timings = Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
-        full = len(first.prompt) + self._spent >= self._engine.context_size
+        full = len(first.prompt) + len(writing.tokens) >= self._engine.context_size
         items = tuple(_ranked(self._items, task))
         return Reply(self._name, self._engine.name, items, timings, truncated=prompt.cut or full)
 
@@ -171,19 +171,24 @@ class Answering:
             return None
         if rest.ahead or not task.follows(progress.place):
             return None
-        names, written = task.names(), b"".join(token.data for token in rest.tokens)
-        if names and not any(written.startswith(name.encode()) for name in names):
+        names, written = [name.encode() for name in task.names()], b"".join(t.data for t in rest.tokens)
+        # What was held to names from its beginning becomes one of them.
+        held = bool(progress.ask.sampling.beginning.ways)
+        if names and not any(
+            written.startswith(name) or (held and name.startswith(written)) for name in names
+        ):
             return None
         return _Opening(progress.ask, rest.tokens, adopted=True)
 
     def _led(self, known: Known | None, rest: Rest | None) -> _Opening | None:
         """Go on behind the prompt that was laid out for an earlier key: only what was typed since is read.
 
-        Only for a key that comes before the answer: a prompt of its own is answered better, but later.
+        Only for a key that comes while that prompt is answered: one of its own is answered better, but later.
         """
         progress, task, engine = self._progress, self._task, self._engine
         prompt, anchor = progress.prompt, progress.anchor
-        if not progress.ask or not prompt or not anchor or not task.heal or not task.follows(anchor):
+        answers = bool(progress.ask and progress.ask.usage.predicted_tokens)
+        if not answers or not prompt or not anchor or not task.heal or not task.follows(anchor):
             return None
         typed = typed_since(anchor, task.place)
         if typed is None or "\n" in typed or len(typed) > MOST_LED:
@@ -205,12 +210,12 @@ class Answering:
         self.ended = bool(rest and rest.tokens)
         progress.keep(self._results)
         progress.ids = ids
-        return _Opening(self._ask([*prompt.tokens, *ids], forced, known, rest), led=True)
+        return _Opening(self._ask([*prompt.tokens, *ids], forced, known, rest), led=bool(typed))
 
     def _asked(self, known: Known | None, rest: Rest | None) -> _Opening:
         """Ask from the prompt on."""
         task, progress = self._task, self._progress
-        self.ended = bool(progress.ask and progress.tokens and rest)
+        self.ended = self.ended or bool(progress.ask and progress.tokens and rest)
         progress.keep(self._results)
         prompt = task.prompt(self._engine)
         progress.anchor, progress.prompt, progress.ids = task.place, prompt, []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
 from prompt_toolkit.auto_suggest import Suggestion
 
+from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.history import request_at
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.reply import Reply
 
-PAUSE = 0.04
-GRACE = 1.0  # seconds without another key after which nobody waits for an answer
-
 
 class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
     """History first where it fits exactly, the model otherwise."""
@@ -33,6 +31,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         self._shell = shell
         self._local = local
         self._known: tuple[str, str] | None = None  # the text before the cursor and what follows it
+        self._job: Job | None = None  # what was asked last
 
     async def _trigger_llm(self, buffer: Buffer) -> None:
         """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
@@ -44,28 +43,29 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         """Complete at the cursor; typing along a suggestion asks nothing."""
         before, after = document.text_before_cursor, document.text_after_cursor
         if not before.strip() or after.strip():
+            self._stop()
             return super().get_suggestion(buffer, document)
         if self._known:
             start, rest = self._known
             whole = start + rest
             if before.startswith(start) and whole.startswith(before) and len(whole) > len(before):
                 return Suggestion(whole[len(before) :])
-        await asyncio.sleep(PAUSE)  # prompt_toolkit asks anew for each key and drops the older answer
-        if buffer.document.text != document.text or not self._local.ready():
+        if not self._local.ready():
             return super().get_suggestion(buffer, document)
-        text = await self._ask(document.text, document.cursor_position)
-        if buffer.document.text != document.text:
-            return None
+        text = await self._ask(buffer)
+        if buffer.document != document:
+            return None  # prompt_toolkit asks anew, and that goes on with what is being written
         if not text:
             return super().get_suggestion(buffer, document)
         self._known = (before, text)
         return Suggestion(text)
 
-    async def _ask(self, text: str, offset: int) -> str:
+    async def _ask(self, buffer: Buffer) -> str:
+        """Wait for an answer, or for the next key: prompt_toolkit asks nothing while it waits."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Reply] = loop.create_future()
+        answer: asyncio.Future[Reply | None] = loop.create_future()
 
-        def resolve(reply: Reply) -> None:
+        def resolve(reply: Reply | None) -> None:
             if not answer.done():
                 answer.set_result(reply)
 
@@ -74,18 +74,31 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
                 with suppress(RuntimeError):  # the prompt has ended
                     loop.call_soon_threadsafe(resolve, reply)
 
-        job: Job | None = None
+        def changed(_: Buffer) -> None:
+            resolve(None)
+
+        document = buffer.document
+        request = request_at(self._shell, document.text, document.cursor_position)
+        buffer.on_text_changed += changed
+        buffer.on_cursor_position_changed += changed
         try:
-            job = self._local.pilot.completer.submit(request_at(self._shell, text, offset), listen)
+            self._job = self._local.pilot.completer.submit(request, listen)
             reply = await answer
         except TurbopilotError:
             return ""
         except asyncio.CancelledError:
-            if job:
-                # The next key asks again, and goes on with what is being written; after Enter none does.
-                self._local.pilot.worker.hurry(job, GRACE)
+            self._stop()
             raise
-        return reply.items[0].text if reply.items else ""
+        finally:
+            buffer.on_text_changed -= changed
+            buffer.on_cursor_position_changed -= changed
+        return reply.items[0].text if reply and reply.items else ""
+
+    def _stop(self) -> None:
+        """End what is being written: nobody goes on with it."""
+        if self._job:
+            self._job.cancel.set(DISCONNECTED)
+            self._job = None
 
 
 def turn_on(shell: TerminalInteractiveShell, local: Local) -> None:

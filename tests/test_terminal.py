@@ -1,18 +1,26 @@
-"""Ghost text in a real terminal: IPython in a pseudo-terminal, the real default model."""
+"""What the prompt asks for; ghost text in a real terminal: IPython in a pseudo-terminal, the real default model."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pexpect
 import pytest
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
 
-pytestmark = pytest.mark.model
+from jupyter_turbopilot.completer import Listener
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.reply import Item, Reply
+from jupyter_turbopilot.request import Completion
+from jupyter_turbopilot.terminal import TurbopilotSuggest
 
 PROMPT = r"In \[(\x1b\[[0-9;]*m)*\d+(\x1b\[[0-9;]*m)*\]: "
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()=>][A-Z0-9]?|\x1b\][^\x07]*\x07|\x08|\r")
@@ -72,6 +80,7 @@ def wait_for(child: pexpect.spawn, text: str, seconds: float = 30) -> str:
     return found
 
 
+@pytest.mark.model
 def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     enter(terminal, "%load_ext jupyter_turbopilot")
     enter(terminal, "%turbopilot on")
@@ -93,6 +102,7 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     assert wait_for(terminal, "sum 3")
 
 
+@pytest.mark.model
 def test_the_magic_puts_code_into_the_next_input_to_be_run_by_the_person(terminal: pexpect.spawn) -> None:
     enter(terminal, "%load_ext jupyter_turbopilot")
     terminal.send("%complete x = [1, 2, 3]; y = len(\r")
@@ -102,3 +112,67 @@ def test_the_magic_puts_code_into_the_next_input_to_be_run_by_the_person(termina
     screen(terminal, 0.5)
     terminal.send("print('length', y)\r")
     assert wait_for(terminal, "length 3")
+
+
+class Prompt:
+    """What somebody types into, with suggestions that come when they are told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.jobs: list[SimpleNamespace] = []
+        self.listeners: list[Listener] = []
+        shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
+        local = SimpleNamespace(ready=lambda: True, pilot=SimpleNamespace(completer=self))
+        self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
+        self.buffer = Buffer(document=Document("x = "))
+
+    def submit(self, request: Completion, listener: Listener) -> SimpleNamespace:
+        self.asked.append(request.prefix)
+        self.listeners.append(listener)
+        self.jobs.append(SimpleNamespace(cancel=Cancel()))
+        return self.jobs[-1]
+
+    async def key(self) -> asyncio.Task[str | None]:
+        """Do what prompt_toolkit does at a key."""
+
+        async def text() -> str | None:
+            found = await self.suggest.get_suggestion_async(self.buffer, self.buffer.document)
+            return found.text if found else None
+
+        task = asyncio.create_task(text())
+        await asyncio.sleep(0.01)
+        return task
+
+    @property
+    def ended(self) -> list[bool]:
+        return [job.cancel.is_set() for job in self.jobs]
+
+
+def test_the_next_key_asks_at_once_and_leaves_what_is_being_written_to_the_server() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        first = await prompt.key()
+        prompt.buffer.insert_text("v")
+        assert await asyncio.wait_for(first, 1) is None
+        second = await prompt.key()
+        assert prompt.asked == ["x = ", "x = v"]
+        assert prompt.ended == [False, False]
+        prompt.listeners[1](Reply("b", "model", (Item("alue", 0.9, "stop"),), done=True))
+        assert await asyncio.wait_for(second, 1) == "alue"
+
+    asyncio.run(types())
+
+
+def test_what_is_being_written_ends_with_the_prompt_and_where_nothing_is_asked_any_more() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        (await prompt.key()).cancel()
+        await asyncio.sleep(0.01)
+        assert prompt.ended == [True]
+        waiting = await prompt.key()
+        prompt.buffer.document = Document("")
+        await asyncio.wait_for(waiting, 1)
+        await prompt.key()
+        assert prompt.ended == [True, True]
+
+    asyncio.run(types())

@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("-t", "--threads", type=numbers, help="as 1,2,4; default: up to the cores there are")
     command.add_argument(
-        "-b", "--batch", type=numbers, default=[256], help="tokens read at a time, as 64,256 (256)"
+        "-b", "--batch", type=numbers, default=[64], help="tokens read at a time, as 64,256 (64)"
     )
     command.add_argument("-p", "--prompt", type=int, default=512, help="tokens read (%(default)s)")
     command.add_argument("-n", "--length", type=int, default=48, help="tokens written (%(default)s)")

@@ -68,7 +68,7 @@ def add(commands: Any) -> None:
     command.add_argument("--top-k", "--top_k", type=int, default=40, help="(%(default)s)")
     command.add_argument("--top-p", "--top_p", type=float, default=0.9, help="(%(default)s)")
     command.add_argument("--temp", type=float, default=1.0, help="0: always the likeliest (%(default)s)")
-    command.add_argument("-b", "--batch", type=int, default=256, help="tokens read at a time (%(default)s)")
+    command.add_argument("-b", "--batch", type=int, default=64, help="tokens read at a time (%(default)s)")
     command.add_argument(
         "-c", "--context", type=int, default=0, help="tokens the model can hold; 0: as configured"
     )

@@ -143,13 +143,14 @@ class Serving:
 
     def _begin(self, job: Job) -> None:
         """Begin a job; where it takes the place of another, that has its run until then."""
+        over = job.cancel.is_set()  # looked at first: whoever takes its place says so before ending it
         if job.replaced:
             return  # whoever has taken its place finds what it was to go on with
         job.started_at = time.monotonic()
         older = self._place_of(job)
         if older:
             job.progress = older.job.progress
-        if job.cancel.is_set() or not self.engine:
+        if over or not self.engine:
             self._ended(job, None)
             self._give_up(older)
             return
@@ -162,7 +163,8 @@ class Serving:
         if older:
             task.take(older)
         self._tasks[job] = task
-        job.cancel.watch(self.nudge)
+        if not job.replaced:
+            job.cancel.watch(self.nudge)
         self._advance(task, None)  # a run that it has no use for is released
         self._give_up(older)
 

@@ -1,4 +1,4 @@
-"""One step for everybody: a bounded piece of the prompts, then the next tokens of every text."""
+"""One step for everybody: a bounded piece of the prompts, or the next tokens of every text."""
 
 from __future__ import annotations
 
@@ -333,7 +333,7 @@ class Stepping(ABC):
 
     def _guess(self, run: StepRun, count: int) -> Guess:
         """Guess what comes after the `count` tokens that are to be read, where that pays."""
-        left = run.limit - run.wrote - 1
+        left = min(run.limit - run.wrote - 1, self.chunk - count)
         sampling = run.ask.sampling
         if not self.drafts or count < run.pending or not sampling.plain or sampling.even or left <= 0:
             return Guess()

@@ -179,12 +179,6 @@ class Worker:
             job = job.older
         return job is not None
 
-    def hurry(self, job: Job, seconds: float) -> None:
-        """Give a job no more than so much time from now on."""
-        with self._wake:
-            job.deadline = min(job.deadline, time.monotonic() + seconds)
-        self._bell.set()
-
     def _is_over(self, job: Job) -> bool:
         """Tell whether a job has no need of the engine any more."""
         return job.cancel.is_set() and not self._queue.begun(job)
@@ -334,7 +328,7 @@ class Worker:
                     self._state = State("failed", name, GAVE_UP, "engine")
                     left = list(self._queue)
                 self._failed_at = now
-        self._serving.end_all(_failed())
+        self._clear(_failed(), waiting=False)
         self._serving.close()
         for job in left:
             self._end(job, _failed())

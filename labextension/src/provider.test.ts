@@ -271,6 +271,38 @@ describe('a request that the next key comes before', () => {
     expect([bench.asked.length, bench.asked[1].signal.aborted, thinking]).toEqual([2, true, false]);
   });
 
+  it('stays open behind one that was never sent', async () => {
+    const bench = new Bench('x = ');
+    bench.provider.settings = { ...bench.provider.settings, delay: 40 };
+    for (const [key, ms] of [
+      ['', 41],
+      ['v', 20],
+      ['a', 41]
+    ] as const) {
+      bench.type(key);
+      void bench.fetch(AUTOMATIC);
+      await vi.advanceTimersByTimeAsync(ms);
+    }
+    expect(bench.asked.map(({ body }) => body.offset)).toEqual([4, 6]);
+    expect(aborted(bench)).toEqual([false, false]);
+  });
+
+  it('is not waited for once more was typed than it shows', async () => {
+    const bench = await typed();
+    bench.asked[0].frame({ id: 'a', text: 'values' });
+    expect(await bench.textShown()).toBe('values');
+    bench.type('values.');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(bench.asked.map(({ body }) => body.offset)).toEqual([4, 11]);
+  });
+
+  it('is closed when the server has gone', async () => {
+    const bench = await typed('v');
+    bench.provider.stall();
+    expect(aborted(bench)).toEqual([true, true]);
+  });
+
   it('that was never sent is not sent any more', async () => {
     const bench = new Bench('x = ');
     bench.provider.settings = { ...bench.provider.settings, delay: 40 };

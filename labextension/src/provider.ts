@@ -138,8 +138,8 @@ export class Provider implements IInlineCompletionProvider {
       const rest = suggestion.rest(place);
       // A timer may ask behind a person at the same place: that is no reason to end what they asked for.
       const again = !suggestion.done && suggestion.isFor(place) && (run.asked || !asked);
-      // Otherwise nothing shown yet is nothing to wait for: the newer text asks for itself.
-      if (rest || again || (rest === '' && suggestion.text && !suggestion.done)) {
+      // Otherwise there is nothing to wait for: the newer text asks for itself.
+      if (rest || again) {
         this.asked ||= again && run.asked;
         const found = await this._answer(run);
         if (found.items.length > 0 || again || !isAt(editor, place)) {
@@ -288,6 +288,7 @@ export class Provider implements IInlineCompletionProvider {
 
   /** The server has gone: what it was writing does not come. What is shown of it stays. */
   stall(): void {
+    this._close();
     this._run?.abort.abort();
     this._run?.suggestion.finish();
   }
@@ -305,14 +306,19 @@ export class Provider implements IInlineCompletionProvider {
     if (!run) {
       return;
     }
-    this._close();
-    if (run.editor === editor && run.sent) {
+    const here = run.editor === editor;
+    if (run.sent || !here) {
+      this._close();
+    }
+    if (run.sent && here) {
       this._older = run;
     } else {
       run.abort.abort();
     }
+    // Typed to the end of what was shown, it was right.
+    const right = here && this._rest(run) !== null;
     run.suggestion.finish();
-    if (run.shown) {
+    if (run.shown && !right) {
       this._client.feedback(run.id, 'dismissed', 0);
     }
   }

@@ -300,7 +300,7 @@ def test_a_long_prompt_is_read_in_pieces() -> None:
     run = engine.start(Ask([3] * 1500, Sampling(max_tokens=1)))
     assert run is not None
     finish(engine, [run])
-    assert [len(batch) for batch in engine.batches] == [256, 256, 256, 256, 256, 220]
+    assert [len(batch) for batch in engine.batches] == [CHUNK] * (1500 // CHUNK) + [1500 % CHUNK]
 
 
 def test_reading_only_writes_nothing() -> None:
@@ -355,7 +355,7 @@ def test_asked_for_without_a_cache_the_batches_are_the_same_each_time() -> None:
     engine = Arithmetic()
     prompt = [1, 2, 3, 4] * 30
     first = shape(engine, prompt, cached=False)
-    assert first == [119, 1, 1, 1, 1]
+    assert first == [CHUNK, 119 - CHUNK, 1, 1, 1, 1]
     shape(engine, [1, 2] * 20)
     assert shape(engine, prompt, cached=False) == first
     assert shape(engine, prompt)[0] == 1  # and what was read so serves others
@@ -364,8 +364,20 @@ def test_asked_for_without_a_cache_the_batches_are_the_same_each_time() -> None:
 def test_where_probabilities_are_told_the_last_token_is_read_alone_cached_or_not() -> None:
     engine = Arithmetic()
     prompt = [1, 2, 3, 4] * 30
-    assert shape(engine, prompt, top=2) == [119, 1, 1, 1, 1]
+    assert shape(engine, prompt, top=2) == [CHUNK, 119 - CHUNK, 1, 1, 1, 1]
     assert shape(engine, prompt, top=2) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_a_guess_makes_no_batch_larger_than_it_may_be(chunk: int) -> None:
+    engine = Arithmetic()
+    engine.chunk = chunk
+    prompt = [1, 2, 3, 4] * 3
+    hint = [token.id for token in write(Arithmetic(), prompt, Sampling(12), Usage(), Cancel())]
+    run = engine.start(Ask(prompt, Sampling(12), Usage(), hint))
+    assert run is not None
+    assert finish(engine, [run]) == [alone(prompt, 12)]
+    assert max(len(batch) for batch in engine.batches) <= chunk
 
 
 def test_a_sampler_is_told_how_long_the_text_can_get(monkeypatch: pytest.MonkeyPatch) -> None:

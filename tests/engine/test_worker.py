@@ -908,6 +908,23 @@ def begun(worker: Worker) -> tuple[Job, Told, ScriptedEngine]:
     return job, told, engine
 
 
+def test_whoever_takes_a_place_while_the_engine_fails_is_told(worker: Worker) -> None:
+    older, _, engine = begun(worker)
+    going, fail = threading.Event(), threading.Event()
+
+    def step(*_: object) -> None:
+        going.set()
+        fail.wait(5)
+        raise Hostile
+
+    engine.step = step  # type: ignore[method-assign]
+    assert going.wait(5)
+    told = Told()
+    worker.submit(Job(until_cancelled, told), older)
+    fail.set()
+    assert isinstance(told.wait(), TurbopilotError)
+
+
 def test_what_an_older_one_began_is_given_up_where_the_newer_has_no_use_for_it(worker: Worker) -> None:
     older, _, engine = begun(worker)
     told = Told()
