@@ -15,6 +15,7 @@ from jupyter_turbopilot import runtime
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.kernels import Kernels
 from jupyter_turbopilot.pilot import Pilot, llama_engine
+from jupyter_turbopilot.routes.about import MissingRoute
 from jupyter_turbopilot.routes.table import ROUTES
 
 # Seconds. Loading holds the interpreter for moments; the server is to answer first.
@@ -42,7 +43,7 @@ class TurbopilotExtension(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Mount the routes under `turbopilot/`."""
-        for path, route in ROUTES:
+        for path, route in (*ROUTES, (".*", MissingRoute)):
             takes = {"pilot": self.pilot, "secret": self._secret if path in runtime.SECRET_IS_FOR else ""}
             self.handlers.append((url_path_join("turbopilot", path), route, takes))
 

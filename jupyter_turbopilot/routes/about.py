@@ -70,7 +70,7 @@ class OpenHealthRoute(Route):
 
 
 class MissingRoute(Route):
-    """Every other address of a server of its own."""
+    """Every other address: Jupyter's own answer fails on some bodies."""
 
     def _refusal(self) -> int:
         return 404

@@ -83,3 +83,14 @@ async def test_what_is_no_request_is_refused_with_400(
     assert response.code == 400
     error = json.loads(response.body)["error"]
     assert error if isinstance(error, str) else error["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+async def test_an_address_that_there_is_not_says_so_in_json_whatever_comes_with_it(
+    ask: Ask, ready: Any, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    response = await ask("nosuch/address", b"--x\r\nbroken", method=method, headers=headers)
+    assert response.code == 404
+    assert json.loads(response.body)["error"]
+    assert [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
