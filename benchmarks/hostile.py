@@ -204,7 +204,8 @@ def judge(found: Report, attack: Attack, folder: Path, quiet: float, hostile: fl
             + f"; longest without any {worst:.1f} s, from {at - since:.0f} s on",
             bad=counts and worst > GAP_BOUND,
         )
-    found.say("beside that", ", ".join(attack.during(at, at + worst)[-12:]) or "nothing")
+        if counts:
+            found.say("beside that", ", ".join(attack.during(at, at + worst)[-12:]) or "nothing")
     slow = [poll for poll in polls if poll[0] >= hostile and (poll[1] > STATUS_BOUND or poll[2] != OK)]
     for at, seconds, status in slow[:12]:
         during = ", ".join(attack.during(at, at + seconds)[-6:])

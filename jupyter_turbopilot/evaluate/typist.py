@@ -106,7 +106,7 @@ class _Asked:
 
     def __init__(self, local: Local, step: Step) -> None:
         self._local = local
-        self._step = step
+        self.step = step
         self._replies: queue.Queue[Reply] = queue.Queue()
         self._begun = time.perf_counter()
         self.text = ""
@@ -116,8 +116,8 @@ class _Asked:
 
     def rest(self, step: Step) -> str:
         """Return what of the text is left further on."""
-        before, now = (one.cells[one.active][: one.offset] for one in (self._step, step))
-        if step.active != self._step.active or not now.startswith(before):
+        before, now = (one.cells[one.active][: one.offset] for one in (self.step, step))
+        if step.active != self.step.active or not now.startswith(before):
             return ""
         typed = now[len(before) :]
         return self.text[len(typed) :] if self.text.startswith(typed) else ""
@@ -134,7 +134,7 @@ class _Asked:
             self.text = reply.items[0].text if reply.items else self.text
             self.done = reply.done
             if reply.done and self.text:
-                self._submit(self._step.accepting(self.text), lambda _: None, trigger="ahead")
+                self._submit(self.step.accepting(self.text), lambda _: None, trigger="ahead")
 
     def _submit(self, step: Step, listener: Callable[[Reply], None], **more: Any) -> None:
         self._local.pilot.completer.submit(step.request(client="typist", **more), listener)
@@ -158,13 +158,12 @@ def on_a_clock(
             if step.place < person.covered(step.active):
                 continue
             end = time.perf_counter() + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
-            anew = not (asked and asked.rest(step))
-            if anew or not asked:
+            if not asked or not asked.rest(step):
                 asked = _Asked(local, step)
+                pace.asked += 1
             was_shown = bool(asked.text)
             asked.wait(end)
-            pace.asked += anew
-            pace.unanswered += anew and not asked.done
+            pace.unanswered += asked.step is step and not asked.done
             if asked.text and not was_shown:
                 typed.ms.append(asked.ms)
             person.look(step, asked.rest(step))

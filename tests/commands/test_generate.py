@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import argparse
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from jupyter_turbopilot.commands import bench, generate
+from jupyter_turbopilot.engine.stepping import CHUNK
 from tests.commands.test_models import jupyter
 
 if TYPE_CHECKING:
@@ -82,3 +85,12 @@ def test_a_bench_of_nothing_is_refused(tiny_model: Path) -> None:
     assert jupyter("bench", tiny_model, "-p", "0").returncode == 2
     assert jupyter("bench", tiny_model, "-t", "0").returncode == 2
     assert jupyter("bench", "no-such-model").returncode == 2
+
+
+def test_unless_told_otherwise_prompts_are_read_in_the_pieces_that_the_server_reads() -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    generate.add(commands)
+    bench.add(commands)
+    assert parser.parse_args(["generate"]).batch == CHUNK
+    assert parser.parse_args(["bench"]).batch == [CHUNK]

@@ -98,9 +98,8 @@ def test_on_a_clock_only_what_comes_before_the_next_key_counts(appended: list[tr
 def test_on_a_clock_typing_into_what_is_shown_asks_nothing_and_what_follows_is_written_ahead(
     appended: list[traces.Trace],
 ) -> None:
-    knows = Knows(
-        lambda request: CODE[request.offset :][:6] + "??"
-    )  # right for the next four characters only
+    # Right for the next four characters only.
+    knows = Knows(lambda request: CODE[request.offset :][:6] + "??")
     typist.on_a_clock(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     asked = [(request.trigger, request.prefix) for request in knows.asked]
     assert asked[:4] == [
