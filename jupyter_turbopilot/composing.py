@@ -99,7 +99,7 @@ class _Opening(NamedTuple):
     ask: Ask
     tokens: Sequence[Token] = ()  # what of it is written already
     adopted: bool = False  # whether an earlier request has it computed
-    led: bool = False  # whether it stands behind a prompt that was laid out for an earlier key
+    borrowed: bool = False  # whether a prompt of its own may be answered with more
 
 
 class Answering:
@@ -138,8 +138,7 @@ class Answering:
         progress.name, progress.place = self._name, task.place if task.sampling.plain else None
         try:
             writing, whole = yield from self._text(opening, progress)
-            if opening.led and not writing.shown and not job.cancel.is_set():
-                # A prompt of its own may be answered with more.
+            if opening.borrowed and not writing.shown and not job.cancel.is_set():
                 progress.keep(self._results)
                 opening = self._asked(self._results.find(task.place), None)
                 first = opening.ask
@@ -178,7 +177,8 @@ class Answering:
             written.startswith(name) or (held and name.startswith(written)) for name in names
         ):
             return None
-        return _Opening(progress.ask, rest.tokens, adopted=True)
+        # How sure the model was of a token says too little once half of it is typed.
+        return _Opening(progress.ask, rest.tokens, adopted=True, borrowed=not rest.whole)
 
     def _led(self, known: Known | None, rest: Rest | None) -> _Opening | None:
         """Go on behind the prompt that was laid out for an earlier key: only what was typed since is read.
@@ -210,7 +210,7 @@ class Answering:
         self.ended = bool(rest and rest.tokens)
         progress.keep(self._results)
         progress.ids = ids
-        return _Opening(self._ask([*prompt.tokens, *ids], forced, known, rest), led=bool(typed))
+        return _Opening(self._ask([*prompt.tokens, *ids], forced, known, rest), borrowed=bool(typed))
 
     def _asked(self, known: Known | None, rest: Rest | None) -> _Opening:
         """Ask from the prompt on."""

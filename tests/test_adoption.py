@@ -153,6 +153,20 @@ def test_where_leading_on_brings_nothing_its_own_prompt_is_read(make: Callable[.
     assert [prompt.split(MIDDLE)[1] for prompt in editor.engine.prompts] == ["", "(", ""]
 
 
+def test_where_half_a_token_was_typed_and_it_was_too_unsure_its_own_prompt_is_read(
+    make: Callable[..., Editor],
+) -> None:
+    editor = make(probability=0.5, pause=0.1)
+    editor.ask("x = ", trigger="automatic")
+    wait_until(lambda: _wrote(editor))
+    second = editor.ask("x = al", trigger="automatic")
+    wait_until(lambda: len(editor.engine.prompts) == 2)
+    editor.engine.probability = 0.99
+    assert second.text()
+    assert ANSWER.startswith(second.text())  # the engine of this test knows no words
+    assert editor.counted == (1, 0)
+
+
 def test_nothing_more_is_read_for_who_has_been_left_meanwhile(make: Callable[..., Editor]) -> None:
     editor = make(lambda prompt: "" if prompt.split(MIDDLE)[1] else ANSWER, pause=0.1)
     first = editor.ask("x = ")
