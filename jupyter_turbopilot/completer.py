@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine.worker import Worker, not_ready
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.holes import taken_apart
 from jupyter_turbopilot.layout import Layout
-from jupyter_turbopilot.prompt import build_infill, build_text, heal_word
+from jupyter_turbopilot.prompt import build_infill, build_text
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.scope import fits_at, names_at, scope_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.prompt import Heal, Prompt
+    from jupyter_turbopilot.prompt import Prompt
     from jupyter_turbopilot.text import Text
 
 MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
@@ -165,13 +165,6 @@ class Completer:
             self._layout = Layout(engine, self.settings)
         return self._layout
 
-    def _heal(self, engine: Engine) -> Heal:
-        """Return what turns text typed behind a prompt into tokens."""
-        tokenize = partial(engine.tokenize, behind=True)
-        if self.settings.token_healing:
-            return heal_word(tokenize, engine.piece)
-        return lambda text: (tokenize(text), b"")
-
     def _suggestion(self, request: Completion, facts: kernel.Facts) -> Task:
         """Say what a suggestion needs."""
         shape = shape_of(request.prefix, request.suffix, request.lines, self.settings.max_lines)
@@ -202,7 +195,6 @@ class Completer:
             stream=request.stream,
             client=request.client,
             document=f"{request.path}\n{request.cells[request.active].id or request.active}",
-            heal=self._heal,
             language=cell_language(request.cells[request.active].source, request.language),
             gated=request.trigger == "automatic",
             moves=self.settings.move_suffix,

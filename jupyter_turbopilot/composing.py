@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.prompt import Heal
     from jupyter_turbopilot.suggestion.cache import Known, Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
 Listener = Callable[[Reply], None]
-MOST_LED = 64  # characters typed behind a prompt before it is laid out anew
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,6 @@ class Task:
     gated: bool = False  # shown only where it is worth it
     answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
     document: str = ""
-    heal: Callable[[Engine], Heal] | None = None  # how what is typed behind a prompt becomes tokens
 
     def follows(self, anchor: Place) -> bool:
         """Tell whether what is asked for can follow a prompt that was laid out for another key."""
@@ -72,9 +69,8 @@ class Progress:
     place: Place | None = None
     writing: Writing | None = None
     ask: Ask | None = None  # what is computed; None: nothing any more
-    anchor: Place | None = None  # where the prompt was laid out
     prompt: Prompt | None = None
-    ids: list[int] = field(default_factory=list)  # all that was written or typed behind the prompt
+    ids: list[int] = field(default_factory=list)  # all that was written behind the prompt
 
     @property
     def tokens(self) -> Sequence[Token]:
@@ -128,7 +124,7 @@ class Answering:
         if known and task.is_answered_by(known):
             return again(self._name, self._engine.name, task, known)
         rest = progress.rest(task.place)
-        opening = self._adopted(rest) or self._led(known, rest) or self._asked(known, rest)
+        opening = self._adopted(rest) or self._asked(known, rest)
         first, self.taken_over = opening.ask, opening.adopted
         prompt = progress.prompt or Prompt([])
         context_ms = (time.perf_counter() - begun) * 1000
@@ -180,45 +176,13 @@ class Answering:
         # How sure the model was of a token says too little once half of it is typed.
         return _Opening(progress.ask, rest.tokens, adopted=True, borrowed=not rest.whole)
 
-    def _led(self, known: Known | None, rest: Rest | None) -> _Opening | None:
-        """Go on behind the prompt that was laid out for an earlier key: only what was typed since is read.
-
-        Only for a key that comes while that prompt is answered: one of its own is answered better, but later.
-        """
-        progress, task, engine = self._progress, self._task, self._engine
-        prompt, anchor = progress.prompt, progress.anchor
-        answers = bool(progress.ask and progress.ask.usage.predicted_tokens)
-        if not answers or not prompt or not anchor or not task.heal or not task.follows(anchor):
-            return None
-        typed = typed_since(anchor, task.place)
-        if typed is None or "\n" in typed or len(typed) > MOST_LED:
-            return None
-        wanted = prompt.forced + typed.encode()
-        kept, at = 0, 0
-        for token in progress.ids:
-            piece = engine.piece(token)
-            if not wanted.startswith(piece, at):
-                break
-            kept, at = kept + 1, at + len(piece)
-        try:
-            more, forced = task.heal(engine)(wanted[at:].decode())
-        except UnicodeDecodeError:
-            return None
-        ids = [*progress.ids[:kept], *more]
-        if len(prompt.tokens) + len(ids) + task.sampling.max_tokens >= engine.context_size:
-            return None
-        self.ended = bool(rest and rest.tokens)
-        progress.keep(self._results)
-        progress.ids = ids
-        return _Opening(self._ask([*prompt.tokens, *ids], forced, known, rest), borrowed=bool(typed))
-
     def _asked(self, known: Known | None, rest: Rest | None) -> _Opening:
         """Ask from the prompt on."""
         task, progress = self._task, self._progress
         self.ended = self.ended or bool(progress.ask and progress.tokens and rest)
         progress.keep(self._results)
         prompt = task.prompt(self._engine)
-        progress.anchor, progress.prompt, progress.ids = task.place, prompt, []
+        progress.prompt, progress.ids = prompt, []
         return _Opening(self._ask(prompt.tokens, prompt.forced, known, rest))
 
     def _ask(self, tokens: Sequence[int], forced: bytes, known: Known | None, rest: Rest | None) -> Ask:

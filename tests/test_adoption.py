@@ -114,11 +114,11 @@ def test_whoever_types_all_the_way_has_it_written_once(make: Callable[..., Edito
 
 
 def test_a_key_that_contradicts_ends_it(make: Callable[..., Editor]) -> None:
-    editor = make(lambda prompt: "other words" if prompt.endswith("(") else ANSWER)
+    editor = make(lambda prompt: "other words" if "x = (" in prompt else ANSWER)
     first = editor.ask("x = ")
     wait_until(lambda: len(first.texts) > 1)
     assert editor.ask("x = (").text() == "other words"
-    assert editor.engine.prompts[1] == editor.engine.prompts[0] + "("  # nothing else is read
+    assert [("x = (" in prompt) for prompt in editor.engine.prompts] == [False, True]
 
 
 def test_while_a_prompt_is_read_the_next_key_cuts_nothing_short(make: Callable[..., Editor]) -> None:
@@ -133,24 +133,6 @@ def test_while_a_prompt_is_read_the_next_key_cuts_nothing_short(make: Callable[.
     wait_until(lambda: len(editor.engine.prompts) > 1)
     assert time.monotonic() - begun > 0.14  # when the piece that was being read is read
     assert second.text()
-
-
-def test_what_was_typed_beyond_it_leads_it_on(make: Callable[..., Editor]) -> None:
-    editor = make(lambda prompt: " beta" if prompt.endswith("a") else ANSWER, pause=0.1)
-    editor.ask("x = ")
-    wait_until(lambda: bool(editor.engine.prompts))
-    editor.ask("x = alpha be").text()  # only "alpha" is written by then
-    led = editor.engine.asks[-1]
-    assert (led.sampling.beginning.ways, led.sampling.beginning.typed) == ((b"e",), 1)
-    assert editor.engine.prompts[-1] == editor.engine.prompts[0] + "alpha b"
-
-
-def test_where_leading_on_brings_nothing_its_own_prompt_is_read(make: Callable[..., Editor]) -> None:
-    editor = make(lambda prompt: "" if prompt.split(MIDDLE)[1] else ANSWER)
-    first = editor.ask("x = ")
-    wait_until(lambda: len(first.texts) > 0)
-    assert editor.ask("x = (").text() == ANSWER
-    assert [prompt.split(MIDDLE)[1] for prompt in editor.engine.prompts] == ["", "(", ""]
 
 
 def test_where_half_a_token_was_typed_and_it_was_too_unsure_its_own_prompt_is_read(
@@ -183,7 +165,7 @@ def test_a_prompt_that_is_still_being_read_gives_way_to_the_newer_one(make: Call
     editor.ask("x = ")
     wait_until(lambda: bool(editor.engine.prompts))
     assert editor.ask("x = y").text() == ANSWER
-    assert editor.engine.prompts[-1].endswith(MIDDLE)  # nothing was typed behind the older one
+    assert editor.engine.prompts[-1].endswith(MIDDLE)
 
 
 def test_half_a_name_that_it_was_held_to_is_gone_on_with(
