@@ -111,7 +111,7 @@ async function typeCell(page, source, began) {
 
 const others = Array.from({ length: busy }, () => spawn(process.execPath, ['-e', 'for (;;);']));
 const { lab, browser, close } = await openLab({
-  flags: [`--Turbopilot.eagerness=${values.eagerness}`],
+  eagerness: values.eagerness,
   settings: { '@jupyterlab/notebook-extension:tracker': { codeCellConfig: { autoClosingBrackets: false } } }
 });
 try {

@@ -49,9 +49,17 @@ const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python'
 
 /**
  * Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's.
+ * `eagerness` is `always` unless told otherwise: how grey text behaves is tested, not when it is worth showing.
  * `says` puts an engine in the model's place that writes this text at every place.
  */
-export async function startLab({ environment = {}, flags = [], settings = {}, app = 'lab', says = '' } = {}) {
+export async function startLab({
+  environment = {},
+  flags = [],
+  settings = {},
+  app = 'lab',
+  eagerness = 'always',
+  says = ''
+} = {}) {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
   const work = path.join(home, 'work');
   mkdirSync(work);
@@ -106,8 +114,7 @@ export async function startLab({ environment = {}, flags = [], settings = {}, ap
         `--ServerApp.port=${port}`,
         '--ServerApp.port_retries=0',
         '--ServerApp.ip=127.0.0.1',
-        // How grey text behaves is tested here, not when it is worth showing.
-        '--Turbopilot.eagerness=always',
+        `--Turbopilot.eagerness=${eagerness}`,
         `--IdentityProvider.token=${token}`,
         `--ServerApp.root_dir=${work}`,
         `--LabServerApp.user_settings_dir=${user}`,
