@@ -97,6 +97,8 @@ def fits_at(request: Completion, scope: Scope) -> Callable[[str], bool]:
     """Return what tells whether a text may stand at the cursor: it parses, and what it names exists."""
     language = cell_language(request.cells[request.active].source, request.language)
     prefix = request.prefix
+    if language != request.language and "\n" in prefix:
+        prefix = prefix.partition("\n")[2]  # the magic that gives a cell its language is no part of it
     parses = fitting(language, prefix)
     if language != "python" or scope == Scope():
         return parses

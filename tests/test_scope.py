@@ -70,6 +70,13 @@ def test_another_language_is_judged_by_its_brackets_alone() -> None:
     assert not fits("a]")
 
 
+def test_a_magic_is_no_fault_of_the_language_it_stands_for() -> None:
+    cell = Completion(cells=[Cell(source="%%sql\nSELECT name FROM sales ")], offset=29)
+    fits = fits_at(cell, scope_of(cell, FACTS))
+    assert fits("WHERE amount > 100")
+    assert not fits("FROM FROM")
+
+
 ALL = ['class"', 'cost"', 'price"', 'qty; import os"', '\ufb01ne"']
 
 

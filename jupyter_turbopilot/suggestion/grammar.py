@@ -1,7 +1,7 @@
 """Does a text fit where it is to stand? Python's parser says, or tree-sitter where it is installed. Pure.
 
-A cell that is being written never parses as it stands: for tree-sitter the brackets that are open are closed,
-something is put where something is missing, and what then is still wrong is counted.
+A cell that is being written never parses as it stands. So what counts is what tree-sitter meets that cannot stand
+where it does: that the text ends too early is no fault.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from jupyter_turbopilot.suggestion.syntax import judged, scan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tree_sitter import LogType, Parser
+
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
-_INNER = ("", " x", " x;", " in x")
 LONGEST_TREE = 2_000  # what tree-sitter mends in a text with many faults takes the square of its length
 PATIENCE = 2_000_000  # characters that are parsed for one answer: what is left then does not fit
-_OUTER = ("", " x", " {}", "\nend")
 
 
 @lru_cache(maxsize=16)
@@ -62,9 +62,10 @@ def _judge(language: str, text: str) -> tuple[int, int]:
     if language == "python":
         valid, parsed = judged(text)
         return int(not valid), parsed
+    opened = scan(text)
     if len(text) > LONGEST_TREE or grammar_of(language) is None:
-        return int(not scan(text).balanced), 0
-    return faults(language, text), len(text) * len(_OUTER) * len(_INNER)
+        return int(not opened.balanced), 0
+    return faults(language, text), len(text)
 
 
 @lru_cache(maxsize=64)
@@ -73,22 +74,26 @@ def faults(language: str, text: str) -> int:
     from tree_sitter import Parser
 
     parser = Parser(grammar_of(language))
-    closers = scan(text).brackets
-    fewest = STATEMENT
-    for inner in _INNER if closers else ("",):
-        for outer in _OUTER:
-            whole = f"{text}{inner}{closers}{outer}\n"
-            fewest = min(fewest, _count(parser.parse(whole.encode()).root_node))
-            if not fewest:
-                return 0
-    return fewest
+    # Some grammars read a string as one token: that it is not finished is no fault either.
+    ways = dict.fromkeys((text, text + scan(text).quote))
+    return min(_met(parser, way) for way in ways)
 
 
-def _count(root: Any) -> int:
-    found, nodes = 0, [root]
-    while nodes:
-        node = nodes.pop()
-        found += node.is_error or node.is_missing
-        if node.has_error:
-            nodes += node.children
+def _met(parser: Parser, text: str) -> int:
+    """Count what the parser meets that cannot stand where it does: only its log tells that from the end."""
+    found, nothing, within = 0, False, False
+
+    def listen(_: LogType, said: str) -> None:
+        nonlocal found, nothing, within
+        if said.startswith("lexed_lookahead"):
+            # The end of the text, or what a grammar puts in where nothing stands.
+            nothing = said.startswith("lexed_lookahead sym:end,") or said.endswith(" size:0")
+        elif said.startswith("detect_error"):
+            within = not nothing
+        elif said.startswith("resume"):  # no way to read the text goes on without a fault
+            found += within
+
+    parser.reset()
+    parser.logger = listen
+    parser.parse(text.encode())
     return found
