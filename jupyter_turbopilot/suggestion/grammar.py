@@ -1,7 +1,7 @@
 """Does a text fit where it is to stand? Python's parser says, or tree-sitter where it is installed. Pure.
 
-A cell that is being written never parses as it stands. So what counts is what tree-sitter meets that cannot stand
-where it does: that the text ends too early is no fault.
+A cell that is being written never parses as it stands. So what counts is what tree-sitter meets that cannot
+stand where it does: that the text ends too early is no fault.
 """
 
 from __future__ import annotations

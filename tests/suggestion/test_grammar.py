@@ -15,7 +15,7 @@ PROGRAMS = {
         "ggplot(df, aes(x = x)) +\n  geom_point()\nsapply(1:10, function(x) x^2)\nwords <- c('a', \"b\")",
     ],
     "bash": [
-        "for f in data/*.csv; do\n  echo \"$f\"\n  wc -l \"$f\" | tee out.txt\ndone",
+        'for f in data/*.csv; do\n  echo "$f"\n  wc -l "$f" | tee out.txt\ndone',
         "if [ -d build ]; then\n  rm -rf build\nelse\n  mkdir build\nfi\ncd build && cmake ..",
         "find . -name '*.py' | xargs wc -l\nexport PATH=\"$HOME/bin:$PATH\"\nN=$(ls | wc -l)",
         "while read -r line; do\n  echo $((N + 1)) > log 2>&1\ndone < input.txt",
@@ -24,7 +24,7 @@ PROGRAMS = {
         "<html>\n<head>\n  <title>Report</title>\n</head>\n<body>\n  <h1 class='a'>It isn't</h1>\n</body>\n</html>",
         '<ul>\n  <li><a href="https://jupyter.org">One</a></li>\n</ul>\n<img src="logo.png">',
     ],
-    "julia": ["function f(x)\n  for i in 1:10\n    x^2\n  end\nend\nusing Plots\nplot(xs, label=\"a\")"],
+    "julia": ['function f(x)\n  for i in 1:10\n    x^2\n  end\nend\nusing Plots\nplot(xs, label="a")'],
     "javascript": [
         "const a = (b) => {\n  return `x ${b}`;\n};\nfor (let i = 0; i < 3; i++) {\n  foo(a, 'b');\n}",
         "function f(n) {\n  if (n === 1) {\n    return { a: [1, 2] };\n  }\n}\nclass A extends B {}",
