@@ -127,12 +127,12 @@ try {
     writeNotebook(lab, `pace-${number}.ipynb`, [...head, ...body, '']);
     const page = await openFile(browser.context, lab, `pace-${number}.ipynb`);
     // Cells far below are drawn when they are scrolled to.
-    await page.keyboard.press('Escape');
-    await page.keyboard.press('End');
-    for (let tries = 0; tries < head.length + body.length; tries += 1) {
-      await page.keyboard.press('ArrowDown');
+    const last = page.locator(`.jp-Notebook .jp-Cell[data-windowed-list-index="${head.length + body.length}"] .cm-content`);
+    for (let tries = 0; tries < 100 && !(await last.isVisible()); tries += 1) {
+      await page.locator('.jp-Notebook .jp-WindowedPanel-outer').evaluate(node => node.scrollTo(0, node.scrollHeight));
+      await page.waitForTimeout(100);
     }
-    await page.keyboard.press('Enter');
+    await last.click();
     await typeCell(page, cells[active].source, Date.now());
     await page.close();
   }
