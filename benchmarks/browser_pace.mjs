@@ -3,10 +3,11 @@
  * before the next key: how often it appears, whether it is right, how many characters it would have saved.
  *
  *     JUPYTER=.venv/bin/jupyter node benchmarks/browser_pace.mjs --set notebooks.json.gz
- *         [--keys 400] [--key 170] [--busy 2] [--above 300] [--eagerness balanced] [--half held-out]
+ *         [--keys 400] [--key 170] [--busy 2] [--above 300] [--settle 0] [--eagerness balanced] [--half held-out]
  *
- * `--above` puts so many cells of other notebooks above the one that is typed. Needs the front end's packages
- * (`make dev`), the default model and Chromium.
+ * `--above` puts so many cells of other notebooks above the one that is typed; `--settle` is how many seconds
+ * somebody looks at the cell before they type. Needs the front end's packages (`make dev`), the default model and
+ * Chromium.
  */
 
 import { spawn } from 'node:child_process';
@@ -30,11 +31,12 @@ const { values } = parseArgs({
     key: { type: 'string', default: '170' },
     busy: { type: 'string', default: '0' },
     above: { type: 'string', default: '0' },
+    settle: { type: 'string', default: '0' },
     eagerness: { type: 'string', default: 'balanced' },
     half: { type: 'string', default: 'held-out' }
   }
 });
-const [keys, pace, busy, above] = [values.keys, values.key, values.busy, values.above].map(Number);
+const [keys, pace, busy, above, settle] = [values.keys, values.key, values.busy, values.above, values.settle].map(Number);
 
 /** The same pseudo-random numbers each time. */
 function random(seed) {
@@ -133,6 +135,7 @@ try {
       await page.waitForTimeout(100);
     }
     await last.click();
+    await page.waitForTimeout(settle * 1000);
     await typeCell(page, cells[active].source, Date.now());
     await page.close();
   }

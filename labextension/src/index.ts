@@ -74,17 +74,20 @@ const plugin: JupyterFrontEndPlugin<void> = {
       (path, language) => elsewhere(app.shell, path, language)
     );
     const alternatives = new Alternatives(provider, client);
-    let last: { editor: CodeEditor.IEditor; widget: Widget } | null = null;
+    let focused: CodeEditor.IEditor | null = null;
+    // While the application starts, an editor has the focus before its document is the current one.
+    const warm = (): void => {
+      if (focused && app.shell.currentWidget) {
+        provider.warm(focused, app.shell.currentWidget);
+      }
+    };
     const acceptor = new Acceptor(
       [provider.identifier, alternatives.identifier],
       text => provider.accepted(text),
       editor => {
         provider.watch(editor);
-        const widget = app.shell.currentWidget;
-        if (widget) {
-          last = { editor, widget };
-          provider.warm(editor, widget);
-        }
+        focused = editor;
+        warm();
       }
     );
     acceptor.wrap(factory);
@@ -156,8 +159,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       if (before.open && !now.open) {
         provider.stall();
       } else if (!before.open && now.open) {
-        if (last && !before.health?.ready) {
-          provider.warm(last.editor, last.widget);
+        if (!before.health?.ready) {
+          warm();
         }
         if (now.failures <= REPEATED) {
           provider.again();
@@ -191,6 +194,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     NotebookActions.executed.connect(() => provider.forget());
     app.shell.currentChanged?.connect(() => {
       provider.turned();
+      warm();
       show();
     });
 
