@@ -71,6 +71,7 @@ class Progress:
     ask: Ask | None = None  # what is computed; None: nothing any more
     prompt: Prompt | None = None
     ids: list[int] = field(default_factory=list)  # all that was written behind the prompt
+    ahead: bytes = b""  # what was typed at the place and is to be written yet
 
     @property
     def tokens(self) -> Sequence[Token]:
@@ -80,13 +81,14 @@ class Progress:
     def rest(self, place: Place) -> Rest | None:
         """Return what is left of what was written, at another place; None where that contradicts it."""
         typed = typed_since(self.place, place) if self.place else None
-        return None if typed is None else rest_of(self.tokens, typed)
+        return None if typed is None else rest_of(self.tokens, self.ahead + typed.encode())
 
     def keep(self, results: Results) -> None:
         """Keep what was written as a guess at what follows its place: nobody goes on with it."""
         if self.place and self.tokens:
             results.remember(self.place, self.tokens, ended=False, guess=True)
         self.writing = self.ask = None
+        self.ahead = b""
 
 
 class _Opening(NamedTuple):
@@ -96,6 +98,7 @@ class _Opening(NamedTuple):
     tokens: Sequence[Token] = ()  # what of it is written already
     adopted: bool = False  # whether an earlier request has it computed
     borrowed: bool = False  # whether a prompt of its own may be answered with more
+    ahead: bytes = b""  # what was typed before it was written
 
 
 class Answering:
@@ -162,9 +165,9 @@ class Answering:
     def _adopted(self, rest: Rest | None) -> _Opening | None:
         """Go on with what is being written for the editor, where that is an answer to the task."""
         progress, task = self._progress, self._task
-        if not rest or not progress.ask or not progress.place or not progress.tokens:
+        if not rest or not progress.ask or not progress.place or not (progress.tokens or progress.ahead):
             return None
-        if rest.ahead or not task.follows(progress.place):
+        if not task.follows(progress.place):
             return None
         names, written = [name.encode() for name in task.names()], b"".join(t.data for t in rest.tokens)
         # What was held to names from its beginning becomes one of them.
@@ -173,13 +176,15 @@ class Answering:
             written.startswith(name) or (held and name.startswith(written)) for name in names
         ):
             return None
-        # How sure the model was of a token says too little once half of it is typed.
-        return _Opening(progress.ask, rest.tokens, adopted=True, borrowed=not rest.whole)
+        # How sure the model was of a token says too little once half of it is typed, and what was typed
+        # before it was written may be contradicted yet.
+        borrowed = bool(rest.ahead) or not rest.whole
+        return _Opening(progress.ask, rest.tokens, adopted=True, borrowed=borrowed, ahead=rest.ahead)
 
     def _asked(self, known: Known | None, rest: Rest | None) -> _Opening:
         """Ask from the prompt on."""
         task, progress = self._task, self._progress
-        self.ended = self.ended or bool(progress.ask and progress.tokens and rest)
+        self.ended = self.ended or bool(progress.ask and (progress.tokens or progress.ahead) and rest)
         progress.keep(self._results)
         prompt = task.prompt(self._engine)
         progress.prompt, progress.ids = prompt, []
@@ -209,19 +214,20 @@ class Answering:
         """Write one text; tell whether it is whole."""
         task, job, ask = self._task, self._job, opening.ask
         writing = progress.writing = task.writing()
+        progress.ahead = opening.ahead
         if writing.resume(opening.tokens) and opening.adopted:
             self._tell(writing)
         while True:
             progress.ask = ask
-            late, ended = yield from self._compute(ask, writing, progress)
+            cut, ended = yield from self._compute(ask, writing, progress)
             left = task.sampling.max_tokens - len(writing.tokens)
             prompt = [*(progress.prompt.tokens if progress.prompt else ()), *progress.ids]
-            if late or ended or not opening.adopted or left <= 0 or len(prompt) >= self._engine.context_size:
+            if cut or ended or not opening.adopted or left <= 0 or len(prompt) >= self._engine.context_size:
                 break
             # It was to be as long as an earlier request wanted it.
             sampling = replace(task.sampling, max_tokens=left)
             ask = replace(ask, prompt=prompt, sampling=sampling, usage=Usage(), hint=())
-        whole = ended and not late
+        whole = ended and not cut
         reason = DEADLINE if job.cancel.reason == DEADLINE else "stop" if whole else "length"
         writing.finish(whole=reason == "stop")
         item = _item(writing, reason, len(self._items))
@@ -232,7 +238,7 @@ class Answering:
     def _compute(
         self, ask: Ask, writing: Writing, progress: Progress
     ) -> Generator[Ask, list[Token], tuple[bool, bool]]:
-        """Take what is written for an ask; tell whether its time was up, and whether the text has ended."""
+        """Take what is written for an ask; tell whether it was cut short, and whether the text has ended."""
         task, job = self._task, self._job
         most = min(ask.sampling.max_tokens, self._engine.context_size - len(ask.prompt))
         # Of what an earlier request has computed some was written by then.
@@ -242,7 +248,11 @@ class Answering:
             job.read_by = 0.0
             sent += len(tokens)
             progress.ids += [token.id for token in tokens]
-            if writing.take(tokens):
+            if progress.ahead:
+                if not (rest := rest_of(tokens, progress.ahead)):
+                    return True, False  # something else was typed
+                tokens, progress.ahead = [*rest.tokens], rest.ahead
+            if tokens and writing.take(tokens):
                 self._tell(writing)
             # A line is written to its end, as llama.cpp's server does.
             late = 0 < task.seconds * 1000 < ask.usage.predicted_ms

@@ -149,6 +149,28 @@ def test_where_half_a_token_was_typed_and_it_was_too_unsure_its_own_prompt_is_re
     assert editor.counted == (1, 0)
 
 
+def test_who_types_faster_than_it_is_written_is_caught_up_with(make: Callable[..., Editor]) -> None:
+    editor = make(pause=0.1)
+    editor.ask("x = ")
+    wait_until(lambda: _wrote(editor))
+    for end in (4, 8, 12):
+        last = editor.ask("x = " + ANSWER[:end])
+        time.sleep(0.05)
+    assert last.text() == ANSWER[12:]
+    assert len(editor.engine.prompts) == 1
+    assert editor.counted[1] == 0
+
+
+def test_where_something_else_was_typed_before_it_was_written_its_own_prompt_is_read(
+    make: Callable[..., Editor],
+) -> None:
+    editor = make(lambda prompt: "other words" if "x = alp(" in prompt else ANSWER, pause=0.1)
+    editor.ask("x = ")
+    wait_until(lambda: _wrote(editor))
+    assert editor.ask("x = alp(").text() == "other words"
+    assert len(editor.engine.prompts) == 2
+
+
 def test_nothing_more_is_read_for_who_has_been_left_meanwhile(make: Callable[..., Editor]) -> None:
     editor = make(lambda prompt: "" if prompt.split(MIDDLE)[1] else ANSWER, pause=0.1)
     first = editor.ask("x = ")

@@ -30,9 +30,9 @@ def typed_since(older: Place, newer: Place) -> str | None:
     return newer.before[at + TAIL :] if at >= 0 else None
 
 
-def rest_of(tokens: Sequence[Token], typed: str) -> Rest | None:
+def rest_of(tokens: Sequence[Token], typed: bytes) -> Rest | None:
     """Return what is left of an answer behind what was typed; None where the two contradict each other."""
-    left, written = typed.encode(), b"".join(token.data for token in tokens)
-    if not (written.startswith(left) or left.startswith(written)):
+    written = b"".join(token.data for token in tokens)
+    if not (written.startswith(typed) or typed.startswith(written)):
         return None
-    return Rest(*behind(tokens, len(left)), ahead=left[len(written) :])
+    return Rest(*behind(tokens, len(typed)), ahead=typed[len(written) :])

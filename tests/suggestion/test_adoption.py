@@ -39,7 +39,7 @@ def test_cells_that_scroll_away_above_change_nothing() -> None:
 def test_what_is_left_is_the_text_less_what_was_typed(pieces: list[str], data: st.DataObject) -> None:
     whole = "".join(pieces)
     typed = whole[: data.draw(st.integers(0, len(whole)))]
-    rest = rest_of(tokens(*pieces), typed)
+    rest = rest_of(tokens(*pieces), typed.encode())
     assert rest is not None
     assert typed + text(rest) == whole
     assert rest.ahead == b""
@@ -49,7 +49,7 @@ def test_what_is_left_is_the_text_less_what_was_typed(pieces: list[str], data: s
 
 @given(pieces, texts)
 def test_what_is_typed_beyond_the_text_is_told(pieces: list[str], more: str) -> None:
-    rest = rest_of(tokens(*pieces), "".join(pieces) + more)
+    rest = rest_of(tokens(*pieces), ("".join(pieces) + more).encode())
     assert rest == Rest((), ahead=more.encode())
 
 
@@ -57,11 +57,11 @@ def test_what_is_typed_beyond_the_text_is_told(pieces: list[str], more: str) -> 
 def test_what_contradicts_the_text_is_noticed(pieces: list[str], typed: str) -> None:
     whole = "".join(pieces)
     agrees = whole.startswith(typed) or typed.startswith(whole)
-    assert (rest_of(tokens(*pieces), typed) is not None) == agrees
+    assert (rest_of(tokens(*pieces), typed.encode()) is not None) == agrees
 
 
 def test_a_character_of_several_tokens_is_typed_at_once() -> None:
     halves = [Token("é".encode()[:1], 0.9), Token("é".encode()[1:], 0.9), Token(b"t", 0.9)]
-    rest = rest_of(halves, "é")
+    rest = rest_of(halves, "é".encode())
     assert rest is not None
     assert text(rest) == "t"
