@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.writing import Writing
 
 Listener = Callable[[Reply], None]
+CAUGHT_UP = 32  # bytes that were typed before they were written: more than that was not typed
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Answering:
         self._results = results
         self._items: list[Item] = []
         self._spent = 0  # tokens
+        self._borrowed = False
         self.taken_over = False  # whether it went on with what was being written
         self.ended = False  # whether it did not, although that agreed with what was typed
 
@@ -137,12 +139,12 @@ class Answering:
         progress.name, progress.place = self._name, task.place if task.sampling.plain else None
         try:
             writing, whole = yield from self._text(opening, progress)
-            if opening.borrowed and not writing.shown and not job.cancel.is_set():
+            if self._borrowed and not writing.shown and not job.cancel.is_set():
                 progress.keep(self._results)
                 opening = self._asked(self._results.find(task.place), None)
                 first = opening.ask
                 writing, whole = yield from self._text(opening, progress)
-            if progress.place and task.sampling.max_tokens and not job.stopped:
+            if progress.place and task.sampling.max_tokens and not (job.stopped or progress.ahead):
                 progress.writing = None
                 self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
         finally:
@@ -167,13 +169,13 @@ class Answering:
         progress, task = self._progress, self._task
         if not rest or not progress.ask or not progress.place or not (progress.tokens or progress.ahead):
             return None
-        if not task.follows(progress.place):
+        if len(rest.ahead) > CAUGHT_UP or not task.follows(progress.place):
             return None
         names, written = [name.encode() for name in task.names()], b"".join(t.data for t in rest.tokens)
         # What was held to names from its beginning becomes one of them.
         held = bool(progress.ask.sampling.beginning.ways)
         if names and not any(
-            written.startswith(name) or (held and name.startswith(written)) for name in names
+            written.startswith(name) or (held and written and name.startswith(written)) for name in names
         ):
             return None
         # How sure the model was of a token says too little once half of it is typed, and what was typed
@@ -214,8 +216,8 @@ class Answering:
         """Write one text; tell whether it is whole."""
         task, job, ask = self._task, self._job, opening.ask
         writing = progress.writing = task.writing()
-        progress.ahead = opening.ahead
-        if writing.resume(opening.tokens) and opening.adopted:
+        progress.ahead, self._borrowed = opening.ahead, opening.borrowed
+        if (opening.adopted or opening.tokens) and writing.resume(opening.tokens) and opening.adopted:
             self._tell(writing)
         while True:
             progress.ask = ask
@@ -243,25 +245,27 @@ class Answering:
         most = min(ask.sampling.max_tokens, self._engine.context_size - len(ask.prompt))
         # Of what an earlier request has computed some was written by then.
         sent = ask.usage.predicted_tokens
-        late = False
-        while ask.prompt and not writing.done and not late and (tokens := (yield ask)):
+        cut = False
+        while ask.prompt and not writing.done and not cut and (tokens := (yield ask)):
             job.read_by = 0.0
             sent += len(tokens)
             progress.ids += [token.id for token in tokens]
             if progress.ahead:
                 if not (rest := rest_of(tokens, progress.ahead)):
-                    return True, False  # something else was typed
+                    cut = True  # something else was typed
+                    break
                 tokens, progress.ahead = [*rest.tokens], rest.ahead
+                self._borrowed = bool(rest.ahead) or not rest.whole
             if tokens and writing.take(tokens):
                 self._tell(writing)
             # A line is written to its end, as llama.cpp's server does.
             late = 0 < task.seconds * 1000 < ask.usage.predicted_ms
-            late = late and any(b"\n" in token.data for token in tokens)
+            cut = late and any(b"\n" in token.data for token in tokens)
         job.read_by = 0.0
         # Behind a stop text what a guess was verified for is nobody's.
         stopped = isinstance(writing, Verbatim) and writing.done
         self._spent += len(writing.tokens) if stopped else ask.usage.predicted_tokens
-        return late, writing.done or sent < most
+        return cut, writing.done or sent < most
 
     def _tell(self, writing: Writing) -> None:
         """Tell whoever listens that there is more to show."""

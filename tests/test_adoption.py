@@ -153,10 +153,10 @@ def test_who_types_faster_than_it_is_written_is_caught_up_with(make: Callable[..
     editor = make(pause=0.1)
     editor.ask("x = ")
     wait_until(lambda: _wrote(editor))
-    for end in (4, 8, 12):
+    for end in (17, 20, 24):
         last = editor.ask("x = " + ANSWER[:end])
         time.sleep(0.05)
-    assert last.text() == ANSWER[12:]
+    assert last.text() == ANSWER[24:]
     assert len(editor.engine.prompts) == 1
     assert editor.counted[1] == 0
 
@@ -164,11 +164,33 @@ def test_who_types_faster_than_it_is_written_is_caught_up_with(make: Callable[..
 def test_where_something_else_was_typed_before_it_was_written_its_own_prompt_is_read(
     make: Callable[..., Editor],
 ) -> None:
-    editor = make(lambda prompt: "other words" if "x = alp(" in prompt else ANSWER, pause=0.1)
-    editor.ask("x = ")
-    wait_until(lambda: _wrote(editor))
-    assert editor.ask("x = alp(").text() == "other words"
+    editor = make(lambda prompt: "other words" if "delta(" in prompt else ANSWER, pause=0.2)
+    first = editor.ask("x = ")
+    wait_until(lambda: "alpha" in first.texts)
+    assert editor.ask("x = alpha beta gamma delta(").text() == "other words"
     assert len(editor.engine.prompts) == 2
+    assert editor.counted == (1, 0)
+
+
+@pytest.mark.parametrize("after", [0.05, 0.15, 0.25, 0.35])
+def test_who_goes_back_to_where_that_was_found_out_is_answered(
+    make: Callable[..., Editor], after: float
+) -> None:
+    editor = make(lambda prompt: "other words" if "delta(" in prompt else ANSWER, pause=0.1)
+    first = editor.ask("x = ")
+    wait_until(lambda: "alpha" in first.texts)
+    editor.ask("x = alpha beta gamma delta(")
+    time.sleep(after)
+    assert editor.ask("x = alpha beta gamma delta(z").text()
+    assert editor.ask("x = alpha beta gamma delta(").text() == "other words"
+
+
+def test_indentation_that_was_not_typed_is_not_lost_on_the_way(make: Callable[..., Editor]) -> None:
+    editor = make("def f():\n    return one", pause=0.1)
+    editor.ask("", lines="multi")
+    wait_until(lambda: _wrote(editor))
+    assert editor.ask("def f():\n ", lines="multi").text() == "   return one"
+    assert len(editor.engine.prompts) == 1
 
 
 def test_nothing_more_is_read_for_who_has_been_left_meanwhile(make: Callable[..., Editor]) -> None:
@@ -202,6 +224,20 @@ def test_half_a_name_that_it_was_held_to_is_gone_on_with(
     wait_until(lambda: first.texts == ["alpha"])
     assert editor.ask("x = al").text() == ANSWER[2:]
     assert (len(editor.engine.prompts), editor.counted) == (1, (1, 0))
+
+
+def test_whoever_types_faster_than_that_is_still_held_to_names(
+    make: Callable[..., Editor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "jupyter_turbopilot.completer.names_at",
+        lambda request, _: ["zeta"] if "delta" in request.prefix else ["alpha beta"],
+    )
+    editor = make(pause=0.1)
+    first = editor.ask("x = ")
+    wait_until(lambda: first.texts == ["alpha"])
+    editor.ask("x = alpha beta gamma delta").text()
+    assert len(editor.engine.prompts) == 2  # a prompt of its own, held to the other name
 
 
 def _wrote(editor: Editor) -> bool:

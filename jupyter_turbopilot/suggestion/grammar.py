@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
 LONGEST_TREE = 2_000  # what tree-sitter mends in a text with many faults takes the square of its length
+LOGGED = 32  # parses that take as long as one whose log is read
 PATIENCE = 2_000_000  # characters that are parsed for one answer: what is left then does not fit
 
 
@@ -65,7 +66,7 @@ def _judge(language: str, text: str) -> tuple[int, int]:
     opened = scan(text)
     if len(text) > LONGEST_TREE or grammar_of(language) is None:
         return int(not opened.balanced), 0
-    return faults(language, text), len(text)
+    return faults(language, text), len(text) * LOGGED
 
 
 @lru_cache(maxsize=64)
@@ -74,20 +75,25 @@ def faults(language: str, text: str) -> int:
     from tree_sitter import Parser
 
     parser = Parser(grammar_of(language))
-    # Some grammars read a string as one token: that it is not finished is no fault either.
-    ways = dict.fromkeys((text, text + scan(text).quote))
-    return min(_met(parser, way) for way in ways)
+    found = _met(parser, text)
+    if found and (quote := scan(text).quote):
+        # Some grammars read a string as one token: that it is not finished is no fault either.
+        found = min(found, _met(parser, text + quote))
+    return found
 
 
 def _met(parser: Parser, text: str) -> int:
     """Count what the parser meets that cannot stand where it does: only its log tells that from the end."""
-    found, nothing, within = 0, False, False
+    found, read, nothing, within = 0, False, False, False
 
     def listen(_: LogType, said: str) -> None:
-        nonlocal found, nothing, within
-        if said.startswith("lexed_lookahead"):
-            # The end of the text, or what a grammar puts in where nothing stands.
-            nothing = said.startswith("lexed_lookahead sym:end,") or said.endswith(" size:0")
+        nonlocal found, read, nothing, within
+        if said.startswith("consume"):
+            read = True
+        elif said.startswith("lexed_lookahead"):
+            # The text's end (a word may be called `end`, too), or what a grammar puts in where nothing is.
+            nothing = said.endswith(" size:0") or (said.startswith("lexed_lookahead sym:end,") and not read)
+            read = False
         elif said.startswith("detect_error"):
             within = not nothing
         elif said.startswith("resume"):  # no way to read the text goes on without a fault

@@ -55,10 +55,8 @@ class Writing(ABC):
         return grown
 
     def resume(self, tokens: Iterable[Token]) -> bool:
-        """Take tokens that were written before something was typed: they go on where that ends."""
-        tokens = list(tokens)
-        if tokens:
-            self._dropped = b""
+        """Take tokens that were written before something was typed: what comes goes on where that ends."""
+        self._dropped = b""
         return self.take(tokens)
 
     @abstractmethod

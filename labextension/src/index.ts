@@ -74,22 +74,20 @@ const plugin: JupyterFrontEndPlugin<void> = {
       (path, language) => elsewhere(app.shell, path, language)
     );
     const alternatives = new Alternatives(provider, client);
-    let focused: CodeEditor.IEditor | null = null;
-    // While the application starts, an editor has the focus before its document is the current one.
-    const warm = (): void => {
-      if (focused && app.shell.currentWidget) {
-        provider.warm(focused, app.shell.currentWidget);
-      }
-    };
     const acceptor = new Acceptor(
       [provider.identifier, alternatives.identifier],
       text => provider.accepted(text),
       editor => {
         provider.watch(editor);
-        focused = editor;
-        warm();
+        warm(editor);
       }
     );
+    // While the application starts, an editor has the focus before its document is the current one.
+    const warm = (editor = acceptor.editorIn(app.shell.currentWidget)): void => {
+      if (editor && app.shell.currentWidget) {
+        provider.warm(editor, app.shell.currentWidget);
+      }
+    };
     acceptor.wrap(factory);
     acceptor.claimKeys(app.commands, [CommandIDs.acceptWord, CommandIDs.acceptLine]);
     // Before the application is restored, or no settings would reach them.

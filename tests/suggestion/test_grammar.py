@@ -52,6 +52,7 @@ def test_wherever_a_program_is_left_off_nothing_of_it_is_wrong(language: str) ->
         ("r", "x <- c(1, ", "2))"),
         ("r", "for (i ", "of 1:10) {"),
         ("julia", "x = f(", "1]"),
+        ("lua", "if a then\n  x = (1 ", "end"),
         ("javascript", "const a = ", "for let"),
         ("javascript", "foo(", "a b c"),
     ],
