@@ -2,7 +2,6 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, MainAreaWidget } from '@jupyterlab/apputils';
-import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { NotebookActions } from '@jupyterlab/notebook';
@@ -10,7 +9,6 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { MenuSvg } from '@jupyterlab/ui-components';
-import type { Widget } from '@lumino/widgets';
 import { Acceptor } from './accept';
 import { Availability } from './availability';
 import { Client } from './client';
