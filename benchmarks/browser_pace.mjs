@@ -79,7 +79,30 @@ function judge(grey, future) {
   return right ? head.length : 0;
 }
 
-const found = { keys: 0, shown: 0, right: 0, saved: 0, first: null };
+const found = { keys: 0, shown: 0, right: 0, saved: 0, first: null, arrived: 0, ms: 0 };
+
+/** Count the requests whose text reaches the page while they are the newest: what the page itself costs comes after. */
+async function listen(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.enable');
+  let newest = '';
+  session.on('Network.requestWillBeSent', ({ requestId, request }) => {
+    if (request.url.endsWith('/complete') && request.postData?.includes('"automatic"')) {
+      newest = requestId;
+    }
+  });
+  session.on('Network.responseReceived', ({ requestId }) => {
+    if (requestId === newest) {
+      session.send('Network.streamResourceContent', { requestId }).catch(() => undefined);
+    }
+  });
+  session.on('Network.dataReceived', ({ requestId, data }) => {
+    if (requestId === newest && data && /"text": ?"[^"]/.test(Buffer.from(data, 'base64').toString())) {
+      found.arrived++;
+      newest = '';
+    }
+  });
+}
 
 async function typeCell(page, source, began) {
   let typed = '';
@@ -136,17 +159,24 @@ try {
     }
     await last.click();
     await page.waitForTimeout(settle * 1000);
-    await typeCell(page, cells[active].source, Date.now());
+    await listen(page);
+    const began = Date.now();
+    await typeCell(page, cells[active].source, began);
+    found.ms += Date.now() - began;
     await page.close();
   }
 } finally {
   others.forEach(other => other.kill('SIGKILL'));
   await close();
 }
-const { keys: pressed, shown, right, saved, first } = found;
-console.log('| keys | ms a key | busy | cells above | shown per 100 keys | right | saved | first text after |');
+const { keys: pressed, shown, right, saved, first, arrived, ms } = found;
+const each = number => ((100 * number) / pressed).toFixed(1);
+console.log(
+  '| keys | ms a key: meant, in fact | busy | cells above | per 100 keys: texts that came, shown | right | saved | first text after |'
+);
 console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
 console.log(
-  `| ${pressed} | ${pace} | ${busy} | ${above} | ${((100 * shown) / pressed).toFixed(1)} | ` +
-    `${(right / Math.max(1, shown)).toFixed(2)} | ${(saved / pressed).toFixed(3)} | ${first === null ? 'never' : `${(first / 1000).toFixed(1)} s`} |`
+  `| ${pressed} | ${pace}, ${Math.round(ms / pressed)} | ${busy} | ${above} | ${each(arrived)}, ${each(shown)} | ` +
+    `${(right / Math.max(1, shown)).toFixed(2)} | ${(saved / pressed).toFixed(3)} | ` +
+    `${first === null ? 'never' : `${(first / 1000).toFixed(1)} s`} |`
 );
