@@ -79,6 +79,11 @@ class Progress:
         """What was written from the place on."""
         return self.writing.tokens if self.writing else ()
 
+    @property
+    def begun(self) -> bool:
+        """Whether something of what is computed was written, or typed before that."""
+        return bool(self.ask and (self.tokens or self.ahead))
+
     def rest(self, place: Place) -> Rest | None:
         """Return what is left of what was written, at another place; None where that contradicts it."""
         typed = typed_since(self.place, place) if self.place else None
@@ -96,10 +101,8 @@ class _Opening(NamedTuple):
     """What a text begins with."""
 
     ask: Ask
-    tokens: Sequence[Token] = ()  # what of it is written already
+    rest: Rest = Rest(())  # what of it is written already
     adopted: bool = False  # whether an earlier request has it computed
-    borrowed: bool = False  # whether a prompt of its own may be answered with more
-    ahead: bytes = b""  # what was typed before it was written
 
 
 class Answering:
@@ -117,7 +120,7 @@ class Answering:
         self._results = results
         self._items: list[Item] = []
         self._spent = 0  # tokens
-        self._borrowed = False
+        self._sure = True  # whether a prompt of its own would be answered with no more
         self.taken_over = False  # whether it went on with what was being written
         self.ended = False  # whether it did not, although that agreed with what was typed
 
@@ -139,7 +142,7 @@ class Answering:
         progress.name, progress.place = self._name, task.place if task.sampling.plain else None
         try:
             writing, whole = yield from self._text(opening, progress)
-            if self._borrowed and not writing.shown and not job.cancel.is_set():
+            if not self._sure and not writing.shown and not job.cancel.is_set():
                 progress.keep(self._results)
                 opening = self._asked(self._results.find(task.place), None)
                 first = opening.ask
@@ -167,7 +170,7 @@ class Answering:
     def _adopted(self, rest: Rest | None) -> _Opening | None:
         """Go on with what is being written for the editor, where that is an answer to the task."""
         progress, task = self._progress, self._task
-        if not rest or not progress.ask or not progress.place or not (progress.tokens or progress.ahead):
+        if not rest or not progress.ask or not progress.place or not progress.begun:
             return None
         if len(rest.ahead) > CAUGHT_UP or not task.follows(progress.place):
             return None
@@ -178,15 +181,12 @@ class Answering:
             written.startswith(name) or (held and written and name.startswith(written)) for name in names
         ):
             return None
-        # How sure the model was of a token says too little once half of it is typed, and what was typed
-        # before it was written may be contradicted yet.
-        borrowed = bool(rest.ahead) or not rest.whole
-        return _Opening(progress.ask, rest.tokens, adopted=True, borrowed=borrowed, ahead=rest.ahead)
+        return _Opening(progress.ask, rest, adopted=True)
 
     def _asked(self, known: Known | None, rest: Rest | None) -> _Opening:
         """Ask from the prompt on."""
         task, progress = self._task, self._progress
-        self.ended = self.ended or bool(progress.ask and (progress.tokens or progress.ahead) and rest)
+        self.ended = self.ended or bool(rest and progress.begun)
         progress.keep(self._results)
         prompt = task.prompt(self._engine)
         progress.prompt, progress.ids = prompt, []
@@ -216,8 +216,9 @@ class Answering:
         """Write one text; tell whether it is whole."""
         task, job, ask = self._task, self._job, opening.ask
         writing = progress.writing = task.writing()
-        progress.ahead, self._borrowed = opening.ahead, opening.borrowed
-        if (opening.adopted or opening.tokens) and writing.resume(opening.tokens) and opening.adopted:
+        written = opening.rest.tokens
+        progress.ahead, self._sure = opening.rest.ahead, opening.rest.sure
+        if (opening.adopted or written) and writing.resume(written) and opening.adopted:
             self._tell(writing)
         while True:
             progress.ask = ask
@@ -255,7 +256,7 @@ class Answering:
                     cut = True  # something else was typed
                     break
                 tokens, progress.ahead = [*rest.tokens], rest.ahead
-                self._borrowed = bool(rest.ahead) or not rest.whole
+                self._sure = rest.sure
             if tokens and writing.take(tokens):
                 self._tell(writing)
             # A line is written to its end, as llama.cpp's server does.
@@ -280,7 +281,8 @@ def _others(first: Ask, task: Task, tokens: Sequence[Token], engine: Engine) -> 
     def another(begun: Sequence[Token] = (), **changed: Any) -> _Opening:
         prompt = [*first.prompt, *(token.id for token in begun)]
         sampling = replace(first.sampling, **changed)
-        return _Opening(replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), begun)
+        ask = replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=())
+        return _Opening(ask, Rest(tuple(begun)))
 
     if task.best or task.sampling.temperature:
         return [another(seed=task.sampling.seed + number) for number in range(1, task.n)]

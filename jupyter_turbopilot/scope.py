@@ -97,10 +97,10 @@ def fits_at(request: Completion, scope: Scope) -> Callable[[str], bool]:
     """Return what tells whether a text may stand at the cursor: it parses, and what it names exists."""
     language = cell_language(request.cells[request.active].source, request.language)
     prefix = request.prefix
-    if language != request.language and "\n" in prefix.lstrip():
-        prefix = prefix.lstrip().partition("\n")[
-            2
-        ]  # the magic that gives a cell its language is no part of it
+    if language != request.language:
+        # The magic that gives a cell its language is no part of it.
+        _, newline, body = prefix.lstrip().partition("\n")
+        prefix = body if newline else prefix
     parses = fitting(language, prefix)
     if language != "python" or scope == Scope():
         return parses

@@ -20,6 +20,11 @@ class Rest(NamedTuple):
     whole: bool = True  # whether the first of them is whole
     ahead: bytes = b""  # typed beyond what was written
 
+    @property
+    def sure(self) -> bool:
+        """Whether it answers what was typed: half a token, or what is to be written yet, says too little."""
+        return self.whole and not self.ahead
+
 
 def typed_since(older: Place, newer: Place) -> str | None:
     """Return what was typed at the end of the older place to get to the newer; None where that is not all."""

@@ -63,9 +63,8 @@ def _judge(language: str, text: str) -> tuple[int, int]:
     if language == "python":
         valid, parsed = judged(text)
         return int(not valid), parsed
-    opened = scan(text)
     if len(text) > LONGEST_TREE or grammar_of(language) is None:
-        return int(not opened.balanced), 0
+        return int(not scan(text).balanced), 0
     return faults(language, text), len(text) * LOGGED
 
 
@@ -99,7 +98,6 @@ def _met(parser: Parser, text: str) -> int:
         elif said.startswith("resume"):  # no way to read the text goes on without a fault
             found += within
 
-    parser.reset()
     parser.logger = listen
     parser.parse(text.encode())
     return found

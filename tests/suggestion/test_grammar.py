@@ -32,7 +32,26 @@ PROGRAMS = {
     "sql": ["SELECT name, COUNT(*) AS n\nFROM sales\nWHERE amount > 100 AND name LIKE 'a b'\nGROUP BY name"],
     "c++": ['int main() {\n  int x = 1;\n  for (int i = 0; i < 3; i++) {\n    printf("%d", i);\n  }\n}'],
 }
+VALID_BEGINNINGS = {
+    "r": [
+        "x <- c(1, 2",
+        "df %>% filter(a > 1) %>%",
+        "for (i in 1:10) {",
+        "f <- function(a, b) {\n  a +",
+        "x <- ",
+    ],
+    "julia": ["for i in 1:10", "function f(x)\n  x^2", "plot(xs, ", "using Plots", "y = "],
+    "javascript": ["const a = (b) => {", "foo(a, ", "let x = ", "if (x === 1"],
+    "c++": ["int main() {\n  int x = ", "for (int i = 0; i < 3; i++) {"],
+}
 WORD = re.compile(r"\s*(?:\w+|%\S*%?|\)+|`[^`]*`|[^\w\s])")  # what no suggestion ends within
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [(language, text) for language, texts in VALID_BEGINNINGS.items() for text in texts]
+)
+def test_what_may_go_on_to_become_a_program_is_not_wrong(language: str, text: str) -> None:
+    assert faults(language, text) == 0
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
