@@ -21,6 +21,8 @@ READ_SECONDS = 20.0
 MOST_PAGE = 64 * 1024**2  # bytes of a page of an index or a listing
 IDENTITY = {"Accept-Encoding": "identity"}  # of a compressed file neither length nor ranges can be compared
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Where the public sources keep their files. Some proxies and VPNs give every name a private address.
+_FILE_HOSTS = (".files.pythonhosted.org", ".huggingface.co", ".hf.co")
 _SECURE = "turbopilot_secure"  # a request's extensions are handed on to where it is redirected
 
 
@@ -57,7 +59,7 @@ def connection(
             )
         extensions[_SECURE] = url.scheme == "https"
         extensions.pop("trace", None)
-        if not trusted:
+        if not trusted and not f".{host}".endswith(_FILE_HOSTS):
             if _is_private(host):
                 raise _private(host)
             extensions["trace"] = _peer_check(host)

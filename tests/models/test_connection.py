@@ -130,6 +130,31 @@ def test_a_host_that_is_named_may_be_private(server: SourceServer, monkeypatch: 
         client.get(f"{server.url}/m")
 
 
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("files.pythonhosted.org", httpx.ConnectError),  # as far as the handshake
+        ("cdn-lfs.hf.co", httpx.ConnectError),
+        ("files.pythonhosted.org.example", DownloadError),
+        ("nothf.co", DownloadError),
+    ],
+)
+def test_the_public_sources_file_hosts_may_have_private_addresses_behind_a_proxy(
+    server: SourceServer, monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception]
+) -> None:
+    port = httpx.URL(server.url).port
+    server.says("/m", 302, {"Location": f"https://{name}:{port}/n"})
+    resolved(monkeypatch, "127.0.0.1")
+    with pytest.raises(error), connection(server.url) as client:
+        client.get(f"{server.url}/m")
+
+
+def test_a_public_sources_file_host_is_never_asked_without_encryption(server: SourceServer) -> None:
+    server.says("/m", 302, {"Location": "http://files.pythonhosted.org/n"})
+    with pytest.raises(DownloadError, match="without encryption"), connection(server.url) as client:
+        client.get(f"{server.url}/m")
+
+
 def test_an_answer_that_does_not_end_is_not_read(
     server: SourceServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
