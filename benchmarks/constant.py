@@ -22,11 +22,11 @@ from desk import Desk
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
+from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.raw_request import Text
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.text import Text
 
 TYPED = "result = [value * 2 for value in measurements if value > threshold]"
 MODEL = "qwen2.5-coder-0.5b"

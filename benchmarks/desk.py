@@ -10,9 +10,9 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot import Pilot
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.raw_request import Text
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
-    from jupyter_turbopilot.text import Text
 
 
 class Desk:

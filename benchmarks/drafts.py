@@ -17,13 +17,13 @@ import numpy as np
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.evaluate.traces import mixed, read
+from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot import Pilot
 from jupyter_turbopilot.prompt import build_infill, form_for
-from jupyter_turbopilot.text import Text
+from jupyter_turbopilot.raw_request import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,11 +11,11 @@ from uuid import uuid4
 from jupyter_turbopilot.composing import Answering, Listener, Progress, Task, again
 from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
-from jupyter_turbopilot.engine.generation import Sampling
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.worker import Worker, not_ready
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
+from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.holes import taken_apart
 from jupyter_turbopilot.layout import Layout
 from jupyter_turbopilot.prompt import build_infill, build_text
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt import Prompt
-    from jupyter_turbopilot.text import Text
+    from jupyter_turbopilot.raw_request import Text
 
 MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
 ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.engine.job import DEADLINE
 from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.prompt import Prompt
 from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.adoption import Rest, rest_of, typed_since

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounded import remembered
+from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.context.notebook import outline
 from jupyter_turbopilot.context.ranking import chosen
 from jupyter_turbopilot.errors import EngineError

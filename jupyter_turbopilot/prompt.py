@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.generation import Markers
-    from jupyter_turbopilot.text import Text
+    from jupyter_turbopilot.generation import Markers
+    from jupyter_turbopilot.raw_request import Text
 
 INFILL_WINDOW = 2048
 WIDEST = 64  # characters: no text has so many to a token. What is certainly left out is not tokenized first

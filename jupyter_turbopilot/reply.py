@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.generation import Token
     from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.generation import Token
 
 
 @dataclass(frozen=True)

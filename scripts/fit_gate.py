@@ -40,7 +40,7 @@ from jupyter_turbopilot.suggestion.trim import shape_of, trim
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.suggestion.cache import Place
 
 

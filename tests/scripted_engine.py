@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.generation import Ask, Markers, Sampling, Token
+from jupyter_turbopilot.generation import Ask, Markers, Sampling, Token
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel

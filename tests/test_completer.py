@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer import Completer, _priority
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.generation import Markers, Sampling
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import EngineError, NotReadyError
+from jupyter_turbopilot.generation import Markers, Sampling
 from jupyter_turbopilot.holes import taken_apart
 from jupyter_turbopilot.prompt import build_text, form_for
+from jupyter_turbopilot.raw_request import Text
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.text import Text
 
 from .scripted_engine import MARKS, ScriptedEngine, ScriptedRun
 
@@ -258,7 +258,7 @@ def test_characters_of_several_bytes_are_never_torn(desk: Callable[..., Desk]) -
 
 
 def bytes_one_by_one(text: str) -> Callable[..., None]:
-    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.generation import Token
 
     left = list(text.encode())
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.generation import Markers, Sampling
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.generation import Markers, Sampling
 from jupyter_turbopilot.prompt import (
     ANSWER_SHARE,
     FORMATS,
@@ -24,7 +24,7 @@ from jupyter_turbopilot.prompt import (
     keep_tail,
     pieces_left_out,
 )
-from jupyter_turbopilot.text import Text
+from jupyter_turbopilot.raw_request import Text
 
 QWEN = Form(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}

@@ -86,8 +86,8 @@ def run(options: argparse.Namespace) -> int:
 def measure(options: argparse.Namespace, model: str | None, threads: int, batch: int) -> Row:
     """Run one model one way, several times; the best of them says what the machine can do."""
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.generation import Sampling, Usage
     from jupyter_turbopilot.engine.stepping import write
+    from jupyter_turbopilot.generation import Sampling, Usage
 
     context = max(machine.SMALLEST_CONTEXT, options.prompt + options.length + 8)
     loaded = load(options, model, threads=threads, context=context, chunk=batch)

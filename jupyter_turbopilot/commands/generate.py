@@ -79,8 +79,8 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it."""
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.generation import Sampling, Usage
     from jupyter_turbopilot.engine.stepping import write
+    from jupyter_turbopilot.generation import Sampling, Usage
 
     for name, least, most in (
         ("length", 1, 1 << 20),

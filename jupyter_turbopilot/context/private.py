@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from jupyter_turbopilot.bounded import LINE
+from jupyter_turbopilot.bounds import LINE
 
 _FILES = re.compile(
     r"""^(\.env(\..*)?|.*\.env|\.netrc|_netrc|\.pgpass|\.npmrc|\.pypirc|\.git-credentials|\.htpasswd

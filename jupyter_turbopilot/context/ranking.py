@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounded import remembered
+from jupyter_turbopilot.bounds import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.generation import Ask, Markers, Token
+    from jupyter_turbopilot.generation import Ask, Markers, Token
 
 
 class Run(Protocol):

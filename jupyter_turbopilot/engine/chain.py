@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.engine.generation import Sampling
     from jupyter_turbopilot.engine.sampling import Ids, Row
+    from jupyter_turbopilot.generation import Sampling
 
 INFILL_MOST = 128  # candidates that `infill` compares with each other; a whole vocabulary would take hours
 # A grammar is asked about so many of the likeliest tokens, one such piece after the other: none takes longer

@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounded import remembered
+from jupyter_turbopilot.bounds import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.generation import Ask, Token
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
+from jupyter_turbopilot.generation import Ask, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,6 @@ from jupyter_turbopilot.engine.attach import Attached
 from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.cancel import check
 from jupyter_turbopilot.engine.chain import Chain
-from jupyter_turbopilot.engine.generation import Markers
 from jupyter_turbopilot.engine.machine import PLAIN, Hardware
 from jupyter_turbopilot.engine.sequences import (
     Clear,
@@ -36,6 +35,7 @@ from jupyter_turbopilot.engine.sequences import (
 from jupyter_turbopilot.engine.slices import rule_for, slices
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError, NotReadyError
+from jupyter_turbopilot.generation import Markers
 from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.generation import Sampling
     from jupyter_turbopilot.engine.sampling import Row as Chances
     from jupyter_turbopilot.engine.sequences import Move
     from jupyter_turbopilot.engine.stepping import Row
+    from jupyter_turbopilot.generation import Sampling
 
 INSTALL = "python -m pip install llama-cpp-python"
 SPINS = "30000"  # under a millisecond; the default is several. At 5 000 a prompt takes a tenth longer

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
-from jupyter_turbopilot.engine.generation import Ask, Sampling, Token
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work, as_error
+from jupyter_turbopilot.generation import Ask, Sampling, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
-from jupyter_turbopilot.engine.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.engine.sampling import UNDRAWN, choose, likeliest
 from jupyter_turbopilot.engine.sequences import Cut, Held, Lifted, Move, Sequences, Taken
 from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

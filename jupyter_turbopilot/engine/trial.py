@@ -154,10 +154,10 @@ def _write(memory: Path, verdicts: dict[str, str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Load the model, read a prompt and decode two tokens: the child's side."""
-    from jupyter_turbopilot.engine.generation import Sampling, Usage
     from jupyter_turbopilot.engine.llama import LlamaEngine
     from jupyter_turbopilot.engine.machine import Plan
     from jupyter_turbopilot.engine.stepping import write
+    from jupyter_turbopilot.generation import Sampling, Usage
 
     path, plan = Path(arguments[0]), msgspec.json.decode(arguments[1], type=Plan)
     engine = LlamaEngine(

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.pilot import Pilot
+    from jupyter_turbopilot.raw_request import Text
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.text import Text
 
 T = TypeVar("T")
 BODY_SECONDS = 30.0

@@ -10,10 +10,10 @@ from jupyter_server.auth.decorator import authorized
 from msgspec import Meta
 from tornado import web
 
-from jupyter_turbopilot.engine.generation import Sampling
+from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.raw_request import Stop, Text
 from jupyter_turbopilot.routes.base import JobRoute
 from jupyter_turbopilot.routes.saying import Placed, Saying, logarithm, placed, word
-from jupyter_turbopilot.text import Stop, Text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

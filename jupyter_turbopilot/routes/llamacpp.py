@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import State
+    from jupyter_turbopilot.raw_request import Text
     from jupyter_turbopilot.reply import Item, Reply
-    from jupyter_turbopilot.text import Text
 
 SLICE = 1 << 12  # tokens or characters
 Row = TypeVar("Row", str, list[int])

@@ -11,11 +11,11 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.engine.generation import SAMPLERS, Sampling
 from jupyter_turbopilot.engine.schema import grammar_of
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.generation import SAMPLERS, Sampling
+from jupyter_turbopilot.raw_request import Stop, Text
 from jupyter_turbopilot.request import decode
-from jupyter_turbopilot.text import Stop, Text
 
 MAX_PREDICT = 1 << 16
 MAX_PROMPTS, MAX_TEXTS = 16, 16

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.reply import Item, Reply
 
 

@@ -9,7 +9,7 @@ from jupyter_turbopilot.suggestion.cache import TAIL, behind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.suggestion.cache import Place
 
 

@@ -7,12 +7,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounded import size_of
+from jupyter_turbopilot.bounds import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.generation import Token
 
 REACH = 4096  # characters of an answer that may be typed along
 TAIL = 2048  # characters before the cursor that have to agree; what scrolls away above them does not matter

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.generation import Token
 
 SURE = 0.9  # a token that is likelier has no other that is worth reading
 

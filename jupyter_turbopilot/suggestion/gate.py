@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounded import LINE, end_of, remembered
+from jupyter_turbopilot.bounds import LINE, end_of, remembered
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
 from jupyter_turbopilot.suggestion.trim import leaves_open, open_quote
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.bounded import STATEMENT
+from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.suggestion.syntax import judged, scan
 
 if TYPE_CHECKING:

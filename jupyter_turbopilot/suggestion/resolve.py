@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounded import STATEMENT, remembered
+from jupyter_turbopilot.bounds import STATEMENT, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,7 +7,7 @@ import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounded import STATEMENT
+from jupyter_turbopilot.bounds import STATEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from jupyter_turbopilot.bounded import LINE
+from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.suggestion.matching import Matcher
 
 _OPENERS = {")": "(", "]": "[", "}": "{"}

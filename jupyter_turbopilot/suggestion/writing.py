@@ -14,7 +14,7 @@ from jupyter_turbopilot.suggestion.trim import trim
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from jupyter_turbopilot.engine.generation import Token
+    from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.suggestion.gate import Gate
     from jupyter_turbopilot.suggestion.trim import Shape
 

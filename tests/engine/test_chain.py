@@ -12,9 +12,9 @@ import pytest
 
 from jupyter_turbopilot.engine import chain as chain_module
 from jupyter_turbopilot.engine.chain import LIKELIEST, Chain
-from jupyter_turbopilot.engine.generation import SAMPLERS, Sampling
 from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.generation import SAMPLERS, Sampling
 
 SIZE = 260  # the tiny model's tokens: its bytes and its control tokens
 FLAT = np.zeros(SIZE, dtype=np.float32)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.gbnf import trouble
-from jupyter_turbopilot.engine.generation import Sampling, Token, Usage
 from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.engine.schema import grammar_of
 from jupyter_turbopilot.engine.stepping import write
+from jupyter_turbopilot.generation import Sampling, Token, Usage
 
 PERSON = {
     "type": "object",

@@ -10,7 +10,6 @@ import pytest
 from jupyter_turbopilot.engine import queue
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
-from jupyter_turbopilot.engine.generation import Ask, Sampling
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
 from jupyter_turbopilot.engine.queue import PLACES, Priority
 from jupyter_turbopilot.engine.serving import Serving
@@ -22,6 +21,7 @@ from jupyter_turbopilot.errors import (
     NotReadyError,
     TurbopilotError,
 )
+from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 

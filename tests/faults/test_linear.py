@@ -17,7 +17,7 @@ import jupyter_turbopilot
 from jupyter_turbopilot.context import kernel, notebook, private, ranking
 from jupyter_turbopilot.context.kernel import Fact, Facts
 from jupyter_turbopilot.engine import gbnf
-from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.scope import fits_at, names_at, scope_of

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.adoption import Rest, rest_of, typed_since
 from jupyter_turbopilot.suggestion.cache import TAIL, Place
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.candidates import Branch, branches
 
 

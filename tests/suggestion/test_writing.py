@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.generation import Token
+from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.gate import Gate, Place
 from jupyter_turbopilot.suggestion.trim import shape_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounded import end_of, remembered
+from jupyter_turbopilot.bounds import end_of, remembered
 
 
 @given(st.text(alphabet="ab\n", max_size=300), st.integers(1, 100))

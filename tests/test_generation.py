@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.generation import Beginning
+from jupyter_turbopilot.generation import Beginning
 
 
 def test_a_text_that_has_begun_as_one_of_the_ways_is_free() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from jupyter_turbopilot.engine.generation import Sampling
+from jupyter_turbopilot.generation import Sampling
 
 Stop = Annotated[str, Meta(max_length=1024)]  # each token is compared with all of it
 
