@@ -22,7 +22,7 @@ from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.completer import Reply
+    from jupyter_turbopilot.completer.completer import Reply
 
 
 def places(notebooks: list[dict[str, Any]], kind: str, count: int) -> list[tuple[list[str], int, int, str]]:

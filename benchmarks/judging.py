@@ -15,9 +15,9 @@ from jupyter_turbopilot.context.kernel import NONE
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.traces import read, request_at
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.scope import fits_at, scope_of
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
+from jupyter_turbopilot.suggestion.names import fits_at, scope_of
 from jupyter_turbopilot.suggestion.trim import shape_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
-from jupyter_turbopilot import completer
+from jupyter_turbopilot.completer import completer
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate import report, traces
 from jupyter_turbopilot.evaluate.live import Live

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.aside import Aside
-from jupyter_turbopilot.completer import Completer
+from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.engine import machine
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort

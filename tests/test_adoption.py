@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import Completer
+from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.job import DISCONNECTED, Job
 from jupyter_turbopilot.engine.worker import Worker
@@ -217,7 +217,8 @@ def test_half_a_name_that_it_was_held_to_is_gone_on_with(
 ) -> None:
     known = "alpha beta"
     monkeypatch.setattr(
-        "jupyter_turbopilot.completer.names_at", lambda request, _: [known[len(request.prefix) - 4 :]]
+        "jupyter_turbopilot.completer.completer.names_at",
+        lambda request, _: [known[len(request.prefix) - 4 :]],
     )
     editor = make(pause=0.05)
     first = editor.ask("x = ")
@@ -230,7 +231,7 @@ def test_whoever_types_faster_than_that_is_still_held_to_names(
     make: Callable[..., Editor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "jupyter_turbopilot.completer.names_at",
+        "jupyter_turbopilot.completer.completer.names_at",
         lambda request, _: ["zeta"] if "delta" in request.prefix else ["alpha beta"],
     )
     editor = make(pause=0.1)

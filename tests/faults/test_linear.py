@@ -20,10 +20,10 @@ from jupyter_turbopilot.engine import gbnf
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
-from jupyter_turbopilot.scope import fits_at, names_at, scope_of
 from jupyter_turbopilot.suggestion import resolve, syntax, trim
 from jupyter_turbopilot.suggestion.cache import Place, Results
 from jupyter_turbopilot.suggestion.gate import Gate, may_end, place_of
+from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 from jupyter_turbopilot.training import corpus
 

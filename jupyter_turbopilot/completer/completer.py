@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from jupyter_turbopilot.composing import Answering, Listener, Progress, Task, again
+from jupyter_turbopilot.completer.compose import Answering, Listener, Progress, Task, again
 from jupyter_turbopilot.context import kernel
 from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
@@ -21,10 +21,10 @@ from jupyter_turbopilot.layout import Layout
 from jupyter_turbopilot.prompt import build_infill, build_text
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion
-from jupyter_turbopilot.scope import fits_at, names_at, scope_of
 from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
+from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
 from jupyter_turbopilot.suggestion.trim import shape_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import Completer, _priority
+from jupyter_turbopilot.completer.completer import Completer, _priority
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.queue import Priority
@@ -22,7 +22,7 @@ from jupyter_turbopilot.raw_request import Text
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 
-from .scripted_engine import MARKS, ScriptedEngine, ScriptedRun
+from ..scripted_engine import MARKS, ScriptedEngine, ScriptedRun
 
 
 class Desk:

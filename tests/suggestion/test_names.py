@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from jupyter_turbopilot.context.kernel import Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.scope import fits_at, names_at, scope_of
+from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
 
 FACTS = Facts(
     names={
