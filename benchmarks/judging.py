@@ -11,7 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
-from jupyter_turbopilot.context.kernel import NONE
+from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.traces import read, request_at
 from jupyter_turbopilot.generation import Token

@@ -6,7 +6,7 @@ import queue
 import time
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.kernel import NONE
+from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.worker import not_ready
 from jupyter_turbopilot.errors import NotReadyError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.context.kernel import Facts
+    from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.engine.worker import State
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion

@@ -37,7 +37,7 @@ from jupyter_turbopilot.models.store import Step, Store, models_dir
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.kernels import Kernels
+    from jupyter_turbopilot.kernels.watch import Kernels
     from jupyter_turbopilot.models.adapters import Adapter
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from jupyter_turbopilot.completer.compose import Answering, Listener, Progress, Task, again
-from jupyter_turbopilot.context import kernel
+from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
 from jupyter_turbopilot.engine.queue import Priority

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import end_of, remembered
-from jupyter_turbopilot.context.kernel import NONE, Facts, describe
+from jupyter_turbopilot.context.facts import NONE, Facts, describe
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks, chosen
 

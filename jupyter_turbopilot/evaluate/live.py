@@ -13,10 +13,10 @@ from uuid import uuid4
 
 from jupyter_client.manager import KernelManager
 
-from jupyter_turbopilot.context import kernel
+from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate.resolving import ANSWER, Found, questions
-from jupyter_turbopilot.kernels import TARGET, installation
+from jupyter_turbopilot.kernels.watch import TARGET, installation
 
 if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.context.kernel import NONE
+from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.evaluate.resolving import Found
 from jupyter_turbopilot.evaluate.scoring import Score, Tally
 from jupyter_turbopilot.suggestion.syntax import valid_beginning
@@ -16,7 +16,7 @@ from jupyter_turbopilot.suggestion.syntax import valid_beginning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from jupyter_turbopilot.context.kernel import Facts
+    from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Step, Trace
     from jupyter_turbopilot.local import Local

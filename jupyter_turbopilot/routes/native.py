@@ -8,7 +8,7 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_turbopilot.context import kernel
+from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.request import Completion, Feedback, parse_completion
 from jupyter_turbopilot.routes.base import JobRoute, Route

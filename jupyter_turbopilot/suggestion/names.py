@@ -16,7 +16,7 @@ from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.context.kernel import Fact, Facts
+    from jupyter_turbopilot.context.facts import Fact, Facts
     from jupyter_turbopilot.request import Completion
 
 

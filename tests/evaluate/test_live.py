@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jupyter_turbopilot.context.kernel import NONE
+from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.evaluate import report, traces, typist
 from jupyter_turbopilot.evaluate.live import Live
 from jupyter_turbopilot.evaluate.resolving import Found

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.context.kernel import NONE, Facts
+from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import report, traces, typist
 from jupyter_turbopilot.reply import Item, Reply

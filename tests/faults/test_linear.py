@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 import jupyter_turbopilot
-from jupyter_turbopilot.context import kernel, notebook, private, ranking
-from jupyter_turbopilot.context.kernel import Fact, Facts
+from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.context import notebook, private, ranking
+from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.engine import gbnf
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt import keep_tail

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.context import kernel
+from jupyter_turbopilot.context import facts as kernel
 
 from .conftest import Ask, complete_body
 

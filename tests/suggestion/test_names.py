@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from jupyter_turbopilot.context.kernel import Fact, Facts
+from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.context.kernel import Fact, Facts, describe
+from jupyter_turbopilot.context.facts import Fact, Facts, describe
 
 
 def test_a_label_cannot_end_the_comment_it_stands_in() -> None:

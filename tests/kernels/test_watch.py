@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
-from jupyter_turbopilot.kernels import Kernels, Watch
+from jupyter_turbopilot.kernels.watch import Kernels, Watch
 
 if TYPE_CHECKING:
     import pytest

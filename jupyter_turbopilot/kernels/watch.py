@@ -15,7 +15,8 @@ from uuid import uuid4
 
 from jupyter_client.session import Session
 
-from jupyter_turbopilot.context import kernel, probe
+from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.kernels import probe
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ import polars as pl
 import pytest
 import torch
 
-from jupyter_turbopilot.context import kernel, probe
+from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.kernels import probe
 
 RAN: list[str] = []
 
