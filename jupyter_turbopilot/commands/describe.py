@@ -8,7 +8,7 @@ from jupyter_turbopilot.engine.machine import compute_bytes
 from jupyter_turbopilot.models.gguf import holds, read_header
 from jupyter_turbopilot.models.quantize import KINDS
 from jupyter_turbopilot.models.speed import rate
-from jupyter_turbopilot.prompt import FORMATS
+from jupyter_turbopilot.prompt.formats import FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path

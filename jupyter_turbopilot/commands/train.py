@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.llama import LlamaEngine
-    from jupyter_turbopilot.layout import Layout
+    from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.training.corpus import Document
     from jupyter_turbopilot.training.loop import Log
     from jupyter_turbopilot.training.network import Network
@@ -266,7 +266,7 @@ def _teller(bar: Bar) -> Callable[[Log, float], None]:
 
 def layout_of(options: argparse.Namespace, engine: LlamaEngine) -> tuple[Layout, int]:
     """Return what lays prompts out as the product does, and the token that ends an answer."""
-    from jupyter_turbopilot.layout import Layout
+    from jupyter_turbopilot.prompt.layout import Layout
 
     settings = options.settings(options)
     settings.prompt_tokens = min(options.context, engine.context_size // 2)

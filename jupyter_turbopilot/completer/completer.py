@@ -16,9 +16,9 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.worker import Worker, not_ready
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.generation import Sampling
-from jupyter_turbopilot.holes import taken_apart
-from jupyter_turbopilot.layout import Layout
-from jupyter_turbopilot.prompt import build_infill, build_text
+from jupyter_turbopilot.prompt.formats import build_infill, build_text
+from jupyter_turbopilot.prompt.infill import taken_apart
+from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.prompt import Prompt
+    from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.raw_request import Text
 
 MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jupyter_turbopilot.engine.job import DEADLINE
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
-from jupyter_turbopilot.prompt import Prompt
+from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.adoption import Rest, rest_of, typed_since
 from jupyter_turbopilot.suggestion.candidates import branches

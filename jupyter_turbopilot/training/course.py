@@ -13,7 +13,7 @@ from jupyter_turbopilot.training.tree import grow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.layout import Layout
+    from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.training.corpus import Document
     from jupyter_turbopilot.training.tree import Tree
 

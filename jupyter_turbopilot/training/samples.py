@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.layout import Layout
+    from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.training.corpus import Document
 
 EVERY = 12  # characters for each place that is asked at, and

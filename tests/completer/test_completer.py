@@ -16,8 +16,8 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import EngineError, NotReadyError
 from jupyter_turbopilot.generation import Markers, Sampling
-from jupyter_turbopilot.holes import taken_apart
-from jupyter_turbopilot.prompt import build_text, form_for
+from jupyter_turbopilot.prompt.formats import build_text, form_for
+from jupyter_turbopilot.prompt.infill import taken_apart
 from jupyter_turbopilot.raw_request import Text
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion

@@ -20,7 +20,7 @@ from jupyter_turbopilot.engine.slices import LONGEST
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
-from jupyter_turbopilot.prompt import Budget, build, form_for
+from jupyter_turbopilot.prompt.formats import Budget, build, form_for
 
 from ..tiny_model import write_tiny_model
 

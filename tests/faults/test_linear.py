@@ -19,7 +19,7 @@ from jupyter_turbopilot.context import notebook, private, ranking
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.engine import gbnf
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.prompt import keep_tail
+from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.suggestion import resolve, syntax, trim
 from jupyter_turbopilot.suggestion.cache import Place, Results

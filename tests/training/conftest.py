@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.llama import LlamaEngine
-from jupyter_turbopilot.layout import Layout
+from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training.corpus import Document
 
 END = 256

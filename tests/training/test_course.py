@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from jupyter_turbopilot.layout import Layout
+from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training.corpus import Document
 from jupyter_turbopilot.training.course import Course
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.layout import Layout
+from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop
 from jupyter_turbopilot.training.corpus import Document
 from jupyter_turbopilot.training.course import Course

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.layout import Layout
+from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.training.corpus import Document
 from jupyter_turbopilot.training.samples import Asked, ask, sample, samples_of, typed_cells

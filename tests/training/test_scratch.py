@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.llama import LlamaEngine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.prompt import form_for
+from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.training.network import free, load, write_model
 from jupyter_turbopilot.training.scratch import ROWS, TEXT, Shape, write_blank
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from jupyter_turbopilot.prompt import FORMATS
+from jupyter_turbopilot.prompt.formats import FORMATS
 
 REPOSITORY, FILE = "repository", "file"
 MOST_FILES = 256

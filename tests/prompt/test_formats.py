@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 from jupyter_turbopilot.generation import Markers, Sampling
-from jupyter_turbopilot.prompt import (
+from jupyter_turbopilot.prompt.formats import (
     ANSWER_SHARE,
     FORMATS,
     READ_ANEW,

@@ -8,10 +8,10 @@ import pytest
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import Context
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.layout import PIECES_REMEMBERED, Layout
+from jupyter_turbopilot.prompt.layout import PIECES_REMEMBERED, Layout
 from jupyter_turbopilot.request import Cell, Completion
 
-from .scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine
 
 REQUEST = Completion(cells=[Cell(source="x", type="code")], active=0, offset=1)
 

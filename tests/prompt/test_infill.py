@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.holes import Hole, taken_apart
+from jupyter_turbopilot.prompt.infill import Hole, taken_apart
 
 BEFORE, AFTER = "def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n"
 # As Continue, Twinny, minuet, llama.vscode, and the families' own descriptions write them.

@@ -9,13 +9,21 @@ from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.context.notebook import outline
 from jupyter_turbopilot.context.ranking import chosen
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.prompt import WIDEST, Budget, build, form_for, heal_word, keep_tail, pieces_left_out
+from jupyter_turbopilot.prompt.formats import (
+    WIDEST,
+    Budget,
+    build,
+    form_for,
+    heal_word,
+    keep_tail,
+    pieces_left_out,
+)
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.prompt import Prompt
+    from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
 
 PIECES_REMEMBERED = 2**24  # characters of cells, and what they came to: a token counts as several
