@@ -19,8 +19,8 @@ import llama_cpp
 import numpy as np
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine import llama
-from jupyter_turbopilot.engine.quantizing import kinds, quantize
+from jupyter_turbopilot.engine.llama import engine as llama
+from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.evaluate.traces import read
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header

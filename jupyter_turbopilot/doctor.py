@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.models import speed
@@ -48,7 +48,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     )
     engine_works = True
     try:
-        from jupyter_turbopilot.engine import llama
+        from jupyter_turbopilot.engine.llama import engine as llama
 
         yield Finding("engine", f"llama-cpp-python {llama.version()}: {llama.instruction_sets()}")
         yield _graphics(settings, able=llama.graphics())

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.aside import Aside
 from jupyter_turbopilot.completer.completer import Completer
-from jupyter_turbopilot.engine import machine
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort
-from jupyter_turbopilot.engine.machine import Hardware, Plan, Wishes, plan
-from jupyter_turbopilot.engine.recovery import Facts, Recovery
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.machine import Hardware, Plan, Wishes, plan
+from jupyter_turbopilot.engine.load.retry import Facts, Recovery
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import (
     BadRequestError,
@@ -47,7 +47,7 @@ EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
 
 def llama_engine(path: Path, model: Model, chosen: Plan, state: Path | None = None) -> Engine:
     """Load a model with llama.cpp, and what it had read before the last stop."""
-    from jupyter_turbopilot.engine.llama import LlamaEngine
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 
     return LlamaEngine(
         path,
@@ -216,7 +216,7 @@ class Pilot:
         )
         self.effort.full = chosen.threads
         if self.settings.trial and self._engine_factory is llama_engine:
-            from jupyter_turbopilot.engine.trial import ensure_loads
+            from jupyter_turbopilot.engine.load.trial import ensure_loads
 
             ensure_loads(
                 path,

@@ -11,8 +11,8 @@ import pytest
 from jupyter_turbopilot import pilot as pilot_module
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.machine import Plan
-from jupyter_turbopilot.engine.recovery import AFTER_LOAD
+from jupyter_turbopilot.engine.load.machine import Plan
+from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
 from jupyter_turbopilot.engine.worker import GAVE_UP, Job, State
 from jupyter_turbopilot.errors import BadRequestError, BusyError, DownloadError, EngineError, NotReadyError
 from jupyter_turbopilot.models import fold
@@ -220,7 +220,7 @@ def test_memory_that_was_freed_lets_a_model_be_loaded(
 ) -> None:
     pilot, loaded = make_pilot()
     clock = Clock(pilot)
-    monkeypatch.setattr("jupyter_turbopilot.engine.machine.free_memory", lambda: 1000)
+    monkeypatch.setattr("jupyter_turbopilot.engine.load.machine.free_memory", lambda: 1000)
     load(pilot)
     assert pilot.health()["code"] == "memory"
     monkeypatch.undo()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from jupyter_turbopilot.commands.loading import load, pilot_of
-from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import BadRequestError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.llama import LlamaEngine
-    from jupyter_turbopilot.engine.machine import Hardware
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+    from jupyter_turbopilot.engine.load.machine import Hardware
     from jupyter_turbopilot.engine.stepping import Row
     from jupyter_turbopilot.pilot import Pilot
 
@@ -45,7 +45,7 @@ def pilot_of(options: argparse.Namespace) -> Pilot:
 
 def load(options: argparse.Namespace, model: str | None, **chosen: Any) -> Loaded:
     """Check and load a model as the server would, but without the trial: a crash ends only this command."""
-    from jupyter_turbopilot.engine.llama import LlamaEngine
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 
     pilot = pilot_of(options)
     settings = pilot.settings

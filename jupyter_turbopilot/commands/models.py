@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.commands.bar import Bar
 from jupyter_turbopilot.commands.loading import pilot_of
-from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ConversionError, NotReadyError
 from jupyter_turbopilot.models.bring import bring
 from jupyter_turbopilot.models.catalog import find
@@ -165,7 +165,7 @@ def run_convert(options: argparse.Namespace) -> int:
 
 def run_quantize(options: argparse.Namespace) -> int:
     """Quantise a file."""
-    from jupyter_turbopilot.engine.quantizing import kinds, quantize
+    from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
     from jupyter_turbopilot.models.quantize import order, table
 
     known = kinds()

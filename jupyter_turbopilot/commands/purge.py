@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from jupyter_turbopilot import runtime
 from jupyter_turbopilot.commands.loading import pilot_of
-from jupyter_turbopilot.engine import state
+from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.convert.repository import CHECKPOINTS, fetched
 from jupyter_turbopilot.models.fold import COPIES

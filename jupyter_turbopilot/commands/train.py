@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.engine.llama import LlamaEngine
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.training.corpus import Document
     from jupyter_turbopilot.training.loop import Log
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         import transformers  # noqa: F401
     except ImportError:
         raise TurbopilotError(NEED) from None
-    from jupyter_turbopilot.engine import machine
+    from jupyter_turbopilot.engine.load import machine
 
     torch.set_num_threads(machine.cores())
     read = options.settings
@@ -241,7 +241,7 @@ def learn(
 
 def _need_memory(path: Path, *, whole: bool) -> None:
     """Refuse in words what the memory does not suffice for."""
-    from jupyter_turbopilot.engine import machine
+    from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.models.gguf import read_header
 
     needs = read_header(path).parameters * (WHOLE_BYTES if whole else ADAPTER_BYTES) + WORK_BYTES

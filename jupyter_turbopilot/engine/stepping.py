@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
-    from jupyter_turbopilot.engine.bytetable import ByteTable
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.sampling import Ids
     from jupyter_turbopilot.engine.sampling import Row as Chances
+    from jupyter_turbopilot.engine.token_bytes import ByteTable
 
 # Prompts are read in pieces: who asks something short, or has a text written, waits for one piece at most.
 # Larger ones are hardly faster.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import DEADLINE, STOPPED, SUPERSEDED, YIELDED, Job
 from jupyter_turbopilot.engine.queue import Priority, Queue
-from jupyter_turbopilot.engine.serving import Serving
+from jupyter_turbopilot.engine.step_loop import Serving
 from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:

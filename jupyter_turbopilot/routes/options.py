@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.engine.schema import grammar_of
+from jupyter_turbopilot.engine.json_schema import grammar_of
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import SAMPLERS, Sampling
 from jupyter_turbopilot.raw_request import Stop, Text

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.engine.quantizing import kinds
+from jupyter_turbopilot.engine.llama.quantize import kinds
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantize import NEEDS_MATRIX
 

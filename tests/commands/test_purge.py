@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from jupyter_turbopilot import cli, runtime
-from jupyter_turbopilot.engine import state
+from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.adapters import Adapter
 from jupyter_turbopilot.models.bring import bring

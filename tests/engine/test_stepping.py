@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.sequences import Copy, Cut, Lift, Lower, Move, Sequences
 from jupyter_turbopilot.engine.stepping import CHUNK, HEAD_START, Row, Stepping, StepRun, write
+from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
 

@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
 from jupyter_turbopilot.engine.queue import PLACES, Priority
-from jupyter_turbopilot.engine.serving import Serving
+from jupyter_turbopilot.engine.step_loop import Serving
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import (
     BusyError,

@@ -17,7 +17,7 @@ import jupyter_turbopilot
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context import notebook, private, ranking
 from jupyter_turbopilot.context.facts import Fact, Facts
-from jupyter_turbopilot.engine import gbnf
+from jupyter_turbopilot.engine.llama import gbnf
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion

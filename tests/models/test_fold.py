@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_turbopilot.engine.quantizing import kinds, quantize
+from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models import fold as module
 from jupyter_turbopilot.models import placing

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training.corpus import Document
 

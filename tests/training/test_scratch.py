@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.prompt.formats import form_for

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import llama_cpp
 import numpy as np
 
-from jupyter_turbopilot.engine import llama
-from jupyter_turbopilot.engine.attach import Attached
+from jupyter_turbopilot.engine.llama import engine as llama
+from jupyter_turbopilot.engine.llama.lora import Attached
 from jupyter_turbopilot.models.adapters import Adapter
 
 if TYPE_CHECKING:

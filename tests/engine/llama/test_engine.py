@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
-from jupyter_turbopilot.engine.llama import LlamaEngine
-from jupyter_turbopilot.engine.machine import Hardware
-from jupyter_turbopilot.engine.slices import LONGEST
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.llama.slices import LONGEST
+from jupyter_turbopilot.engine.load.machine import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
 from jupyter_turbopilot.prompt.formats import Budget, build, form_for
 
-from ..tiny_model import write_tiny_model
+from ...tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.gbnf import trouble
-from jupyter_turbopilot.engine.llama import LlamaEngine
-from jupyter_turbopilot.engine.schema import grammar_of
+from jupyter_turbopilot.engine.json_schema import grammar_of
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.llama.gbnf import trouble
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.generation import Sampling, Token, Usage
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from jupyter_turbopilot.engine import llama, trial
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.llama import LlamaEngine
-from jupyter_turbopilot.engine.machine import Hardware, Plan
+from jupyter_turbopilot.engine.llama import engine as llama
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load import trial
+from jupyter_turbopilot.engine.load.machine import Hardware, Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.models.adapters import Adapter
 from jupyter_turbopilot.models.gguf import stamp
 
-from ..tiny_adapter import make
+from ...tiny_adapter import make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

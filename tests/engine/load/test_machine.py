@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.engine import machine
+from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.gguf import Header
 

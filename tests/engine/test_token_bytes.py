@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.bytetable import ByteTable
+from jupyter_turbopilot.engine.token_bytes import ByteTable
 
 
 @given(

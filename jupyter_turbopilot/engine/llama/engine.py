@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine import state as state_file
-from jupyter_turbopilot.engine.attach import Attached
-from jupyter_turbopilot.engine.bytetable import ByteTable
 from jupyter_turbopilot.engine.cancel import check
-from jupyter_turbopilot.engine.chain import Chain
-from jupyter_turbopilot.engine.machine import PLAIN, Hardware
+from jupyter_turbopilot.engine.llama import snapshot as state_file
+from jupyter_turbopilot.engine.llama.lora import Attached
+from jupyter_turbopilot.engine.llama.sampler_chain import Chain
+from jupyter_turbopilot.engine.llama.slices import rule_for, slices
+from jupyter_turbopilot.engine.load.machine import PLAIN, Hardware
 from jupyter_turbopilot.engine.sequences import (
     Clear,
     Copy,
@@ -32,8 +32,8 @@ from jupyter_turbopilot.engine.sequences import (
     Restore,
     Sequences,
 )
-from jupyter_turbopilot.engine.slices import rule_for, slices
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
+from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.errors import EngineError, NotReadyError
 from jupyter_turbopilot.generation import Markers
 from jupyter_turbopilot.models.gguf import stamp

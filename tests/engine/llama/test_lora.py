@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.llama import LlamaEngine
-from jupyter_turbopilot.engine.machine import Hardware
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.machine import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.adapters import Adapter
 
-from ..tiny_adapter import make
+from ...tiny_adapter import make
 
 
 def text(model: Path, *adapters: tuple[str, float], prompt: str = "abc") -> bytes:

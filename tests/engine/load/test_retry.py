@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.engine.recovery import AFTER_LOAD, LOOKS, Facts, Recovery
+from jupyter_turbopilot.engine.load.retry import AFTER_LOAD, LOOKS, Facts, Recovery
 
 
 def test_a_model_that_was_loaded_and_cannot_compute_is_not_loaded_again_at_once() -> None:

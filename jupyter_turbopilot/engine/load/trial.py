@@ -23,7 +23,7 @@ from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.machine import Plan
+    from jupyter_turbopilot.engine.load.machine import Plan
 
 MAX_VERDICTS = 64
 PROMPT = 48  # tokens
@@ -84,7 +84,7 @@ _ADVICE = {
 
 def _key(path: Path, plan: Plan) -> str:
     """Name what a verdict is about: the file, the engine, the settings. Another of them is another trial."""
-    from jupyter_turbopilot.engine.llama import installed
+    from jupyter_turbopilot.engine.llama.engine import installed
 
     settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware.stamp}"
     about = f"2|{path.resolve()}|{stamp(path)}|{installed()}|{settings}"
@@ -154,8 +154,8 @@ def _write(memory: Path, verdicts: dict[str, str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Load the model, read a prompt and decode two tokens: the child's side."""
-    from jupyter_turbopilot.engine.llama import LlamaEngine
-    from jupyter_turbopilot.engine.machine import Plan
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+    from jupyter_turbopilot.engine.load.machine import Plan
     from jupyter_turbopilot.engine.stepping import write
     from jupyter_turbopilot.generation import Sampling, Usage
 
@@ -174,7 +174,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    from jupyter_turbopilot.engine.llama import speak
+    from jupyter_turbopilot.engine.llama.engine import speak
     from jupyter_turbopilot.errors import EngineError
 
     try:

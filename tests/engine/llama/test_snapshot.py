@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.state import _MAGIC, Kept, _lock, _say, load, save
+from jupyter_turbopilot.engine.llama.snapshot import _MAGIC, Kept, _lock, _say, load, save
 
 KEPT = [Kept([1, 2, 3], b"\x00\xff" * 50), Kept([], b""), Kept([151935], b"x")]
 

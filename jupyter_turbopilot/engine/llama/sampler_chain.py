@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from jupyter_turbopilot.engine.gbnf import trouble
-from jupyter_turbopilot.engine.hush import hushed
+from jupyter_turbopilot.engine.llama.gbnf import trouble
+from jupyter_turbopilot.engine.llama.quiet import hushed
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 
 if TYPE_CHECKING:

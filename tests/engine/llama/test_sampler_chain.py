@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jupyter_turbopilot.engine import chain as chain_module
-from jupyter_turbopilot.engine.chain import LIKELIEST, Chain
-from jupyter_turbopilot.engine.llama import LlamaEngine
+from jupyter_turbopilot.engine.llama import sampler_chain as chain_module
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.llama.sampler_chain import LIKELIEST, Chain
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import SAMPLERS, Sampling
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.gbnf import trouble
-from jupyter_turbopilot.engine.schema import grammar_of
+from jupyter_turbopilot.engine.json_schema import grammar_of
+from jupyter_turbopilot.engine.llama.gbnf import trouble
 
 JSON = r"""
 root ::= object
@@ -147,7 +147,7 @@ def some(seed: int, count: int) -> list[str]:
 
 
 def _try(path: Path, grammars: list[str], told: Any) -> None:
-    from .test_llama import LlamaEngine, complete
+    from ..test_llama import LlamaEngine, complete
 
     engine = LlamaEngine(path, name="tiny", context_size=512, threads=1)
     for grammar in grammars:
