@@ -24,7 +24,7 @@ from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.evaluate.traces import read
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.quantize import NEEDS_MATRIX, order
+from jupyter_turbopilot.models.quantization import NEEDS_MATRIX, order
 from jupyter_turbopilot.pilot import Pilot
 
 if TYPE_CHECKING:

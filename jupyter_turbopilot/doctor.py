@@ -14,8 +14,8 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.models import speed
-from jupyter_turbopilot.models.adapters import check, chosen
 from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.tuning.adapters import check, chosen
 from jupyter_turbopilot.request import Cell, Completion
 
 if TYPE_CHECKING:

@@ -26,19 +26,20 @@ from jupyter_turbopilot.errors import (
     NotReadyError,
     TurbopilotError,
 )
-from jupyter_turbopilot.models import adapters, speed
-from jupyter_turbopilot.models.bring import bring
+from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import Model, catalog, find
-from jupyter_turbopilot.models.fold import folded
 from jupyter_turbopilot.models.gguf import read_header, stamp
+from jupyter_turbopilot.models.obtain import bring
 from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Step, Store, models_dir
+from jupyter_turbopilot.models.tuning import adapters
+from jupyter_turbopilot.models.tuning.fold import folded
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.kernels.watch import Kernels
-    from jupyter_turbopilot.models.adapters import Adapter
+    from jupyter_turbopilot.models.tuning.adapters import Adapter
 
 log = logging.getLogger(__name__)
 MOST_PULLS = 16  # downloads that are known, under way or ended

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from jupyter_turbopilot.models.adapters import read_spec, write
-from jupyter_turbopilot.models.fold import deltas_of
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.tuning.adapters import read_spec, write
+from jupyter_turbopilot.models.tuning.fold import deltas_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ import numpy as np
 import preflight
 import pytest
 
-from jupyter_turbopilot.models.fold import deltas_of
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.tuning.fold import deltas_of
 
 from . import tiny_adapter
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.load.machine import compute_bytes
 from jupyter_turbopilot.models.gguf import holds, read_header
-from jupyter_turbopilot.models.quantize import KINDS
+from jupyter_turbopilot.models.quantization import KINDS
 from jupyter_turbopilot.models.speed import rate
 from jupyter_turbopilot.prompt.formats import FORMATS
 

@@ -10,9 +10,9 @@ from jupyter_turbopilot.commands.bar import Bar
 from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ConversionError, NotReadyError
-from jupyter_turbopilot.models.bring import bring
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.obtain import bring
 
 if TYPE_CHECKING:
     import argparse
@@ -166,7 +166,7 @@ def run_convert(options: argparse.Namespace) -> int:
 def run_quantize(options: argparse.Namespace) -> int:
     """Quantise a file."""
     from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
-    from jupyter_turbopilot.models.quantize import order, table
+    from jupyter_turbopilot.models.quantization import order, table
 
     known = kinds()
     if not options.type:

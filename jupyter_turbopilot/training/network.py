@@ -13,10 +13,10 @@ import transformers
 from torch import nn
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.models import adapters
 from jupyter_turbopilot.models.convert.llama import neighbours
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.rewrite import Change, rewrite
+from jupyter_turbopilot.models.tuning import adapters
+from jupyter_turbopilot.models.tuning.rewrite import Change, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

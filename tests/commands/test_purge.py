@@ -10,11 +10,11 @@ from filelock import FileLock
 from jupyter_turbopilot import cli, runtime
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.models import speed
-from jupyter_turbopilot.models.adapters import Adapter
-from jupyter_turbopilot.models.bring import bring
 from jupyter_turbopilot.models.catalog import Model, find
-from jupyter_turbopilot.models.fold import folded
+from jupyter_turbopilot.models.obtain import bring
 from jupyter_turbopilot.models.store import Store, sha256_of
+from jupyter_turbopilot.models.tuning.adapters import Adapter
+from jupyter_turbopilot.models.tuning.fold import folded
 
 from ..models.convert import families
 from ..models.convert.test_repository import publish

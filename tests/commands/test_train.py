@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.models.adapters import check
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.tuning.adapters import check
 
 
 def train(

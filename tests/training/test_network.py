@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.models.adapters import ours
 from jupyter_turbopilot.models.convert import convert
-from jupyter_turbopilot.models.fold import fold
+from jupyter_turbopilot.models.tuning.adapters import ours
+from jupyter_turbopilot.models.tuning.fold import fold
 from jupyter_turbopilot.training import network
 from jupyter_turbopilot.training.network import Network, adapt, load, write_adapter, write_model
 

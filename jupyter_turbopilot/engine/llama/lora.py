@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.models.adapters import Adapter, check
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.tuning.adapters import Adapter, check
 
 if TYPE_CHECKING:
     import types

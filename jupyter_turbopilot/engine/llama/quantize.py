@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import ConversionError, TurbopilotError
-from jupyter_turbopilot.models.placing import placed
+from jupyter_turbopilot.models.folder import placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.models.quantize import Order
+    from jupyter_turbopilot.models.quantization import Order
 
 _ERROR = 4  # ggml's level
 _UNWRITTEN = {"NVFP4"}  # llama.cpp reads it and does not write it

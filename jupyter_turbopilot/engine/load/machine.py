@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models.adapters import Adapter  # noqa: TC001 - a plan is read back from JSON
 from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.models.tuning.adapters import Adapter  # noqa: TC001 - a plan is read back from JSON
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.gguf import Header

@@ -8,7 +8,7 @@ import numpy as np
 
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.convert.checkpoint import dtype_of
-from jupyter_turbopilot.models.placing import need_room, placed
+from jupyter_turbopilot.models.folder import need_room, placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from jupyter_turbopilot.engine.load.machine import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
-from jupyter_turbopilot.models.adapters import Adapter
+from jupyter_turbopilot.models.tuning.adapters import Adapter
 
 from ...tiny_adapter import make
 

@@ -19,8 +19,8 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load import trial
 from jupyter_turbopilot.engine.load.machine import Hardware, Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
-from jupyter_turbopilot.models.adapters import Adapter
 from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.models.tuning.adapters import Adapter
 
 from ...tiny_adapter import make
 

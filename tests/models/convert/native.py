@@ -11,7 +11,7 @@ import numpy as np
 
 from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.llama.lora import Attached
-from jupyter_turbopilot.models.adapters import Adapter
+from jupyter_turbopilot.models.tuning.adapters import Adapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

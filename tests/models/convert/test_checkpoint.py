@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models import placing
+from jupyter_turbopilot.models import folder as placing
 from jupyter_turbopilot.models.convert import convert, writer
 from tests.models.convert import families
 

@@ -9,16 +9,16 @@ import pytest
 
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models import fold as module
-from jupyter_turbopilot.models import placing
-from jupyter_turbopilot.models.adapters import Adapter
-from jupyter_turbopilot.models.fold import copies, fold, folded
+from jupyter_turbopilot.models import folder as placing
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.quantize import order
+from jupyter_turbopilot.models.quantization import order
+from jupyter_turbopilot.models.tuning import fold as module
+from jupyter_turbopilot.models.tuning.adapters import Adapter
+from jupyter_turbopilot.models.tuning.fold import copies, fold, folded
 
-from ..tiny_adapter import make
-from ..tiny_model import write_tiny_model
-from .convert import native
+from ...tiny_adapter import make
+from ...tiny_model import write_tiny_model
+from ..convert import native
 
 TOKENS = np.random.default_rng(5).integers(0, 255, 120).tolist()
 

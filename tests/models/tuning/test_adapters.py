@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError
-from jupyter_turbopilot.models import adapters
-from jupyter_turbopilot.models.adapters import check, chosen, read_spec
+from jupyter_turbopilot.models.tuning import adapters
+from jupyter_turbopilot.models.tuning.adapters import check, chosen, read_spec
 
 
 def test_a_model_or_nothing_is_no_adapter(tiny_model: Path, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.models.folder import placed
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.placing import placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

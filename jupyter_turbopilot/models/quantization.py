@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.models.folder import need_room
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.placing import need_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.folder import need_room, placed
 from jupyter_turbopilot.models.gguf import BLOCKS, read_header
-from jupyter_turbopilot.models.placing import need_room, placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -12,16 +12,16 @@ import numpy as np
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models.adapters import check
 from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.notes import remove_with_note, write_note
-from jupyter_turbopilot.models.rewrite import Change, rewrite
+from jupyter_turbopilot.models.tuning.adapters import check
+from jupyter_turbopilot.models.tuning.rewrite import Change, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.models.adapters import Adapter
     from jupyter_turbopilot.models.gguf import Header, Part
+    from jupyter_turbopilot.models.tuning.adapters import Adapter
 
 COPIES = "tuned"  # the folder beside the models
 KEPT = 2  # copies of one model
