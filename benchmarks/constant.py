@@ -24,7 +24,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.raw_request import Text
 from jupyter_turbopilot.request import Cell, Completion
 

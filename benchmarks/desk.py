@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.raw_request import Text

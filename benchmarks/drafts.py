@@ -21,7 +21,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.evaluate.traces import mixed, read
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.prompt.formats import build_infill, form_for
 from jupyter_turbopilot.raw_request import Text
 

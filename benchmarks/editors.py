@@ -22,7 +22,7 @@ from replay import Player
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.traces import Step, mixed, read
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 
 EDITORS, TOKENS, LONGEST = 8, 48, 1800
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 

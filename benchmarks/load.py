@@ -25,7 +25,7 @@ from replay import Player
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.queue import PLACES
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 
 TOKENS = 24
 

@@ -19,7 +19,7 @@ from replay import Player, request
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.traces import Step, mixed, read
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 
 
 def beyond(player: Player, step: Step) -> float | None:

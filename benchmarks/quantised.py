@@ -25,7 +25,7 @@ from jupyter_turbopilot.evaluate.traces import read
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import NEEDS_MATRIX, order
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
     import ctypes

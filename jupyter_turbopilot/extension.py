@@ -14,7 +14,7 @@ from traitlets import Any as AnyTrait
 from jupyter_turbopilot import runtime
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.kernels.watch import Kernels
-from jupyter_turbopilot.pilot import Pilot, llama_engine
+from jupyter_turbopilot.pilot.pilot import Pilot, llama_engine
 from jupyter_turbopilot.routes.about import MissingRoute
 from jupyter_turbopilot.routes.table import ROUTES
 

@@ -10,7 +10,7 @@ from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.worker import not_ready
 from jupyter_turbopilot.errors import NotReadyError
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from jupyter_turbopilot.pilot import Pilot
+    from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.reply import Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)

@@ -14,7 +14,7 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.standalone import application
 
 from .scripted_engine import ScriptedEngine

@@ -42,7 +42,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 def says(shell: Shell, tiny_model: Path) -> Callable[..., ScriptedEngine]:
     """Give the shell a model that says what it is told to."""
     from jupyter_turbopilot.local import Local
-    from jupyter_turbopilot.pilot import Pilot
+    from jupyter_turbopilot.pilot.pilot import Pilot
 
     def make(answer: str, **more: Any) -> ScriptedEngine:
         engine = ScriptedEngine(answer, **more)

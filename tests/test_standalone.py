@@ -19,7 +19,7 @@ import pytest
 
 from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot import Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.routes.admission import is_loopback
 from jupyter_turbopilot.routes.base import Route
 from jupyter_turbopilot.standalone import serve as serve_until_told

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.engine.load.machine import Hardware
     from jupyter_turbopilot.engine.stepping import Row
-    from jupyter_turbopilot.pilot import Pilot
+    from jupyter_turbopilot.pilot.pilot import Pilot
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Loaded:
 
 def pilot_of(options: argparse.Namespace) -> Pilot:
     """Return the store and the settings that a command works with."""
-    from jupyter_turbopilot.pilot import Pilot
+    from jupyter_turbopilot.pilot.pilot import Pilot
 
     return Pilot(options.settings(options))
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.pilot import Pilot
+    from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.raw_request import Text
     from jupyter_turbopilot.reply import Reply
 

@@ -17,7 +17,7 @@ from jupyter_turbopilot.routes.openai import listed
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from jupyter_turbopilot.pilot import Pull
+    from jupyter_turbopilot.pilot.pilot import Pull
 
 PROGRESS_SECONDS = 0.25
 

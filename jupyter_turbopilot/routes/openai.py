@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from jupyter_turbopilot.errors import TurbopilotError
-    from jupyter_turbopilot.pilot import Pilot
+    from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.reply import Reply
 
 MAX_PROMPTS, MAX_TEXTS = 16, 16

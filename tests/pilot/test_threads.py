@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot import aside
-from jupyter_turbopilot.aside import MOST, Aside
 from jupyter_turbopilot.errors import BusyError, NotReadyError
+from jupyter_turbopilot.pilot import threads as aside
+from jupyter_turbopilot.pilot.threads import MOST, Aside
 
 
 async def test_so_many_run_at_a_time_and_the_default_threads_stay_free() -> None:

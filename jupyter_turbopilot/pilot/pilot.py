@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.aside import Aside
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort
@@ -34,6 +33,7 @@ from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Step, Store, models_dir
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.fold import folded
+from jupyter_turbopilot.pilot.threads import Aside
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot

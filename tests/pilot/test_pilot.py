@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot import pilot as pilot_module
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.load.machine import Plan
@@ -18,10 +17,11 @@ from jupyter_turbopilot.errors import BadRequestError, BusyError, DownloadError,
 from jupyter_turbopilot.models.catalog import Model, catalog, find
 from jupyter_turbopilot.models.tuning import fold
 from jupyter_turbopilot.models.tuning.adapters import Adapter
-from jupyter_turbopilot.pilot import MOST_PULLS, Pilot
+from jupyter_turbopilot.pilot import pilot as pilot_module
+from jupyter_turbopilot.pilot.pilot import MOST_PULLS, Pilot
 
-from .scripted_engine import ScriptedEngine
-from .tiny_adapter import make
+from ..scripted_engine import ScriptedEngine
+from ..tiny_adapter import make
 
 Make = Callable[..., tuple[Pilot, list[tuple[Path, Plan]]]]
 
@@ -343,7 +343,7 @@ def test_whatever_ends_a_download_is_an_error(
         raise failure
 
     pilot, _ = make_pilot()
-    monkeypatch.setattr("jupyter_turbopilot.pilot.bring", fail)
+    monkeypatch.setattr("jupyter_turbopilot.pilot.pilot.bring", fail)
     pull = pilot.pull("smollm2-135m")
     assert pull.finished.wait(5)
     assert pull.error

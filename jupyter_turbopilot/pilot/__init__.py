@@ -1,0 +1,1 @@
+"""Puts models, worker and completer together."""
