@@ -22,7 +22,7 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
-    from jupyter_turbopilot.extension import TurbopilotExtension
+    from jupyter_turbopilot.server.extension import TurbopilotExtension
 
     return [{"module": "jupyter_turbopilot", "app": TurbopilotExtension}]
 

@@ -243,7 +243,7 @@ def run_serve(options: argparse.Namespace) -> int:
     """Serve editors until told to stop."""
     import asyncio
 
-    from jupyter_turbopilot.standalone import checked, key_from, serve
+    from jupyter_turbopilot.server.standalone import checked, key_from, serve
 
     key: str | None = None
     if options.no_api_key:

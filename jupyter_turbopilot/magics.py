@@ -208,9 +208,9 @@ class TurbopilotMagics(Magics):
             remote.close()
 
     def _remote(self) -> Any:
-        from jupyter_turbopilot import runtime
         from jupyter_turbopilot.errors import NotReadyError
         from jupyter_turbopilot.remote import Remote
+        from jupyter_turbopilot.server import runtime
 
         found = runtime.find()
         if found is None:

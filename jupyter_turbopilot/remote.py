@@ -9,13 +9,13 @@ import httpx
 import msgspec
 
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
-from jupyter_turbopilot.runtime import SECRET_HEADER
+from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.request import Completion
-    from jupyter_turbopilot.runtime import Runtime
+    from jupyter_turbopilot.server.runtime import Runtime
 
 MOST_TOLD = 1000  # characters of what a program in between says
 

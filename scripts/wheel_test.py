@@ -38,7 +38,7 @@ def main() -> None:
         names = run(sys.executable, "-m", "zipfile", "-l", wheel)
         for needed in (
             "labextension/package.json",
-            "jupyter_turbopilot/extension.py",
+            "jupyter_turbopilot/server/extension.py",
             "jupyter_turbopilot/models/tuned/qwen2.5-coder-0.5b.gguf",
             "jupyter_turbopilot.json",
         ):

@@ -12,8 +12,9 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput, capture_output
 
-from jupyter_turbopilot import magics, runtime
+from jupyter_turbopilot import magics
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.server import runtime
 
 from .scripted_engine import ScriptedEngine
 

@@ -27,7 +27,7 @@ def test_loading_the_magics_imports_no_engine() -> None:
 
 
 def test_the_server_extension_imports_no_engine() -> None:
-    assert "llama_cpp" not in modules_after("import jupyter_turbopilot.extension")
+    assert "llama_cpp" not in modules_after("import jupyter_turbopilot.server.extension")
 
 
 def test_a_missing_engine_is_a_normal_state() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot import cli, runtime
+from jupyter_turbopilot import cli
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import Model, find
@@ -15,6 +15,7 @@ from jupyter_turbopilot.models.obtain import bring
 from jupyter_turbopilot.models.store import Store, sha256_of
 from jupyter_turbopilot.models.tuning.adapters import Adapter
 from jupyter_turbopilot.models.tuning.fold import folded
+from jupyter_turbopilot.server import runtime
 
 from ..models.convert import families
 from ..models.convert.test_repository import publish

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_turbopilot.engine import effort
 from jupyter_turbopilot.engine.effort import Effort, Load
-from jupyter_turbopilot.extension import any_kernel_busy
+from jupyter_turbopilot.server.extension import any_kernel_busy
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.request import MAX_BODY
-from jupyter_turbopilot.routes import base
-from jupyter_turbopilot.routes.table import ROUTES
+from jupyter_turbopilot.server.routes import base
+from jupyter_turbopilot.server.routes.table import ROUTES
 
 from ..alone import KEY, Alone
 

@@ -17,7 +17,7 @@ from tornado.testing import bind_unused_port
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.standalone import application
+from jupyter_turbopilot.server.standalone import application
 
 from ..scripted_engine import ScriptedEngine
 

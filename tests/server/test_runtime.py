@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot import runtime
+from jupyter_turbopilot.server import runtime
 
 
 @pytest.fixture(autouse=True)

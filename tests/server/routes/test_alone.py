@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tornado import web
 
-from jupyter_turbopilot.routes.table import ROUTES
+from jupyter_turbopilot.server.routes.table import ROUTES
 
-from ..alone import KEY, Alone
+from ...alone import KEY, Alone
 
 Start = Callable[..., Alone]
 BODY = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}

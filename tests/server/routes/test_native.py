@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot import runtime
 from jupyter_turbopilot.request import MAX_BODY
+from jupyter_turbopilot.server import runtime
 
-from ..scripted_engine import ScriptedEngine
+from ...scripted_engine import ScriptedEngine
 from .conftest import Ask, complete_body, error_of, lines
 
 Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tornado import web
 
-from jupyter_turbopilot.routes.table import ROUTES
+from jupyter_turbopilot.server.routes.table import ROUTES
 
 from .conftest import Ask
 

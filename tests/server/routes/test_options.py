@@ -10,11 +10,11 @@ import pytest
 
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import MAX_BODY
-from jupyter_turbopilot.routes import llamacpp, openai, options
-from jupyter_turbopilot.routes.base import compact
-from jupyter_turbopilot.routes.llamacpp import TokenizeBody, only
-from jupyter_turbopilot.routes.options import LARGEST, MOST_BIASED, CompletionBody, read
-from jupyter_turbopilot.routes.saying import placed
+from jupyter_turbopilot.server.routes import llamacpp, openai, options
+from jupyter_turbopilot.server.routes.base import compact
+from jupyter_turbopilot.server.routes.deltas import placed
+from jupyter_turbopilot.server.routes.llamacpp import TokenizeBody, only
+from jupyter_turbopilot.server.routes.options import LARGEST, MOST_BIASED, CompletionBody, read
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 from .conftest import Ask

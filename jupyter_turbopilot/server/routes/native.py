@@ -11,7 +11,7 @@ from tornado import web
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.request import Completion, Feedback, parse_completion
-from jupyter_turbopilot.routes.base import JobRoute, Route
+from jupyter_turbopilot.server.routes.base import JobRoute, Route
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

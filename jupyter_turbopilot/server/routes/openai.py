@@ -16,9 +16,9 @@ from tornado import web
 from jupyter_turbopilot.errors import BadRequestError, UnknownModelError
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.raw_request import Stop, Text
-from jupyter_turbopilot.routes.base import JobRoute, Route, compact
-from jupyter_turbopilot.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read, renamed
-from jupyter_turbopilot.routes.saying import Piece, Saying, logarithm, placed, word
+from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
+from jupyter_turbopilot.server.routes.deltas import Piece, Saying, logarithm, placed, word
+from jupyter_turbopilot.server.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read, renamed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

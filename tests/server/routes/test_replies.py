@@ -6,8 +6,8 @@ import pytest
 
 from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.reply import Item, Reply
-from jupyter_turbopilot.routes.replies import Mailbox, Replies, Together
-from jupyter_turbopilot.routes.saying import Saying
+from jupyter_turbopilot.server.routes.deltas import Saying
+from jupyter_turbopilot.server.routes.replies import Mailbox, Replies, Together
 
 
 def reply(text: str, index: int = 0, *, done: bool = False) -> Reply:

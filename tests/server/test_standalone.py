@@ -20,12 +20,12 @@ import pytest
 from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.routes.admission import is_loopback
-from jupyter_turbopilot.routes.base import Route
-from jupyter_turbopilot.standalone import serve as serve_until_told
+from jupyter_turbopilot.server.routes.admission import is_loopback
+from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.standalone import serve as serve_until_told
 
-from .scripted_engine import ScriptedEngine
-from .serving import Server
+from ..scripted_engine import ScriptedEngine
+from ..serving import Server
 
 Serve = Callable[..., httpx.Client]
 BODY = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}

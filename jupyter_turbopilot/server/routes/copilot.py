@@ -7,7 +7,7 @@ import time
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_turbopilot.routes.base import Route
+from jupyter_turbopilot.server.routes.base import Route
 
 LASTS = 1800  # seconds
 

@@ -25,11 +25,11 @@ from jupyter_turbopilot.errors import (
     TurbopilotError,
     WrongContentTypeError,
 )
-from jupyter_turbopilot.metrics import Metrics
 from jupyter_turbopilot.request import MAX_BODY, Completion, decode
-from jupyter_turbopilot.routes.admission import is_loopback, is_same_site, may_be_plain
-from jupyter_turbopilot.routes.replies import Replies, Together
-from jupyter_turbopilot.runtime import SECRET_HEADER
+from jupyter_turbopilot.server.metrics import Metrics
+from jupyter_turbopilot.server.routes.admission import is_loopback, is_same_site, may_be_plain
+from jupyter_turbopilot.server.routes.replies import Replies, Together
+from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
     from asyncio import Future

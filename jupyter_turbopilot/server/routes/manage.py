@@ -11,8 +11,8 @@ from tornado import web
 
 from jupyter_turbopilot.request import Pull as PullRequest
 from jupyter_turbopilot.request import Select
-from jupyter_turbopilot.routes.base import Route
-from jupyter_turbopilot.routes.openai import listed
+from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.openai import listed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_turbopilot.models.catalog import catalog
 
-from ..models.source_server import SourceServer
+from ...models.source_server import SourceServer
 from .conftest import Ask, complete_body, error_of, lines
 
 

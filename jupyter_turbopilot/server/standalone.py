@@ -14,9 +14,9 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.routes.about import MissingRoute, OpenHealthRoute, StatusRoute
-from jupyter_turbopilot.routes.admission import MAX_KEY, has_key, is_key, is_loopback
-from jupyter_turbopilot.routes.table import ROUTES
+from jupyter_turbopilot.server.routes.about import MissingRoute, OpenHealthRoute, StatusRoute
+from jupyter_turbopilot.server.routes.admission import MAX_KEY, has_key, is_key, is_loopback
+from jupyter_turbopilot.server.routes.table import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

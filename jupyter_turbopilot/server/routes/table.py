@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.routes.about import MetricsRoute, OpenAPIRoute
-from jupyter_turbopilot.routes.copilot import CopilotNothingRoute, CopilotTokenRoute
-from jupyter_turbopilot.routes.huggingface import GenerateRoute
-from jupyter_turbopilot.routes.llamacpp import (
+from jupyter_turbopilot.server.routes.about import MetricsRoute, OpenAPIRoute
+from jupyter_turbopilot.server.routes.copilot import CopilotNothingRoute, CopilotTokenRoute
+from jupyter_turbopilot.server.routes.huggingface import GenerateRoute
+from jupyter_turbopilot.server.routes.llamacpp import (
     CompletionRoute,
     DetokenizeRoute,
     InfillRoute,
@@ -15,12 +15,12 @@ from jupyter_turbopilot.routes.llamacpp import (
     SlotsRoute,
     TokenizeRoute,
 )
-from jupyter_turbopilot.routes.manage import ModelsRoute, PullRoute
-from jupyter_turbopilot.routes.native import CompleteRoute, FeedbackRoute, HealthRoute
-from jupyter_turbopilot.routes.openai import CompletionsRoute, OpenAIModelsRoute
+from jupyter_turbopilot.server.routes.manage import ModelsRoute, PullRoute
+from jupyter_turbopilot.server.routes.native import CompleteRoute, FeedbackRoute, HealthRoute
+from jupyter_turbopilot.server.routes.openai import CompletionsRoute, OpenAIModelsRoute
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.routes.base import Route
+    from jupyter_turbopilot.server.routes.base import Route
 
 ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("complete", CompleteRoute),

@@ -12,8 +12,8 @@ from tornado import web
 
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.raw_request import Stop, Text
-from jupyter_turbopilot.routes.base import JobRoute
-from jupyter_turbopilot.routes.saying import Placed, Saying, logarithm, placed, word
+from jupyter_turbopilot.server.routes.base import JobRoute
+from jupyter_turbopilot.server.routes.deltas import Placed, Saying, logarithm, placed, word
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

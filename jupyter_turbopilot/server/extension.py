@@ -11,12 +11,12 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
 from traitlets import Any as AnyTrait
 
-from jupyter_turbopilot import runtime
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.kernels.watch import Kernels
 from jupyter_turbopilot.pilot.pilot import Pilot, llama_engine
-from jupyter_turbopilot.routes.about import MissingRoute
-from jupyter_turbopilot.routes.table import ROUTES
+from jupyter_turbopilot.server import runtime
+from jupyter_turbopilot.server.routes.about import MissingRoute
+from jupyter_turbopilot.server.routes.table import ROUTES
 
 # Seconds. Loading holds the interpreter for moments; the server is to answer first.
 LOAD_AFTER = 1.5

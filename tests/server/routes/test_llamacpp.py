@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ..scripted_engine import ScriptedEngine
+from ...scripted_engine import ScriptedEngine
 from .conftest import Ask
 
 BODY = {"input_prefix": "x = ", "input_suffix": "\n", "n_predict": 8, "temperature": 0.0}

@@ -12,9 +12,9 @@ from tornado import web
 
 from jupyter_turbopilot.engine.worker import not_ready
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.routes.base import JobRoute, Route, compact
-from jupyter_turbopilot.routes.options import CompletionBody, Ids, InfillBody, Mixed, read, renamed
-from jupyter_turbopilot.routes.saying import Piece, Saying, placed, probabilities, word
+from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
+from jupyter_turbopilot.server.routes.deltas import Piece, Saying, placed, probabilities, word
+from jupyter_turbopilot.server.routes.options import CompletionBody, Ids, InfillBody, Mixed, read, renamed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping

@@ -13,7 +13,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from prometheus_client import CONTENT_TYPE_LATEST
 from tornado import web
 
-from jupyter_turbopilot.routes.base import Route
+from jupyter_turbopilot.server.routes.base import Route
 
 _METHODS = ("get", "post", "delete")
 
@@ -83,7 +83,7 @@ class OpenAPIRoute(Route):
     @authorized
     async def get(self) -> None:
         """Describe every route."""
-        from jupyter_turbopilot.routes.table import ROUTES
+        from jupyter_turbopilot.server.routes.table import ROUTES
 
         self.answer(document(ROUTES))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
-from ..scripted_engine import ScriptedEngine
+from ...scripted_engine import ScriptedEngine
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The HTTP edge: Jupyter's extension, the standalone server, the routes."""
