@@ -18,7 +18,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate import report, traces
 from jupyter_turbopilot.evaluate.live import Live
 from jupyter_turbopilot.evaluate.typist import Typed, type_one
-from jupyter_turbopilot.local import Local
+from jupyter_turbopilot.shell.in_process import Local
 from jupyter_turbopilot.suggestion.resolve import Scope
 
 # Chosen before anything was measured: of each package the first six by name that run to their end without the

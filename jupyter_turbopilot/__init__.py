@@ -29,13 +29,13 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add `%turbopilot`, `%complete` and `%%complete` to a shell."""
-    from jupyter_turbopilot.magics import load
+    from jupyter_turbopilot.shell.magics import load
 
     load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take the magics and the terminal's ghost text away again."""
-    from jupyter_turbopilot.magics import unload
+    from jupyter_turbopilot.shell.magics import unload
 
     unload(shell)

@@ -199,8 +199,8 @@ def _within(text: str, least: int, most: int) -> int | None:
 
 def run_complete(options: argparse.Namespace) -> int:
     """Complete a file at a place."""
-    from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.request import Cell, Completion
+    from jupyter_turbopilot.shell.in_process import Local
     from jupyter_turbopilot.training.corpus import LANGUAGES
 
     try:

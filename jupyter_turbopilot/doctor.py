@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.tuning.adapters import check, chosen
 from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.shell.in_process import Local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

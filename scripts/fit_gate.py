@@ -30,7 +30,7 @@ from jupyter_turbopilot.evaluate.scoring import (
     reaches_the_end,
 )
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read, request_at
-from jupyter_turbopilot.local import Local
+from jupyter_turbopilot.shell.in_process import Local
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of, sigmoid
 from jupyter_turbopilot.suggestion.gate import Place as GatePlace

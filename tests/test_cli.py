@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot import cli
 from jupyter_turbopilot.errors import BadRequestError, NotWrittenError
-from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.reply import Item, Reply
+from jupyter_turbopilot.shell.in_process import Local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.local import Local
 from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.shell.in_process import Local
 
 pytestmark = pytest.mark.model
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import humaneval, report, traces, typist
 from jupyter_turbopilot.evaluate.live import Live
-from jupyter_turbopilot.local import Local
+from jupyter_turbopilot.shell.in_process import Local
 
 if TYPE_CHECKING:
     import argparse

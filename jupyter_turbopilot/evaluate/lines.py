@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jupyter_turbopilot.evaluate.scoring import completes_the_line, drawn
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, SHARES, of_kind, request_at
 from jupyter_turbopilot.evaluate.typist import Typed, by_steps
-from jupyter_turbopilot.local import Local
+from jupyter_turbopilot.shell.in_process import Local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Step, Trace
-    from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.shell.in_process import Local
 
 SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
-from jupyter_turbopilot.remote import Remote, RemoteError
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.runtime import Runtime
+from jupyter_turbopilot.shell.server_client import Remote, RemoteError
 
 REQUEST = Completion(cells=[Cell(source="x")], offset=1)
 

@@ -11,7 +11,7 @@ from prompt_toolkit.auto_suggest import Suggestion
 
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.history import request_at
+from jupyter_turbopilot.shell.history import request_at
 
 if TYPE_CHECKING:
     from IPython.terminal.interactiveshell import TerminalInteractiveShell
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.document import Document
 
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.shell.in_process import Local
 
 
 class TurbopilotSuggest(NavigableAutoSuggestFromHistory):

@@ -7,9 +7,9 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from jupyter_turbopilot.history import request_at
+from jupyter_turbopilot.shell.history import request_at
 
-NAME = "from jupyter_turbopilot.history import client_of; shell = object(); print(client_of(shell))"
+NAME = "from jupyter_turbopilot.shell.history import client_of; shell = object(); print(client_of(shell))"
 
 
 def a_shell() -> Any:

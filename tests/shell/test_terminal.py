@@ -20,7 +20,7 @@ from jupyter_turbopilot.completer.completer import Listener
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion
-from jupyter_turbopilot.terminal import TurbopilotSuggest
+from jupyter_turbopilot.shell.terminal import TurbopilotSuggest
 
 PROMPT = r"In \[(\x1b\[[0-9;]*m)*\d+(\x1b\[[0-9;]*m)*\]: "
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()=>][A-Z0-9]?|\x1b\][^\x07]*\x07|\x08|\r")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.shell.in_process import Local
 
 MARK = "<|>"
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -88,7 +88,7 @@ class TurbopilotMagics(Magics):
                 "Ghost text as you type needs the terminal's full prompt. In JupyterLab it is on by itself; "
                 "with --simple-prompt there is none. %%complete works everywhere."
             )
-        from jupyter_turbopilot import terminal
+        from jupyter_turbopilot.shell import terminal
 
         terminal.turn_on(self.shell, self._local_pilot())
         print("Ghost text is on: Right takes it, Escape then f takes a word.")  # noqa: T201
@@ -96,7 +96,7 @@ class TurbopilotMagics(Magics):
     def off(self) -> None:
         """Stop ghost text in the prompt."""
         if getattr(self.shell, "pt_app", None) is not None:
-            from jupyter_turbopilot import terminal
+            from jupyter_turbopilot.shell import terminal
 
             if terminal.is_on(self.shell):
                 terminal.turn_off(self.shell)
@@ -115,7 +115,7 @@ class TurbopilotMagics(Magics):
         speed = f", last suggestion in {health['last_ms']:.0f} ms" if health["last_ms"] else ""
         ghost = ""
         if self._in_terminal:
-            from jupyter_turbopilot import terminal
+            from jupyter_turbopilot.shell import terminal
 
             ghost = f"\nGhost text: {'on' if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
         return f"Turbopilot: {health['model']} {where}, {state}{speed}{ghost}"
@@ -146,7 +146,7 @@ class TurbopilotMagics(Magics):
             # A cell's text always ends with a newline, whether its author pressed Enter or not.
             code = code.removesuffix("\n")
             offset = len(code)
-        from jupyter_turbopilot.history import request_at
+        from jupyter_turbopilot.shell.history import request_at
 
         request = request_at(
             self.shell,
@@ -209,8 +209,8 @@ class TurbopilotMagics(Magics):
 
     def _remote(self) -> Any:
         from jupyter_turbopilot.errors import NotReadyError
-        from jupyter_turbopilot.remote import Remote
         from jupyter_turbopilot.server import runtime
+        from jupyter_turbopilot.shell.server_client import Remote
 
         found = runtime.find()
         if found is None:
@@ -222,7 +222,7 @@ class TurbopilotMagics(Magics):
         return Remote(found)
 
     def _local_pilot(self, model: str | None = None) -> Any:
-        from jupyter_turbopilot.local import Local
+        from jupyter_turbopilot.shell.in_process import Local
 
         local = self.local or Local(self.settings)
         try:

@@ -12,11 +12,11 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput, capture_output
 
-from jupyter_turbopilot import magics
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.server import runtime
+from jupyter_turbopilot.shell import magics
 
-from .scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine
 
 
 class Shell(InteractiveShell):
@@ -42,8 +42,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 @pytest.fixture
 def says(shell: Shell, tiny_model: Path) -> Callable[..., ScriptedEngine]:
     """Give the shell a model that says what it is told to."""
-    from jupyter_turbopilot.local import Local
     from jupyter_turbopilot.pilot.pilot import Pilot
+    from jupyter_turbopilot.shell.in_process import Local
 
     def make(answer: str, **more: Any) -> ScriptedEngine:
         engine = ScriptedEngine(answer, **more)

@@ -1,0 +1,1 @@
+"""IPython: magics, ghost text in the terminal, and how they reach a model."""
