@@ -274,14 +274,14 @@ def offset_of(source: str, line: int | None, column: int | None) -> int:
 
 def run_eval(options: argparse.Namespace) -> int:
     """Type notebooks through the whole product, or fill in HumanEval."""
-    from jupyter_turbopilot.evaluate import command
+    from jupyter_turbopilot.commands import evaluate as command
 
     return command.run(options, settings_from(options))
 
 
 def run_doctor(options: argparse.Namespace) -> int:
     """Say what is there, how fast it is, and what to do about each problem."""
-    from jupyter_turbopilot.doctor import examine
+    from jupyter_turbopilot.commands.doctor import examine
 
     problems = 0
     for line in examine(settings_from(options)):

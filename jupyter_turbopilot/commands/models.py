@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.commands.bar import Bar
 from jupyter_turbopilot.commands.loading import pilot_of
+from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ConversionError, NotReadyError
 from jupyter_turbopilot.models.catalog import find

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.commands.bar import Bar
 from jupyter_turbopilot.commands.loading import load
+from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _one(options: argparse.Namespace, learnt: Sequence[Document], held: Sequence
         before.model = options.model = str(_blank(options))
     network, log, source = learn(options, learnt, held)
     from jupyter_turbopilot.training.network import write_adapter, write_model
-    from jupyter_turbopilot.training.picture import draw
+    from jupyter_turbopilot.training.plot import draw
 
     output = options.output.resolve()
     if options.whole:
