@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model
+from jupyter_turbopilot.models.model import HubFile, IndexParts, Model
 
 _QWEN = "Qwen/Qwen2.5-Coder-{}-Instruct-GGUF"
 _APACHE, _RAIL, _BSD = "Apache-2.0", "OpenRAIL-M", "BSD-3-Clause"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from jupyter_turbopilot.models.catalog import IndexParts
+    from jupyter_turbopilot.models.model import IndexParts
     from jupyter_turbopilot.models.transfer import Progress
 
 _WHOLE = 200

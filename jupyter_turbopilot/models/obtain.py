@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from jupyter_turbopilot.models.catalog import Model
+    from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.store import Store
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_turbopilot.models.catalog import Model
+    from jupyter_turbopilot.models.model import Model
 
 FLUENT = 12.0  # tokens a second below which grey text comes after the person
 SHARE = 0.6  # of the free memory: the rest is the notebooks'

@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError
-from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Source
 from jupyter_turbopilot.models.connection import IDENTITY, connection, host_of, in_words, page
+from jupyter_turbopilot.models.model import HubFile, IndexParts, Source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,8 +26,9 @@ from jupyter_turbopilot.errors import (
     TurbopilotError,
 )
 from jupyter_turbopilot.models import speed
-from jupyter_turbopilot.models.catalog import Model, catalog, find
+from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header, stamp
+from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import bring
 from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Step, Store, models_dir

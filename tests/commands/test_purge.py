@@ -10,7 +10,8 @@ from filelock import FileLock
 from jupyter_turbopilot import cli
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.models import speed
-from jupyter_turbopilot.models.catalog import Model, find
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import bring
 from jupyter_turbopilot.models.store import Store, sha256_of
 from jupyter_turbopilot.models.tuning.adapters import Adapter

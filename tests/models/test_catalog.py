@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import UnknownModelError
-from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Url, catalog, find
+from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 
 DIGEST = "a" * 64
 

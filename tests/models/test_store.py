@@ -14,7 +14,8 @@ import pytest
 from jupyter_turbopilot.errors import CancelledError, DownloadError, ModelRefusedError, UnknownModelError
 from jupyter_turbopilot.models import connection, transfer
 from jupyter_turbopilot.models import store as store_module
-from jupyter_turbopilot.models.catalog import HubFile, IndexParts, Model, Url, find
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 from jupyter_turbopilot.models.store import Step, Store, models_dir
 
 from .source_server import SourceServer

