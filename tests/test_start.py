@@ -33,7 +33,7 @@ def test_the_server_extension_imports_no_engine() -> None:
 def test_a_missing_engine_is_a_normal_state() -> None:
     code = (
         "import sys; sys.modules['llama_cpp'] = None\n"
-        "from jupyter_turbopilot.engine import llama\n"
+        "from jupyter_turbopilot.engine.llama import engine as llama\n"
         "from jupyter_turbopilot.errors import NotReadyError\n"
         "try: llama.bindings()\n"
         "except NotReadyError as e: assert e.code == 'engine_missing' and 'pip install' in e.message\n"
@@ -46,7 +46,7 @@ def test_a_broken_engine_is_a_normal_state(tmp_path: Path) -> None:
     (tmp_path / "llama_cpp.py").write_text("raise OSError('libllama.so: cannot open shared object file')")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from jupyter_turbopilot.engine import llama\n"
+        "from jupyter_turbopilot.engine.llama import engine as llama\n"
         "from jupyter_turbopilot.errors import NotReadyError\n"
         "try: llama.bindings()\n"
         "except NotReadyError as e: assert 'broken' in e.message and '--force-reinstall' in e.message\n"

@@ -24,7 +24,7 @@ def test_the_file_is_readable_by_its_owner_alone() -> None:
 
 def test_a_process_finds_the_server_that_started_it() -> None:
     runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
-    code = "from jupyter_turbopilot import runtime; print(runtime.find().url)"
+    code = "from jupyter_turbopilot.server import runtime; print(runtime.find().url)"
     nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], check=True)"
     said = subprocess.run([sys.executable, "-c", nested], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "http://127.0.0.1:1/"

@@ -317,7 +317,7 @@ def test_threads_that_wait_give_the_core_back_soon_and_kernels_do_not_inherit_it
     # In a process of its own: the variable is read when the library is loaded, which happens once.
     program = (
         "import os, sys\n"
-        "from jupyter_turbopilot.engine import llama\n"
+        "from jupyter_turbopilot.engine.llama import engine as llama\n"
         "class Look:\n"
         "    def find_spec(self, name, *_):\n"
         "        if name == 'llama_cpp': print(os.environ.get('GOMP_SPINCOUNT'))\n"

@@ -124,7 +124,7 @@ def test_what_a_killed_process_left_is_cleaned_at_the_next_start(tmp_path: Path)
     child = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from jupyter_turbopilot.engine import state\n"
+        "from jupyter_turbopilot.engine.llama import snapshot as state\n"
         "os.fdopen = lambda *_: os._exit(9)\n"
         "state.save(Path(sys.argv[1]), 'model', [])\n"
     )

@@ -17,7 +17,7 @@ from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 
-from .scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine
 
 ANSWER = "alpha beta gamma delta epsilon"
 MIDDLE = "<|fim_middle|>"
