@@ -25,16 +25,16 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.raw_request import Text
+from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.request import Cell, Completion
 
 TYPED = "result = [value * 2 for value in measurements if value > threshold]"
 MODEL = "qwen2.5-coder-0.5b"
 
 
-def infill(before: str, after: str, count: int) -> Text:
+def infill(before: str, after: str, count: int) -> RawRequest:
     """Ask as an editor for llama.cpp's server does."""
-    return Text(prompt=before, suffix=after, window=True, sampling=Sampling(max_tokens=count))
+    return RawRequest(prompt=before, suffix=after, window=True, sampling=Sampling(max_tokens=count))
 
 
 def cell(number: int) -> str:

@@ -10,7 +10,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.raw_request import Text
+    from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 
@@ -27,7 +27,7 @@ class Desk:
         self.load_ms = (time.perf_counter() - begun) * 1000
         assert phase == "ready", self.pilot.health()
 
-    def begin(self, request: Completion | Text) -> tuple[Any, threading.Event, list[Reply]]:
+    def begin(self, request: Completion | RawRequest) -> tuple[Any, threading.Event, list[Reply]]:
         """Submit; return the job, its end, and where the replies go."""
         replies: list[Reply] = []
         done = threading.Event()
@@ -39,7 +39,7 @@ class Desk:
 
         return self.pilot.completer.submit(request, listen), done, replies
 
-    def ask(self, request: Completion | Text) -> tuple[float, Reply]:
+    def ask(self, request: Completion | RawRequest) -> tuple[float, Reply]:
         """Submit and wait; return milliseconds and the answer."""
         begun = time.perf_counter()
         _, done, replies = self.begin(request)

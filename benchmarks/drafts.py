@@ -23,7 +23,7 @@ from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.prompt.formats import build_infill, form_for
-from jupyter_turbopilot.raw_request import Text
+from jupyter_turbopilot.raw_request import RawRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def main() -> None:
     spent = {True: 0.0, False: 0.0}
     widest = 0.0
     for step in steps:
-        asked = Text(step.prefix, step.suffix, window=True)
+        asked = RawRequest(step.prefix, step.suffix, window=True)
         prompt = build_infill(form, engine.tokenize, engine.tokenize, asked, 4096, TOKENS).tokens
         engine.drafts = False
         engine.write(prompt, ())  # the prompt is read: all three find it in the cache alike

@@ -16,7 +16,7 @@ from pathlib import Path
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.lines import Found, complete, gain, places
 from jupyter_turbopilot.evaluate.traces import read
-from jupyter_turbopilot.shell.in_process import Local
+from jupyter_turbopilot.shell.in_process import InProcess
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     found: list[Found] = []
     for adapters in ([], [options.adapter]):
         settings = Turbopilot(adapters=adapters, keep_sequences=False, considerate=False)
-        with closing(Local(settings)) as local:
+        with closing(InProcess(settings)) as local:
             found.append(complete(local, notebooks, chosen, lambda name: print(name, file=sys.stderr)))
     print("all:", gain(*found).words)
     for name, within in (("at the end of what is written:", False), ("within finished cells:", True)):

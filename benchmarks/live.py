@@ -18,7 +18,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate import report, traces
 from jupyter_turbopilot.evaluate.live import Live
 from jupyter_turbopilot.evaluate.typist import Typed, type_one
-from jupyter_turbopilot.shell.in_process import Local
+from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.resolve import Scope
 
 # Chosen before anything was measured: of each package the first six by name that run to their end without the
@@ -47,7 +47,7 @@ def main() -> None:
         sys.exit(__doc__)
     folder, kernel = Path(sys.argv[1]), (sys.argv[2:] or ["python3"])[0]
     settings = Turbopilot(keep_sequences=False, considerate=False)
-    local = Local(settings)
+    local = InProcess(settings)
     local.wait()
     names = ("balanced" + report.KNOWING, "balanced" + report.UNAWARE, UNFILTERED)
     found = {name: Typed() for name in names}

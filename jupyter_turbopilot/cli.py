@@ -200,7 +200,7 @@ def _within(text: str, least: int, most: int) -> int | None:
 def run_complete(options: argparse.Namespace) -> int:
     """Complete a file at a place."""
     from jupyter_turbopilot.request import Cell, Completion
-    from jupyter_turbopilot.shell.in_process import Local
+    from jupyter_turbopilot.shell.in_process import InProcess
     from jupyter_turbopilot.training.corpus import LANGUAGES
 
     try:
@@ -218,7 +218,7 @@ def run_complete(options: argparse.Namespace) -> int:
         max_tokens=options.length,
         temperature=options.temperature,
     )
-    local = Local(settings_from(options))
+    local = InProcess(settings_from(options))
     try:
         if options.json:
             print(json.dumps(local.last(request).body(), indent=1))

@@ -111,5 +111,5 @@ class Ask:
     usage: Usage = field(default_factory=Usage)
     hint: Sequence[int] = ()
     aligned: bool = True  # whether the hint begins where a token began
-    fixed: tuple[int, int] = (0, 0)  # the part of the prompt that moves but seldom changes: from, to
+    suffix_span: tuple[int, int] = (0, 0)  # the part of the prompt that moves but seldom changes: from, to
     language: str = ""  # some adapters are for one language alone

@@ -13,7 +13,7 @@ Stop = Annotated[str, Meta(max_length=1024)]  # each token is compared with all 
 
 
 @dataclass(frozen=True)
-class Text:
+class RawRequest:
     """Text that is to be written behind a prompt, or between it and a suffix."""
 
     prompt: str | tuple[int | str, ...] = ""

@@ -30,7 +30,7 @@ from jupyter_turbopilot.evaluate.scoring import (
     reaches_the_end,
 )
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read, request_at
-from jupyter_turbopilot.shell.in_process import Local
+from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of, sigmoid
 from jupyter_turbopilot.suggestion.gate import Place as GatePlace
@@ -60,7 +60,7 @@ class Recorder:
 
 
 def places(
-    local: Local, recorder: Recorder, notebook: dict[str, Any], active: int
+    local: InProcess, recorder: Recorder, notebook: dict[str, Any], active: int
 ) -> Iterator[dict[str, Any]]:
     """Ask at every place of one cell."""
     for place in range(EVERY, len(notebook["cells"][active]["source"][:LONGEST_CELL]), EVERY):
@@ -77,7 +77,7 @@ def collect(options: argparse.Namespace) -> None:
     )
     if options.adapters is not None:
         settings.adapters, settings.fold_adapters = options.adapters, not options.live
-    local = Local(settings)
+    local = InProcess(settings)
     local.wait()
     recorder = Recorder()
     local.pilot.completer._results = recorder  # type: ignore[assignment]  # noqa: SLF001

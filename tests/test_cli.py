@@ -17,7 +17,7 @@ from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.reply import Item, Reply
-from jupyter_turbopilot.shell.in_process import Local
+from jupyter_turbopilot.shell.in_process import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,7 @@ def test_that_there_is_nothing_to_suggest_is_said(
     words: str,
 ) -> None:
     (tmp_path / "a.py").write_text("x")
-    monkeypatch.setattr(Local, "replies", lambda *_: iter([Reply("1", done=True, finish_reason=finish)]))
+    monkeypatch.setattr(InProcess, "replies", lambda *_: iter([Reply("1", done=True, finish_reason=finish)]))
     status, out, err = run(capsys, "complete", str(tmp_path / "a.py"))
     assert (status, out) == (1, "")
     assert "no suggestion for this place" in err
@@ -149,12 +149,12 @@ def test_the_name_of_a_file_says_its_language(
 ) -> None:
     asked: list[Completion] = []
 
-    def replies(_: Local, request: Completion) -> Iterator[Reply]:
+    def replies(_: InProcess, request: Completion) -> Iterator[Reply]:
         asked.append(request)
         yield Reply("1", items=(Item("y", 1.0, "stop"),), done=True)
 
     (tmp_path / name).write_text("x")
-    monkeypatch.setattr(Local, "replies", replies)
+    monkeypatch.setattr(InProcess, "replies", replies)
     with pytest.raises(SystemExit):
         cli.main(["complete", str(tmp_path / name), *options])
     assert asked[0].language == language

@@ -10,21 +10,21 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.shell.in_process import Local
+from jupyter_turbopilot.shell.in_process import InProcess
 
 pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
-def local(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def local(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     settings = Turbopilot(models_dir=str(tmp_path_factory.mktemp("models")))
     (Path(settings.models_dir) / default_model.name).symlink_to(default_model)
-    local = Local(settings)
+    local = InProcess(settings)
     yield local
     local.close()
 
 
-def complete(local: Local, *sources: str, offset: int | None = None, **more: object) -> str:
+def complete(local: InProcess, *sources: str, offset: int | None = None, **more: object) -> str:
     cells = [Cell(source=source) for source in sources]
     reply = local.last(
         Completion(
@@ -38,44 +38,44 @@ def complete(local: Local, *sources: str, offset: int | None = None, **more: obj
 
 
 @pytest.mark.parametrize("trigger", ["invoke", "automatic"])
-def test_it_finishes_the_line_that_mirrors_the_one_above(local: Local, trigger: str) -> None:
+def test_it_finishes_the_line_that_mirrors_the_one_above(local: InProcess, trigger: str) -> None:
     source = "class Point:\n    def __init__(self, x, y):\n        self.x = x\n        self."
     assert complete(local, source, trigger=trigger, eagerness="eager") == "y = y"
 
 
-def test_it_closes_the_recursion(local: Local) -> None:
+def test_it_closes_the_recursion(local: InProcess) -> None:
     source = "def fibonacci(n):\n    if n < 2:\n        return n\n    return fib"
     assert complete(local, source) == "onacci(n-1) + fibonacci(n-2)"
 
 
-def test_it_uses_the_cells_above(local: Local) -> None:
+def test_it_uses_the_cells_above(local: InProcess) -> None:
     assert complete(local, "def add(a, b):\n    return a + b", "assert add(1, 2) ==") == " 3"
 
 
-def test_it_fills_the_middle_without_repeating_what_follows(local: Local) -> None:
+def test_it_fills_the_middle_without_repeating_what_follows(local: InProcess) -> None:
     source = "numbers = [1, 2, 3]\nprint(sum(num))"
     assert complete(local, source, offset=len(source) - 2) == "bers"
 
 
-def test_it_writes_a_body_and_stops_where_it_ends(local: Local) -> None:
+def test_it_writes_a_body_and_stops_where_it_ends(local: InProcess) -> None:
     text = complete(local, "def is_even(n):\n    ")
     assert text.startswith("return n % 2 == 0")
     assert "\n" not in text
 
 
-def test_a_control_token_in_the_code_changes_nothing_but_the_text(local: Local) -> None:
+def test_a_control_token_in_the_code_changes_nothing_but_the_text(local: InProcess) -> None:
     text = complete(local, "mark = '<|fim_middle|>'\nx = 1\ny = 2\nprint(x,")
     assert text == " y)"
 
 
-def test_streamed_text_is_the_unstreamed_text(local: Local) -> None:
+def test_streamed_text_is_the_unstreamed_text(local: InProcess) -> None:
     request = Completion(cells=[Cell(source="def square(x):\n    ")], offset=19, stream=True)
     frames = [reply.items[0].text for reply in local.replies(request) if reply.items]
     assert frames[-1] == complete(local, "def square(x):\n    ")
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(frames))
 
 
-def test_returning_to_a_place_gives_the_same_text_from_what_was_read(local: Local) -> None:
+def test_returning_to_a_place_gives_the_same_text_from_what_was_read(local: InProcess) -> None:
     source = "values = [3, 1, 2]\nsmallest = min("
     first = complete(local, source)
     complete(local, "import os\n", "print(os.")

@@ -16,7 +16,7 @@ from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.tuning.adapters import check, chosen
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.shell.in_process import Local
+from jupyter_turbopilot.shell.in_process import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _model(settings: Turbopilot, *, engine_works: bool) -> Iterator[Finding]:
-    local = Local(settings)
+    local = InProcess(settings)
     store = local.pilot.store
     try:
         model = find(settings.model)

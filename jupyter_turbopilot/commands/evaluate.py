@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import humaneval, report, traces, typist
 from jupyter_turbopilot.evaluate.live import Live
-from jupyter_turbopilot.shell.in_process import Local
+from jupyter_turbopilot.shell.in_process import InProcess
 
 if TYPE_CHECKING:
     import argparse
@@ -25,14 +25,14 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     settings.keep_sequences = False
     # On a clock, beside others, it is as considerate as it is for a person.
     settings.considerate = options.clock
-    local = Local(settings)
+    local = InProcess(settings)
     try:
         return _humaneval(options, local) if options.humaneval else _notebooks(options, local)
     finally:
         local.close()
 
 
-def _humaneval(options: argparse.Namespace, local: Local) -> int:
+def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
     chosen = humaneval.tasks(humaneval.read(options.source), options.requests or sys.maxsize)
     found = humaneval.run(local, chosen, Progress("HumanEval", len(chosen)))
     count = max(1, found.tasks)
@@ -40,7 +40,7 @@ def _humaneval(options: argparse.Namespace, local: Local) -> int:
     return 0
 
 
-def _notebooks(options: argparse.Namespace, local: Local) -> int:
+def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
     settings = local.pilot.settings
     notebooks = traces.read(options.source)
     if not notebooks:

@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ConversionError, NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.obtain import bring
+from jupyter_turbopilot.models.obtain import obtain
 
 if TYPE_CHECKING:
     import argparse
@@ -103,7 +103,7 @@ def run_pull(options: argparse.Namespace) -> int:
     """Fetch a model with a progress bar."""
     store, model = _store_and_model(options)
     with Bar(model.name) as bar:
-        path = bring(store, model, bar.fetching)
+        path = obtain(store, model, bar.fetching)
     print(path)
     return 0
 

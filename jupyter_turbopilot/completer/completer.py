@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from jupyter_turbopilot.completer.compose import Answering, Listener, Progress, Task, again
+from jupyter_turbopilot.completer.compose import Answering, Listener, Progress, Task, replay
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.formats import Prompt
-    from jupyter_turbopilot.raw_request import Text
+    from jupyter_turbopilot.raw_request import RawRequest
 
 MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
 ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer
@@ -66,7 +66,7 @@ class Completer:
 
     def submit(
         self,
-        request: Completion | Text,
+        request: Completion | RawRequest,
         listener: Listener,
         facts: kernel.Facts = kernel.NONE,
         owner: str = "",
@@ -113,7 +113,7 @@ class Completer:
                 self._forget(editor, job)
                 raise not_ready(worker_state)
             self.counters["known"] += 1
-            state["reply"] = again(name, worker_state.model, task, known)
+            state["reply"] = replay(name, worker_state.model, task, known)
             done(None)
         else:
             try:
@@ -201,7 +201,7 @@ class Completer:
             priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
         )
 
-    def _text(self, request: Text) -> Task:
+    def _text(self, request: RawRequest) -> Task:
         """Say what another protocol's text needs: its own prompt, no gate."""
         if (
             isinstance(request.prompt, str)
@@ -255,7 +255,7 @@ class Completer:
         return self.settings.max_tokens * (4 if request.trigger == "invoke" else 1)
 
 
-def _priority(request: Text) -> Priority:
+def _priority(request: RawRequest) -> Priority:
     """Say how urgent a text is: whoever asks for a single one of some length may be typing."""
     if request.ahead:
         return Priority.WARM

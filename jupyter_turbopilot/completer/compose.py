@@ -130,7 +130,7 @@ class Answering:
         task, job, progress = self._task, self._job, self._progress
         known = self._results.find(task.place) if task.sampling.plain else None
         if known and task.is_answered_by(known):
-            return again(self._name, self._engine.name, task, known)
+            return replay(self._name, self._engine.name, task, known)
         rest = progress.rest(task.place)
         opening = self._adopted(rest) or self._asked(known, rest)
         first, self.taken_over = opening.ask, opening.adopted
@@ -153,7 +153,7 @@ class Answering:
         finally:
             if progress.name == self._name:
                 progress.keep(self._results)
-        for other in _others(first, task, writing.tokens, self._engine):
+        for other in _alternatives(first, task, writing.tokens, self._engine):
             if job.cancel.is_set():
                 break
             yield from self._text(other, Progress())
@@ -207,8 +207,8 @@ class Answering:
         if known and known.ended:
             hint = hint[:-1]  # what comes after the end is nobody's
         sampling = replace(task.sampling, beginning=_beginning(forced, task.names()))
-        fixed = prompt.fixed if prompt and task.moves else (0, 0)
-        return Ask(tokens, sampling, Usage(), hint, aligned or bool(forced), fixed, task.language)
+        suffix_span = prompt.suffix_span if prompt and task.moves else (0, 0)
+        return Ask(tokens, sampling, Usage(), hint, aligned or bool(forced), suffix_span, task.language)
 
     def _text(
         self, opening: _Opening, progress: Progress
@@ -275,7 +275,7 @@ class Answering:
             self._listener(Reply(self._name, self._engine.name, (item,)))
 
 
-def _others(first: Ask, task: Task, tokens: Sequence[Token], engine: Engine) -> list[_Opening]:
+def _alternatives(first: Ask, task: Task, tokens: Sequence[Token], engine: Engine) -> list[_Opening]:
     """Return how further answers are asked for, and how they begin: drawn anew, or branching off."""
 
     def another(begun: Sequence[Token] = (), **changed: Any) -> _Opening:
@@ -301,7 +301,7 @@ def _beginning(typed: bytes, names: Sequence[str]) -> Beginning:
     return Beginning(ways, len(typed))
 
 
-def again(name: str, model: str, task: Task, known: Known) -> Reply:
+def replay(name: str, model: str, task: Task, known: Known) -> Reply:
     """Answer with what is known, through the same trimming and the same gate."""
     begun = time.perf_counter()
     writing = task.writing()

@@ -29,7 +29,7 @@ MOVED_LIMIT = 48
 
 
 @dataclass(eq=False)
-class Held:
+class KVSequence:
     """The tokens one sequence holds; `cells` says which of them are shared with others."""
 
     id: int
@@ -38,7 +38,7 @@ class Held:
     busy: bool = False
     promised: int = 0  # how long it may get while it is busy
     turn: int = 0  # when it was last taken
-    aside: bool = False  # a part only, which does not begin at the beginning
+    detached: bool = False  # a part only, which does not begin at the beginning
     moved: int = 0  # tokens that came or went before a part that was moved instead of read again
     tuning: int = 0  # what it was read with: nobody else can go on with it
 
@@ -113,10 +113,10 @@ Move = Copy | Cut | Park | Restore | Discard | Clear | Lift | Lower
 
 
 @dataclass(frozen=True)
-class Lifted:
+class MovedSuffix:
     """A part of the prompt that was taken aside until what stands before it is read."""
 
-    held: Held
+    held: KVSequence
     start: int  # where it stood
     at: int  # where it will stand
 
@@ -130,10 +130,10 @@ class Lifted:
 class Taken:
     """A sequence for a prompt, how many tokens of it are there already, and what to do to the memory."""
 
-    held: Held
+    held: KVSequence
     kept: int
     moves: list[Move]
-    lifted: Lifted | None = None
+    lifted: MovedSuffix | None = None
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
@@ -166,7 +166,7 @@ class Sequences:
         self._parking = parked
         self._divisible = divisible
         self._movable = movable
-        self._all: list[Held] = []
+        self._all: list[KVSequence] = []
         self._parked: OrderedDict[int, tuple[int, list[int]]] = OrderedDict()  # with what, and which tokens
         self._next_cell = self._turn = self._number = 0
         self.used = 0
@@ -175,16 +175,16 @@ class Sequences:
         self,
         prompt: Sequence[int],
         room: int,
-        fixed: tuple[int, int] = (0, 0),
+        suffix_span: tuple[int, int] = (0, 0),
         tuning: int = 0,
         *,
         fresh: bool = False,
     ) -> Taken | None:
         """Choose a sequence for a prompt and `room` more tokens; None while others need the cells.
 
-        `fixed` is a part of the prompt that seldom changes, while what stands before it grows. A `fresh`
-        sequence shares nothing, and has the cells to itself unless others are busy: where a sequence stands
-        among them changes the order of its sums.
+        `suffix_span` is where the suffix stands in the prompt: it seldom changes, while what stands before it
+        grows. A `fresh` sequence shares nothing, and has the cells to itself unless others are busy: where a
+        sequence stands among them changes the order of its sums.
         """
         busy = [held for held in self._all if held.busy]
         wanted = len(prompt) + room
@@ -195,16 +195,16 @@ class Sequences:
         moves: list[Move] = []
         lifted = None
         source, kept = self._empty(moves) if fresh else self._known(prompt, tuning, moves)
-        if source and (start := self._movable_part(source, kept, prompt, fixed)):
+        if source and (start := self._movable_part(source, kept, prompt, suffix_span)):
             held = source
-            lifted = self._lift(held, kept, start, fixed, moves)
+            lifted = self._lift(held, kept, start, suffix_span, moves)
         elif (
             source
             and not source.busy
             and (len(source.tokens) - kept < WORTH_KEEPING or not self._another(source))
         ):
             held = source
-            if kept < fixed[0]:
+            if kept < suffix_span[0]:
                 held.moved = 0
             self.cut(held, kept, moves)
         else:
@@ -213,7 +213,7 @@ class Sequences:
             held = self._new(tuning)
             if source and kept:
                 held.tokens, held.cells = source.tokens[:kept], source.cells[:kept]
-                held.moved = source.moved if kept > fixed[0] else 0
+                held.moved = source.moved if kept > suffix_span[0] else 0
                 moves.append(Copy(source.id, held.id, kept))
         held.busy, held.promised = True, wanted
         self._touch(held)
@@ -222,7 +222,7 @@ class Sequences:
         self._clear(moves, spare=source)
         return Taken(held, kept, moves, lifted)
 
-    def _known(self, prompt: Sequence[int], tuning: int, moves: list[Move]) -> tuple[Held | None, int]:
+    def _known(self, prompt: Sequence[int], tuning: int, moves: list[Move]) -> tuple[KVSequence | None, int]:
         """Return the sequence that shares most with a prompt, and how much."""
         # The last token is always read again: its row of logits is what the answer starts from.
         known = prompt[:-1]
@@ -237,7 +237,7 @@ class Sequences:
             moves.append(Clear())
         return None, 0
 
-    def lower(self, held: Held, lifted: Lifted) -> list[Move]:
+    def lower(self, held: KVSequence, lifted: MovedSuffix) -> list[Move]:
         """Put a part that was taken aside where it belongs now: the end of what was read before it."""
         tokens = list(lifted.held.tokens)
         stop, by = lifted.start + len(tokens), lifted.at - lifted.start
@@ -246,19 +246,19 @@ class Sequences:
         self.grow(held, tokens)
         return [move]
 
-    def leave(self, lifted: Lifted) -> list[Move]:
+    def leave(self, lifted: MovedSuffix) -> list[Move]:
         """Forget a part that was taken aside."""
         self.drop(lifted.held)
         return [Cut(lifted.held.id, 0)]
 
-    def grow(self, held: Held, tokens: Sequence[int]) -> None:
+    def grow(self, held: KVSequence, tokens: Sequence[int]) -> None:
         """Write down that tokens were evaluated at the end of a sequence."""
         held.tokens.extend(tokens)
         held.cells.extend(range(self._next_cell, self._next_cell + len(tokens)))
         self._next_cell += len(tokens)
         self.used += len(tokens)
 
-    def cut(self, held: Held, start: int, moves: list[Move] | None = None) -> None:
+    def cut(self, held: KVSequence, start: int, moves: list[Move] | None = None) -> None:
         """Forget what a sequence holds from `start` on."""
         if start >= len(held.tokens):
             return
@@ -267,11 +267,11 @@ class Sequences:
         if moves is not None:
             moves.append(Cut(held.id, start))
 
-    def release(self, held: Held) -> None:
+    def release(self, held: KVSequence) -> None:
         """Keep a sequence for whoever comes next."""
         held.busy = False
 
-    def drop(self, held: Held) -> None:
+    def drop(self, held: KVSequence) -> None:
         """Forget a sequence altogether."""
         self.cut(held, 0)
         self._all.remove(held)
@@ -295,7 +295,7 @@ class Sequences:
             self.drop(held)
         return [*map(Discard, copies), *(Cut(sequence, 0) for sequence in touched)]
 
-    def idle(self) -> list[Held]:
+    def idle(self) -> list[KVSequence]:
         """Return the sequences that nobody uses at the moment."""
         return [held for held in self._all if not held.busy]
 
@@ -314,16 +314,16 @@ class Sequences:
         self._parked[self._number] = (tuning, list(tokens))
         return self._number
 
-    def _new(self, tuning: int) -> Held:
-        held = Held(self._free.pop(), tuning=tuning)
+    def _new(self, tuning: int) -> KVSequence:
+        held = KVSequence(self._free.pop(), tuning=tuning)
         self._all.append(held)
         return held
 
-    def _touch(self, held: Held) -> None:
+    def _touch(self, held: KVSequence) -> None:
         self._turn += 1
         held.turn = self._turn
 
-    def _another(self, source: Held) -> bool:
+    def _another(self, source: KVSequence) -> bool:
         """Tell whether there is a sequence to be had beside this one."""
         return bool(self._free) or any(not held.busy and held is not source for held in self._all)
 
@@ -331,20 +331,22 @@ class Sequences:
         kept = common_prefix(tokens, known)
         return kept if self._divisible or kept == len(tokens) else 0
 
-    def _best(self, known: Sequence[int], tuning: int) -> tuple[Held | None, int]:
-        best: tuple[int, bool, int, Held | None] = (0, False, 0, None)
+    def _best(self, known: Sequence[int], tuning: int) -> tuple[KVSequence | None, int]:
+        best: tuple[int, bool, int, KVSequence | None] = (0, False, 0, None)
         for held in self._all:
             if held.tuning != tuning:
                 continue
-            kept = 0 if held.aside else self._common(held.tokens, known)
+            kept = 0 if held.detached else self._common(held.tokens, known)
             # Of equals, one that can be continued as it stands.
             rank = (kept, not held.busy and len(held.tokens) - kept < WORTH_KEEPING, held.turn, held)
             best = max(best, rank, key=lambda found: found[:3])
         return best[3], best[0]
 
-    def _movable_part(self, source: Held, kept: int, prompt: Sequence[int], fixed: tuple[int, int]) -> int:
-        """Return where in a sequence the fixed part of a prompt stands, if moving it pays; else 0."""
-        at, stop = fixed
+    def _movable_part(
+        self, source: KVSequence, kept: int, prompt: Sequence[int], suffix_span: tuple[int, int]
+    ) -> int:
+        """Return where in a sequence the suffix of a prompt stands, if moving it pays; else 0."""
+        at, stop = suffix_span
         if not self._movable or source.busy or not self._free or stop - at < WORTH_MOVING or kept >= at:
             return 0
         wanted = list(prompt[at:stop])
@@ -358,15 +360,17 @@ class Sequences:
         fresh = source.moved + abs(at - start) < MOVED_LIMIT
         return start if fresh and self._shared(source) <= start else 0
 
-    def _lift(self, held: Held, kept: int, start: int, fixed: tuple[int, int], moves: list[Move]) -> Lifted:
-        aside = self._new(held.tuning)
-        aside.busy = aside.aside = True
-        tokens = held.tokens[start : start + fixed[1] - fixed[0]]
-        moves.append(Lift(held.id, aside.id, start, start + len(tokens)))
-        held.moved += abs(fixed[0] - start) + 1
+    def _lift(
+        self, held: KVSequence, kept: int, start: int, suffix_span: tuple[int, int], moves: list[Move]
+    ) -> MovedSuffix:
+        detached = self._new(held.tuning)
+        detached.busy = detached.detached = True
+        tokens = held.tokens[start : start + suffix_span[1] - suffix_span[0]]
+        moves.append(Lift(held.id, detached.id, start, start + len(tokens)))
+        held.moved += abs(suffix_span[0] - start) + 1
         self.cut(held, kept, moves)
-        self.grow(aside, tokens)
-        return Lifted(aside, start, fixed[0])
+        self.grow(detached, tokens)
+        return MovedSuffix(detached, start, suffix_span[0])
 
     def _fetch(self, known: Sequence[int], tuning: int, moves: list[Move]) -> None:
         """Bring back a parked sequence that holds clearly more of the prompt than those in the cache."""
@@ -391,7 +395,7 @@ class Sequences:
         self.grow(held, tokens)
         self._touch(held)
 
-    def _clear(self, moves: list[Move], spare: Held | None) -> None:
+    def _clear(self, moves: list[Move], spare: KVSequence | None) -> None:
         """Clear the cache of what nobody uses, but for the latest cells."""
         serving = sum(len(held.cells) for held in self._all if held.busy)
         while self.used - serving > IDLE_CELLS and self._evict(moves, spare=spare):
@@ -400,10 +404,10 @@ class Sequences:
     def _outstanding(self) -> int:
         return sum(max(0, held.promised - len(held.cells)) for held in self._all if held.busy)
 
-    def _shared(self, held: Held) -> int:
+    def _shared(self, held: KVSequence) -> int:
         return max((common_prefix(held.cells, o.cells) for o in self._all if o is not held), default=0)
 
-    def _evict(self, moves: list[Move], spare: Held | None = None) -> bool:
+    def _evict(self, moves: list[Move], spare: KVSequence | None = None) -> bool:
         """Clear the cache of the sequence that was not used for longest; tell whether there was one."""
         idle = [held for held in self._all if not held.busy and held is not spare]
         if not idle:

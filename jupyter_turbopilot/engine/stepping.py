@@ -11,7 +11,7 @@ import numpy as np
 
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.sampling import UNDRAWN, choose, likeliest
-from jupyter_turbopilot.engine.sequences import Cut, Held, Lifted, Move, Sequences, Taken
+from jupyter_turbopilot.engine.sequences import Cut, KVSequence, Move, MovedSuffix, Sequences, Taken
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
 
@@ -90,12 +90,12 @@ class StepRun:
     """A text being written, in the sequence that was chosen for it."""
 
     ask: Ask
-    held: Held
+    held: KVSequence
     tokens: list[int]  # the prompt and what was accepted; the sequence may lag behind
     limit: int
     beginning: Beginning
     started: float
-    lifted: Lifted | None = None
+    lifted: MovedSuffix | None = None
     sampler: Sampler | None = None
     begun: bool = False  # whether the last guess was right to its end
     wrote: int = 0
@@ -177,7 +177,7 @@ class Stepping(ABC):
     def _take(self, ask: Ask, tokens: Sequence[int], room: int, *, fresh: bool = False) -> Taken | None:
         """Find a sequence for tokens and what is still to be written; None while others need the room."""
         tuning = self.tunings.get(ask.language, 0)
-        taken = self.sequences.take(tokens, room, ask.fixed, tuning, fresh=fresh)
+        taken = self.sequences.take(tokens, room, ask.suffix_span, tuning, fresh=fresh)
         if taken is None:
             return None
         try:
@@ -263,7 +263,7 @@ class Stepping(ABC):
         for share in shares:
             self._empty(share.run.held)
 
-    def _empty(self, held: Held) -> None:
+    def _empty(self, held: KVSequence) -> None:
         self.sequences.cut(held, 0)
         self.apply([Cut(held.id, 0)])
 
@@ -326,7 +326,7 @@ class Stepping(ABC):
         self.sequences.grow(held, run.tokens[len(held.tokens) : size])
         self.apply([Cut(held.id, size)])
 
-    def _cut(self, held: Held, start: int) -> None:
+    def _cut(self, held: KVSequence, start: int) -> None:
         moves: list[Move] = []
         self.sequences.cut(held, start, moves)
         self.apply(moves)

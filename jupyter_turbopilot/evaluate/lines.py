@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jupyter_turbopilot.evaluate.scoring import completes_the_line, drawn
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, SHARES, of_kind, request_at
 from jupyter_turbopilot.evaluate.typist import Typed, by_steps
-from jupyter_turbopilot.shell.in_process import Local
+from jupyter_turbopilot.shell.in_process import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,7 +64,10 @@ def places(notebooks: Sequence[dict[str, Any]], count: int, seed: int = 17) -> l
 
 
 def complete(
-    local: Local, notebooks: Sequence[dict[str, Any]], chosen: Sequence[Cursor], tell: Callable[[str], None]
+    local: InProcess,
+    notebooks: Sequence[dict[str, Any]],
+    chosen: Sequence[Cursor],
+    tell: Callable[[str], None],
 ) -> Found:
     """Ask at each place for the line; nothing is hidden, whatever the settings say."""
     found = Found()
@@ -159,7 +162,7 @@ def compare(
     found, typed = [], []
     for name, settings in ways:
         settings.keep_sequences = settings.considerate = False
-        local = Local(settings)
+        local = InProcess(settings)
         done: list[str] = []
 
         def one(notebook: str, name: str = name, done: list[str] = done) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Step, Trace
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.shell.in_process import Local
+    from jupyter_turbopilot.shell.in_process import InProcess
 
 SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
 
@@ -59,7 +59,7 @@ class Typed:
             self.kinds[kind] = self.kinds.get(kind, Tally()) + tally
 
 
-def by_steps(local: Local, traces: Iterable[Trace], tell: Callable[[str], None]) -> Typed:
+def by_steps(local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None]) -> Typed:
     """Wait for every suggestion, however long it takes."""
     typed = Typed()
     for trace in traces:
@@ -69,7 +69,7 @@ def by_steps(local: Local, traces: Iterable[Trace], tell: Callable[[str], None])
 
 
 def beside_a_kernel(
-    local: Local, traces: Iterable[Trace], tell: Callable[[str], None], live: Live
+    local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], live: Live
 ) -> tuple[Typed, Typed]:
     """Type every cell twice after running those above it: with the kernel's facts, and without."""
     knowing, unaware = Typed(), Typed()
@@ -81,7 +81,9 @@ def beside_a_kernel(
     return knowing, unaware
 
 
-def type_one(local: Local, trace: Trace, typed: Typed, facts: Facts = NONE, live: Live | None = None) -> None:
+def type_one(
+    local: InProcess, trace: Trace, typed: Typed, facts: Facts = NONE, live: Live | None = None
+) -> None:
     """Type one trace and count what came of it."""
     person = Score()
     for step in trace.steps:
@@ -104,7 +106,7 @@ def type_one(local: Local, trace: Trace, typed: Typed, facts: Facts = NONE, live
 class _Asked:
     """A request as the editor keeps it: typing into what it shows asks for nothing."""
 
-    def __init__(self, local: Local, step: Step) -> None:
+    def __init__(self, local: InProcess, step: Step) -> None:
         self._local = local
         self.step = step
         self._replies: queue.Queue[Reply] = queue.Queue()
@@ -141,7 +143,7 @@ class _Asked:
 
 
 def on_a_clock(
-    local: Local, traces: Iterable[Trace], tell: Callable[[str], None], key: float = 0.2, seed: int = 3
+    local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], key: float = 0.2, seed: int = 3
 ) -> Typed:
     """Type at a person's pace: a suggestion counts only where it stood there before the next key.
 

@@ -27,7 +27,7 @@ def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
 
 
 @contextmanager
-def placed(target: Path, refuse: type[TurbopilotError]) -> Iterator[Path]:
+def write_atomically(target: Path, refuse: type[TurbopilotError]) -> Iterator[Path]:
     """Give a path to write to; what the disk says against it is said in words, by the error that is named."""
     partial = target.with_name(f".{target.name}.partial")
     try:

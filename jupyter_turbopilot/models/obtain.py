@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def bring(
+def obtain(
     store: Store,
     model: Model,
     progress: Callable[[Step], None] = lambda _: None,

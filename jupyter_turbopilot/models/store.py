@@ -214,10 +214,10 @@ class Store:
             name = describe(source)
             try:
                 # Only a file without a digest in the catalogue needs to ask its publisher first.
-                known = transfer.Remote(model.size, model.sha256)
+                known = transfer.RemoteFile(model.size, model.sha256)
                 if model.sha256 is None and not transfer.offline():
                     said = transfer.look(source, self.hosts)
-                    known = transfer.Remote(said.size or model.size, said.sha256)
+                    known = transfer.RemoteFile(said.size or model.size, said.sha256)
                 self._need_room((known.size or 0) - have)
 
                 def step(done: int, name: str = name, total: int | None = known.size) -> None:
@@ -241,7 +241,7 @@ class Store:
             )
         raise failed
 
-    def _land(self, partial: Path, path: Path, known: transfer.Remote, source: Source) -> None:
+    def _land(self, partial: Path, path: Path, known: transfer.RemoteFile, source: Source) -> None:
         digest = sha256_of(partial)
         if known.sha256 and digest != known.sha256:
             self._discard(partial)

@@ -29,7 +29,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteFile:
     """What is known of the file before it is fetched."""
 
     size: int | None = None
@@ -83,17 +83,17 @@ def _refuse_offline() -> None:
         raise DownloadError("HF_HUB_OFFLINE is set, so Hugging Face is not asked.")
 
 
-def look(source: Source, hosts: Collection[str] = ()) -> Remote:
+def look(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
     """Ask what the publisher says of the file: its size and, from Hugging Face, its digest."""
     if not isinstance(source, HubFile):
-        return Remote()
+        return RemoteFile()
     with in_words(f"Hugging Face ({source.repo})"), connection(_endpoint(), hosts) as client:
         # The digest stands on the first answer; the storage it points to knows nothing of it.
         answer = client.head(hub_url(source), headers=hub_headers(), follow_redirects=False)
         if answer.is_error:
             answer.raise_for_status()
         digest = answer.headers.get("x-linked-etag", "").strip('"')
-        return Remote(
+        return RemoteFile(
             size=_number(answer.headers.get("x-linked-size", "")),
             sha256=digest if re.fullmatch(r"[0-9a-f]{64}", digest) else None,
         )
@@ -115,7 +115,7 @@ def files_of(repository: str, hosts: Collection[str] = ()) -> list[str]:
 def fetch(
     source: Source,
     target: Path,
-    known: Remote,
+    known: RemoteFile,
     progress: Progress,
     cancelled: Callable[[], bool],
     *,
@@ -164,7 +164,7 @@ def _range(asked: int, state: State) -> dict[str, str]:
     return {"Range": f"bytes={asked}-"} | ({"If-Range": state.etag} if state.etag else {})
 
 
-def begins_at(answer: httpx.Response, asked: int, known: Remote, etag: str) -> int | None:
+def begins_at(answer: httpx.Response, asked: int, known: RemoteFile, etag: str) -> int | None:
     """Return where in the file the answer's bytes belong; nothing where it has to be asked for the whole."""
     if answer.status_code == _PART:
         found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
@@ -192,7 +192,7 @@ def _announced(answer: httpx.Response, start: int) -> int | None:
     return None if length is None or _encoded(answer) else start + length
 
 
-def check_length(length: int | None, announced: int | None, known: Remote) -> None:
+def check_length(length: int | None, announced: int | None, known: RemoteFile) -> None:
     """Refuse a file that is longer or shorter than it is known to be, or was announced."""
     for expected in (known.size, announced):
         if length is not None and expected is not None and length != expected:
@@ -218,7 +218,7 @@ def copy(
     chunks: Iterator[bytes],
     file: IO[bytes],
     done: int,
-    known: Remote,
+    known: RemoteFile,
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> int:

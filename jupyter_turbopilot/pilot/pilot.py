@@ -29,12 +29,12 @@ from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.obtain import bring
+from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Step, Store, models_dir
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.fold import folded
-from jupyter_turbopilot.pilot.threads import Aside
+from jupyter_turbopilot.pilot.threads import BackgroundThreads
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
@@ -115,7 +115,7 @@ class Pilot:
         )
         self.completer = Completer(self.worker, settings)
         self.completer.resting = self.effort.resting
-        self.aside = Aside()
+        self.background = BackgroundThreads()
         self.kernels: Kernels | None = None  # a Jupyter server's
         self._engine_factory = engine_factory
         self._pulls: dict[str, Pull] = {}
@@ -272,7 +272,7 @@ class Pilot:
 
         def work() -> None:
             try:
-                bring(
+                obtain(
                     self.store, model, lambda step: setattr(pull, "step", step), pull.cancel, mirrors=mirrors
                 )
                 if select:
@@ -406,7 +406,7 @@ class Pilot:
         """End downloads and the worker."""
         for pull in list(self._pulls.values()):
             pull.cancel.set()
-        self.aside.close()
+        self.background.close()
         self.worker.stop()
         if self.kernels:
             self.kernels.close()

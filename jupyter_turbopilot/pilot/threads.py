@@ -18,11 +18,11 @@ MOST = 256  # that are under way or wait
 T = TypeVar("T")
 
 
-class Aside:
+class BackgroundThreads:
     """Runs functions beside the event loop, so many at a time and no more."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="turbopilot-aside")
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="turbopilot-background")
         self._pending = 0
 
     async def run(self, function: Callable[..., T], *given: object, **named: object) -> T:

@@ -10,7 +10,7 @@ from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Markers
-    from jupyter_turbopilot.raw_request import Text
+    from jupyter_turbopilot.raw_request import RawRequest
 
 INFILL_WINDOW = 2048
 WIDEST = 64  # characters: no text has so many to a token. What is certainly left out is not tokenized first
@@ -23,7 +23,7 @@ Heal = Callable[[str], tuple[list[int], bytes]]
 
 
 @dataclass(frozen=True)
-class Format:
+class FimFormat:
     """How a family of models is asked to fill in the middle.
 
     `order` lists what stands where; the texts are the markers as the vocabulary spells them.
@@ -39,20 +39,22 @@ class Format:
 
 _SUFFIX_FIRST = ("suffix", "SUFFIX", "prefix", "PREFIX")
 
-FORMATS: tuple[Format, ...] = (
-    Format(
+FORMATS: tuple[FimFormat, ...] = (
+    FimFormat(
         "qwen", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", extra=("<|repo_name|>", "<|file_sep|>")
     ),
-    Format("starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", extra=("<repo_name>", "<file_sep>")),
-    Format("santacoder", "<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
-    Format("codellama", "▁<PRE>", "▁<SUF>", "▁<MID>"),
-    Format("deepseek", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # noqa: RUF001 - the vocabulary's own
-    Format("codestral", "[PREFIX]", "[SUFFIX]", "", _SUFFIX_FIRST),
+    FimFormat(
+        "starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", extra=("<repo_name>", "<file_sep>")
+    ),
+    FimFormat("santacoder", "<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
+    FimFormat("codellama", "▁<PRE>", "▁<SUF>", "▁<MID>"),
+    FimFormat("deepseek", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # noqa: RUF001 - the vocabulary's own
+    FimFormat("codestral", "[PREFIX]", "[SUFFIX]", "", _SUFFIX_FIRST),
 )
 
 
 @dataclass(frozen=True)
-class Form:
+class BoundFormat:
     """A model's format with its own token ids; `markers` is empty for a model that only continues."""
 
     name: str
@@ -63,21 +65,23 @@ class Form:
     file: int | None = None
 
 
-def form_for(find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto") -> Form:
+def form_for(
+    find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto"
+) -> BoundFormat:
     """Choose the format: the catalogue's word, the vocabulary's spelling, what llama.cpp found, or none."""
     if preferred == "none":
-        return Form("none", bos=detected.bos)
+        return BoundFormat("none", bos=detected.bos)
     for known in sorted(FORMATS, key=lambda f: f.name != preferred):
         texts = {"prefix": known.prefix, "suffix": known.suffix, "middle": known.middle}
         ids = {part: find_token(text) for part, text in texts.items() if text}
         if all(token is not None for token in ids.values()):
             found = {part: token for part, token in ids.items() if token is not None}
             extra = [find_token(text) for text in known.extra] or [None, None]
-            return Form(known.name, known.order, found, detected.bos, *extra)
+            return BoundFormat(known.name, known.order, found, detected.bos, *extra)
     if detected.prefix is not None and detected.suffix is not None and detected.middle is not None:
         found = {"prefix": detected.prefix, "suffix": detected.suffix, "middle": detected.middle}
-        return Form("detected", FORMATS[0].order, found, detected.bos)
-    return Form("none", bos=detected.bos)
+        return BoundFormat("detected", FORMATS[0].order, found, detected.bos)
+    return BoundFormat("none", bos=detected.bos)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class Prompt:
 
     tokens: list[int]
     forced: bytes = b""
-    fixed: tuple[int, int] = (0, 0)  # the suffix, where it stands behind what the person types
+    suffix_span: tuple[int, int] = (0, 0)  # the suffix, where it stands behind what the person types
     behind: int = 0  # tokens behind what the person types: each key has them read anew
     cut: bool = False  # whether a part that was meant to be in it did not fit
 
@@ -152,7 +156,7 @@ def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
 
 
 def build(
-    form: Form,
+    form: BoundFormat,
     tokenize: Tokenize,
     *,
     context: Sequence[Sequence[int]],
@@ -172,7 +176,9 @@ def build(
     return _lay_out(form, [form.bos] if form.bos is not None else [], parts, forced)
 
 
-def _lay_out(form: Form, tokens: list[int], parts: dict[str, list[int]], forced: bytes = b"") -> Prompt:
+def _lay_out(
+    form: BoundFormat, tokens: list[int], parts: dict[str, list[int]], forced: bytes = b""
+) -> Prompt:
     start = stop = 0
     for part in form.order:
         if part == "suffix":
@@ -189,7 +195,12 @@ def _lay_out(form: Form, tokens: list[int], parts: dict[str, list[int]], forced:
 
 
 def build_infill(
-    form: Form, tokenize: Tokenize, fresh: Tokenize, request: Text, context_size: int, length: int
+    form: BoundFormat,
+    tokenize: Tokenize,
+    fresh: Tokenize,
+    request: RawRequest,
+    context_size: int,
+    length: int,
 ) -> Prompt:
     """Build the prompt as llama.cpp's server builds it for `/infill`: the same request means the same.
 
@@ -219,7 +230,7 @@ def build_infill(
     return _lay_out(form, tokens, {"PREFIX": prefix, "SUFFIX": suffix})
 
 
-def build_text(form: Form, tokenize: Tokenize, request: Text, context_size: int) -> Prompt:
+def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, context_size: int) -> Prompt:
     """Build the prompt of a text that is gone on with, or filled in; too long, it is cut or refused."""
     parts = request.prompt if isinstance(request.prompt, tuple) else (request.prompt,)
     texts = [text for text in (*parts, request.suffix, *(text for _, text in request.context)) if text]
@@ -258,7 +269,7 @@ def build_text(form: Form, tokenize: Tokenize, request: Text, context_size: int)
     return replace(_lay_out(form, [*bos, *above], {"PREFIX": before, "SUFFIX": after}), cut=cut)
 
 
-def _named(form: Form, tokenize: Tokenize, kind: str, text: str) -> list[int]:
+def _named(form: BoundFormat, tokenize: Tokenize, kind: str, text: str) -> list[int]:
     """Return another file, or the name of the repository, under the mark that this model has for it."""
     mark = form.repository if kind == "repository" else form.file
     if mark is not None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 POLL = 0.05
 
 
-class Local:
+class InProcess:
     """A model in this process, loaded when it is first needed."""
 
     def __init__(self, settings: Turbopilot) -> None:

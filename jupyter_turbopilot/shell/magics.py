@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from jupyter_turbopilot.request import Completion
-    from jupyter_turbopilot.shell.in_process import Local
+    from jupyter_turbopilot.shell.in_process import InProcess
 
 MARK = "<|>"
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -60,7 +60,7 @@ class TurbopilotMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.settings = Turbopilot(parent=shell)
-        self.local: Local | None = None
+        self.local: InProcess | None = None
 
     @property
     def _in_terminal(self) -> bool:
@@ -210,7 +210,7 @@ class TurbopilotMagics(Magics):
     def _remote(self) -> Any:
         from jupyter_turbopilot.errors import NotReadyError
         from jupyter_turbopilot.server import runtime
-        from jupyter_turbopilot.shell.server_client import Remote
+        from jupyter_turbopilot.shell.server_client import ServerClient
 
         found = runtime.find()
         if found is None:
@@ -219,12 +219,12 @@ class TurbopilotMagics(Magics):
                 "enabled, or load a copy of the model in this kernel: %%complete --local",
                 code="no_server",
             )
-        return Remote(found)
+        return ServerClient(found)
 
     def _local_pilot(self, model: str | None = None) -> Any:
-        from jupyter_turbopilot.shell.in_process import Local
+        from jupyter_turbopilot.shell.in_process import InProcess
 
-        local = self.local or Local(self.settings)
+        local = self.local or InProcess(self.settings)
         try:
             if model:
                 local.use(model)

@@ -50,7 +50,7 @@ class Answer(msgspec.Struct):
     items: list[Item]
 
 
-class Remote:
+class ServerClient:
     """A Jupyter server with Turbopilot in it."""
 
     def __init__(self, runtime: Runtime, timeout: float = 60.0) -> None:

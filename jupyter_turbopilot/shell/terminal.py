@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.shell.in_process import Local
+    from jupyter_turbopilot.shell.in_process import InProcess
 
 
 class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
     """History first where it fits exactly, the model otherwise."""
 
-    def __init__(self, shell: TerminalInteractiveShell, local: Local) -> None:
+    def __init__(self, shell: TerminalInteractiveShell, local: InProcess) -> None:
         super().__init__()
         self._shell = shell
         self._local = local
@@ -101,7 +101,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             self._job = None
 
 
-def turn_on(shell: TerminalInteractiveShell, local: Local) -> None:
+def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     """Put our suggestions in the prompt."""
     local.begin()
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):

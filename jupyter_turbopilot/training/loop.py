@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.models.folder import placed
+from jupyter_turbopilot.models.folder import write_atomically
 from jupyter_turbopilot.training.tree import arrays
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "log": asdict(self.log),
         }
-        with placed(self.kept, TurbopilotError) as partial:
+        with write_atomically(self.kept, TurbopilotError) as partial:
             try:
                 torch.save(state, partial)
             except RuntimeError as error:  # which is what torch makes of a full disk

@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.obtain import bring
+from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store, sha256_of
 from jupyter_turbopilot.models.tuning.adapters import Adapter
 from jupyter_turbopilot.models.tuning.fold import folded
@@ -93,11 +93,11 @@ def test_everything_that_we_write_is_removed(
     server.cut["/owner/model/resolve/main/model.safetensors"] = 100
     converted = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint="owner/model")
     with pytest.raises(Exception, match="cannot be reached"):
-        bring(store, converted)
-    bring(store, Model("two", "two-q8_0.gguf", kind="Q8_0", checkpoint="owner/model"))
+        obtain(store, converted)
+    obtain(store, Model("two", "two-q8_0.gguf", kind="Q8_0", checkpoint="owner/model"))
     server.cut["/owner/model/resolve/main/model.safetensors"] = 100
     with pytest.raises(Exception, match="cannot be reached"):
-        bring(store, converted)
+        obtain(store, converted)
     folded(models_folder, path, [Adapter(str(make(tmp_path / "a.gguf")))])
     speed.remember(models_folder, 1e9)
     (models_folder / ".trials.json").write_text(json.dumps({"a" * 32: "ok"}))

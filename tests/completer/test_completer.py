@@ -18,7 +18,7 @@ from jupyter_turbopilot.errors import EngineError, NotReadyError
 from jupyter_turbopilot.generation import Markers, Sampling
 from jupyter_turbopilot.prompt.formats import build_text, form_for
 from jupyter_turbopilot.prompt.infill import taken_apart
-from jupyter_turbopilot.raw_request import Text
+from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 
@@ -36,7 +36,7 @@ class Desk:
         while self.worker.state.phase == "loading":
             time.sleep(0.001)
 
-    def begin(self, request: Completion | Text) -> tuple[Job, list[Reply], threading.Event]:
+    def begin(self, request: Completion | RawRequest) -> tuple[Job, list[Reply], threading.Event]:
         replies: list[Reply] = []
         done = threading.Event()
 
@@ -47,12 +47,12 @@ class Desk:
 
         return self.completer.submit(request, listen), replies, done
 
-    def ask(self, request: Completion | Text) -> list[Reply]:
+    def ask(self, request: Completion | RawRequest) -> list[Reply]:
         _, replies, done = self.begin(request)
         assert done.wait(10)
         return replies
 
-    def texts(self, request: Completion | Text) -> list[str]:
+    def texts(self, request: Completion | RawRequest) -> list[str]:
         return [reply.items[0].text for reply in self.ask(request) if reply.items]
 
 
@@ -168,7 +168,7 @@ def test_a_template_in_a_prompt_is_laid_out_for_the_model_that_is_loaded(
         "codestral": "[SUFFIX]\nb[PREFIX]a = ",
     }
     d = desk("1")
-    d.ask(Text(prompt=written[family]))
+    d.ask(RawRequest(prompt=written[family]))
     prefix, suffix, middle = MARKS.values()
     assert d.engine.asks[-1].prompt == [prefix, *map(ord, "a = "), suffix, *map(ord, "\nb"), middle]
 
@@ -176,10 +176,10 @@ def test_a_template_in_a_prompt_is_laid_out_for_the_model_that_is_loaded(
 def test_other_files_of_a_template_stand_above(desk: Callable[..., Desk]) -> None:
     d = desk("1")
     template = "<|fim_prefix|>a = <|fim_suffix|><|fim_middle|>"
-    d.ask(Text(prompt=f"<|repo_name|>shapes\n<|file_sep|>x.py\nb = 2\n{template}"))
+    d.ask(RawRequest(prompt=f"<|repo_name|>shapes\n<|file_sep|>x.py\nb = 2\n{template}"))
     assert d.engine.prompts[-1].endswith(f"x.py\nb = 2\n{template}")
     assert set(MARKS.values()) < set(d.engine.asks[-1].prompt)
-    d.ask(Text(prompt=f"<|file_sep|>{'b = 2' * 5000}{template}", cut=True))
+    d.ask(RawRequest(prompt=f"<|file_sep|>{'b = 2' * 5000}{template}", cut=True))
     assert d.engine.prompts[-1].endswith(f"b = 2{template}")
 
 
@@ -189,14 +189,14 @@ def test_marks_in_a_prompt_that_is_no_template_are_text(parts: list[str]) -> Non
     form = form_for(MARKS.get, Markers())
     hole = taken_apart(prompt)
     assert hole is None
-    assert not set(build_text(form, ScriptedEngine().tokenize, Text(prompt), 4096).tokens) & set(
+    assert not set(build_text(form, ScriptedEngine().tokenize, RawRequest(prompt), 4096).tokens) & set(
         MARKS.values()
     )
 
 
 def test_reading_ahead_for_another_protocol_yields_to_everything(desk: Callable[..., Desk]) -> None:
     d = desk("a b c", pause=0.001)
-    jobs = [d.begin(Text(prompt="x", ahead=ahead, sampling=Sampling(1)))[0] for ahead in (True, False)]
+    jobs = [d.begin(RawRequest(prompt="x", ahead=ahead, sampling=Sampling(1)))[0] for ahead in (True, False)]
     assert [job.priority for job in jobs] == [Priority.WARM, Priority.TEXT]
 
 
@@ -397,7 +397,7 @@ def test_while_the_machine_is_needed_nothing_is_done_ahead(desk: Callable[..., D
 
 def test_an_editors_own_request_is_answered_word_for_word(desk: Callable[..., Desk]) -> None:
     d = desk("one two\nthree", probability=0.01)
-    asked = Text("x = ", "\ny", window=True, stop=("\n",), sampling=Sampling(max_tokens=20))
+    asked = RawRequest("x = ", "\ny", window=True, stop=("\n",), sampling=Sampling(max_tokens=20))
     for _ in range(2):
         assert d.texts(asked) == ["one two"]
     assert len(d.engine.asks) == 2
@@ -406,7 +406,7 @@ def test_an_editors_own_request_is_answered_word_for_word(desk: Callable[..., De
 
 def test_an_editors_request_for_nothing_only_reads(desk: Callable[..., Desk]) -> None:
     d = desk("one two")
-    (reply,) = d.ask(Text("x", "", window=True, sampling=Sampling(max_tokens=0)))
+    (reply,) = d.ask(RawRequest("x", "", window=True, sampling=Sampling(max_tokens=0)))
     assert [item.text for item in reply.items] in ([], [""])
     assert d.engine.samplings[0].max_tokens == 0
 
@@ -443,17 +443,17 @@ def test_what_one_person_asks_never_ends_what_another_asked_under_the_same_name(
 @pytest.mark.parametrize(
     ("asked", "priority"),
     [
-        (Text("x", stream=True), Priority.TEXT),
-        (Text("x", "y", window=True), Priority.TEXT),
-        (Text("x", n=2), Priority.BULK),
-        (Text("x", best_of=2), Priority.BULK),
-        (Text("x", bulk=True, stream=True), Priority.BULK),
+        (RawRequest("x", stream=True), Priority.TEXT),
+        (RawRequest("x", "y", window=True), Priority.TEXT),
+        (RawRequest("x", n=2), Priority.BULK),
+        (RawRequest("x", best_of=2), Priority.BULK),
+        (RawRequest("x", bulk=True, stream=True), Priority.BULK),
         (request(n=3), Priority.TYPING),
         (request(trigger="automatic"), Priority.TYPING),
     ],
 )
 def test_who_asks_for_several_texts_is_not_typing(
-    desk: Callable[..., Desk], asked: Completion | Text, priority: Priority
+    desk: Callable[..., Desk], asked: Completion | RawRequest, priority: Priority
 ) -> None:
     job, _, done = desk("a").begin(asked)
     assert job.priority is priority
@@ -474,6 +474,6 @@ def test_who_waited_longer_than_the_deadline_is_told_that_it_was_the_deadline(
 
 def test_a_text_without_a_limit_does_not_go_before_whoever_types() -> None:
     def urgency(limit: int) -> Priority:
-        return _priority(Text(prompt="x", sampling=Sampling(max_tokens=limit)))
+        return _priority(RawRequest(prompt="x", sampling=Sampling(max_tokens=limit)))
 
     assert [urgency(limit) for limit in (-1, 48, 4096)] == [Priority.BULK, Priority.TEXT, Priority.BULK]

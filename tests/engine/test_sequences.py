@@ -11,7 +11,7 @@ from jupyter_turbopilot.engine.sequences import (
     Copy,
     Cut,
     Discard,
-    Held,
+    KVSequence,
     Lift,
     Move,
     Park,
@@ -55,7 +55,7 @@ class Memory:
                     assert not any(self.held.values())
 
 
-def serve(sequences: Sequences, memory: Memory, prompt: list[int], room: int = 0) -> Held:
+def serve(sequences: Sequences, memory: Memory, prompt: list[int], room: int = 0) -> KVSequence:
     """Take a sequence for a prompt and read all of it."""
     taken = sequences.take(prompt, room)
     assert taken is not None

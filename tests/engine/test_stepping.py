@@ -150,7 +150,7 @@ def test_a_suffix_that_is_moved_is_where_it_would_have_been_read(
         prompt = [*prefix, *suffix, 9]
         usage = Usage()
         fixed = (len(prefix), len(prefix) + len(suffix))
-        run = engine.start(Ask(prompt, Sampling(max_tokens=10), usage, fixed=fixed))
+        run = engine.start(Ask(prompt, Sampling(max_tokens=10), usage, suffix_span=fixed))
         assert run is not None
         moved += run.lifted is not None
         assert finish(engine, [run]) == [alone(prompt, 10)]
@@ -164,7 +164,7 @@ def test_typing_before_a_suffix_reads_only_what_was_typed() -> None:
     for end in range(20, 26):
         prompt = [*([1, 2] * 20)[:end], *suffix, 9]
         usage = Usage()
-        run = engine.start(Ask(prompt, Sampling(max_tokens=1), usage, fixed=(end, end + 41)))
+        run = engine.start(Ask(prompt, Sampling(max_tokens=1), usage, suffix_span=(end, end + 41)))
         assert run is not None
         finish(engine, [run])
         read.append(usage.prompt_tokens - usage.cached_tokens)
@@ -174,7 +174,9 @@ def test_typing_before_a_suffix_reads_only_what_was_typed() -> None:
 def test_a_part_taken_aside_is_forgotten_with_its_run() -> None:
     engine = Arithmetic(capacity=1000)
     for end in (20, 22):
-        run = engine.start(Ask([*[1] * end, 10, *[3] * 40, 9], Sampling(max_tokens=1), fixed=(end, end + 41)))
+        run = engine.start(
+            Ask([*[1] * end, 10, *[3] * 40, 9], Sampling(max_tokens=1), suffix_span=(end, end + 41))
+        )
         assert run is not None
         if end == 20:
             finish(engine, [run])
@@ -477,7 +479,7 @@ def test_a_move_that_fails_costs_only_what_was_read(monkeypatch: pytest.MonkeyPa
     suffix = [5] * 40
     for typed in ([1, 2, 3], [1, 2, 3, 4]):
         prompt = [*typed, *suffix, 6]
-        run = engine.start(Ask(prompt, Sampling(max_tokens=12), fixed=(len(typed), len(typed) + 40)))
+        run = engine.start(Ask(prompt, Sampling(max_tokens=12), suffix_span=(len(typed), len(typed) + 40)))
         assert run is not None
         if run.lifted:
             with monkeypatch.context() as patch:

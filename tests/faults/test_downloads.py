@@ -20,7 +20,7 @@ from jupyter_turbopilot.models import store as store_module
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 from jupyter_turbopilot.models.notes import note_path, read_note
-from jupyter_turbopilot.models.obtain import bring
+from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 
 from ..models.source_server import SourceServer
@@ -381,7 +381,7 @@ def test_any_end_without_the_file_is_an_error_in_words(
     monkeypatch.setattr(*target, fail)
     model = find(f"{server.url}/m.gguf")
     with pytest.raises(DownloadError) as failed:
-        bring(store, model)
+        obtain(store, model)
     assert failed.value.message
     assert not store.has(model)
 
@@ -393,6 +393,6 @@ def test_a_folder_that_cannot_be_made_is_said_in_words(
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file" / "models", Path("/proc/models"), tmp_path / ("x" * 300)):
         with pytest.raises(DownloadError, match="TURBOPILOT_MODELS") as failed:
-            bring(Store(folder), find(f"{server.url}/m.gguf"))
+            obtain(Store(folder), find(f"{server.url}/m.gguf"))
         assert str(folder) not in failed.value.message  # which may be sent to others
         assert str(folder) in failed.value.hint

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.folder import need_room, placed
+from jupyter_turbopilot.models.folder import need_room, write_atomically
 
 
 def test_a_file_is_in_its_place_when_it_is_finished_and_not_before(tmp_path: Path) -> None:
     target = tmp_path / "new" / "a.gguf"
-    with placed(target, ConversionError) as partial:
+    with write_atomically(target, ConversionError) as partial:
         partial.write_text("half")
         assert not target.exists()
     assert target.read_text() == "half"
@@ -22,7 +22,7 @@ def test_what_is_interrupted_leaves_what_was_there(tmp_path: Path) -> None:
     target.write_text("old")
 
     def begin() -> None:
-        with placed(target, ConversionError) as partial:
+        with write_atomically(target, ConversionError) as partial:
             partial.write_text("half")
             raise KeyboardInterrupt
 
@@ -36,12 +36,12 @@ def test_what_the_disk_says_is_said_in_words(tmp_path: Path) -> None:
     (tmp_path / "a.gguf").mkdir()
     with (
         pytest.raises(ConversionError, match=r"a\.gguf could not be written: "),
-        placed(tmp_path / "a.gguf", ConversionError) as partial,
+        write_atomically(tmp_path / "a.gguf", ConversionError) as partial,
     ):
         partial.write_text("whole")
     with (
         pytest.raises(ConversionError, match="could not be written: No space left"),
-        placed(tmp_path / "b.gguf", ConversionError),
+        write_atomically(tmp_path / "b.gguf", ConversionError),
     ):
         raise OSError(28, "No space left")
 

@@ -344,7 +344,7 @@ def test_whatever_ends_a_download_is_an_error(
         raise failure
 
     pilot, _ = make_pilot()
-    monkeypatch.setattr("jupyter_turbopilot.pilot.pilot.bring", fail)
+    monkeypatch.setattr("jupyter_turbopilot.pilot.pilot.obtain", fail)
     pull = pilot.pull("smollm2-135m")
     assert pull.finished.wait(5)
     assert pull.error

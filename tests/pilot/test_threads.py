@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.errors import BusyError, NotReadyError
-from jupyter_turbopilot.pilot import threads as aside
-from jupyter_turbopilot.pilot.threads import MOST, Aside
+from jupyter_turbopilot.pilot import threads
+from jupyter_turbopilot.pilot.threads import MOST, BackgroundThreads
 
 
 async def test_so_many_run_at_a_time_and_the_default_threads_stay_free() -> None:
-    ours, free, running = Aside(), threading.Event(), []
+    ours, free, running = BackgroundThreads(), threading.Event(), []
 
     def wait() -> None:
         running.append(threading.get_ident())
@@ -22,7 +22,7 @@ async def test_so_many_run_at_a_time_and_the_default_threads_stay_free() -> None
     assert await asyncio.to_thread(lambda: 7) == 7
     with pytest.raises(BusyError):
         await ours.run(wait)
-    assert len(running) <= aside.THREADS
+    assert len(running) <= threads.THREADS
     free.set()
     await asyncio.gather(*flood)
     assert await ours.run(lambda *given, **named: (given, named), 1, a=2) == ((1,), {"a": 2})
@@ -30,7 +30,7 @@ async def test_so_many_run_at_a_time_and_the_default_threads_stay_free() -> None
 
 
 async def test_an_error_is_the_functions_own_and_a_closed_one_runs_nothing() -> None:
-    ours = Aside()
+    ours = BackgroundThreads()
     for kind in (RuntimeError, ValueError):
 
         def fail(kind: Any = kind) -> None:

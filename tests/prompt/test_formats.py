@@ -13,8 +13,8 @@ from jupyter_turbopilot.prompt.formats import (
     FORMATS,
     READ_ANEW,
     WIDEST,
+    BoundFormat,
     Budget,
-    Form,
     Prompt,
     build,
     build_infill,
@@ -24,12 +24,12 @@ from jupyter_turbopilot.prompt.formats import (
     keep_tail,
     pieces_left_out,
 )
-from jupyter_turbopilot.raw_request import Text
+from jupyter_turbopilot.raw_request import RawRequest
 
-QWEN = Form(
+QWEN = BoundFormat(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}
 )
-PLAIN = Form("none")
+PLAIN = BoundFormat("none")
 
 
 def letters(text: str) -> list[int]:
@@ -37,7 +37,7 @@ def letters(text: str) -> list[int]:
 
 
 def make(
-    form: Form, prefix: str, suffix: str = "", *, context: tuple[str, ...] = (), room: int = 1000
+    form: BoundFormat, prefix: str, suffix: str = "", *, context: tuple[str, ...] = (), room: int = 1000
 ) -> list[int]:
     return build(
         form,
@@ -59,7 +59,7 @@ def test_a_model_without_markers_gets_the_text_before_the_cursor() -> None:
 
 def test_a_family_that_wants_the_suffix_first_gets_it_first() -> None:
     codestral = next(f for f in FORMATS if f.name == "codestral")
-    form = Form("codestral", codestral.order, {"prefix": -1, "suffix": -2}, bos=-9)
+    form = BoundFormat("codestral", codestral.order, {"prefix": -1, "suffix": -2}, bos=-9)
     assert make(form, "b", "c") == [-9, -2, *letters("c"), -1, *letters("b")]
 
 
@@ -119,25 +119,25 @@ def test_a_prompt_never_exceeds_its_budget(prefix: str, suffix: str, room: int) 
     assert len(make(QWEN, prefix, suffix, room=room)) <= 2 * room + 3
 
 
-def laid_out(form: Form, prefix: str, suffix: str = "") -> Prompt:
+def laid_out(form: BoundFormat, prefix: str, suffix: str = "") -> Prompt:
     return build(form, letters, context=[], prefix=prefix, suffix=suffix, budget=Budget(1000, 1000))
 
 
 def test_the_suffix_is_marked_as_what_seldom_changes_but_for_its_beginning() -> None:
     found = laid_out(QWEN, "abc", "x" * 40)
-    start, stop = found.fixed
+    start, stop = found.suffix_span
     assert stop == len(found.tokens) - 1
     assert found.tokens.index(QWEN.markers["suffix"]) + READ_ANEW == start
-    assert laid_out(QWEN, "abc", "short").fixed == (0, 0)
-    assert laid_out(PLAIN, "abc").fixed == (0, 0)
+    assert laid_out(QWEN, "abc", "short").suffix_span == (0, 0)
+    assert laid_out(PLAIN, "abc").suffix_span == (0, 0)
 
 
-def infill(prefix: str = "", suffix: str = "", other: str = "", **more: object) -> Text:
+def infill(prefix: str = "", suffix: str = "", other: str = "", **more: object) -> RawRequest:
     others = (("f", other),) if other else ()
-    return Text(prefix, suffix, window=True, others=others, **more)  # type: ignore[arg-type]
+    return RawRequest(prefix, suffix, window=True, others=others, **more)  # type: ignore[arg-type]
 
 
-REPO = Form("qwen", QWEN.order, QWEN.markers, repository=-10, file=-11)
+REPO = BoundFormat("qwen", QWEN.order, QWEN.markers, repository=-10, file=-11)
 
 
 def test_an_editors_request_is_laid_out_as_llama_cpp_lays_it_out() -> None:
@@ -195,7 +195,7 @@ def test_pieces_go_in_steps_so_that_a_key_seldom_changes_the_start() -> None:
 def test_a_text_is_cut_to_what_fits_or_refused(
     before: str | tuple[int | str, ...], after: str | None, length: int
 ) -> None:
-    request = Text(before, after, sampling=Sampling(max_tokens=length), cut=True)
+    request = RawRequest(before, after, sampling=Sampling(max_tokens=length), cut=True)
     prompt = build_text(QWEN, letters, request, 256)
     found = prompt.tokens
     assert 0 < len(found) < 256  # there is room for a token of answer
@@ -215,19 +215,19 @@ def test_a_text_is_cut_to_what_fits_or_refused(
 
 def test_a_model_that_cannot_fill_in_says_so() -> None:
     with pytest.raises(BadRequestError, match="suffix"):
-        build_text(PLAIN, letters, Text("a", "b"), 256)
+        build_text(PLAIN, letters, RawRequest("a", "b"), 256)
 
 
 @pytest.mark.parametrize("length", [0, 100, 255, 256, 100_000])
 def test_a_long_answer_never_costs_the_prompt(length: int) -> None:
-    request = Text("a" * 200, sampling=Sampling(max_tokens=length), cut=True)
+    request = RawRequest("a" * 200, sampling=Sampling(max_tokens=length), cut=True)
     prompt = build_text(PLAIN, letters, request, 256)
     assert (len(prompt.tokens), prompt.cut) == (200, False)
 
 
 def test_a_prompt_that_does_not_fit_leaves_room_for_some_answer() -> None:
     for length in (1, 10, 100_000):
-        prompt = build_text(PLAIN, letters, Text("a" * 300, sampling=Sampling(length), cut=True), 256)
+        prompt = build_text(PLAIN, letters, RawRequest("a" * 300, sampling=Sampling(length), cut=True), 256)
         assert prompt.cut
         assert 150 < len(prompt.tokens) <= 256 - min(length, 256 // ANSWER_SHARE)
 
@@ -247,13 +247,13 @@ def test_no_more_of_a_text_is_tokenized_than_could_be_kept(piece: str) -> None:
     assert most <= 100 * WIDEST
     assert len(built.tokens) > 100
     others = tuple((f"{number}.py", text) for number in range(20))
-    infill = Text(text, suffix, typed=text, others=others, window=True)
+    infill = RawRequest(text, suffix, typed=text, others=others, window=True)
     build_infill(QWEN, counting, counting, infill, 256, 10)
     assert most <= 256 * WIDEST
-    build_text(QWEN, counting, Text(text, suffix, cut=True), 256)
+    build_text(QWEN, counting, RawRequest(text, suffix, cut=True), 256)
     assert most <= 256 * WIDEST
     with pytest.raises(ContextLengthError):
-        build_text(QWEN, counting, Text(text, suffix), 256)
+        build_text(QWEN, counting, RawRequest(text, suffix), 256)
     assert most <= 256 * WIDEST
 
 

@@ -43,11 +43,11 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 def says(shell: Shell, tiny_model: Path) -> Callable[..., ScriptedEngine]:
     """Give the shell a model that says what it is told to."""
     from jupyter_turbopilot.pilot.pilot import Pilot
-    from jupyter_turbopilot.shell.in_process import Local
+    from jupyter_turbopilot.shell.in_process import InProcess
 
     def make(answer: str, **more: Any) -> ScriptedEngine:
         engine = ScriptedEngine(answer, **more)
-        local = Local(Turbopilot(model=str(tiny_model)))
+        local = InProcess(Turbopilot(model=str(tiny_model)))
         local.pilot = Pilot(local.pilot.settings, lambda *_: engine)
         loaded(shell).local = local
         return engine

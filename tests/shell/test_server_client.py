@@ -9,15 +9,15 @@ import pytest
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.runtime import Runtime
-from jupyter_turbopilot.shell.server_client import Remote, RemoteError
+from jupyter_turbopilot.shell.server_client import RemoteError, ServerClient
 
 REQUEST = Completion(cells=[Cell(source="x")], offset=1)
 
 
-def remote_that_answers(status: int, body: Any, monkeypatch: pytest.MonkeyPatch) -> Remote:
+def remote_that_answers(status: int, body: Any, monkeypatch: pytest.MonkeyPatch) -> ServerClient:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     transport = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
-    remote = Remote(Runtime("http://127.0.0.1:1/", "secret", 1))
+    remote = ServerClient(Runtime("http://127.0.0.1:1/", "secret", 1))
     monkeypatch.setattr(remote, "_client", httpx.Client(base_url="http://127.0.0.1:1/", transport=transport))
     return remote
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import ConversionError, TurbopilotError
-from jupyter_turbopilot.models.folder import placed
+from jupyter_turbopilot.models.folder import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def kinds() -> dict[str, int]:
 def quantize(order: Order, threads: int, progress: Callable[[str, int, int], None] = lambda *_: None) -> Path:
     """Write the quantised file beside its place, then put it there at once."""
     numbers = map(str, (order.number, threads, int(order.again)))
-    with placed(order.target, ConversionError) as partial:
+    with write_atomically(order.target, ConversionError) as partial:
         command = [sys.executable, "-P", "-m", __name__, str(order.source), str(partial), *numbers]
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -8,7 +8,7 @@ import numpy as np
 
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.convert.checkpoint import dtype_of
-from jupyter_turbopilot.models.folder import need_room, placed
+from jupyter_turbopilot.models.folder import need_room, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def write(
     kinds = {piece.name: kind_of(piece, outtype) for piece in recipe.pieces}
     total = sum(_bytes(piece, kinds[piece.name]) for piece in recipe.pieces)
     need_room(target, total, ConversionError)
-    with placed(target, ConversionError) as partial:
+    with write_atomically(target, ConversionError) as partial:
         out = gguf.GGUFWriter(partial, recipe.architecture)
         try:
             _describe(out, recipe, vocabulary, name, outtype)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError, TurbopilotError
-from jupyter_turbopilot.models.folder import placed
+from jupyter_turbopilot.models.folder import write_atomically
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def write(
     """Write thin matrices as an adapter that llama.cpp loads; what is not finished is never left there."""
     from gguf import GGUFWriter
 
-    with placed(target, TurbopilotError) as partial:
+    with write_atomically(target, TurbopilotError) as partial:
         out = GGUFWriter(partial, architecture)
         out.add_type("adapter")
         out.add_string("adapter.type", "lora")

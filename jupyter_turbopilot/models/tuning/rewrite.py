@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models.folder import need_room, placed
+from jupyter_turbopilot.models.folder import need_room, write_atomically
 from jupyter_turbopilot.models.gguf import BLOCKS, read_header
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def rewrite(
     alignment = header.alignment
     need_room(target, sum(sizes), ModelRefusedError)
     with (
-        placed(target, ModelRefusedError) as partial,
+        write_atomically(target, ModelRefusedError) as partial,
         source.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
         memoryview(mapped) as data,

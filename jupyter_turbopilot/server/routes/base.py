@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.pilot.pilot import Pilot
-    from jupyter_turbopilot.raw_request import Text
+    from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
 
 T = TypeVar("T")
@@ -322,20 +322,22 @@ class JobRoute(Route):
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
 
-    def replies(self, request: Completion | Text, facts: kernel.Facts = kernel.NONE) -> Replies:
+    def replies(self, request: Completion | RawRequest, facts: kernel.Facts = kernel.NONE) -> Replies:
         """Begin, and return the replies as they grow; an error is raised if it comes first."""
         found = Replies()
         self._begin(request, facts, found.put)
         return found
 
-    def together(self, requests: Sequence[Text]) -> Together:
+    def together(self, requests: Sequence[RawRequest]) -> Together:
         """Begin several at a time, and return the replies to all of them as they come."""
         found = Together(len(requests))
         for number, request in enumerate(requests):
             self._begin(request, kernel.NONE, partial(found.put, number))
         return found
 
-    def _begin(self, request: Completion | Text, facts: kernel.Facts, take: Callable[[Reply], None]) -> None:
+    def _begin(
+        self, request: Completion | RawRequest, facts: kernel.Facts, take: Callable[[Reply], None]
+    ) -> None:
         self.pilot.ensure()  # `load_at_start` may be off; what kept it from being loaded may have gone
         loop = asyncio.get_running_loop()
 
@@ -358,7 +360,7 @@ class JobRoute(Route):
             self.metrics.count(self.name, error.code)
             raise
 
-    async def whole(self, requests: Sequence[Text]) -> list[Reply]:
+    async def whole(self, requests: Sequence[RawRequest]) -> list[Reply]:
         """Return the last reply to each request; but for what is only read ahead, all hold something."""
         found = {number: reply async for number, reply in self.together(requests) if reply.done}
         for number, request in enumerate(requests):

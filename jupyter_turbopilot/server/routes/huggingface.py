@@ -11,7 +11,7 @@ from msgspec import Meta
 from tornado import web
 
 from jupyter_turbopilot.generation import Sampling
-from jupyter_turbopilot.raw_request import Stop, Text
+from jupyter_turbopilot.raw_request import RawRequest, Stop
 from jupyter_turbopilot.server.routes.base import JobRoute
 from jupyter_turbopilot.server.routes.deltas import Placed, Saying, logarithm, placed, word
 
@@ -88,7 +88,7 @@ class GenerateRoute(JobRoute):
         body = self.body(GenerateBody)
         options = body.parameters or Parameters()
         seed = secrets.randbits(31) if options.seed is None else options.seed & 0xFFFFFFFF
-        text = Text(
+        text = RawRequest(
             prompt=body.inputs,
             sampling=options.sampling(seed),
             stop=(*(options.stop or ()), *(options.stop_sequences or ())),
@@ -109,7 +109,7 @@ class GenerateRoute(JobRoute):
             }
         self.answer(found)
 
-    async def _tokens(self, text: Text, head: str, seed: int) -> AsyncGenerator[dict[str, Any]]:
+    async def _tokens(self, text: RawRequest, head: str, seed: int) -> AsyncGenerator[dict[str, Any]]:
         saying, number = Saying(), 0
         async for reply in self.replies(text):
             if reply.error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import State
-    from jupyter_turbopilot.raw_request import Text
+    from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Item, Reply
 
 SLICE = 1 << 12  # tokens or characters
@@ -63,7 +63,7 @@ class WritingRoute(EngineRoute):
             await self.events(self._pieces(body, texts))
             return
         replies = await self.whole(texts)
-        self.answer(await self.pilot.aside.run(self._written, body, replies))
+        self.answer(await self.pilot.background.run(self._written, body, replies))
 
     def _written(self, body: CompletionBody | InfillBody, replies: list[Reply]) -> bytes:
         """Write the texts, one by one: with `n_probs` each of their tokens may have a hundred others."""
@@ -75,7 +75,7 @@ class WritingRoute(EngineRoute):
         return b"[%b]" % b",".join(found) if len(found) > 1 else found[0]
 
     async def _pieces(
-        self, body: CompletionBody | InfillBody, texts: list[Text]
+        self, body: CompletionBody | InfillBody, texts: list[RawRequest]
     ) -> AsyncGenerator[dict[str, Any]]:
         """Say the texts as they grow, those of one prompt after those of another."""
         for number, text in enumerate(texts):
@@ -218,7 +218,7 @@ class TokenizeRoute(EngineRoute):
     async def _ask(self) -> None:
         body, engine = read(self.raw_body(), TokenizeBody), self._engine()
         # A megabyte takes its time, and the event loop is everybody's.
-        self.answer(await self.pilot.aside.run(_tokenized, engine, body))
+        self.answer(await self.pilot.background.run(_tokenized, engine, body))
 
 
 def _slices(row: Row) -> Iterator[Row]:
@@ -276,7 +276,7 @@ class DetokenizeRoute(EngineRoute):
 
     async def _ask(self) -> None:
         body, engine = read(self.raw_body(), DetokenizeBody), self._engine()
-        self.answer(await self.pilot.aside.run(_detokenized, engine, body.tokens))
+        self.answer(await self.pilot.background.run(_detokenized, engine, body.tokens))
 
 
 class _Pieces:

@@ -37,7 +37,7 @@ class ModelsRoute(Route):
     async def _list(self) -> None:
         found = listed(self.pilot)  # as llama.cpp's server answers here
         if self.may_manage:
-            models = await self.pilot.aside.run(self.pilot.models)
+            models = await self.pilot.background.run(self.pilot.models)
             found |= {"models": models, "selected": self.pilot.selected}
         self.answer(found)
 
@@ -54,12 +54,12 @@ class ModelsRoute(Route):
         await self.guard(self._remove())
 
     async def _remove(self) -> None:
-        freed = await self.pilot.aside.run(self.pilot.remove, self.body(Select).model)
+        freed = await self.pilot.background.run(self.pilot.remove, self.body(Select).model)
         self.answer({"freed": freed})
 
     async def _select(self) -> None:
         chosen = self.body(Select)
-        await self.pilot.aside.run(self.pilot.select, chosen.model, tuned=chosen.tuned)
+        await self.pilot.background.run(self.pilot.select, chosen.model, tuned=chosen.tuned)
         self.set_status(202)
         self.answer(self.pilot.health())
 

@@ -15,7 +15,7 @@ from tornado import web
 
 from jupyter_turbopilot.errors import BadRequestError, UnknownModelError
 from jupyter_turbopilot.generation import Sampling
-from jupyter_turbopilot.raw_request import Stop, Text
+from jupyter_turbopilot.raw_request import RawRequest, Stop
 from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
 from jupyter_turbopilot.server.routes.deltas import Piece, Saying, logarithm, placed, word
 from jupyter_turbopilot.server.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read, renamed
@@ -89,7 +89,7 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
             )
         return [tuple(part) if isinstance(part, list) else str(part) for part in self.prompt]
 
-    def texts(self) -> list[Text]:
+    def texts(self) -> list[RawRequest]:
         """Return what is to be written."""
         n, best_of = self.n or 1, self.best_of or self.n or 1
         if best_of < n:
@@ -116,7 +116,7 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
         extra = self.extra
         prompts = self.prompts()
         return [
-            Text(
+            RawRequest(
                 prompt=prompt,
                 suffix=self.suffix or None,
                 sampling=sampling,
@@ -172,7 +172,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         wording = Wording(body, self._piece)
         if not body.stream:
             replies = await self.whole(texts)
-            self.answer(await self.pilot.aside.run(wording.whole, replies))
+            self.answer(await self.pilot.background.run(wording.whole, replies))
             return
         await self.events(self._growing(texts, wording), last=b"data: [DONE]\n\n")
 
@@ -180,7 +180,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         engine = self.pilot.worker.engine
         return engine.piece(token) if engine else b""
 
-    async def _growing(self, texts: list[Text], wording: Wording) -> AsyncGenerator[dict[str, Any]]:
+    async def _growing(self, texts: list[RawRequest], wording: Wording) -> AsyncGenerator[dict[str, Any]]:
         """Say all texts as they grow; several prompts are worked on together."""
         said = [Saying() for _ in texts]
         last: dict[int, Reply] = {}

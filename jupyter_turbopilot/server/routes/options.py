@@ -14,7 +14,7 @@ from msgspec import Meta
 from jupyter_turbopilot.engine.json_schema import grammar_of
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import SAMPLERS, Sampling
-from jupyter_turbopilot.raw_request import Stop, Text
+from jupyter_turbopilot.raw_request import RawRequest, Stop
 from jupyter_turbopilot.request import decode
 
 MAX_PREDICT = 1 << 16
@@ -296,11 +296,11 @@ class CompletionBody(Options, frozen=True, kw_only=True):
 
     prompt: Prompts
 
-    def texts(self) -> list[Text]:
+    def texts(self) -> list[RawRequest]:
         """Return what is to be written."""
         found = prompts(self.prompt)
         more = self.more() | {"bulk": len(found) > 1}
-        return [Text(prompt=prompt, **more) for prompt in found]
+        return [RawRequest(prompt=prompt, **more) for prompt in found]
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,10 +318,10 @@ class InfillBody(Options, frozen=True, kw_only=True):
     input_extra: Annotated[list[Extra], Meta(max_length=256)] = []
     prompt: str = ""
 
-    def texts(self) -> list[Text]:
+    def texts(self) -> list[RawRequest]:
         """Return what is to be written."""
         others = tuple((extra.filename or "tmp", extra.text) for extra in self.input_extra)
-        text = Text(
+        text = RawRequest(
             prompt=self.input_prefix,
             suffix=self.input_suffix,
             typed=self.prompt,

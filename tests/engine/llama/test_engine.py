@@ -297,7 +297,9 @@ def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(def
                 suffix=rest, budget=Budget(500, 200),
             )  # fmt: skip
             usage = Usage()
-            run = engine.start(Ask(prompt.tokens, Sampling(max_tokens=6), usage, fixed=prompt.fixed))
+            run = engine.start(
+                Ask(prompt.tokens, Sampling(max_tokens=6), usage, suffix_span=prompt.suffix_span)
+            )
             assert run is not None
             while not run.done:
                 engine.step([run], Cancel())

@@ -10,7 +10,7 @@ from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.obtain import bring
+from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Step, Store
 from tests.models.source_server import SourceServer
 
@@ -101,13 +101,13 @@ def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(
     publish(hub, REPO, {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()})
     store = Store(tmp_path / "models")
     model = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO)
-    path = bring(store, model)
+    path = obtain(store, model)
     assert path == store.folder / "mine-q8_0.gguf"
     assert read_header(path).architecture == "gpt2"
-    assert bring(store, model) == path
+    assert obtain(store, model) == path
     assert not (store.folder / "checkpoints" / "owner--model").exists()
 
 
 def test_a_model_that_llama_cpp_does_not_run_is_not_fetched(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="not run by llama"):
-        bring(Store(tmp_path), Model("x", "", use="elsewhere", runs=False))
+        obtain(Store(tmp_path), Model("x", "", use="elsewhere", runs=False))
