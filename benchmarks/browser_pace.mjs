@@ -61,7 +61,8 @@ function notebooks() {
 function look(page) {
   return page.evaluate(selector => {
     const editor = document.activeElement?.closest('.cm-content');
-    const grey = document.querySelector(selector);
+    // JupyterLab keeps the room of a text that has gone for a moment, without showing anything.
+    const grey = document.querySelector(`${selector}:not([class*=Spacer])`);
     const lines = [...(editor?.querySelectorAll('.cm-line') ?? [])].map(line => {
       const copy = line.cloneNode(true);
       copy.querySelectorAll('.jp-GhostText').forEach(node => node.remove());

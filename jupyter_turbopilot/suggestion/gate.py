@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.bounds import LINE, end_of, remembered
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
-from jupyter_turbopilot.suggestion.trim import leaves_open, open_quote
+from jupyter_turbopilot.suggestion.trim import balanced_length, leaves_open, open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -240,7 +240,10 @@ class Gate:
         return self._first_fit(text, sorted(further, key=worth, reverse=True))
 
     def _first_fit(self, text: str, found: list[Boundary]) -> Boundary | None:
-        return next((one for one in found[:_TRIED] if self._fits(text[: min(one.end, len(text))])), None)
+        return next((one for one in found[:_TRIED] if self._may_stand(text[: min(one.end, len(text))])), None)
+
+    def _may_stand(self, text: str) -> bool:
+        return balanced_length(text, self.place.rest) == len(text) and self._fits(text)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]

@@ -243,6 +243,42 @@ def rest_of_line(text: str, shape: Shape, final: bool) -> Cut:
     return Cut(text)
 
 
+def closed_behind(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+    """Leave the brackets that are closed behind the cursor to be closed there, whatever comes between."""
+    return Cut(text[: balanced_length(text, shape.rest.strip())])
+
+
+def balanced_length(text: str, rest: str) -> int:
+    """Return how much of a text can stand before the rest of its line without a bracket closed twice.
+
+    The text may close what is closed in the rest only where it opens the same again.
+    """
+    closers = rest[: len(rest) - len(rest.lstrip(")]}"))]
+    if not closers:
+        return len(text)
+    taken = length = 0  # how many of these closers the text has written itself
+    opened: list[str] = []
+    quote = ""
+    for at, char in enumerate(text, 1):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in _QUOTES:
+            quote = char
+        elif char in _OPENERS.values():
+            if taken and _OPENERS[closers[taken - 1]] == char:
+                taken -= 1
+            else:
+                opened.append(char)
+        elif char in _OPENERS:
+            if opened and opened[-1] == _OPENERS[char]:
+                opened.pop()
+            elif closers[taken : taken + 1] == char:
+                taken += 1
+        if not taken:
+            length = at
+    return length
+
+
 def _closers_at_the_end(text: str) -> int:
     start = len(text)
     while start and (text[start - 1] in _CLOSERS or text[start - 1].isspace()):
@@ -306,6 +342,7 @@ FILTERS: tuple[Filter, ...] = (
     next_line_again,
     repetition,
     rest_of_line,
+    closed_behind,
     trailing_space,
 )
 

@@ -41,8 +41,35 @@ describe('what is left of a suggestion', () => {
     expect(suggestion('d|', '["k"]').rest(at('d["|"]'))).toBe('k');
   });
 
-  it('is nothing where a closer stands in its way', () => {
-    expect(suggestion('f|', '(a).g').rest(at('f(|)'))).toBeNull();
+  it('ends where it would close what the editor has closed', () => {
+    expect(suggestion('f|', '(a).g').rest(at('f(|)'))).toBe('a');
+    expect(suggestion('range|', '(2, int(n ** 0.5) + 1):').rest(at('range(|)'))).toBe('2, int(n ** 0.5) + 1');
+    expect(suggestion('df|', '["a\\"b"].mean()').rest(at('df["|"]'))).toBe('a\\"b');
+    expect(suggestion('f|', '(")", x)').rest(at('f(|)'))).toBe('")", x');
+    expect(suggestion('f|', '(frame').rest(at('f(|)'))).toBe('frame');
+  });
+
+  it('goes on behind a closer that was typed over', () => {
+    expect(suggestion('f|', '(a).g').rest(at('f(a)|'))).toBe('.g');
+  });
+
+  it('never shrinks while it comes, whatever the editor has closed', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom(...'a()[]{}"\'\\') }),
+        fc.constantFrom(')', ']', '"', '")'),
+        (text, closed) => {
+          const made = new Suggestion('id', at('|'));
+          let shown = '';
+          for (let length = 1; length <= text.length; length++) {
+            made.grow(`(${text.slice(0, length)}`);
+            const rest = made.rest({ text: `(${closed}`, offset: 1 }) ?? '';
+            expect(rest.startsWith(shown)).toBe(true);
+            shown = rest;
+          }
+        }
+      )
+    );
   });
 
   it('keeps what follows the cursor apart', () => {

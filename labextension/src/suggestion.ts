@@ -7,6 +7,8 @@ export interface IPlace {
 }
 
 const CLOSERS = /^[)\]}"'`]+$/;
+const QUOTES = '"\'`';
+const PAIRS: Record<string, string> = { '(': ')', '[': ']', '{': '}', '"': '"', "'": "'", '`': '`' };
 
 export class Suggestion {
   constructor(
@@ -70,13 +72,7 @@ export class Suggestion {
       return !this._done && typed.startsWith(this._text) ? '' : null;
     }
     const rest = this._text.slice(typed.length);
-    if (!closed) {
-      return rest;
-    }
-    if (rest.endsWith(closed)) {
-      return rest.slice(0, -closed.length);
-    }
-    return this._done ? null : '';
+    return closed ? rest.slice(0, closedAt(rest, closed[0])) : rest;
   }
 
   /** Wait until there is more of it, or it is finished. */
@@ -98,6 +94,26 @@ export class Suggestion {
   private _text = '';
   private _done = false;
   private _waiting: (() => void)[] = [];
+}
+
+/** Where a text closes a bracket or a quote that was open before it, if it does; otherwise its end. */
+function closedAt(text: string, closer: string): number {
+  const waits = [closer];
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    const quoted = QUOTES.includes(waits[0]);
+    if (quoted && char === '\\') {
+      at++;
+    } else if (char === waits[0]) {
+      waits.shift();
+      if (waits.length === 0) {
+        return at;
+      }
+    } else if (!quoted && char in PAIRS) {
+      waits.unshift(PAIRS[char]);
+    }
+  }
+  return text.length;
 }
 
 /**

@@ -106,6 +106,14 @@ def test_what_trimming_took_away_is_not_shown() -> None:
     assert made.shown("f(a") == (3, pytest.approx(0.9))
 
 
+def test_no_beginning_closes_a_bracket_that_is_closed_behind_the_cursor() -> None:
+    made = Product(Place("sqrt((a", "))", frozenset(), frozenset()), 0.5)
+    for piece in (")", " **", " 2", " +", " (", "b", " - c"):
+        made.add(piece, 0.99)
+    assert made.shown(") ** 2 +", final=True)[0] == 0
+    assert made.shown(") ** 2 + (b", final=True)[0] == len(") ** 2 + (b")
+
+
 def test_what_does_not_fit_is_shown_as_far_as_it_does() -> None:
     made = Product(Place(), 0.5, lambda text: ")" not in text)
     for piece in ("a", "(b", ")", "\n"):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.trim import FILTERS, Shape, indentation, shape_of, trim
@@ -107,6 +107,12 @@ def test_three_equal_lines_are_too_many() -> None:
         ("b, c), e", "f(a, ", ", c)", "b"),
         ("d[1:2]:", "if ", ":", "d[1:2]"),
         ("maximum", "f(", "x)", "maximum"),
+        (") + 1):", "range(2, int(n ** 0.5", "))", ""),
+        ("math.sqrt(n)) + 1):", "range(2, int(", "))", "math.sqrt(n)"),
+        (") ** 2 + (self.y - other.y) ** 2", "sqrt((self.x - other.x", "))", ") ** 2 + (self.y - other.y"),
+        ("0], rows[1", "f(rows[", "])", "0], rows[1"),
+        ("df)} rows", 'f"{len(', ')}"', "df"),
+        ("')' + x", "f(g(", "))", "')' + x"),
     ],
 )
 def test_what_follows_the_cursor_already_is_left_out(text: str, prefix: str, suffix: str, kept: str) -> None:
@@ -179,6 +185,27 @@ def test_what_was_shown_is_never_taken_back(text: str, prefix: str, suffix: str,
     else:
         length = len(text)
     assert trim(text[:length], where, final=True).text.startswith(shown)
+
+
+def is_balanced(text: str) -> bool:
+    opened = ""
+    for char in text:
+        if char in "([":
+            opened += char
+        elif char in ")]" and opened[-1:] + char in {"()", "[]"}:
+            opened = opened[:-1]
+        elif char in ")]":
+            return False
+    return True
+
+
+@given(st.text(alphabet="a()[]", max_size=12), st.text(alphabet="a([", max_size=6))
+def test_what_stands_before_closed_brackets_leaves_them_balanced(text: str, prefix: str) -> None:
+    rest = "".join({"(": ")", "[": "]"}.get(char, "") for char in reversed(prefix))
+    kept = final(text, prefix, rest)
+    # What the model itself opens, or closes the wrong way, is for the parser to judge.
+    assume(is_balanced(prefix + kept) and kept.count("(") == kept.count(")") and kept.count("[") == kept.count("]"))
+    assert is_balanced(prefix + kept + rest)
 
 
 @given(TEXT, TEXT, TEXT)
