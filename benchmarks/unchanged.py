@@ -20,9 +20,9 @@ because of what the server is started with:
 
 - Its clock for short times, `time.perf_counter`, stands still. How many tokens are guessed depends on how
   long batches of each size took (`engine/drafts.py`); by a clock that stands still the costs remain those it
-  begins with. By the real clock other guesses are made in each run. That changes how many are offered and
-  accepted, and in batches of another size llama.cpp rounds otherwise, so the last digits of a confidence or
-  of a logarithm differ from run to run, and now and then a word. `--clock real` shows it.
+  begins with. By the real clock each run offers other guesses, and llama.cpp rounds otherwise in batches of
+  another size: of 87 answers to the same code 9 differed, in the numbers of guesses offered and accepted and
+  from the second digit of a logarithm on. With other luck that changes a word. `--clock real` shows it.
 - It computes on all of its threads however busy the machine is, and what nobody waits for is never refused.
   One thread is slower than two on an idle machine and faster beside others' work.
 - Nothing is kept over its end, and folders for settings, data and caches are new. Only the models are yours.
