@@ -29,8 +29,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot import Pilot
-from jupyter_turbopilot.standalone import application
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.standalone import application
 
 from .scripted_engine import ScriptedEngine
 from .tiny_model import write_tiny_model
