@@ -18,6 +18,8 @@ from jupyter_turbopilot.suggestion.matching import Matcher
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 _QUOTES = "\"'`"
 _QUOTE = re.compile(f"[{_QUOTES}]")
+_CLOSER = {opener: closer for closer, opener in _OPENERS.items()} | dict(zip(_QUOTES, _QUOTES, strict=True))
+NESTED = 32  # brackets that are closed behind the cursor: no code is nested as deeply
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
 MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter looks at all of it
@@ -253,28 +255,18 @@ def balanced_length(text: str, rest: str) -> int:
 
     The text may close what is closed in the rest only where it opens the same again.
     """
-    closers = rest[: len(rest) - len(rest.lstrip(")]}"))]
-    if not closers:
+    rest = rest[:NESTED]
+    closed = [*reversed(rest[: len(rest) - len(rest.lstrip(")]}"))])]
+    if not closed:
         return len(text)
-    taken = length = 0  # how many of these closers the text has written itself
-    opened: list[str] = []
-    quote = ""
+    length, waits = 0, closed.copy()  # what has to be closed yet, the innermost last
     for at, char in enumerate(text, 1):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in _QUOTES:
-            quote = char
-        elif char in _OPENERS.values():
-            if taken and _OPENERS[closers[taken - 1]] == char:
-                taken -= 1
-            else:
-                opened.append(char)
-        elif char in _OPENERS:
-            if opened and opened[-1] == _OPENERS[char]:
-                opened.pop()
-            elif closers[taken : taken + 1] == char:
-                taken += 1
-        if not taken:
+        last = waits[-1] if waits else ""
+        if char == last:
+            waits.pop()
+        elif char in _CLOSER and last not in {*_QUOTES}:
+            waits.append(_CLOSER[char])
+        if waits[: len(closed)] == closed:
             length = at
     return length
 

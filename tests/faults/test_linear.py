@@ -149,6 +149,8 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "shape_of before": lambda text: trim.shape_of(text, ""),
     "shape_of after": lambda text: trim.shape_of("", text),
     "trim": lambda text: trim.trim(text, trim.shape_of("", "", "multi", 200), final=True),
+    "balanced_length": lambda text: trim.balanced_length(text, "))"),
+    "balanced_length before": lambda text: trim.balanced_length("a)", text),
     "trim before the same": lambda text: trim.trim(text, trim.shape_of("x", text), final=False),
     "place_of": lambda text: place_of(text, text, (text,)),
     "gate": suggest,

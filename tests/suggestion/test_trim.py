@@ -204,7 +204,11 @@ def test_what_stands_before_closed_brackets_leaves_them_balanced(text: str, pref
     rest = "".join({"(": ")", "[": "]"}.get(char, "") for char in reversed(prefix))
     kept = final(text, prefix, rest)
     # What the model itself opens, or closes the wrong way, is for the parser to judge.
-    assume(is_balanced(prefix + kept) and kept.count("(") == kept.count(")") and kept.count("[") == kept.count("]"))
+    assume(
+        is_balanced(prefix + kept)
+        and kept.count("(") == kept.count(")")
+        and kept.count("[") == kept.count("]")
+    )
     assert is_balanced(prefix + kept + rest)
 
 
