@@ -11,6 +11,7 @@ import psutil
 
 from jupyter_turbopilot.commands.loading import load, pilot_of
 from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
 from jupyter_turbopilot.errors import BadRequestError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def measure(options: argparse.Namespace, model: str | None, threads: int, batch:
     from jupyter_turbopilot.engine.stepping import write
     from jupyter_turbopilot.generation import Sampling, Usage
 
-    context = max(machine.SMALLEST_CONTEXT, options.prompt + options.length + 8)
+    context = max(SMALLEST_CONTEXT, options.prompt + options.length + 8)
     loaded = load(options, model, threads=threads, context=context, chunk=batch)
     engine = loaded.engine
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.load.machine import compute_bytes
+from jupyter_turbopilot.engine.load.plan import compute_bytes
 from jupyter_turbopilot.models.gguf import holds, read_header
 from jupyter_turbopilot.models.quantization import KINDS
 from jupyter_turbopilot.models.speed import rate

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.plan import CACHE_TYPES, Wishes, make_plan
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-    from jupyter_turbopilot.engine.load.machine import Hardware
+    from jupyter_turbopilot.engine.load.plan import Hardware
     from jupyter_turbopilot.engine.stepping import Row
     from jupyter_turbopilot.pilot.pilot import Pilot
 
@@ -60,7 +60,7 @@ def load(options: argparse.Namespace, model: str | None, **chosen: Any) -> Loade
     header = read_header(path)
     context = chosen.pop("context", 0) or settings.context_size
     threads = chosen.pop("threads", 0) or settings.threads
-    plan = machine.plan(header, found.name, machine.Wishes(hardware, context, threads, settings.max_threads))
+    plan = make_plan(header, found.name, Wishes(hardware, context, threads, settings.max_threads))
     begun = time.perf_counter()
     engine = LlamaEngine(
         path,
@@ -72,7 +72,7 @@ def load(options: argparse.Namespace, model: str | None, **chosen: Any) -> Loade
         **chosen,
     )
     seconds = time.perf_counter() - begun
-    cache = int(header.kv_bytes(1) * machine.CACHE_TYPES[hardware.cache_type])
+    cache = int(header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type])
     return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, cache)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT
 from jupyter_turbopilot.errors import ConversionError, NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
@@ -47,7 +48,7 @@ def add(actions: Any) -> None:
     quantize.set_defaults(run=run_quantize)
     info = actions.add_parser("info", help="what a GGUF file holds and what it takes to run it")
     info.add_argument("model", metavar="FILE", help="a GGUF file, or a model's name")
-    info.add_argument("--context", type=int, default=machine.DEFAULT_CONTEXT, help="tokens (%(default)s)")
+    info.add_argument("--context", type=int, default=DEFAULT_CONTEXT, help="tokens (%(default)s)")
     info.add_argument("--json", action="store_true", help="print it as JSON")
     info.set_defaults(run=run_info)
 

@@ -14,7 +14,7 @@ from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.machine import Hardware, Plan, Wishes, plan
+from jupyter_turbopilot.engine.load.plan import Hardware, Plan, Wishes, make_plan
 from jupyter_turbopilot.engine.load.retry import Facts, Recovery
 from jupyter_turbopilot.engine.worker import State, Worker
 from jupyter_turbopilot.errors import (
@@ -204,7 +204,7 @@ class Pilot:
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
         path, hardware = self.weights(model, tuned=tuned)
         # Our own check first: llama.cpp ends the process on some damaged files.
-        chosen = plan(
+        chosen = make_plan(
             read_header(path),
             model.name,
             Wishes(

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.load.machine import Plan
+from jupyter_turbopilot.engine.load.plan import Plan
 from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
 from jupyter_turbopilot.engine.worker import GAVE_UP, Job, State
 from jupyter_turbopilot.errors import BadRequestError, BusyError, DownloadError, EngineError, NotReadyError

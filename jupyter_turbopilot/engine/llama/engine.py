@@ -20,7 +20,7 @@ from jupyter_turbopilot.engine.llama import snapshot as state_file
 from jupyter_turbopilot.engine.llama.lora import Attached
 from jupyter_turbopilot.engine.llama.sampler_chain import Chain
 from jupyter_turbopilot.engine.llama.slices import rule_for, slices
-from jupyter_turbopilot.engine.load.machine import PLAIN, Hardware
+from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
 from jupyter_turbopilot.engine.sequences import (
     Clear,
     Copy,

@@ -23,7 +23,7 @@ from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.load.machine import Plan
+    from jupyter_turbopilot.engine.load.plan import Plan
 
 MAX_VERDICTS = 64
 PROMPT = 48  # tokens
@@ -155,7 +155,7 @@ def _write(memory: Path, verdicts: dict[str, str]) -> None:
 def main(arguments: list[str]) -> None:
     """Load the model, read a prompt and decode two tokens: the child's side."""
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-    from jupyter_turbopilot.engine.load.machine import Plan
+    from jupyter_turbopilot.engine.load.plan import Plan
     from jupyter_turbopilot.engine.stepping import write
     from jupyter_turbopilot.generation import Sampling, Usage
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.slices import LONGEST
-from jupyter_turbopilot.engine.load.machine import Hardware
+from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage

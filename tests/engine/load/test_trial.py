@@ -17,7 +17,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load import trial
-from jupyter_turbopilot.engine.load.machine import Hardware, Plan
+from jupyter_turbopilot.engine.load.plan import Hardware, Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.tuning.adapters import Adapter

@@ -1,0 +1,108 @@
+"""How a model is loaded into the memory there is: context, sequences, threads; or why it does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.models.tuning.adapters import Adapter  # noqa: TC001 - a plan is read back from JSON
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.models.gguf import Header
+
+DEFAULT_CONTEXT = 4096
+SMALLEST_CONTEXT = 512
+SECOND_PROMPT_BYTES = 64 * 1024**2
+COMPUTE_BYTES = 16 * 1024**2  # graph buffers
+TOKEN_BYTES = 768  # for each token of the vocabulary: rows of logits, their copies, the table of bytes
+CACHE_TYPES = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # of the attention cache, and their size
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What is handed through to llama.cpp."""
+
+    gpu_layers: int = 0  # -1: all
+    main_gpu: int = 0
+    tensor_split: tuple[float, ...] = ()
+    cache_type: str = "f16"
+    memory_map: bool = True  # weights stay in the file and are read where they are needed
+    adapters: tuple[Adapter, ...] = ()  # beside the model
+
+    @property
+    def stamp(self) -> str:
+        """Return what tells these settings from others, and an adapter from one trained anew."""
+        files = [Path(adapter.path) for adapter in self.adapters]
+        return "|".join((str(self), *(stamp(file) for file in files if file.is_file())))
+
+
+PLAIN = Hardware()
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the settings say about memory and threads; 0 leaves it to the machine."""
+
+    hardware: Hardware = PLAIN
+    context_size: int = 0
+    threads: int = 0
+    max_threads: int = 0
+    max_bytes: int = 0
+    sequence_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model is going to be loaded."""
+
+    context_size: int
+    threads: int
+    needs: int
+    cells: int = 0  # tokens of all sequences together
+    parked: int = 0  # tokens kept outside the cache
+    hardware: Hardware = PLAIN
+
+
+def compute_bytes(header: Header) -> int:
+    """Estimate what computing takes beside weights and attention cache; more than was measured."""
+    tokens = header.metadata.get("tokenizer.ggml.tokens", 0)
+    return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
+
+
+def make_plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
+    """Choose context, sequences and threads for a model, or refuse it where the memory does not suffice."""
+    trained = header.number("context_length", DEFAULT_CONTEXT)
+    wanted = min(wishes.context_size or DEFAULT_CONTEXT, trained)
+    free = min(machine.free_memory(), wishes.max_bytes or machine.UNLIMITED)
+    count = machine.threads(wishes.threads)
+    count = min(count, wishes.max_threads or count)
+    hardware = wishes.hardware
+    kept = CACHE_TYPES[hardware.cache_type]
+    # What a graphics card holds takes nothing of this memory.
+    weights = 0 if hardware.gpu_layers < 0 else header.file_size
+    parked = int(wishes.sequence_bytes // max(1, header.kv_bytes(1) * kept))
+    # Room for several people at a time, where it is cheap.
+    prompts = 2 if header.kv_bytes(wanted) * kept <= SECOND_PROMPT_BYTES else 1
+    while True:
+        cells = wanted * prompts
+        needs = weights + int(header.kv_bytes(cells + parked) * kept) + compute_bytes(header)
+        if needs <= free:
+            return Plan(wanted, count, needs, cells, parked, hardware)
+        if parked:
+            parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # what is kept for later goes first
+            continue
+        if prompts > 1:
+            prompts = 1
+            continue
+        if wishes.context_size or wanted // 2 < SMALLEST_CONTEXT:
+            limit = "c.Turbopilot.max_memory allows" if free == wishes.max_bytes else "are free"
+            raise ModelRefusedError(
+                f"{name} needs {needs / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB {limit}. "
+                "Close something, choose a smaller model, or set c.Turbopilot.context_size lower.",
+                code="memory",
+            )
+        wanted //= 2

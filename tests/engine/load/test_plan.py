@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.plan import Hardware, Wishes, make_plan
+from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.gguf import Header
+
+MODEL = Header(
+    metadata={
+        "general.architecture": "llama",
+        "llama.context_length": 8192,
+        "llama.block_count": 24,
+        "llama.embedding_length": 1024,
+        "llama.attention.head_count": 16,
+        "llama.attention.head_count_kv": 4,
+    },
+    parts=(),
+    file_size=500_000_000,
+)
+
+
+def test_too_little_memory_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "free_memory", lambda: 400_000_000)
+    with pytest.raises(ModelRefusedError, match=r"needs 0\.\d GB of memory and 0\.4 GB are free"):
+        make_plan(MODEL, "m")
+
+
+def test_a_smaller_context_is_chosen_before_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = make_plan(MODEL, "m").needs
+    monkeypatch.setattr(machine, "free_memory", lambda: full - 1)
+    assert make_plan(MODEL, "m").context_size == 2048
+
+
+def test_a_context_that_was_asked_for_is_not_made_smaller_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = make_plan(MODEL, "m", Wishes(context_size=4096)).needs
+    monkeypatch.setattr(machine, "free_memory", lambda: full - 1)
+    with pytest.raises(ModelRefusedError):
+        make_plan(MODEL, "m", Wishes(context_size=4096))
+
+
+def test_a_model_is_never_given_more_context_than_it_was_trained_for() -> None:
+    short = Header(MODEL.metadata | {"llama.context_length": 512}, 1, 1000)
+    assert make_plan(short, "m", Wishes(context_size=4096)).context_size == 512
+
+
+def test_a_smaller_attention_cache_and_a_graphics_card_take_less_memory() -> None:
+    whole = make_plan(MODEL, "m", Wishes(context_size=8192)).needs
+    assert make_plan(MODEL, "m", Wishes(Hardware(cache_type="q8_0"), context_size=8192)).needs < whole
+    on_card = make_plan(MODEL, "m", Wishes(Hardware(gpu_layers=-1), context_size=8192))
+    assert on_card.needs == whole - MODEL.file_size
+    assert on_card.hardware.gpu_layers == -1
