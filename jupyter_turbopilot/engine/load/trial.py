@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.load.loader import load
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.models.gguf import stamp
 
@@ -154,20 +155,12 @@ def _write(memory: Path, verdicts: dict[str, str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Load the model, read a prompt and decode two tokens: the child's side."""
-    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.engine.load.plan import Plan
     from jupyter_turbopilot.engine.stepping import write
     from jupyter_turbopilot.generation import Sampling, Usage
 
     path, plan = Path(arguments[0]), msgspec.json.decode(arguments[1], type=Plan)
-    engine = LlamaEngine(
-        path,
-        name="trial",
-        context_size=plan.context_size,
-        threads=plan.threads,
-        cells=plan.cells,
-        hardware=plan.hardware,
-    )
+    engine = load(path, plan, name="trial")
     # Long enough for a batch: engines compute those with other instructions than a single token.
     prompt = ((engine.tokenize("x = 1\n") or [0]) * PROMPT)[: min(PROMPT, engine.context_size // 2)]
     list(write(engine, prompt, Sampling(max_tokens=2), Usage(), Cancel()))
