@@ -52,7 +52,7 @@ def typing(desk: Desk, stop: threading.Event) -> None:
 def slowed() -> None:
     """Compare a computation alone with one beside somebody who types, in turns."""
     desk = Desk()
-    desk.pilot.effort.busy = lambda: True
+    desk.pilot.effort.kernel_busy = lambda: True
     alone, beside = [], []
     for _ in range(3):
         alone.append(work())

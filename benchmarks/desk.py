@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.describe import describe_health
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.raw_request import RawRequest
@@ -22,10 +23,10 @@ class Desk:
         self.pilot = Pilot(Turbopilot(**{"keep_sequences": False, "results_memory": 0} | settings))
         begun = time.perf_counter()
         self.pilot.start()
-        while (phase := self.pilot.health()["phase"]) == "loading":
+        while (phase := describe_health(self.pilot)["phase"]) == "loading":
             time.sleep(0.01)
         self.load_ms = (time.perf_counter() - begun) * 1000
-        assert phase == "ready", self.pilot.health()
+        assert phase == "ready", describe_health(self.pilot)
 
     def begin(self, request: Completion | RawRequest) -> tuple[Any, threading.Event, list[Reply]]:
         """Submit; return the job, its end, and where the replies go."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def main() -> None:
     settings = Turbopilot(eagerness="always", prompt_tokens=256)
     pilot = Pilot(settings)
     pilot.start()
-    while pilot.health()["phase"] == "loading":
+    while describe_health(pilot)["phase"] == "loading":
         time.sleep(0.1)
     for kind in options.kinds:
         chosen = places(notebooks, kind, options.positions)

@@ -15,6 +15,7 @@ from tornado.testing import bind_unused_port
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.standalone import application
 
 from .scripted_engine import ScriptedEngine
@@ -59,7 +60,7 @@ class Alone:
         """Let the model be loaded."""
         self.loading.set()
         self.pilot.start()
-        self._wait(lambda: bool(self.pilot.health()["ready"]))
+        self._wait(lambda: bool(describe_health(self.pilot)["ready"]))
 
     @staticmethod
     def _wait(done: Any) -> None:

@@ -91,7 +91,7 @@ def measure(options: argparse.Namespace, model: str | None, threads: int, batch:
     from jupyter_turbopilot.generation import Sampling, Usage
 
     context = max(SMALLEST_CONTEXT, options.prompt + options.length + 8)
-    loaded = load(options, model, threads=threads, context=context, chunk=batch)
+    loaded = load(options.settings(options), model, threads=threads, context=context, chunk=batch)
     engine = loaded.engine
     try:
         tokens = engine.tokenize(TEXT)

@@ -98,7 +98,11 @@ def run(options: argparse.Namespace) -> int:
     seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(1 << 31)
     begun = time.perf_counter()
     loaded = load(
-        options, options.model, threads=options.threads, context=options.context, chunk=options.batch
+        options.settings(options),
+        options.model,
+        threads=options.threads,
+        context=options.context,
+        chunk=options.batch,
     )
     engine, clock = loaded.engine, Clock(loaded.engine)
     bos = [engine.markers.bos] if engine.markers.bos is not None else []

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.load import loader
 from jupyter_turbopilot.engine.load.plan import CACHE_TYPES, Wishes, make_plan
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.pilot.library import store_of
+from jupyter_turbopilot.pilot.model_loader import ModelLoader
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
     from pathlib import Path
 
+    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.engine.load.plan import Hardware
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Loaded:
-    """The engine, what it takes, and how long loading took."""
+    """An engine, what it was loaded from and with, and how long that took."""
 
     engine: LlamaEngine
     path: Path
@@ -43,37 +47,30 @@ def pilot_of(options: argparse.Namespace) -> Pilot:
     return Pilot(options.settings(options))
 
 
-def load(options: argparse.Namespace, model: str | None, **chosen: Any) -> Loaded:
+def load(
+    settings: Turbopilot, spec: str | None, *, context: int = 0, threads: int = 0, chunk: int = 0
+) -> Loaded:
     """Check and load a model as the server would, but without the trial: a crash ends only this command."""
-    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-
-    pilot = pilot_of(options)
-    settings = pilot.settings
-    found = find(model or pilot.selected)
-    if not pilot.store.has(found):
+    models = ModelLoader(settings, store_of(settings))
+    model = find(spec or settings.model)
+    if not models.store.has(model):
         raise NotReadyError(
-            f"The model {found.name} is not on this machine yet. "
-            f"Run: jupyter turbopilot models pull {found.name}",
+            f"The model {model.name} is not on this machine yet. "
+            f"Run: jupyter turbopilot models pull {model.name}",
             code="model_missing",
         )
-    path, hardware = pilot.weights(found)
+    path, hardware = models.weights(model)
     header = read_header(path)
-    context = chosen.pop("context", 0) or settings.context_size
-    threads = chosen.pop("threads", 0) or settings.threads
-    plan = make_plan(header, found.name, Wishes(hardware, context, threads, settings.max_threads))
-    begun = time.perf_counter()
-    engine = LlamaEngine(
-        path,
-        name=found.name,
-        context_size=plan.context_size,
-        threads=plan.threads,
-        fim=found.fim,
-        hardware=hardware,
-        **chosen,
+    wishes = Wishes(
+        hardware, context or settings.context_size, threads or settings.threads, settings.max_threads
     )
+    plan = make_plan(header, model.name, wishes)
+    begun = time.perf_counter()
+    # One text at a time needs no room for another's.
+    engine = loader.load(path, replace(plan, cells=0), name=model.name, fim=model.fim, chunk=chunk)
     seconds = time.perf_counter() - begun
-    cache = int(header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type])
-    return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, cache)
+    bytes_a_token = int(header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type])
+    return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, bytes_a_token)
 
 
 class Clock:

@@ -14,6 +14,7 @@ from jupyter_turbopilot.errors import ConversionError, NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.obtain import obtain
+from jupyter_turbopilot.server.describe import describe_models
 
 if TYPE_CHECKING:
     import argparse
@@ -78,7 +79,7 @@ def _store_and_model(options: argparse.Namespace) -> tuple[Any, Any]:
 def run_list(options: argparse.Namespace) -> int:
     """List models."""
     pilot = pilot_of(options)
-    found = pilot.models()
+    found = describe_models(pilot)
     if options.json:
         print(json.dumps(found, indent=1))
         return 0
@@ -196,7 +197,7 @@ def run_recommend(options: argparse.Namespace) -> int:
     from jupyter_turbopilot.models import speed
 
     pilot = pilot_of(options)
-    advice = pilot.advice()
+    advice = pilot.library.advice()
     measured = speed.rate(pilot.store.folder)
     print(
         f"{machine.free_memory() / 1e9:.1f} GB of memory free, {machine.cores()} cores, "

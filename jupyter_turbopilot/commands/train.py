@@ -205,7 +205,7 @@ def learn(
 
     place = network.best_device()
     card = place.type != "cpu"
-    loaded = load(options, options.model, context=4096)
+    loaded = load(options.settings(options), options.model, context=4096)
     try:
         layout, end = layout_of(options, loaded.engine)
         # What was learnt before is built upon: the adapters in use are part of the model.

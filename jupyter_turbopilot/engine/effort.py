@@ -22,9 +22,9 @@ _THEIRS = 0.6
 class Effort:
     """Threads, and whether anything may run that nobody waits for."""
 
-    def __init__(self, *, considerate: bool = True) -> None:
+    def __init__(self, *, considerate: bool = True, kernel_busy: Callable[[], bool] = lambda: False) -> None:
         self.full = 1
-        self.busy: Callable[[], bool] = lambda: False  # whether a kernel computes for somebody
+        self.kernel_busy = kernel_busy  # whether a kernel computes for somebody
         self._considerate = considerate
         self._plug_looked = -_PLUG_EVERY
         self._battery = False
@@ -39,11 +39,11 @@ class Effort:
 
     def resting(self) -> bool:
         """Tell whether the machine is needed for something else."""
-        return self._considerate and (self._kernel_busy() or self._on_battery())
+        return self._considerate and (self._kernel_computes() or self._on_battery())
 
-    def _kernel_busy(self) -> bool:
+    def _kernel_computes(self) -> bool:
         try:
-            return self.busy()
+            return self.kernel_busy()
         except Exception:  # noqa: BLE001 - a manager of kernels may be anybody's
             return False
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
@@ -13,10 +14,14 @@ from traitlets import Any as AnyTrait
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.kernels.watch import Kernels
-from jupyter_turbopilot.pilot.pilot import Pilot, llama_engine
+from jupyter_turbopilot.pilot.model_loader import llama_engine
+from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.server.routes.about import MissingRoute
 from jupyter_turbopilot.server.routes.table import ROUTES
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
 
 # Seconds. Loading holds the interpreter for moments; the server is to answer first.
 LOAD_AFTER = 1.5
@@ -36,9 +41,14 @@ class TurbopilotExtension(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Build the pilot; a missing engine or model is a state, not a failure."""
-        self.pilot = Pilot(Turbopilot(parent=self), self.engine_factory)
-        if self.pilot.settings.kernel_facts and self.serverapp:
-            self.pilot.kernels = Kernels(self.serverapp.kernel_manager)
+        settings = Turbopilot(parent=self)
+        manager = cast("ServerApp", self.serverapp).kernel_manager  # Jupyter links us to it before
+        self.pilot = Pilot(
+            settings,
+            self.engine_factory,
+            kernels=Kernels(manager) if settings.kernel_facts else None,
+            kernel_busy=partial(any_kernel_busy, manager),
+        )
         self._secret = runtime.new_secret()
 
     def initialize_handlers(self) -> None:
@@ -51,8 +61,6 @@ class TurbopilotExtension(ExtensionApp):
         runtime.remove_stale()
         if not server.sock:
             runtime.write(runtime.Runtime(loopback_url(server), self._secret, os.getpid()))
-        if self.pilot:
-            self.pilot.effort.busy = lambda: any_kernel_busy(server.kernel_manager)
         if self.pilot and self.pilot.settings.load_at_start:
             # After the server has answered for the first time: loading would make it wait.
             asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)

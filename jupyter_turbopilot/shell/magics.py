@@ -104,7 +104,9 @@ class TurbopilotMagics(Magics):
     def _status(self) -> str:
         try:
             if self._in_terminal or self.local:
-                health = self._local_pilot().pilot.health()
+                from jupyter_turbopilot.server.describe import describe_health
+
+                health = describe_health(self._local_pilot().pilot)
                 where = "in this process"
             else:
                 health = self._remote().health()

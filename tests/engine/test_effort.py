@@ -10,7 +10,6 @@ import pytest
 
 from jupyter_turbopilot.engine import effort
 from jupyter_turbopilot.engine.effort import Effort, Load
-from jupyter_turbopilot.server.extension import any_kernel_busy
 
 
 @pytest.fixture
@@ -28,9 +27,8 @@ def test_when_all_is_quiet_the_model_has_all_its_threads() -> None:
 
 @pytest.mark.usefixtures("quiet")
 def test_a_busy_kernel_halves_the_threads_and_ends_what_nobody_waits_for() -> None:
-    one = Effort()
+    one = Effort(kernel_busy=lambda: True)
     one.full = 4
-    one.busy = lambda: True
     assert (one.threads(), one.resting()) == (2, True)
     one.full = 1
     assert one.threads() == 1
@@ -38,9 +36,8 @@ def test_a_busy_kernel_halves_the_threads_and_ends_what_nobody_waits_for() -> No
 
 @pytest.mark.usefixtures("quiet")
 def test_whoever_does_not_want_to_be_considerate_is_not() -> None:
-    one = Effort(considerate=False)
+    one = Effort(considerate=False, kernel_busy=lambda: True)
     one.full = 4
-    one.busy = lambda: True
     assert (one.threads(), one.resting()) == (4, False)
 
 
@@ -80,31 +77,14 @@ def test_the_load_of_another_process_is_seen() -> None:
             other.kill()
 
 
-def test_a_kernel_that_ends_while_it_is_looked_at_is_not_busy() -> None:
-    class Kernels:
-        def list_kernel_ids(self) -> list[str]:
-            return ["gone", "idle", "busy"]
-
-        def get_kernel(self, name: str) -> object:
-            if name == "gone":
-                raise KeyError(name)
-            return SimpleNamespace(execution_state=name)
-
-    assert any_kernel_busy(Kernels())
-    kernels = Kernels()
-    kernels.list_kernel_ids = lambda: ["gone", "idle"]  # type: ignore[method-assign]
-    assert not any_kernel_busy(kernels)
-
-
 def raises(*_: object) -> float:
     raise psutil.AccessDenied
 
 
 def test_what_cannot_be_found_out_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "sensors_battery", raises, raising=False)
-    one = Effort()
+    one = Effort(kernel_busy=raises)  # type: ignore[arg-type]
     one.full = 4
-    one.busy = raises  # type: ignore[assignment]
     monkeypatch.setattr(psutil, "cpu_times", raises)
     monkeypatch.setattr(effort, "_LOAD_EVERY", 0.0)
     assert (one.threads(), one.resting()) == (4, False)

@@ -13,13 +13,13 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.load.plan import Plan
 from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
 from jupyter_turbopilot.engine.worker import GAVE_UP, Job, State
-from jupyter_turbopilot.errors import BadRequestError, BusyError, DownloadError, EngineError, NotReadyError
-from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
+from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning import fold
 from jupyter_turbopilot.models.tuning.adapters import Adapter
-from jupyter_turbopilot.pilot import pilot as pilot_module
-from jupyter_turbopilot.pilot.pilot import MOST_PULLS, Pilot
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.describe import describe_health, describe_models
 
 from ..scripted_engine import ScriptedEngine
 from ..tiny_adapter import make
@@ -54,7 +54,7 @@ def load(pilot: Pilot, **more: Any) -> None:
         if pilot.worker.state.phase != "loading":
             return
         time.sleep(0.01)
-    raise AssertionError(pilot.health())
+    raise AssertionError(describe_health(pilot))
 
 
 def test_adapters_are_in_a_copy_of_the_model(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_model_can_be_used_as_published_and_tuned_again(
         load(pilot, tuned=tuned)
         assert pilot.completer._results is not results  # what the other one answered is forgotten
     assert [path == tiny_model for path, _ in loaded] == [False, True, True, False]
-    (shown,) = (model for model in pilot.models() if model["name"] == "tiny.gguf")
+    (shown,) = (model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
     assert shown["adapters"] == [{"name": "a", "language": "", "ours": False}]
     assert shown["tuned"] is True
 
@@ -108,7 +108,7 @@ def test_what_does_not_load_tuned_goes_on_as_it_was(make_pilot: Make, tmp_path: 
     pilot, loaded = make_pilot(str(adapter))
     load(pilot, tuned=False)
     adapter.write_bytes(b"no adapter at all, but long enough to be looked at as one")
-    pilot._engine_factory = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
+    pilot.loader.engine_factory = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
     load(pilot, tuned=True)
     assert pilot.tuned is False
     assert pilot.worker.state.ready
@@ -126,7 +126,7 @@ def wait_for(pilot: Pilot, phase: str) -> None:
 def settled(pilot: Pilot) -> dict[str, Any]:
     """Poll as an editor does, until it has loaded or given up."""
     for _ in range(500):
-        health = pilot.health()
+        health = describe_health(pilot)
         if health["phase"] != "loading":
             return health
         time.sleep(0.01)
@@ -157,14 +157,14 @@ def test_a_model_that_was_fetched_elsewhere_is_loaded_at_the_next_look(
     assert not loaded
     (tmp_path / "own.gguf").write_bytes(tiny_model.read_bytes())
     clock.after(1)
-    pilot.health()
+    describe_health(pilot)
     assert settled(pilot)["ready"]
     assert len(loaded) == 1
 
 
 def failing(pilot: Pilot, *failures: Exception) -> list[int]:
     """Let the next loads fail; the list grows with each try."""
-    left, tries, real = list(failures), [], pilot._engine_factory
+    left, tries, real = list(failures), [], pilot.loader.engine_factory
 
     def engine(*given: Any) -> Any:
         tries.append(1)
@@ -172,7 +172,7 @@ def failing(pilot: Pilot, *failures: Exception) -> list[int]:
             raise left.pop(0)
         return real(*given)
 
-    pilot._engine_factory = engine
+    pilot.loader.engine_factory = engine
     return tries
 
 
@@ -191,13 +191,13 @@ def test_a_wake_from_sleep_that_failed_once_is_tried_again(make_pilot: Make, fai
     assert settled(pilot)["phase"] == "failed"
     assert len(tries) == 1
     clock.after(2.5)
-    pilot.health()
+    describe_health(pilot)
     assert not settled(pilot)["ready"]
     assert len(tries) == 2
     clock.after(2.5)  # it waits twice as long after the second
     assert not settled(pilot)["ready"]
     clock.after(2.5)
-    pilot.health()
+    describe_health(pilot)
     assert settled(pilot)["ready"]
 
 
@@ -211,7 +211,7 @@ def test_a_model_that_was_loaded_and_cannot_compute_is_not_loaded_again_at_once(
     assert settled(pilot)["phase"] == "failed"
     assert not tries
     clock.after(2)
-    pilot.health()
+    describe_health(pilot)
     assert settled(pilot)["ready"]
     assert len(tries) == 1
 
@@ -223,10 +223,10 @@ def test_memory_that_was_freed_lets_a_model_be_loaded(
     clock = Clock(pilot)
     monkeypatch.setattr("jupyter_turbopilot.engine.load.machine.free_memory", lambda: 1000)
     load(pilot)
-    assert pilot.health()["code"] == "memory"
+    assert describe_health(pilot)["code"] == "memory"
     monkeypatch.undo()
     clock.after(1)
-    pilot.health()
+    describe_health(pilot)
     assert settled(pilot)["ready"]
     assert len(loaded) == 1
 
@@ -245,7 +245,7 @@ def test_a_file_that_is_refused_is_not_tried_again_before_it_changes(
     assert refused.code == "model_refused"
     for _ in range(5):
         clock.after(3600)
-        pilot.health()
+        describe_health(pilot)
         pilot.ensure()
     assert pilot.worker.state is refused
     own.write_bytes(tiny_model.read_bytes())
@@ -278,7 +278,7 @@ def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
     load(pilot, tuned=False)
     gate = threading.Event()
-    real = pilot._engine_factory
+    real = pilot.loader.engine_factory
 
     def slow(path: Path, model: Model, plan: Plan, state: Path | None) -> Any:
         gate.wait(5)
@@ -287,7 +287,7 @@ def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
             raise NotReadyError("superseded")
         return real(path, model, plan, state)
 
-    pilot._engine_factory = slow
+    pilot.loader.engine_factory = slow
     pilot.select(pilot.selected, tuned=True)
     time.sleep(0.05)
     pilot.select(pilot.selected)  # says nothing of adapters: as chosen just before
@@ -334,55 +334,3 @@ def test_a_model_in_use_is_not_removed_under_another_name(
     with pytest.raises(BadRequestError, match="in use"):
         pilot.remove("smollm2-360m")
     assert stored.exists()
-
-
-@pytest.mark.parametrize("failure", [RuntimeError("x"), MemoryError(), SystemExit(), KeyboardInterrupt()])
-def test_whatever_ends_a_download_is_an_error(
-    failure: BaseException, make_pilot: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise failure
-
-    pilot, _ = make_pilot()
-    monkeypatch.setattr("jupyter_turbopilot.pilot.pilot.obtain", fail)
-    pull = pilot.pull("smollm2-135m")
-    assert pull.finished.wait(5)
-    assert pull.error
-    assert pull.error.message
-    (listed,) = (model for model in pilot.models() if model["name"] == "smollm2-135m")
-    assert (listed["pulling"], listed["failed"]) == (False, pull.error.message)
-
-
-def test_where_no_thread_can_be_started_the_download_has_failed(
-    make_pilot: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    pilot, _ = make_pilot()
-    monkeypatch.setattr(threading.Thread, "start", full)
-    pull = pilot.pull("smollm2-135m")
-    assert pull.finished.is_set()
-    assert pull.error
-
-
-def test_so_many_downloads_are_known_and_no_more(make_pilot: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    pilot, _ = make_pilot()
-    free = threading.Event()
-
-    def slow(*_: Any, **__: Any) -> None:
-        free.wait(10)
-        raise DownloadError("There is no such file.")
-
-    monkeypatch.setattr(pilot_module, "bring", slow)
-    under_way = [pilot.pull(f"https://example.org/{n}.gguf") for n in range(MOST_PULLS)]
-    with pytest.raises(BusyError):
-        pilot.pull("https://example.org/more.gguf")
-    assert pilot.pull("https://example.org/3.gguf") is under_way[3]
-    free.set()
-    assert all(pull.finished.wait(10) for pull in under_way)
-    for number in range(3 * MOST_PULLS):
-        assert pilot.pull(f"https://example.org/again-{number}.gguf").finished.wait(10)
-    assert len(pilot._pulls) == MOST_PULLS
-    failed = f"https://example.org/again-{3 * MOST_PULLS - 1}.gguf"
-    assert pilot._describe(find(failed), pilot.worker.state)["failed"]

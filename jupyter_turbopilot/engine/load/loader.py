@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.load.plan import Plan
 
 
-def load(  # noqa: PLR0913 - what a plan does not say
+def load(
     path: Path, plan: Plan, *, name: str, fim: str = "auto", chunk: int = 0, snapshot: Path | None = None
 ) -> LlamaEngine:
     """Load a GGUF file with llama.cpp; `chunk` 0: the engine's own, `snapshot`: what it had read before."""

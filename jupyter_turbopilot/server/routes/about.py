@@ -13,6 +13,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from prometheus_client import CONTENT_TYPE_LATEST
 from tornado import web
 
+from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
 
 _METHODS = ("get", "post", "delete")
@@ -49,7 +50,7 @@ class StatusRoute(Route):
     @allow_unauthenticated
     async def get(self) -> None:
         """Show whether it is ready; who asks under another host's name is told nothing."""
-        health = self.pilot.health()
+        health = describe_health(self.pilot)
         state = f"{health['model']}: {'ready' if health['ready'] else health['phase']}."
         self.set_header("Content-Type", "text/html; charset=utf-8")
         page = PAGE.format(version=version("jupyter-turbopilot"), state=escape(state))
@@ -64,7 +65,7 @@ class OpenHealthRoute(Route):
     @allow_unauthenticated
     async def get(self) -> None:
         """Tell how we are; without the key only whether we can answer."""
-        health = self.pilot.health()
+        health = describe_health(self.pilot)
         self.set_status(200 if health["ready"] else 503)
         self.answer(health if self.current_user else {"status": health["status"]})
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_turbopilot.request import Pull as PullRequest
-from jupyter_turbopilot.request import Select
+from jupyter_turbopilot.request import Pull, Select
+from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.openai import listed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from jupyter_turbopilot.pilot.pilot import Pull
+    from jupyter_turbopilot.pilot.library import Download
 
 PROGRESS_SECONDS = 0.25
 
@@ -37,7 +37,7 @@ class ModelsRoute(Route):
     async def _list(self) -> None:
         found = listed(self.pilot)  # as llama.cpp's server answers here
         if self.may_manage:
-            models = await self.pilot.background.run(self.pilot.models)
+            models = await self.pilot.background.run(describe_models, self.pilot)
             found |= {"models": models, "selected": self.pilot.selected}
         self.answer(found)
 
@@ -61,14 +61,14 @@ class ModelsRoute(Route):
         chosen = self.body(Select)
         await self.pilot.background.run(self.pilot.select, chosen.model, tuned=chosen.tuned)
         self.set_status(202)
-        self.answer(self.pilot.health())
+        self.answer(describe_health(self.pilot))
 
 
 class PullRoute(Route):
     """`POST turbopilot/models/pull` fetches with progress as a stream, `DELETE` stops it."""
 
     manages = True
-    accepts = PullRequest
+    accepts = Pull
 
     @web.authenticated
     @authorized
@@ -77,19 +77,19 @@ class PullRoute(Route):
         await self.guard(self._pull())
 
     async def _pull(self) -> None:
-        wanted = self.body(PullRequest)
-        pull = self.pilot.pull(wanted.model, mirrors=wanted.mirrors, select=wanted.select)
-        await self.stream(self._progress(pull))
+        wanted = self.body(Pull)
+        download = self.pilot.download(wanted.model, mirrors=wanted.mirrors, select=wanted.select)
+        await self.stream(self._progress(download))
 
     @staticmethod
-    async def _progress(pull: Pull) -> AsyncGenerator[dict[str, Any]]:
-        while not pull.finished.is_set():
-            yield asdict(pull.step)
+    async def _progress(download: Download) -> AsyncGenerator[dict[str, Any]]:
+        while not download.finished.is_set():
+            yield asdict(download.step)
             await asyncio.sleep(PROGRESS_SECONDS)
-        if pull.error:
-            yield {"phase": "failed", "done": True} | pull.error.body()
+        if download.error:
+            yield {"phase": "failed", "done": True} | download.error.body()
         else:
-            yield asdict(pull.step) | {"phase": "done", "done": True}
+            yield asdict(download.step) | {"phase": "done", "done": True}
 
     @web.authenticated
     @authorized
@@ -98,5 +98,5 @@ class PullRoute(Route):
         await self.guard(self._stop())
 
     async def _stop(self) -> None:
-        stopped = self.pilot.cancel_pull(self.body(Select).model)
+        stopped = self.pilot.library.cancel(self.body(Select).model)
         self.answer({"stopped": stopped})

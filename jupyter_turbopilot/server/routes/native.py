@@ -11,6 +11,7 @@ from tornado import web
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.request import Completion, Feedback, parse_completion
+from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import JobRoute, Route
 
 if TYPE_CHECKING:
@@ -103,4 +104,4 @@ class HealthRoute(Route):
     @authorized
     async def get(self) -> None:
         """Tell how we are."""
-        self.answer(self.pilot.health())
+        self.answer(describe_health(self.pilot))

@@ -16,6 +16,7 @@ from tornado import web
 from jupyter_turbopilot.errors import BadRequestError, UnknownModelError
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
+from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
 from jupyter_turbopilot.server.routes.deltas import Piece, Saying, logarithm, placed, word
 from jupyter_turbopilot.server.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read, renamed
@@ -302,6 +303,6 @@ class OpenAIModelsRoute(OpenAIRoute):
 
 def listed(pilot: Pilot) -> dict[str, Any]:
     """List the model that answers."""
-    known = pilot.health()["model"]
+    known = describe_health(pilot)["model"]
     model = {"id": known, "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"}
     return {"object": "list", "data": [model] if known else []}

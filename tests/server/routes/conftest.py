@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
+from jupyter_turbopilot.server.describe import describe_health
+
 from ...scripted_engine import ScriptedEngine
 
 
@@ -49,10 +51,10 @@ def ready(pilot: Any) -> Any:
     """The pilot, once its model is loaded."""
     pilot.start()
     for _ in range(500):
-        if pilot.health()["ready"]:
+        if describe_health(pilot)["ready"]:
             return pilot
         time.sleep(0.01)
-    raise AssertionError(pilot.health())
+    raise AssertionError(describe_health(pilot))
 
 
 Ask = Callable[..., Awaitable[HTTPResponse]]

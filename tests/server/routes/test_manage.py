@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.server.describe import describe_health
 
 from ...models.source_server import SourceServer
 from .conftest import Ask, complete_body, error_of, lines
@@ -43,7 +44,7 @@ async def test_a_model_is_fetched_with_progress_and_completes_without_a_restart(
     assert steps[-1]["done"]
     assert steps[-1]["phase"] == "done"
     for _ in range(200):
-        if pilot.health()["ready"]:
+        if describe_health(pilot)["ready"]:
             break
         await asyncio.sleep(0.01)
     assert (await ask("complete", complete_body())).code == 200
@@ -97,7 +98,7 @@ async def test_selecting_loads_in_the_background(ask: Ask, ready: Any) -> None:
     response = await ask("models", {"model": ready.selected})
     assert response.code == 202
     for _ in range(200):
-        if ready.health()["ready"]:
+        if describe_health(ready)["ready"]:
             break
         await asyncio.sleep(0.01)
     assert (await ask("complete", complete_body())).code == 200

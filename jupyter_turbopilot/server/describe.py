@@ -1,0 +1,92 @@
+"""What routes, the command line and the notebook tell of the pilot and its models, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.models.tuning import adapters
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.models.recommend import Advice
+    from jupyter_turbopilot.pilot.model_loader import ModelLoader
+    from jupyter_turbopilot.pilot.pilot import Pilot
+
+
+def describe_health(pilot: Pilot) -> dict[str, Any]:
+    """Say whether the worker lives and whether it can complete; what failed may be tried again for it."""
+    pilot.retry()
+    state = pilot.worker.state
+    reason = state.reason or {"loading": f"{state.model} is being loaded."}.get(state.phase)
+    return {
+        "status": "ok" if state.ready else "loading model" if state.phase == "loading" else "error",
+        "live": pilot.worker.alive(),
+        "ready": state.ready,
+        "phase": state.phase,
+        "code": state.code or None,
+        "model": state.model or pilot.selected,
+        "reason": None if state.ready else reason,
+        "notice": state.reason or None if state.ready else None,  # why another was not loaded
+        "last_ms": pilot.completer.last_ms,
+    }
+
+
+def describe_models(pilot: Pilot) -> list[dict[str, Any]]:
+    """Describe every model of the catalogue and every file in the folder."""
+    advice = pilot.library.advice()
+    catalogued = [
+        _model(pilot, model) | _judged(model, advice.get(model.name)) for model in catalog().values()
+    ]
+    return catalogued + [_model(pilot, model) for model in pilot.library.others(pilot.selected)]
+
+
+def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
+    store, download = pilot.store, pilot.library.download_of(model)
+    stored = store.stored(model)
+    running = download if download and not download.finished.is_set() else None
+    return {
+        "name": model.name,
+        "spec": model.spec,
+        "size": stored.size if stored else model.bytes or None,
+        "counted": bool(stored or model.size),  # otherwise the size is an estimate
+        "architecture": model.architecture,
+        "fim": model.fim,
+        "checkpoint": model.checkpoint,
+        "licence": model.licence,
+        "use": model.use,
+        "stored": stored is not None,
+        "verified": bool(stored and stored.verified),
+        "selected": pilot.worker.state.model == model.name,
+        "adapters": _adapters(pilot.loader, model),
+        "tuned": pilot.tuned,
+        "pulling": running is not None,
+        "failed": download.failure if download else None,
+        "progress": asdict(running.step) if running else None,
+        # The publisher's own source comes first; a mirror needs the person's yes.
+        "mirror": len(store.sources(model, mirrors=True)) > len(store.sources(model)),
+    }
+
+
+def _judged(model: Model, advice: Advice | None) -> dict[str, Any]:
+    """Say how a model would do on this machine."""
+    if advice is None:
+        return {"verdict": "not run here" if not model.runs else None}
+    return {
+        "memory": advice.memory,
+        "tokens_a_second": round(advice.tokens_a_second, 1),
+        "verdict": advice.verdict,
+    }
+
+
+def _adapters(loader: ModelLoader, model: Model) -> list[dict[str, Any]]:
+    """Name a model's adapters; a setting that makes no sense is `doctor`'s to say."""
+    try:
+        chosen = loader.adapters(model)
+    except TurbopilotError:
+        return []
+    ours = str(adapters.ours(model.name))
+    return [{"name": Path(a.path).stem, "language": a.language, "ours": a.path == ours} for a in chosen]

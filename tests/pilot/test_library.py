@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import BadRequestError, BusyError, CancelledError, DownloadError
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.pilot import library as library_module
+from jupyter_turbopilot.pilot.library import MAX_DOWNLOADS, Library, store_of
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.describe import describe_models
+
+from ..scripted_engine import ScriptedEngine
+
+
+@pytest.fixture
+def pilot() -> Iterator[Pilot]:
+    pilot = Pilot(Turbopilot(), lambda *_: ScriptedEngine())
+    yield pilot
+    pilot.stop()
+
+
+@pytest.fixture
+def library() -> Library:
+    return Library(store_of(Turbopilot()))
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("x"), MemoryError(), SystemExit(), KeyboardInterrupt()])
+def test_whatever_ends_a_download_is_an_error(
+    pilot: Pilot, failure: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr("jupyter_turbopilot.pilot.library.obtain", fail)
+    download = pilot.download("smollm2-135m")
+    assert download.finished.wait(5)
+    assert download.error
+    assert download.error.message
+    (listed,) = (model for model in describe_models(pilot) if model["name"] == "smollm2-135m")
+    assert (listed["pulling"], listed["failed"]) == (False, download.error.message)
+
+
+def test_where_no_thread_can_be_started_the_download_has_failed(
+    pilot: Pilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    download = pilot.download("smollm2-135m")
+    assert download.finished.is_set()
+    assert download.error
+
+
+def test_so_many_downloads_are_known_and_no_more(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = threading.Event()
+
+    def slow(*_: Any, **__: Any) -> None:
+        free.wait(10)
+        raise DownloadError("There is no such file.")
+
+    monkeypatch.setattr(library_module, "obtain", slow)
+    under_way = [pilot.download(f"https://example.org/{n}.gguf") for n in range(MAX_DOWNLOADS)]
+    with pytest.raises(BusyError):
+        pilot.download("https://example.org/more.gguf")
+    assert pilot.download("https://example.org/3.gguf") is under_way[3]
+    free.set()
+    assert all(download.finished.wait(10) for download in under_way)
+    for number in range(3 * MAX_DOWNLOADS):
+        assert pilot.download(f"https://example.org/again-{number}.gguf").finished.wait(10)
+    assert len(pilot.library._downloads) == MAX_DOWNLOADS
+    failed = f"https://example.org/again-{3 * MAX_DOWNLOADS - 1}.gguf"
+    ended = pilot.library.download_of(find(failed))
+    assert ended
+    assert ended.failure
+
+
+def test_a_download_is_stopped_once_and_its_end_is_no_failure(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(*given: Any, **_: Any) -> None:
+        assert given[3].wait(5)
+        raise CancelledError("The download was stopped.")
+
+    monkeypatch.setattr(library_module, "obtain", wait)
+    download = library.download("smollm2-135m")
+    with pytest.raises(BadRequestError, match="is being fetched"):
+        library.remove(find("smollm2-135m"))
+    assert library.cancel("smollm2-135m")
+    assert download.finished.wait(5)
+    assert download.failure is None
+    assert not library.cancel("smollm2-135m")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_was_asked_for_is_done_once_the_model_is_here(
+    library: Library, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    order: list[str] = []
+
+    def fetch(*_: Any, **__: Any) -> None:
+        order.append("fetched")
+        if fails:
+            raise DownloadError("There is no such file.")
+
+    monkeypatch.setattr(library_module, "obtain", fetch)
+    download = library.download("smollm2-135m", then=lambda: order.append("then"))
+    assert download.finished.wait(5)
+    assert order == (["fetched"] if fails else ["fetched", "then"])
+    assert download.failure == ("There is no such file." if fails else None)
+
+
+def test_the_selected_model_is_listed_once_wherever_it_is(
+    library: Library, models_folder: Path, tmp_path: Path
+) -> None:
+    inside, outside = models_folder / "inside.gguf", tmp_path / "outside.gguf"
+    for path in (inside, outside):
+        path.write_bytes(b"GGUF")
+    assert [model.path for model in library.others("smollm2-135m")] == [inside]
+    assert [model.path for model in library.others(str(inside))] == [inside]
+    assert [model.path for model in library.others(str(outside))] == [inside, outside]
+    assert [model.path for model in library.others("no such model")] == [inside]
