@@ -97,6 +97,11 @@ class _Rank(Generic[T]):
         if first or not ones:
             self._to_the_end(one.owner, TURN)
 
+    def replace(self, older: T, newer: T) -> None:
+        """Put one in the place of another of the same caller, whose turn goes on."""
+        ones = self.callers[older.owner].ones
+        ones[ones.index(older)] = newer
+
     def use(self, seconds: float, served: Mapping[T, bool]) -> None:
         """Charge callers for a step; whoever has used up its turn goes to the end of the ring."""
         # By who asks: another request may have taken the place of the one that was served.
@@ -176,8 +181,7 @@ class Queue(Generic[T]):
             return False
         begun = older in self._begun
         if older.priority is newer.priority:
-            ones = self._ranks[older.priority].callers[older.owner].ones
-            ones[ones.index(older)] = newer
+            self._ranks[older.priority].replace(older, newer)
             self._begun.discard(older)
         else:
             self.remove(older)
@@ -198,16 +202,16 @@ class Queue(Generic[T]):
         # What stands still takes memory, so callers begin their second only while few have begun. Their first
         # they always begin: nobody's turn depends on when others come to an end.
         room = 2 * places - self._under_way(priority)
-        found: list[T] = []
+        line: list[T] = []
         for one in rank:
-            if len(found) == places:
+            if len(line) == places:
                 break
             if one not in self._begun:
                 if room <= 0 and not rank.first(one):
                     continue
                 room -= 1
-            found.append(one)
-        return found
+            line.append(one)
+        return line
 
     def _put(self, one: T) -> None:
         rank = self._ranks[one.priority]
