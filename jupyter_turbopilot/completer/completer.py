@@ -12,8 +12,8 @@ from jupyter_turbopilot.completer.compose import Answering, Listener, Progress, 
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
+from jupyter_turbopilot.engine.phase import not_ready
 from jupyter_turbopilot.engine.queue import Priority
-from jupyter_turbopilot.engine.worker import Worker, not_ready
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.prompt.formats import build_infill, build_text
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.raw_request import RawRequest
 

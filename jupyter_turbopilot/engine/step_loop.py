@@ -39,7 +39,7 @@ class _Task:
         self.standing, self.suspect = older.standing, older.suspect
 
 
-class Serving:
+class StepLoop:
     """Everything here happens on the worker's thread, but for `nudge`.
 
     What one job raises is that job's end. An engine is `broken` when it cannot write a single token any more.

@@ -1,7 +1,4 @@
-"""The one thread that touches the model: whose turn it is, loading, sleep.
-
-A clock beside it ends what waits.
-"""
+"""The one thread that touches the model, and the clock beside it that ends what waits."""
 
 from __future__ import annotations
 
@@ -9,44 +6,27 @@ import logging
 import math
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import DEADLINE, STOPPED, SUPERSEDED, YIELDED, Job
+from jupyter_turbopilot.engine.lifecycle import Lifecycle, engine_failed
+from jupyter_turbopilot.engine.phase import Phase, State, not_ready
 from jupyter_turbopilot.engine.queue import Priority, Queue
-from jupyter_turbopilot.engine.step_loop import Serving
-from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.engine.step_loop import StepLoop
+from jupyter_turbopilot.errors import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.lifecycle import Factory
+    from jupyter_turbopilot.errors import TurbopilotError
 
 log = logging.getLogger(__name__)
 
 BUSY = "The model has more to do than it can. Try again in a moment."
-FAILED = "The model failed and is being loaded again. Try again in a moment."
-GAVE_UP = "The model keeps failing. Choose it again, or another."
-# An engine that has failed is loaded again at once, but not where that was done so many seconds ago.
-RETRY = 10.0
 # Nobody finds room and nobody has any: the engine is asked again after so many seconds.
 NO_ROOM = 0.01
-
-
-@dataclass(frozen=True)
-class State:
-    """What the worker is about."""
-
-    phase: str  # empty, loading, ready, thinking, asleep, waking, failed, stopped
-    model: str = ""
-    reason: str = ""
-    code: str = ""
-
-    @property
-    def ready(self) -> bool:
-        """Tell whether a completion could begin at once."""
-        return self.phase in {"ready", "thinking", "asleep", "waking"}
 
 
 class Worker:
@@ -61,16 +41,11 @@ class Worker:
     ) -> None:
         self._wake = threading.Condition()
         self._queue: Queue[Job] = Queue(queue_limit)
-        self._serving = Serving(self._end, threads)
+        self._loop = StepLoop(self._end, threads)
+        self._life = Lifecycle(self._loop)
         self._turn: Priority | None = None  # whose step is under way
         self._computed: Sequence[Job] = ()  # and for which of them
         self._idle = idle or None  # seconds without work after which the memory is given back
-        self._factory: Callable[[Cancel], Engine] | None = None
-        self._loaded: Callable[[Cancel], Engine] | None = None  # what to wake up with
-        self._loading: Cancel | None = None
-        self._failed_at = -math.inf
-        self._stopping = False
-        self._state = State("empty")
         self._thread: threading.Thread | None = None
         self._clock: threading.Thread | None = None
         self._bell = threading.Event()  # rung when the clock has to look
@@ -79,16 +54,17 @@ class Worker:
     def state(self) -> State:
         """What the worker is about."""
         with self._wake:
-            if self._state.phase == "ready" and any(
+            state = self._life.state
+            if state.phase is Phase.READY and any(
                 job.priority.awaited for job in self._queue if self._queue.begun(job)
             ):
-                return State("thinking", self._state.model)
-            return self._state
+                return State(Phase.THINKING, state.model)
+            return state
 
     @property
     def engine(self) -> Engine | None:
         """The engine that is loaded; only its `tokenize` may be called from outside."""
-        return self._serving.engine
+        return self._loop.engine
 
     @property
     def waiting(self) -> int:
@@ -99,13 +75,10 @@ class Worker:
         """Tell whether the thread lives (or has not been needed yet)."""
         return self._thread is None or self._thread.is_alive()
 
-    def load(self, name: str, factory: Callable[[Cancel], Engine]) -> None:
+    def load(self, name: str, factory: Factory) -> None:
         """Replace the engine, in the background; what is running or waiting is stopped."""
         with self._wake:
-            self._factory = factory
-            self._state = State("loading", name)
-            if self._loading:
-                self._loading.set(SUPERSEDED)
+            self._life.replace(name, factory)
             stopped = list(self._queue)
             self._revive()
             self._wake.notify()
@@ -115,8 +88,7 @@ class Worker:
     def fail(self, name: str, error: TurbopilotError) -> None:
         """Say why there is no engine, where loading was not even tried."""
         with self._wake:
-            if self._state.phase != "loading":
-                self._state = State("failed", name, error.message, error.code)
+            self._life.refuse(name, error)
 
     def submit(self, job: Job, older: Job | None = None) -> None:
         """Put a job in the queue, or say why not; it takes the place of an older one of the same owner.
@@ -124,10 +96,9 @@ class Worker:
         What the older one has the engine do goes on meanwhile: the newer decides what becomes of it.
         """
         with self._wake:
-            if self._state.phase == "asleep":
-                self._factory, self._state = self._loaded, State("waking", self._state.model)
-            if self._state.phase not in {"ready", "waking"}:
-                raise not_ready(self._state)
+            self._life.wake()
+            if self._life.state.phase not in {Phase.READY, Phase.WAKING}:
+                raise not_ready(self._life.state)
             gone = [other for other in self._queue if self._is_over(other)]
             for other in gone:
                 self._queue.remove(other)
@@ -142,9 +113,9 @@ class Worker:
                 crowded_out = self._queue.add(job)
             if crowded_out is not job:
                 # What has begun is stopped by a step that ends, what waits by the clock.
-                job.cancel.watch(self._serving.nudge if job.older and begun else self._bell.set)
+                job.cancel.watch(self._loop.nudge if job.older and begun else self._bell.set)
                 if self._turn is not None and job.priority < self._turn and not self._is_computed(job):
-                    self._serving.nudge()
+                    self._loop.nudge()
                 self._revive()
                 self._wake.notify()
                 self._bell.set()
@@ -160,9 +131,8 @@ class Worker:
     def stop(self, timeout: float = 2.0) -> None:
         """End the thread; whoever waits is told."""
         with self._wake:
-            self._stopping = True
-            self._state = State("stopped", reason="The server is stopping.")
-            loading, stopped = self._loading, list(self._queue)
+            self._life.stop()
+            loading, stopped = self._life.loading, list(self._queue)
             self._wake.notify()
             thread = self._thread
         if loading:
@@ -209,7 +179,7 @@ class Worker:
                 job.cancel.set(DEADLINE)
             for job in over:
                 job.tell(None)
-            if self._stopping:
+            if self._life.stopping:
                 return
             if not late:
                 ends = min((job.deadline for job in going), default=math.inf)
@@ -220,30 +190,28 @@ class Worker:
 
     def _run(self) -> None:
         # What a thread that died was at; what waits is served now.
-        self._clear(_failed(), waiting=False)
+        self._clear(engine_failed(), waiting=False)
         going = True
         while going:
             try:
                 going = self._round()
             except BaseException:
                 log.exception("Turbopilot: the worker failed and goes on with what comes next")
-                self._clear(_failed())
-        self._serving.end_all()
+                self._clear(engine_failed())
+        self._loop.end_all()
         self._clear(None)
-        self._serving.close()
+        self._loop.close()
         self._bell.set()
 
     def _round(self) -> bool:
         """Do what is to be done next; tell whether there will be more."""
         with self._wake:
             unused = self._rests()
-            if self._stopping:
+            if self._life.stopping:
                 return False
-            factory, self._factory = self._factory, None
-            if factory:
-                self._loading = Cancel()
+            factory = self._life.take()
         if unused:
-            self._serving.close()
+            self._loop.close()
         if factory:
             self._clear(None, waiting=False)
             self._load(factory)
@@ -253,26 +221,25 @@ class Worker:
 
     def _rests(self) -> bool:
         """Wait for work; after long, tell to close the engine: the next request loads it again."""
-        serving = self._serving
         while not self._wanted():
-            if self._wake.wait(self._idle if serving.engine else None) or not serving.engine:
+            if self._wake.wait(self._idle if self._loop.engine else None) or not self._loop.engine:
                 continue
             if self._wanted():
                 continue  # it came while the lock was waited for
-            self._state = State("asleep", self._state.model)
+            self._life.sleep()
             return True
         return False
 
     def _wanted(self) -> bool:
         """Tell whether there is anything to do."""
-        return bool(self._stopping or self._factory or self._queue)
+        return bool(self._life.stopping or self._life.pending or self._queue)
 
     def _serve(self) -> None:
         """Give one step to those whose turn it is."""
         with self._wake:
             heirs = [job for job in self._queue if job.older]
-        self._serving.listen(heirs)
-        if self._serving.broken:
+        self._loop.listen(heirs)
+        if self._loop.broken:
             self._renew()
             return
         with self._wake:
@@ -285,22 +252,22 @@ class Worker:
                 others = [job for job in self._queue if job.priority >= turn and job not in line]
                 self._turn, self._computed = turn, line
             begun = time.monotonic()
-            served = self._serving.step(line, others)
+            served = self._loop.step(line, others)
             with self._wake:
                 self._turn, self._computed = None, ()
                 self._queue.used(turn, time.monotonic() - begun, served or {})
-            if self._serving.broken:
+            if self._loop.broken:
                 self._renew()
                 return
             if served is not None:
                 return
         with self._wake:
-            if turns and not self._stopping and not self._factory:
+            if turns and not self._life.stopping and not self._life.pending:
                 self._wake.wait(NO_ROOM)
 
     def _clear(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
         """End everything that has begun, and what waits."""
-        self._serving.end_all(error)
+        self._loop.end_all(error)
         with self._wake:
             left = [job for job in self._queue if waiting or self._queue.begun(job)]
         for job in left:
@@ -316,73 +283,19 @@ class Worker:
     # Loading ------------------------------------------------------------------------------------------------
 
     def _renew(self) -> None:
-        """Replace an engine that has failed, unless the one before failed a moment ago as well."""
+        """Replace an engine that has failed, or give it up."""
         now = time.monotonic()
         with self._wake:
-            left: list[Job] = []
-            if self._factory is None and not self._stopping:
-                name = self._state.model
-                if now >= self._failed_at + RETRY:
-                    self._factory, self._state = self._loaded, State("waking", name)
-                else:
-                    self._state = State("failed", name, GAVE_UP, "engine")
-                    left = list(self._queue)
-                self._failed_at = now
-        self._clear(_failed(), waiting=False)
-        self._serving.close()
+            left = list(self._queue) if self._life.fail(now) else []
+        self._clear(engine_failed(), waiting=False)
+        self._loop.close()
         for job in left:
-            self._end(job, _failed())
+            self._end(job, engine_failed())
 
-    @staticmethod
-    def _made(factory: Callable[[Cancel], Engine], name: str, loading: Cancel) -> tuple[Engine | None, State]:
-        """Try to load an engine; say how that went."""
-        try:
-            engine = factory(loading)
-            return engine, State("ready", engine.name)
-        except TurbopilotError as error:
-            return None, State("failed", name, error.message, error.code)
-        except MemoryError:
-            return None, State("failed", name, "There is not enough memory for this model.", "memory")
-        except BaseException as error:
-            log.exception("Turbopilot: the model could not be loaded")
-            words = f"The model could not be loaded ({type(error).__name__})."
-            return None, State("failed", name, words, "engine")
-
-    def _load(self, factory: Callable[[Cancel], Engine]) -> None:
-        serving, name = self._serving, self._state.model
-        loading = self._loading or Cancel()
-        engine, state = self._made(factory, name, loading)
-        if engine is None and serving.engine and state.code == "memory" and not loading.is_set():
-            # There may be room when the one before has gone.
-            serving.close()
-            engine, state = self._made(factory, name, loading)
-            if engine is None and self._loaded and not loading.is_set():
-                serving.engine, _ = self._made(self._loaded, name, loading)
-        if engine:
-            serving.close()
-            serving.engine, self._loaded = engine, factory
-        elif serving.engine:
-            state = State("ready", serving.engine.name, state.reason, state.code)
+    def _load(self, factory: Factory) -> None:
+        """Load an engine; where there is none afterwards, nobody goes on waiting for it."""
+        state = self._life.load(factory)
         with self._wake:
-            self._loading = None
-            left: list[Job] = []
-            if self._factory is None and not self._stopping:
-                self._state = state
-                if state.phase != "ready":
-                    left = list(self._queue)
+            left = list(self._queue) if self._life.settle(state) else []
         for job in left:
             self._end(job, not_ready(state))
-
-
-def _failed() -> NotReadyError:
-    return NotReadyError(FAILED, code="engine")
-
-
-def not_ready(state: State) -> NotReadyError:
-    """Return the error that says why no engine answers."""
-    texts = {
-        "empty": "No model is loaded.",
-        "loading": f"{state.model} is being loaded.",
-        "stopped": "The server is stopping.",
-    }
-    return NotReadyError(state.reason or texts.get(state.phase, state.phase), code=state.code or state.phase)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.load.retry import Recovery
+from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.models.catalog import find
@@ -94,7 +95,7 @@ class Pilot:
 
     def ensure(self) -> None:
         """Begin to load what was not loaded yet, or could not be and now may: called where somebody asks."""
-        if self.worker.state.phase == "empty":
+        if self.worker.state.phase is Phase.EMPTY:
             self.start()
         else:
             self.retry()
@@ -102,7 +103,7 @@ class Pilot:
     def retry(self) -> None:
         """Load again what failed, if that may go better now: called where somebody looks."""
         state = self.worker.state
-        if state.phase == "failed" and self._recovery.due(state.code, self._facts):
+        if state.phase is Phase.FAILED and self._recovery.due(state.code, self._facts):
             self.start()
 
     def select(self, spec: str, *, tuned: bool | None = None) -> Model:
@@ -119,7 +120,7 @@ class Pilot:
     def remove(self, spec: str) -> int:
         """Delete a model's file and return the bytes freed; one that is in use or on its way stays."""
         model = find(spec)
-        if self.worker.state.phase not in {"failed", "empty"} and self._uses(self.store.path(model)):
+        if self.worker.state.phase not in {Phase.FAILED, Phase.EMPTY} and self._uses(self.store.path(model)):
             raise BadRequestError(f"{model.name} is in use. Choose another model first.", field="model")
         return self.library.remove(model)
 

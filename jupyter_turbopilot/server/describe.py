@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.tuning import adapters
@@ -21,12 +22,13 @@ def describe_health(pilot: Pilot) -> dict[str, Any]:
     """Say whether the worker lives and whether it can complete; what failed may be tried again for it."""
     pilot.retry()
     state = pilot.worker.state
-    reason = state.reason or {"loading": f"{state.model} is being loaded."}.get(state.phase)
+    loading = state.phase is Phase.LOADING
+    reason = state.reason or (f"{state.model} is being loaded." if loading else None)
     return {
-        "status": "ok" if state.ready else "loading model" if state.phase == "loading" else "error",
+        "status": "ok" if state.ready else "loading model" if loading else "error",
         "live": pilot.worker.alive(),
         "ready": state.ready,
-        "phase": state.phase,
+        "phase": str(state.phase),
         "code": state.code or None,
         "model": state.model or pilot.selected,
         "reason": None if state.ready else reason,

@@ -13,6 +13,7 @@ from jupyter_server.utils import url_path_join
 from traitlets import Any as AnyTrait
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.kernels.watch import Kernels
 from jupyter_turbopilot.pilot.model_loader import llama_engine
 from jupyter_turbopilot.pilot.pilot import Pilot
@@ -66,7 +67,7 @@ class TurbopilotExtension(ExtensionApp):
             asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)
 
     def _load(self) -> None:
-        if self.pilot and self.pilot.worker.state.phase == "empty":
+        if self.pilot and self.pilot.worker.state.phase is Phase.EMPTY:
             self.pilot.start()
 
     async def stop_extension(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.engine.job import STOPPED
-from jupyter_turbopilot.engine.worker import not_ready
+from jupyter_turbopilot.engine.phase import Phase, not_ready
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.pilot.pilot import Pilot
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.facts import Facts
-    from jupyter_turbopilot.engine.worker import State
+    from jupyter_turbopilot.engine.phase import State
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 
@@ -32,7 +32,7 @@ class InProcess:
 
     def begin(self) -> None:
         """Start loading in the background."""
-        if self.pilot.worker.state.phase in {"empty", "failed"}:
+        if self.pilot.worker.state.phase in {Phase.EMPTY, Phase.FAILED}:
             self.pilot.start()
 
     def wait(self) -> None:
@@ -53,7 +53,7 @@ class InProcess:
 
     def _settled(self) -> State:
         """Wait for the end of loading."""
-        while (state := self.pilot.worker.state).phase == "loading":
+        while (state := self.pilot.worker.state).phase is Phase.LOADING:
             time.sleep(POLL)
         return state
 

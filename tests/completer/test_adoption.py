@@ -311,7 +311,7 @@ def test_a_close_ends_what_was_taken_over(make: Callable[..., Editor]) -> None:
     second.job.cancel.set(DISCONNECTED)
     assert second.done.wait(1)
     wait_until(lambda: editor.engine.released == 1)
-    assert editor.worker._serving._tasks == {}
+    assert editor.worker._loop._tasks == {}
 
 
 def test_what_is_written_ahead_is_taken_over_once_the_suggestion_is_taken(
@@ -376,7 +376,7 @@ def test_whatever_is_typed_each_request_ends_once_and_the_last_is_answered(data:
         for one in asked:
             assert one.done.wait(5)
             assert sum(reply.done for reply in one.replies) == 1
-        wait_until(lambda: not editor.worker._serving._tasks)
+        wait_until(lambda: not editor.worker._loop._tasks)
         assert len(editor.worker._queue) == 0
         assert editor.completer._latest == {}
         assert editor.engine.released == len(editor.engine.prompts)
@@ -449,7 +449,7 @@ def test_two_keys_during_one_step_lose_nothing(make: Callable[..., Editor]) -> N
     editor = make(pause=0.2)
     editor.ask("x = ")
     wait_until(lambda: _wrote(editor))
-    serving, begin = editor.worker._serving, editor.worker._serving._begin
+    serving, begin = editor.worker._loop, editor.worker._loop._begin
     asked: list[Asked] = []
 
     def begin_late(job: Job) -> None:

@@ -11,9 +11,10 @@ from jupyter_turbopilot.engine import queue
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
+from jupyter_turbopilot.engine.phase import Phase, State
 from jupyter_turbopilot.engine.queue import PLACES, Priority
-from jupyter_turbopilot.engine.step_loop import Serving
-from jupyter_turbopilot.engine.worker import State, Worker
+from jupyter_turbopilot.engine.step_loop import StepLoop
+from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import (
     BusyError,
     EngineError,
@@ -48,7 +49,7 @@ class Told:
 def worker() -> Iterator[Worker]:
     worker = Worker(queue_limit=2)
     worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     yield worker
     worker.stop()
 
@@ -190,7 +191,7 @@ def test_what_nobody_waits_for_stands_still_while_a_person_is_served(worker: Wor
 def test_a_long_prompt_of_nobody_is_cut_short_for_a_person() -> None:
     worker = Worker()
     worker.load("slow", lambda _: ScriptedEngine("x", prompt_pause=1.0))
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     warm, _ = submit(worker, until_cancelled, priority=Priority.WARM)
     wait_until(lambda: warm.started_at > 0)
     time.sleep(0.05)
@@ -241,7 +242,7 @@ def test_the_threads_are_asked_for_at_each_step() -> None:
     count = [2]
     worker = Worker(threads=lambda: count[0])
     worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     running, _ = submit(worker, until_cancelled)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
@@ -261,13 +262,13 @@ def test_after_long_idleness_the_memory_is_given_back_and_a_request_brings_it_ag
 
     worker = Worker(idle=0.05)
     worker.load("scripted", make)
-    wait_until(lambda: worker.state.phase == "asleep")
+    wait_until(lambda: worker.state.phase is Phase.ASLEEP)
     assert made[0].closed
     assert worker.state.ready
     told = submit(worker, nothing)[1]
     assert told.wait() is None
     assert len(made) == 2
-    wait_until(lambda: worker.state.phase == "asleep")
+    wait_until(lambda: worker.state.phase is Phase.ASLEEP)
     worker.stop()
 
 
@@ -343,10 +344,10 @@ def test_a_load_that_fails_is_a_state_with_its_reason() -> None:
 
     worker = Worker()
     worker.load("big", refuse)
-    wait_until(lambda: worker.state.phase == "failed")
+    wait_until(lambda: worker.state.phase is Phase.FAILED)
     assert (worker.state.reason, worker.state.code) == ("Too large.", "model_refused")
     worker.load("scripted", lambda _: ScriptedEngine())
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     worker.stop()
 
 
@@ -358,7 +359,7 @@ def test_changing_the_model_under_load_stops_what_runs_and_closes_the_old_one(wo
     worker.load("next", lambda _: ScriptedEngine("next"))
     told.wait()
     waiting.wait()
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     assert isinstance(old, ScriptedEngine)
     assert old.closed
     assert submit(worker, nothing)[1].wait() is None
@@ -374,8 +375,8 @@ def refusing(code: str) -> Callable[[Cancel], Engine]:
 def test_a_load_that_fails_keeps_the_model_there_was_and_says_why(worker: Worker) -> None:
     old = worker.engine
     worker.load("bad", refusing("model_refused"))
-    wait_until(lambda: worker.state.phase == "ready")
-    assert worker.state == State("ready", "scripted", "It cannot be.", "model_refused")
+    wait_until(lambda: worker.state.phase is Phase.READY)
+    assert worker.state == State(Phase.READY, "scripted", "It cannot be.", "model_refused")
     assert worker.engine is old
     assert submit(worker, nothing)[1].wait() is None
 
@@ -388,7 +389,7 @@ def test_where_the_memory_is_too_small_for_two_the_old_one_goes_first(worker: Wo
         return next(tries)(cancel)
 
     worker.load("large", load)
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     assert isinstance(old, ScriptedEngine)
     assert old.closed
     assert worker.engine is not old
@@ -397,7 +398,7 @@ def test_where_the_memory_is_too_small_for_two_the_old_one_goes_first(worker: Wo
 
 def test_where_the_memory_is_too_small_even_then_the_old_one_comes_back(worker: Worker) -> None:
     worker.load("large", refusing("memory"))
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     assert worker.state.model == "scripted"
     assert worker.state.reason == "It cannot be."
     assert submit(worker, nothing)[1].wait() is None
@@ -489,7 +490,7 @@ def test_an_engine_that_fails_for_good_is_loaded_again_and_who_waits_is_served(m
 
     worker = Worker()
     worker.load("scripted", make)
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     setattr(made[0], method, raising(Hostile()))
     if method == "release":
         job, told = submit(worker, until_cancelled)
@@ -511,15 +512,15 @@ def test_an_engine_that_fails_for_good_is_loaded_again_and_who_waits_is_served(m
 def test_an_engine_that_fails_again_and_again_says_so_and_can_be_chosen_anew() -> None:
     worker = Worker()
     worker.load("scripted", lambda _: ScriptedEngine("word " * 50, fail=EngineError("lost")))
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     for _ in range(2):
         assert submit(worker, until_cancelled)[1].wait() is not None
-    wait_until(lambda: worker.state.phase == "failed")
+    wait_until(lambda: worker.state.phase is Phase.FAILED)
     assert worker.engine is None
     with pytest.raises(NotReadyError, match="keeps failing"):
         submit(worker, nothing)
     worker.load("scripted", lambda _: ScriptedEngine())
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     assert submit(worker, nothing)[1].wait() is None
     worker.stop()
 
@@ -534,7 +535,7 @@ def test_work_ends_and_threads_that_raise_harm_nobody(error: BaseException) -> N
 
     worker = Worker(threads=threads)
     worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     running, told = submit(worker, until_cancelled)
 
     def no_generator(*_: object) -> Work:
@@ -570,13 +571,13 @@ def test_work_ends_and_threads_that_raise_harm_nobody(error: BaseException) -> N
 def test_whatever_a_load_or_a_close_raises_the_worker_lives(error: BaseException) -> None:
     worker = Worker()
     worker.load("bad", raising(error))  # type: ignore[arg-type]
-    wait_until(lambda: worker.state.phase == "failed")
+    wait_until(lambda: worker.state.phase is Phase.FAILED)
     stubborn = ScriptedEngine()
     stubborn.close = raising(error)  # type: ignore[assignment,method-assign]
     worker.load("stubborn", lambda _: stubborn)
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     worker.load("next", lambda _: ScriptedEngine())
-    wait_until(lambda: worker.state.phase == "ready" and worker.engine is not stubborn)
+    wait_until(lambda: worker.state.phase is Phase.READY and worker.engine is not stubborn)
     assert submit(worker, nothing)[1].wait() is None
     worker.stop()
 
@@ -621,7 +622,7 @@ def stuck() -> Iterator[tuple[Worker, threading.Event]]:
 
     worker = Worker(idle=0.02)
     worker.load("slow", make)
-    wait_until(lambda: worker.state.phase == "asleep")
+    wait_until(lambda: worker.state.phase is Phase.ASLEEP)
     worker._idle = None
     yield worker, go
     go.set()
@@ -635,7 +636,7 @@ def test_who_waits_for_a_model_to_load_is_told_at_once_when_it_is_over(
     superseded, first = submit(worker, until_cancelled)
     _, late = submit(worker, until_cancelled, deadline=0.05)
     _, patient = submit(worker, nothing)
-    wait_until(lambda: worker._loading is not None)
+    wait_until(lambda: worker._life.loading is not None)
     superseded.cancel.set(SUPERSEDED)
     assert first.wait() is None
     assert late.wait() is None
@@ -660,7 +661,7 @@ def test_a_deadline_that_passes_in_the_queue_is_told_when_it_passes(worker: Work
 def test_stopping_tells_who_waits_though_a_load_does_not_end(stuck: tuple[Worker, threading.Event]) -> None:
     worker, _ = stuck
     _, told = submit(worker, nothing)
-    wait_until(lambda: worker._loading is not None)
+    wait_until(lambda: worker._life.loading is not None)
     worker.stop(timeout=0.01)
     assert told.wait() is None
 
@@ -707,7 +708,7 @@ def test_where_there_is_room_for_one_alone_callers_take_turns(monkeypatch: pytes
     engine = SmallEngine("word " * 5000, pause=0.002)
     worker = Worker()
     worker.load("small", lambda _: engine)
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     jobs = [submit(worker, until_cancelled, owner=name) for name in "abc"]
     wait_until(lambda: len(engine.asks) == 3 and all(a.usage.predicted_tokens > 10 for a in engine.asks))
     for job, _ in jobs:
@@ -721,7 +722,7 @@ def test_whoever_types_takes_the_room_of_bulk_which_goes_on_afterwards() -> None
     engine = SmallEngine("one two three four five six", pause=0.002)
     worker = Worker()
     worker.load("small", lambda _: engine)
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     said: list[str] = []
 
     def write(*_: object) -> Work:
@@ -745,7 +746,7 @@ def test_what_nobody_waits_for_gives_its_room_up_for_good() -> None:
     engine = SmallEngine("word " * 5000, pause=0.002)
     worker = Worker()
     worker.load("small", lambda _: engine)
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     warm, told = submit(worker, until_cancelled, priority=Priority.WARM)
     wait_until(lambda: bool(engine.asks))
     assert submit(worker, nothing_but_one)[1].wait() is None
@@ -800,7 +801,7 @@ class SmallEngine(ScriptedEngine):
 
 def test_what_comes_as_the_idle_time_runs_out_is_still_served(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker(idle=1)
-    worker._serving.engine = ScriptedEngine()
+    worker._loop.engine = ScriptedEngine()
 
     def late(_: float | None) -> bool:
         worker._queue.add(Job(nothing, Told()))  # whoever asked held the lock
@@ -809,7 +810,7 @@ def test_what_comes_as_the_idle_time_runs_out_is_still_served(monkeypatch: pytes
     monkeypatch.setattr(worker._wake, "wait", late)
     with worker._wake:
         assert not worker._rests()
-    assert worker._serving.engine is not None
+    assert worker._loop.engine is not None
 
 
 def test_a_text_that_ended_in_a_batch_that_failed_has_its_end(worker: Worker) -> None:
@@ -829,16 +830,16 @@ def test_a_text_that_ended_in_a_batch_that_failed_has_its_end(worker: Worker) ->
             ended.append(len(tokens))
 
     worker.load("half", lambda _: Half("a b c"))
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     told = [Told(), Told()]
     for number, one in enumerate(told):
         worker.submit(Job(text, one, owner=str(number)))
     assert [one.wait() for one in told] == [None, None]
 
 
-def served_by(engine: Engine) -> Serving:
+def served_by(engine: Engine) -> StepLoop:
     """Return who serves jobs with an engine, a step at a time."""
-    serving = Serving(lambda job, error: job.tell(error))
+    serving = StepLoop(lambda job, error: job.tell(error))
     serving.engine = engine
     return serving
 
@@ -977,7 +978,7 @@ def test_a_key_interrupts_somebody_elses_bulk_though_its_older_request_stands_st
     engine = ScriptedEngine("word " * 5000, prompt_pause=2.0)
     worker = Worker()
     worker.load("scripted", lambda _: engine)
-    wait_until(lambda: worker.state.phase == "ready")
+    wait_until(lambda: worker.state.phase is Phase.READY)
     ahead, _ = submit(worker, until_cancelled, priority=Priority.AHEAD, owner="ann")
     wait_until(lambda: bool(engine.prompts))
     submit(worker, until_cancelled, priority=Priority.BULK, owner="bob")

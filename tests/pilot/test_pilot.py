@@ -10,9 +10,11 @@ import pytest
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.lifecycle import GAVE_UP
 from jupyter_turbopilot.engine.load.plan import Plan
 from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
-from jupyter_turbopilot.engine.worker import GAVE_UP, Job, State
+from jupyter_turbopilot.engine.phase import Phase, State
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
@@ -51,7 +53,7 @@ def make_pilot(tiny_model: Path) -> Iterator[Make]:
 def load(pilot: Pilot, **more: Any) -> None:
     pilot.select(pilot.selected, **more)
     for _ in range(500):
-        if pilot.worker.state.phase != "loading":
+        if pilot.worker.state.phase is not Phase.LOADING:
             return
         time.sleep(0.01)
     raise AssertionError(describe_health(pilot))
@@ -115,9 +117,9 @@ def test_what_does_not_load_tuned_goes_on_as_it_was(make_pilot: Make, tmp_path: 
     assert len(loaded) == 1
 
 
-def wait_for(pilot: Pilot, phase: str) -> None:
+def wait_for(pilot: Pilot, phase: Phase) -> None:
     for _ in range(500):
-        if pilot.worker.state.phase == phase:
+        if pilot.worker.state.phase is phase:
             return
         time.sleep(0.01)
     raise AssertionError(pilot.worker.state)
@@ -182,11 +184,11 @@ def test_a_wake_from_sleep_that_failed_once_is_tried_again(make_pilot: Make, fai
     clock = Clock(pilot)
     pilot.worker._idle = 0.01
     load(pilot)
-    wait_for(pilot, "asleep")
+    wait_for(pilot, Phase.ASLEEP)
     pilot.worker._idle = None
     tries = failing(pilot, failure, failure)
     pilot.worker.submit(Job(lambda *_: iter(()), lambda _: None))  # type: ignore[arg-type]
-    wait_for(pilot, "failed")
+    wait_for(pilot, Phase.FAILED)
     clock.after(0.1)
     assert settled(pilot)["phase"] == "failed"
     assert len(tries) == 1
@@ -206,7 +208,7 @@ def test_a_model_that_was_loaded_and_cannot_compute_is_not_loaded_again_at_once(
     clock = Clock(pilot)
     load(pilot)
     tries = failing(pilot)
-    pilot.worker._state = State("failed", "m", GAVE_UP, "engine")
+    pilot.worker._life.state = State(Phase.FAILED, "m", GAVE_UP, "engine")
     clock.after(AFTER_LOAD - 1)
     assert settled(pilot)["phase"] == "failed"
     assert not tries

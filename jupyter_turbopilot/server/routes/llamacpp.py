@@ -10,7 +10,7 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from jupyter_turbopilot.engine.worker import not_ready
+from jupyter_turbopilot.engine.phase import Phase, not_ready
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
 from jupyter_turbopilot.server.routes.deltas import Piece, Saying, placed, probabilities, word
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.worker import State
+    from jupyter_turbopilot.engine.phase import State
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Item, Reply
 
@@ -323,7 +323,7 @@ class PropsRoute(StateRoute):
             "total_slots": 1,
             "default_generation_settings": {"n_ctx": size, "params": {"n_predict": -1}},
             "modalities": {"vision": False, "audio": False},
-            "is_sleeping": state.phase == "asleep",
+            "is_sleeping": state.phase is Phase.ASLEEP,
         }
 
 
@@ -331,4 +331,4 @@ class SlotsRoute(StateRoute):
     """`GET slots`: who is being served, never with what."""
 
     def _told(self, state: State, size: int) -> list[dict[str, Any]]:
-        return [{"id": 0, "n_ctx": size, "is_processing": state.phase == "thinking"}]
+        return [{"id": 0, "n_ctx": size, "is_processing": state.phase is Phase.THINKING}]
