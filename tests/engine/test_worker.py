@@ -13,7 +13,6 @@ from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
 from jupyter_turbopilot.engine.phase import Phase, State
 from jupyter_turbopilot.engine.queue import PLACES, Priority
-from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import (
     BusyError,
@@ -25,24 +24,7 @@ from jupyter_turbopilot.errors import (
 from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-
-Begin = Callable[[Engine, Job], Work]
-
-
-class Told:
-    """A job's end, waited for."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.error: TurbopilotError | None = None
-
-    def __call__(self, error: TurbopilotError | None) -> None:
-        self.error = error
-        self.event.set()
-
-    def wait(self) -> TurbopilotError | None:
-        assert self.event.wait(5)
-        return self.error
+from .jobs import Begin, SmallEngine, Told, nothing_but_one, until_cancelled
 
 
 @pytest.fixture
@@ -59,12 +41,6 @@ def wait_until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.002)
-
-
-def until_cancelled(_: Engine, __: Job) -> Work:
-    ask = Ask([1], Sampling(max_tokens=5000))
-    while (yield ask):
-        pass
 
 
 def nothing(*_: object) -> Work:
@@ -755,50 +731,6 @@ def test_what_nobody_waits_for_gives_its_room_up_for_good() -> None:
     worker.stop()
 
 
-def nothing_but_one(*_: object) -> Work:
-    ask = Ask([2], Sampling(max_tokens=1))
-    while (yield ask):
-        pass
-
-
-class SmallEngine(ScriptedEngine):
-    """Has room for one text; after two words it waits for a gate."""
-
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.gate = threading.Event()
-        self.gate.set()
-        self.seated: list[ScriptedRun] = []
-        self.made_way = 0
-
-    def start(self, ask: Ask) -> ScriptedRun | None:  # type: ignore[override]
-        if self.seated:
-            return None
-        self.seated.append(super().start(ask))
-        return self.seated[0]
-
-    def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
-        assert list(runs) == self.seated
-        if runs[0].ask.usage.predicted_tokens >= 2:
-            self.gate.wait(5)
-        super().step(runs, attention)
-
-    def suspend(self, run: ScriptedRun) -> None:
-        self.made_way += 1
-        self.seated.remove(run)
-
-    def resume(self, run: ScriptedRun) -> bool:
-        if self.seated:
-            return False
-        self.seated.append(run)
-        return True
-
-    def release(self, run: ScriptedRun) -> None:
-        super().release(run)
-        if run in self.seated:
-            self.seated.remove(run)
-
-
 def test_what_comes_as_the_idle_time_runs_out_is_still_served(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker(idle=1)
     worker._loop.engine = ScriptedEngine()
@@ -834,44 +766,6 @@ def test_a_text_that_ended_in_a_batch_that_failed_has_its_end(worker: Worker) ->
     told = [Told(), Told()]
     for number, one in enumerate(told):
         worker.submit(Job(text, one, owner=str(number)))
-    assert [one.wait() for one in told] == [None, None]
-
-
-def served_by(engine: Engine) -> StepLoop:
-    """Return who serves jobs with an engine, a step at a time."""
-    serving = StepLoop(lambda job, error: job.tell(error))
-    serving.engine = engine
-    return serving
-
-
-def test_one_that_may_have_failed_a_batch_and_finds_no_room_keeps_nobody_waiting() -> None:
-    serving = served_by(SmallEngine("word " * 50))
-    first, suspect = (Job(until_cancelled, Told()) for _ in range(2))
-    assert serving.step([first, suspect], []) == {first: True}
-    serving._tasks[suspect].suspect = True
-    assert serving.step([first, suspect], []) == {first: True}
-
-
-def test_what_gives_up_its_room_for_good_does_not_cut_the_step_short_that_it_makes_room_for() -> None:
-    serving = served_by(SmallEngine("word " * 50))
-    warm, typing = Job(until_cancelled, Told(), priority=Priority.WARM), Job(until_cancelled, Told())
-    assert serving.step([warm], []) == {warm: True}
-    assert serving.step([typing], [warm]) == {typing: True}
-    assert warm.cancel.reason == YIELDED
-
-
-def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:
-    class Late(ScriptedEngine):
-        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
-            super().step(runs, attention)
-            if any(run.done for run in runs):
-                raise EngineError("It comes too late.")
-
-    told = [Told(), Told()]
-    jobs = [Job(nothing_but_one, one) for one in told]
-    serving = served_by(Late("word"))
-    for _ in range(2):
-        serving.step(jobs, [])
     assert [one.wait() for one in told] == [None, None]
 
 

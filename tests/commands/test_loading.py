@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.commands.loading import Clock, load
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.stepping import write
+from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.generation import Sampling, Usage
+
+
+def test_a_command_has_room_for_one_text_and_computes_as_it_was_asked_to(tiny_model: Path) -> None:
+    loaded = load(Turbopilot(max_threads=1), str(tiny_model), context=300, threads=2, chunk=16)
+    engine = loaded.engine
+    try:
+        assert (engine.context_size, engine.chunk, loaded.threads) == (300, 16, 1)
+        cells = engine._lib.llama_n_ctx(engine._context)
+        assert 300 <= cells < 600
+        assert loaded.path == tiny_model
+        assert loaded.size == tiny_model.stat().st_size
+        clock = Clock(engine)
+        list(write(engine, [1, 2, 3], Sampling(max_tokens=2), Usage(), Cancel()))
+        assert 0 < clock.seconds < 60
+    finally:
+        engine.close()
+
+
+def test_a_model_that_is_not_here_is_not_loaded_but_named() -> None:
+    with pytest.raises(NotReadyError, match="models pull smollm2-135m") as missing:
+        load(Turbopilot(model="smollm2-135m"), None)
+    assert missing.value.code == "model_missing"

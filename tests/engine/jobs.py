@@ -1,0 +1,85 @@
+"""Jobs for the worker and its step loop, and an engine with room for one text."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.job import Job, Work
+from jupyter_turbopilot.generation import Ask, Sampling
+
+from ..scripted_engine import ScriptedEngine, ScriptedRun
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.errors import TurbopilotError
+
+Begin = Callable[[Engine, Job], Work]
+
+
+class Told:
+    """A job's end, waited for."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.error: TurbopilotError | None = None
+
+    def __call__(self, error: TurbopilotError | None) -> None:
+        self.error = error
+        self.event.set()
+
+    def wait(self) -> TurbopilotError | None:
+        assert self.event.wait(5)
+        return self.error
+
+
+def until_cancelled(_: Engine, __: Job) -> Work:
+    ask = Ask([1], Sampling(max_tokens=5000))
+    while (yield ask):
+        pass
+
+
+def nothing_but_one(*_: object) -> Work:
+    ask = Ask([2], Sampling(max_tokens=1))
+    while (yield ask):
+        pass
+
+
+class SmallEngine(ScriptedEngine):
+    """Has room for one text; after two words it waits for a gate."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.seated: list[ScriptedRun] = []
+        self.made_way = 0
+
+    def start(self, ask: Ask) -> ScriptedRun | None:  # type: ignore[override]
+        if self.seated:
+            return None
+        self.seated.append(super().start(ask))
+        return self.seated[0]
+
+    def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+        assert list(runs) == self.seated
+        if runs[0].ask.usage.predicted_tokens >= 2:
+            self.gate.wait(5)
+        super().step(runs, attention)
+
+    def suspend(self, run: ScriptedRun) -> None:
+        self.made_way += 1
+        self.seated.remove(run)
+
+    def resume(self, run: ScriptedRun) -> bool:
+        if self.seated:
+            return False
+        self.seated.append(run)
+        return True
+
+    def release(self, run: ScriptedRun) -> None:
+        super().release(run)
+        if run in self.seated:
+            self.seated.remove(run)

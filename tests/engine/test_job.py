@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.job import Job, as_error
+from jupyter_turbopilot.errors import EngineError, TurbopilotError
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def work(*_: object) -> object:
+    raise AssertionError
+
+
+def test_whoever_cannot_take_an_answer_harms_nobody() -> None:
+    told: list[TurbopilotError | None] = []
+
+    def done(error: TurbopilotError | None) -> None:
+        told.append(error)
+        raise SystemExit
+
+    Job(work, done).tell(None)  # type: ignore[arg-type]
+    assert told == [None]
+
+
+def test_without_a_deadline_a_job_has_all_the_time_there_is() -> None:
+    endless, hurried = (Job(work, print, deadline=seconds) for seconds in (0.0, 2.0))  # type: ignore[arg-type]
+    assert endless.deadline == math.inf
+    assert hurried.deadline == hurried.queued_at + 2.0
+
+
+def test_of_a_failure_its_type_is_told_and_nothing_it_says(caplog: pytest.LogCaptureFixture) -> None:
+    ours = EngineError("Ours.")
+    assert as_error(ours) is ours
+    assert not caplog.records
+    told = as_error(ValueError("a line of the notebook"))
+    assert "ValueError" in told.message
+    assert "notebook" not in told.message
+    assert caplog.records

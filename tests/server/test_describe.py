@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.phase import Phase, State
+from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.describe import describe_health, describe_models
+
+from ..scripted_engine import ScriptedEngine
+
+
+@pytest.fixture
+def pilot(tiny_model: Path) -> Iterator[Pilot]:
+    pilot = Pilot(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
+    yield pilot
+    pilot.stop()
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "ready", "reason", "notice"),
+    [
+        (State(Phase.LOADING, "m"), "loading model", False, "m is being loaded.", None),
+        (State(Phase.READY, "m"), "ok", True, None, None),
+        (State(Phase.READY, "m", "Too large.", "memory"), "ok", True, None, "Too large."),
+        (State(Phase.ASLEEP, "m"), "ok", True, None, None),
+        (State(Phase.STOPPED, "m", "It stops."), "error", False, "It stops.", None),
+    ],
+)
+def test_health_says_whether_it_can_complete_and_why_not(
+    pilot: Pilot, state: State, status: str, ready: bool, reason: str | None, notice: str | None
+) -> None:
+    pilot.worker._life.state = state
+    assert json.loads(json.dumps(describe_health(pilot))) == {
+        "status": status,
+        "live": True,
+        "ready": ready,
+        "phase": state.phase.value,
+        "code": state.code or None,
+        "model": "m",
+        "reason": reason,
+        "notice": notice,
+        "last_ms": None,
+    }
+
+
+def test_before_anything_is_loaded_health_names_what_would_be(pilot: Pilot, tiny_model: Path) -> None:
+    health = describe_health(pilot)
+    assert (health["phase"], health["model"], health["ready"]) == ("empty", str(tiny_model), False)
+    assert pilot.worker.state.phase is Phase.EMPTY  # who looks begins nothing
+
+
+def test_the_catalogue_is_judged_and_the_selected_file_comes_last(pilot: Pilot) -> None:
+    pilot.start()
+    end = time.monotonic() + 5
+    while not pilot.worker.state.ready:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    listed = json.loads(json.dumps(describe_models(pilot)))
+    assert [model["name"] for model in listed] == [*catalog(), "tiny.gguf"]
+    assert all("verdict" in model for model in listed[:-1])
+    assert "verdict" not in listed[-1]
+    assert listed[-1]["stored"]
+    for model in listed:
+        known = catalog().get(model["name"])
+        if known and not known.runs:
+            assert model["verdict"] == "not run here"
+        elif known:
+            assert model["tokens_a_second"] > 0
