@@ -16,6 +16,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from jupyter_turbopilot.completer.waiting import Replies, Together
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.errors import (
@@ -28,7 +29,6 @@ from jupyter_turbopilot.errors import (
 from jupyter_turbopilot.request import MAX_BODY, Completion, decode
 from jupyter_turbopilot.server.metrics import Metrics
 from jupyter_turbopilot.server.routes.admission import is_loopback, is_same_site, may_be_plain
-from jupyter_turbopilot.server.routes.replies import Replies, Together
 from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from jupyter_turbopilot.completer.waiting import Mailbox, Replies, Together
 from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.server.routes.deltas import Saying
-from jupyter_turbopilot.server.routes.replies import Mailbox, Replies, Together
 
 
 def reply(text: str, index: int = 0, *, done: bool = False) -> Reply:
