@@ -23,7 +23,7 @@ from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.completer.completer import Reply
+    from jupyter_turbopilot.reply import Reply
 
 
 def places(notebooks: list[dict[str, Any]], kind: str, count: int) -> list[tuple[list[str], int, int, str]]:

@@ -8,7 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from jupyter_turbopilot.completer.compose import Answering, Listener, Progress, Task, replay
+from jupyter_turbopilot.completer.compose import Composer
+from jupyter_turbopilot.completer.progress import Progress
+from jupyter_turbopilot.completer.replay import replay
+from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
@@ -31,6 +34,7 @@ from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import Worker
@@ -82,12 +86,12 @@ class Completer:
         editor = owner, task.client
 
         def work(engine: Engine, job: Job) -> Work:
-            answering = Answering(name, task, engine, job, listener, self._results)
+            composer = Composer(name, task, engine, job, listener, self._results)
             try:
-                state["reply"] = yield from answering.write()
+                state["reply"] = yield from composer.write()
             finally:
-                self.counters["taken_over"] += answering.taken_over
-                self.counters["ended"] += answering.ended
+                self.counters["taken_over"] += composer.taken_over
+                self.counters["ended"] += composer.ended
 
         def done(error: TurbopilotError | None) -> None:
             reply = replace(state["reply"], done=True, error=error)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.reply import Reply
+
+Listener = Callable[[Reply], None]  # called on the worker's threads, or at once; the last time with `done`
 
 
 class Mailbox:

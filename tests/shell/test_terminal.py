@@ -16,7 +16,7 @@ import pytest
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
-from jupyter_turbopilot.completer.completer import Listener
+from jupyter_turbopilot.completer.waiting import Listener
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion

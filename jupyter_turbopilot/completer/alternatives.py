@@ -1,0 +1,66 @@
+"""Further answers to the same request: how each begins, and in which order all are told. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jupyter_turbopilot.generation import Ask, Usage
+from jupyter_turbopilot.suggestion.adoption import Rest
+from jupyter_turbopilot.suggestion.candidates import branches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_turbopilot.completer.task import Task
+    from jupyter_turbopilot.generation import Token
+    from jupyter_turbopilot.reply import Item
+
+
+class Opening(NamedTuple):
+    """What a text begins with."""
+
+    ask: Ask
+    rest: Rest = Rest(())  # what of it is written already
+    adopted: bool = False  # whether an earlier request has it computed
+
+
+def alternatives(
+    first: Ask, task: Task, tokens: Sequence[Token], piece: Callable[[int], bytes]
+) -> list[Opening]:
+    """Return how further answers begin: with other seeds, or where the first was unsure."""
+    if task.best or task.sampling.temperature:
+        seeds = (task.sampling.seed + number for number in range(1, task.n))
+        return [_opening(first, seed=seed) for seed in seeds]
+    openings = []
+    for begun, banned in branches(tokens, task.n - 1):
+        written = b"".join(piece(token.id) for token in begun)
+        beginning = replace(first.sampling.beginning.after(written), banned=banned)
+        left = max(1, task.sampling.max_tokens - len(begun))
+        openings.append(_opening(first, begun, max_tokens=left, beginning=beginning))
+    return openings
+
+
+def _opening(first: Ask, begun: Sequence[Token] = (), **changed: Any) -> Opening:
+    """Return how a text begins that shares the first one's prompt and these of its tokens."""
+    prompt = [*first.prompt, *(token.id for token in begun)]
+    sampling = replace(first.sampling, **changed)
+    return Opening(
+        replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), Rest(tuple(begun))
+    )
+
+
+def ranked(items: list[Item], task: Task) -> list[Item]:
+    """Put the best first; of texts that were drawn for the best of them, keep so many."""
+    if task.best:
+        if len(items) > task.best:
+            items = sorted(items, key=lambda item: -_likelihood(item))[: task.best]
+        return [replace(item, index=index) for index, item in enumerate(items)]
+    return items if task.sampling.temperature else sorted(items, key=lambda item: -item.confidence)
+
+
+def _likelihood(item: Item) -> float:
+    """Return the mean logarithm of a text's tokens."""
+    chances = [math.log(max(1e-12, token.probability)) for token in item.tokens]
+    return sum(chances) / len(chances) if chances else 0.0

@@ -1,0 +1,50 @@
+"""What is to be written for a request, whatever protocol it came by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.queue import Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.generation import Sampling
+    from jupyter_turbopilot.prompt.formats import Prompt
+    from jupyter_turbopilot.suggestion.cache import Known, Place
+    from jupyter_turbopilot.suggestion.writing import Writing
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be written for a request. Its functions are called on the worker's thread."""
+
+    prompt: Callable[[Engine], Prompt]
+    writing: Callable[[], Writing]
+    place: Place
+    sampling: Sampling
+    names: Callable[[], Sequence[str]] = tuple  # where only some can follow: one of these does
+    n: int = 1
+    best: int = 0  # of so many the likeliest are answered; 0: every one that differs
+    stream: bool = False
+    client: str = ""
+    language: str = ""
+    priority: Priority = Priority.TYPING
+    moves: bool = False  # what stands behind the cursor may be moved instead of read again
+    deadline: float = 0.0
+    prompt_seconds: float = 0.0
+    seconds: float = 0.0
+    gated: bool = False  # shown only where it is worth it
+    answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
+    document: str = ""
+
+    def follows(self, anchor: Place) -> bool:
+        """Tell whether what is asked for can follow a prompt that was laid out for another key."""
+        same = (anchor.group, anchor.limit) == (self.place.group, self.place.limit)
+        return same and self.n == 1 and self.sampling.plain
+
+    def is_answered_by(self, known: Known) -> bool:
+        """Tell whether what is known needs no computing."""
+        return known.complete and self.answers and self.n == 1 and self.sampling.max_tokens > 0
