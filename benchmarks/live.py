@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
-from jupyter_turbopilot.completer import completer
+from jupyter_turbopilot.completer import suggestion_task
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate import report, traces
 from jupyter_turbopilot.evaluate.live import Live
@@ -56,7 +56,7 @@ def main() -> None:
             facts = live.facts(trace)
             type_one(local, trace, found[names[0]], facts, live)
             type_one(local, trace, found[names[1]], live=live)
-            with patch.object(completer, "scope_of", lambda *_: Scope()):
+            with patch.object(suggestion_task, "scope_of", lambda *_: Scope()):
                 type_one(local, trace, found[names[2]], facts, live)
             print(f"{trace.name} {trace.steps[0].active}", file=sys.stderr, flush=True)
         print(live.failed)

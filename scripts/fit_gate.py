@@ -54,7 +54,7 @@ class Recorder:
     def find(self, place: Place) -> None:
         """Know nothing."""
 
-    def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool) -> None:  # noqa: ARG002
+    def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:  # noqa: ARG002
         """Note an answer."""
         self.tokens, self.ended = list(tokens), ended
 
@@ -80,7 +80,7 @@ def collect(options: argparse.Namespace) -> None:
     local = InProcess(settings)
     local.wait()
     recorder = Recorder()
-    local.pilot.completer._results = recorder  # type: ignore[assignment]  # noqa: SLF001
+    local.pilot.completer.results = recorder  # type: ignore[assignment]
     notebooks = read(options.set)
     # One cell of each notebook, then the next: whoever stops early has something of every notebook.
     turns = sorted(

@@ -52,7 +52,7 @@ class Composer:
         """Yield what is to be computed, be sent the tokens; return the whole answer."""
         begun = time.perf_counter()
         task = self._task
-        known = self._results.find(task.place) if task.sampling.plain else None
+        known = task.look_up(self._results)
         if known and task.is_answered_by(known):
             return replay(self._name, self._engine.name, task, known)
         rest = self._progress.rest(task.place)
@@ -128,7 +128,7 @@ class Composer:
             writing, whole = yield from self._text(opening, progress)
             if not self._sure and not writing.shown and not job.cancel.is_set():
                 progress.keep(self._results)
-                opening = self._asked(self._results.find(task.place), None)
+                opening = self._asked(task.look_up(self._results), None)
                 writing, whole = yield from self._text(opening, progress)
             if progress.place and task.sampling.max_tokens and not (job.stopped or progress.ahead):
                 progress.writing = None

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.generation import Sampling
     from jupyter_turbopilot.prompt.formats import Prompt
-    from jupyter_turbopilot.suggestion.cache import Known, Place
+    from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.suggestion.cache import Known, Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
+
+    LayoutFor = Callable[[Engine], Layout]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class Task:
         """Tell whether what is asked for can follow a prompt that was laid out for another key."""
         same = (anchor.group, anchor.limit) == (self.place.group, self.place.limit)
         return same and self.n == 1 and self.sampling.plain
+
+    def look_up(self, results: Results) -> Known | None:
+        """Return what is known to follow, where the likeliest text is what is asked for."""
+        return results.find(self.place) if self.sampling.plain else None
 
     def is_answered_by(self, known: Known) -> bool:
         """Tell whether what is known needs no computing."""

@@ -18,6 +18,7 @@ from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.pilot.model_loader import EngineFactory, ModelLoader, llama_engine
 from jupyter_turbopilot.pilot.threads import BackgroundThreads
+from jupyter_turbopilot.suggestion.cache import Results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +63,8 @@ class Pilot:
         self.worker = Worker(
             settings.queue_limit, threads=self.effort.threads, idle=settings.idle_minutes * 60
         )
-        self.completer = Completer(self.worker, settings)
-        self.completer.resting = self.effort.resting
+        results = Results(settings.results_memory * 1024 * 1024)
+        self.completer = Completer(self.worker, settings, results, self.effort.resting)
         self.background = BackgroundThreads()
         self.kernels = kernels
         self._lock = threading.Lock()

@@ -103,6 +103,14 @@ class Results:
         with self._lock:
             return self._find(place)
 
+    def clear(self) -> None:
+        """Forget every answer."""
+        with self._lock:
+            self._answers.clear()
+            self._index.clear()
+            self._known_by.clear()
+            self.size = 0
+
     def _remember(self, answer: _Answer, keys: list[int]) -> None:
         number, self._next = self._next, self._next + 1
         self._answers[number] = answer

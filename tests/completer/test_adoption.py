@@ -16,6 +16,7 @@ from jupyter_turbopilot.engine.job import DISCONNECTED, Job
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion.cache import Results
 
 from ..scripted_engine import ScriptedEngine
 
@@ -55,7 +56,7 @@ class Editor:
     def __init__(self, answer: str | Callable[[str], str] = ANSWER, **more: float) -> None:
         self.engine = ScriptedEngine(answer, **{"pause": 0.02, **more})  # type: ignore[arg-type]
         self.worker = Worker()
-        self.completer = Completer(self.worker, Turbopilot())
+        self.completer = Completer(self.worker, Turbopilot(), Results(1 << 24))
         self.worker.load("scripted", lambda _: self.engine)
         wait_until(lambda: self.worker.state.ready)
 
@@ -217,7 +218,7 @@ def test_half_a_name_that_it_was_held_to_is_gone_on_with(
 ) -> None:
     known = "alpha beta"
     monkeypatch.setattr(
-        "jupyter_turbopilot.completer.completer.names_at",
+        "jupyter_turbopilot.completer.suggestion_task.names_at",
         lambda request, _: [known[len(request.prefix) - 4 :]],
     )
     editor = make(pause=0.05)
@@ -231,7 +232,7 @@ def test_whoever_types_faster_than_that_is_still_held_to_names(
     make: Callable[..., Editor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "jupyter_turbopilot.completer.completer.names_at",
+        "jupyter_turbopilot.completer.suggestion_task.names_at",
         lambda request, _: ["zeta"] if "delta" in request.prefix else ["alpha beta"],
     )
     editor = make(pause=0.1)
@@ -378,7 +379,7 @@ def test_whatever_is_typed_each_request_ends_once_and_the_last_is_answered(data:
             assert sum(reply.done for reply in one.replies) == 1
         wait_until(lambda: not editor.worker._loop._tasks)
         assert len(editor.worker._queue) == 0
-        assert editor.completer._latest == {}
+        assert len(editor.completer.latest) == 0
         assert editor.engine.released == len(editor.engine.prompts)
     finally:
         editor.worker.stop()

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.completer import Completer, _priority
+from jupyter_turbopilot.completer.completer import Completer
+from jupyter_turbopilot.completer.raw_task import priority_of
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.queue import Priority
@@ -21,6 +22,7 @@ from jupyter_turbopilot.prompt.infill import taken_apart
 from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion.cache import Results
 
 from ..scripted_engine import MARKS, ScriptedEngine, ScriptedRun
 
@@ -31,7 +33,10 @@ class Desk:
     def __init__(self, engine: ScriptedEngine, **settings: object) -> None:
         self.engine = engine
         self.worker = Worker()
-        self.completer = Completer(self.worker, Turbopilot(**settings))
+        self.resting = False
+        self.completer = Completer(
+            self.worker, Turbopilot(**settings), Results(1 << 24), lambda: self.resting
+        )
         self.worker.load("scripted", lambda _: engine)
         while self.worker.state.phase == "loading":
             time.sleep(0.001)
@@ -292,7 +297,7 @@ def test_after_ten_thousand_requests_there_is_one_thread_and_nothing_is_kept(
     for number in range(10_000):
         d.ask(request(client=f"editor-{number}"))
     assert threading.active_count() <= before + 1
-    assert d.completer._latest == {}
+    assert len(d.completer.latest) == 0
 
 
 WORDS = st.lists(st.sampled_from(["a", "(", ")", '"', "\n", "    b", " = 1", "```", "x)"]), max_size=12).map(
@@ -387,7 +392,7 @@ def test_a_model_that_is_gone_answers_nothing_from_memory(desk: Callable[..., De
 
 def test_while_the_machine_is_needed_nothing_is_done_ahead(desk: Callable[..., Desk]) -> None:
     d = desk("a")
-    d.completer.resting = lambda: True
+    d.resting = True
     for trigger in ("warm", "ahead"):
         (reply,) = d.ask(request("x = ", trigger=trigger))
         assert (reply.items, reply.finish_reason) == ((), "yielded")
@@ -437,7 +442,7 @@ def test_what_one_person_asks_never_ends_what_another_asked_under_the_same_name(
     for job, done in ((other, other_done), (again, again_done)):
         job.cancel.set("stopped")
         assert done.wait(5)
-    assert d.completer._latest == {}
+    assert len(d.completer.latest) == 0
 
 
 @pytest.mark.parametrize(
@@ -474,6 +479,6 @@ def test_who_waited_longer_than_the_deadline_is_told_that_it_was_the_deadline(
 
 def test_a_text_without_a_limit_does_not_go_before_whoever_types() -> None:
     def urgency(limit: int) -> Priority:
-        return _priority(RawRequest(prompt="x", sampling=Sampling(max_tokens=limit)))
+        return priority_of(RawRequest(prompt="x", sampling=Sampling(max_tokens=limit)))
 
     assert [urgency(limit) for limit in (-1, 48, 4096)] == [Priority.BULK, Priority.TEXT, Priority.BULK]

@@ -16,12 +16,14 @@ from jupyter_turbopilot.engine.load.plan import Plan
 from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
 from jupyter_turbopilot.engine.phase import Phase, State
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
+from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning import fold
 from jupyter_turbopilot.models.tuning.adapters import Adapter
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
+from jupyter_turbopilot.suggestion.cache import Place
 
 from ..scripted_engine import ScriptedEngine
 from ..tiny_adapter import make
@@ -95,10 +97,11 @@ def test_a_model_can_be_used_as_published_and_tuned_again(
     make_pilot: Make, tmp_path: Path, tiny_model: Path
 ) -> None:
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
+    place = Place("anything", "x = ")
     for tuned in (True, False, None, True):
-        results = pilot.completer._results
+        pilot.completer.results.remember(place, [Token(b"y", 1.0)], ended=True)
         load(pilot, tuned=tuned)
-        assert pilot.completer._results is not results  # what the other one answered is forgotten
+        assert not pilot.completer.results.find(place)  # what the other one answered is forgotten
     assert [path == tiny_model for path, _ in loaded] == [False, True, True, False]
     (shown,) = (model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
     assert shown["adapters"] == [{"name": "a", "language": "", "ours": False}]

@@ -125,3 +125,18 @@ def test_a_guess_takes_no_answers_place_but_another_guess_does() -> None:
     results.remember(Place("g", "x = ", 8), tokens("avocado"), ended=False, guess=True)
     newer = results.find(Place("g", "x = a", 8)), results.find(Place("g", "x = ", 8))
     assert [text(found.tokens) for found in newer if found] == ["pple", "avocado"]
+
+
+def test_nothing_is_known_once_all_is_forgotten() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x = "), tokens("alpha", " + beta"), ended=True)
+    results.clear()
+    assert (results.find(Place("g", "x = ")), results.find(Place("g", "x = alpha")), results.size) == (
+        None,
+        None,
+        0,
+    )
+    results.remember(Place("g", "x = "), tokens("gamma"), ended=True)
+    found = results.find(Place("g", "x = g"))
+    assert found is not None
+    assert text(found.tokens) == "amma"

@@ -1,0 +1,72 @@
+"""One request on its way to its last reply: the job that the worker does for it, and how that ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from jupyter_turbopilot.completer.compose import Composer
+from jupyter_turbopilot.completer.latest import Editor
+from jupyter_turbopilot.completer.progress import Progress
+from jupyter_turbopilot.engine.job import DEADLINE, Job, Work
+from jupyter_turbopilot.reply import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.completer.task import Task
+    from jupyter_turbopilot.completer.waiting import Listener
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.suggestion.cache import Results
+
+
+class Answering:
+    """Has a task done and tells the listener; `ended` hears of the last reply first."""
+
+    def __init__(
+        self,
+        task: Task,
+        owner: str,
+        listener: Listener,
+        results: Results,
+        counters: dict[str, int],
+        ended: Callable[[Answering, Reply], None],
+    ) -> None:
+        self.name = uuid4().hex
+        self.task = task
+        self.editor = Editor(owner, task.client)
+        self._listener = listener
+        self._results = results
+        self._counters = counters
+        self._ended = ended
+        self._reply = Reply(id=self.name)
+        self.job = Job(self._work, self.end, priority=task.priority, deadline=task.deadline, owner=owner)
+        self.job.progress = Progress()
+
+    def _work(self, engine: Engine, job: Job) -> Work:
+        """Compose the answer, on the worker's thread."""
+        composer = Composer(self.name, self.task, engine, job, self._listener, self._results)
+        try:
+            self._reply = yield from composer.write()
+        finally:
+            self._counters["taken_over"] += composer.taken_over
+            self._counters["ended"] += composer.ended
+
+    def answer(self, reply: Reply) -> None:
+        """End with an answer that needed no work."""
+        self._reply = reply
+        self.end()
+
+    def end(self, error: TurbopilotError | None = None) -> None:
+        """Tell the last reply, with what there is or why there is nothing."""
+        reply = self._last(error)
+        self._ended(self, reply)
+        self._listener(reply)
+
+    def _last(self, error: TurbopilotError | None) -> Reply:
+        reply, reason = replace(self._reply, done=True, error=error), self.job.cancel.reason
+        if reason and (reason != DEADLINE or not reply.items):
+            return replace(reply, items=(), finish_reason=reason)
+        return reply

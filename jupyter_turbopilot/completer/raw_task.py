@@ -1,0 +1,109 @@
+"""What another protocol's text needs: its own prompt, the model's own words, no gate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.prompt.formats import build_infill, build_text
+from jupyter_turbopilot.prompt.infill import taken_apart
+from jupyter_turbopilot.suggestion.cache import TAIL, Place
+from jupyter_turbopilot.suggestion.writing import Verbatim
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.completer.task import LayoutFor
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.prompt.formats import Prompt
+    from jupyter_turbopilot.raw_request import RawRequest
+
+MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
+ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer
+
+
+def raw_task(request: RawRequest, model: str, settings: Turbopilot, layout_for: LayoutFor) -> Task:
+    """Say what another protocol's text needs."""
+    request = _laid_open(request)
+    text = _Text(request, settings, layout_for)
+    sampling = request.sampling
+    if sampling.max_tokens < 0:
+        # To the model's own end or the context's.
+        sampling = replace(sampling, max_tokens=ENDLESS)
+    return Task(
+        prompt=text.prompt,
+        writing=text.writing,
+        place=Place((model, "text", request.window, request.suffix), _before(request)),
+        sampling=sampling,
+        n=max(request.n, request.best_of),
+        best=request.n,
+        stream=request.stream,
+        deadline=settings.text_deadline,
+        prompt_seconds=request.prompt_seconds,
+        seconds=request.seconds,
+        answers=False,
+        priority=priority_of(request),
+    )
+
+
+class _Text:
+    """A text to be written, and how its prompt is laid out."""
+
+    def __init__(self, request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -> None:
+        self._request = request
+        self._layout_for = layout_for
+        # The prompt leaves some room for an answer without a limit.
+        length = request.sampling.max_tokens
+        self._length = length if length >= 0 else settings.max_tokens
+
+    def prompt(self, engine: Engine) -> Prompt:
+        """Lay the prompt out for an engine."""
+        request, layout, size = self._request, self._layout_for(engine), engine.context_size
+        # What changes with each key is not worth remembering.
+        if request.window:
+            return build_infill(layout.form, layout.tokenize, engine.tokenize, request, size, self._length)
+        if isinstance(request.prompt, tuple):
+            _check_ids(engine, request.prompt)
+        sampling = replace(request.sampling, max_tokens=self._length)
+        return build_text(layout.form, engine.tokenize, replace(request, sampling=sampling), size)
+
+    def writing(self) -> Verbatim:
+        """Begin a text that is told as the model writes it."""
+        return Verbatim(self._request.stop, self._request.indent)
+
+
+def _laid_open(request: RawRequest) -> RawRequest:
+    """Take a fill-in-the-middle template apart that a client wrote into its prompt."""
+    if not isinstance(request.prompt, str) or request.suffix is not None:
+        return request
+    if not (hole := taken_apart(request.prompt)):
+        return request
+    return replace(request, prompt=hole.before, suffix=hole.after, context=hole.context)
+
+
+def _before(request: RawRequest) -> str:
+    """Return what stands before the text: its end says where an answer belongs."""
+    if isinstance(request.prompt, str):
+        return request.prompt + request.typed
+    return str(request.prompt[-TAIL:])
+
+
+def priority_of(request: RawRequest) -> Priority:
+    """Say how urgent a text is: whoever asks for a single one of some length may be typing."""
+    if request.ahead:
+        return Priority.WARM
+    several = request.bulk or max(request.n, request.best_of) > 1
+    long = not 0 <= request.sampling.max_tokens <= MOST_TYPED
+    return Priority.BULK if several or long else Priority.TEXT
+
+
+def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:
+    """Refuse what is no token: in a batch it would fail everybody."""
+    try:
+        for token in prompt:
+            if isinstance(token, int):
+                engine.piece(token)
+    except IndexError:
+        raise BadRequestError(f"There is no token {token}.", field="prompt") from None

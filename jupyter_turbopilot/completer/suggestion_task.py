@@ -1,0 +1,103 @@
+"""What a suggestion needs: context and names around the cursor, trimming, the gate."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
+from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.suggestion.cache import Place
+from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
+from jupyter_turbopilot.suggestion.gate import Gate, place_of
+from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
+from jupyter_turbopilot.suggestion.trim import shape_of
+from jupyter_turbopilot.suggestion.writing import Suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.completer.task import LayoutFor
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.context.facts import Facts
+    from jupyter_turbopilot.context.notebook import Context
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.prompt.formats import Prompt
+    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.suggestion.resolve import Scope
+
+_PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
+
+
+def suggestion_task(
+    request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
+) -> Task:
+    """Say what a suggestion needs."""
+    cursor = _Cursor(request, facts, settings, layout_for)
+    before, after = text_before(request)
+    asked_for = (request.lines, request.language, request.path, settings.token_healing)
+    length = _length(request, settings)
+    return Task(
+        prompt=cursor.prompt,
+        writing=cursor.writing,
+        names=cursor.names,
+        place=Place(
+            (model, asked_for, facts.number, after), before, (length, cursor.unasked, cursor.threshold)
+        ),
+        sampling=Sampling(length, request.temperature),
+        deadline=settings.deadline,
+        n=request.n,
+        stream=request.stream,
+        client=request.client,
+        document=f"{request.path}\n{request.cells[request.active].id or request.active}",
+        language=cell_language(request.cells[request.active].source, request.language),
+        gated=request.trigger == "automatic",
+        moves=settings.move_suffix,
+        priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
+    )
+
+
+class _Cursor:
+    """What stands around the cursor, gathered when it is first needed: a known answer needs little of it."""
+
+    def __init__(
+        self, request: Completion, facts: Facts, settings: Turbopilot, layout_for: LayoutFor
+    ) -> None:
+        self._request = request
+        self._facts = facts
+        self._layout_for = layout_for
+        self._shape = shape_of(request.prefix, request.suffix, request.lines, settings.max_lines)
+        self.unasked = request.trigger in {"automatic", "ahead"}
+        self.threshold = THRESHOLDS[request.eagerness or settings.eagerness] if self.unasked else 0.0
+
+    @cached_property
+    def _context(self) -> Context:
+        return gather(self._request, self._facts)
+
+    @cached_property
+    def _scope(self) -> Scope:
+        return scope_of(self._request, self._facts)
+
+    def prompt(self, engine: Engine) -> Prompt:
+        """Lay the prompt out for an engine."""
+        return self._layout_for(engine).prompt(self._request, self._context)
+
+    def writing(self) -> Suggestion:
+        """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
+        place = place_of(self._request.prefix, self._request.suffix, self._context.pieces)
+        gate = Gate(place, self.threshold, fits_at(self._request, self._scope))
+        return Suggestion(self._shape, gate, unasked=self.unasked)
+
+    def names(self) -> Sequence[str]:
+        """Return the names of which one has to follow; none: anything may."""
+        return names_at(self._request, self._scope)
+
+
+def _length(request: Completion, settings: Turbopilot) -> int:
+    """Return how many tokens are written at most."""
+    if request.trigger == "warm":
+        return 0
+    # Somebody who asks for it has the time for more.
+    return request.max_tokens or settings.max_tokens * (4 if request.trigger == "invoke" else 1)
