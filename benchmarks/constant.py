@@ -95,11 +95,11 @@ def cancelling(desk: Desk, count: int = 30) -> None:
     took = []
     for number in range(count):
         text = f"# {number}\n" + "".join(f"value_{n} = {n} * {number}\n" for n in range(420))
-        job, done, _ = desk.begin(infill(text, "x\n" * 400, 4))
+        job, replies = desk.begin(infill(text, "x\n" * 400, 4))
         time.sleep(0.3 + 0.05 * number)
         begun = time.perf_counter()
         job.cancel.set("superseded")
-        done.wait()
+        replies.last()
         took.append((time.perf_counter() - begun) * 1000)
     took.sort()
     print(f"from cancel to free: p50 {took[len(took) // 2]:.0f} ms, p95 {took[int(count * 0.95)]:.0f} ms")
@@ -109,15 +109,14 @@ def side_by_side(desk: Desk) -> None:
     """Cancel one editor's prompt while another's text is written: is the text the same?"""
     request = infill("def fibonacci(n):\n    ", "", 60)
     _, alone = desk.ask(request)
-    _, done, replies = desk.begin(request)
+    _, replies = desk.begin(request)
     time.sleep(0.2)
     for number in range(4):
-        job, gone, _ = desk.begin(infill(cell(number) * 30, "", 4))
+        job, gone = desk.begin(infill(cell(number) * 30, "", 4))
         time.sleep(0.15)
         job.cancel.set("superseded")
-        gone.wait()
-    done.wait()
-    same = alone.items[0].text == replies[-1].items[0].text
+        gone.last()
+    same = alone.items[0].text == replies.last().items[0].text
     print(f"another's prompt cancelled four times: the text is {'the same' if same else 'NOT the same'}")
 
 

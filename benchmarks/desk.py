@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
@@ -28,21 +29,13 @@ class Desk:
         self.load_ms = (time.perf_counter() - begun) * 1000
         assert phase == "ready", describe_health(self.pilot)
 
-    def begin(self, request: Completion | RawRequest) -> tuple[Any, threading.Event, list[Reply]]:
-        """Submit; return the job, its end, and where the replies go."""
-        replies: list[Reply] = []
-        done = threading.Event()
-
-        def listen(reply: Reply) -> None:
-            replies.append(reply)
-            if reply.done:
-                done.set()
-
-        return self.pilot.completer.submit(request, listen), done, replies
+    def begin(self, request: Completion | RawRequest) -> tuple[Job, Replies]:
+        """Submit; return the job and its replies."""
+        replies = Replies()
+        return self.pilot.completer.submit(request, replies.listen), replies
 
     def ask(self, request: Completion | RawRequest) -> tuple[float, Reply]:
         """Submit and wait; return milliseconds and the answer."""
         begun = time.perf_counter()
-        _, done, replies = self.begin(request)
-        done.wait()
-        return (time.perf_counter() - begun) * 1000, replies[-1]
+        reply = self.begin(request)[1].last()
+        return (time.perf_counter() - begun) * 1000, reply

@@ -11,19 +11,16 @@ import argparse
 import gzip
 import json
 import random
-import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
-
-if TYPE_CHECKING:
-    from jupyter_turbopilot.reply import Reply
 
 
 def places(notebooks: list[dict[str, Any]], kind: str, count: int) -> list[tuple[list[str], int, int, str]]:
@@ -64,16 +61,6 @@ def main() -> None:
             settings.token_healing = mode
             exact = shown = shown_exact = 0
             for cells, cell, offset, rest in chosen:
-                answer: list[Reply] = []
-                ready = threading.Event()
-
-                def listen(
-                    reply: Reply, answer: list[Reply] = answer, ready: threading.Event = ready
-                ) -> None:
-                    if reply.done:
-                        answer.append(reply)
-                        ready.set()
-
                 body = [Cell(source=text) for text in cells[:cell]]
                 body.append(
                     Cell(source=cells[cell][:offset] + "\n" + cells[cell][offset:].partition("\n")[2])
@@ -81,9 +68,10 @@ def main() -> None:
                 asked = Completion(
                     cells=body, active=cell, offset=offset, trigger="automatic", lines="single", max_tokens=32
                 )
-                pilot.completer.submit(asked, listen)
-                ready.wait()
-                item = answer[0].items[0] if answer[0].items else None
+                replies = Replies()
+                pilot.completer.submit(asked, replies.listen)
+                items = replies.last().items
+                item = items[0] if items else None
                 right = item is not None and item.text.strip() == rest.strip()
                 exact += right
                 if item and item.confidence >= THRESHOLDS[Turbopilot.eagerness.default_value]:

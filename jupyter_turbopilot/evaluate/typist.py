@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import queue
 import random
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.evaluate.resolving import Found
 from jupyter_turbopilot.evaluate.scoring import Score, Tally
@@ -16,10 +16,10 @@ from jupyter_turbopilot.suggestion.syntax import valid_beginning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Step, Trace
-    from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.shell.in_process import InProcess
 
 SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
@@ -109,12 +109,12 @@ class _Asked:
     def __init__(self, local: InProcess, step: Step) -> None:
         self._local = local
         self.step = step
-        self._replies: queue.Queue[Reply] = queue.Queue()
+        self._replies = Replies()
         self._begun = time.perf_counter()
         self.text = ""
         self.ms = 0.0  # until the first of it was shown
         self.done = False
-        self._submit(step, self._replies.put, trigger="automatic", stream=True)
+        self._submit(step, self._replies.listen, trigger="automatic", stream=True)
 
     def rest(self, step: Step) -> str:
         """Return what of the text is left further on."""
@@ -127,9 +127,8 @@ class _Asked:
     def wait(self, end: float) -> None:
         """Take what comes until then; ask ahead for what follows an answer."""
         while not self.done:
-            try:
-                reply = self._replies.get(timeout=max(0.001, end - time.perf_counter()))
-            except queue.Empty:
+            reply = self._replies.within(max(0.001, end - time.perf_counter()))
+            if reply is None:
                 return
             if reply.items and not self.text:
                 self.ms = (time.perf_counter() - self._begun) * 1000
@@ -138,7 +137,7 @@ class _Asked:
             if reply.done and self.text:
                 self._submit(self.step.accepting(self.text), lambda _: None, trigger="ahead")
 
-    def _submit(self, step: Step, listener: Callable[[Reply], None], **more: Any) -> None:
+    def _submit(self, step: Step, listener: Listener, **more: Any) -> None:
         self._local.pilot.completer.submit(step.request(client="typist", **more), listener)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.phase import Phase, not_ready
-from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
@@ -64,26 +63,20 @@ class InProcess:
     def replies(self, request: Completion, facts: Facts = NONE) -> Iterator[Reply]:
         """Yield the reply as it grows; stopping early stops the model."""
         self.wait()
-        replies: queue.Queue[Reply] = queue.Queue()
-        job = self.pilot.completer.submit(request, replies.put, facts)
+        replies = Replies()
+        job = self.pilot.completer.submit(request, replies.listen, facts)
         try:
-            while True:
-                reply = replies.get()
+            for reply in replies:
                 if reply.error:
                     raise reply.error
                 yield reply
-                if reply.done:
-                    return
         finally:
             job.cancel.set(STOPPED)
 
     def last(self, request: Completion, facts: Facts = NONE) -> Reply:
         """Return the whole reply."""
-        for reply in self.replies(request, facts):
-            found = reply
-        if not found.done:
-            raise NotReadyError("The model stopped.")
-        return found
+        *_, reply = self.replies(request, facts)
+        return reply
 
     def close(self) -> None:
         """Give the memory back."""

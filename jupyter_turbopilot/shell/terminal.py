@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
 from prompt_toolkit.auto_suggest import Suggestion
 
+from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.shell.history import request_at
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from prompt_toolkit.document import Document
 
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.shell.in_process import InProcess
 
 
@@ -62,28 +61,18 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
 
     async def _ask(self, buffer: Buffer) -> str:
         """Wait for an answer, or for the next key: prompt_toolkit asks nothing while it waits."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Reply | None] = loop.create_future()
-
-        def resolve(reply: Reply | None) -> None:
-            if not answer.done():
-                answer.set_result(reply)
-
-        def listen(reply: Reply) -> None:
-            if reply.done:
-                with suppress(RuntimeError):  # the prompt has ended
-                    loop.call_soon_threadsafe(resolve, reply)
+        document, replies, text = buffer.document, AsyncReplies(), ""
+        request = request_at(self._shell, document.text, document.cursor_position)
 
         def changed(_: Buffer) -> None:
-            resolve(None)
+            replies.leave()
 
-        document = buffer.document
-        request = request_at(self._shell, document.text, document.cursor_position)
         buffer.on_text_changed += changed
         buffer.on_cursor_position_changed += changed
         try:
-            self._job = self._local.pilot.completer.submit(request, listen)
-            reply = await answer
+            self._job = self._local.pilot.completer.submit(request, replies.listen)
+            async for reply in replies:
+                text = reply.items[0].text if reply.items else ""
         except TurbopilotError:
             return ""
         except asyncio.CancelledError:
@@ -92,7 +81,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         finally:
             buffer.on_text_changed -= changed
             buffer.on_cursor_position_changed -= changed
-        return reply.items[0].text if reply and reply.items else ""
+        return text
 
     def _stop(self) -> None:
         """End what is being written: nobody goes on with it."""

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
-from jupyter_turbopilot.completer.waiting import Mailbox, Replies, Together
+from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies, Mailbox, Replies
 from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.server.routes.deltas import Saying
@@ -21,7 +22,7 @@ async def test_of_what_nobody_reads_the_newest_and_the_last_are_kept() -> None:
         for number in range(3):
             mailbox.put(number, reply("x" * length))
     assert len(mailbox._waiting) == 3
-    found = Replies()
+    found = AsyncReplies()
     for length in range(100):
         found.put(reply("x" * length))
     found.put(reply("x" * 100, done=True))
@@ -29,7 +30,7 @@ async def test_of_what_nobody_reads_the_newest_and_the_last_are_kept() -> None:
 
 
 async def test_a_slow_reader_gets_all_of_every_text() -> None:
-    found, saying, said = Replies(), Saying(), ["", ""]
+    found, saying, said = AsyncReplies(), Saying(), ["", ""]
     for index, text in ((0, "first"), (1, "second")):
         for end in range(1, len(text) + 1):
             found.put(reply(text[:end], index))
@@ -44,7 +45,7 @@ async def test_a_slow_reader_gets_all_of_every_text() -> None:
 
 
 async def test_a_reader_who_keeps_up_gets_each_reply() -> None:
-    found = Replies()
+    found = AsyncReplies()
 
     async def read() -> list[str]:
         return [one.items[0].text async for one in found]
@@ -58,7 +59,7 @@ async def test_a_reader_who_keeps_up_gets_each_reply() -> None:
 
 
 async def test_nobody_is_passed_over_for_who_writes_more() -> None:
-    found = Together(2)
+    found = AsyncBatch(2)
     found.put(0, reply("a"))
     found.put(1, reply("b", done=True))
     for text in ("ab", "abc"):
@@ -68,11 +69,65 @@ async def test_nobody_is_passed_over_for_who_writes_more() -> None:
 
 
 async def test_an_error_comes_after_what_was_written_before_it() -> None:
-    found = Replies()
+    found = AsyncReplies()
     found.put(reply("a"))
     found.put(Reply("id", done=True, error=BusyError("full")))
     assert [one.error is None async for one in found] == [True, False]
-    together = Together(1)
-    together.put(0, Reply("id", done=True, error=BusyError("full")))
+    batch = AsyncBatch(1)
+    batch.put(0, Reply("id", done=True, error=BusyError("full")))
     with pytest.raises(BusyError):
-        await anext(together)
+        await anext(batch)
+
+
+def test_a_thread_gets_every_reply_and_then_no_more() -> None:
+    replies = Replies()
+    for text in ("a", "ab"):
+        replies.listen(reply(text, done=text == "ab"))
+    assert [one.items[0].text for one in replies] == ["a", "ab"]
+    assert [*replies] == []
+    assert replies.within(None) is None
+
+
+def test_a_thread_waits_for_what_another_thread_says() -> None:
+    replies = Replies()
+    threading.Timer(0.05, replies.listen, [reply("a", done=True)]).start()
+    assert replies.within(0.001) is None
+    assert replies.last().items[0].text == "a"
+
+
+def test_of_what_went_wrong_a_thread_is_told_in_the_last_reply() -> None:
+    replies = Replies()
+    replies.listen(reply("a"))
+    replies.listen(Reply("id", done=True, error=BusyError("full")))
+    assert isinstance(replies.last().error, BusyError)
+
+
+async def test_what_other_threads_say_arrives_on_the_loop_whether_or_not_it_is_read() -> None:
+    here, arrived = threading.get_ident(), list[tuple[int, str]]()
+
+    def note(one: Reply) -> None:
+        arrived.append((threading.get_ident(), one.items[0].text))
+
+    replies, batch = AsyncReplies(note), AsyncBatch(2, note)
+    for listen in (replies.listen, batch.listener(1)):
+        threading.Thread(target=listen, args=[reply("a", done=True)]).start()
+    assert (await anext(replies)).items[0].text == "a"
+    number, _ = await anext(batch)
+    assert number == 1
+    assert arrived == [(here, "a")] * 2
+
+
+async def test_whoever_leaves_waits_no_longer_and_hears_nothing_of_what_comes() -> None:
+    replies = AsyncReplies()
+    asyncio.get_running_loop().call_later(0.01, replies.leave)
+    assert [one.items async for one in replies] == [()]
+    replies.listen(reply("late", done=True))
+    await asyncio.sleep(0.01)
+    assert [one async for one in replies] == []
+
+
+def test_what_comes_after_the_loop_has_ended_is_nobodys() -> None:
+    async def make() -> AsyncReplies:
+        return AsyncReplies()
+
+    asyncio.run(make()).listen(reply("late", done=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import secrets
@@ -16,7 +15,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.completer.waiting import Replies, Together
+from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.errors import (
@@ -33,8 +32,9 @@ from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Sequence
 
+    from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.raw_request import RawRequest
@@ -322,36 +322,21 @@ class JobRoute(Route):
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
 
-    def replies(self, request: Completion | RawRequest, facts: kernel.Facts = kernel.NONE) -> Replies:
+    def replies(self, request: Completion | RawRequest, facts: kernel.Facts = kernel.NONE) -> AsyncReplies:
         """Begin, and return the replies as they grow; an error is raised if it comes first."""
-        found = Replies()
-        self._begin(request, facts, found.put)
-        return found
+        replies = AsyncReplies(self._count)
+        self._begin(request, facts, replies.listen)
+        return replies
 
-    def together(self, requests: Sequence[RawRequest]) -> Together:
+    def together(self, requests: Sequence[RawRequest]) -> AsyncBatch:
         """Begin several at a time, and return the replies to all of them as they come."""
-        found = Together(len(requests))
+        batch = AsyncBatch(len(requests), self._count)
         for number, request in enumerate(requests):
-            self._begin(request, kernel.NONE, partial(found.put, number))
-        return found
+            self._begin(request, kernel.NONE, batch.listener(number))
+        return batch
 
-    def _begin(
-        self, request: Completion | RawRequest, facts: kernel.Facts, take: Callable[[Reply], None]
-    ) -> None:
+    def _begin(self, request: Completion | RawRequest, facts: kernel.Facts, listener: Listener) -> None:
         self.pilot.ensure()  # `load_at_start` may be off; what kept it from being loaded may have gone
-        loop = asyncio.get_running_loop()
-
-        def arrive(reply: Reply) -> None:
-            if reply.done:
-                outcome = reply.error.code if reply.error else reply.finish_reason or "answered"
-                self.metrics.count(self.name, outcome)
-                self.metrics.measure(reply.timings)
-            take(reply)
-
-        def listener(reply: Reply) -> None:
-            with suppress(RuntimeError):  # the loop has ended: nobody listens any more
-                loop.call_soon_threadsafe(arrive, reply)
-
         if isinstance(request, Completion):
             request = msgspec.structs.replace(request, client=self._editor(request.client))
         try:
@@ -359,6 +344,13 @@ class JobRoute(Route):
         except TurbopilotError as error:
             self.metrics.count(self.name, error.code)
             raise
+
+    def _count(self, reply: Reply) -> None:
+        """Count how a request has ended."""
+        if reply.done:
+            outcome = reply.error.code if reply.error else reply.finish_reason or "answered"
+            self.metrics.count(self.name, outcome)
+            self.metrics.measure(reply.timings)
 
     async def whole(self, requests: Sequence[RawRequest]) -> list[Reply]:
         """Return the last reply to each request; but for what is only read ahead, all hold something."""
