@@ -1,0 +1,62 @@
+"""A completer with a scripted engine, asked and waited for."""
+
+from __future__ import annotations
+
+import time
+
+from jupyter_turbopilot.completer.completer import Completer
+from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion.cache import Results
+
+from ..scripted_engine import ScriptedEngine
+
+PATIENCE = 10.0  # seconds
+
+
+class Desk:
+    """A completer with a scripted engine, and what it answers."""
+
+    def __init__(self, engine: ScriptedEngine, **settings: object) -> None:
+        self.engine = engine
+        self.worker = Worker()
+        self.resting = False
+        self.completer = Completer(
+            self.worker, Turbopilot(**settings), Results(1 << 24), lambda: self.resting
+        )
+        self.worker.load("scripted", lambda _: engine)
+        while self.worker.state.phase == "loading":
+            time.sleep(0.001)
+
+    def begin(self, request: Completion | RawRequest, owner: str = "") -> tuple[Job, Replies]:
+        replies = Replies()
+        return self.completer.submit(request, replies.listen, owner=owner), replies
+
+    def ask(self, request: Completion | RawRequest) -> list[Reply]:
+        return heard(self.begin(request)[1])
+
+    def texts(self, request: Completion | RawRequest) -> list[str]:
+        return [reply.items[0].text for reply in self.ask(request) if reply.items]
+
+
+def heard(replies: Replies, patience: float = PATIENCE) -> list[Reply]:
+    """Return all replies, of which none is waited for longer than that."""
+    read: list[Reply] = []
+    while not (read and read[-1].done):
+        reply = replies.within(patience)
+        assert reply, "no reply came"
+        read.append(reply)
+    return read
+
+
+def request(source: str = "x = ", offset: int | None = None, **more: object) -> Completion:
+    return Completion(
+        cells=[Cell(source=source)],
+        offset=len(source) if offset is None else offset,
+        **more,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from jupyter_turbopilot.completer.alternatives import ranked
+from jupyter_turbopilot.completer.raw_task import raw_task
+from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.generation import Sampling, Token
+from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.reply import Item
+
+from .desk import Desk, request
+
+
+def test_alternatives_branch_off_where_the_first_answer_is_least_sure(desk: Callable[..., Desk]) -> None:
+    answers = iter(["a + b", " - b", " - b"])
+    d = desk(lambda _: next(answers), probability=0.5)
+    (reply,) = d.ask(request("x = ", n=3))
+    assert sorted(item.text for item in reply.items) == [" - b", "a + b", "a - b"]
+    first, *others = d.engine.asks
+    assert [ask.sampling.beginning.banned for ask in (first, *others)] == [None, ord("a"), ord("+")]
+    assert [list(ask.prompt)[len(first.prompt) :] for ask in others] == [[], [ord("a")]]
+    assert {s.temperature for s in d.engine.samplings} == {0.0}
+
+
+def test_an_answer_that_is_sure_has_no_alternatives(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b", probability=0.99)
+    (reply,) = d.ask(request(n=3))
+    assert len(reply.items) == len(d.engine.asks) == 1
+
+
+def test_drawn_alternatives_differ_by_their_seed(desk: Callable[..., Desk]) -> None:
+    answers = iter(["one", "two", "two"])
+    d = desk(lambda _: next(answers))
+    (reply,) = d.ask(request(n=3, temperature=0.8))
+    assert [item.text for item in reply.items] == ["one", "two"]
+    assert len({s.seed for s in d.engine.samplings}) == 3
+    assert {s.temperature for s in d.engine.samplings} == {0.8}
+
+
+def item(text: str, *chances: float, confidence: float = 0.5) -> Item:
+    return Item(text, confidence, "stop", tokens=tuple(Token(b"x", chance) for chance in chances))
+
+
+def test_of_texts_drawn_for_the_best_of_them_the_likeliest_are_kept_and_numbered_anew() -> None:
+    drawn = [item("poor", 0.1, 0.2), item("good", 0.9), item("fair", 0.5, 0.6)]
+    task = written(RawRequest("x", n=2, best_of=3))
+    assert [(one.text, one.index) for one in ranked(drawn, task)] == [("good", 0), ("fair", 1)]
+    every = written(RawRequest("x", n=3))
+    assert [one.text for one in ranked(drawn, every)] == ["poor", "good", "fair"]
+
+
+def test_alternatives_of_a_suggestion_stand_by_confidence_and_drawn_ones_as_they_were_drawn() -> None:
+    items = [item("a", confidence=0.2), item("b", confidence=0.7)]
+    likeliest = replace(written(RawRequest("x")), best=0)
+    assert [one.text for one in ranked(items, likeliest)] == ["b", "a"]
+    drawn = replace(likeliest, sampling=Sampling(temperature=0.8))
+    assert [one.text for one in ranked(items, drawn)] == ["a", "b"]
+
+
+def written(request: RawRequest) -> Task:
+    return raw_task(request, "model", Turbopilot(), lambda _: pytest.fail("no engine"))

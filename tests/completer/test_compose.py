@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ..scripted_engine import ScriptedEngine, ScriptedRun
+from .desk import Desk, request
+
+
+def test_asked_for_it_streams_by_token_and_holds_back_a_word_that_may_go_on(
+    desk: Callable[..., Desk],
+) -> None:
+    assert desk("a + b + c").texts(request(stream=True)) == ["a +", "a + b +", "a + b + c"]
+
+
+def test_unasked_it_streams_what_is_sure_and_then_whole_lines(desk: Callable[..., Desk]) -> None:
+    asked = request("", trigger="automatic", stream=True, eagerness="always")
+    frames = desk("a = 1\nb = 2 + 3\n").texts(asked)
+    assert frames == ["a", "a =", "a = 1", "a = 1\nb = 2 + 3", "a = 1\nb = 2 + 3"]
+
+
+def test_unasked_and_unsure_it_is_silent_and_stops_early(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b + c + d + e + f", probability=0.1)
+    (reply,) = d.ask(request(trigger="automatic"))
+    assert reply.items == ()
+    assert reply.timings.predicted_tokens <= 3
+
+
+def test_asked_for_it_answers_however_unsure(desk: Callable[..., Desk]) -> None:
+    assert desk("a b c", probability=0.1).texts(request()) == ["a b c"]
+
+
+def test_unasked_a_line_cut_off_by_the_length_is_shown_as_far_as_it_is_sure(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("apple + bread + cheese", probability=1.0)
+    assert d.texts(request(trigger="automatic", max_tokens=1)) == []
+    assert d.texts(request(trigger="automatic", max_tokens=3)) == ["apple +"]
+    assert d.texts(request(trigger="automatic", max_tokens=9)) == ["apple + bread + cheese"]
+
+
+def test_characters_of_several_bytes_are_never_torn(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    text = "é🎈字"
+    d.engine.step = bytes_one_by_one(text)  # type: ignore[method-assign]
+    frames = d.texts(request(stream=True))
+    assert frames[-1] == text
+    assert all(text.startswith(frame) for frame in frames)
+
+
+def bytes_one_by_one(text: str) -> Callable[..., None]:
+    from jupyter_turbopilot.generation import Token
+
+    left = list(text.encode())
+
+    def step(runs: list[ScriptedRun], _: object) -> None:
+        if left:
+            runs[0].fresh.append(Token(bytes([left.pop(0)]), 0.99))
+        else:
+            runs[0].done = True
+
+    return step
+
+
+WORDS = st.lists(st.sampled_from(["a", "(", ")", '"', "\n", "    b", " = 1", "```", "x)"]), max_size=12).map(
+    "".join
+)
+
+
+@given(WORDS, WORDS, WORDS, st.sampled_from(["automatic", "invoke"]), st.floats(0.3, 1))
+def test_each_frame_is_a_beginning_of_the_next_and_the_last_is_the_unstreamed_text(
+    answer: str, before: str, after: str, trigger: str, probability: float
+) -> None:
+    d = Desk(ScriptedEngine(answer, probability=probability))
+    try:
+        asked = {"offset": len(before), "trigger": trigger}
+        frames = d.texts(request(before + after, stream=True, **asked))  # type: ignore[arg-type]
+        for earlier, later in itertools.pairwise(frames):
+            assert later.startswith(earlier)
+        whole = d.texts(request(before + after, **asked))  # type: ignore[arg-type]
+        assert frames[-1:] == whole
+    finally:
+        d.worker.stop()
+
+
+def test_typing_something_else_asks_with_the_old_answer_as_no_guess(desk: Callable[..., Desk]) -> None:
+    d = desk("alpha")
+    d.ask(request("x = "))
+    d.ask(request("x = b"))
+    assert [list(ask.hint) for ask in d.engine.asks] == [[], []]
+
+
+def test_an_answer_that_was_cut_short_is_a_guess_for_the_next(desk: Callable[..., Desk]) -> None:
+    d = desk("one two three four five")
+    d.ask(request("x = ", max_tokens=3))
+    d.ask(request("x = one", max_tokens=3))
+    assert len(d.engine.asks) == 2
+    # The word at the cursor is backed up over, so the guess begins with the character that was.
+    assert "".join(chr(token) for token in d.engine.asks[1].hint) == "e two three"

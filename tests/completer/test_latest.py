@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from jupyter_turbopilot.completer.latest import Editor, LatestJobs
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.queue import Priority
+
+from .desk import Desk, heard, request
+
+
+def test_after_ten_thousand_requests_there_is_one_thread_and_nothing_is_kept(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("a b")
+    before = threading.active_count()
+    for number in range(10_000):
+        d.ask(request(client=f"editor-{number}"))
+    assert threading.active_count() <= before + 1
+    assert len(d.completer.latest) == 0
+
+
+def test_what_one_person_asks_never_ends_what_another_asked_under_the_same_name(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("a " * 400, pause=0.005)
+    asked = request(client="same", max_tokens=400)
+    _, first = d.begin(asked, "ann")
+    bens, other = d.begin(asked, "ben")
+    anns, again = d.begin(asked, "ann")
+    assert heard(first, 5)[-1].finish_reason == "superseded"
+    assert other.within(0.001) is None
+    for job, replies in ((bens, other), (anns, again)):
+        job.cancel.set("stopped")
+        assert heard(replies, 5)[-1].finish_reason == "stopped"
+    assert len(d.completer.latest) == 0
+
+
+def test_a_newer_request_of_the_same_editor_ends_the_older(desk: Callable[..., Desk]) -> None:
+    d = desk("a " * 200, pause=0.01)
+    _, old = d.begin(request(client="editor"))
+    time.sleep(0.05)
+    assert d.ask(request("y = ", client="editor", max_tokens=2))[-1].items
+    reply = heard(old, 1)[-1]
+    assert (reply.items, reply.finish_reason) == ((), "superseded")
+
+
+def test_of_ten_requests_of_one_editor_only_the_last_is_written_to_the_end(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c d", pause=0.02)
+    runs = [d.begin(request(f"x{number} = ", client="editor")) for number in range(10)]
+    assert [bool(heard(replies, 5)[-1].items) for _, replies in runs] == [False] * 9 + [True]
+    assert sum(d.engine.finished) == 1
+
+
+def test_a_job_that_has_ended_is_forgotten_unless_another_was_asked_for_since() -> None:
+    latest, ann = LatestJobs(), Editor("ann", "tab")
+    first, second = job(), job()
+    assert latest.follow(ann, "a.ipynb", first) is None
+    assert latest.follow(ann, "a.ipynb", second) is first
+    latest.forget(ann, first)
+    assert len(latest) == 1
+    latest.forget(ann, second)
+    assert len(latest) == 0
+
+
+def test_in_another_document_nothing_is_followed_but_what_was_asked_for_is_ended() -> None:
+    latest, ann = LatestJobs(), Editor("ann", "tab")
+    first, second = job(), job()
+    latest.follow(ann, "a.ipynb", first)
+    assert latest.follow(Editor("ann", "window"), "b.ipynb", job()) is None
+    assert not first.cancel.is_set()
+    assert latest.follow(ann, "b.ipynb", second) is None
+    assert (first.cancel.reason, second.cancel.is_set()) == ("superseded", False)
+
+
+@pytest.mark.parametrize(("priority", "awaited"), [(Priority.TYPING, True), (Priority.AHEAD, False)])
+def test_somebody_waits_for_what_was_not_asked_for_ahead(priority: Priority, awaited: bool) -> None:
+    latest, ann = LatestJobs(), Editor("ann", "tab")
+    assert not latest.is_awaited(ann)
+    latest.follow(ann, "a.ipynb", job(priority))
+    assert latest.is_awaited(ann) is awaited
+
+
+def job(priority: Priority = Priority.TYPING) -> Job:
+    return Job(lambda *_: iter(()), lambda _: None, priority=priority)  # type: ignore[arg-type]

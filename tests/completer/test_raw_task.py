@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.completer.raw_task import priority_of
+from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.generation import Markers, Sampling
+from jupyter_turbopilot.prompt.formats import build_text, form_for
+from jupyter_turbopilot.prompt.infill import taken_apart
+from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.request import Completion
+
+from ..scripted_engine import MARKS, ScriptedEngine
+from .desk import Desk, heard, request
+
+
+@pytest.mark.parametrize("family", ["qwen", "starcoder", "codestral"])
+def test_a_template_in_a_prompt_is_laid_out_for_the_model_that_is_loaded(
+    desk: Callable[..., Desk], family: str
+) -> None:
+    written = {
+        "qwen": "<|fim_prefix|>a = <|fim_suffix|>\nb<|fim_middle|>",
+        "starcoder": "<fim_prefix>a = <fim_suffix>\nb<fim_middle>",
+        "codestral": "[SUFFIX]\nb[PREFIX]a = ",
+    }
+    d = desk("1")
+    d.ask(RawRequest(prompt=written[family]))
+    prefix, suffix, middle = MARKS.values()
+    assert d.engine.asks[-1].prompt == [prefix, *map(ord, "a = "), suffix, *map(ord, "\nb"), middle]
+
+
+def test_other_files_of_a_template_stand_above(desk: Callable[..., Desk]) -> None:
+    d = desk("1")
+    template = "<|fim_prefix|>a = <|fim_suffix|><|fim_middle|>"
+    d.ask(RawRequest(prompt=f"<|repo_name|>shapes\n<|file_sep|>x.py\nb = 2\n{template}"))
+    assert d.engine.prompts[-1].endswith(f"x.py\nb = 2\n{template}")
+    assert set(MARKS.values()) < set(d.engine.asks[-1].prompt)
+    d.ask(RawRequest(prompt=f"<|file_sep|>{'b = 2' * 5000}{template}", cut=True))
+    assert d.engine.prompts[-1].endswith(f"b = 2{template}")
+
+
+@given(st.lists(st.sampled_from([*MARKS, "a", "\n"]), max_size=6))
+def test_marks_in_a_prompt_that_is_no_template_are_text(parts: list[str]) -> None:
+    prompt = "x" + "".join(parts)
+    form = form_for(MARKS.get, Markers())
+    hole = taken_apart(prompt)
+    assert hole is None
+    assert not set(build_text(form, ScriptedEngine().tokenize, RawRequest(prompt), 4096).tokens) & set(
+        MARKS.values()
+    )
+
+
+def test_reading_ahead_for_another_protocol_yields_to_everything(desk: Callable[..., Desk]) -> None:
+    d = desk("a b c", pause=0.001)
+    jobs = [d.begin(RawRequest(prompt="x", ahead=ahead, sampling=Sampling(1)))[0] for ahead in (True, False)]
+    assert [job.priority for job in jobs] == [Priority.WARM, Priority.TEXT]
+
+
+def test_an_editors_own_request_is_answered_word_for_word(desk: Callable[..., Desk]) -> None:
+    d = desk("one two\nthree", probability=0.01)
+    asked = RawRequest("x = ", "\ny", window=True, stop=("\n",), sampling=Sampling(max_tokens=20))
+    for _ in range(2):
+        assert d.texts(asked) == ["one two"]
+    assert len(d.engine.asks) == 2
+    assert d.engine.asks[1].hint
+
+
+def test_an_editors_request_for_nothing_only_reads(desk: Callable[..., Desk]) -> None:
+    d = desk("one two")
+    (reply,) = d.ask(RawRequest("x", "", window=True, sampling=Sampling(max_tokens=0)))
+    assert [item.text for item in reply.items] in ([], [""])
+    assert d.engine.samplings[0].max_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "priority"),
+    [
+        (RawRequest("x", stream=True), Priority.TEXT),
+        (RawRequest("x", "y", window=True), Priority.TEXT),
+        (RawRequest("x", n=2), Priority.BULK),
+        (RawRequest("x", best_of=2), Priority.BULK),
+        (RawRequest("x", bulk=True, stream=True), Priority.BULK),
+        (request(n=3), Priority.TYPING),
+        (request(trigger="automatic"), Priority.TYPING),
+    ],
+)
+def test_who_asks_for_several_texts_is_not_typing(
+    desk: Callable[..., Desk], asked: Completion | RawRequest, priority: Priority
+) -> None:
+    job, replies = desk("a").begin(asked)
+    assert job.priority is priority
+    assert heard(replies, 5)
+
+
+def test_a_text_without_a_limit_does_not_go_before_whoever_types() -> None:
+    def urgency(limit: int) -> Priority:
+        return priority_of(RawRequest(prompt="x", sampling=Sampling(max_tokens=limit)))
+
+    assert [urgency(limit) for limit in (-1, 48, 4096)] == [Priority.BULK, Priority.TEXT, Priority.BULK]

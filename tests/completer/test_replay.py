@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from jupyter_turbopilot.completer.raw_task import raw_task
+from jupyter_turbopilot.completer.replay import replay
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.generation import Token
+from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.suggestion.cache import Known
+
+from .desk import Desk, request
+
+
+def test_the_same_question_is_answered_at_once_and_without_the_model(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b")
+    assert d.texts(request("x = ")) == d.texts(request("x = ")) == ["a + b"]
+    assert len(d.engine.asks) == 1
+    assert d.completer.counters["known"] == 1
+
+
+def test_typing_along_an_answer_and_deleting_back_asks_the_model_nothing(desk: Callable[..., Desk]) -> None:
+    d = desk("alpha + beta")
+    assert d.texts(request("x = ", trigger="automatic")) == ["alpha + beta"]
+    assert d.texts(request("x = al", trigger="automatic")) == ["pha + beta"]
+    assert d.texts(request("x = alpha + b", trigger="automatic")) == ["eta"]
+    assert d.texts(request("x = ", trigger="automatic")) == ["alpha + beta"]
+    assert len(d.engine.asks) == 1
+
+
+def test_what_was_written_ahead_is_there_when_it_is_asked_for(desk: Callable[..., Desk]) -> None:
+    d = desk("tail")
+    d.ask(request("x = head + ", trigger="ahead"))
+    assert d.texts(request("x = head + ", trigger="automatic")) == ["tail"]
+    assert len(d.engine.asks) == 1
+
+
+def test_a_silent_answer_is_remembered_as_silent_but_not_for_who_asks(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b", probability=0.1)
+    for _ in range(2):
+        assert d.texts(request("x = ", trigger="automatic")) == []
+    assert len(d.engine.asks) == 1
+    assert d.texts(request("x = ")) == ["a + b"]
+
+
+def test_a_model_that_is_gone_answers_nothing_from_memory(desk: Callable[..., Desk]) -> None:
+    d = desk("a")
+    d.ask(request("x = "))
+    d.worker.stop()
+    with pytest.raises(NotReadyError):
+        d.completer.submit(request("x = "), lambda _: None)
+
+
+def test_what_is_known_goes_through_the_same_trimming() -> None:
+    task = raw_task(
+        RawRequest("x = ", stop=("\n",)), "model", Turbopilot(), lambda _: pytest.fail("no engine")
+    )
+    tokens = (Token(b"one", 0.5), Token(b" two\nthree", 0.5))
+    reply = replay(
+        "id", "model", task, Known(tokens, "one two\nthree", complete=True, ended=False, aligned=True)
+    )
+    assert [(item.text, item.finish_reason, item.stopped_by) for item in reply.items] == [
+        ("one two", "stop", "\n")
+    ]
+
+
+def test_nothing_to_show_is_no_item() -> None:
+    task = raw_task(RawRequest("x = "), "model", Turbopilot(), lambda _: pytest.fail("no engine"))
+    known = Known((), "", complete=True, ended=True, aligned=True)
+    assert replay("id", "model", task, known).items == ()
