@@ -1,0 +1,65 @@
+"""A model in this process, waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import EngineError, NotReadyError
+from jupyter_turbopilot.shell.in_process import InProcess
+
+from ..completer.desk import Desk, request
+from ..scripted_engine import ScriptedEngine
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk(ScriptedEngine("a b c d", pause=0.01))
+    yield desk
+    desk.worker.stop()
+
+
+@pytest.fixture
+def local(desk: Desk) -> InProcess:
+    local = InProcess(Turbopilot())
+    local.pilot = SimpleNamespace(worker=desk.worker, completer=desk.completer)  # type: ignore[assignment]
+    return local
+
+
+def test_the_reply_grows_and_the_last_is_the_whole(local: InProcess) -> None:
+    replies = [*local.replies(request(stream=True))]
+    texts = [reply.items[0].text for reply in replies]
+    assert texts == ["a", "a b", "a b c", "a b c d"]
+    assert [reply.done for reply in replies] == [False] * (len(replies) - 1) + [True]
+    assert local.last(request("y = ")).items[0].text == "a b c d"
+
+
+def test_whoever_stops_early_stops_the_model(local: InProcess, desk: Desk) -> None:
+    replies = local.replies(request(stream=True))
+    next(replies)
+    replies.close()  # type: ignore[attr-defined]
+    end = time.monotonic() + 5
+    while not desk.engine.released:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    assert desk.engine.finished == [False]
+
+
+def test_what_went_wrong_is_raised(local: InProcess, desk: Desk) -> None:
+    desk.engine.fail = EngineError("llama.cpp failed with code -3.")
+    with pytest.raises(EngineError, match="code -3"):
+        local.last(request())
+
+
+def test_without_a_model_it_says_why(local: InProcess, desk: Desk) -> None:
+    assert local.ready()
+    desk.worker.stop()
+    assert not local.ready()
+    with pytest.raises(NotReadyError, match="stopping"):
+        local.wait()
+    with pytest.raises(NotReadyError, match="stopping"):
+        local.last(request())
