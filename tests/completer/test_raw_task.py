@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.raw_task import priority_of
+from jupyter_turbopilot.completer.raw_task import ENDLESS, priority_of
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Markers, Sampling
 from jupyter_turbopilot.prompt.formats import build_text, form_for
@@ -101,3 +101,13 @@ def test_a_text_without_a_limit_does_not_go_before_whoever_types() -> None:
         return priority_of(RawRequest(prompt="x", sampling=Sampling(max_tokens=limit)))
 
     assert [urgency(limit) for limit in (-1, 48, 4096)] == [Priority.BULK, Priority.TEXT, Priority.BULK]
+
+
+def test_a_text_without_a_limit_goes_on_to_the_contexts_end_and_its_prompt_leaves_some_room(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("a " * 300, context_size=256, settings={"max_tokens": 20})
+    (reply,) = d.ask(RawRequest("x" * 200, sampling=Sampling(max_tokens=-1)))
+    assert reply.timings.predicted_tokens > 20
+    assert d.engine.samplings[0].max_tokens == ENDLESS
+    assert d.ask(RawRequest("x" * 240, sampling=Sampling(max_tokens=-1)))[-1].error

@@ -6,7 +6,9 @@ import pytest
 
 from jupyter_turbopilot.completer.raw_task import raw_task
 from jupyter_turbopilot.completer.replay import replay
+from jupyter_turbopilot.completer.suggestion_task import suggestion_task
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.raw_request import RawRequest
@@ -71,3 +73,11 @@ def test_nothing_to_show_is_no_item() -> None:
     task = raw_task(RawRequest("x = "), "model", Turbopilot(), lambda _: pytest.fail("no engine"))
     known = Known((), "", complete=True, ended=True, aligned=True)
     assert replay("id", "model", task, known).items == ()
+
+
+@pytest.mark.parametrize(("typed", "text"), [(False, "pass"), (True, "  pass")])
+def test_spaces_are_the_models_indentation_only_where_the_answer_begins(typed: bool, text: str) -> None:
+    asked = request("if x:\n    ")
+    task = suggestion_task(asked, NONE, "model", Turbopilot(), lambda _: pytest.fail("no engine"))
+    known = Known((Token(b"  pass", 0.9),), "  pass", complete=True, ended=True, aligned=True, typed=typed)
+    assert [item.text for item in replay("id", "model", task, known).items] == [text]

@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from jupyter_turbopilot.completer.suggestion_task import suggestion_task
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.request import Cell, Completion
 
 from .desk import Desk, request
@@ -50,3 +53,23 @@ def test_another_cell_below_or_another_path_is_another_question(desk: Callable[.
     for path, below in (("a", "x"), ("b", "x"), ("b", "y")):
         d.ask(Completion(cells=[Cell(source="q"), Cell(source=below)], active=0, offset=1, path=path))
     assert len(d.engine.asks) == 3
+
+
+@pytest.mark.parametrize(
+    ("trigger", "given", "length"),
+    [("automatic", None, 10), ("invoke", None, 40), ("invoke", 7, 7), ("ahead", None, 10), ("warm", 7, 0)],
+)
+def test_whoever_asks_for_it_has_the_time_for_more(trigger: str, given: int | None, length: int) -> None:
+    asked = request(trigger=trigger, max_tokens=given)
+    task = suggestion_task(
+        asked, NONE, "model", Turbopilot(max_tokens=10), lambda _: pytest.fail("no engine")
+    )
+    assert task.sampling.max_tokens == length
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_what_stands_behind_the_cursor_moves_where_that_is_set(moves: bool) -> None:
+    settings = Turbopilot(move_suffix=moves)
+    assert (
+        suggestion_task(request(), NONE, "model", settings, lambda _: pytest.fail("no engine")).moves is moves
+    )
