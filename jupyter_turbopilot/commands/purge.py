@@ -13,7 +13,7 @@ from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.convert.repository import CHECKPOINTS, fetched
-from jupyter_turbopilot.models.notes import OWN, note_path, read_note
+from jupyter_turbopilot.models.folder import OWN, note_path, read_note
 from jupyter_turbopilot.models.tuning.fold import COPIES
 from jupyter_turbopilot.server import runtime
 

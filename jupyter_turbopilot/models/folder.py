@@ -1,43 +1,47 @@
-"""Writes a file beside its place, then puts it there at once: what is not finished is never left."""
+"""A note beside each file that we put in the folder of models: what it is, and that it is ours."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from jupyter_turbopilot.errors import TurbopilotError
-
-ROOM_TO_SPARE = 64 * 1024**2
+OWN = "a file of your own"  # the source of what a person put there; only its digest was noted
 
 
-def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
-    """Refuse what the disk has no room for, before anything is written."""
-    folder = next(folder for folder in target.absolute().parents if folder.is_dir())
-    free = shutil.disk_usage(folder).free
-    if free < size + ROOM_TO_SPARE:
-        raise refuse(
-            f"{target.name} needs {size / 1e6:.0f} MB and only {free / 1e6:.0f} MB are free. Make room."
-        )
+def note_path(file: Path) -> Path:
+    """Return where a file's note is."""
+    return file.with_name(f".{file.name}.json")
 
 
-@contextmanager
-def write_atomically(target: Path, refuse: type[TurbopilotError]) -> Iterator[Path]:
-    """Give a path to write to; what the disk says against it is said in words, by the error that is named."""
-    partial = target.with_name(f".{target.name}.partial")
+def read_note(file: Path) -> dict[str, Any]:
+    """Read a file's note; empty where there is none, or none of ours."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError as error:
-        raise refuse(f"{target.name} could not be written: {error.strerror or error}.") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        found = json.loads(note_path(file).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("source"), str) else {}
+
+
+def write_note(file: Path, source: str, **more: Any) -> None:
+    """Note where a file came from."""
+    fresh = note_path(file).with_suffix(".new")
+    fresh.write_text(json.dumps({"source": source} | more))
+    fresh.replace(note_path(file))
+
+
+def remove_with_note(file: Path) -> int:
+    """Delete a file and its note; return the bytes freed."""
+    return sum(map(remove, (file, note_path(file))))
+
+
+def remove(file: Path) -> int:
+    """Delete a file and return the bytes freed; another process may delete it at any moment."""
+    with suppress(FileNotFoundError):
+        size = file.stat().st_size
+        file.unlink()
+        return size
+    return 0

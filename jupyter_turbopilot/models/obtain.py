@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
-from jupyter_turbopilot.models.notes import write_note
+from jupyter_turbopilot.models.folder import write_note
 from jupyter_turbopilot.models.store import Step
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.folder import need_room
+from jupyter_turbopilot.files import need_room
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:

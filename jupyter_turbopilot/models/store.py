@@ -22,9 +22,9 @@ from jupyter_turbopilot.errors import (
     UnknownModelError,
 )
 from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.models.folder import OWN, note_path, read_note, remove, remove_with_note, write_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Source, describe
-from jupyter_turbopilot.models.notes import OWN, note_path, read_note, remove, remove_with_note, write_note
 from jupyter_turbopilot.models.tuning.fold import COPIES, copies
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.models.folder import write_atomically
+from jupyter_turbopilot.files import write_atomically
 from jupyter_turbopilot.training.tree import arrays
 
 if TYPE_CHECKING:

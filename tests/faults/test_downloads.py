@@ -18,8 +18,8 @@ from jupyter_turbopilot.errors import DownloadError
 from jupyter_turbopilot.models import index, transfer
 from jupyter_turbopilot.models import store as store_module
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.folder import note_path, read_note
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
-from jupyter_turbopilot.models.notes import note_path, read_note
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import ConversionError, TurbopilotError
-from jupyter_turbopilot.models.folder import write_atomically
+from jupyter_turbopilot.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

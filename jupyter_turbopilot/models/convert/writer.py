@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.files import need_room, write_atomically
 from jupyter_turbopilot.models.convert.checkpoint import dtype_of
-from jupyter_turbopilot.models.folder import need_room, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

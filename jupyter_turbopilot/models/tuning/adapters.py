@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError, TurbopilotError
-from jupyter_turbopilot.models.folder import write_atomically
+from jupyter_turbopilot.files import write_atomically
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:

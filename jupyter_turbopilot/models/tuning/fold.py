@@ -12,8 +12,8 @@ import numpy as np
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.folder import remove_with_note, write_note
 from jupyter_turbopilot.models.gguf import read_header, stamp
-from jupyter_turbopilot.models.notes import remove_with_note, write_note
 from jupyter_turbopilot.models.tuning.adapters import check
 from jupyter_turbopilot.models.tuning.rewrite import Change, rewrite
 

@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models.folder import need_room, write_atomically
+from jupyter_turbopilot.files import need_room, write_atomically
 from jupyter_turbopilot.models.gguf import BLOCKS, read_header
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from jupyter_turbopilot import files
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models import folder as placing
 from jupyter_turbopilot.models.convert import convert, writer
 from tests.models.convert import families
 
@@ -150,7 +150,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 def test_without_room_nothing_is_begun(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(good, tmp_path / "hf")
-    monkeypatch.setattr(placing.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
     refuse(tmp_path / "hf", "Make room")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jupyter_turbopilot import files
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models import folder as placing
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.models.tuning import fold as module
@@ -71,7 +71,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "free")  # noqa: PYI024
-    monkeypatch.setattr(placing.shutil, "disk_usage", lambda _: usage(1000))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage(1000))
     with pytest.raises(ModelRefusedError, match="MB are free"):
         fold(tiny_model, [(make(tmp_path / "a.gguf"), 1.0)], tmp_path / "copy.gguf")
     assert not list(tmp_path.glob("*copy*"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.folder import need_room, write_atomically
+from jupyter_turbopilot.files import need_room, write_atomically
 
 
 def test_a_file_is_in_its_place_when_it_is_finished_and_not_before(tmp_path: Path) -> None:
