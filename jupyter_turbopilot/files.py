@@ -1,11 +1,13 @@
-"""Writes a file beside its place, then puts it there at once: what is not finished is never left."""
+"""Files that are whole or not there: written beside their place, then moved there; and room for them."""
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import shutil
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,14 +15,19 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.errors import TurbopilotError
 
-ROOM_TO_SPARE = 64 * 1024**2
+ROOM_TO_SPARE = 256 * 1024**2  # of the disk: notebooks and kernels want to write as well
+UNFINISHED = ".new"  # what a small file that is being written ends in
+
+
+def free_room(path: Path) -> int:
+    """Return how many bytes are free where a path is, or would be."""
+    path = path.absolute()
+    return shutil.disk_usage(next(one for one in (path, *path.parents) if one.is_dir())).free
 
 
 def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
     """Refuse what the disk has no room for, before anything is written."""
-    folder = next(folder for folder in target.absolute().parents if folder.is_dir())
-    free = shutil.disk_usage(folder).free
-    if free < size + ROOM_TO_SPARE:
+    if (free := free_room(target.parent)) < size + ROOM_TO_SPARE:
         raise refuse(
             f"{target.name} needs {size / 1e6:.0f} MB and only {free / 1e6:.0f} MB are free. Make room."
         )
@@ -28,16 +35,69 @@ def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
 
 @contextmanager
 def write_atomically(target: Path, refuse: type[TurbopilotError]) -> Iterator[Path]:
-    """Give a path to write to; what the disk says against it is said in words, by the error that is named."""
-    partial = target.with_name(f".{target.name}.partial")
+    """Give a path to write a large file to; what the disk says against it is raised as the named error.
+
+    The path is the same for each attempt: what a process that was killed left there is written over.
+    """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(target)
+        with _put(target, target.with_name(f".{target.name}.partial")) as partial:
+            yield partial
+            flush(partial)
     except OSError as error:
         raise refuse(f"{target.name} could not be written: {error.strerror or error}.") from None
+
+
+def replace_content(target: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a small file whole; of several writers the last wins. `private`: only its owner may read it."""
+    with _put(target, target.with_name(f"{target.name}.{secrets.token_hex(4)}{UNFINISHED}")) as fresh:
+        handle = os.open(
+            fresh,
+            os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0),
+            0o600 if private else 0o666,
+        )
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+
+
+@contextmanager
+def _put(target: Path, beside: Path) -> Iterator[Path]:
+    """Put a file into another's place when it is written; one that is not finished is deleted."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield beside
+        beside.replace(target)
     finally:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until the disk has a file: nothing that refers to it may come there before."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object; a file that is damaged, not there, or anything else is an empty one."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def size_of(path: Path) -> int:
+    """Return a file's size; nothing where it is not there, or another process has deleted it meanwhile."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def remove(path: Path) -> int:
+    """Delete a file and return the bytes freed; another process may delete it at any moment."""
+    with suppress(FileNotFoundError):
+        size = path.stat().st_size
+        path.unlink()
+        return size
+    return 0

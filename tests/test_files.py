@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+import shutil
+import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.files import need_room, write_atomically
+from jupyter_turbopilot.files import (
+    ROOM_TO_SPARE,
+    free_room,
+    need_room,
+    read_object,
+    remove,
+    replace_content,
+    size_of,
+    write_atomically,
+)
 
 
 def test_a_file_is_in_its_place_when_it_is_finished_and_not_before(tmp_path: Path) -> None:
@@ -50,3 +62,75 @@ def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> N
     need_room(tmp_path / "no" / "such" / "a.gguf", 1000, ConversionError)
     with pytest.raises(ConversionError, match=r"and only .* MB are free\. Make room"):
         need_room(tmp_path / "a.gguf", 1 << 60, ConversionError)
+
+
+def test_the_room_to_spare_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": ROOM_TO_SPARE + 1000})()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert free_room(tmp_path / "no" / "such") == usage.free
+    need_room(tmp_path / "a.gguf", 1000, ConversionError)
+    with pytest.raises(ConversionError):
+        need_room(tmp_path / "a.gguf", 1001, ConversionError)
+
+
+def test_a_small_file_is_replaced_whole_by_whoever_writes_last(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "note.json"
+    contents = [bytes([number]) * 100_000 for number in range(8)]
+    writers = [threading.Thread(target=replace_content, args=(target, content)) for content in contents]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert target.read_bytes() in contents
+    assert [path.name for path in target.parent.iterdir()] == ["note.json"]
+
+
+def test_a_small_file_that_cannot_be_finished_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    target = tmp_path / "note.json"
+    target.write_bytes(b"old")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        replace_content(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["note.json"]
+
+
+def test_a_private_file_is_nobody_elses_even_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+    replace = Path.replace
+
+    def watched(self: Path, target: Path) -> Path:
+        modes.append(stat.S_IMODE(self.stat().st_mode))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    (tmp_path / "secret").write_bytes(b"readable by all")
+    (tmp_path / "secret").chmod(0o644)
+    replace_content(tmp_path / "secret", b"s", private=True)
+    assert modes == [0o600]
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"7", b"[" * 100_000, b"\xff\xfe\x00"])
+def test_what_is_no_object_is_read_as_an_empty_one(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    assert read_object(path) == {}
+    path.write_bytes(content)
+    assert read_object(path) == {}
+    path.write_bytes(b'{"a": 1}')
+    assert read_object(path) == {"a": 1}
+
+
+def test_a_file_that_has_gone_has_no_size_and_frees_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    assert (size_of(path), remove(path)) == (0, 0)
+    path.write_bytes(b"abc")
+    assert (size_of(path), remove(path)) == (3, 3)
+    assert not path.exists()

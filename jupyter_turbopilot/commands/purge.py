@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from filelock import FileLock
 
 from jupyter_turbopilot.commands.loading import pilot_of
 from jupyter_turbopilot.engine.llama import snapshot as state
+from jupyter_turbopilot.files import read_object, size_of
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.convert.repository import CHECKPOINTS, fetched
 from jupyter_turbopilot.models.folder import OWN, note_path, read_note
@@ -78,13 +78,13 @@ def ours(folder: Path) -> Iterator[Path]:
             yield from _present(note, *(() if found["source"] == OWN else (file,)))
     running = {lock.stem for lock in folder.glob(".*.gguf.lock") if _is_held(lock)}
     for begun in folder.glob(".*.gguf.state"):
-        if begun.stem not in running and "source" in _json(begun):
+        if begun.stem not in running and "source" in read_object(begun):
             yield from _present(begun, begun.with_suffix(".partial"))
     for lock in folder.glob(".*.gguf.lock"):
-        if lock.stem not in running and not _bytes(lock):
+        if lock.stem not in running and not size_of(lock):
             yield lock
     yield from sequences(folder)
-    yield from _own(folder, f"{speed.FILE}*", lambda path: "bytes_a_second" in _json(path))
+    yield from _own(folder, f"{speed.FILE}*", lambda path: "bytes_a_second" in read_object(path))
     yield from _own(folder, ".trials.json*", _holds_verdicts)
     yield from _copies(folder / COPIES)
     for repository in (folder / CHECKPOINTS).glob("*"):
@@ -115,7 +115,7 @@ def _own(folder: Path, pattern: str, known: Callable[[Path], bool]) -> Iterator[
 
 
 def _holds_verdicts(path: Path) -> bool:
-    return all(re.fullmatch(r"[0-9a-f]{32}", key) for key in _json(path) or {"": ""})
+    return all(re.fullmatch(r"[0-9a-f]{32}", key) for key in read_object(path) or {"": ""})
 
 
 def _copies(folder: Path) -> Iterator[Path]:
@@ -125,20 +125,12 @@ def _copies(folder: Path) -> Iterator[Path]:
         if _COPY.fullmatch(copy.name) and (read_note(copy) or lock.is_file()):
             yield from _present(copy, note, lock, copy.with_name(f".{copy.name}.partial"))
     for lock in folder.glob("*.lock"):
-        if _COPY.fullmatch(lock.name) and not _bytes(lock):
+        if _COPY.fullmatch(lock.name) and not size_of(lock):
             yield lock
 
 
 def _present(*paths: Path) -> Iterator[Path]:
     return (path for path in paths if path.is_file())
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _remove(files: Iterable[Path]) -> list[Path]:
@@ -176,15 +168,7 @@ def _agreed(question: str) -> bool:
 
 
 def _size(files: Iterable[Path]) -> str:
-    return f"{sum(map(_bytes, files)) / 1e6:.0f} MB"
-
-
-def _bytes(path: Path) -> int:
-    """Return a file's size; nothing where another process has deleted it meanwhile."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    return f"{sum(map(size_of, files)) / 1e6:.0f} MB"
 
 
 def _count(files: list[Path], what: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.files import read_object, remove, replace_content
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,29 +20,15 @@ def note_path(file: Path) -> Path:
 
 def read_note(file: Path) -> dict[str, Any]:
     """Read a file's note; empty where there is none, or none of ours."""
-    try:
-        found = json.loads(note_path(file).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) and isinstance(found.get("source"), str) else {}
+    note = read_object(note_path(file))
+    return note if isinstance(note.get("source"), str) else {}
 
 
 def write_note(file: Path, source: str, **more: Any) -> None:
     """Note where a file came from."""
-    fresh = note_path(file).with_suffix(".new")
-    fresh.write_text(json.dumps({"source": source} | more))
-    fresh.replace(note_path(file))
+    replace_content(note_path(file), json.dumps({"source": source} | more).encode())
 
 
 def remove_with_note(file: Path) -> int:
     """Delete a file and its note; return the bytes freed."""
     return sum(map(remove, (file, note_path(file))))
-
-
-def remove(file: Path) -> int:
-    """Delete a file and return the bytes freed; another process may delete it at any moment."""
-    with suppress(FileNotFoundError):
-        size = file.stat().st_size
-        file.unlink()
-        return size
-    return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ from jupyter_turbopilot.errors import (
     NotWrittenError,
     UnknownModelError,
 )
+from jupyter_turbopilot.files import ROOM_TO_SPARE, flush, free_room, remove
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.folder import OWN, note_path, read_note, remove, remove_with_note, write_note
+from jupyter_turbopilot.models.folder import OWN, note_path, read_note, remove_with_note, write_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Source, describe
 from jupyter_turbopilot.models.tuning.fold import COPIES, copies
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from jupyter_turbopilot.models import transfer
-
-ROOM_TO_SPARE = 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -251,8 +249,7 @@ class Store:
         except ModelRefusedError as error:
             self._discard(partial)
             raise DownloadError(f"What came is no model. {error.message}") from None
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        flush(partial)
         size = partial.stat().st_size
         self._make_way(path)
         write_note(
@@ -281,7 +278,7 @@ class Store:
         partial.with_suffix(".state").unlink(missing_ok=True)
 
     def _need_room(self, size: int) -> None:
-        free = shutil.disk_usage(self.folder).free
+        free = free_room(self.folder)
         if size > 0 and free < size + ROOM_TO_SPARE:
             raise DownloadError(
                 f"The model needs {size / 1e6:.0f} MB and the folder of models has {free / 1e6:.0f} MB free. "

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError
+from jupyter_turbopilot.files import replace_content
 from jupyter_turbopilot.models.connection import IDENTITY, connection, host_of, in_words, page
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Source
 
@@ -55,7 +56,7 @@ def read_state(target: Path) -> State:
 
 def write_state(target: Path, state: State) -> None:
     """Write the note."""
-    target.with_suffix(".state").write_bytes(msgspec.json.encode(state))
+    replace_content(target.with_suffix(".state"), msgspec.json.encode(state))
 
 
 def hub_url(source: HubFile) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
+from jupyter_turbopilot.files import read_object, replace_content
+
 SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
 SECRET_IS_FOR = ("complete", "health")
 
@@ -59,11 +61,8 @@ def write(runtime: Runtime) -> Path:
     """Write the file so that nobody but its owner can ever read it."""
     path = path_for(runtime.pid)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with suppress(FileNotFoundError):
-        path.unlink()
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-    with os.fdopen(handle, "w") as file:
-        json.dump(asdict(runtime) | {"started": _started(runtime.pid)}, file)
+    content = json.dumps(asdict(runtime) | {"started": _started(runtime.pid)})
+    replace_content(path, content.encode(), private=True)
     return path
 
 
@@ -84,9 +83,9 @@ def read(pid: int) -> Runtime | None:
             return None
         if not _lives(path, pid):
             return None
-        found = json.loads(path.read_text())
-        return Runtime(url=str(found["url"]), secret=str(found["secret"]), pid=int(found["pid"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        said = read_object(path)
+        return Runtime(url=str(said["url"]), secret=str(said["secret"]), pid=int(said["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -125,10 +124,7 @@ def survey() -> tuple[list[Path], list[Path]]:
 def _lives(path: Path, pid: int) -> bool:
     """Tell whether the process that wrote a file still runs: its number may be another's now."""
     started = _started(pid)
-    try:
-        return bool(started) and json.loads(path.read_text())["started"] == started
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return bool(started)
+    return bool(started) and read_object(path).get("started", started) == started
 
 
 def remove_stale() -> int:

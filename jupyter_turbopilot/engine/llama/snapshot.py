@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from array import array
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+
+from jupyter_turbopilot.files import UNFINISHED, replace_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 _MAGIC = b"turbopilot sequences 1\n"
 _DIGEST = 32
 _LENGTH = 4
-_UNFINISHED = ".new"
 WAIT = 5.0  # seconds for another server that writes the file
 _TOKEN = array("i").itemsize
 
@@ -44,16 +44,10 @@ def save(path: Path, key: str, kept: Sequence[Kept]) -> None:
     sizes = [[len(one.tokens), len(one.data)] for one in kept]
     header = json.dumps({"key": key, "sequences": sizes}).encode()
     body = len(header).to_bytes(_LENGTH, "little") + header + payload
-    fresh = path.with_name(path.name + _UNFINISHED)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path, WAIT):
-            try:
-                with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                    file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-                fresh.replace(path)
-            finally:
-                fresh.unlink(missing_ok=True)
+            replace_content(path, _MAGIC + hashlib.sha256(body).digest() + body, private=True)
     except OSError as error:
         _say(error.strerror or type(error).__name__)
 
@@ -92,7 +86,7 @@ def _clean(path: Path) -> None:
     left = [
         one
         for one in path.parent.glob(f"{path.name}.*")
-        if one.suffix == _UNFINISHED or one.suffix[1:].isdecimal()  # the latter are older versions'
+        if one.suffix == UNFINISHED or one.suffix[1:].isdecimal()  # the latter are older versions'
     ]
     if left:
         with suppress(OSError), _lock(path, 0):

@@ -21,6 +21,7 @@ import msgspec
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.load.loader import load
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
+from jupyter_turbopilot.files import read_object, replace_content
 from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
@@ -138,19 +139,12 @@ def judge(status: int, said: str) -> Verdict:
 
 
 def _read(memory: Path) -> dict[str, str]:
-    try:
-        found = json.loads(memory.read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+    return {key: str(words) for key, words in read_object(memory).items()}
 
 
 def _write(memory: Path, verdicts: dict[str, str]) -> None:
     with suppress(OSError):  # a read-only folder costs another trial, nothing else
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        fresh = memory.with_name(f"{memory.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(verdicts))
-        fresh.replace(memory)
+        replace_content(memory, json.dumps(verdicts).encode())
 
 
 def main(arguments: list[str]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
+from jupyter_turbopilot.files import read_object, replace_content
 from jupyter_turbopilot.models.catalog import REPOSITORY
 from jupyter_turbopilot.models.model import HubFile
 from jupyter_turbopilot.models.store import Step, sha256_of
@@ -44,17 +45,17 @@ def _folder(source: str) -> Path | None:
 
 def _listed(folder: Path) -> list[str]:
     """Return the names that were noted in a repository's folder."""
-    try:
-        found = json.loads((folder / _NOTE).read_bytes())["files"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    names = read_object(folder / _NOTE).get("files")
+    if not isinstance(names, list):
         return []
-    return [name for name in found if isinstance(name, str) and _NAME.fullmatch(name)]
+    return [name for name in names if isinstance(name, str) and _NAME.fullmatch(name)]
 
 
 def _note(folder: Path, repository: str, name: str) -> None:
     """Note that a file is ours, before it is fetched."""
     names = sorted({*_listed(folder), name})
-    (folder / _NOTE).write_text(json.dumps({"repository": repository, "files": names}))
+    content = json.dumps({"repository": repository, "files": names})
+    replace_content(folder / _NOTE, content.encode())
 
 
 def fetched(folder: Path) -> list[Path]:
