@@ -23,8 +23,9 @@ from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.evaluate.traces import read
 from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.ggml import NEEDS_MATRIX
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.quantization import NEEDS_MATRIX, order
+from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:

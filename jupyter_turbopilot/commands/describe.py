@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.load.plan import compute_bytes
+from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
 from jupyter_turbopilot.models.gguf import holds, read_header
-from jupyter_turbopilot.models.quantization import KINDS
 from jupyter_turbopilot.models.speed import rate
 from jupyter_turbopilot.prompt.formats import FORMATS
 
@@ -15,19 +15,13 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.models.gguf import Header
 
-_FILE_TYPES = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
-    12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",
-    25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 30: "IQ4_XS", 32: "BF16",
-}  # fmt: skip
-
 
 def describe(path: Path, context: int, store: Path) -> dict[str, Any]:
     """Read it off the header."""
     header = read_header(path)
     kinds: dict[str, int] = {}
     for part in header.parts:
-        name = KINDS.get(part.kind, f"type {part.kind}")
+        name = tensor_type(part.kind).name
         kinds[name] = kinds.get(name, 0) + part.size
     number = header.metadata.get("general.file_type")
     trained = header.number("context_length")
@@ -39,7 +33,7 @@ def describe(path: Path, context: int, store: Path) -> dict[str, Any]:
         "name": header.metadata.get("general.name", path.stem),
         "architecture": header.architecture,
         "parameters": header.parameters,
-        "type": _FILE_TYPES.get(number, str(number)) if isinstance(number, int) else "unknown",
+        "type": FILE_TYPES.get(number, str(number)) if isinstance(number, int) else "unknown",
         "kinds": kinds,
         "size": header.file_size,
         "context": trained,

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.load import loader
-from jupyter_turbopilot.engine.load.plan import CACHE_TYPES, Wishes, make_plan
+from jupyter_turbopilot.engine.load.plan import Wishes, make_plan
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.pilot.library import store_of
 from jupyter_turbopilot.pilot.model_loader import ModelLoader

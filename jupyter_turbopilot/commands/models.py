@@ -12,15 +12,13 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT
 from jupyter_turbopilot.errors import ConversionError, NotReadyError
 from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.ggml import OUTTYPES
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.server.describe import describe_models
 
 if TYPE_CHECKING:
     import argparse
-
-
-OUTTYPES = ("f32", "f16", "bf16", "q8_0")
 
 
 def add(actions: Any) -> None:

@@ -11,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.ggml import tensor_type
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,14 +26,6 @@ _SCALARS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d",
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
-# Type number -> (elements a block, bytes a block), as ggml lays them out.
-BLOCKS = {
-    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36),
-    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
-    16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110),
-    22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8),
-    29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17),
-}  # fmt: skip
 
 
 class Part(NamedTuple):
@@ -221,9 +214,9 @@ def _read_parts(reader: _Reader, tensors: int, name: str) -> tuple[list[Part], i
             raise ModelRefusedError(f"{name} has a tensor of {dims} dimensions: the file is damaged.")
         shape = [reader.scalar("<Q") for _ in range(dims)]
         kind, offset = reader.scalar("<I"), reader.scalar("<Q")
-        block, size = BLOCKS.get(kind, (1, 0))  # an unknown type's size is left to llama.cpp
-        if 0 in shape or shape[0] % block:
+        stored = tensor_type(kind)
+        if 0 in shape or shape[0] % stored.block:
             raise ModelRefusedError(f"{name} has a tensor of an impossible shape: the file is damaged.")
-        parts.append(Part(tensor, tuple(shape), kind, prod(shape) // block * size, offset))
+        parts.append(Part(tensor, tuple(shape), kind, stored.size(prod(shape)), offset))
         end = max(end, offset + parts[-1].size)
     return parts, end

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from jupyter_turbopilot.models.ggml import BITS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -51,10 +53,6 @@ def describe(source: Source) -> str:
     if isinstance(source, Url):
         return source.url
     return f"a mirror on the Python package index, {source.wheels[0][0]}"
-
-
-# Bits a weight takes with its scales, as measured on files of several models.
-BITS = {"Q4_1": 5.0, "Q4_K_M": 5.0, "Q8_0": 8.5, "IQ4_XS": 4.3, "IQ3_XXS": 3.1, "IQ2_XXS": 2.1}
 
 
 @dataclass(frozen=True)

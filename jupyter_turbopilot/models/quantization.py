@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import need_room
+from jupyter_turbopilot.models.ggml import NEEDS_MATRIX, UNQUANTISED_FILES, tensor_type
 from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
@@ -14,17 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.models.gguf import Header
-
-WHOLE = {0: "F32", 1: "F16", 32: "BF16"}  # files that hold what was trained, or nearly
-# llama.cpp refuses these without a matrix that says which weights matter, and cannot be told one from here.
-NEEDS_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S", "IQ3_XXS", "IQ3_XS")
-# ggml's names of how a tensor's numbers are stored.
-KINDS = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1", 10: "Q2_K",
-    11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
-    19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32",
-    27: "I64", 28: "F64", 29: "IQ1_M", 30: "BF16", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ def order(source: Path, target: Path, kind: str, kinds: Mapping[str, int], *, fo
         raise ConversionError(f"There is no type {kind!r}. Types: {', '.join(sorted(kinds))}.")
     header = read_header(source)
     before = header.metadata.get("general.file_type")
-    again = not isinstance(before, int) or before not in WHOLE
+    again = not isinstance(before, int) or before not in UNQUANTISED_FILES
     if again and not force:
         called = next((key for key, number in kinds.items() if number == before), f"number {before}")
         raise ConversionError(
@@ -72,7 +62,7 @@ def table(before: Header, after: Header) -> str:
         if part is None:
             continue
         shape = " x ".join(map(str, old.shape))
-        change = f"{KINDS.get(old.kind, old.kind)} → {KINDS.get(part.kind, part.kind)}"
+        change = f"{tensor_type(old.kind).name} → {tensor_type(part.kind).name}"
         lines.append(
             f"{old.name:<34} {shape:>16}  {change:<14} {old.size / 1e6:9.2f} → {part.size / 1e6:8.2f} MB"
         )

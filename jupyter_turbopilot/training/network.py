@@ -14,6 +14,7 @@ from torch import nn
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.convert.llama import neighbours
+from jupyter_turbopilot.models.ggml import F16, F32
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.rewrite import Change, rewrite
@@ -232,7 +233,9 @@ def write_model(network: Network, source: Path, target: Path) -> Path:
         return [_turned(network, part.name, values).tobytes()]
 
     parts = network.header.parts
-    return rewrite(source, target, {part.name: Change(int(len(part.shape) > 1), made) for part in parts})
+    return rewrite(
+        source, target, {part.name: Change(F16 if len(part.shape) > 1 else F32, made) for part in parts}
+    )
 
 
 def _plain(values: torch.Tensor, kind: type[Any]) -> Any:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.engine.llama.quantize import kinds
+from jupyter_turbopilot.models.ggml import NEEDS_MATRIX
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.quantization import NEEDS_MATRIX
 
 
 def jupyter(*arguments: object, into: Path | None = None) -> subprocess.CompletedProcess[str]:

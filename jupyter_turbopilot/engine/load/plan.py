@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.tuning.adapters import Adapter  # noqa: TC001 - a plan is read back from JSON
 
@@ -19,7 +20,6 @@ SMALLEST_CONTEXT = 512
 SECOND_PROMPT_BYTES = 64 * 1024**2
 COMPUTE_BYTES = 16 * 1024**2  # graph buffers
 TOKEN_BYTES = 768  # for each token of the vocabulary: rows of logits, their copies, the table of bytes
-CACHE_TYPES = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # of the attention cache, and their size
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import need_room, write_atomically
 from jupyter_turbopilot.models.convert.checkpoint import dtype_of
+from jupyter_turbopilot.models.ggml import FILE_NUMBERS, NUMBERS, Q8_0, TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +20,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.recipe import Piece, Recipe
     from jupyter_turbopilot.models.convert.tokenizer import Vocabulary
 
-OUTTYPES = {"f32": 0, "f16": 1, "bf16": 32, "q8_0": 7}  # and what llama.cpp calls such a file
 _CHUNK = 4 * 1024 * 1024  # elements looked at and converted at a time
-_Q8_BLOCK = 32
+_PLAIN = {"f32": np.float32, "f16": np.float16}  # of others numpy sees bytes alone
 _PRECISE = ("position_embd.weight",)  # read a row at a time, so its size is nothing
 _SPECIAL = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 
@@ -49,9 +50,9 @@ def write(
                 out.add_tensor_info(
                     piece.name,
                     stored,
-                    np.dtype(np.uint8) if kind in {"q8_0", "bf16"} else _plain(kind),
+                    _dtype(kind),
                     _bytes(piece, kind),
-                    getattr(gguf.GGMLQuantizationType, kind.upper()) if kind in {"q8_0", "bf16"} else None,
+                    None if kind in _PLAIN else gguf.GGMLQuantizationType(NUMBERS[kind.upper()]),
                 )
             out.write_header_to_file()
             out.write_kv_data_to_file()
@@ -72,27 +73,26 @@ def kind_of(piece: Piece, outtype: str) -> str:
     """Return how a tensor is stored: norms and biases always in full."""
     if len(piece.shape) == 1 or piece.name in _PRECISE:
         return "f32"
-    if outtype == "q8_0" and piece.shape[-1] % _Q8_BLOCK:
+    if outtype == "q8_0" and piece.shape[-1] % TYPES[Q8_0].block:
         return "f16"
     return outtype
 
 
-def _plain(kind: str) -> np.dtype[Any]:
-    return np.dtype(np.float32 if kind == "f32" else np.float16)
+def _dtype(kind: str) -> np.dtype[Any]:
+    return np.dtype(_PLAIN.get(kind, np.uint8))
+
+
+def _size(elements: int, kind: str) -> int:
+    return TYPES[NUMBERS[kind.upper()]].size(elements)
 
 
 def _stored_shape(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
     """Return the shape in bytes where a row is no row of plain numbers."""
-    if kind == "bf16":
-        return (*shape[:-1], shape[-1] * 2)
-    if kind == "q8_0":
-        return (*shape[:-1], shape[-1] // _Q8_BLOCK * 34)
-    return shape
+    return shape if kind in _PLAIN else (*shape[:-1], _size(shape[-1], kind))
 
 
 def _bytes(piece: Piece, kind: str) -> int:
-    size = {"f32": 4, "f16": 2}.get(kind, 1)
-    return int(np.prod(_stored_shape(piece.shape, kind))) * size
+    return _size(prod(piece.shape), kind)
 
 
 def _converted(piece: Piece, kind: str) -> Array:
@@ -102,7 +102,7 @@ def _converted(piece: Piece, kind: str) -> Array:
         raise ConversionError(f"{piece.name} came out as {list(source.shape)}, not {list(piece.shape)}.")
     rows = source.reshape(-1, source.shape[-1])
     stored = _stored_shape(rows.shape, kind)
-    result = np.empty(stored, _plain(kind) if kind in {"f32", "f16"} else np.uint8)
+    result = np.empty(stored, _dtype(kind))
     step = max(1, _CHUNK // rows.shape[1])
     for start in range(0, rows.shape[0], step):
         part = np.ascontiguousarray(rows[start : start + step]).astype(np.float32)
@@ -130,7 +130,7 @@ def _stored(part: Array, kind: str, name: str) -> Array:
 
 def _describe(out: Any, recipe: Recipe, vocabulary: Vocabulary, name: str, outtype: str) -> None:
     out.add_name(name)
-    out.add_file_type(OUTTYPES[outtype])
+    out.add_file_type(FILE_NUMBERS[outtype.upper()])
     out.add_quantization_version(2)
     for key, value in recipe.values.items():
         _add(out, f"{recipe.architecture}.{key}", value)

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.folder import remove_with_note, write_note
+from jupyter_turbopilot.models.ggml import F16, F32, Q8_0, TYPES, UNQUANTISED
 from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.tuning.adapters import check
 from jupyter_turbopilot.models.tuning.rewrite import Change, rewrite
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 COPIES = "tuned"  # the folder beside the models
 KEPT = 2  # copies of one model
-_WHOLE = {0, 1, 30}  # F32, F16, BF16: such a tensor stays what it is
-_F32, _F16, _Q8 = 0, 1, 8
-_Q8_BLOCK = 32
 _ROWS = 1024  # that are unpacked at a time
 
 Delta = tuple[Any, Any]  # two thin matrices whose product is added
@@ -107,9 +105,10 @@ def _digest(path: Path) -> str:
 
 
 def _kind(part: Part) -> int:
-    if part.kind in _WHOLE:
+    """Return how a tensor is kept that is changed: what was not quantised stays what it is."""
+    if part.kind in UNQUANTISED:
         return part.kind
-    return _F16 if part.shape[0] % _Q8_BLOCK else _Q8
+    return F16 if part.shape[0] % TYPES[Q8_0].block else Q8_0
 
 
 def deltas_of(adapters: Sequence[tuple[Path, float]], model: Header) -> dict[str, list[Delta]]:
@@ -141,9 +140,9 @@ def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delt
 
 
 def _matrix(data: bytes, header: Header, part: Part) -> Any:
-    if part.kind not in {_F32, _F16}:
+    if part.kind not in {F32, F16}:
         raise ModelRefusedError("An adapter is kept in F16 or F32.")
-    kind = np.float32 if part.kind == _F32 else np.float16
+    kind = np.float32 if part.kind == F32 else np.float16
     found = np.frombuffer(data, kind, int(np.prod(part.shape)), header.start + part.offset)
     return found.reshape(part.shape[::-1]).astype(np.float32)
 

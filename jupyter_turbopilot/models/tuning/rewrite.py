@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.files import need_room, write_atomically
-from jupyter_turbopilot.models.gguf import BLOCKS, read_header
+from jupyter_turbopilot.models.ggml import TYPES
+from jupyter_turbopilot.models.gguf import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -67,5 +68,4 @@ def rewrite(
 
 
 def _size(part: Part, kind: int) -> int:
-    block, size = BLOCKS[kind] if kind != part.kind else (1, 0)
-    return prod(part.shape) // block * size if size else part.size
+    return part.size if kind == part.kind else TYPES[kind].size(prod(part.shape))

@@ -1,0 +1,61 @@
+"""ggml's facts: types of tensors and of files, their sizes and names, what may be quantised. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class TensorType(NamedTuple):
+    """A way to store numbers: so many of them in a block of so many bytes."""
+
+    name: str
+    block: int = 1
+    block_bytes: int = 0  # 0: not known here
+
+    def size(self, elements: int) -> int:
+        """Return how many bytes that many numbers take."""
+        return elements // self.block * self.block_bytes
+
+
+F32, F16, Q8_0, BF16 = 0, 1, 8, 30
+UNQUANTISED = frozenset({F32, F16, BF16})
+TYPES = {
+    F32: TensorType("F32", 1, 4), F16: TensorType("F16", 1, 2), 2: TensorType("Q4_0", 32, 18),
+    3: TensorType("Q4_1", 32, 20), 6: TensorType("Q5_0", 32, 22), 7: TensorType("Q5_1", 32, 24),
+    Q8_0: TensorType("Q8_0", 32, 34), 9: TensorType("Q8_1", 32, 36), 10: TensorType("Q2_K", 256, 84),
+    11: TensorType("Q3_K", 256, 110), 12: TensorType("Q4_K", 256, 144), 13: TensorType("Q5_K", 256, 176),
+    14: TensorType("Q6_K", 256, 210), 15: TensorType("Q8_K", 256, 292), 16: TensorType("IQ2_XXS", 256, 66),
+    17: TensorType("IQ2_XS", 256, 74), 18: TensorType("IQ3_XXS", 256, 98), 19: TensorType("IQ1_S", 256, 50),
+    20: TensorType("IQ4_NL", 32, 18), 21: TensorType("IQ3_S", 256, 110), 22: TensorType("IQ2_S", 256, 82),
+    23: TensorType("IQ4_XS", 256, 136), 24: TensorType("I8", 1, 1), 25: TensorType("I16", 1, 2),
+    26: TensorType("I32", 1, 4), 27: TensorType("I64", 1, 8), 28: TensorType("F64", 1, 8),
+    29: TensorType("IQ1_M", 256, 56), BF16: TensorType("BF16", 1, 2), 34: TensorType("TQ1_0", 256, 54),
+    35: TensorType("TQ2_0", 256, 66), 39: TensorType("MXFP4", 32, 17),
+}  # fmt: skip
+NUMBERS = {known.name: number for number, known in TYPES.items()}
+
+
+def tensor_type(number: int) -> TensorType:
+    """Return a tensor's type; one that is not known here has no size: that is left to llama.cpp."""
+    return TYPES.get(number) or TensorType(f"type {number}")
+
+
+# What `general.file_type` says: the type of most tensors, S, M and L being mixtures.
+FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
+    12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K",
+    25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 30: "IQ4_XS", 32: "BF16",
+}  # fmt: skip
+FILE_NUMBERS = {name: number for number, name in FILE_TYPES.items()}
+# Files that hold what was trained, or nearly: only these should be quantised.
+UNQUANTISED_FILES = frozenset(FILE_NUMBERS[TYPES[number].name] for number in UNQUANTISED)
+# llama.cpp refuses these without a matrix that says which weights matter, and cannot be told one from here.
+NEEDS_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S", "IQ3_XXS", "IQ3_XS")
+# Bits a weight takes with its scales, as measured on files of several models.
+BITS = {"Q4_1": 5.0, "Q4_K_M": 5.0, "Q8_0": 8.5, "IQ4_XS": 4.3, "IQ3_XXS": 3.1, "IQ2_XXS": 2.1}
+# What `models convert` writes, as its option names it.
+OUTTYPES = ("f32", "f16", "bf16", "q8_0")
+# How the attention cache may be kept, and its size as a share of F16's.
+CACHE_TYPES = {
+    name: TYPES[NUMBERS[name.upper()]].size(32) / TYPES[F16].size(32) for name in ("f16", "q8_0", "q4_0")
+}
