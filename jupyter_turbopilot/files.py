@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -33,6 +34,11 @@ def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
         )
 
 
+def partial_path(target: Path) -> Path:
+    """Return where a large file is written before it is put in its place."""
+    return target.with_name(f".{target.name}.partial")
+
+
 @contextmanager
 def write_atomically(target: Path, refuse: type[TurbopilotError]) -> Iterator[Path]:
     """Give a path to write a large file to; what the disk says against it is raised as the named error.
@@ -40,7 +46,7 @@ def write_atomically(target: Path, refuse: type[TurbopilotError]) -> Iterator[Pa
     The path is the same for each attempt: what a process that was killed left there is written over.
     """
     try:
-        with _put(target, target.with_name(f".{target.name}.partial")) as partial:
+        with _put(target, partial_path(target)) as partial:
             yield partial
             flush(partial)
     except OSError as error:
@@ -101,3 +107,9 @@ def remove(path: Path) -> int:
         path.unlink()
         return size
     return 0
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's digest."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

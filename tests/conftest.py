@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.store import models_dir
+from jupyter_turbopilot.models.folder import models_dir
 
 from .tiny_model import write_tiny_model
 

@@ -15,6 +15,7 @@ from jupyter_turbopilot import cli
 from jupyter_turbopilot.errors import BadRequestError, NotWrittenError
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.shell.in_process import InProcess
@@ -76,7 +77,7 @@ def test_a_pull_that_cannot_write_is_one_line_and_no_traceback(
     assert len(err.strip().splitlines()) == 1
     # Another source would not help, and JupyterLab's notifications end after 140 characters.
     with pytest.raises(NotWrittenError) as refused:
-        Store(tmp_path / "file" / "models").pull(find("smollm2-135m"))
+        pull(Store(tmp_path / "file" / "models"), find("smollm2-135m"))
     assert refused.value.code == "not_written"
     assert len(refused.value.message) < 140
 

@@ -1,16 +1,76 @@
-"""A note beside each file that we put in the folder of models: what it is, and that it is ours."""
+"""The folder of models: what each file is called, the notes beside them, and which of them are ours.
+
+A model `m.gguf` has a note, `.m.gguf.json`; while it is fetched there are `.m.gguf.lock`, `.m.gguf.partial`
+and `.m.gguf.state`.
+`tuned/` holds copies of models with adapters in them, `checkpoints/` what is being converted.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.files import read_object, remove, replace_content
+import platformdirs
+from filelock import FileLock
+
+from jupyter_turbopilot.files import partial_path, read_object, remove, replace_content, size_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
+SPEED = ".speed.json"
+VERDICTS = ".trials.json"
+SEQUENCES = ".sequences"
+SEQUENCES_MAGIC = b"turbopilot sequences 1\n"  # what such a file begins with
+COPIES = "tuned"
+CHECKPOINTS = "checkpoints"
+CHECKPOINT_NOTE = ".fetched.json"
 OWN = "a file of your own"  # the source of what a person put there; only its digest was noted
+_COPY = re.compile(r".{1,255}-[0-9a-f]{12}\.(gguf|lock)")
+_CHECKPOINT_FILE = re.compile(r"[A-Za-z0-9][\w.+-]{0,200}")
+_VERDICT = re.compile(r"[0-9a-f]{32}")
+
+
+def models_dir(configured: str = "") -> Path:
+    """Return where models are kept."""
+    chosen = configured or os.environ.get("TURBOPILOT_MODELS", "")
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "models"
+
+
+# Names ------------------------------------------------------------------------------------------------------
+
+
+def lock_path(file: Path) -> Path:
+    """Return the lock that whoever fetches a file holds."""
+    return file.with_name(f".{file.name}.lock")
+
+
+def state_path(partial: Path) -> Path:
+    """Return the note beside a file that has come in part."""
+    return partial.with_suffix(".state")
+
+
+def copy_path(folder: Path, model: Path, key: str) -> Path:
+    """Return where a copy of a model with adapters is kept; `key` says which adapters."""
+    return folder / COPIES / f"{model.stem}-{key}.gguf"
+
+
+def copies(folder: Path, model: Path) -> list[Path]:
+    """Return the copies of a model."""
+    return [path for path in (folder / COPIES).glob("*.gguf") if path.stem.rpartition("-")[0] == model.stem]
+
+
+def checkpoint_path(folder: Path, repository: str) -> Path:
+    """Return the folder that a repository's files are kept in."""
+    return folder / CHECKPOINTS / repository.replace("/", "--")
+
+
+# Notes ------------------------------------------------------------------------------------------------------
 
 
 def note_path(file: Path) -> Path:
@@ -32,3 +92,117 @@ def write_note(file: Path, source: str, **more: Any) -> None:
 def remove_with_note(file: Path) -> int:
     """Delete a file and its note; return the bytes freed."""
     return sum(map(remove, (file, note_path(file))))
+
+
+def noted_checkpoint_files(checkpoint: Path) -> list[str]:
+    """Return the names that are noted in a checkpoint's folder."""
+    names = read_object(checkpoint / CHECKPOINT_NOTE).get("files")
+    if not isinstance(names, list):
+        return []
+    return [name for name in names if isinstance(name, str) and _CHECKPOINT_FILE.fullmatch(name)]
+
+
+def note_checkpoint_file(checkpoint: Path, repository: str, name: str) -> None:
+    """Note that a file is ours, before it is fetched."""
+    names = sorted({*noted_checkpoint_files(checkpoint), name})
+    content = json.dumps({"repository": repository, "files": names})
+    replace_content(checkpoint / CHECKPOINT_NOTE, content.encode())
+
+
+# What is ours -----------------------------------------------------------------------------------------------
+
+
+def ours(folder: Path) -> Iterator[Path]:
+    """Iterate over the files in a folder of models that we wrote: a note or the content says so."""
+    for note in folder.glob(".*.gguf.json"):
+        file = note.with_name(note.name[1:].removesuffix(".json"))
+        if noted := read_note(file):
+            yield from _present(note, *(() if noted["source"] == OWN else (file,)))
+    yield from _downloads(folder)
+    yield from sequences(folder)
+    yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
+    yield from _written(folder, VERDICTS, _holds_verdicts)
+    yield from _copies(folder / COPIES)
+    for checkpoint in (folder / CHECKPOINTS).glob("*"):
+        yield from checkpoint_files(checkpoint)
+
+
+def sequences(folder: Path) -> Iterator[Path]:
+    """Iterate over the files that hold what was read of notebooks, whole or not."""
+    return _written(folder, SEQUENCES, _begins_as_sequences)
+
+
+def checkpoint_files(checkpoint: Path) -> list[Path]:
+    """Return the files in a checkpoint's folder that we put there."""
+    paths: list[Path] = []
+    for name in noted_checkpoint_files(checkpoint):
+        partial = partial_path(checkpoint / name)
+        paths += [checkpoint / name, partial, state_path(partial)]
+    if (checkpoint / CHECKPOINT_NOTE).is_file():
+        paths += [checkpoint / CHECKPOINT_NOTE, checkpoint / ".lock"]
+    return list(_present(*paths))
+
+
+def others(folder: Path) -> Iterator[Path]:
+    """Iterate over what is left; other people's folders are named, not looked into."""
+    within = (folder / COPIES, folder / CHECKPOINTS)
+    for one in (folder, *within):
+        if one.is_dir():
+            yield from (path for path in one.iterdir() if path not in within)
+
+
+def _downloads(folder: Path) -> Iterator[Path]:
+    """Iterate over what downloads left that do not run."""
+    running = {lock.stem for lock in folder.glob(".*.gguf.lock") if _is_held(lock)}
+    for state in folder.glob(".*.gguf.state"):
+        if state.stem not in running and "source" in read_object(state):
+            yield from _present(state, state.with_suffix(".partial"))
+    for lock in folder.glob(".*.gguf.lock"):
+        if lock.stem not in running and not size_of(lock):
+            yield lock
+
+
+def _is_held(lock: Path) -> bool:
+    """Tell whether a download runs: taking its files away would end it, or let two write one file."""
+    try:
+        with lock.open("rb+") as file:
+            if file.read(1):
+                return False  # none of ours: it is not even locked
+        with FileLock(lock, timeout=0):
+            return False
+    except OSError:  # a time-out, too, is one
+        return True
+
+
+def _written(folder: Path, name: str, known: Callable[[Path], bool]) -> Iterator[Path]:
+    """Iterate over a file and what is beside it while it is written."""
+    for path in folder.glob(f"{name}*"):
+        if path.is_file() and known(path):
+            yield path
+
+
+def _holds_verdicts(path: Path) -> bool:
+    return all(_VERDICT.fullmatch(key) for key in read_object(path) or {"": ""})
+
+
+def _begins_as_sequences(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return SEQUENCES_MAGIC.startswith(file.read(len(SEQUENCES_MAGIC)))
+    except OSError:
+        return False
+
+
+def _copies(folder: Path) -> Iterator[Path]:
+    """Iterate over copies of models with adapters; older ones have a lock instead of a note."""
+    for copy in folder.glob("*.gguf"):
+        lock, note = copy.with_suffix(".lock"), note_path(copy)
+        if _COPY.fullmatch(copy.name) and (read_note(copy) or lock.is_file()):
+            yield from _present(copy, note, lock, partial_path(copy))
+    for lock in folder.glob("*.lock"):
+        if _COPY.fullmatch(lock.name) and not size_of(lock):
+            yield lock
+
+
+def _present(*paths: Path) -> Iterator[Path]:
+    return (path for path in paths if path.is_file())

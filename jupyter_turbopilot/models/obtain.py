@@ -7,8 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
+from jupyter_turbopilot.models.download import Step, pull
 from jupyter_turbopilot.models.folder import write_note
-from jupyter_turbopilot.models.store import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def obtain(
         if model.checkpoint and not store.has(model):
             path = _convert(store, model, progress, cancel or threading.Event())
         else:
-            path = store.pull(model, progress, cancel, mirrors=mirrors)
+            path = pull(store, model, progress, cancel, mirrors=mirrors)
     except TurbopilotError:
         raise
     except OSError as error:

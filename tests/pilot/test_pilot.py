@@ -18,8 +18,8 @@ from jupyter_turbopilot.engine.phase import Phase, State
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.models.folder import COPIES
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.tuning import fold
 from jupyter_turbopilot.models.tuning.adapters import Adapter
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
@@ -65,7 +65,7 @@ def test_adapters_are_in_a_copy_of_the_model(make_pilot: Make, tmp_path: Path, t
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
     load(pilot)
     ((path, plan),) = loaded
-    assert path.parent == pilot.store.folder / fold.COPIES
+    assert path.parent == pilot.store.folder / COPIES
     assert path.stem.startswith("tiny-")
     assert plan.hardware.adapters == ()
 
@@ -86,7 +86,7 @@ def test_without_a_copy_they_are_used_beside_the_model(
     pilot, loaded = make_pilot(adapter, fold_adapters=why != "off")
     if why == "no room":
         pilot.store.folder.mkdir(parents=True)
-        (pilot.store.folder / fold.COPIES).write_text("in the way")
+        (pilot.store.folder / COPIES).write_text("in the way")
     load(pilot)
     assert pilot.worker.state.ready
     assert loaded[0][0] == tiny_model

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.files import UNFINISHED, replace_content
+from jupyter_turbopilot.models.folder import SEQUENCES_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MAGIC = b"turbopilot sequences 1\n"
 _DIGEST = 32
 _LENGTH = 4
 WAIT = 5.0  # seconds for another server that writes the file
@@ -47,7 +47,7 @@ def save(path: Path, key: str, kept: Sequence[Kept]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lock(path, WAIT):
-            replace_content(path, _MAGIC + hashlib.sha256(body).digest() + body, private=True)
+            replace_content(path, SEQUENCES_MAGIC + hashlib.sha256(body).digest() + body, private=True)
     except OSError as error:
         _say(error.strerror or type(error).__name__)
 
@@ -62,8 +62,8 @@ def load(path: Path, key: str) -> list[Kept]:
     _clean(path)
     try:
         with path.open("rb") as file:
-            raw = file.read(len(_MAGIC))
-            raw += file.read() if raw == _MAGIC else b""  # what is not ours may be of any size
+            raw = file.read(len(SEQUENCES_MAGIC))
+            raw += file.read() if raw == SEQUENCES_MAGIC else b""  # what is not ours may be of any size
     except OSError:
         return []
     try:
@@ -94,19 +94,13 @@ def _clean(path: Path) -> None:
                 one.unlink(missing_ok=True)
 
 
-def is_ours(path: Path) -> bool:
-    """Tell whether a file was written here, whole or not."""
-    try:
-        with path.open("rb") as file:
-            return _MAGIC.startswith(file.read(len(_MAGIC)))
-    except OSError:
-        return False
-
-
 def _parse(raw: bytes, key: str) -> list[Kept] | None:
-    start = len(_MAGIC) + _DIGEST
+    start = len(SEQUENCES_MAGIC) + _DIGEST
     body = memoryview(raw)[start:]
-    if not raw.startswith(_MAGIC) or hashlib.sha256(body).digest() != raw[len(_MAGIC) : start]:
+    if (
+        not raw.startswith(SEQUENCES_MAGIC)
+        or hashlib.sha256(body).digest() != raw[len(SEQUENCES_MAGIC) : start]
+    ):
         return None
     length = int.from_bytes(body[:_LENGTH], "little")
     header = json.loads(bytes(body[_LENGTH : _LENGTH + length]))

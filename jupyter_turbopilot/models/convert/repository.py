@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from contextlib import suppress
@@ -12,10 +11,16 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
-from jupyter_turbopilot.files import read_object, replace_content
+from jupyter_turbopilot.files import partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
+from jupyter_turbopilot.models.download import Step
+from jupyter_turbopilot.models.folder import (
+    checkpoint_files,
+    checkpoint_path,
+    note_checkpoint_file,
+    state_path,
+)
 from jupyter_turbopilot.models.model import HubFile
-from jupyter_turbopilot.models.store import Step, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -26,9 +31,6 @@ _TOKENIZER = (
 )  # fmt: skip
 _WEIGHTS = re.compile(r"model[\w.-]{0,200}\.safetensors(\.index\.json)?")
 _OLD_WEIGHTS = re.compile(r"pytorch_model[\w.-]{0,200}\.bin(\.index\.json)?")
-CHECKPOINTS = "checkpoints"  # the folder beside the models
-_NOTE = ".fetched.json"
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,200}")
 # All CodeGen models have one tokenizer; copies of them in GPT-J's layout come without it.
 _CODEGEN_TOKENIZER, _CODEGEN_ROWS = "Salesforce/codegen-350M-mono", 51200
 
@@ -41,30 +43,6 @@ def _folder(source: str) -> Path | None:
     if not REPOSITORY.fullmatch(source):
         raise ConversionError(f"{source} is neither a folder nor owner/repository.")
     return None
-
-
-def _listed(folder: Path) -> list[str]:
-    """Return the names that were noted in a repository's folder."""
-    names = read_object(folder / _NOTE).get("files")
-    if not isinstance(names, list):
-        return []
-    return [name for name in names if isinstance(name, str) and _NAME.fullmatch(name)]
-
-
-def _note(folder: Path, repository: str, name: str) -> None:
-    """Note that a file is ours, before it is fetched."""
-    names = sorted({*_listed(folder), name})
-    content = json.dumps({"repository": repository, "files": names})
-    replace_content(folder / _NOTE, content.encode())
-
-
-def fetched(folder: Path) -> list[Path]:
-    """Return the files in a repository's folder that we put there."""
-    names = _listed(folder)
-    kinds = ("{}", ".{}.partial", ".{}.state")
-    found = [folder / kind.format(name) for name in names for kind in kinds]
-    found += [folder / _NOTE, folder / ".lock"] if (folder / _NOTE).is_file() else []
-    return [path for path in found if path.is_file()]
 
 
 class Repositories:
@@ -110,11 +88,11 @@ class Repositories:
 
     def where(self, repository: str) -> Path:
         """Return the folder a repository's files are kept in."""
-        return self.folder / CHECKPOINTS / repository.replace("/", "--")
+        return checkpoint_path(self.folder, repository)
 
     def remove(self, repository: str) -> None:
         """Delete what was fetched of a repository."""
-        for path in fetched(self.where(repository)):
+        for path in checkpoint_files(self.where(repository)):
             with suppress(OSError):
                 path.unlink()
         with suppress(OSError):  # somebody else's files are in it
@@ -128,34 +106,35 @@ class Repositories:
         return folder
 
     def _fetch_into(self, folder: Path, repository: str, names: Sequence[str]) -> None:
-        from jupyter_turbopilot.models import transfer
+        from jupyter_turbopilot.models.sources import fetch, look
+        from jupyter_turbopilot.models.transfer import Transfer
 
         for name in names:
             target = folder / name
             if target.is_file():
                 continue
-            _note(folder, repository, name)
+            note_checkpoint_file(folder, repository, name)
             source = HubFile(repository, name)
-            known = transfer.look(source, self._hosts)
-            partial = folder / f".{name}.partial"
+            known = look(source, self._hosts)
+            partial = partial_path(target)
 
             def step(done: int, total: int | None = known.size, name: str = name) -> None:
                 self._progress(Step("fetching", done, total, name))
 
-            transfer.fetch(source, partial, known, step, self._cancel.is_set, hosts=self._hosts)
+            fetch(source, Transfer(partial, known, step, self._cancel.is_set, self._hosts))
             if known.sha256 and sha256_of(partial) != known.sha256:
                 partial.unlink()
                 raise DownloadError(f"{name} did not arrive as it should: the digest differs. Try again.")
             partial.replace(target)
-            partial.with_suffix(".state").unlink(missing_ok=True)
+            state_path(partial).unlink(missing_ok=True)
 
     def _names(self, repository: str) -> list[str]:
         """List a repository's files; what was fetched before serves where the site cannot be asked."""
-        from jupyter_turbopilot.models import transfer
+        from jupyter_turbopilot.models.hub import files_of
 
         folder = self.where(repository)
         try:
-            names = transfer.files_of(repository, self._hosts)
+            names = files_of(repository, self._hosts)
         except DownloadError:
             names = [path.name for path in folder.glob("[!.]*")]
             if not names:

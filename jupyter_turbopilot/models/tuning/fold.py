@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models.folder import remove_with_note, write_note
+from jupyter_turbopilot.models.folder import copies, copy_path, remove_with_note, write_note
 from jupyter_turbopilot.models.ggml import F16, F32, Q8_0, TYPES, UNQUANTISED
 from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.tuning.adapters import check
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.gguf import Header, Part
     from jupyter_turbopilot.models.tuning.adapters import Adapter
 
-COPIES = "tuned"  # the folder beside the models
 KEPT = 2  # copies of one model
 _ROWS = 1024  # that are unpacked at a time
 
@@ -41,14 +40,14 @@ def folded(
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
     said = "|".join([stamp(model), *(f"{_digest(path)}={scale}" for path, scale in paths)])
     key = hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
-    target = folder / COPIES / f"{model.stem}-{key}.gguf"
+    target = copy_path(folder, model, key)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             if not target.is_file():
                 fold(model, paths, target, progress)
                 write_note(target, f"{model.name} with {len(paths)} adapters")
-                _tidy(target, model.stem)
+                _tidy(folder, model)
     except OSError as error:
         raise ModelRefusedError(f"{target.name} could not be written: {error.strerror}.") from None
     return target
@@ -77,15 +76,9 @@ def fold(
     return rewrite(model, target, changes, progress)
 
 
-def copies(folder: Path, stem: str) -> list[Path]:
-    """Return the copies of a model in a folder of copies."""
-    return [path for path in folder.glob("*.gguf") if path.stem.rpartition("-")[0] == stem]
-
-
-def _tidy(newest: Path, stem: str) -> None:
+def _tidy(folder: Path, model: Path) -> None:
     """Remove older copies of the same model; the last is left to who still goes back and forth."""
-    found = sorted(copies(newest.parent, stem), key=_written)
-    for path in found[:-KEPT]:
+    for path in sorted(copies(folder, model), key=_written)[:-KEPT]:
         with suppress(OSError):  # somebody else has it open, or has removed it
             remove_with_note(path)
             path.with_suffix(".lock").unlink(missing_ok=True)

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.llama.snapshot import _MAGIC, Kept, _lock, _say, load, save
+from jupyter_turbopilot.engine.llama.snapshot import Kept, _lock, _say, load, save
+from jupyter_turbopilot.models.folder import SEQUENCES_MAGIC
 
 KEPT = [Kept([1, 2, 3], b"\x00\xff" * 50), Kept([], b""), Kept([151935], b"x")]
 
@@ -71,7 +72,7 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_the_file(tmp_path: Pa
 )  # fmt: skip
 def test_a_whole_file_of_another_shape_is_dropped(tmp_path: Path, header: bytes) -> None:
     body = len(header).to_bytes(4, "little") + header
-    (tmp_path / "state").write_bytes(_MAGIC + hashlib.sha256(body).digest() + body)
+    (tmp_path / "state").write_bytes(SEQUENCES_MAGIC + hashlib.sha256(body).digest() + body)
     assert load(tmp_path / "state", "model") == []
     assert not (tmp_path / "state").exists()
 

@@ -8,10 +8,11 @@ import pytest
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.models.convert import Repositories
+from jupyter_turbopilot.models.download import Step
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
-from jupyter_turbopilot.models.store import Step, Store
+from jupyter_turbopilot.models.store import Store
 from tests.models.source_server import SourceServer
 
 if TYPE_CHECKING:

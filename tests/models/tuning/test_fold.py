@@ -10,11 +10,12 @@ import pytest
 from jupyter_turbopilot import files
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.folder import copies
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.models.tuning import fold as module
 from jupyter_turbopilot.models.tuning.adapters import Adapter
-from jupyter_turbopilot.models.tuning.fold import copies, fold, folded
+from jupyter_turbopilot.models.tuning.fold import fold, folded
 
 from ...tiny_adapter import make
 from ...tiny_model import write_tiny_model
@@ -100,7 +101,7 @@ def test_older_copies_go(tmp_path: Path) -> None:
     stays = folded(tmp_path, other, [Adapter(adapter, 1.0)])
     for scale in (1.0, 0.5, 0.25):
         last = folded(tmp_path, model, [Adapter(adapter, scale)])
-    found = copies(tmp_path / module.COPIES, "tiny")
+    found = copies(tmp_path, model)
     assert len(found) == module.KEPT
     assert last in found
     assert stays.is_file()

@@ -68,7 +68,7 @@ async def test_a_download_that_ends_in_any_way_without_the_model_says_so(
     def fail(*_: Any, **__: Any) -> None:
         raise failure
 
-    monkeypatch.setattr("jupyter_turbopilot.models.store.Store.pull", fail)
+    monkeypatch.setattr("jupyter_turbopilot.models.obtain.pull", fail)
     last = lines(await ask("models/pull", {"model": "smollm2-135m"}))[-1]
     assert (last["done"], last["phase"]) == (True, "failed")
     assert last["error"]["message"]

