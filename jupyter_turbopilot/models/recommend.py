@@ -34,15 +34,15 @@ def guessed_rate(cores: int) -> float:
 
 def advise(models: Iterable[Model], free: int, rate: float) -> list[Advice]:
     """Judge each; the largest that fits, is fast enough and fills in the middle is recommended."""
-    found = [_judge(model, free, rate) for model in models if model.runs]
-    good = [one for one in found if one.verdict == "runs" and one.model.fim != "none"]
+    advice = [_judge(model, free, rate) for model in models if model.runs]
+    good = [one for one in advice if one.verdict == "runs" and one.model.fim != "none"]
     best = max(good, key=lambda one: (one.model.sha256 is not None, one.model.parameters), default=None)
     if best is None:  # nothing is fluent: the smallest that fits
-        fits = [one for one in found if one.verdict != "too large"]
+        fits = [one for one in advice if one.verdict != "too large"]
         best = min(fits, key=lambda one: one.model.bytes, default=None)
     return [
         Advice(one.model, one.memory, one.tokens_a_second, "recommended") if one is best else one
-        for one in found
+        for one in advice
     ]
 
 

@@ -96,8 +96,8 @@ def find() -> Runtime | None:
     except psutil.Error:
         return None
     for process in ancestors:
-        if found := read(process.pid):
-            return found
+        if runtime := read(process.pid):
+            return runtime
     return None
 
 

@@ -97,21 +97,18 @@ def _clean(path: Path) -> None:
 def _parse(raw: bytes, key: str) -> list[Kept] | None:
     start = len(SEQUENCES_MAGIC) + _DIGEST
     body = memoryview(raw)[start:]
-    if (
-        not raw.startswith(SEQUENCES_MAGIC)
-        or hashlib.sha256(body).digest() != raw[len(SEQUENCES_MAGIC) : start]
-    ):
+    if not raw.startswith(SEQUENCES_MAGIC) or hashlib.sha256(body).digest() != raw[start - _DIGEST : start]:
         return None
     length = int.from_bytes(body[:_LENGTH], "little")
     header = json.loads(bytes(body[_LENGTH : _LENGTH + length]))
     if header["key"] != key:
         return None
     at = _LENGTH + length
-    found = []
+    sequences = []
     for count, size in header["sequences"]:
         tokens = array("i")
         tokens.frombytes(body[at : at + count * _TOKEN])
         at += count * _TOKEN
-        found.append(Kept(tokens.tolist(), bytes(body[at : at + size])))
+        sequences.append(Kept(tokens.tolist(), bytes(body[at : at + size])))
         at += size
-    return found
+    return sequences

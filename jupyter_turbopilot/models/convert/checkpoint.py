@@ -36,14 +36,14 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_JSON:
             raise ConversionError(f"{path.name} is larger than any such file.")
-        found = json.loads(path.read_text("utf-8"))
+        settings = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConversionError(f"There is no {path.name} in {path.parent.name}.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ConversionError(f"{path.name} cannot be read ({type(error).__name__}).") from None
-    if not isinstance(found, dict):
+    if not isinstance(settings, dict):
         raise ConversionError(f"{path.name} does not hold settings.")
-    return found
+    return settings
 
 
 class Config:
@@ -57,7 +57,7 @@ class Config:
         """The architecture's name in transformers' terms."""
         return self.word("model_type")
 
-    def _found(self, names: Iterable[str], default: Any) -> Any:
+    def _value(self, names: Iterable[str], default: Any) -> Any:
         for name in names:
             if self.values.get(name) is not None:
                 return self.values[name]
@@ -67,14 +67,14 @@ class Config:
 
     def whole(self, *names: str, default: int | None = None) -> int:
         """Return a whole number above nothing."""
-        value = self._found(names, default)
+        value = self._value(names, default)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 31:
             raise ConversionError(f"config.json has an impossible {names[0]}: {str(value)[:40]}.")
         return value
 
     def number(self, *names: str, default: float | None = None) -> float:
         """Return a finite number above nothing."""
-        value = self._found(names, default)
+        value = self._value(names, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ConversionError(f"config.json has an impossible {names[0]}: {str(value)[:40]}.")
         if not (math.isfinite(value) and value > 0):
@@ -83,7 +83,7 @@ class Config:
 
     def word(self, *names: str, default: str | None = None) -> str:
         """Return a word."""
-        value = self._found(names, default)
+        value = self._value(names, default)
         if not isinstance(value, str):
             raise ConversionError(f"config.json has an impossible {names[0]}.")
         return value
@@ -95,8 +95,8 @@ class Config:
 
     def rope(self) -> dict[str, Any]:
         """Return how positions are turned; newer files keep all of it in one place."""
-        found = self.values.get("rope_parameters") or self.values.get("rope_scaling") or {}
-        return found if isinstance(found, dict) else {}
+        rope = self.values.get("rope_parameters") or self.values.get("rope_scaling") or {}
+        return rope if isinstance(rope, dict) else {}
 
     def theta(self) -> float:
         """Return the base of the rotation."""
@@ -104,8 +104,8 @@ class Config:
 
     def share(self, *names: str, default: float) -> float:
         """Return which part of each head is turned."""
-        found = Config({**self.values, **self.rope()})
-        return found.number("partial_rotary_factor", *names, default=default)
+        config = Config({**self.values, **self.rope()})
+        return config.number("partial_rotary_factor", *names, default=default)
 
     def only(self, **allowed: str | bool | tuple[str, ...]) -> None:
         """Refuse settings that the recipe does not cover."""
@@ -162,19 +162,19 @@ class Checkpoint:
     def find(self, name: str) -> Tensor | None:
         """Return a tensor by the name it has inside the model, whatever stands before it."""
         for prefix in PREFIXES:
-            if found := self.tensors.get(prefix + name):
+            if tensor := self.tensors.get(prefix + name):
                 self.used.add(prefix + name)
-                return found
+                return tensor
         return None
 
     def get(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """Return a tensor that has to be there, in this shape."""
-        found = self.find(name)
-        if found is None:
+        tensor = self.find(name)
+        if tensor is None:
             raise ConversionError(f"The tensor {name} is missing.")
-        if found.shape != shape:
-            raise ConversionError(f"The tensor {name} is {list(found.shape)}, not {list(shape)}.")
-        return found
+        if tensor.shape != shape:
+            raise ConversionError(f"The tensor {name} is {list(tensor.shape)}, not {list(shape)}.")
+        return tensor
 
     def left_over(self, ignored: tuple[str, ...]) -> list[str]:
         """Return tensors that no part of the recipe asked for."""
@@ -188,19 +188,19 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
         files, read = _files(folder, "pytorch_model.bin.index.json", "pytorch_model*.bin"), _torch_file
     if not files:
         raise ConversionError(f"There are no weights in {folder.name}: *.safetensors or pytorch_model*.bin.")
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for file in files:
         for name, tensor in read(file).items():
-            if name in found:
+            if name in tensors:
                 raise ConversionError(f"The tensor {name[:80]!r} is in two files.")
             if not name.isprintable() or len(name) > 200:  # noqa: PLR2004
                 raise ConversionError(f"{file.name} holds a tensor with an impossible name.")
             if math.prod(tensor.shape) > MAX_ELEMENTS or not all(tensor.shape):
                 raise ConversionError(f"The tensor {name} has an impossible shape: {list(tensor.shape)}.")
-            found[name] = tensor
-            if len(found) > MAX_TENSORS:
+            tensors[name] = tensor
+            if len(tensors) > MAX_TENSORS:
                 raise ConversionError("There are more tensors than any model has.")
-    return found
+    return tensors
 
 
 def _files(folder: Path, index: str, pattern: str) -> list[Path]:
@@ -231,7 +231,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         said = str(error)[:200]
         raise ConversionError(f"{path.name} is damaged or was cut: {said}. Fetch it again.") from None
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(size))
@@ -241,12 +241,12 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         if entry["dtype"] not in _TYPES:
             raise ConversionError(f"The tensor {name} is stored as {entry['dtype']}, which is not covered.")
         start = 8 + size + entry["data_offsets"][0]
-        found[name] = Tensor(path, name, tuple(entry["shape"]), entry["dtype"], start)
-    return found
+        tensors[name] = Tensor(path, name, tuple(entry["shape"]), entry["dtype"], start)
+    return tensors
 
 
 def _torch_file(path: Path) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name, value in _torch_load(path).items():
         if not hasattr(value, "dtype") or not value.dtype.is_floating_point:
             continue
@@ -254,8 +254,8 @@ def _torch_file(path: Path) -> dict[str, Tensor]:
         known = {other: name for name, other in _TYPES.items()}
         if kind not in known:
             raise ConversionError(f"The tensor {name} is stored as {kind}, which is not covered.")
-        found[str(name)] = Tensor(path, str(name), tuple(value.shape), known[kind])
-    return found
+        tensors[str(name)] = Tensor(path, str(name), tuple(value.shape), known[kind])
+    return tensors
 
 
 @lru_cache(maxsize=2)  # every tensor of a file asks for it
@@ -266,13 +266,13 @@ def _torch_load(path: Path) -> dict[str, Any]:
         raise need("torch, to read .bin files") from None
     try:
         # Never anything but numbers: a pickle could run whatever it likes.
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # noqa: BLE001 - a damaged pickle raises whatever it likes
         kind = type(error).__name__
         raise ConversionError(f"{path.name} holds more than weights, or is damaged ({kind}).") from None
-    if not isinstance(found, dict):
+    if not isinstance(weights, dict):
         raise ConversionError(f"{path.name} does not hold weights by name.")
-    return found
+    return weights
 
 
 def _torch_tensor(path: Path, key: str) -> Array:
@@ -280,7 +280,7 @@ def _torch_tensor(path: Path, key: str) -> Array:
 
     value = _torch_load(path)[key].contiguous()
     if value.dtype is torch.bfloat16:
-        found: Array = value.view(torch.int16).numpy().view(dtype_of("BF16"))
-        return found
+        array: Array = value.view(torch.int16).numpy().view(dtype_of("BF16"))
+        return array
     plain: Array = value.numpy()
     return plain

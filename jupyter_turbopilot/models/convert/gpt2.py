@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.models.convert.recipe import Builder, Piece, Recipe, figures, plain, transposed
+from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, TargetTensor, figures, plain, transposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ def recipe(checkpoint: Checkpoint) -> Recipe:
         weight = checkpoint.get(f"h.{layer}.attn.c_attn.weight", (width, 3 * width))
         bias = checkpoint.get(f"h.{layer}.attn.c_attn.bias", (3 * width,))
         to = f"blk.{layer}.attn_qkv"
-        build.recipe.pieces.append(Piece(f"{to}.weight", (3 * width, width), (weight,), make))
-        build.recipe.pieces.append(Piece(f"{to}.bias", (3 * width,), (bias,), make))
+        build.recipe.tensors.append(TargetTensor(f"{to}.weight", (3 * width, width), (weight,), make))
+        build.recipe.tensors.append(TargetTensor(f"{to}.bias", (3 * width,), (bias,), make))
 
     return shaped(checkpoint, "gpt2", config.whole("n_head"), attention, transposed)
 

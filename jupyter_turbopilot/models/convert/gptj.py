@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.convert.recipe import Builder, Piece, Recipe, figures
+from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, TargetTensor, figures
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint
@@ -51,7 +51,7 @@ def recipe(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
             # Within a shard they stand in this order: query, value, key.
             for which, name, then in ((0, "q", turn), (1, "v", None), (2, "k", turn)):
                 make = partial(_part, which=which, shards=count, then=then)
-                made.pieces.append(Piece(f"{to}.attn_{name}.weight", (width, width), (fused,), make))
+                made.tensors.append(TargetTensor(f"{to}.attn_{name}.weight", (width, width), (fused,), make))
         else:
             build.take(f"{to}.attn_q.weight", f"{at}.attn.q_proj.weight", (width, width), turn)
             build.take(f"{to}.attn_k.weight", f"{at}.attn.k_proj.weight", (width, width), turn)

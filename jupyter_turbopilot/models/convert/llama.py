@@ -37,15 +37,15 @@ def rope_values(config: Config, width: int) -> dict[str, Value]:
     """Return how positions are turned, or refuse what is not covered."""
     scaling = config.rope()
     kind = scaling.get("rope_type", scaling.get("type", "default"))
-    found: dict[str, Value] = {"rope.dimension_count": width, "rope.freq_base": config.theta()}
+    values: dict[str, Value] = {"rope.dimension_count": width, "rope.freq_base": config.theta()}
     if kind == "linear":
         factor = scaling.get("factor")
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not factor > 0:
             raise ConversionError("config.json has an impossible rope factor.")
-        return {**found, "rope.scaling.type": "linear", "rope.scaling.factor": float(factor)}
+        return {**values, "rope.scaling.type": "linear", "rope.scaling.factor": float(factor)}
     if kind != "default":
         raise ConversionError(f"{config.family} with {str(kind)[:40]} rope scaling is not covered.")
-    return found
+    return values
 
 
 def _recipe(checkpoint: Checkpoint, architecture: str, *, turned: bool) -> Recipe:

@@ -26,7 +26,7 @@ def transposed(part: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Piece:
+class TargetTensor:
     """One tensor of the file."""
 
     name: str
@@ -48,7 +48,7 @@ class Recipe:
     architecture: str
     rows: int  # of the vocabulary
     values: dict[str, Value]
-    pieces: list[Piece] = field(default_factory=list)
+    tensors: list[TargetTensor] = field(default_factory=list)
     ignored: tuple[str, ...] = ()  # endings of tensors that hold nothing the graph needs
 
 
@@ -77,11 +77,11 @@ class Builder:
         """Add a tensor that has to be there; `shape` is that of the result."""
         stored = shape[::-1] if make is transposed else shape
         tensor = self.checkpoint.get(source, stored)
-        self.recipe.pieces.append(Piece(name, shape, (tensor,), make))
+        self.recipe.tensors.append(TargetTensor(name, shape, (tensor,), make))
 
     def zeros(self, name: str, size: int) -> None:
         """Add a bias that llama.cpp asks for and the model does not have."""
-        self.recipe.pieces.append(Piece(name, (size,)))
+        self.recipe.tensors.append(TargetTensor(name, (size,)))
 
     def maybe(
         self, name: str, source: str, shape: tuple[int, ...], make: Callable[..., Array] = plain

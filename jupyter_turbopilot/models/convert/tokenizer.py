@@ -50,18 +50,18 @@ def read(folder: Path, rows: int) -> Vocabulary:
     settings = {**_maybe(folder / "special_tokens_map.json"), **_maybe(folder / "tokenizer_config.json")}
     special = {name: _content(settings.get(f"{name}_token")) for name in _SPECIAL}
     if (folder / "tokenizer.json").is_file():
-        found = _from_json(read_json(folder / "tokenizer.json"), rows)
+        vocabulary = _from_json(read_json(folder / "tokenizer.json"), rows)
     elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        found = _from_lists(folder, rows, special)
+        vocabulary = _from_lists(folder, rows, special)
     else:
         raise ConversionError(
             f"There is no tokenizer in {folder.name}: tokenizer.json, or vocab.json with merges.txt. "
             "Name a folder or a repository that has the model's tokenizer with --tokenizer."
         )
-    _name_special(found, special, _maybe(folder / "config.json"))
+    _name_special(vocabulary, special, _maybe(folder / "config.json"))
     if isinstance(settings.get("add_bos_token"), bool):
-        found.add_bos = settings["add_bos_token"]
-    return found
+        vocabulary.add_bos = settings["add_bos_token"]
+    return vocabulary
 
 
 def _maybe(path: Path) -> dict[str, Any]:
@@ -83,14 +83,14 @@ def _from_json(said: dict[str, Any], rows: int) -> Vocabulary:
     cut = "default" if by_score else _cut(said.get("pre_tokenizer"))
     _refuse_odd(said, model, cut)
     tokens, types = _numbered(model["vocab"], added, rows)
-    found = Vocabulary("llama" if by_score else "gpt2", cut, tokens, types)
+    vocabulary = Vocabulary("llama" if by_score else "gpt2", cut, tokens, types)
     if by_score:
-        _score(found, merges, model)
-        found.add_space = _prepends(said)
+        _score(vocabulary, merges, model)
+        vocabulary.add_space = _prepends(said)
     else:
-        found.merges = [" ".join(merge) for merge in merges]
-    found.add_bos = _begins_with_special(said.get("post_processor"))
-    return found
+        vocabulary.merges = [" ".join(merge) for merge in merges]
+    vocabulary.add_bos = _begins_with_special(said.get("post_processor"))
+    return vocabulary
 
 
 def _from_lists(folder: Path, rows: int, special: dict[str, str]) -> Vocabulary:
@@ -147,11 +147,11 @@ def _refuse_odd(said: dict[str, Any], model: dict[str, Any], cut: str) -> None:
 def _cut(said: Any) -> str:
     """Name how a text is cut before the merges."""
     steps = said.get("pretokenizers") if isinstance(said, dict) and said.get("type") == "Sequence" else [said]
-    found = tuple(_step(step) for step in steps or [])
-    if found not in _CUTS:
-        words = " · ".join(found)[:200]
+    cut = tuple(_step(step) for step in steps or [])
+    if cut not in _CUTS:
+        words = " · ".join(cut)[:200]
         raise ConversionError(f"A tokenizer that cuts texts so is not covered: {words}.")
-    return _CUTS[found]
+    return _CUTS[cut]
 
 
 def _step(step: Any) -> str:
@@ -167,13 +167,13 @@ def _step(step: Any) -> str:
     return json.dumps(step)[:80]
 
 
-def _score(found: Vocabulary, merges: list[tuple[str, ...]], model: dict[str, Any]) -> None:
+def _score(vocabulary: Vocabulary, merges: list[tuple[str, ...]], model: dict[str, Any]) -> None:
     """Give each token the score that makes llama.cpp merge in the order of the list."""
     ranks: dict[str, int] = {}
     listed = set(merges)
     for rank, merge in enumerate(merges):
         ranks.setdefault("".join(merge), rank)
-    known = {text for text, kind in zip(found.tokens, found.types, strict=True) if kind == NORMAL}
+    known = {text for text, kind in zip(vocabulary.tokens, vocabulary.types, strict=True) if kind == NORMAL}
     for text in known:
         # llama.cpp merges any two neighbours whose text is a token; the list has to say the same.
         for at in range(1, len(text)):
@@ -182,10 +182,10 @@ def _score(found: Vocabulary, merges: list[tuple[str, ...]], model: dict[str, An
                 raise ConversionError(
                     f"The tokenizer does not merge {pair}, and llama.cpp would: it is not covered."
                 )
-    found.scores = [-float(ranks.get(text, len(merges))) for text in found.tokens]
+    vocabulary.scores = [-float(ranks.get(text, len(merges))) for text in vocabulary.tokens]
     unknown = model.get("unk_token")
-    if isinstance(unknown, str) and unknown in found.tokens:
-        found.types[found.tokens.index(unknown)] = UNKNOWN
+    if isinstance(unknown, str) and unknown in vocabulary.tokens:
+        vocabulary.types[vocabulary.tokens.index(unknown)] = UNKNOWN
 
 
 def _prepends(said: dict[str, Any]) -> bool:
@@ -222,14 +222,14 @@ def _content(said: Any) -> str:
     )
 
 
-def _name_special(found: Vocabulary, special: dict[str, str], config: dict[str, Any]) -> None:
+def _name_special(vocabulary: Vocabulary, special: dict[str, str], config: dict[str, Any]) -> None:
     """Say which tokens begin, end, fill and stand for the unknown."""
-    numbers = {text: number for number, text in enumerate(found.tokens)}
+    numbers = {text: number for number, text in enumerate(vocabulary.tokens)}
     for name, text in special.items():
         number = numbers.get(text, config.get(f"{name}_token_id"))
         if isinstance(number, list) and number:
             number = number[0]  # a model that has several ends
-        if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(found.tokens):
-            found.special[name] = number
-            if found.types[number] == NORMAL:
-                found.types[number] = CONTROL
+        if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(vocabulary.tokens):
+            vocabulary.special[name] = number
+            if vocabulary.types[number] == NORMAL:
+                vocabulary.types[number] = CONTROL

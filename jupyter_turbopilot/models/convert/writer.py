@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.models.convert.checkpoint import Array
-    from jupyter_turbopilot.models.convert.recipe import Piece, Recipe
+    from jupyter_turbopilot.models.convert.recipe import Recipe, TargetTensor
     from jupyter_turbopilot.models.convert.tokenizer import Vocabulary
 
 _CHUNK = 4 * 1024 * 1024  # elements looked at and converted at a time
@@ -37,31 +37,31 @@ def write(
     """Write the file beside its place, then put it there at once."""
     import gguf
 
-    kinds = {piece.name: kind_of(piece, outtype) for piece in recipe.pieces}
-    total = sum(_bytes(piece, kinds[piece.name]) for piece in recipe.pieces)
+    kinds = {tensor.name: kind_of(tensor, outtype) for tensor in recipe.tensors}
+    total = sum(_bytes(tensor, kinds[tensor.name]) for tensor in recipe.tensors)
     need_room(target, total, ConversionError)
     with write_atomically(target, ConversionError) as partial:
         out = gguf.GGUFWriter(partial, recipe.architecture)
         try:
             _describe(out, recipe, vocabulary, name, outtype)
-            for piece in recipe.pieces:
-                kind = kinds[piece.name]
-                stored = _stored_shape(piece.shape, kind)
+            for tensor in recipe.tensors:
+                kind = kinds[tensor.name]
+                stored = _stored_shape(tensor.shape, kind)
                 out.add_tensor_info(
-                    piece.name,
+                    tensor.name,
                     stored,
                     _dtype(kind),
-                    _bytes(piece, kind),
+                    _bytes(tensor, kind),
                     None if kind in _PLAIN else gguf.GGMLQuantizationType(NUMBERS[kind.upper()]),
                 )
             out.write_header_to_file()
             out.write_kv_data_to_file()
             out.write_ti_data_to_file()
             done = 0
-            for piece in recipe.pieces:
-                progress(piece.name, done, total)
-                out.write_tensor_data(_converted(piece, kinds[piece.name]))
-                done += _bytes(piece, kinds[piece.name])
+            for tensor in recipe.tensors:
+                progress(tensor.name, done, total)
+                out.write_tensor_data(_converted(tensor, kinds[tensor.name]))
+                done += _bytes(tensor, kinds[tensor.name])
             progress("", total, total)
             out.flush()
         finally:
@@ -69,11 +69,11 @@ def write(
     return target
 
 
-def kind_of(piece: Piece, outtype: str) -> str:
+def kind_of(tensor: TargetTensor, outtype: str) -> str:
     """Return how a tensor is stored: norms and biases always in full."""
-    if len(piece.shape) == 1 or piece.name in _PRECISE:
+    if len(tensor.shape) == 1 or tensor.name in _PRECISE:
         return "f32"
-    if outtype == "q8_0" and piece.shape[-1] % TYPES[Q8_0].block:
+    if outtype == "q8_0" and tensor.shape[-1] % TYPES[Q8_0].block:
         return "f16"
     return outtype
 
@@ -91,15 +91,15 @@ def _stored_shape(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
     return shape if kind in _PLAIN else (*shape[:-1], _size(shape[-1], kind))
 
 
-def _bytes(piece: Piece, kind: str) -> int:
-    return _size(prod(piece.shape), kind)
+def _bytes(tensor: TargetTensor, kind: str) -> int:
+    return _size(prod(tensor.shape), kind)
 
 
-def _converted(piece: Piece, kind: str) -> Array:
+def _converted(tensor: TargetTensor, kind: str) -> Array:
     """Compute a tensor and store it as wanted, some rows at a time: little of it is in memory twice."""
-    source = piece.read()
-    if source.shape != piece.shape:
-        raise ConversionError(f"{piece.name} came out as {list(source.shape)}, not {list(piece.shape)}.")
+    source = tensor.read()
+    if source.shape != tensor.shape:
+        raise ConversionError(f"{tensor.name} came out as {list(source.shape)}, not {list(tensor.shape)}.")
     rows = source.reshape(-1, source.shape[-1])
     stored = _stored_shape(rows.shape, kind)
     result = np.empty(stored, _dtype(kind))
@@ -107,9 +107,9 @@ def _converted(piece: Piece, kind: str) -> Array:
     for start in range(0, rows.shape[0], step):
         part = np.ascontiguousarray(rows[start : start + step]).astype(np.float32)
         if not np.isfinite(part).all():
-            raise ConversionError(f"{piece.name} holds NaN or infinity: the weights are damaged.")
-        result[start : start + step] = _stored(part, kind, piece.name)
-    return result.reshape(_stored_shape(piece.shape, kind))
+            raise ConversionError(f"{tensor.name} holds NaN or infinity: the weights are damaged.")
+        result[start : start + step] = _stored(part, kind, tensor.name)
+    return result.reshape(_stored_shape(tensor.shape, kind))
 
 
 def _stored(part: Array, kind: str, name: str) -> Array:

@@ -63,14 +63,14 @@ def ours(model: str) -> Path | None:
 
 def chosen(specs: Iterable[str], model: str, *, configured: bool) -> tuple[Adapter, ...]:
     """Return a model's adapters: ours for the one it was made for, the others for the configured one."""
-    found = []
+    adapters = []
     for adapter in map(read_spec, specs):
         if adapter.path != OURS:
             if configured:
-                found.append(adapter)
+                adapters.append(adapter)
         elif path := ours(model):
-            found.append(adapter._replace(path=str(path)))
-    return tuple(found)
+            adapters.append(adapter._replace(path=str(path)))
+    return tuple(adapters)
 
 
 def check(path: Path, architecture: str = "") -> Header:

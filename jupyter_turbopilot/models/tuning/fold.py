@@ -106,25 +106,25 @@ def _kind(part: Part) -> int:
 
 def deltas_of(adapters: Sequence[tuple[Path, float]], model: Header) -> dict[str, list[Delta]]:
     """Return what adapters add to each matrix of a model."""
-    found: dict[str, list[Delta]] = {}
+    deltas: dict[str, list[Delta]] = {}
     for path, scale in adapters:
         for name, delta in _deltas(path, scale, model):
-            found.setdefault(name, []).append(delta)
-    return found
+            deltas.setdefault(name, []).append(delta)
+    return deltas
 
 
 def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
     """Read an adapter's matrices; refuse one that is for another model."""
     header = check(path, model.architecture)
     shapes = {part.name: part.shape for part in model.parts}
-    found = {part.name: part for part in header.parts}
+    parts = {part.name: part for part in header.parts}
     alpha = float(header.metadata.get("adapter.lora.alpha", 0.0))
     data = path.read_bytes()
-    for name, part in found.items():
+    for name, part in parts.items():
         if not name.endswith(".lora_a"):
             continue
         matrix = name.removesuffix(".lora_a")
-        other = found.get(f"{matrix}.lora_b")
+        other = parts.get(f"{matrix}.lora_b")
         shape = shapes.get(matrix)
         if other is None or shape is None or (part.shape[0], other.shape[1]) != shape[:2]:
             raise ModelRefusedError(f"{path.name} is for another model: {matrix} does not fit.")
@@ -136,8 +136,8 @@ def _matrix(data: bytes, header: Header, part: Part) -> Any:
     if part.kind not in {F32, F16}:
         raise ModelRefusedError("An adapter is kept in F16 or F32.")
     kind = np.float32 if part.kind == F32 else np.float16
-    found = np.frombuffer(data, kind, int(np.prod(part.shape)), header.start + part.offset)
-    return found.reshape(part.shape[::-1]).astype(np.float32)
+    numbers = np.frombuffer(data, kind, int(np.prod(part.shape)), header.start + part.offset)
+    return numbers.reshape(part.shape[::-1]).astype(np.float32)
 
 
 def _added(old: memoryview, part: Part, deltas: Sequence[Delta]) -> Iterator[bytes]:
