@@ -245,7 +245,7 @@ export async function openLab({ loaded = true, ...options } = {}) {
 export function defaultModel() {
   return runPython(
     'from jupyter_turbopilot.models.catalog import catalog\n' +
-      'from jupyter_turbopilot.models.store import models_dir\n' +
+      'from jupyter_turbopilot.models.folder import models_dir\n' +
       'print(models_dir() / catalog()["qwen2.5-coder-0.5b"].file)'
   ).trim();
 }
