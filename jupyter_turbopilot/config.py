@@ -49,7 +49,7 @@ class Turbopilot(Configurable):
         Unicode(),
         default_value=["default"],
         help="LoRA adapters: default is the one that comes with the default model, others are paths of GGUF "
-        "files for the configured model. With =0.5 behind it one counts half, with @r it is for R alone.",
+        "files for the configured model. `path=0.5` sets its strength; `path@r` limits it to R.",
     ).tag(config=True)
     fold_adapters = Bool(
         True,

@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import cli_reference
 import engine
 import numpy as np
 import preflight
@@ -91,3 +92,12 @@ def test_the_mean_of_an_adapter_with_itself_is_that_adapter(
     products = [b @ a for path in (one, made) for ((a, b),) in deltas_of([(path, 1.0)], header).values()]
     assert len(products) == 2
     assert np.abs(products[0] - products[1]).max() < 0.01 * np.abs(products[0]).max()
+
+
+def test_the_reference_of_the_command_line_names_every_subcommand_and_what_its_options_do() -> None:
+    text = cli_reference.markdown()
+    assert text.count("## `jupyter turbopilot ") == 18
+    assert "| `-m MODEL`, `--model MODEL` | the model to tune; default: the configured one |" in text
+    assert "| `PATH ...` | folders, notebooks, code, or a prepared .jsonl |" in text
+    assert "A small model of characters, from nothing:" in text
+    assert "%(" not in text

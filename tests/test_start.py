@@ -30,6 +30,21 @@ def test_the_server_extension_imports_no_engine() -> None:
     assert "llama_cpp" not in modules_after("import jupyter_turbopilot.server.extension")
 
 
+def test_the_help_of_the_command_line_imports_nothing_heavy() -> None:
+    heavy = {
+        "llama_cpp",
+        "numpy",
+        "torch",
+        "httpx",
+        "psutil",
+        "msgspec",
+        "traitlets",
+        "IPython",
+        "jupyter_server",
+    }
+    assert not modules_after("from jupyter_turbopilot import cli; cli.parser().format_help()") & heavy
+
+
 def test_a_missing_engine_is_a_normal_state() -> None:
     code = (
         "import sys; sys.modules['llama_cpp'] = None\n"
@@ -62,5 +77,5 @@ def test_the_protocol_of_an_engine_fits_on_a_page() -> None:
 
 def test_llama_cpp_and_its_abort_are_known_to_one_module_alone() -> None:
     package = Path(__file__).parent.parent / "jupyter_turbopilot"
-    importers = [p.name for p in package.rglob("*.py") if "import llama_cpp" in p.read_text()]
-    assert importers == ["llama.py"]
+    importers = [p.relative_to(package) for p in package.rglob("*.py") if "import llama_cpp" in p.read_text()]
+    assert importers == [Path("engine/llama/engine.py")]

@@ -1,1 +1,34 @@
-"""What the command line's longer commands do."""
+"""The subcommands of `jupyter turbopilot`, a module each; what is heavy they import when they run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.commands import (
+    bench,
+    complete,
+    doctor,
+    evaluate,
+    forget,
+    generate,
+    models,
+    purge,
+    serve,
+    train,
+)
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.commands.command import Entry
+
+COMMANDS: tuple[Entry, ...] = (
+    complete.COMMAND,
+    models.COMMAND,
+    generate.COMMAND,
+    bench.COMMAND,
+    train.COMMAND,
+    serve.COMMAND,
+    evaluate.COMMAND,
+    purge.COMMAND,
+    forget.COMMAND,
+    doctor.COMMAND,
+)

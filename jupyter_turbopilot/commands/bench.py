@@ -5,20 +5,32 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psutil
-
-from jupyter_turbopilot.commands.loading import load, pilot_of
-from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
+from jupyter_turbopilot.commands.command import Command
 from jupyter_turbopilot.errors import BadRequestError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.config import Turbopilot
+
 TEXT = "def mean(values):\n    return sum(values) / len(values)\n\n\nfor name in names:\n    show(name, 1)\n"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure, and how often."""
+
+    models: list[str]
+    threads: list[int] | None
+    batch: list[int]
+    prompt: int
+    length: int
+    rounds: int
+    plot: Path | None
+    json: bool
 
 
 @dataclass(frozen=True)
@@ -37,61 +49,69 @@ class Row:
     memory: int
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
-    command = commands.add_parser("bench", help="measure how fast models read and write on this machine")
-    command.add_argument(
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
         "models", metavar="MODEL", nargs="*", help="names or GGUF files; default: the configured one"
     )
-    command.add_argument("-t", "--threads", type=numbers, help="as 1,2,4; default: up to the cores there are")
-    command.add_argument(
-        "-b", "--batch", type=numbers, default=[64], help="tokens read at a time, as 64,256 (64)"
+    parser.add_argument(
+        "-t",
+        "--threads",
+        type=numbers,
+        help="numbers of threads, as 1,2,4; default: 1 and as many as the server uses",
     )
-    command.add_argument("-p", "--prompt", type=int, default=512, help="tokens read (%(default)s)")
-    command.add_argument("-n", "--length", type=int, default=48, help="tokens written (%(default)s)")
-    command.add_argument(
-        "-r", "--rounds", type=int, default=3, help="the best of so many counts (%(default)s)"
+    parser.add_argument(
+        "-b", "--batch", type=numbers, default=[64], help="tokens read at a time, as 64,256; default: 64"
     )
-    command.add_argument("--plot", metavar="FILE", type=Path, help="draw a picture (needs matplotlib)")
-    command.add_argument("--json", action="store_true")
-    command.set_defaults(run=run)
+    parser.add_argument("-p", "--prompt", type=int, default=512, help="tokens read (%(default)s)")
+    parser.add_argument("-n", "--length", type=int, default=48, help="tokens written (%(default)s)")
+    parser.add_argument(
+        "-r", "--rounds", type=int, default=3, help="measurements; the best of them counts (%(default)s)"
+    )
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="write a plot (needs matplotlib)")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def numbers(text: str) -> list[int]:
     """Read a list of whole numbers."""
-    found = [int(part) for part in text.split(",")]
-    if not found or min(found) < 1 or max(found) > 4096:  # noqa: PLR2004
+    read = [int(part) for part in text.split(",")]
+    if min(read) < 1 or max(read) > 4096:  # noqa: PLR2004
         raise ValueError(text)
-    return found
+    return read
 
 
-def run(options: argparse.Namespace) -> int:
-    """Measure, print, draw."""
+def run(options: Options, settings: Turbopilot) -> int:
+    """Measure each model in each way, print the speeds, draw them."""
+    from jupyter_turbopilot.engine.load import machine
+
     if options.prompt < 1 or options.length < 2 or options.rounds < 1:  # noqa: PLR2004
         raise BadRequestError("A prompt takes at least one token, a text two, a measurement one round.")
     threads = options.threads or sorted({1, machine.threads()})
     rows = [
-        row
-        for model in options.models or [None]
+        measure(options, settings, model, count, batch)
+        for model in options.models or [settings.model]
         for count in threads
         for batch in options.batch
-        for row in [measure(options, model, count, batch)]
     ]
-    _remember(options, rows)
+    _remember(settings, rows)
     if options.plot:
         draw(rows, options.plot)
     print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
     return 0
 
 
-def measure(options: argparse.Namespace, model: str | None, threads: int, batch: int) -> Row:
+def measure(options: Options, settings: Turbopilot, model: str, threads: int, batch: int) -> Row:
     """Run one model one way, several times; the best of them says what the machine can do."""
+    import psutil
+
+    from jupyter_turbopilot.commands.loading import load
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
     from jupyter_turbopilot.engine.stepping import write
     from jupyter_turbopilot.generation import Sampling, Usage
 
     context = max(SMALLEST_CONTEXT, options.prompt + options.length + 8)
-    loaded = load(options.settings(options), model, threads=threads, context=context, chunk=batch)
+    loaded = load(settings, model, threads=threads, context=context, chunk=batch)
     engine = loaded.engine
     try:
         tokens = engine.tokenize(TEXT)
@@ -161,9 +181,13 @@ def draw(rows: Sequence[Row], target: Path) -> None:
     figure.savefig(target)
 
 
-def _remember(options: argparse.Namespace, rows: Sequence[Row]) -> None:
+def _remember(settings: Turbopilot, rows: Sequence[Row]) -> None:
     """Keep how fast this machine reads weights, to tell the speed of models that are not here."""
     from jupyter_turbopilot.models import speed
+    from jupyter_turbopilot.models.folder import models_dir
 
     best = max(rows, key=lambda row: row.size * row.written_a_second)
-    speed.remember(pilot_of(options).store.folder, best.size * best.written_a_second)
+    speed.remember(models_dir(settings.models_dir), best.size * best.written_a_second)
+
+
+COMMAND = Command("bench", "measure how fast models read and write on this machine", Options, declare, run)

@@ -1,4 +1,4 @@
-"""What is installed, how fast it is, and what to do about each problem."""
+"""`jupyter turbopilot doctor`: what is installed, how fast it is, and what to do about each problem."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import os
 import platform
 import shutil
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.commands.command import Command, NoOptions, add_model
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.models import speed
-from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.tuning.adapters import check, chosen
-from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.shell.in_process import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +31,24 @@ class Finding:
     problem: bool = False
 
 
+def run(_: NoOptions, settings: Turbopilot) -> int:
+    """Print what is found, and count the problems."""
+    problems = 0
+    for line in examine(settings):
+        print(f"{'✗' if line.problem else '✓'} {line.name:<12} {line.text}")
+        problems += line.problem
+    print(_count(problems) if problems else "All is well.")
+    return 1 if problems else 0
+
+
+def _count(problems: int) -> str:
+    return f"{problems} problem{'' if problems == 1 else 's'} found."
+
+
 def examine(settings: Turbopilot) -> Iterator[Finding]:
-    """Look at one thing after the other."""
+    """Examine the machine, the packages, the engine, the model and the extensions, in this order."""
+    from jupyter_turbopilot.engine.load import machine
+
     yield Finding("system", f"{platform.platform()}, Python {platform.python_version()}")
     yield from _packages()
     yield Finding(
@@ -62,12 +72,15 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
 
 def _adapters(settings: Turbopilot) -> Iterator[Finding]:
     """Say of each adapter whether it is one, and for what."""
+    from jupyter_turbopilot.models.catalog import find
+    from jupyter_turbopilot.models.tuning.adapters import check, chosen
+
     try:
-        found = chosen(settings.adapters, find(settings.model).name, configured=True)
+        adapters = chosen(settings.adapters, find(settings.model).name, configured=True)
     except TurbopilotError as error:
         yield Finding("adapter", error.message, problem=True)
         return
-    for name, scale, language in found:
+    for name, scale, language in adapters:
         try:
             path = Path(name)
             header = check(path)
@@ -82,18 +95,22 @@ def _adapters(settings: Turbopilot) -> Iterator[Finding]:
 def _graphics(settings: Turbopilot, *, able: bool) -> Finding:
     """Say whether layers can be computed by a graphics card, and whether they are to be."""
     layers = settings.gpu_layers
-    wanted = "all layers" if layers < 0 else f"{layers} layers"
     if layers and not able:
-        text = f"{wanted} are to be on a card, and the engine knows of none. Build it for the card "
         return Finding(
-            "graphics", f"{text}(docs/models.md), or set c.Turbopilot.gpu_layers = 0.", problem=True
+            "graphics",
+            "gpu_layers is set, but this engine was built without GPU support. Build it for the GPU "
+            "(docs/models.md), or set c.Turbopilot.gpu_layers = 0.",
+            problem=True,
         )
     if layers:
-        return Finding("graphics", f"{wanted} on card {settings.main_gpu}")
+        count = "all" if layers < 0 else layers
+        return Finding("graphics", f"{count} layers on card {settings.main_gpu}")
     return Finding("graphics", "none used" + (": c.Turbopilot.gpu_layers = -1 would" if able else ""))
 
 
 def _packages() -> Iterator[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
     for name in ("jupyter-turbopilot", "jupyterlab", "jupyter-server", "ipython"):
         try:
             yield Finding(name, version(name))
@@ -102,6 +119,11 @@ def _packages() -> Iterator[Finding]:
 
 
 def _model(settings: Turbopilot, *, engine_works: bool) -> Iterator[Finding]:
+    from jupyter_turbopilot.models import speed
+    from jupyter_turbopilot.models.catalog import find
+    from jupyter_turbopilot.request import Cell, Completion
+    from jupyter_turbopilot.shell.in_process import InProcess
+
     local = InProcess(settings)
     store = local.pilot.store
     try:
@@ -176,3 +198,12 @@ def _server_extension() -> Iterator[Finding]:
         else "it is missing. Run: python -m pip install --force-reinstall jupyter-turbopilot",
         problem=not front,
     )
+
+
+COMMAND = Command(
+    "doctor",
+    "check the installation and its speed, and say what to do about problems",
+    NoOptions,
+    add_model,
+    run,
+)

@@ -1,27 +1,124 @@
-"""`jupyter turbopilot eval`."""
+"""`jupyter turbopilot eval`: type real notebooks through the whole product, or fill in HumanEval."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from contextlib import contextmanager
-from importlib.metadata import version
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.commands.command import Command, add_model, whole
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate import humaneval, report, traces, typist
-from jupyter_turbopilot.evaluate.live import Live
-from jupyter_turbopilot.shell.in_process import InProcess
+from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.shell.in_process import InProcess
 
 
-def run(options: argparse.Namespace, settings: Turbopilot) -> int:
+@dataclass(frozen=True)
+class Options:
+    """What to type, how, and what to write about it."""
+
+    source: Path
+    humaneval: bool
+    half: str
+    trace: list[str]
+    requests: int
+    eagerness: list[str]
+    clock: bool
+    key: int  # milliseconds
+    busy: int
+    kernel: str | None
+    report: Path | None
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=Path,
+        help="a folder of notebooks, a prepared set, or HumanEval's wheel",
+    )
+    parser.add_argument(
+        "--humaneval", action="store_true", help="fill in lines of HumanEval; what the model writes is run"
+    )
+    parser.add_argument(
+        "--half",
+        choices=["all", "fitted", "held-out"],
+        default="all",
+        help="every second notebook: those that the gate was fitted to, or the others (%(default)s)",
+    )
+    parser.add_argument(
+        "--trace",
+        choices=["append", "edit", "hop"],
+        nargs="+",
+        default=["append"],
+        help="type at the end of cells, within finished cells, or by turns in two cells (append)",
+    )
+    parser.add_argument(
+        "--requests",
+        type=int,
+        default=0,
+        help="about how many requests to make; 0: at every place (%(default)s)",
+    )
+    parser.add_argument(
+        "--eagerness",
+        choices=list(THRESHOLDS),
+        nargs="+",
+        default=["balanced"],
+        help="how sure a suggestion has to be to be shown (balanced)",
+    )
+    parser.add_argument(
+        "--clock",
+        action="store_true",
+        help="type at a person's pace: only what is shown before the next key counts",
+    )
+    parser.add_argument(
+        "--key",
+        type=milliseconds,
+        default=200,
+        metavar="MS",
+        help="time between two keys with --clock, in milliseconds (%(default)s)",
+    )
+    parser.add_argument(
+        "--busy",
+        type=count,
+        default=0,
+        metavar="N",
+        help="other processes that keep a core busy meanwhile (%(default)s)",
+    )
+    parser.add_argument(
+        "--kernel",
+        nargs="?",
+        const="python3",
+        metavar="NAME",
+        help="run the cells above in a kernel, and type with its facts and without; this runs the notebooks",
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
+    add_model(parser)
+
+
+def count(text: str) -> int:
+    """Read how many of something."""
+    return whole(text, 0, 64)
+
+
+def milliseconds(text: str) -> int:
+    """Read how long something takes."""
+    return whole(text, 20, 60_000)
+
+
+def run(options: Options, settings: Turbopilot) -> int:
     """Type notebooks through the whole product, or fill in HumanEval; print what came of it."""
+    from jupyter_turbopilot.shell.in_process import InProcess
+
     settings.keep_sequences = False
     # On a clock, beside others, it is as considerate as it is for a person.
     settings.considerate = options.clock
@@ -32,22 +129,29 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         local.close()
 
 
-def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
+def _humaneval(options: Options, local: InProcess) -> int:
+    from jupyter_turbopilot.evaluate import humaneval
+
     chosen = humaneval.tasks(humaneval.read(options.source), options.requests or sys.maxsize)
-    found = humaneval.run(local, chosen, Progress("HumanEval", len(chosen)))
-    count = max(1, found.tasks)
-    print(f"{found.tasks} lines: {found.exact / count:.3f} exact, {found.passed / count:.3f} pass")
+    scored = humaneval.run(local, chosen, Progress("HumanEval", len(chosen)))
+    lines = max(1, scored.tasks)
+    print(f"{scored.tasks} lines: {scored.exact / lines:.3f} exact, {scored.passed / lines:.3f} pass")
     return 0
 
 
-def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
+def _notebooks(options: Options, local: InProcess) -> int:
+    from importlib.metadata import version
+
+    from jupyter_turbopilot.evaluate import report, traces, typist
+    from jupyter_turbopilot.evaluate.live import Live
+
     settings = local.pilot.settings
     notebooks = traces.read(options.source)
     if not notebooks:
         raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
     if options.half != "all":
         notebooks = notebooks[options.half == "held-out" :: 2]
-    found: dict[str, typist.Typed] = {}
+    results: dict[str, typist.Typed] = {}
     local.wait()
     for eagerness in options.eagerness:
         settings.eagerness = eagerness
@@ -61,29 +165,29 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
             if options.kernel:
                 with Live(options.kernel) as live:
                     knowing, unaware = typist.beside_a_kernel(local, chosen, tell, live)
-                found |= {name + report.KNOWING: knowing, name + report.UNAWARE: unaware}
+                results |= {name + report.KNOWING: knowing, name + report.UNAWARE: unaware}
                 for notebook, error in live.failed.items():
                     print(f"{notebook} does not run: {error}", file=sys.stderr)
             else:
                 with keeping_busy(options.busy):
-                    found[name] = (
+                    results[name] = (
                         typist.on_a_clock(local, chosen, tell, options.key / 1000)
                         if options.clock
                         else typist.by_steps(local, chosen, tell)
                     )
     ours = version("jupyter-turbopilot")
     head = f"{settings.model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
-    print(report.table(found))
+    print(report.table(results))
     if options.report:
-        for path in report.write(options.report, head, found):
+        for path in report.write(options.report, head, results):
             print(f"written: {path}")
     return 0
 
 
 @contextmanager
-def keeping_busy(count: int) -> Iterator[None]:
+def keeping_busy(processes: int) -> Iterator[None]:
     """Let so many other processes compute for nothing meanwhile."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
     try:
         yield
     finally:
@@ -104,3 +208,8 @@ class Progress:
         if sys.stderr.isatty():
             end = "\n" if self._done == self._total else ""
             print(f"\r{self._name}: {self._done} of {self._total}", end=end, file=sys.stderr, flush=True)
+
+
+COMMAND = Command(
+    "eval", "type real notebooks and measure how useful the suggestions are", Options, declare, run
+)

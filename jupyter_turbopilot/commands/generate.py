@@ -1,4 +1,4 @@
-"""`jupyter turbopilot generate`: go on with a text and say what it took."""
+"""`jupyter turbopilot generate`: continue a text and print timings."""
 
 from __future__ import annotations
 
@@ -8,15 +8,31 @@ import random
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psutil
-
-from jupyter_turbopilot.commands.loading import Clock, load
+from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 
 if TYPE_CHECKING:
     import argparse
+
+    from jupyter_turbopilot.config import Turbopilot
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to continue, and how."""
+
+    prompt: str | None
+    seed: int
+    threads: int
+    length: int
+    top_k: int
+    top_p: float
+    temp: float
+    batch: int
+    context: int
+    json: bool
 
 
 @dataclass(frozen=True)
@@ -55,33 +71,59 @@ class Report:
         )
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
-    command = commands.add_parser("generate", help="go on with a text, then print what it took")
-    command.add_argument("-m", "--model", help="a GGUF file or a model's name; default: the configured one")
-    command.add_argument("-p", "--prompt", help="the text; standard input if left out")
-    command.add_argument("-s", "--seed", type=int, default=-1, help="-1: another each time")
-    command.add_argument("-t", "--threads", type=int, default=0, help="0: the cores this process may use")
-    command.add_argument(
-        "-n", "--n_predict", "--n-predict", dest="length", type=int, default=200, help="(%(default)s)"
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_model(parser, "a GGUF file or a model's name")
+    parser.add_argument("-p", "--prompt", help="the text; default: standard input")
+    parser.add_argument(
+        "-s",
+        "--seed",
+        type=int,
+        default=-1,
+        help="seed of the random choices; -1: another each time (%(default)s)",
     )
-    command.add_argument("--top-k", "--top_k", type=int, default=40, help="(%(default)s)")
-    command.add_argument("--top-p", "--top_p", type=float, default=0.9, help="(%(default)s)")
-    command.add_argument("--temp", type=float, default=1.0, help="0: always the likeliest (%(default)s)")
-    command.add_argument("-b", "--batch", type=int, default=64, help="tokens read at a time (%(default)s)")
-    command.add_argument(
+    parser.add_argument(
+        "-t",
+        "--threads",
+        type=int,
+        default=0,
+        help="threads; 0: the cores this process may use (%(default)s)",
+    )
+    parser.add_argument(
+        "-n",
+        "--n_predict",
+        "--n-predict",
+        dest="length",
+        type=int,
+        default=200,
+        help="most tokens to write (%(default)s)",
+    )
+    parser.add_argument(
+        "--top-k",
+        "--top_k",
+        type=int,
+        default=40,
+        help="choose among so many of the likeliest tokens; 0: among all (%(default)s)",
+    )
+    parser.add_argument(
+        "--top-p",
+        "--top_p",
+        type=float,
+        default=0.9,
+        help="choose among the likeliest tokens that have this probability together (%(default)s)",
+    )
+    parser.add_argument(
+        "--temp", type=float, default=1.0, help="temperature; 0: always the likeliest (%(default)s)"
+    )
+    parser.add_argument("-b", "--batch", type=int, default=64, help="tokens read at a time (%(default)s)")
+    parser.add_argument(
         "-c", "--context", type=int, default=0, help="tokens the model can hold; 0: as configured"
     )
-    command.add_argument("--json", action="store_true", help="print the text and the figures as JSON")
-    command.set_defaults(run=run)
+    parser.add_argument("--json", action="store_true", help="print the text and the figures as JSON")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Do it."""
-    from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.stepping import write
-    from jupyter_turbopilot.generation import Sampling, Usage
-
+def check(options: Options) -> None:
+    """Refuse what is out of bounds."""
     for name, least, most in (
         ("length", 1, 1 << 20),
         ("batch", 1, 4096),
@@ -94,15 +136,23 @@ def run(options: argparse.Namespace) -> int:
         raise BadRequestError(
             "--top-p has to be above 0 and at most 1, --temp between 0 and 100.", field="temp"
         )
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Continue the text as it is written, then print the timings."""
+    import psutil
+
+    from jupyter_turbopilot.commands.loading import Clock, load
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.stepping import write
+    from jupyter_turbopilot.generation import Sampling, Usage
+
+    check(options)
     prompt = options.prompt if options.prompt is not None else sys.stdin.read()
     seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(1 << 31)
     begun = time.perf_counter()
     loaded = load(
-        options.settings(options),
-        options.model,
-        threads=options.threads,
-        context=options.context,
-        chunk=options.batch,
+        settings, settings.model, threads=options.threads, context=options.context, chunk=options.batch
     )
     engine, clock = loaded.engine, Clock(loaded.engine)
     bos = [engine.markers.bos] if engine.markers.bos is not None else []
@@ -142,3 +192,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"\n\n{report.words()}", file=sys.stderr)
     return 0
+
+
+COMMAND = Command("generate", "continue a text and print timings", Options, declare, run)

@@ -16,7 +16,6 @@ from jupyter_turbopilot.pilot.library import store_of
 from jupyter_turbopilot.pilot.model_loader import ModelLoader
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.engine.load.plan import Hardware
     from jupyter_turbopilot.engine.stepping import Row
-    from jupyter_turbopilot.pilot.pilot import Pilot
 
 
 @dataclass
@@ -41,19 +39,10 @@ class Loaded:
     bytes_a_token: int
 
 
-def pilot_of(options: argparse.Namespace) -> Pilot:
-    """Return the store and the settings that a command works with."""
-    from jupyter_turbopilot.pilot.pilot import Pilot
-
-    return Pilot(options.settings(options))
-
-
-def load(
-    settings: Turbopilot, spec: str | None, *, context: int = 0, threads: int = 0, chunk: int = 0
-) -> Loaded:
+def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0, chunk: int = 0) -> Loaded:
     """Check and load a model as the server would, but without the trial: a crash ends only this command."""
     models = ModelLoader(settings, store_of(settings))
-    model = find(spec or settings.model)
+    model = find(spec)
     if not models.store.has(model):
         raise NotReadyError(
             f"The model {model.name} is not on this machine yet. "

@@ -18,13 +18,14 @@ class Bar:
         self._last = 0.0
         self._said = -1
         self._begun = time.monotonic()
+        self._shown = False
         self._live = sys.stderr.isatty()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live:
+        if self._live and self._shown:
             sys.stderr.write("\n")
 
     def show(self, done: float, total: float, words: str) -> None:
@@ -41,6 +42,7 @@ class Bar:
 
     def write(self, text: str) -> None:
         """Show a line instead of the last."""
+        self._shown = True
         sys.stderr.write(f"\r\x1b[2K{text}" if self._live else f"{text}\n")
         sys.stderr.flush()
 

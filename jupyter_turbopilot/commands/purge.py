@@ -1,84 +1,52 @@
-"""`jupyter turbopilot purge` and `forget`: delete what our notes say we wrote, and name what stays."""
+"""`jupyter turbopilot purge`: delete what our notes say we wrote, and name what stays."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.commands.loading import pilot_of
-from jupyter_turbopilot.files import size_of
-from jupyter_turbopilot.models.folder import others, ours, sequences
-from jupyter_turbopilot.server import runtime
+from jupyter_turbopilot.commands.command import Command
+from jupyter_turbopilot.commands.removing import count_of, list_files, megabytes, remove, remove_empty
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
-    from pathlib import Path
 
-NAMED = 20  # files that are left are named up to here, then counted
+    from jupyter_turbopilot.config import Turbopilot
 
 
-def add(commands: Any) -> None:
-    """Declare the commands."""
-    purge = commands.add_parser(
-        "purge", help="remove models that were fetched, what was made of them, and runtime files"
-    )
-    purge.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    purge.set_defaults(run=run_purge)
-    forget = commands.add_parser(
-        "forget", help="remove what was read of notebooks and kept for the next start"
-    )
-    forget.set_defaults(run=run_forget)
+@dataclass(frozen=True)
+class Options:
+    """Whether to ask first."""
+
+    yes: bool
 
 
-def run_purge(options: argparse.Namespace) -> int:
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+
+def run(options: Options, settings: Turbopilot) -> int:
     """Remove what we wrote."""
-    folder = pilot_of(options).store.folder
+    from jupyter_turbopilot.models.folder import models_dir, others, ours
+    from jupyter_turbopilot.server import runtime
+
+    folder = models_dir(settings.models_dir)
     files = sorted(set(ours(folder)))
     stale, living = runtime.survey()
     if not options.yes and not _agreed(
-        f"Remove {_size(files)} in {_count(files, 'file')} from {folder}, "
-        f"and {_count(stale, 'runtime file')} of servers that have ended?"
+        f"Remove {megabytes(files)} in {count_of(files, 'file')} from {folder}, "
+        f"and {count_of(stale, 'runtime file')} of servers that have ended?"
     ):
         return 1
-    said = f"{_size(files)} in {_count(files, 'file')} and {_count(stale, 'runtime file')} removed."
-    kept = _remove([*files, *stale])
-    _remove_empty(folder, files)
-    print(said)
-    _name("Could not be removed", kept)
-    _name("Left, because nothing notes that it is ours", set(others(folder)) - set(kept))
-    _name("Left, because their servers run, or run elsewhere", living)
+    done = f"{megabytes(files)} in {count_of(files, 'file')} and {count_of(stale, 'runtime file')} removed."
+    kept = remove([*files, *stale])
+    remove_empty(folder, files)
+    print(done)
+    list_files("Could not be removed", kept)
+    list_files("Left, because nothing notes that it is ours", set(others(folder)) - set(kept))
+    list_files("Left, because their servers run, or run elsewhere", living)
     return 1 if kept else 0
-
-
-def run_forget(options: argparse.Namespace) -> int:
-    """Remove what was read of notebooks."""
-    files = list(sequences(pilot_of(options).store.folder))
-    said = f"{_size(files)} removed." if files else "Nothing was kept."
-    kept = _remove(files)
-    print(said)
-    _name("Could not be removed", kept)
-    _name("A server that runs keeps what it has read, and writes it down when it stops", runtime.survey()[1])
-    return 1 if kept else 0
-
-
-def _remove(files: Iterable[Path]) -> list[Path]:
-    """Delete files; return those that could not be."""
-    kept = []
-    for path in files:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError:
-            kept.append(path)
-    return kept
-
-
-def _remove_empty(folder: Path, files: Iterable[Path]) -> None:
-    """Delete the folders that our files leave empty."""
-    emptied = {parent for path in files for parent in path.parents if parent.is_relative_to(folder)}
-    for one in sorted(emptied, key=lambda path: -len(path.parts)):
-        with suppress(OSError):
-            one.rmdir()
 
 
 def _agreed(question: str) -> bool:
@@ -88,20 +56,10 @@ def _agreed(question: str) -> bool:
         return False
 
 
-def _size(files: Iterable[Path]) -> str:
-    return f"{sum(map(size_of, files)) / 1e6:.0f} MB"
-
-
-def _count(files: list[Path], what: str) -> str:
-    return f"{len(files)} {what}{'' if len(files) == 1 else 's'}"
-
-
-def _name(words: str, files: Iterable[Path]) -> None:
-    named = sorted(files)
-    if not named:
-        return
-    print(f"{words}:")
-    for path in named[:NAMED]:
-        print(f"  {path}")
-    if len(named) > NAMED:
-        print(f"  and {len(named) - NAMED} more")
+COMMAND = Command(
+    "purge",
+    "remove downloaded models, what was made of them, and runtime files",
+    Options,
+    declare,
+    run,
+)

@@ -105,7 +105,7 @@ class Gain:
         if self.low > 0:
             return f"It helps. {figures}"
         if self.high < 0:
-            return f"It does harm: do not use it. {figures}"
+            return f"It makes completions worse: do not use it. {figures}"
         return f"No difference can be told from so few places. {figures}"
 
 

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import argparse
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.commands import bench, generate
+from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.stepping import CHUNK
-from tests.commands.test_models import jupyter
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from .process import jupyter
 
 
 def test_the_text_streams_and_the_figures_follow(tiny_model: Path) -> None:
@@ -65,32 +62,5 @@ def test_a_prompt_that_does_not_fit_is_refused_in_words(tiny_model: Path) -> Non
     assert "context" in done.stderr
 
 
-def test_speed_is_measured_by_threads_and_batch_and_remembered(tiny_model: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "speed.svg"
-    done = jupyter(
-        "bench", tiny_model, "-t", "1,2", "-b", "16,64", "-p", "64", "-n", "8", "-r", "2", "--plot", picture
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count(tiny_model.name) == 4
-    assert b"<svg" in picture.read_bytes()
-    found = json.loads(
-        jupyter("bench", tiny_model, "-t", "1", "-p", "64", "-n", "8", "-r", "1", "--json").stdout
-    )
-    assert found[0]["written"] == 8
-    assert found[0]["prompt_a_second"] > 0
-    assert "measured" in jupyter("models", "recommend").stdout
-
-
-def test_a_bench_of_nothing_is_refused(tiny_model: Path) -> None:
-    assert jupyter("bench", tiny_model, "-p", "0").returncode == 2
-    assert jupyter("bench", tiny_model, "-t", "0").returncode == 2
-    assert jupyter("bench", "no-such-model").returncode == 2
-
-
 def test_unless_told_otherwise_prompts_are_read_in_the_pieces_that_the_server_reads() -> None:
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers()
-    generate.add(commands)
-    bench.add(commands)
-    assert parser.parse_args(["generate"]).batch == CHUNK
-    assert parser.parse_args(["bench"]).batch == [CHUNK]
+    assert parser().parse_args(["generate"]).batch == CHUNK

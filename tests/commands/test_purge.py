@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot import cli
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models import speed
@@ -24,6 +23,7 @@ from ..models.convert import families
 from ..models.convert.test_repository import publish
 from ..models.source_server import SourceServer
 from ..tiny_adapter import make
+from .running import files, run
 
 THEIRS = (
     "thesis.txt",
@@ -45,22 +45,6 @@ THEIRS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _own_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is removed is never the person's."""
-    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(list(arguments))
-    return int(ended.value.code or 0), capsys.readouterr().out
-
-
-def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
 def put_theirs(folder: Path) -> None:
     for name in THEIRS:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +55,7 @@ def test_what_others_keep_beside_the_models_stays_and_is_named(
     capsys: pytest.CaptureFixture[str], models_folder: Path
 ) -> None:
     put_theirs(models_folder)
-    status, out = run(capsys, "purge", "--yes")
+    status, out, _ = run(capsys, "purge", "--yes")
     assert status == 0
     assert files(models_folder) == set(THEIRS)
     assert all(name in out for name in ("thesis.txt", "own.gguf", "deep", "house.gguf"))
@@ -146,22 +130,12 @@ def test_files_of_servers_that_run_here_or_elsewhere_stay(
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
         theirs = runtime.write(runtime.Runtime("u", "s", 999_999_998))
-    _, out = run(capsys, "purge", "--yes")
+    _, out, _ = run(capsys, "purge", "--yes")
     assert living.exists()
     assert theirs.exists()
     assert not ended.exists()
     assert str(living) in out
     assert "1 runtime file removed" in out
-
-
-def test_what_was_read_of_notebooks_can_be_forgotten_alone(
-    capsys: pytest.CaptureFixture[str], models_folder: Path
-) -> None:
-    state.save(models_folder / ".sequences", "key", [])
-    speed.remember(models_folder, 1e9)
-    assert run(capsys, "forget")[0] == 0
-    assert files(models_folder) == {".speed.json"}
-    assert "Nothing was kept" in run(capsys, "forget")[1]
 
 
 def test_a_model_that_the_person_put_there_stays_though_it_was_verified(
@@ -171,7 +145,7 @@ def test_a_model_that_the_person_put_there_stays_though_it_was_verified(
     own = models_folder / "own.gguf"
     own.write_bytes(tiny_model.read_bytes())
     assert Store(models_folder).verify(Model(name="own", file=own.name, sha256=sha256_of(own)))
-    status, out = run(capsys, "purge", "--yes")
+    status, out, _ = run(capsys, "purge", "--yes")
     assert (status, files(models_folder)) == (0, {own.name})
     assert own.name in out
 

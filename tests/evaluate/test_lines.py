@@ -72,7 +72,7 @@ def test_a_gain_is_only_said_where_it_is_sure() -> None:
     after = found(*[(n, n % 2 == 0) for n in range(40)])
     helped = gain(before, after)
     assert helped.words.startswith("It helps. 0.0% of 40 lines exact without, 50.0% with: +50.0 points")
-    assert gain(after, before).words.startswith("It does harm")
+    assert gain(after, before).words.startswith("It makes completions worse: do not use it.")
     assert gain(before, before).words.startswith("No difference can be told")
     assert gain(found(), found()).words.startswith("No difference")
 

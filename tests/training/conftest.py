@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training.corpus import Document
+from jupyter_turbopilot.training.options import TrainingOptions
 
 END = 256
 CELLS = (
@@ -37,3 +39,11 @@ def documents() -> list[Document]:
         )
         for n in range(4)
     ]
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> TrainingOptions:
+    """What `train work` asks for, a short training."""
+    asked = ["train", "work", "-o", str(tmp_path / "to.gguf"), "--minutes", "0.02", "--rank", "4"]
+    parsed = vars(parser().parse_args(asked))
+    return TrainingOptions(**{name: parsed[name] for name in TrainingOptions.__dataclass_fields__})

@@ -1,0 +1,84 @@
+"""What a subcommand is: its name, its options, and what it does with them and the settings."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.config import Turbopilot
+
+Options = TypeVar("Options")
+
+
+class Entry(Protocol):
+    """A line of a parser's list of subcommands."""
+
+    def add(self, subparsers: Any) -> None:
+        """Declare it."""
+
+
+@dataclass(frozen=True)
+class Command(Generic[Options]):
+    """A subcommand; each field of `options`, a frozen dataclass, is a destination of its parser."""
+
+    name: str
+    help: str
+    options: type[Options]
+    declare: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[Options, Turbopilot], int]  # returns the exit status
+
+    def add(self, subparsers: Any) -> None:
+        """Declare the subcommand and its options."""
+        parser = subparsers.add_parser(self.name, help=self.help)
+        self.declare(parser)
+        parser.set_defaults(execute=self.execute)
+
+    def execute(self, parsed: argparse.Namespace, settings: Turbopilot) -> int:
+        """Run it with what was parsed; return the exit status."""
+        names = [field.name for field in fields(self.options)]  # type: ignore[arg-type]
+        return self.run(self.options(**{name: getattr(parsed, name) for name in names}), settings)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A subcommand that has subcommands of its own."""
+
+    name: str
+    help: str
+    entries: tuple[Entry, ...]
+    metavar: str = "ACTION"
+
+    def add(self, subparsers: Any) -> None:
+        """Declare the group and what is in it."""
+        parser = subparsers.add_parser(self.name, help=self.help)
+        inner = parser.add_subparsers(required=True, metavar=self.metavar)
+        for entry in self.entries:
+            entry.add(inner)
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """For a subcommand that has none of its own."""
+
+
+def add_model(parser: argparse.ArgumentParser, what: str = "the model to use") -> None:
+    """Declare `--model`, which stands above the configured one."""
+    parser.add_argument("-m", "--model", help=f"{what}; default: the configured one")
+
+
+def whole(text: str, least: int, most: int) -> int:
+    """Read a whole number; say which ones there are."""
+    if (number := within(text, least, most)) is None:
+        raise argparse.ArgumentTypeError(f"it is a whole number from {least} to {most}")
+    return number
+
+
+def within(text: str, least: int, most: int) -> int | None:
+    """Return the number that a text spells in no more digits than the largest has; None outside of these."""
+    number = int(text) if re.fullmatch(f"[0-9]{{1,{len(str(most))}}}", text) else -1
+    return number if least <= number <= most else None

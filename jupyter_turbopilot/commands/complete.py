@@ -1,0 +1,122 @@
+"""`jupyter turbopilot complete`: print what comes next at a place in a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from jupyter_turbopilot.commands.command import Command, add_model
+from jupyter_turbopilot.errors import BadRequestError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.request import Completion
+
+LATE = " within c.Turbopilot.deadline"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where to complete, and how."""
+
+    file: str
+    line: int | None
+    col: int | None
+    language: str | None
+    length: int | None
+    lines: Literal["auto", "single", "multi"]
+    temperature: float
+    json: bool
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    parser.add_argument("--line", type=int, help="line, from 1; default: the end of the file")
+    parser.add_argument("--col", type=int, help="column, from 1; default: the end of the line")
+    parser.add_argument("--language", help="the file's language; default: by the file's name")
+    parser.add_argument("--length", type=int, help="longest answer in tokens; default: by the settings")
+    parser.add_argument(
+        "--lines",
+        choices=["auto", "single", "multi"],
+        default="auto",
+        help="one line at most, several, or several where the place asks for it (%(default)s)",
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=0.0, help="0 is the likeliest text; up to 2 (%(default)s)"
+    )
+    add_model(parser)
+    parser.add_argument("--json", action="store_true", help="print confidence and timings too")
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Complete a file at a place."""
+    from jupyter_turbopilot.shell.in_process import InProcess
+
+    request = request_of(options)
+    local = InProcess(settings)
+    try:
+        if options.json:
+            print(json.dumps(local.last(request).body(), indent=1))
+            return 0
+        shown = ""
+        for reply in local.replies(request):
+            text = reply.items[0].text if reply.items else shown
+            sys.stdout.write(text[len(shown) :])
+            sys.stdout.flush()
+            shown = text
+    finally:
+        local.close()
+    if not shown:
+        late = reply.finish_reason == "deadline"
+        print(f"turbopilot: There is no suggestion for this place{LATE * late}.", file=sys.stderr)
+        return 1
+    print()
+    return 0
+
+
+def request_of(options: Options) -> Completion:
+    """Read the file and ask for what comes next."""
+    from jupyter_turbopilot.request import Cell, Completion
+    from jupyter_turbopilot.training.corpus import LANGUAGES
+
+    file = Path(options.file)
+    try:
+        source = sys.stdin.read() if options.file == "-" else file.read_text("utf-8")
+    except OSError as error:
+        raise BadRequestError(f"{options.file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BadRequestError(f"{options.file} is not UTF-8 text.") from None
+    return Completion(
+        path="" if options.file == "-" else file.name,
+        language=options.language or LANGUAGES.get(file.suffix.lower(), "python"),
+        cells=[Cell(source=source)],
+        offset=offset_of(source, options.line, options.col),
+        lines=options.lines,
+        max_tokens=options.length,
+        temperature=options.temperature,
+    )
+
+
+def offset_of(source: str, line: int | None, column: int | None) -> int:
+    """Turn a line and a column, both from 1, into an offset."""
+    if line is None and column is None:
+        return len(source)
+    lines = source.removesuffix("\n").split("\n")
+    line = len(lines) if line is None else line
+    if not 1 <= line <= len(lines):
+        raise BadRequestError(f"--line {line}: there are lines 1 to {len(lines)}.", field="line")
+    text = lines[line - 1]
+    if column is None:
+        column = len(text) + 1
+    if not 1 <= column <= len(text) + 1:
+        raise BadRequestError(f"--col {column}: line {line} has columns 1 to {len(text) + 1}.", field="col")
+    return sum(len(earlier) + 1 for earlier in lines[: line - 1]) + column - 1
+
+
+COMMAND = Command("complete", "complete a file at a place and print what comes next", Options, declare, run)

@@ -1,0 +1,38 @@
+"""`jupyter turbopilot forget`: delete what was read of notebooks and kept for the next start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.commands.command import Command, NoOptions
+from jupyter_turbopilot.commands.removing import list_files, megabytes, remove
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.config import Turbopilot
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """There are no options."""
+
+
+def run(_: NoOptions, settings: Turbopilot) -> int:
+    """Remove what was read of notebooks."""
+    from jupyter_turbopilot.models.folder import models_dir, sequences
+    from jupyter_turbopilot.server import runtime
+
+    files = list(sequences(models_dir(settings.models_dir)))
+    done = f"{megabytes(files)} removed." if files else "Nothing was kept."
+    kept = remove(files)
+    print(done)
+    list_files("Could not be removed", kept)
+    list_files(
+        "A server that runs keeps what it has read, and writes it down when it stops", runtime.survey()[1]
+    )
+    return 1 if kept else 0
+
+
+COMMAND = Command(
+    "forget", "remove what was read of notebooks and kept for the next start", NoOptions, declare, run
+)

@@ -1,0 +1,126 @@
+"""`jupyter turbopilot models info`: what a GGUF file holds, what it takes to run it, how fast it is here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.commands.command import Command
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.models.gguf import Header
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which file to describe, and how."""
+
+    model: str
+    context: int
+    json: bool
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("model", metavar="FILE", help="a GGUF file, or a model's name")
+    parser.add_argument(
+        "--context", type=int, default=4096, help="tokens that the memory is computed for (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Describe a file."""
+    from jupyter_turbopilot.models.catalog import find
+    from jupyter_turbopilot.pilot.library import store_of
+
+    store = store_of(settings)
+    description = describe(store.path(find(options.model)), options.context, store.folder)
+    print(json.dumps(description, indent=1) if options.json else words(description))
+    return 0
+
+
+def describe(path: Path, context: int, store: Path) -> dict[str, Any]:
+    """Read off a file's header what it holds and what it takes; the store knows this machine's speed."""
+    from jupyter_turbopilot.engine.load.plan import compute_bytes
+    from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
+    from jupyter_turbopilot.models.gguf import read_header
+    from jupyter_turbopilot.models.speed import rate
+
+    header = read_header(path)
+    kinds: dict[str, int] = {}
+    for part in header.parts:
+        name = tensor_type(part.kind).name
+        kinds[name] = kinds.get(name, 0) + part.size
+    number = header.metadata.get("general.file_type")
+    trained = header.number("context_length")
+    context = min(context, trained) if trained else context
+    cache = header.kv_bytes(context)
+    measured = rate(store)
+    return {
+        "file": str(path),
+        "name": header.metadata.get("general.name", path.stem),
+        "architecture": header.architecture,
+        "parameters": header.parameters,
+        "type": FILE_TYPES.get(number, str(number)) if isinstance(number, int) else "unknown",
+        "kinds": kinds,
+        "size": header.file_size,
+        "context": trained,
+        "layers": header.number("block_count"),
+        "tokenizer": "/".join(
+            str(header.metadata[key])
+            for key in ("tokenizer.ggml.model", "tokenizer.ggml.pre")
+            if key in header.metadata
+        ),
+        "vocabulary": header.metadata.get("tokenizer.ggml.tokens", 0),
+        "fim": fim_of(path, header),
+        "memory": {
+            "context": context,
+            "weights": header.file_size,
+            "cache": cache,
+            "compute": compute_bytes(header),
+        },
+        "tokens_a_second": round(measured / header.file_size, 1) if measured else None,
+    }
+
+
+def fim_of(path: Path, header: Header) -> str:
+    """Name the way a model fills in the middle, by the tokens that say so."""
+    from jupyter_turbopilot.models.gguf import holds
+    from jupyter_turbopilot.prompt.formats import FORMATS
+
+    return next((known.name for known in FORMATS if holds(path, header, known.prefix)), "none")
+
+
+def words(description: dict[str, Any]) -> str:
+    """Word a description for a person."""
+    memory = description["memory"]
+    total = memory["weights"] + memory["cache"] + memory["compute"]
+    kinds = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sorted(description["kinds"].items()))
+    speed = description["tokens_a_second"]
+    lines = {
+        "file": description["file"],
+        "name": description["name"],
+        "architecture": f"{description['architecture']}, {description['layers']} layers",
+        "parameters": f"{description['parameters'] / 1e6:.1f} million",
+        "type": f"{description['type']} ({kinds})",
+        "size": f"{description['size'] / 1e6:.2f} MB",
+        "context": f"{description['context']} tokens",
+        "tokenizer": f"{description['tokenizer']}, {description['vocabulary']} tokens",
+        "fills in": {"none": "no: it only goes on"}.get(description["fim"], f"yes, as {description['fim']}"),
+        "memory": f"{total / 1e6:.0f} MB at {memory['context']} tokens: "
+        f"weights {memory['weights'] / 1e6:.0f}, "
+        f"cache {memory['cache'] / 1e6:.0f}, computing {memory['compute'] / 1e6:.0f}",
+        "speed here": f"about {speed} tokens a second (from what `bench` measured)"
+        if speed
+        else "not measured: run `jupyter turbopilot bench` on any model once",
+    }
+    return "\n".join(f"{name:<14}{text}" for name, text in lines.items())
+
+
+COMMAND = Command("info", "describe a GGUF file and what it takes to run it", Options, declare, run)

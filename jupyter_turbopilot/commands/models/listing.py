@@ -1,0 +1,59 @@
+"""`jupyter turbopilot models list`: what there is, and what is on this machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.commands.command import Command
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.config import Turbopilot
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to print the list."""
+
+    json: bool
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--json", action="store_true", help="print all that is known of each")
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """List models."""
+    from jupyter_turbopilot.pilot.pilot import Pilot
+    from jupyter_turbopilot.server.describe import describe_models
+
+    pilot = Pilot(settings)
+    models = describe_models(pilot)
+    if options.json:
+        print(json.dumps(models, indent=1))
+        return 0
+    rows = [_row(entry, settings.model) for entry in models]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for mark, name, size, *others in rows:
+        cells = [f"{mark} {name}".ljust(widths[1] + 2), size.rjust(widths[2])]
+        cells += [text.ljust(width) for text, width in zip(others, widths[3:], strict=True)]
+        print("  ".join(cells).rstrip())
+    print(f"\n* the configured model. Models are kept in {pilot.store.folder}")
+    return 0
+
+
+def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
+    """Say in words whether a model is the configured one, its size, whether it is here and what it is for."""
+    size = f"{'' if entry['counted'] else '~'}{entry['size'] / 1e6:.0f} MB" if entry["size"] else ""
+    state = "here" if entry["verified"] else "here, unverified"
+    mark = "*" if entry["spec"] == configured else " "
+    return mark, entry["name"], size, state if entry["stored"] else "", entry["licence"], entry["use"]
+
+
+COMMAND = Command(
+    "list", "list the models there are, and which of them are on this machine", Options, declare, run
+)

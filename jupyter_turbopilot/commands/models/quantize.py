@@ -1,0 +1,63 @@
+"""`jupyter turbopilot models quantize`: make a model's file smaller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.commands.command import Command
+from jupyter_turbopilot.commands.progress import Bar
+from jupyter_turbopilot.errors import ConversionError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.config import Turbopilot
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to quantise, and into what."""
+
+    source: Path
+    target: Path
+    type: str | None
+    force: bool
+    threads: int
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("source", metavar="IN", type=Path, help="a GGUF file, of F16 or better")
+    parser.add_argument("target", metavar="OUT", type=Path, help="the GGUF file to write")
+    parser.add_argument("type", metavar="TYPE", help="Q4_K_M, Q8_0, …; left out, all are listed", nargs="?")
+    parser.add_argument("--force", action="store_true", help="quantise what is quantised already")
+    parser.add_argument(
+        "-t",
+        "--threads",
+        type=int,
+        default=0,
+        help="threads; 0: the cores this process may use (%(default)s)",
+    )
+
+
+def run(options: Options, _: Turbopilot) -> int:
+    """Quantise a file, with a progress bar; print what became of its tensors."""
+    from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
+    from jupyter_turbopilot.engine.load import machine
+    from jupyter_turbopilot.models.gguf import read_header
+    from jupyter_turbopilot.models.quantization import order, table
+
+    known = kinds()
+    if not options.type:
+        raise ConversionError(f"Which type? {', '.join(sorted(known))}.")
+    ordered = order(options.source, options.target, options.type, known, force=options.force)
+    with Bar(ordered.kind) as bar:
+        threads = options.threads or machine.threads()
+        quantize(ordered, threads, lambda name, done, total: bar.show(done, total, f"{done}/{total} {name}"))
+    print(table(read_header(ordered.source), read_header(ordered.target)))
+    return 0
+
+
+COMMAND = Command("quantize", "make a model's file smaller", Options, declare, run)

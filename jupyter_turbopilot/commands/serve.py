@@ -1,0 +1,80 @@
+"""`jupyter turbopilot serve`: the protocols of other editors, without a Jupyter server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.commands.command import Command, add_model, within
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.config import Turbopilot
+
+API_KEY = "TURBOPILOT_API_KEY"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where to listen, and for whom."""
+
+    host: str
+    port: int
+    api_key: str | None
+    api_key_file: Path | None
+    no_api_key: bool
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=port, default=18080, help="port to listen on (%(default)s)")
+    keys = parser.add_mutually_exclusive_group()
+    keys.add_argument(
+        "--api-key",
+        help="the key callers send, visible in the list of processes; one is made and printed if left out",
+    )
+    keys.add_argument(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help=f"a file that holds the key; the environment variable {API_KEY} does as well",
+    )
+    keys.add_argument("--no-api-key", action="store_true", help="no key; on this machine's own address only")
+    add_model(parser)
+
+
+def port(text: str) -> int:
+    """Read a port's number."""
+    if (number := within(text, 1, 65535)) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: choose one from 1 to 65535")
+    return number
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Serve editors until told to stop."""
+    import asyncio
+
+    from jupyter_turbopilot.pilot.pilot import Pilot
+    from jupyter_turbopilot.server.standalone import serve
+
+    key = key_of(options)
+    asyncio.run(serve(Pilot(settings), options.host, options.port, key))
+    return 0
+
+
+def key_of(options: Options) -> str | None:
+    """Return the key that callers send; empty for none, None where one is to be made."""
+    from jupyter_turbopilot.server.standalone import checked, key_from
+
+    if options.no_api_key:
+        return ""
+    if options.api_key_file:
+        return key_from(options.api_key_file)
+    key = os.environ.get(API_KEY) or None if options.api_key is None else options.api_key
+    return None if key is None else checked(key)
+
+
+COMMAND = Command("serve", "serve editors without a Jupyter server", Options, declare, run)

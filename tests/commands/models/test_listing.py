@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.models.catalog import catalog
+
+from ..running import run
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_the_list_names_every_model_of_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "models", "list")
+    assert status == 0
+    assert all(name in out for name in catalog())
+    assert json.loads(run(capsys, "models", "list", "--json")[1])[0]["name"] == "qwen2.5-coder-0.5b"
+
+
+def test_the_list_of_models_stands_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "models", "list")[1].splitlines()[:-2]
+    assert len(lines) > 40
+    assert len({line.index(" MB") for line in lines}) == 1
+    entries = [catalog()[line[2:].split()[0]] for line in lines]
+    for words in ([entry.licence for entry in entries], [entry.use for entry in entries]):
+        assert len({line.rindex(f"  {word}") for line, word in zip(lines, words, strict=True)}) == 1

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from jupyter_turbopilot.cli import parser
+from jupyter_turbopilot.engine.stepping import CHUNK
+
+from .process import jupyter
+
+
+def test_speed_is_measured_by_threads_and_batch_and_remembered(tiny_model: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "speed.svg"
+    done = jupyter(
+        "bench", tiny_model, "-t", "1,2", "-b", "16,64", "-p", "64", "-n", "8", "-r", "2", "--plot", picture
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(tiny_model.name) == 4
+    assert b"<svg" in picture.read_bytes()
+    found = json.loads(
+        jupyter("bench", tiny_model, "-t", "1", "-p", "64", "-n", "8", "-r", "1", "--json").stdout
+    )
+    assert found[0]["written"] == 8
+    assert found[0]["prompt_a_second"] > 0
+    assert "measured" in jupyter("models", "recommend").stdout
+
+
+def test_a_bench_of_nothing_is_refused(tiny_model: Path) -> None:
+    assert jupyter("bench", tiny_model, "-p", "0").returncode == 2
+    assert jupyter("bench", tiny_model, "-t", "0").returncode == 2
+    assert jupyter("bench", "no-such-model").returncode == 2
+
+
+def test_unless_told_otherwise_prompts_are_read_in_the_pieces_that_the_server_reads() -> None:
+    assert parser().parse_args(["bench"]).batch == [CHUNK]

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.models import speed
+
+from .running import run
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_what_the_doctor_measured_is_what_is_recommended_by(
+    capsys: pytest.CaptureFixture[str], own: str, models_folder: Path
+) -> None:
+    assert "guessed" in run(capsys, "models", "recommend")[1]
+    run(capsys, "doctor", "-m", own)
+    assert "(measured)" in run(capsys, "models", "recommend")[1]
+    measured = speed.rate(models_folder)
+    speed.remember(models_folder, 2e9)
+    speed.remember(models_folder, 1e9, rough=True)
+    assert speed.rate(models_folder) == 2e9 != measured
+
+
+def test_the_doctor_names_each_problem_and_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "doctor")
+    assert status == 1
+    assert "✗ model" in out
+    assert "models pull" in out
+    problems = out.count("✗")
+    assert out.endswith(f"{problems} problem{'s' * (problems > 1)} found.\n")
+
+
+def test_the_doctor_measures_the_speed_of_a_model_that_is_here(
+    capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    _, out, _ = run(capsys, "doctor", "-m", own)
+    assert "tokens a second" in out
+    assert "unverified" in out
+
+
+def test_the_doctor_says_when_a_graphics_card_is_asked_for_and_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    assert "✓ graphics     none used" in run(capsys, "doctor")[1]
+    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"gpu_layers": -1}}')
+    assert (
+        "✗ graphics     gpu_layers is set, but this engine was built without GPU support"
+        in run(capsys, "doctor")[1]
+    )
+
+
+def test_the_doctor_looks_at_adapters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    said = json.dumps({"Turbopilot": {"adapters": [own, str(tmp_path / "none.gguf")]}})
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(said)
+    out = run(capsys, "doctor")[1]
+    assert "tiny.gguf is no LoRA adapter" in out
+    assert "There is no file none.gguf" in out

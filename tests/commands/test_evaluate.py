@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.commands import evaluate
+
+from .running import run
+
+NOTEBOOKS = Path(__file__).parent.parent / "data"
+
+
+@pytest.mark.parametrize("text", ["", "-1", "65", "1.5", "00000000099", "9" * 5000])
+def test_a_number_of_processes_out_of_bounds_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 64"):
+        evaluate.count(text)
+
+
+def test_notebooks_are_typed_and_the_figures_written(
+    capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.md"
+    asked = ("-m", own, "--requests", "6", "--eagerness", "always", "--report", str(report))
+    status, out, err = run(capsys, "eval", str(NOTEBOOKS), *asked)
+    assert status == 0, err
+    assert "always, append" in out
+    assert f"written: {report}" in out
+    assert "2 notebooks of data" in report.read_text()
+
+
+def test_half_of_the_notebooks_can_be_typed_and_none_is_an_error(
+    capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.md"
+    run(
+        capsys,
+        "eval",
+        str(NOTEBOOKS),
+        "-m",
+        own,
+        "--requests",
+        "3",
+        "--half",
+        "held-out",
+        "--report",
+        str(report),
+    )
+    assert "1 notebooks of data" in report.read_text()
+    status, out, err = run(capsys, "eval", str(tmp_path), "-m", own)
+    assert (status, out) == (1, "")
+    assert "There are no notebooks with code" in err

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.commands.removing import (
+    NAMED,
+    count_of,
+    list_files,
+    megabytes,
+    remove,
+    remove_empty,
+)
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_what_cannot_be_removed_is_returned(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "folder").mkdir()
+    assert remove([tmp_path / "file", tmp_path / "gone", tmp_path / "folder"]) == [tmp_path / "folder"]
+    assert not (tmp_path / "file").exists()
+
+
+def test_folders_that_are_left_empty_go_and_those_above_stay(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    (models / "a" / "b").mkdir(parents=True)
+    (models / "a" / "theirs.txt").write_text("mine")
+    remove_empty(models, [models / "a" / "b" / "gone.gguf"])
+    assert not (models / "a" / "b").exists()
+    assert (models / "a" / "theirs.txt").exists()
+    (models / "a" / "theirs.txt").unlink()
+    remove_empty(models, [models / "a" / "theirs.txt"])
+    assert not models.exists()
+    assert tmp_path.exists()
+
+
+def test_a_size_and_a_count_are_worded(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(2_600_000))
+    assert megabytes([tmp_path / "file", tmp_path / "gone"]) == "3 MB"
+    assert count_of([tmp_path], "file") == "1 file"
+    assert count_of([], "file") == "0 files"
+
+
+def test_many_files_are_named_in_part_and_none_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    list_files("Left", [])
+    assert capsys.readouterr().out == ""
+    list_files("Left", [Path(f"{number:03}") for number in range(NAMED + 2)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["Left:", "  000"]
+    assert lines[-1] == "  and 2 more"
+    assert len(lines) == NAMED + 2

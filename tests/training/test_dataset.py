@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.training.corpus import Document
+from jupyter_turbopilot.training.dataset import LEAST_CELLS, Dataset, gather
+from jupyter_turbopilot.training.options import TrainingOptions
+
+
+def document(name: str, language: str, cells: int) -> Document:
+    sources = tuple(
+        ("code", f"table{number} = load('part')\ntable{number}['total'].plot(figsize=(8, 3))")
+        for number in range(cells)
+    )
+    return Document(name, language, (("markdown", "# Sales"), *sources))
+
+
+def test_too_few_cells_are_refused_in_words() -> None:
+    Dataset([document("a", "python", LEAST_CELLS)], []).check()
+    with pytest.raises(TurbopilotError, match="There are 19 cells to learn from, and 20 are the least"):
+        Dataset([document("a", "python", LEAST_CELLS - 1)], []).check()
+
+
+def test_a_language_counts_when_there_is_enough_of_it() -> None:
+    data = Dataset(
+        [document("a", "r", 21), document("b", "r", 20), document("c", "go", 40)], [document("d", "r", 1)]
+    )
+    assert data.languages() == ["r"]
+    assert [one.name for one in data.only("go").learnt] == ["c"]
+    assert data.only("go").held == []
+    assert [one.name for one in data.only("r").held] == ["d"]
+
+
+def test_what_is_kept_apart_is_typed_as_notebooks() -> None:
+    (notebook,) = Dataset([], [document("d", "python", 2)]).notebooks()
+    assert notebook["name"] == "d"
+    assert [cell["type"] for cell in notebook["cells"]] == ["markdown", "code", "code"]
+    assert notebook["typed"] == [1, 2]
+
+
+def test_only_the_languages_that_are_asked_for_are_gathered(options: TrainingOptions, tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"{number}.py").write_text(f"def scale{number}(value):\n    return value * {number}\n")
+        (tmp_path / f"{number}.go").write_text(
+            f"func scale{number}(v int) int {{\n\treturn v * {number}\n}}\n"
+        )
+    asked = replace(options, paths=[tmp_path], held_out=0.5, language=["go"])
+    data = gather(asked)
+    assert {one.language for one in (*data.learnt, *data.held)} == {"go"}
+    assert data.summary.startswith("6 documents")
+    assert data.held
+    everything = gather(replace(asked, language=[]))
+    assert everything.summary.startswith("12 documents")

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.training.options import TrainingOptions, changed
+
+
+def test_a_tune_to_a_language_is_a_tenth_as_long_and_goes_on_from_what_was_trained(
+    options: TrainingOptions,
+) -> None:
+    asked = replace(options, output=Path("to/small.gguf"), minutes=30.0, scratch=True, whole=True)
+    tune = asked.tune("go")
+    assert (tune.output, tune.scratch, tune.whole) == (Path("to/small-go.gguf"), False, True)
+    assert tune.minutes == pytest.approx(3.0)
+    assert tune.paths == options.paths
+
+
+def test_settings_are_copied_and_the_copy_alone_is_changed() -> None:
+    settings = Turbopilot(threads=3, adapters=["a.gguf"])
+    copy = changed(settings, adapters=["b.gguf"])
+    assert (copy.threads, copy.adapters) == (3, ["b.gguf"])
+    assert settings.adapters == ["a.gguf"]
+    assert changed(copy).trait_values(config=True) == copy.trait_values(config=True)

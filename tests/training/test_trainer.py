@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.tuning.adapters import check
+from jupyter_turbopilot.prompt.layout import Layout
+from jupyter_turbopilot.training.corpus import Document
+from jupyter_turbopilot.training.dataset import Dataset
+from jupyter_turbopilot.training.loop import Log
+from jupyter_turbopilot.training.options import TrainingOptions
+from jupyter_turbopilot.training.trainer import Trainer, blank, compare, layout_of, need_memory
+
+from .conftest import END
+
+
+def silent(_log: Log, _done: float) -> None:
+    pass
+
+
+@pytest.fixture
+def data(documents: list[Document]) -> Dataset:
+    return Dataset(documents[:3], documents[3:])
+
+
+def trainer(options: TrainingOptions, data: Dataset, layout: Layout, path: Path) -> Trainer:
+    return Trainer(options, Turbopilot(adapters=[]), data, layout.engine, path)
+
+
+def test_an_adapter_of_the_upper_layers_is_written_and_the_next_training_resumes(
+    options: TrainingOptions, data: Dataset, layout: Layout, tiny_model: Path
+) -> None:
+    first = trainer(options, data, layout, tiny_model)
+    assert first.unpack() == 0
+    log = first.train(silent)
+    first.write()
+    assert log.steps > 0
+    parts = check(options.output, "llama").parts
+    assert {part.name.split(".")[1] for part in parts} == {"1"}  # of two layers
+    assert {min(part.shape) for part in parts} == {options.rank}
+    assert trainer(options, data, layout, tiny_model).unpack() == log.steps
+    assert trainer(replace(options, fresh=True), data, layout, tiny_model).unpack() == 0
+
+
+def test_a_whole_model_is_written_where_that_is_asked_for(
+    options: TrainingOptions, data: Dataset, layout: Layout, tiny_model: Path
+) -> None:
+    whole = trainer(replace(options, whole=True), data, layout, tiny_model)
+    whole.unpack()
+    whole.train(silent)
+    whole.write()
+    written, before = read_header(options.output), read_header(tiny_model)
+    assert written.architecture == "llama"
+    assert {part.name for part in written.parts} >= {part.name for part in before.parts}
+
+
+def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_token(layout: Layout) -> None:
+    settings = Turbopilot(prompt_tokens=700)
+    assert layout_of(layout.engine, settings, 100)[0].settings.prompt_tokens == 100
+    made, end = layout_of(layout.engine, settings, 5000)
+    assert made.settings.prompt_tokens == layout.engine.context_size // 2
+    assert end == END
+    assert settings.prompt_tokens == 700
+
+
+def test_too_little_memory_is_refused_before_anything_is_unpacked(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_memory(tiny_model, whole=False)
+    monkeypatch.setattr(machine, "free_memory", lambda: 3_000_000_000)
+    with pytest.raises(TurbopilotError, match="leave --whole out"):
+        need_memory(tiny_model, whole=True)
+    with pytest.raises(TurbopilotError, match=r"takes 3\.0 GB of memory; 3\.0 are free"):
+        need_memory(tiny_model, whole=False)
+
+
+def test_a_model_to_begin_with_is_as_big_as_was_asked(options: TrainingOptions) -> None:
+    path = blank(replace(options, width=64, layers=3, heads=2, length=512))
+    assert path.name == "to-blank.gguf"
+    header = read_header(path)
+    assert [header.number(key) for key in ("embedding_length", "block_count", "context_length")] == [
+        64,
+        3,
+        512,
+    ]
+
+
+def test_without_places_there_is_no_test(data: Dataset) -> None:
+    settings = Turbopilot()
+    assert compare(settings, settings, data, 0, lambda *_: None) == "It was not tested."
+    assert compare(settings, settings, Dataset([], []), 9, lambda *_: None) == "It was not tested."
