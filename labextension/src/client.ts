@@ -2,7 +2,7 @@
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import type { IElsewhere } from './elsewhere';
+import type { IOtherDocument } from './otherdocuments';
 import { parseLines } from './ndjson';
 import { AnswerError, FOREIGN, readRetryAfter, ServerError } from './trouble';
 import type { ICell } from './window';
@@ -18,7 +18,7 @@ export interface IRequest {
   cells: ICell[];
   active: number;
   offset: number;
-  extra: IElsewhere[];
+  extra: IOtherDocument[];
   trigger: 'automatic' | 'invoke' | 'warm' | 'ahead';
   lines: 'auto' | 'single' | 'multi';
   eagerness: 'quiet' | 'balanced' | 'eager' | 'always' | null;

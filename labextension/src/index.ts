@@ -12,8 +12,8 @@ import { MenuSvg } from '@jupyterlab/ui-components';
 import { Acceptor } from './accept';
 import { Availability } from './availability';
 import { Client } from './client';
-import { elsewhere } from './elsewhere';
-import { Models } from './models';
+import { otherDocuments } from './otherdocuments';
+import { Models } from './offer';
 import { Notice } from './notice';
 import { ModelPanel, modelIcon } from './panel';
 import { Alternatives, type Decline, type IActivity, Provider } from './provider';
@@ -69,7 +69,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       availability,
       () => manager.inline?.invoke(widgetId()),
       () => acceptor.dismiss(),
-      (path, language) => elsewhere(app.shell, path, language)
+      (path, language) => otherDocuments(app.shell, path, language)
     );
     const alternatives = new Alternatives(provider, client);
     const acceptor = new Acceptor(
@@ -189,7 +189,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
     NotebookActions.executed.connect(() => provider.forget());
     app.shell.currentChanged?.connect(() => {
-      provider.turned();
+      provider.documentChanged();
       warm();
       show();
     });

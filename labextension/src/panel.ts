@@ -7,7 +7,7 @@ import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { ordered, size, speed, suits } from './choice';
 import type { Client, IModel } from './client';
-import { describeStep } from './models';
+import { describeStep } from './offer';
 import { ServerError } from './trouble';
 import { describeError } from './words';
 

@@ -19,9 +19,9 @@ import { Ahead } from './ahead';
 import type { Availability } from './availability';
 import type { Client, IRequest } from './client';
 import { type IContext, type IDocument, readDocument } from './document';
-import type { IElsewhere } from './elsewhere';
+import type { IOtherDocument } from './otherdocuments';
 import { isPrivatePath } from './language';
-import { type IMade, Memory } from './memory';
+import { type ICached, SuggestionCache } from './cache';
 import { DEFAULTS, type ISettings } from './settings';
 import { editedAtCursor, type IPlace, Suggestion } from './suggestion';
 import { chooseWindow } from './window';
@@ -89,7 +89,7 @@ export class Provider implements IInlineCompletionProvider {
     private readonly _availability: Availability,
     private readonly _invoke: () => void,
     private readonly _dismiss: () => void,
-    private readonly _open: (path: string, language: string) => IElsewhere[]
+    private readonly _open: (path: string, language: string) => IOtherDocument[]
   ) {
     this._ahead = new Ahead(_client);
   }
@@ -126,8 +126,8 @@ export class Provider implements IInlineCompletionProvider {
       text: request.text,
       offset: Text.charIndexToJsIndex(request.offset, request.text)
     };
-    const asked = context.triggerKind === InlineCompletionTriggerKind.Invoke && !this._byItself;
-    this._byItself = false;
+    const asked = context.triggerKind === InlineCompletionTriggerKind.Invoke && !this._selfTriggered;
+    this._selfTriggered = false;
     this.asked = asked;
     const before = this._seen.get(editor);
     this._seen.set(editor, place.text);
@@ -201,7 +201,7 @@ export class Provider implements IInlineCompletionProvider {
     }
     this._owed = null;
     const body = this._body(document, context, place, asked);
-    const known = asked ? null : this._memory.recall(body, place);
+    const known = asked ? null : this._cache.recall(body, place);
     if (known) {
       this._close();
     }
@@ -348,13 +348,13 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Another document has the focus now: the others may have changed meanwhile. */
-  turned(): void {
-    this._elsewhere = null;
+  documentChanged(): void {
+    this._otherDocuments = null;
   }
 
   /** What was suggested may no longer be right: a cell has run. */
   forget(): void {
-    this._memory.clear();
+    this._cache.clear();
   }
 
   dispose(): void {
@@ -392,7 +392,7 @@ export class Provider implements IInlineCompletionProvider {
     );
     return {
       ...window,
-      extra: this.settings.otherDocuments ? this._others(document) : [],
+      extra: this.settings.otherDocuments ? this._readOthers(document) : [],
       path: document.path.slice(-4096),
       language: document.language.slice(0, 64),
       kernel_id: context.session?.kernel?.id ?? null,
@@ -408,17 +408,17 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Other documents as they stood when this one was turned to: no key in it changes them. */
-  private _others({ path, language }: IDocument): IElsewhere[] {
-    if (this._elsewhere?.path !== path || this._elsewhere.language !== language) {
-      this._elsewhere = { path, language, found: this._open(path, language) };
+  private _readOthers({ path, language }: IDocument): IOtherDocument[] {
+    if (this._otherDocuments?.path !== path || this._otherDocuments.language !== language) {
+      this._otherDocuments = { path, language, found: this._open(path, language) };
     }
-    return this._elsewhere.found;
+    return this._otherDocuments.found;
   }
 
   private _resume(
     editor: CodeEditor.IEditor,
     place: IPlace,
-    { suggestion, id }: IMade,
+    { suggestion, id }: ICached,
     asked: boolean
   ): IRun {
     const run: IRun = {
@@ -459,7 +459,7 @@ export class Provider implements IInlineCompletionProvider {
       }
       this._availability.answered();
       if (suggestion.text && this._run === run) {
-        this._memory.remember(body, { suggestion, id: run.id });
+        this._cache.remember(body, { suggestion, id: run.id });
         if (this.settings.ahead) {
           this._ahead.follow(body, suggestion.text);
         }
@@ -567,9 +567,9 @@ export class Provider implements IInlineCompletionProvider {
       const head = place.text.slice(0, place.offset);
       const wanted = !blank || (TRAILING_BLANK_LINE.test(head) && head.trim() !== '');
       if (place.text === text && wanted) {
-        this._byItself = !asked;
+        this._selfTriggered = !asked;
         this._invoke();
-        this._byItself = false;
+        this._selfTriggered = false;
       }
     }, delay);
   }
@@ -580,7 +580,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private readonly _ahead: Ahead;
-  private readonly _memory = new Memory();
+  private readonly _cache = new SuggestionCache();
   private readonly _clientId = UUID.uuid4();
   private readonly _activity = new Signal<this, IActivity>(this);
   private readonly _appeared = new Signal<this, string>(this);
@@ -595,8 +595,8 @@ export class Provider implements IInlineCompletionProvider {
   private _older: IRun | null = null;
   /** Where an answer was wanted while the server could not be asked. */
   private _owed: { editor: CodeEditor.IEditor; place: IPlace; asked: boolean } | null = null;
-  private _byItself = false;
-  private _elsewhere: { path: string; language: string; found: IElsewhere[] } | null = null;
+  private _selfTriggered = false;
+  private _otherDocuments: { path: string; language: string; found: IOtherDocument[] } | null = null;
 }
 
 /** Further suggestions for who asks: a provider of its own, since one answers once. */

@@ -8,7 +8,7 @@ import type { Widget } from '@lumino/widgets';
 import { isPrivatePath, languageOf } from './language';
 import { CELL_LIMIT, fitBytes, wellFormed } from './window';
 
-export interface IElsewhere {
+export interface IOtherDocument {
   path: string;
   language: string;
   source: string;
@@ -17,7 +17,7 @@ export interface IElsewhere {
 export const MOST_DOCUMENTS = 4;
 
 /** Read a document: the code of a notebook, the text of a file. */
-function read(widget: Widget): IElsewhere | null {
+function read(widget: Widget): IOtherDocument | null {
   if (!(widget instanceof DocumentWidget) || !widget.context.isReady) {
     return null;
   }
@@ -38,8 +38,12 @@ function read(widget: Widget): IElsewhere | null {
 }
 
 /** Return other open documents of a language, as they stand now. */
-export function elsewhere(shell: JupyterFrontEnd.IShell, path: string, language: string): IElsewhere[] {
-  const found: IElsewhere[] = [];
+export function otherDocuments(
+  shell: JupyterFrontEnd.IShell,
+  path: string,
+  language: string
+): IOtherDocument[] {
+  const found: IOtherDocument[] = [];
   for (const widget of shell.widgets('main')) {
     const other = read(widget);
     if (

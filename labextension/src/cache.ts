@@ -7,21 +7,21 @@ const PLACES = 4;
 const SUGGESTIONS = 16;
 
 /** A suggestion that is finished, and the server's name for it. */
-export interface IMade {
+export interface ICached {
   suggestion: Suggestion;
   id: string;
 }
 
 /** All that an answer depends on, except the text of the cell itself: a suggestion looks after that. */
-function surroundings(body: IRequest): string {
+function contextKey(body: IRequest): string {
   const cells = body.cells.map((cell, index) => (index === body.active ? null : cell));
   return JSON.stringify({ ...body, cells, offset: 0 });
 }
 
-export class Memory {
+export class SuggestionCache {
   /** Keep a suggestion with what it was asked with. */
-  remember(body: IRequest, made: IMade): void {
-    const key = surroundings(body);
+  remember(body: IRequest, made: ICached): void {
+    const key = contextKey(body);
     const known = this._made.get(key) ?? [];
     this._made.delete(key);
     this._made.set(key, [made, ...known].slice(0, SUGGESTIONS));
@@ -34,8 +34,8 @@ export class Memory {
   }
 
   /** Find one that goes on from a place. */
-  recall(body: IRequest, place: IPlace): IMade | null {
-    const known = this._made.get(surroundings(body));
+  recall(body: IRequest, place: IPlace): ICached | null {
+    const known = this._made.get(contextKey(body));
     return known?.find(made => made.suggestion.rest(place)) ?? null;
   }
 
@@ -44,5 +44,5 @@ export class Memory {
     this._made.clear();
   }
 
-  private _made = new Map<string, IMade[]>();
+  private _made = new Map<string, ICached[]>();
 }
