@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Ahead, afterAccepting } from './ahead';
-import type { Client, IRequest } from './client';
+import type { Client } from './client';
+import type { IRequest } from './wire';
 
 function request(source: string, offset: number): IRequest {
   return {

@@ -1,7 +1,8 @@
 /** What the server may do before anybody asks: read a cell that got the focus, write on after what is shown. */
 
 import { Text } from '@jupyterlab/coreutils';
-import type { Client, IRequest } from './client';
+import type { Client } from './client';
+import type { IRequest } from './wire';
 import { codePoints } from './window';
 
 /** Long enough that a cell which is only passed through is not read. */

@@ -11,7 +11,7 @@ import {
   START,
   STEADY
 } from './availability';
-import type { IHealth } from './client';
+import type { IHealth } from './wire';
 import { AnswerError, FOREIGN, type ITrouble, ServerError } from './trouble';
 
 const READY: IHealth = {

@@ -4,7 +4,7 @@
  */
 
 import { type ISignal, Signal } from '@lumino/signaling';
-import type { IHealth } from './client';
+import type { IHealth } from './wire';
 import { AnswerError, type ITrouble, troubleOf } from './trouble';
 
 /** Milliseconds between looks while all is well; also the longest wait between looks while it is not. */

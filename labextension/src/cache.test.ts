@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { IRequest } from './client';
+import type { IRequest } from './wire';
 import { SuggestionCache } from './cache';
 import { Suggestion } from './suggestion';
 

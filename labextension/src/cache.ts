@@ -1,6 +1,6 @@
 /** Suggestions that were made: who deletes back or returns to a place is answered without asking. Pure. */
 
-import type { IRequest } from './client';
+import type { IRequest } from './wire';
 import type { IPlace, Suggestion } from './suggestion';
 
 const PLACES = 4;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ordered, size, speed, suits } from './choice';
-import type { IModel } from './client';
+import type { IModel } from './wire';
 
 function model(name: string, more: Partial<IModel> = {}): IModel {
   return {

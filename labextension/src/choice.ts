@@ -1,6 +1,6 @@
 /** Which models the panel shows, in which order, and how large they are. Pure. */
 
-import type { IModel } from './client';
+import type { IModel } from './wire';
 
 /** A size as a person says it; `~` where nobody counted. */
 export function size(bytes: number | null | undefined, counted = true): string {

@@ -2,103 +2,13 @@
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import type { IOtherDocument } from './otherdocuments';
 import { parseLines } from './ndjson';
 import { AnswerError, FOREIGN, readRetryAfter, ServerError } from './trouble';
-import type { ICell } from './window';
+import type { IAnswer, IError, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
 
 /** Without a byte for so long, an answer is given up. The first one may take as long as the server thinks. */
 const FIRST_BYTE = 30000;
 const NEXT_BYTE = 10000;
-
-export interface IRequest {
-  path: string;
-  language: string;
-  kernel_id: string | null;
-  cells: ICell[];
-  active: number;
-  offset: number;
-  extra: IOtherDocument[];
-  trigger: 'automatic' | 'invoke' | 'warm' | 'ahead';
-  lines: 'auto' | 'single' | 'multi';
-  eagerness: 'quiet' | 'balanced' | 'eager' | 'always' | null;
-  stream: boolean;
-  client: string;
-  n: number;
-  max_tokens: number | null;
-  temperature: number;
-}
-
-export interface IFrame {
-  id: string;
-  text: string;
-  done?: boolean;
-  finish_reason?: string;
-  timings?: { total_ms: number };
-  error?: IError;
-}
-
-export interface IAnswer {
-  id: string;
-  items: { text: string; confidence: number }[];
-}
-
-export interface IError {
-  code: string;
-  field: string | null;
-  message: string;
-}
-
-export interface IHealth {
-  live: boolean;
-  ready: boolean;
-  phase: string;
-  code: string | null;
-  model: string;
-  reason: string | null;
-  notice: string | null;
-  last_ms: number | null;
-}
-
-export interface IModel {
-  name: string;
-  spec: string;
-  size: number | null;
-  licence: string;
-  use: string;
-  stored: boolean;
-  verified: boolean;
-  selected: boolean;
-  pulling: boolean;
-  progress: IStep | null;
-  /** Why the last download came to nothing. */
-  failed?: string | null;
-  mirror: boolean;
-  counted: boolean;
-  fim: string;
-  checkpoint: string;
-  memory?: number;
-  tokens_a_second?: number;
-  verdict?: string | null;
-  adapters?: IAdapter[];
-  tuned?: boolean;
-}
-
-/** What a model was tuned to; `ours` came with us. */
-export interface IAdapter {
-  name: string;
-  language: string;
-  ours: boolean;
-}
-
-export interface IStep {
-  phase: string;
-  received?: number;
-  total?: number | null;
-  source?: string;
-  done?: boolean;
-  error?: IError;
-}
 
 export class Client {
   constructor(readonly settings: ServerConnection.ISettings) {}

@@ -7,7 +7,8 @@ import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import type { Cell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import { cellLanguage, languageOf } from './language';
-import { type ICell, wellFormed } from './window';
+import { wellFormed } from './window';
+import type { ICell } from './wire';
 
 /** What a provider is given; the completer hands over the editor, though its type does not say so. */
 export type IContext = IInlineCompletionContext & {

@@ -2,7 +2,8 @@
 
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Client, IModel, IStep } from './client';
+import type { Client } from './client';
+import type { IModel, IStep } from './wire';
 import { ServerError } from './trouble';
 import { describeError } from './words';
 

@@ -6,13 +6,8 @@ import { DocumentWidget } from '@jupyterlab/docregistry';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import type { Widget } from '@lumino/widgets';
 import { isPrivatePath, languageOf } from './language';
+import type { IOtherDocument } from './wire';
 import { CELL_LIMIT, fitBytes, wellFormed } from './window';
-
-export interface IOtherDocument {
-  path: string;
-  language: string;
-  source: string;
-}
 
 export const MOST_DOCUMENTS = 4;
 

@@ -7,7 +7,8 @@ vi.mock('@jupyterlab/console', () => ({ ConsolePanel: vi.fn() }));
 vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
 
 import { Availability } from './availability';
-import type { Client, IFrame, IHealth, IRequest } from './client';
+import type { Client } from './client';
+import type { IFrame, IHealth, IRequest } from './wire';
 import type { IContext } from './document';
 import { Provider } from './provider';
 import { DEFAULTS } from './settings';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CELL_LIMIT, chooseWindow, codePoints, type ICell, TOTAL_LIMIT, wellFormed } from './window';
+import { CELL_LIMIT, chooseWindow, codePoints, TOTAL_LIMIT, wellFormed } from './window';
+import type { ICell } from './wire';
 
 const cells =
   (sources: string[]) =>

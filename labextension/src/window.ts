@@ -1,13 +1,6 @@
 /** The part of a notebook that is sent: the active cell whole, the nearest others, within a bound. Pure. */
 
-export interface ICell {
-  id: string;
-  type: 'code' | 'markdown' | 'raw';
-  source: string;
-  executed: boolean | null;
-  /** The last line of what it failed with, of the active cell alone. */
-  error?: string | null;
-}
+import type { ICell } from './wire';
 
 export interface IWindow {
   cells: ICell[];
