@@ -11,7 +11,7 @@ _FILES = re.compile(
     r"""^(\.env(\..*)?|.*\.env|\.netrc|_netrc|\.pgpass|\.npmrc|\.pypirc|\.git-credentials|\.htpasswd
     |id_(rsa|dsa|ecdsa|ed25519)(\.pub)?|.*\.(pem|key|p12|pfx|jks|keystore|kdbx|ppk|asc|gpg)
     |credentials(\.\w+)?|secrets?(\.\w+)?|(?=.*\.json$).*service_account.*|.*\.tfvars|known_hosts|authorized_keys)$""",
-    re.IGNORECASE | re.VERBOSE,
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 LONGEST_PATH = 4096
 SHORTEST = 9  # characters: `://a:bcd@`

@@ -1,5 +1,15 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { cellLanguage, isPrivatePath, languageOf } from './language';
+import { cellLanguage, isPrivatePath, languageOf, MAGIC_LANGUAGES, SAME_LANGUAGE } from './language';
+
+interface ICases {
+  private_paths: string[];
+  ordinary_paths: string[];
+  cell_languages: [source: string, language: string][];
+}
+
+/** What the server decides as well: tests/context/test_shared_cases.py reads the same cases. */
+const cases = JSON.parse(readFileSync('../tests/data/paths_and_magics.json', 'utf8')) as ICases;
 
 describe('the language', () => {
   it.each([
@@ -14,28 +24,22 @@ describe('the language', () => {
     expect(languageOf(mime)).toBe(language);
   });
 
-  it.each([
-    ['x = 1', 'python'],
-    ['%%time\nx', 'python'],
-    ['%%sql\nselect', 'sql'],
-    ['%%bash\nls', 'bash'],
-    ['%%sh\nls', 'bash'],
-    ['%%html\n<b>', 'html'],
-    ['%%unheard\nx', 'unheard']
-  ])('of %s is its own', (source, language) => {
+  it.each(cases.cell_languages)('of %j is %s', (source, language) => {
     expect(cellLanguage(source, 'python')).toBe(language);
+  });
+
+  it.each([...MAGIC_LANGUAGES.keys(), ...SAME_LANGUAGE])('has a shared case for %%%%%s', magic => {
+    const names = cases.cell_languages.map(([source]) => source.trim().split(/\s/)[0]);
+    expect(names).toContain(`%%${magic}`);
   });
 });
 
 describe('a credential file', () => {
-  it.each(['.env', 'a/.env.local', 'id_rsa', 'x/server.pem', '.ssh/config', 'C:\\u\\.aws\\credentials'])(
-    '%s is known',
-    path => {
-      expect(isPrivatePath(path)).toBe(true);
-    }
-  );
+  it.each(cases.private_paths)('%j is known', path => {
+    expect(isPrivatePath(path)).toBe(true);
+  });
 
-  it.each(['', 'a.ipynb', 'environment.py', 'keyboard.py', 'src/secretary.py'])('%s is none', path => {
+  it.each(cases.ordinary_paths)('%j is none', path => {
     expect(isPrivatePath(path)).toBe(false);
   });
 });

@@ -1,8 +1,34 @@
-/** Which language a cell or a file is in, and which files are nobody's business. Pure. */
+/** Which language a cell or a file is in, and which files hold credentials. Pure. */
 
-const CELL_MAGIC = /^\s*%%(\w+)/;
+/**
+ * The cell magics that name the language of what follows them. The server has the same table (context/notebook.py);
+ * the cases that both have to agree on are in tests/data/paths_and_magics.json.
+ */
+export const MAGIC_LANGUAGES: ReadonlyMap<string, string> = new Map([
+  ['bash', 'bash'],
+  ['sh', 'bash'],
+  ['script', 'bash'],
+  ['cmd', 'bat'],
+  ['html', 'html'],
+  ['HTML', 'html'],
+  ['svg', 'html'],
+  ['SVG', 'html'],
+  ['javascript', 'javascript'],
+  ['js', 'javascript'],
+  ['latex', 'latex'],
+  ['markdown', 'markdown'],
+  ['sql', 'sql'],
+  ['bigquery', 'sql'],
+  ['R', 'r'],
+  ['ruby', 'ruby'],
+  ['perl', 'perl'],
+  ['cython', 'cython'],
+  ['writefile', 'text'],
+  ['file', 'text']
+]);
 
-const SAME_LANGUAGE = new Set([
+/** The cell magics after which the notebook's own language goes on. */
+export const SAME_LANGUAGE: ReadonlySet<string> = new Set([
   'time',
   'timeit',
   'capture',
@@ -15,34 +41,23 @@ const SAME_LANGUAGE = new Set([
   'debug'
 ]);
 
-const MAGIC_LANGUAGES: Record<string, string> = {
-  sh: 'bash',
-  script: 'bash',
-  HTML: 'html',
-  svg: 'html',
-  SVG: 'html',
-  js: 'javascript',
-  bigquery: 'sql',
-  R: 'r',
-  writefile: 'text',
-  file: 'text'
-};
+const CELL_MAGIC = /^\s*%%([\p{L}\p{N}_]+)/u;
 
-const MIME_LANGUAGES: Record<string, string> = {
-  'text/plain': 'text',
-  'text/x-ipython': 'python',
-  'text/x-ipythongfm': 'markdown',
-  'text/x-rsrc': 'r',
-  'text/x-c++src': 'cpp',
-  'text/x-csrc': 'c',
-  'text/x-sh': 'bash',
-  'application/json': 'json'
-};
+const MIME_LANGUAGES: ReadonlyMap<string, string> = new Map([
+  ['text/plain', 'text'],
+  ['text/x-ipython', 'python'],
+  ['text/x-ipythongfm', 'markdown'],
+  ['text/x-rsrc', 'r'],
+  ['text/x-c++src', 'cpp'],
+  ['text/x-csrc', 'c'],
+  ['text/x-sh', 'bash'],
+  ['application/json', 'json']
+]);
 
 /** The language of a MIME type. */
 export function languageOf(mimeType: string): string {
   const [mime] = mimeType.split(';', 1);
-  return MIME_LANGUAGES[mime] ?? mime.replace(/^(text|application)\/(x-)?/, '');
+  return MIME_LANGUAGES.get(mime) ?? mime.replace(/^(text|application)\/(x-)?/, '');
 }
 
 /** The language of a cell: a `%%magic` on its first line may give it one of its own. */
@@ -51,22 +66,24 @@ export function cellLanguage(source: string, language: string): string {
   if (magic === undefined || SAME_LANGUAGE.has(magic)) {
     return language;
   }
-  return MAGIC_LANGUAGES[magic] ?? magic;
+  return MAGIC_LANGUAGES.get(magic) ?? magic;
 }
 
+/** A word, as Python's `\w+` takes it. */
+const WORD = '[\\p{L}\\p{N}_]+';
 const PRIVATE_FILE = new RegExp(
   '^(\\.env(\\..*)?|.*\\.env|\\.netrc|_netrc|\\.pgpass|\\.npmrc|\\.pypirc|\\.git-credentials' +
     '|\\.htpasswd|id_(rsa|dsa|ecdsa|ed25519)(\\.pub)?' +
     '|.*\\.(pem|key|p12|pfx|jks|keystore|kdbx|ppk|asc|gpg)' +
-    '|credentials(\\.\\w+)?|secrets?(\\.\\w+)?|.*_?service_account.*\\.json|.*\\.tfvars' +
-    '|known_hosts|authorized_keys)$',
-  'i'
+    `|credentials(\\.${WORD})?|secrets?(\\.${WORD})?|.*service_account.*\\.json|.*\\.tfvars` +
+    '|known_hosts|authorized_keys)\\n?$',
+  'isu'
 );
 const PRIVATE_FOLDERS = new Set(['.ssh', '.aws', '.gnupg', '.azure', '.kube', '.docker']);
 
 /** Whether a file by that name holds credentials. */
 export function isPrivatePath(path: string): boolean {
-  const parts = path.split(/[\\/]/);
+  const parts = path.split(/[\\/]/).filter(part => part !== '' && part !== '.');
   const name = parts.pop() ?? '';
   return PRIVATE_FILE.test(name) || parts.some(part => PRIVATE_FOLDERS.has(part));
 }

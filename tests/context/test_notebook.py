@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import pytest
-
-from jupyter_turbopilot.context.notebook import NEXT_CELL, cell_language, gather, outline, text_before
+from jupyter_turbopilot.context.notebook import NEXT_CELL, gather, outline, text_before
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 
@@ -92,24 +90,6 @@ def test_a_terminals_history_comes_whole() -> None:
 
 def test_a_credential_file_gets_no_context_at_all() -> None:
     assert context_of("a = 1", "b", path="conf/.env").pieces == ()
-
-
-@pytest.mark.parametrize(
-    ("source", "language"),
-    [
-        ("x", "python"),
-        ("%%time\nx", "python"),
-        ("%%bash\nls", "bash"),
-        ("%%sh", "bash"),
-        ("%%HTML\n<b>", "html"),
-        ("%%sql select", "sql"),
-        ("%%R\nx <- 1", "r"),
-        ("  %%javascript", "javascript"),
-        ("%%unheard_of", "unheard_of"),
-    ],
-)
-def test_a_cell_magic_names_the_language(source: str, language: str) -> None:
-    assert cell_language(source, "python") == language
 
 
 def test_of_what_does_not_fit_imports_and_the_heads_of_definitions_stay() -> None:

@@ -2,23 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.context.private import is_private_path, looks_secret, without_secrets
-
-
-@pytest.mark.parametrize(
-    "path",
-    [".env", "a/.env.local", "prod.env", "id_rsa", "keys/server.pem", "x.key", ".netrc", ".pypirc",
-     "credentials.json", "secrets.yaml", ".ssh/config", ".aws/credentials", "C:\\u\\.ssh\\id_ed25519"],
-)  # fmt: skip
-def test_credential_files_are_known(path: str) -> None:
-    assert is_private_path(path)
-
-
-@pytest.mark.parametrize(
-    "path", ["", "a.ipynb", "keyboard.py", "environment.py", "src/secretary.py", "monkey.py"]
-)
-def test_ordinary_files_are_not_taken_for_them(path: str) -> None:
-    assert not is_private_path(path)
+from jupyter_turbopilot.context.private import looks_secret, without_secrets
 
 
 @pytest.mark.parametrize(

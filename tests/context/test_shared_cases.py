@@ -1,0 +1,34 @@
+"""What the front end decides as well: `labextension/src/language.test.ts` reads the same cases."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.context.notebook import _MAGIC_LANGUAGES, _SAME_LANGUAGE, cell_language
+from jupyter_turbopilot.context.private import is_private_path
+
+CASES = json.loads((Path(__file__).parents[1] / "data/paths_and_magics.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("path", CASES["private_paths"])
+def test_credential_files_are_known(path: str) -> None:
+    assert is_private_path(path)
+
+
+@pytest.mark.parametrize("path", CASES["ordinary_paths"])
+def test_ordinary_files_are_not_taken_for_them(path: str) -> None:
+    assert not is_private_path(path)
+
+
+@pytest.mark.parametrize(("source", "language"), CASES["cell_languages"])
+def test_a_cell_magic_names_the_language(source: str, language: str) -> None:
+    assert cell_language(source, "python") == language
+
+
+@pytest.mark.parametrize("magic", sorted(_SAME_LANGUAGE | _MAGIC_LANGUAGES.keys()))
+def test_every_magic_that_is_known_has_a_case(magic: str) -> None:
+    names = [source.split()[0] for source, _ in CASES["cell_languages"] if source.strip()]
+    assert f"%%{magic}" in names
