@@ -33,9 +33,9 @@ export class Ahead {
   warm(body: () => IRequest | null): void {
     this.yield();
     this._timer = setTimeout(() => {
-      const found = body();
-      if (found) {
-        this._send({ ...found, trigger: 'warm', stream: false });
+      const request = body();
+      if (request) {
+        this._send({ ...request, trigger: 'warm', stream: false });
       }
     }, SETTLE);
   }

@@ -8,10 +8,11 @@ import {
   LOADING,
   LONGEST,
   PATIENCE,
+  servesAnother,
   START,
   STEADY
 } from './availability';
-import type { IHealth } from './wire';
+import type { IHealth, Phase } from './wire';
 import { AnswerError, FOREIGN, type ITrouble, ServerError } from './trouble';
 
 const READY: IHealth = {
@@ -24,7 +25,7 @@ const READY: IHealth = {
   notice: null,
   last_ms: null
 };
-const phase = (name: string): IHealth => ({ ...READY, ready: false, phase: name });
+const phase = (name: Phase): IHealth => ({ ...READY, ready: false, phase: name });
 
 const troubles = fc.record({
   kind: fc.constantFrom('told', 'unreachable', 'silent', 'garbled', 'cut', 'refused', 'absent', 'failed'),
@@ -36,11 +37,11 @@ const events: fc.Arbitrary<Event> = fc.oneof(
   fc.constant<Event>({ kind: 'answered' }),
   troubles.map(trouble => ({ kind: 'failed', trouble }) as const),
   troubles.map(trouble => ({ kind: 'no health', trouble }) as const),
-  health.map(found => ({ kind: 'health', health: found }) as const)
+  health.map(told => ({ kind: 'health', health: told }) as const)
 );
 
 describe('the state', () => {
-  it('always looks again, soon, and within a minute whatever the server asks for', () => {
+  it('always checks again, soon, and within a minute whatever the server asks for', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 40 }), list => {
         const state = list.reduce(after, START);
@@ -72,7 +73,7 @@ describe('the state', () => {
     );
   });
 
-  it('forgets its trouble after two good looks', () => {
+  it('forgets its trouble after two good checks', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 40 }), list => {
         const good: Event = { kind: 'health', health: READY };
@@ -88,18 +89,18 @@ describe('the state', () => {
 
 describe('the availability of a server', () => {
   let answer: () => Promise<IHealth>;
-  let looks: number;
+  let checks: number;
   let visible: boolean;
   let availability: Availability;
 
   beforeEach(() => {
     vi.useFakeTimers();
-    looks = 0;
+    checks = 0;
     visible = true;
     answer = () => Promise.resolve(READY);
     availability = new Availability(
       () => {
-        looks++;
+        checks++;
         return answer();
       },
       () => visible
@@ -115,7 +116,7 @@ describe('the availability of a server', () => {
   const busy = (retryAfter = 0) => new ServerError(429, 'busy', 'Busy.', retryAfter);
 
   it('comes back by itself after one failure', async () => {
-    await availability.look();
+    await availability.check();
     availability.failed(busy());
     expect(availability.open).toBe(false);
     await pass(FIRST_WAIT);
@@ -126,7 +127,7 @@ describe('the availability of a server', () => {
   });
 
   it('waits as long as the server asks for', async () => {
-    await availability.look();
+    await availability.check();
     availability.failed(busy(3000));
     await pass(2900);
     expect(availability.open).toBe(false);
@@ -135,7 +136,7 @@ describe('the availability of a server', () => {
   });
 
   it('is asked less and less while requests fail, though its health is good', async () => {
-    await availability.look();
+    await availability.check();
     let requests = 0;
     // Somebody who types five keys a second for a minute.
     for (let key = 0; key < 300; key++) {
@@ -151,17 +152,17 @@ describe('the availability of a server', () => {
 
   it('is found again within seconds, however long it was away', async () => {
     answer = () => Promise.reject(new TypeError('Failed to fetch'));
-    await availability.look();
+    await availability.check();
     await pass(3600_000);
     expect(availability.open).toBe(false);
-    expect(looks).toBeLessThan(3600_000 / STEADY + 10);
+    expect(checks).toBeLessThan(3600_000 / STEADY + 10);
     answer = () => Promise.resolve(READY);
     await pass(STEADY);
     expect(availability.state).toMatchObject({ open: true, trouble: null, failures: 0 });
   });
 
   it('is noticed to hang, and to go on', async () => {
-    await availability.look();
+    await availability.check();
     answer = () => new Promise(() => undefined);
     await pass(STEADY + PATIENCE);
     expect(availability.state.trouble?.kind).toBe('silent');
@@ -171,7 +172,7 @@ describe('the availability of a server', () => {
   });
 
   it('is noticed to have gone while nobody types', async () => {
-    await availability.look();
+    await availability.check();
     answer = () => Promise.reject(new TypeError('Failed to fetch'));
     await pass(STEADY);
     expect(availability.open).toBe(false);
@@ -179,44 +180,44 @@ describe('the availability of a server', () => {
 
   it('is followed closely while it loads', async () => {
     answer = () => Promise.resolve(phase('loading'));
-    await availability.look();
-    const before = looks;
+    await availability.check();
+    const before = checks;
     await pass(10 * LOADING);
-    expect(looks - before).toBe(10);
+    expect(checks - before).toBe(10);
     expect(availability.state.trouble).toBeNull();
     answer = () => Promise.resolve(READY);
     await pass(LOADING);
     expect(availability.open).toBe(true);
   });
 
-  it('is not looked at for a hidden page, and at once when the page is shown', async () => {
+  it('is not checked for a hidden page, and at once when the page is shown', async () => {
     answer = () => Promise.reject(new AnswerError('garbled'));
-    await availability.look();
+    await availability.check();
     visible = false;
     await pass(60_000);
-    expect(looks).toBe(1);
+    expect(checks).toBe(1);
     answer = () => Promise.resolve(READY);
-    await availability.look();
+    await availability.check();
     expect(availability.open).toBe(true);
     visible = true;
     await pass(STEADY);
-    expect(looks).toBe(3);
+    expect(checks).toBe(3);
   });
 
-  it('is not opened by a look from before the failure', async () => {
-    let tell: (found: IHealth) => void = () => undefined;
+  it('is not opened by a check from before the failure', async () => {
+    let tell: (health: IHealth) => void = () => undefined;
     answer = () => new Promise(resolve => (tell = resolve));
-    const looking = availability.look();
+    const checking = availability.check();
     await pass(0);
     availability.failed(busy());
     tell(READY);
-    await looking;
+    await checking;
     expect(availability.open).toBe(false);
   });
 
-  it('is looked at once at a time', async () => {
-    await Promise.all([availability.look(), availability.look()]);
-    expect(looks).toBe(1);
+  it('is checked once at a time', async () => {
+    await Promise.all([availability.check(), availability.check()]);
+    expect(checks).toBe(1);
   });
 
   it('says what changed', async () => {
@@ -225,5 +226,45 @@ describe('the availability of a server', () => {
     availability.failed(busy());
     await pass(FIRST_WAIT);
     expect(said).toEqual([true, false, false, true]);
+  });
+
+  it('is told by another answer that a model is loading, and then followed until it has loaded', async () => {
+    await availability.check();
+    let checked: (health: IHealth) => void = () => undefined;
+    answer = () => new Promise(resolve => (checked = resolve));
+    void availability.check();
+    await pass(0);
+    availability.told(phase('loading'));
+    // What was asked before that says nothing about it.
+    checked(READY);
+    let model = '';
+    void availability.loaded().then(state => (model = state.model));
+    answer = () => Promise.resolve(phase('loading'));
+    await pass(3 * LOADING);
+    expect([availability.open, model]).toEqual([false, '']);
+    answer = () => Promise.resolve({ ...READY, model: 'b' });
+    await pass(LOADING);
+    expect([availability.open, model]).toEqual([true, 'b']);
+  });
+
+  it('is not waited for when it goes while it loads', async () => {
+    availability.told(phase('loading'));
+    const loaded = availability.loaded();
+    answer = () => Promise.reject(new TypeError('Failed to fetch'));
+    await pass(LOADING);
+    expect((await loaded).trouble?.kind).toBe('unreachable');
+  });
+
+  it('serves another when its model or its phase is another, and not while it cannot say', async () => {
+    const changes: boolean[] = [];
+    availability.changed.connect((_, change) => changes.push(servesAnother(change)));
+    await availability.check();
+    availability.answered();
+    availability.told({ ...READY, model: 'b' });
+    availability.told({ ...phase('failed'), model: 'b' });
+    answer = () => Promise.reject(new TypeError('Failed to fetch'));
+    await availability.check();
+    expect(changes).toEqual([true, false, true, true, false]);
+    expect(availability.state.model).toBe('b');
   });
 });

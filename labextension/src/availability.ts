@@ -1,13 +1,13 @@
 /**
  * Whether the server may be asked. After any failure it is left alone for a while that doubles with each failure;
- * then its health is looked at, and only when that is good is it asked again.
+ * then its health is checked, and only when that is good is it asked again.
  */
 
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { IHealth } from './wire';
 import { AnswerError, type ITrouble, troubleOf } from './trouble';
 
-/** Milliseconds between looks while all is well; also the longest wait between looks while it is not. */
+/** Milliseconds between checks while all is well; also the longest wait between checks while it is not. */
 export const STEADY = 5000;
 export const FIRST_WAIT = 500;
 export const LOADING = 700;
@@ -21,11 +21,13 @@ export interface IState {
   readonly open: boolean;
   /** What the server said of itself last; `null` when it could not. */
   readonly health: IHealth | null;
+  /** The model it named when it last could. */
+  readonly model: string;
   /** What went wrong last, until something goes right. */
   readonly trouble: ITrouble | null;
   /** Failures since something went right. */
   readonly failures: number;
-  /** Milliseconds until its health is looked at. */
+  /** Milliseconds until its health is checked. */
   readonly wait: number;
 }
 
@@ -35,7 +37,14 @@ export type Event =
   | { kind: 'health'; health: IHealth }
   | { kind: 'no health'; trouble: ITrouble };
 
-export const START: IState = { open: true, health: null, trouble: null, failures: 0, wait: STEADY };
+export const START: IState = {
+  open: true,
+  health: null,
+  model: '',
+  trouble: null,
+  failures: 0,
+  wait: STEADY
+};
 
 /** Whether a request would be answered. A server that loads its model at the first request waits for that one. */
 function canAnswer(health: IHealth | null): boolean {
@@ -47,6 +56,7 @@ function closed(state: IState, health: IHealth | null, trouble: ITrouble): IStat
   return {
     open: false,
     health,
+    model: health?.model ?? state.model,
     trouble,
     failures: state.failures + 1,
     wait: Math.max(wait, Math.min(LONGEST, trouble.retryAfter))
@@ -65,18 +75,26 @@ export function after(state: IState, event: Event): IState {
       return closed(state, null, event.trouble);
     case 'health': {
       const { health } = event;
+      const { model } = health;
       if (health.phase === 'loading') {
-        return { ...state, open: false, health, trouble: null, wait: LOADING };
+        return { ...state, open: false, health, model, trouble: null, wait: LOADING };
       }
       if (!canAnswer(health)) {
         return closed(state, health, { kind: 'told', message: health.reason ?? '', retryAfter: 0 });
       }
       if (!canAnswer(state.health)) {
-        return { open: true, health, trouble: null, failures: 0, wait: STEADY };
+        return { open: true, health, model, trouble: null, failures: 0, wait: STEADY };
       }
       // It was well all along and yet a request failed: the next request shows whether that is over.
-      // By the next look, what went wrong is no news any more.
-      return { ...state, open: true, health, trouble: state.open ? null : state.trouble, wait: STEADY };
+      // By the next check, what went wrong is no news any more.
+      return {
+        ...state,
+        open: true,
+        health,
+        model,
+        trouble: state.open ? null : state.trouble,
+        wait: STEADY
+      };
     }
   }
 }
@@ -86,8 +104,13 @@ export interface IChange {
   now: IState;
 }
 
+/** Whether the server has another model now, or says something else of the one it has. */
+export function servesAnother({ before, now }: IChange): boolean {
+  return now.health !== null && (now.model !== before.model || now.health.phase !== before.health?.phase);
+}
+
 export class Availability {
-  /** `visible` tells whether anybody could see the difference: nobody looks for a hidden page. */
+  /** `visible` tells whether anybody could see the difference: nothing is checked for a hidden page. */
   constructor(
     private readonly _health: (signal: AbortSignal) => Promise<IHealth>,
     private readonly _visible: () => boolean = () => true
@@ -112,41 +135,65 @@ export class Availability {
 
   /** A request failed. */
   failed(reason: unknown): void {
-    // What a look finds that began before the failure is out of date.
-    this._looking?.abort.abort();
-    this._looking = null;
+    this._dropCheck();
     this._take({ kind: 'failed', trouble: troubleOf(reason) });
   }
 
-  /** Look at the server's health now. */
-  look(): Promise<void> {
+  /** The server told of its health in the answer to a request. */
+  told(health: IHealth): void {
+    this._dropCheck();
+    this._take({ kind: 'health', health });
+  }
+
+  /** Check the server's health now. */
+  check(): Promise<void> {
     clearTimeout(this._timer);
-    this._looking ??= this._look();
-    return this._looking.found;
+    this._checking ??= this._check();
+    return this._checking.finished;
+  }
+
+  /** Wait until the server is not loading a model, or cannot be asked; return the state then. */
+  async loaded(): Promise<IState> {
+    while (this._state.health?.phase === 'loading') {
+      await new Promise<void>(resolve => {
+        const once = (): void => {
+          this._changed.disconnect(once);
+          resolve();
+        };
+        this._changed.connect(once);
+      });
+    }
+    return this._state;
   }
 
   dispose(): void {
     this._disposed = true;
     clearTimeout(this._timer);
-    this._looking?.abort.abort();
+    this._checking?.abort.abort();
     Signal.clearData(this);
   }
 
-  private _look(): ILook {
+  /** What a check finds that began before something happened is out of date. */
+  private _dropCheck(): void {
+    this._checking?.abort.abort();
+    this._checking = null;
+  }
+
+  private _check(): ICheck {
     const abort = new AbortController();
-    const find = async (): Promise<void> => {
+    const run = async (): Promise<void> => {
       const patience = setTimeout(() => abort.abort(new AnswerError('silent')), PATIENCE);
       const event: Event = await Promise.race([this._health(abort.signal), aborted(abort.signal)]).then(
         health => ({ kind: 'health', health }),
         (reason: unknown) => ({ kind: 'no health', trouble: troubleOf(reason) })
       );
       clearTimeout(patience);
-      if (this._looking?.abort === abort) {
-        this._looking = null;
+      if (this._checking?.abort === abort) {
+        this._checking = null;
         this._take(event);
       }
     };
-    return { abort, found: Promise.resolve().then(find) };
+    return { abort, finished: Promise.resolve().then(run) };
   }
 
   private _take(event: Event): void {
@@ -157,9 +204,9 @@ export class Availability {
       return;
     }
     this._timer = setTimeout(() => {
-      // A page that is hidden looks when it is shown.
+      // A page that is hidden checks when it is shown.
       if (this._visible()) {
-        void this.look();
+        void this.check();
       }
     }, now.wait);
     this._changed.emit({ before, now });
@@ -167,14 +214,14 @@ export class Availability {
 
   private readonly _changed = new Signal<this, IChange>(this);
   private _state = START;
-  private _looking: ILook | null = null;
+  private _checking: ICheck | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _disposed = false;
 }
 
-interface ILook {
+interface ICheck {
   abort: AbortController;
-  found: Promise<void>;
+  finished: Promise<void>;
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

@@ -30,8 +30,8 @@ export class Client {
   async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
     return whole(
       await this._ask('complete', 'POST', request, signal),
-      (found: IAnswer) =>
-        Array.isArray(found.items) && found.items.every(({ text }) => typeof text === 'string')
+      (answer: IAnswer) =>
+        Array.isArray(answer.items) && answer.items.every(({ text }) => typeof text === 'string')
     );
   }
 
@@ -40,10 +40,10 @@ export class Client {
   }
 
   async models(): Promise<IModel[]> {
-    const found = await whole(await this._ask('models', 'GET'), (answer: { models: IModel[] }) =>
+    const listed = await whole(await this._ask('models', 'GET'), (answer: { models: IModel[] }) =>
       Array.isArray(answer.models)
     );
-    return found.models;
+    return listed.models;
   }
 
   async select(model: string, tuned: boolean | null = null): Promise<IHealth> {
@@ -65,11 +65,11 @@ export class Client {
 
   /** Delete a model's file; the bytes that are free now are returned. */
   async remove(model: string): Promise<number> {
-    const found = await whole(
+    const removed = await whole(
       await this._ask('models', 'DELETE', { model }),
       (answer: { freed: number }) => typeof answer.freed === 'number'
     );
-    return found.freed;
+    return removed.freed;
   }
 
   async stopPull(model: string): Promise<void> {
@@ -130,13 +130,13 @@ export class Client {
       this.settings
     );
     if (!response.ok) {
-      const found = (await response.json().catch(() => null)) as {
+      const answer = (await response.json().catch(() => null)) as {
         error?: IError;
       } | null;
       throw new ServerError(
         response.status,
-        found?.error?.code ?? FOREIGN,
-        found?.error?.message ?? response.statusText,
+        answer?.error?.code ?? FOREIGN,
+        answer?.error?.message ?? response.statusText,
         readRetryAfter(response.headers.get('Retry-After'), Date.now())
       );
     }
@@ -146,17 +146,17 @@ export class Client {
 
 /** Read a whole answer of ours; a page of somebody else's with the same status is none. */
 async function whole<T>(response: Response, ours: (answer: T) => boolean): Promise<T> {
-  const found = (await response.json().catch((reason: unknown) => {
+  const answer = (await response.json().catch((reason: unknown) => {
     throw reason instanceof SyntaxError ? new AnswerError('garbled') : reason;
   })) as T | null;
-  if (typeof found !== 'object' || found === null || !ours(found)) {
+  if (typeof answer !== 'object' || answer === null || !ours(answer)) {
     throw new AnswerError('garbled');
   }
-  return found;
+  return answer;
 }
 
-function isHealth(found: IHealth): boolean {
-  return typeof found.ready === 'boolean' && typeof found.phase === 'string';
+function isHealth(answer: IHealth): boolean {
+  return typeof answer.ready === 'boolean' && typeof answer.phase === 'string';
 }
 
 async function* lines<T extends object>(response: Response): AsyncGenerator<T> {

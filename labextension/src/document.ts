@@ -1,12 +1,14 @@
 /** What stands in the widget a person types in: the cells, the active one, the language. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
-import type { IInlineCompletionContext } from '@jupyterlab/completer';
+import type { CompletionHandler, IInlineCompletionContext } from '@jupyterlab/completer';
 import { ConsolePanel } from '@jupyterlab/console';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import type { Cell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
+import { Text } from '@jupyterlab/coreutils';
 import { cellLanguage, languageOf } from './language';
+import type { IPlace } from './suggestion';
 import { wellFormed } from './window';
 import type { ICell } from './wire';
 
@@ -42,6 +44,11 @@ function failureOf(model: ICellModel): string | null {
   return wellFormed(`${last.ename}: ${last.evalue}`.split('\n')[0].slice(0, 200));
 }
 
+/** The text and the cursor that a completion is asked for. */
+export function placeIn(request: CompletionHandler.IRequest): IPlace {
+  return { text: request.text, offset: Text.charIndexToJsIndex(request.offset, request.text) };
+}
+
 /** Read the document around an editor whose text is `text`. */
 export function readDocument(context: IContext, text: string, mimeType: string): IDocument {
   const { widget, editor } = context;
@@ -49,8 +56,8 @@ export function readDocument(context: IContext, text: string, mimeType: string):
   if (widget instanceof NotebookPanel && widget.content.model) {
     const { cells } = widget.content.model;
     const shown = widget.content.widgets;
-    const found = shown.findIndex((candidate: Cell) => candidate.editor === editor);
-    const active = found >= 0 ? found : widget.content.activeCellIndex;
+    const edited = shown.findIndex((candidate: Cell) => candidate.editor === editor);
+    const active = edited >= 0 ? edited : widget.content.activeCellIndex;
     const kernelLanguage = widget.content.model.defaultKernelLanguage || 'python';
     const language = languageOf(widget.content.codeMimetype || `text/x-${kernelLanguage}`);
     const type = cells.get(active).type;

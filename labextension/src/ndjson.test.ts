@@ -8,11 +8,11 @@ async function read(chunks: Uint8Array[]): Promise<unknown[]> {
     read: () =>
       Promise.resolve(left.length ? { done: false, value: left.shift() } : { done: true, value: undefined })
   };
-  const found: unknown[] = [];
+  const objects: unknown[] = [];
   for await (const line of parseLines(reader)) {
-    found.push(line);
+    objects.push(line);
   }
-  return found;
+  return objects;
 }
 
 describe('lines of JSON', () => {

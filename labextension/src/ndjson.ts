@@ -33,14 +33,14 @@ export async function* parseLines<T extends object>(reader: IReader): AsyncGener
 }
 
 function parse<T extends object>(line: string): T {
-  let found: unknown;
+  let value: unknown;
   try {
-    found = JSON.parse(line);
+    value = JSON.parse(line);
   } catch {
     throw new AnswerError('garbled');
   }
-  if (typeof found !== 'object' || found === null) {
+  if (typeof value !== 'object' || value === null) {
     throw new AnswerError('garbled');
   }
-  return found as T;
+  return value as T;
 }

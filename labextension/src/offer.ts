@@ -1,35 +1,19 @@
-/** Fetching the model that is missing: the notification with size and progress. */
+/** Offering the model that is missing, in a notification that then shows its download. */
 
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Client } from './client';
-import type { IModel, IStep } from './wire';
-import { ServerError } from './trouble';
-import { describeError } from './words';
+import { describeStep, type Downloads, megabytes, type Outcome } from './downloads';
+import type { IModel } from './wire';
 
-export function megabytes(bytes: number | null | undefined): string {
-  return bytes ? `${Math.round(bytes / 1e6)} MB` : '';
-}
+/** What the server does not list is known by its spec alone. */
+type Missing = Pick<IModel, 'name' | 'spec'> & Partial<IModel>;
 
-/** One line that says how far a download is. */
-export function describeStep(trans: TranslationBundle, name: string, step: IStep): string {
-  if (step.phase === 'verifying') {
-    return trans.__('Checking %1 against its digest…', name);
-  }
-  if (step.phase === 'waiting' || !step.received) {
-    return trans.__('Fetching %1…', name);
-  }
-  const done = megabytes(step.received);
-  return step.total
-    ? trans.__('Fetching %1: %2 of %3', name, done, megabytes(step.total))
-    : trans.__('Fetching %1: %2', name, done);
-}
-
-export class Models {
+export class DownloadOffer {
   constructor(
     private readonly _client: Client,
-    private readonly _trans: TranslationBundle,
-    private readonly _changed: () => void
+    private readonly _downloads: Downloads,
+    private readonly _trans: TranslationBundle
   ) {}
 
   /** Offer the download of the model that is missing; once. */
@@ -38,23 +22,23 @@ export class Models {
       return;
     }
     this._offered = true;
-    const found = await this._client.models().catch(() => null);
-    if (!found) {
+    const models = await this._client.models().catch(() => null);
+    if (!models) {
       this._offered = false;
       return;
     }
-    const model = found.find(candidate => candidate.name === name || candidate.spec === name);
-    const spec = model?.spec ?? name;
-    if (model?.pulling) {
-      await this.pull(spec, model, false);
+    const listed = models.find(candidate => candidate.name === name || candidate.spec === name);
+    const model: Missing = listed ?? { name, spec: name };
+    if (model.pulling) {
+      await this._download(model, false);
       return;
     }
     Notification.info(
       this._trans.__(
         'Turbopilot completes your code on this machine. Its model %1 has to be fetched once: %2, licence %3.',
         name,
-        megabytes(model?.size) || this._trans.__('size unknown'),
-        model?.licence ?? this._trans.__('unknown')
+        megabytes(model.size) || this._trans.__('size unknown'),
+        model.licence ?? this._trans.__('unknown')
       ),
       {
         autoClose: false,
@@ -62,7 +46,7 @@ export class Models {
           {
             label: this._trans.__('Download'),
             displayType: 'accent',
-            callback: () => void this.pull(spec, model, false)
+            callback: () => void this._download(model, false)
           },
           {
             label: this._trans.__('Not now'),
@@ -73,9 +57,9 @@ export class Models {
     );
   }
 
-  /** Fetch a model and use it, with progress and a way to stop. */
-  async pull(spec: string, model: IModel | undefined, mirrors: boolean): Promise<void> {
-    const name = model?.name ?? spec;
+  /** Download a model and use it, with progress and a way to stop. */
+  private async _download(model: Missing, mirrors: boolean): Promise<void> {
+    const { name, spec } = model;
     const id = Notification.emit(this._trans.__('Fetching %1…', name), 'in-progress', {
       autoClose: false,
       progress: 0,
@@ -84,67 +68,66 @@ export class Models {
           label: this._trans.__('Stop'),
           callback: event => {
             event.preventDefault();
-            void this._client.stopPull(spec);
+            void this._downloads.stop(spec);
           }
         }
       ]
     });
-    try {
-      await this._client.pull(spec, mirrors, step => {
+    const outcome = await this._downloads.start(model, {
+      mirrors,
+      select: true,
+      progress: step => {
         Notification.update({
           id,
           message: describeStep(this._trans, name, step),
           progress: step.total ? (step.received ?? 0) / step.total : 0
         });
-      });
-      Notification.update({
-        id,
-        type: 'success',
-        message: this._trans.__('%1 is here. Start typing.', name),
-        autoClose: 5000,
-        actions: []
-      });
-    } catch (reason) {
-      const code = reason instanceof ServerError ? reason.code : '';
-      this._failed(id, spec, model, mirrors, code, describeError(this._trans, reason));
-    }
-    this._changed();
+      }
+    });
+    this._showOutcome(id, model, mirrors, outcome);
   }
 
-  private _failed(
-    id: string,
-    spec: string,
-    model: IModel | undefined,
-    mirrors: boolean,
-    code: string,
-    message: string
-  ): void {
-    const actions: Notification.IAction[] =
-      code === 'cancelled'
-        ? []
-        : [
-            {
-              label: this._trans.__('Try again'),
-              callback: () => void this.pull(spec, model, mirrors)
-            }
-          ];
-    if (code === 'download_failed' && model?.mirror && !mirrors) {
-      actions.unshift({
-        label: this._trans.__('Use the mirror'),
-        displayType: 'accent',
-        caption: this._trans.__(
-          'The mirror holds the same bytes, uploaded by somebody else. They are checked by digest.'
-        ),
-        callback: () => void this.pull(spec, model, true)
-      });
+  private _showOutcome(id: string, model: Missing, mirrors: boolean, outcome: Outcome): void {
+    const trans = this._trans;
+    switch (outcome.kind) {
+      case 'stored':
+        Notification.update({
+          id,
+          type: 'success',
+          message: trans.__('%1 is here. Start typing.', model.name),
+          autoClose: 5000,
+          actions: []
+        });
+        return;
+      case 'stopped':
+        Notification.update({
+          id,
+          type: 'default',
+          message: outcome.message,
+          autoClose: false,
+          actions: []
+        });
+        return;
+      case 'failed': {
+        const actions: Notification.IAction[] = [
+          {
+            label: trans.__('Try again'),
+            callback: () => void this._download(model, mirrors)
+          }
+        ];
+        if (outcome.code === 'download_failed' && model.mirror && !mirrors) {
+          actions.unshift({
+            label: trans.__('Use the mirror'),
+            displayType: 'accent',
+            caption: trans.__(
+              'The mirror holds the same bytes, uploaded by somebody else. They are checked by digest.'
+            ),
+            callback: () => void this._download(model, true)
+          });
+        }
+        Notification.update({ id, type: 'error', message: outcome.message, autoClose: false, actions });
+      }
     }
-    Notification.update({
-      id,
-      type: code === 'cancelled' ? 'default' : 'error',
-      message,
-      autoClose: false,
-      actions
-    });
   }
 
   private _offered = false;

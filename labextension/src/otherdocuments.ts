@@ -32,13 +32,13 @@ function read(widget: Widget): IOtherDocument | null {
     : null;
 }
 
-/** Return other open documents of a language, as they stand now. */
+/** Return other open documents of a language, as they stand now; none twice, and none that may hold credentials. */
 export function otherDocuments(
   shell: JupyterFrontEnd.IShell,
   path: string,
   language: string
 ): IOtherDocument[] {
-  const found: IOtherDocument[] = [];
+  const others: IOtherDocument[] = [];
   for (const widget of shell.widgets('main')) {
     const other = read(widget);
     if (
@@ -46,17 +46,17 @@ export function otherDocuments(
       other.path !== path &&
       other.language === language &&
       !isPrivatePath(other.path) &&
-      !found.some(({ path: known }) => known === other.path)
+      !others.some(({ path: known }) => known === other.path)
     ) {
-      found.push({
+      others.push({
         path: other.path.slice(-4096),
         language: language.slice(0, 64),
         source: wellFormed(fitBytes(other.source, CELL_LIMIT, false))
       });
     }
-    if (found.length === MOST_DOCUMENTS) {
+    if (others.length === MOST_DOCUMENTS) {
       break;
     }
   }
-  return found;
+  return others;
 }

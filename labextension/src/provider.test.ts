@@ -38,19 +38,14 @@ class Bench {
       feedback: () => undefined
     } as unknown as Client;
     this.availability = new Availability(() => this.health());
-    this.provider = new Provider(
-      client,
-      this.availability,
-      () => void this.fetch(INVOKE),
-      () => undefined,
-      () => []
-    );
-    this.provider.settings = { ...DEFAULTS, ahead: false };
-    this.availability.changed.connect((_, { before, now }) => {
-      if (now.open && !before.open) {
-        this.provider.again();
-      }
+    this.provider = new Provider(client, this.availability, {
+      widget: null,
+      editor: null,
+      invoke: () => void this.fetch(INVOKE),
+      dismiss: () => undefined,
+      otherDocuments: () => []
     });
+    this.provider.settings = { ...DEFAULTS, ahead: false };
     const signal = { connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot) };
     this.editor = {
       isDisposed: false,
@@ -150,14 +145,14 @@ describe('a request of a person, right behind a key', () => {
     expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['automatic', 'invoke']);
     const [, asked] = bench.asked;
     expect(asked.signal.aborted).toBe(false);
-    expect(bench.provider.asked).toBe(true);
+    expect(bench.provider.invoked).toBe(true);
     asked.frame({ id: 'a', text: 'return 1' });
     expect(await bench.textShown()).toBe('return 1');
   });
 
   it('is not ended by the server being well again', async () => {
     const bench = new Bench('min(');
-    await bench.availability.look();
+    await bench.availability.check();
     bench.availability.failed(new AnswerError('cut'));
     void bench.fetch(INVOKE);
     await later(100);
@@ -171,7 +166,7 @@ describe('a request of a person, right behind a key', () => {
   it('stays one of the person until the server can answer it', async () => {
     const bench = new Bench('min(');
     bench.provider.settings = { ...bench.provider.settings, mode: 'on demand' };
-    await bench.availability.look();
+    await bench.availability.check();
     void bench.fetch(INVOKE);
     await later(1);
     bench.asked[0].fail(new AnswerError('cut'));
@@ -301,7 +296,7 @@ describe('a request that the next key comes before', () => {
 
   it('is closed when the server has gone', async () => {
     const bench = await typed('v');
-    bench.provider.stall();
+    bench.availability.failed(new AnswerError('cut'));
     expect(aborted(bench)).toEqual([true, true]);
   });
 

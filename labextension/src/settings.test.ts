@@ -26,8 +26,8 @@ describe('settings', () => {
 
   it('stay within bounds whatever somebody wrote into the file', () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.constantFrom(...Object.keys(DEFAULTS)), fc.anything()), found => {
-        const read = readSettings(found);
+      fc.property(fc.dictionary(fc.constantFrom(...Object.keys(DEFAULTS)), fc.anything()), stored => {
+        const read = readSettings(stored);
         expect(read.delay).toBeGreaterThanOrEqual(0);
         expect(read.delay).toBeLessThanOrEqual(5000);
         expect(Number.isInteger(read.maxTokens)).toBe(true);

@@ -37,21 +37,21 @@ function bounded(value: unknown, low: number, high: number, otherwise: number): 
 }
 
 /** Read settings that may have been edited by hand. */
-export function readSettings(found: Record<string, unknown>): ISettings {
-  const languages = found.disabledLanguages;
+export function readSettings(stored: Record<string, unknown>): ISettings {
+  const languages = stored.disabledLanguages;
   return {
-    enabled: found.enabled !== false,
-    mode: found.mode === 'on demand' ? 'on demand' : 'automatic',
-    delay: bounded(found.delay, 0, 5000, DEFAULTS.delay),
-    lines: found.lines === 'single' || found.lines === 'multi' ? found.lines : 'auto',
-    eagerness: STEPS.find(step => step === found.eagerness) ?? DEFAULTS.eagerness,
-    maxTokens: bounded(found.maxTokens, 0, 2048, DEFAULTS.maxTokens),
-    alternatives: bounded(found.alternatives, 0, 4, DEFAULTS.alternatives),
+    enabled: stored.enabled !== false,
+    mode: stored.mode === 'on demand' ? 'on demand' : 'automatic',
+    delay: bounded(stored.delay, 0, 5000, DEFAULTS.delay),
+    lines: stored.lines === 'single' || stored.lines === 'multi' ? stored.lines : 'auto',
+    eagerness: STEPS.find(step => step === stored.eagerness) ?? DEFAULTS.eagerness,
+    maxTokens: bounded(stored.maxTokens, 0, 2048, DEFAULTS.maxTokens),
+    alternatives: bounded(stored.alternatives, 0, 4, DEFAULTS.alternatives),
     disabledLanguages: Array.isArray(languages)
       ? languages.map(language => String(language).toLowerCase())
       : DEFAULTS.disabledLanguages,
-    ahead: found.ahead !== false,
-    otherDocuments: found.otherDocuments !== false,
-    announce: found.announce === true
+    ahead: stored.ahead !== false,
+    otherDocuments: stored.otherDocuments !== false,
+    announce: stored.announce === true
   };
 }

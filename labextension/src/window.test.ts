@@ -16,20 +16,20 @@ const bytes = (text: string) => new TextEncoder().encode(text).length;
 
 describe('the window', () => {
   it('holds a small notebook whole, in order', () => {
-    const found = chooseWindow(3, cells(['a', 'b', 'c']), 1, 1);
-    expect(found.cells.map(cell => cell.source)).toEqual(['a', 'b', 'c']);
-    expect([found.active, found.offset]).toEqual([1, 1]);
+    const chosen = chooseWindow(3, cells(['a', 'b', 'c']), 1, 1);
+    expect(chosen.cells.map(cell => cell.source)).toEqual(['a', 'b', 'c']);
+    expect([chosen.active, chosen.offset]).toEqual([1, 1]);
   });
 
   it('leaves out empty cells but keeps the active one', () => {
-    const found = chooseWindow(3, cells(['', '', ' ']), 1, 0);
-    expect(found.cells.map(cell => cell.id)).toEqual(['1']);
+    const chosen = chooseWindow(3, cells(['', '', ' ']), 1, 0);
+    expect(chosen.cells.map(cell => cell.id)).toEqual(['1']);
   });
 
   it('splits no character where the cursor stands in the middle of one', () => {
-    const { cells: found, offset } = chooseWindow(1, cells(['a🎈b']), 0, 2);
-    expect(wellFormed(found[0].source)).toBe(found[0].source);
-    expect(offset).toBeLessThanOrEqual(codePoints(found[0].source));
+    const { cells: chosen, offset } = chooseWindow(1, cells(['a🎈b']), 0, 2);
+    expect(wellFormed(chosen[0].source)).toBe(chosen[0].source);
+    expect(offset).toBeLessThanOrEqual(codePoints(chosen[0].source));
   });
 
   it('counts the offset in code points', () => {
@@ -38,19 +38,19 @@ describe('the window', () => {
 
   it('keeps the nearest of a notebook of 20 MB and stays within its bounds', () => {
     const sources = Array.from({ length: 2000 }, (_, index) => `# ${index}\n${'x'.repeat(10_000)}`);
-    const found = chooseWindow(sources.length, cells(sources), 1000, 3);
-    const ids = found.cells.map(cell => Number(cell.id));
+    const chosen = chooseWindow(sources.length, cells(sources), 1000, 3);
+    const ids = chosen.cells.map(cell => Number(cell.id));
     expect(ids).toEqual([...ids].sort((a, b) => a - b));
     expect(Math.abs(ids[0] - 1000)).toBeLessThan(20);
-    expect(found.cells.reduce((sum, cell) => sum + bytes(cell.source), 0)).toBeLessThan(TOTAL_LIMIT);
+    expect(chosen.cells.reduce((sum, cell) => sum + bytes(cell.source), 0)).toBeLessThan(TOTAL_LIMIT);
   });
 
   it('keeps the end of a long cell above and the beginning of one below', () => {
     const long = `BEGIN${'é'.repeat(50_000)}END`;
-    const found = chooseWindow(3, cells([long, 'x', long]), 1, 0);
-    expect(found.cells[0].source.endsWith('END')).toBe(true);
-    expect(found.cells[2].source.startsWith('BEGIN')).toBe(true);
-    for (const cell of found.cells) {
+    const chosen = chooseWindow(3, cells([long, 'x', long]), 1, 0);
+    expect(chosen.cells[0].source.endsWith('END')).toBe(true);
+    expect(chosen.cells[2].source.startsWith('BEGIN')).toBe(true);
+    for (const cell of chosen.cells) {
       expect(bytes(cell.source)).toBeLessThanOrEqual(CELL_LIMIT);
     }
   });
@@ -64,10 +64,10 @@ describe('the window', () => {
           const active = n % sources.length;
           const offset = n % (sources[active].length + 1);
           fc.pre(!/^[\udc00-\udfff]/.test(sources[active].slice(offset)));
-          const found = chooseWindow(sources.length, cells(sources), active, offset);
-          const before = Array.from(found.cells[found.active].source).slice(0, found.offset).join('');
+          const chosen = chooseWindow(sources.length, cells(sources), active, offset);
+          const before = Array.from(chosen.cells[chosen.active].source).slice(0, chosen.offset).join('');
           expect(before).toBe(wellFormed(sources[active].slice(0, offset)));
-          expect(JSON.stringify(found)).not.toMatch(/\\ud[89a-f]/i);
+          expect(JSON.stringify(chosen)).not.toMatch(/\\ud[89a-f]/i);
         }
       )
     );

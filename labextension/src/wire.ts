@@ -53,10 +53,12 @@ export interface IError {
   message: string;
 }
 
+export type Phase = 'empty' | 'loading' | 'ready' | 'thinking' | 'asleep' | 'waking' | 'failed' | 'stopped';
+
 export interface IHealth {
   live: boolean;
   ready: boolean;
-  phase: string;
+  phase: Phase;
   code: string | null;
   model: string;
   reason: string | null;

@@ -1,7 +1,7 @@
 /** Troubles and refusals, in words that say what to do next. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Decline } from './provider';
+import type { Decline } from './decline';
 import { type ITrouble, type Kind, troubleOf } from './trouble';
 
 /** Say what went wrong when the server was asked. */

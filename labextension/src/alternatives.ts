@@ -1,0 +1,61 @@
+/** Further suggestions for who asks: a provider of its own, since one answers once. */
+
+import type {
+  CompletionHandler,
+  IInlineCompletionList,
+  IInlineCompletionProvider
+} from '@jupyterlab/completer';
+import type { Client } from './client';
+import { type IContext, placeIn } from './document';
+import { isAt } from './editor';
+import { NOTHING, type Provider } from './provider';
+
+export class Alternatives implements IInlineCompletionProvider {
+  readonly name = 'Turbopilot, alternatives';
+  readonly identifier = 'jupyter-turbopilot-alternatives';
+  readonly schema;
+
+  constructor(
+    private readonly _main: Provider,
+    private readonly _client: Client
+  ) {
+    this.schema = this._main.schema;
+  }
+
+  async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
+    this._abort?.abort();
+    const abort = (this._abort = new AbortController());
+    const { invoked } = this._main;
+    // The completer takes whoever answers first for the one to show.
+    const main = await this._main.settled();
+    if (!invoked || !main?.text || this._main.settings.alternatives === 0) {
+      return NOTHING;
+    }
+    const { editor } = context;
+    const place = placeIn(request);
+    // An answer that comes after the cursor has moved, or after Escape, is nobody's.
+    const wanted = () => !abort.signal.aborted && editor != null && isAt(editor, place) && editor.hasFocus();
+    if (!wanted()) {
+      return NOTHING;
+    }
+    try {
+      const answer = await this._client.alternatives(
+        this._main.alternativesBody(request, context),
+        abort.signal
+      );
+      const items = answer.items
+        .filter(item => item.text && item.text !== main.text)
+        .map(item => ({ insertText: item.text }));
+      return wanted() ? { items } : NOTHING;
+    } catch {
+      return NOTHING;
+    }
+  }
+
+  /** Give up the request for alternatives that is under way. */
+  cancel(): void {
+    this._abort?.abort();
+  }
+
+  private _abort: AbortController | null = null;
+}

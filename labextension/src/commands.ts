@@ -1,0 +1,194 @@
+/** The commands: what each is called, when it can be run, what it does; the menu of the status item, the palette. */
+
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { ICommandPalette } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
+import type { Menu } from '@lumino/widgets';
+import type { Acceptor } from './accept';
+import type { Alternatives } from './alternatives';
+import type { Availability } from './availability';
+import type { Completers } from './completers';
+import { hasSelectedText } from './editor';
+import type { Notice } from './notice';
+import type { Page } from './page';
+import type { Preferences } from './preferences';
+import type { Provider } from './provider';
+import { describeStatus, type Status } from './status';
+import { describeDecline } from './words';
+
+export namespace CommandIDs {
+  export const toggle = 'turbopilot:toggle';
+  export const snooze = 'turbopilot:snooze';
+  export const invoke = 'turbopilot:invoke';
+  export const next = 'turbopilot:next';
+  export const previous = 'turbopilot:previous';
+  export const accept = 'turbopilot:accept';
+  export const acceptWord = 'turbopilot:accept-word';
+  export const acceptLine = 'turbopilot:accept-line';
+  export const dismiss = 'turbopilot:dismiss';
+  export const chooseModel = 'turbopilot:choose-model';
+  export const openSettings = 'turbopilot:open-settings';
+  export const status = 'turbopilot:status';
+}
+
+/** What the commands act on. */
+export interface IParts {
+  trans: TranslationBundle;
+  page: Page;
+  completers: Completers;
+  provider: Provider;
+  alternatives: Alternatives;
+  acceptor: Acceptor;
+  availability: Availability;
+  preferences: Preferences;
+  status: Status;
+  notice: Notice;
+  openModels: () => void;
+}
+
+export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts): void {
+  addSwitches(commands, parts);
+  addSuggesting(commands, parts);
+  addAccepting(commands, parts);
+  addInformation(commands, parts);
+  parts.preferences.changed.connect(() => commands.notifyCommandChanged());
+  parts.status.changed.connect(() => commands.notifyCommandChanged(CommandIDs.status));
+}
+
+/** Fill the menu of the status item. */
+export function fillMenu(menu: Menu): void {
+  for (const command of [
+    CommandIDs.toggle,
+    CommandIDs.snooze,
+    CommandIDs.chooseModel,
+    CommandIDs.openSettings
+  ]) {
+    menu.addItem({ command });
+  }
+}
+
+export function fillPalette(palette: ICommandPalette): void {
+  for (const command of Object.values(CommandIDs)) {
+    palette.addItem({ command, category: 'Turbopilot', args: { palette: true } });
+  }
+}
+
+/** Suggestions on and off, everywhere or in one document. */
+function addSwitches(commands: CommandRegistry, parts: IParts): void {
+  const { trans, page, provider, preferences, status } = parts;
+  commands.addCommand(CommandIDs.toggle, {
+    label: trans.__('Suggest Code'),
+    isToggleable: true,
+    isToggled: () => preferences.current.enabled,
+    execute: () => preferences.enable(!preferences.current.enabled)
+  });
+  commands.addCommand(CommandIDs.snooze, {
+    label: trans.__('Snooze in This Document'),
+    isEnabled: () => page.path !== null,
+    isToggleable: true,
+    isToggled: () => provider.snoozed.has(page.path ?? ''),
+    execute: () => {
+      const { path } = page;
+      if (path !== null && !provider.snoozed.delete(path)) {
+        provider.snoozed.add(path);
+        provider.cancel();
+      }
+      status.update();
+    }
+  });
+}
+
+/** Asking for a suggestion, and for another one. */
+function addSuggesting(commands: CommandRegistry, parts: IParts): void {
+  const { trans, page, provider, availability, notice } = parts;
+  provider.declined.connect((_, decline) =>
+    notice.brief(`Turbopilot: ${describeDecline(trans, decline, availability.state.trouble)}`)
+  );
+  const delegate = (label: string, command: string) => ({
+    label,
+    describedBy: {},
+    isEnabled: () => commands.isEnabled(command),
+    execute: () => commands.execute(command)
+  });
+  commands.addCommand(CommandIDs.invoke, {
+    label: trans.__('Suggest Now'),
+    execute: () => {
+      const { editor } = page;
+      if (!editor) {
+        provider.decline('nowhere');
+        return;
+      }
+      // A menu or the palette has taken the focus.
+      editor.focus();
+      if (hasSelectedText(editor)) {
+        // JupyterLab does not even ask a provider.
+        provider.decline('selection');
+        return;
+      }
+      page.invoke();
+    }
+  });
+  commands.addCommand(CommandIDs.next, delegate(trans.__('Next Suggestion'), 'inline-completer:next'));
+  commands.addCommand(
+    CommandIDs.previous,
+    delegate(trans.__('Previous Suggestion'), 'inline-completer:previous')
+  );
+}
+
+/** Taking a suggestion that is shown, or a part of it, or taking it away. */
+function addAccepting(commands: CommandRegistry, parts: IParts): void {
+  const { trans, page, completers, provider, alternatives, acceptor } = parts;
+  const isEnabled = (): boolean => completers.active !== undefined;
+  commands.addCommand(CommandIDs.accept, {
+    label: trans.__('Accept Suggestion'),
+    isEnabled,
+    execute: () => page.accept()
+  });
+  commands.addCommand(CommandIDs.acceptWord, {
+    label: trans.__('Accept a Word of the Suggestion'),
+    isEnabled,
+    execute: () => acceptor.acceptWord()
+  });
+  commands.addCommand(CommandIDs.acceptLine, {
+    label: trans.__('Accept a Line of the Suggestion'),
+    isEnabled,
+    execute: () => acceptor.acceptLine()
+  });
+  commands.addCommand(CommandIDs.dismiss, {
+    label: trans.__('Dismiss the Suggestion'),
+    isEnabled,
+    execute: () => {
+      page.dismiss();
+      provider.cancel();
+      alternatives.cancel();
+    }
+  });
+}
+
+/** The panel of models, the settings, the status. */
+function addInformation(commands: CommandRegistry, parts: IParts): void {
+  const { trans, availability, status, notice, openModels } = parts;
+  commands.addCommand(CommandIDs.chooseModel, {
+    // The palette shows no category beside it.
+    label: args => (args.palette ? trans.__('Turbopilot Models…') : trans.__('Models…')),
+    execute: openModels
+  });
+  commands.addCommand(CommandIDs.openSettings, {
+    label: trans.__('Turbopilot Settings'),
+    // A page of Notebook 7 has no settings editor; its list of files has.
+    isVisible: () => commands.hasCommand('settingeditor:open'),
+    isEnabled: () => commands.hasCommand('settingeditor:open'),
+    execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })
+  });
+  commands.addCommand(CommandIDs.status, {
+    label: args =>
+      args.palette ? trans.__('Show Turbopilot Status') : describeStatus(trans, status.current),
+    execute: async () => {
+      await availability.check();
+      const { current } = status;
+      const words = [describeStatus(trans, current), current.model, current.reason];
+      notice.brief(words.filter(Boolean).join(' · '));
+    }
+  });
+}

@@ -1,0 +1,81 @@
+/** Downloads of models: starting and stopping one, what became of it, how far it is in words. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Availability } from './availability';
+import type { Client } from './client';
+import { ServerError } from './trouble';
+import type { IModel, IStep } from './wire';
+import { describeError } from './words';
+
+/** A model as far as a download has to know it. */
+export type Downloadable = Pick<IModel, 'name' | 'spec'>;
+
+export interface IOptions {
+  /** Whether it may come from somebody who is not its publisher. */
+  mirrors: boolean;
+  /** Whether it is used once it is here. */
+  select: boolean;
+  progress?: (step: IStep) => void;
+}
+
+/** How a download ended: `message` and `code` say why, if it did not succeed. */
+export type Outcome =
+  | { kind: 'stored' }
+  | { kind: 'stopped'; message: string }
+  | { kind: 'failed'; message: string; code: string };
+
+export class Downloads {
+  constructor(
+    private readonly _client: Client,
+    private readonly _availability: Availability,
+    private readonly _trans: TranslationBundle
+  ) {}
+
+  /** Download a model; the server's health is checked afterwards. */
+  async start(model: Downloadable, { mirrors, select, progress }: IOptions): Promise<Outcome> {
+    this._failures.delete(model.name);
+    let outcome: Outcome = { kind: 'stored' };
+    try {
+      await this._client.pull(model.spec, mirrors, progress ?? (() => undefined), select);
+    } catch (reason) {
+      const message = describeError(this._trans, reason);
+      const code = reason instanceof ServerError ? reason.code : '';
+      outcome = code === 'cancelled' ? { kind: 'stopped', message } : { kind: 'failed', message, code };
+      if (outcome.kind === 'failed') {
+        this._failures.set(model.name, message);
+      }
+    }
+    void this._availability.check();
+    return outcome;
+  }
+
+  /** Stop a download; what has come stays for the next time. */
+  stop(spec: string): Promise<void> {
+    return this._client.stopPull(spec);
+  }
+
+  /** Why the last download of a model from this page failed. */
+  failureOf(name: string): string | undefined {
+    return this._failures.get(name);
+  }
+
+  private readonly _failures = new Map<string, string>();
+}
+
+export function megabytes(bytes: number | null | undefined): string {
+  return bytes ? `${Math.round(bytes / 1e6)} MB` : '';
+}
+
+/** One line that says how far a download is. */
+export function describeStep(trans: TranslationBundle, name: string, step: IStep): string {
+  if (step.phase === 'verifying') {
+    return trans.__('Checking %1 against its digest…', name);
+  }
+  if (step.phase === 'waiting' || !step.received) {
+    return trans.__('Fetching %1…', name);
+  }
+  const done = megabytes(step.received);
+  return step.total
+    ? trans.__('Fetching %1: %2 of %3', name, done, megabytes(step.total))
+    : trans.__('Fetching %1: %2', name, done);
+}

@@ -1,0 +1,91 @@
+/** Access to an editor: its text and cursors, input methods, changes, steps to undo. */
+
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import type { IPlace } from './suggestion';
+
+/** What a CodeMirror view offers beyond JupyterLab's own interface of an editor. */
+interface IView {
+  composing: boolean;
+  dom: HTMLElement;
+  dispatch(change: unknown): void;
+}
+
+interface IUndoManager {
+  stopCapturing(): void;
+}
+
+function viewOf(editor: CodeEditor.IEditor): IView | undefined {
+  return (editor as { editor?: IView }).editor;
+}
+
+/** The text of an editor and where its cursor stands in it. */
+export function placeOf(editor: CodeEditor.IEditor): IPlace {
+  return {
+    text: editor.model.sharedModel.getSource(),
+    offset: editor.getOffsetAt(editor.getCursorPosition())
+  };
+}
+
+/** Whether an editor still has this text and its cursor at this place. */
+export function isAt(editor: CodeEditor.IEditor, place: IPlace): boolean {
+  if (editor.isDisposed) {
+    return false;
+  }
+  const now = placeOf(editor);
+  return now.text === place.text && now.offset === place.offset;
+}
+
+export function isReadOnly(editor: CodeEditor.IEditor): boolean {
+  return editor.getOption('readOnly') === true;
+}
+
+export function hasSeveralCursors(editor: CodeEditor.IEditor): boolean {
+  return editor.getSelections().length > 1;
+}
+
+export function hasSelectedText(editor: CodeEditor.IEditor): boolean {
+  return editor
+    .getSelections()
+    .some(({ start, end }) => start.line !== end.line || start.column !== end.column);
+}
+
+/** Call `then` once an input method has finished composing; return false where none is composing. */
+export function deferWhileComposing(editor: CodeEditor.IEditor, then: () => void): boolean {
+  const view = viewOf(editor);
+  if (!view?.composing) {
+    return false;
+  }
+  view.dom.addEventListener('compositionend', then, { once: true });
+  return true;
+}
+
+/** Call `moved` after the cursor has moved, and `newLine` when a line break has been inserted. */
+export function follow(editor: CodeEditor.IEditor, moved: () => void, newLine: () => void): void {
+  // The text may change together with the cursor: look when both are settled.
+  editor.model.selections.changed.connect(() => void setTimeout(moved, 0));
+  editor.model.sharedModel.changed.connect((_, change) => {
+    const parts = (change as { sourceChange?: { insert?: unknown }[] }).sourceChange;
+    if (parts?.some(part => typeof part.insert === 'string' && part.insert.includes('\n'))) {
+      newLine();
+    }
+  });
+}
+
+/** Insert text at the cursor, as a completion. */
+export function insertAtCursor(editor: CodeEditor.IEditor, text: string): void {
+  const from = editor.getOffsetAt(editor.getCursorPosition());
+  viewOf(editor)?.dispatch({
+    changes: { from, insert: text },
+    selection: { anchor: from + text.length },
+    userEvent: 'input.complete',
+    scrollIntoView: true
+  });
+}
+
+/** Make a change that is undone by itself: keystrokes close in time share a step. */
+export function inOneUndoStep(editor: CodeEditor.IEditor | null | undefined, change: () => void): void {
+  const shared = editor?.model.sharedModel as { undoManager?: IUndoManager | null } | undefined;
+  shared?.undoManager?.stopCapturing();
+  change();
+  shared?.undoManager?.stopCapturing();
+}

@@ -1,0 +1,202 @@
+/** The requests in flight: the latest, and the one before it until the server has ended that. */
+
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import type { IInlineCompletionItem } from '@jupyterlab/completer';
+import { type ISignal, Signal } from '@lumino/signaling';
+import type { Availability } from './availability';
+import type { Client } from './client';
+import { placeOf } from './editor';
+import { type IPlace, Suggestion } from './suggestion';
+import type { IRequest } from './wire';
+
+/** How often a request is sent again that an older one ended. */
+const TRIES = 4;
+
+/** How the requests are doing, for the status bar. */
+export interface IActivity {
+  thinking: boolean;
+  lastMs: number | null;
+}
+
+/** Something asked of the server, and where. */
+export class Run {
+  /** `invoked`: the person asked for it, rather than a key or a timer. `id`: the server's name for it. */
+  constructor(
+    readonly editor: CodeEditor.IEditor,
+    readonly place: IPlace,
+    readonly suggestion: Suggestion,
+    readonly invoked: boolean,
+    public id = ''
+  ) {}
+
+  /** What is left of the suggestion where the cursor is now; `null`: the cursor has left its way. */
+  get rest(): string | null {
+    return this.editor.isDisposed ? null : this.suggestion.rest(placeOf(this.editor));
+  }
+
+  readonly abort = new AbortController();
+  item: IInlineCompletionItem | null = null;
+  sent = false;
+  shown = false;
+  settled: Promise<void> = Promise.resolve();
+}
+
+export class InFlight {
+  /** `finished` gets each latest request that was answered, `failed` each that was not. */
+  constructor(
+    private readonly _client: Client,
+    private readonly _availability: Availability,
+    private readonly _finished: (run: Run, body: IRequest) => void,
+    private readonly _failed: (run: Run) => void
+  ) {}
+
+  get latest(): Run | null {
+    return this._latest;
+  }
+
+  get activity(): ISignal<this, IActivity> {
+    return this._activity;
+  }
+
+  /** Make a run the latest. */
+  begin(run: Run): void {
+    this._latest = run;
+  }
+
+  /** Send the request of a run after a delay. */
+  send(run: Run, body: IRequest, delay: number): void {
+    run.settled = this._send(run, body, delay);
+  }
+
+  /** Forget the latest; in the same editor the server may go on with it for what is asked next. */
+  leave(editor: CodeEditor.IEditor | null): void {
+    const run = this._latest;
+    this._latest = null;
+    if (!run) {
+      return;
+    }
+    const here = run.editor === editor;
+    if (run.sent || !here) {
+      this.closeOlder();
+    }
+    if (run.sent && here) {
+      this._older = run;
+    } else {
+      run.abort.abort();
+    }
+    // Typed to the end of what was shown, it was right.
+    const right = here && run.rest !== null;
+    run.suggestion.finish();
+    if (run.shown && !right) {
+      this._client.feedback(run.id, 'dismissed', 0);
+    }
+  }
+
+  /** Close the request before the latest, if the server has not ended it yet. */
+  closeOlder(): void {
+    this._older?.abort.abort();
+    this._older = null;
+  }
+
+  /** Stop what is under way and forget it. */
+  cancel(): void {
+    this.leave(null);
+    this.closeOlder();
+  }
+
+  /** The server has gone: what it was writing does not come. What is shown of it stays. */
+  stall(): void {
+    this.closeOlder();
+    this._latest?.abort.abort();
+    this._latest?.suggestion.finish();
+  }
+
+  dispose(): void {
+    this.cancel();
+    Signal.clearData(this);
+  }
+
+  private async _send(run: Run, body: IRequest, delay: number): Promise<void> {
+    const { abort, suggestion } = run;
+    const begun = Date.now();
+    try {
+      await sleep(delay, abort.signal);
+      this._report({ thinking: true });
+      this._asking = run;
+      run.sent = true;
+      await this._complete(run, body);
+      if (this._latest === run) {
+        this._report({ lastMs: Date.now() - begun - delay });
+      }
+      this._availability.answered();
+      if (this._latest === run) {
+        this._finished(run, body);
+      }
+    } catch (reason) {
+      if (this._latest === run) {
+        this._failed(run);
+      }
+      if (!abort.signal.aborted) {
+        this._availability.failed(reason);
+      }
+    } finally {
+      suggestion.finish();
+      if (this._older === run) {
+        this._older = null;
+      }
+      if (this._asking === run) {
+        this._asking = null;
+        this._report({ thinking: false });
+      }
+    }
+  }
+
+  /**
+   * Ask the server. The request before may reach it later, on another connection, and ends this one there: then the
+   * newest is asked again.
+   */
+  private async _complete(run: Run, body: IRequest): Promise<void> {
+    let overtaken = true;
+    for (let tries = 0; overtaken && tries < TRIES && !run.abort.signal.aborted; tries++) {
+      await this._client.complete(body, run.abort.signal, frame => {
+        run.id = frame.id;
+        run.suggestion.grow(frame.text);
+        this._passOn(run, frame.text);
+        overtaken = frame.finish_reason === 'superseded' && this._latest === run;
+      });
+    }
+  }
+
+  /** What comes for the request before the latest may be right for the text as it is by now. */
+  private _passOn(run: Run, text: string): void {
+    if (this._older !== run || this._latest?.editor !== run.editor) {
+      return;
+    }
+    const late = new Suggestion(run.suggestion.id, run.place);
+    late.grow(text);
+    this._latest.suggestion.grow(late.rest(this._latest.place) ?? '');
+  }
+
+  private _report(change: Partial<IActivity>): void {
+    this._state = { ...this._state, ...change };
+    this._activity.emit(this._state);
+  }
+
+  private readonly _activity = new Signal<this, IActivity>(this);
+  private _state: IActivity = { thinking: false, lastMs: null };
+  private _latest: Run | null = null;
+  /** What was asked before the latest, until the server has ended it. */
+  private _older: Run | null = null;
+  /** What was sent to the server last, until it has ended. */
+  private _asking: Run | null = null;
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(new Error('aborted'));
+    });
+  });
+}

@@ -1,0 +1,164 @@
+/** A model's row in the panel: what it is, its state, and the buttons for what can be done with it. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { size, speed } from './choice';
+import { describeStep } from './downloads';
+import type { IModel } from './wire';
+
+/** What the buttons of a row do. */
+export interface IActions {
+  use(spec: string, tuned?: boolean): void;
+  download(model: IModel, mirrors: boolean): void;
+  stop(model: IModel): void;
+  remove(model: IModel): void;
+}
+
+export function button(label: string, type: 'button' | 'submit'): HTMLButtonElement {
+  const element = document.createElement('button');
+  element.type = type;
+  element.className = 'jp-mod-styled jp-mod-minimal';
+  element.textContent = label;
+  return element;
+}
+
+/** The titles of the columns, in the order of a row's cells. */
+export function titles(trans: TranslationBundle): string[] {
+  return [
+    trans.__('Model'),
+    trans.__('Size'),
+    trans.__('Memory'),
+    trans.__('Tokens/s'),
+    trans.__('Licence'),
+    trans.__('State')
+  ];
+}
+
+/** Build the row of a model; `failure`: why its last download failed. */
+export function modelRow(
+  trans: TranslationBundle,
+  model: IModel,
+  failure: string | undefined,
+  actions: IActions
+): HTMLTableRowElement {
+  const row = document.createElement('tr');
+  row.dataset.model = model.name;
+  row.setAttribute('aria-current', String(model.selected));
+  row.append(nameCell(trans, model));
+  const [, ...headings] = titles(trans);
+  const texts = [
+    size(model.size, model.counted),
+    size(model.memory, false),
+    speed(model.tokens_a_second),
+    model.licence
+  ];
+  texts.forEach((text, index) => {
+    const cell = row.insertCell();
+    cell.textContent = text;
+    // Shown where there is no room for the table's head.
+    cell.dataset.title = headings[index];
+  });
+  row.append(stateCell(trans, model, failure, actions));
+  return row;
+}
+
+function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement {
+  const cell = document.createElement('th');
+  cell.scope = 'row';
+  cell.append(
+    model.name,
+    small(
+      [
+        model.verdict === 'recommended' ? trans.__('recommended') : '',
+        model.use,
+        describeTuning(trans, model),
+        model.fim === 'none' ? trans.__('does not see what follows the cursor') : ''
+      ]
+        .filter(Boolean)
+        .join(' · ')
+    )
+  );
+  return cell;
+}
+
+/** What a model was tuned to, and whether that is in use. */
+function describeTuning(trans: TranslationBundle, model: IModel): string {
+  const names = (model.adapters ?? []).map(adapter =>
+    adapter.ours
+      ? trans.__('notebooks')
+      : adapter.language
+        ? trans.__('%1 (%2)', adapter.name, adapter.language)
+        : adapter.name
+  );
+  if (!names.length) {
+    return '';
+  }
+  const known = names.join(', ');
+  return model.tuned ? trans.__('tuned to %1', known) : trans.__('as published, not tuned to %1', known);
+}
+
+function stateCell(
+  trans: TranslationBundle,
+  model: IModel,
+  failure: string | undefined,
+  actions: IActions
+): HTMLTableCellElement {
+  const cell = document.createElement('td');
+  const addButton = (label: string, key: string, action: () => void): void => {
+    const element = button(label, 'button');
+    element.dataset.key = `${key}:${model.name}`;
+    element.setAttribute('aria-label', `${label}: ${model.name}`);
+    element.addEventListener('click', action);
+    cell.append(element);
+  };
+  if (model.pulling) {
+    cell.append(progressBar(trans, model));
+    cell.append(small(model.progress ? describeStep(trans, model.name, model.progress) : ''));
+    addButton(trans.__('Stop'), 'stop', () => actions.stop(model));
+  } else if (model.selected && model.stored) {
+    cell.append(`${trans.__('in use')} `);
+    if (model.adapters?.length) {
+      addButton(model.tuned ? trans.__('Use as published') : trans.__('Use tuned'), 'tune', () =>
+        actions.use(model.spec, !model.tuned)
+      );
+    }
+  } else if (model.verdict === 'not run here') {
+    cell.append(trans.__('not run here'));
+  } else if (model.stored) {
+    addButton(trans.__('Use'), 'use', () => actions.use(model.spec));
+    addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
+  } else {
+    addButton(model.checkpoint ? trans.__('Fetch and convert') : trans.__('Download'), 'pull', () =>
+      actions.download(model, false)
+    );
+    if (failure) {
+      const said = small(trans.__('The download failed. %1', failure));
+      said.className = 'jp-mod-error';
+      cell.append(said);
+    }
+    if (failure && model.mirror) {
+      addButton(trans.__('Use the mirror'), 'mirror', () => actions.download(model, true));
+    }
+    if (model.verdict === 'too large' || model.verdict === 'slow') {
+      cell.append(
+        small(model.verdict === 'slow' ? trans.__('slow here') : trans.__('too large for the free memory'))
+      );
+    }
+  }
+  return cell;
+}
+
+function progressBar(trans: TranslationBundle, { name, progress }: IModel): HTMLProgressElement {
+  const element = document.createElement('progress');
+  element.setAttribute('aria-label', trans.__('Fetching %1', name));
+  if (progress?.total) {
+    element.max = progress.total;
+    element.value = progress.received ?? 0;
+  }
+  return element;
+}
+
+function small(text: string): HTMLElement {
+  const element = document.createElement('small');
+  element.textContent = text;
+  return element;
+}
