@@ -22,7 +22,8 @@ import { Page } from './page';
 import { ModelPanel, panelOpener } from './panel';
 import { Preferences } from './preferences';
 import { Provider } from './provider';
-import { LiveRegion, Status, StatusItem } from './status';
+import { Status } from './status';
+import { LiveRegion, StatusItem } from './statusitem';
 
 const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 

@@ -1,0 +1,78 @@
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import type { CompletionHandler } from '@jupyterlab/completer';
+import { describe, expect, it, vi } from 'vitest';
+
+vi.mock('@jupyterlab/completer', () => ({ InlineCompletionTriggerKind: { Invoke: 0, Automatic: 1 } }));
+vi.mock('@jupyterlab/console', () => ({ ConsolePanel: vi.fn() }));
+vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
+
+import { Alternatives } from './alternatives';
+import type { Client } from './client';
+import type { IContext } from './document';
+import type { Provider } from './provider';
+import { DEFAULTS } from './settings';
+import type { IAnswer } from './wire';
+
+/** Alternatives beside a provider that shows `main`; the server answers when it is told to. */
+function bench({ main = 'first', invoked = true, alternatives = 2 } = {}) {
+  const state = { offset: 1 };
+  let answer: (answer: IAnswer) => void = () => undefined;
+  let asked = 0;
+  const client = {
+    alternatives: () => {
+      asked++;
+      return new Promise<IAnswer>(resolve => (answer = resolve));
+    }
+  } as unknown as Client;
+  const provider = {
+    invoked,
+    settings: { ...DEFAULTS, alternatives },
+    settled: () => Promise.resolve({ text: main }),
+    alternativesBody: () => ({})
+  } as unknown as Provider;
+  const editor = {
+    isDisposed: false,
+    hasFocus: () => true,
+    getCursorPosition: () => state.offset,
+    getOffsetAt: (position: number) => position,
+    model: { sharedModel: { getSource: () => 'x' } }
+  } as unknown as CodeEditor.IEditor;
+  const provided = new Alternatives(provider, client);
+  const request = { text: 'x', offset: 1 } as CompletionHandler.IRequest;
+  const fetched = provided.fetch(request, { editor } as unknown as IContext);
+  const settle = () => new Promise(resolve => setTimeout(resolve, 0));
+  const reply = async (...texts: string[]) => {
+    await settle();
+    answer({ id: 'a', items: texts.map(text => ({ text, confidence: 1 })) });
+    return (await fetched).items.map(({ insertText }) => insertText);
+  };
+  return { provided, settle, reply, state, asked: () => asked };
+}
+
+describe('alternatives', () => {
+  it('are those that differ from what is shown', async () => {
+    expect(await bench().reply('first', 'second', '')).toEqual(['second']);
+  });
+
+  it.each([
+    ['a key asked', { invoked: false }],
+    ['nothing is shown', { main: '' }],
+    ['none are wanted', { alternatives: 0 }]
+  ])('are not asked for where %s', async (_, options) => {
+    const { reply, asked } = bench(options);
+    expect(await reply('second')).toEqual([]);
+    expect(asked()).toBe(0);
+  });
+
+  it('are not shown after the cursor has moved, or after they were given up', async () => {
+    const moved = bench();
+    await moved.settle();
+    moved.state.offset = 0;
+    expect(await moved.reply('second')).toEqual([]);
+    const cancelled = bench();
+    await cancelled.settle();
+    cancelled.provided.cancel();
+    expect(await cancelled.reply('second')).toEqual([]);
+    expect([moved.asked(), cancelled.asked()]).toEqual([1, 1]);
+  });
+});

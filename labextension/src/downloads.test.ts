@@ -1,0 +1,73 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { describe, expect, it } from 'vitest';
+import type { Availability } from './availability';
+import type { Client } from './client';
+import { describeStep, Downloads } from './downloads';
+import { ServerError } from './trouble';
+import type { IStep } from './wire';
+
+const trans = nullTranslator.load('jupyter_turbopilot');
+const MODEL = { name: 'small', spec: 'somebody/small' };
+
+/** Downloads whose server answers each request with the next of these. */
+function bench(...answers: (Error | IStep)[]) {
+  const asked: unknown[][] = [];
+  let checks = 0;
+  const client = {
+    pull: (spec: string, mirrors: boolean, step: (step: IStep) => void, select: boolean) => {
+      asked.push([spec, mirrors, select]);
+      const answer = answers.shift();
+      if (answer instanceof Error) {
+        return Promise.reject(answer);
+      }
+      if (answer) {
+        step(answer);
+      }
+      return Promise.resolve();
+    }
+  } as unknown as Client;
+  const availability = { check: () => Promise.resolve(checks++) } as unknown as Availability;
+  return { downloads: new Downloads(client, availability, trans), asked, checks: () => checks };
+}
+
+describe('a download', () => {
+  it('tells how far it is, then that it is here, and has the health checked', async () => {
+    const step = { phase: 'fetching', received: 1, total: 2 };
+    const { downloads, asked, checks } = bench(step);
+    const steps: IStep[] = [];
+    const outcome = await downloads.start(MODEL, {
+      mirrors: true,
+      select: false,
+      progress: one => steps.push(one)
+    });
+    expect([outcome, steps, asked]).toEqual([{ kind: 'stored' }, [step], [['somebody/small', true, false]]]);
+    expect(checks()).toBe(1);
+  });
+
+  it('that fails is remembered until the next one begins', async () => {
+    const { downloads, checks } = bench(new ServerError(500, 'download_failed', 'No space.'));
+    const outcome = await downloads.start(MODEL, { mirrors: false, select: true });
+    expect(outcome).toEqual({ kind: 'failed', message: 'No space.', code: 'download_failed' });
+    expect([downloads.failureOf('small'), checks()]).toEqual(['No space.', 1]);
+    await downloads.start(MODEL, { mirrors: false, select: true });
+    expect(downloads.failureOf('small')).toBeUndefined();
+  });
+
+  it('that was stopped has not failed', async () => {
+    const { downloads } = bench(new ServerError(500, 'cancelled', 'Stopped.'));
+    const outcome = await downloads.start(MODEL, { mirrors: false, select: true });
+    expect([outcome, downloads.failureOf('small')]).toEqual([
+      { kind: 'stopped', message: 'Stopped.' },
+      undefined
+    ]);
+  });
+
+  it.each([
+    [{ phase: 'waiting' }, 'Fetching small…'],
+    [{ phase: 'fetching', received: 1e6 }, 'Fetching small: 1 MB'],
+    [{ phase: 'fetching', received: 1e6, total: 3e6 }, 'Fetching small: 1 MB of 3 MB'],
+    [{ phase: 'verifying', received: 3e6, total: 3e6 }, 'Checking small against its digest…']
+  ])('in the step %j is put into words', (step, words) => {
+    expect(describeStep(trans, 'small', step)).toBe(words);
+  });
+});

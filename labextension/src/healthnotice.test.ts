@@ -1,0 +1,58 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Availability } from './availability';
+import { notifyOfHealth } from './healthnotice';
+import type { Notice } from './notice';
+import type { DownloadOffer } from './offer';
+import { AnswerError } from './trouble';
+import type { IHealth } from './wire';
+
+const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
+const MISSING = {
+  ready: false,
+  phase: 'failed',
+  code: 'model_missing',
+  model: 'a',
+  reason: 'Fetch it.'
+} as IHealth;
+
+describe('a notification of the health', () => {
+  let said: string[];
+  let availability: Availability;
+
+  beforeEach(() => {
+    said = [];
+    availability = new Availability(() => new Promise(() => undefined));
+    const notice = {
+      warn: (message: string) => said.push(message),
+      clear: () => said.push('clear'),
+      forget: () => said.push('forget')
+    } as unknown as Notice;
+    const offer = { offer: (name: string) => said.push(`offer ${name}`) } as unknown as DownloadOffer;
+    notifyOfHealth(availability, notice, offer, nullTranslator.load('jupyter_turbopilot'));
+    return () => availability.dispose();
+  });
+
+  it('is not worth one failure, and ends with the trouble', () => {
+    availability.told(READY);
+    said.length = 0;
+    availability.failed(new AnswerError('silent'));
+    expect(said).toEqual([]);
+    availability.told(READY);
+    availability.failed(new AnswerError('silent'));
+    expect(said).toEqual(['Turbopilot: The server does not answer.']);
+    availability.answered();
+    expect(said.at(-1)).toBe('forget');
+  });
+
+  it('is taken away while the model is loading, and may be the same again', () => {
+    availability.failed(new AnswerError('silent'));
+    availability.told({ ...READY, ready: false, phase: 'loading' });
+    expect(said).toEqual(['clear']);
+  });
+
+  it('offers a model that is missing', () => {
+    availability.told(MISSING);
+    expect(said).toEqual(['offer a']);
+  });
+});

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { after, START } from './availability';
+import { conditionOf } from './status';
+import type { IHealth } from './wire';
+
+const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
+const LOADING = { ready: false, phase: 'loading', model: 'a' } as IHealth;
+const AT_REST = { enabled: true, snoozed: false, thinking: false };
+const ready = after(START, { kind: 'health', health: READY });
+const loading = after(ready, { kind: 'health', health: LOADING });
+const failed = after(ready, {
+  kind: 'failed',
+  trouble: { kind: 'cut', message: '', retryAfter: 0 }
+});
+
+describe('the condition that is shown', () => {
+  it.each([
+    ['ready', ready, {}],
+    ['thinking', ready, { thinking: true }],
+    ['snoozed', ready, { snoozed: true, thinking: true }],
+    ['failed', failed, { snoozed: true }],
+    ['loading', loading, { snoozed: true }],
+    ['off', failed, { enabled: false }],
+    ['off', loading, { enabled: false }]
+  ])('is %s', (condition, state, change) => {
+    expect(conditionOf(state, { ...AT_REST, ...change })).toBe(condition);
+  });
+});

@@ -1,0 +1,83 @@
+/** The item in the status bar, and the same for a screen reader. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { type Menu, Widget } from '@lumino/widgets';
+import { type Condition, describeStatus, type IStatus, wordsOf } from './status';
+
+export class StatusItem extends Widget {
+  constructor(
+    private readonly _trans: TranslationBundle,
+    menu: Menu
+  ) {
+    super();
+    this._button.type = 'button';
+    this._button.className = 'jp-Turbopilot-status';
+    this._button.setAttribute('aria-haspopup', 'menu');
+    const dot = document.createElement('span');
+    dot.className = 'jp-Turbopilot-dot';
+    dot.setAttribute('aria-hidden', 'true');
+    this._label.className = 'jp-Turbopilot-label';
+    this._time.className = 'jp-Turbopilot-time';
+    this._button.append(dot, this._label);
+    this._open(menu);
+    this.node.append(this._button);
+  }
+
+  display(status: IStatus): void {
+    this._button.dataset.condition = status.condition;
+    const [words, time] = wordsOf(this._trans, status);
+    this._time.textContent = time;
+    this._label.replaceChildren(words, this._time);
+    // The title describes it to a screen reader, too.
+    this._button.title = [status.model, status.reason].filter(Boolean).join('\n');
+    this._button.setAttribute('aria-label', words + time);
+  }
+
+  /** Open the menu where the button is; when it closes, the focus goes back to where it was. */
+  private _open(menu: Menu): void {
+    let focused: Element | null = null;
+    // The mouse leaves the focus in the cell.
+    this._button.addEventListener('mousedown', event => event.preventDefault());
+    this._button.addEventListener('click', () => {
+      focused = document.activeElement;
+      const { left, top } = this._button.getBoundingClientRect();
+      menu.open(left, top);
+    });
+    menu.aboutToClose.connect(() => {
+      if (focused instanceof HTMLElement) {
+        focused.focus({ preventScroll: true });
+      }
+    });
+  }
+
+  private readonly _button = document.createElement('button');
+  private readonly _label = document.createElement('span');
+  private readonly _time = document.createElement('span');
+}
+
+/** Tells a screen reader what changes, in pages without a status bar too. */
+export class LiveRegion {
+  constructor() {
+    this._node.className = 'jp-Turbopilot-live';
+    this._node.setAttribute('aria-live', 'polite');
+    document.body.append(this._node);
+  }
+
+  /** Have a text read aloud. */
+  say(text: string): void {
+    this._node.textContent = text;
+  }
+
+  /** Say how it is when that has changed: not at first, and not whenever it thinks. */
+  status(trans: TranslationBundle, status: IStatus): void {
+    const condition = status.condition === 'thinking' ? 'ready' : status.condition;
+    if (this._condition && this._condition !== condition) {
+      const words = describeStatus(trans, { ...status, condition, lastMs: null });
+      this.say([words, status.reason].filter(Boolean).join('. '));
+    }
+    this._condition = condition;
+  }
+
+  private readonly _node = document.createElement('div');
+  private _condition: Condition | '' = '';
+}
