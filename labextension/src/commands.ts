@@ -78,7 +78,7 @@ export function fillPalette(palette: ICommandPalette): void {
 function addSwitches(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, preferences, status } = parts;
   commands.addCommand(CommandIDs.toggle, {
-    label: trans.__('Suggest Code'),
+    label: trans.__('Enable Suggestions'),
     isToggleable: true,
     isToggled: () => preferences.current.enabled,
     execute: () => preferences.enable(!preferences.current.enabled)

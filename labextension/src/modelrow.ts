@@ -117,12 +117,12 @@ function stateCell(
   } else if (model.selected && model.stored) {
     cell.append(`${trans.__('in use')} `);
     if (model.adapters?.length) {
-      addButton(model.tuned ? trans.__('Use as published') : trans.__('Use tuned'), 'tune', () =>
+      addButton(model.tuned ? trans.__('Use without tuning') : trans.__('Use tuned'), 'tune', () =>
         actions.use(model.spec, !model.tuned)
       );
     }
   } else if (model.verdict === 'not run here') {
-    cell.append(trans.__('not run here'));
+    cell.append(trans.__('not supported'));
   } else if (model.stored) {
     addButton(trans.__('Use'), 'use', () => actions.use(model.spec));
     addButton(trans.__('Remove'), 'remove', () => actions.remove(model));

@@ -1,6 +1,6 @@
 /** What the person has chosen, with every value checked. Pure. */
 
-const STEPS = ['as the server has it', 'quiet', 'balanced', 'eager', 'always'] as const;
+const STEPS = ['server default', 'quiet', 'balanced', 'eager', 'always'] as const;
 
 export interface ISettings {
   enabled: boolean;
@@ -21,7 +21,7 @@ export const DEFAULTS: ISettings = {
   mode: 'automatic',
   delay: 0,
   lines: 'auto',
-  eagerness: 'as the server has it',
+  eagerness: 'server default',
   maxTokens: 0,
   alternatives: 2,
   disabledLanguages: ['markdown', 'raw', 'text'],

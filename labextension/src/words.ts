@@ -38,7 +38,7 @@ export function describeDecline(
     off: trans.__('Suggestions are switched off. Switch them on in the menu Settings, Turbopilot.'),
     snoozed: trans.__('Suggestions are snoozed in this document.'),
     language: trans.__(
-      'Suggestions are switched off for cells of this kind (see “Languages switched off” in the settings).'
+      'Suggestions are switched off for cells of this kind (see “Disabled languages” in the settings).'
     ),
     private: trans.__('Nothing is suggested in files that may hold credentials.'),
     'read-only': trans.__('This cell cannot be edited.'),

@@ -29,7 +29,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
   async function openMenu() {
     await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
     await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
-    await page.locator('.lm-Menu-itemLabel', { hasText: 'Suggest Code' }).waitFor();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Enable Suggestions' }).waitFor();
   }
 
   before(async () => {
@@ -138,7 +138,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
 
   test('the menus show what is switched on, in the light and in the dark', async () => {
     await page.locator('.jp-Turbopilot-status').click();
-    assert.match(await page.locator('.lm-Menu .lm-mod-toggled:has(svg)').innerText(), /Suggest Code/);
+    assert.match(await page.locator('.lm-Menu .lm-mod-toggled:has(svg)').innerText(), /Enable Suggestions/);
     await screenshot(page, 'status-menu');
     await page.keyboard.press('Escape');
     await page.evaluate(() =>
@@ -250,7 +250,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.goto(`${lab.url}/notebooks/face.ipynb?token=${lab.token}`);
     await editCell(page, 0);
     await openMenu();
-    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)', { hasText: 'Suggest Code' }).waitFor();
+    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)', { hasText: 'Enable Suggestions' }).waitFor();
     await screenshot(page, 'notebook-7-menu');
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Models…' }).click();
     await page.locator('.jp-Turbopilot-models tr[data-model]').first().waitFor();

@@ -74,7 +74,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     assert.equal(await row('codegen-16b-mono').count(), 0);
     await page.getByLabel(/too large or too slow/).check();
     await row('codegen-16b-mono').waitFor();
-    assert.match(await row('incoder-1b').innerText(), /not run here/);
+    assert.match(await row('incoder-1b').innerText(), /not supported/);
     await screenshot(page, 'models-all');
     await page.getByLabel(/too large or too slow/).uncheck();
   });
@@ -82,7 +82,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
   test('the default model is tuned, can be used as published, and tuned again', async () => {
     const tuned = row('qwen2.5-coder-0.5b');
     assert.match(await tuned.innerText(), /tuned to notebooks/);
-    await tuned.getByRole('button', { name: 'Use as published' }).focus();
+    await tuned.getByRole('button', { name: 'Use without tuning' }).focus();
     await page.keyboard.press('Enter');
     await tuned.getByText('as published, not tuned to notebooks').waitFor({ timeout: 60000 });
     await page.waitForFunction(() => /qwen2.5-coder-0.5b is ready/.test(document.body.innerText), null, {
@@ -90,7 +90,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     });
     await screenshot(page, 'models-published');
     await tuned.getByRole('button', { name: 'Use tuned' }).click();
-    await tuned.getByRole('button', { name: 'Use as published' }).waitFor({ timeout: 60000 });
+    await tuned.getByRole('button', { name: 'Use without tuning' }).waitFor({ timeout: 60000 });
   });
 
   test('a download shows how far it is and can be stopped, and a model that came can be used', async () => {

@@ -103,7 +103,7 @@ describe('without a model', { timeout: 300_000 }, () => {
   });
 });
 
-describe('elsewhere', { timeout: 300_000 }, () => {
+describe('in other places', { timeout: 300_000 }, () => {
   let browser;
   let close;
   let lab;
@@ -203,7 +203,7 @@ describe('elsewhere', { timeout: 300_000 }, () => {
     writeNotebook(lab, 'settings.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'settings.ipynb');
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:open-settings'));
-    await page.waitForSelector('text=Languages switched off', { timeout: 30000 });
+    await page.waitForSelector('text=Disabled languages', { timeout: 30000 });
     await screenshot(page, 'settings');
     await page.close();
   });
