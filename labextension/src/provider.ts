@@ -23,6 +23,7 @@ import { deferWhileComposing, follow, isAt, placeOf } from './editor';
 import { type IActivity, InFlight, Run } from './inflight';
 import type { IPage } from './page';
 import { RequestBuilder } from './request';
+import { SelfTrigger } from './selftrigger';
 import { DEFAULTS, type ISettings } from './settings';
 import { editedAtCursor, type IPlace, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
@@ -30,7 +31,6 @@ import type { IRequest } from './wire';
 export const NOTHING: IInlineCompletionList = { items: [] };
 /** After so many failures in a row a request is not repeated by itself: the next key asks. */
 const REPEATED = 5;
-const TRAILING_BLANK_LINE = /\n[ \t]*$/;
 
 /** Where an answer was wanted while the server could not be asked. */
 interface IPending {
@@ -66,6 +66,7 @@ export class Provider implements IInlineCompletionProvider {
       (run, body) => this._finished(run, body),
       ({ editor, invoked }) => (this._pending = { editor, place: placeOf(editor), invoked })
     );
+    this._selfTrigger = new SelfTrigger(() => _page.invoke());
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
 
@@ -98,8 +99,8 @@ export class Provider implements IInlineCompletionProvider {
     }
     this.watch(editor);
     const place = placeIn(request);
-    const invoked = context.triggerKind === InlineCompletionTriggerKind.Invoke && !this._selfTriggered;
-    this._selfTriggered = false;
+    const selfTriggered = this._selfTrigger.take();
+    const invoked = context.triggerKind === InlineCompletionTriggerKind.Invoke && !selfTriggered;
     this.invoked = invoked;
     const before = this._seen.get(editor);
     this._seen.set(editor, place.text);
@@ -150,7 +151,7 @@ export class Provider implements IInlineCompletionProvider {
     if (!invoked && (this.settings.mode === 'on demand' || !editor.hasFocus())) {
       return NOTHING;
     }
-    if (deferWhileComposing(editor, () => this._invokeSoon(editor))) {
+    if (deferWhileComposing(editor, () => this._selfTrigger.askSoon(editor))) {
       return NOTHING;
     }
     if (!this._availability.open) {
@@ -283,7 +284,7 @@ export class Provider implements IInlineCompletionProvider {
       () => {
         if (this.settings.mode === 'automatic') {
           // JupyterLab asks for nothing on a line that holds only white space.
-          this._invokeSoon(editor, { delay: this.settings.delay, blank: true });
+          this._selfTrigger.askSoon(editor, { delay: this.settings.delay, blank: true });
         }
       }
     );
@@ -317,26 +318,8 @@ export class Provider implements IInlineCompletionProvider {
     const pending = this._pending;
     this._pending = null;
     if (pending && isAt(pending.editor, pending.place)) {
-      this._invokeSoon(pending.editor, { invoked: pending.invoked });
+      this._selfTrigger.askSoon(pending.editor, { invoked: pending.invoked });
     }
-  }
-
-  /** Ask by ourselves, unless the text changes meanwhile; `blank`: only on a line that holds nothing yet. */
-  private _invokeSoon(editor: CodeEditor.IEditor, { delay = 0, invoked = false, blank = false } = {}): void {
-    const { text } = placeOf(editor);
-    setTimeout(() => {
-      if (editor.isDisposed || !editor.hasFocus()) {
-        return;
-      }
-      const place = placeOf(editor);
-      const head = place.text.slice(0, place.offset);
-      const wanted = !blank || (TRAILING_BLANK_LINE.test(head) && head.trim() !== '');
-      if (place.text === text && wanted) {
-        this._selfTriggered = !invoked;
-        this._page.invoke();
-        this._selfTriggered = false;
-      }
-    }, delay);
   }
 
   /** Go on with a suggestion that was made here before; a person who asks gets a new one. */
@@ -403,11 +386,11 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _ahead: Ahead;
   private readonly _requests: RequestBuilder;
   private readonly _inFlight: InFlight;
+  private readonly _selfTrigger: SelfTrigger;
   private readonly _cache = new SuggestionCache();
   private readonly _appeared = new Signal<this, string>(this);
   private readonly _declined = new Signal<this, Decline>(this);
   private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
   private readonly _watched = new WeakSet<CodeEditor.IEditor>();
   private _pending: IPending | null = null;
-  private _selfTriggered = false;
 }
