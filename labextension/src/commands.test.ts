@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import { nullTranslator } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
+import { Signal } from '@lumino/signaling';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { addCommands, CommandIDs, fillPalette, type IParts } from './commands';
+import { DEFAULTS } from './settings';
+
+const OURS = Object.values(CommandIDs).sort();
+
+/** The commands as they are added, on parts that note what is asked of them. */
+function bench() {
+  const log: string[] = [];
+  const note = (what: string) => () => void log.push(what);
+  const options = new Map<string, CommandRegistry.ICommandOptions>();
+  const commands = {
+    addCommand: (id: string, option: CommandRegistry.ICommandOptions) => options.set(id, option),
+    notifyCommandChanged: (id?: string) => log.push(`changed ${id ?? 'all'}`)
+  } as unknown as CommandRegistry;
+  const page = {
+    path: null as string | null,
+    editor: null as unknown,
+    invoke: note('invoke'),
+    accept: note('accept'),
+    dismiss: note('dismiss')
+  };
+  const preferences = {
+    current: DEFAULTS,
+    changed: new Signal<object, unknown>({}),
+    enable: (enabled: boolean) => log.push(`enable ${enabled}`)
+  };
+  const completers = { active: undefined as unknown };
+  const snoozed = new Set<string>();
+  const provider = {
+    snoozed,
+    declined: { connect: () => undefined },
+    decline: (why: string) => log.push(`decline ${why}`),
+    cancel: note('cancel')
+  };
+  const status = { changed: new Signal<object, unknown>({}), update: note('update') };
+  addCommands(commands, {
+    trans: nullTranslator.load('jupyter_turbopilot'),
+    page,
+    completers,
+    provider,
+    alternatives: { cancel: note('cancel alternatives') },
+    acceptor: { acceptWord: note('word'), acceptLine: note('line') },
+    preferences,
+    status,
+    openModels: note('models')
+  } as unknown as IParts);
+  const run = (id: string) => void options.get(id)?.execute({});
+  const is = (id: string, what: 'isEnabled' | 'isToggled') => options.get(id)?.[what]?.({});
+  return { options, page, preferences, completers, snoozed, status, log, run, is };
+}
+
+describe('the commands', () => {
+  let parts: ReturnType<typeof bench>;
+  beforeEach(() => void (parts = bench()));
+
+  it('are all added, and in the palette', () => {
+    expect([...parts.options.keys()].sort()).toEqual(OURS);
+    const shown: string[] = [];
+    fillPalette({ addItem: ({ command }: { command: string }) => shown.push(command) } as never);
+    expect(shown.sort()).toEqual(OURS);
+  });
+
+  it('that the schema gives keys and menus are among them', () => {
+    const named = readFileSync('schema/plugin.json', 'utf8').matchAll(/"command": "(turbopilot:[^"]+)"/g);
+    const names = Array.from(named, ([, name]) => name);
+    expect(names.length).toBeGreaterThan(5);
+    names.forEach(name => expect(OURS).toContain(name));
+  });
+
+  it('switch suggestions off, and say so when the settings change', () => {
+    expect(parts.is(CommandIDs.toggle, 'isToggled')).toBe(true);
+    parts.run(CommandIDs.toggle);
+    parts.preferences.changed.emit(null);
+    parts.status.changed.emit(null);
+    expect(parts.log).toEqual(['enable false', 'changed all', `changed ${CommandIDs.status}`]);
+  });
+
+  it('snooze a document and wake it', () => {
+    expect(parts.is(CommandIDs.snooze, 'isEnabled')).toBe(false);
+    parts.page.path = 'a.ipynb';
+    parts.run(CommandIDs.snooze);
+    expect([parts.is(CommandIDs.snooze, 'isToggled'), parts.log]).toEqual([true, ['cancel', 'update']]);
+    parts.run(CommandIDs.snooze);
+    expect([...parts.snoozed]).toEqual([]);
+  });
+
+  it('ask for a suggestion, or tell why not', () => {
+    const end = { line: 0, column: 1 };
+    const editor = (column: number) => ({
+      focus: () => parts.log.push('focus'),
+      getSelections: () => [{ start: { line: 0, column }, end }]
+    });
+    parts.run(CommandIDs.invoke);
+    parts.page.editor = editor(0);
+    parts.run(CommandIDs.invoke);
+    parts.page.editor = editor(1);
+    parts.run(CommandIDs.invoke);
+    expect(parts.log).toEqual(['decline nowhere', 'focus', 'decline selection', 'focus', 'invoke']);
+  });
+
+  it('take what is shown, where anything is', () => {
+    const taking = [CommandIDs.accept, CommandIDs.acceptWord, CommandIDs.acceptLine, CommandIDs.dismiss];
+    expect(taking.map(id => parts.is(id, 'isEnabled'))).toEqual([false, false, false, false]);
+    parts.completers.active = {};
+    expect(taking.map(id => parts.is(id, 'isEnabled'))).toEqual([true, true, true, true]);
+    taking.forEach(id => parts.run(id));
+    expect(parts.log).toEqual(['accept', 'word', 'line', 'dismiss', 'cancel', 'cancel alternatives']);
+  });
+});

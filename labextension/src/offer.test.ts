@@ -1,0 +1,107 @@
+import type { Notification } from '@jupyterlab/apputils';
+import { nullTranslator } from '@jupyterlab/translation';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+
+interface IShown {
+  type: string;
+  message: string;
+  actions: Notification.IAction[];
+}
+
+const shown = vi.hoisted(() => [] as IShown[]);
+
+vi.mock('@jupyterlab/apputils', () => {
+  const emit = (message: string, type: string, options: Partial<IShown>) => {
+    shown.push({ message, type, actions: [], ...options });
+    return String(shown.length - 1);
+  };
+  return {
+    Notification: {
+      emit,
+      info: (message: string, options: Partial<IShown>) => emit(message, 'info', options),
+      update: ({ id, ...change }: Partial<IShown> & { id: string }) =>
+        Object.assign(shown[Number(id)], change)
+    }
+  };
+});
+
+import type { Client } from './client';
+import type { Downloads, IOptions, Outcome } from './downloads';
+import { DownloadOffer } from './offer';
+import type { IModel } from './wire';
+
+const MODEL = { name: 'small', spec: 'somebody/small', size: 5e8, licence: 'MIT', mirror: true } as IModel;
+
+/** An offer whose downloads end with these outcomes. */
+function bench(models: IModel[], ...outcomes: Outcome[]) {
+  const started: boolean[] = [];
+  const state = { reachable: true };
+  const client = {
+    models: () => (state.reachable ? Promise.resolve(models) : Promise.reject(new Error('gone')))
+  } as unknown as Client;
+  const downloads = {
+    start: (_: unknown, { mirrors, progress }: IOptions) => {
+      started.push(mirrors);
+      progress?.({ phase: 'fetching', received: 1e6, total: 2e6 });
+      return Promise.resolve(outcomes.shift());
+    }
+  } as unknown as Downloads;
+  return { offer: new DownloadOffer(client, downloads, nullTranslator.load('x')), started, state };
+}
+
+async function press(notification: IShown, label: string): Promise<void> {
+  notification.actions.find(action => action.label === label)?.callback(new Event('click') as MouseEvent);
+  await new Promise(resolve => setTimeout(resolve, 0));
+}
+
+const labels = ({ actions }: IShown) => actions.map(({ label }) => label);
+
+describe('the offer of a model that is missing', () => {
+  beforeEach(() => void (shown.length = 0));
+
+  it('is made once, with size and licence', async () => {
+    const { offer } = bench([MODEL]);
+    await offer.offer('small');
+    await offer.offer('small');
+    expect(shown).toHaveLength(1);
+    expect(shown[0].message).toContain('500 MB, licence MIT');
+    expect(labels(shown[0])).toEqual(['Download', 'Not now']);
+  });
+
+  it('is made later where the server did not say which models there are', async () => {
+    const { offer, state } = bench([]);
+    state.reachable = false;
+    await offer.offer('own.gguf');
+    expect(shown).toEqual([]);
+    state.reachable = true;
+    await offer.offer('own.gguf');
+    expect(shown[0].message).toContain('size unknown, licence unknown');
+  });
+
+  it('shows a download that is under way instead', async () => {
+    const { offer, started } = bench([{ ...MODEL, pulling: true }], { kind: 'stored' });
+    await offer.offer('small');
+    expect([started, shown.map(({ type }) => type)]).toEqual([[false], ['success']]);
+  });
+
+  it('leads to the mirror only after the publisher has failed', async () => {
+    const failed: Outcome = { kind: 'failed', message: 'No.', code: 'download_failed' };
+    const { offer, started } = bench([MODEL], failed, failed, { kind: 'stored' });
+    await offer.offer('small');
+    await press(shown[0], 'Download');
+    expect([shown[1].message, labels(shown[1])]).toEqual(['No.', ['Use the mirror', 'Try again']]);
+    await press(shown[1], 'Use the mirror');
+    expect(labels(shown[2])).toEqual(['Try again']);
+    await press(shown[2], 'Try again');
+    expect([shown[3].type, started]).toEqual(['success', [false, true, true]]);
+  });
+
+  it.each([
+    ['stopped', { kind: 'stopped', message: 'Stopped.' }, 'default', []],
+    ['a full disk', { kind: 'failed', message: 'Full.', code: 'disk' }, 'error', ['Try again']]
+  ] as const)('after %s offers what helps', async (_, outcome, type, actions) => {
+    const { offer } = bench([{ ...MODEL, pulling: true }], outcome);
+    await offer.offer('small');
+    expect([shown[0].type, labels(shown[0])]).toEqual([type, actions]);
+  });
+});
