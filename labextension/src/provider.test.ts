@@ -312,6 +312,32 @@ describe('a request that the next key comes before', () => {
   });
 });
 
+describe('a place that was answered before', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it.each([
+    ['is answered without asking', 'a', 2],
+    ['is asked for again where there is another model since', 'b', 3]
+  ])('%s', async (_, model, count) => {
+    const bench = new Bench('x = ');
+    bench.availability.told({ ...READY, model: 'a' });
+    for (const text of ['x = ', 'x = n', 'x = ']) {
+      bench.text = text;
+      void bench.fetch(AUTOMATIC);
+      await vi.advanceTimersByTimeAsync(1);
+      bench.asked.at(-1)?.frame({ id: 'a', text: 'values', done: true });
+      bench.asked.at(-1)?.end();
+      await vi.advanceTimersByTimeAsync(1);
+      if (text === 'x = n') {
+        bench.availability.told({ ...READY, model });
+      }
+    }
+    expect(await bench.textShown()).toBe('values');
+    expect(bench.asked.length).toBe(count);
+  });
+});
+
 describe('a new line', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
