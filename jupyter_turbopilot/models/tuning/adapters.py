@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_SCALE = 8.0
 OURS = "default"  # the adapter that comes with us, where the model has one
-_FOLDER = Path(__file__).parent / "tuned"
+_FOLDER = Path(__file__).parents[1] / "tuned"
 
 _LANGUAGE = re.compile(r"[a-z][a-z0-9+#-]*")
 

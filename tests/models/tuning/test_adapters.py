@@ -40,3 +40,10 @@ def test_ours_goes_with_the_model_it_was_made_for_and_others_with_the_configured
     assert chosen(specs, "one", configured=False) == ((ours, 0.5, ""),)
     assert chosen(specs, "two", configured=True) == (("mine.gguf", 1.0, ""),)
     assert chosen([], "one", configured=True) == ()
+
+
+def test_the_adapter_that_comes_with_us_is_where_it_is_looked_for() -> None:
+    path = adapters.ours("qwen2.5-coder-0.5b")
+    assert path is not None
+    assert check(path, "qwen2").parts
+    assert adapters.ours("smollm2-135m") is None
