@@ -12,16 +12,17 @@ import pytest
 
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server.routes import base
+from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 from ..alone import KEY, Alone
 
 TAKING = sorted(
     {
-        (path.replace("([^/]+)", "any"), method.upper())
+        (path.replace("([^/]+)", "any"), method)
         for path, route in ROUTES
-        for method in ("post", "delete")
-        if method in vars(route) or (method == "post" and route.accepts)
+        for method in endpoints(route)
+        if method in {"POST", "DELETE"}
     }
 )
 GOOD = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}

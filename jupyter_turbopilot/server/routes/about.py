@@ -1,22 +1,15 @@
-"""The server about itself: metrics for Prometheus, and an OpenAPI document of what is checked."""
+"""The server about itself: metrics, a page and a health check that are open to all, and what is not there."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from html import escape
 from importlib.metadata import version
-from typing import Any
 
-import msgspec
-from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from prometheus_client import CONTENT_TYPE_LATEST
-from tornado import web
 
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
-
-_METHODS = ("get", "post", "delete")
+from jupyter_turbopilot.server.routes.endpoint import Endpoint
 
 
 class MetricsRoute(Route):
@@ -24,10 +17,9 @@ class MetricsRoute(Route):
 
     _track_activity = False
 
-    @web.authenticated
-    @authorized
+    @Endpoint()
     async def get(self) -> None:
-        """Tell what was counted."""
+        """Return the metrics as Prometheus reads them."""
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         await self.finish(self.metrics.text())
 
@@ -47,7 +39,7 @@ class StatusRoute(Route):
 
     _track_activity = False
 
-    @allow_unauthenticated
+    @Endpoint(access="open")
     async def get(self) -> None:
         """Show whether it is ready; who asks under another host's name is told nothing."""
         health = describe_health(self.pilot)
@@ -62,7 +54,7 @@ class OpenHealthRoute(Route):
 
     _track_activity = False
 
-    @allow_unauthenticated
+    @Endpoint(access="open")
     async def get(self) -> None:
         """Tell how we are; without the key only whether we can answer."""
         health = describe_health(self.pilot)
@@ -75,70 +67,3 @@ class MissingRoute(Route):
 
     def _refusal(self) -> int:
         return 404
-
-
-class OpenAPIRoute(Route):
-    """`GET openapi.json`."""
-
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """Describe every route."""
-        from jupyter_turbopilot.server.routes.table import ROUTES
-
-        self.answer(document(ROUTES))
-
-
-@cache
-def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
-    """Describe routes as OpenAPI does."""
-    kinds = list(dict.fromkeys(route.accepts for _, route in routes if route.accepts))
-    schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    bodies = dict(zip(kinds, schemas, strict=True))
-    paths: dict[str, Any] = {}
-    for pattern, route in routes:
-        path = re.sub(r"\([^()]*+\)", "{name}", pattern)
-        described: dict[str, Any] = {}
-        for method in _METHODS:
-            function = getattr(route, method)
-            if function is getattr(web.RequestHandler, method):
-                continue
-            described[method] = _operation(route, method, function.__doc__ or "", path, bodies)
-        paths[f"/{path}"] = described
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Turbopilot", "version": version("jupyter-turbopilot")},
-        "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        },
-        "security": [{"key": []}],
-    }
-
-
-def _operation(
-    route: type[Route], method: str, words: str, path: str, bodies: dict[Any, Any]
-) -> dict[str, Any]:
-    answers = {
-        "200": "The answer.", "202": "It has begun.", "204": "Noted.", "400": "The request is wrong.",
-        "401": "Sign in.", "403": "You may not do that.", "404": "There is no such thing.",
-        "409": "It was stopped.", "413": "Too much was sent.", "415": "Send application/json.",
-        "422": "The model was refused.", "429": "Too much to do; come back.", "502": "A source failed.",
-        "503": "No model is loaded.",
-    }  # fmt: skip
-    found: dict[str, Any] = {
-        "summary": words.strip().partition("\n")[0],
-        "description": (route.__doc__ or "").strip(),
-        "responses": {status: {"description": text} for status, text in answers.items()},
-    }
-    if "{name}" in path:
-        found["parameters"] = [
-            {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        ]
-    if method != "get" and route.accepts:
-        found["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": bodies[route.accepts]}},
-        }
-    return found

@@ -7,7 +7,7 @@ import json
 import secrets
 from contextlib import aclosing, suppress
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from jupyter_server.auth.identity import IdentityProvider, User
@@ -20,14 +20,16 @@ from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
+    BusyError,
     NotReadyError,
     RefusedError,
     TurbopilotError,
     WrongContentTypeError,
 )
-from jupyter_turbopilot.request import MAX_BODY, Completion, decode
+from jupyter_turbopilot.request import MAX_BODY, Completion
 from jupyter_turbopilot.server.metrics import Metrics
 from jupyter_turbopilot.server.routes.admission import is_loopback, is_same_site, may_be_plain
+from jupyter_turbopilot.server.routes.endpoint import METHODS, endpoints
 from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
 
-T = TypeVar("T")
 BODY_SECONDS = 30.0
 # A client that goes on sending after the answer is cut off by tornado at this size.
 HARD_LIMIT = 16 * MAX_BODY
@@ -84,16 +85,18 @@ def _kernel_identity() -> KernelIdentity:
 
 @web.stream_request_body
 class Route(APIHandler):
-    """A route of ours. Every method is authenticated and authorised."""
+    """A route of ours. Each of its methods is an `Endpoint`."""
 
     auth_resource = "turbopilot"
-    accepts: type[Any] | None = None  # the schema of its body
-    manages = False  # whether the route changes what the server holds
+    errors: ClassVar[tuple[type[TurbopilotError], ...]] = ()  # how any of its methods may fail
     completes = False  # whether a program's plain body will do, where no Jupyter server decides it
 
     def __init_subclass__(cls, **more: Any) -> None:
-        """Answer HEAD as GET; tornado leaves the body out."""
+        """Refuse methods that are not declared; answer HEAD as GET (tornado leaves the body out)."""
         super().__init_subclass__(**more)
+        bare = [name for name in METHODS if name.lower() in vars(cls) and name not in endpoints(cls)]
+        if bare:
+            raise TypeError(f"{cls.__name__} has methods without an Endpoint: {', '.join(bare)}.")
         cls.head = cls.get
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
@@ -155,8 +158,9 @@ class Route(APIHandler):
 
     def _refusal(self) -> int:
         """Return the status with which somebody who was let in is refused; 0: not refused."""
-        changes = self.manages and self.request.method not in {"GET", "HEAD", "OPTIONS"}
-        return 403 if changes and not self.may_manage else 0
+        if self.may_manage or self.request.method in {"GET", "HEAD", "OPTIONS"}:
+            return 0
+        return 403 if any(one.access == "manage" for one in endpoints(type(self)).values()) else 0
 
     def _refuse(self, status: int, *_arguments: Any, **_named: Any) -> None:
         raise web.HTTPError(status)
@@ -195,10 +199,6 @@ class Route(APIHandler):
             self._chunks.append(chunk)
         else:
             self._chunks.clear()
-
-    def body(self, kind: type[T]) -> T:
-        """Read the body as `kind`."""
-        return decode(self.raw_body(), kind)
 
     def raw_body(self) -> bytes:
         """Return the body, once its size and type are right."""
@@ -291,6 +291,7 @@ class JobRoute(Route):
     """A route that has something written; whoever goes away is not written for any longer."""
 
     completes = True
+    errors = (BusyError, NotReadyError)
 
     @property
     def name(self) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.endpoint import Endpoint
 
 LASTS = 1800  # seconds
 
@@ -15,8 +15,7 @@ LASTS = 1800  # seconds
 class CopilotTokenRoute(Route):
     """`GET copilot_internal/v2/token`: whoever may ask gets back the key that let it in."""
 
-    @web.authenticated
-    @authorized
+    @Endpoint()
     async def get(self) -> None:
         """Hand out a token, and this server's own address for all that a client would send to GitHub."""
         now = int(time.time())
@@ -37,8 +36,7 @@ class CopilotTokenRoute(Route):
 class CopilotNothingRoute(Route):
     """What a Copilot client asks for beside completions: not here, and said in a numbered answer."""
 
-    @web.authenticated
-    @authorized
+    @Endpoint(status=404)
     async def get(self) -> None:
-        """Say so."""
+        """Answer that there is no such thing here."""
         raise web.HTTPError(404)

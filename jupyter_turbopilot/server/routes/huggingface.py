@@ -6,14 +6,13 @@ import secrets
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from jupyter_server.auth.decorator import authorized
 from msgspec import Meta
-from tornado import web
 
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
 from jupyter_turbopilot.server.routes.base import JobRoute
 from jupyter_turbopilot.server.routes.deltas import Placed, Saying, logarithm, placed, word
+from jupyter_turbopilot.server.routes.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -71,21 +70,14 @@ class GenerateBody(msgspec.Struct, frozen=True, kw_only=True):
 class GenerateRoute(JobRoute):
     """`POST api/generate`."""
 
-    accepts = GenerateBody
-
-    @web.authenticated
-    @authorized
-    async def post(self) -> None:
-        """Generate."""
-        await self.guard(self._generate())
-
     def worded(self, error: TurbopilotError) -> dict[str, Any]:
         """Word an error as their server does."""
         kinds = {400: "validation", 401: error.kind, 429: "overloaded", 503: "overloaded"}
         return {"error": error.message, "error_type": kinds.get(error.status, "generation")}
 
-    async def _generate(self) -> None:
-        body = self.body(GenerateBody)
+    @Endpoint(GenerateBody)
+    async def post(self, body: GenerateBody) -> None:
+        """Continue a text."""
         options = body.parameters or Parameters()
         seed = secrets.randbits(31) if options.seed is None else options.seed & 0xFFFFFFFF
         text = RawRequest(

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from jupyter_server.auth.decorator import authorized
-from tornado import web
 
 from jupyter_turbopilot.engine.phase import Phase, not_ready
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
 from jupyter_turbopilot.server.routes.deltas import Piece, Saying, placed, probabilities, word
+from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.options import CompletionBody, Ids, InfillBody, Mixed, read, renamed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.phase import State
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Item, Reply
 
@@ -30,16 +27,6 @@ Row = TypeVar("Row", str, list[int])
 
 class EngineRoute(JobRoute):
     """What is asked of the model that is loaded."""
-
-    @web.authenticated
-    @authorized
-    async def post(self) -> None:
-        """Ask."""
-        await self.guard(self._ask())
-
-    @abstractmethod
-    async def _ask(self) -> None:
-        """Read the body and answer."""
 
     def _engine(self) -> Engine:
         engine = self.pilot.worker.engine
@@ -51,11 +38,9 @@ class EngineRoute(JobRoute):
 class WritingRoute(EngineRoute):
     """What `completion` and `infill` have in common."""
 
-    accepts: type[CompletionBody | InfillBody]
     _settings: dict[str, Any]  # as every text of the answer tells them
 
-    async def _ask(self) -> None:
-        body = read(self.raw_body(), self.accepts)
+    async def _write(self, body: CompletionBody | InfillBody) -> None:
         self.renamed = renamed(body.json_schema)
         texts = body.texts()
         self._settings = body.settings(texts[0].sampling)
@@ -186,13 +171,19 @@ def only(body: dict[str, Any], fields: list[str]) -> dict[str, Any]:
 class CompletionRoute(WritingRoute):
     """`POST completion`."""
 
-    accepts = CompletionBody
+    @Endpoint(CompletionBody, read=read)
+    async def post(self, body: CompletionBody) -> None:
+        """Continue a text."""
+        await self._write(body)
 
 
 class InfillRoute(WritingRoute):
     """`POST infill`."""
 
-    accepts = InfillBody
+    @Endpoint(InfillBody, read=read)
+    async def post(self, body: InfillBody) -> None:
+        """Write what belongs between two texts."""
+        await self._write(body)
 
 
 class TokenizeBody(msgspec.Struct, frozen=True):
@@ -213,12 +204,11 @@ class DetokenizeBody(msgspec.Struct, frozen=True):
 class TokenizeRoute(EngineRoute):
     """`POST tokenize`."""
 
-    accepts = TokenizeBody
-
-    async def _ask(self) -> None:
-        body, engine = read(self.raw_body(), TokenizeBody), self._engine()
+    @Endpoint(TokenizeBody, read=read)
+    async def post(self, body: TokenizeBody) -> None:
+        """Return the tokens of a text."""
         # A megabyte takes its time, and the event loop is everybody's.
-        self.answer(await self.pilot.background.run(_tokenized, engine, body))
+        self.answer(await self.pilot.background.run(_tokenized, self._engine(), body))
 
 
 def _slices(row: Row) -> Iterator[Row]:
@@ -272,11 +262,10 @@ def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | i
 class DetokenizeRoute(EngineRoute):
     """`POST detokenize`."""
 
-    accepts = DetokenizeBody
-
-    async def _ask(self) -> None:
-        body, engine = read(self.raw_body(), DetokenizeBody), self._engine()
-        self.answer(await self.pilot.background.run(_detokenized, engine, body.tokens))
+    @Endpoint(DetokenizeBody, read=read)
+    async def post(self, body: DetokenizeBody) -> None:
+        """Return the text of tokens."""
+        self.answer(await self.pilot.background.run(_detokenized, self._engine(), body.tokens))
 
 
 class _Pieces:
@@ -301,34 +290,37 @@ def _told(data: bytes) -> str | list[int]:
 class StateRoute(Route):
     """What is told of the model that is loaded."""
 
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """Tell."""
+    @property
+    def context_size(self) -> int:
+        """How many tokens the model that is loaded holds at once."""
         engine = self.pilot.worker.engine
-        self.answer(self._told(self.pilot.worker.state, engine.context_size if engine else 0))
-
-    @abstractmethod
-    def _told(self, state: State, size: int) -> Any:
-        """Word it."""
+        return engine.context_size if engine else 0
 
 
 class PropsRoute(StateRoute):
-    """`GET props`: the model and its defaults; no path of this machine."""
+    """`GET props`."""
 
-    def _told(self, state: State, size: int) -> dict[str, Any]:
-        return {
-            "model_path": state.model,
-            "model_alias": state.model,
-            "total_slots": 1,
-            "default_generation_settings": {"n_ctx": size, "params": {"n_predict": -1}},
-            "modalities": {"vision": False, "audio": False},
-            "is_sleeping": state.phase is Phase.ASLEEP,
-        }
+    @Endpoint()
+    async def get(self) -> None:
+        """Return the model's name and its defaults; no path of this machine."""
+        state = self.pilot.worker.state
+        self.answer(
+            {
+                "model_path": state.model,
+                "model_alias": state.model,
+                "total_slots": 1,
+                "default_generation_settings": {"n_ctx": self.context_size, "params": {"n_predict": -1}},
+                "modalities": {"vision": False, "audio": False},
+                "is_sleeping": state.phase is Phase.ASLEEP,
+            }
+        )
 
 
 class SlotsRoute(StateRoute):
-    """`GET slots`: who is being served, never with what."""
+    """`GET slots`."""
 
-    def _told(self, state: State, size: int) -> list[dict[str, Any]]:
-        return [{"id": 0, "n_ctx": size, "is_processing": state.phase is Phase.THINKING}]
+    @Endpoint()
+    async def get(self) -> None:
+        """Return whether somebody is being served, never with what."""
+        busy = self.pilot.worker.state.phase is Phase.THINKING
+        self.answer([{"id": 0, "n_ctx": self.context_size, "is_processing": busy}])

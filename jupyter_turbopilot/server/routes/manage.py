@@ -6,12 +6,11 @@ import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from jupyter_server.auth.decorator import authorized
-from tornado import web
-
+from jupyter_turbopilot.errors import BusyError, NotReadyError, UnknownModelError
 from jupyter_turbopilot.request import Pull, Select
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.openai import listed
 
 if TYPE_CHECKING:
@@ -25,59 +24,34 @@ PROGRESS_SECONDS = 0.25
 class ModelsRoute(Route):
     """`GET turbopilot/models` lists, `POST` selects, `DELETE` removes."""
 
-    manages = True
-    accepts = Select
-
-    @web.authenticated
-    @authorized
+    @Endpoint()
     async def get(self) -> None:
-        """List what there is."""
-        await self.guard(self._list())
-
-    async def _list(self) -> None:
-        found = listed(self.pilot)  # as llama.cpp's server answers here
+        """List the models, and which is selected."""
+        listing = listed(self.pilot)  # as llama.cpp's server answers here
         if self.may_manage:
             models = await self.pilot.background.run(describe_models, self.pilot)
-            found |= {"models": models, "selected": self.pilot.selected}
-        self.answer(found)
+            listing |= {"models": models, "selected": self.pilot.selected}
+        self.answer(listing)
 
-    @web.authenticated
-    @authorized
-    async def post(self) -> None:
+    @Endpoint(Select, status=202, access="manage", errors=(UnknownModelError, NotReadyError))
+    async def post(self, chosen: Select) -> None:
         """Select a model that is on the disk; it loads in the background."""
-        await self.guard(self._select())
-
-    @web.authenticated
-    @authorized
-    async def delete(self) -> None:
-        """Delete a model's file; the one that is loaded stays."""
-        await self.guard(self._remove())
-
-    async def _remove(self) -> None:
-        freed = await self.pilot.background.run(self.pilot.remove, self.body(Select).model)
-        self.answer({"freed": freed})
-
-    async def _select(self) -> None:
-        chosen = self.body(Select)
         await self.pilot.background.run(self.pilot.select, chosen.model, tuned=chosen.tuned)
-        self.set_status(202)
         self.answer(describe_health(self.pilot))
+
+    @Endpoint(Select, access="manage", errors=(UnknownModelError,))
+    async def delete(self, unwanted: Select) -> None:
+        """Delete a model's file; the one that is loaded stays."""
+        freed = await self.pilot.background.run(self.pilot.remove, unwanted.model)
+        self.answer({"freed": freed})
 
 
 class PullRoute(Route):
-    """`POST turbopilot/models/pull` fetches with progress as a stream, `DELETE` stops it."""
+    """`POST turbopilot/models/pull` downloads with progress as a stream, `DELETE` stops it."""
 
-    manages = True
-    accepts = Pull
-
-    @web.authenticated
-    @authorized
-    async def post(self) -> None:
-        """Fetch a model. Closing the connection does not stop it; `DELETE` does."""
-        await self.guard(self._pull())
-
-    async def _pull(self) -> None:
-        wanted = self.body(Pull)
+    @Endpoint(Pull, access="manage", errors=(UnknownModelError, BusyError))
+    async def post(self, wanted: Pull) -> None:
+        """Download a model. Closing the connection does not stop it; `DELETE` does."""
         download = self.pilot.download(wanted.model, mirrors=wanted.mirrors, select=wanted.select)
         await self.stream(self._progress(download))
 
@@ -91,12 +65,7 @@ class PullRoute(Route):
         else:
             yield asdict(download.step) | {"phase": "done", "done": True}
 
-    @web.authenticated
-    @authorized
-    async def delete(self) -> None:
+    @Endpoint(Select, access="manage", errors=(UnknownModelError,))
+    async def delete(self, unwanted: Select) -> None:
         """Stop a download; what came stays for the next time."""
-        await self.guard(self._stop())
-
-    async def _stop(self) -> None:
-        stopped = self.pilot.library.cancel(self.body(Select).model)
-        self.answer({"stopped": stopped})
+        self.answer({"stopped": self.pilot.library.cancel(unwanted.model)})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyter_core.utils import ensure_async
-from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from jupyter_turbopilot.context import facts as kernel
@@ -13,6 +12,7 @@ from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.request import Completion, Feedback, parse_completion
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import JobRoute, Route
+from jupyter_turbopilot.server.routes.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -23,16 +23,9 @@ if TYPE_CHECKING:
 class CompleteRoute(JobRoute):
     """`POST turbopilot/complete`."""
 
-    accepts = Completion
-
-    @web.authenticated
-    @authorized
-    async def post(self) -> None:
+    @Endpoint(Completion, read=lambda body, _: parse_completion(body))
+    async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
-        await self.guard(self._complete())
-
-    async def _complete(self) -> None:
-        request = parse_completion(self.raw_body())
         replies = self.replies(request, await self._facts(request))
         reply = await anext(replies)
         if request.stream:
@@ -81,17 +74,10 @@ async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[
 class FeedbackRoute(Route):
     """`POST turbopilot/feedback`: counters, no text."""
 
-    accepts = Feedback
-
-    @web.authenticated
-    @authorized
-    async def post(self) -> None:
+    @Endpoint(Feedback, status=204)
+    async def post(self, feedback: Feedback) -> None:
         """Count what became of a suggestion."""
-        await self.guard(self._count())
-
-    async def _count(self) -> None:
-        self.pilot.completer.feedback(self.body(Feedback).event)
-        self.set_status(204)
+        self.pilot.completer.feedback(feedback.event)
         await self.finish()
 
 
@@ -100,8 +86,7 @@ class HealthRoute(Route):
 
     _track_activity = False  # a status bar that looks is no reason to keep an idle server
 
-    @web.authenticated
-    @authorized
+    @Endpoint()
     async def get(self) -> None:
-        """Tell how we are."""
+        """Return whether it can complete, and why not."""
         self.answer(describe_health(self.pilot))

@@ -9,9 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from jupyter_server.auth.decorator import authorized
 from msgspec import Meta
-from tornado import web
 
 from jupyter_turbopilot.errors import BadRequestError, UnknownModelError
 from jupyter_turbopilot.generation import Sampling
@@ -19,6 +17,7 @@ from jupyter_turbopilot.raw_request import RawRequest, Stop
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
 from jupyter_turbopilot.server.routes.deltas import Piece, Saying, logarithm, placed, word
+from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read, renamed
 
 if TYPE_CHECKING:
@@ -158,16 +157,9 @@ class OpenAIRoute(Route):
 class CompletionsRoute(OpenAIRoute, JobRoute):
     """`POST v1/completions`, and `v1/engines/…/completions` as older clients have it."""
 
-    accepts = CompletionBody
-
-    @web.authenticated
-    @authorized
-    async def post(self, engine: str = "") -> None:  # noqa: ARG002 - any name means the model that is loaded
-        """Complete."""
-        await self.guard(self._complete())
-
-    async def _complete(self) -> None:
-        body = read(self.raw_body(), CompletionBody)
+    @Endpoint(CompletionBody, read=read)
+    async def post(self, body: CompletionBody, _engine: str = "") -> None:
+        """Continue a text, or fill in; any engine's name means the model that is loaded."""
         self.renamed = renamed(body.json_schema)
         texts = body.texts()
         wording = Wording(body, self._piece)
@@ -285,13 +277,9 @@ def _usage(replies: list[Reply]) -> dict[str, int]:
 class OpenAIModelsRoute(OpenAIRoute):
     """`GET v1/models`."""
 
-    @web.authenticated
-    @authorized
+    @Endpoint(errors=(UnknownModelError,))
     async def get(self, name: str = "") -> None:
         """List the model that answers, under its own name."""
-        await self.guard(self._list(name))
-
-    async def _list(self, name: str) -> None:
         found = listed(self.pilot)
         if name:
             model = next((model for model in found["data"] if model["id"] == name), None)

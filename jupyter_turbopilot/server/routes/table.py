@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from jupyter_turbopilot.server.routes.about import MetricsRoute, OpenAPIRoute
+from jupyter_turbopilot.server.routes.about import MetricsRoute
+from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.copilot import CopilotNothingRoute, CopilotTokenRoute
+from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.huggingface import GenerateRoute
 from jupyter_turbopilot.server.routes.llamacpp import (
     CompletionRoute,
@@ -18,9 +18,17 @@ from jupyter_turbopilot.server.routes.llamacpp import (
 from jupyter_turbopilot.server.routes.manage import ModelsRoute, PullRoute
 from jupyter_turbopilot.server.routes.native import CompleteRoute, FeedbackRoute, HealthRoute
 from jupyter_turbopilot.server.routes.openai import CompletionsRoute, OpenAIModelsRoute
+from jupyter_turbopilot.server.routes.openapi import document
 
-if TYPE_CHECKING:
-    from jupyter_turbopilot.server.routes.base import Route
+
+class OpenAPIRoute(Route):
+    """`GET openapi.json`; it stands here because it describes the table that it is in."""
+
+    @Endpoint()
+    async def get(self) -> None:
+        """Describe every route."""
+        self.answer(document(ROUTES))
+
 
 ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("complete", CompleteRoute),
