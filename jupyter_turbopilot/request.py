@@ -15,6 +15,9 @@ MAX_CELLS = 4096
 MAX_CONTAINERS = 1 << 15
 
 Name = Annotated[str, Meta(max_length=4096)]
+Spec = Annotated[
+    str, Meta(min_length=1, max_length=2048, description="a name of the catalogue, a path or an address")
+]
 Trigger = Literal["automatic", "invoke", "warm", "ahead"]
 
 
@@ -24,8 +27,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(max_length=256)] = ""
     type: Literal["code", "markdown", "raw"] = "code"
     source: str = ""
-    executed: bool | None = None
-    error: Annotated[str, Meta(max_length=8192)] | None = None
+    executed: Annotated[bool | None, Meta(description="whether it has run; null: unknown")] = None
+    error: Annotated[
+        Annotated[str, Meta(max_length=8192)] | None,
+        Meta(description="the last line of its traceback; of the active cell alone"),
+    ] = None
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,20 +45,37 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks: complete at `offset` code points into cell `active`."""
 
-    path: Name = ""
+    path: Annotated[Name, Meta(description="of the notebook or the file, as the server knows it")] = ""
     language: Annotated[str, Meta(max_length=64)] = "python"
-    kernel_id: Annotated[str, Meta(max_length=128)] | None = None
+    kernel_id: Annotated[
+        Annotated[str, Meta(max_length=128)] | None,
+        Meta(description="the notebook's kernel, whose names are used if the caller may run code in it"),
+    ] = None
     cells: Annotated[list[Cell], Meta(min_length=1, max_length=MAX_CELLS)]
-    active: Annotated[int, Meta(ge=0)] = 0
-    offset: Annotated[int, Meta(ge=0)]
-    extra: Annotated[list[Document], Meta(max_length=64)] = []
-    trigger: Trigger = "invoke"
-    lines: Literal["auto", "single", "multi"] = "auto"
-    eagerness: Literal["quiet", "balanced", "eager", "always"] | None = None
+    active: Annotated[int, Meta(ge=0, description="the cell that the cursor is in")] = 0
+    offset: Annotated[int, Meta(ge=0, description="the cursor, in code points of the active cell")]
+    extra: Annotated[
+        list[Document], Meta(max_length=64, description="other open documents, or a terminal's history")
+    ] = []
+    trigger: Annotated[
+        Trigger,
+        Meta(description="typing, an explicit request, only reading, or writing what follows a suggestion"),
+    ] = "invoke"
+    lines: Annotated[
+        Literal["auto", "single", "multi"], Meta(description="how many lines a suggestion may have")
+    ] = "auto"
+    eagerness: Annotated[
+        Literal["quiet", "balanced", "eager", "always"] | None,
+        Meta(description="how sure an automatic suggestion has to be; null: server default"),
+    ] = None
     stream: bool = False
-    client: Annotated[str, Meta(max_length=128)] = ""
-    n: Annotated[int, Meta(ge=1, le=8)] = 1
-    max_tokens: Annotated[int, Meta(ge=1, le=2048)] | None = None
+    client: Annotated[
+        str, Meta(max_length=128, description="names the editor, whose newer request replaces the older")
+    ] = ""
+    n: Annotated[int, Meta(ge=1, le=8, description="how many suggestions")] = 1
+    max_tokens: Annotated[
+        Annotated[int, Meta(ge=1, le=2048)] | None, Meta(description="null: server default")
+    ] = None
     temperature: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.0
 
     @property
@@ -69,24 +92,24 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a suggestion: counters only, no text."""
 
-    id: Annotated[str, Meta(max_length=64)]
+    id: Annotated[str, Meta(max_length=64, description="of the answer")]
     event: Literal["shown", "accepted", "dismissed"]
-    chars: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    chars: Annotated[int, Meta(ge=0, le=1_000_000, description="how many characters")] = 0
 
 
 class Select(msgspec.Struct, frozen=True, kw_only=True):
     """Which model to load; `tuned` says whether with the adapters that are set for it."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=2048)]
-    tuned: bool | None = None
+    model: Spec
+    tuned: Annotated[bool | None, Meta(description="null: as before")] = None
 
 
 class Pull(msgspec.Struct, frozen=True, kw_only=True):
     """Which model to fetch; `mirrors` is the person's yes to sources other than its publisher."""
 
-    model: Annotated[str, Meta(min_length=1, max_length=2048)]
-    mirrors: bool = False
-    select: bool = True
+    model: Spec
+    mirrors: Annotated[bool, Meta(description="whether mirrors of its publisher's may be used")] = False
+    select: Annotated[bool, Meta(description="whether to load it afterwards")] = True
 
 
 T = TypeVar("T")

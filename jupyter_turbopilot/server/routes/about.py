@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.contract import Health
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 
 
@@ -54,9 +55,9 @@ class OpenHealthRoute(Route):
 
     _track_activity = False
 
-    @Endpoint(access="open")
+    @Endpoint(gives=Health, access="open")
     async def get(self) -> None:
-        """Tell how we are; without the key only whether we can answer."""
+        """Return whether it can complete; without the key only whether we can answer."""
         health = describe_health(self.pilot)
         self.set_status(200 if health["ready"] else 503)
         self.answer(health if self.current_user else {"status": health["status"]})

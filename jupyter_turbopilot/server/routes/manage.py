@@ -10,6 +10,7 @@ from jupyter_turbopilot.errors import BusyError, NotReadyError, UnknownModelErro
 from jupyter_turbopilot.request import Pull, Select
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.contract import Health, Models, Progress, Removed, Stopped
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.openai import listed
 
@@ -24,7 +25,7 @@ PROGRESS_SECONDS = 0.25
 class ModelsRoute(Route):
     """`GET turbopilot/models` lists, `POST` selects, `DELETE` removes."""
 
-    @Endpoint()
+    @Endpoint(gives=Models)
     async def get(self) -> None:
         """List the models, and which is selected."""
         listing = listed(self.pilot)  # as llama.cpp's server answers here
@@ -33,13 +34,13 @@ class ModelsRoute(Route):
             listing |= {"models": models, "selected": self.pilot.selected}
         self.answer(listing)
 
-    @Endpoint(Select, status=202, access="manage", errors=(UnknownModelError, NotReadyError))
+    @Endpoint(Select, gives=Health, status=202, access="manage", errors=(UnknownModelError, NotReadyError))
     async def post(self, chosen: Select) -> None:
         """Select a model that is on the disk; it loads in the background."""
         await self.pilot.background.run(self.pilot.select, chosen.model, tuned=chosen.tuned)
         self.answer(describe_health(self.pilot))
 
-    @Endpoint(Select, access="manage", errors=(UnknownModelError,))
+    @Endpoint(Select, gives=Removed, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:
         """Delete a model's file; the one that is loaded stays."""
         freed = await self.pilot.background.run(self.pilot.remove, unwanted.model)
@@ -49,7 +50,7 @@ class ModelsRoute(Route):
 class PullRoute(Route):
     """`POST turbopilot/models/pull` downloads with progress as a stream, `DELETE` stops it."""
 
-    @Endpoint(Pull, access="manage", errors=(UnknownModelError, BusyError))
+    @Endpoint(Pull, streams=Progress, access="manage", errors=(UnknownModelError, BusyError))
     async def post(self, wanted: Pull) -> None:
         """Download a model. Closing the connection does not stop it; `DELETE` does."""
         download = self.pilot.download(wanted.model, mirrors=wanted.mirrors, select=wanted.select)
@@ -65,7 +66,7 @@ class PullRoute(Route):
         else:
             yield asdict(download.step) | {"phase": "done", "done": True}
 
-    @Endpoint(Select, access="manage", errors=(UnknownModelError,))
+    @Endpoint(Select, gives=Stopped, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:
         """Stop a download; what came stays for the next time."""
         self.answer({"stopped": self.pilot.library.cancel(unwanted.model)})

@@ -12,6 +12,7 @@ from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.request import Completion, Feedback, parse_completion
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import JobRoute, Route
+from jupyter_turbopilot.server.routes.contract import Answer, Frame, Health
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class CompleteRoute(JobRoute):
     """`POST turbopilot/complete`."""
 
-    @Endpoint(Completion, read=lambda body, _: parse_completion(body))
+    @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
         replies = self.replies(request, await self._facts(request))
@@ -86,7 +87,7 @@ class HealthRoute(Route):
 
     _track_activity = False  # a status bar that looks is no reason to keep an idle server
 
-    @Endpoint()
+    @Endpoint(gives=Health)
     async def get(self) -> None:
         """Return whether it can complete, and why not."""
         self.answer(describe_health(self.pilot))

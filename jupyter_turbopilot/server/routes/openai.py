@@ -37,14 +37,14 @@ class StreamOptions(msgspec.Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class Extra(msgspec.Struct, frozen=True):
+class CopilotExtra(msgspec.Struct, frozen=True):
     """What Copilot says beside the prompt; the rest of it is ignored."""
 
     next_indent: Annotated[int, Meta(ge=0, le=4096)] | None = None
     trim_by_indentation: bool | None = None
 
 
-class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
+class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST v1/completions`; fields that are not listed are ignored."""
 
     prompt: str | Annotated[list[str | TokenId | Ids], Meta(max_length=MOST_IDS)] = "<|endoftext|>"
@@ -74,7 +74,7 @@ class CompletionBody(msgspec.Struct, frozen=True, kw_only=True):
     json_schema: dict[str, Any] | None = None
     seed: int | None = None
     user: str | None = None
-    extra: Extra | None = None
+    extra: CopilotExtra | None = None
 
     def prompts(self) -> list[str | tuple[int, ...]]:
         """Return each prompt: a text or the ids of its tokens."""
@@ -157,8 +157,8 @@ class OpenAIRoute(Route):
 class CompletionsRoute(OpenAIRoute, JobRoute):
     """`POST v1/completions`, and `v1/engines/…/completions` as older clients have it."""
 
-    @Endpoint(CompletionBody, read=read)
-    async def post(self, body: CompletionBody, _engine: str = "") -> None:
+    @Endpoint(CompletionsBody, read=read)
+    async def post(self, body: CompletionsBody, _engine: str = "") -> None:
         """Continue a text, or fill in; any engine's name means the model that is loaded."""
         self.renamed = renamed(body.json_schema)
         texts = body.texts()
@@ -189,7 +189,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
 class Wording:
     """One answer, as OpenAI words it."""
 
-    def __init__(self, body: CompletionBody, piece: Callable[[int], bytes]) -> None:
+    def __init__(self, body: CompletionsBody, piece: Callable[[int], bytes]) -> None:
         self.body = body
         self._piece = piece
         self._prompts = body.prompts()

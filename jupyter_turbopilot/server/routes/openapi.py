@@ -1,11 +1,11 @@
-"""The OpenAPI document of all routes, from what they declare. Pure."""
+"""The OpenAPI document of all routes, from what they declare."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -15,10 +15,9 @@ from jupyter_turbopilot.errors import (
     RefusedError,
     WrongContentTypeError,
 )
+from jupyter_turbopilot.server.routes.base import NDJSON, Route
+from jupyter_turbopilot.server.routes.contract import Failure
 from jupyter_turbopilot.server.routes.endpoint import Endpoint, endpoints
-
-if TYPE_CHECKING:
-    from jupyter_turbopilot.server.routes.base import Route
 
 _BODY_ERRORS = (BadRequestError, BodyTooLargeError, WrongContentTypeError)
 _STATUSES = {200: "The answer.", 202: "It has begun.", 204: "Noted.", 404: "There is no such thing."}
@@ -27,15 +26,14 @@ _STATUSES = {200: "The answer.", 202: "It has begun.", 204: "Noted.", 404: "Ther
 @cache
 def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
     """Describe routes as OpenAPI does."""
-    declared = [one for _, route in routes for one in endpoints(route).values()]
-    kinds = list(dict.fromkeys(one.takes for one in declared if one.takes))
-    schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    bodies = dict(zip(kinds, schemas, strict=True))
+    kinds = list(dict.fromkeys([*schemas_of(routes), Failure]))
+    written, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    schemas = dict(zip(kinds, written, strict=True))
     paths = {}
     for pattern, route in routes:
         path = re.sub(r"\([^()]*+\)", "{name}", pattern)
         paths[f"/{path}"] = {
-            method.lower(): _operation(route, method, one, path, bodies)
+            method.lower(): _operation(route, method, one, path, schemas)
             for method, one in endpoints(route).items()
         }
     return {
@@ -50,13 +48,20 @@ def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
     }
 
 
+def schemas_of(routes: tuple[tuple[str, type[Route]], ...]) -> list[type[Any]]:
+    """Return all schemas that routes declare, each once, in the order of the routes."""
+    declared = [one for _, route in routes for one in endpoints(route).values()]
+    kinds = [kind for one in declared for kind in (one.takes, one.gives, one.streams) if kind]
+    return list(dict.fromkeys(kinds))
+
+
 def _operation(
-    route: type[Route], method: str, declared: Endpoint, path: str, bodies: dict[Any, Any]
+    route: type[Route], method: str, declared: Endpoint, path: str, schemas: dict[Any, Any]
 ) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": summary(getattr(route, method.lower())),
         "description": (route.__doc__ or "").strip(),
-        "responses": _responses(route, declared),
+        "responses": _responses(route, declared, schemas),
     }
     if "{name}" in path:
         operation["parameters"] = [
@@ -65,17 +70,26 @@ def _operation(
     if declared.takes:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": bodies[declared.takes]}},
+            "content": {"application/json": {"schema": schemas[declared.takes]}},
         }
     return operation
 
 
-def _responses(route: type[Route], declared: Endpoint) -> dict[str, Any]:
+def _responses(route: type[Route], declared: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     errors = (*route.errors, *declared.errors, *(_BODY_ERRORS if declared.takes else ()))
-    found = {declared.status: _STATUSES[declared.status]}
-    found |= {status: RefusedError(status).message for status in (401, 403)}
-    found |= {error.status: summary(error) for error in errors}
-    return {str(status): {"description": text} for status, text in sorted(found.items())}
+    failures = {status: RefusedError(status).message for status in (401, 403)}
+    failures |= {error.status: summary(error) for error in errors}
+    answers = {"application/json": declared.gives, NDJSON: declared.streams}
+    # Routes of other protocols word errors as those do.
+    worded = {"application/json": Failure} if route.worded is Route.worded else {}
+    responses = {declared.status: _response(_STATUSES[declared.status], answers, schemas)}
+    responses |= {status: _response(text, worded, schemas) for status, text in failures.items()}
+    return {str(status): response for status, response in sorted(responses.items())}
+
+
+def _response(text: str, kinds: dict[str, Any], schemas: dict[Any, Any]) -> dict[str, Any]:
+    content = {media: {"schema": schemas[kind]} for media, kind in kinds.items() if kind}
+    return {"description": text} | ({"content": content} if content else {})
 
 
 def summary(thing: Any) -> str:

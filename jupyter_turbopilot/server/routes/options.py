@@ -303,7 +303,7 @@ class CompletionBody(Options, frozen=True, kw_only=True):
         return [RawRequest(prompt=prompt, **more) for prompt in found]
 
 
-class Extra(msgspec.Struct, frozen=True, kw_only=True):
+class InfillExtra(msgspec.Struct, frozen=True, kw_only=True):
     """Another file."""
 
     text: str
@@ -315,7 +315,7 @@ class InfillBody(Options, frozen=True, kw_only=True):
 
     input_prefix: str
     input_suffix: str
-    input_extra: Annotated[list[Extra], Meta(max_length=256)] = []
+    input_extra: Annotated[list[InfillExtra], Meta(max_length=256)] = []
     prompt: str = ""
 
     def texts(self) -> list[RawRequest]:

@@ -72,7 +72,7 @@ def test_a_seed_of_any_size_is_a_seed(seed: int) -> None:
     assert 0 <= read(body(seed=seed), CompletionBody).texts()[0].sampling.seed < 2**32
 
 
-@pytest.mark.parametrize("kind", [CompletionBody, openai.CompletionBody])
+@pytest.mark.parametrize("kind", [CompletionBody, openai.CompletionsBody])
 @pytest.mark.parametrize("stop", [5, {"a": 1}, [5], ["x"] * 10_000, [["x"]]])
 def test_stop_texts_that_are_none_or_too_many_are_refused_by_name(kind: type[Any], stop: object) -> None:
     with pytest.raises(BadRequestError) as caught:
@@ -86,8 +86,8 @@ def test_an_empty_stop_text_stops_nothing() -> None:
 
 def test_other_routes_have_the_same_bounds() -> None:
     for kind, value in (
-        (openai.CompletionBody, {"prompt": [1] * 200_000}),
-        (openai.CompletionBody, {"logit_bias": [[1, 1]] * 100_000}),
+        (openai.CompletionsBody, {"prompt": [1] * 200_000}),
+        (openai.CompletionsBody, {"logit_bias": [[1, 1]] * 100_000}),
         (TokenizeBody, {"content": ["a"] * 200_000}),
     ):
         with pytest.raises(BadRequestError):
@@ -134,7 +134,7 @@ def test_a_number_without_a_fraction_is_whole_and_others_stay_as_they_are() -> N
 
 
 def test_a_field_that_is_wrong_is_named_as_it_was_sent() -> None:
-    for kind in (CompletionBody, openai.CompletionBody):
+    for kind in (CompletionBody, openai.CompletionsBody):
         for name in ("max_tokens", "n_predict"):
             with pytest.raises(BadRequestError) as refused:
                 read(body(**{name: -7}), kind)
@@ -143,8 +143,8 @@ def test_a_field_that_is_wrong_is_named_as_it_was_sent() -> None:
 
 def test_who_wants_the_prompt_back_sends_one_that_fits() -> None:
     given = {"prompt": "x", "extra": {"next_indent": 0}}
-    assert read(body(**given), openai.CompletionBody).texts()[0].cut
-    assert not read(body(**given, echo=True), openai.CompletionBody).texts()[0].cut
+    assert read(body(**given), openai.CompletionsBody).texts()[0].cut
+    assert not read(body(**given, echo=True), openai.CompletionsBody).texts()[0].cut
 
 
 def test_fields_of_fields_are_told_under_their_names() -> None:

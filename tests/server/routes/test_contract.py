@@ -1,0 +1,140 @@
+"""Every answer of ours is what its schema says: no field more, no field less, in the schema's order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.reply import Item, Reply
+from jupyter_turbopilot.server.routes import contract
+from jupyter_turbopilot.server.routes.endpoint import endpoints
+from jupyter_turbopilot.server.routes.native import CompleteRoute, frames
+from jupyter_turbopilot.server.routes.openapi import document
+from jupyter_turbopilot.server.routes.replies import Replies
+from jupyter_turbopilot.server.routes.table import ROUTES
+
+from ...models.source_server import SourceServer
+from ...scripted_engine import ScriptedEngine
+from .conftest import Ask, complete_body
+
+TABLE = dict(ROUTES)
+
+
+def check(body: bytes, kind: Any) -> Any:
+    """Read an answer by its schema and write it again: nothing is lost and nothing is added."""
+    read = msgspec.json.decode(body, type=kind)
+    assert json.loads(msgspec.json.encode(read)) == json.loads(body)
+    return read
+
+
+def gives(path: str, method: str) -> Any:
+    return endpoints(TABLE[path])[method].gives
+
+
+def streams(path: str) -> Any:
+    return endpoints(TABLE[path])["POST"].streams
+
+
+async def test_a_whole_answer(ask: Ask, ready: Any) -> None:
+    answer = check((await ask("complete", complete_body())).body, gives("complete", "POST"))
+    assert answer.items[0].text
+    assert answer.timings.predicted_tokens
+
+
+async def test_an_answer_without_suggestions_says_why(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+    engine.pause = 0.2
+    older = asyncio.ensure_future(ask("complete", complete_body("y = ", client="c")))
+    await asyncio.sleep(0.1)
+    await ask("complete", complete_body("z = ", client="c"))
+    answer = check((await older).body, gives("complete", "POST"))
+    assert (answer.items, answer.finish_reason) == ([], "superseded")
+
+
+async def test_each_line_of_a_stream(ask: Ask, ready: Any) -> None:
+    lines = (await ask("complete", complete_body(stream=True))).body.splitlines()
+    frames = [check(line, streams("complete")) for line in lines]
+    assert frames[-1].done
+    assert frames[-1].timings
+
+
+async def test_a_stream_that_fails_ends_with_the_error() -> None:
+    replies = Replies()
+    replies.put(Reply("id", items=(Item("a", 1.0, "streaming"),)))
+    replies.put(Reply("id", done=True, error=EngineError("It failed.")))
+    lines = [msgspec.json.encode(frame) async for frame in frames(await anext(replies), replies)]
+    assert [check(line, streams("complete")).text for line in lines] == ["a", ""]
+    assert check(lines[-1], streams("complete")).error.code == "engine"
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+async def test_health(loaded: bool, ask: Ask, request: pytest.FixtureRequest) -> None:
+    if loaded:
+        request.getfixturevalue("ready")
+    health = check((await ask("health", method="GET")).body, gives("health", "GET"))
+    assert health.ready == loaded
+
+
+async def test_the_list_of_models(ask: Ask, ready: Any, tmp_path: Path, tiny_model: Path) -> None:
+    adapter = tmp_path / "mine.gguf"
+    adapter.write_bytes(tiny_model.read_bytes())
+    ready.settings.adapters = [f"{adapter}@r"]
+    listing = check((await ask("models", method="GET")).body, gives("models", "GET"))
+    assert listing.selected == ready.selected
+    assert [model.adapters for model in listing.models if model.adapters] == [
+        [contract.Adapter(name="mine", language="r", ours=False)]
+    ]
+
+
+async def test_selecting_and_removing(ask: Ask, ready: Any) -> None:
+    check((await ask("models", {"model": ready.selected})).body, gives("models", "POST"))
+    removed = await ask("models", {"model": "smollm2-135m"}, method="DELETE")
+    assert check(removed.body, gives("models", "DELETE")).freed == 0
+
+
+async def test_a_download_that_succeeds_fails_or_is_stopped(ask: Ask, pilot: Any, tiny_model: Path) -> None:
+    source = SourceServer()
+    source.files["/m.gguf"] = tiny_model.read_bytes()
+    digest = hashlib.sha256(tiny_model.read_bytes()).hexdigest()
+    kind = streams("models/pull")
+    try:
+        failed = await ask("models/pull", {"model": f"{source.url}/missing.gguf"})
+        assert check(failed.body.splitlines()[-1], kind).error
+        source.hold.clear()
+        spec = f"{source.url}/m.gguf#sha256={digest}"
+        running = asyncio.ensure_future(ask("models/pull", {"model": spec, "select": False}))
+        await asyncio.sleep(0.3)
+        source.hold.set()
+        steps = [check(line, kind) for line in (await running).body.splitlines()]
+        assert (steps[-1].phase, steps[-1].done) == ("done", True)
+    finally:
+        source.stop()
+    stopped = await ask("models/pull", {"model": spec}, method="DELETE")
+    assert check(stopped.body, gives("models/pull", "DELETE")).stopped is False
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("complete", {}), ("models", {"model": ""}), ("infill", {"n_predict": "x"})]
+)
+async def test_an_error(ask: Ask, ready: Any, path: str, body: Any) -> None:
+    response = await ask(path, body)
+    assert response.code == 400
+    assert check(response.body, contract.Failure).error.code == "bad_request"
+
+
+def test_the_schemas_of_answers_stand_in_the_openapi_document() -> None:
+    described = document(ROUTES)
+    post = described["paths"]["/complete"]["post"]["responses"]
+    assert post["200"]["content"] == {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Answer"}},
+        "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/Frame"}},
+    }
+    assert post["400"]["content"]["application/json"]["schema"]["$ref"].endswith("/Failure")
+    assert "content" not in described["paths"]["/v1/completions"]["post"]["responses"]["400"]
+    assert endpoints(CompleteRoute)["POST"].gives is contract.Answer
