@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 DONE := .make
 FRONT := labextension
 FRONT_SOURCES := $(wildcard $(FRONT)/src/*.ts $(FRONT)/style/* $(FRONT)/schema/*) $(FRONT)/package.json $(FRONT)/tsconfig.json
+# Parts of them are generated, from the code.
+GENERATED := README.md docs/*.md $(FRONT)/src/wire.ts
 ARGS ?=
 # Running as root is normal in a container; Jupyter asks for a word of consent.
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
@@ -58,12 +60,12 @@ lab: $(DONE)/package  ## open JupyterLab on the demo notebook; ARGS are passed o
 	exec $(BIN)/jupyter lab $(ROOT_FLAG) --Turbopilot.mirrors=True --ServerApp.root_dir=notebooks \
 		--LabApp.default_url=/lab/tree/demo.ipynb $(ARGS)
 
-check: $(DONE)/dev  ## lint, types, import contracts, generated docs
+check: $(DONE)/dev  ## lint, types, import contracts, generated docs and types
 	@$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog -P --check -r README.md docs/*.md
+	$(BIN)/cog -P -I scripts --check -r $(GENERATED)
 	(cd $(FRONT) && npm run --silent check)
 
 fix: $(DONE)/dev  ## format and mend what can be mended by itself
@@ -71,8 +73,8 @@ fix: $(DONE)/dev  ## format and mend what can be mended by itself
 	$(BIN)/ruff format -q .
 	(cd $(FRONT) && npm run --silent fix)
 
-docs: $(DONE)/dev  ## write the generated parts of the documentation anew
-	@$(BIN)/cog -P -r README.md docs/*.md
+docs: $(DONE)/dev  ## write the generated parts of the documentation and of the front end anew
+	@$(BIN)/cog -P -I scripts -r $(GENERATED)
 
 test:  ## run everything: checks, Python, front end, a real browser, the built wheel, Binder
 	@$(PYTHON) scripts/preflight.py --browser

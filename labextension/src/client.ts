@@ -4,7 +4,19 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { parseLines } from './ndjson';
 import { AnswerError, FOREIGN, readRetryAfter, ServerError } from './trouble';
-import type { IAnswer, IError, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
+import type {
+  IAnswer,
+  IError,
+  IFeedback,
+  IFrame,
+  IHealth,
+  IModel,
+  IPull,
+  IRemoved,
+  IRequest,
+  ISelect,
+  IStep
+} from './wire';
 
 /** Without a byte for so long, an answer is given up. The first one may take as long as the server thinks. */
 const FIRST_BYTE = 30000;
@@ -47,12 +59,12 @@ export class Client {
   }
 
   async select(model: string, tuned: boolean | null = null): Promise<IHealth> {
-    return whole(await this._ask('models', 'POST', { model, tuned }), isHealth);
+    return whole(await this._ask('models', 'POST', { model, tuned } satisfies ISelect), isHealth);
   }
 
   /** Fetch a model, calling `step` as it comes. An end without the file is an error. */
   async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
-    await this._stream<IStep>('models/pull', { model, mirrors, select }, undefined, line => {
+    await this._stream<IStep>('models/pull', { model, mirrors, select } satisfies IPull, undefined, line => {
       if (line.error) {
         throw new ServerError(500, line.error.code, line.error.message);
       }
@@ -67,7 +79,7 @@ export class Client {
   async remove(model: string): Promise<number> {
     const removed = await whole(
       await this._ask('models', 'DELETE', { model }),
-      (answer: { freed: number }) => typeof answer.freed === 'number'
+      (answer: IRemoved) => typeof answer.freed === 'number'
     );
     return removed.freed;
   }
@@ -77,8 +89,8 @@ export class Client {
   }
 
   /** Counters only; nobody waits for it and nobody is told when it fails. */
-  feedback(id: string, event: 'shown' | 'accepted' | 'dismissed', chars: number): void {
-    this._ask('feedback', 'POST', { id, event, chars }).catch(() => undefined);
+  feedback(id: string, event: IFeedback['event'], chars: number): void {
+    this._ask('feedback', 'POST', { id, event, chars } satisfies IFeedback).catch(() => undefined);
   }
 
   /** Read a stream to its last line, which says `done`; one that ends without it was cut. */

@@ -1,0 +1,180 @@
+"""Write the front end's types and the tables of `docs/http.md` from the routes' schemas; `cog` runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+
+from jupyter_turbopilot.reply import Timings
+from jupyter_turbopilot.request import Cell, Completion, Document, Feedback, Pull, Select
+from jupyter_turbopilot.server.routes import contract
+from jupyter_turbopilot.server.routes.endpoint import endpoints
+from jupyter_turbopilot.server.routes.openapi import schemas_of, summary
+from jupyter_turbopilot.server.routes.table import ROUTES
+
+# What the front end calls the schemas that it uses.
+INTERFACES: dict[str, Any] = {
+    "ICell": Cell,
+    "IOtherDocument": Document,
+    "IRequest": Completion,
+    "ISuggestion": contract.Suggestion,
+    "ITimings": Timings,
+    "IAnswer": contract.Answer,
+    "IError": contract.Error,
+    "IFrame": contract.Frame,
+    "IFeedback": Feedback,
+    "IHealth": contract.Health,
+    "ISelect": Select,
+    "IPull": Pull,
+    "IStep": contract.Progress,
+    "IAdapter": contract.Adapter,
+    "IModel": contract.Model,
+    "IRemoved": contract.Removed,
+}
+# Words that it has a type of its own for.
+TYPES: dict[str, Any] = {"Phase": contract.Phase}
+WIDTH = 110  # of a line, as prettier has it
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Schema = dict[str, Any]
+
+
+def schemas(*kinds: Any) -> dict[str, Schema]:
+    """Return the JSON schemas of types, and of all that they are made of, by name."""
+    return msgspec.json.schema_components(kinds, ref_template="{name}")[1]
+
+
+def typescript() -> str:
+    """Return the front end's types."""
+    names = {kind.__name__: name for name, kind in INTERFACES.items()} | {name: name for name in TYPES}
+    known = schemas(*INTERFACES.values())
+    types = [_declaration(f"export type {name} =", _literals(words(kind))) for name, kind in TYPES.items()]
+    interfaces = [_interface(name, known[kind.__name__], names) for name, kind in INTERFACES.items()]
+    return "\n\n".join(types + interfaces)
+
+
+def words(kind: Any) -> tuple[str, ...]:
+    """Return the words of a `Literal` or of an enumeration."""
+    return get_args(kind) or tuple(map(str, kind))
+
+
+def _interface(name: str, schema: Schema, names: dict[str, str]) -> str:
+    lines = [f"/** {schema['description']} */", f"export interface {name} {{"]
+    for field, part in schema["properties"].items():
+        if "description" in part:
+            lines.append(f"  /** {part['description']} */")
+        # What has another default than null is always sent: the front end has its own.
+        optional = field not in schema["required"] and part.get("default") is None
+        lines.append(_declaration(f"  {field}{'?' * optional}:", _union(part, names)))
+    return "\n".join([*lines, "}"])
+
+
+def _literals(values: Iterable[str]) -> list[str]:
+    return ["'" + value + "'" for value in values]
+
+
+def _declaration(head: str, alternatives: list[str]) -> str:
+    """Write a union in one line, or where it is too long in one for each of its alternatives."""
+    line = f"{head} {' | '.join(alternatives)};"
+    if len(line) <= WIDTH:
+        return line
+    indent = " " * (len(head) - len(head.lstrip()) + 2)
+    return "\n".join([head, *(f"{indent}| {one}" for one in alternatives)]) + ";"
+
+
+def _union(part: Schema, names: dict[str, str]) -> list[str]:
+    """Return the alternatives of a type in TypeScript."""
+    if "$ref" in part:
+        return [names[part["$ref"]]]
+    if "anyOf" in part:
+        return [one for alternative in part["anyOf"] for one in _union(alternative, names)]
+    if "enum" in part:
+        own = [name for name, kind in TYPES.items() if set(words(kind)) == set(part["enum"])]
+        return own or _literals(part["enum"])
+    if part["type"] == "array":
+        items = " | ".join(_union(part["items"], names))
+        return [f"({items})[]" if "|" in items else f"{items}[]"]
+    return [str(part["type"]).replace("integer", "number")]
+
+
+def routes() -> str:
+    """Return the table of all routes."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for path, route in ROUTES:
+        for method, declared in endpoints(route).items():
+            gives = [_name(declared.gives)] if declared.gives else []
+            gives += [f"lines of {_name(declared.streams)}"] if declared.streams else []
+            takes = _name(declared.takes) if declared.takes else ""
+            key = (route.__name__, method, takes, " or ".join(gives), summary(getattr(route, method.lower())))
+            rows.setdefault(key, []).append(re.sub(r"\([^()]*+\)", "{name}", path))
+    lines = ["| route | takes | gives | does |", "| --- | --- | --- | --- |"]
+    for (_, method, *cells), paths in rows.items():
+        address = ", ".join(f"`{path}`" for path in paths)
+        lines.append(_row([f"{method} {address}", *cells]))
+    return "\n".join(lines)
+
+
+def _name(kind: type[Any]) -> str:
+    return _link(kind.__name__)
+
+
+def _link(name: str) -> str:
+    return f"[{name}](#{name.lower()})"
+
+
+def fields() -> str:
+    """Return a table for each schema that a route declares, and for what these are made of."""
+    declared = schemas_of(ROUTES)
+    sent = set(schemas(*(one.takes for _, route in ROUTES for one in endpoints(route).values() if one.takes)))
+    known = schemas(*declared, contract.Failure)
+    return "\n\n".join(_table(name, schema, sent=name in sent) for name, schema in known.items())
+
+
+def _table(name: str, schema: Schema, *, sent: bool) -> str:
+    """Return the fields of a schema; of what is sent with their defaults."""
+    head = ["field", "type", *(["default"] if sent else []), "meaning"]
+    lines = [f"### {name}", "", schema["description"], "", _row(head), _row(["---"] * len(head))]
+    for field, part in schema["properties"].items():
+        kind, default = _worded(part), []
+        if sent:
+            default = [f"`{json.dumps(part['default'])}`" if "default" in part else "required"]
+        elif field not in schema["required"] and "default" not in part:
+            kind += "; may be missing"
+        lines.append(_row([f"`{field}`", kind, *default, part.get("description", "")]))
+    return "\n".join(lines)
+
+
+def _row(cells: list[str]) -> str:
+    escaped = (cell.replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
+
+
+def _worded(part: Schema) -> str:
+    """Word a type and its bounds."""
+    if "$ref" in part:
+        return _link(part["$ref"])
+    if "anyOf" in part:
+        return " or ".join(map(_worded, part["anyOf"]))
+    if "enum" in part:
+        return ", ".join(f'`"{value}"`' for value in part["enum"])
+    kind = str(part.get("type", "anything"))
+    if kind == "array":
+        items = _worded(part.get("items", {}))
+        kind = f"list of ({items})" if " or " in items else f"list of {items}"
+    for what, unit in (("imum", ""), ("Length", " characters"), ("Items", " items")):
+        kind += _between(part.get(f"min{what}"), part.get(f"max{what}"), unit)
+    return kind + (f" (more than {part['exclusiveMinimum']})" if "exclusiveMinimum" in part else "")
+
+
+def _between(least: float | None, most: float | None, unit: str) -> str:
+    """Word the bounds of a number or of a length."""
+    if least is not None and most is not None:
+        return f" ({least} to {most}{unit})"
+    if most is not None:
+        return f" (at most {most}{unit})"
+    return "" if least is None else f" (at least {least}{unit})"

@@ -1,0 +1,99 @@
+"""What `make docs` writes from the schemas; `make check` compares the files with it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import contract
+
+from jupyter_turbopilot.server.routes.endpoint import endpoints
+from jupyter_turbopilot.server.routes.openapi import schemas_of
+from jupyter_turbopilot.server.routes.table import ROUTES
+
+
+class Size(StrEnum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Part(msgspec.Struct):
+    """A part."""
+
+    name: str
+
+
+class Whole(msgspec.Struct, kw_only=True):
+    """A whole."""
+
+    parts: list[Part]
+    mixed: list[str | int] = []
+    size: Size
+    kind: Literal["a", "b"] = "a"
+    note: str | None = None
+    count: int | msgspec.UnsetType = msgspec.UNSET
+
+
+def test_a_schema_becomes_an_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "INTERFACES", {"IPart": Part, "IWhole": Whole})
+    monkeypatch.setattr(contract, "TYPES", {"Size": Size})
+    assert contract.typescript() == (
+        "export type Size = 'small' | 'large';\n\n"
+        "/** A part. */\nexport interface IPart {\n  name: string;\n}\n\n"
+        "/** A whole. */\nexport interface IWhole {\n"
+        "  parts: IPart[];\n"
+        "  mixed: (string | number)[];\n"
+        "  size: Size;\n"
+        "  kind: 'a' | 'b';\n"
+        "  note?: string | null;\n"
+        "  count?: number;\n}"
+    )
+
+
+def test_a_union_that_is_too_long_for_a_line_is_written_as_prettier_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(contract, "INTERFACES", {"IPart": Part})
+    monkeypatch.setattr(contract, "TYPES", {"Long": Literal["x" * 60, "y" * 60]})
+    assert contract.typescript().startswith(f"export type Long =\n  | '{'x' * 60}'\n  | '{'y' * 60}';")
+
+
+def test_every_path_has_a_row_in_the_table_of_routes() -> None:
+    rows = contract.routes().splitlines()[2:]
+    for path, route in ROUTES:
+        name = re.sub(r"\(.*?\)", "{name}", path)
+        for method in endpoints(route):
+            assert [row for row in rows if row.startswith(f"| {method} ") and f"`{name}`" in row], (
+                method,
+                path,
+            )
+
+
+def test_every_schema_that_a_route_declares_has_a_table_and_every_link_leads_to_one() -> None:
+    text = contract.routes() + "\n" + contract.fields()
+    headings = re.findall(r"^### (\w+)$", text, re.MULTILINE)
+    assert {kind.__name__ for kind in schemas_of(ROUTES)} <= set(headings)
+    assert len(headings) == len(set(headings))
+    assert {target for _, target in re.findall(r"\[(\w+)\]\(#(\w+)\)", text)} <= set(map(str.lower, headings))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| `n` | integer (1 to 8) | `1` | how many suggestions |",
+        "| `offset` | integer (at least 0) | required | the cursor, in code points of the active cell |",
+        "| `tokens` | list of integer (0 to 2147483647) (at most 131072 items) | `[]` |  |",
+        "| `finish_reason` | string; may be missing |  |",
+    ],
+)
+def test_bounds_and_defaults_stand_in_the_table(row: str) -> None:
+    assert row in contract.fields().splitlines()
