@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from jupyter_server.auth.identity import User
 from tornado import web
 
 from jupyter_turbopilot.server.routes.table import ROUTES
@@ -53,23 +54,31 @@ async def test_a_denying_authorizer_keeps_everybody_from_the_engine(
     assert engine.prompts == []
 
 
+def cookie_of_somebody_who_signed_in(app: Any) -> str:
+    user = app.identity_provider.user_to_cookie(User("ann"))
+    name = app.identity_provider.cookie_name or f"username-127-0-0-1-{app.port}"
+    value = web.create_signed_value(app.web_app.settings["cookie_secret"], name, user)
+    return f"{name}={value.decode()}"
+
+
 @pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ENDS if m != "GET"])
 async def test_a_cookie_alone_cannot_change_anything(
     ask: Ask, jp_serverapp: Any, path: str, method: str
 ) -> None:
-    from tornado.web import create_signed_value
-
-    user = {"username": "ann", "name": "Ann", "display_name": "Ann", "initials": None, "color": None}
-    cookie_name = jp_serverapp.identity_provider.cookie_name or "username-127-0-0-1"
-    value = create_signed_value(jp_serverapp.web_app.settings["cookie_secret"], cookie_name, json.dumps(user))
-    headers = {"Authorization": "", "Cookie": f"{cookie_name}={value.decode()}"}
+    headers = {"Authorization": "", "Cookie": cookie_of_somebody_who_signed_in(jp_serverapp)}
     response = await ask(path, {"model": "smollm2-135m"}, method=method, headers=headers)
     assert response.code == 403
 
 
+async def test_a_cookie_is_enough_to_look(ask: Ask, jp_serverapp: Any) -> None:
+    headers = {"Authorization": "", "Cookie": cookie_of_somebody_who_signed_in(jp_serverapp)}
+    assert (await ask("health", method="GET", headers=headers)).code == 200
+
+
 @pytest.mark.parametrize(("path", "method"), ENDS)
 async def test_another_sites_page_is_refused(ask: Ask, jp_serverapp: Any, path: str, method: str) -> None:
-    headers = {"Authorization": "", "Origin": "https://evil.example", "Cookie": "_xsrf=1"}
+    cookie = cookie_of_somebody_who_signed_in(jp_serverapp)
+    headers = {"Authorization": "", "Origin": "https://evil.example", "Cookie": f"{cookie}; _xsrf=1"}
     response = await ask(path, {}, method=method, headers=headers)
     assert response.code in {403, 404}
 
