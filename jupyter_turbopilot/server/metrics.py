@@ -21,15 +21,15 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
 _SPEEDS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
 
 
-class _Now(Collector):
-    """What is so at the moment, and what the completer has counted."""
+class _CurrentState(Collector):
+    """Gauges of this moment, and what the completer has counted."""
 
     def __init__(self, pilot: Pilot) -> None:
         self._pilot = pilot
         self._process = psutil.Process()
 
     def collect(self) -> Iterator[Metric]:
-        """Look."""
+        """Measure, each time the metrics are asked for."""
         worker, counters = self._pilot.worker, self._pilot.completer.counters
         for name, what, value in (
             ("turbopilot_ready", "Whether a completion could begin at once.", float(worker.state.ready)),
@@ -37,10 +37,12 @@ class _Now(Collector):
             ("turbopilot_memory_bytes", "Resident memory of this process.", self._process.memory_info().rss),
         ):
             yield GaugeMetricFamily(name, what, value=value)
-        found = CounterMetricFamily("turbopilot_suggestions", "What became of suggestions.", labels=["event"])
+        counted = CounterMetricFamily(
+            "turbopilot_suggestions", "What became of suggestions.", labels=["event"]
+        )
         for event in ("shown", "accepted", "dismissed", "hidden"):
-            found.add_metric([event], counters[event])
-        yield found
+            counted.add_metric([event], counters[event])
+        yield counted
         yield CounterMetricFamily(
             "turbopilot_known", "Requests answered without the model.", value=counters["known"]
         )
@@ -65,10 +67,10 @@ class Metrics:
         )
         self._read = Counter("turbopilot_prompt_tokens", "Tokens of prompts.", ["source"], registry=registry)
         self._wrote = Counter("turbopilot_predicted_tokens", "Tokens written.", registry=registry)
-        registry.register(_Now(pilot))
+        registry.register(_CurrentState(pilot))
 
     def count(self, route: str, outcome: str) -> None:
-        """Count a request."""
+        """Count one more request with its outcome."""
         self._requests.labels(route, outcome).inc()
 
     def measure(self, timings: Timings) -> None:

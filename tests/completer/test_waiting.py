@@ -8,7 +8,7 @@ import pytest
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies, Mailbox, Replies
 from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.reply import Item, Reply
-from jupyter_turbopilot.server.routes.deltas import Saying
+from jupyter_turbopilot.server.routes.deltas import Deltas
 
 
 def reply(text: str, index: int = 0, *, done: bool = False) -> Reply:
@@ -30,7 +30,7 @@ async def test_of_what_nobody_reads_the_newest_and_the_last_are_kept() -> None:
 
 
 async def test_a_slow_reader_gets_all_of_every_text() -> None:
-    found, saying, said = AsyncReplies(), Saying(), ["", ""]
+    found, deltas, said = AsyncReplies(), Deltas(), ["", ""]
     for index, text in ((0, "first"), (1, "second")):
         for end in range(1, len(text) + 1):
             found.put(reply(text[:end], index))
@@ -39,8 +39,8 @@ async def test_a_slow_reader_gets_all_of_every_text() -> None:
     found.put(Reply("id", items=tuple(Item(item.text + "!", 1.0, "stop", item.index) for item in items)))
     found.put(Reply("id", done=True))
     for pieces in (Reply("id", items=items), *[one async for one in found]):
-        for piece in saying.pieces(pieces):
-            said[piece.item.index] += piece.text
+        for delta in deltas.of(pieces):
+            said[delta.item.index] += delta.text
     assert said == ["first!", "second!"]
 
 

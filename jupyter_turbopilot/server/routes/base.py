@@ -113,8 +113,8 @@ class Route(APIHandler):
         """What this server counts."""
         if "turbopilot_metrics" not in self.settings:
             self.settings["turbopilot_metrics"] = Metrics(self.pilot)
-        found: Metrics = self.settings["turbopilot_metrics"]
-        return found
+        metrics: Metrics = self.settings["turbopilot_metrics"]
+        return metrics
 
     @property
     def _trusted(self) -> bool:

@@ -11,7 +11,13 @@ from msgspec import Meta
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
 from jupyter_turbopilot.server.routes.base import JobRoute
-from jupyter_turbopilot.server.routes.deltas import Placed, Saying, logarithm, placed, word
+from jupyter_turbopilot.server.routes.deltas import (
+    Deltas,
+    PlacedToken,
+    log_probability,
+    placed_tokens,
+    token_text,
+)
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -93,38 +99,38 @@ class GenerateRoute(JobRoute):
             return
         (reply,) = await self.whole([text])
         item = reply.items[0]
-        found: dict[str, Any] = {"generated_text": head + item.text}
+        answer: dict[str, Any] = {"generated_text": head + item.text}
         if options.details:
-            found["details"] = _details(item, reply, seed) | {
+            answer["details"] = _details(item, reply, seed) | {
                 "prefill": [],
-                "tokens": [_token(token) for token in placed(item)],
+                "tokens": [_token(token) for token in placed_tokens(item)],
             }
-        self.answer(found)
+        self.answer(answer)
 
     async def _tokens(self, text: RawRequest, head: str, seed: int) -> AsyncGenerator[dict[str, Any]]:
-        saying, number = Saying(), 0
+        deltas, number = Deltas(), 0
         async for reply in self.replies(text):
             if reply.error:
                 raise reply.error
-            for piece in saying.pieces(reply):
-                tokens = [_token(token) for token in piece.tokens]
-                if not tokens and piece.last:
+            for delta in deltas.of(reply):
+                tokens = [_token(token) for token in delta.tokens]
+                if not tokens and delta.last:
                     tokens = [{"id": 0, "text": "", "logprob": 0.0, "special": True}]
                 for at, token in enumerate(tokens):
                     number += 1
                     event: dict[str, Any] = {"index": number, "token": token}
                     event |= {"generated_text": None, "details": None}
-                    if piece.last and at == len(tokens) - 1:
-                        event["generated_text"] = head + piece.item.text
-                        event["details"] = _details(piece.item, reply, seed)
+                    if delta.last and at == len(tokens) - 1:
+                        event["generated_text"] = head + delta.item.text
+                        event["details"] = _details(delta.item, reply, seed)
                     yield event
 
 
-def _token(found: Placed) -> dict[str, Any]:
+def _token(placed: PlacedToken) -> dict[str, Any]:
     return {
-        "id": found.token.id,
-        "text": found.text or word(found.token.data),
-        "logprob": logarithm(found.token),
+        "id": placed.token.id,
+        "text": placed.text or token_text(placed.token.data),
+        "logprob": log_probability(placed.token),
         "special": False,
     }
 

@@ -10,7 +10,7 @@ import msgspec
 from jupyter_turbopilot.engine.phase import Phase, not_ready
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
-from jupyter_turbopilot.server.routes.deltas import Piece, Saying, placed, probabilities, word
+from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, placed_tokens, probabilities, token_text
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.options import CompletionBody, Ids, InfillBody, Mixed, read, renamed
 
@@ -52,67 +52,68 @@ class WritingRoute(EngineRoute):
 
     def _written(self, body: CompletionBody | InfillBody, replies: list[Reply]) -> bytes:
         """Write the texts, one by one: with `n_probs` each of their tokens may have a hundred others."""
-        found = [
+        texts = [
             compact(self._last(body, number, reply, item))
             for number, reply in enumerate(replies)
             for item in reply.items or (None,)
         ]
-        return b"[%b]" % b",".join(found) if len(found) > 1 else found[0]
+        return b"[%b]" % b",".join(texts) if len(texts) > 1 else texts[0]
 
     async def _pieces(
         self, body: CompletionBody | InfillBody, texts: list[RawRequest]
     ) -> AsyncGenerator[dict[str, Any]]:
-        """Say the texts as they grow, those of one prompt after those of another."""
+        """Stream the texts as they grow, those of one prompt after those of another."""
         for number, text in enumerate(texts):
-            saying, said = Saying(), defaultdict[int, str](str)
+            deltas, sent = Deltas(), defaultdict[int, str](str)
             async for reply in self.replies(text):
                 if reply.error:
                     raise reply.error
                 if reply.done:
                     for item in reply.items or (None,):
-                        left = item.text[len(said[item.index]) :] if item else ""
+                        left = item.text[len(sent[item.index]) :] if item else ""
                         yield self._last(body, number, reply, item) | {"content": left}
                     break
-                for piece in saying.pieces(reply):
-                    said[piece.item.index] += piece.text
-                    yield self._piece(body, number, reply, piece)
+                for delta in deltas.of(reply):
+                    sent[delta.item.index] += delta.text
+                    yield self._event(body, number, reply, delta)
 
-    def _piece(
-        self, body: CompletionBody | InfillBody, number: int, reply: Reply, piece: Piece
+    def _event(
+        self, body: CompletionBody | InfillBody, number: int, reply: Reply, delta: Delta
     ) -> dict[str, Any]:
-        """Word what is new."""
+        """Return the event that sends what is new."""
         event: dict[str, Any] = {
-            "index": number * body.n_cmpl + piece.item.index,
-            "content": piece.text,
-            "tokens": [found.token.id for found in piece.tokens],
+            "index": number * body.n_cmpl + delta.item.index,
+            "content": delta.text,
+            "tokens": [placed.token.id for placed in delta.tokens],
             "stop": False,
             "id_slot": 0,
-            "tokens_predicted": len(piece.item.tokens),
+            "tokens_predicted": len(delta.item.tokens),
             "tokens_evaluated": reply.timings.prompt_tokens,
         }
         if body.n_probs:
-            told = probabilities(piece.tokens, self._engine().piece, drawn=body.post_sampling_probs)
-            event["completion_probabilities"] = told
+            event["completion_probabilities"] = probabilities(
+                delta.tokens, self._engine().piece, drawn=body.post_sampling_probs
+            )
         return event
 
     def _last(
         self, body: CompletionBody | InfillBody, number: int, reply: Reply, item: Item | None
     ) -> dict[str, Any]:
-        """Word the end of a text."""
-        found = last_words(reply, item)
-        found["index"] = number * body.n_cmpl + (item.index if item else 0)
-        tokens = placed(item) if item else []
+        """Return the last event of a text, or all of its answer."""
+        event = final_event(reply, item)
+        event["index"] = number * body.n_cmpl + (item.index if item else 0)
+        tokens = placed_tokens(item) if item else []
         if body.return_tokens and not body.stream:
-            found["tokens"] = [one.token.id for one in tokens]
+            event["tokens"] = [one.token.id for one in tokens]
         if body.n_probs and not body.stream:
-            told = probabilities(tokens, self._engine().piece, drawn=body.post_sampling_probs)
-            found["completion_probabilities"] = [msgspec.Raw(compact(one)) for one in told]
-        found["generation_settings"] = self._settings
-        return only(found, body.response_fields)
+            chances = probabilities(tokens, self._engine().piece, drawn=body.post_sampling_probs)
+            event["completion_probabilities"] = [msgspec.Raw(compact(one)) for one in chances]
+        event["generation_settings"] = self._settings
+        return only(event, body.response_fields)
 
 
-def last_words(reply: Reply, item: Item | None) -> dict[str, Any]:
-    """Word the end of an answer."""
+def final_event(reply: Reply, item: Item | None) -> dict[str, Any]:
+    """Return how a text ended and what it cost, as llama.cpp's server does."""
     timings = reply.timings
     evaluated = timings.prompt_tokens - timings.cached_tokens
     wrote = len(item.tokens) if item and len(reply.items) > 1 else timings.predicted_tokens
@@ -158,14 +159,14 @@ def only(body: dict[str, Any], fields: list[str]) -> dict[str, Any]:
     """Keep the fields that were asked for, under the names given; `a/b` is a field of a field."""
     if not fields:
         return body
-    found: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     for name in fields:
         value: Any = body
         for key in name.split("/"):
             value = value.get(key, msgspec.UNSET) if isinstance(value, dict) else msgspec.UNSET
         if value is not msgspec.UNSET:
-            found[name] = value
-    return found
+            kept[name] = value
+    return kept
 
 
 class CompletionRoute(WritingRoute):
@@ -217,12 +218,12 @@ def _slices(row: Row) -> Iterator[Row]:
 
 
 def _tokenized(engine: Engine, body: TokenizeBody) -> bytes:
-    found, pieces = _tokens(engine, body), _Pieces(engine)
+    ids, pieces = _tokens(engine, body), _Pieces(engine)
 
-    def told(tokens: list[int]) -> list[Any]:
-        return [{"id": token, "piece": _told(pieces.of(token))} for token in tokens]
+    def with_pieces(tokens: list[int]) -> list[Any]:
+        return [{"id": token, "piece": _written_piece(pieces.of(token))} for token in tokens]
 
-    parts = (compact(told(some) if body.with_pieces else some)[1:-1] for some in _slices(found))
+    parts = (compact(with_pieces(some) if body.with_pieces else some)[1:-1] for some in _slices(ids))
     return b'{"tokens":[%b]}' % b",".join(parts)
 
 
@@ -233,21 +234,21 @@ def _detokenized(engine: Engine, tokens: list[int]) -> bytes:
 
 def _tokens(engine: Engine, body: TokenizeBody) -> list[int]:
     parts = [body.content] if isinstance(body.content, str) else body.content
-    found: list[int] = []
+    ids: list[int] = []
     if body.add_special and engine.markers.bos is not None and not isinstance((*parts, "")[0], int):
-        found.append(engine.markers.bos)
+        ids.append(engine.markers.bos)
     for part in parts:
         for fragment in split_specials(part, engine.specials) if body.parse_special else (part,):
-            found += [fragment] if isinstance(fragment, int) else engine.tokenize(fragment)
-    return found
+            ids += [fragment] if isinstance(fragment, int) else engine.tokenize(fragment)
+    return ids
 
 
 def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | int]:
     """Take control tokens out of a text, the longest first, as llama.cpp does."""
-    found: list[str | int] = [text]
+    fragments: list[str | int] = [text]
     for name in sorted(specials, key=len, reverse=True):
         parts: list[str | int] = []
-        for part in found:
+        for part in fragments:
             if isinstance(part, int) or name not in part:
                 parts.append(part)
                 continue
@@ -255,8 +256,8 @@ def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | i
             parts.append(first)
             for other in others:
                 parts += [specials[name], other]
-        found = parts
-    return [part for part in found if part != ""]
+        fragments = parts
+    return [part for part in fragments if part != ""]
 
 
 class DetokenizeRoute(EngineRoute):
@@ -282,13 +283,13 @@ class _Pieces:
             raise BadRequestError("There is no such token.", field="tokens") from None
 
 
-def _told(data: bytes) -> str | list[int]:
-    text = word(data)
+def _written_piece(data: bytes) -> str | list[int]:
+    text = token_text(data)
     return list(data) if text.startswith("bytes:") else text
 
 
 class StateRoute(Route):
-    """What is told of the model that is loaded."""
+    """A description of the model that is loaded."""
 
     @property
     def context_size(self) -> int:

@@ -16,7 +16,7 @@ from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
-from jupyter_turbopilot.server.routes.deltas import Piece, Saying, logarithm, placed, word
+from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, log_probability, placed_tokens, token_text
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read, renamed
 
@@ -174,12 +174,12 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         return engine.piece(token) if engine else b""
 
     async def _growing(self, texts: list[RawRequest], wording: Wording) -> AsyncGenerator[dict[str, Any]]:
-        """Say all texts as they grow; several prompts are worked on together."""
-        said = [Saying() for _ in texts]
+        """Stream all texts as they grow; several prompts are worked on together."""
+        deltas = [Deltas() for _ in texts]
         last: dict[int, Reply] = {}
         async for number, reply in self.together(texts):
-            for piece in said[number].pieces(reply):
-                yield wording.chunk(number, reply.model, piece)
+            for delta in deltas[number].of(reply):
+                yield wording.chunk(number, reply.model, delta)
             if reply.done:
                 last[number] = reply
         if wording.body.stream_options and wording.body.stream_options.include_usage:
@@ -207,34 +207,34 @@ class Wording:
         choices = []
         for number, reply in enumerate(replies):
             for item in reply.items:
-                piece = Piece(item, item.text, tuple(placed(item)), last=True)
-                choices.append(msgspec.Raw(compact(self._choice(number, piece))))
+                delta = Delta(item, item.text, tuple(placed_tokens(item)), last=True)
+                choices.append(msgspec.Raw(compact(self._choice(number, delta))))
         model = replies[0].model if replies else ""
         return compact(self._head | {"model": model, "choices": choices, "usage": _usage(replies)})
 
-    def chunk(self, number: int, model: str, piece: Piece) -> dict[str, Any]:
-        """Word what is new."""
+    def chunk(self, number: int, model: str, delta: Delta) -> dict[str, Any]:
+        """Return the event that sends what is new."""
         usage = {"usage": None} if self.body.stream_options else {}
-        return self._head | {"model": model, "choices": [self._choice(number, piece)]} | usage
+        return self._head | {"model": model, "choices": [self._choice(number, delta)]} | usage
 
     def usage_chunk(self, replies: list[Reply]) -> dict[str, Any]:
-        """Word what it cost."""
+        """Return the event that says what it cost."""
         return self._head | {"model": replies[0].model, "choices": [], "usage": _usage(replies)}
 
-    def _choice(self, number: int, piece: Piece) -> dict[str, Any]:
-        index = number * self._n + piece.item.index
+    def _choice(self, number: int, delta: Delta) -> dict[str, Any]:
+        index = number * self._n + delta.item.index
         echo, ids = self._echo(number) if self.body.echo else ("", ())
-        text = piece.text if index in self._echoed else echo + piece.text
+        text = delta.text if index in self._echoed else echo + delta.text
         logprobs = None
         if self.body.logprobs is not None:
-            logprobs = self._logprobs(piece, () if index in self._echoed else ids, len(echo))
+            logprobs = self._logprobs(delta, () if index in self._echoed else ids, len(echo))
         self._echoed.add(index)
-        reason = {"streaming": None, "stop": "stop"}.get(piece.item.finish_reason, "length")
+        reason = {"streaming": None, "stop": "stop"}.get(delta.item.finish_reason, "length")
         return {
             "text": text,
             "index": index,
             "logprobs": logprobs,
-            "finish_reason": reason if piece.last else None,
+            "finish_reason": reason if delta.last else None,
         }
 
     def _echo(self, number: int) -> tuple[str, tuple[int, ...]]:
@@ -243,29 +243,29 @@ class Wording:
             return prompt, ()
         return b"".join(self._piece(token) for token in prompt).decode("utf-8", "replace"), prompt
 
-    def _logprobs(self, piece: Piece, prompt: tuple[int, ...], start: int) -> dict[str, Any]:
-        """Word the tokens; of those of the prompt nobody has asked the model."""
-        told: dict[str, list[Any]] = {
+    def _logprobs(self, delta: Delta, prompt: tuple[int, ...], start: int) -> dict[str, Any]:
+        """Return the tokens with their probabilities; the prompt's have none: the model was not asked."""
+        columns: dict[str, list[Any]] = {
             "tokens": [],
             "token_logprobs": [],
             "top_logprobs": [],
             "text_offset": [],
         }
 
-        def tell(*values: Any) -> None:
-            for name, value in zip(told, values, strict=True):
-                told[name].append(value)
+        def add(*values: Any) -> None:
+            for name, value in zip(columns, values, strict=True):
+                columns[name].append(value)
 
         at = 0
         for token in prompt:
             text = self._piece(token).decode("utf-8", "replace")
-            tell(text, None, None, at)
+            add(text, None, None, at)
             at += len(text)
-        for found in piece.tokens:
-            name, chance = word(found.token.data), logarithm(found.token)
-            top = {word(self._piece(token)): value for token, value in found.token.top}
-            tell(name, chance, {**top, name: chance} if top else {}, start + found.offset)
-        return told
+        for placed in delta.tokens:
+            name, chance = token_text(placed.token.data), log_probability(placed.token)
+            top = {token_text(self._piece(token)): value for token, value in placed.token.top}
+            add(name, chance, {**top, name: chance} if top else {}, start + placed.offset)
+        return columns
 
 
 def _usage(replies: list[Reply]) -> dict[str, int]:
@@ -280,13 +280,14 @@ class OpenAIModelsRoute(OpenAIRoute):
     @Endpoint(errors=(UnknownModelError,))
     async def get(self, name: str = "") -> None:
         """List the model that answers, under its own name."""
-        found = listed(self.pilot)
-        if name:
-            model = next((model for model in found["data"] if model["id"] == name), None)
-            if model is None:
-                raise UnknownModelError(f"There is no model {name!r} here.", field="model")
-            found = model
-        self.answer(found)
+        listing = listed(self.pilot)
+        if not name:
+            self.answer(listing)
+            return
+        model = next((model for model in listing["data"] if model["id"] == name), None)
+        if model is None:
+            raise UnknownModelError(f"There is no model {name!r} here.", field="model")
+        self.answer(model)
 
 
 def listed(pilot: Pilot) -> dict[str, Any]:

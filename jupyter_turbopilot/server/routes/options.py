@@ -121,10 +121,10 @@ def biases(given: list[Any] | dict[str, Any]) -> Biases:
     pairs = [(_key(name), bias) for name, bias in given.items()] if isinstance(given, dict) else given
     if len(pairs) > MAX_BIASES:
         raise BadRequestError(f"At most {MAX_BIASES} of them are possible.", field="logit_bias")
-    found = tuple(_bias(pair) for pair in pairs)
-    if sum(len(name) for name, _ in found if isinstance(name, str)) > MOST_BIASED:
+    read_biases = tuple(_bias(pair) for pair in pairs)
+    if sum(len(name) for name, _ in read_biases if isinstance(name, str)) > MOST_BIASED:
         raise BadRequestError(f"Texts with a bias may have {MOST_BIASED} characters.", field="logit_bias")
-    return found
+    return read_biases
 
 
 def _key(name: str) -> int | str:
@@ -298,9 +298,9 @@ class CompletionBody(Options, frozen=True, kw_only=True):
 
     def texts(self) -> list[RawRequest]:
         """Return what is to be written."""
-        found = prompts(self.prompt)
-        more = self.more() | {"bulk": len(found) > 1}
-        return [RawRequest(prompt=prompt, **more) for prompt in found]
+        parts = prompts(self.prompt)
+        more = self.more() | {"bulk": len(parts) > 1}
+        return [RawRequest(prompt=prompt, **more) for prompt in parts]
 
 
 class InfillExtra(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server.routes import llamacpp, openai, options
 from jupyter_turbopilot.server.routes.base import compact
-from jupyter_turbopilot.server.routes.deltas import placed
+from jupyter_turbopilot.server.routes.deltas import placed_tokens
 from jupyter_turbopilot.server.routes.llamacpp import TokenizeBody, only
 from jupyter_turbopilot.server.routes.options import LARGEST, MOST_BIASED, CompletionBody, read
 from jupyter_turbopilot.suggestion.writing import Verbatim
@@ -164,9 +164,9 @@ async def test_long_answers_are_written_beside_the_event_loop(
 
     def watched(item: Any) -> Any:
         threads.add(threading.get_ident())
-        return placed(item)
+        return placed_tokens(item)
 
-    monkeypatch.setattr(module, "placed", watched)
+    monkeypatch.setattr(module, "placed_tokens", watched)
     response = await ask(path, {"prompt": "x", "max_tokens": 4, "n": 2} | asked)
     assert response.code == 200
     assert threads
