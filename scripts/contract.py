@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.reply import Timings
 from jupyter_turbopilot.request import Cell, Completion, Document, Feedback, Pull, Select
 from jupyter_turbopilot.server.routes import contract
@@ -34,12 +35,12 @@ INTERFACES: dict[str, Any] = {
     "IModel": contract.Model,
     "IRemoved": contract.Removed,
 }
-# Words that it has a type of its own for.
-TYPES: dict[str, Any] = {"Phase": contract.Phase}
+ENUMERATIONS: dict[str, type[StrEnum]] = {"Phase": Phase}
 WIDTH = 110  # of a line, as prettier has it
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from enum import StrEnum
 
 Schema = dict[str, Any]
 
@@ -51,16 +52,12 @@ def schemas(*kinds: Any) -> dict[str, Schema]:
 
 def typescript() -> str:
     """Return the front end's types."""
-    names = {kind.__name__: name for name, kind in INTERFACES.items()} | {name: name for name in TYPES}
+    types: dict[str, Any] = {**INTERFACES, **ENUMERATIONS}
+    names = {kind.__name__: name for name, kind in types.items()}
     known = schemas(*INTERFACES.values())
-    types = [_declaration(f"export type {name} =", _literals(words(kind))) for name, kind in TYPES.items()]
+    unions = [_declaration(f"export type {name} =", _literals(kind)) for name, kind in ENUMERATIONS.items()]
     interfaces = [_interface(name, known[kind.__name__], names) for name, kind in INTERFACES.items()]
-    return "\n\n".join(types + interfaces)
-
-
-def words(kind: Any) -> tuple[str, ...]:
-    """Return the words of a `Literal` or of an enumeration."""
-    return get_args(kind) or tuple(map(str, kind))
+    return "\n\n".join(unions + interfaces)
 
 
 def _interface(name: str, schema: Schema, names: dict[str, str]) -> str:
@@ -94,8 +91,7 @@ def _union(part: Schema, names: dict[str, str]) -> list[str]:
     if "anyOf" in part:
         return [one for alternative in part["anyOf"] for one in _union(alternative, names)]
     if "enum" in part:
-        own = [name for name, kind in TYPES.items() if set(words(kind)) == set(part["enum"])]
-        return own or _literals(part["enum"])
+        return _literals(part["enum"])
     if part["type"] == "array":
         items = " | ".join(_union(part["items"], names))
         return [f"({items})[]" if "|" in items else f"{items}[]"]
@@ -137,6 +133,8 @@ def fields() -> str:
 
 def _table(name: str, schema: Schema, *, sent: bool) -> str:
     """Return the fields of a schema; of what is sent with their defaults."""
+    if "enum" in schema:
+        return f"### {name}\n\n{schema['description']}\n\n{_worded({'enum': schema['enum']})}"
     head = ["field", "type", *(["default"] if sent else []), "meaning"]
     lines = [f"### {name}", "", schema["description"], "", _row(head), _row(["---"] * len(head))]
     for field, part in schema["properties"].items():

@@ -45,7 +45,7 @@ class Whole(msgspec.Struct, kw_only=True):
 
 def test_a_schema_becomes_an_interface(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contract, "INTERFACES", {"IPart": Part, "IWhole": Whole})
-    monkeypatch.setattr(contract, "TYPES", {"Size": Size})
+    monkeypatch.setattr(contract, "ENUMERATIONS", {"Size": Size})
     assert contract.typescript() == (
         "export type Size = 'small' | 'large';\n\n"
         "/** A part. */\nexport interface IPart {\n  name: string;\n}\n\n"
@@ -63,7 +63,7 @@ def test_a_union_that_is_too_long_for_a_line_is_written_as_prettier_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(contract, "INTERFACES", {"IPart": Part})
-    monkeypatch.setattr(contract, "TYPES", {"Long": Literal["x" * 60, "y" * 60]})
+    monkeypatch.setattr(contract, "ENUMERATIONS", {"Long": StrEnum("Long", {"X": "x" * 60, "Y": "y" * 60})})
     assert contract.typescript().startswith(f"export type Long =\n  | '{'x' * 60}'\n  | '{'y' * 60}';")
 
 

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from jupyter_turbopilot.engine.phase import Phase  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.reply import Timings  # noqa: TC001 - the schema is made at run time
 
-Phase = Literal["empty", "loading", "ready", "thinking", "asleep", "waking", "failed", "stopped"]
 Verdict = Literal["recommended", "runs", "slow", "too large", "not run here"]
 
 
