@@ -28,3 +28,19 @@ def test_while_the_machine_is_needed_nothing_is_done_ahead(desk: Callable[..., D
         assert (reply.items, reply.finish_reason) == ((), "yielded")
     assert d.engine.asks == []
     assert d.texts(request("x = ", trigger="automatic", eagerness="always")) == ["a"]
+
+
+def test_an_answer_that_is_known_ends_what_the_editor_asked_for_before(desk: Callable[..., Desk]) -> None:
+    d = desk(lambda prompt: "a " * 400 if "y = " in prompt else "known", pause=0.005)
+    assert d.texts(request("x = ", client="editor")) == ["known"]
+    _, older = d.begin(request("y = ", client="editor", max_tokens=400))
+    assert d.texts(request("x = ", client="editor")) == ["known"]
+    assert heard(older, 5)[-1].finish_reason == "superseded"
+    assert d.completer.counters["known"] == 1
+
+
+def test_what_was_not_worth_showing_is_counted_where_nobody_asked_for_it(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b", probability=0.1)
+    for trigger in ("automatic", "ahead"):
+        d.ask(request("x = ", trigger=trigger))
+    assert d.completer.counters["hidden"] == 1

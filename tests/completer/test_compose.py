@@ -6,6 +6,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.raw_request import RawRequest
+
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import Desk, request
 
@@ -100,3 +102,10 @@ def test_an_answer_that_was_cut_short_is_a_guess_for_the_next(desk: Callable[...
     assert len(d.engine.asks) == 2
     # The word at the cursor is backed up over, so the guess begins with the character that was.
     assert "".join(chr(token) for token in d.engine.asks[1].hint) == "e two three"
+
+
+def test_of_a_text_that_had_ended_all_but_its_last_token_is_verified(desk: Callable[..., Desk]) -> None:
+    d = desk("one two")
+    for _ in range(2):
+        assert d.texts(RawRequest("x = ")) == ["one two"]
+    assert ["".join(map(chr, ask.hint)) for ask in d.engine.asks] == ["", "one tw"]
