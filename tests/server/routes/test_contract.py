@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.server.routes import contract
 from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.routes.native import CompleteRoute, frames
 from jupyter_turbopilot.server.routes.openapi import document
-from jupyter_turbopilot.server.routes.replies import Replies
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 from ...models.source_server import SourceServer
@@ -65,7 +65,7 @@ async def test_each_line_of_a_stream(ask: Ask, ready: Any) -> None:
 
 
 async def test_a_stream_that_fails_ends_with_the_error() -> None:
-    replies = Replies()
+    replies = AsyncReplies()
     replies.put(Reply("id", items=(Item("a", 1.0, "streaming"),)))
     replies.put(Reply("id", done=True, error=EngineError("It failed.")))
     lines = [msgspec.json.encode(frame) async for frame in frames(await anext(replies), replies)]
