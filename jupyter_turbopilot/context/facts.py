@@ -52,7 +52,7 @@ NONE = Facts()
 _numbers = count(1)
 
 
-def read(data: Any) -> Facts:
+def read_facts(data: Any) -> Facts:
     """Read what a kernel said; whatever else it may have sent is nothing."""
     try:
         return msgspec.structs.replace(msgspec.convert(data, Facts), number=next(_numbers))

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from jupyter_client.manager import KernelManager
 
-from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.context.facts import NONE, Facts, read_facts
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate.resolving import ANSWER, Found, questions
 from jupyter_turbopilot.kernels.watch import TARGET, installation
@@ -43,7 +43,7 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def facts(self, trace: Trace) -> kernel.Facts:
+    def facts(self, trace: Trace) -> Facts:
         """Run what stands above the cell that is typed; return what the kernel then holds."""
         step = trace.steps[0]
         if trace.name != self._notebook or step.active < self._ran:
@@ -108,7 +108,7 @@ class Live:
 
         return str(ast.literal_eval(told["data"]["text/plain"]))
 
-    def _ask(self) -> kernel.Facts:
+    def _ask(self) -> Facts:
         """Ask as the server does."""
         comm = uuid4().hex
         content = {"comm_id": comm, "target_name": TARGET, "data": {}}
@@ -120,5 +120,5 @@ class Live:
             except Empty:
                 continue
             if message["msg_type"] == "comm_msg" and message["content"]["comm_id"] == comm:
-                return kernel.read(message["content"]["data"])
-        return kernel.NONE
+                return read_facts(message["content"]["data"])
+        return NONE

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from jupyter_client.session import Session
 
-from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.context.facts import NONE, Facts, read_facts
 from jupyter_turbopilot.kernels import probe
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Watch:
         self._installed_for = -1  # how many there had been when it was installed again
         self.busy = False
         self.used_at = time.monotonic()
-        self.facts = kernel.NONE
+        self.facts = NONE
 
     def open(self) -> None:
         """Begin to listen; ask at once where the kernel is idle."""
@@ -118,13 +118,13 @@ class Watch:
         if kind == "status":
             self._follow(content["execution_state"], message["parent_header"].get("msg_type"), ours)
         elif kind == "comm_msg" and content["comm_id"] == self._asked:
-            self.facts = kernel.read(content["data"])
+            self.facts = read_facts(content["data"])
             self._answered = True
         elif kind == "comm_close" and content["comm_id"] == self._asked:
             self._asked = ""
             if not self._answered and self._installed_for != self._executions:
                 # It knows nothing of us: another process, whose start was missed. Once for each execution.
-                self._installed, self.facts = False, kernel.NONE
+                self._installed, self.facts = False, NONE
                 self._installed_for = self._executions
                 self._soon()
             asyncio.get_running_loop().call_later(SETTLE, self._hush)
@@ -140,7 +140,7 @@ class Watch:
         self._activity = None  # somebody's own
         if state in {"starting", "restarting"}:
             self._installed, self._asked, self.busy = False, "", False
-            self.facts = kernel.NONE
+            self.facts = NONE
         elif parent == "execute_request":
             self.busy = state == "busy"
             if not self.busy:
@@ -155,13 +155,13 @@ class Kernels:
         self._manager = manager
         self._watches: dict[str, Watch] = {}
 
-    def facts(self, kernel_id: str) -> kernel.Facts:
+    def facts(self, kernel_id: str) -> Facts:
         """Return what is known of a kernel now; begin to watch it."""
         watch = self._watches.get(kernel_id)
         if watch is None:
             watch = self._begin(kernel_id)
         if watch is None:
-            return kernel.NONE
+            return NONE
         watch.used_at = time.monotonic()
         return watch.facts
 

@@ -310,7 +310,7 @@ def test_no_code_of_theirs_runs(kind: str) -> None:
     assert ran == []
     assert list(found["names"]) == ["last", "value"]
     assert isinstance(found["names"]["value"]["type"], str)
-    assert kernel.read(json.loads(json.dumps(found))).names["last"].type == "int"
+    assert kernel.read_facts(json.loads(json.dumps(found))).names["last"].type == "int"
 
 
 def test_nor_do_the_keys_of_the_namespace_or_what_it_is_made_of() -> None:

@@ -16,7 +16,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
-from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
@@ -323,7 +323,7 @@ class JobRoute(Route):
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
 
-    def replies(self, request: Completion | RawRequest, facts: kernel.Facts = kernel.NONE) -> AsyncReplies:
+    def replies(self, request: Completion | RawRequest, facts: Facts = NONE) -> AsyncReplies:
         """Begin, and return the replies as they grow; an error is raised if it comes first."""
         replies = AsyncReplies(self._count)
         self._begin(request, facts, replies.listen)
@@ -333,10 +333,10 @@ class JobRoute(Route):
         """Begin several at a time, and return the replies to all of them as they come."""
         batch = AsyncBatch(len(requests), self._count)
         for number, request in enumerate(requests):
-            self._begin(request, kernel.NONE, batch.listener(number))
+            self._begin(request, NONE, batch.listener(number))
         return batch
 
-    def _begin(self, request: Completion | RawRequest, facts: kernel.Facts, listener: Listener) -> None:
+    def _begin(self, request: Completion | RawRequest, facts: Facts, listener: Listener) -> None:
         self.pilot.ensure()  # `load_at_start` may be off; what kept it from being loaded may have gone
         if isinstance(request, Completion):
             request = msgspec.structs.replace(request, client=self._editor(request.client))

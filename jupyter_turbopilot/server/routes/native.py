@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_core.utils import ensure_async
 from tornado import web
 
-from jupyter_turbopilot.context import facts as kernel
+from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.request import Completion, Feedback, parse_completion
 from jupyter_turbopilot.server.describe import describe_health
@@ -38,11 +38,11 @@ class CompleteRoute(JobRoute):
             raise reply.error
         self.answer(reply.body())
 
-    async def _facts(self, request: Completion) -> kernel.Facts:
+    async def _facts(self, request: Completion) -> Facts:
         """Return what the notebook's kernel holds, for somebody who may run code in it."""
         kernels, name = self.pilot.kernels, request.kernel_id
         if not kernels or not name or is_private_path(request.path):
-            return kernel.NONE
+            return NONE
         sessions = self.settings["session_manager"]
         try:
             allowed = await ensure_async(
@@ -50,9 +50,9 @@ class CompleteRoute(JobRoute):
             )
             session = await ensure_async(sessions.get_session(kernel_id=name)) if allowed else {}
         except web.HTTPError:
-            return kernel.NONE  # nobody's kernel
+            return NONE  # nobody's kernel
         if not allowed or _file(str(session.get("path"))) != _file(request.path):
-            return kernel.NONE
+            return NONE
         return kernels.facts(name)
 
 
