@@ -99,7 +99,7 @@ test-wheel: $(DONE)/dev
 	@$(BIN)/python scripts/wheel_test.py
 	$(BIN)/python scripts/binder_test.py
 
-bench: $(DONE)/dev  ## measure (an hour; SET=notebooks to type); results go into benchmarks/RESULTS.md by hand
+bench: $(DONE)/dev  ## measure (an hour; SET=notebooks to type); results go into benchmarks/results by hand
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	@test -n "$(SET)" || test -d $(DONE)/notebooks || $(BIN)/python benchmarks/gather.py $(DONE)/notebooks
 	$(BIN)/python benchmarks/spine.py

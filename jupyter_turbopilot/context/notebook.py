@@ -77,7 +77,7 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
     pieces = [*_elsewhere(others, language, "".join([*cells, head])), *cells]
     if active.type == "code":
         # What comes next tells the model where this cell is heading. It stands before the cell: after the
-        # cursor it would be read again at each keystroke, and is worth no more (benchmarks/RESULTS.md).
+        # cursor it would be read again at each keystroke, and is worth no more (benchmarks/results/speed.md).
         after = (
             text
             for cell in request.cells[request.active + 1 :]
