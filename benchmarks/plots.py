@@ -1,4 +1,4 @@
-"""Draw what was measured, as SVG files that stand in RESULTS.md."""
+"""Draw what was measured, as SVG files that stand in results/."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ROOM_TO_SPARE = 256 * 1024**2  # of the disk: notebooks and kernels want to write as well
 UNFINISHED = ".new"  # what a small file that is being written ends in
+_UNFINISHED_NAME = re.compile(rf".+\.[0-9a-f]{{8}}{re.escape(UNFINISHED)}")
 
 
 def free_room(path: Path) -> int:
@@ -63,6 +65,11 @@ def replace_content(target: Path, data: bytes, *, private: bool = False) -> None
         )
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether a name is one that `replace_content` gives to what it is writing."""
+    return bool(_UNFINISHED_NAME.fullmatch(name))
 
 
 @contextmanager

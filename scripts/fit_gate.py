@@ -58,6 +58,9 @@ class Recorder:
         """Note an answer."""
         self.tokens, self.ended = list(tokens), ended
 
+    def clear(self) -> None:
+        """Keep nothing: there is nothing to forget."""
+
 
 def places(
     local: InProcess, recorder: Recorder, notebook: dict[str, Any], active: int

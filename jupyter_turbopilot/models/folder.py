@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 from filelock import FileLock
 
-from jupyter_turbopilot.files import partial_path, read_object, remove, replace_content, size_of
+from jupyter_turbopilot.files import (
+    is_unfinished,
+    partial_path,
+    read_object,
+    remove,
+    replace_content,
+    size_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,8 +130,15 @@ def ours(folder: Path) -> Iterator[Path]:
     yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
     yield from _written(folder, VERDICTS, _holds_verdicts)
     yield from _copies(folder / COPIES)
+    yield from _unfinished(folder, ".*.gguf.*")
+    yield from _unfinished(folder / COPIES, ".*.gguf.*")
     for checkpoint in (folder / CHECKPOINTS).glob("*"):
         yield from checkpoint_files(checkpoint)
+
+
+def _unfinished(folder: Path, names: str) -> Iterator[Path]:
+    """Iterate over what was being written when a process was killed."""
+    return (path for path in folder.glob(names) if is_unfinished(path.name) and path.is_file())
 
 
 def sequences(folder: Path) -> Iterator[Path]:
@@ -140,7 +154,7 @@ def checkpoint_files(checkpoint: Path) -> list[Path]:
         paths += [checkpoint / name, partial, state_path(partial)]
     if (checkpoint / CHECKPOINT_NOTE).is_file():
         paths += [checkpoint / CHECKPOINT_NOTE, checkpoint / ".lock"]
-    return list(_present(*paths))
+    return [*_present(*paths), *_unfinished(checkpoint, ".*")]
 
 
 def others(folder: Path) -> Iterator[Path]:
@@ -177,7 +191,7 @@ def _is_held(lock: Path) -> bool:
 def _written(folder: Path, name: str, known: Callable[[Path], bool]) -> Iterator[Path]:
     """Iterate over a file and what is beside it while it is written."""
     for path in folder.glob(f"{name}*"):
-        if path.is_file() and known(path):
+        if path.is_file() and (is_unfinished(path.name) or known(path)):
             yield path
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
-from jupyter_turbopilot.files import read_object, replace_content
+from jupyter_turbopilot.files import is_unfinished, read_object, replace_content
 
 SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
 SECRET_IS_FOR = ("complete", "health")
@@ -114,8 +114,11 @@ def survey() -> tuple[list[Path], list[Path]]:
     """Return the files of servers that have ended on this machine, and those that run, here or elsewhere."""
     stale: list[Path] = []
     others: list[Path] = []
-    for path in sorted(folder().glob("turbopilot-*.json")):
-        machine, _, pid = path.stem.removeprefix("turbopilot-").rpartition("-")
+    for path in sorted(folder().glob("turbopilot-*.json*")):
+        if path.suffix != ".json" and not is_unfinished(path.name):
+            continue
+        server = path.name.removeprefix("turbopilot-").rpartition(".json")[0]
+        machine, _, pid = server.rpartition("-")
         ended = machine == _here() and pid.isdecimal() and not _lives(path, int(pid))
         (stale if ended else others).append(path)
     return stale, others

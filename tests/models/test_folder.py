@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from jupyter_turbopilot.files import replace_content
 from jupyter_turbopilot.models import folder as module
 from jupyter_turbopilot.models.folder import (
     OWN,
@@ -109,6 +110,34 @@ def test_a_copy_is_ours_by_its_name_and_a_note_or_a_lock(tmp_path: Path) -> None
     write_note(bare.with_name("house.gguf"), OWN)
     assert set(ours(tmp_path)) == {noted, note_path(noted), partial, locked, lock}
     assert bare in set(others(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (".", ".m.gguf.json"),
+        (".", ".m.gguf.state"),
+        (".", ".speed.json"),
+        (".", ".trials.json"),
+        (".", ".sequences"),
+        ("tuned", ".m.gguf.json"),
+        ("checkpoints/owner--name", ".fetched.json"),
+    ],
+)
+def test_what_was_being_written_when_a_process_was_killed_is_ours(
+    place: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Path, target: Path) -> None:
+        monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+        raise OSError
+
+    with monkeypatch.context() as broken, pytest.raises(OSError):  # noqa: PT011
+        broken.setattr(Path, "replace", killed)
+        replace_content(tmp_path / place / name, b'{"half')
+    monkeypatch.undo()
+    (left,) = (path for path in (tmp_path / place).iterdir() if path.is_file())
+    assert left.name != name
+    assert list(ours(tmp_path)) == [left]
 
 
 def test_of_a_checkpoint_what_is_noted_is_ours(tmp_path: Path) -> None:

@@ -63,6 +63,17 @@ def test_files_of_servers_that_are_gone_are_removed() -> None:
     assert runtime.read(os.getpid()) is None
 
 
+def test_what_a_server_that_is_gone_had_begun_to_write_is_removed() -> None:
+    """It holds the secret, too."""
+    for pid in (999_999_999, os.getpid()):
+        whole = runtime.write(runtime.Runtime("u", "s", pid))
+        whole.rename(whole.with_name(f"{whole.name}.0123abcd.new"))
+    assert runtime.remove_stale() == 1
+    (left,) = runtime.survey()[1]
+    assert left.name.endswith(f"-{os.getpid()}.json.0123abcd.new")
+    left.unlink()
+
+
 @pytest.mark.parametrize("what", ["host", "container"])
 def test_a_file_of_another_machine_on_the_same_home_stays_and_is_not_believed(
     what: str, monkeypatch: pytest.MonkeyPatch
