@@ -11,6 +11,7 @@ from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import (
     ROOM_TO_SPARE,
     free_room,
+    is_unfinished,
     need_room,
     read_object,
     remove,
@@ -134,3 +135,15 @@ def test_a_file_that_has_gone_has_no_size_and_frees_nothing(tmp_path: Path) -> N
     path.write_bytes(b"abc")
     assert (size_of(path), remove(path)) == (3, 3)
     assert not path.exists()
+
+
+def test_a_small_file_that_is_being_written_is_known_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr(Path, "replace", lambda self, _: names.append(self.name))
+    replace_content(tmp_path / ".speed.json", b"{}")
+    assert [is_unfinished(name) for name in (*names, ".speed.json", "a.new", "a.json.new")] == [
+        True,
+        *[False] * 3,
+    ]
