@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.bounds import LINE, end_of, remembered
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
-from jupyter_turbopilot.suggestion.trim import balanced_length, leaves_open, open_quote
+from jupyter_turbopilot.suggestion.trim import balanced_length, closers_behind, leaves_open, open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -160,6 +160,7 @@ class Gate:
     def __init__(self, place: Place, threshold: float, fits: Callable[[str], bool] = lambda _: True) -> None:
         self.place = place
         self.threshold = threshold
+        self._closed = closers_behind(place.line, place.rest)
         self._fits = fits  # whether the cell could still become a program with this in it
         self.text = ""
         self.boundaries: list[Boundary] = []
@@ -243,7 +244,7 @@ class Gate:
         return next((one for one in found[:_TRIED] if self._may_stand(text[: min(one.end, len(text))])), None)
 
     def _may_stand(self, text: str) -> bool:
-        return balanced_length(text, self.place.rest) == len(text) and self._fits(text)
+        return balanced_length(text, self._closed) == len(text) and self._fits(text)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]

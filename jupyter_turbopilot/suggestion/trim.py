@@ -18,7 +18,8 @@ from jupyter_turbopilot.suggestion.matching import Matcher
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 _QUOTES = "\"'`"
 _QUOTE = re.compile(f"[{_QUOTES}]")
-_CLOSER = {opener: closer for closer, opener in _OPENERS.items()} | dict(zip(_QUOTES, _QUOTES, strict=True))
+_BRACKETS = {opener: closer for closer, opener in _OPENERS.items()}
+_CLOSER = _BRACKETS | dict(zip(_QUOTES, _QUOTES, strict=True))
 NESTED = 32  # brackets that are closed behind the cursor: no code is nested as deeply
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
@@ -41,6 +42,7 @@ class Shape:
     quote: str = ""  # the quote that is open at the cursor
     above: str = ""  # on an empty line: the last line above that holds anything
     max_lines: int = 8
+    closed: str = ""  # brackets right behind the cursor that close all that is open before it
     indented: bool = False  # whether nothing but white space stands before the cursor on its line
 
 
@@ -84,6 +86,7 @@ def shape_of(
         quote=open_quote(line),
         above=above if blank else "",
         max_lines=max_lines,
+        closed=closers_behind(line, rest),
         indented=blank and line != "",
     )
 
@@ -247,26 +250,51 @@ def rest_of_line(text: str, shape: Shape, final: bool) -> Cut:
 
 def closed_behind(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
     """Leave the brackets that are closed behind the cursor to be closed there, whatever comes between."""
-    return Cut(text[: balanced_length(text, shape.rest.strip())])
+    return Cut(text[: balanced_length(text, shape.closed)])
 
 
-def balanced_length(text: str, rest: str) -> int:
-    """Return how much of a text can stand before the rest of its line without a bracket closed twice.
+def closers_behind(line: str, rest: str) -> str:
+    """Return the closing brackets right behind the cursor, if they close all that the line has opened."""
+    rest = rest.strip()
+    closed = rest[: len(rest) - len(rest.lstrip(")]}"))][:NESTED]
+    if not closed or open_quote(line) not in rest or len(line) > LINE:
+        return ""
+    missing = len(_left_open(line)) - len(_left_open(rest[LINE::-1], _OPENERS))
+    return closed if missing <= 0 else ""
 
-    The text may close what is closed in the rest only where it opens the same again.
+
+def _left_open(text: str, pairs: dict[str, str] = _BRACKETS) -> list[str]:
+    """Return what closes the brackets that a text leaves open, the innermost last."""
+    waits: list[str] = []
+    quote = ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in _QUOTES:
+            quote = char
+        elif char in pairs:
+            waits.append(pairs[char])
+        elif waits and char == waits[-1]:
+            waits.pop()
+    return waits
+
+
+def balanced_length(text: str, closed: str) -> int:
+    """Return how much of a text can stand before these closing brackets without one being closed twice.
+
+    The text may write what is closed behind it only where it opens the same again.
     """
-    rest = rest[:NESTED]
-    closed = [*reversed(rest[: len(rest) - len(rest.lstrip(")]}"))])]
     if not closed:
         return len(text)
-    length, waits = 0, closed.copy()  # what has to be closed yet, the innermost last
+    base = [*reversed(closed)]
+    length, waits = 0, base.copy()  # what has to be closed yet, the innermost last
     for at, char in enumerate(text, 1):
         last = waits[-1] if waits else ""
         if char == last:
             waits.pop()
         elif char in _CLOSER and last not in {*_QUOTES}:
             waits.append(_CLOSER[char])
-        if waits[: len(closed)] == closed:
+        if waits[: len(base)] == base:
             length = at
     return length
 

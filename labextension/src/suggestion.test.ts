@@ -49,6 +49,12 @@ describe('what is left of a suggestion', () => {
     expect(suggestion('f|', '(frame').rest(at('f(|)'))).toBe('frame');
   });
 
+  it('may close what the editor has closed where it opens the same again', () => {
+    expect(suggestion('df|', '["a"] + df["b"]').rest(at('df[|]'))).toBe('"a"] + df["b"');
+    expect(suggestion('f|', '(g(x), h(y))').rest(at('f(g(|))'))).toBe('x), h(y');
+    expect(suggestion('d|', '["a"] + e["b"]').rest(at('d["|"]'))).toBe('a"] + e["b');
+  });
+
   it('goes on behind a closer that was typed over', () => {
     expect(suggestion('f|', '(a).g').rest(at('f(a)|'))).toBe('.g');
   });

@@ -72,7 +72,7 @@ export class Suggestion {
       return !this._done && typed.startsWith(this._text) ? '' : null;
     }
     const rest = this._text.slice(typed.length);
-    return closed ? rest.slice(0, closedAt(rest, closed[0])) : rest;
+    return closed ? rest.slice(0, lengthBefore(rest, closed)) : rest;
   }
 
   /** Wait until there is more of it, or it is finished. */
@@ -96,24 +96,30 @@ export class Suggestion {
   private _waiting: (() => void)[] = [];
 }
 
-/** Where a text closes a bracket or a quote that was open before it, if it does; otherwise its end. */
-function closedAt(text: string, closer: string): number {
-  const waits = [closer];
+/**
+ * How much of a text can stand before what the editor has closed, without any of it being closed twice.
+ * The text may write it only where it opens the same again.
+ */
+function lengthBefore(text: string, closed: string): number {
+  const base = [...closed].reverse();
+  const waits = [...base];
+  let length = 0;
   for (let at = 0; at < text.length; at++) {
     const char = text[at];
-    const quoted = QUOTES.includes(waits[0]);
+    const last = waits.at(-1) ?? '';
+    const quoted = last !== '' && QUOTES.includes(last);
     if (quoted && char === '\\') {
       at++;
-    } else if (char === waits[0]) {
-      waits.shift();
-      if (waits.length === 0) {
-        return at;
-      }
-    } else if (!quoted && char in PAIRS) {
-      waits.unshift(PAIRS[char]);
+    } else if (char === last) {
+      waits.pop();
+    } else if (!quoted && Object.hasOwn(PAIRS, char)) {
+      waits.push(PAIRS[char]);
+    }
+    if (base.every((closer, index) => waits[index] === closer)) {
+      length = Math.min(at + 1, text.length);
     }
   }
-  return text.length;
+  return length;
 }
 
 /**

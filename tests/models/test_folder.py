@@ -127,7 +127,7 @@ def test_what_was_being_written_when_a_process_was_killed_is_ours(
     place: str, name: str, tmp_path: Path
 ) -> None:
     (left,) = put(tmp_path / place, f"{name}.0123abcd.new", content='{"half')
-    put(tmp_path / place, f"{name}.new.txt", "mine.0123abcd.new")
+    put(tmp_path / place, f"{name}.new.txt", "mine.0123abcd.new", content="mine")
     assert list(ours(tmp_path)) == [left]
 
 

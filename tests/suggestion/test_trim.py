@@ -113,6 +113,10 @@ def test_three_equal_lines_are_too_many() -> None:
         ("0], rows[1", "f(rows[", "])", "0], rows[1"),
         ("df)} rows", 'f"{len(', ')}"', "df"),
         ("')' + x", "f(g(", "))", "')' + x"),
+        ("x) for x in xs", "if any(f(", "):", "x) for x in xs"),
+        (") ** 2", "return np.sqrt(np.sum((a - b", "), axis=1)", ") ** 2"),
+        ("x), label='a'", "plt.plot(np.array(", ").T", "x), label='a'"),
+        ("x) * 2", "t = foo(a, bar(", ") + 1", "x) * 2"),
     ],
 )
 def test_what_follows_the_cursor_already_is_left_out(text: str, prefix: str, suffix: str, kept: str) -> None:

@@ -147,7 +147,7 @@ def some(seed: int, count: int) -> list[str]:
 
 
 def _try(path: Path, grammars: list[str], told: Any) -> None:
-    from ..test_llama import LlamaEngine, complete
+    from .test_engine import LlamaEngine, complete
 
     engine = LlamaEngine(path, name="tiny", context_size=512, threads=1)
     for grammar in grammars:
