@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
+import string
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOM_TO_SPARE = 256 * 1024**2  # of the disk: notebooks and kernels want to write as well
 UNFINISHED = ".new"  # what a small file that is being written ends in
-_UNFINISHED_NAME = re.compile(rf".+\.[0-9a-f]{{8}}{re.escape(UNFINISHED)}")
+RANDOM_BYTES = 4  # in its name, so that several may be written at once
 
 
 def free_room(path: Path) -> int:
@@ -57,7 +57,8 @@ def write_atomically(target: Path, refuse: type[TurbopilotError]) -> Iterator[Pa
 
 def replace_content(target: Path, data: bytes, *, private: bool = False) -> None:
     """Write a small file whole; of several writers the last wins. `private`: only its owner may read it."""
-    with _put(target, target.with_name(f"{target.name}.{secrets.token_hex(4)}{UNFINISHED}")) as fresh:
+    unfinished = f"{target.name}.{secrets.token_hex(RANDOM_BYTES)}{UNFINISHED}"
+    with _put(target, target.with_name(unfinished)) as fresh:
         handle = os.open(
             fresh,
             os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0),
@@ -69,7 +70,9 @@ def replace_content(target: Path, data: bytes, *, private: bool = False) -> None
 
 def is_unfinished(name: str) -> bool:
     """Tell whether a name is one that `replace_content` gives to what it is writing."""
-    return bool(_UNFINISHED_NAME.fullmatch(name))
+    target, _, random = name.removesuffix(UNFINISHED).rpartition(".")
+    drawn = len(random) == 2 * RANDOM_BYTES and set(random) <= set(string.hexdigits)
+    return name.endswith(UNFINISHED) and bool(target) and drawn
 
 
 @contextmanager
