@@ -150,7 +150,7 @@ def test_the_public_sources_file_hosts_may_have_private_addresses_behind_a_proxy
 
 
 def test_a_public_sources_file_host_is_never_asked_without_encryption(server: SourceServer) -> None:
-    server.says("/m", 302, {"Location": "http://files.pythonhosted.org/n"})
+    server.says("/m", 302, {"Location": "http://cdn-lfs.hf.co/n"})
     with pytest.raises(DownloadError, match="without encryption"), connection(server.url) as client:
         client.get(f"{server.url}/m")
 
