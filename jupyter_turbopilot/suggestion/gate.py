@@ -51,6 +51,11 @@ class Place:
         return open_quote(self.line)
 
     @cached_property
+    def closed(self) -> str:
+        """The brackets right behind the cursor that close all that the line has opened."""
+        return closers_behind(self.line, self.rest)
+
+    @cached_property
     def features(self) -> dict[str, float]:
         """What the line alone says: a token changes nothing of it."""
         line = self.body
@@ -160,7 +165,6 @@ class Gate:
     def __init__(self, place: Place, threshold: float, fits: Callable[[str], bool] = lambda _: True) -> None:
         self.place = place
         self.threshold = threshold
-        self._closed = closers_behind(place.line, place.rest)
         self._fits = fits  # whether the cell could still become a program with this in it
         self.text = ""
         self.boundaries: list[Boundary] = []
@@ -244,7 +248,7 @@ class Gate:
         return next((one for one in found[:_TRIED] if self._may_stand(text[: min(one.end, len(text))])), None)
 
     def _may_stand(self, text: str) -> bool:
-        return balanced_length(text, self._closed) == len(text) and self._fits(text)
+        return balanced_length(text, self.place.closed) == len(text) and self._fits(text)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]

@@ -18,8 +18,8 @@ from jupyter_turbopilot.suggestion.matching import Matcher
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 _QUOTES = "\"'`"
 _QUOTE = re.compile(f"[{_QUOTES}]")
-_BRACKETS = {opener: closer for closer, opener in _OPENERS.items()}
-_CLOSER = _BRACKETS | dict(zip(_QUOTES, _QUOTES, strict=True))
+_SAME = dict(zip(_QUOTES, _QUOTES, strict=True))  # a quote is closed by itself
+_CLOSER = {opener: closer for closer, opener in _OPENERS.items()} | _SAME
 NESTED = 32  # brackets that are closed behind the cursor: no code is nested as deeply
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
@@ -259,24 +259,25 @@ def closers_behind(line: str, rest: str) -> str:
     closed = rest[: len(rest) - len(rest.lstrip(")]}"))][:NESTED]
     if not closed or open_quote(line) not in rest or len(line) > LINE:
         return ""
-    missing = len(_left_open(line)) - len(_left_open(rest[LINE::-1], _OPENERS))
+    missing = len(_left_open(line)) - len(_left_open(rest[LINE::-1], _OPENERS | _SAME))
     return closed if missing <= 0 else ""
 
 
-def _left_open(text: str, pairs: dict[str, str] = _BRACKETS) -> list[str]:
+def _left_open(text: str, pairs: dict[str, str] = _CLOSER) -> list[str]:
     """Return what closes the brackets that a text leaves open, the innermost last."""
     waits: list[str] = []
-    quote = ""
     for char in text:
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in _QUOTES:
-            quote = char
-        elif char in pairs:
-            waits.append(pairs[char])
-        elif waits and char == waits[-1]:
-            waits.pop()
-    return waits
+        _follow(waits, char, pairs)
+    return [char for char in waits if char not in _QUOTES]
+
+
+def _follow(waits: list[str], char: str, pairs: dict[str, str] = _CLOSER) -> None:
+    """Take one more character into account of what has to be closed yet, the innermost last."""
+    last = waits[-1] if waits else None
+    if char == last:
+        waits.pop()
+    elif char in pairs and last not in _SAME:
+        waits.append(pairs[char])
 
 
 def balanced_length(text: str, closed: str) -> int:
@@ -289,11 +290,7 @@ def balanced_length(text: str, closed: str) -> int:
     base = [*reversed(closed)]
     length, waits = 0, base.copy()  # what has to be closed yet, the innermost last
     for at, char in enumerate(text, 1):
-        last = waits[-1] if waits else ""
-        if char == last:
-            waits.pop()
-        elif char in _CLOSER and last not in {*_QUOTES}:
-            waits.append(_CLOSER[char])
+        _follow(waits, char)
         if waits[: len(base)] == base:
             length = at
     return length
