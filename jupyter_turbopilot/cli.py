@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands import COMMANDS
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.errors import ConfigurationError, TurbopilotError
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
 def read_settings(model: str | None = None, *, mirrors: bool = False) -> Turbopilot:
     """Read Jupyter's configuration files; what the command line names stands above them."""
     from jupyter_core.paths import jupyter_config_path
+    from traitlets import TraitError
     from traitlets.config import Config
     from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
 
@@ -59,10 +60,18 @@ def read_settings(model: str | None = None, *, mirrors: bool = False) -> Turbopi
             ("jupyter_turbopilot_config.py", PyFileConfigLoader),
         ):
             if (Path(folder) / name).is_file():
-                loaded = loader(name, folder).load_config()
+                try:
+                    loaded = loader(name, folder).load_config()
+                except Exception as error:  # a configuration file is a program of the user's
+                    raise ConfigurationError(
+                        f"{Path(folder) / name} cannot be read. {type(error).__name__}: {error}"
+                    ) from error
                 if "Turbopilot" in loaded:
                     config.merge(Config({"Turbopilot": loaded.Turbopilot}))
-    settings = Turbopilot(config=config)
+    try:
+        settings = Turbopilot(config=config)
+    except TraitError as error:
+        raise ConfigurationError(f"A setting has an invalid value. {error}") from error
     if model:
         settings.model = model
     if mirrors:

@@ -50,6 +50,13 @@ class RefusedError(TurbopilotError):
         self.status, self.code = status, code
 
 
+class ConfigurationError(TurbopilotError):
+    """One of Jupyter's configuration files is broken, or a setting in it has an invalid value."""
+
+    exit_status = 2
+    code = "configuration"
+
+
 class BadRequestError(TurbopilotError):
     """The request is not one we can act on; `field` names the part that is wrong."""
 

@@ -32,7 +32,8 @@ def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:
     """Refuse what the disk has no room for, before anything is written."""
     if (free := free_room(target.parent)) < size + ROOM_TO_SPARE:
         raise refuse(
-            f"{target.name} needs {size / 1e6:.0f} MB and only {free / 1e6:.0f} MB are free. Make room."
+            f"{target.name} needs {size / 1e6:.0f} MB of disk space; only {free / 1e6:.0f} MB is free. "
+            "Delete something, or choose another folder."
         )
 
 

@@ -62,6 +62,32 @@ def test_the_command_line_stands_above_the_configuration_files(
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("jupyter_server_config.py", "c.Turbopilot.threads = (", "was never closed"),
+        ("jupyter_server_config.py", "raise SystemError('mine')", "SystemError: mine"),
+        ("jupyter_turbopilot_config.json", "{", "JSONDecodeError"),
+        ("jupyter_turbopilot_config.py", "c.Turbopilot.threads = 'many'", "'threads'"),
+    ],
+)
+def test_a_broken_configuration_file_is_one_line_and_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    content: str,
+    words: str,
+) -> None:
+    (tmp_path / name).write_text(content)
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    status, out, err = run(capsys, "models", "list")
+    assert (status, out) == (2, "")
+    assert words in err
+    assert err.startswith("turbopilot: ")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
     ("end", "status", "words"), [(KeyboardInterrupt, 130, "turbopilot: stopped\n"), (BrokenPipeError, 0, "")]
 )
 def test_a_command_that_is_ended_from_outside_says_no_more_than_that(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +64,9 @@ def test_an_engine_is_reused_only_for_the_same_version_flags_and_processor() -> 
 
 
 def test_the_engine_is_the_one_the_lock_file_names() -> None:
-    assert engine.wanted_version() >= "0.3.36"
+    lock = (ROOT / "requirements.lock").read_text().splitlines()
+    assert f"llama-cpp-python=={engine.wanted_version()}" in lock
+    assert importlib.metadata.version("llama-cpp-python") == engine.wanted_version()
 
 
 def test_no_lock_file_holds_a_download_address() -> None:
@@ -73,9 +77,16 @@ def test_no_lock_file_holds_a_download_address() -> None:
 
 
 def test_every_make_target_that_the_documents_name_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    for target in ("lab", "test", "check", "fix", "docs", "test-ui"):
-        assert f"\n{target}:" in makefile
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/**/*.md")]
+    code = "\n".join(
+        piece
+        for document in documents
+        for piece in re.findall(r"`[^`\n]+`|^ {4}[^\n]*$|^```[^`]*```", document.read_text(), re.MULTILINE)
+    )
+    named = set(re.findall(r"(?<![\w.-])make ([a-z][a-z-]*)", code))
+    assert {"lab", "test", "check", "docs", "test-ui"} <= named
+    assert named <= targets
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 

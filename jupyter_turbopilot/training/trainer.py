@@ -106,9 +106,10 @@ def need_memory(path: Path, *, whole: bool) -> None:
     """Refuse in words what the memory does not suffice for."""
     needs = read_header(path).parameters * (WHOLE_BYTES if whole else ADAPTER_BYTES) + WORK_BYTES
     if needs > (free := machine.free_memory()):
-        advice = " Train an adapter: leave --whole out." if whole else " Close something."
+        advice = " Train an adapter: leave --whole out." if whole else " Close other programs."
         raise TurbopilotError(
-            f"Training {path.name} takes {needs / 1e9:.1f} GB of memory; {free / 1e9:.1f} are free.{advice}"
+            f"Training {path.name} takes {needs / 1e9:.1f} GB of memory; only {free / 1e9:.1f} GB is free."
+            f"{advice}"
         )
 
 

@@ -121,7 +121,7 @@ function stateCell(
         actions.use(model.spec, !model.tuned)
       );
     }
-  } else if (model.verdict === 'not run here') {
+  } else if (model.verdict === 'not supported') {
     cell.append(trans.__('not supported'));
   } else if (model.stored) {
     addButton(trans.__('Use'), 'use', () => actions.use(model.spec));

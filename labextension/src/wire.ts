@@ -219,7 +219,7 @@ export interface IModel {
   /** its estimated speed here */
   tokens_a_second?: number;
   /** how it would do here */
-  verdict?: 'not run here' | 'recommended' | 'runs' | 'slow' | 'too large' | null;
+  verdict?: 'not supported' | 'recommended' | 'runs' | 'slow' | 'too large' | null;
 }
 
 /** What deleting a model's file has given back. */

@@ -60,5 +60,5 @@ def test_the_doctor_looks_at_adapters(
     said = json.dumps({"Turbopilot": {"adapters": [own, str(tmp_path / "none.gguf")]}})
     (tmp_path / "jupyter_turbopilot_config.json").write_text(said)
     out = run(capsys, "doctor")[1]
-    assert "tiny.gguf is no LoRA adapter" in out
+    assert "tiny.gguf is not a LoRA adapter" in out
     assert "There is no file none.gguf" in out

@@ -70,6 +70,6 @@ def test_the_catalogue_is_judged_and_the_selected_file_comes_last(pilot: Pilot) 
     for model in listed:
         known = catalog().get(model["name"])
         if known and not known.runs:
-            assert model["verdict"] == "not run here"
+            assert model["verdict"] == "not supported"
         elif known:
             assert model["tokens_a_second"] > 0

@@ -76,7 +76,7 @@ def test_too_little_memory_is_refused_before_anything_is_unpacked(
     monkeypatch.setattr(machine, "free_memory", lambda: 3_000_000_000)
     with pytest.raises(TurbopilotError, match="leave --whole out"):
         need_memory(tiny_model, whole=True)
-    with pytest.raises(TurbopilotError, match=r"takes 3\.0 GB of memory; 3\.0 are free"):
+    with pytest.raises(TurbopilotError, match=r"takes 3\.0 GB of memory; only 3\.0 GB is free"):
         need_memory(tiny_model, whole=False)
 
 

@@ -99,10 +99,15 @@ def make_plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
             prompts = 1
             continue
         if wishes.context_size or wanted // 2 < SMALLEST_CONTEXT:
-            limit = "c.Turbopilot.max_memory allows" if free == wishes.max_bytes else "are free"
+            gigabytes = f"{free / 1e9:.1f} GB"
+            limit = (
+                f"c.Turbopilot.max_memory allows {gigabytes}. Raise it"
+                if free == wishes.max_bytes
+                else f"only {gigabytes} is free. Close other programs"
+            )
             raise ModelRefusedError(
-                f"{name} needs {needs / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB {limit}. "
-                "Close something, choose a smaller model, or set c.Turbopilot.context_size lower.",
+                f"{name} needs {needs / 1e9:.1f} GB of memory; {limit}, choose a smaller model, or lower "
+                "c.Turbopilot.context_size.",
                 code="memory",
             )
         wanted //= 2

@@ -77,7 +77,7 @@ def check(path: Path, architecture: str = "") -> Header:
     """Return the header of an adapter; refuse in words what llama.cpp would refuse without, or worse."""
     header = read_header(path)
     if header.metadata.get("general.type") != "adapter" or header.metadata.get("adapter.type") != "lora":
-        raise ModelRefusedError(f"{path.name} is no LoRA adapter.")
+        raise ModelRefusedError(f"{path.name} is not a LoRA adapter in GGUF format.")
     if architecture and header.architecture != architecture:
         raise ModelRefusedError(
             f"{path.name} was trained for a {header.architecture}, and the model is a {architecture}."

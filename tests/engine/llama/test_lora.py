@@ -36,7 +36,7 @@ def test_an_adapter_changes_what_is_written_as_much_as_it_counts(tiny_model: Pat
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"kind": "model"}, "is no LoRA adapter"),
+        ({"kind": "model"}, "is not a LoRA adapter"),
         ({"architecture": "qwen2"}, "trained for a qwen2, and the model is a llama"),
         ({"width": 32}, "for another model"),
     ],

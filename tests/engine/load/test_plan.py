@@ -23,7 +23,7 @@ MODEL = Header(
 
 def test_too_little_memory_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "free_memory", lambda: 400_000_000)
-    with pytest.raises(ModelRefusedError, match=r"needs 0\.\d GB of memory and 0\.4 GB are free"):
+    with pytest.raises(ModelRefusedError, match=r"needs 0\.\d GB of memory; only 0\.4 GB is free"):
         make_plan(MODEL, "m")
 
 

@@ -61,7 +61,7 @@ def test_it_is_tried_with_all_that_it_will_be_loaded_with(tiny_model: Path, tmp_
     plan = replace(PLAN, hardware=hardware)
     trial.ensure_loads(tiny_model, plan, tmp_path / "trials.json", timeout=60, cancel=Cancel())
     broken = replace(plan, hardware=replace(hardware, adapters=(Adapter(str(tiny_model)),)))
-    with pytest.raises(ModelRefusedError, match="is no LoRA adapter"):
+    with pytest.raises(ModelRefusedError, match="is not a LoRA adapter"):
         trial.ensure_loads(tiny_model, broken, tmp_path / "trials.json", timeout=60, cancel=Cancel())
 
 

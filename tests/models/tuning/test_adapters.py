@@ -10,7 +10,7 @@ from jupyter_turbopilot.models.tuning.adapters import check, chosen, read_spec
 
 
 def test_a_model_or_nothing_is_no_adapter(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelRefusedError, match="is no LoRA adapter"):
+    with pytest.raises(ModelRefusedError, match="is not a LoRA adapter"):
         check(tiny_model)
     with pytest.raises(ModelRefusedError, match="There is no file"):
         check(tmp_path / "none.gguf")

@@ -54,7 +54,7 @@ def test_what_was_quantised_is_kept_in_eight_bits_where_it_changes(tiny_model: P
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"kind": "model"}, "is no LoRA adapter"),
+        ({"kind": "model"}, "is not a LoRA adapter"),
         ({"architecture": "qwen2"}, "trained for a qwen2"),
         ({"width": 32}, "is for another model"),
     ],
@@ -73,7 +73,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
 ) -> None:
     usage = namedtuple("usage", "free")  # noqa: PYI024
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: usage(1000))
-    with pytest.raises(ModelRefusedError, match="MB are free"):
+    with pytest.raises(ModelRefusedError, match="MB is free"):
         fold(tiny_model, [(make(tmp_path / "a.gguf"), 1.0)], tmp_path / "copy.gguf")
     assert not list(tmp_path.glob("*copy*"))
 

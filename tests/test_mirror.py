@@ -1,0 +1,67 @@
+"""The tests mirror the package, or this file says where a module is tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "jupyter_turbopilot"
+
+# What needs a running server, a real checkpoint or a client is tested where there is one.
+ELSEWHERE = {
+    "config.py": ["test_cli.py", "test_scripts.py"],
+    "engine/base.py": ["engine/test_step_loop.py", "engine/test_stepping.py"],
+    "engine/llama/quantize.py": ["commands/models/test_quantize.py"],
+    "engine/llama/quiet.py": ["engine/llama/test_gbnf.py"],
+    "errors.py": ["server/routes/test_endpoint.py", "test_cli.py"],
+    "evaluate/report.py": ["evaluate/test_typist.py", "evaluate/test_live.py"],
+    "evaluate/traces.py": ["evaluate/test_typist.py", "evaluate/test_live.py"],
+    "models/convert/bigcode.py": ["models/convert/test_families.py"],
+    "models/convert/gpt2.py": ["models/convert/test_families.py"],
+    "models/convert/gptj.py": ["models/convert/test_families.py"],
+    "models/convert/llama.py": ["models/convert/test_families.py"],
+    "models/convert/neox.py": ["models/convert/test_families.py"],
+    "models/convert/phi.py": ["models/convert/test_families.py"],
+    "models/convert/recipe.py": ["models/convert/test_families.py", "models/convert/test_checkpoint.py"],
+    "models/convert/starcoder2.py": ["models/convert/test_families.py"],
+    "models/convert/writer.py": ["models/convert/test_checkpoint.py", "models/convert/test_families.py"],
+    "models/entries.py": ["models/test_catalog.py"],
+    "models/index.py": ["faults/test_downloads.py", "models/test_sources.py"],
+    "models/model.py": ["models/test_catalog.py", "models/test_store.py"],
+    "models/obtain.py": ["models/convert/test_repository.py", "faults/test_downloads.py"],
+    "models/quantization.py": ["commands/models/test_quantize.py", "models/tuning/test_fold.py"],
+    "models/speed.py": ["models/test_recommend.py"],
+    "models/transfer.py": ["faults/test_downloads.py", "models/test_download.py"],
+    "models/tuning/rewrite.py": ["models/tuning/test_fold.py"],
+    "raw_request.py": ["completer/test_raw_task.py"],
+    "reply.py": ["completer/test_waiting.py", "completer/test_replay.py"],
+    "server/metrics.py": ["server/routes/test_native.py"],
+    "server/routes/about.py": ["clients/test_about.py"],
+    "server/routes/admission.py": ["server/test_standalone.py", "server/routes/test_alone.py"],
+    "server/routes/base.py": ["server/routes/test_every_route.py", "server/routes/test_alone.py"],
+    "server/routes/copilot.py": ["clients/test_copilot.py"],
+    "server/routes/deltas.py": ["server/routes/test_options.py", "clients/test_openai_package.py"],
+    "server/routes/huggingface.py": ["clients/test_huggingface_hub.py"],
+    "server/routes/openai.py": ["clients/test_openai_package.py"],
+    "server/routes/table.py": ["server/routes/test_every_route.py", "server/routes/test_openapi.py"],
+    "suggestion/coefficients.py": ["suggestion/test_gate.py"],
+    "training/plot.py": ["training/test_trainer.py"],
+}
+
+MODULES = sorted(
+    path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_a_test_file_of_its_name_or_a_place_where_it_is_tested(module: str) -> None:
+    path = Path(module)
+    own = (TESTS / path.parent / f"test_{path.name}").is_file()
+    assert own != (module in ELSEWHERE)
+
+
+def test_the_places_where_modules_are_tested_exist() -> None:
+    assert ELSEWHERE.keys() <= set(MODULES)
+    assert [place for places in ELSEWHERE.values() for place in places if not (TESTS / place).is_file()] == []
