@@ -135,6 +135,37 @@ describe('a request of a person, right behind a key', () => {
     expect(await bench.textShown()).toBeUndefined();
   });
 
+  it('goes on behind what was taken of it while it was still being written', async () => {
+    const bench = new Bench('def f():\n    ');
+    void bench.fetch(INVOKE);
+    await later(1);
+    bench.asked[0].frame({ id: 'a', text: 'return' });
+    expect(await bench.textShown()).toBe('return');
+    bench.type('return');
+    void bench.fetch(AUTOMATIC);
+    await later(1);
+    bench.asked[0].frame({ id: 'a', text: 'return width' });
+    expect(await bench.textShown()).toBe(' width');
+    expect(bench.asked.map(({ signal }) => signal.aborted)).toEqual([false]);
+  });
+
+  it('gives way to one of the next key where nothing follows what was taken', async () => {
+    const bench = new Bench('def f():\n    ');
+    void bench.fetch(INVOKE);
+    await later(1);
+    bench.asked[0].frame({ id: 'a', text: 'return' });
+    await bench.textShown();
+    bench.type('return');
+    void bench.fetch(AUTOMATIC);
+    await later(1);
+    bench.asked[0].frame({ id: 'a', text: 'return', done: true });
+    bench.asked[0].end();
+    await later(1);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['invoke', 'automatic']);
+    bench.asked[1].frame({ id: 'b', text: ' None' });
+    expect(await bench.textShown()).toBe(' None');
+  });
+
   it('is not ended by the timer of a new line', async () => {
     const bench = new Bench('def f():');
     void bench.fetch(AUTOMATIC);

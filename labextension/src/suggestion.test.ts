@@ -36,6 +36,21 @@ describe('what is left of a suggestion', () => {
     expect(suggestion('x = |', '1', false).rest(at('x = 1 +|'))).toBe('');
   });
 
+  it.each([
+    ['x = |', false],
+    ['x = 1 +|', false],
+    ['x = 1 + 2|', true],
+    ['x = 1 + 2 |', false],
+    ['x = 1 + 2|)', false],
+    ['x = 1 + |2', false]
+  ])('is used up at %s: %s', (marked, usedUp) => {
+    expect(suggestion('x = |', '1 + 2', false).isUsedUpAt(at(marked))).toBe(usedUp);
+  });
+
+  it('is not used up before anything has come', () => {
+    expect(suggestion('x = |', '', false).isUsedUpAt(at('x = |'))).toBe(false);
+  });
+
   it('leaves out the closers the editor has put behind the cursor', () => {
     expect(suggestion('f|', '(a, b)').rest(at('f(|)'))).toBe('a, b');
     expect(suggestion('d|', '["k"]').rest(at('d["|"]'))).toBe('k');

@@ -33,6 +33,12 @@ export class Suggestion {
     return place.offset === this._before.length && place.text === this._before + this._after;
   }
 
+  /** Whether all of it that there is so far has been typed or taken, and no more than that. */
+  isUsedUpAt(place: IPlace): boolean {
+    const before = this._before + this._text;
+    return this._text !== '' && place.offset === before.length && place.text === before + this._after;
+  }
+
   /** More of it has come. What was shown never changes, so a text that does not continue it is dropped. */
   grow(text: string): void {
     if (!this._done && text.startsWith(this._text)) {
