@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import end_of, remembered
 from jupyter_turbopilot.context.facts import NONE, Facts, describe
+from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, without_commands
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks, chosen
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.request import Completion
 
-_CELL_MAGIC = re.compile(r"\A\s*+%%(?P<name>\w++)")
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
 _MAGIC_LANGUAGES = {
     "bash": "bash", "sh": "bash", "script": "bash", "cmd": "bat",
@@ -28,7 +28,6 @@ _MAGIC_LANGUAGES = {
 }  # fmt: skip
 _COMMENTS = {"python": "#", "r": "#", "julia": "#", "bash": "#", "ruby": "#", "perl": "#", "cython": "#"}
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
-_SHELL_LINE = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
 _OUTLINE = re.compile(r"^(?:import |from \S++ import |def |class |library\(|using ).*+$", re.MULTILINE)
 MAX_HEADING = 120
 NEAR = 2**17  # characters before the cursor that may matter: many times what models are given
@@ -52,10 +51,10 @@ class Context:
 
 def cell_language(source: str, language: str) -> str:
     """Return the language of a cell: a `%%magic` on its first line may give it one of its own."""
-    found = _CELL_MAGIC.match(source)
-    if not found or found["name"] in _SAME_LANGUAGE:
+    magic = cell_magic(source)
+    if not magic or magic in _SAME_LANGUAGE:
         return language
-    return _MAGIC_LANGUAGES.get(found["name"], found["name"])
+    return _MAGIC_LANGUAGES.get(magic, magic)
 
 
 def comment_mark(language: str) -> str:
@@ -155,13 +154,12 @@ def _cell_text(kind: str, source: str, notebook_language: str, language: str) ->
         if cell_language(source, notebook_language) != language:
             return ""
         body = source
-        if magic := _CELL_MAGIC.match(source):
-            if language != notebook_language:
-                body = source[magic.end() :]
-            elif language == "python":
-                body = source[magic.end() :].partition("\n")[2]
-        if language == notebook_language == "python":
-            body = _SHELL_LINE.sub("", body)
+        if language != notebook_language:
+            body = without_cell_magic(body)
+        elif language == "python":
+            if cell_magic(body):
+                body = without_cell_magic(body).partition("\n")[2]
+            body = without_commands(body)
         body = without_secrets(body).strip()
         return f"{body}\n\n" if body else ""
     if kind == "markdown" and language == notebook_language:

@@ -12,8 +12,9 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.suggestion.resolve import bindings
-from jupyter_turbopilot.suggestion.syntax import scan, without_magics
+from jupyter_turbopilot.suggestion.syntax import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ def questions(before: str, text: str) -> tuple[list[Question], int]:
     starts = [0]
     for line in plain.splitlines(keepends=True):
         starts.append(starts[-1] + len(line.encode()))
-    first, last = len(without_magics(before).encode()), len(plain.encode())
+    first, last = len(as_python(before).encode()), len(plain.encode())
     own = bindings(ast.unparse(tree))
     found, unknown = [], 0
     for node in ast.walk(tree):
@@ -110,7 +111,7 @@ def _chain(node: ast.AST) -> Iterator[str]:
 
 def _parsed(text: str) -> tuple[ast.Module | None, str]:
     """Parse a text that may stop anywhere: what is open is closed with as little as goes."""
-    plain = without_magics(text)
+    plain = as_python(text)
     opened = scan(plain)
     closed = plain + opened.quote
     with warnings.catch_warnings():

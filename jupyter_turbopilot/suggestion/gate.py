@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.bounds import LINE, end_of, remembered
+from jupyter_turbopilot.suggestion.brackets import balanced_length, closers_behind, leaves_open, open_quote
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
-from jupyter_turbopilot.suggestion.trim import balanced_length, closers_behind, leaves_open, open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,19 +8,14 @@ import keyword
 import re
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT, remembered
+from jupyter_turbopilot.suggestion.lexer import Lexeme, lexemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_TOKEN = re.compile(
-    r"""(?P<string>[rbfuRBFU]{0,2}(?:\"\"\"(?:\\.|(?!\"\"\").)*(?:\"\"\")?|'''(?:\\.|(?!''').)*(?:''')?
-        |"(?:\\.|[^"\n\\])*"?|'(?:\\.|[^'\n\\])*'?))
-    |(?P<comment>\#[^\n]*)|(?P<number>\d[\w.]*)|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|[=!<>]=|[^\s\w])|(?P<line>\n)""",
-    re.VERBOSE | re.DOTALL,
-)
 _IPYTHON = ("display", "get_ipython", "In", "Out", "exit", "quit")
 _ALWAYS = frozenset((*dir(builtins), *keyword.kwlist, *keyword.softkwlist, *_IPYTHON))
 _BINDS = frozenset({"for", "as", "def", "class", "lambda", "import", "from", "global", "nonlocal", "except"})
@@ -34,14 +29,6 @@ _BINDS_BEHIND = re.compile(
     r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
 )
 _WORD = re.compile(r"[^\W\d]\w*")
-
-
-class Piece(NamedTuple):
-    """A token of a text and where it ends."""
-
-    kind: str
-    text: str
-    end: int
 
 
 @dataclass(frozen=True)
@@ -109,20 +96,15 @@ def _bound(tree: ast.AST) -> Iterator[str]:
             yield node.name
 
 
-def pieces(text: str) -> list[Piece]:
-    """Cut a text into tokens."""
-    return [Piece(str(m.lastgroup), m[0], m.end()) for m in _TOKEN.finditer(text)]
-
-
 def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = frozenset()) -> list[str]:
     """Return what a text names behind `line` that does not exist; `bound` is what the cell itself binds."""
     own = bound | bindings(line + text)
-    tokens = [token for token in pieces(line + text) if token.kind != "comment"]
+    tokens = [token for token in lexemes(line + text) if token.kind != "comment"]
     missing: list[str] = []
     calls: list[str] = []
     binds = False  # whether the statement so far holds a word that binds names
     for at, token in enumerate(tokens):
-        before = tokens[at - 1] if at else Piece("line", "\n", 0)
+        before = tokens[at - 1] if at else Lexeme("line", "\n", 0)
         new = token.end > len(line)
         if token.kind == "line" and not calls:
             binds = False
@@ -144,14 +126,14 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
 
 
 def _missing(
-    tokens: list[Piece], at: int, scope: Scope, own: frozenset[str], calls: list[str], *, binds: bool
+    tokens: list[Lexeme], at: int, scope: Scope, own: frozenset[str], calls: list[str], *, binds: bool
 ) -> bool:
     """Tell whether the name at a place does not exist."""
     name = tokens[at].text
     before = tokens[at - 1].text if at else "\n"
     after = tokens[at + 1].text if at + 1 < len(tokens) else ""
     if before == ".":
-        base = tokens[at - 2] if at > 1 else Piece("", "", 0)
+        base = tokens[at - 2] if at > 1 else Lexeme("", "", 0)
         chained = at > 2 and tokens[at - 3].text == "."  # noqa: PLR2004
         known = scope.attributes.get(base.text) if base.kind == "name" and not chained else None
         return known is not None and base.text not in own and not name.startswith("_") and name not in known
@@ -163,7 +145,7 @@ def _missing(
     return not binds and after not in {"=", ":="}
 
 
-def _no_column(tokens: list[Piece], at: int, scope: Scope, own: frozenset[str]) -> bool:
+def _no_column(tokens: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:
     """Tell whether the text in brackets behind a table's name is no column of it."""
     label = tokens[at].text
     further, base, bracket = [*[_LINE] * 3, *tokens[max(0, at - 3) : at]][-3:]
@@ -178,4 +160,4 @@ def _no_column(tokens: list[Piece], at: int, scope: Scope, own: frozenset[str]) 
     return word not in columns if finished else not any(column.startswith(word) for column in columns)
 
 
-_LINE = Piece("line", "\n", 0)
+_LINE = Lexeme("line", "\n", 0)

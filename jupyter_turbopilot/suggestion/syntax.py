@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.context.magics import as_python
+from jupyter_turbopilot.suggestion.lexer import Lexeme, lexemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,23 +17,13 @@ _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the te
 _ONLY_AST, _DONT_IMPLY_DEDENT, _AWAIT = 0x400, 0x200, 0x2000
 _FLAGS = _ALLOW_INCOMPLETE | _ONLY_AST | _DONT_IMPLY_DEDENT | _AWAIT
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_MAGIC = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)+[ \t]*+)$", re.MULTILINE)
-_ASSIGNED_MAGIC = re.compile(
-    r"^([ \t]*+(?:(?<= )|[\w,.\[\]])[\w, .\[\]]*+=[ \t]*+)[%!][^\n]*+$", re.MULTILINE
-)
+_OPENERS = frozenset(_CLOSERS.values())
+_CONTINUATIONS = frozenset({"else", "elif", "except", "finally", "case"})
 # What an unfinished line may be waiting for: the rest of an expression, of a statement's head, of a clause.
 _ENDINGS = (
     "", " _", ":", "():", " _:", " in _:", " in _", " _ in _", " import _", " else _", ": _", " _: _", "=_",
     " as _:", " _():", " = _", " _ import _", " def _():", " _ in _:", " _ else _", ": _ = _",
 )  # fmt: skip
-_PIECES = re.compile(
-    r"""(?P<comment>\#[^\n]*)
-    |(?P<long>\"{3}|'{3})(?:\\.|(?!(?P=long)).)*(?P<long_end>(?P=long))?
-    |(?P<short>["'])(?:\\.|(?!(?P=short))[^\n])*(?P<short_end>(?P=short)|(?=\n))?
-    |(?P<bracket>[()\[\]{}])
-    |(?P<begin>^(?<!\\\n)(?=[^\s)\]}\#'"(\[{])(?!(?:else|elif|except|finally|case)\b))""",
-    re.MULTILINE | re.DOTALL | re.VERBOSE,
-)
 _MOST = 500_000  # characters that are parsed to find out about one text, all its possible ends together
 
 
@@ -56,29 +47,33 @@ class Judgement(NamedTuple):
 def scan(text: str) -> Open:
     """Find the quote and the brackets that are open at the end."""
     stack: list[str] = []
-    quote, comment, balanced, decorated, start = "", False, True, False, 0
-    for found in _PIECES.finditer(text):
-        piece, kind = found[0], str(found.lastgroup).removesuffix("_end")
-        last = found.end() == len(text)
-        if kind == "comment":
-            comment = last
-        elif kind in {"long", "short"}:
-            quote = found[kind] if last and not found[f"{kind}_end"] else ""
-        elif kind == "begin":
-            if not stack:
-                start = start if decorated else found.start()
-                decorated = text[found.start()] == "@"
-        elif piece in _CLOSERS:
-            stack.append(_CLOSERS[piece])
-        else:
-            balanced = balanced and stack[-1:] == [piece]
+    balanced, decorated, start = True, False, 0
+    last = Lexeme("line", "", 0)
+    for last in lexemes(text):
+        if last.text in _CLOSERS:
+            stack.append(_CLOSERS[last.text])
+        elif last.text in _OPENERS:
+            balanced = balanced and stack[-1:] == [last.text]
             del stack[-1:]
-    return Open(quote, "".join(reversed(stack)), balanced, comment, start)
+        elif not stack and _opens_statement(text, last):
+            start = start if decorated else last.start
+            decorated = last.text == "@"
+    at_end = last.end == len(text)
+    return Open(
+        quote=last.unclosed if at_end else "",
+        brackets="".join(reversed(stack)),
+        balanced=balanced,
+        comment=at_end and last.kind == "comment",
+        start=start,
+    )
 
 
-def without_magics(text: str) -> str:
-    """Put something that parses in the place of magics, shell lines and questions."""
-    return _ASSIGNED_MAGIC.sub(r"\1_", _MAGIC.sub(r"\1pass", text))
+def _opens_statement(text: str, lexeme: Lexeme) -> bool:
+    """Tell whether a statement at the outermost level certainly begins here."""
+    if lexeme.kind in {"line", "comment"} or lexeme.text[0] in "'\"" or lexeme.text in _CONTINUATIONS:
+        return False
+    start = lexeme.start
+    return not start or (text[start - 1] == "\n" and not text.endswith("\\\n", 0, start))
 
 
 def valid_beginning(text: str) -> bool:
@@ -91,7 +86,7 @@ def judged(text: str) -> Judgement:
     """Say whether a text may become a program, and how much was parsed to find out."""
     if len(text) > STATEMENT:
         return Judgement(valid=True, parsed=0)  # nobody waits for that long
-    plain = without_magics(text)
+    plain = as_python(text)
     opened = scan(plain)
     if not opened.balanced:
         return Judgement(valid=False, parsed=0)

@@ -12,15 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from jupyter_turbopilot.bounds import LINE
+from jupyter_turbopilot.suggestion.brackets import balanced_length, closers_behind, open_quote, outside
 from jupyter_turbopilot.suggestion.matching import Matcher
 
-_OPENERS = {")": "(", "]": "[", "}": "{"}
-_QUOTES = "\"'`"
-_QUOTE = re.compile(f"[{_QUOTES}]")
-_SAME = dict(zip(_QUOTES, _QUOTES, strict=True))  # a quote is closed by itself
-_CLOSER = {opener: closer for closer, opener in _OPENERS.items()} | _SAME
-NESTED = 32  # brackets that are closed behind the cursor: no code is nested as deeply
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
 MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter looks at all of it
@@ -96,20 +90,6 @@ def first_line(text: str) -> str:
     blank = len(text) - len(text.lstrip())
     start = text.rfind("\n", 0, blank) + 1
     return text[start:].partition("\n")[0] if blank < len(text) else ""
-
-
-def open_quote(line: str, quotes: str = _QUOTES) -> str:
-    """Return the quote that is open at the end of a line, if one is."""
-    if len(line) > LINE:
-        return ""  # data: it would be looked at quote by quote
-    quote = ""
-    for found in _QUOTE.finditer(line):
-        char = found[0]
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in quotes:
-            quote = char
-    return quote
 
 
 def end_of_line(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001 - one signature for all filters
@@ -232,18 +212,18 @@ def rest_of_line(text: str, shape: Shape, final: bool) -> Cut:
     rest = shape.rest.strip()
     if not rest:
         return Cut(text)
-    outside = _outside(text, shape.quote)
+    is_outside = outside(text, shape.quote)
     matcher = Matcher(rest[: len(text) + 1])
     end = 0
     while (end := matcher.find(text, end)) >= 0:
         at = end - len(rest)
         inside_word = at > 0 and _is_word(text[at - 1]) and _is_word(rest[0])
-        if outside[at] and not inside_word:
+        if is_outside[at] and not inside_word:
             return Cut(text[:at], done=True)
     closing = _closers_at_the_end(text)
     for length in matcher.beginnings():
         sure = length == len(rest) or length <= closing
-        if outside[len(text) - length] and (not final or sure):
+        if is_outside[len(text) - length] and (not final or sure):
             return Cut(text[:-length])
     return Cut(text)
 
@@ -251,49 +231,6 @@ def rest_of_line(text: str, shape: Shape, final: bool) -> Cut:
 def closed_behind(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
     """Leave the brackets that are closed behind the cursor to be closed there, whatever comes between."""
     return Cut(text[: balanced_length(text, shape.closed)])
-
-
-def closers_behind(line: str, rest: str) -> str:
-    """Return the closing brackets right behind the cursor, if they close all that the line has opened."""
-    rest = rest.strip()
-    closed = rest[: len(rest) - len(rest.lstrip(")]}"))][:NESTED]
-    if not closed or open_quote(line) not in rest or len(line) > LINE:
-        return ""
-    missing = len(_left_open(line)) - len(_left_open(rest[LINE::-1], _OPENERS | _SAME))
-    return closed if missing <= 0 else ""
-
-
-def _left_open(text: str, pairs: dict[str, str] = _CLOSER) -> list[str]:
-    """Return what closes the brackets that a text leaves open, the innermost last."""
-    waits: list[str] = []
-    for char in text:
-        _follow(waits, char, pairs)
-    return [char for char in waits if char not in _QUOTES]
-
-
-def _follow(waits: list[str], char: str, pairs: dict[str, str] = _CLOSER) -> None:
-    """Take one more character into account of what has to be closed yet, the innermost last."""
-    last = waits[-1] if waits else None
-    if char == last:
-        waits.pop()
-    elif char in pairs and last not in _SAME:
-        waits.append(pairs[char])
-
-
-def balanced_length(text: str, closed: str) -> int:
-    """Return how much of a text can stand before these closing brackets without one being closed twice.
-
-    The text may write what is closed behind it only where it opens the same again.
-    """
-    if not closed:
-        return len(text)
-    base = [*reversed(closed)]
-    length, waits = 0, base.copy()  # what has to be closed yet, the innermost last
-    for at, char in enumerate(text, 1):
-        _follow(waits, char)
-        if waits[: len(base)] == base:
-            length = at
-    return length
 
 
 def _closers_at_the_end(text: str) -> int:
@@ -305,33 +242,6 @@ def _closers_at_the_end(text: str) -> int:
 
 def _is_word(char: str) -> bool:
     return char == "_" or char.isalnum()
-
-
-def leaves_open(text: str, before: str = "") -> bool:
-    """Tell whether a text opens a bracket or a quote that it does not close."""
-    return bool(text) and not _outside(f"{text} ", before)[-1]
-
-
-def _outside(text: str, before: str) -> list[bool]:
-    """Tell for each place whether it is outside all brackets and quotes that the text itself has opened.
-
-    `before` is the quote that was open already; a quote counts as outside where it closes that one.
-    """
-    found: list[bool] = []
-    opened: list[str] = []
-    quote, own = before, False
-    for char in text:
-        opens_quote = char in _QUOTES and not quote
-        found.append(not opened and not opens_quote and not (quote and own))
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in _QUOTES:
-            quote, own = char, True
-        elif char in _OPENERS.values():
-            opened.append(char)
-        elif char in _OPENERS and opened and opened[-1] == _OPENERS[char]:
-            opened.pop()
-    return found
 
 
 def unfinished_word(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001

@@ -15,13 +15,13 @@ import pytest
 
 import jupyter_turbopilot
 from jupyter_turbopilot.context import facts as kernel
-from jupyter_turbopilot.context import notebook, private, ranking
+from jupyter_turbopilot.context import magics, notebook, private, ranking
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.engine.llama import gbnf
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
-from jupyter_turbopilot.suggestion import resolve, syntax, trim
+from jupyter_turbopilot.suggestion import brackets, lexer, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.cache import Place, Results
 from jupyter_turbopilot.suggestion.gate import Gate, may_end, place_of
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
@@ -141,17 +141,23 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "headings": lambda text: notebook._cell_text("markdown", text, "python", "python"),
     "bindings": resolve.bindings,
     "loose bindings": resolve._loose_bindings,
-    "pieces": resolve.pieces,
+    "lexemes": lambda text: [*lexer.lexemes(text)],
     "unresolved": lambda text: resolve.unresolved(text[:1], text, resolve.Scope(names=frozenset("a"))),
-    "without_magics": syntax.without_magics,
+    "cell_magic": magics.cell_magic,
+    "without_cell_magic": magics.without_cell_magic,
+    "without_commands": magics.without_commands,
+    "as_python": magics.as_python,
     "scan": syntax.scan,
     "parses": lambda text: syntax._parses(text[: syntax.STATEMENT]),
     "shape_of before": lambda text: trim.shape_of(text, ""),
     "shape_of after": lambda text: trim.shape_of("", text),
     "trim": lambda text: trim.trim(text, trim.shape_of("", "", "multi", 200), final=True),
-    "balanced_length": lambda text: trim.balanced_length(text, "))"),
-    "closers_behind before": lambda text: trim.closers_behind(text, "))"),
-    "closers_behind after": lambda text: trim.closers_behind("f(g(", "))" + text),
+    "open_quote": brackets.open_quote,
+    "outside": lambda text: brackets.outside(text, "'"),
+    "leaves_open": brackets.leaves_open,
+    "balanced_length": lambda text: brackets.balanced_length(text, "))"),
+    "closers_behind before": lambda text: brackets.closers_behind(text, "))"),
+    "closers_behind after": lambda text: brackets.closers_behind("f(g(", "))" + text),
     "trim before the same": lambda text: trim.trim(text, trim.shape_of("x", text), final=False),
     "place_of": lambda text: place_of(text, text, (text,)),
     "gate": suggest,

@@ -1,0 +1,33 @@
+"""IPython's own syntax in a cell: magics, shell commands, questions. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_CELL_MAGIC = re.compile(r"\A\s*+%%(?P<name>\w++)")
+_COMMAND = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
+# Not only what IPython runs: a line that Python cannot parse because of its first or last character.
+_LINE = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)+[ \t]*+)$", re.MULTILINE)
+_ASSIGNED = re.compile(r"^([ \t]*+(?:(?<= )|[\w,.\[\]])[\w, .\[\]]*+=[ \t]*+)[%!][^\n]*+$", re.MULTILINE)
+
+
+def cell_magic(source: str) -> str:
+    """Return the name of the `%%magic` that a cell begins with; "" where there is none."""
+    magic = _CELL_MAGIC.match(source)
+    return magic["name"] if magic else ""
+
+
+def without_cell_magic(source: str) -> str:
+    """Return what stands behind the name of a cell's magic: its arguments, then the cell's body."""
+    magic = _CELL_MAGIC.match(source)
+    return source[magic.end() :] if magic else source
+
+
+def without_commands(source: str) -> str:
+    """Return a cell without its line magics and shell commands."""
+    return _COMMAND.sub("", source)
+
+
+def as_python(source: str) -> str:
+    """Put something that Python parses in the place of magics, shell commands and questions."""
+    return _ASSIGNED.sub(r"\1_", _LINE.sub(r"\1pass", source))

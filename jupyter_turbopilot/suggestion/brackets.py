@@ -1,0 +1,84 @@
+"""Which brackets and quotes a text leaves open, in any language. Pure.
+
+A quote is closed by the next of its kind on the line; within quotes, nothing else opens or closes.
+"""
+
+from __future__ import annotations
+
+from jupyter_turbopilot.bounds import LINE
+
+QUOTES = "\"'`"
+NESTED = 32  # brackets behind the cursor that are looked at: no code is nested as deeply
+_SAME = {quote: quote for quote in QUOTES}
+_CLOSERS = {"(": ")", "[": "]", "{": "}"} | _SAME
+_OPENERS = {")": "(", "]": "[", "}": "{"} | _SAME  # for a text that is read backwards
+
+
+def _follow(pending: list[str], char: str, pairs: dict[str, str] = _CLOSERS) -> None:
+    """Update what has yet to be closed, the innermost last, with the next character."""
+    innermost = pending[-1] if pending else ""
+    if char == innermost:
+        pending.pop()
+    elif char in pairs and innermost not in _SAME:
+        pending.append(pairs[char])
+
+
+def _unclosed(text: str, pairs: dict[str, str] = _CLOSERS) -> tuple[list[str], str]:
+    """Return the brackets that would close a text, the innermost last, and the quote open at its end."""
+    pending: list[str] = []
+    for char in text:
+        _follow(pending, char, pairs)
+    quote = pending.pop() if pending and pending[-1] in _SAME else ""
+    return pending, quote
+
+
+def open_quote(line: str, quotes: str = QUOTES) -> str:
+    """Return the quote that is open at the end of a line, or ""; a line too long for code has none."""
+    return _unclosed(line, {quote: quote for quote in quotes})[1] if len(line) <= LINE else ""
+
+
+def outside(text: str, quote: str = "") -> list[bool]:
+    """Tell for each character whether it is outside all brackets and quotes that the text itself has opened.
+
+    `quote` was open before the text, which is outside as far as that one reaches. An opening bracket is
+    outside what it opens; an opening quote is not.
+    """
+    pending = [quote] if quote else []
+    within_given = bool(quote)
+    places: list[bool] = []
+    for char in text:
+        places.append(within_given or not (pending or char in QUOTES))
+        _follow(pending, char)
+        within_given = within_given and bool(pending)
+    return places
+
+
+def leaves_open(text: str, quote: str = "") -> bool:
+    """Tell whether a text opens a bracket or quote that it does not close; `quote` was open before it."""
+    return not outside(f"{text} ", quote)[-1]
+
+
+def balanced_length(text: str, closed: str) -> int:
+    """Return how much of a text can stand before these closing brackets without one being closed twice.
+
+    The text may contain what is closed behind it only where it has opened the same again.
+    """
+    given = [*reversed(closed)]
+    pending = given.copy()
+    length = 0
+    for at, char in enumerate(text, 1):
+        _follow(pending, char)
+        if pending[: len(given)] == given:
+            length = at
+    return length
+
+
+def closers_behind(line: str, rest: str) -> str:
+    """Return the closing brackets right behind the cursor, if they close all that the line has opened."""
+    rest = rest.strip()
+    closed = rest[: len(rest) - len(rest.lstrip(")]}"))][:NESTED]
+    if not closed or len(line) > LINE:
+        return ""
+    opened, quote = _unclosed(line)
+    closing, _ = _unclosed(rest[LINE::-1], _OPENERS)
+    return closed if quote in rest and len(opened) <= len(closing) else ""
