@@ -18,7 +18,7 @@ from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
 from jupyter_turbopilot.suggestion.names import fits_at, scope_of
-from jupyter_turbopilot.suggestion.trim import shape_of
+from jupyter_turbopilot.suggestion.surroundings import shape_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
 

@@ -35,7 +35,8 @@ from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of, sigmoid
 from jupyter_turbopilot.suggestion.gate import Place as GatePlace
 from jupyter_turbopilot.suggestion.grammar import fitting
-from jupyter_turbopilot.suggestion.trim import shape_of, trim
+from jupyter_turbopilot.suggestion.surroundings import shape_of
+from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

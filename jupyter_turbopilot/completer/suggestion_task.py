@@ -6,14 +6,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.task import Task
-from jupyter_turbopilot.context.notebook import cell_language, gather, text_before
+from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, place_of
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
-from jupyter_turbopilot.suggestion.trim import shape_of
+from jupyter_turbopilot.suggestion.surroundings import shape_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
 if TYPE_CHECKING:

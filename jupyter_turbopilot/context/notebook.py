@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import end_of, remembered
 from jupyter_turbopilot.context.facts import NONE, Facts, describe
+from jupyter_turbopilot.context.languages import cell_language, comment_mark
 from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, without_commands
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks, chosen
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.request import Completion
 
-_SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
-_MAGIC_LANGUAGES = {
-    "bash": "bash", "sh": "bash", "script": "bash", "cmd": "bat",
-    "html": "html", "HTML": "html", "svg": "html", "SVG": "html",
-    "javascript": "javascript", "js": "javascript", "latex": "latex", "markdown": "markdown",
-    "sql": "sql", "bigquery": "sql", "R": "r", "ruby": "ruby", "perl": "perl", "cython": "cython",
-    "writefile": "text", "file": "text",
-}  # fmt: skip
-_COMMENTS = {"python": "#", "r": "#", "julia": "#", "bash": "#", "ruby": "#", "perl": "#", "cython": "#"}
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _OUTLINE = re.compile(r"^(?:import |from \S++ import |def |class |library\(|using ).*+$", re.MULTILINE)
 MAX_HEADING = 120
@@ -47,19 +39,6 @@ class Context:
     pieces: tuple[str, ...]
     prefix: str
     suffix: str
-
-
-def cell_language(source: str, language: str) -> str:
-    """Return the language of a cell: a `%%magic` on its first line may give it one of its own."""
-    magic = cell_magic(source)
-    if not magic or magic in _SAME_LANGUAGE:
-        return language
-    return _MAGIC_LANGUAGES.get(magic, magic)
-
-
-def comment_mark(language: str) -> str:
-    """Return what starts a comment."""
-    return _COMMENTS.get(language, "//")
 
 
 def gather(request: Completion, facts: Facts = NONE) -> Context:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.prompt.budget import (
+    WIDEST,
+    Budget,
+    Tokenize,
+    keep_tail,
+    pieces_left_out,
+    read_head,
+)
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Markers
     from jupyter_turbopilot.raw_request import RawRequest
 
 INFILL_WINDOW = 2048
-WIDEST = 64  # characters: no text has so many to a token. What is certainly left out is not tokenized first
 ANSWER_SHARE = 8  # which part of the context is kept free for an answer, at least
 READ_ANEW = 9  # the suffix's marker and the tokens behind it that notice each change before them
 _SNIPPET = "\n\n--- snippet ---\n\n"
-Tail = TypeVar("Tail", list[int], str)
-Tokenize = Callable[[str], list[int]]
 Heal = Callable[[str], tuple[list[int], bytes]]
 
 
@@ -85,14 +90,6 @@ def form_for(
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How many tokens each side may take."""
-
-    prefix: int
-    suffix: int
-
-
-@dataclass(frozen=True)
 class Prompt:
     """The ids, and the bytes the answer must begin with where a token was backed up over."""
 
@@ -116,43 +113,6 @@ def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
         return tokens[:-1], piece(tokens[-1])
 
     return heal
-
-
-def keep_tail(tokens: Tail, room: int) -> Tail:
-    """Keep the end of tokens or of a text, leaving out the furthest in steps: the start seldom moves.
-
-    Were they left out one by one, each keystroke would change the start of the prompt and nothing that
-    was read before could be used again. Steps of a quarter of the room keep it for a quarter's length.
-    """
-    if len(tokens) <= room:
-        return tokens
-    if room <= 0:
-        return tokens[:0]
-    step = max(1, room // 4)
-    return tokens[-(-(len(tokens) - room) // step) * step :]
-
-
-def read_head(tokenize: Tokenize, text: str, room: int) -> list[int]:
-    """Return the first tokens of a text."""
-    return tokenize(text[: WIDEST * max(0, room)])[: max(0, room)]
-
-
-def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
-    """Return how many pieces, from the furthest on, have to go so that the others and what is near fit.
-
-    In steps of a quarter of the room, for the same reason; a quarter is for what is kept of those that went.
-    """
-    over = sum(sizes) + near - room
-    if over <= 0:
-        return 0
-    step = max(1, room // 4)
-    wanted = -(-(over + room // 4) // step) * step
-    gone = 0
-    for count, size in enumerate(sizes):
-        if gone >= wanted:
-            return count
-        gone += size
-    return len(sizes)
 
 
 def build(

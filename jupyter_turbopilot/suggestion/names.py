@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE
-from jupyter_turbopilot.context.notebook import cell_language
+from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.suggestion.gate import Gate
-    from jupyter_turbopilot.suggestion.trim import Shape
+    from jupyter_turbopilot.suggestion.surroundings import Shape
 
 
 _INDENTED = re.compile(r"\n([ \t]*+)(?=\S)")

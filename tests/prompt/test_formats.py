@@ -8,21 +8,18 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 from jupyter_turbopilot.generation import Markers, Sampling
+from jupyter_turbopilot.prompt.budget import WIDEST, Budget
 from jupyter_turbopilot.prompt.formats import (
     ANSWER_SHARE,
     FORMATS,
     READ_ANEW,
-    WIDEST,
     BoundFormat,
-    Budget,
     Prompt,
     build,
     build_infill,
     build_text,
     form_for,
     heal_word,
-    keep_tail,
-    pieces_left_out,
 )
 from jupyter_turbopilot.raw_request import RawRequest
 
@@ -100,20 +97,6 @@ def test_what_is_backed_up_over_is_not_in_the_prompt() -> None:
     assert (prompt.tokens, prompt.forced) == (letters("ab"), b"c")
 
 
-@given(st.lists(st.integers(), max_size=400), st.integers(1, 300))
-def test_what_is_kept_fits_and_is_the_end(tokens: list[int], room: int) -> None:
-    kept = keep_tail(tokens, room)
-    assert len(kept) <= room
-    assert tokens[len(tokens) - len(kept) :] == kept
-    assert len(kept) >= min(len(tokens), room - max(1, room // 4))
-
-
-@given(st.integers(8, 200), st.integers(0, 600))
-def test_a_keystroke_seldom_moves_the_start(room: int, length: int) -> None:
-    starts = [length + more - len(keep_tail(list(range(length + more)), room)) for more in range(room // 4)]
-    assert len(set(starts)) <= 2
-
-
 @given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 40))
 def test_a_prompt_never_exceeds_its_budget(prefix: str, suffix: str, room: int) -> None:
     assert len(make(QWEN, prefix, suffix, room=room)) <= 2 * room + 3
@@ -169,20 +152,6 @@ def test_an_editors_request_is_cut_to_what_fits(before: int, after: int, other: 
     request = infill("a" * before, "b" * after, "c" * other)
     found = build_infill(REPO, letters, letters, request, 400, 30).tokens
     assert len(found) + 30 <= 400
-
-
-@given(st.lists(st.integers(1, 400), max_size=12), st.integers(0, 300), st.integers(8, 1000))
-def test_pieces_go_until_the_rest_and_its_outline_fit(sizes: list[int], near: int, room: int) -> None:
-    gone = pieces_left_out(sizes, near, room)
-    kept = sum(sizes[gone:])
-    assert kept + near <= room or gone == len(sizes)
-    if gone:
-        assert kept + near + room // 8 <= room or gone == len(sizes)
-
-
-def test_pieces_go_in_steps_so_that_a_key_seldom_changes_the_start() -> None:
-    gone = [pieces_left_out([50] * 20, near, 1000) for near in range(200)]
-    assert len(set(gone)) <= 3
 
 
 @given(
@@ -255,9 +224,3 @@ def test_no_more_of_a_text_is_tokenized_than_could_be_kept(piece: str) -> None:
     with pytest.raises(ContextLengthError):
         build_text(QWEN, counting, RawRequest(text, suffix), 256)
     assert most <= 256 * WIDEST
-
-
-def test_what_is_cut_before_it_is_tokenized_stays_while_somebody_types() -> None:
-    text = "x = 1\n" * 100_000
-    starts = {keep_tail(text + "y" * typed, 1000)[:20] for typed in range(100)}
-    assert len(starts) <= 2

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.trim import FILTERS, Shape, indentation, shape_of, trim
+from jupyter_turbopilot.suggestion.surroundings import Shape, shape_of
+from jupyter_turbopilot.suggestion.trim import FILTERS, trim
 
 
 def shape(prefix: str, suffix: str = "", **more: object) -> Shape:
@@ -13,35 +14,6 @@ def shape(prefix: str, suffix: str = "", **more: object) -> Shape:
 
 def final(text: str, prefix: str, suffix: str = "", **more: object) -> str:
     return trim(text, shape(prefix, suffix, **more), final=True).text
-
-
-@pytest.mark.parametrize(
-    ("prefix", "suffix", "multi"),
-    [
-        ("x = ", "", False),
-        ("x = ", "\ny = 1", False),
-        ("def f(x):", "", True),
-        ("def f(x):\n    ", "", True),
-        ("", "", True),
-        ("x = 1\n", "", True),
-        ("for i in range(3):", "  # note", False),
-        ("foo(", ")", False),
-        ("    ", ")", False),
-    ],
-)
-def test_several_lines_after_a_colon_and_on_an_empty_line_only(prefix: str, suffix: str, multi: bool) -> None:
-    assert shape(prefix, suffix).multi is multi
-
-
-def test_one_line_or_several_can_be_asked_for() -> None:
-    assert not shape("def f():", lines="single").multi
-    assert shape("x = ", lines="multi").multi
-    assert not shape("foo(", ")", lines="multi").multi
-
-
-@pytest.mark.parametrize(("line", "width"), [("", 0), ("  x", 2), ("\tx", 4), ("    ", 4)])
-def test_tabs_count_four(line: str, width: int) -> None:
-    assert indentation(line) == width
 
 
 def test_a_line_ends_at_its_end() -> None:

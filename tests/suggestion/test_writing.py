@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.gate import Gate, Place
-from jupyter_turbopilot.suggestion.trim import shape_of
+from jupyter_turbopilot.suggestion.surroundings import shape_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 
 pieces = st.lists(st.text(alphabet="ab\n# `é", min_size=1, max_size=5), max_size=12)
