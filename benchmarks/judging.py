@@ -16,9 +16,9 @@ from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.traces import read, request_at
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
-from jupyter_turbopilot.suggestion.gate import Gate, place_of
+from jupyter_turbopilot.suggestion.gate import Gate, cursor_features
 from jupyter_turbopilot.suggestion.names import fits_at, scope_of
-from jupyter_turbopilot.suggestion.surroundings import shape_of
+from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
 
@@ -36,11 +36,13 @@ def main() -> None:
         tokens = [Token(data.encode("latin-1"), probability) for data, probability in line["tokens"]]
         begun = time.perf_counter()
         scope = scope_of(request, NONE)
-        shape = shape_of(request.prefix, request.suffix)
+        surroundings = surroundings_of(request.prefix, request.suffix)
         gate = Gate(
-            place_of(request.prefix, request.suffix, pieces), THRESHOLDS["balanced"], fits_at(request, scope)
+            cursor_features(request.prefix, request.suffix, pieces),
+            THRESHOLDS["balanced"],
+            fits_at(request, scope),
         )
-        writing = Suggestion(shape, gate, unasked=True)
+        writing = Suggestion(surroundings, gate, unasked=True)
         for token in tokens:
             writing.take([token])
             if writing.done:

@@ -32,10 +32,9 @@ from jupyter_turbopilot.evaluate.scoring import (
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read, request_at
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
-from jupyter_turbopilot.suggestion.gate import Gate, place_of, sigmoid
-from jupyter_turbopilot.suggestion.gate import Place as GatePlace
+from jupyter_turbopilot.suggestion.gate import CursorFeatures, Gate, cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.grammar import fitting
-from jupyter_turbopilot.suggestion.surroundings import shape_of
+from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
@@ -107,13 +106,13 @@ def collect(options: argparse.Namespace) -> None:
 class Watching(Gate):
     """Notes what the score is computed from instead of computing it."""
 
-    def __init__(self, place: GatePlace) -> None:
-        super().__init__(place, 0.0)
+    def __init__(self, cursor: CursorFeatures) -> None:
+        super().__init__(cursor, 0.0)
         self.found: list[dict[str, float]] = []
 
-    def rate(self, found: dict[str, float]) -> float:
+    def rate(self, values: dict[str, float]) -> float:
         """Note."""
-        self.found.append(found)
+        self.found.append(values)
         return 1.0
 
 
@@ -143,8 +142,8 @@ def look(line: dict[str, Any], notebook: dict[str, Any]) -> Spot:
     active, at = line["cell"], line["place"]
     request = request_at(notebook, active, at)
     context = gather(request)
-    shape = shape_of(request.prefix, request.suffix)
-    watching = Watching(place_of(request.prefix, request.suffix, context.pieces))
+    surroundings = surroundings_of(request.prefix, request.suffix)
+    watching = Watching(cursor_features(request.prefix, request.suffix, context.pieces))
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = ""
     for data, probability in line["tokens"]:
@@ -153,7 +152,7 @@ def look(line: dict[str, Any], notebook: dict[str, Any]) -> Spot:
         text += piece
     if line["ended"]:
         watching.end()
-    shown = trim(text, shape, final=True).text
+    shown = trim(text, surroundings, final=True).text
     # The first boundary that trimming reached stands for the end of what is left.
     ends = [0, *(boundary.end for boundary in watching.boundaries)]
     count = sum(end < len(shown) for end in ends[:-1])
@@ -202,7 +201,7 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
             last = spot
             if spot.place < person.covered(spot.cell):
                 continue
-            gate = Gate(spot.watching.place, threshold, spot.fits)
+            gate = Gate(spot.watching.cursor, threshold, spot.fits)
             gate.boundaries = [
                 b._replace(score=sigmoid(sum(coefficients[k] * v for k, v in found.items())))
                 for b, found in zip(spot.watching.boundaries, spot.watching.found, strict=True)

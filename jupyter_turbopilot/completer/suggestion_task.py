@@ -12,9 +12,9 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
-from jupyter_turbopilot.suggestion.gate import Gate, place_of
+from jupyter_turbopilot.suggestion.gate import Gate, cursor_features
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
-from jupyter_turbopilot.suggestion.surroundings import shape_of
+from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ class _Cursor:
         self._request = request
         self._facts = facts
         self._layout_for = layout_for
-        self._shape = shape_of(request.prefix, request.suffix, request.lines, settings.max_lines)
+        self._surroundings = surroundings_of(
+            request.prefix, request.suffix, request.lines, settings.max_lines
+        )
         self.unasked = request.trigger in {"automatic", "ahead"}
         self.threshold = THRESHOLDS[request.eagerness or settings.eagerness] if self.unasked else 0.0
 
@@ -87,9 +89,9 @@ class _Cursor:
 
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
-        place = place_of(self._request.prefix, self._request.suffix, self._context.pieces)
-        gate = Gate(place, self.threshold, fits_at(self._request, self._scope))
-        return Suggestion(self._shape, gate, unasked=self.unasked)
+        cursor = cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
+        gate = Gate(cursor, self.threshold, fits_at(self._request, self._scope))
+        return Suggestion(self._surroundings, gate, unasked=self.unasked)
 
     def names(self) -> Sequence[str]:
         """Return the names of which one has to follow; none: anything may."""

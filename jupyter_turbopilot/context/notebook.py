@@ -51,7 +51,9 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
     cells = _above(request, language)
     # Of the cell itself only what stays for a while, or a key might change how the prompt begins.
     head = outline([prefix[: prefix.rfind("\n") + 1]])
-    others = tuple((one.path, one.source) for one in request.extra if one.language == language)
+    others = tuple(
+        (document.path, document.source) for document in request.extra if document.language == language
+    )
     pieces = [*_elsewhere(others, language, "".join([*cells, head])), *cells]
     if active.type == "code":
         # What comes next tells the model where this cell is heading. It stands before the cell: after the
@@ -64,8 +66,8 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
         )
         pieces += [f"{text[:NEXT_CELL].rstrip()}\n\n" for text in islice(after, 1)]
         # Right before the cell: they change with each execution, and then the cell is another one too.
-        if language == "python" and (said := describe(facts, "".join(pieces))):
-            pieces.append(f"{said}\n")
+        if language == "python" and (described := describe(facts, "".join(pieces))):
+            pieces.append(f"{described}\n")
         if failure := without_secrets(active.error or "").strip():
             pieces.append(f"{comment_mark(language)} {failure.splitlines()[-1][:MAX_ERROR]}\n")
     # On an empty line whole lines are missing: what follows begins with a line, not with the end of this one.
@@ -79,11 +81,11 @@ def _above(request: Completion, language: str) -> list[str]:
     step = ABOVE // 4  # in steps, so that the start seldom moves
     # Of one cell that is longer than that its end, or it would cost all of the others their place.
     sources = [end_of(cell.source, step) for cell in above]
-    gone = -(-max(0, sum(map(len, sources)) - ABOVE) // step) * step
+    excess = -(-max(0, sum(map(len, sources)) - ABOVE) // step) * step
     texts = []
     for cell, source in zip(above, sources, strict=True):
-        if gone > 0:
-            gone -= len(source)
+        if excess > 0:
+            excess -= len(source)
         elif text := _cell_text(cell.type, source, request.language, language):
             texts.append(text)
     return texts
@@ -91,8 +93,8 @@ def _above(request: Completion, language: str) -> list[str]:
 
 def outline(pieces: Iterable[str]) -> str:
     """Return what later cells most often need of earlier ones: imports, and the heads of definitions."""
-    found = dict.fromkeys(line.rstrip() for piece in pieces for line in _OUTLINE.findall(piece))
-    return "".join(f"{line}\n" for line in found) + "\n" if found else ""
+    heads = dict.fromkeys(line.rstrip() for piece in pieces for line in _OUTLINE.findall(piece))
+    return "".join(f"{line}\n" for line in heads) + "\n" if heads else ""
 
 
 def text_before(request: Completion) -> tuple[str, str]:
@@ -111,7 +113,7 @@ def text_before(request: Completion) -> tuple[str, str]:
 @remembered(2**22)  # no key changes what it is given
 def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str) -> list[str]:
     """Return a terminal's history, and of other open documents what has to do with this one."""
-    found, snippets = [], []
+    history, snippets = [], []
     room = LOOKED_AT
     for path, whole in documents:
         if is_private_path(path):
@@ -119,12 +121,12 @@ def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str)
         name = path.rsplit("/", 1)[-1]
         source = without_secrets(whole[:room] if name else end_of(whole, NEAR)).strip()
         if not name:
-            found += [f"{source}\n\n"] if source else []
+            history += [f"{source}\n\n"] if source else []
             continue
         room -= len(whole[:room])
         head = f"{comment_mark(language)} {name}\n"
         snippets += [f"{head}{part}\n\n" for part in blocks(source)]
-    return [*chosen(snippets, near, ELSEWHERE, len), *found]
+    return [*chosen(snippets, near, ELSEWHERE, len), *history]
 
 
 @remembered(2**22)  # those above the active one do not change

@@ -48,16 +48,16 @@ def looks_secret(line: str) -> bool:
         return len(line) > LINE
     if _KEY.search(line):
         return True
-    if any(_WEB_TOKEN_REST.match(line, found.end()) for found in _WEB_TOKEN.finditer(line)):
+    if any(_WEB_TOKEN_REST.match(line, token.end()) for token in _WEB_TOKEN.finditer(line)):
         return True
-    return any(_is_assigned(line, [found.end() for found in named.finditer(line)]) for named in _NAMED)
+    return any(_is_assigned(line, [name.end() for name in pattern.finditer(line)]) for pattern in _NAMED)
 
 
 def _is_assigned(line: str, ends: list[int]) -> bool:
     """Tell whether a text in quotes is given to one of the names that end at these places."""
     if not ends:
         return False
-    values = [found.start() for found in _VALUE.finditer(line)]
+    values = [value.start() for value in _VALUE.finditer(line)]
     at, stop = 0, -1
     for end in ends:
         after = _AFTER_NAME.match(line, end)

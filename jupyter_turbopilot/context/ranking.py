@@ -32,30 +32,30 @@ def _words(text: str) -> frozenset[str]:
 
 
 def _defined(text: str) -> frozenset[str]:
-    groups = (group for found in _DEFINING.findall(text) for group in found)
-    return frozenset(word for group in groups for word in _WORD.findall(group))
+    definitions = (group for groups in _DEFINING.findall(text) for group in groups)
+    return frozenset(word for group in definitions for word in _WORD.findall(group))
 
 
 def scores(snippets: Sequence[str], near: str) -> list[float]:
     """Say how much each snippet has to do with a text: rare words count more than those that all have."""
     used = _words(near)
     often = Counter(word for snippet in snippets for word in _words(snippet))
-    found = []
+    relevance = []
     for snippet in snippets:
         words = _words(snippet)
         shared = sum(1 / often[word] for word in words & used)
         defined = sum(1 / often[word] for word in used & _defined(snippet))
-        found.append((shared + DEFINES * defined) / (1 + len(words)) ** 0.5)
-    return found
+        relevance.append((shared + DEFINES * defined) / (1 + len(words)) ** 0.5)
+    return relevance
 
 
 def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], int]) -> list[str]:
     """Take the best that fit, and leave them in their order."""
-    found = scores(snippets, near)
+    relevance = scores(snippets, near)
     taken = []
     # Of two that are alike the later one: what was written last is what still holds.
-    for at in sorted(range(len(snippets)), key=lambda at: (-found[at], -at)):
-        if found[at] > 0 and (cost := size(snippets[at])) <= room:
+    for at in sorted(range(len(snippets)), key=lambda at: (-relevance[at], -at)):
+        if relevance[at] > 0 and (cost := size(snippets[at])) <= room:
             room -= cost
             taken.append(at)
     return [snippets[at] for at in sorted(taken)]
@@ -63,13 +63,13 @@ def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], 
 
 def blocks(source: str, most: int = 800) -> list[str]:
     """Cut a document at its blank lines into snippets, each no longer than a screen."""
-    found: list[str] = []
+    parts: list[str] = []
     for part in _parts(source.strip()):
-        if found and len(found[-1]) + len(part) < most // 2:
-            found[-1] += f"\n\n{part}"
+        if parts and len(parts[-1]) + len(part) < most // 2:
+            parts[-1] += f"\n\n{part}"
         else:
-            found.append(part)
-    return [part[:most] for part in found if part.strip()]
+            parts.append(part)
+    return [part[:most] for part in parts if part.strip()]
 
 
 def _parts(source: str) -> Iterator[str]:

@@ -80,12 +80,12 @@ def form_for(
         texts = {"prefix": known.prefix, "suffix": known.suffix, "middle": known.middle}
         ids = {part: find_token(text) for part, text in texts.items() if text}
         if all(token is not None for token in ids.values()):
-            found = {part: token for part, token in ids.items() if token is not None}
+            markers = {part: token for part, token in ids.items() if token is not None}
             extra = [find_token(text) for text in known.extra] or [None, None]
-            return BoundFormat(known.name, known.order, found, detected.bos, *extra)
+            return BoundFormat(known.name, known.order, markers, detected.bos, *extra)
     if detected.prefix is not None and detected.suffix is not None and detected.middle is not None:
-        found = {"prefix": detected.prefix, "suffix": detected.suffix, "middle": detected.middle}
-        return BoundFormat("detected", FORMATS[0].order, found, detected.bos)
+        markers = {"prefix": detected.prefix, "suffix": detected.suffix, "middle": detected.middle}
+        return BoundFormat("detected", FORMATS[0].order, markers, detected.bos)
     return BoundFormat("none", bos=detected.bos)
 
 
@@ -214,16 +214,16 @@ def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, conte
     if request.suffix is not None and not form.markers:
         raise BadRequestError("This model cannot fill in the middle. Leave the suffix out.", field="suffix")
     marks = len(bos) + (len(form.markers) if request.suffix is not None else 0)
-    asked, length = marks + len(above) + len(before) + len(after), request.sampling.max_tokens
-    cut = request.cut and (asked >= context_size or size > most)
+    needed, length = marks + len(above) + len(before) + len(after), request.sampling.max_tokens
+    cut = request.cut and (needed >= context_size or size > most)
     if cut:
         # Only what does not fit by itself is cut: otherwise the answer is, where the context ends.
         room = context_size - marks - max(1, min(length, context_size // ANSWER_SHARE))
         after = after[: max(0, room) // 4]
         before = keep_tail(before, max(1, room - len(after)))
         above = keep_tail(above, room - len(after) - len(before))
-    elif asked + length > context_size and not request.cut:
-        raise ContextLengthError(context_size, asked, length)
+    elif needed + length > context_size and not request.cut:
+        raise ContextLengthError(context_size, needed, length)
     if request.suffix is None:
         return Prompt([*bos, *before], cut=cut)
     return replace(_lay_out(form, [*bos, *above], {"PREFIX": before, "SUFFIX": after}), cut=cut)

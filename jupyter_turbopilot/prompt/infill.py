@@ -41,8 +41,8 @@ class _Family:
         # A space that is written with a mark belongs to it, if it is there. One before it is looked at when
         # the mark is found: an expression that begins with it would be tried at every space.
         self._spaced = {text.strip() for text in spellings if text.startswith(" ")}
-        found = (re.escape(text.strip()) + " ?" * text.endswith(" ") for text in spellings)
-        self._marks = re.compile("|".join(found))
+        patterns = (re.escape(text.strip()) + " ?" * text.endswith(" ") for text in spellings)
+        self._marks = re.compile("|".join(patterns))
 
     def read(self, prompt: str) -> Hole | None:
         """Take a prompt apart that is this family's template from its beginning to its end."""
@@ -64,9 +64,9 @@ class _Family:
         hole = next((at for at, kind in enumerate(kinds) if kind not in {REPOSITORY, FILE}), len(kinds))
         if texts.pop(0) or REPOSITORY in kinds[1:]:
             return None
-        return self._told(tuple(zip(kinds[:hole], texts[:hole], strict=True)), kinds[hole:], texts[hole:])
+        return self._hole(tuple(zip(kinds[:hole], texts[:hole], strict=True)), kinds[hole:], texts[hole:])
 
-    def _told(self, context: tuple[tuple[str, str], ...], order: list[str], texts: list[str]) -> Hole | None:
+    def _hole(self, context: tuple[tuple[str, str], ...], order: list[str], texts: list[str]) -> Hole | None:
         """Say what the marks in their order mean; nothing where it is not a template's order."""
         if order == _NO_MIDDLE and not self._middle:
             return Hole(texts[1], texts[0], context)
@@ -83,7 +83,7 @@ _CONTEXT = {
     "starcoder": {REPOSITORY: "<repo_name> <reponame>", FILE: "<file_sep> <filename>"},
 }
 _FAMILIES = (
-    *(_Family(one.prefix, one.suffix, one.middle, **_CONTEXT.get(one.name, {})) for one in FORMATS),
+    *(_Family(known.prefix, known.suffix, known.middle, **_CONTEXT.get(known.name, {})) for known in FORMATS),
     _Family("<PRE> ", " <SUF>", " <MID> "),
     # Continue has sent deepseek's marks with plain bars.
     _Family("<|fim▁begin|>", "<|fim▁hole|>", "<|fim▁end|>"),

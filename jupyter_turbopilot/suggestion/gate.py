@@ -32,7 +32,7 @@ _FORGIVEN = 0.4  # how much the rest of an answer may still gain: below that not
 
 
 @dataclass(frozen=True)
-class Place:
+class CursorFeatures:
     """What the gate knows of where an answer stands."""
 
     line: str = ""  # the line up to the cursor
@@ -56,7 +56,7 @@ class Place:
         return closers_behind(self.line, self.rest)
 
     @cached_property
-    def features(self) -> dict[str, float]:
+    def line_features(self) -> dict[str, float]:
         """What the line alone says: a token changes nothing of it."""
         line = self.body
         return {
@@ -69,12 +69,12 @@ class Place:
         }
 
 
-def place_of(prefix: str, suffix: str, pieces: Iterable[str]) -> Place:
+def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFeatures:
     """Read off the text around the cursor what the gate wants to know."""
     prefix = end_of(prefix, 2**17)
-    words, lines = _held(tuple(pieces))
+    words, lines = _words_and_lines(tuple(pieces))
     *above, line = prefix.split("\n")
-    return Place(
+    return CursorFeatures(
         line[-LINE:],
         suffix.partition("\n")[0].strip(),
         words.union(_WORD.findall(prefix)),
@@ -83,7 +83,7 @@ def place_of(prefix: str, suffix: str, pieces: Iterable[str]) -> Place:
 
 
 @remembered(2**21)
-def _held(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+def _words_and_lines(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the words and the lines of what stands above: no key changes it, however much it is."""
     above = "".join(pieces)
     return _KEYWORDS.union(_WORD.findall(above)), frozenset(line.strip() for line in above.split("\n"))
@@ -104,17 +104,19 @@ def sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, value))))
 
 
-def features(text: str, sure: list[float], place: Place, *, whole: bool, further: bool) -> dict[str, float]:
+def features(
+    text: str, sure: list[float], cursor: CursorFeatures, *, whole: bool, further: bool
+) -> dict[str, float]:
     """Return what the score of a beginning is computed from.
 
     `sure` holds the logarithms of its tokens' probabilities; `whole` where it reaches the end of its line.
     """
-    line = place.body
+    line = cursor.body
     body = text.strip()
     names = _WORD.findall(body)
-    known = [word for word in names if word in place.words]
+    known = [word for word in names if word in cursor.words]
     total = sum(sure)
-    found = {
+    values = {
         "bias": 1.0,
         "sum": total,
         "odds": _odds(total),
@@ -128,14 +130,14 @@ def features(text: str, sure: list[float], place: Place, *, whole: bool, further
         "whole sum": total * whole,
         "known": len(known) / len(names) if names else 1.0,
         "unknown": math.log(1 + len(names) - len(known)),
-        "rest": float(bool(place.rest)),
+        "rest": float(bool(cursor.rest)),
         "further": float(further),
-        **place.features,
+        **cursor.line_features,
         "comment": float(line.startswith("#") or body.startswith("#")),
-        "again": float((line + text).strip() in place.lines) if not further else float(body in place.lines),
+        "again": float((line + text).strip() in cursor.lines) if not further else float(body in cursor.lines),
     }
-    found["known sum"] = total * found["known"]
-    return found
+    values["known sum"] = total * values["known"]
+    return values
 
 
 def _odds(logarithm: float) -> float:
@@ -144,9 +146,9 @@ def _odds(logarithm: float) -> float:
     return math.log(chance / (1 - chance))
 
 
-def score(found: dict[str, float]) -> float:
+def score(values: dict[str, float]) -> float:
     """Return how likely a beginning is to be right."""
-    return sigmoid(sum(COEFFICIENTS[name] * value for name, value in found.items()))
+    return sigmoid(sum(COEFFICIENTS[name] * value for name, value in values.items()))
 
 
 def may_end(text: str, following: str) -> bool:
@@ -162,8 +164,10 @@ def may_end(text: str, following: str) -> bool:
 class Gate:
     """Looks at an answer token by token and knows how much of it may be shown."""
 
-    def __init__(self, place: Place, threshold: float, fits: Callable[[str], bool] = lambda _: True) -> None:
-        self.place = place
+    def __init__(
+        self, cursor: CursorFeatures, threshold: float, fits: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        self.cursor = cursor
         self.threshold = threshold
         self._fits = fits  # whether the cell could still become a program with this in it
         self.text = ""
@@ -220,47 +224,54 @@ class Gate:
         it is finished, or nothing more comes, what promises most from there on. Further lines only whole.
         """
         end, confidence, line = 0, 0.0, 0
-        while found := self._best(text, line, end, settled=final or self._ended or self._line > line):
-            end, value = min(found.end, len(text)), found.score
+        while boundary := self._best(text, line, end, settled=final or self._ended or self._line > line):
+            end, value = min(boundary.end, len(text)), boundary.score
             confidence = min(value, confidence) if line else value
-            if not found.whole:
+            if not boundary.whole:
                 break
             line += 1
         return end, confidence
 
     def _best(self, text: str, line: int, start: int, *, settled: bool) -> Boundary | None:
         """Return the boundary up to which a line is shown."""
-        passing = [one for one in self.boundaries if one.line == line and one.score >= self.threshold]
-        passing = [one for one in passing if (one.whole or not line) and min(one.end, len(text)) > start]
-        early = self._first_fit(text, [one for one in reversed(passing) if one.early])
+        passing = [
+            boundary
+            for boundary in self.boundaries
+            if boundary.line == line
+            and boundary.score >= self.threshold
+            and (boundary.whole or not line)
+            and min(boundary.end, len(text)) > start
+        ]
+        early = self._first_fit(text, [boundary for boundary in reversed(passing) if boundary.early])
         if not settled:
             return early
 
-        def worth(one: Boundary) -> tuple[float, int]:
+        def worth(boundary: Boundary) -> tuple[float, int]:
             # A key is what taking it costs. Where everything is wanted, the longest is.
-            gain = one.score * max(0.5, len(text[start : one.end].strip()) - 1)
-            return (gain if self.threshold else 0.0), one.end
+            gain = boundary.score * max(0.5, len(text[start : boundary.end].strip()) - 1)
+            return (gain if self.threshold else 0.0), boundary.end
 
-        further = [one for one in passing if not early or one.end >= early.end]
+        further = [boundary for boundary in passing if not early or boundary.end >= early.end]
         return self._first_fit(text, sorted(further, key=worth, reverse=True))
 
-    def _first_fit(self, text: str, found: list[Boundary]) -> Boundary | None:
-        return next((one for one in found[:_TRIED] if self._may_stand(text[: min(one.end, len(text))])), None)
+    def _first_fit(self, text: str, boundaries: list[Boundary]) -> Boundary | None:
+        fitting = (boundary for boundary in boundaries[:_TRIED] if self._may_stand(text[: boundary.end]))
+        return next(fitting, None)
 
     def _may_stand(self, text: str) -> bool:
-        return balanced_length(text, self.place.closed) == len(text) and self._fits(text)
+        return balanced_length(text, self.cursor.closed) == len(text) and self._fits(text)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]
         if not text.strip():
             return
-        found = features(text, self._sure, self.place, whole=whole, further=self._line > 0)
-        value = self.rate(found)
-        early = len(text.strip()) >= WORTH_A_KEY and not (self._line or leaves_open(text, self.place.quote))
+        values = features(text, self._sure, self.cursor, whole=whole, further=self._line > 0)
+        value = self.rate(values)
+        early = len(text.strip()) >= WORTH_A_KEY and not (self._line or leaves_open(text, self.cursor.quote))
         early = not whole and (early or not self.threshold)
         self.boundaries.append(Boundary(len(self.text.rstrip()), value, self._line, whole, early))
         self._open += whole and value >= self.threshold and self._open == self._line
 
-    def rate(self, found: dict[str, float]) -> float:
+    def rate(self, values: dict[str, float]) -> float:
         """Return the score of a beginning."""
-        return score(found)
+        return score(values)

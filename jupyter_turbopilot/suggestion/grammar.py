@@ -47,13 +47,13 @@ def fitting(language: str, prefix: str) -> Callable[[str], bool]:
         nonlocal left
         if left <= 0:
             return STATEMENT
-        found, parsed = _judge(language, text)
+        count, parsed = _judge(language, text)
         left -= parsed
-        return found
+        return count
 
     def fits(text: str) -> bool:
-        found = faults_of(prefix + text)
-        return not found or found <= faults_of(prefix)
+        count = faults_of(prefix + text)
+        return not count or count <= faults_of(prefix)
 
     return fits
 
@@ -74,30 +74,30 @@ def faults(language: str, text: str) -> int:
     from tree_sitter import Parser
 
     parser = Parser(grammar_of(language))
-    found = _met(parser, text)
-    if found and (quote := scan(text).quote):
+    count = _count_errors(parser, text)
+    if count and (quote := scan(text).quote):
         # Some grammars read a string as one token: that it is not finished is no fault either.
-        found = min(found, _met(parser, text + quote))
-    return found
+        count = min(count, _count_errors(parser, text + quote))
+    return count
 
 
-def _met(parser: Parser, text: str) -> int:
+def _count_errors(parser: Parser, text: str) -> int:
     """Count what the parser meets that cannot stand where it does: only its log tells that from the end."""
-    found, read, nothing, within = 0, False, False, False
+    count, read, nothing, within = 0, False, False, False
 
-    def listen(_: LogType, said: str) -> None:
-        nonlocal found, read, nothing, within
-        if said.startswith("consume"):
+    def listen(_: LogType, entry: str) -> None:
+        nonlocal count, read, nothing, within
+        if entry.startswith("consume"):
             read = True
-        elif said.startswith("lexed_lookahead"):
+        elif entry.startswith("lexed_lookahead"):
             # The text's end (a word may be called `end`, too), or what a grammar puts in where nothing is.
-            nothing = said.endswith(" size:0") or (said.startswith("lexed_lookahead sym:end,") and not read)
+            nothing = entry.endswith(" size:0") or (entry.startswith("lexed_lookahead sym:end,") and not read)
             read = False
-        elif said.startswith("detect_error"):
+        elif entry.startswith("detect_error"):
             within = not nothing
-        elif said.startswith("resume"):  # no way to read the text goes on without a fault
-            found += within
+        elif entry.startswith("resume"):  # no way to read the text goes on without a fault
+            count += within
 
     parser.logger = listen
     parser.parse(text.encode())
-    return found
+    return count

@@ -31,7 +31,7 @@ class Lexeme(NamedTuple):
         return self.end - len(self.text)
 
 
-def lexemes(source: str) -> Iterator[Lexeme]:
+def lex(source: str) -> Iterator[Lexeme]:
     """Cut a source text into lexemes; white space other than line ends is left out."""
     for match in _LEXEME.finditer(source):
         kind = str(match.lastgroup)

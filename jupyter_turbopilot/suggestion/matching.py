@@ -28,8 +28,8 @@ class Matcher:
 
     def beginnings(self) -> list[int]:
         """Return the lengths of all beginnings of the text that what came in ends with, the longest first."""
-        found, begun = [], self.begun
+        lengths, begun = [], self.begun
         while begun:
-            found.append(begun)
+            lengths.append(begun)
             begun = self._fallback[begun - 1]
-        return found
+        return lengths

@@ -74,20 +74,20 @@ def names_at(request: Completion, scope: Scope) -> list[str]:
     line = request.prefix.rpartition("\n")[2]
     if len(line) > LINE:
         return []
-    if found := _COLUMN.search(line):
-        quote = found["quote"]
-        known, end = scope.columns.get(found["base"], frozenset()), quote
-        if not found["begun"] and not line[: found.start()].strip() and not request.suffix.strip(f"{quote}]"):
+    if typed := _COLUMN.search(line):
+        quote = typed["quote"]
+        known, end = scope.columns.get(typed["base"], frozenset()), quote
+        if not typed["begun"] and not line[: typed.start()].strip() and not request.suffix.strip(f"{quote}]"):
             return []  # a new column may be about to be assigned
         known = frozenset(label for label in known if not _AWKWARD.search(label))
-    elif found := _ATTRIBUTE.search(line):
-        known, end = scope.attributes.get(found["base"], frozenset()), ""
+    elif typed := _ATTRIBUTE.search(line):
+        known, end = scope.attributes.get(typed["base"], frozenset()), ""
         known = frozenset(name for name in known if _is_attribute(name))
     else:
         return []
-    if found["base"] in bindings(request.prefix):
+    if typed["base"] in bindings(request.prefix):
         return []
-    begun = found["begun"]
+    begun = typed["begun"]
     if not end and begun in known:
         return []  # the name may be finished
     return sorted(name[len(begun) :] + end for name in known if name.startswith(begun))

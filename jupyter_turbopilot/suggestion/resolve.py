@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT, remembered
-from jupyter_turbopilot.suggestion.lexer import Lexeme, lexemes
+from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,10 +65,10 @@ def _bound_loosely(source: str) -> Iterator[str]:
     while words := _WORDS.search(source, at):
         start, at = words.span()
         # What stands before an `in`; the word itself may begin the names before the next one.
-        for found in _IN.finditer(source, start, at):
-            if found.start() > start:
-                yield source[start : found.start()]
-                following = _LETTER.search(source, found.end(), at)
+        for separator in _IN.finditer(source, start, at):
+            if separator.start() > start:
+                yield source[start : separator.start()]
+                following = _LETTER.search(source, separator.end(), at)
                 start = following.start() if following else at
         if start == at:
             continue
@@ -99,42 +99,42 @@ def _bound(tree: ast.AST) -> Iterator[str]:
 def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = frozenset()) -> list[str]:
     """Return what a text names behind `line` that does not exist; `bound` is what the cell itself binds."""
     own = bound | bindings(line + text)
-    tokens = [token for token in lexemes(line + text) if token.kind != "comment"]
+    lexemes = [lexeme for lexeme in lex(line + text) if lexeme.kind != "comment"]
     missing: list[str] = []
     calls: list[str] = []
     binds = False  # whether the statement so far holds a word that binds names
-    for at, token in enumerate(tokens):
-        before = tokens[at - 1] if at else Lexeme("line", "\n", 0)
-        new = token.end > len(line)
-        if token.kind == "line" and not calls:
+    for at, lexeme in enumerate(lexemes):
+        before = lexemes[at - 1] if at else Lexeme("line", "\n", 0)
+        new = lexeme.end > len(line)
+        if lexeme.kind == "line" and not calls:
             binds = False
-        elif token.kind == "name":
-            if new and _missing(tokens, at, scope, own, calls, binds=binds):
-                missing.append(token.text)
-            binds = binds or token.text in _BINDS
-        elif token.text == "(":
-            chained = at > 1 and tokens[at - 2].text == "."
+        elif lexeme.kind == "name":
+            if new and _missing(lexemes, at, scope, own, calls, binds=binds):
+                missing.append(lexeme.text)
+            binds = binds or lexeme.text in _BINDS
+        elif lexeme.text == "(":
+            chained = at > 1 and lexemes[at - 2].text == "."
             base = before.text if before.kind == "name" and not chained else ""
             calls.append(base)
-        elif token.text in "[{":
+        elif lexeme.text in "[{":
             calls.append("")
-        elif token.text in ")]}" and calls:
+        elif lexeme.text in ")]}" and calls:
             calls.pop()
-        elif token.kind == "string" and new and _no_column(tokens, at, scope, own):
-            missing.append(token.text)
+        elif lexeme.kind == "string" and new and _no_column(lexemes, at, scope, own):
+            missing.append(lexeme.text)
     return missing
 
 
 def _missing(
-    tokens: list[Lexeme], at: int, scope: Scope, own: frozenset[str], calls: list[str], *, binds: bool
+    lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str], calls: list[str], *, binds: bool
 ) -> bool:
     """Tell whether the name at a place does not exist."""
-    name = tokens[at].text
-    before = tokens[at - 1].text if at else "\n"
-    after = tokens[at + 1].text if at + 1 < len(tokens) else ""
+    name = lexemes[at].text
+    before = lexemes[at - 1].text if at else "\n"
+    after = lexemes[at + 1].text if at + 1 < len(lexemes) else ""
     if before == ".":
-        base = tokens[at - 2] if at > 1 else Lexeme("", "", 0)
-        chained = at > 2 and tokens[at - 3].text == "."  # noqa: PLR2004
+        base = lexemes[at - 2] if at > 1 else Lexeme("", "", 0)
+        chained = at > 2 and lexemes[at - 3].text == "."  # noqa: PLR2004
         known = scope.attributes.get(base.text) if base.kind == "name" and not chained else None
         return known is not None and base.text not in own and not name.startswith("_") and name not in known
     if after == "=" and calls and before in {"(", ","}:
@@ -145,11 +145,11 @@ def _missing(
     return not binds and after not in {"=", ":="}
 
 
-def _no_column(tokens: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:
+def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:
     """Tell whether the text in brackets behind a table's name is no column of it."""
-    label = tokens[at].text
-    further, base, bracket = [*[_LINE] * 3, *tokens[max(0, at - 3) : at]][-3:]
-    after = tokens[at + 1] if at + 1 < len(tokens) else _LINE
+    label = lexemes[at].text
+    further, base, bracket = [*[_LINE] * 3, *lexemes[max(0, at - 3) : at]][-3:]
+    after = lexemes[at + 1] if at + 1 < len(lexemes) else _LINE
     columns = scope.columns.get(base.text)
     if columns is None or bracket.text != "[" or base.text in own or further.text == ".":
         return False

@@ -9,7 +9,7 @@ from jupyter_turbopilot.suggestion.brackets import closers_behind, open_quote
 
 
 @dataclass(frozen=True)
-class Shape:
+class Surroundings:
     """The room a suggestion has, read off the text around the cursor."""
 
     multi: bool
@@ -28,9 +28,9 @@ def indentation(line: str) -> int:
     return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(4))
 
 
-def shape_of(
+def surroundings_of(
     prefix: str, suffix: str, lines: Literal["auto", "single", "multi"] = "auto", max_lines: int = 8
-) -> Shape:
+) -> Surroundings:
     """Read from the text around the cursor how long a suggestion may be.
 
     Several lines after a colon and on an empty line; to the end of the line elsewhere.
@@ -44,7 +44,7 @@ def shape_of(
     above = prefix.rstrip().rpartition("\n")[2]
     if blank and above.rstrip().endswith(":") and indentation(above) >= indentation(line):
         indent = indentation(above) + 1  # Enter without the editor's own indentation
-    return Shape(
+    return Surroundings(
         multi=multi,
         indent=indent,
         rest=rest,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.context.magics import as_python
-from jupyter_turbopilot.suggestion.lexer import Lexeme, lexemes
+from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def scan(text: str) -> Open:
     stack: list[str] = []
     balanced, decorated, start = True, False, 0
     last = Lexeme("line", "", 0)
-    for last in lexemes(text):
+    for last in lex(text):
         if last.text in _CLOSERS:
             stack.append(_CLOSERS[last.text])
         elif last.text in _OPENERS:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, outside
 from jupyter_turbopilot.suggestion.matching import Matcher
-from jupyter_turbopilot.suggestion.surroundings import Shape, indentation
+from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
@@ -33,21 +33,22 @@ class Cut:
     done: bool = False
 
 
-Filter = Callable[[str, Shape, bool], Cut]
+# One signature for all filters, whether or not they need all of it.
+Filter = Callable[[str, Surroundings, bool], Cut]
 
 
-def end_of_line(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001 - one signature for all filters
+def end_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop at the end of the line where only a line is wanted."""
-    if shape.multi:
+    if surroundings.multi:
         return Cut(text)
     head, newline, _ = text.partition("\n")
     return Cut(head, done=bool(newline))
 
 
-def dedent(text: str, shape: Shape, final: bool) -> Cut:
+def dedent(text: str, surroundings: Surroundings, final: bool) -> Cut:
     """Stop before a line that stands further left, and at a blank line after code at the outermost level."""
     lines = text.split("\n")
-    kept = at = len(lines[0])
+    length = at = len(lines[0])
     started = bool(lines[0].strip())
     blank_before = False
     for number, line in enumerate(lines[1:], 1):
@@ -59,56 +60,55 @@ def dedent(text: str, shape: Shape, final: bool) -> Cut:
             blank_before = blank_before or (started and not last)
             continue
         left = indentation(line)
-        if left < shape.indent or (blank_before and started and left == 0):
-            return Cut(text[:kept], done=True)
+        if left < surroundings.indent or (blank_before and started and left == 0):
+            return Cut(text[:length], done=True)
         started, blank_before = True, False
-        kept = at
-    return Cut(text if final else text[:kept])
+        length = at
+    return Cut(text if final else text[:length])
 
 
-def longest(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+def longest(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop where it is more than anybody reads."""
     return Cut(text[:MOST], done=len(text) > MOST)
 
 
-def line_limit(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+def line_limit(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop after the number of lines that is wanted."""
     body = text.lstrip("\n")
     lead = len(text) - len(body)
     lines = body.split("\n")
-    if len(lines) <= shape.max_lines:
+    if len(lines) <= surroundings.max_lines:
         return Cut(text)
-    return Cut(text[:lead] + "\n".join(lines[: shape.max_lines]), done=True)
+    return Cut(text[:lead] + "\n".join(lines[: surroundings.max_lines]), done=True)
 
 
-def fence(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+def code_fence(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop before a markdown fence: the model has turned to chatting."""
-    found = re.search(r"(^|\n)[ \t]*```", text)
-    if found:
-        return Cut(text[: found.start()], done=True)
-    if not final and (held := re.search(r"(^|\n)[ \t]*`{1,2}$", text)):
-        return Cut(text[: held.start()])
+    if fence := re.search(r"(^|\n)[ \t]*```", text):
+        return Cut(text[: fence.start()], done=True)
+    if not final and (begun := re.search(r"(^|\n)[ \t]*`{1,2}$", text)):
+        return Cut(text[: begun.start()])
     return Cut(text)
 
 
-def chat(text: str, shape: Shape, final: bool) -> Cut:
+def chat(text: str, surroundings: Surroundings, final: bool) -> Cut:
     """Stop before a line that talks to somebody: the model has turned to explaining."""
     at = 0
     for number, line in enumerate(text.split("\n")):
-        said = line.lstrip()
-        if number or not shape.quote:
-            if said.startswith(_PHRASES):
+        words = line.lstrip()
+        if number or not surroundings.quote:
+            if words.startswith(_PHRASES):
                 return Cut(text[: max(0, at - 1)], done=True)
             last = at + len(line) == len(text)
-            if said and last and not final and any(phrase.startswith(said) for phrase in _PHRASES):
+            if words and last and not final and any(phrase.startswith(words) for phrase in _PHRASES):
                 return Cut(text[: max(0, at - 1)])
         at += len(line) + 1
     return Cut(text)
 
 
-def line_above_again(text: str, shape: Shape, final: bool) -> Cut:
+def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     """Write nothing where the answer is the line just above once more."""
-    above = shape.above.strip()
+    above = surroundings.above.strip()
     line, newline, _ = text.lstrip("\n").partition("\n")
     if not _is_word(above[:1] or " ") or not above.startswith(line.strip()):
         return Cut(text)
@@ -117,9 +117,9 @@ def line_above_again(text: str, shape: Shape, final: bool) -> Cut:
     return Cut(text if newline or final else "")
 
 
-def next_line_again(text: str, shape: Shape, final: bool) -> Cut:
+def next_line_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     """Stop where the answer begins to write the line that already stands below."""
-    wanted = shape.next_line.strip()
+    wanted = surroundings.next_line.strip()
     if not wanted:
         return Cut(text)
     at = 0
@@ -134,7 +134,7 @@ def next_line_again(text: str, shape: Shape, final: bool) -> Cut:
     return Cut(text)
 
 
-def repetition(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+def repetition(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop before the third of three equal lines."""
     lines = text.split("\n")
     at = 0
@@ -151,12 +151,12 @@ def repetition(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
     return Cut(text)
 
 
-def rest_of_line(text: str, shape: Shape, final: bool) -> Cut:
+def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
     """Stop where the answer begins to write what already follows the cursor: closers, most often."""
-    rest = shape.rest.strip()
+    rest = surroundings.rest.strip()
     if not rest:
         return Cut(text)
-    is_outside = outside(text, shape.quote)
+    is_outside = outside(text, surroundings.quote)
     matcher = Matcher(rest[: len(text) + 1])
     end = 0
     while (end := matcher.find(text, end)) >= 0:
@@ -172,9 +172,9 @@ def rest_of_line(text: str, shape: Shape, final: bool) -> Cut:
     return Cut(text)
 
 
-def closed_behind(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+def closed_behind(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Leave the brackets that are closed behind the cursor to be closed there, whatever comes between."""
-    return Cut(text[: balanced_length(text, shape.closed)])
+    return Cut(text[: balanced_length(text, surroundings.closed)])
 
 
 def _closers_at_the_end(text: str) -> int:
@@ -188,7 +188,7 @@ def _is_word(char: str) -> bool:
     return char == "_" or char.isalnum()
 
 
-def unfinished_word(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+def unfinished_word(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Hold back a word that may go on."""
     end = len(text)
     while not final and end and _is_word(text[end - 1]):
@@ -196,7 +196,7 @@ def unfinished_word(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG00
     return Cut(text[:end])
 
 
-def trailing_space(text: str, shape: Shape, final: bool) -> Cut:  # noqa: ARG001
+def trailing_space(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Leave out white space at the end."""
     return Cut(text.rstrip())
 
@@ -207,7 +207,7 @@ FILTERS: tuple[Filter, ...] = (
     end_of_line,
     dedent,
     line_limit,
-    fence,
+    code_fence,
     chat,
     line_above_again,
     next_line_again,
@@ -218,11 +218,11 @@ FILTERS: tuple[Filter, ...] = (
 )
 
 
-def trim(text: str, shape: Shape, *, final: bool) -> Cut:
+def trim(text: str, surroundings: Surroundings, *, final: bool) -> Cut:
     """Run the text through every filter."""
     done = False
     for keep in FILTERS:
-        cut = keep(text, shape, final or done)
+        cut = keep(text, surroundings, final or done)
         text = cut.text
         done = done or cut.done
     return Cut(text, done)

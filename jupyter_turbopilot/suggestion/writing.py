@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.suggestion.gate import Gate
-    from jupyter_turbopilot.suggestion.surroundings import Shape
+    from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
 
 _INDENTED = re.compile(r"\n([ \t]*+)(?=\S)")
@@ -77,18 +77,18 @@ class Writing(ABC):
 class Suggestion(Writing):
     """An answer that is trimmed to its place and, unasked, shown as far as the gate lets it."""
 
-    def __init__(self, shape: Shape, gate: Gate, *, unasked: bool) -> None:
+    def __init__(self, surroundings: Surroundings, gate: Gate, *, unasked: bool) -> None:
         super().__init__()
-        if shape.indented:
+        if surroundings.indented:
             # The person has indented already; a model that has not noticed does so once more.
             self._dropped = b" \t"
-        self._shape = shape
+        self._surroundings = surroundings
         self._gate = gate
         self._unasked = unasked
 
     def _judge(self, piece: str, probability: float) -> bool:
         self._gate.add(piece, probability)
-        cut = trim(self._text, self._shape, final=False)
+        cut = trim(self._text, self._surroundings, final=False)
         self.ended = cut.done
         if not self._unasked:
             return self._show(self._whole_lines(cut.text))
@@ -97,7 +97,7 @@ class Suggestion(Writing):
 
     def finish(self, *, whole: bool) -> None:
         """Show what is left."""
-        cut = trim(self._text, self._shape, final=whole)
+        cut = trim(self._text, self._surroundings, final=whole)
         if whole and not self.gave_up:
             self._gate.end()
         self._pass(cut.text, final=True)
@@ -130,10 +130,10 @@ class Verbatim(Writing):
         self.confidence *= probability
         before = len(self._text) - len(piece)
         ends = [(stop.text, before + end) for stop in self._stops if (end := stop.find(piece)) >= 0]
-        found = [(end - len(text), text) for text, end in ends]
-        found += [(at, "\n") for at in self._left_of_indentation()]
-        if found:
-            at, self.stopped_by = min(found, key=lambda pair: (pair[0], -len(pair[1])))
+        matches = [(end - len(text), text) for text, end in ends]
+        matches += [(at, "\n") for at in self._left_of_indentation()]
+        if matches:
+            at, self.stopped_by = min(matches, key=lambda pair: (pair[0], -len(pair[1])))
             self.ended = True
             return self._extend(self._text[:at])
         return self._extend(self._text[: len(self._text) - self._held_back()])
@@ -148,9 +148,9 @@ class Verbatim(Writing):
         if not self._indent:
             return []
         lines = _INDENTED.finditer(self._text, self._last_line)
-        found = [line.start() for line in lines if len(line[1].expandtabs(4)) < self._indent]
+        starts = [line.start() for line in lines if len(line[1].expandtabs(4)) < self._indent]
         self._last_line = max(self._last_line, self._text.rfind("\n", self._last_line))
-        return found[:1]
+        return starts[:1]
 
     def _held_back(self) -> int:
         body = len(self._text.rstrip()) if self._indent else len(self._text)

@@ -23,9 +23,9 @@ from jupyter_turbopilot.prompt.budget import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.suggestion import brackets, lexer, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.cache import Place, Results
-from jupyter_turbopilot.suggestion.gate import Gate, may_end, place_of
+from jupyter_turbopilot.suggestion.gate import Gate, cursor_features, may_end
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
-from jupyter_turbopilot.suggestion.surroundings import shape_of
+from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 from jupyter_turbopilot.training import corpus
 
@@ -115,8 +115,8 @@ def write(writing: Suggestion | Verbatim, text: str) -> None:
 
 
 def suggest(text: str) -> None:
-    shape = shape_of("", "", "multi", 200)
-    write(Suggestion(shape, Gate(place_of(text, text, ()), 0.1), unasked=True), text)
+    around = surroundings_of("", "", "multi", 200)
+    write(Suggestion(around, Gate(cursor_features(text, text, ()), 0.1), unasked=True), text)
 
 
 def look_up(text: str) -> None:
@@ -142,7 +142,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "headings": lambda text: notebook._cell_text("markdown", text, "python", "python"),
     "bindings": resolve.bindings,
     "loose bindings": resolve._loose_bindings,
-    "lexemes": lambda text: [*lexer.lexemes(text)],
+    "lex": lambda text: [*lexer.lex(text)],
     "unresolved": lambda text: resolve.unresolved(text[:1], text, resolve.Scope(names=frozenset("a"))),
     "cell_magic": magics.cell_magic,
     "without_cell_magic": magics.without_cell_magic,
@@ -150,17 +150,17 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "as_python": magics.as_python,
     "scan": syntax.scan,
     "parses": lambda text: syntax._parses(text[: syntax.STATEMENT]),
-    "shape_of before": lambda text: shape_of(text, ""),
-    "shape_of after": lambda text: shape_of("", text),
-    "trim": lambda text: trim.trim(text, shape_of("", "", "multi", 200), final=True),
+    "surroundings_of before": lambda text: surroundings_of(text, ""),
+    "surroundings_of after": lambda text: surroundings_of("", text),
+    "trim": lambda text: trim.trim(text, surroundings_of("", "", "multi", 200), final=True),
     "open_quote": brackets.open_quote,
     "outside": lambda text: brackets.outside(text, "'"),
     "leaves_open": brackets.leaves_open,
     "balanced_length": lambda text: brackets.balanced_length(text, "))"),
     "closers_behind before": lambda text: brackets.closers_behind(text, "))"),
     "closers_behind after": lambda text: brackets.closers_behind("f(g(", "))" + text),
-    "trim before the same": lambda text: trim.trim(text, shape_of("x", text), final=False),
-    "place_of": lambda text: place_of(text, text, (text,)),
+    "trim before the same": lambda text: trim.trim(text, surroundings_of("x", text), final=False),
+    "cursor_features": lambda text: cursor_features(text, text, (text,)),
     "gate": suggest,
     "may_end": lambda text: may_end(text, text),
     "verbatim": lambda text: write(Verbatim((text[:1000], text[:7], "\n\n"), 4), text),
@@ -217,7 +217,7 @@ def test_on_the_event_loop_little_python_runs_whatever_the_text() -> None:
     for shape, text in shapes(MEBIBYTE).items():
         if text.isascii():
             line = text.replace("\n", " ")
-            assert lines_of(lambda line=line: shape_of(line, line)) < MOST_LINES, shape
+            assert lines_of(lambda line=line: surroundings_of(line, line)) < MOST_LINES, shape
             request = body_of(shape, text)
             assert lines_of(lambda request=request: notebook.text_before(request)) < MOST_LINES, shape
 
@@ -232,15 +232,17 @@ def test_a_request_of_a_mebibyte_is_taken_apart_in_bounded_time(shape: str) -> N
     request = parse_completion(msgspec.json.encode(body_of(shape, WIDE[shape][: MEBIBYTE - 4096])))
     begun = time.thread_time()
     context = notebook.gather(request, FACTS)
-    shape_of(request.prefix, request.suffix)
+    surroundings_of(request.prefix, request.suffix)
     notebook.text_before(request)
-    place = place_of(request.prefix, request.suffix, context.pieces)
+    cursor = cursor_features(request.prefix, request.suffix, context.pieces)
     scope = scope_of(request, FACTS)
     names_at(request, scope)
     first = time.thread_time() - begun
     begun = time.thread_time()
     fits = fits_at(request, scope)
-    suggestion = Suggestion(shape_of(request.prefix, request.suffix), Gate(place, 0.01, fits), unasked=True)
+    suggestion = Suggestion(
+        surroundings_of(request.prefix, request.suffix), Gate(cursor, 0.01, fits), unasked=True
+    )
     write(suggestion, WIDE[shape][:4000])
     assert first < 3
     assert time.thread_time() - begun < 20

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
-from jupyter_turbopilot.suggestion.gate import Gate, Place, features, may_end, place_of, score
+from jupyter_turbopilot.suggestion.gate import CursorFeatures, Gate, cursor_features, features, may_end, score
 
 
 class Product(Gate):
@@ -18,7 +18,7 @@ class Product(Gate):
 
 
 def gate(*tokens: tuple[str, float], threshold: float = 0.5, ended: bool = False) -> Product:
-    made = Product(Place(), threshold)
+    made = Product(CursorFeatures(), threshold)
     for piece, probability in tokens:
         made.add(piece, probability)
     if ended:
@@ -107,7 +107,7 @@ def test_what_trimming_took_away_is_not_shown() -> None:
 
 
 def test_no_beginning_closes_a_bracket_that_is_closed_behind_the_cursor() -> None:
-    made = Product(Place("sqrt((a", "))", frozenset(), frozenset()), 0.5)
+    made = Product(CursorFeatures("sqrt((a", "))", frozenset(), frozenset()), 0.5)
     for piece in (")", " **", " 2", " +", " (", "b", " - c"):
         made.add(piece, 0.99)
     assert made.shown(") ** 2 +", final=True)[0] == 0
@@ -115,7 +115,7 @@ def test_no_beginning_closes_a_bracket_that_is_closed_behind_the_cursor() -> Non
 
 
 def test_what_does_not_fit_is_shown_as_far_as_it_does() -> None:
-    made = Product(Place(), 0.5, lambda text: ")" not in text)
+    made = Product(CursorFeatures(), 0.5, lambda text: ")" not in text)
     for piece in ("a", "(b", ")", "\n"):
         made.add(piece, 0.95)
     assert shown(made) == "a(b"
@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_shown_as_far_as_it_does() -> None:
     st.sampled_from([0.2, 0.5, 0.8]),
 )
 def test_what_may_be_shown_only_grows(tokens: list[tuple[str, float]], threshold: float) -> None:
-    made = Product(Place(), threshold)
+    made = Product(CursorFeatures(), threshold)
     before = ""
     for piece, probability in tokens:
         made.add(piece, probability)
@@ -158,23 +158,23 @@ def test_boundaries_stand_between_words(text: str, following: str, may: bool) ->
 
 
 def test_the_place_knows_the_names_and_lines_of_the_notebook() -> None:
-    place = place_of("total = 1\nsum", ")\nx", ["import numpy as np\n\n"])
-    assert place.line == "sum"
-    assert place.rest == ")"
-    assert {"numpy", "np", "total", "for"} <= place.words
-    assert "total = 1" in place.lines
-    assert "sum" not in place.lines
+    cursor = cursor_features("total = 1\nsum", ")\nx", ["import numpy as np\n\n"])
+    assert cursor.line == "sum"
+    assert cursor.rest == ")"
+    assert {"numpy", "np", "total", "for"} <= cursor.words
+    assert "total = 1" in cursor.lines
+    assert "sum" not in cursor.lines
 
 
 def test_known_names_are_told_from_unknown_ones() -> None:
-    place = place_of("values = 1\n", "", [])
-    found = features("values + other", [-0.1, -0.2], place, whole=True, further=False)
+    cursor = cursor_features("values = 1\n", "", [])
+    found = features("values + other", [-0.1, -0.2], cursor, whole=True, further=False)
     assert found["known"] == 0.5
     assert found["unknown"] == pytest.approx(math.log(2))
 
 
 def test_every_feature_has_a_coefficient_and_surer_is_better() -> None:
-    found = [features("value", [-p], Place(), whole=True, further=False) for p in (0.01, 3.0)]
+    found = [features("value", [-p], CursorFeatures(), whole=True, further=False) for p in (0.01, 3.0)]
     assert set(found[0]) == set(COEFFICIENTS)
     assert 0 < score(found[1]) < score(found[0]) < 1
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.lexer import Lexeme, lexemes
+from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
 
 from .test_syntax import PROGRAM
 
@@ -17,7 +17,7 @@ SOURCES = st.text(alphabet="()[]{}\"'`\\#\n =%!?abr1.*", max_size=30) | st.text(
 
 
 def kinds(source: str) -> list[tuple[str, str]]:
-    return [(lexeme.kind, lexeme.text) for lexeme in lexemes(source)]
+    return [(lexeme.kind, lexeme.text) for lexeme in lex(source)]
 
 
 def test_a_source_is_cut_into_words_numbers_signs_strings_comments_and_line_ends() -> None:
@@ -49,7 +49,7 @@ def test_comparisons_and_powers_are_one_lexeme(sign: str) -> None:
 )
 def test_a_string_is_one_lexeme_to_its_quote(string: str) -> None:
     assert kinds(f"x = {string} + 1")[2] == ("string", string)
-    assert [lexeme.unclosed for lexeme in lexemes(string)] == [""]
+    assert [lexeme.unclosed for lexeme in lex(string)] == [""]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_string_is_one_lexeme_to_its_quote(string: str) -> None:
     [("'a", "'"), ('"', '"'), ('"""a\n"', '"""'), ("'''a''", "'''"), ("'a\\", "'"), (r"'\'", "'")],
 )
 def test_a_string_that_is_not_closed_names_its_quote(string: str, quote: str) -> None:
-    assert [*lexemes(string)] == [Lexeme("string", string, len(string), quote)]
+    assert [*lex(string)] == [Lexeme("string", string, len(string), quote)]
 
 
 def test_a_string_of_one_line_ends_with_its_line() -> None:
@@ -72,7 +72,7 @@ def test_letters_that_are_no_prefix_are_a_name() -> None:
 @given(SOURCES)
 def test_lexemes_are_the_source_without_its_white_space(source: str) -> None:
     end = 0
-    for lexeme in lexemes(source):
+    for lexeme in lex(source):
         assert lexeme.text
         assert source[lexeme.start : lexeme.end] == lexeme.text
         between = source[end : lexeme.start]

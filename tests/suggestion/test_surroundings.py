@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.surroundings import Shape, first_line, indentation, shape_of
+from jupyter_turbopilot.suggestion.surroundings import Surroundings, first_line, indentation, surroundings_of
 
 
-def shape(prefix: str, suffix: str = "", **more: object) -> Shape:
-    return shape_of(prefix, suffix, **more)  # type: ignore[arg-type]
+def around(prefix: str, suffix: str = "", **more: object) -> Surroundings:
+    return surroundings_of(prefix, suffix, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,13 @@ def shape(prefix: str, suffix: str = "", **more: object) -> Shape:
     ],
 )
 def test_several_lines_after_a_colon_and_on_an_empty_line_only(prefix: str, suffix: str, multi: bool) -> None:
-    assert shape(prefix, suffix).multi is multi
+    assert around(prefix, suffix).multi is multi
 
 
 def test_one_line_or_several_can_be_asked_for() -> None:
-    assert not shape("def f():", lines="single").multi
-    assert shape("x = ", lines="multi").multi
-    assert not shape("foo(", ")", lines="multi").multi
+    assert not around("def f():", lines="single").multi
+    assert around("x = ", lines="multi").multi
+    assert not around("foo(", ")", lines="multi").multi
 
 
 @pytest.mark.parametrize(("line", "width"), [("", 0), ("  x", 2), ("\tx", 4), ("    ", 4)])
@@ -53,7 +53,7 @@ def test_tabs_count_four(line: str, width: int) -> None:
     ],
 )
 def test_a_block_that_a_colon_opens_stands_further_right(prefix: str, indent: int) -> None:
-    assert shape(prefix).indent == indent
+    assert around(prefix).indent == indent
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_the_first_line_that_holds_anything(text: str, line: str) -> None:
 
 
 def test_the_lines_around_the_cursor_are_known() -> None:
-    found = shape("a = f(\n\n  b\n    ", " # rest\n\n  below\nfurther", max_lines=3)
+    found = around("a = f(\n\n  b\n    ", " # rest\n\n  below\nfurther", max_lines=3)
     assert (found.above, found.rest, found.next_line, found.max_lines) == ("  b", " # rest", "  below", 3)
-    assert shape("a = 1\nb = ").above == ""  # only an empty line can repeat the one above
+    assert around("a = 1\nb = ").above == ""  # only an empty line can repeat the one above
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_the_lines_around_the_cursor_are_known() -> None:
 def test_a_line_is_indented_where_only_white_space_stands_before_the_cursor(
     prefix: str, indented: bool
 ) -> None:
-    assert shape(prefix).indented is indented
+    assert around(prefix).indented is indented
 
 
 def test_what_is_open_at_the_cursor_is_known() -> None:
-    assert shape("f('a\ng(\"b").quote == '"'
-    assert shape("f(g(", "))").closed == "))"
+    assert around("f('a\ng(\"b").quote == '"'
+    assert around("f(g(", "))").closed == "))"
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["auto", "single", "multi"]))
 def test_several_lines_never_stand_before_the_rest_of_a_line(prefix: str, suffix: str, lines: str) -> None:
-    found = shape(prefix, suffix, lines=lines)
+    found = around(prefix, suffix, lines=lines)
     assert not (found.multi and (found.rest.strip() or lines == "single"))

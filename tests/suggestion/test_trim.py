@@ -4,16 +4,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.surroundings import Shape, shape_of
+from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.trim import FILTERS, trim
 
 
-def shape(prefix: str, suffix: str = "", **more: object) -> Shape:
-    return shape_of(prefix, suffix, **more)  # type: ignore[arg-type]
+def around(prefix: str, suffix: str = "", **more: object) -> Surroundings:
+    return surroundings_of(prefix, suffix, **more)  # type: ignore[arg-type]
 
 
 def final(text: str, prefix: str, suffix: str = "", **more: object) -> str:
-    return trim(text, shape(prefix, suffix, **more), final=True).text
+    return trim(text, around(prefix, suffix, **more), final=True).text
 
 
 def test_a_line_ends_at_its_end() -> None:
@@ -125,7 +125,7 @@ def test_the_line_above_is_not_written_again(text: str, prefix: str, kept: str) 
 
 
 def test_a_word_that_may_go_on_is_held_back() -> None:
-    where = shape("x = ")
+    where = around("x = ")
     assert trim("f(val", where, final=False).text == "f("
     assert trim("f(value,", where, final=False).text == "f(value,"
     assert trim("f(val", where, final=True).text == "f(val"
@@ -136,7 +136,7 @@ def test_white_space_at_the_end_is_left_out() -> None:
 
 
 def test_an_unfinished_line_is_held_until_its_indentation_is_known() -> None:
-    where = shape("def f():\n    ")
+    where = around("def f():\n    ")
     assert trim("return (1)\n  ", where, final=False).text == "return (1)"
     assert trim("return (1)\n  x(", where, final=False).done
 
@@ -150,7 +150,7 @@ TEXT = CODE | LINES
 
 @given(TEXT, TEXT, TEXT, st.sampled_from(["auto", "single", "multi"]))
 def test_what_was_shown_is_never_taken_back(text: str, prefix: str, suffix: str, lines: str) -> None:
-    where = shape(prefix, suffix, lines=lines, max_lines=3)
+    where = around(prefix, suffix, lines=lines, max_lines=3)
     shown = ""
     for length in range(len(text) + 1):
         cut = trim(text[:length], where, final=False)
@@ -190,7 +190,7 @@ def test_what_stands_before_closed_brackets_leaves_them_balanced(text: str, pref
 
 @given(TEXT, TEXT, TEXT)
 def test_a_suggestion_is_always_a_beginning_of_what_was_written(text: str, prefix: str, suffix: str) -> None:
-    where = shape(prefix, suffix)
+    where = around(prefix, suffix)
     for keep in FILTERS:
         for is_final in (False, True):
             assert text.startswith(keep(text, where, is_final).text)

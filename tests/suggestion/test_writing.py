@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.suggestion.gate import Gate, Place
-from jupyter_turbopilot.suggestion.surroundings import shape_of
+from jupyter_turbopilot.suggestion.gate import CursorFeatures, Gate
+from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 
 pieces = st.lists(st.text(alphabet="ab\n# `é", min_size=1, max_size=5), max_size=12)
@@ -39,7 +39,7 @@ def test_the_earliest_of_several_stop_texts_wins() -> None:
 
 @given(pieces, st.booleans())
 def test_each_frame_of_a_suggestion_is_a_beginning_of_the_next(texts: list[str], unasked: bool) -> None:
-    writing = Suggestion(shape_of("if x:\n", ""), Gate(Place(), 0.25), unasked=unasked)
+    writing = Suggestion(surroundings_of("if x:\n", ""), Gate(CursorFeatures(), 0.25), unasked=unasked)
     shown = ""
     for token in tokens(texts):
         writing.take([token])
@@ -53,7 +53,9 @@ def test_each_frame_of_a_suggestion_is_a_beginning_of_the_next(texts: list[str],
 
 def test_indentation_that_was_typed_is_not_written_once_more() -> None:
     for typed, shown in (("    ", "return x"), ("", "    return x"), ("    x = ", "    return x")):
-        writing = Suggestion(shape_of(f"if x:\n{typed}", "\ny"), Gate(Place(), 0.0), unasked=False)
+        writing = Suggestion(
+            surroundings_of(f"if x:\n{typed}", "\ny"), Gate(CursorFeatures(), 0.0), unasked=False
+        )
         writing.take(tokens(["  ", "  ", "return", " x"]))
         writing.finish(whole=True)
         assert writing.shown == shown
@@ -61,13 +63,13 @@ def test_indentation_that_was_typed_is_not_written_once_more() -> None:
 
 
 def test_giving_up_is_not_the_end() -> None:
-    writing = Suggestion(shape_of("x = ", ""), Gate(Place(), 0.5), unasked=True)
+    writing = Suggestion(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.5), unasked=True)
     writing.take(tokens(["a", "b", "c"], 0.1))
     assert (writing.gave_up, writing.ended, writing.done) == (True, False, True)
 
 
 def test_whoever_asks_is_shown_everything_and_told_how_sure_it_is() -> None:
-    writing = Suggestion(shape_of("x = ", ""), Gate(Place(), 0.0), unasked=False)
+    writing = Suggestion(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
     writing.take(tokens(["valu", "e", "\n"], 0.3))
     writing.finish(whole=True)
     assert writing.shown == "value"
@@ -75,7 +77,7 @@ def test_whoever_asks_is_shown_everything_and_told_how_sure_it_is() -> None:
 
 
 def test_unasked_the_sure_beginning_is_shown_when_the_rest_is_not() -> None:
-    writing = Suggestion(shape_of("x = ", ""), Gate(Place(), 0.0), unasked=True)
+    writing = Suggestion(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.0), unasked=True)
     writing.take([*tokens(["value", "("], 0.9), *tokens(["other"], 0.9)])
     writing.finish(whole=False)
     assert writing.shown == "value("  # not `other`, which may go on
@@ -89,7 +91,7 @@ def test_only_the_tokens_that_were_taken_are_remembered() -> None:
 
 def asked(*texts: str, whole: bool) -> list[str]:
     """Return what is shown of an answer that somebody asked for, frame by frame."""
-    writing = Suggestion(shape_of("def f(n):\n    ", ""), Gate(Place(), 0.0), unasked=False)
+    writing = Suggestion(surroundings_of("def f(n):\n    ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
     frames = [writing.shown for token in tokens(list(texts)) if writing.take([token])]
     writing.finish(whole=whole)
     return list(dict.fromkeys([*frames, writing.shown]))
