@@ -1,1 +1,1 @@
-"""What the model is told beside the lines around the cursor. Pure."""
+"""What the model reads besides the lines around the cursor. Pure."""

@@ -1,4 +1,4 @@
-"""What a live kernel holds: names, types, columns, signatures, attributes. Facts, never values. Pure."""
+"""What a live kernel knows about its names: types, columns, signatures, attributes; never values. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 MAX_FRAMES, MAX_ARRAYS, MAX_FUNCTIONS, MAX_COLUMNS = 3, 6, 6, 24
-NEAR = 3000  # characters above the cell that are in the prompt most likely
+NEAR = 3000  # characters above the cell that are most likely in the prompt
 _WORDS, _NAMES = re.compile(r"\w+"), re.compile(r"[^\W\d]\w*+")
 _DEFINED = re.compile(r"def (\w++)\(")
 _Word = Annotated[str, Meta(max_length=512)]
@@ -18,31 +18,31 @@ _ARRAYS = {"ndarray", "Tensor", "Series"}
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the object behind one name."""
+    """What is known about the object behind a name."""
 
     type: _Word | None = None
     module: _Word | None = None
-    name: _Word | None = None  # a module's own
+    name: _Word | None = None  # of a module: its full name
     columns: list[tuple[_Word, _Word]] | None = None
-    all: bool = False  # whether those are all of its columns
+    all: bool = False  # whether these are all of its columns
     shape: list[int] = []
     dtype: _Word | None = None
     parameters: list[_Word] | None = None
     positional: int = 0
-    open: bool = False  # whether it takes any keyword
-    attributes: frozenset[_Word] | None = None  # None: there may be others that only its code knows
+    open: bool = False  # whether it accepts any keyword
+    attributes: frozenset[_Word] | None = None  # None: it may compute others
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is known of a kernel after its last execution, the newest names first."""
+    """What is known about a kernel after its last execution, the newest names first."""
 
     names: dict[_Word, Fact] = {}
-    all: bool = False  # whether those are all of its names
-    number: int = 0  # changes with them
+    all: bool = False  # whether these are all of its names
+    number: int = 0  # a new one for each set of facts
 
     @property
     def frames(self) -> dict[str, Fact]:
-        """The names that hold a table."""
+        """The names of tables."""
         return {name: fact for name, fact in self.names.items() if fact.columns is not None}
 
 
@@ -53,7 +53,7 @@ _numbers = count(1)
 
 
 def read_facts(data: Any) -> Facts:
-    """Read what a kernel said; whatever else it may have sent is nothing."""
+    """Read what a kernel sent; anything that does not fit the schema counts as no facts."""
     try:
         return msgspec.structs.replace(msgspec.convert(data, Facts), number=next(_numbers))
     except msgspec.ValidationError:
@@ -61,14 +61,14 @@ def read_facts(data: Any) -> Facts:
 
 
 def describe(facts: Facts, source: str) -> str:
-    """Word the facts that a model can use, as comments; names that the notebook uses come first.
+    """Describe the facts that help a model, as comments; names that the notebook uses come first.
 
-    `source` is what stands above the active cell: the text stays the same while somebody types.
+    `source` is the text above the active cell, so that the description stays the same while the user types.
     """
     if not facts.names:
         return ""
     used = set(_NAMES.findall(source))
-    defined = set(_DEFINED.findall(source))  # those the model has before its eyes
+    defined = set(_DEFINED.findall(source))  # the prompt has their signatures already
     near = frozenset(_WORDS.findall(source[-NEAR:]))
     ordered = sorted(facts.names.items(), key=lambda pair: pair[0] not in used)
     frames = [f"# {name}: {words}" for name, fact in ordered if (words := _frame(fact, near))]
@@ -90,7 +90,7 @@ def describe(facts: Facts, source: str) -> str:
 
 
 def _frame(fact: Fact, near: frozenset[str]) -> str:
-    """Word the columns that the model has not before its eyes."""
+    """Describe the columns that are not in the prompt already."""
     columns = [pair for pair in fact.columns or () if not near.issuperset(_WORDS.findall(pair[0]))]
     if not columns:
         return ""
@@ -99,5 +99,5 @@ def _frame(fact: Fact, near: frozenset[str]) -> str:
 
 
 def _on_a_line(label: str) -> str:
-    """Return a label as it can stand in a comment, which ends with its line."""
+    """Return a label that cannot end the comment it stands in."""
     return label if label.isprintable() else repr(label)

@@ -1,4 +1,4 @@
-"""Cells and open documents become the text that stands before and after the cursor. Pure."""
+"""Turn cells and open documents into the text before and after the cursor. Pure."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _OUTLINE = re.compile(r"^(?:import |from \S++ import |def |class |library\(|using ).*+$", re.MULTILINE)
 MAX_HEADING = 120
-NEAR = 2**17  # characters before the cursor that may matter: many times what models are given
-ABOVE = 2**18  # of the cells above
-MAX_ERROR = 200  # characters of what the active cell failed with
-PLACE = 2048
-ELSEWHERE = 1200  # characters of other open documents
-LOOKED_AT = 2**18  # of other documents that these are chosen from
-NEXT_CELL = 320  # characters of the cell below that the model sees
-BELOW = 2**14  # of the cells below that these are taken from
+NEAR = 2**17  # characters before the cursor that are looked at: many times what a model reads
+ABOVE = 2**18  # characters of the cells above
+MAX_ERROR = 200  # characters of the error that the active cell ended with
+PLACE = 2048  # characters on either side of the cursor that identify a place
+ELSEWHERE = 1200  # characters of other open documents that the model reads
+LOOKED_AT = 2**18  # characters of other documents that these are chosen from
+NEXT_CELL = 320  # characters of the cell below that the model reads
+BELOW = 2**14  # characters of a cell below that are looked at
 
 
 @dataclass(frozen=True)
 class Context:
-    """The pieces of text before the cursor's cell, furthest first, and the two halves of the cell."""
+    """The pieces of text before the active cell, furthest first, and the two halves of the cell."""
 
     pieces: tuple[str, ...]
     prefix: str
@@ -42,21 +42,21 @@ class Context:
 
 
 def gather(request: Completion, facts: Facts = NONE) -> Context:
-    """Choose what the model sees."""
+    """Choose what the model reads."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
     prefix, suffix = end_of(request.prefix, NEAR), request.suffix[:NEAR]
     if is_private_path(request.path):
         return Context((), prefix, suffix)
     cells = _above(request, language)
-    # Of the cell itself only what stays for a while, or a key might change how the prompt begins.
+    # Of the active cell only what seldom changes: a keystroke should not change how the prompt begins.
     head = outline([prefix[: prefix.rfind("\n") + 1]])
     others = tuple(
         (document.path, document.source) for document in request.extra if document.language == language
     )
     pieces = [*_elsewhere(others, language, "".join([*cells, head])), *cells]
     if active.type == "code":
-        # What comes next tells the model where this cell is heading. It stands before the cell: after the
+        # The next cell tells the model where this one is heading. It stands before the active cell: after the
         # cursor it would be read again at each keystroke, and is worth no more (benchmarks/results/speed.md).
         after = (
             text
@@ -65,21 +65,21 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
             and (text := _cell_text(cell.type, cell.source[:BELOW], request.language, language))
         )
         pieces += [f"{text[:NEXT_CELL].rstrip()}\n\n" for text in islice(after, 1)]
-        # Right before the cell: they change with each execution, and then the cell is another one too.
+        # Right before the active cell: facts change with each execution, as the active cell does.
         if language == "python" and (described := describe(facts, "".join(pieces))):
             pieces.append(f"{described}\n")
         if failure := without_secrets(active.error or "").strip():
             pieces.append(f"{comment_mark(language)} {failure.splitlines()[-1][:MAX_ERROR]}\n")
-    # On an empty line whole lines are missing: what follows begins with a line, not with the end of this one.
+    # On a blank line whole lines are missing: the suffix begins with the next line, not with this one's end.
     blank = not prefix.rpartition("\n")[2].strip()
     return Context(tuple(pieces), prefix, suffix.removeprefix("\n") if blank else suffix)
 
 
 def _above(request: Completion, language: str) -> list[str]:
-    """Return the cells above as text; of a very long notebook, the nearer ones."""
+    """Return the cells above as text; of a very long notebook, only the nearer ones."""
     above = request.cells[: request.active]
-    step = ABOVE // 4  # in steps, so that the start seldom moves
-    # Of one cell that is longer than that its end, or it would cost all of the others their place.
+    step = ABOVE // 4  # cut in steps, so that the start seldom moves
+    # Of a longer cell only its end, or it would leave no room for the others.
     sources = [end_of(cell.source, step) for cell in above]
     excess = -(-max(0, sum(map(len, sources)) - ABOVE) // step) * step
     texts = []
@@ -92,13 +92,13 @@ def _above(request: Completion, language: str) -> list[str]:
 
 
 def outline(pieces: Iterable[str]) -> str:
-    """Return what later cells most often need of earlier ones: imports, and the heads of definitions."""
+    """Return what later cells need most of earlier ones: imports, and the heads of definitions."""
     heads = dict.fromkeys(line.rstrip() for piece in pieces for line in _OUTLINE.findall(piece))
     return "".join(f"{line}\n" for line in heads) + "\n" if heads else ""
 
 
 def text_before(request: Completion) -> tuple[str, str]:
-    """Return what stands before the cursor and what after it, as far as it tells one place from another."""
+    """Return the text before and after the cursor by which an answer's place is recognized."""
     pieces = [request.prefix]
     size = len(request.prefix)
     for cell in reversed(request.cells[: request.active]):
@@ -110,9 +110,9 @@ def text_before(request: Completion) -> tuple[str, str]:
     return "".join(reversed(pieces)), f"{request.suffix[:PLACE]}\n\n{below[:PLACE]}"
 
 
-@remembered(2**22)  # no key changes what it is given
+@remembered(2**22)  # typing does not change its arguments
 def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str) -> list[str]:
-    """Return a terminal's history, and of other open documents what has to do with this one."""
+    """Return a terminal's history, and the relevant snippets of other open documents."""
     history, snippets = [], []
     room = LOOKED_AT
     for path, whole in documents:
@@ -129,7 +129,7 @@ def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str)
     return [*chosen(snippets, near, ELSEWHERE, len), *history]
 
 
-@remembered(2**22)  # those above the active one do not change
+@remembered(2**22)  # typing does not change the cells above
 def _cell_text(kind: str, source: str, notebook_language: str, language: str) -> str:
     if kind == "code":
         if cell_language(source, notebook_language) != language:

@@ -1,4 +1,4 @@
-"""What is never sent to a model as context: credential files, and lines that look like secrets. Pure."""
+"""What a model never gets as context: credential files, and lines that look like secrets. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILES = re.compile(
 LONGEST_PATH = 4096
 SHORTEST = 9  # characters: `://a:bcd@`
 _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
-# A name that sounds like a secret, to its end. `-` ends a word, so names with one are looked for apart.
+# A name that suggests a secret, to its end. `\w` has no `-`: names with one have a pattern of their own.
 _NAMED = (
     re.compile(
         r"(?:pass|secret|token|api_?key|access_?key|private_?key|credential|auth(?!or))\w*+", re.IGNORECASE
@@ -37,13 +37,13 @@ _WEB_TOKEN_REST = re.compile(r"\.[\w-]{10,}+\.")
 
 
 def is_private_path(path: str) -> bool:
-    """Tell whether a file by that name holds credentials."""
+    """Tell whether a file with this path probably holds credentials."""
     parts = PurePosixPath(path[-LONGEST_PATH:].replace("\\", "/")).parts
     return bool(parts) and (bool(_FILES.match(parts[-1])) or any(part in _FOLDERS for part in parts[:-1]))
 
 
 def looks_secret(line: str) -> bool:
-    """Tell whether a line of code or shell seems to spell out a secret; one that is too long to tell does."""
+    """Tell whether a line seems to contain a secret; a line too long to check counts as one that does."""
     if not SHORTEST <= len(line) <= LINE:
         return len(line) > LINE
     if _KEY.search(line):
@@ -54,7 +54,7 @@ def looks_secret(line: str) -> bool:
 
 
 def _is_assigned(line: str, ends: list[int]) -> bool:
-    """Tell whether a text in quotes is given to one of the names that end at these places."""
+    """Tell whether a quoted text is assigned to one of the names that end at these positions."""
     if not ends:
         return False
     values = [value.start() for value in _VALUE.finditer(line)]
@@ -70,7 +70,7 @@ def _is_assigned(line: str, ends: list[int]) -> bool:
             return False
         if values[at] == sign:
             return True
-        if line[sign] == ":":  # an annotation may stand between the name and the sign
+        if line[sign] == ":":  # an annotation may stand between the name and the equals sign
             if stop < sign:
                 stop = _end_of_annotation(line, sign)
             if values[at] <= stop:
@@ -84,6 +84,6 @@ def _end_of_annotation(line: str, start: int) -> int:
 
 
 def without_secrets(source: str) -> str:
-    """Return the text without the lines that look like secrets."""
+    """Return a text without its lines that look like secrets."""
     lines = source.splitlines(keepends=True)
     return "".join(line for line in lines if not looks_secret(line))

@@ -1,7 +1,7 @@
-"""Which snippets are worth their room: what defines a name that is used, then what is most alike. Pure.
+"""Which snippets to include: those that define names in use, then those most similar. Pure.
 
-What they are compared with is the text that stays, never the cell that is being typed: the choice would
-change with its lines, and everything behind it would be read again.
+They are compared with the other text of the prompt, never with the cell being typed: the choice would change
+with its lines, and all that follows in the prompt would be read again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DEFINING = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
-DEFINES = 2.0  # how much more a name says that a snippet defines than one it only uses
+DEFINES = 2.0  # weight of a name that a snippet defines, relative to one it only uses
 
 
 @remembered(2**21)
@@ -37,7 +37,7 @@ def _defined(text: str) -> frozenset[str]:
 
 
 def scores(snippets: Sequence[str], near: str) -> list[float]:
-    """Say how much each snippet has to do with a text: rare words count more than those that all have."""
+    """Return how relevant each snippet is to a text; words that few snippets contain count more."""
     used = _words(near)
     often = Counter(word for snippet in snippets for word in _words(snippet))
     relevance = []
@@ -50,10 +50,10 @@ def scores(snippets: Sequence[str], near: str) -> list[float]:
 
 
 def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], int]) -> list[str]:
-    """Take the best that fit, and leave them in their order."""
+    """Return the most relevant snippets that fit, in their original order."""
     relevance = scores(snippets, near)
     taken = []
-    # Of two that are alike the later one: what was written last is what still holds.
+    # Of two that are equally relevant the later one, which is more likely to be up to date.
     for at in sorted(range(len(snippets)), key=lambda at: (-relevance[at], -at)):
         if relevance[at] > 0 and (cost := size(snippets[at])) <= room:
             room -= cost
@@ -62,7 +62,7 @@ def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], 
 
 
 def blocks(source: str, most: int = 800) -> list[str]:
-    """Cut a document at its blank lines into snippets, each no longer than a screen."""
+    """Cut a document at its blank lines into snippets of at most `most` characters."""
     parts: list[str] = []
     for part in _parts(source.strip()):
         if parts and len(parts[-1]) + len(part) < most // 2:
@@ -73,7 +73,7 @@ def blocks(source: str, most: int = 800) -> list[str]:
 
 
 def _parts(source: str) -> Iterator[str]:
-    """Cut a text at blank lines that are followed by a line without indentation."""
+    """Cut a text at blank lines before a line without indentation."""
     start = 0
     for blank in _BLANK_LINES.finditer(source):
         if not source[blank.end()].isspace():

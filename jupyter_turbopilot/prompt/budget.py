@@ -1,4 +1,4 @@
-"""What of a text fits: cut in steps, so that a prompt's beginning seldom changes. Pure."""
+"""Cut texts to a budget of tokens, in steps, so that a prompt's beginning seldom changes. Pure."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-WIDEST = 64  # characters: no text has so many to a token. What is certainly left out is not tokenized first
+WIDEST = 64  # characters: a token has fewer. Text beyond that cannot fit, so it is not tokenized
 Tail = TypeVar("Tail", list[int], str)
 Tokenize = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How many tokens each side may take."""
+    """How many tokens each side of the cursor may take."""
 
     prefix: int
     suffix: int
 
 
 def keep_tail(tokens: Tail, room: int) -> Tail:
-    """Keep the end of tokens or of a text, leaving out the furthest in steps: the start seldom moves.
+    """Keep the end of tokens or of a text; its start moves in steps of a quarter of the room.
 
-    Were they left out one by one, each keystroke would change the start of the prompt and nothing that
-    was read before could be used again. Steps of a quarter of the room keep it for a quarter's length.
+    If it moved with every token, each keystroke would change the start of the prompt, and nothing in the
+    cache could be used again.
     """
     if len(tokens) <= room:
         return tokens
@@ -34,14 +34,15 @@ def keep_tail(tokens: Tail, room: int) -> Tail:
 
 
 def read_head(tokenize: Tokenize, text: str, room: int) -> list[int]:
-    """Return the first tokens of a text."""
+    """Return the first tokens of a text, as many as fit."""
     return tokenize(text[: WIDEST * max(0, room)])[: max(0, room)]
 
 
 def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
-    """Return how many pieces, from the furthest on, have to go so that the others and what is near fit.
+    """Return how many pieces, from the furthest on, to leave out so that the others and `near` tokens fit.
 
-    In steps of a quarter of the room, for the same reason; a quarter is for what is kept of those that went.
+    They are left out in steps of a quarter of the room, as in `keep_tail`; one quarter is kept free for an
+    outline of what was left out.
     """
     over = sum(sizes) + near - room
     if over <= 0:

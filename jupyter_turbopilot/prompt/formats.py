@@ -1,4 +1,4 @@
-"""Context, prefix and suffix become token ids within a budget; a table says how each family wants them."""
+"""Context, prefix and suffix become token ids, in the format of each family of models."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.raw_request import RawRequest
 
 INFILL_WINDOW = 2048
-ANSWER_SHARE = 8  # which part of the context is kept free for an answer, at least
-READ_ANEW = 9  # the suffix's marker and the tokens behind it that notice each change before them
+ANSWER_SHARE = 8  # this part of the context, one eighth, is always kept free for an answer
+READ_ANEW = 9  # tokens from the suffix's marker on that are read again at each keystroke
 _SNIPPET = "\n\n--- snippet ---\n\n"
 Heal = Callable[[str], tuple[list[int], bytes]]
 
 
 @dataclass(frozen=True)
 class FimFormat:
-    """How a family of models is asked to fill in the middle.
+    """How to ask a family of models to fill in the middle.
 
-    `order` lists what stands where; the texts are the markers as the vocabulary spells them.
+    `order` lists the markers (lower case) and texts (upper case) of a prompt; `prefix`, `suffix` and `middle`
+    are the markers as the vocabulary spells them.
     """
 
     name: str
@@ -39,7 +40,7 @@ class FimFormat:
     suffix: str
     middle: str
     order: tuple[str, ...] = ("prefix", "PREFIX", "suffix", "SUFFIX", "middle")
-    extra: tuple[str, ...] = ()  # what names a repository, and what names a file of it
+    extra: tuple[str, ...] = ()  # markers before the names of a repository and of a file
 
 
 _SUFFIX_FIRST = ("suffix", "SUFFIX", "prefix", "PREFIX")
@@ -60,7 +61,7 @@ FORMATS: tuple[FimFormat, ...] = (
 
 @dataclass(frozen=True)
 class BoundFormat:
-    """A model's format with its own token ids; `markers` is empty for a model that only continues."""
+    """A format with a model's token ids; `markers` is empty if the model cannot fill in the middle."""
 
     name: str
     order: tuple[str, ...] = ("PREFIX",)
@@ -73,7 +74,7 @@ class BoundFormat:
 def form_for(
     find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto"
 ) -> BoundFormat:
-    """Choose the format: the catalogue's word, the vocabulary's spelling, what llama.cpp found, or none."""
+    """Choose the format: the catalogue's, or by the vocabulary, or as llama.cpp detected it, or none."""
     if preferred == "none":
         return BoundFormat("none", bos=detected.bos)
     for known in sorted(FORMATS, key=lambda f: f.name != preferred):
@@ -91,19 +92,19 @@ def form_for(
 
 @dataclass(frozen=True)
 class Prompt:
-    """The ids, and the bytes the answer must begin with where a token was backed up over."""
+    """The token ids of a prompt, and the bytes that the answer must begin with if a token was dropped."""
 
     tokens: list[int]
     forced: bytes = b""
-    suffix_span: tuple[int, int] = (0, 0)  # the suffix, where it stands behind what the person types
-    behind: int = 0  # tokens behind what the person types: each key has them read anew
-    cut: bool = False  # whether a part that was meant to be in it did not fit
+    suffix_span: tuple[int, int] = (0, 0)  # the suffix, if it stands behind the prefix
+    behind: int = 0  # tokens behind the prefix: each keystroke has them read again
+    cut: bool = False  # whether something had to be left out
 
 
 def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
-    """Back up over the beginning of a word, which its rest would have joined.
+    """Return a function that drops the last token if the prefix may end within a word.
 
-    Behind anything but a letter, a digit or an underscore the token is whole as it stands.
+    A vocabulary has tokens for whole words: behind the token of a word's beginning, models continue badly.
     """
 
     def heal(prefix: str) -> tuple[list[int], bytes]:
@@ -125,7 +126,7 @@ def build(
     budget: Budget,
     heal: Heal | None = None,
 ) -> Prompt:
-    """Build the prompt; `heal` may back up over the end of the prefix, which the answer then begins with."""
+    """Build the prompt of a suggestion; what `heal` drops of the prefix, the answer has to begin with."""
     before = [token for piece in context for token in piece]
     prefix = keep_tail(prefix, WIDEST * budget.prefix)
     near, forced = heal(prefix) if heal else (tokenize(prefix), b"")
@@ -149,7 +150,7 @@ def _lay_out(
     behind = "PREFIX" in form.order[: form.order.index("suffix")] if "suffix" in form.order else False
     if not behind:
         return Prompt(tokens, forced)
-    # What stands right behind the cursor tells the model where the cursor is: that has to be read anew.
+    # The tokens right behind the cursor tell the model where it is, so they have to be read again.
     anew = start + READ_ANEW
     return Prompt(tokens, forced, (anew, stop) if anew < stop else (0, 0), len(tokens) - start)
 
@@ -162,15 +163,15 @@ def build_infill(
     context_size: int,
     length: int,
 ) -> Prompt:
-    """Build the prompt as llama.cpp's server builds it for `/infill`: the same request means the same.
+    """Build the prompt of `/infill` as llama.cpp's server does.
 
     Other files first, under the repository's and the files' markers; then at most a window of text, three
-    quarters of it before the cursor. `fresh` tokenises what changes with each keystroke.
+    quarters of it before the cursor. `fresh` tokenizes, without a cache, what changes with each keystroke.
     """
     window = min(INFILL_WINDOW, context_size // 2)
     near, behind = 3 * (window // 4), window // 4
     typed = keep_tail(fresh(keep_tail(request.typed, WIDEST * near)), near)
-    # In steps, where llama.cpp's server cuts token by token: the start has to stay, or all is read again.
+    # Cut in steps, unlike llama.cpp's server: if the start moved with each token, all would be read again.
     prefix = keep_tail(fresh(keep_tail(str(request.prompt), WIDEST * near)), near - len(typed)) + typed
     suffix = read_head(tokenize, request.suffix or "", behind - 2 - len(typed))
     others: list[int] = []
@@ -182,7 +183,7 @@ def build_infill(
         others += [*named, *tokenize(text)]
     if form.file is not None:
         others += [form.file, *tokenize("filename\n")]
-    # Whoever only reads ahead has no length yet: what is kept of the files must not depend on it.
+    # A request that only reads ahead has no length: what is kept of the files must not depend on it.
     answer = max(length, context_size // ANSWER_SHARE)
     tokens = keep_tail(others, max(0, context_size - answer - window - len(form.order) - 1))
     if form.bos is not None:
@@ -191,7 +192,7 @@ def build_infill(
 
 
 def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, context_size: int) -> Prompt:
-    """Build the prompt of a text that is gone on with, or filled in; too long, it is cut or refused."""
+    """Build the prompt of a text to continue or to fill in; a text that is too long is cut or refused."""
     parts = request.prompt if isinstance(request.prompt, tuple) else (request.prompt,)
     texts = [text for text in (*parts, request.suffix, *(text for _, text in request.context)) if text]
     size, most = sum(len(text) for text in texts if isinstance(text, str)), WIDEST * context_size
@@ -204,7 +205,7 @@ def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, conte
     ]
     bos = [form.bos] if form.bos is not None and isinstance((*parts, 0)[0], str) else []
     if not (before or bos or request.suffix):
-        before = tokenize("\n")  # a model has to begin with something
+        before = tokenize("\n")  # a model needs at least one token
     after = read_head(tokenize, request.suffix, context_size) if request.suffix is not None else []
     above = [
         token
@@ -217,7 +218,7 @@ def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, conte
     needed, length = marks + len(above) + len(before) + len(after), request.sampling.max_tokens
     cut = request.cut and (needed >= context_size or size > most)
     if cut:
-        # Only what does not fit by itself is cut: otherwise the answer is, where the context ends.
+        # The prompt is cut only if it does not fit by itself; otherwise the answer ends with the context.
         room = context_size - marks - max(1, min(length, context_size // ANSWER_SHARE))
         after = after[: max(0, room) // 4]
         before = keep_tail(before, max(1, room - len(after)))
@@ -230,7 +231,7 @@ def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, conte
 
 
 def _named(form: BoundFormat, tokenize: Tokenize, kind: str, text: str) -> list[int]:
-    """Return another file, or the name of the repository, under the mark that this model has for it."""
+    """Return a file or the name of the repository behind the model's marker for it."""
     mark = form.repository if kind == "repository" else form.file
     if mark is not None:
         return [mark, *tokenize(text)]

@@ -1,4 +1,4 @@
-"""How a suggestion's prompt is laid out for one engine: the same to be answered and to be learnt from."""
+"""The layout of a suggestion's prompt for an engine, the same in completion and in training."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
 
-PIECES_REMEMBERED = 2**24  # characters of cells, and what they came to: a token counts as several
+PIECES_REMEMBERED = 2**24  # characters of cells and their tokens, each of which counts as several
 BEST_REMEMBERED = 2**22
-PIECES_SHARE = 8  # which part of the prompt an outline of what is left out takes, and the best of it another
+PIECES_SHARE = 8  # one such share for the outline of what is left out, one for the best of it
 
 
 class Layout:
-    """Lays prompts out for an engine, and remembers what cells came to: those above seldom change."""
+    """Lays out prompts for an engine, and caches the tokens of cells: those above seldom change."""
 
     def __init__(self, engine: Engine, settings: Turbopilot) -> None:
-        self._engine = weakref.ref(engine)  # its memory is given back when it sleeps or another is loaded
+        self._engine = weakref.ref(engine)  # weak: an engine that sleeps or is replaced is freed
         self.settings = settings
         self.form = form_for(engine.find_token, engine.markers, engine.fim)
         self.tokenize = remembered(PIECES_REMEMBERED)(self._tokenize)
@@ -39,20 +39,20 @@ class Layout:
 
     @property
     def engine(self) -> Engine:
-        """The engine that prompts are laid out for."""
+        """The engine; an error if it is gone."""
         engine = self._engine()
         if engine is None:
             raise EngineError("The model has just been changed. Try again.")
         return engine
 
     def is_for(self, engine: Engine) -> bool:
-        """Tell whether it is for this engine."""
+        """Tell whether prompts are laid out for this engine."""
         return self._engine() is engine
 
     def prompt(self, request: Completion, context: Context) -> Prompt:
-        """Return the ids that the model reads before it answers."""
+        """Return the prompt of a request."""
         engine, settings = self.engine, self.settings
-        # The markers, the beginning and at least one token of answer have to fit as well.
+        # The markers, the beginning-of-text token and at least one token of the answer have to fit as well.
         most = engine.context_size - 8
         suffix = min(settings.suffix_tokens, most // 4)
         answer = min(request.max_tokens or settings.max_tokens, most // 2)
@@ -74,6 +74,6 @@ class Layout:
         )
 
     def _find_best(self, pieces: tuple[str, ...], kept: str, share: int) -> list[list[int]]:
-        """Return what stays of pieces that do not fit: an outline, and what has most to do with the rest."""
+        """Return what is kept of pieces that do not fit: an outline, and those most relevant to the rest."""
         best = chosen(pieces, kept, share, lambda text: len(self.tokenize(text)))
         return [self.tokenize(outline(pieces))[:share], *map(self.tokenize, best)]

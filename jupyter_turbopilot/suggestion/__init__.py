@@ -1,1 +1,1 @@
-"""From tokens to what a person is shown: when to stop, what to cut, whether to speak. Pure."""
+"""From tokens to what the user sees: where a suggestion ends, and how much of it is shown. Pure."""

@@ -1,4 +1,4 @@
-"""Does a newer request go on where an older one is being answered, and what of that answer is left? Pure."""
+"""Whether a newer request continues the answer to an older one, and what is left of that answer. Pure."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
 
 class Rest(NamedTuple):
-    """What is left of an answer once something was typed."""
+    """The part of an answer that is left after something was typed."""
 
     tokens: tuple[Token, ...]  # written beyond what was typed
-    whole: bool = True  # whether the first of them is whole
+    whole: bool = True  # whether the first of them is whole, not partly typed
     ahead: bytes = b""  # typed beyond what was written
 
     @property
     def sure(self) -> bool:
-        """Whether it answers what was typed: half a token, or what is to be written yet, says too little."""
+        """Whether its probabilities apply: not to half a token, nor to text that is yet to be written."""
         return self.whole and not self.ahead
 
 
 def typed_since(older: Place, newer: Place) -> str | None:
-    """Return what was typed at the end of the older place to get to the newer; None where that is not all."""
+    """Return what was typed after the older request; None if the text has changed in any other way."""
     if newer.before.startswith(older.before):
         return newer.before[len(older.before) :]
-    # Cells far above are left out as the text grows.
+    # As the text grows, cells far above are left out.
     at = newer.before.rfind(older.tail) if len(older.tail) == TAIL else -1
     return newer.before[at + TAIL :] if at >= 0 else None
 
 
 def rest_of(tokens: Sequence[Token], typed: bytes) -> Rest | None:
-    """Return what is left of an answer behind what was typed; None where the two contradict each other."""
+    """Return what is left of an answer after what was typed; None if the two disagree."""
     written = b"".join(token.data for token in tokens)
     if not (written.startswith(typed) or typed.startswith(written)):
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from jupyter_turbopilot.bounds import LINE
 
 QUOTES = "\"'`"
-NESTED = 32  # brackets behind the cursor that are looked at: no code is nested as deeply
+NESTED = 32  # brackets behind the cursor that are looked at: no code is nested so deeply
 _SAME = {quote: quote for quote in QUOTES}
 _CLOSERS = {"(": ")", "[": "]", "{": "}"} | _SAME
 _OPENERS = {")": "(", "]": "[", "}": "{"} | _SAME  # for a text that is read backwards
@@ -40,8 +40,8 @@ def open_quote(line: str, quotes: str = QUOTES) -> str:
 def outside(text: str, quote: str = "") -> list[bool]:
     """Tell for each character whether it is outside all brackets and quotes that the text itself has opened.
 
-    `quote` was open before the text, which is outside as far as that one reaches. An opening bracket is
-    outside what it opens; an opening quote is not.
+    `quote` was open before the text; up to its end, the text counts as outside. An opening bracket is outside
+    of what it opens; an opening quote is not.
     """
     pending = [quote] if quote else []
     within_given = bool(quote)

@@ -1,4 +1,4 @@
-"""Answers that are known already: typing along one, deleting back, coming back. Pure."""
+"""A cache of answers, for users who type along one, delete back or come back. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Token
 
 REACH = 4096  # characters of an answer that may be typed along
-TAIL = 2048  # characters before the cursor that have to agree; what scrolls away above them does not matter
-_GUESS = "guess"  # the limit of an answer that was not written to its own
+TAIL = 2048  # characters before the cursor that must be equal; what stands further above does not matter
+_GUESS = "guess"  # the limit of an answer that was not written up to its own limit
 _ENTRY_BYTES = 160  # an index entry: a key, its place in the table, a reference
 
 
@@ -26,7 +26,7 @@ class Place:
 
     group: Hashable
     before: str
-    limit: Hashable = None  # what cut the answer short, if it was cut short
+    limit: Hashable = None  # what may have cut the answer short
 
     @property
     def tail(self) -> str:
@@ -54,7 +54,7 @@ class _Answer:
     ended: bool
 
     def tail(self, offset: int) -> str:
-        """Return what stands before the cursor once so much of the answer was typed."""
+        """Return what stands right before the cursor after this much of the answer was typed."""
         typed = self.text[:offset]
         return (self.place.tail[-max(1, TAIL - offset) :] + typed)[-TAIL:]
 
@@ -70,7 +70,7 @@ class _Answer:
 
 
 class Results:
-    """Answers by every place along their text, least recently used out first, bounded in bytes."""
+    """Answers, found at every position along their text; bounded in bytes, least recently used out first."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -82,14 +82,14 @@ class Results:
         self.size = 0
 
     def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:
-        """Keep an answer; `ended` where it is whole, not cut off by a limit.
+        """Store an answer; `ended` if it is whole, not cut off by a limit.
 
-        A `guess` is the beginning of an answer that was not written to its end: it takes no answer's place.
+        A `guess` is the beginning of an answer that was not written to its end; it never replaces an answer.
         """
         if guess:
             place = replace(place, limit=_GUESS)
         text = b"".join(token.data for token in tokens).decode("utf-8", "ignore")
-        # What else was likely is told once; it is no part of what is known.
+        # The other likely tokens are reported once and not stored.
         alone = tuple(replace(token, top=()) if token.top else token for token in tokens)
         answer = _Answer(replace(place, before=place.tail), alone, text, ended)
         if answer.size > self._limit:
@@ -135,7 +135,7 @@ class Results:
         return Known(tokens, answer.text[offset:], answer.ended or same, answer.ended, aligned, offset > 0)
 
     def _keys(self, answer: _Answer) -> list[int]:
-        # What follows the whole answer is not known; that nothing does at its start, is.
+        # Not at the end of an answer: what follows is unknown. An empty answer is found at its start.
         reach = min(REACH, max(1, len(answer.text)))
         return [_key(answer.place.group, answer.tail(offset)) for offset in range(reach)]
 
@@ -152,7 +152,7 @@ def _key(group: Hashable, tail: str) -> int:
 
 
 def behind(tokens: Sequence[Token], skip: int) -> tuple[tuple[Token, ...], bool]:
-    """Return the tokens behind so many bytes, and whether the first of them is whole."""
+    """Return the tokens after the first `skip` bytes, and whether the first of them is whole."""
     for number, token in enumerate(tokens):
         if skip < len(token.data):
             first = replace(token, data=token.data[skip:])

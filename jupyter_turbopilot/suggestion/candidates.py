@@ -1,4 +1,4 @@
-"""Further answers from the first: another way at the tokens it was least sure of. Pure."""
+"""Alternatives to an answer: branches at the tokens the model was least sure of. Pure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.generation import Token
 
-SURE = 0.9  # a token that is likelier has no other that is worth reading
+SURE = 0.9  # a token at least as likely as this has no alternative worth reading
 
 
 class Branch(NamedTuple):
-    """What is kept of the first answer, and the token that another takes the place of."""
+    """The tokens kept of the first answer, and the token that must not follow them."""
 
     kept: Sequence[Token]
     banned: int
 
 
 def branches(tokens: Sequence[Token], count: int) -> list[Branch]:
-    """Return where an answer may go another way: at the least certain tokens of its first line."""
+    """Return the branches at the least certain tokens of an answer's first line."""
     line: list[Token] = []
     begun = False
     for token in tokens:

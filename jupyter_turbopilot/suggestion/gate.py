@@ -1,7 +1,7 @@
-"""Show or stay silent: how likely each beginning of an answer is to be right. Pure.
+"""How likely each beginning of an answer is to be right, and so how much of it is shown. Pure.
 
 An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary
-is a logistic function of what is known there; its coefficients are fitted to real notebooks by
+is a logistic function of the features there; its coefficients are fitted to real notebooks by
 `scripts/fit_gate.py`. A beginning whose score passes the setting's threshold is shown as soon as it does.
 """
 
@@ -26,14 +26,14 @@ _AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
 _IN_BRACKETS, _AFTER_EQUALS = re.compile(r"[(\[{,]\s*+$"), re.compile(r"=\s*+$")
 _KEYWORDS = frozenset((*keyword.kwlist, "self"))
 _TINY = 1e-4
-WORTH_A_KEY = 4  # characters: less of a line is not shown while it is written
-_TRIED = 128  # boundaries of a line that are looked at: what stands there has to parse
-_FORGIVEN = 0.4  # how much the rest of an answer may still gain: below that nothing more is written
+WORTH_A_KEY = 4  # characters: less of a line is not shown before the line is finished
+_TRIED = 128  # boundaries of a line that are tried at most: the text up to each has to be parsed
+_FORGIVEN = 0.4  # below this share of the threshold, the rest of an answer is not generated
 
 
 @dataclass(frozen=True)
 class CursorFeatures:
-    """What the gate knows of where an answer stands."""
+    """What the gate knows about the text around the cursor."""
 
     line: str = ""  # the line up to the cursor
     rest: str = ""  # what follows the cursor on its line
@@ -52,12 +52,12 @@ class CursorFeatures:
 
     @cached_property
     def closed(self) -> str:
-        """The brackets right behind the cursor that close all that the line has opened."""
+        """The brackets right behind the cursor, if they close all that the line has opened."""
         return closers_behind(self.line, self.rest)
 
     @cached_property
     def line_features(self) -> dict[str, float]:
-        """What the line alone says: a token changes nothing of it."""
+        """The features of the line up to the cursor, the same for every token."""
         line = self.body
         return {
             "empty line": float(not line),
@@ -70,7 +70,7 @@ class CursorFeatures:
 
 
 def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFeatures:
-    """Read off the text around the cursor what the gate wants to know."""
+    """Collect what the gate needs to know about the text around the cursor."""
     prefix = end_of(prefix, 2**17)
     words, lines = _words_and_lines(tuple(pieces))
     *above, line = prefix.split("\n")
@@ -84,19 +84,19 @@ def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFe
 
 @remembered(2**21)
 def _words_and_lines(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the words and the lines of what stands above: no key changes it, however much it is."""
+    """Return the words and lines of the cells above, which typing does not change."""
     above = "".join(pieces)
     return _KEYWORDS.union(_WORD.findall(above)), frozenset(line.strip() for line in above.split("\n"))
 
 
 class Boundary(NamedTuple):
-    """A place in an answer where it may end, and what the gate thinks of the text up to there."""
+    """A place in an answer where it may end, and the score of the text up to there."""
 
     end: int
     score: float
-    line: int  # how many lines that hold anything end before
+    line: int  # how many lines with text end before it
     whole: bool  # whether the line is finished there
-    early: bool = False  # whether it may be shown while the line is written
+    early: bool = False  # whether it may be shown before the line is finished
 
 
 def sigmoid(value: float) -> float:
@@ -107,9 +107,10 @@ def sigmoid(value: float) -> float:
 def features(
     text: str, sure: list[float], cursor: CursorFeatures, *, whole: bool, further: bool
 ) -> dict[str, float]:
-    """Return what the score of a beginning is computed from.
+    """Return the features of a beginning.
 
-    `sure` holds the logarithms of its tokens' probabilities; `whole` where it reaches the end of its line.
+    `sure` holds the logarithms of its tokens' probabilities; `whole`: it reaches the end of its line;
+    `further`: that line is not the first.
     """
     line = cursor.body
     body = text.strip()
@@ -141,7 +142,7 @@ def features(
 
 
 def _odds(logarithm: float) -> float:
-    """Return the logarithm of the odds of a probability, from its own logarithm."""
+    """Return the log-odds of a probability, given its logarithm."""
     chance = min(0.999, max(_TINY, math.exp(logarithm)))
     return math.log(chance / (1 - chance))
 
@@ -152,7 +153,7 @@ def score(values: dict[str, float]) -> float:
 
 
 def may_end(text: str, following: str) -> bool:
-    """Tell whether a text may be shown up to its end: no word, no number and no attribute is cut."""
+    """Tell whether a text may end here: not within a word or a number, and not after a dot."""
     if not text.strip() or text[-1] in " \t.":
         return False
     if not following:
@@ -162,20 +163,20 @@ def may_end(text: str, following: str) -> bool:
 
 
 class Gate:
-    """Looks at an answer token by token and knows how much of it may be shown."""
+    """Scores an answer token by token, and says how much of it may be shown."""
 
     def __init__(
         self, cursor: CursorFeatures, threshold: float, fits: Callable[[str], bool] = lambda _: True
     ) -> None:
         self.cursor = cursor
         self.threshold = threshold
-        self._fits = fits  # whether the cell could still become a program with this in it
+        self._fits = fits  # whether the cell could still become a valid program with this text
         self.text = ""
         self.boundaries: list[Boundary] = []
-        self._sure: list[float] = []  # of the line being written
+        self._sure: list[float] = []  # log probabilities of the line being written
         self._start = 0  # where that line begins in the text
         self._line = 0
-        self._open = 0  # how many of the finished lines may be shown whole
+        self._open = 0  # how many of the finished lines pass as a whole, from the first on
         self._ended = False
 
     def add(self, piece: str, probability: float) -> None:
@@ -188,7 +189,7 @@ class Gate:
         if not ends:
             self.text += piece
             return
-        # The token that ends the line says that it was the end.
+        # The probability of the token that ends the line is that of its ending here.
         self.text += head
         self._note(whole=True)
         self.text += newline + rest
@@ -197,31 +198,32 @@ class Gate:
         self._line += 1
 
     def end(self) -> None:
-        """Nothing follows: the end of the text is the end of a line."""
+        """Take the end of the text as the end of its last line."""
         self._ended = True
         if self._sure:
             self._note(whole=True)
 
     @property
     def finished(self) -> int:
-        """How many lines that hold anything are finished."""
+        """How many lines with text are finished."""
         return self._line
 
     @property
     def hopeless(self) -> bool:
-        """Tell whether nothing more would be shown, whatever came."""
+        """Whether nothing more would be shown, whatever came."""
         if not self.threshold:
             return False
         if self._line and self._open < self._line:
-            return True  # a line that is not shown whole hides all that follow
-        # The line's probability only falls.
+            return True  # after a line that is not shown whole, none is shown
+        # Each further token lowers the probability of the line.
         return bool(self._sure) and sum(self._sure) < math.log(self.threshold * _FORGIVEN)
 
     def shown(self, text: str, *, final: bool = False) -> tuple[int, float]:
-        """Return how much of the trimmed text may be shown, and its score: never less than before.
+        """Return how much of the trimmed text may be shown, never less than before, and its score.
 
-        Of the first line, while it is written, the longest beginning that is sure and whole in itself; once
-        it is finished, or nothing more comes, what promises most from there on. Further lines only whole.
+        While the first line is being written, that is its longest beginning that passes and leaves nothing
+        open; once it is finished, the boundary from there on with the greatest expected gain. Further lines
+        are shown only whole.
         """
         end, confidence, line = 0, 0.0, 0
         while boundary := self._best(text, line, end, settled=final or self._ended or self._line > line):
@@ -247,7 +249,7 @@ class Gate:
             return early
 
         def worth(boundary: Boundary) -> tuple[float, int]:
-            # A key is what taking it costs. Where everything is wanted, the longest is.
+            # Characters saved, less the key that accepts them. Without a threshold, the longest text wins.
             gain = boundary.score * max(0.5, len(text[start : boundary.end].strip()) - 1)
             return (gain if self.threshold else 0.0), boundary.end
 

@@ -1,7 +1,7 @@
-"""Does a text fit where it is to stand? Python's parser says, or tree-sitter where it is installed. Pure.
+"""Whether a text fits in at the cursor, by Python's parser or, if installed, by tree-sitter. Pure.
 
-A cell that is being written never parses as it stands. So what counts is what tree-sitter meets that cannot
-stand where it does: that the text ends too early is no fault.
+An unfinished cell does not parse. So only errors that no further text could fix count: that the text ends too
+early is not an error.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from tree_sitter import LogType, Parser
 
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
-LONGEST_TREE = 2_000  # what tree-sitter mends in a text with many faults takes the square of its length
-LOGGED = 32  # parses that take as long as one whose log is read
-PATIENCE = 2_000_000  # characters that are parsed for one answer: what is left then does not fit
+LONGEST_TREE = 2_000  # characters: tree-sitter's recovery from many errors takes quadratic time
+LOGGED = 32  # how many times longer a parse takes with its log
+PATIENCE = 2_000_000  # characters that are parsed for one answer; after that, nothing more fits
 
 
 @lru_cache(maxsize=16)
 def grammar_of(language: str) -> Any:
-    """Return a language's grammar; None where there is none, or tree-sitter is not installed."""
+    """Return a language's grammar; None if there is none or tree-sitter is not installed."""
     try:
         from tree_sitter_language_pack import get_language
     except ModuleNotFoundError:
@@ -37,9 +37,9 @@ def grammar_of(language: str) -> Any:
 
 
 def fitting(language: str, prefix: str) -> Callable[[str], bool]:
-    """Return what tells whether a text fits: a cell that could become a program still can."""
+    """Return a check whether a text fits behind `prefix`: it must not add errors to the cell."""
     if len(prefix) > STATEMENT:
-        return lambda _: True  # nobody waits for that long
+        return lambda _: True  # parsing it would take too long
     left = PATIENCE
 
     @cache
@@ -59,7 +59,7 @@ def fitting(language: str, prefix: str) -> Callable[[str], bool]:
 
 
 def _judge(language: str, text: str) -> tuple[int, int]:
-    """Return how much of a text is wrong however it goes on, and how much was parsed to find out."""
+    """Return how many errors no continuation of a text could fix, and how much was parsed to find out."""
     if language == "python":
         valid, parsed = judged(text)
         return int(not valid), parsed
@@ -70,19 +70,19 @@ def _judge(language: str, text: str) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def faults(language: str, text: str) -> int:
-    """Return how much of a text is wrong however it goes on."""
+    """Return how many errors no continuation of a text could fix."""
     from tree_sitter import Parser
 
     parser = Parser(grammar_of(language))
     count = _count_errors(parser, text)
     if count and (quote := scan(text).quote):
-        # Some grammars read a string as one token: that it is not finished is no fault either.
+        # Some grammars read a string as one token; an unfinished one is not an error either.
         count = min(count, _count_errors(parser, text + quote))
     return count
 
 
 def _count_errors(parser: Parser, text: str) -> int:
-    """Count what the parser meets that cannot stand where it does: only its log tells that from the end."""
+    """Count the errors before the end of the text; only the parser's log distinguishes those."""
     count, read, nothing, within = 0, False, False, False
 
     def listen(_: LogType, entry: str) -> None:
@@ -90,12 +90,12 @@ def _count_errors(parser: Parser, text: str) -> int:
         if entry.startswith("consume"):
             read = True
         elif entry.startswith("lexed_lookahead"):
-            # The text's end (a word may be called `end`, too), or what a grammar puts in where nothing is.
+            # The end of the text (`sym:end` can be a keyword, too), or an empty token of the grammar.
             nothing = entry.endswith(" size:0") or (entry.startswith("lexed_lookahead sym:end,") and not read)
             read = False
         elif entry.startswith("detect_error"):
             within = not nothing
-        elif entry.startswith("resume"):  # no way to read the text goes on without a fault
+        elif entry.startswith("resume"):  # none of the parser's alternatives is without an error
             count += within
 
     parser.logger = listen

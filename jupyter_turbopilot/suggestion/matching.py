@@ -1,15 +1,15 @@
-"""Looks for a text in another that comes in piece by piece, without ever going back. Pure."""
+"""Find a text in another one that arrives in pieces. Pure."""
 
 from __future__ import annotations
 
 
 class Matcher:
-    """Knows how much of a text the end of what came in so far is (Knuth, Morris and Pratt)."""
+    """Searches for a text in pieces as they arrive, by the algorithm of Knuth, Morris and Pratt."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.begun = 0
-        self._fallback = [0]  # of each beginning: the longest end of it that is a beginning as well
+        self.begun = 0  # how many characters of the text the pieces so far end with
+        self._fallback = [0]  # for each prefix: its longest proper suffix that is also a prefix
         for at in range(1, len(text)):
             self._fallback.append(self._after(text[at], self._fallback[at - 1]))
 
@@ -19,7 +19,7 @@ class Matcher:
         return begun + (self.text[begun] == char)
 
     def find(self, piece: str, start: int = 0) -> int:
-        """Take a piece in from a place on; return where in it the text ends next, or -1."""
+        """Read a piece from `start` on up to the next occurrence of the text; return its end, or -1."""
         for at in range(start, len(piece)):
             self.begun = self._after(piece[at], self.begun)
             if self.begun == len(self.text):
@@ -27,7 +27,7 @@ class Matcher:
         return -1
 
     def beginnings(self) -> list[int]:
-        """Return the lengths of all beginnings of the text that what came in ends with, the longest first."""
+        """Return the lengths of all prefixes of the text that the pieces so far end with, longest first."""
         lengths, begun = [], self.begun
         while begun:
             lengths.append(begun)

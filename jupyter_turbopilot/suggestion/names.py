@@ -1,4 +1,4 @@
-"""What may be named at a place: the kernel's facts and the notebook's cells together. Pure."""
+"""The names that exist at the cursor, from the kernel's facts and the notebook's cells. Pure."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 _NONE: frozenset[str] = frozenset()
 _COLUMN = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\[(?P<quote>[\"'])(?P<begun>[^\"'\\]*)$")
-# Written with an escape, if at all: quotes, control characters, marks that turn the direction of writing.
+# What has to be escaped in a string: quotes, control characters, marks of the direction of writing.
 _AWKWARD = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w+)$")
 
 
 def scope_of(request: Completion, facts: Facts) -> Scope:
-    """Put together what the kernel holds and what cells bind that have not run."""
+    """Combine the names of the kernel with those bound by cells that have not run."""
     if not facts.names:
         return Scope()
     others = [
@@ -36,11 +36,11 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
         for number, cell in enumerate(request.cells)
         if cell.type == "code" and number != request.active
     ]
-    # What a cell binds that has not run may be something else by the time this one does.
+    # A cell that has not run may give its names other values before the active one runs.
     changing = frozenset[str]().union(*(bound for cell, bound in others if cell.executed is not True))
     sure = {name: fact for name, fact in facts.names.items() if name not in changing}
     columns = {n: frozenset(label for label, _ in f.columns or ()) for n, f in sure.items() if f.columns}
-    # Cells below have not made what they bind, or the kernel would have it.
+    # Cells below have not run, or the kernel would know what they bind.
     above = (bindings(cell.source) for cell in request.cells[: request.active] if cell.type == "code")
     known = frozenset(facts.names).union(*above)
     return Scope(
@@ -60,17 +60,17 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
 
 
 def _columns_are_attributes(fact: Fact) -> bool:
-    """Tell whether a table's columns can be written behind a dot."""
+    """Tell whether a table's columns are also its attributes."""
     return not (fact.module or "").startswith("polars")
 
 
 def _is_attribute(name: str) -> bool:
-    """Tell whether a name can stand behind a dot as it is."""
+    """Tell whether a name can be written after a dot."""
     return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
 
 
 def names_at(request: Completion, scope: Scope) -> list[str]:
-    """Return how the column or attribute that is being typed can go on, where that is known."""
+    """Return the possible continuations of the column or attribute being typed, if they are known."""
     line = request.prefix.rpartition("\n")[2]
     if len(line) > LINE:
         return []
@@ -89,16 +89,16 @@ def names_at(request: Completion, scope: Scope) -> list[str]:
         return []
     begun = typed["begun"]
     if not end and begun in known:
-        return []  # the name may be finished
+        return []  # the name may be complete
     return sorted(name[len(begun) :] + end for name in known if name.startswith(begun))
 
 
 def fits_at(request: Completion, scope: Scope) -> Callable[[str], bool]:
-    """Return what tells whether a text may stand at the cursor: it parses, and what it names exists."""
+    """Return a check whether a text fits in at the cursor: it parses, and the names it uses exist."""
     language = cell_language(request.cells[request.active].source, request.language)
     prefix = request.prefix
     if language != request.language:
-        # The magic that gives a cell its language is no part of it.
+        # The line of the cell magic is not in the cell's language.
         _, newline, body = prefix.lstrip().partition("\n")
         prefix = body if newline else prefix
     parses = fitting(language, prefix)

@@ -1,4 +1,4 @@
-"""Does what a suggestion names exist? Names, attributes, columns and keywords against what is known. Pure."""
+"""Whether the names, attributes, columns and keywords that a suggestion uses exist. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _IPYTHON = ("display", "get_ipython", "In", "Out", "exit", "quit")
 _ALWAYS = frozenset((*dir(builtins), *keyword.kwlist, *keyword.softkwlist, *_IPYTHON))
 _BINDS = frozenset({"for", "as", "def", "class", "lambda", "import", "from", "global", "nonlocal", "except"})
-_WORDS = re.compile(r"[^\W\d][\w, \t]*+")  # names with commas between them, and whatever words there are
+_WORDS = re.compile(r"[^\W\d][\w, \t]*+")  # names separated by commas, or just words
 _LETTER = re.compile(r"[^\W\d]")
 _IN = re.compile(r"\bin\b")
 _ASSIGNS = re.compile(r"=(?!=)|:=")
@@ -33,9 +33,9 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 @dataclass(frozen=True)
 class Scope:
-    """What may be named at a place."""
+    """The names that exist at a place."""
 
-    names: frozenset[str] | None = None  # None: there may be any
+    names: frozenset[str] | None = None  # None: any name may exist
     attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
     keywords: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Scope:
 def bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds, whether or not it is finished."""
     if len(source) > STATEMENT:
-        return _loose_bindings(source)  # nobody waits for the parser for that long
+        return _loose_bindings(source)  # parsing it would take too long
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -56,7 +56,7 @@ def bindings(source: str) -> frozenset[str]:
 
 
 def _loose_bindings(source: str) -> frozenset[str]:
-    """Return the names that a text may bind which is no program: rather too many than too few."""
+    """Return the names that a text that does not parse may bind: too many rather than too few."""
     return frozenset(word for names in _bound_loosely(source) for word in _WORD.findall(names))
 
 
@@ -64,7 +64,7 @@ def _bound_loosely(source: str) -> Iterator[str]:
     at = 0
     while words := _WORDS.search(source, at):
         start, at = words.span()
-        # What stands before an `in`; the word itself may begin the names before the next one.
+        # Names before an `in`. What follows it may in turn be names before the next `in`.
         for separator in _IN.finditer(source, start, at):
             if separator.start() > start:
                 yield source[start : separator.start()]
@@ -97,12 +97,12 @@ def _bound(tree: ast.AST) -> Iterator[str]:
 
 
 def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = frozenset()) -> list[str]:
-    """Return what a text names behind `line` that does not exist; `bound` is what the cell itself binds."""
+    """Return the names in `text` that do not exist; it follows `line`, and the cell binds `bound`."""
     own = bound | bindings(line + text)
     lexemes = [lexeme for lexeme in lex(line + text) if lexeme.kind != "comment"]
     missing: list[str] = []
     calls: list[str] = []
-    binds = False  # whether the statement so far holds a word that binds names
+    binds = False  # whether the statement so far contains a keyword that binds names
     for at, lexeme in enumerate(lexemes):
         before = lexemes[at - 1] if at else Lexeme("line", "\n", 0)
         new = lexeme.end > len(line)
@@ -128,7 +128,7 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
 def _missing(
     lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str], calls: list[str], *, binds: bool
 ) -> bool:
-    """Tell whether the name at a place does not exist."""
+    """Tell whether the lexeme at an index is a name that does not exist."""
     name = lexemes[at].text
     before = lexemes[at - 1].text if at else "\n"
     after = lexemes[at + 1].text if at + 1 < len(lexemes) else ""
@@ -146,7 +146,7 @@ def _missing(
 
 
 def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:
-    """Tell whether the text in brackets behind a table's name is no column of it."""
+    """Tell whether the lexeme at an index is the label of a column that a table does not have."""
     label = lexemes[at].text
     further, base, bracket = [*[_LINE] * 3, *lexemes[max(0, at - 3) : at]][-3:]
     after = lexemes[at + 1] if at + 1 < len(lexemes) else _LINE
@@ -154,7 +154,7 @@ def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]
     if columns is None or bracket.text != "[" or base.text in own or further.text == ".":
         return False
     if label[0] not in "'\"" or (further.kind == "line" and after.text == "]"):
-        return False  # or a new column may be about to be assigned
+        return False  # or the text may be about to assign a new column
     word = label.strip("'\"")
     finished = len(label) > 1 and label[-1] == label[0]
     return word not in columns if finished else not any(column.startswith(word) for column in columns)

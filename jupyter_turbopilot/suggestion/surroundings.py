@@ -1,4 +1,4 @@
-"""What the text around the cursor says about a suggestion: how long it may be, what not to repeat. Pure."""
+"""What trimming has to know about the text around the cursor. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from jupyter_turbopilot.suggestion.brackets import closers_behind, open_quote
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The room a suggestion has, read off the text around the cursor."""
+    """How long a suggestion may be, and what it must not repeat."""
 
-    multi: bool
-    indent: int  # lines further left than this do not belong to it
+    multi: bool  # whether it may have several lines
+    indent: int  # a line that is indented less is not part of it
     rest: str  # what follows the cursor on its line
-    next_line: str  # the next line that holds anything
+    next_line: str  # the next line that is not blank
     quote: str = ""  # the quote that is open at the cursor
-    above: str = ""  # on an empty line: the last line above that holds anything
+    above: str = ""  # on a blank line: the last line above that is not blank
     max_lines: int = 8
-    closed: str = ""  # brackets right behind the cursor that close all that is open before it
-    indented: bool = False  # whether nothing but white space stands before the cursor on its line
+    closed: str = ""  # brackets right behind the cursor, if they close all that the line has opened
+    indented: bool = False  # whether the line up to the cursor is white space, and not empty
 
 
 def indentation(line: str) -> int:
@@ -31,9 +31,9 @@ def indentation(line: str) -> int:
 def surroundings_of(
     prefix: str, suffix: str, lines: Literal["auto", "single", "multi"] = "auto", max_lines: int = 8
 ) -> Surroundings:
-    """Read from the text around the cursor how long a suggestion may be.
+    """Return the surroundings of the cursor.
 
-    Several lines after a colon and on an empty line; to the end of the line elsewhere.
+    With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
     """
     line = prefix.rpartition("\n")[2]
     rest, _, below = suffix.partition("\n")
@@ -43,7 +43,7 @@ def surroundings_of(
     indent = indentation(line) + (1 if opens_block else 0)
     above = prefix.rstrip().rpartition("\n")[2]
     if blank and above.rstrip().endswith(":") and indentation(above) >= indentation(line):
-        indent = indentation(above) + 1  # Enter without the editor's own indentation
+        indent = indentation(above) + 1  # after Enter in an editor that does not indent
     return Surroundings(
         multi=multi,
         indent=indent,
@@ -58,7 +58,7 @@ def surroundings_of(
 
 
 def first_line(text: str) -> str:
-    """Return the first line that holds anything."""
+    """Return the first line that is not blank."""
     blank = len(text) - len(text.lstrip())
     start = text.rfind("\n", 0, blank) + 1
     return text[start:].partition("\n")[0] if blank < len(text) else ""

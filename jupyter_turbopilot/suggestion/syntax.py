@@ -1,4 +1,4 @@
-"""Could a text still become a program? Python's own parser decides. Pure."""
+"""Whether a text can still become a valid program, by Python's own parser. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FLAGS = _ALLOW_INCOMPLETE | _ONLY_AST | _DONT_IMPLY_DEDENT | _AWAIT
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _OPENERS = frozenset(_CLOSERS.values())
 _CONTINUATIONS = frozenset({"else", "elif", "except", "finally", "case"})
-# What an unfinished line may be waiting for: the rest of an expression, of a statement's head, of a clause.
+# What may complete an unfinished line: the rest of an expression, of a statement's head, of a clause.
 _ENDINGS = (
     "", " _", ":", "():", " _:", " in _:", " in _", " _ in _", " import _", " else _", ": _", " _: _", "=_",
     " as _:", " _():", " = _", " _ import _", " def _():", " _ in _:", " _ else _", ": _ = _",
 )  # fmt: skip
-_MOST = 500_000  # characters that are parsed to find out about one text, all its possible ends together
+_MOST = 500_000  # characters parsed for one text, over all completions that are tried
 
 
 class Open(NamedTuple):
@@ -34,11 +34,11 @@ class Open(NamedTuple):
     brackets: str
     balanced: bool
     comment: bool
-    start: int  # of the last statement at the outermost level: what stands above cannot matter
+    start: int  # of the last statement at the outermost level; the text above it does not matter
 
 
 class Judgement(NamedTuple):
-    """Whether a text may become a program, and how many characters were parsed to find out."""
+    """Whether a text can become a valid program, and how many characters were parsed to find out."""
 
     valid: bool
     parsed: int
@@ -77,15 +77,15 @@ def _opens_statement(text: str, lexeme: Lexeme) -> bool:
 
 
 def valid_beginning(text: str) -> bool:
-    """Tell whether Python text may go on to become a program: once what is open is closed, it parses."""
+    """Tell whether a Python text can become a valid program: it parses once it is completed in some way."""
     return judged(text).valid
 
 
 @lru_cache(maxsize=64)
 def judged(text: str) -> Judgement:
-    """Say whether a text may become a program, and how much was parsed to find out."""
+    """Judge whether a text can become a valid program."""
     if len(text) > STATEMENT:
-        return Judgement(valid=True, parsed=0)  # nobody waits for that long
+        return Judgement(valid=True, parsed=0)  # parsing it would take too long
     plain = as_python(text)
     opened = scan(plain)
     if not opened.balanced:
@@ -101,11 +101,11 @@ def judged(text: str) -> Judgement:
 
 
 def _completed(plain: str, opened: Open) -> Iterator[str]:
-    """Yield the ways in which a text may end once what is open is closed."""
+    """Yield the text completed in various ways, with its open quote and brackets closed."""
     if opened.comment:
         yield plain + "\n" + opened.brackets
     elif opened.quote:
-        # A backslash waits for what it escapes, and a brace in an f-string for its end.
+        # The text may also end with a backslash, or within a replacement field of an f-string.
         quotes = [
             opened.quote,
             "\\" + opened.quote,

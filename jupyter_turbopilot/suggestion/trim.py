@@ -1,8 +1,8 @@
 """Where a suggestion ends: a pipeline of small filters over the text so far. Pure.
 
-Every filter keeps a beginning of its text, and a longer text never makes it keep less. So whatever was
-shown stays shown: each frame is a prefix of the next. Text a filter cannot judge yet is held back until it
-can, or until the answer is final.
+Every filter keeps a prefix of its text, and never keeps less of a longer text. So what was shown stays
+shown: each frame is a prefix of the next. A filter holds back text that it cannot judge yet, until it can or
+until the answer is final.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
-MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter looks at all of it
+MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter reads all of them
 _PHRASES = (
     "Sure, ", "Sure! ", "Certainly", "Here is ", "Here are ", "Here's ", "This code ", "This function ",
     "This script ", "This will ", "Note that ", "Explanation:", "You can ", "In this ", "Let me ", "To run ",
@@ -38,7 +38,7 @@ Filter = Callable[[str, Surroundings, bool], Cut]
 
 
 def end_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Stop at the end of the line where only a line is wanted."""
+    """Stop at the end of the line, unless there may be several lines."""
     if surroundings.multi:
         return Cut(text)
     head, newline, _ = text.partition("\n")
@@ -46,7 +46,7 @@ def end_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:  # n
 
 
 def dedent(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop before a line that stands further left, and at a blank line after code at the outermost level."""
+    """Stop before a line that is indented less, and at a blank line after code without indentation."""
     lines = text.split("\n")
     length = at = len(lines[0])
     started = bool(lines[0].strip())
@@ -56,7 +56,7 @@ def dedent(text: str, surroundings: Surroundings, final: bool) -> Cut:
         at += 1 + len(line)
         if not line.strip():
             if last and not final:
-                break  # how far it is indented is not known yet
+                break  # its indentation is not complete yet
             blank_before = blank_before or (started and not last)
             continue
         left = indentation(line)
@@ -68,12 +68,12 @@ def dedent(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def longest(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Stop where it is more than anybody reads."""
+    """Stop after `MOST` characters."""
     return Cut(text[:MOST], done=len(text) > MOST)
 
 
 def line_limit(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Stop after the number of lines that is wanted."""
+    """Stop after `max_lines` lines, not counting blank ones at the beginning."""
     body = text.lstrip("\n")
     lead = len(text) - len(body)
     lines = body.split("\n")
@@ -83,7 +83,7 @@ def line_limit(text: str, surroundings: Surroundings, final: bool) -> Cut:  # no
 
 
 def code_fence(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Stop before a markdown fence: the model has turned to chatting."""
+    """Stop before a Markdown fence, where code ends and chat begins."""
     if fence := re.search(r"(^|\n)[ \t]*```", text):
         return Cut(text[: fence.start()], done=True)
     if not final and (begun := re.search(r"(^|\n)[ \t]*`{1,2}$", text)):
@@ -92,7 +92,7 @@ def code_fence(text: str, surroundings: Surroundings, final: bool) -> Cut:  # no
 
 
 def chat(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop before a line that talks to somebody: the model has turned to explaining."""
+    """Stop before a line of prose addressed to the user."""
     at = 0
     for number, line in enumerate(text.split("\n")):
         words = line.lstrip()
@@ -107,7 +107,7 @@ def chat(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Write nothing where the answer is the line just above once more."""
+    """Leave out an answer that repeats the line above."""
     above = surroundings.above.strip()
     line, newline, _ = text.lstrip("\n").partition("\n")
     if not _is_word(above[:1] or " ") or not above.startswith(line.strip()):
@@ -118,13 +118,13 @@ def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def next_line_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop where the answer begins to write the line that already stands below."""
+    """Stop before a line that repeats the next line below the cursor."""
     wanted = surroundings.next_line.strip()
     if not wanted:
         return Cut(text)
     at = 0
     for line in text.split("\n"):
-        whole = at + len(line) < len(text)  # a newline follows
+        whole = at + len(line) < len(text)  # whether a newline follows
         if at and line.strip():
             if line.strip() == wanted and (whole or final):
                 return Cut(text[: at - 1], done=True)
@@ -152,7 +152,7 @@ def repetition(text: str, surroundings: Surroundings, final: bool) -> Cut:  # no
 
 
 def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop where the answer begins to write what already follows the cursor: closers, most often."""
+    """Stop before text that repeats the rest of the line behind the cursor, most often closing brackets."""
     rest = surroundings.rest.strip()
     if not rest:
         return Cut(text)
@@ -173,7 +173,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def closed_behind(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Leave the brackets that are closed behind the cursor to be closed there, whatever comes between."""
+    """Stop before a closing bracket that would close what is closed behind the cursor."""
     return Cut(text[: balanced_length(text, surroundings.closed)])
 
 
@@ -189,7 +189,7 @@ def _is_word(char: str) -> bool:
 
 
 def unfinished_word(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Hold back a word that may go on."""
+    """Hold back a word that may not be complete."""
     end = len(text)
     while not final and end and _is_word(text[end - 1]):
         end -= 1

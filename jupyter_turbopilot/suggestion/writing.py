@@ -1,4 +1,4 @@
-"""The text of one answer while its tokens come in; what is shown only ever grows. Pure."""
+"""The text of one answer while its tokens arrive; what is shown only grows. Pure."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _INDENTED = re.compile(r"\n([ \t]*+)(?=\S)")
 
 
 class Writing(ABC):
-    """What all answers share: tokens become text, and somebody decides how much of it is shown."""
+    """Turns tokens into text; the subclasses decide how much of it is shown."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""
-        self._dropped = b""  # what the text may not begin with
+        self._dropped = b""  # bytes that are dropped at the beginning of the text
         self.tokens: list[Token] = []
         self.shown = ""
         self.confidence = 1.0
-        self.ended = False  # the text is whole: nothing that could follow belongs to it
+        self.ended = False  # the text is complete: nothing that could follow belongs to it
         self.gave_up = False  # nothing that could follow would be shown
 
     @property
     def done(self) -> bool:
-        """Tell whether more tokens could not add anything."""
+        """Whether more tokens cannot add anything."""
         return self.ended or self.gave_up
 
     def take(self, tokens: Iterable[Token]) -> bool:
-        """Take tokens until the answer is done; tell whether there is more to show."""
+        """Take tokens until the answer is done; return whether there is more to show."""
         grown = False
         for token in tokens:
             if not self._text and self._dropped:
@@ -55,17 +55,17 @@ class Writing(ABC):
         return grown
 
     def resume(self, tokens: Iterable[Token]) -> bool:
-        """Take tokens that were written before something was typed: what comes goes on where that ends."""
+        """Take tokens that continue what was typed: nothing is dropped at their beginning."""
         self._dropped = b""
         return self.take(tokens)
 
     @abstractmethod
     def finish(self, *, whole: bool) -> None:
-        """Show what is left; `whole` where the model itself has ended."""
+        """Show what is left; `whole` means that the model has ended the text."""
 
     @abstractmethod
     def _judge(self, piece: str, probability: float) -> bool:
-        """Look at the text with one more piece of it; tell whether there is more to show."""
+        """Take one more piece of the text; return whether there is more to show."""
 
     def _show(self, text: str) -> bool:
         if len(text) <= len(self.shown) or not text.strip():
@@ -75,12 +75,12 @@ class Writing(ABC):
 
 
 class Suggestion(Writing):
-    """An answer that is trimmed to its place and, unasked, shown as far as the gate lets it."""
+    """An answer that is trimmed and, if it was not asked for, shown only as far as the gate lets it."""
 
     def __init__(self, surroundings: Surroundings, gate: Gate, *, unasked: bool) -> None:
         super().__init__()
         if surroundings.indented:
-            # The person has indented already; a model that has not noticed does so once more.
+            # The line is indented already, which some models repeat.
             self._dropped = b" \t"
         self._surroundings = surroundings
         self._gate = gate
@@ -105,7 +105,7 @@ class Suggestion(Writing):
             self._show(cut.text if whole else self._whole_lines(cut.text))
 
     def _whole_lines(self, text: str) -> str:
-        """Leave out a further line that is not finished: cut off in the middle it helps nobody."""
+        """Leave out the last line if it is unfinished and not the only one."""
         if self._text[len(text) :].lstrip(" \t").startswith("\n"):
             return text
         above = text[: max(0, text.rfind("\n"))]
@@ -123,7 +123,7 @@ class Verbatim(Writing):
         super().__init__()
         self._stops = [Matcher(text) for text in dict.fromkeys(stop) if text]
         self._indent = indent
-        self._last_line = 0  # where the last line begins that was looked at
+        self._last_line = 0  # where the last line that was checked begins
         self.stopped_by = ""
 
     def _judge(self, piece: str, probability: float) -> bool:
@@ -139,12 +139,12 @@ class Verbatim(Writing):
         return self._extend(self._text[: len(self._text) - self._held_back()])
 
     def finish(self, *, whole: bool) -> None:  # noqa: ARG002
-        """Show what was held back because a stop text might have begun."""
+        """Show what was held back as the possible beginning of a stop text."""
         if not self.ended:
             self._extend(self._text)
 
     def _left_of_indentation(self) -> list[int]:
-        """Return where a line begins that stands too far left."""
+        """Return where the first line that is indented too little begins."""
         if not self._indent:
             return []
         lines = _INDENTED.finditer(self._text, self._last_line)
