@@ -19,7 +19,7 @@ import llama_cpp
 import numpy as np
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.llama import engine as llama
+from jupyter_turbopilot.engine.llama.bindings import bindings
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.evaluate.traces import read
 from jupyter_turbopilot.models.catalog import find
@@ -89,7 +89,7 @@ def unpack(source: Path, target: Path) -> None:
 
 def measure(path: Path, text: str) -> tuple[float, float]:
     """Return the perplexity of windows of a text, their first quarter only read, and the speed."""
-    lib: Any = llama.bindings()
+    lib: Any = bindings()
     model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
     vocab = lib.llama_model_get_vocab(model)
     rows = lib.llama_vocab_n_tokens(vocab)

@@ -48,9 +48,9 @@ def test_the_help_of_the_command_line_imports_nothing_heavy() -> None:
 def test_a_missing_engine_is_a_normal_state() -> None:
     code = (
         "import sys; sys.modules['llama_cpp'] = None\n"
-        "from jupyter_turbopilot.engine.llama import engine as llama\n"
+        "from jupyter_turbopilot.engine.llama.bindings import bindings\n"
         "from jupyter_turbopilot.errors import NotReadyError\n"
-        "try: llama.bindings()\n"
+        "try: bindings()\n"
         "except NotReadyError as e: assert e.code == 'engine_missing' and 'pip install' in e.message\n"
         "else: raise SystemExit('no error')"
     )
@@ -61,9 +61,9 @@ def test_a_broken_engine_is_a_normal_state(tmp_path: Path) -> None:
     (tmp_path / "llama_cpp.py").write_text("raise OSError('libllama.so: cannot open shared object file')")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from jupyter_turbopilot.engine.llama import engine as llama\n"
+        "from jupyter_turbopilot.engine.llama.bindings import bindings\n"
         "from jupyter_turbopilot.errors import NotReadyError\n"
-        "try: llama.bindings()\n"
+        "try: bindings()\n"
         "except NotReadyError as e: assert 'broken' in e.message and '--force-reinstall' in e.message\n"
         "else: raise SystemExit('no error')"
     )
@@ -75,7 +75,7 @@ def test_the_protocol_of_an_engine_fits_on_a_page() -> None:
     assert len(base.read_text().splitlines()) <= 60
 
 
-def test_llama_cpp_and_its_abort_are_known_to_one_module_alone() -> None:
+def test_llama_cpp_is_imported_by_one_module_alone() -> None:
     package = Path(__file__).parent.parent / "jupyter_turbopilot"
     importers = [p.relative_to(package) for p in package.rglob("*.py") if "import llama_cpp" in p.read_text()]
-    assert importers == [Path("engine/llama/engine.py")]
+    assert importers == [Path("engine/llama/bindings.py")]

@@ -58,10 +58,10 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     )
     engine_works = True
     try:
-        from jupyter_turbopilot.engine.llama import engine as llama
+        from jupyter_turbopilot.engine.llama import bindings as llama
 
         yield Finding("engine", f"llama-cpp-python {llama.version()}: {llama.instruction_sets()}")
-        yield _graphics(settings, able=llama.graphics())
+        yield _graphics(settings, able=llama.supports_gpu())
         yield from _adapters(settings)
     except TurbopilotError as error:
         engine_works = False

@@ -1,25 +1,21 @@
-"""llama.cpp through its low-level API: the only importer of llama_cpp."""
+"""A model in llama.cpp, through its low-level API: one context whose sequences share a cache."""
 
 from __future__ import annotations
 
 import ctypes
 import ctypes.util
-import os
-import re
 import sys
-import threading
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine.cancel import check
 from jupyter_turbopilot.engine.llama import snapshot as state_file
+from jupyter_turbopilot.engine.llama.bindings import bindings, version
 from jupyter_turbopilot.engine.llama.lora import Attached
 from jupyter_turbopilot.engine.llama.sampler_chain import Chain
-from jupyter_turbopilot.engine.llama.slices import rule_for, slices
+from jupyter_turbopilot.engine.llama.vocabulary import Vocabulary
 from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
 from jupyter_turbopilot.engine.sequences import (
     Clear,
@@ -33,14 +29,13 @@ from jupyter_turbopilot.engine.sequences import (
     Sequences,
 )
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
-from jupyter_turbopilot.engine.token_bytes import ByteTable
-from jupyter_turbopilot.errors import EngineError, NotReadyError
-from jupyter_turbopilot.generation import Markers
+from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.models.gguf import stamp
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.sampling import Row as Chances
@@ -48,91 +43,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping import Row
     from jupyter_turbopilot.generation import Sampling
 
-INSTALL = "python -m pip install llama-cpp-python"
-SPINS = "30000"  # under a millisecond; the default is several. At 5 000 a prompt takes a tenth longer
 STATE_BYTES = 64 * 1024 * 1024  # kept over a restart, all notebooks together
-_NONE = -1
 _ABORTED = 2
 EVERY_LAYER = 1 << 20
-STAND_IN = "\x1a"  # what a vocabulary of characters may have for those it lacks
-_quiet: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
-
-
-def bindings() -> types.ModuleType:
-    """Import llama_cpp, or say what is missing and what to run."""
-    try:
-        with _short_spinning():
-            import llama_cpp
-    except ModuleNotFoundError as error:
-        if error.name != "llama_cpp":
-            raise NotReadyError(f"Engine broken: {error}. Run: {INSTALL}", code="engine_missing") from None
-        raise NotReadyError(f"Engine missing. Run: {INSTALL}", code="engine_missing") from None
-    except Exception as error:  # noqa: BLE001 - a broken native library raises whatever it likes
-        broken = NotReadyError(
-            f"Engine broken ({type(error).__name__}). Run: {INSTALL} --force-reinstall", code="engine_missing"
-        )
-        broken.hint = str(error)
-        raise broken from None
-    if not _quiet:
-        callback = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
-        _quiet.append(callback)
-        llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
-        llama_cpp.llama_backend_init()
-    module: types.ModuleType = llama_cpp
-    return module
-
-
-def speak() -> None:
-    """Let llama.cpp write its log to standard error: for the trial's process, which reads it."""
-    lib = bindings()
-    lib.llama_log_set(lib.llama_log_callback(), ctypes.c_void_p(0))
-
-
-@contextmanager
-def _short_spinning() -> Iterator[None]:
-    """Load GNU OpenMP such that its threads do not keep a core busy for milliseconds after each token.
-
-    The event loop wants that core to send the answer. The kernels that the server starts are left alone: what
-    OpenMP read when it was loaded stays, the variable goes.
-    """
-    name = "GOMP_SPINCOUNT"
-    if name in os.environ or "OMP_WAIT_POLICY" in os.environ:
-        yield
-        return
-    os.environ[name] = SPINS
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
-
-
-def version() -> str:
-    """Return the version of the bindings."""
-    return str(bindings().__version__)
-
-
-def installed() -> str:
-    """Return what tells one installation of the bindings from another, of the same version too."""
-    return f"{version()}|{Path(str(bindings().__file__)).stat().st_mtime_ns}"
-
-
-def instruction_sets() -> str:
-    """Return what the native library was built to use."""
-    text: bytes = bindings().llama_print_system_info()
-    return text.decode().strip(" |")
-
-
-def graphics() -> bool:
-    """Tell whether the native library was built for a graphics card and finds one."""
-    return bool(bindings().llama_supports_gpu_offload())
-
-
-def _not_in(pieces: Sequence[bytes]) -> re.Pattern[str] | None:
-    """Return what finds the characters that a vocabulary of characters lacks; llama.cpp drops them."""
-    if max(map(len, pieces), default=0) > 1 or any(piece > b"\x7f" for piece in pieces):
-        return None
-    known = "".join(piece.decode() for piece in pieces)
-    return re.compile(f"[^{re.escape(known)}]") if STAND_IN in known else None
 
 
 class _AbortFlag:
@@ -173,7 +86,6 @@ class LlamaEngine(Stepping):
         self._lib = lib = bindings()
         self._hardware = hardware
         self._model = self._context = None
-        self._tokenizing = threading.Lock()
         self._state: Path | None = None
         self.name = name
         self.fim = fim
@@ -240,96 +152,19 @@ class LlamaEngine(Stepping):
         return lib.llama_init_from_model(self._model, parameters)
 
     def _read_vocabulary(self) -> None:
-        lib = self._lib
-        self._vocab = lib.llama_model_get_vocab(self._model)
-        self._vocab_size = int(lib.llama_vocab_n_tokens(self._vocab))
-        self.markers = self._read_markers()
-        self.table = ByteTable(self._pieces())
-        self._strange = _not_in(self.table.pieces)
-        # Some put a space before whatever they are given: behind a cut they are given a line's end first.
-        self._lead: list[int] = []
-        if self._join(self._ids("a")).startswith(b" "):
-            self._lead = self._ids("\n")
-        self._rule = rule_for(self._ids, self._ids_behind)
-        self.ends = {t for t in range(self._vocab_size) if lib.llama_vocab_is_eog(self._vocab, t)}
-        # With these any text can be written, whatever a grammar leaves.
-        pieces = self.table.pieces
-        self._short = np.array([t for t, piece in enumerate(pieces) if len(piece) == 1 or t in self.ends])
-        self.controls = np.array(
-            [t for t in range(self._vocab_size) if lib.llama_vocab_is_control(self._vocab, t)], dtype=np.int64
-        )
-        texts = {int(t): lib.llama_vocab_get_text(self._vocab, t) or b"" for t in self.controls}
-        self.specials = {text.decode("utf-8", "replace"): token for token, text in texts.items() if text}
-
-    def _read_markers(self) -> Markers:
-        lib, vocab = self._lib, self._vocab
-
-        def known(token: int) -> int | None:
-            return token if token != _NONE else None
-
-        return Markers(
-            prefix=known(lib.llama_vocab_fim_pre(vocab)),
-            suffix=known(lib.llama_vocab_fim_suf(vocab)),
-            middle=known(lib.llama_vocab_fim_mid(vocab)),
-            bos=known(lib.llama_vocab_bos(vocab)) if lib.llama_vocab_get_add_bos(vocab) else None,
-        )
-
-    def _pieces(self) -> list[bytes]:
-        lib, vocab = self._lib, self._vocab
-        size = 64
-        buffer = ctypes.create_string_buffer(size)
-        pieces = []
-        for token in range(self._vocab_size):
-            length = lib.llama_token_to_piece(vocab, token, buffer, size, 0, False)  # noqa: FBT003
-            if length < 0:  # longer than the buffer: its size is the answer's opposite
-                size = -length
-                buffer = ctypes.create_string_buffer(size)
-                length = lib.llama_token_to_piece(vocab, token, buffer, size, 0, False)  # noqa: FBT003
-            pieces.append(buffer.raw[:length])
-        return pieces
+        self._vocabulary = vocabulary = Vocabulary(self._lib, self._model)
+        # Attributes of the engine itself, since every token needs them.
+        self._vocab_size = vocabulary.size
+        self.markers, self.specials = vocabulary.markers, vocabulary.specials
+        self.table, self.ends, self.controls = vocabulary.table, vocabulary.ends, vocabulary.controls
 
     def find_token(self, text: str) -> int | None:
         """Return the id of a control token by its text."""
-        wanted = text.encode()
-        buffer = (ctypes.c_int32 * 4)()
-        count = self._lib.llama_tokenize(self._vocab, wanted, len(wanted), buffer, 4, False, True)  # noqa: FBT003
-        return int(buffer[0]) if count == 1 else None
+        return self._vocabulary.find_token(text)
 
     def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
-        """Turn text into tokens; nothing in it becomes a control token. `behind` others it begins no text."""
-        parts = slices(text, self._rule)
-        first = next(parts)
-        found = self._ids_behind(first) if behind else self._ids(first)
-        for part in parts:
-            check()
-            found += self._ids_behind(part)
-        return found
-
-    def _ids_behind(self, text: str) -> list[int]:
-        """Turn into tokens what stands behind a cut."""
-        if self._lead:
-            found = self._ids("\n" + text)
-            if found[: len(self._lead)] == self._lead:
-                return found[len(self._lead) :]
-        return self._ids(text)
-
-    def _ids(self, text: str) -> list[int]:
-        if self._strange:
-            text = self._strange.sub(STAND_IN, text)
-        data = text.encode("utf-8", "replace")
-        room = len(data) + 8
-        buffer = (ctypes.c_int32 * room)()
-        # Other threads ask too, and the model must not go away meanwhile.
-        with self._tokenizing:
-            if not self._model:
-                raise EngineError("The model has just been changed. Try again.")
-            count = self._lib.llama_tokenize(self._vocab, data, len(data), buffer, room, False, False)  # noqa: FBT003
-        if count < 0:
-            raise EngineError("llama.cpp could not read the text.")
-        return list(buffer[:count])
-
-    def _join(self, tokens: Sequence[int]) -> bytes:
-        return b"".join(map(self.piece, tokens))
+        """Turn text into tokens, none of them a control token. `behind`: other text stands before it."""
+        return self._vocabulary.tokenize(text, behind=behind)
 
     def piece(self, token: int) -> bytes:
         """Return a token's bytes."""
@@ -416,7 +251,10 @@ class LlamaEngine(Stepping):
             sampling, logit_bias=tuple((token, bias) for tokens, bias in each for token in tokens)
         )
         hidden = np.array([t for t in self.controls.tolist() if t not in ends], dtype=np.int64)
-        return Chain(self._lib, self._vocab, self._vocab_size, sampling, hidden, self._short, prompt)
+        vocabulary = self._vocabulary
+        return Chain(
+            self._lib, vocabulary.handle, vocabulary.size, sampling, hidden, vocabulary.short, prompt
+        )
 
     def _restore(self) -> None:
         """Take up what was read before the last stop."""
@@ -448,7 +286,8 @@ class LlamaEngine(Stepping):
         if self._context:
             lib.llama_free(self._context)
             self._context = None
-        with self._tokenizing:
-            if self._model:
-                lib.llama_model_free(self._model)
-                self._model = None
+        with suppress(AttributeError):
+            self._vocabulary.close()  # waits for other threads, which may be using the model
+        if self._model:
+            lib.llama_model_free(self._model)
+            self._model = None

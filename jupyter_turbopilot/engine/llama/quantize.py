@@ -26,7 +26,7 @@ _PROGRESS = re.compile(r"(?<!\d)(\d++)/(\d++) (\S++)")
 
 def kinds() -> dict[str, int]:
     """Return all of llama.cpp's ways to store a model, by name."""
-    from jupyter_turbopilot.engine.llama.engine import bindings
+    from jupyter_turbopilot.engine.llama.bindings import bindings
 
     lib = bindings()
     found = {}
@@ -61,7 +61,7 @@ def quantize(order: Order, threads: int, progress: Callable[[str, int, int], Non
 
 def _work(source: Path, target: Path, number: int, threads: int, again: int) -> None:
     """Do it: the child's side."""
-    from jupyter_turbopilot.engine.llama.engine import bindings
+    from jupyter_turbopilot.engine.llama.bindings import bindings
 
     lib = bindings()
     last: list[str] = []

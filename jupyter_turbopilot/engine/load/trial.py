@@ -86,10 +86,10 @@ _ADVICE = {
 
 def _key(path: Path, plan: Plan) -> str:
     """Name what a verdict is about: the file, the engine, the settings. Another of them is another trial."""
-    from jupyter_turbopilot.engine.llama.engine import installed
+    from jupyter_turbopilot.engine.llama.bindings import installation
 
     settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware.stamp}"
-    about = f"2|{path.resolve()}|{stamp(path)}|{installed()}|{settings}"
+    about = f"2|{path.resolve()}|{stamp(path)}|{installation()}|{settings}"
     return hashlib.sha256(about.encode()).hexdigest()[:32]
 
 
@@ -161,11 +161,11 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    from jupyter_turbopilot.engine.llama.engine import speak
+    from jupyter_turbopilot.engine.llama.bindings import log_to_stderr
     from jupyter_turbopilot.errors import EngineError
 
     try:
-        speak()
+        log_to_stderr()
         main(sys.argv[1:])
     except (EngineError, ModelRefusedError) as problem:
         print(problem.message, file=sys.stderr)  # noqa: T201 - what the child has to say

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import threading
 import time
@@ -10,12 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
+from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.llama.slices import LONGEST
 from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import BadRequestError, EngineError
@@ -42,31 +37,6 @@ def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) ->
 
 def test_the_model_is_small_enough_to_be_made_anew_each_time(tiny_model: Path) -> None:
     assert tiny_model.stat().st_size < 2_000_000
-
-
-def test_the_markers_are_read_from_the_file(engine: LlamaEngine) -> None:
-    assert (engine.markers.prefix, engine.markers.middle, engine.markers.suffix) == (257, 258, 259)
-    assert engine.find_token("<|fim_prefix|>") == 257
-
-
-def test_a_model_without_markers_has_none(tmp_path: Path) -> None:
-    engine = LlamaEngine(
-        write_tiny_model(tmp_path / "plain.gguf", fim=False), name="plain", context_size=128, threads=1
-    )
-    # The vocabulary still spells them: llama.cpp finds them by their text.
-    assert engine.find_token("</s>") is None
-    engine.close()
-
-
-@given(st.text(max_size=60))
-def test_any_text_comes_back_from_its_tokens(engine: LlamaEngine, text: str) -> None:
-    tokens = engine.tokenize(text)
-    assert b"".join(engine.piece(token) for token in tokens) == text.encode("utf-8", "replace")
-
-
-@pytest.mark.parametrize("mark", ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "</s>"])
-def test_a_control_token_that_somebody_types_stays_text(engine: LlamaEngine, mark: str) -> None:
-    assert all(token < 256 for token in engine.tokenize(f"x = '{mark}'"))
 
 
 def test_the_same_question_gets_the_same_answer_cached_or_not(engine: LlamaEngine) -> None:
@@ -176,25 +146,6 @@ def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
     cancel.set("superseded")
     assert list(tokens) == []
     assert complete(engine, "abc")[0]
-
-
-def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(
-    engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cancel, sizes = Cancel(), []
-
-    def ids(text: str) -> list[int]:
-        sizes.append(len(text))
-        if len(sizes) == 3:
-            cancel.set("superseded")
-        return []
-
-    monkeypatch.setattr(engine, "_ids", ids)
-    with cancel.governing(), pytest.raises(Cancelled):
-        engine.tokenize("x = 1\n" * 40_000)
-    assert len(sizes) == 3
-    assert max(sizes) <= LONGEST
-    assert engine.tokenize("x = 1\n" * 2_000) == []  # nobody else's text is cut short
 
 
 def test_a_cancel_that_came_first_evaluates_nothing(engine: LlamaEngine) -> None:
@@ -311,58 +262,6 @@ def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(def
         assert "return" not in text
     finally:
         engine.close()
-
-
-@pytest.mark.parametrize(("given", "during"), [({}, "30000"), ({"GOMP_SPINCOUNT": "9"}, "9")])
-def test_threads_that_wait_give_the_core_back_soon_and_kernels_do_not_inherit_it(
-    given: dict[str, str], during: str
-) -> None:
-    # In a process of its own: the variable is read when the library is loaded, which happens once.
-    program = (
-        "import os, sys\n"
-        "from jupyter_turbopilot.engine.llama import engine as llama\n"
-        "class Look:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name == 'llama_cpp': print(os.environ.get('GOMP_SPINCOUNT'))\n"
-        "sys.meta_path.insert(0, Look())\n"
-        "llama.bindings()\n"
-        "print(os.environ.get('GOMP_SPINCOUNT'))\n"
-    )
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
-    said = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**environment, **given},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert said.stdout.split() == [during, str(given.get("GOMP_SPINCOUNT"))]
-
-
-def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> None:
-    # Routes ask on a thread of their own while the worker may be changing the model: it must not crash.
-    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1)
-    asked = threading.Event()
-    refused: list[str] = []
-
-    def ask() -> None:
-        while True:
-            asked.set()
-            try:
-                engine.tokenize("x" * 1000)
-            except EngineError as error:
-                refused.append(error.message)
-                return
-
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    asked.wait()
-    engine.close()
-    for thread in threads:
-        thread.join(5)
-    assert len(refused) == 4
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")

@@ -94,7 +94,7 @@ def test_a_window_of_penalties_is_no_longer_than_the_text_can_get(engine: LlamaE
 
     sampling = Sampling(max_tokens=20, temperature=1.0, repeat_penalty=1.1, penalty_last_n=2**31 - 1)
     none = np.array([], dtype=np.int64)
-    Chain(Counting(), engine._vocab, SIZE, sampling, none, none, [1, 2, 3]).close()  # type: ignore[arg-type]
+    Chain(Counting(), engine._vocabulary.handle, SIZE, sampling, none, none, [1, 2, 3]).close()  # type: ignore[arg-type]
     assert made == [23]
 
 

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.llama import bindings
 from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load import trial
@@ -170,7 +171,9 @@ def test_verdicts_of_earlier_versions_which_remembered_everything_are_not_believ
     tiny_model: Path, tmp_path: Path
 ) -> None:
     memory = tmp_path / "trials.json"
-    about = f"{tiny_model.resolve()}|{stamp(tiny_model)}|{llama.installed()}|256|0|1|{PLAN.hardware.stamp}"
+    about = (
+        f"{tiny_model.resolve()}|{stamp(tiny_model)}|{bindings.installation()}|256|0|1|{PLAN.hardware.stamp}"
+    )
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
     memory.write_text(json.dumps({key: "did not answer within 180 seconds"}))
     ensure(tiny_model, memory)
@@ -238,6 +241,6 @@ def test_an_engine_that_is_installed_anew_is_tried_anew(
 ) -> None:
     memory = tmp_path / "trials.json"
     for name in ("one", "another"):
-        monkeypatch.setattr(llama, "installed", lambda name=name: name)
+        monkeypatch.setattr(bindings, "installation", lambda name=name: name)
         ensure(tiny_model, memory)
     assert len(json.loads(memory.read_text())) == 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import llama_cpp
 import numpy as np
 
-from jupyter_turbopilot.engine.llama import engine as llama
+from jupyter_turbopilot.engine.llama.bindings import bindings
 from jupyter_turbopilot.engine.llama.lora import Attached
 from jupyter_turbopilot.models.tuning.adapters import Adapter
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def loaded(path: Path) -> Iterator[Any]:
-    llama.bindings()
+    bindings()
     parameters = llama_cpp.llama_model_default_params()
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
     assert model, f"llama.cpp does not load {path.name}"

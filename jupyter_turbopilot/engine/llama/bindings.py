@@ -1,0 +1,88 @@
+"""Imports llama_cpp, which nothing else does, and describes what is installed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.errors import NotReadyError
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Iterator
+
+INSTALL = "python -m pip install llama-cpp-python"
+SPINS = "30000"  # under a millisecond; the default is several. At 5 000 a prompt takes a tenth longer
+_callbacks: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
+
+
+def bindings() -> types.ModuleType:
+    """Import llama_cpp with its log switched off; an error says what is missing and what to run."""
+    try:
+        with _short_spinning():
+            import llama_cpp
+    except ModuleNotFoundError as error:
+        if error.name != "llama_cpp":
+            raise NotReadyError(f"Engine broken: {error}. Run: {INSTALL}", code="engine_missing") from None
+        raise NotReadyError(f"Engine missing. Run: {INSTALL}", code="engine_missing") from None
+    except Exception as error:  # noqa: BLE001 - a broken native library may raise anything
+        broken = NotReadyError(
+            f"Engine broken ({type(error).__name__}). Run: {INSTALL} --force-reinstall", code="engine_missing"
+        )
+        broken.hint = str(error)
+        raise broken from None
+    if not _callbacks:
+        callback = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
+        _callbacks.append(callback)
+        llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
+        llama_cpp.llama_backend_init()
+    module: types.ModuleType = llama_cpp
+    return module
+
+
+def log_to_stderr() -> None:
+    """Let llama.cpp write its log to standard error: for the trial's process, whose parent reads it."""
+    lib = bindings()
+    lib.llama_log_set(lib.llama_log_callback(), ctypes.c_void_p(0))
+
+
+@contextmanager
+def _short_spinning() -> Iterator[None]:
+    """Load GNU OpenMP such that its threads do not keep a core busy for milliseconds after each token.
+
+    The event loop needs that core to send the answer. OpenMP reads the variable once, when it is loaded;
+    it is removed afterwards, so that the kernels that the server starts do not inherit it.
+    """
+    name = "GOMP_SPINCOUNT"
+    if name in os.environ or "OMP_WAIT_POLICY" in os.environ:
+        yield
+        return
+    os.environ[name] = SPINS
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+
+
+def version() -> str:
+    """Return the version of the bindings."""
+    return str(bindings().__version__)
+
+
+def installation() -> str:
+    """Return what distinguishes this installation of the bindings from others, even of the same version."""
+    return f"{version()}|{Path(str(bindings().__file__)).stat().st_mtime_ns}"
+
+
+def instruction_sets() -> str:
+    """Return the CPU instructions and other features that the native library was built to use."""
+    text: bytes = bindings().llama_print_system_info()
+    return text.decode().strip(" |")
+
+
+def supports_gpu() -> bool:
+    """Tell whether the native library was built for a GPU and finds one."""
+    return bool(bindings().llama_supports_gpu_offload())

@@ -1,0 +1,134 @@
+"""A model's vocabulary in llama.cpp: the bytes of its tokens, its control tokens, and text as tokens."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jupyter_turbopilot.engine.cancel import check
+from jupyter_turbopilot.engine.llama.slices import rule_for, slices
+from jupyter_turbopilot.engine.token_bytes import ByteTable
+from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.generation import Markers
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Sequence
+
+_NO_TOKEN = -1
+STAND_IN = "\x1a"  # some vocabularies of single characters use it for characters they lack
+
+
+class Vocabulary:
+    """A loaded model's vocabulary. `tokenize` may be called from several threads; `close` waits for them."""
+
+    def __init__(self, lib: types.ModuleType, model: Any) -> None:
+        self._lib = lib
+        self._lock = threading.Lock()
+        self._open = True
+        self.handle = lib.llama_model_get_vocab(model)
+        self.size = int(lib.llama_vocab_n_tokens(self.handle))
+        self.markers = self._read_markers()
+        self.table = ByteTable(self._read_pieces())
+        self._unknown = unknown_characters(self.table.pieces)
+        # Some vocabularies put a space before any text: what follows a cut is tokenized behind a newline.
+        self._newline: list[int] = []
+        if self.join(self.tokenize_slice("a")).startswith(b" "):
+            self._newline = self.tokenize_slice("\n")
+        self.slice_rule = rule_for(self.tokenize_slice, self._tokenize_after_cut)
+        self.ends = {t for t in range(self.size) if lib.llama_vocab_is_eog(self.handle, t)}
+        # With these any text can be written, whatever a grammar leaves.
+        pieces = self.table.pieces
+        self.short = np.array([t for t, piece in enumerate(pieces) if len(piece) == 1 or t in self.ends])
+        self.controls = np.array(
+            [t for t in range(self.size) if lib.llama_vocab_is_control(self.handle, t)], dtype=np.int64
+        )
+        texts = {int(t): lib.llama_vocab_get_text(self.handle, t) or b"" for t in self.controls}
+        self.specials = {text.decode("utf-8", "replace"): token for token, text in texts.items() if text}
+
+    def _read_markers(self) -> Markers:
+        lib, handle = self._lib, self.handle
+
+        def known(token: int) -> int | None:
+            return token if token != _NO_TOKEN else None
+
+        return Markers(
+            prefix=known(lib.llama_vocab_fim_pre(handle)),
+            suffix=known(lib.llama_vocab_fim_suf(handle)),
+            middle=known(lib.llama_vocab_fim_mid(handle)),
+            bos=known(lib.llama_vocab_bos(handle)) if lib.llama_vocab_get_add_bos(handle) else None,
+        )
+
+    def _read_pieces(self) -> list[bytes]:
+        lib, handle = self._lib, self.handle
+        size = 64
+        buffer = ctypes.create_string_buffer(size)
+        pieces = []
+        for token in range(self.size):
+            length = lib.llama_token_to_piece(handle, token, buffer, size, 0, False)  # noqa: FBT003
+            if length < 0:  # the buffer is too small: the size that is needed, negated
+                size = -length
+                buffer = ctypes.create_string_buffer(size)
+                length = lib.llama_token_to_piece(handle, token, buffer, size, 0, False)  # noqa: FBT003
+            pieces.append(buffer.raw[:length])
+        return pieces
+
+    def find_token(self, text: str) -> int | None:
+        """Return the id of a control token by its text."""
+        data = text.encode()
+        buffer = (ctypes.c_int32 * 4)()
+        count = self._lib.llama_tokenize(self.handle, data, len(data), buffer, 4, False, True)  # noqa: FBT003
+        return int(buffer[0]) if count == 1 else None
+
+    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
+        """Turn text into tokens, none of them a control token. `behind`: other text stands before it."""
+        parts = slices(text, self.slice_rule)
+        first = next(parts)
+        tokens = self._tokenize_after_cut(first) if behind else self.tokenize_slice(first)
+        for part in parts:
+            check()
+            tokens += self._tokenize_after_cut(part)
+        return tokens
+
+    def _tokenize_after_cut(self, text: str) -> list[int]:
+        if self._newline:
+            tokens = self.tokenize_slice("\n" + text)
+            if tokens[: len(self._newline)] == self._newline:
+                return tokens[len(self._newline) :]
+        return self.tokenize_slice(text)
+
+    def tokenize_slice(self, text: str) -> list[int]:
+        """Turn a text into tokens in one piece; see `slices` for how long it may be."""
+        if self._unknown:
+            text = self._unknown.sub(STAND_IN, text)
+        data = text.encode("utf-8", "replace")
+        most = len(data) + 8
+        buffer = (ctypes.c_int32 * most)()
+        with self._lock:
+            if not self._open:
+                raise EngineError("The model has just been changed. Try again.")
+            count = self._lib.llama_tokenize(self.handle, data, len(data), buffer, most, False, False)  # noqa: FBT003
+        if count < 0:
+            raise EngineError("llama.cpp could not tokenize the text. Try again, or choose another model.")
+        return list(buffer[:count])
+
+    def join(self, tokens: Sequence[int]) -> bytes:
+        """Return the bytes of several tokens."""
+        return b"".join(self.table.pieces[token] for token in tokens)
+
+    def close(self) -> None:
+        """Refuse texts from now on: the model is about to be freed."""
+        with self._lock:
+            self._open = False
+
+
+def unknown_characters(pieces: Sequence[bytes]) -> re.Pattern[str] | None:
+    """Match the characters that a vocabulary of single characters lacks, which llama.cpp drops."""
+    if max(map(len, pieces), default=0) > 1 or any(piece > b"\x7f" for piece in pieces):
+        return None
+    known = "".join(piece.decode() for piece in pieces)
+    return re.compile(f"[^{re.escape(known)}]") if STAND_IN in known else None

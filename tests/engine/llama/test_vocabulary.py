@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.llama.slices import LONGEST
+from jupyter_turbopilot.errors import EngineError
+
+from ...tiny_model import write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
+    engine = LlamaEngine(tiny_model, name="tiny", context_size=512, threads=1)
+    yield engine
+    engine.close()
+
+
+def test_the_markers_are_read_from_the_file(engine: LlamaEngine) -> None:
+    assert (engine.markers.prefix, engine.markers.middle, engine.markers.suffix) == (257, 258, 259)
+    assert engine.find_token("<|fim_prefix|>") == 257
+
+
+def test_a_model_without_markers_has_none(tmp_path: Path) -> None:
+    engine = LlamaEngine(
+        write_tiny_model(tmp_path / "plain.gguf", fim=False), name="plain", context_size=128, threads=1
+    )
+    # The vocabulary still spells them: llama.cpp finds them by their text.
+    assert engine.find_token("</s>") is None
+    engine.close()
+
+
+@given(st.text(max_size=60))
+def test_any_text_comes_back_from_its_tokens(engine: LlamaEngine, text: str) -> None:
+    tokens = engine.tokenize(text)
+    assert b"".join(engine.piece(token) for token in tokens) == text.encode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("mark", ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "</s>"])
+def test_a_control_token_that_somebody_types_stays_text(engine: LlamaEngine, mark: str) -> None:
+    assert all(token < 256 for token in engine.tokenize(f"x = '{mark}'"))
+
+
+def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(
+    engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel, sizes = Cancel(), []
+
+    def ids(text: str) -> list[int]:
+        sizes.append(len(text))
+        if len(sizes) == 3:
+            cancel.set("superseded")
+        return []
+
+    monkeypatch.setattr(engine._vocabulary, "tokenize_slice", ids)
+    with cancel.governing(), pytest.raises(Cancelled):
+        engine.tokenize("x = 1\n" * 40_000)
+    assert len(sizes) == 3
+    assert max(sizes) <= LONGEST
+    assert engine.tokenize("x = 1\n" * 2_000) == []  # nobody else's text is cut short
+
+
+def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> None:
+    # Routes ask on a thread of their own while the worker may be changing the model: it must not crash.
+    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1)
+    asked = threading.Event()
+    refused: list[str] = []
+
+    def ask() -> None:
+        while True:
+            asked.set()
+            try:
+                engine.tokenize("x" * 1000)
+            except EngineError as error:
+                refused.append(error.message)
+                return
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    asked.wait()
+    engine.close()
+    for thread in threads:
+        thread.join(5)
+    assert len(refused) == 4
