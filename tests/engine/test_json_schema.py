@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.json_schema import grammar_of
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.llama.gbnf import trouble
+from jupyter_turbopilot.engine.llama.grammar_check import refusal
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.generation import Sampling, Token, Usage
 
@@ -60,7 +60,7 @@ def fits(tokens: list[Token], schema: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
 def test_what_is_written_fits_the_schema(engine: LlamaEngine, schema: dict[str, Any]) -> None:
     grammar = grammar_of(schema)
-    assert not trouble(grammar)
+    assert not refusal(grammar)
     whole = 0
     for seed in range(12):
         usage = Usage()

@@ -17,7 +17,7 @@ import jupyter_turbopilot
 from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context import magics, notebook, private, ranking
 from jupyter_turbopilot.context.facts import Fact, Facts
-from jupyter_turbopilot.engine.llama import gbnf
+from jupyter_turbopilot.engine.llama import grammar_check
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt.budget import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
@@ -167,9 +167,9 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "cache": look_up,
     "keep_tail": lambda text: keep_tail(list(text.encode()), 999),
     "corpus": corpus._is_python,
-    "grammar": gbnf.trouble,
-    "a rule of a grammar": lambda text: gbnf.trouble(f"root ::= {text}"),
-    "a text of a grammar": lambda text: gbnf.trouble(f'root ::= "{text}"'),
+    "grammar": grammar_check.refusal,
+    "a rule of a grammar": lambda text: grammar_check.refusal(f"root ::= {text}"),
+    "a text of a grammar": lambda text: grammar_check.refusal(f'root ::= "{text}"'),
 }  # fmt: skip
 
 

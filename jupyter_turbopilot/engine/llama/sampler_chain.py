@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from jupyter_turbopilot.engine.llama.gbnf import trouble
+from jupyter_turbopilot.engine.llama.grammar_check import refusal
 from jupyter_turbopilot.engine.llama.quiet import hushed
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 
@@ -78,7 +78,7 @@ class Chain:
             raise
 
     def _read_grammar(self, vocab: Any, grammar: str) -> Any:
-        if why := trouble(grammar):
+        if why := refusal(grammar):
             raise BadRequestError(why, field="grammar")
         with hushed():
             made = self._lib.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
