@@ -45,10 +45,11 @@ class Watched(LlamaEngine):
 
     gaps: list[float]
 
-    def _choose(self, run, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        best = np.partition(self.logits(index), -2)[-2:]
+    def logits(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D102
+        row = super().logits(index)
+        best = np.partition(row, -2)[-2:]
         self.gaps.append(float(best.max() - best.min()))
-        return super()._choose(run, index)
+        return row
 
     def write(self, prompt: Sequence[int], hint: Sequence[int]) -> Written:
         """Write one text."""

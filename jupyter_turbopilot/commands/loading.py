@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.engine.load.plan import Hardware
-    from jupyter_turbopilot.engine.stepping import Row
+    from jupyter_turbopilot.engine.step_run import BatchToken
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Clock:
         self._inner = engine.evaluate
         engine.evaluate = self._timed  # type: ignore[method-assign]
 
-    def _timed(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+    def _timed(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
         begun = time.perf_counter()
         try:
             return self._inner(rows, attention)

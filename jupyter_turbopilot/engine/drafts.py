@@ -59,13 +59,13 @@ class Drafting:
         if self._unit:
             self._ms[size] += _LEARNED * (ms / self._unit - self._ms[size])
 
-    def judged(self, source: str, offered: int, accepted: int, *, begun: bool) -> None:
-        """Learn how much of a guess was right; `begun` where the one before it was right to its end."""
+    def judged(self, source: str, offered: int, accepted: int, *, continues: bool) -> None:
+        """Learn how much of a guess was right; `continues`: the guess before it was right to its end."""
         for number in range(min(offered, accepted + 1)):
-            follows = int(begun or number > 0)
+            follows = int(continues or number > 0)
             self._right[source][follows] += _LEARNED * ((number < accepted) - self._right[source][follows])
 
-    def length(self, source: str, pending: int, available: int, *, begun: bool) -> int:
+    def length(self, source: str, pending: int, available: int, *, continues: bool) -> int:
         """Return how many guessed tokens to add to a batch of `pending`: as saves most time."""
         first, following = self._right[source]
         most = min(available, MAX_BATCH - pending)
@@ -74,7 +74,7 @@ class Drafting:
         best, most_saved = 0, 0.0
         expected, chance = 0.0, 1.0
         for count in range(1, most + 1):
-            chance *= following if begun or count > 1 else first
+            chance *= following if continues or count > 1 else first
             expected += chance
             # Each guess that holds saves a step of one token; the larger batch costs what it costs.
             saved = expected - (self._ms[pending + count] - self._ms[pending])

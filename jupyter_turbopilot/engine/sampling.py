@@ -10,13 +10,13 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-Row = npt.NDArray[np.float32]
+Logits = npt.NDArray[np.float32]
 UNDRAWN = -1
 Ids = npt.NDArray[np.int64]
 
 
 def choose(
-    logits: Row,
+    logits: Logits,
     controls: Ids,
     ends: AbstractSet[int],
     allowed: Ids | None = None,
@@ -35,9 +35,9 @@ def choose(
 
     if allowed is not None and len(allowed):
         # How sure the model is given that it has to begin so: the other tokens are not in question.
-        held = logits[allowed]
-        index = int(held.argmax())
-        return int(allowed[index]), float(1.0 / np.exp(held - held[index]).sum())
+        weights = logits[allowed]
+        index = int(weights.argmax())
+        return int(allowed[index]), float(1.0 / np.exp(weights - weights[index]).sum())
     if drawn != UNDRAWN:
         return drawn, probability(drawn)
     if top in ends or not _in(controls, top):
@@ -49,7 +49,7 @@ def choose(
     return top, probability(top)
 
 
-def likeliest(logits: Row, count: int) -> tuple[tuple[int, float], ...]:
+def likeliest(logits: Logits, count: int) -> tuple[tuple[int, float], ...]:
     """Return the likeliest tokens and the logarithms of their probabilities."""
     if not count:
         return ()

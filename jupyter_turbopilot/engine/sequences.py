@@ -13,6 +13,18 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.moves import (
+    Clear,
+    Copy,
+    Detach,
+    Discard,
+    Move,
+    Park,
+    Reattach,
+    Restore,
+    Truncate,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,96 +56,27 @@ class KVSequence:
 
 
 @dataclass(frozen=True)
-class Copy:
-    """Let `target` share the first `count` cells of `source`."""
-
-    source: int
-    target: int
-    count: int
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Forget what `sequence` holds from `start` on."""
-
-    sequence: int
-    start: int
-
-
-@dataclass(frozen=True)
-class Park:
-    """Copy a sequence out of the cache, under a number."""
-
-    sequence: int
-    number: int
-
-
-@dataclass(frozen=True)
-class Restore:
-    """Copy a sequence back into the cache and forget the copy."""
-
-    number: int
-    sequence: int
-
-
-@dataclass(frozen=True)
-class Discard:
-    """Forget a copy."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class Clear:
-    """Begin with the first cell again: nothing is kept."""
-
-
-@dataclass(frozen=True)
-class Lift:
-    """Take a part of a sequence aside."""
-
-    source: int
-    target: int
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Lower:
-    """Put what was taken aside at the end of a sequence, at other positions."""
-
-    source: int
-    target: int
-    start: int
-    stop: int
-    by: int
-
-
-Move = Copy | Cut | Park | Restore | Discard | Clear | Lift | Lower
-
-
-@dataclass(frozen=True)
 class MovedSuffix:
-    """A part of the prompt that was taken aside until what stands before it is read."""
+    """The suffix of a prompt, detached until what stands before it has been read."""
 
-    held: KVSequence
+    sequence: KVSequence
     start: int  # where it stood
     at: int  # where it will stand
 
     @property
     def count(self) -> int:
         """How many tokens it has."""
-        return len(self.held.tokens)
+        return len(self.sequence.tokens)
 
 
 @dataclass(frozen=True)
 class Taken:
     """A sequence for a prompt, how many tokens of it are there already, and what to do to the memory."""
 
-    held: KVSequence
+    sequence: KVSequence
     kept: int
     moves: list[Move]
-    lifted: MovedSuffix | None = None
+    suffix: MovedSuffix | None = None
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
@@ -186,41 +129,41 @@ class Sequences:
         grows. A `fresh` sequence shares nothing, and has the cells to itself unless others are busy: where a
         sequence stands among them changes the order of its sums.
         """
-        busy = [held for held in self._all if held.busy]
+        busy = [sequence for sequence in self._all if sequence.busy]
         wanted = len(prompt) + room
-        if sum(max(held.promised, len(held.cells)) for held in busy) + wanted > self._capacity:
+        if sum(max(sequence.promised, len(sequence.cells)) for sequence in busy) + wanted > self._capacity:
             return None
         if not self._free and len(busy) == len(self._all):
             return None  # from here on something is done: whoever gets None must find all as it was
         moves: list[Move] = []
-        lifted = None
+        suffix = None
         source, kept = self._empty(moves) if fresh else self._known(prompt, tuning, moves)
         if source and (start := self._movable_part(source, kept, prompt, suffix_span)):
-            held = source
-            lifted = self._lift(held, kept, start, suffix_span, moves)
+            sequence = source
+            suffix = self._detach(sequence, kept, start, suffix_span, moves)
         elif (
             source
             and not source.busy
             and (len(source.tokens) - kept < WORTH_KEEPING or not self._another(source))
         ):
-            held = source
+            sequence = source
             if kept < suffix_span[0]:
-                held.moved = 0
-            self.cut(held, kept, moves)
+                sequence.moved = 0
+            self.cut(sequence, kept, moves)
         else:
             if not self._free:
                 self._evict(moves, spare=source)
-            held = self._new(tuning)
+            sequence = self._new(tuning)
             if source and kept:
-                held.tokens, held.cells = source.tokens[:kept], source.cells[:kept]
-                held.moved = source.moved if kept > suffix_span[0] else 0
-                moves.append(Copy(source.id, held.id, kept))
-        held.busy, held.promised = True, wanted
-        self._touch(held)
+                sequence.tokens, sequence.cells = source.tokens[:kept], source.cells[:kept]
+                sequence.moved = source.moved if kept > suffix_span[0] else 0
+                moves.append(Copy(source.id, sequence.id, kept))
+        sequence.busy, sequence.promised = True, wanted
+        self._touch(sequence)
         while self.used + self._outstanding() > self._capacity and self._evict(moves):
             pass
         self._clear(moves, spare=source)
-        return Taken(held, kept, moves, lifted)
+        return Taken(sequence, kept, moves, suffix)
 
     def _known(self, prompt: Sequence[int], tuning: int, moves: list[Move]) -> tuple[KVSequence | None, int]:
         """Return the sequence that shares most with a prompt, and how much."""
@@ -237,67 +180,67 @@ class Sequences:
             moves.append(Clear())
         return None, 0
 
-    def lower(self, held: KVSequence, lifted: MovedSuffix) -> list[Move]:
-        """Put a part that was taken aside where it belongs now: the end of what was read before it."""
-        tokens = list(lifted.held.tokens)
-        stop, by = lifted.start + len(tokens), lifted.at - lifted.start
-        move = Lower(lifted.held.id, held.id, lifted.start, stop, by)
-        self.drop(lifted.held)
-        self.grow(held, tokens)
+    def reattach(self, sequence: KVSequence, suffix: MovedSuffix) -> list[Move]:
+        """Put a detached suffix where it belongs now: behind what was read before it."""
+        tokens = list(suffix.sequence.tokens)
+        stop, by = suffix.start + len(tokens), suffix.at - suffix.start
+        move = Reattach(suffix.sequence.id, sequence.id, suffix.start, stop, by)
+        self.drop(suffix.sequence)
+        self.grow(sequence, tokens)
         return [move]
 
-    def leave(self, lifted: MovedSuffix) -> list[Move]:
-        """Forget a part that was taken aside."""
-        self.drop(lifted.held)
-        return [Cut(lifted.held.id, 0)]
+    def drop_suffix(self, suffix: MovedSuffix) -> list[Move]:
+        """Forget a detached suffix."""
+        self.drop(suffix.sequence)
+        return [Truncate(suffix.sequence.id, 0)]
 
-    def grow(self, held: KVSequence, tokens: Sequence[int]) -> None:
+    def grow(self, sequence: KVSequence, tokens: Sequence[int]) -> None:
         """Write down that tokens were evaluated at the end of a sequence."""
-        held.tokens.extend(tokens)
-        held.cells.extend(range(self._next_cell, self._next_cell + len(tokens)))
+        sequence.tokens.extend(tokens)
+        sequence.cells.extend(range(self._next_cell, self._next_cell + len(tokens)))
         self._next_cell += len(tokens)
         self.used += len(tokens)
 
-    def cut(self, held: KVSequence, start: int, moves: list[Move] | None = None) -> None:
+    def cut(self, sequence: KVSequence, start: int, moves: list[Move] | None = None) -> None:
         """Forget what a sequence holds from `start` on."""
-        if start >= len(held.tokens):
+        if start >= len(sequence.tokens):
             return
-        self.used -= max(0, len(held.cells) - max(start, self._shared(held)))
-        del held.tokens[start:], held.cells[start:]
+        self.used -= max(0, len(sequence.cells) - max(start, self._shared(sequence)))
+        del sequence.tokens[start:], sequence.cells[start:]
         if moves is not None:
-            moves.append(Cut(held.id, start))
+            moves.append(Truncate(sequence.id, start))
 
-    def release(self, held: KVSequence) -> None:
+    def release(self, sequence: KVSequence) -> None:
         """Keep a sequence for whoever comes next."""
-        held.busy = False
+        sequence.busy = False
 
-    def drop(self, held: KVSequence) -> None:
+    def drop(self, sequence: KVSequence) -> None:
         """Forget a sequence altogether."""
-        self.cut(held, 0)
-        self._all.remove(held)
-        self._free.append(held.id)
+        self.cut(sequence, 0)
+        self._all.remove(sequence)
+        self._free.append(sequence.id)
 
     def lose(self, taken: Taken) -> list[Move]:
         """Forget all that was to be moved: nobody knows how far that came."""
-        copies, touched = set(), {taken.held.id}
+        copies, touched = set(), {taken.sequence.id}
         for move in taken.moves:
             match move:
                 case Park(_, number) | Discard(number):
                     copies.add(number)
-                case Restore(number, sequence):
+                case Restore(number, target):
                     copies.add(number)
-                    touched.add(sequence)
-                case Cut(sequence, _) | Lift(_, sequence):
-                    touched.add(sequence)
+                    touched.add(target)
+                case Truncate(target, _) | Detach(_, target):
+                    touched.add(target)
         for number in copies:
             self._parked.pop(number, None)
-        for held in [held for held in self._all if held.id in touched]:
-            self.drop(held)
-        return [*map(Discard, copies), *(Cut(sequence, 0) for sequence in touched)]
+        for sequence in [sequence for sequence in self._all if sequence.id in touched]:
+            self.drop(sequence)
+        return [*map(Discard, copies), *(Truncate(number, 0) for number in touched)]
 
     def idle(self) -> list[KVSequence]:
         """Return the sequences that nobody uses at the moment."""
-        return [held for held in self._all if not held.busy]
+        return [sequence for sequence in self._all if not sequence.busy]
 
     def park_all(self) -> tuple[list[Move], list[tuple[int, list[int]]]]:
         """Copy out what is worth it; return how, and what of it no tuning was used for, last used first."""
@@ -315,17 +258,17 @@ class Sequences:
         return self._number
 
     def _new(self, tuning: int) -> KVSequence:
-        held = KVSequence(self._free.pop(), tuning=tuning)
-        self._all.append(held)
-        return held
+        sequence = KVSequence(self._free.pop(), tuning=tuning)
+        self._all.append(sequence)
+        return sequence
 
-    def _touch(self, held: KVSequence) -> None:
+    def _touch(self, sequence: KVSequence) -> None:
         self._turn += 1
-        held.turn = self._turn
+        sequence.turn = self._turn
 
     def _another(self, source: KVSequence) -> bool:
         """Tell whether there is a sequence to be had beside this one."""
-        return bool(self._free) or any(not held.busy and held is not source for held in self._all)
+        return bool(self._free) or any(not sequence.busy and sequence is not source for sequence in self._all)
 
     def _common(self, tokens: list[int], known: Sequence[int]) -> int:
         kept = common_prefix(tokens, known)
@@ -333,13 +276,18 @@ class Sequences:
 
     def _best(self, known: Sequence[int], tuning: int) -> tuple[KVSequence | None, int]:
         best: tuple[int, bool, int, KVSequence | None] = (0, False, 0, None)
-        for held in self._all:
-            if held.tuning != tuning:
+        for sequence in self._all:
+            if sequence.tuning != tuning:
                 continue
-            kept = 0 if held.detached else self._common(held.tokens, known)
+            kept = 0 if sequence.detached else self._common(sequence.tokens, known)
             # Of equals, one that can be continued as it stands.
-            rank = (kept, not held.busy and len(held.tokens) - kept < WORTH_KEEPING, held.turn, held)
-            best = max(best, rank, key=lambda found: found[:3])
+            rank = (
+                kept,
+                not sequence.busy and len(sequence.tokens) - kept < WORTH_KEEPING,
+                sequence.turn,
+                sequence,
+            )
+            best = max(best, rank, key=lambda rank: rank[:3])
         return best[3], best[0]
 
     def _movable_part(
@@ -360,28 +308,28 @@ class Sequences:
         fresh = source.moved + abs(at - start) < MOVED_LIMIT
         return start if fresh and self._shared(source) <= start else 0
 
-    def _lift(
-        self, held: KVSequence, kept: int, start: int, suffix_span: tuple[int, int], moves: list[Move]
+    def _detach(
+        self, sequence: KVSequence, kept: int, start: int, suffix_span: tuple[int, int], moves: list[Move]
     ) -> MovedSuffix:
-        detached = self._new(held.tuning)
+        detached = self._new(sequence.tuning)
         detached.busy = detached.detached = True
-        tokens = held.tokens[start : start + suffix_span[1] - suffix_span[0]]
-        moves.append(Lift(held.id, detached.id, start, start + len(tokens)))
-        held.moved += abs(suffix_span[0] - start) + 1
-        self.cut(held, kept, moves)
+        tokens = sequence.tokens[start : start + suffix_span[1] - suffix_span[0]]
+        moves.append(Detach(sequence.id, detached.id, start, start + len(tokens)))
+        sequence.moved += abs(suffix_span[0] - start) + 1
+        self.cut(sequence, kept, moves)
         self.grow(detached, tokens)
         return MovedSuffix(detached, start, suffix_span[0])
 
     def _fetch(self, known: Sequence[int], tuning: int, moves: list[Move]) -> None:
         """Bring back a parked sequence that holds clearly more of the prompt than those in the cache."""
-        found = [
+        candidates = [
             (self._common(tokens, known), number)
             for number, (kind, tokens) in self._parked.items()
             if kind == tuning
         ]
-        if not found:
+        if not candidates:
             return
-        kept, number = max(found)
+        kept, number = max(candidates)
         if kept < self._best(known, tuning)[1] + WORTH_KEEPING:
             return
         tokens = self._parked[number][1]
@@ -390,34 +338,38 @@ class Sequences:
                 return
         if self._parked.pop(number, None) is None:
             return  # it had to make room itself
-        held = self._new(tuning)
-        moves.append(Restore(number, held.id))
-        self.grow(held, tokens)
-        self._touch(held)
+        sequence = self._new(tuning)
+        moves.append(Restore(number, sequence.id))
+        self.grow(sequence, tokens)
+        self._touch(sequence)
 
     def _clear(self, moves: list[Move], spare: KVSequence | None) -> None:
         """Clear the cache of what nobody uses, but for the latest cells."""
-        serving = sum(len(held.cells) for held in self._all if held.busy)
+        serving = sum(len(sequence.cells) for sequence in self._all if sequence.busy)
         while self.used - serving > IDLE_CELLS and self._evict(moves, spare=spare):
             pass
 
     def _outstanding(self) -> int:
-        return sum(max(0, held.promised - len(held.cells)) for held in self._all if held.busy)
+        return sum(max(0, sequence.promised - len(sequence.cells)) for sequence in self._all if sequence.busy)
 
-    def _shared(self, held: KVSequence) -> int:
-        return max((common_prefix(held.cells, o.cells) for o in self._all if o is not held), default=0)
+    def _shared(self, sequence: KVSequence) -> int:
+        others = (other for other in self._all if other is not sequence)
+        return max((common_prefix(sequence.cells, other.cells) for other in others), default=0)
 
     def _evict(self, moves: list[Move], spare: KVSequence | None = None) -> bool:
         """Clear the cache of the sequence that was not used for longest; tell whether there was one."""
-        idle = [held for held in self._all if not held.busy and held is not spare]
+        idle = [sequence for sequence in self._all if not sequence.busy and sequence is not spare]
         if not idle:
             return False
-        held = min(idle, key=lambda h: h.turn)
-        if len(held.tokens) - self._shared(held) >= WORTH_PARKING and len(held.tokens) <= self._parking:
-            number = self.adopt(held.tokens, held.tuning)
-            moves.append(Park(held.id, number))
+        sequence = min(idle, key=lambda one: one.turn)
+        if (
+            len(sequence.tokens) - self._shared(sequence) >= WORTH_PARKING
+            and len(sequence.tokens) <= self._parking
+        ):
+            number = self.adopt(sequence.tokens, sequence.tuning)
+            moves.append(Park(sequence.id, number))
             while sum(len(tokens) for _, tokens in self._parked.values()) > self._parking:
                 moves.append(Discard(self._parked.popitem(last=False)[0]))
-        moves.append(Cut(held.id, 0))
-        self.drop(held)
+        moves.append(Truncate(sequence.id, 0))
+        self.drop(sequence)
         return True

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-import numpy as np
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
-from jupyter_turbopilot.engine.sampling import UNDRAWN, choose, likeliest
-from jupyter_turbopilot.engine.sequences import Cut, KVSequence, Move, MovedSuffix, Sequences, Taken
+from jupyter_turbopilot.engine.moves import Move, Truncate
+from jupyter_turbopilot.engine.sequences import KVSequence, Sequences, Taken
+from jupyter_turbopilot.engine.step_run import BatchToken, Guess, Sampler, Share, StepRun
 from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
+from jupyter_turbopilot.generation import Ask, Sampling, Token, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.sampling import Ids
-    from jupyter_turbopilot.engine.sampling import Row as Chances
+    from jupyter_turbopilot.engine.sampling import Ids, Logits
     from jupyter_turbopilot.engine.token_bytes import ByteTable
 
 # Prompts are read in pieces: who asks something short, or has a text written, waits for one piece at most.
@@ -32,81 +30,6 @@ CHUNK = 64
 SHORT, HEAD_START = 512, 0.5
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
-
-
-class Sampler(Protocol):
-    """What draws the tokens of one text."""
-
-    def pick(self, logits: Chances) -> int | None:
-        """Return the next token; None where there is none."""
-
-    def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
-        """Return how probable the last token was when it was drawn, and the likeliest with it."""
-
-    def accept(self, token: int) -> None:
-        """Take note of a token that was written."""
-
-    def close(self) -> None:
-        """Give the memory back."""
-
-
-class Row(NamedTuple):
-    """One token of a batch."""
-
-    sequence: int
-    position: int
-    token: int
-    output: bool
-
-
-_ANY = Beginning()
-
-
-class Guess(NamedTuple):
-    """What a text may go on with, and who says so."""
-
-    source: str = ""
-    tokens: Sequence[int] = ()
-
-
-class Share(NamedTuple):
-    """What a batch does for one text."""
-
-    run: StepRun
-    known: int  # tokens that are to be read, before the guess
-    guess: Guess
-
-    def rows(self) -> Iterator[Row]:
-        """List the tokens of the batch; those that say how the text goes on have an output."""
-        run, known, guess = self
-        start = len(run.held.tokens)
-        outputs = known - 1 if known == run.pending else known + len(guess.tokens)
-        for i, token in enumerate((*run.tokens[start : start + known], *guess.tokens)):
-            yield Row(run.held.id, start + i, token, i >= outputs)
-
-
-@dataclass(eq=False)
-class StepRun:
-    """A text being written, in the sequence that was chosen for it."""
-
-    ask: Ask
-    held: KVSequence
-    tokens: list[int]  # the prompt and what was accepted; the sequence may lag behind
-    limit: int
-    beginning: Beginning
-    started: float
-    lifted: MovedSuffix | None = None
-    sampler: Sampler | None = None
-    begun: bool = False  # whether the last guess was right to its end
-    wrote: int = 0
-    fresh: list[Token] = field(default_factory=list)
-    done: bool = False
-    suspended: bool = False  # whether its room is others' for the moment
-
-    @property
-    def pending(self) -> int:
-        """How many tokens are to be read before the next can be written."""
-        return len(self.tokens) - len(self.held.tokens)
 
 
 class Stepping(ABC):
@@ -131,11 +54,11 @@ class Stepping(ABC):
         """Do to the memory what the bookkeeping decided."""
 
     @abstractmethod
-    def evaluate(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+    def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
         """Compute a batch; False where `attention` aborted it."""
 
     @abstractmethod
-    def logits(self, index: int) -> Chances:
+    def logits(self, index: int) -> Logits:
         """Return the logits of a row of the last batch that asked for them."""
 
     def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Sampler | None:  # noqa: ARG002
@@ -156,15 +79,15 @@ class Stepping(ABC):
         if taken is None:
             return None
         ask.usage.prompt_tokens = size
-        ask.usage.cached_tokens = taken.kept + (taken.lifted.count if taken.lifted else 0)
+        ask.usage.cached_tokens = taken.kept + (taken.suffix.count if taken.suffix else 0)
         run = StepRun(
             ask,
-            taken.held,
+            taken.sequence,
             list(ask.prompt),
             limit,
             ask.sampling.beginning,
             time.perf_counter(),
-            taken.lifted,
+            taken.suffix,
         )
         if not ask.sampling.plain:
             try:
@@ -189,7 +112,7 @@ class Stepping(ABC):
 
     def suspend(self, run: StepRun) -> None:
         """Give a run's room to others; what it has written stays."""
-        self._leave(run)
+        self._release_sequence(run)
         run.suspended = True
 
     def resume(self, run: StepRun) -> bool:
@@ -197,7 +120,7 @@ class Stepping(ABC):
         taken = self._take(run.ask, run.tokens, run.limit - run.wrote)
         if taken is None:
             return False
-        run.held, run.lifted, run.suspended = taken.held, taken.lifted, False
+        run.sequence, run.suffix, run.suspended = taken.sequence, taken.suffix, False
         return True
 
     def tune(self, tuning: int) -> None:  # noqa: B027 - an engine may know no adapters
@@ -205,9 +128,9 @@ class Stepping(ABC):
 
     def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
         """Advance all runs and hand out what they wrote, those in one language after those in another."""
-        for tuning in sorted({run.held.tuning for run in runs}):
+        for tuning in sorted({run.sequence.tuning for run in runs}):
             self.tune(tuning)
-            self._advance([run for run in runs if run.held.tuning == tuning], attention)
+            self._advance([run for run in runs if run.sequence.tuning == tuning], attention)
 
     def _advance(self, runs: Sequence[StepRun], attention: Cancel) -> None:
         """Advance runs that are computed alike.
@@ -219,10 +142,10 @@ class Stepping(ABC):
         reading = [run for run in runs if not run.wrote or run.pending != 1]
         short = all(run.pending <= SHORT for run in reading)
         if reading and (not writing or self._ahead <= (HEAD_START if short else 0.0)):
-            seconds = self._compute(self._read(reading, alone=not writing), attention)
+            seconds = self._compute(self._next_pieces(reading, alone=not writing), attention)
             self._ahead = self._ahead + seconds if writing else 0.0
         else:
-            seconds = self._compute(self._go_on(writing), attention)
+            seconds = self._compute(self._next_tokens(writing), attention)
             self._ahead = max(0.0, self._ahead - seconds)
 
     def _compute(self, shares: Sequence[Share], attention: Cancel) -> float:
@@ -233,39 +156,39 @@ class Stepping(ABC):
             # A batch that serves several is not aborted: that would undo what was computed for the others.
             whole = self.evaluate(rows, attention if len(shares) == 1 else None)
         except BaseException:
-            self._lose(shares)
+            self._forget_batch(shares)
             raise
         seconds = self.clock() - begun
         if not whole:
-            self._resume(shares[0].run)
+            self._resynchronize(shares[0].run)
             return seconds
         self.drafting.saw(len(rows), seconds * 1000)
         try:
-            self._take_in(shares)
+            self._record(shares)
         except BaseException:
-            self._lose(shares)
+            self._forget_batch(shares)
             raise
         return seconds
 
-    def _take_in(self, shares: Sequence[Share]) -> None:
+    def _record(self, shares: Sequence[Share]) -> None:
         """Write down what was computed, and choose the tokens that follow."""
         index = 0
         for run, known, guess in shares:
-            start = len(run.held.tokens)
-            self.sequences.grow(run.held, [*run.tokens[start : start + known], *guess.tokens])
+            start = len(run.sequence.tokens)
+            self.sequences.grow(run.sequence, [*run.tokens[start : start + known], *guess.tokens])
             index += known
             if start + known == len(run.tokens):
                 self._write(run, index - 1, guess)
             index += len(guess.tokens)
 
-    def _lose(self, shares: Sequence[Share]) -> None:
+    def _forget_batch(self, shares: Sequence[Share]) -> None:
         """Forget what was read for a batch that failed: nobody knows what the memory holds of it."""
         for share in shares:
-            self._empty(share.run.held)
+            self._forget(share.run.sequence)
 
-    def _empty(self, held: KVSequence) -> None:
-        self.sequences.cut(held, 0)
-        self.apply([Cut(held.id, 0)])
+    def _forget(self, sequence: KVSequence) -> None:
+        self.sequences.cut(sequence, 0)
+        self.apply([Truncate(sequence.id, 0)])
 
     def release(self, run: StepRun) -> None:
         """Let go of a run; what was read is kept for the next."""
@@ -273,22 +196,22 @@ class Stepping(ABC):
             run.sampler.close()
             run.sampler = None
         if not run.suspended:
-            self._leave(run)
+            self._release_sequence(run)
 
-    def _leave(self, run: StepRun) -> None:
+    def _release_sequence(self, run: StepRun) -> None:
         """Let go of a run's sequence."""
-        if run.lifted:
-            self.apply(self.sequences.leave(run.lifted))
-            run.lifted = None
-        self.sequences.release(run.held)
+        if run.suffix:
+            self.apply(self.sequences.drop_suffix(run.suffix))
+            run.suffix = None
+        self.sequences.release(run.sequence)
 
-    def _read(self, runs: Sequence[StepRun], *, alone: bool) -> list[Share]:
+    def _next_pieces(self, runs: Sequence[StepRun], *, alone: bool) -> list[Share]:
         """Return what is read next of the prompts."""
         shares: list[Share] = []
         room = self.chunk
         # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
         for run in sorted(runs, key=lambda r: r.pending):
-            count = min(self._next(run), room)
+            count = min(self._readable(run), room)
             if run.ask.sampling.even and 1 < count == run.pending:
                 count -= 1  # the last one alone, as it is read where the others are known
             if count > 0:
@@ -297,38 +220,38 @@ class Stepping(ABC):
                 room -= count
         return shares
 
-    def _go_on(self, runs: Sequence[StepRun]) -> list[Share]:
+    def _next_tokens(self, runs: Sequence[StepRun]) -> list[Share]:
         """Return what is computed next of the texts."""
         alone = len(runs) == 1
         return [Share(run, run.pending, self._guess(run, run.pending) if alone else Guess()) for run in runs]
 
-    def _next(self, run: StepRun) -> int:
+    def _readable(self, run: StepRun) -> int:
         """Return how many tokens can be read at once; what was taken aside is put back on the way."""
-        if run.lifted is None:
+        if run.suffix is None:
             return run.pending
-        before = run.lifted.at - len(run.held.tokens)
+        before = run.suffix.at - len(run.sequence.tokens)
         if before > 0:
             return before
-        lifted, run.lifted = run.lifted, None
+        suffix, run.suffix = run.suffix, None
         try:
-            self.apply(self.sequences.lower(run.held, lifted))
+            self.apply(self.sequences.reattach(run.sequence, suffix))
         except BaseException:
-            self._empty(run.held)
-            self.apply([Cut(lifted.held.id, 0)])
+            self._forget(run.sequence)
+            self.apply([Truncate(suffix.sequence.id, 0)])
             raise
         return run.pending
 
-    def _resume(self, run: StepRun) -> None:
+    def _resynchronize(self, run: StepRun) -> None:
         """Find out what an aborted batch left behind: only the memory itself knows."""
-        held = run.held
-        size = max(0, min(self.length(held.id), len(run.tokens)))
-        self.sequences.cut(held, size)
-        self.sequences.grow(held, run.tokens[len(held.tokens) : size])
-        self.apply([Cut(held.id, size)])
+        sequence = run.sequence
+        size = max(0, min(self.length(sequence.id), len(run.tokens)))
+        self.sequences.cut(sequence, size)
+        self.sequences.grow(sequence, run.tokens[len(sequence.tokens) : size])
+        self.apply([Truncate(sequence.id, size)])
 
-    def _cut(self, held: KVSequence, start: int) -> None:
+    def _cut(self, sequence: KVSequence, start: int) -> None:
         moves: list[Move] = []
-        self.sequences.cut(held, start, moves)
+        self.sequences.cut(sequence, start, moves)
         self.apply(moves)
 
     def _guess(self, run: StepRun, count: int) -> Guess:
@@ -339,12 +262,12 @@ class Stepping(ABC):
             return Guess()
         hint = run.ask.hint
         written = run.tokens[len(run.ask.prompt) :]
-        source, found = "aligned" if run.ask.aligned else "split", hint[len(written) :]
-        if not found or list(hint[: len(written)]) != written:
+        source, guessed = "aligned" if run.ask.aligned else "split", hint[len(written) :]
+        if not guessed or list(hint[: len(written)]) != written:
             source = "lookup"
-            found = look_up(run.tokens, hint, left) or look_up(run.tokens, run.tokens, left)
-        most = min(len(found), left)
-        return Guess(source, found[: self.drafting.length(source, count, most, begun=run.begun)])
+            guessed = look_up(run.tokens, hint, left) or look_up(run.tokens, run.tokens, left)
+        most = min(len(guessed), left)
+        return Guess(source, guessed[: self.drafting.length(source, count, most, continues=run.continues)])
 
     def _write(self, run: StepRun, index: int, guess: Guess) -> None:
         """Choose the next token, and go on for as long as the guess was right."""
@@ -354,7 +277,7 @@ class Stepping(ABC):
             usage.prompt_ms, run.started = (now - run.started) * 1000, now
         right = 0
         while run.wrote < run.limit:
-            token = self._choose(run, index + right)
+            token = run.choose(self.logits(index + right), self.table, self.controls, self.ends)
             if token is None:
                 run.done = True
             if right == len(guess.tokens) or token != guess.tokens[right]:
@@ -366,50 +289,10 @@ class Stepping(ABC):
         if guess.tokens:
             usage.drafted_tokens += len(guess.tokens)
             usage.accepted_tokens += right
-            self.drafting.judged(guess.source, len(guess.tokens), right, begun=run.begun)
-            run.begun = right == len(guess.tokens)
+            self.drafting.judged(guess.source, len(guess.tokens), right, continues=run.continues)
+            run.continues = right == len(guess.tokens)
             # Wrong guesses were read; they are forgotten.
-            self._cut(run.held, len(run.held.tokens) - len(guess.tokens) + right)
-
-    @staticmethod
-    def _but(token: int | None, logits: Chances) -> Chances:
-        """Take one token out of the question."""
-        if token is None:
-            return logits
-        rest = logits.copy()
-        rest[token] = -np.inf
-        return rest
-
-    def _choose(self, run: StepRun, index: int) -> int | None:
-        """Take the next token from a row of logits; None at the end of the text."""
-        beginning = run.beginning
-        allowed = self.table.compatible(beginning.ways) if beginning.ways else None
-        logits = self._but(beginning.banned, self.logits(index))
-        drawn = run.sampler.pick(logits) if run.sampler and allowed is None else UNDRAWN
-        if drawn is None:
-            run.wrote += 1
-            return None
-        token, probability = choose(logits, self.controls, self.ends, allowed, drawn)
-        run.wrote += 1
-        if token in self.ends:
-            return None
-        if run.sampler:
-            run.sampler.accept(token)
-        run.tokens.append(token)
-        data = self.table.pieces[token]
-        known = min(beginning.typed, len(data))
-        run.beginning = beginning.after(data) if beginning.ways else _ANY
-        # What was typed already is not said again, and says nothing about how sure the model is.
-        sampling = run.ask.sampling
-        if sampling.drawn and sampling.top:
-            # The likeliest was taken where nothing was drawn: there was no other way.
-            probability, top = (
-                run.sampler.chances(token, sampling.top) if run.sampler else (1.0, ((token, 0.0),))
-            )
-        else:
-            top = likeliest(logits, sampling.top)
-        run.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability, token, top))
-        return token
+            self._cut(run.sequence, len(run.sequence.tokens) - len(guess.tokens) + right)
 
 
 def write(

@@ -38,17 +38,17 @@ def test_ids_of_several_bytes_are_not_mixed_up() -> None:
 def test_a_good_source_is_followed_further_than_a_bad_one() -> None:
     drafting = Drafting()
     for _ in range(50):
-        drafting.judged("aligned", 4, 4, begun=False)
-        drafting.judged("lookup", 4, 0, begun=False)
-    assert drafting.length("aligned", 4, 12, begun=False) >= 4
-    assert drafting.length("lookup", 4, 12, begun=False) == 0
+        drafting.judged("aligned", 4, 4, continues=False)
+        drafting.judged("lookup", 4, 0, continues=False)
+    assert drafting.length("aligned", 4, 12, continues=False) >= 4
+    assert drafting.length("lookup", 4, 12, continues=False) == 0
 
 
 def test_a_source_that_did_not_pay_is_tried_again_now_and_then() -> None:
     drafting = Drafting()
     for _ in range(80):
-        drafting.judged("lookup", 4, 0, begun=False)
-    tried = [drafting.length("lookup", 1, 12, begun=False) for _ in range(100)]
+        drafting.judged("lookup", 4, 0, continues=False)
+    tried = [drafting.length("lookup", 1, 12, continues=False) for _ in range(100)]
     assert 0 < sum(count > 0 for count in tried) < 10
 
 
@@ -57,7 +57,7 @@ def test_where_batches_are_dear_nothing_is_guessed() -> None:
     for _ in range(200):
         for size in range(1, MAX_BATCH + 1):
             drafting.saw(size, 20.0 * size * 1.2)
-    assert drafting.length("aligned", 1, 12, begun=True) == 0
+    assert drafting.length("aligned", 1, 12, continues=True) == 0
 
 
 def test_where_batches_are_cheap_much_is_guessed() -> None:
@@ -65,11 +65,11 @@ def test_where_batches_are_cheap_much_is_guessed() -> None:
     for _ in range(200):
         for size in range(1, MAX_BATCH + 1):
             drafting.saw(size, 20.0)
-    assert drafting.length("aligned", 1, 12, begun=True) == 12
+    assert drafting.length("aligned", 1, 12, continues=True) == 12
 
 
 @given(st.integers(1, 40), st.integers(0, 40), st.booleans())
 def test_a_guess_never_makes_a_batch_too_large(pending: int, available: int, begun: bool) -> None:
-    count = Drafting().length("aligned", pending, available, begun=begun)
+    count = Drafting().length("aligned", pending, available, continues=begun)
     assert 0 <= count <= available
     assert count == 0 or pending + count <= MAX_BATCH

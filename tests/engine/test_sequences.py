@@ -4,18 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Move, Park, Restore, Truncate
 from jupyter_turbopilot.engine.sequences import (
     IDLE_CELLS,
     WORTH_KEEPING,
-    Clear,
-    Copy,
-    Cut,
-    Discard,
     KVSequence,
-    Lift,
-    Move,
-    Park,
-    Restore,
     Sequences,
     common_prefix,
 )
@@ -27,7 +20,7 @@ class Memory:
     """What llama.cpp would hold, told only the moves."""
 
     def __init__(self) -> None:
-        self.held: dict[int, list[int]] = {}
+        self.cells: dict[int, list[int]] = {}
         self.parked: dict[int, list[int]] = {}
 
     def before(self, move: Move) -> None:
@@ -38,21 +31,21 @@ class Memory:
             self.before(move)
             match move:
                 case Copy(source, target, count):
-                    assert not self.held.get(target)
-                    self.held[target] = self.held[source][:count]
-                case Cut(sequence, start):
-                    del self.held.get(sequence, [])[start:]
+                    assert not self.cells.get(target)
+                    self.cells[target] = self.cells[source][:count]
+                case Truncate(sequence, start):
+                    del self.cells.get(sequence, [])[start:]
                 case Park(sequence, number):
-                    self.parked[number] = list(self.held[sequence])
+                    self.parked[number] = list(self.cells[sequence])
                 case Restore(number, sequence):
-                    assert not self.held.get(sequence)
-                    self.held[sequence] = self.parked.pop(number)
+                    assert not self.cells.get(sequence)
+                    self.cells[sequence] = self.parked.pop(number)
                 case Discard(number):
                     self.parked.pop(number, None)
-                case Lift(source, target, start, stop):
-                    self.held[target] = self.held[source][start:stop]
+                case Detach(source, target, start, stop):
+                    self.cells[target] = self.cells[source][start:stop]
                 case Clear():
-                    assert not any(self.held.values())
+                    assert not any(self.cells.values())
 
 
 def serve(sequences: Sequences, memory: Memory, prompt: list[int], room: int = 0) -> KVSequence:
@@ -61,10 +54,10 @@ def serve(sequences: Sequences, memory: Memory, prompt: list[int], room: int = 0
     assert taken is not None
     memory.apply(taken.moves)
     rest = prompt[taken.kept :]
-    memory.held.setdefault(taken.held.id, []).extend(rest)
-    sequences.grow(taken.held, rest)
-    assert memory.held[taken.held.id] == taken.held.tokens == prompt
-    return taken.held
+    memory.cells.setdefault(taken.sequence.id, []).extend(rest)
+    sequences.grow(taken.sequence, rest)
+    assert memory.cells[taken.sequence.id] == taken.sequence.tokens == prompt
+    return taken.sequence
 
 
 @given(tokens, tokens)
@@ -78,11 +71,11 @@ def test_the_common_prefix_is_the_longest_there_is(left: list[int], right: list[
 def test_the_memory_holds_what_the_books_say_and_never_more_than_fits(prompts: list[list[int]]) -> None:
     sequences, memory = Sequences(4, 100, parked=150), Memory()
     for prompt in prompts:
-        held = serve(sequences, memory, prompt, room=10)
+        sequence = serve(sequences, memory, prompt, room=10)
         assert sequences.used <= 100
         for other in sequences.idle():
-            assert memory.held[other.id] == other.tokens
-        sequences.release(held)
+            assert memory.cells[other.id] == other.tokens
+        sequences.release(sequence)
 
 
 @given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=50), min_size=1, max_size=12))
@@ -90,7 +83,7 @@ def test_cells_are_counted_once_however_many_share_them(prompts: list[list[int]]
     sequences, memory = Sequences(6, 10_000), Memory()
     for prompt in prompts:
         sequences.release(serve(sequences, memory, prompt))
-    assert sequences.used == len({cell for held in sequences.idle() for cell in held.cells})
+    assert sequences.used == len({cell for sequence in sequences.idle() for cell in sequence.cells})
 
 
 def test_typing_goes_on_in_the_same_sequence() -> None:
@@ -100,7 +93,7 @@ def test_typing_goes_on_in_the_same_sequence() -> None:
     sequences.release(first)
     taken = sequences.take([*text, 7, 8], 0)
     assert taken is not None
-    assert (taken.held, taken.kept) == (first, 100)
+    assert (taken.sequence, taken.kept) == (first, 100)
 
 
 def test_coming_back_to_another_cell_reads_only_the_last_token_again() -> None:
@@ -135,7 +128,7 @@ def test_a_notebook_outlives_many_others_and_small_tails() -> None:
     assert taken is not None
     memory.apply(taken.moves)
     assert taken.kept == len(notebook) - 1
-    assert memory.held[taken.held.id] == notebook[:-1]
+    assert memory.cells[taken.sequence.id] == notebook[:-1]
 
 
 def test_the_cache_is_cleared_of_what_nobody_uses() -> None:
@@ -178,7 +171,7 @@ class Failing(Memory):
         self.fails = fails
 
     def before(self, move: Move) -> None:
-        if not isinstance(move, Cut | Discard) and self.fails and self.fails.pop():
+        if not isinstance(move, Truncate | Discard) and self.fails and self.fails.pop():
             raise MemoryError
 
 
@@ -203,16 +196,16 @@ def test_whatever_fails_on_the_way_the_memory_holds_what_the_books_say(
         except MemoryError:
             memory.apply(sequences.lose(taken))
         else:
-            if taken.lifted:
-                memory.apply(sequences.leave(taken.lifted))
+            if taken.suffix:
+                memory.apply(sequences.drop_suffix(taken.suffix))
             rest = whole[taken.kept :]
-            memory.held.setdefault(taken.held.id, []).extend(rest)
-            sequences.grow(taken.held, rest)
-            sequences.release(taken.held)
-        idle = {held.id: held.tokens for held in sequences.idle()}
-        assert {number: held for number, held in memory.held.items() if held} == idle
+            memory.cells.setdefault(taken.sequence.id, []).extend(rest)
+            sequences.grow(taken.sequence, rest)
+            sequences.release(taken.sequence)
+        idle = {sequence.id: sequence.tokens for sequence in sequences.idle()}
+        assert {number: tokens for number, tokens in memory.cells.items() if tokens} == idle
         assert memory.parked == {number: tokens for number, (_, tokens) in sequences._parked.items()}
-        assert sequences.used == len({cell for held in sequences.idle() for cell in held.cells})
+        assert sequences.used == len({cell for sequence in sequences.idle() for cell in sequence.cells})
         assert len(sequences._free) + len(idle) == 4
 
 
@@ -221,7 +214,7 @@ def test_what_is_in_use_is_never_taken_away() -> None:
     busy = serve(sequences, memory, [1] * 60)
     assert sequences.take([2] * 60, 0) is None
     serve(sequences, memory, [3] * 30)
-    assert memory.held[busy.id] == [1] * 60
+    assert memory.cells[busy.id] == [1] * 60
     sequences.release(busy)
     serve(sequences, memory, [2] * 60)
 
@@ -234,7 +227,7 @@ def test_who_is_turned_away_finds_all_as_it_was() -> None:
     assert sequences.used == before
     sequences.release(busy[0])
     serve(sequences, memory, [0] * 40)
-    assert memory.held[busy[1].id] == [1] * 100
+    assert memory.cells[busy[1].id] == [1] * 100
 
 
 def test_with_one_sequence_left_a_parked_one_takes_its_place_and_is_continued() -> None:
@@ -250,7 +243,7 @@ def test_a_sequence_in_use_is_shared_not_continued() -> None:
     busy = serve(sequences, memory, [1] * 60)
     taken = sequences.take([1] * 60 + [2], 0)
     assert taken is not None
-    assert taken.held is not busy
+    assert taken.sequence is not busy
     assert taken.kept == 60
 
 

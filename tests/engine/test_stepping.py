@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.sequences import Copy, Cut, Lift, Lower, Move, Sequences
-from jupyter_turbopilot.engine.stepping import CHUNK, HEAD_START, Row, Stepping, StepRun, write
+from jupyter_turbopilot.engine.moves import Copy, Detach, Move, Reattach, Truncate
+from jupyter_turbopilot.engine.sequences import Sequences
+from jupyter_turbopilot.engine.step_run import BatchToken, StepRun
+from jupyter_turbopilot.engine.stepping import CHUNK, HEAD_START, Stepping, write
 from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
@@ -36,7 +38,7 @@ class Arithmetic(Stepping):
         self.sequences = Sequences(count, capacity, movable=True)
         self.memory: dict[int, list[int]] = {}
         self.rows: list[np.ndarray] = []
-        self.batches: list[Sequence[Row]] = []
+        self.batches: list[Sequence[BatchToken]] = []
         self.abort_next = False
         self.fail_next = False
         self.now = 0.0
@@ -49,18 +51,18 @@ class Arithmetic(Stepping):
         for move in moves:
             if isinstance(move, Copy):
                 self.memory[move.target] = self.memory[move.source][: move.count]
-            elif isinstance(move, Cut):
+            elif isinstance(move, Truncate):
                 del self.memory.get(move.sequence, [])[move.start :]
-            elif isinstance(move, Lift):
+            elif isinstance(move, Detach):
                 self.memory[move.target] = self.memory[move.source][move.start : move.stop]
-            elif isinstance(move, Lower):
+            elif isinstance(move, Reattach):
                 assert len(self.memory[move.target]) == move.start + move.by
                 self.memory[move.target] += self.memory.pop(move.source)
 
     def length(self, sequence: int) -> int:
         return len(self.memory.get(sequence, []))
 
-    def evaluate(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+    def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
         assert 0 < len(rows) <= CHUNK
         self.batches.append(rows)
         self.now += len(rows) / 1000
@@ -72,11 +74,11 @@ class Arithmetic(Stepping):
             return False
         self.rows = []
         for row in rows:
-            held = self.memory.setdefault(row.sequence, [])
-            assert row.position == len(held), "positions follow each other"
-            held.append(row.token)
+            tokens = self.memory.setdefault(row.sequence, [])
+            assert row.position == len(tokens), "positions follow each other"
+            tokens.append(row.token)
             logits = np.zeros(VOCABULARY, dtype=np.float32)
-            logits[follows(held)] = 5
+            logits[follows(tokens)] = 5
             self.rows.append(logits if row.output else np.full(VOCABULARY, np.nan, dtype=np.float32))
         return True
 
@@ -152,9 +154,9 @@ def test_a_suffix_that_is_moved_is_where_it_would_have_been_read(
         fixed = (len(prefix), len(prefix) + len(suffix))
         run = engine.start(Ask(prompt, Sampling(max_tokens=10), usage, suffix_span=fixed))
         assert run is not None
-        moved += run.lifted is not None
+        moved += run.suffix is not None
         assert finish(engine, [run]) == [alone(prompt, 10)]
-        assert engine.memory[run.held.id] == run.held.tokens
+        assert engine.memory[run.sequence.id] == run.sequence.tokens
 
 
 def test_typing_before_a_suffix_reads_only_what_was_typed() -> None:
@@ -180,7 +182,7 @@ def test_a_part_taken_aside_is_forgotten_with_its_run() -> None:
         assert run is not None
         if end == 20:
             finish(engine, [run])
-    assert run.lifted is not None
+    assert run.suffix is not None
     engine.release(run)
     assert engine.sequences.used == sum(map(len, engine.memory.values())) == 20
 
@@ -238,11 +240,11 @@ def test_behind_each_piece_of_a_long_prompt_who_writes_has_as_much_time() -> Non
     assert long is not None
     engine.batches.clear()
     engine.step([short, long], Cancel())
-    assert [row.sequence for row in engine.batches[0]] == [long.held.id] * CHUNK
+    assert [row.sequence for row in engine.batches[0]] == [long.sequence.id] * CHUNK
     while not short.done:
         engine.step([short, long], Cancel())
     # A piece takes as long as so many tokens.
-    assert [[row.sequence for row in rows] for rows in engine.batches[1:]] == [[short.held.id]] * (
+    assert [[row.sequence for row in rows] for rows in engine.batches[1:]] == [[short.sequence.id]] * (
         len(engine.batches) - 1
     )
 
@@ -283,8 +285,8 @@ def test_a_text_is_computed_the_same_whether_or_not_a_prompt_is_read_beside_it()
     engine.step([short, long], Cancel())
     engine.release(long)
     engine.step([short], Cancel())
-    own = [rows for rows in engine.batches if rows[0].sequence == short.held.id]
-    assert all(row.sequence == short.held.id for rows in own for row in rows)
+    own = [rows for rows in engine.batches if rows[0].sequence == short.sequence.id]
+    assert all(row.sequence == short.sequence.id for rows in own for row in rows)
 
 
 def test_a_batch_that_serves_several_is_never_cut_short() -> None:
@@ -310,7 +312,7 @@ def test_reading_only_writes_nothing() -> None:
     run = engine.start(Ask([1] * 150, Sampling(max_tokens=0)))
     assert run is not None
     assert finish(engine, [run]) == [b""]
-    assert len(run.held.tokens) == 150
+    assert len(run.sequence.tokens) == 150
 
 
 def test_after_a_failure_the_next_text_is_right() -> None:
@@ -481,13 +483,13 @@ def test_a_move_that_fails_costs_only_what_was_read(monkeypatch: pytest.MonkeyPa
         prompt = [*typed, *suffix, 6]
         run = engine.start(Ask(prompt, Sampling(max_tokens=12), suffix_span=(len(typed), len(typed) + 40)))
         assert run is not None
-        if run.lifted:
+        if run.suffix:
             with monkeypatch.context() as patch:
-                patch.setattr(engine, "apply", failing_at(Lower, engine.apply))
+                patch.setattr(engine, "apply", failing_at(Reattach, engine.apply))
                 with pytest.raises(MemoryError):
                     finish(engine, [run])
         assert finish(engine, [run]) == [alone(prompt, 12)]
-        assert all(held.tokens == engine.memory[held.id] for held in engine.sequences.idle())
+        assert all(sequence.tokens == engine.memory[sequence.id] for sequence in engine.sequences.idle())
     assert len(engine.sequences.idle()) == 1
 
 

@@ -17,17 +17,8 @@ from jupyter_turbopilot.engine.llama.lora import Attached
 from jupyter_turbopilot.engine.llama.sampler_chain import Chain
 from jupyter_turbopilot.engine.llama.vocabulary import Vocabulary
 from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
-from jupyter_turbopilot.engine.sequences import (
-    Clear,
-    Copy,
-    Cut,
-    Discard,
-    Lift,
-    Lower,
-    Park,
-    Restore,
-    Sequences,
-)
+from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Park, Reattach, Restore, Truncate
+from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.models.gguf import stamp
@@ -38,9 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.sampling import Row as Chances
-    from jupyter_turbopilot.engine.sequences import Move
-    from jupyter_turbopilot.engine.stepping import Row
+    from jupyter_turbopilot.engine.moves import Move
+    from jupyter_turbopilot.engine.sampling import Logits
+    from jupyter_turbopilot.engine.step_run import BatchToken
     from jupyter_turbopilot.generation import Sampling
 
 STATE_BYTES = 64 * 1024 * 1024  # kept over a restart, all notebooks together
@@ -187,15 +178,15 @@ class LlamaEngine(Stepping):
             match move:
                 case Copy(source, target, count):
                     lib.llama_memory_seq_cp(memory, source, target, 0, count)
-                case Cut(sequence, start):
+                case Truncate(sequence, start):
                     lib.llama_memory_seq_rm(memory, sequence, start, -1)
                 case Park(sequence, number):
                     self._parked[number] = self._read_state(sequence)
                 case Restore(number, sequence):
                     self._write_state(sequence, self._parked.pop(number))
-                case Lift(source, target, start, stop):
+                case Detach(source, target, start, stop):
                     lib.llama_memory_seq_cp(memory, source, target, start, stop)
-                case Lower(source, target, start, stop, by):
+                case Reattach(source, target, start, stop, by):
                     lib.llama_memory_seq_add(memory, source, start, stop, by)
                     lib.llama_memory_seq_cp(memory, source, target, start + by, stop + by)
                     lib.llama_memory_seq_rm(memory, source, 0, -1)
@@ -220,7 +211,7 @@ class LlamaEngine(Stepping):
         """Return how many tokens the memory holds of a sequence."""
         return int(self._lib.llama_memory_seq_pos_max(self._memory, sequence)) + 1
 
-    def evaluate(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+    def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
         """Compute a batch; False where `attention` aborted it."""
         batch = self._batch
         batch.n_tokens = len(rows)
@@ -237,7 +228,7 @@ class LlamaEngine(Stepping):
             raise EngineError(f"llama.cpp failed with code {code}.")
         return bool(code == 0)
 
-    def logits(self, index: int) -> Chances:
+    def logits(self, index: int) -> Logits:
         """Return the logits of a row of the last batch that asked for them."""
         row = self._lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(row, shape=(self._vocab_size,))

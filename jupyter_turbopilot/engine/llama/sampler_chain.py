@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.engine.sampling import Ids, Row
+    from jupyter_turbopilot.engine.sampling import Ids, Logits
     from jupyter_turbopilot.generation import Sampling
 
 INFILL_MOST = 128  # candidates that `infill` compares with each other; a whole vocabulary would take hours
@@ -132,7 +132,7 @@ class Chain:
             yield makers[name]()
         yield lib.llama_sampler_init_dist(sampling.seed)
 
-    def pick(self, logits: Row) -> int | None:
+    def pick(self, logits: Logits) -> int | None:
         """Return the next token; None where the grammar leaves none."""
         weighed = logits + self._bias
         token = self._draw(self._ids, weighed)
@@ -144,7 +144,7 @@ class Chain:
         allowed = self._likeliest_allowed(weighed)
         return self._draw(allowed, weighed) if len(allowed) else None
 
-    def _likeliest_allowed(self, weighed: Row) -> npt.NDArray[np.int32]:
+    def _likeliest_allowed(self, weighed: Logits) -> npt.NDArray[np.int32]:
         """Return the likeliest tokens that the grammar goes on with, as many as matter to what is drawn."""
         logits = self._penalised(weighed)
         most = min(LIKELIEST[-1], len(logits))
@@ -163,7 +163,7 @@ class Chain:
                 break
         return found if len(found) else self._allowed(self._short, weighed)
 
-    def _penalised(self, weighed: Row) -> npt.NDArray[np.float64]:
+    def _penalised(self, weighed: Logits) -> npt.NDArray[np.float64]:
         """Return logits as they are behind the penalties."""
         logits = weighed.astype(np.float64)
         if self._penalties:
@@ -172,7 +172,7 @@ class Chain:
             logits[self._candidates["id"]] = self._candidates["logit"]
         return np.nan_to_num(logits, nan=-BIAS, posinf=BIAS, neginf=-BIAS)
 
-    def _allowed(self, ids: npt.NDArray[np.int32], weighed: Row) -> npt.NDArray[np.int32]:
+    def _allowed(self, ids: npt.NDArray[np.int32], weighed: Logits) -> npt.NDArray[np.int32]:
         """Return those of some tokens that the grammar goes on with."""
         candidates = np.empty(len(ids), dtype=_CANDIDATE)
         array = self._array(candidates, ids, weighed)
@@ -180,7 +180,7 @@ class Chain:
         left = candidates[: array.size]
         return left["id"][left["logit"] > -np.inf]
 
-    def _draw(self, ids: npt.NDArray[np.int32], weighed: Row) -> int | None:
+    def _draw(self, ids: npt.NDArray[np.int32], weighed: Logits) -> int | None:
         array = self._array(self._candidates[: len(ids)], ids, weighed)
         self._lib.llama_sampler_apply(self._chain, ctypes.byref(array))
         self._left = int(array.size)
@@ -203,7 +203,7 @@ class Chain:
             (int(left["id"][at]), float(np.log(chances[at]))) for at in best if chances[at] > 0
         )
 
-    def _array(self, candidates: npt.NDArray[np.void], ids: npt.NDArray[np.int32], weighed: Row) -> Any:
+    def _array(self, candidates: npt.NDArray[np.void], ids: npt.NDArray[np.int32], weighed: Logits) -> Any:
         """Lay out candidates as llama.cpp wants them; it sorts them in place."""
         candidates["id"] = ids
         candidates["logit"] = weighed[ids]

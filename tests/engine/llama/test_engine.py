@@ -164,7 +164,7 @@ def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(defaul
         stopped: list[float] = []
 
         def stop() -> None:
-            while not any(held.tokens for held in engine.sequences._all):
+            while not any(sequence.tokens for sequence in engine.sequences._all):
                 time.sleep(0.01)
             time.sleep(0.1)  # into the next piece
             stopped.append(time.perf_counter())

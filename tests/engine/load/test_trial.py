@@ -28,7 +28,7 @@ from ...tiny_adapter import make
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.engine.stepping import Row
+    from jupyter_turbopilot.engine.step_run import BatchToken
 
 PLAN = Plan(context_size=256, threads=1, needs=0)
 
@@ -227,7 +227,7 @@ def test_the_trial_reads_a_batch_since_those_are_computed_otherwise(
     sizes: list[int] = []
 
     class Watched(LlamaEngine):
-        def evaluate(self, rows: Sequence[Row], attention: Cancel | None) -> bool:
+        def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
             sizes.append(len(rows))
             return super().evaluate(rows, attention)
 
