@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work, as_error
-from jupyter_turbopilot.generation import Ask, Sampling, Token
+from jupyter_turbopilot.engine.self_test import can_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.generation import Ask, Token
 
 log = logging.getLogger(__name__)
-# A text of one token is written within so many steps, or not at all.
-_ENOUGH_STEPS = 8
 
 
-class _Task:
+class _ActiveJob:
     """A job that has begun."""
 
     def __init__(self, job: Job, work: Work) -> None:
@@ -30,13 +29,13 @@ class _Task:
         self.work = work
         self.ask: Ask | None = None
         self.run: Run | None = None
-        self.standing = False  # whether its run has given its room to others
+        self.suspended = False  # whether its run has given its room to others
         self.suspect = False  # whether a batch failed that it was in
 
-    def take(self, older: _Task) -> None:
+    def take(self, older: _ActiveJob) -> None:
         """Take over what is computed for an older one."""
         self.ask, self.run, older.run = older.ask, older.run, None
-        self.standing, self.suspect = older.standing, older.suspect
+        self.suspended, self.suspect = older.suspended, older.suspect
 
 
 class StepLoop:
@@ -54,7 +53,7 @@ class StepLoop:
         self.broken = False
         self._ended = ended
         self._threads = threads
-        self._tasks: dict[Job, _Task] = {}
+        self._active: dict[Job, _ActiveJob] = {}
         self._attention = Cancel()
 
     def nudge(self) -> None:
@@ -65,11 +64,11 @@ class StepLoop:
         """Hear what is nudged from now on; let heirs take over, stop what was cancelled until now."""
         self._attention = Cancel()
         for job in heirs:
-            if job not in self._tasks:
+            if job not in self._active:
                 self._begin(job)
-        over = [task for task in self._tasks.values() if task.job.cancel.is_set() and not task.job.replaced]
-        for task in over:
-            self._stop(task)
+        jobs = [job for job in self._active if job.cancel.is_set() and not job.replaced]
+        for active in [self._active[job] for job in jobs]:
+            self._stop(active)
 
     def step(self, line: Sequence[Job], others: Sequence[Job]) -> dict[Job, bool] | None:
         """Advance jobs by one batch; return which, and whether each wrote anything. None: there was no room.
@@ -77,54 +76,54 @@ class StepLoop:
         Who stands further back gives room to who stands before, and `others` to all in the line.
         """
         for job in line:
-            if job not in self._tasks:
+            if job not in self._active:
                 self._begin(job)
-        tasks = [self._tasks[job] for job in line if job in self._tasks]
-        if not tasks:
+        active_jobs = [self._active[job] for job in line if job in self._active]
+        if not active_jobs:
             return {}
-        behind = [self._tasks[job] for job in (*line, *others) if job in self._tasks]
-        ready = self._seated(tasks, behind)
+        behind = [self._active[job] for job in (*line, *others) if job in self._active]
+        ready = self._with_room(active_jobs, behind)
         # Who was seated first may have been stopped or moved since.
-        runs = [(task, task.run) for task in ready if task.run and not task.standing]
+        runs = [(active, active.run) for active in ready if active.run and not active.suspended]
         engine = self.engine
         if not runs or not engine:
-            return None if any(job in self._tasks for job in line) else {}
+            return None if any(job in self._active for job in line) else {}
         self._set_threads(engine)
         try:
             engine.step([run for _, run in runs], self._attention)
         except BaseException as failure:  # noqa: BLE001 - whatever the engine raises
             served = self._served(runs)
-            for task, run in runs:
-                self._hand_over(task, run)  # what was written before it failed
-            self._failed([task for task, run in runs if task.run is run], failure)
+            for active, run in runs:
+                self._hand_over(active, run)  # what was written before it failed
+            self._failed([active for active, run in runs if active.run is run], failure)
             return served
         served = self._served(runs)
-        for task, run in runs:
-            task.suspect = task.suspect and self._attention.is_set()
-            self._go_on(task, run)
+        for active, run in runs:
+            active.suspect = active.suspect and self._attention.is_set()
+            self._after_step(active, run)
         return served
 
     @staticmethod
-    def _served(runs: Sequence[tuple[_Task, Run]]) -> dict[Job, bool]:
+    def _served(runs: Sequence[tuple[_ActiveJob, Run]]) -> dict[Job, bool]:
         """Return who was in a step, and whether each wrote anything."""
-        return {task.job: bool(run.fresh or run.done) for task, run in runs}
+        return {active.job: bool(run.fresh or run.done) for active, run in runs}
 
-    def _go_on(self, task: _Task, run: Run) -> None:
+    def _after_step(self, active: _ActiveJob, run: Run) -> None:
         """Hand over what a step has written; end a prompt whose time is up."""
-        self._hand_over(task, run)
+        self._hand_over(active, run)
         # Only between pieces of the prompt: the next request goes on from where this one ended.
-        late = 0 < task.job.read_by < time.monotonic()
-        if late and task.run is run and run.pending > task.job.read_but:
-            task.job.cancel.set(DEADLINE)
+        late = 0 < active.job.read_by < time.monotonic()
+        if late and active.run is run and run.pending > active.job.read_but:
+            active.job.cancel.set(DEADLINE)
 
     def end_all(self, error: TurbopilotError | None = None) -> None:
         """End everything: with what it has, or with an error."""
-        for task in list(self._tasks.values()):
-            task.job.cancel.set(SUPERSEDED)
+        for active in list(self._active.values()):
+            active.job.cancel.set(SUPERSEDED)
             if error:
-                self._end(task, error)
+                self._end(active, error)
             else:
-                self._stop(task)
+                self._stop(active)
 
     def close(self) -> None:
         """Give the engine's memory back."""
@@ -152,148 +151,127 @@ class StepLoop:
             job.progress = older.job.progress
         if over or not self.engine:
             self._ended(job, None)
-            self._give_up(older)
+            self._abandon(older)
             return
         try:
-            task = _Task(job, job.work(self.engine, job))
+            active = _ActiveJob(job, job.work(self.engine, job))
         except BaseException as failure:  # noqa: BLE001 - one job's mistake is not the others'
             self._ended(job, as_error(failure))
-            self._give_up(older)
+            self._abandon(older)
             return
         if older:
-            task.take(older)
-        self._tasks[job] = task
+            active.take(older)
+        self._active[job] = active
         if not job.replaced:
             job.cancel.watch(self.nudge)
-        self._advance(task, None)  # a run that it has no use for is released
-        self._give_up(older)
+        self._advance(active, None)  # a run that it has no use for is released
+        self._abandon(older)
 
-    def _place_of(self, job: Job) -> _Task | None:
-        """Take out the task whose place a job takes: others may have been meant to take it before."""
+    def _place_of(self, job: Job) -> _ActiveJob | None:
+        """Take out the active whose place a job takes: others may have been meant to take it before."""
         older, job.older = job.older, None
-        while older and older not in self._tasks:
+        while older and older not in self._active:
             older = older.older
-        return self._tasks.pop(older) if older else None
+        return self._active.pop(older) if older else None
 
-    def _give_up(self, task: _Task | None) -> None:
-        """End the work on a task that is in nobody's place any more."""
-        if task:
-            self._release(task)
+    def _abandon(self, active: _ActiveJob | None) -> None:
+        """End the work on a active that is in nobody's place any more."""
+        if active:
+            self._release(active)
             with suppress(Exception):
-                task.work.close()
+                active.work.close()
 
-    def _seated(self, tasks: Sequence[_Task], behind: Sequence[_Task]) -> list[_Task]:
+    def _with_room(self, active_jobs: Sequence[_ActiveJob], behind: Sequence[_ActiveJob]) -> list[_ActiveJob]:
         """Give room to all of them; one that may have failed a batch is computed alone, if there is room."""
-        suspects = [task for task in tasks if task.suspect][:1]
-        ready = [task for task in suspects if self._seat(task, behind)]
-        return ready or [task for task in tasks if self._seat(task, behind)]
+        suspects = [active for active in active_jobs if active.suspect][:1]
+        ready = [active for active in suspects if self._give_room(active, behind)]
+        return ready or [active for active in active_jobs if self._give_room(active, behind)]
 
-    def _seat(self, task: _Task, behind: Sequence[_Task]) -> bool:
-        """Give a task room in the engine; those behind it make way, the last first."""
-        while task.job in self._tasks and task.ask and self.engine:
+    def _give_room(self, active: _ActiveJob, behind: Sequence[_ActiveJob]) -> bool:
+        """Give a active room in the engine; those behind it make way, the last first."""
+        while active.job in self._active and active.ask and self.engine:
             try:
-                if task.run is None:
-                    task.run = self.engine.start(task.ask)
-                elif task.standing:
-                    task.standing = not self.engine.resume(task.run)
+                if active.run is None:
+                    active.run = self.engine.start(active.ask)
+                elif active.suspended:
+                    active.suspended = not self.engine.resume(active.run)
             except BaseException as failure:  # noqa: BLE001 - a prompt that does not fit is not the others' failure
-                self._end(task, as_error(failure))
+                self._end(active, as_error(failure))
                 return False
-            if task.run and not task.standing:
+            if active.run and not active.suspended:
                 return True
-            if not self._make_way(behind[behind.index(task) + 1 :]):
+            if not self._free_room(behind[behind.index(active) + 1 :]):
                 return False
         return False
 
-    def _make_way(self, behind: Sequence[_Task]) -> bool:
+    def _free_room(self, behind: Sequence[_ActiveJob]) -> bool:
         """Let the last of these that has room in the engine give it up; tell whether there was one."""
-        for task in reversed(behind):
-            if task.run is None or task.standing:
+        for active in reversed(behind):
+            if active.run is None or active.suspended:
                 continue
-            if task.job.priority.awaited:
-                self._stand(task)
+            if active.job.priority.awaited:
+                self._suspend(active)
             else:
-                task.job.cancel.watch(None)  # it would cut the step short that it makes room for
-                task.job.cancel.set(YIELDED)
-                self._stop(task)
+                active.job.cancel.watch(None)  # it would cut the step short that it makes room for
+                active.job.cancel.set(YIELDED)
+                self._stop(active)
             return True
         return False
 
-    def _stand(self, task: _Task) -> None:
+    def _suspend(self, active: _ActiveJob) -> None:
         """Let a text stand still; it goes on where it was when there is room again."""
-        if not task.run or not self.engine:
+        if not active.run or not self.engine:
             return
         try:
-            self.engine.suspend(task.run)
-            task.standing = True
+            self.engine.suspend(active.run)
+            active.suspended = True
         except BaseException as failure:  # noqa: BLE001 - see `_release`
             self.broken = True
-            self._end(task, as_error(failure))
+            self._end(active, as_error(failure))
 
-    def _failed(self, tasks: Sequence[_Task], failure: BaseException) -> None:
+    def _failed(self, active_jobs: Sequence[_ActiveJob], failure: BaseException) -> None:
         """Find out whose fault it was: each of several is tried alone; one that fails alone is ended."""
-        if len(tasks) > 1:
+        if len(active_jobs) > 1:
             log.info("Turbopilot: a batch failed (%s); its texts go on one by one", type(failure).__name__)
-            for task in tasks:
-                task.suspect = True
+            for active in active_jobs:
+                active.suspect = True
             return
-        for task in tasks:
-            self._end(task, as_error(failure))
-        self.broken = self.broken or not self._works()
+        for active in active_jobs:
+            self._end(active, as_error(failure))
+        self.broken = self.broken or (self.engine is not None and not can_write(self.engine))
 
-    def _works(self) -> bool:
-        """Tell whether the engine can write a token."""
-        engine = self.engine
-        if engine is None:
-            return True
-        try:
-            run = engine.start(Ask([0], Sampling(max_tokens=1)))
-            if run is None:
-                return True  # others have all the room: their steps will tell
-            try:
-                for _ in range(_ENOUGH_STEPS):
-                    engine.step([run], Cancel())
-                    if run.done or run.fresh:
-                        break
-            finally:
-                engine.release(run)
-        except BaseException:
-            log.exception("Turbopilot: the engine has failed")
-            return False
-        return True
-
-    def _hand_over(self, task: _Task, run: Run) -> None:
+    def _hand_over(self, active: _ActiveJob, run: Run) -> None:
         if not run.fresh and not run.done:
             return
         fresh, run.fresh = run.fresh, []
-        self._advance(task, fresh)
-        if run.done and task.run is run:
-            self._advance(task, [])
+        self._advance(active, fresh)
+        if run.done and active.run is run:
+            self._advance(active, [])
 
-    def _stop(self, task: _Task) -> None:
+    def _stop(self, active: _ActiveJob) -> None:
         """Let a cancelled job say what it has."""
-        task.job.stopped = True
-        if task.ask and self._advance(task, []):
-            self._end(task, None)
+        active.job.stopped = True
+        if active.ask and self._advance(active, []):
+            self._end(active, None)
 
-    def _advance(self, task: _Task, tokens: list[Token] | None) -> bool:
+    def _advance(self, active: _ActiveJob, tokens: list[Token] | None) -> bool:
         """Give a job its tokens; tell whether it goes on."""
         try:
-            with task.job.cancel.governing():
-                ask = next(task.work) if tokens is None else task.work.send(tokens)
+            with active.job.cancel.governing():
+                ask = next(active.work) if tokens is None else active.work.send(tokens)
         except (StopIteration, Cancelled):
-            self._end(task, None)
+            self._end(active, None)
             return False
         except BaseException as failure:  # noqa: BLE001 - one job's mistake is not the others'
-            self._end(task, as_error(failure))
+            self._end(active, as_error(failure))
             return False
-        if ask is not task.ask or (tokens is not None and not tokens):
-            self._release(task)
-            task.ask = ask
+        if ask is not active.ask or (tokens is not None and not tokens):
+            self._release(active)
+            active.ask = ask
         return True
 
-    def _release(self, task: _Task) -> None:
-        run, task.run, task.standing = task.run, None, False
+    def _release(self, active: _ActiveJob) -> None:
+        run, active.run, active.suspended = active.run, None, False
         if run and self.engine:
             try:
                 self.engine.release(run)
@@ -302,15 +280,15 @@ class StepLoop:
                 log.exception("Turbopilot: the engine has failed")
                 self.broken = True
 
-    def _end(self, task: _Task, error: TurbopilotError | None) -> None:
-        if self._tasks.pop(task.job, None) is None:
+    def _end(self, active: _ActiveJob, error: TurbopilotError | None) -> None:
+        if self._active.pop(active.job, None) is None:
             return
-        self._release(task)
+        self._release(active)
         try:
-            task.work.close()
+            active.work.close()
         except BaseException as failure:  # noqa: BLE001 - it has ended all the same
             error = error or as_error(failure)
-        self._ended(task.job, error)
+        self._ended(active.job, error)
 
 
 def _close(engine: Engine, *, keep: bool) -> None:

@@ -1,14 +1,14 @@
-"""The one thread that touches the model, and the clock beside it that ends what waits."""
+"""The one thread that touches the model."""
 
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.job import DEADLINE, STOPPED, SUPERSEDED, YIELDED, Job
+from jupyter_turbopilot.engine.deadlines import Deadlines
+from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job
 from jupyter_turbopilot.engine.lifecycle import Lifecycle, engine_failed
 from jupyter_turbopilot.engine.phase import Phase, State, not_ready
 from jupyter_turbopilot.engine.queue import Priority, Queue
@@ -32,8 +32,8 @@ NO_ROOM = 0.01
 class Worker:
     """Owns the engine. What is awaited advances together, step by step; the rest when all is quiet.
 
-    A second thread, the clock, ends what waits at the moment when it is cancelled or its time is up, whatever
-    the first is doing. Both are started by whoever needs them, and again if they should ever have died.
+    A second thread, that of `Deadlines`, ends what waits and is not wanted any more. Both are started when
+    they are needed, and again if they have died.
     """
 
     def __init__(
@@ -47,8 +47,7 @@ class Worker:
         self._computed: Sequence[Job] = ()  # and for which of them
         self._idle = idle or None  # seconds without work after which the memory is given back
         self._thread: threading.Thread | None = None
-        self._clock: threading.Thread | None = None
-        self._bell = threading.Event()  # rung when the clock has to look
+        self._deadlines = Deadlines(self._queue, self._wake)
 
     @property
     def state(self) -> State:
@@ -99,9 +98,7 @@ class Worker:
             self._life.wake()
             if self._life.state.phase not in {Phase.READY, Phase.WAKING}:
                 raise not_ready(self._life.state)
-            gone = [other for other in self._queue if self._is_over(other)]
-            for other in gone:
-                self._queue.remove(other)
+            gone = self._deadlines.remove_cancelled()
             replaced = older if older and not older.cancel.is_set() else None
             begun = replaced is not None and self._queue.begun(replaced)
             if replaced and self._queue.replace(replaced, job):
@@ -112,13 +109,13 @@ class Worker:
             else:
                 crowded_out = self._queue.add(job)
             if crowded_out is not job:
-                # What has begun is stopped by a step that ends, what waits by the clock.
-                job.cancel.watch(self._loop.nudge if job.older and begun else self._bell.set)
+                # What has begun is stopped by a step that ends, what waits by `Deadlines`.
+                job.cancel.watch(self._loop.nudge if job.older and begun else self._deadlines.look)
                 if self._turn is not None and job.priority < self._turn and not self._is_computed(job):
                     self._loop.nudge()
                 self._revive()
                 self._wake.notify()
-                self._bell.set()
+                self._deadlines.look()
         for other in gone:
             other.tell(None)
         if crowded_out is job:
@@ -139,7 +136,7 @@ class Worker:
             loading.set(STOPPED)
         for job in stopped:
             job.cancel.set(STOPPED)
-        self._bell.set()
+        self._deadlines.stop()
         if thread and thread is not threading.current_thread():
             thread.join(timeout)
 
@@ -149,42 +146,13 @@ class Worker:
             job = job.older
         return job is not None
 
-    def _is_over(self, job: Job) -> bool:
-        """Tell whether a job has no need of the engine any more."""
-        return job.cancel.is_set() and not self._queue.begun(job)
-
     def _revive(self) -> None:
         """Start the threads, for the first time or because one has died."""
         # Daemons: nothing that llama.cpp does may keep the process from ending.
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="turbopilot", daemon=True)
             self._thread.start()
-        if self._clock is None or not self._clock.is_alive():
-            self._clock = threading.Thread(target=self._watch, name="turbopilot-clock", daemon=True)
-            self._clock.start()
-
-    # The clock ----------------------------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        """Tell jobs at the moment when their time is up; end those that have not begun."""
-        while True:
-            with self._wake:
-                now = time.monotonic()
-                going = [job for job in self._queue if not job.cancel.is_set()]
-                late = [job for job in going if job.deadline <= now]
-                over = [job for job in self._queue if self._is_over(job)]
-                for job in over:
-                    self._queue.remove(job)
-            for job in late:
-                job.cancel.set(DEADLINE)
-            for job in over:
-                job.tell(None)
-            if self._life.stopping:
-                return
-            if not late:
-                ends = min((job.deadline for job in going), default=math.inf)
-                self._bell.wait(None if ends == math.inf else ends - now)
-                self._bell.clear()
+        self._deadlines.start()
 
     # The thread ---------------------------------------------------------------------------------------------
 
@@ -201,7 +169,7 @@ class Worker:
         self._loop.end_all()
         self._clear(None)
         self._loop.close()
-        self._bell.set()
+        self._deadlines.stop()
 
     def _round(self) -> bool:
         """Do what is to be done next; tell whether there will be more."""

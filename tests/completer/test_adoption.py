@@ -312,7 +312,7 @@ def test_a_close_ends_what_was_taken_over(make: Callable[..., Editor]) -> None:
     second.job.cancel.set(DISCONNECTED)
     assert second.done.wait(1)
     wait_until(lambda: editor.engine.released == 1)
-    assert editor.worker._loop._tasks == {}
+    assert editor.worker._loop._active == {}
 
 
 def test_what_is_written_ahead_is_taken_over_once_the_suggestion_is_taken(
@@ -377,7 +377,7 @@ def test_whatever_is_typed_each_request_ends_once_and_the_last_is_answered(data:
         for one in asked:
             assert one.done.wait(5)
             assert sum(reply.done for reply in one.replies) == 1
-        wait_until(lambda: not editor.worker._loop._tasks)
+        wait_until(lambda: not editor.worker._loop._active)
         assert len(editor.worker._queue) == 0
         assert len(editor.completer.latest) == 0
         assert editor.engine.released == len(editor.engine.prompts)

@@ -27,7 +27,7 @@ def test_one_that_may_have_failed_a_batch_and_finds_no_room_keeps_nobody_waiting
     loop = loop_with(SmallEngine("word " * 50))
     first, suspect = (Job(until_cancelled, Told()) for _ in range(2))
     assert loop.step([first, suspect], []) == {first: True}
-    loop._tasks[suspect].suspect = True
+    loop._active[suspect].suspect = True
     assert loop.step([first, suspect], []) == {first: True}
 
 

@@ -16,9 +16,9 @@ END = 4
 CONTROLS = np.array([END], dtype=np.int64)
 
 
-def run_of(tokens: list[int], read: int = 0, sampling: Sampling = Sampling()) -> StepRun:
+def run_of(tokens: list[int], read: int = 0, sampling: Sampling | None = None) -> StepRun:
     """Return a run of which so many tokens have been read."""
-    sequence = KVSequence(7, tokens=tokens[:read])
+    sampling, sequence = sampling or Sampling(), KVSequence(7, tokens=tokens[:read])
     return StepRun(Ask(tokens, sampling), sequence, list(tokens), 10, sampling.beginning, 0.0)
 
 
