@@ -66,5 +66,6 @@ class OpenHealthRoute(Route):
 class MissingRoute(Route):
     """Every other address: Jupyter's own answer fails on some bodies."""
 
-    def _refusal(self) -> int:
+    def refusal(self) -> int:
+        """Refuse every request."""
         return 404

@@ -1,46 +1,32 @@
-"""What every route shares: who may ask, how much may be sent, how an error is worded."""
+"""What every route shares: how much may be sent, how an answer is written, how an error is worded."""
 
 from __future__ import annotations
 
-import hmac
-import json
 import secrets
 from contextlib import aclosing, suppress
-from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-from jupyter_server.auth.identity import IdentityProvider, User
-from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
-from jupyter_turbopilot.context.facts import NONE, Facts
-from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
-    BusyError,
-    NotReadyError,
     RefusedError,
     TurbopilotError,
     WrongContentTypeError,
 )
-from jupyter_turbopilot.request import MAX_BODY, Completion
+from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server.metrics import Metrics
-from jupyter_turbopilot.server.routes.admission import is_loopback, is_same_site, may_be_plain
+from jupyter_turbopilot.server.routes.admission import may_be_plain
+from jupyter_turbopilot.server.routes.auth import AuthenticatedHandler
+from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.endpoint import METHODS, endpoints
-from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import AsyncGenerator, Awaitable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable
 
-    from jupyter_turbopilot.completer.waiting import Listener
-    from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.pilot.pilot import Pilot
-    from jupyter_turbopilot.raw_request import RawRequest
-    from jupyter_turbopilot.reply import Reply
 
 BODY_SECONDS = 30.0
 # A client that goes on sending after the answer is cut off by tornado at this size.
@@ -48,43 +34,8 @@ HARD_LIMIT = 16 * MAX_BODY
 NDJSON = "application/x-ndjson"
 
 
-def compact(body: Any) -> bytes:
-    """Write JSON without spaces: llama.vim drops an answer that has one behind the colon of `"content"`."""
-    try:
-        return msgspec.json.encode(body)
-    except UnicodeEncodeError:  # a file's name need not be UTF-8
-        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=_written)
-        return text.encode("utf-8", "replace")
-
-
-def _written(part: msgspec.Raw) -> Any:
-    """Return a part that was written already as what it stands for."""
-    return json.loads(bytes(part))
-
-
-class KernelIdentity(IdentityProvider):
-    """Knows a kernel of this server by the secret it read from a file that its owner alone can read."""
-
-    def get_user(self, _handler: Any) -> User:
-        """Return who a kernel is to the authorizer."""
-        return User(username="turbopilot-kernel", name="A kernel of this server")
-
-    def is_token_authenticated(self, _handler: Any) -> bool:
-        """A secret in a header cannot be sent by another site's form."""
-        return True
-
-    def should_check_origin(self, _handler: Any) -> bool:
-        """A kernel has no origin."""
-        return False
-
-
-@cache
-def _kernel_identity() -> KernelIdentity:
-    return KernelIdentity()
-
-
 @web.stream_request_body
-class Route(APIHandler):
+class Route(AuthenticatedHandler):
     """A route of ours. Each of its methods is an `Endpoint`."""
 
     auth_resource = "turbopilot"
@@ -116,81 +67,26 @@ class Route(APIHandler):
         metrics: Metrics = self.settings["turbopilot_metrics"]
         return metrics
 
-    @property
-    def _trusted(self) -> bool:
-        given = self.request.headers.get(SECRET_HEADER, "")
-        return bool(self.secret and given and hmac.compare_digest(given.encode(), self.secret.encode()))
-
-    @property
-    def identity_provider(self) -> Any:
-        """Let a kernel in by its secret, everybody else as the server does."""
-        return _kernel_identity() if self._trusted else super().identity_provider
-
     async def prepare(self) -> None:  # type: ignore[override]
         """Cap the body before a byte of it is read; then know the caller."""
         connection: Any = self.request.connection
         if connection is not None and hasattr(connection, "set_max_body_size"):
             connection.set_max_body_size(HARD_LIMIT)
             connection.set_body_timeout(BODY_SECONDS)
-        try:
-            await super().prepare()
-            refusal = self._refusal()
-        except web.HTTPError as error:
-            refusal = self._unadmitted(error.status_code)
-        except ValueError:  # an Origin that is no address
-            refusal = self._unadmitted(403)
-        if refusal:
+        await super().prepare()
+        if self.refused:
             # Told once the body has come: an answer before that ends as a broken connection for many
             # clients. The method is out of reach meanwhile.
             self._received = MAX_BODY + 1
-            setattr(self, str(self.request.method).lower(), partial(self._refuse, refusal))
+            setattr(self, str(self.request.method).lower(), self._refuse)
 
-    @property
-    def _alone(self) -> bool:
-        """Whether there is no Jupyter server to decide who is let in."""
-        return bool(self.settings.get("standalone"))
-
-    def _unadmitted(self, status: int) -> int:
-        """Return the status for a caller who was not let in: a key would help, or nothing would."""
-        if self._alone and self.settings["key"] and not self.current_user:
-            return 401
-        return 403 if status == 404 else status  # noqa: PLR2004 - Jupyter's word for another origin
-
-    def _refusal(self) -> int:
-        """Return the status with which somebody who was let in is refused; 0: not refused."""
-        if self.may_manage or self.request.method in {"GET", "HEAD", "OPTIONS"}:
-            return 0
-        return 403 if any(one.access == "manage" for one in endpoints(type(self)).values()) else 0
-
-    def _refuse(self, status: int, *_arguments: Any, **_named: Any) -> None:
-        raise web.HTTPError(status)
-
-    @property
-    def may_manage(self) -> bool:
-        """Whether this caller may see and change what is loaded: without a key nobody may."""
-        return not self._alone or bool(self.settings["key"])
-
-    def check_host(self) -> bool:
-        """Let who brings the key call this machine by any name; a page's trick with names has no key."""
-        if not self._alone:
-            return super().check_host()
-        return is_loopback(self.request.host_name) or self.settings["admits_any_host"](self.request.headers)
-
-    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
-        """Refuse pages of other sites."""
-        if self._alone:
-            return is_same_site(self.request.headers)
-        return super().check_origin(origin_to_satisfy_tornado)
+    def _refuse(self, *_arguments: Any, **_named: Any) -> None:
+        raise web.HTTPError(self.refused)
 
     def set_default_headers(self) -> None:
         """Number every answer: Copilot's clients take one without a number for a firewall's."""
         super().set_default_headers()
         self.set_header("X-GitHub-Request-Id", secrets.token_hex(16))
-
-    def set_cors_headers(self) -> None:
-        """Let no page of another site read an answer where there is no Jupyter server to decide it."""
-        if not self._alone:
-            super().set_cors_headers()
 
     def data_received(self, chunk: bytes) -> None:
         """Keep what comes until it is more than a request may hold."""
@@ -205,7 +101,7 @@ class Route(APIHandler):
         if self._received > MAX_BODY:
             raise BodyTooLargeError(f"A request may hold {MAX_BODY} bytes.")
         declared = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        plain = self.completes and self._alone and may_be_plain(self.request.headers)
+        plain = self.completes and self.standalone and may_be_plain(self.request.headers)
         if declared != "application/json" and not plain:
             raise WrongContentTypeError("Send the body as application/json.")
         return b"".join(self._chunks)
@@ -285,95 +181,3 @@ class Route(APIHandler):
                     return  # that somebody went away is no failure of the server's for its log
                 self.set_status(error.status)
                 await self._finish_with(error)
-
-
-class JobRoute(Route):
-    """A route that has something written; whoever goes away is not written for any longer."""
-
-    completes = True
-    errors = (BusyError, NotReadyError)
-
-    @property
-    def name(self) -> str:
-        """The route, for who counts: nothing of the address that was asked for."""
-        return type(self).__name__.removesuffix("Route").lower()
-
-    @property
-    def caller(self) -> str:
-        """Who asks and gets a share of the model: nothing that a client can vary to get more of them."""
-        name = self._username()
-        # A key says nothing of who brings it, and without a name there is nothing else to go by.
-        return f"{name} {self.request.remote_ip}" if self._alone or not name else name
-
-    def _editor(self, client: str) -> str:
-        """Return what tells an editor from the caller's others: a newer request ends its own alone."""
-        agent = self.request.headers.get("User-Agent", "")
-        return f"{client} {self.request.remote_ip} {agent}" if client else ""
-
-    def _username(self) -> str:
-        """Return who has signed in; a name that was made up for one request alone says nothing."""
-        provider = self.identity_provider
-        signed_in = type(provider).get_user is not IdentityProvider.get_user or self.get_secure_cookie(
-            provider.get_cookie_name(self), **provider.get_secure_cookie_kwargs
-        )
-        return str(getattr(self.current_user, "username", "")) if signed_in else ""
-
-    def initialize(self, pilot: Pilot, secret: str = "") -> None:
-        """Take what the route works with."""
-        super().initialize(pilot, secret)
-        self._jobs: list[Job] = []
-
-    def replies(self, request: Completion | RawRequest, facts: Facts = NONE) -> AsyncReplies:
-        """Begin, and return the replies as they grow; an error is raised if it comes first."""
-        replies = AsyncReplies(self._count)
-        self._begin(request, facts, replies.listen)
-        return replies
-
-    def together(self, requests: Sequence[RawRequest]) -> AsyncBatch:
-        """Begin several at a time, and return the replies to all of them as they come."""
-        batch = AsyncBatch(len(requests), self._count)
-        for number, request in enumerate(requests):
-            self._begin(request, NONE, batch.listener(number))
-        return batch
-
-    def _begin(self, request: Completion | RawRequest, facts: Facts, listener: Listener) -> None:
-        self.pilot.ensure()  # `load_at_start` may be off; what kept it from being loaded may have gone
-        if isinstance(request, Completion):
-            request = msgspec.structs.replace(request, client=self._editor(request.client))
-        try:
-            self._jobs.append(self.pilot.completer.submit(request, listener, facts, self.caller))
-        except TurbopilotError as error:
-            self.metrics.count(self.name, error.code)
-            raise
-
-    def _count(self, reply: Reply) -> None:
-        """Count how a request has ended."""
-        if reply.done:
-            outcome = reply.error.code if reply.error else reply.finish_reason or "answered"
-            self.metrics.count(self.name, outcome)
-            self.metrics.measure(reply.timings)
-
-    async def whole(self, requests: Sequence[RawRequest]) -> list[Reply]:
-        """Return the last reply to each request; but for what is only read ahead, all hold something."""
-        found = {number: reply async for number, reply in self.together(requests) if reply.done}
-        for number, request in enumerate(requests):
-            if not found[number].items and not request.ahead:
-                reason = found[number].finish_reason or DEADLINE
-                raise NotReadyError("Its time was up before anything could be written.", code=reason)
-        return [found[number] for number in range(len(requests))]
-
-    def drop(self) -> None:
-        """Stop what is being written: nobody will read it."""
-        for job in self._jobs:
-            job.cancel.set(DISCONNECTED)
-
-    def on_finish(self) -> None:
-        """Stop what was not waited for."""
-        self.drop()
-        super().on_finish()
-
-    def on_connection_close(self) -> None:
-        """Stop working for somebody who has gone."""
-        self._left = True
-        self.drop()
-        super().on_connection_close()

@@ -10,7 +10,6 @@ from msgspec import Meta
 
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
-from jupyter_turbopilot.server.routes.base import JobRoute
 from jupyter_turbopilot.server.routes.deltas import (
     Deltas,
     PlacedToken,
@@ -19,6 +18,7 @@ from jupyter_turbopilot.server.routes.deltas import (
     token_text,
 )
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
+from jupyter_turbopilot.server.routes.jobs import JobRoute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

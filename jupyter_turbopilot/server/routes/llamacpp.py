@@ -9,9 +9,11 @@ import msgspec
 
 from jupyter_turbopilot.engine.phase import Phase, not_ready
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
+from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, placed_tokens, probabilities, token_text
+from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
+from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.options import CompletionBody, Ids, InfillBody, Mixed, read, renamed
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.request import Completion, Feedback, parse_completion
 from jupyter_turbopilot.server.describe import describe_health
-from jupyter_turbopilot.server.routes.base import JobRoute, Route
+from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, Health
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
+from jupyter_turbopilot.server.routes.jobs import JobRoute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -15,9 +15,11 @@ from jupyter_turbopilot.errors import BadRequestError, UnknownModelError
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
 from jupyter_turbopilot.server.describe import describe_health
-from jupyter_turbopilot.server.routes.base import JobRoute, Route, compact
+from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, log_probability, placed_tokens, token_text
+from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
+from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.options import MOST_IDS, Ids, TokenId, biases, grammar, read, renamed
 
 if TYPE_CHECKING:

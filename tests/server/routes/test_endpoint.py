@@ -5,8 +5,9 @@ import pytest
 from jupyter_turbopilot.errors import BusyError, NotReadyError
 from jupyter_turbopilot.request import Feedback, Select
 from jupyter_turbopilot.server.routes.about import MissingRoute, StatusRoute
-from jupyter_turbopilot.server.routes.base import JobRoute, Route
+from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.endpoint import METHODS, Endpoint, endpoints
+from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 

@@ -5,13 +5,11 @@ import json
 import threading
 from typing import Any
 
-import msgspec
 import pytest
 
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server.routes import llamacpp, openai, options
-from jupyter_turbopilot.server.routes.base import compact
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
 from jupyter_turbopilot.server.routes.llamacpp import TokenizeBody, only
 from jupyter_turbopilot.server.routes.options import LARGEST, MOST_BIASED, CompletionBody, read
@@ -199,10 +197,3 @@ async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -
     ids = [token["id"] for token in answer["tokens"]]
     assert json.loads((await ask("tokenize", {"content": text})).body)["tokens"] == ids
     assert json.loads((await ask("detokenize", {"tokens": ids})).body)["content"] == text
-
-
-def test_what_is_no_utf8_can_be_told() -> None:
-    assert compact({"name": "\udcff", "é": 1.5}) == '{"name":"?","é":1.5}'.encode()
-    assert compact({"name": "\udcff", "choices": [msgspec.Raw(b'{"text":"a"}')]}) == (
-        b'{"name":"?","choices":[{"text":"a"}]}'
-    )
