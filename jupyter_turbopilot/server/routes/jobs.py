@@ -10,6 +10,7 @@ from jupyter_server.auth.identity import IdentityProvider
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
+from jupyter_turbopilot.engine.phase import not_ready
 from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.server.routes.base import Route
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.completer.waiting import Listener
+    from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.raw_request import RawRequest
@@ -98,6 +100,13 @@ class JobRoute(Route):
                 reason = found[number].finish_reason or DEADLINE
                 raise NotReadyError("Its time was up before anything could be written.", code=reason)
         return [found[number] for number in range(len(requests))]
+
+    def engine(self) -> Engine:
+        """Return the engine that is loaded, or say why there is none."""
+        engine = self.pilot.worker.engine
+        if engine is None:
+            raise not_ready(self.pilot.worker.state)
+        return engine
 
     def drop(self) -> None:
         """Stop what is being written: nobody will read it."""

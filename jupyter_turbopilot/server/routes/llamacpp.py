@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.phase import Phase, not_ready
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.server.routes.base import Route
-from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, placed_tokens, probabilities, token_text
+from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, placed_tokens, probabilities
 from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
-from jupyter_turbopilot.server.routes.options import CompletionBody, Ids, InfillBody, Mixed, read, renamed
+from jupyter_turbopilot.server.routes.options import CompletionBody, InfillBody, renamed
+from jupyter_turbopilot.server.routes.reading import read
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator
 
-    from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Item, Reply
 
-SLICE = 1 << 12  # tokens or characters
-Row = TypeVar("Row", str, list[int])
 
-
-class EngineRoute(JobRoute):
-    """What is asked of the model that is loaded."""
-
-    def _engine(self) -> Engine:
-        engine = self.pilot.worker.engine
-        if engine is None:
-            raise not_ready(self.pilot.worker.state)
-        return engine
-
-
-class WritingRoute(EngineRoute):
+class WritingRoute(JobRoute):
     """What `completion` and `infill` have in common."""
 
     _settings: dict[str, Any]  # as every text of the answer tells them
@@ -94,7 +80,7 @@ class WritingRoute(EngineRoute):
         }
         if body.n_probs:
             event["completion_probabilities"] = probabilities(
-                delta.tokens, self._engine().piece, drawn=body.post_sampling_probs
+                delta.tokens, self.engine().piece, drawn=body.post_sampling_probs
             )
         return event
 
@@ -108,7 +94,7 @@ class WritingRoute(EngineRoute):
         if body.return_tokens and not body.stream:
             event["tokens"] = [one.token.id for one in tokens]
         if body.n_probs and not body.stream:
-            chances = probabilities(tokens, self._engine().piece, drawn=body.post_sampling_probs)
+            chances = probabilities(tokens, self.engine().piece, drawn=body.post_sampling_probs)
             event["completion_probabilities"] = [msgspec.Raw(compact(one)) for one in chances]
         event["generation_settings"] = self._settings
         return only(event, body.response_fields)
@@ -187,107 +173,6 @@ class InfillRoute(WritingRoute):
     async def post(self, body: InfillBody) -> None:
         """Write what belongs between two texts."""
         await self._write(body)
-
-
-class TokenizeBody(msgspec.Struct, frozen=True):
-    """`POST tokenize`: a text, or texts and token ids in turns."""
-
-    content: str | Mixed = ""
-    with_pieces: bool = False
-    add_special: bool = False
-    parse_special: bool = True
-
-
-class DetokenizeBody(msgspec.Struct, frozen=True):
-    """`POST detokenize`."""
-
-    tokens: Ids = []
-
-
-class TokenizeRoute(EngineRoute):
-    """`POST tokenize`."""
-
-    @Endpoint(TokenizeBody, read=read)
-    async def post(self, body: TokenizeBody) -> None:
-        """Return the tokens of a text."""
-        # A megabyte takes its time, and the event loop is everybody's.
-        self.answer(await self.pilot.background.run(_tokenized, self._engine(), body))
-
-
-def _slices(row: Row) -> Iterator[Row]:
-    """Cut what is long: writing JSON holds the interpreter's lock."""
-    return (row[start : start + SLICE] for start in range(0, len(row), SLICE))
-
-
-def _tokenized(engine: Engine, body: TokenizeBody) -> bytes:
-    ids, pieces = _tokens(engine, body), _Pieces(engine)
-
-    def with_pieces(tokens: list[int]) -> list[Any]:
-        return [{"id": token, "piece": _written_piece(pieces.of(token))} for token in tokens]
-
-    parts = (compact(with_pieces(some) if body.with_pieces else some)[1:-1] for some in _slices(ids))
-    return b'{"tokens":[%b]}' % b",".join(parts)
-
-
-def _detokenized(engine: Engine, tokens: list[int]) -> bytes:
-    text = b"".join(map(_Pieces(engine).of, tokens)).decode("utf-8", "replace")
-    return b'{"content":"%b"}' % b"".join(compact(some)[1:-1] for some in _slices(text))
-
-
-def _tokens(engine: Engine, body: TokenizeBody) -> list[int]:
-    parts = [body.content] if isinstance(body.content, str) else body.content
-    ids: list[int] = []
-    if body.add_special and engine.markers.bos is not None and not isinstance((*parts, "")[0], int):
-        ids.append(engine.markers.bos)
-    for part in parts:
-        for fragment in split_specials(part, engine.specials) if body.parse_special else (part,):
-            ids += [fragment] if isinstance(fragment, int) else engine.tokenize(fragment)
-    return ids
-
-
-def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | int]:
-    """Take control tokens out of a text, the longest first, as llama.cpp does."""
-    fragments: list[str | int] = [text]
-    for name in sorted(specials, key=len, reverse=True):
-        parts: list[str | int] = []
-        for part in fragments:
-            if isinstance(part, int) or name not in part:
-                parts.append(part)
-                continue
-            first, *others = part.split(name)
-            parts.append(first)
-            for other in others:
-                parts += [specials[name], other]
-        fragments = parts
-    return [part for part in fragments if part != ""]
-
-
-class DetokenizeRoute(EngineRoute):
-    """`POST detokenize`."""
-
-    @Endpoint(DetokenizeBody, read=read)
-    async def post(self, body: DetokenizeBody) -> None:
-        """Return the text of tokens."""
-        self.answer(await self.pilot.background.run(_detokenized, self._engine(), body.tokens))
-
-
-class _Pieces:
-    """The tokens' bytes, those of control tokens as they are spelt."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._spelt = {token: text.encode() for text, token in engine.specials.items()}
-
-    def of(self, token: int) -> bytes:
-        try:
-            return self._spelt.get(token) or self._engine.piece(token)
-        except IndexError:
-            raise BadRequestError("There is no such token.", field="tokens") from None
-
-
-def _written_piece(data: bytes) -> str | list[int]:
-    text = token_text(data)
-    return list(data) if text.startswith("bytes:") else text
 
 
 class StateRoute(Route):

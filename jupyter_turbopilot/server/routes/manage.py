@@ -12,7 +12,7 @@ from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Health, Models, Progress, Removed, Stopped
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
-from jupyter_turbopilot.server.routes.openai import listed
+from jupyter_turbopilot.server.routes.openai_completions import model_list
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,7 +28,7 @@ class ModelsRoute(Route):
     @Endpoint(gives=Models)
     async def get(self) -> None:
         """List the models, and which is selected."""
-        listing = listed(self.pilot)  # as llama.cpp's server answers here
+        listing = model_list(describe_health(self.pilot)["model"])  # as llama.cpp's server answers here
         if self.may_manage:
             models = await self.pilot.background.run(describe_models, self.pilot)
             listing |= {"models": models, "selected": self.pilot.selected}

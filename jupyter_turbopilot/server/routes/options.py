@@ -1,12 +1,11 @@
-"""What llama.cpp's server is asked, read as it reads it: its names, its defaults, its clamping."""
+"""What llama.cpp's server is asked: its options with their defaults and their bounds. No web server in it."""
 
 from __future__ import annotations
 
 import re
 import secrets
 from collections import Counter
-from functools import cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -15,17 +14,13 @@ from jupyter_turbopilot.engine.json_schema import grammar_of
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import SAMPLERS, Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
-from jupyter_turbopilot.request import decode
 
 MAX_PREDICT = 1 << 16
 MAX_PROMPTS, MAX_TEXTS = 16, 16
 MAX_BIASES, MOST_BIAS = 4096, 1e9
 MOST_BIASED = 4096  # characters of all texts that have a bias: each answer tokenizes them
-LONGEST_NUMBER = 64  # characters
 MOST_IDS, MOST_PARTS = 1 << 17, 256  # tokens of a prompt; texts in turns with them
-LARGEST = {"json_schema": 1 << 16, "logit_bias": 1 << 17}  # bytes
 TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 Name = Annotated[str, Meta(max_length=128)]
 Ids = Annotated[list[TokenId], Meta(max_length=MOST_IDS)]
 Mixed = Annotated[list[str | TokenId], Meta(max_length=MOST_IDS)]
@@ -33,87 +28,6 @@ Prompt = str | tuple[int | str, ...]
 Biases = tuple[tuple[int | str, float], ...]
 _SAMPLER_LETTERS = {"k": "top_k", "y": "typ_p", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
 _NUMBER = re.compile(r"-?\d{1,10}", re.ASCII)
-_ALIASES = {
-    "max_tokens": "n_predict",
-    "max_completion_tokens": "n_predict",
-    "n": "n_cmpl",
-    "logprobs": "n_probs",
-}
-# What llama.cpp's server has and we have not, and up to which value it does nothing.
-_ABSENT: dict[str, float] = {
-    "mirostat": 0,
-    "dry_multiplier": 0,
-    "xtc_probability": 0,
-    "dynatemp_range": 0,
-    "top_n_sigma": 0,
-    "adaptive_target": -1e-9,
-    "min_keep": 1,
-    "reasoning_budget_tokens": -1,
-}
-_SWITCHES = (
-    "lora",
-    "image_data",
-    "multimodal_data",
-    "grammar_lazy",
-    "grammar_triggers",
-    "return_progress",
-    "timings_per_token",
-)
-
-_DEFAULT = (b"", b"null")
-
-T = TypeVar("T", bound=msgspec.Struct)
-
-
-def read(body: bytes, kind: type[T]) -> T:
-    """Read a body: null is the default, 8.0 is 8, other names are known, and what is not there is refused.
-
-    Nothing becomes an object before its size is looked at, and fields that nobody knows never do: a megabyte
-    of them would hold up the event loop.
-    """
-    sent = msgspec.structs.asdict(decode(body, _raw(kind)))
-    given = {name: _whole(bytes(value)) for name, value in sent.items() if bytes(value) not in _DEFAULT}
-    for name, most in LARGEST.items():
-        if len(given.get(name, b"")) > most:
-            raise BadRequestError(f"It may have {most} bytes.", field=name)
-    refuse_absent({name: decode(given[name], Any) for name in (*_ABSENT, *_SWITCHES) if name in given})
-    sent_as: dict[str | None, str] = {}
-    for alias, name in _ALIASES.items():
-        if alias in given and name not in given:
-            given[name] = given[alias]
-            sent_as[name] = alias
-    try:
-        return decode(msgspec.json.encode({name: msgspec.Raw(value) for name, value in given.items()}), kind)
-    except BadRequestError as error:
-        raise BadRequestError(error.message, field=sent_as.get(error.field, error.field)) from None
-
-
-@cache
-def _raw(kind: type[msgspec.Struct]) -> type[Any]:
-    """Return a schema of the fields that mean anything in `kind`, each left as it was sent."""
-    names = {*kind.__struct_encode_fields__, *_ALIASES, *_ABSENT, *_SWITCHES}
-    return msgspec.defstruct("Fields", [(name, msgspec.Raw, msgspec.Raw()) for name in sorted(names)])
-
-
-def _whole(value: bytes) -> bytes:
-    """Return a number without its fraction where that is nothing."""
-    if value[0] not in b"-0123456789":
-        return value
-    if len(value) > LONGEST_NUMBER:
-        raise BadRequestError(f"A number has at most {LONGEST_NUMBER} characters.")
-    number = decode(value, float)
-    return b"%d" % int(number) if number.is_integer() and abs(number) < 2**53 else value
-
-
-def refuse_absent(fields: dict[str, Any]) -> None:
-    """Refuse by name what would change the answer and is not supported."""
-    for name, most in _ABSENT.items():
-        value = fields.get(name, most)
-        if not isinstance(value, int | float) or value > most:
-            raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)
-    for name in _SWITCHES:
-        if fields.get(name):
-            raise BadRequestError(f"{name} is not supported. Leave it out.", field=name)
 
 
 def biases(given: list[Any] | dict[str, Any]) -> Biases:

@@ -9,16 +9,15 @@ from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.huggingface import GenerateRoute
 from jupyter_turbopilot.server.routes.llamacpp import (
     CompletionRoute,
-    DetokenizeRoute,
     InfillRoute,
     PropsRoute,
     SlotsRoute,
-    TokenizeRoute,
 )
 from jupyter_turbopilot.server.routes.manage import ModelsRoute, PullRoute
 from jupyter_turbopilot.server.routes.native import CompleteRoute, FeedbackRoute, HealthRoute
 from jupyter_turbopilot.server.routes.openai import CompletionsRoute, OpenAIModelsRoute
 from jupyter_turbopilot.server.routes.openapi import document
+from jupyter_turbopilot.server.routes.tokenization import DetokenizeRoute, TokenizeRoute
 
 
 class OpenAPIRoute(Route):

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.server.routes.llamacpp import only
+
 from ...scripted_engine import ScriptedEngine
 from .conftest import Ask
 
@@ -61,3 +63,9 @@ async def test_numbers_and_texts_beyond_all_reason_are_refused(
     response = await ask("completion", {"prompt": "x", "n_predict": 1, field: value})
     assert response.code in {200, 400}
     assert response.code == 400 or field == "logit_bias"
+
+
+def test_fields_of_fields_are_told_under_their_names() -> None:
+    assert only({"timings": {"prompt_n": 1}, "content": ""}, ["timings/prompt_n", "no/such"]) == {
+        "timings/prompt_n": 1
+    }

@@ -1,0 +1,124 @@
+"""llama.cpp's routes between texts and token ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.server.routes.deltas import token_text
+from jupyter_turbopilot.server.routes.encoding import compact
+from jupyter_turbopilot.server.routes.endpoint import Endpoint
+from jupyter_turbopilot.server.routes.jobs import JobRoute
+from jupyter_turbopilot.server.routes.options import Ids, Mixed  # noqa: TC001 - the schemas are made at run time
+from jupyter_turbopilot.server.routes.reading import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jupyter_turbopilot.engine.base import Engine
+
+SLICE = 1 << 12  # tokens or characters
+Sliced = TypeVar("Sliced", str, list[int])
+
+
+class TokenizeBody(msgspec.Struct, frozen=True):
+    """`POST tokenize`: a text, or texts and token ids in turns."""
+
+    content: str | Mixed = ""
+    with_pieces: bool = False
+    add_special: bool = False
+    parse_special: bool = True
+
+
+class DetokenizeBody(msgspec.Struct, frozen=True):
+    """`POST detokenize`."""
+
+    tokens: Ids = []
+
+
+class TokenizeRoute(JobRoute):
+    """`POST tokenize`."""
+
+    @Endpoint(TokenizeBody, read=read)
+    async def post(self, body: TokenizeBody) -> None:
+        """Return the tokens of a text."""
+        # A megabyte takes its time, and the event loop is everybody's.
+        self.answer(await self.pilot.background.run(_tokenized, self.engine(), body))
+
+
+def _slices(whole: Sliced) -> Iterator[Sliced]:
+    """Cut what is long: writing JSON holds the interpreter's lock."""
+    return (whole[start : start + SLICE] for start in range(0, len(whole), SLICE))
+
+
+def _tokenized(engine: Engine, body: TokenizeBody) -> bytes:
+    ids, pieces = _tokens(engine, body), _Pieces(engine)
+
+    def with_pieces(tokens: list[int]) -> list[Any]:
+        return [{"id": token, "piece": _written_piece(pieces.of(token))} for token in tokens]
+
+    parts = (compact(with_pieces(some) if body.with_pieces else some)[1:-1] for some in _slices(ids))
+    return b'{"tokens":[%b]}' % b",".join(parts)
+
+
+def _detokenized(engine: Engine, tokens: list[int]) -> bytes:
+    text = b"".join(map(_Pieces(engine).of, tokens)).decode("utf-8", "replace")
+    return b'{"content":"%b"}' % b"".join(compact(some)[1:-1] for some in _slices(text))
+
+
+def _tokens(engine: Engine, body: TokenizeBody) -> list[int]:
+    parts = [body.content] if isinstance(body.content, str) else body.content
+    ids: list[int] = []
+    if body.add_special and engine.markers.bos is not None and not isinstance((*parts, "")[0], int):
+        ids.append(engine.markers.bos)
+    for part in parts:
+        for fragment in split_specials(part, engine.specials) if body.parse_special else (part,):
+            ids += [fragment] if isinstance(fragment, int) else engine.tokenize(fragment)
+    return ids
+
+
+def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | int]:
+    """Take control tokens out of a text, the longest first, as llama.cpp does."""
+    fragments: list[str | int] = [text]
+    for name in sorted(specials, key=len, reverse=True):
+        parts: list[str | int] = []
+        for part in fragments:
+            if isinstance(part, int) or name not in part:
+                parts.append(part)
+                continue
+            first, *others = part.split(name)
+            parts.append(first)
+            for other in others:
+                parts += [specials[name], other]
+        fragments = parts
+    return [part for part in fragments if part != ""]
+
+
+class DetokenizeRoute(JobRoute):
+    """`POST detokenize`."""
+
+    @Endpoint(DetokenizeBody, read=read)
+    async def post(self, body: DetokenizeBody) -> None:
+        """Return the text of tokens."""
+        self.answer(await self.pilot.background.run(_detokenized, self.engine(), body.tokens))
+
+
+class _Pieces:
+    """The tokens' bytes, those of control tokens as they are spelt."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._spelt = {token: text.encode() for text, token in engine.specials.items()}
+
+    def of(self, token: int) -> bytes:
+        try:
+            return self._spelt.get(token) or self._engine.piece(token)
+        except IndexError:
+            raise BadRequestError("There is no such token.", field="tokens") from None
+
+
+def _written_piece(data: bytes) -> str | list[int]:
+    text = token_text(data)
+    return list(data) if text.startswith("bytes:") else text

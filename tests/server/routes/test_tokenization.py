@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.server.routes import tokenization
+from jupyter_turbopilot.server.routes.tokenization import split_specials
+
+from ...scripted_engine import ScriptedEngine
+from .conftest import Ask, error_of
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        ("", []),
+        ("a", ["a"]),
+        ("<s>", [1]),
+        ("a<s>b", ["a", 1, "b"]),
+        ("<s><s>", [1, 1]),
+        ("<s>>", [2]),  # the longest first
+        ("<s>><s>", [2, 1]),
+    ],
+)
+def test_control_tokens_are_taken_out_of_a_text(text: str, fragments: list[str | int]) -> None:
+    assert split_specials(text, {"<s>": 1, "<s>>": 2}) == fragments
+
+
+def test_a_token_id_stays_as_it_is() -> None:
+    assert split_specials(7, {"<s>": 1}) == [7]
+
+
+@given(st.text(alphabet="<s>ab"))
+def test_nothing_of_a_text_is_lost_where_control_tokens_are_taken_out(text: str) -> None:
+    names = {"<s>": 1, "<s>>": 2}
+    spelt = {number: name for name, number in names.items()}
+    fragments = split_specials(text, names)
+    assert "".join(spelt[part] if isinstance(part, int) else part for part in fragments) == text
+    assert not [part for part in fragments if isinstance(part, str) and "<s>" in part]
+
+
+async def test_a_token_that_there_is_not_is_refused_by_name(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
+    def piece(_token: int) -> bytes:
+        raise IndexError
+
+    engine.piece = piece  # type: ignore[method-assign]
+    response = await ask("detokenize", {"tokens": [3]})
+    assert (response.code, error_of(response)["field"]) == (400, "tokens")
+
+
+async def test_a_flood_leaves_jupyters_own_threads_alone(
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+
+    def stuck(*_: Any) -> bytes:
+        free.wait(20)
+        return b"{}"
+
+    monkeypatch.setattr(tokenization, "_tokenized", stuck)
+    flood = [asyncio.create_task(ask("tokenize", {"content": "x"})) for _ in range(64)]
+    try:
+        await asyncio.sleep(0.2)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5) == 7
+    finally:
+        free.set()
+        await asyncio.gather(*flood)
+
+
+async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -> None:
+    text = 'a"é\\\n' * 5000
+    answer = json.loads((await ask("tokenize", {"content": text, "with_pieces": True})).body)
+    assert "".join(token["piece"] for token in answer["tokens"] if isinstance(token["piece"], str))
+    ids = [token["id"] for token in answer["tokens"]]
+    assert json.loads((await ask("tokenize", {"content": text})).body)["tokens"] == ids
+    assert json.loads((await ask("detokenize", {"tokens": ids})).body)["content"] == text
