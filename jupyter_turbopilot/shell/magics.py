@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +11,15 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.shell.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from IPython.core.interactiveshell import InteractiveShell
 
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.shell.in_process import InProcess
 
 MARK = "<|>"
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LOADED = "_turbopilot_magics"
 
 
@@ -44,11 +41,6 @@ def unload(shell: InteractiveShell) -> None:
         for kind, name in (("line", "complete"), ("cell", "complete"), ("line", "turbopilot")):
             shell.magics_manager.magics[kind].pop(name, None)
         setattr(shell, _LOADED, None)
-
-
-def printable(text: str) -> str:
-    """Return the text with what a terminal would obey made visible."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 @magics_class
@@ -161,21 +153,21 @@ class TurbopilotMagics(Magics):
             max_tokens=max(1, min(2048, options.length)) if options.length is not None else None,
             temperature=max(0.0, min(2.0, options.temperature)),
         )
-        show = _Show(self._in_terminal, code[:offset], code[offset:])
+        output = Output(self._in_terminal, code[:offset], code[offset:])
         try:
-            found = self._ask(request, options, show)
+            texts = self._ask(request, options, output)
         except TurbopilotError as error:
             print(f"Turbopilot: {error.message}", file=sys.stderr)  # noqa: T201
             return
         except KeyboardInterrupt:
-            show.stop()
+            output.stop()
             print("Stopped.", file=sys.stderr)  # noqa: T201
             return
-        if not any(found):
+        if not any(texts):
             print("Turbopilot has nothing to suggest here.", file=sys.stderr)  # noqa: T201
             return
-        show.alternatives(found)
-        self.shell.set_next_input(code[:offset] + found[0] + code[offset:], replace=options.replace)
+        output.alternatives(texts)
+        self.shell.set_next_input(code[:offset] + texts[0] + code[offset:], replace=options.replace)
 
     def _read(self, line: str, cell: str | None) -> tuple[Any, str]:
         if cell is not None:
@@ -194,18 +186,18 @@ class TurbopilotMagics(Magics):
             raise UsageError("Complete what? %complete some code, or %%complete with code below it.")
         return options, code
 
-    def _ask(self, request: Completion, options: Any, show: _Show) -> list[str]:
+    def _ask(self, request: Completion, options: Any, output: Output) -> list[str]:
         if self._in_terminal or options.local or options.model:
             local = self._local_pilot(options.model)
             if request.n > 1:
                 return [item.text for item in local.last(request).items]
             texts = (reply.items[0].text if reply.items else "" for reply in local.replies(request))
-            return [show.follow(texts)]
+            return [output.follow(texts)]
         remote = self._remote()
         try:
             if request.n > 1:
                 return [str(item["text"]) for item in remote.complete(request)["items"]]
-            return [show.follow(str(frame["text"]) for frame in remote.stream(request))]
+            return [output.follow(str(frame["text"]) for frame in remote.stream(request))]
         finally:
             remote.close()
 
@@ -214,14 +206,14 @@ class TurbopilotMagics(Magics):
         from jupyter_turbopilot.server import runtime
         from jupyter_turbopilot.shell.server_client import ServerClient
 
-        found = runtime.find()
-        if found is None:
+        server = runtime.find()
+        if server is None:
             raise NotReadyError(
                 "No Jupyter server with Turbopilot started this kernel. Restart the server with Turbopilot "
                 "enabled, or load a copy of the model in this kernel: %%complete --local",
                 code="no_server",
             )
-        return ServerClient(found)
+        return ServerClient(server)
 
     def _local_pilot(self, model: str | None = None) -> Any:
         from jupyter_turbopilot.shell.in_process import InProcess
@@ -236,69 +228,3 @@ class TurbopilotMagics(Magics):
             raise
         self.local = local
         return local
-
-
-class _Show:
-    """The result as it grows: lines in a terminal, one display that is updated in a notebook."""
-
-    def __init__(self, terminal: bool, before: str, after: str) -> None:
-        self._terminal = terminal
-        self._before = before
-        self._after = after
-        self._printed = 0
-        self._handle: Any = None
-
-    def follow(self, texts: Iterator[str]) -> str:
-        last = ""
-        for text in texts:
-            last = text or last
-            if last:
-                self._update(last, final=False)
-        if last:
-            self._update(last, final=True)
-        return last
-
-    def _update(self, text: str, *, final: bool) -> None:
-        whole = printable(self._before + text + (self._after if final else ""))
-        if self._terminal:
-            # Whole lines, each coloured with what stands before it in view.
-            lines = _highlight(whole, "terminal").split("\n")
-            ready = len(lines) if final else len(lines) - 1
-            for line in lines[self._printed : ready]:
-                print(line, flush=True)  # noqa: T201
-            self._printed = max(self._printed, ready)
-            return
-        from IPython.display import display
-
-        data = {"text/plain": whole, "text/html": _highlight(whole, "html")}
-        if self._handle is None:
-            self._handle = display(data, raw=True, display_id=True)
-        else:
-            self._handle.update(data, raw=True)
-
-    def stop(self) -> None:
-        """End the line that was being written."""
-        if self._terminal:
-            print()  # noqa: T201
-
-    def alternatives(self, texts: list[str]) -> None:
-        if len(texts) < 2:  # noqa: PLR2004
-            return
-        for number, text in enumerate(texts, 1):
-            self._printed = 0
-            self._handle = None
-            print(f"{number}:")  # noqa: T201
-            self._update(text, final=True)
-
-
-def _highlight(code: str, form: str) -> str:
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter, TerminalFormatter
-    from pygments.lexers import PythonLexer
-
-    lexer = PythonLexer(stripnl=False, ensurenl=False)
-    formatter = (
-        TerminalFormatter() if form == "terminal" else HtmlFormatter(noclasses=True, nobackground=True)
-    )
-    found: str = highlight(code, lexer, formatter)
-    return found
