@@ -40,9 +40,9 @@ def remembered(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
         def call(*given: Any) -> R:
             nonlocal size
             with lock:
-                if (found := known.get(given)) is not None:
+                if (entry := known.get(given)) is not None:
                     known.move_to_end(given)
-                    return found[0]
+                    return entry[0]
             result = function(*given)
             cost = size_of(given) + size_of(result)
             if cost > limit // 4:

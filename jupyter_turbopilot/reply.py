@@ -53,7 +53,7 @@ class Reply:
 
     def body(self) -> dict[str, Any]:
         """Return the answer as the contract words it."""
-        found: dict[str, Any] = {
+        body: dict[str, Any] = {
             "id": self.id,
             "items": [
                 {"text": item.text, "confidence": item.confidence, "finish_reason": item.finish_reason}
@@ -62,13 +62,13 @@ class Reply:
             "model": self.model,
             "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
         }
-        return found | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
+        return body | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
 
     def frame(self) -> dict[str, Any]:
         """Return one line of a stream: the text so far, from the original cursor on."""
         item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
-        found: dict[str, Any] = {"id": self.id, "text": item.text, "confidence": item.confidence}
+        frame: dict[str, Any] = {"id": self.id, "text": item.text, "confidence": item.confidence}
         if self.done:
-            found |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
-            found |= {"model": self.model, "timings": self.body()["timings"]}
-        return found
+            frame |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
+            frame |= {"model": self.model, "timings": self.body()["timings"]}
+        return frame

@@ -146,8 +146,8 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 def _wrong(error: msgspec.ValidationError) -> BadRequestError:
     text = str(error)
-    found = _AT.search(text)
-    field = found["path"] if found else None
+    place = _AT.search(text)
+    field = place["path"] if place else None
     if field is None and (missing := re.search(r"missing required field `(\w+)`", text)):
         field = missing[1]
     return BadRequestError(_AT.sub("", text), field=field or None)

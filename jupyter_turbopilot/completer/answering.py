@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from jupyter_turbopilot.completer.compose import Composer
 from jupyter_turbopilot.completer.latest import Editor
-from jupyter_turbopilot.completer.progress import Progress
+from jupyter_turbopilot.completer.progress import AnswerInProgress
 from jupyter_turbopilot.engine.job import DEADLINE, Job, Work
 from jupyter_turbopilot.reply import Reply
 
@@ -43,7 +43,7 @@ class Answering:
         self._ended = ended
         self._reply = Reply(id=self.name)
         self.job = Job(self._work, self.end, priority=task.priority, deadline=task.deadline, owner=owner)
-        self.job.progress = Progress()
+        self.job.progress = AnswerInProgress()
 
     def _work(self, engine: Engine, job: Job) -> Work:
         """Compose the answer, on the worker's thread."""

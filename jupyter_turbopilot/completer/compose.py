@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.alternatives import Opening, alternatives, ranked
-from jupyter_turbopilot.completer.progress import Progress
+from jupyter_turbopilot.completer.progress import AnswerInProgress
 from jupyter_turbopilot.completer.replay import item_of, replay
 from jupyter_turbopilot.engine.job import DEADLINE
 from jupyter_turbopilot.generation import Ask, Beginning, Token, Usage
@@ -39,7 +39,7 @@ class Composer:
         self._task = task
         self._engine = engine
         self._job = job
-        self._progress: Progress = job.progress
+        self._progress: AnswerInProgress = job.progress
         self._listener = listener
         self._results = results
         self._items: list[Item] = []
@@ -84,9 +84,9 @@ class Composer:
         """Tell whether what is written is, or will be, one of the names that can follow, if only some can."""
         names = [name.encode() for name in self._task.names()]
         # What was held to names from its beginning becomes one of them.
-        held = bool(ask.sampling.beginning.ways and written)
+        constrained = bool(ask.sampling.beginning.ways and written)
         return not names or any(
-            written.startswith(name) or (held and name.startswith(written)) for name in names
+            written.startswith(name) or (constrained and name.startswith(written)) for name in names
         )
 
     def _asked(self, known: Known | None, rest: Rest | None) -> Opening:
@@ -143,10 +143,10 @@ class Composer:
         for opening in alternatives(first, self._task, tokens, self._engine.piece):
             if self._job.cancel.is_set():
                 break
-            yield from self._text(opening, Progress())
+            yield from self._text(opening, AnswerInProgress())
 
     def _text(
-        self, opening: Opening, progress: Progress
+        self, opening: Opening, progress: AnswerInProgress
     ) -> Generator[Ask, list[Token], tuple[Writing, bool]]:
         """Write one text; tell whether it is whole."""
         task, ask = self._task, opening.ask
@@ -154,7 +154,7 @@ class Composer:
         written = opening.rest.tokens
         progress.ahead, self._sure = opening.rest.ahead, opening.rest.sure
         if (opening.adopted or written) and writing.resume(written) and opening.adopted:
-            self._tell(writing)
+            self._report(writing)
         while True:
             progress.ask = ask
             cut, ended = yield from self._compute(ask, writing, progress)
@@ -168,7 +168,7 @@ class Composer:
         return writing, ended and not cut
 
     def _compute(
-        self, ask: Ask, writing: Writing, progress: Progress
+        self, ask: Ask, writing: Writing, progress: AnswerInProgress
     ) -> Generator[Ask, list[Token], tuple[bool, bool]]:
         """Take what is written for an ask; tell whether it was cut short, and whether the text has ended."""
         job = self._job
@@ -184,7 +184,7 @@ class Composer:
                 cut = True  # something else was typed
                 break
             if fresh and writing.take(fresh):
-                self._tell(writing)
+                self._report(writing)
             cut = self._is_late(ask, fresh)
         job.read_by = 0.0
         # Behind a stop text what a guess was verified for is nobody's.
@@ -192,7 +192,7 @@ class Composer:
         self._spent += len(writing.tokens) if stopped else ask.usage.predicted_tokens
         return cut, writing.done or sent < most
 
-    def _beyond_typed(self, tokens: Sequence[Token], progress: Progress) -> Sequence[Token] | None:
+    def _beyond_typed(self, tokens: Sequence[Token], progress: AnswerInProgress) -> Sequence[Token] | None:
         """Return what goes beyond what was typed already; None where something else was typed."""
         if not progress.ahead:
             return tokens
@@ -207,7 +207,7 @@ class Composer:
 
     # What is told -------------------------------------------------------------------------------------------
 
-    def _tell(self, writing: Writing) -> None:
+    def _report(self, writing: Writing) -> None:
         """Tell whoever listens that there is more to show."""
         if self._task.stream and not self._job.cancel.is_set():
             item = item_of(writing, "streaming", len(self._items))

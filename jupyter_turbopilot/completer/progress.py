@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Progress:
+class AnswerInProgress:
     """What is being written. A job that takes another's place gets the other's."""
 
     name: str = ""  # the answer it is written for

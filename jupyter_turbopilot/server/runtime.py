@@ -83,8 +83,8 @@ def read(pid: int) -> Runtime | None:
             return None
         if not _lives(path, pid):
             return None
-        said = read_object(path)
-        return Runtime(url=str(said["url"]), secret=str(said["secret"]), pid=int(said["pid"]))
+        content = read_object(path)
+        return Runtime(url=str(content["url"]), secret=str(content["secret"]), pid=int(content["pid"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

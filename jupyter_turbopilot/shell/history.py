@@ -21,12 +21,12 @@ def client_of(shell: Any) -> str:
 
 def session_cells(shell: Any) -> list[Cell]:
     """Return what was run in this session, without our own magics and lines that look like secrets."""
-    found = []
+    cells = []
     for source in shell.history_manager.input_hist_raw[1:][-CELLS:]:
         text = without_secrets(source)
         if text.strip() and not text.lstrip().startswith(_OURS):
-            found.append(Cell(source=text, executed=True))
-    return found
+            cells.append(Cell(source=text, executed=True))
+    return cells
 
 
 def request_at(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.server.runtime import Runtime
 
-MOST_TOLD = 1000  # characters of what a program in between says
+LONGEST_MESSAGE = 1000  # characters of what a program in between says
 
 
 class RemoteError(TurbopilotError):
@@ -29,7 +29,7 @@ class RemoteError(TurbopilotError):
         self.code = code
 
 
-class Health(msgspec.Struct):
+class ExpectedHealth(msgspec.Struct):
     """What is read of the server's health."""
 
     ready: bool
@@ -38,16 +38,16 @@ class Health(msgspec.Struct):
     last_ms: float | None = None
 
 
-class Item(msgspec.Struct):
+class ExpectedItem(msgspec.Struct):
     """What is read of a suggestion, or of a frame of a stream."""
 
     text: str
 
 
-class Answer(msgspec.Struct):
+class ExpectedAnswer(msgspec.Struct):
     """What is read of a whole answer."""
 
-    items: list[Item]
+    items: list[ExpectedItem]
 
 
 class ServerClient:
@@ -70,7 +70,7 @@ class ServerClient:
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
         _check(answer)
-        return _ours(_read(answer.content), Health)
+        return _ours(_read(answer.content), ExpectedHealth)
 
     def complete(self, request: Completion) -> dict[str, Any]:
         """Return whole suggestions."""
@@ -83,7 +83,7 @@ class ServerClient:
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
         _check(answer)
-        return _ours(_read(answer.content), Answer)
+        return _ours(_read(answer.content), ExpectedAnswer)
 
     def stream(self, request: Completion) -> Iterator[dict[str, Any]]:
         """Yield frames as the text grows."""
@@ -100,8 +100,8 @@ class ServerClient:
                 for line in _lines(answer.iter_bytes()):
                     frame = _read(line)
                     if frame.get("error"):
-                        raise _told(500, frame)
-                    yield _ours(frame, Item)
+                        raise _error(500, frame)
+                    yield _ours(frame, ExpectedItem)
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
 
@@ -123,21 +123,21 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _read(data: bytes) -> dict[str, Any]:
     """Read an object of JSON; a proxy or a login page answers with something else."""
     try:
-        found = json.loads(data)
+        body = json.loads(data)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        body = None
+    if not isinstance(body, dict):
         raise _foreign()
-    return found
+    return body
 
 
-def _ours(found: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+def _ours(body: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
     """Return an answer that has the fields of ours, each of its type; JSON alone can be anybody's."""
     try:
-        msgspec.convert(found, kind)
+        msgspec.convert(body, kind)
     except msgspec.ValidationError:
         raise _foreign() from None
-    return found
+    return body
 
 
 def _foreign() -> NotReadyError:
@@ -156,16 +156,16 @@ def _check(answer: httpx.Response) -> None:
     if not answer.is_error:
         return
     try:
-        said = json.loads(answer.content)
+        body = json.loads(answer.content)
     except (ValueError, RecursionError):
-        said = None
-    raise _told(answer.status_code, said)
+        body = None
+    raise _error(answer.status_code, body)
 
 
-def _told(status: int, said: Any) -> RemoteError:
+def _error(status: int, body: Any) -> RemoteError:
     """Return the error of an answer; it need not be ours: a proxy has a text or a list there."""
-    error = said.get("error") if isinstance(said, dict) else None
+    error = body.get("error") if isinstance(body, dict) else None
     code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else ("error", error)
     if not isinstance(message, str) or not message:
         message = f"The server answered {status}."
-    return RemoteError(status, code if isinstance(code, str) else "error", message[:MOST_TOLD])
+    return RemoteError(status, code if isinstance(code, str) else "error", message[:LONGEST_MESSAGE])

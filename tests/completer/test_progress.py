@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_turbopilot.completer.progress import Progress
+from jupyter_turbopilot.completer.progress import AnswerInProgress
 from jupyter_turbopilot.generation import Ask, Token
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.suggestion.cache import Place, Results
@@ -11,10 +11,10 @@ from jupyter_turbopilot.suggestion.writing import Verbatim
 HERE = Place("g", "x = ")
 
 
-def progress(*texts: str) -> Progress:
+def progress(*texts: str) -> AnswerInProgress:
     writing = Verbatim()
     writing.take([Token(text.encode(), 0.9) for text in texts])
-    return Progress("one", HERE, writing, Ask([1, 2]))
+    return AnswerInProgress("one", HERE, writing, Ask([1, 2]))
 
 
 def test_what_agrees_with_the_keys_since_is_left_and_what_contradicts_them_is_not() -> None:
@@ -40,7 +40,7 @@ def test_it_has_begun_once_something_is_written_or_typed() -> None:
     typed = progress()
     typed.ahead = b"a"
     assert typed.begun
-    assert not Progress().begun
+    assert not AnswerInProgress().begun
 
 
 def test_what_nobody_goes_on_with_is_kept_as_a_guess() -> None:
@@ -61,5 +61,5 @@ def test_without_a_place_nothing_is_kept() -> None:
 
 
 def test_the_engine_holds_the_prompt_and_all_that_was_written_behind_it() -> None:
-    assert Progress().evaluated == []
-    assert Progress(prompt=Prompt([1, 2]), ids=[3]).evaluated == [1, 2, 3]
+    assert AnswerInProgress().evaluated == []
+    assert AnswerInProgress(prompt=Prompt([1, 2]), ids=[3]).evaluated == [1, 2, 3]

@@ -33,7 +33,7 @@ def has_key(headers: Mapping[str, str], key: str) -> bool:
     Bearer, token, Api-Key or none: the scheme's name protects nothing.
     """
     sent = (headers.get(name, "").rpartition(" ")[2] for name in KEY_HEADERS)
-    return any(hmac.compare_digest(one.encode(), key.encode()) for one in sent)
+    return any(hmac.compare_digest(value.encode(), key.encode()) for value in sent)
 
 
 def is_same_site(headers: Mapping[str, str]) -> bool:

@@ -44,8 +44,8 @@ class AuthenticatedHandler(APIHandler):
 
     @property
     def _trusted(self) -> bool:
-        given = self.request.headers.get(SECRET_HEADER, "")
-        return bool(self.secret and given and hmac.compare_digest(given.encode(), self.secret.encode()))
+        sent = self.request.headers.get(SECRET_HEADER, "")
+        return bool(self.secret and sent and hmac.compare_digest(sent.encode(), self.secret.encode()))
 
     @property
     def identity_provider(self) -> Any:
@@ -77,7 +77,7 @@ class AuthenticatedHandler(APIHandler):
         """Return the status with which somebody who was let in is refused; 0: not refused."""
         if self.may_manage or self.request.method in {"GET", "HEAD", "OPTIONS"}:
             return 0
-        return 403 if any(one.access == "manage" for one in endpoints(type(self)).values()) else 0
+        return 403 if any(endpoint.access == "manage" for endpoint in endpoints(type(self)).values()) else 0
 
     @property
     def may_manage(self) -> bool:

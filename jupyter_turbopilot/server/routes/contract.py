@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from jupyter_turbopilot.engine.phase import Phase  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.reply import Timings  # noqa: TC001 - the schema is made at run time
 
-Verdict = Literal["recommended", "runs", "slow", "too large", "not supported"]
+Assessment = Literal["recommended", "runs", "slow", "too large", "not supported"]
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +125,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     mirror: Annotated[bool, Meta(description="whether `mirrors` would add a source")]
     memory: Annotated[int | UnsetType, Meta(description="bytes it would take here")] = UNSET
     tokens_a_second: Annotated[float | UnsetType, Meta(description="its estimated speed here")] = UNSET
-    verdict: Annotated[Verdict | UnsetType | None, Meta(description="how it would do here")] = UNSET
+    verdict: Annotated[Assessment | UnsetType | None, Meta(description="how it would do here")] = UNSET
 
 
 class ListedModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,11 +19,11 @@ class CopilotTokenRoute(Route):
     async def get(self) -> None:
         """Hand out a token, and this server's own address for all that a client would send to GitHub."""
         now = int(time.time())
-        given = self.request.headers.get("Authorization", "").rpartition(" ")[2]
+        key = self.request.headers.get("Authorization", "").rpartition(" ")[2]
         own = self.request.full_url().partition("/copilot_internal/")[0]
         self.answer(
             {
-                "token": given or f"tid=turbopilot;exp={now + LASTS}",
+                "token": key or f"tid=turbopilot;exp={now + LASTS}",
                 "expires_at": now + LASTS,
                 "refresh_in": LASTS - 300,
                 "endpoints": dict.fromkeys(("api", "origin-tracker", "proxy", "telemetry"), own),

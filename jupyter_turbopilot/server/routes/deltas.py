@@ -98,14 +98,14 @@ def probabilities(
 ) -> list[dict[str, Any]]:
     """Write tokens with the likeliest others, as llama.cpp's server does: before or after the samplers."""
 
-    def one(name: int, chance: float) -> dict[str, Any]:
-        data = piece(name)
+    def entry(token: int, chance: float) -> dict[str, Any]:
+        data = piece(token)
         probability = {"prob": math.exp(chance)} if drawn else {"logprob": chance}
-        return {"id": name, "token": token_text(data), "bytes": list(data)} | probability
+        return {"id": token, "token": token_text(data), "bytes": list(data)} | probability
 
     others = "top_probs" if drawn else "top_logprobs"
     return [
-        one(placed.token.id, log_probability(placed.token))
-        | {others: [one(name, chance) for name, chance in placed.token.top]}
+        entry(placed.token.id, log_probability(placed.token))
+        | {others: [entry(token, chance) for token, chance in placed.token.top]}
         for placed in tokens
     ]

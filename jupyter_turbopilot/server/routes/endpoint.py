@@ -64,4 +64,4 @@ def endpoints(route: type[Any]) -> dict[str, Endpoint]:
     """Return what a route declares, by method."""
     methods = ((name, getattr(route, name.lower(), None)) for name in METHODS)
     declared = ((name, getattr(method, "endpoint", None)) for name, method in methods)
-    return {name: one for name, one in declared if one}
+    return {name: endpoint for name, endpoint in declared if endpoint}

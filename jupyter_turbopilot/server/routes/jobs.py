@@ -94,12 +94,12 @@ class JobRoute(Route):
 
     async def whole(self, requests: Sequence[RawRequest]) -> list[Reply]:
         """Return the last reply to each request; but for what is only read ahead, all hold something."""
-        found = {number: reply async for number, reply in self.together(requests) if reply.done}
+        last = {number: reply async for number, reply in self.together(requests) if reply.done}
         for number, request in enumerate(requests):
-            if not found[number].items and not request.ahead:
-                reason = found[number].finish_reason or DEADLINE
+            if not last[number].items and not request.ahead:
+                reason = last[number].finish_reason or DEADLINE
                 raise NotReadyError("Its time was up before anything could be written.", code=reason)
-        return [found[number] for number in range(len(requests))]
+        return [last[number] for number in range(len(requests))]
 
     def engine(self) -> Engine:
         """Return the engine that is loaded, or say why there is none."""

@@ -92,10 +92,10 @@ class WritingRoute(JobRoute):
         event["index"] = number * body.n_cmpl + (item.index if item else 0)
         tokens = placed_tokens(item) if item else []
         if body.return_tokens and not body.stream:
-            event["tokens"] = [one.token.id for one in tokens]
+            event["tokens"] = [placed.token.id for placed in tokens]
         if body.n_probs and not body.stream:
             chances = probabilities(tokens, self.engine().piece, drawn=body.post_sampling_probs)
-            event["completion_probabilities"] = [msgspec.Raw(compact(one)) for one in chances]
+            event["completion_probabilities"] = [msgspec.Raw(compact(chance)) for chance in chances]
         event["generation_settings"] = self._settings
         return only(event, body.response_fields)
 
@@ -147,14 +147,14 @@ def only(body: dict[str, Any], fields: list[str]) -> dict[str, Any]:
     """Keep the fields that were asked for, under the names given; `a/b` is a field of a field."""
     if not fields:
         return body
-    kept: dict[str, Any] = {}
+    selected: dict[str, Any] = {}
     for name in fields:
         value: Any = body
         for key in name.split("/"):
             value = value.get(key, msgspec.UNSET) if isinstance(value, dict) else msgspec.UNSET
         if value is not msgspec.UNSET:
-            kept[name] = value
-    return kept
+            selected[name] = value
+    return selected
 
 
 class CompletionRoute(WritingRoute):

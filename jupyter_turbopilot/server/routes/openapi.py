@@ -33,8 +33,8 @@ def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
     for pattern, route in routes:
         path = re.sub(r"\([^()]*+\)", "{name}", pattern)
         paths[f"/{path}"] = {
-            method.lower(): _operation(route, method, one, path, schemas)
-            for method, one in endpoints(route).items()
+            method.lower(): _operation(route, method, endpoint, path, schemas)
+            for method, endpoint in endpoints(route).items()
         }
     return {
         "openapi": "3.1.0",
@@ -50,8 +50,8 @@ def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
 
 def schemas_of(routes: tuple[tuple[str, type[Route]], ...]) -> list[type[Any]]:
     """Return all schemas that routes declare, each once, in the order of the routes."""
-    declared = [one for _, route in routes for one in endpoints(route).values()]
-    kinds = [kind for one in declared for kind in (one.takes, one.gives, one.streams) if kind]
+    declared = [endpoint for _, route in routes for endpoint in endpoints(route).values()]
+    kinds = [kind for each in declared for kind in (each.takes, each.gives, each.streams) if kind]
     return list(dict.fromkeys(kinds))
 
 

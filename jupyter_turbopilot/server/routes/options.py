@@ -117,10 +117,10 @@ def _prompt(given: Any) -> Prompt:
     )
 
 
-_NOT_TOLD = {"grammar", "json_schema", "logit_bias", "stop", "response_fields"}
+_NOT_REPORTED = {"grammar", "json_schema", "logit_bias", "stop", "response_fields"}
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What `/completion` and `/infill` have in common; fields that nobody knows are ignored."""
 
     n_predict: Annotated[int, Meta(ge=-1)] = -1  # 0: read the prompt, write nothing; -1: to the end
@@ -199,13 +199,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
         What may be long is not told: each of many texts would send it back.
         """
-        known = {name: getattr(self, name) for name in Options.__struct_fields__ if name not in _NOT_TOLD}
+        known = {
+            name: getattr(self, name)
+            for name in GenerationOptions.__struct_fields__
+            if name not in _NOT_REPORTED
+        }
         understood = msgspec.to_builtins(sampling)
         same = {name: understood[name] for name in known if name in understood}
         return known | same | {"max_tokens": self.n_predict, "seed": self.seed}
 
 
-class CompletionBody(Options, frozen=True, kw_only=True):
+class CompletionBody(GenerationOptions, frozen=True, kw_only=True):
     """`POST completion`: a text, token ids, or both in turns; or several of these."""
 
     prompt: Prompts
@@ -224,7 +228,7 @@ class InfillExtra(msgspec.Struct, frozen=True, kw_only=True):
     filename: Annotated[str, Meta(max_length=4096)] | None = None
 
 
-class InfillBody(Options, frozen=True, kw_only=True):
+class InfillBody(GenerationOptions, frozen=True, kw_only=True):
     """`POST infill`."""
 
     input_prefix: str

@@ -50,8 +50,8 @@ def read(body: bytes, kind: type[T]) -> T:
     Nothing becomes an object before its size is looked at, and fields that nobody knows never do: a megabyte
     of them would hold up the event loop.
     """
-    sent = msgspec.structs.asdict(decode(body, _raw(kind)))
-    given = {name: _whole(bytes(value)) for name, value in sent.items() if bytes(value) not in _DEFAULT}
+    fields = msgspec.structs.asdict(decode(body, _raw(kind)))
+    given = {name: _whole(bytes(value)) for name, value in fields.items() if bytes(value) not in _DEFAULT}
     for name, most in LARGEST.items():
         if len(given.get(name, b"")) > most:
             raise BadRequestError(f"It may have {most} bytes.", field=name)
