@@ -24,7 +24,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Timings:
-    """Where the time went."""
+    """Time and tokens that a response took. Times are in milliseconds."""
 
     queue_ms: float = 0.0
     context_ms: float = 0.0

@@ -15,27 +15,27 @@ MAX_CELLS = 4096
 MAX_CONTAINERS = 1 << 15
 
 Name = Annotated[str, Meta(max_length=4096)]
-Spec = Annotated[
-    str, Meta(min_length=1, max_length=2048, description="a name of the catalogue, a path or an address")
-]
+Spec = Annotated[str, Meta(min_length=1, max_length=2048, description="name from the catalogue, path or URL")]
 Trigger = Literal["automatic", "invoke", "warm", "ahead"]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell of the notebook, or the whole of a file."""
+    """A cell of the notebook, or a whole file."""
 
     id: Annotated[str, Meta(max_length=256)] = ""
     type: Literal["code", "markdown", "raw"] = "code"
     source: str = ""
-    executed: Annotated[bool | None, Meta(description="whether it has run; null: unknown")] = None
+    executed: Annotated[bool | None, Meta(description="whether the cell has been run; null if unknown")] = (
+        None
+    )
     error: Annotated[
         Annotated[str, Meta(max_length=8192)] | None,
-        Meta(description="the last line of its traceback; of the active cell alone"),
+        Meta(description="last line of its traceback; used for the active cell only"),
     ] = None
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """Another open document, or a terminal's history."""
+    """Another open document, or the history of a terminal."""
 
     path: Name = ""
     language: Annotated[str, Meta(max_length=64)] = "python"
@@ -43,40 +43,50 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client asks: complete at `offset` code points into cell `active`."""
+    """A completion request: complete cell `active` at `offset`."""
 
-    path: Annotated[Name, Meta(description="of the notebook or the file, as the server knows it")] = ""
+    path: Annotated[Name, Meta(description="path of the notebook or file on the server")] = ""
     language: Annotated[str, Meta(max_length=64)] = "python"
     kernel_id: Annotated[
         Annotated[str, Meta(max_length=128)] | None,
-        Meta(description="the notebook's kernel, whose names are used if the caller may run code in it"),
+        Meta(
+            description="kernel of the notebook; its variables are used if the caller may execute code in it"
+        ),
     ] = None
     cells: Annotated[list[Cell], Meta(min_length=1, max_length=MAX_CELLS)]
-    active: Annotated[int, Meta(ge=0, description="the cell that the cursor is in")] = 0
-    offset: Annotated[int, Meta(ge=0, description="the cursor, in code points of the active cell")]
+    active: Annotated[int, Meta(ge=0, description="index of the cell with the cursor")] = 0
+    offset: Annotated[int, Meta(ge=0, description="cursor position in the active cell, in code points")]
     extra: Annotated[
-        list[Document], Meta(max_length=64, description="other open documents, or a terminal's history")
+        list[Document], Meta(max_length=64, description="other open documents, or the history of a terminal")
     ] = []
     trigger: Annotated[
         Trigger,
-        Meta(description="typing, an explicit request, only reading, or writing what follows a suggestion"),
+        Meta(
+            description="`automatic` while typing, `invoke` on request, `warm` only to read the notebook, "
+            "`ahead` to prepare what follows a suggestion"
+        ),
     ] = "invoke"
     lines: Annotated[
-        Literal["auto", "single", "multi"], Meta(description="how many lines a suggestion may have")
+        Literal["auto", "single", "multi"], Meta(description="whether suggestions may have several lines")
     ] = "auto"
     eagerness: Annotated[
         Literal["quiet", "balanced", "eager", "always"] | None,
-        Meta(description="how sure an automatic suggestion has to be; null: server default"),
+        Meta(description="how readily automatic suggestions are shown; null for the server's default"),
     ] = None
-    stream: bool = False
+    stream: Annotated[bool, Meta(description="whether to stream the response as lines of JSON")] = False
     client: Annotated[
-        str, Meta(max_length=128, description="names the editor, whose newer request replaces the older")
+        str,
+        Meta(
+            max_length=128,
+            description="identifies the editor; a newer request replaces an older one of the same editor",
+        ),
     ] = ""
-    n: Annotated[int, Meta(ge=1, le=8, description="how many suggestions")] = 1
+    n: Annotated[int, Meta(ge=1, le=8, description="number of suggestions")] = 1
     max_tokens: Annotated[
-        Annotated[int, Meta(ge=1, le=2048)] | None, Meta(description="null: server default")
+        Annotated[int, Meta(ge=1, le=2048)] | None,
+        Meta(description="maximum length in tokens; null for the server's default"),
     ] = None
-    temperature: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.0
+    temperature: Annotated[float, Meta(ge=0.0, le=2.0, description="0 for the likeliest text")] = 0.0
 
     @property
     def prefix(self) -> str:
@@ -90,26 +100,28 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a suggestion: counters only, no text."""
+    """What happened to a suggestion. Only counted; no text is sent."""
 
-    id: Annotated[str, Meta(max_length=64, description="of the answer")]
+    id: Annotated[str, Meta(max_length=64, description="`id` of the response")]
     event: Literal["shown", "accepted", "dismissed"]
-    chars: Annotated[int, Meta(ge=0, le=1_000_000, description="how many characters")] = 0
+    chars: Annotated[int, Meta(ge=0, le=1_000_000, description="number of characters")] = 0
 
 
 class Select(msgspec.Struct, frozen=True, kw_only=True):
-    """Which model to load; `tuned` says whether with the adapters that are set for it."""
+    """The model that a request is about."""
 
     model: Spec
-    tuned: Annotated[bool | None, Meta(description="null: as before")] = None
+    tuned: Annotated[
+        bool | None, Meta(description="whether to use its adapters; null to keep the current choice")
+    ] = None
 
 
 class Pull(msgspec.Struct, frozen=True, kw_only=True):
-    """Which model to fetch; `mirrors` is the person's yes to sources other than its publisher."""
+    """A request to download a model."""
 
     model: Spec
-    mirrors: Annotated[bool, Meta(description="whether mirrors of its publisher's may be used")] = False
-    select: Annotated[bool, Meta(description="whether to load it afterwards")] = True
+    mirrors: Annotated[bool, Meta(description="whether sources other than the publisher may be used")] = False
+    select: Annotated[bool, Meta(description="whether to load the model afterwards")] = True
 
 
 T = TypeVar("T")
@@ -130,16 +142,16 @@ def decode(body: bytes, kind: type[T]) -> T:
     """Read JSON bytes as `kind`, or say which field is wrong."""
     if containers(body) > MAX_CONTAINERS:
         # A third of a million of them take a tenth of a second, in which nobody else is served.
-        raise BadRequestError(f"The body may hold {MAX_CONTAINERS} lists and objects.")
+        raise BadRequestError(f"The body may contain at most {MAX_CONTAINERS} lists and objects.")
     try:
         body.decode()  # fields that nobody reads are UTF-8, too
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise _wrong(error) from None
     except msgspec.DecodeError as error:
-        raise BadRequestError(f"The body is not JSON: {error}") from None
+        raise BadRequestError(f"The body is not valid JSON: {error}") from None
     except UnicodeDecodeError:
-        raise BadRequestError("The body is not UTF-8.") from None
+        raise BadRequestError("The body is not valid UTF-8.") from None
     except RecursionError:
         raise BadRequestError("The body is nested too deeply.") from None
 
@@ -157,10 +169,16 @@ def parse_completion(body: bytes) -> Completion:
     """Read and check a completion request."""
     request = decode(body, Completion)
     if request.active >= len(request.cells):
-        raise BadRequestError(f"There are {len(request.cells)} cells.", field="active")
+        raise BadRequestError(
+            f"active must be less than the number of cells, {len(request.cells)}.", field="active"
+        )
     length = len(request.cells[request.active].source)
     if request.offset > length:
-        raise BadRequestError(f"The active cell has {length} characters.", field="offset")
+        raise BadRequestError(
+            f"offset must be at most {length}, the length of the active cell.", field="offset"
+        )
     if request.stream and request.n > 1:
-        raise BadRequestError("A stream carries one suggestion.", field="n")
+        raise BadRequestError(
+            "A stream carries a single suggestion. Set n to 1, or stream to false.", field="n"
+        )
     return request

@@ -89,8 +89,8 @@ def test_every_schema_that_a_route_declares_has_a_table_and_every_link_leads_to_
 @pytest.mark.parametrize(
     "row",
     [
-        "| `n` | integer (1 to 8) | `1` | how many suggestions |",
-        "| `offset` | integer (at least 0) | required | the cursor, in code points of the active cell |",
+        "| `n` | integer (1 to 8) | `1` | number of suggestions |",
+        "| `offset` | integer (at least 0) | required | cursor position in the active cell, in code points |",
         "| `tokens` | list of integer (0 to 2147483647) (at most 131072 items) | `[]` |  |",
         "| `finish_reason` | string; may be missing |  |",
     ],

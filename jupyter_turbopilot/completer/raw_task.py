@@ -106,4 +106,6 @@ def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:
             if isinstance(token, int):
                 engine.piece(token)
     except IndexError:
-        raise BadRequestError(f"There is no token {token}.", field="prompt") from None
+        raise BadRequestError(
+            f"The loaded model has no token {token}. Use ids from POST tokenize.", field="prompt"
+        ) from None

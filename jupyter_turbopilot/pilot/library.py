@@ -44,7 +44,9 @@ class Download:
         self.cancel = threading.Event()
         self.step = Step("waiting")
         # Until the model is here every end is a failure, whoever forgets to say so.
-        self.error: TurbopilotError | None = DownloadError("The download ended without the model. Try again.")
+        self.error: TurbopilotError | None = DownloadError(
+            "The download ended before the model was complete. Try again."
+        )
         self.finished = threading.Event()
 
     @property
@@ -132,7 +134,9 @@ class Library:
         """Delete a model's file and return the bytes freed; one that is on its way stays."""
         download = self.download_of(model)
         if download and not download.finished.is_set():
-            raise BadRequestError(f"{model.name} is being fetched. Stop that first.", field="model")
+            raise BadRequestError(
+                f"{model.name} is being downloaded. Stop the download first.", field="model"
+            )
         return self.store.remove(model)
 
     def close(self) -> None:
@@ -147,6 +151,4 @@ class Library:
         for other in ended[: max(0, len(self._downloads) + 1 - MAX_DOWNLOADS)]:
             del self._downloads[other]
         if len(self._downloads) >= MAX_DOWNLOADS:
-            raise BusyError(
-                f"{MAX_DOWNLOADS} downloads are under way. Wait until one has ended, or stop one."
-            )
+            raise BusyError(f"{MAX_DOWNLOADS} downloads are running. Wait for one to finish, or stop one.")

@@ -122,7 +122,7 @@ class Pilot:
         """Delete a model's file and return the bytes freed; one that is in use or on its way stays."""
         model = find(spec)
         if self.worker.state.phase not in {Phase.FAILED, Phase.EMPTY} and self._uses(self.store.path(model)):
-            raise BadRequestError(f"{model.name} is in use. Choose another model first.", field="model")
+            raise BadRequestError(f"{model.name} is in use. Select another model first.", field="model")
         return self.library.remove(model)
 
     def stop(self) -> None:
@@ -147,7 +147,7 @@ class Pilot:
             size = f" ({model.size / 1e6:.0f} MB)" if model.size else ""
             raise NotReadyError(
                 f"The model {model.name}{size} is not on this machine yet. "
-                f"Fetch it from the notification, or run: jupyter turbopilot models pull {model.spec}",
+                f"Download it from the notification, or run: jupyter turbopilot models pull {model.spec}",
                 code="model_missing",
             )
         with self._lock:  # what is wanted is what is loaded last

@@ -28,7 +28,7 @@ class BackgroundThreads:
     async def run(self, function: Callable[..., T], *given: object, **named: object) -> T:
         """Return what a function returns."""
         if self._pending >= MOST:
-            raise BusyError("Too many requests wait for an answer. Try again shortly.")
+            raise BusyError("Too many requests are waiting. Try again shortly.")
         try:
             future = asyncio.get_running_loop().run_in_executor(
                 self._pool, partial(function, *given, **named)

@@ -86,7 +86,7 @@ def checked(key: str) -> str:
     if not is_key(key):
         raise BadRequestError(
             f"A key is 1 to {MAX_KEY} printable ASCII characters without spaces. "
-            "Leave the option out to have one made, or use --no-api-key."
+            "Leave the option out to have one generated, or use --no-api-key."
         )
     return key
 
@@ -96,15 +96,17 @@ def key_from(file: Path) -> str:
     try:
         return checked(file.read_text("ascii", "replace").strip())
     except OSError as error:
-        raise BadRequestError(f"{file} cannot be read: {error.strerror}.") from None
+        raise BadRequestError(f"{file} cannot be read: {error.strerror}. Check --api-key-file.") from None
     except BadRequestError as error:
-        raise BadRequestError(f"{file} holds no key. {error.message}") from None
+        raise BadRequestError(f"{file} does not contain a valid key. {error.message}") from None
 
 
 async def serve(pilot: Pilot, host: str, port: int, key: str | None) -> None:
     """Serve until SIGTERM or SIGINT; `key` None makes one, empty serves without."""
     if key == "" and not is_loopback(host):
-        raise BadRequestError("Without a key only this machine itself is served: use --host 127.0.0.1.")
+        raise BadRequestError(
+            "Without a key, only this machine can be served: use --host 127.0.0.1, or set a key."
+        )
     made = key is None
     key = secrets.token_urlsafe(24) if key is None else key
     server = HTTPServer(application(pilot, key, host))
@@ -113,7 +115,7 @@ async def serve(pilot: Pilot, host: str, port: int, key: str | None) -> None:
     except (OSError, ValueError) as error:  # a name that cannot be looked up is a ValueError, if it is odd
         reason = getattr(error, "strerror", None) or "not an address"
         raise BadRequestError(
-            f"{host}:{port} cannot be listened on: {reason}. Choose another with --host or --port."
+            f"Cannot listen on {host}:{port}: {reason}. Choose another address with --host or --port."
         ) from None
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)

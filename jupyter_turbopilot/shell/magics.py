@@ -77,7 +77,7 @@ class TurbopilotMagics(Magics):
     def _on(self) -> None:
         if getattr(self.shell, "pt_app", None) is None:
             raise UsageError(
-                "Ghost text as you type needs the terminal's full prompt. In JupyterLab it is on by itself; "
+                "Ghost text needs the terminal's full prompt. In JupyterLab it is always on; "
                 "with --simple-prompt there is none. %%complete works everywhere."
             )
         from jupyter_turbopilot.shell import terminal
@@ -118,11 +118,11 @@ class TurbopilotMagics(Magics):
 
     @magic_arguments()
     @argument("-n", "--length", type=int, default=None, help="longest answer in tokens")
-    @argument("-t", "--temperature", type=float, default=0.0, help="0 is the likeliest text; up to 2")
+    @argument("-t", "--temperature", type=float, default=0.0, help="0 for the likeliest text, up to 2")
     @argument("-a", "--alternatives", type=int, default=1, help="how many answers, up to 8")
     @argument("-m", "--model", default=None, help="a model to load in this process, from now on")
     @argument("--lines", choices=["auto", "single", "multi"], default=None, help="one line or several")
-    @argument("--fill", action="store_true", help=f"complete at the mark {MARK} instead of the end")
+    @argument("--fill", action="store_true", help=f"complete at the marker {MARK} instead of the end")
     @argument("--replace", action="store_true", help="replace this cell instead of filling the next")
     @argument("--local", action="store_true", help="load a model in this process if no server answers")
     @argument("code", nargs="*", help="the code, in the line form")
@@ -133,7 +133,7 @@ class TurbopilotMagics(Magics):
         offset = len(code)
         if options.fill:
             if code.count(MARK) != 1:
-                raise UsageError(f"--fill completes at the mark {MARK}: put it in the code once.")
+                raise UsageError(f"--fill needs the marker {MARK} exactly once in the code.")
             offset = code.index(MARK)
             code = code.replace(MARK, "")
         elif cell is not None:
@@ -173,7 +173,9 @@ class TurbopilotMagics(Magics):
         if cell is not None:
             options = parse_argstring(self.complete, line)
             if options.code:
-                raise UsageError(f"What is {' '.join(options.code)!r}? The code goes below the first line.")
+                raise UsageError(
+                    f"Unexpected {' '.join(options.code)!r}: put the code on the lines below %%complete."
+                )
             return options, cell
         # The line form's code is taken as it stands, quotes and spaces included: options come before it.
         words = line.split(" ")
@@ -183,7 +185,9 @@ class TurbopilotMagics(Magics):
         options = parse_argstring(self.complete, " ".join(words[:count]))
         code = " ".join(words[count:])
         if not code.strip():
-            raise UsageError("Complete what? %complete some code, or %%complete with code below it.")
+            raise UsageError(
+                "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
+            )
         return options, code
 
     def _ask(self, request: Completion, options: Any, output: Output) -> list[str]:
@@ -209,8 +213,8 @@ class TurbopilotMagics(Magics):
         server = runtime.find()
         if server is None:
             raise NotReadyError(
-                "No Jupyter server with Turbopilot started this kernel. Restart the server with Turbopilot "
-                "enabled, or load a copy of the model in this kernel: %%complete --local",
+                "This kernel was not started by a Jupyter server with Turbopilot. Restart the server "
+                "with Turbopilot enabled, or load a copy of the model in this kernel: %%complete --local",
                 code="no_server",
             )
         return ServerClient(server)

@@ -142,14 +142,17 @@ def _ours(body: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 def _foreign() -> NotReadyError:
     return NotReadyError(
-        "Something else than the Jupyter server answered. Restart the kernel from JupyterLab, "
+        "The response did not come from Turbopilot. Restart the kernel from JupyterLab, "
         "or load a copy of the model in this kernel: %%complete --local",
         code="unreachable",
     )
 
 
 def _unreachable(error: httpx.HTTPError) -> NotReadyError:
-    return NotReadyError(f"The Jupyter server does not answer ({type(error).__name__}).", code="unreachable")
+    return NotReadyError(
+        f"The Jupyter server does not respond ({type(error).__name__}). Check that it is running.",
+        code="unreachable",
+    )
 
 
 def _check(answer: httpx.Response) -> None:

@@ -5,63 +5,66 @@ print(contract.typescript())
 ]]] */
 export type Phase = 'empty' | 'loading' | 'ready' | 'thinking' | 'asleep' | 'waking' | 'failed' | 'stopped';
 
-/** One cell of the notebook, or the whole of a file. */
+/** A cell of the notebook, or a whole file. */
 export interface ICell {
   id: string;
   type: 'code' | 'markdown' | 'raw';
   source: string;
-  /** whether it has run; null: unknown */
+  /** whether the cell has been run; null if unknown */
   executed?: boolean | null;
-  /** the last line of its traceback; of the active cell alone */
+  /** last line of its traceback; used for the active cell only */
   error?: string | null;
 }
 
-/** Another open document, or a terminal's history. */
+/** Another open document, or the history of a terminal. */
 export interface IOtherDocument {
   path: string;
   language: string;
   source: string;
 }
 
-/** What a client asks: complete at `offset` code points into cell `active`. */
+/** A completion request: complete cell `active` at `offset`. */
 export interface IRequest {
-  /** of the notebook or the file, as the server knows it */
+  /** path of the notebook or file on the server */
   path: string;
   language: string;
-  /** the notebook's kernel, whose names are used if the caller may run code in it */
+  /** kernel of the notebook; its variables are used if the caller may execute code in it */
   kernel_id?: string | null;
   cells: ICell[];
-  /** the cell that the cursor is in */
+  /** index of the cell with the cursor */
   active: number;
-  /** the cursor, in code points of the active cell */
+  /** cursor position in the active cell, in code points */
   offset: number;
-  /** other open documents, or a terminal's history */
+  /** other open documents, or the history of a terminal */
   extra: IOtherDocument[];
-  /** typing, an explicit request, only reading, or writing what follows a suggestion */
+  /** `automatic` while typing, `invoke` on request, `warm` only to read the notebook, `ahead` to prepare what follows a suggestion */
   trigger: 'ahead' | 'automatic' | 'invoke' | 'warm';
-  /** how many lines a suggestion may have */
+  /** whether suggestions may have several lines */
   lines: 'auto' | 'multi' | 'single';
-  /** how sure an automatic suggestion has to be; null: server default */
+  /** how readily automatic suggestions are shown; null for the server's default */
   eagerness?: 'always' | 'balanced' | 'eager' | 'quiet' | null;
+  /** whether to stream the response as lines of JSON */
   stream: boolean;
-  /** names the editor, whose newer request replaces the older */
+  /** identifies the editor; a newer request replaces an older one of the same editor */
   client: string;
-  /** how many suggestions */
+  /** number of suggestions */
   n: number;
-  /** null: server default */
+  /** maximum length in tokens; null for the server's default */
   max_tokens?: number | null;
+  /** 0 for the likeliest text */
   temperature: number;
 }
 
-/** One suggestion. */
+/** A suggestion. */
 export interface ISuggestion {
   text: string;
-  /** how likely the model takes it to be right, 0 to 1 */
+  /** estimated probability that the suggestion is right, from 0 to 1 */
   confidence: number;
+  /** `stop`, `length` or `deadline` */
   finish_reason: string;
 }
 
-/** Where the time went. */
+/** Time and tokens that a response took. Times are in milliseconds. */
 export interface ITimings {
   queue_ms: number;
   context_ms: number;
@@ -75,36 +78,36 @@ export interface ITimings {
   total_ms: number;
 }
 
-/** A whole answer; nothing to show is a list without items. */
+/** A complete response; `items` is empty when there is nothing to suggest. */
 export interface IAnswer {
-  /** names the answer in `POST feedback` */
+  /** identifies this response in `POST feedback` */
   id: string;
   items: ISuggestion[];
   model: string;
   timings: ITimings;
-  /** why there is nothing: `superseded`, `yielded`, `deadline` … */
+  /** why `items` is empty: `superseded`, `yielded`, `deadline`, … */
   finish_reason?: string;
 }
 
-/** What went wrong. */
+/** Details of an error. */
 export interface IError {
-  /** for programs, as `bad_request` or `model_missing` */
+  /** error code for programs, such as `bad_request` or `model_missing` */
   code: string;
-  /** the kind of error, as OpenAI and llama.cpp name it */
+  /** error type, with the names that OpenAI and llama.cpp use */
   type: string;
-  /** the field of the request that is wrong */
+  /** field of the request that caused the error */
   field: string | null;
-  /** for a person: what to do next */
+  /** message for a person, saying what to do next */
   message: string;
 }
 
-/** One line of a stream; the last is `done` and has the rest. */
+/** One line of a streamed response. The last has `done: true`, the model and the timings. */
 export interface IFrame {
-  /** names the answer in `POST feedback` */
+  /** identifies this response in `POST feedback` */
   id: string;
-  /** all of it so far, from the cursor that was sent */
+  /** complete text so far, starting at the cursor of the request */
   text: string;
-  /** missing where there is an error */
+  /** missing if there is an error */
   confidence?: number;
   done?: boolean;
   finish_reason?: string;
@@ -113,118 +116,121 @@ export interface IFrame {
   error?: IError;
 }
 
-/** What became of a suggestion: counters only, no text. */
+/** What happened to a suggestion. Only counted; no text is sent. */
 export interface IFeedback {
-  /** of the answer */
+  /** `id` of the response */
   id: string;
   event: 'accepted' | 'dismissed' | 'shown';
-  /** how many characters */
+  /** number of characters */
   chars: number;
 }
 
-/** Whether it can complete, and why not. */
+/** State of the server and its model. */
 export interface IHealth {
-  /** as llama.cpp's server words it */
+  /** the words that llama.cpp's server uses */
   status: 'error' | 'loading model' | 'ok';
-  /** whether the model's thread is alive */
+  /** whether the model's thread is running */
   live: boolean;
-  /** whether a completion could begin at once */
+  /** whether a completion can start immediately */
   ready: boolean;
   phase: Phase;
-  /** why the last model was not loaded, for programs */
+  /** error code of the last failed load */
   code: string | null;
+  /** the loaded model, or the one that is selected */
   model: string;
-  /** why it is not ready */
+  /** why the server is not ready */
   reason: string | null;
-  /** why another model, which was selected, could not be loaded */
+  /** why another selected model could not be loaded */
   notice: string | null;
-  /** how long the last completion took */
+  /** duration of the last completion in milliseconds */
   last_ms: number | null;
 }
 
-/** Which model to load; `tuned` says whether with the adapters that are set for it. */
+/** The model that a request is about. */
 export interface ISelect {
-  /** a name of the catalogue, a path or an address */
+  /** name from the catalogue, path or URL */
   model: string;
-  /** null: as before */
+  /** whether to use its adapters; null to keep the current choice */
   tuned?: boolean | null;
 }
 
-/** Which model to fetch; `mirrors` is the person's yes to sources other than its publisher. */
+/** A request to download a model. */
 export interface IPull {
-  /** a name of the catalogue, a path or an address */
+  /** name from the catalogue, path or URL */
   model: string;
-  /** whether mirrors of its publisher's may be used */
+  /** whether sources other than the publisher may be used */
   mirrors: boolean;
-  /** whether to load it afterwards */
+  /** whether to load the model afterwards */
   select: boolean;
 }
 
-/** One line of a download; the last is `done`. */
+/** One line of download progress. The last has `done: true`. */
 export interface IStep {
   phase: 'done' | 'failed' | 'fetching' | 'verifying' | 'waiting';
-  /** bytes */
+  /** bytes received */
   received?: number;
-  /** bytes, where they are known */
+  /** total size in bytes, if known */
   total?: number | null;
+  /** where the file comes from */
   source?: string;
   done?: boolean;
   error?: IError;
 }
 
-/** What a model was tuned with. */
+/** A LoRA adapter of a model. */
 export interface IAdapter {
   name: string;
-  /** the only language it is used for; empty: all */
+  /** language that the adapter is limited to; empty for all */
   language: string;
-  /** whether it came with the package */
+  /** whether it ships with the package */
   ours: boolean;
 }
 
-/** A model of the catalogue, or a file of the person's own. */
+/** A model from the catalogue, or a local file. */
 export interface IModel {
   name: string;
-  /** what to send as `model` */
+  /** value for `model` in requests */
   spec: string;
-  /** bytes */
+  /** file size in bytes */
   size: number | null;
-  /** whether the size is exact, not an estimate */
+  /** whether `size` is exact rather than estimated */
   counted: boolean;
   architecture: string;
-  /** how it fills in the middle; `none`: not at all */
+  /** fill-in-the-middle format; `none` if not supported */
   fim: string;
-  /** the checkpoint it is converted from here */
+  /** Hugging Face checkpoint that it is converted from on this machine, if any */
   checkpoint: string;
   licence: string;
-  /** what it is good for */
+  /** intended use */
   use: string;
-  /** whether it is on the disk */
+  /** whether it is on disk */
   stored: boolean;
-  /** whether its digest was checked */
+  /** whether its checksum was verified */
   verified: boolean;
+  /** whether it is the model in use */
   selected: boolean;
   adapters: IAdapter[];
-  /** whether adapters are used */
+  /** whether adapters are enabled */
   tuned: boolean;
   /** whether it is being downloaded */
   pulling: boolean;
   /** why the last download failed */
   failed: string | null;
-  /** how far its download is */
+  /** progress of a running download */
   progress: IStep | null;
-  /** whether `mirrors` would add a source */
+  /** whether allowing mirrors adds a source */
   mirror: boolean;
-  /** bytes it would take here */
+  /** estimated memory on this machine, in bytes */
   memory?: number;
-  /** its estimated speed here */
+  /** estimated speed on this machine, in tokens per second */
   tokens_a_second?: number;
-  /** how it would do here */
+  /** assessment for this machine */
   verdict?: 'not supported' | 'recommended' | 'runs' | 'slow' | 'too large' | null;
 }
 
-/** What deleting a model's file has given back. */
+/** Result of deleting a model's file. */
 export interface IRemoved {
-  /** bytes */
+  /** disk space freed, in bytes */
   freed: number;
 }
 // [[[end]]]

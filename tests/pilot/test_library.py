@@ -90,7 +90,7 @@ def test_a_download_is_stopped_once_and_its_end_is_no_failure(
 
     monkeypatch.setattr(library_module, "obtain", wait)
     download = library.download("smollm2-135m")
-    with pytest.raises(BadRequestError, match="is being fetched"):
+    with pytest.raises(BadRequestError, match="is being downloaded"):
         library.remove(find("smollm2-135m"))
     assert library.cancel("smollm2-135m")
     assert download.finished.wait(5)

@@ -103,12 +103,12 @@ def test_a_port_for_administrators_is_refused_in_words(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tornado.httpserver.HTTPServer.listen", listen)
-    assert "127.0.0.1:80 cannot be listened on: Permission denied." in refused(capsys, "--port", "80")
+    assert "Cannot listen on 127.0.0.1:80: Permission denied." in refused(capsys, "--port", "80")
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "..", "a" * 300, "256.1.1.1"])
 def test_an_address_that_is_none_is_refused_in_words(capsys: pytest.CaptureFixture[str], host: str) -> None:
-    assert "cannot be listened on" in refused(capsys, "--host", host, "--api-key", "k")
+    assert "Cannot listen on" in refused(capsys, "--host", host, "--api-key", "k")
 
 
 @pytest.mark.parametrize("key", ["", " ", "two words", "kéy", "a\nb", "x" * 5000])
@@ -117,7 +117,7 @@ def test_what_cannot_be_sent_as_a_key_is_refused(
 ) -> None:
     (tmp_path / "key").write_text(key)
     assert "printable ASCII" in refused(capsys, "--api-key", key)
-    assert "holds no key" in refused(capsys, "--api-key-file", str(tmp_path / "key"))
+    assert "does not contain a valid key" in refused(capsys, "--api-key-file", str(tmp_path / "key"))
 
 
 def test_a_file_without_a_key_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

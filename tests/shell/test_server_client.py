@@ -61,7 +61,7 @@ def test_json_of_another_program_is_not_taken_for_an_answer(
 ) -> None:
     remote = remote_that_answers(200, body, monkeypatch)
     for ask in (remote.health, lambda: remote.complete(REQUEST), lambda: list(remote.stream(REQUEST))):
-        with pytest.raises(NotReadyError, match="Something else"):
+        with pytest.raises(NotReadyError, match="did not come from Turbopilot"):
             ask()
 
 

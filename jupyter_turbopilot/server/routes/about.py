@@ -20,7 +20,7 @@ class MetricsRoute(Route):
 
     @Endpoint()
     async def get(self) -> None:
-        """Return the metrics as Prometheus reads them."""
+        """Return the metrics in Prometheus' format."""
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         await self.finish(self.metrics.text())
 
@@ -57,7 +57,7 @@ class OpenHealthRoute(Route):
 
     @Endpoint(gives=Health, access="open")
     async def get(self) -> None:
-        """Return whether it can complete; without the key only whether we can answer."""
+        """Return whether the server is ready; without the key, only its status."""
         health = describe_health(self.pilot)
         self.set_status(200 if health["ready"] else 503)
         self.answer(health if self.current_user else {"status": health["status"]})

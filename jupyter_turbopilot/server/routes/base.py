@@ -99,11 +99,13 @@ class Route(AuthenticatedHandler):
     def raw_body(self) -> bytes:
         """Return the body, once its size and type are right."""
         if self._received > MAX_BODY:
-            raise BodyTooLargeError(f"A request may hold {MAX_BODY} bytes.")
+            raise BodyTooLargeError(f"The body is larger than {MAX_BODY} bytes. Send less context.")
         declared = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         plain = self.completes and self.standalone and may_be_plain(self.request.headers)
         if declared != "application/json" and not plain:
-            raise WrongContentTypeError("Send the body as application/json.")
+            raise WrongContentTypeError(
+                "Send the body as JSON, with the header Content-Type: application/json."
+            )
         return b"".join(self._chunks)
 
     def answer(self, body: Any) -> None:

@@ -1,7 +1,8 @@
 """What our own routes answer, as schemas.
 
 The OpenAPI document, the front end's types and the tables of `docs/http.md` are generated from these and from
-the schemas that check requests. A field of `UNSET` may be missing; one that may be None is always there.
+the schemas that validate requests. A field whose default is `UNSET` may be missing; one that may be None is
+always present.
 """
 
 from __future__ import annotations
@@ -18,46 +19,50 @@ Assessment = Literal["recommended", "runs", "slow", "too large", "not supported"
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong."""
+    """Details of an error."""
 
-    code: Annotated[str, Meta(description="for programs, as `bad_request` or `model_missing`")]
-    type: Annotated[str, Meta(description="the kind of error, as OpenAI and llama.cpp name it")]
-    field: Annotated[str | None, Meta(description="the field of the request that is wrong")]
-    message: Annotated[str, Meta(description="for a person: what to do next")]
+    code: Annotated[
+        str, Meta(description="error code for programs, such as `bad_request` or `model_missing`")
+    ]
+    type: Annotated[str, Meta(description="error type, with the names that OpenAI and llama.cpp use")]
+    field: Annotated[str | None, Meta(description="field of the request that caused the error")]
+    message: Annotated[str, Meta(description="message for a person, saying what to do next")]
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of every answer whose status is 400 or more."""
+    """Body of every response with a status of 400 or above."""
 
     error: Error
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
-    """One suggestion."""
+    """A suggestion."""
 
     text: str
-    confidence: Annotated[float, Meta(description="how likely the model takes it to be right, 0 to 1")]
-    finish_reason: str
+    confidence: Annotated[
+        float, Meta(description="estimated probability that the suggestion is right, from 0 to 1")
+    ]
+    finish_reason: Annotated[str, Meta(description="`stop`, `length` or `deadline`")]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole answer; nothing to show is a list without items."""
+    """A complete response; `items` is empty when there is nothing to suggest."""
 
-    id: Annotated[str, Meta(description="names the answer in `POST feedback`")]
+    id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
     items: list[Suggestion]
     model: str
     timings: Timings
     finish_reason: Annotated[
-        str | UnsetType, Meta(description="why there is nothing: `superseded`, `yielded`, `deadline` …")
+        str | UnsetType, Meta(description="why `items` is empty: `superseded`, `yielded`, `deadline`, …")
     ] = UNSET
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a stream; the last is `done` and has the rest."""
+    """One line of a streamed response. The last has `done: true`, the model and the timings."""
 
-    id: Annotated[str, Meta(description="names the answer in `POST feedback`")]
-    text: Annotated[str, Meta(description="all of it so far, from the cursor that was sent")]
-    confidence: Annotated[float | UnsetType, Meta(description="missing where there is an error")] = UNSET
+    id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
+    text: Annotated[str, Meta(description="complete text so far, starting at the cursor of the request")]
+    confidence: Annotated[float | UnsetType, Meta(description="missing if there is an error")] = UNSET
     done: bool | UnsetType = UNSET
     finish_reason: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
@@ -66,70 +71,72 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether it can complete, and why not."""
+    """State of the server and its model."""
 
     status: Annotated[
-        Literal["ok", "loading model", "error"], Meta(description="as llama.cpp's server words it")
+        Literal["ok", "loading model", "error"], Meta(description="the words that llama.cpp's server uses")
     ]
-    live: Annotated[bool, Meta(description="whether the model's thread is alive")]
-    ready: Annotated[bool, Meta(description="whether a completion could begin at once")]
+    live: Annotated[bool, Meta(description="whether the model's thread is running")]
+    ready: Annotated[bool, Meta(description="whether a completion can start immediately")]
     phase: Phase
-    code: Annotated[str | None, Meta(description="why the last model was not loaded, for programs")]
-    model: str
-    reason: Annotated[str | None, Meta(description="why it is not ready")]
-    notice: Annotated[
-        str | None, Meta(description="why another model, which was selected, could not be loaded")
-    ]
-    last_ms: Annotated[float | None, Meta(description="how long the last completion took")]
+    code: Annotated[str | None, Meta(description="error code of the last failed load")]
+    model: Annotated[str, Meta(description="the loaded model, or the one that is selected")]
+    reason: Annotated[str | None, Meta(description="why the server is not ready")]
+    notice: Annotated[str | None, Meta(description="why another selected model could not be loaded")]
+    last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a download; the last is `done`."""
+    """One line of download progress. The last has `done: true`."""
 
     phase: Literal["waiting", "fetching", "verifying", "done", "failed"]
-    received: Annotated[int | UnsetType, Meta(description="bytes")] = UNSET
-    total: Annotated[int | UnsetType | None, Meta(description="bytes, where they are known")] = UNSET
-    source: str | UnsetType = UNSET
+    received: Annotated[int | UnsetType, Meta(description="bytes received")] = UNSET
+    total: Annotated[int | UnsetType | None, Meta(description="total size in bytes, if known")] = UNSET
+    source: Annotated[str | UnsetType, Meta(description="where the file comes from")] = UNSET
     done: bool | UnsetType = UNSET
     error: Error | UnsetType = UNSET
 
 
 class Adapter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model was tuned with."""
+    """A LoRA adapter of a model."""
 
     name: str
-    language: Annotated[str, Meta(description="the only language it is used for; empty: all")]
-    ours: Annotated[bool, Meta(description="whether it came with the package")]
+    language: Annotated[str, Meta(description="language that the adapter is limited to; empty for all")]
+    ours: Annotated[bool, Meta(description="whether it ships with the package")]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A model of the catalogue, or a file of the person's own."""
+    """A model from the catalogue, or a local file."""
 
     name: str
-    spec: Annotated[str, Meta(description="what to send as `model`")]
-    size: Annotated[int | None, Meta(description="bytes")]
-    counted: Annotated[bool, Meta(description="whether the size is exact, not an estimate")]
+    spec: Annotated[str, Meta(description="value for `model` in requests")]
+    size: Annotated[int | None, Meta(description="file size in bytes")]
+    counted: Annotated[bool, Meta(description="whether `size` is exact rather than estimated")]
     architecture: str
-    fim: Annotated[str, Meta(description="how it fills in the middle; `none`: not at all")]
-    checkpoint: Annotated[str, Meta(description="the checkpoint it is converted from here")]
+    fim: Annotated[str, Meta(description="fill-in-the-middle format; `none` if not supported")]
+    checkpoint: Annotated[
+        str, Meta(description="Hugging Face checkpoint that it is converted from on this machine, if any")
+    ]
     licence: str
-    use: Annotated[str, Meta(description="what it is good for")]
-    stored: Annotated[bool, Meta(description="whether it is on the disk")]
-    verified: Annotated[bool, Meta(description="whether its digest was checked")]
-    selected: bool
+    use: Annotated[str, Meta(description="intended use")]
+    stored: Annotated[bool, Meta(description="whether it is on disk")]
+    verified: Annotated[bool, Meta(description="whether its checksum was verified")]
+    selected: Annotated[bool, Meta(description="whether it is the model in use")]
     adapters: list[Adapter]
-    tuned: Annotated[bool, Meta(description="whether adapters are used")]
+    tuned: Annotated[bool, Meta(description="whether adapters are enabled")]
     pulling: Annotated[bool, Meta(description="whether it is being downloaded")]
     failed: Annotated[str | None, Meta(description="why the last download failed")]
-    progress: Annotated[Progress | None, Meta(description="how far its download is")]
-    mirror: Annotated[bool, Meta(description="whether `mirrors` would add a source")]
-    memory: Annotated[int | UnsetType, Meta(description="bytes it would take here")] = UNSET
-    tokens_a_second: Annotated[float | UnsetType, Meta(description="its estimated speed here")] = UNSET
-    verdict: Annotated[Assessment | UnsetType | None, Meta(description="how it would do here")] = UNSET
+    progress: Annotated[Progress | None, Meta(description="progress of a running download")]
+    mirror: Annotated[bool, Meta(description="whether allowing mirrors adds a source")]
+    memory: Annotated[int | UnsetType, Meta(description="estimated memory on this machine, in bytes")] = UNSET
+    tokens_a_second: Annotated[
+        float | UnsetType, Meta(description="estimated speed on this machine, in tokens per second")
+    ] = UNSET
+    verdict: Annotated[Assessment | UnsetType | None, Meta(description="assessment for this machine")] = UNSET
 
 
 class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model as OpenAI lists it."""
+    """A model in OpenAI's format."""
 
     id: str
     object: Literal["model"]
@@ -138,21 +145,21 @@ class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
-    """The model that answers as OpenAI lists it, and all models for whoever may manage them."""
+    """The loaded model in OpenAI's format, and all models for callers who may manage them."""
 
     object: Literal["list"]
     data: list[ListedModel]
     models: list[Model] | UnsetType = UNSET
-    selected: str | UnsetType = UNSET
+    selected: Annotated[str | UnsetType, Meta(description="the selected model")] = UNSET
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
-    """What deleting a model's file has given back."""
+    """Result of deleting a model's file."""
 
-    freed: Annotated[int, Meta(description="bytes")]
+    freed: Annotated[int, Meta(description="disk space freed, in bytes")]
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether there was a download to stop."""
+    """Result of stopping a download."""
 
-    stopped: bool
+    stopped: Annotated[bool, Meta(description="whether a download was running")]

@@ -17,7 +17,7 @@ class CopilotTokenRoute(Route):
 
     @Endpoint()
     async def get(self) -> None:
-        """Hand out a token, and this server's own address for all that a client would send to GitHub."""
+        """Return a token, and this server as the endpoint for everything a client would send to GitHub."""
         now = int(time.time())
         key = self.request.headers.get("Authorization", "").rpartition(" ")[2]
         own = self.request.full_url().partition("/copilot_internal/")[0]
@@ -34,9 +34,9 @@ class CopilotTokenRoute(Route):
 
 
 class CopilotNothingRoute(Route):
-    """What a Copilot client asks for beside completions: not here, and said in a numbered answer."""
+    """What a Copilot client asks for beside completions. It is not provided."""
 
     @Endpoint(status=404)
     async def get(self) -> None:
-        """Answer that there is no such thing here."""
+        """Return 404: these services of GitHub's are not provided."""
         raise web.HTTPError(404)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
-    """How to write; fields that are not listed are ignored."""
+    """Generation parameters. Unknown fields are ignored."""
 
     max_new_tokens: Annotated[int, Meta(ge=0, le=1 << 16)] | None = 100
     do_sample: bool | None = None
@@ -83,7 +83,7 @@ class GenerateRoute(JobRoute):
 
     @Endpoint(GenerateBody)
     async def post(self, body: GenerateBody) -> None:
-        """Continue a text."""
+        """Continue a prompt."""
         options = body.parameters or Parameters()
         seed = secrets.randbits(31) if options.seed is None else options.seed & 0xFFFFFFFF
         text = RawRequest(

@@ -98,7 +98,10 @@ class JobRoute(Route):
         for number, request in enumerate(requests):
             if not last[number].items and not request.ahead:
                 reason = last[number].finish_reason or DEADLINE
-                raise NotReadyError("Its time was up before anything could be written.", code=reason)
+                raise NotReadyError(
+                    "The time limit was reached before anything was generated. Try again shortly.",
+                    code=reason,
+                )
         return [last[number] for number in range(len(requests))]
 
     def engine(self) -> Engine:

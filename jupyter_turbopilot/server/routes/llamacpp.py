@@ -162,7 +162,7 @@ class CompletionRoute(WritingRoute):
 
     @Endpoint(CompletionBody, read=read)
     async def post(self, body: CompletionBody) -> None:
-        """Continue a text."""
+        """Continue a prompt."""
         await self._write(body)
 
 
@@ -171,7 +171,7 @@ class InfillRoute(WritingRoute):
 
     @Endpoint(InfillBody, read=read)
     async def post(self, body: InfillBody) -> None:
-        """Write what belongs between two texts."""
+        """Fill in the text between a prefix and a suffix."""
         await self._write(body)
 
 
@@ -190,7 +190,7 @@ class PropsRoute(StateRoute):
 
     @Endpoint()
     async def get(self) -> None:
-        """Return the model's name and its defaults; no path of this machine."""
+        """Return the name of the loaded model and its defaults, without any paths."""
         state = self.pilot.worker.state
         self.answer(
             {
@@ -209,6 +209,6 @@ class SlotsRoute(StateRoute):
 
     @Endpoint()
     async def get(self) -> None:
-        """Return whether somebody is being served, never with what."""
+        """Return whether a request is being processed, without its content."""
         busy = self.pilot.worker.state.phase is Phase.THINKING
         self.answer([{"id": 0, "n_ctx": self.context_size, "is_processing": busy}])

@@ -27,7 +27,7 @@ class ModelsRoute(Route):
 
     @Endpoint(gives=Models)
     async def get(self) -> None:
-        """List the models, and which is selected."""
+        """List the models and the selected one."""
         listing = model_list(describe_health(self.pilot)["model"])  # as llama.cpp's server answers here
         if self.may_manage:
             models = await self.pilot.background.run(describe_models, self.pilot)
@@ -36,13 +36,13 @@ class ModelsRoute(Route):
 
     @Endpoint(Select, gives=Health, status=202, access="manage", errors=(UnknownModelError, NotReadyError))
     async def post(self, chosen: Select) -> None:
-        """Select a model that is on the disk; it loads in the background."""
+        """Select a model that is on disk. It loads in the background."""
         await self.pilot.background.run(self.pilot.select, chosen.model, tuned=chosen.tuned)
         self.answer(describe_health(self.pilot))
 
     @Endpoint(Select, gives=Removed, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:
-        """Delete a model's file; the one that is loaded stays."""
+        """Delete a model's file. The loaded model cannot be deleted."""
         freed = await self.pilot.background.run(self.pilot.remove, unwanted.model)
         self.answer({"freed": freed})
 
@@ -52,7 +52,7 @@ class PullRoute(Route):
 
     @Endpoint(Pull, streams=Progress, access="manage", errors=(UnknownModelError, BusyError))
     async def post(self, wanted: Pull) -> None:
-        """Download a model. Closing the connection does not stop it; `DELETE` does."""
+        """Download a model. The download continues if the connection closes; `DELETE` stops it."""
         download = self.pilot.download(wanted.model, mirrors=wanted.mirrors, select=wanted.select)
         await self.stream(self._progress(download))
 
@@ -68,5 +68,5 @@ class PullRoute(Route):
 
     @Endpoint(Select, gives=Stopped, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:
-        """Stop a download; what came stays for the next time."""
+        """Stop a download. It can be resumed later."""
         self.answer({"stopped": self.pilot.library.cancel(unwanted.model)})

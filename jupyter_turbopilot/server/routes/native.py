@@ -78,7 +78,7 @@ class FeedbackRoute(Route):
 
     @Endpoint(Feedback, status=204)
     async def post(self, feedback: Feedback) -> None:
-        """Count what became of a suggestion."""
+        """Count what happened to a suggestion."""
         self.pilot.completer.feedback(feedback.event)
         await self.finish()
 
@@ -90,5 +90,5 @@ class HealthRoute(Route):
 
     @Endpoint(gives=Health)
     async def get(self) -> None:
-        """Return whether it can complete, and why not."""
+        """Return whether the server is ready to complete, and if not, why."""
         self.answer(describe_health(self.pilot))

@@ -40,7 +40,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
 
     @Endpoint(CompletionsBody, read=read)
     async def post(self, body: CompletionsBody, _engine: str = "") -> None:
-        """Continue a text, or fill in; any engine's name means the model that is loaded."""
+        """Continue a prompt, or fill in before a suffix. The model and engine names are ignored."""
         self.renamed = renamed(body.json_schema)
         texts = body.texts()
         wording = Wording(body, self._piece)
@@ -72,12 +72,14 @@ class OpenAIModelsRoute(OpenAIRoute):
 
     @Endpoint(errors=(UnknownModelError,))
     async def get(self, name: str = "") -> None:
-        """List the model that answers, under its own name."""
+        """List the loaded model under its own name."""
         listing = model_list(describe_health(self.pilot)["model"])
         if not name:
             self.answer(listing)
             return
         model = next((model for model in listing["data"] if model["id"] == name), None)
         if model is None:
-            raise UnknownModelError(f"There is no model {name!r} here.", field="model")
+            raise UnknownModelError(
+                f"The model {name!r} is not loaded. GET v1/models names the one that is.", field="model"
+            )
         self.answer(model)

@@ -29,20 +29,20 @@ Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
-    """What else a stream holds."""
+    """Options of a streamed response."""
 
     include_usage: bool | None = None
 
 
 class CopilotExtra(msgspec.Struct, frozen=True):
-    """What Copilot says beside the prompt; the rest of it is ignored."""
+    """Fields that Copilot's clients send with a prompt. Others are ignored."""
 
     next_indent: Annotated[int, Meta(ge=0, le=4096)] | None = None
     trim_by_indentation: bool | None = None
 
 
 class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
-    """`POST v1/completions`; fields that are not listed are ignored."""
+    """`POST v1/completions`. Unknown fields are ignored."""
 
     prompt: str | Annotated[list[str | TokenId | Ids], Meta(max_length=MOST_IDS)] = "<|endoftext|>"
     model: str | None = None
@@ -82,7 +82,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
             return [tuple(part for part in self.prompt if isinstance(part, int))]
         if len(kinds) != 1 or len(self.prompt) > MAX_PROMPTS:
             raise BadRequestError(
-                f"Send a text, token ids, or a list of at most {MAX_PROMPTS} of one kind.", field="prompt"
+                f"Send a text, token ids, or a list of at most {MAX_PROMPTS} of either.", field="prompt"
             )
         return [tuple(part) if isinstance(part, list) else str(part) for part in self.prompt]
 
@@ -92,7 +92,9 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
         if best_of < n:
             raise BadRequestError("best_of must be at least n.", field="best_of")
         if self.stream and best_of > n:
-            raise BadRequestError("The best of several cannot be streamed.", field="best_of")
+            raise BadRequestError(
+                "best_of above n cannot be streamed. Leave out best_of or stream.", field="best_of"
+            )
         sampling = Sampling(
             max_tokens=self._length(),
             temperature=1.0 if self.temperature is None else self.temperature,

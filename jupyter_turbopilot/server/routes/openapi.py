@@ -20,7 +20,12 @@ from jupyter_turbopilot.server.routes.contract import Failure
 from jupyter_turbopilot.server.routes.endpoint import Endpoint, endpoints
 
 _BODY_ERRORS = (BadRequestError, BodyTooLargeError, WrongContentTypeError)
-_STATUSES = {200: "The answer.", 202: "It has begun.", 204: "Noted.", 404: "There is no such thing."}
+_STATUSES = {
+    200: "Success.",
+    202: "Accepted; work continues in the background.",
+    204: "Recorded.",
+    404: "Not provided.",
+}
 
 
 @cache

@@ -34,10 +34,12 @@ def biases(given: list[Any] | dict[str, Any]) -> Biases:
     """Read biases by token or by text, as pairs or as an object; `false` means never."""
     pairs = [(_key(name), bias) for name, bias in given.items()] if isinstance(given, dict) else given
     if len(pairs) > MAX_BIASES:
-        raise BadRequestError(f"At most {MAX_BIASES} of them are possible.", field="logit_bias")
+        raise BadRequestError(f"logit_bias may have at most {MAX_BIASES} entries.", field="logit_bias")
     read_biases = tuple(_bias(pair) for pair in pairs)
     if sum(len(name) for name, _ in read_biases if isinstance(name, str)) > MOST_BIASED:
-        raise BadRequestError(f"Texts with a bias may have {MOST_BIASED} characters.", field="logit_bias")
+        raise BadRequestError(
+            f"All texts in logit_bias together may have at most {MOST_BIASED} characters.", field="logit_bias"
+        )
     return read_biases
 
 
@@ -53,9 +55,14 @@ def _bias(pair: Any) -> tuple[int | str, float]:
         case {"token": str() | int() as name, "bias": int() | float() as bias}:
             pass
         case _:
-            raise BadRequestError("It is a list of [token id or text, bias].", field="logit_bias")
+            raise BadRequestError(
+                "logit_bias must be a list of [token id or text, bias], or an object.", field="logit_bias"
+            )
     if bias is True or isinstance(name, bool) or abs(bias) > MOST_BIAS:
-        raise BadRequestError("A bias is a number, or false for never.", field="logit_bias")
+        raise BadRequestError(
+            f"A bias must be a number from -{MOST_BIAS:.0e} to {MOST_BIAS:.0e}, or false to ban the token.",
+            field="logit_bias",
+        )
     return name, -MOST_BIAS if bias is False else float(bias)
 
 
@@ -64,7 +71,7 @@ def grammar(given: str, schema: dict[str, Any] | None) -> str:
     if schema is None:
         return given
     if given:
-        raise BadRequestError("Send a grammar or a json_schema, not both.", field="json_schema")
+        raise BadRequestError("Send either grammar or json_schema, not both.", field="json_schema")
     try:
         return grammar_of(schema)
     except ValueError as error:
@@ -77,7 +84,7 @@ def renamed(schema: dict[str, Any] | None) -> dict[str, str]:
 
 
 class PromptObject(msgspec.Struct, frozen=True):
-    """A prompt as an object: llama.cpp's server puts images beside it."""
+    """A prompt as an object. Images, which llama.cpp's server accepts in it, are not supported."""
 
     prompt_string: str | Mixed
     multimodal_data: list[Any] = []
@@ -94,9 +101,9 @@ def prompts(given: Prompts) -> list[Prompt]:
     """
     several = given if isinstance(given, list) and int not in set(map(type, given)) else [given]
     if not 0 < len(several) <= MAX_PROMPTS:
-        raise BadRequestError(f"Send at least one prompt, at most {MAX_PROMPTS}.", field="prompt")
+        raise BadRequestError(f"Send 1 to {MAX_PROMPTS} prompts.", field="prompt")
     if sum(len(part) for part in several if isinstance(part, list)) > MOST_IDS:
-        raise BadRequestError(f"All prompts together may have {MOST_IDS} tokens.", field="prompt")
+        raise BadRequestError(f"All prompts together may have at most {MOST_IDS} tokens.", field="prompt")
     return [_prompt(part) for part in several]
 
 
@@ -110,10 +117,12 @@ def _prompt(given: Any) -> Prompt:
     kinds = Counter(map(type, given))
     if kinds.keys() <= {int, str}:
         if kinds[str] > MOST_PARTS:
-            raise BadRequestError(f"A prompt may have {MOST_PARTS} texts.", field="prompt")
+            raise BadRequestError(
+                f"A prompt may have at most {MOST_PARTS} texts between token ids.", field="prompt"
+            )
         return tuple(given)
     raise BadRequestError(
-        'A prompt is a text, a list of token ids and texts, or {"prompt_string": …}.', field="prompt"
+        'A prompt must be a text, a list of token ids and texts, or {"prompt_string": …}.', field="prompt"
     )
 
 
@@ -121,7 +130,7 @@ _NOT_REPORTED = {"grammar", "json_schema", "logit_bias", "stop", "response_field
 
 
 class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/completion` and `/infill` have in common; fields that nobody knows are ignored."""
+    """Options that `/completion` and `/infill` share. Unknown fields are ignored."""
 
     n_predict: Annotated[int, Meta(ge=-1)] = -1  # 0: read the prompt, write nothing; -1: to the end
     n_cmpl: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] = 1
@@ -179,7 +188,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def more(self) -> dict[str, Any]:
-        """Return what else a text takes from them."""
+        """Return the other fields of a raw request that follow from the options."""
         return {
             "sampling": self.sampling(),
             "stop": (self.stop,) if isinstance(self.stop, str) else tuple(self.stop),
@@ -195,9 +204,9 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def settings(self, sampling: Sampling) -> dict[str, Any]:
-        """Return what of them an answer tells, as it was understood.
+        """Return the settings that an answer reports, as they were understood.
 
-        What may be long is not told: each of many texts would send it back.
+        Long values are left out: each of many texts would repeat them.
         """
         known = {
             name: getattr(self, name)
@@ -210,7 +219,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompletionBody(GenerationOptions, frozen=True, kw_only=True):
-    """`POST completion`: a text, token ids, or both in turns; or several of these."""
+    """`POST completion`. A prompt is text, token ids or a mix of both; a list may hold several prompts."""
 
     prompt: Prompts
 
@@ -222,14 +231,14 @@ class CompletionBody(GenerationOptions, frozen=True, kw_only=True):
 
 
 class InfillExtra(msgspec.Struct, frozen=True, kw_only=True):
-    """Another file."""
+    """Another file, as context."""
 
     text: str
     filename: Annotated[str, Meta(max_length=4096)] | None = None
 
 
 class InfillBody(GenerationOptions, frozen=True, kw_only=True):
-    """`POST infill`."""
+    """`POST infill`. Unknown fields are ignored."""
 
     input_prefix: str
     input_suffix: str

@@ -54,7 +54,7 @@ def read(body: bytes, kind: type[T]) -> T:
     given = {name: _whole(bytes(value)) for name, value in fields.items() if bytes(value) not in _DEFAULT}
     for name, most in LARGEST.items():
         if len(given.get(name, b"")) > most:
-            raise BadRequestError(f"It may have {most} bytes.", field=name)
+            raise BadRequestError(f"{name} is larger than {most} bytes. Send a smaller one.", field=name)
     refuse_absent({name: decode(given[name], Any) for name in (*_ABSENT, *_SWITCHES) if name in given})
     sent_as: dict[str | None, str] = {}
     for alias, name in _ALIASES.items():
@@ -79,7 +79,7 @@ def _whole(value: bytes) -> bytes:
     if value[0] not in b"-0123456789":
         return value
     if len(value) > LONGEST_NUMBER:
-        raise BadRequestError(f"A number has at most {LONGEST_NUMBER} characters.")
+        raise BadRequestError(f"A number may have at most {LONGEST_NUMBER} characters.")
     number = decode(value, float)
     return b"%d" % int(number) if number.is_integer() and abs(number) < 2**53 else value
 

@@ -24,7 +24,7 @@ Sliced = TypeVar("Sliced", str, list[int])
 
 
 class TokenizeBody(msgspec.Struct, frozen=True):
-    """`POST tokenize`: a text, or texts and token ids in turns."""
+    """`POST tokenize`. The content is text, or a list of texts and token ids."""
 
     content: str | Mixed = ""
     with_pieces: bool = False
@@ -116,7 +116,9 @@ class _Pieces:
         try:
             return self._spelt.get(token) or self._engine.piece(token)
         except IndexError:
-            raise BadRequestError("There is no such token.", field="tokens") from None
+            raise BadRequestError(
+                f"The loaded model has no token {token}. Use ids from POST tokenize.", field="tokens"
+            ) from None
 
 
 def _written_piece(data: bytes) -> str | list[int]:

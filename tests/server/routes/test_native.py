@@ -84,7 +84,7 @@ async def test_a_wrong_field_is_named(ask: Ask, ready: Any) -> None:
         "code": "bad_request",
         "type": "invalid_request_error",
         "field": "offset",
-        "message": "The active cell has 4 characters.",
+        "message": "offset must be at most 4, the length of the active cell.",
     }
 
 
