@@ -9,14 +9,13 @@ import time
 from dataclasses import astuple
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Self
-from uuid import uuid4
 
 from jupyter_client.manager import KernelManager
 
-from jupyter_turbopilot.context.facts import NONE, Facts, read_facts
+from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate.resolving import ANSWER, Found, questions
-from jupyter_turbopilot.kernels.watch import TARGET, installation
+from jupyter_turbopilot.kernels.conversation import Conversation
 
 if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient
@@ -79,8 +78,8 @@ class Live:
         self._client = self._manager.blocking_client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=PATIENCE)
+        self._conversation = Conversation()
         self._notebook, self._ran = notebook, 0
-        self._run(installation())
 
     def _stop(self) -> None:
         if self._manager:
@@ -110,15 +109,15 @@ class Live:
 
     def _ask(self) -> Facts:
         """Ask as the server does."""
-        comm = uuid4().hex
-        content = {"comm_id": comm, "target_name": TARGET, "data": {}}
-        self._client.shell_channel.send(self._client.session.msg("comm_open", content))
+        for message in self._conversation.ask():
+            self._client.shell_channel.send(self._client.session.msg(message.type, message.content))
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             try:
-                message: dict[str, Any] = self._client.get_iopub_msg(timeout=1.0)
+                heard: dict[str, Any] = self._client.get_iopub_msg(timeout=1.0)
             except Empty:
                 continue
-            if message["msg_type"] == "comm_msg" and message["content"]["comm_id"] == comm:
-                return read_facts(message["content"]["data"])
+            meaning = self._conversation.hear(heard["msg_type"], heard["content"])
+            if meaning is not None:
+                return meaning if isinstance(meaning, Facts) else NONE
         return NONE

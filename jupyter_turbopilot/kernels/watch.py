@@ -1,41 +1,25 @@
-"""Asks live kernels for facts: once after each execution, off everybody's way, by a comm of our own.
-
-A comm's handler runs without IPython's hooks, history, output or execution count. Only the first message to a
-kernel, which installs that handler, is a silent execution, and fires `pre_execute` and `post_execute` once.
-"""
+"""Watches live kernels: asks each for its facts once after every execution, in nobody's way."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from jupyter_client.session import Session
 
-from jupyter_turbopilot.context.facts import NONE, Facts, read_facts
-from jupyter_turbopilot.kernels import probe
+from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.kernels.conversation import ANSWERS, Closed, Conversation
 
 log = logging.getLogger(__name__)
 
-TARGET = "turbopilot.facts"
 SETTLE = 0.15  # seconds after an execution: the next of several cells may follow at once
 AGAIN = 0.5  # seconds before another look at a kernel that could not be asked
 PATIENCE = 5.0  # seconds after which an answer is no longer expected
 MOST_BYTES = 1024 * 1024  # of a message; the probe's own are a fraction of that
-_HEARD = {"status", "comm_msg", "comm_close"}
+_HEARD = {"status", *ANSWERS}
 UNUSED = 600.0  # seconds without a request after which a kernel is not asked any more
-
-
-def installation() -> str:
-    """Return the code that installs the handler and leaves no name behind."""
-    source = Path(probe.__file__).read_text("utf-8") + f"\ninstall({TARGET!r})\n"
-    return (
-        "__import__('builtins').exec("
-        f"{source!r}, {{'__name__': 'turbopilot_probe', '__builtins__': dict(vars(__import__('builtins')))}})"
-    )
 
 
 class Watch:
@@ -46,12 +30,10 @@ class Watch:
         self._session = Session(config=manager.session.config, key=manager.session.key)
         self._iopub: Any = None
         self._shell: Any = None
-        self._installed = False
+        self._conversation = Conversation()
         self._timer: asyncio.TimerHandle | None = None
-        self._asked = ""  # the comm that is open; only one is
         self._asked_at = 0.0
         self._activity: Any = None
-        self._answered = False
         self._executions = 0
         self._installed_for = -1  # how many there had been when it was installed again
         self.busy = False
@@ -87,20 +69,14 @@ class Watch:
         if self.busy or getattr(self._manager, "execution_state", "idle") == "busy":
             self._soon(AGAIN)  # its end may have been missed, when we had only begun to listen
             return
-        if self._asked and now - self._asked_at < PATIENCE:
+        if self._conversation.is_open and now - self._asked_at < PATIENCE:
             self._soon(AGAIN)
             return
         # What we ask is nobody's activity: culling goes by what the person did.
         self._activity = getattr(self._manager, "last_activity", None)
-        if not self._installed:
-            self._installed = True
-            self._send("execute_request", {"code": installation(), "silent": True, "store_history": False,
-                       "user_expressions": {}, "allow_stdin": False, "stop_on_error": False})  # fmt: skip
-        self._asked, self._asked_at, self._answered = uuid4().hex, now, False
-        self._send("comm_open", {"comm_id": self._asked, "target_name": TARGET, "data": {}})
-
-    def _send(self, kind: str, content: dict[str, Any]) -> None:
-        self._session.send(self._shell, kind, content)
+        self._asked_at = now
+        for message in self._conversation.ask():
+            self._session.send(self._shell, message.type, message.content)
 
     def _hear(self, parts: list[Any]) -> None:
         try:
@@ -117,14 +93,15 @@ class Watch:
         kind, content = message["msg_type"], message["content"]
         if kind == "status":
             self._follow(content["execution_state"], message["parent_header"].get("msg_type"), ours)
-        elif kind == "comm_msg" and content["comm_id"] == self._asked:
-            self.facts = read_facts(content["data"])
-            self._answered = True
-        elif kind == "comm_close" and content["comm_id"] == self._asked:
-            self._asked = ""
-            if not self._answered and self._installed_for != self._executions:
+            return
+        heard = self._conversation.hear(kind, content)
+        if isinstance(heard, Facts):
+            self.facts = heard
+        elif heard:
+            if heard is Closed.UNANSWERED and self._installed_for != self._executions:
                 # It knows nothing of us: another process, whose start was missed. Once for each execution.
-                self._installed, self.facts = False, NONE
+                self._conversation.forget_installation()
+                self.facts = NONE
                 self._installed_for = self._executions
                 self._soon()
             asyncio.get_running_loop().call_later(SETTLE, self._hush)
@@ -139,8 +116,8 @@ class Watch:
             return
         self._activity = None  # somebody's own
         if state in {"starting", "restarting"}:
-            self._installed, self._asked, self.busy = False, "", False
-            self.facts = NONE
+            self._conversation.restart()
+            self.busy, self.facts = False, NONE
         elif parent == "execute_request":
             self.busy = state == "busy"
             if not self.busy:

@@ -171,7 +171,7 @@ def test_a_busy_kernel_is_not_asked() -> None:
         await asyncio.sleep(0.5)
         assert watch.busy
         watch._ask()
-        assert not watch._asked
+        assert not watch._conversation.is_open
         await person.facts(lambda f: "late" in f.names)
 
     asyncio.run(somebody(scenario))

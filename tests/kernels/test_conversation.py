@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.context.facts import NONE, Facts
+from jupyter_turbopilot.kernels.conversation import Closed, Conversation, Message, installation
+
+FACTS = {"names": {"df": {"type": "DataFrame"}}, "all": True}
+
+
+def comm_of(messages: list[Message]) -> str:
+    """Return the comm that the last of the messages opens."""
+    assert messages[-1].type == "comm_open"
+    return str(messages[-1].content["comm_id"])
+
+
+def answer(comm: str, data: Any = None) -> tuple[str, dict[str, Any]]:
+    return "comm_msg", {"comm_id": comm, "data": FACTS if data is None else data}
+
+
+def close(comm: str) -> tuple[str, dict[str, Any]]:
+    return "comm_close", {"comm_id": comm, "data": {}}
+
+
+def test_the_handler_is_installed_silently_before_the_first_question_alone() -> None:
+    conversation = Conversation()
+    first, second = conversation.ask(), conversation.ask()
+    assert [message.type for message in first] == ["execute_request", "comm_open"]
+    assert first[0].content["silent"]
+    assert not first[0].content["store_history"]
+    assert [message.type for message in second] == ["comm_open"]
+    assert comm_of(first) != comm_of(second)
+
+
+def test_what_is_installed_is_one_expression_that_names_nothing() -> None:
+    (statement,) = ast.parse(installation()).body
+    assert isinstance(statement, ast.Expr)
+
+
+def test_an_answer_is_facts_and_then_the_comm_is_closed() -> None:
+    conversation = Conversation()
+    comm = comm_of(conversation.ask())
+    assert conversation.is_open
+    heard = conversation.hear(*answer(comm))
+    assert isinstance(heard, Facts)
+    assert heard.names["df"].type == "DataFrame"
+    assert conversation.hear(*close(comm)) is Closed.ANSWERED
+    assert not conversation.is_open
+    assert conversation.hear(*close(comm)) is None
+
+
+def test_an_answer_that_cannot_be_read_is_an_answer_without_facts() -> None:
+    conversation = Conversation()
+    comm = comm_of(conversation.ask())
+    assert conversation.hear(*answer(comm, data={"names": 1})) is NONE
+    assert conversation.hear(*close(comm)) is Closed.ANSWERED
+
+
+def test_a_comm_closed_without_an_answer_says_that_the_handler_is_missing() -> None:
+    conversation = Conversation()
+    assert conversation.hear(*close(comm_of(conversation.ask()))) is Closed.UNANSWERED
+    assert [message.type for message in conversation.ask()] == ["comm_open"]
+    conversation.forget_installation()
+    assert [message.type for message in conversation.ask()] == ["execute_request", "comm_open"]
+
+
+def test_each_question_has_an_answer_of_its_own() -> None:
+    conversation = Conversation()
+    first = comm_of(conversation.ask())
+    assert conversation.hear(*answer(first)) is not None
+    second = comm_of(conversation.ask())
+    assert conversation.hear(*answer(first)) is None
+    assert conversation.hear(*close(second)) is Closed.UNANSWERED
+
+
+def test_a_new_process_is_asked_from_the_beginning() -> None:
+    conversation = Conversation()
+    comm = comm_of(conversation.ask())
+    conversation.restart()
+    assert not conversation.is_open
+    assert conversation.hear(*answer(comm)) is None
+    assert [message.type for message in conversation.ask()] == ["execute_request", "comm_open"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["status", "stream", "comm_open", "comm_msg", "comm_close"]),
+            st.text(max_size=40),
+        )
+    )
+)
+def test_what_others_say_to_each_other_changes_nothing(messages: list[tuple[str, str]]) -> None:
+    conversation = Conversation()
+    comm = comm_of(conversation.ask())
+    for kind, other in messages:
+        assert conversation.hear(kind, {"comm_id": other, "data": FACTS}) is None
+    assert isinstance(conversation.hear(*answer(comm)), Facts)
+    assert conversation.hear(*close(comm)) is Closed.ANSWERED
