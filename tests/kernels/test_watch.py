@@ -96,7 +96,7 @@ def test_names_types_columns_shapes_and_signatures_are_known() -> None:
         assert (names["values"].shape, names["values"].dtype) == ([3, 4], "float64")
         assert names["load"].parameters == ["path", "sep", "header"]
         assert names["tom"].attributes == {"meow", "age"}
-        assert {"mean", "array"} <= (names["np"].attributes or set()) or names["np"].attributes is None
+        assert names["np"].attributes is None  # its own `__getattr__` knows further ones
         assert {"In", "Out", "exit"}.isdisjoint(names)
 
     asyncio.run(somebody(scenario))
@@ -157,7 +157,7 @@ def test_history_outputs_hooks_and_the_count_are_untouched() -> None:
         # Code that runs, were it silent, would fire it.
         assert "pre_execute" not in await person.value("seen")
         after = await person.value("(ip.execution_count, len(In), dict(Out), _, sorted(globals()))")
-        assert after.replace(" ", "") == before.replace(" ", "") or "42" in after
+        assert after == before
 
     asyncio.run(somebody(scenario))
 
