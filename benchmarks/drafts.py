@@ -18,7 +18,8 @@ import numpy as np
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.evaluate.traces import mixed, read
+from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.traces import mixed
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.lines import Found, complete, gain, places
-from jupyter_turbopilot.evaluate.traces import read
+from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.shell.in_process import InProcess
 
 

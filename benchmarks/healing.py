@@ -8,29 +8,27 @@ Prints, for each kind of place and each setting: exact lines, and exact lines am
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.evaluate.notebooks import TypedNotebook, read
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 
 
-def places(notebooks: list[dict[str, Any]], kind: str, count: int) -> list[tuple[list[str], int, int, str]]:
+def places(notebooks: list[TypedNotebook], kind: str, count: int) -> list[tuple[list[str], int, int, str]]:
     """Choose (cells, cell, offset, rest of the line): after indentation, after a space, or elsewhere."""
     rng = random.Random(7)  # noqa: S311 - a reproducible choice
     found = []
     while len(found) < count:
         notebook = rng.choice(notebooks)
-        cells = [str(c["source"]) if c["type"] == "code" else "" for c in notebook["cells"]]
-        cell = rng.choice(notebook["typed"])
+        cells = [cell.source if cell.type == "code" else "" for cell in notebook.cells]
+        cell = rng.choice(notebook.typed)
         source = cells[cell]
         offset = rng.randrange(1, max(2, len(source)))
         line = source[:offset].rpartition("\n")[2]
@@ -48,7 +46,7 @@ def main() -> None:
     parser.add_argument("--positions", type=int, default=150)
     parser.add_argument("--kinds", nargs="+", default=["indent", "space", "elsewhere"])
     options = parser.parse_args()
-    notebooks = json.loads(gzip.decompress(options.set.read_bytes()))
+    notebooks = read(options.set)
     # A short context: what is asked is how the end of the prompt is cut, not what stands before it.
     settings = Turbopilot(eagerness="always", prompt_tokens=256)
     pilot = Pilot(settings)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.evaluate.traces import read, request_at
+from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.traces import request_at
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import Gate, cursor_features

@@ -10,12 +10,13 @@ the facts but without the filter of names that do not exist, and without facts.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 from jupyter_turbopilot.completer import suggestion_task
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.evaluate import report, traces
+from jupyter_turbopilot.evaluate import notebooks, report, traces
 from jupyter_turbopilot.evaluate.live import Live
 from jupyter_turbopilot.evaluate.typist import Typed, type_one
 from jupyter_turbopilot.shell.in_process import InProcess
@@ -66,7 +67,7 @@ def main() -> None:
 
 def chosen(folder: Path) -> list[traces.Trace]:
     """Take some cells of each notebook, in order."""
-    read = {notebook["name"]: notebook for notebook in traces.read(folder)}
+    read = {notebook.name: notebook for notebook in notebooks.read(folder)}
     missing = [name for name in NOTEBOOKS if name not in read]
     if missing:
         sys.exit(f"These notebooks are not in {folder}: {', '.join(missing)}")
@@ -74,9 +75,9 @@ def chosen(folder: Path) -> list[traces.Trace]:
     for name in NOTEBOOKS:
         notebook = read[name]
         # The first cells import and fetch: there is nothing in the kernel yet.
-        typed = [active for active in notebook["typed"] if active > notebook["typed"][0]]
+        typed = [active for active in notebook.typed if active > notebook.typed[0]]
         typed = typed[:: max(1, len(typed) // CELLS)][:CELLS]
-        found += traces.of_kind([{**notebook, "typed": typed}], "append", 0)
+        found += traces.of_kind([replace(notebook, typed=tuple(typed))], "append", 0)
     return found
 
 

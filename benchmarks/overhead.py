@@ -17,7 +17,8 @@ from baseline import programs
 from replay import Player, request
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.evaluate.traces import Step, mixed, read
+from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.traces import Step, mixed
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
 

@@ -21,7 +21,7 @@ import numpy as np
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.llama.bindings import bindings
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
-from jupyter_turbopilot.evaluate.traces import read
+from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import NEEDS_MATRIX
 from jupyter_turbopilot.models.gguf import read_header
@@ -49,7 +49,7 @@ def main() -> None:
     if not whole.exists():
         unpack(released, whole)
     text = "\n\n".join(
-        cell["source"] for notebook in read(Path(sys.argv[1]))[1::2] for cell in notebook["cells"][:6]
+        cell.source for notebook in read(Path(sys.argv[1]))[1::2] for cell in notebook.cells[:6]
     )
     known = kinds()
     print("| type | MB | bits a weight | perplexity | written, tokens/s |\n| --- | --- | --- | --- | --- |")

@@ -28,8 +28,9 @@ from baseline import programs
 from plots import shares
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.scoring import Tally, score_trace
-from jupyter_turbopilot.evaluate.traces import Step, Trace, mixed, of_kind, read
+from jupyter_turbopilot.evaluate.traces import Step, Trace, mixed, of_kind
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS

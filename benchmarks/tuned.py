@@ -14,7 +14,8 @@ from pathlib import Path
 
 from desk import Desk
 
-from jupyter_turbopilot.evaluate.traces import of_kind, read
+from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.traces import of_kind
 
 
 @dataclass

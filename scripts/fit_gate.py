@@ -21,6 +21,7 @@ import numpy as np
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.lines import Cursor, Found, gain
+from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.scoring import (
     Score,
     Tally,
@@ -29,7 +30,7 @@ from jupyter_turbopilot.evaluate.scoring import (
     ratio_interval,
     reaches_the_end,
 )
-from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, read, request_at
+from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
 from jupyter_turbopilot.suggestion.gate import CursorFeatures, Gate, cursor_features, sigmoid
@@ -40,6 +41,7 @@ from jupyter_turbopilot.suggestion.trim import trim
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.suggestion.cache import Place
 
@@ -63,10 +65,10 @@ class Recorder:
 
 
 def places(
-    local: InProcess, recorder: Recorder, notebook: dict[str, Any], active: int
+    local: InProcess, recorder: Recorder, notebook: TypedNotebook, active: int
 ) -> Iterator[dict[str, Any]]:
     """Ask at every place of one cell."""
-    for place in range(EVERY, len(notebook["cells"][active]["source"][:LONGEST_CELL]), EVERY):
+    for place in range(EVERY, len(notebook.sources[active][:LONGEST_CELL]), EVERY):
         recorder.tokens, recorder.ended = [], False
         local.last(request_at(notebook, active, place, trigger="automatic"))
         tokens = [(t.data.decode("latin-1"), round(t.probability, 5)) for t in recorder.tokens]
@@ -89,17 +91,17 @@ def collect(options: argparse.Namespace) -> None:
     turns = sorted(
         (turn, number)
         for number, notebook in enumerate(notebooks)
-        for turn in range(len(notebook["typed"]))
+        for turn in range(len(notebook.typed))
         if options.half == "all" or number % 2 == (options.half == "held-out")
     )[: options.cells or None]
     with options.out.open("w") as out:
         for done, (turn, number) in enumerate(turns, 1):
             notebook = notebooks[number]
-            active = notebook["typed"][turn]
+            active = notebook.typed[turn]
             for line in places(local, recorder, notebook, active):
                 out.write(json.dumps({"notebook": number, "cell": active} | line) + "\n")
             out.flush()
-            print(f"{done}/{len(turns)} {notebook['name']}", file=sys.stderr, flush=True)
+            print(f"{done}/{len(turns)} {notebook.name}", file=sys.stderr, flush=True)
     local.close()
 
 
@@ -137,7 +139,7 @@ class Spot:
         return self.fit[text]
 
 
-def look(line: dict[str, Any], notebook: dict[str, Any]) -> Spot:
+def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
     """Run one answer through trimming and the gate's eyes."""
     active, at = line["cell"], line["place"]
     request = request_at(notebook, active, at)
@@ -157,7 +159,7 @@ def look(line: dict[str, Any], notebook: dict[str, Any]) -> Spot:
     ends = [0, *(boundary.end for boundary in watching.boundaries)]
     count = sum(end < len(shown) for end in ends[:-1])
     del watching.boundaries[count:], watching.found[count:]
-    future = notebook["cells"][active]["source"][at:]
+    future = notebook.sources[active][at:]
     return Spot(
         line["notebook"],
         active,

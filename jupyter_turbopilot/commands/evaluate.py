@@ -142,11 +142,12 @@ def _humaneval(options: Options, local: InProcess) -> int:
 def _notebooks(options: Options, local: InProcess) -> int:
     from importlib.metadata import version
 
+    from jupyter_turbopilot.evaluate import notebooks as notebook_sets
     from jupyter_turbopilot.evaluate import report, traces, typist
     from jupyter_turbopilot.evaluate.live import Live
 
     settings = local.pilot.settings
-    notebooks = traces.read(options.source)
+    notebooks = notebook_sets.read(options.source)
     if not notebooks:
         raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
     if options.half != "all":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.evaluate.scoring import completes_the_line, drawn
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, SHARES, of_kind, request_at
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 
 class Cursor(NamedTuple):
@@ -44,17 +45,17 @@ class Found:
         return Found({place: exact for place, exact in self.exact.items() if place.within == within})
 
 
-def places(notebooks: Sequence[dict[str, Any]], count: int, seed: int = 17) -> list[Cursor]:
+def places(notebooks: Sequence[TypedNotebook], count: int, seed: int = 17) -> list[Cursor]:
     """Choose places all over the notebooks: each notebook in turn, any character that something follows."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
     found: dict[tuple[int, int, int], Cursor] = {}
-    turns = [number for number, notebook in enumerate(notebooks) if notebook["typed"]]
+    turns = [number for number, notebook in enumerate(notebooks) if notebook.typed]
     tries = 0
     while turns and len(found) < count and tries < 20 * count:
         number = turns[tries % len(turns)]
         tries += 1
-        cell = rng.choice(notebooks[number]["typed"])
-        text = notebooks[number]["cells"][cell]["source"]
+        cell = rng.choice(notebooks[number].typed)
+        text = notebooks[number].sources[cell]
         at = rng.randrange(1, len(text[:LONGEST_CELL]))
         line, _, below = text[at:].partition("\n")
         if line.strip():
@@ -65,7 +66,7 @@ def places(notebooks: Sequence[dict[str, Any]], count: int, seed: int = 17) -> l
 
 def complete(
     local: InProcess,
-    notebooks: Sequence[dict[str, Any]],
+    notebooks: Sequence[TypedNotebook],
     chosen: Sequence[Cursor],
     tell: Callable[[str], None],
 ) -> Found:
@@ -73,14 +74,14 @@ def complete(
     found = Found()
     for place in chosen:
         number, cell, at, within = place
-        future = notebooks[number]["cells"][cell]["source"][at:]
+        future = notebooks[number].sources[cell][at:]
         rest = future[len(future.partition("\n")[0]) :] if within else ""
         asked = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
         reply = local.last(request_at(notebooks[number], cell, at, rest, **asked))
         text = reply.items[0].text if reply.items else ""
         found.exact[place] = completes_the_line(text, future)
         found.ms.append(reply.timings.total_ms)
-        tell(notebooks[number]["name"])
+        tell(notebooks[number].name)
     return found
 
 
@@ -152,13 +153,13 @@ class Comparison:
 
 def compare(
     ways: Sequence[tuple[str, Turbopilot]],
-    notebooks: Sequence[dict[str, Any]],
+    notebooks: Sequence[TypedNotebook],
     count: int,
     tell: Callable[[str, int, int], None],
 ) -> Comparison:
     """Go both ways, one after the other, with about so many requests of each kind."""
     chosen = places(notebooks, count)
-    traces = of_kind(list(notebooks), "append", count)
+    traces = of_kind(notebooks, "append", count)
     found, typed = [], []
     for name, settings in ways:
         settings.keep_sequences = settings.considerate = False

@@ -73,10 +73,10 @@ def _gains(found: Mapping[str, Typed]) -> list[str]:
 
 def write(path: Path, head: str, found: Mapping[str, Typed]) -> list[Path]:
     """Write a Markdown file, and beside it plots where matplotlib is installed."""
-    plots = _plots(path, found)
-    pictures = "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        plots = _plots(path, found)
+        pictures = "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots)
         path.write_text(f"# How good the suggestions are\n\n{head}\n\n{table(found)}{pictures}", "utf-8")
     except OSError as error:
         raise TurbopilotError(f"The report could not be written: {error.strerror}.") from None
@@ -91,7 +91,6 @@ def _plots(path: Path, found: Mapping[str, Typed]) -> list[Path]:
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     mpl.rcParams["svg.hashsalt"] = "turbopilot"  # the same figures make the same file
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
     for name, typed in found.items():

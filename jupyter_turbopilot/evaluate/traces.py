@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.request import Cell, Completion
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 EVERY = 4  # characters between two requests
 LINES_BEFORE, LINES_AFTER = 256, 64  # what editors for llama.cpp's server send
 SHARES = {"append": 0.50, "edit": 0.35, "hop": 0.15}
-SHORTEST_CELL, LONGEST_CELL = 40, 600
+LONGEST_CELL = 600
 TURN = 24  # characters typed before hopping to the other cell
 
 
@@ -82,39 +81,15 @@ class Trace:
         return sum({step.active: step.place + len(step.future) for step in self.steps}.values())
 
 
-def read(source: Path) -> list[dict[str, Any]]:
-    """Read a prepared set, or a folder of notebooks."""
-    if source.is_file():
-        try:
-            found: list[dict[str, Any]] = json.loads(gzip.decompress(source.read_bytes()))
-        except (OSError, ValueError, EOFError) as error:
-            raise TurbopilotError(f"{source.name} is no prepared set ({type(error).__name__}).") from None
-        return found
-    return [notebook for path in sorted(source.rglob("*.ipynb")) if (notebook := _notebook(path))["typed"]]
-
-
-def _notebook(path: Path) -> dict[str, Any]:
-    """Read a notebook; one that cannot be read has nothing to type."""
-    try:
-        raw = json.loads(path.read_text("utf-8"))
-        cells = [{"type": cell["cell_type"], "source": "".join(cell["source"])} for cell in raw["cells"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        cells = []
-    typed = [
-        i for i, cell in enumerate(cells) if cell["type"] == "code" and len(cell["source"]) > SHORTEST_CELL
-    ]
-    return {"name": path.name, "cells": cells, "typed": typed}
-
-
-def request_at(notebook: dict[str, Any], active: int, place: int, rest: str = "", **more: Any) -> Completion:
+def request_at(notebook: TypedNotebook, active: int, place: int, rest: str = "", **more: Any) -> Completion:
     """Ask, as our own editor does, where a cell is written up to a place, and `rest` stands behind it."""
-    text = notebook["cells"][active]["source"][:place] + rest
-    cells = [*_sources(notebook)[:active], text, *_sources(notebook)[active + 1 :]]
-    return Step(tuple(cells), _types(notebook), active, place, "", place).request(**more)
+    text = notebook.sources[active][:place] + rest
+    cells = [*notebook.sources[:active], text, *notebook.sources[active + 1 :]]
+    return Step(tuple(cells), notebook.types, active, place, "", place).request(**more)
 
 
 def of_kind(
-    notebooks: list[dict[str, Any]], kind: str, requests: int, *, every: int = EVERY, seed: int = 11
+    notebooks: Sequence[TypedNotebook], kind: str, requests: int, *, every: int = EVERY, seed: int = 11
 ) -> list[Trace]:
     """Make traces of one kind, of about so many requests; none named: every cell, from its beginning."""
     if kind == "append" or every != EVERY:
@@ -123,11 +98,11 @@ def of_kind(
             random.Random(seed).shuffle(found)  # noqa: S311 - a reproducible choice
         return _up_to(found, requests)
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
-    made = [_MAKERS[kind](rng, notebook) for notebook in notebooks * 4]
+    made = [_MAKERS[kind](rng, notebook) for notebook in [*notebooks] * 4]
     return _up_to([trace for trace in made if trace], requests)
 
 
-def mixed(notebooks: list[dict[str, Any]], requests: int, seed: int = 11) -> list[Trace]:
+def mixed(notebooks: Sequence[TypedNotebook], requests: int, seed: int = 11) -> list[Trace]:
     """Make traces of all kinds, mixed by their shares of requests: what the benchmarks of speed type."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
     traces: list[Trace] = []
@@ -155,50 +130,42 @@ def _up_to(traces: list[Trace], requests: int) -> list[Trace]:
     return kept
 
 
-def _every_append(notebooks: list[dict[str, Any]], every: int) -> list[Trace]:
+def _every_append(notebooks: Sequence[TypedNotebook], every: int) -> list[Trace]:
     found = []
     for notebook in notebooks:
-        for active in notebook["typed"]:
-            text = notebook["cells"][active]["source"][:LONGEST_CELL]
+        for active in notebook.typed:
+            text = notebook.sources[active][:LONGEST_CELL]
             steps = _typing(notebook, active, 0, text, "", every)
             if steps:
-                found.append(Trace("append", notebook["name"], tuple(steps)))
+                found.append(Trace("append", notebook.name, tuple(steps)))
     return found
 
 
-def _sources(notebook: dict[str, Any]) -> list[str]:
-    return [cell["source"] for cell in notebook["cells"]]
-
-
-def _types(notebook: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(cell["type"] for cell in notebook["cells"])
-
-
 def _typing(
-    notebook: dict[str, Any], active: int, start: int, text: str, rest: str, every: int = EVERY
+    notebook: TypedNotebook, active: int, start: int, text: str, rest: str, every: int = EVERY
 ) -> list[Step]:
     """Type `text` into a cell between what stands there and `rest`."""
-    cells = _sources(notebook)
+    cells = notebook.sources
     head = cells[active][:start]
     found = []
     for end in range(every, len(text), every):
         now = [*cells[:active], head + text[:end] + rest, *cells[active + 1 :]]
-        found.append(Step(tuple(now), _types(notebook), active, start + end, text[end:], end))
+        found.append(Step(tuple(now), notebook.types, active, start + end, text[end:], end))
     return found
 
 
-def _append(rng: random.Random, notebook: dict[str, Any]) -> Trace | None:
-    cells = _sources(notebook)
-    active = rng.choice(notebook["typed"])
-    below = zip(cells[active + 1 :], _types(notebook)[active + 1 :], strict=True)
+def _append(rng: random.Random, notebook: TypedNotebook) -> Trace | None:
+    cells = notebook.sources
+    active = rng.choice(notebook.typed)
+    below = zip(cells[active + 1 :], notebook.types[active + 1 :], strict=True)
     if len(cells[active]) > LONGEST_CELL or not any(c.strip() for c, kind in below if kind == "code"):
         return None
-    return Trace("append", notebook["name"], tuple(_typing(notebook, active, 0, cells[active], "")))
+    return Trace("append", notebook.name, tuple(_typing(notebook, active, 0, cells[active], "")))
 
 
-def _edit(rng: random.Random, notebook: dict[str, Any]) -> Trace | None:
-    cells = _sources(notebook)
-    active = rng.choice(notebook["typed"])
+def _edit(rng: random.Random, notebook: TypedNotebook) -> Trace | None:
+    cells = notebook.sources
+    active = rng.choice(notebook.typed)
     lines = cells[active].split("\n")
     long = [n for n, line in enumerate(lines[:-1]) if len(line.strip()) >= 3 * EVERY]
     if not long:
@@ -206,12 +173,12 @@ def _edit(rng: random.Random, notebook: dict[str, Any]) -> Trace | None:
     number = rng.choice(long)
     start = sum(len(line) + 1 for line in lines[:number])
     rest = "\n" + "\n".join(lines[number + 1 :])
-    return Trace("edit", notebook["name"], tuple(_typing(notebook, active, start, lines[number], rest)))
+    return Trace("edit", notebook.name, tuple(_typing(notebook, active, start, lines[number], rest)))
 
 
-def _hop(rng: random.Random, notebook: dict[str, Any]) -> Trace | None:
-    cells = _sources(notebook)
-    typed = [i for i in notebook["typed"] if 2 * TURN < len(cells[i]) <= LONGEST_CELL]
+def _hop(rng: random.Random, notebook: TypedNotebook) -> Trace | None:
+    cells = notebook.sources
+    typed = [i for i in notebook.typed if 2 * TURN < len(cells[i]) <= LONGEST_CELL]
     if len(typed) < 2:  # noqa: PLR2004
         return None
     pair = sorted(rng.sample(typed, 2))
@@ -228,10 +195,10 @@ def _hop(rng: random.Random, notebook: dict[str, Any]) -> Trace | None:
             now = list(cells)
             for other, index in enumerate(pair):
                 now[index] = texts[other][: end if other == turn else done[other]]
-            steps.append(Step(tuple(now), _types(notebook), pair[turn], end, text[end:], end))
+            steps.append(Step(tuple(now), notebook.types, pair[turn], end, text[end:], end))
         done[turn] = min(len(text), done[turn] + TURN)
         turn = 1 - turn
-    return Trace("hop", notebook["name"], tuple(steps))
+    return Trace("hop", notebook.name, tuple(steps))
 
 
 _MAKERS = {"append": _append, "edit": _edit, "hop": _hop}

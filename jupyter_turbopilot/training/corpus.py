@@ -11,8 +11,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.notebook_file import Notebook, NotebookCell, parse_notebook
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks
 from jupyter_turbopilot.errors import TurbopilotError
@@ -40,18 +41,10 @@ _SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
-class Document:
+class Document(Notebook):
     """A notebook, or a file in parts; `group` names where it came from, so that copies stay on one side."""
 
-    name: str
-    language: str
-    cells: tuple[tuple[str, str], ...]  # "code" or "markdown", and the source
     group: str = ""
-
-    @property
-    def code(self) -> str:
-        """All of its code."""
-        return "\n\n".join(source for kind, source in self.cells if kind == "code")
 
 
 @dataclass
@@ -99,25 +92,18 @@ def _file(path: Path, name: str, group: str) -> Iterator[Document]:
         return
     try:
         text = path.read_text("utf-8") if path.suffix.lower() in {".ipynb", *LANGUAGES} else ""
-        if path.suffix == ".ipynb":
-            yield _notebook(json.loads(text), name, group)
-        elif text:
-            yield _parts(text, name, LANGUAGES[path.suffix.lower()], group)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError):
         return
-
-
-def _notebook(raw: dict[str, Any], name: str, group: str) -> Document:
-    about = raw.get("metadata", {})
-    language = (
-        about.get("language_info", {}).get("name") or about.get("kernelspec", {}).get("language") or "python"
-    )
-    cells = tuple((str(cell["cell_type"]), "".join(cell["source"])) for cell in raw["cells"])
-    return Document(name, str(language).lower(), cells, group)
+    if path.suffix == ".ipynb":
+        if notebook := parse_notebook(text, name):
+            yield Document(name, notebook.cells, notebook.language, group)
+    elif text and (language := LANGUAGES.get(path.suffix.lower())):
+        yield _parts(text, name, language, group)
 
 
 def _parts(text: str, name: str, language: str, group: str) -> Document:
-    return Document(name, language, tuple(("code", part) for part in blocks(text, BLOCK)), group)
+    cells = tuple(NotebookCell("code", part) for part in blocks(text, BLOCK))
+    return Document(name, cells, language, group)
 
 
 def _prepared(path: Path) -> Iterator[Document]:
@@ -129,8 +115,8 @@ def _prepared(path: Path) -> Iterator[Document]:
                 group, language = str(raw.get("p", number)), str(raw.get("l", "python"))
                 name = f"{group}/{number}"
                 if "c" in raw:
-                    cells = tuple((str(kind), str(source)) for kind, source in raw["c"])
-                    yield Document(name, language, cells, group)
+                    cells = tuple(NotebookCell(str(kind), str(source)) for kind, source in raw["c"])
+                    yield Document(name, cells, language, group)
                 else:
                     yield _parts(str(raw["t"]), name, language, group)
     except (
@@ -155,10 +141,10 @@ def clean(documents: Iterable[Document], share: float = 0.99, *, ascii_only: boo
     found = Gathered()
     seen: set[bytes] = set()
     for document in documents:
-        safe = tuple((kind, without_secrets(source)) for kind, source in document.cells)
+        safe = [NotebookCell(cell.type, without_secrets(cell.source)) for cell in document.cells]
         if secret := sum(a != b for a, b in zip(safe, document.cells, strict=True)):
             found.left_out["cells' lines that look like secrets"] += secret
-        one = replace(document, cells=tuple((kind, source) for kind, source in safe if source.strip()))
+        one = replace(document, cells=tuple(cell for cell in safe if cell.source.strip()))
         digest = hashlib.blake2b(_SPACE.sub("", one.code).encode("utf-8", "replace")).digest()
         why = (
             "without code"
@@ -207,7 +193,7 @@ def _longest_line(document: Document) -> int:
 
 def parses(document: Document) -> bool:
     """Tell whether most of a document's cells are Python; IPython's own lines count as nothing."""
-    cells = [source for kind, source in document.cells if kind == "code"]
+    cells = [cell.source for cell in document.cells if cell.type == "code"]
     good = sum(map(_is_python, cells))
     return good * 2 > len(cells)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 from jupyter_turbopilot.training import corpus
 from jupyter_turbopilot.training.samples import typed_cells
 
@@ -52,15 +53,10 @@ class Dataset:
             [one for one in self.held if one.language == language],
         )
 
-    def notebooks(self) -> list[dict[str, Any]]:
+    def notebooks(self) -> list[TypedNotebook]:
         """Return the documents to test with as notebooks to type."""
         return [
-            {
-                "name": one.name,
-                "cells": [{"type": kind, "source": source} for kind, source in one.cells],
-                "typed": typed_cells(one),
-            }
-            for one in self.held
+            TypedNotebook(one.name, one.cells, one.language, tuple(typed_cells(one))) for one in self.held
         ]
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, SHORTEST_CELL
+from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL
+from jupyter_turbopilot.evaluate.traces import LONGEST_CELL
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.training.tree import Sample
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
+    from jupyter_turbopilot.context.notebook_file import NotebookCell
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.training.corpus import Document
 
@@ -37,15 +39,15 @@ def typed_cells(document: Document) -> list[int]:
     """Return which cells somebody could be typing."""
     return [
         number
-        for number, (kind, source) in enumerate(document.cells)
-        if kind == "code" and len(source.strip()) >= SHORTEST_CELL
+        for number, cell in enumerate(document.cells)
+        if cell.type == "code" and len(cell.source.strip()) >= SHORTEST_CELL
     ]
 
 
 def ask(rng: random.Random, document: Document, active: int) -> Iterator[Asked]:
     """Put the cursor at some places of a cell, at characters: in the middle of a word too."""
-    text = document.cells[active][1].rstrip()[:LONGEST_CELL]
-    whole = len(document.cells[active][1].rstrip()) <= LONGEST_CELL
+    text = document.cells[active].source.rstrip()[:LONGEST_CELL]
+    whole = len(document.cells[active].source.rstrip()) <= LONGEST_CELL
     above = _cells(document.cells[max(0, active - ABOVE) : active])
     below = [] if rng.random() < ENDS else _cells(document.cells[active + 1 : active + 1 + BELOW])
     count = max(4, min(PLACES, len(text) // EVERY))
@@ -67,8 +69,8 @@ def ask(rng: random.Random, document: Document, active: int) -> Iterator[Asked]:
         yield Asked(request, future, whole or end < len(text))
 
 
-def _cells(cells: Sequence[tuple[str, str]]) -> list[Cell]:
-    return [Cell(source=source, type=kind) for kind, source in cells]  # type: ignore[arg-type]
+def _cells(cells: Sequence[NotebookCell]) -> list[Cell]:
+    return [Cell(source=cell.source, type=cell.type) for cell in cells]  # type: ignore[arg-type]
 
 
 def _line_end(text: str, place: int, further: int) -> int:

@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.evaluate.lines import Cursor, Found, complete, gain, places
+from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion
 
 
-def notebook(*sources: str) -> dict[str, object]:
-    cells = [{"type": "code", "source": source} for source in sources]
-    return {"name": "a", "cells": cells, "typed": list(range(len(cells)))}
+def notebook(*sources: str) -> TypedNotebook:
+    cells = tuple(NotebookCell("code", source) for source in sources)
+    return TypedNotebook("a", cells, typed=tuple(range(len(cells))))
 
 
 def found(*exact: tuple[int, bool]) -> Found:
@@ -25,13 +27,13 @@ def test_places_are_chosen_all_over_and_something_follows_each() -> None:
     notebooks = [
         notebook("alpha = 1\n\nbeta = alpha + 2\n"),
         notebook("print('x')"),
-        {"typed": [], "cells": []},
+        notebook(),
     ]
     chosen = places(notebooks, 12)
     assert len(chosen) == 12
     assert {place.notebook for place in chosen} == {0, 1}
     for number, cell, at, within in chosen:
-        text = notebooks[number]["cells"][cell]["source"]  # type: ignore[index]
+        text = notebooks[number].sources[cell]
         line, _, below = text[at:].partition("\n")
         assert line.strip()
         assert below.strip() or not within

@@ -3,16 +3,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from jupyter_turbopilot.context.facts import NONE
-from jupyter_turbopilot.evaluate import report, traces, typist
+from jupyter_turbopilot.evaluate import notebooks, report, traces, typist
 from jupyter_turbopilot.evaluate.live import Live
 from jupyter_turbopilot.evaluate.resolving import Found
-from tests.evaluate.test_typist import Knows, notebook
+from tests.evaluate.conftest import notebook
+from tests.evaluate.test_typist import Knows
 
 DATA = Path(__file__).parent.parent / "data"
 
 
 def all_of(name: str) -> list[traces.Trace]:
-    read = [found for found in traces.read(DATA) if found["name"] == name]
+    read = [notebook for notebook in notebooks.read(DATA) if notebook.name == name]
     return traces.of_kind(read, "append", 0)
 
 
@@ -39,7 +40,7 @@ def test_a_cell_that_fails_is_told_and_typing_goes_on(tmp_path: Path) -> None:
     path = notebook(tmp_path / "a.ipynb")
     text = (path / "a.ipynb").read_text()
     (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", "values = 1 / 0"))
-    typed = traces.of_kind(traces.read(path), "append", 0)
+    typed = traces.of_kind(notebooks.read(path), "append", 0)
     with Live("python3") as live:
         live.facts(typed[0])
         assert live.failed == {"a.ipynb": "cell 1: ZeroDivisionError: division by zero"}

@@ -1,30 +1,13 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
-
 from jupyter_turbopilot.context.facts import NONE, Facts
-from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate import report, traces, typist
+from jupyter_turbopilot.evaluate import traces, typist
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion
-
-CODE = "total = sum(values)\nprint(total)\naverage = total / len(values)\n"
-
-
-def notebook(path: Path) -> Path:
-    cells = [
-        {"cell_type": "markdown", "source": ["# Sums"]},
-        {"cell_type": "code", "source": ["values = [1, 2, 3]"]},
-        {"cell_type": "code", "source": CODE.splitlines(keepends=True)},
-        {"cell_type": "code", "source": "print(average)"},
-    ]
-    path.write_text(json.dumps({"cells": cells}))
-    return path.parent
+from tests.evaluate.conftest import CODE
 
 
 class Knows:
@@ -49,11 +32,6 @@ class Knows:
 
 def rest_of_line(request: Completion) -> str:
     return CODE[request.offset :].split("\n", maxsplit=1)[0] if CODE.startswith(request.prefix) else ""
-
-
-@pytest.fixture
-def appended(tmp_path: Path) -> list[traces.Trace]:
-    return traces.of_kind(traces.read(notebook(tmp_path / "a.ipynb")), "append", 0)
 
 
 def test_a_person_who_is_told_every_line_types_little(appended: list[traces.Trace]) -> None:
@@ -108,38 +86,3 @@ def test_on_a_clock_typing_into_what_is_shown_asks_nothing_and_what_follows_is_w
         ("ahead", CODE[:10] + "??"),
         ("automatic", CODE[:12]),
     ]
-
-
-@pytest.mark.parametrize("kind", ["edit", "hop"])
-def test_other_ways_of_typing_end_with_what_stands_in_the_notebook(tmp_path: Path, kind: str) -> None:
-    folder = notebook(tmp_path / "a.ipynb")
-    found = json.loads((tmp_path / "a.ipynb").read_text())
-    found["cells"].append({"cell_type": "code", "source": CODE.replace("total", "grand_total")})
-    (tmp_path / "a.ipynb").write_text(json.dumps(found))
-    for trace in traces.of_kind(traces.read(folder), kind, 50):
-        for step in trace.steps:
-            whole = step.cells[step.active][: step.offset] + step.future
-            assert whole in "".join(found["cells"][step.active]["source"])
-
-
-def test_a_report_is_a_table_with_intervals_and_plots(appended: list[traces.Trace], tmp_path: Path) -> None:
-    typed = typist.by_steps(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
-    written = report.write(tmp_path / "new" / "report.md", "A head.", {"balanced": typed})
-    text = written[0].read_text()
-    assert "| balanced | 1.000 (1.00 to 1.00)" in text
-    assert "balanced, in a word" in text
-    assert written[1].suffix == ".svg"
-    assert f"({written[1].name})" in text
-
-
-def test_notebooks_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
-    notebook(tmp_path / "a.ipynb")
-    for name, text in (("b", "{"), ("c", "[]"), ("d", '{"cells": [{"source": 1}]}'), ("e", '{"cells": 3}')):
-        (tmp_path / f"{name}.ipynb").write_text(text)
-    assert [found["name"] for found in traces.read(tmp_path)] == ["a.ipynb"]
-
-
-def test_a_set_that_is_none_is_named_in_words(tmp_path: Path) -> None:
-    (tmp_path / "set.json.gz").write_text("nothing")
-    with pytest.raises(TurbopilotError, match="no prepared set"):
-        traces.read(tmp_path / "set.json.gz")

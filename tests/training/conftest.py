@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training.corpus import Document
@@ -14,10 +16,12 @@ from jupyter_turbopilot.training.options import TrainingOptions
 
 END = 256
 CELLS = (
-    ("markdown", "# Prices"),
-    ("code", "import pandas as pd\nframe = pd.read_csv('prices.csv')\nframe.head()"),
-    ("code", "frame['mean'] = frame['price'].rolling(20).mean()\nframe['mean'].plot(figsize=(8, 3))"),
-    (
+    NotebookCell("markdown", "# Prices"),
+    NotebookCell("code", "import pandas as pd\nframe = pd.read_csv('prices.csv')\nframe.head()"),
+    NotebookCell(
+        "code", "frame['mean'] = frame['price'].rolling(20).mean()\nframe['mean'].plot(figsize=(8, 3))"
+    ),
+    NotebookCell(
         "code",
         "def normed(column):\n    low, high = column.min(), column.max()\n    return (column - low) / high",
     ),
@@ -35,7 +39,9 @@ def layout(tiny_model: Path) -> Iterator[Layout]:
 def documents() -> list[Document]:
     return [
         Document(
-            f"{n}.ipynb", "python", tuple((k, s.replace("frame", f"frame{n}")) for k, s in CELLS), str(n)
+            f"{n}.ipynb",
+            tuple(replace(cell, source=cell.source.replace("frame", f"frame{n}")) for cell in CELLS),
+            group=str(n),
         )
         for n in range(4)
     ]

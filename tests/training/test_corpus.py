@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.training.corpus import Document, clean, parses, read, split, usual
 
@@ -21,7 +22,7 @@ def notebook(path: Path, *sources: str, language: str = "python") -> Path:
 
 
 def one(code: str, name: str = "a.ipynb", group: str = "a", language: str = "python") -> Document:
-    return Document(name, language, (("code", code),), group)
+    return Document(name, (NotebookCell("code", code),), language, group)
 
 
 def test_folders_are_searched_and_what_is_not_the_persons_is_passed_over(tmp_path: Path) -> None:
@@ -38,7 +39,10 @@ def test_folders_are_searched_and_what_is_not_the_persons_is_passed_over(tmp_pat
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
     found = {document.name: document for document in read([tmp_path])}
     assert sorted(found) == ["work/model.R", "work/one.ipynb", "work/tool.py"]
-    assert found["work/one.ipynb"].cells == (("markdown", "# Title\nand text"), ("code", GOOD))
+    assert found["work/one.ipynb"].cells == (
+        NotebookCell("markdown", "# Title\nand text"),
+        NotebookCell("code", GOOD),
+    )
     assert found["work/model.R"].language == "r"
 
 

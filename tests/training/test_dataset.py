@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.training.corpus import Document
 from jupyter_turbopilot.training.dataset import LEAST_CELLS, Dataset, gather
@@ -13,10 +14,10 @@ from jupyter_turbopilot.training.options import TrainingOptions
 
 def document(name: str, language: str, cells: int) -> Document:
     sources = tuple(
-        ("code", f"table{number} = load('part')\ntable{number}['total'].plot(figsize=(8, 3))")
+        NotebookCell("code", f"table{number} = load('part')\ntable{number}['total'].plot(figsize=(8, 3))")
         for number in range(cells)
     )
-    return Document(name, language, (("markdown", "# Sales"), *sources))
+    return Document(name, (NotebookCell("markdown", "# Sales"), *sources), language)
 
 
 def test_too_few_cells_are_refused_in_words() -> None:
@@ -37,9 +38,9 @@ def test_a_language_counts_when_there_is_enough_of_it() -> None:
 
 def test_what_is_kept_apart_is_typed_as_notebooks() -> None:
     (notebook,) = Dataset([], [document("d", "python", 2)]).notebooks()
-    assert notebook["name"] == "d"
-    assert [cell["type"] for cell in notebook["cells"]] == ["markdown", "code", "code"]
-    assert notebook["typed"] == [1, 2]
+    assert notebook.name == "d"
+    assert [cell.type for cell in notebook.cells] == ["markdown", "code", "code"]
+    assert notebook.typed == (1, 2)
 
 
 def test_only_the_languages_that_are_asked_for_are_gathered(options: TrainingOptions, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.notebook import gather
+from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.training.corpus import Document
@@ -13,7 +14,7 @@ from jupyter_turbopilot.training.samples import Asked, ask, sample, samples_of, 
 
 from .conftest import CELLS, END
 
-DOCUMENT = Document("a.ipynb", "python", CELLS, "a")
+DOCUMENT = Document("a.ipynb", CELLS, group="a")
 
 
 def text_of(layout: Layout, tokens: tuple[int, ...]) -> str:
@@ -22,22 +23,24 @@ def text_of(layout: Layout, tokens: tuple[int, ...]) -> str:
 
 def test_only_code_worth_typing_is_typed() -> None:
     assert typed_cells(DOCUMENT) == [1, 2, 3]
-    assert typed_cells(Document("a", "python", (("code", "x = 1"),))) == []
+    assert typed_cells(Document("a", (NotebookCell("code", "x = 1"),))) == []
 
 
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 3]))
 def test_what_is_asked_and_what_follows_make_up_the_cell(seed: int, active: int) -> None:
-    source = CELLS[active][1]
+    source = CELLS[active].source
     for one in ask(random.Random(seed), DOCUMENT, active):
         request = one.request
         assert request.prefix + one.future + request.suffix == source
         assert one.future.strip()
         assert one.whole
-        assert [cell.source for cell in request.cells[: request.active]] == [s for _, s in CELLS[:active]]
+        assert [cell.source for cell in request.cells[: request.active]] == [
+            cell.source for cell in CELLS[:active]
+        ]
 
 
 def test_a_long_cell_is_typed_up_to_a_limit_and_its_end_is_not_taken_for_the_end() -> None:
-    long = Document("a", "python", (("code", "value = 1\n" * 200),))
+    long = Document("a", (NotebookCell("code", "value = 1\n" * 200),))
     found = list(ask(random.Random(1), long, 0))
     assert all(len(one.request.prefix) < 600 for one in found)
     assert any(not one.whole for one in found)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.context.notebook_file import NotebookCell
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL, TypedNotebook, read
+from tests.evaluate.conftest import notebook
+
+
+def prepared(path: Path, content: Any) -> Path:
+    path.write_bytes(gzip.compress(json.dumps(content).encode()))
+    return path
+
+
+def test_cells_of_code_that_are_long_enough_are_typed(tmp_path: Path) -> None:
+    for name, length in (("long", SHORTEST_CELL + 1), ("short", SHORTEST_CELL)):
+        cells = [{"cell_type": kind, "source": "x" * length} for kind in ("markdown", "code")]
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": cells}))
+    (only,) = read(tmp_path)
+    assert (only.name, only.typed) == ("long.ipynb", (1,))
+
+
+def test_notebooks_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+    notebook(tmp_path / "a.ipynb")
+    for name, text in (("b", "{"), ("c", "[]"), ("d", '{"cells": [{"source": 1}]}'), ("e", '{"cells": 3}')):
+        (tmp_path / f"{name}.ipynb").write_text(text)
+    (tmp_path / "f.ipynb").write_bytes(b"\xff")
+    assert [found.name for found in read(tmp_path)] == ["a.ipynb"]
+
+
+def test_a_prepared_set_names_the_cells_to_type(tmp_path: Path) -> None:
+    content = [{"name": "a", "cells": [{"type": "code", "source": "x = 1"}], "typed": [0]}]
+    assert read(prepared(tmp_path / "set.json.gz", content)) == [
+        TypedNotebook("a", (NotebookCell("code", "x = 1"),), typed=(0,))
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", [3, {"a": 1}, [3], [{"name": "a"}], [{"name": "a", "cells": [1], "typed": []}]]
+)
+def test_json_of_another_kind_is_not_a_prepared_set(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(TurbopilotError, match="is not a prepared set"):
+        read(prepared(tmp_path / "set.json.gz", content))
+
+
+def test_a_file_that_is_not_packed_is_not_a_prepared_set(tmp_path: Path) -> None:
+    (tmp_path / "set.json.gz").write_text("nothing")
+    with pytest.raises(TurbopilotError, match=r"not a prepared set \(BadGzipFile\)\. Name a folder"):
+        read(tmp_path / "set.json.gz")
