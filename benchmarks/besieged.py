@@ -205,7 +205,7 @@ def notebooks(source: str) -> list[tuple[list[str], int, str]]:
     """Return what to type: the cells, which one, and what is written into it."""
     if not source:
         return [([f"# {number}\n{TYPED}", ""], 1, TYPED) for number in range(3)]
-    steps = [trace.steps[0] for trace in mixed(read(Path(source)), 200) if trace.kind == "append"]
+    steps = [trace.keystrokes[0] for trace in mixed(read(Path(source)), 200) if trace.kind == "append"]
     return [(list(s.cells), s.active, s.cells[s.active][: s.offset] + s.future) for s in steps]
 
 

@@ -76,7 +76,7 @@ def main() -> None:
     path = Pilot(Turbopilot()).store.path(find("qwen2.5-coder-0.5b"))
     engine = Watched(path, name="default", context_size=4096, threads=2, cells=8192)
     form = form_for(engine.find_token, engine.markers)
-    steps = [s for trace in mixed(read(options.set), options.requests * 2) for s in trace.steps]
+    steps = [s for trace in mixed(read(options.set), options.requests * 2) for s in trace.keystrokes]
     steps = [step for step in steps if len(step.prefix) < LONGEST][: options.requests]
     differ = decided = again = guessed = right = 0
     spent = {True: 0.0, False: 0.0}

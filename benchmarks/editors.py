@@ -21,14 +21,14 @@ from replay import Player
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.traces import Step, mixed
+from jupyter_turbopilot.evaluate.traces import Keystroke, mixed
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 EDITORS, TOKENS, LONGEST = 8, 48, 1800
 
 
-def stream(port: int, step: Step, found: list[tuple[float, int]]) -> None:
+def stream(port: int, step: Keystroke, found: list[tuple[float, int]]) -> None:
     """Ask for a stream; note the time of the first piece and the tokens."""
     body = {
         "input_prefix": step.prefix,
@@ -53,7 +53,7 @@ def stream(port: int, step: Step, found: list[tuple[float, int]]) -> None:
     found.append((first * 1000, int(predicted)))
 
 
-def crowd(player: Player, steps: list[Step]) -> tuple[float, float]:
+def crowd(player: Player, steps: list[Keystroke]) -> tuple[float, float]:
     """Let all editors ask at once; return tokens a second and the slowest first token."""
     found: list[tuple[float, int]] = []
     threads = [threading.Thread(target=stream, args=(player.port, step, found)) for step in steps]
@@ -78,7 +78,7 @@ def main() -> None:
     ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
     # Everybody in a cell of their own, and with room for all on both sides: 8 192 tokens.
     traces = mixed(read(options.set), 4000)
-    steps = [trace.steps[-1] for trace in traces if len(trace.steps[-1].prefix) < LONGEST]
+    steps = [trace.keystrokes[-1] for trace in traces if len(trace.keystrokes[-1].prefix) < LONGEST]
     with Player("llama-server", theirs, "infill") as a, Player("turbopilot", ours, "infill") as b:
         figures: dict[str, list[tuple[float, float]]] = {a.name: [], b.name: []}
         for number in range(options.rounds):

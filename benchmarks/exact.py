@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.evaluate.lines import Found, complete, gain, places
+from jupyter_turbopilot.evaluate.lines import ExactLines, complete, gain, places
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.shell.in_process import InProcess
 
@@ -28,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     notebooks = read(options.set)[1::2]
     chosen = places(notebooks, options.places)
-    found: list[Found] = []
+    found: list[ExactLines] = []
     for adapters in ([], [options.adapter]):
         settings = Turbopilot(adapters=adapters, keep_sequences=False, considerate=False)
         with closing(InProcess(settings)) as local:

@@ -18,7 +18,7 @@ from jupyter_turbopilot.completer import suggestion_task
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate import notebooks, report, traces
 from jupyter_turbopilot.evaluate.live import Live
-from jupyter_turbopilot.evaluate.typist import Typed, type_one
+from jupyter_turbopilot.evaluate.typist import TypingResult, type_one
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.resolve import Scope
 
@@ -51,7 +51,7 @@ def main() -> None:
     local = InProcess(settings)
     local.wait()
     names = ("balanced" + report.KNOWING, "balanced" + report.UNAWARE, UNFILTERED)
-    found = {name: Typed() for name in names}
+    found = {name: TypingResult() for name in names}
     with Live(kernel) as live:
         for trace in chosen(folder):
             facts = live.facts(trace)
@@ -59,7 +59,7 @@ def main() -> None:
             type_one(local, trace, found[names[1]], live=live)
             with patch.object(suggestion_task, "scope_of", lambda *_: Scope()):
                 type_one(local, trace, found[names[2]], facts, live)
-            print(f"{trace.name} {trace.steps[0].active}", file=sys.stderr, flush=True)
+            print(f"{trace.name} {trace.keystrokes[0].active}", file=sys.stderr, flush=True)
         print(live.failed)
     print(report.table(found))
     local.close()

@@ -18,12 +18,12 @@ from replay import Player, request
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.traces import Step, mixed
+from jupyter_turbopilot.evaluate.traces import Keystroke, mixed
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 
-def beyond(player: Player, step: Step) -> float | None:
+def beyond(player: Player, step: Keystroke) -> float | None:
     """Ask for one line; return the milliseconds not spent in the engine; None if it had no work."""
     if player.route == "complete":
         body = request(step, "invoke")
@@ -51,7 +51,7 @@ def main() -> None:
     path = str(Pilot(Turbopilot()).store.path(find("qwen2.5-coder-0.5b")))
     ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
     theirs = [str(programs()["llama-server"]), "-m", path, "-t", "2", "-c", "4096", "--no-webui", "-np", "1"]
-    steps = [step for trace in mixed(read(options.set), options.requests) for step in trace.steps]
+    steps = [step for trace in mixed(read(options.set), options.requests) for step in trace.keystrokes]
     with Player("llama-server", theirs, "infill") as a, Player("turbopilot", ours, "complete") as b:
         for player in (a, b):
             asked = [beyond(player, step) for step in steps[: options.requests]]

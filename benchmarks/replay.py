@@ -30,7 +30,7 @@ from plots import shares
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.scoring import Tally, score_trace
-from jupyter_turbopilot.evaluate.traces import Step, Trace, mixed, of_kind
+from jupyter_turbopilot.evaluate.traces import Keystroke, Trace, mixed, of_kind
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
@@ -111,11 +111,11 @@ class Player:
             raise RuntimeError(f"{self.name}: {reply.status} {found}")
         return found
 
-    def ask(self, step: Step) -> Answer:
+    def ask(self, step: Keystroke) -> Answer:
         """Ask what comes next."""
         return self._complete(step) if self.route == "complete" else self._infill(step)
 
-    def _infill(self, step: Step) -> Answer:
+    def _infill(self, step: Keystroke) -> Answer:
         body = {
             "input_prefix": step.prefix,
             "input_suffix": step.suffix,
@@ -141,12 +141,12 @@ class Player:
             cost.get("draft_n_accepted", 0),
         )
 
-    def focus(self, step: Step) -> None:
+    def focus(self, step: Keystroke) -> None:
         """Enter a cell, as JupyterLab does: it is read ahead."""
         if self.route == "complete":
             self._aside(step, "warm")
 
-    def _aside(self, step: Step, trigger: str) -> None:
+    def _aside(self, step: Keystroke, trigger: str) -> None:
         """Ask for something that nobody waits for."""
 
         def send() -> None:
@@ -158,7 +158,7 @@ class Player:
 
         threading.Thread(target=send, daemon=True).start()
 
-    def _complete(self, step: Step) -> Answer:
+    def _complete(self, step: Keystroke) -> Answer:
         body = request(step, "automatic")
         begun = time.perf_counter()
         found = self.post("/complete", body)
@@ -179,7 +179,7 @@ class Player:
         )
 
 
-def request(step: Step, trigger: str) -> dict[str, Any]:
+def request(step: Keystroke, trigger: str) -> dict[str, Any]:
     """Word a step in our own protocol."""
     return {
         "path": "replay.ipynb",
@@ -275,7 +275,9 @@ def main() -> None:
         traces = of_kind(notebooks[1::2], "append", options.requests)
     else:
         traces = mixed(notebooks, options.requests)
-    counts = {kind: sum(len(t.steps) for t in traces if t.kind == kind) for kind in ("append", "edit", "hop")}
+    counts = {
+        kind: sum(len(t.keystrokes) for t in traces if t.kind == kind) for kind in ("append", "edit", "hop")
+    }
     print(f"{len(traces)} traces, requests {counts}", flush=True)
     theirs = [str(programs()["llama-server"]), "-m", path, "-t", str(options.threads), "-c", "8192",
               "--cache-reuse", "256", "--no-webui", *options.theirs]  # fmt: skip
@@ -291,14 +293,14 @@ def main() -> None:
             for number, trace in enumerate(traces):
                 for player in (a, b):
                     answers = []
-                    player.focus(trace.steps[0])
+                    player.focus(trace.keystrokes[0])
                     time.sleep(options.settle)
-                    for step in trace.steps:
+                    for step in trace.keystrokes:
                         answers.append(player.ask(step))
                         time.sleep(options.pause)
                     heard[player.name].append(answers)
                 print(
-                    f"{number + 1}/{len(traces)} {trace.kind} {len(trace.steps)} "
+                    f"{number + 1}/{len(traces)} {trace.kind} {len(trace.keystrokes)} "
                     + " ".join(f"{statistics.mean(x.ms for x in runs[-1]):.0f}" for runs in heard.values()),
                     file=sys.stderr, flush=True,
                 )  # fmt: skip

@@ -57,7 +57,7 @@ def main() -> None:
     for trace in of_kind(read(options.set)[1::2], "append", options.requests):
         order = [*order[1:], order[0]]
         for name in order:
-            for step in trace.steps:
+            for step in trace.keystrokes:
                 took, reply = desks[name].ask(step.request(trigger="automatic", client="typist"))
                 cost, timings = costs[name], reply.timings
                 cost.ms.append(took)

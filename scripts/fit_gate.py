@@ -20,7 +20,7 @@ import numpy as np
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.evaluate.lines import Cursor, Found, gain
+from jupyter_turbopilot.evaluate.lines import Cursor, ExactLines, gain
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.scoring import (
     Score,
@@ -279,9 +279,9 @@ def compare(options: argparse.Namespace) -> None:
         )
 
 
-def exact_lines(spots: Sequence[Spot]) -> Found:
+def exact_lines(spots: Sequence[Spot]) -> ExactLines:
     """Return where the first line of what was written is the one that was wanted."""
-    found = Found()
+    found = ExactLines()
     for spot in spots:
         if spot.future.partition("\n")[0].strip():
             place = Cursor(spot.notebook, spot.cell, spot.place)

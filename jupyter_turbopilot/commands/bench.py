@@ -34,7 +34,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """What one way to run a model gave."""
 
     model: str
@@ -100,7 +100,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     return 0
 
 
-def measure(options: Options, settings: Turbopilot, model: str, threads: int, batch: int) -> Row:
+def measure(options: Options, settings: Turbopilot, model: str, threads: int, batch: int) -> Measurement:
     """Run one model one way, several times; the best of them says what the machine can do."""
     import psutil
 
@@ -129,7 +129,7 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
         memory = psutil.Process().memory_info().rss
     finally:
         engine.close()
-    return Row(
+    return Measurement(
         engine.name,
         loaded.size,
         loaded.threads,
@@ -144,7 +144,7 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
     )
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Measurement]) -> str:
     """Set it out as Markdown."""
     lines = [
         "| model | MB | threads | batch | read, tokens/s | written, tokens/s | first, ms | memory, MB |",
@@ -158,7 +158,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def draw(rows: Sequence[Row], target: Path) -> None:
+def draw(rows: Sequence[Measurement], target: Path) -> None:
     """Draw both speeds by threads, a line for each model and batch."""
     try:
         from matplotlib.figure import Figure
@@ -181,7 +181,7 @@ def draw(rows: Sequence[Row], target: Path) -> None:
     figure.savefig(target)
 
 
-def _remember(settings: Turbopilot, rows: Sequence[Row]) -> None:
+def _remember(settings: Turbopilot, rows: Sequence[Measurement]) -> None:
     """Keep how fast this machine reads weights, to tell the speed of models that are not here."""
     from jupyter_turbopilot.models import speed
     from jupyter_turbopilot.models.folder import models_dir

@@ -132,10 +132,10 @@ def run(options: Options, settings: Turbopilot) -> int:
 def _humaneval(options: Options, local: InProcess) -> int:
     from jupyter_turbopilot.evaluate import humaneval
 
-    chosen = humaneval.tasks(humaneval.read(options.source), options.requests or sys.maxsize)
-    scored = humaneval.run(local, chosen, Progress("HumanEval", len(chosen)))
-    lines = max(1, scored.tasks)
-    print(f"{scored.tasks} lines: {scored.exact / lines:.3f} exact, {scored.passed / lines:.3f} pass")
+    chosen = humaneval.problems(humaneval.read(options.source), options.requests or sys.maxsize)
+    scored = humaneval.run(local, chosen, ProgressLine("HumanEval", len(chosen)))
+    lines = max(1, scored.problems)
+    print(f"{scored.problems} lines: {scored.exact / lines:.3f} exact, {scored.passed / lines:.3f} pass")
     return 0
 
 
@@ -152,7 +152,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
         raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
     if options.half != "all":
         notebooks = notebooks[options.half == "held-out" :: 2]
-    results: dict[str, typist.Typed] = {}
+    results: dict[str, typist.TypingResult] = {}
     local.wait()
     for eagerness in options.eagerness:
         settings.eagerness = eagerness
@@ -162,7 +162,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
             if options.clock:
                 beside = f" beside {options.busy} busy processes" if options.busy else ""
                 name += f", {options.key} ms a key{beside}"
-            tell = Progress(name, len(chosen))
+            tell = ProgressLine(name, len(chosen))
             if options.kernel:
                 with Live(options.kernel) as live:
                     knowing, unaware = typist.beside_a_kernel(local, chosen, tell, live)
@@ -174,7 +174,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
                     results[name] = (
                         typist.on_a_clock(local, chosen, tell, options.key / 1000)
                         if options.clock
-                        else typist.by_steps(local, chosen, tell)
+                        else typist.by_keystrokes(local, chosen, tell)
                     )
     ours = version("jupyter-turbopilot")
     head = f"{settings.model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
@@ -197,7 +197,7 @@ def keeping_busy(processes: int) -> Iterator[None]:
             other.wait()
 
 
-class Progress:
+class ProgressLine:
     """Says on a terminal how far a long run is."""
 
     def __init__(self, name: str, total: int) -> None:

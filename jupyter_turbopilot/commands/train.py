@@ -115,7 +115,9 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     if options.plain or options.whole:
         settings = changed(settings, adapters=[])
     data = gather(options)
-    print(f"{data.summary}. {data.cells} cells to learn from, {len(data.held)} documents kept for the test.")
+    print(
+        f"{data.summary}. {data.cells} cells to learn from, {len(data.held_out)} documents kept for the test."
+    )
     data.check()
     _train(options, settings, data)
     if options.each_language:

@@ -31,8 +31,8 @@ SECONDS = 10.0  # a program may run
 
 
 @dataclass(frozen=True)
-class Task:
-    """A program with a hole of one line."""
+class Problem:
+    """A program with one line missing."""
 
     name: str
     before: str
@@ -57,10 +57,10 @@ class Task:
 
 
 @dataclass
-class Found:
-    """How many of the tasks came out."""
+class SolvedProblems:
+    """How many problems there were, and how many were solved."""
 
-    tasks: int = 0
+    problems: int = 0
     exact: int = 0
     passed: int = 0
 
@@ -83,39 +83,39 @@ def read(source: Path | None) -> bytes:
     )
 
 
-def tasks(data: bytes, count: int, seed: int = 1) -> list[Task]:
+def problems(data: bytes, count: int, seed: int = 1) -> list[Problem]:
     """Take out one line after the other of each solution; choose some."""
-    found = []
-    for raw in data.decode().splitlines():
-        problem = json.loads(raw)
-        lines = problem["canonical_solution"].rstrip().split("\n")
-        test = f"{problem['test']}\ncheck({problem['entry_point']})\n"
+    made = []
+    for row in data.decode().splitlines():
+        raw = json.loads(row)
+        lines = raw["canonical_solution"].rstrip().split("\n")
+        test = f"{raw['test']}\ncheck({raw['entry_point']})\n"
         for number, line in enumerate(lines):
             if line.strip():
-                before = problem["prompt"] + "".join(f"{text}\n" for text in lines[:number])
+                before = raw["prompt"] + "".join(f"{text}\n" for text in lines[:number])
                 after = "\n".join(lines[number + 1 :])
-                found.append(Task(f"{problem['task_id']}/{number}", before, line, after, test))
-    random.Random(seed).shuffle(found)  # noqa: S311 - a reproducible choice
+                made.append(Problem(f"{raw['task_id']}/{number}", before, line, after, test))
+    random.Random(seed).shuffle(made)  # noqa: S311 - a reproducible choice
     # One problem's lines in turn: what was read of it serves them all.
-    return sorted(found[:count], key=lambda task: task.name)
+    return sorted(made[:count], key=lambda problem: problem.name)
 
 
-def run(local: InProcess, chosen: list[Task], tell: Callable[[str], None]) -> Found:
+def run(local: InProcess, chosen: list[Problem], tell: Callable[[str], None]) -> SolvedProblems:
     """Fill in all holes. What the model writes is run, in a process of its own, as the benchmark demands."""
-    found = Found()
+    solved = SolvedProblems()
     with ThreadPoolExecutor(1) as programs:
         running: list[Future[bool]] = []
-        for task in chosen:
-            reply = local.last(task.request)
+        for problem in chosen:
+            reply = local.last(problem.request)
             text = reply.items[0].text if reply.items else ""
-            exact = text.strip() == task.line.strip()
-            found.tasks += 1
-            found.exact += exact
+            exact = text.strip() == problem.line.strip()
+            solved.problems += 1
+            solved.exact += exact
             if not exact:
-                running.append(programs.submit(passes, task.program(text)))
-            tell(task.name)
-        found.passed = found.exact + sum(program.result() for program in running)
-    return found
+                running.append(programs.submit(passes, problem.program(text)))
+            tell(problem.name)
+        solved.passed = solved.exact + sum(program.result() for program in running)
+    return solved
 
 
 def passes(program: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.evaluate.scoring import completes_the_line, drawn
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, SHARES, of_kind, request_at
-from jupyter_turbopilot.evaluate.typist import Typed, by_steps
+from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes
 from jupyter_turbopilot.shell.in_process import InProcess
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Cursor(NamedTuple):
 
 
 @dataclass
-class Found:
+class ExactLines:
     """Which places were completed exactly, and how long it took."""
 
     exact: dict[Cursor, bool] = field(default_factory=dict)
@@ -40,18 +40,18 @@ class Found:
         """How many of them."""
         return sum(self.exact.values()) / max(1, len(self.exact))
 
-    def of(self, *, within: bool) -> Found:
+    def of(self, *, within: bool) -> ExactLines:
         """Return the places of one kind."""
-        return Found({place: exact for place, exact in self.exact.items() if place.within == within})
+        return ExactLines({place: exact for place, exact in self.exact.items() if place.within == within})
 
 
 def places(notebooks: Sequence[TypedNotebook], count: int, seed: int = 17) -> list[Cursor]:
     """Choose places all over the notebooks: each notebook in turn, any character that something follows."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
-    found: dict[tuple[int, int, int], Cursor] = {}
+    cursors: dict[tuple[int, int, int], Cursor] = {}
     turns = [number for number, notebook in enumerate(notebooks) if notebook.typed]
     tries = 0
-    while turns and len(found) < count and tries < 20 * count:
+    while turns and len(cursors) < count and tries < 20 * count:
         number = turns[tries % len(turns)]
         tries += 1
         cell = rng.choice(notebooks[number].typed)
@@ -60,8 +60,8 @@ def places(notebooks: Sequence[TypedNotebook], count: int, seed: int = 17) -> li
         line, _, below = text[at:].partition("\n")
         if line.strip():
             within = bool(below.strip()) and rng.random() < SHARES["edit"]
-            found.setdefault((number, cell, at), Cursor(number, cell, at, within))
-    return sorted(found.values())
+            cursors.setdefault((number, cell, at), Cursor(number, cell, at, within))
+    return sorted(cursors.values())
 
 
 def complete(
@@ -69,20 +69,20 @@ def complete(
     notebooks: Sequence[TypedNotebook],
     chosen: Sequence[Cursor],
     tell: Callable[[str], None],
-) -> Found:
+) -> ExactLines:
     """Ask at each place for the line; nothing is hidden, whatever the settings say."""
-    found = Found()
+    lines = ExactLines()
     for place in chosen:
         number, cell, at, within = place
         future = notebooks[number].sources[cell][at:]
         rest = future[len(future.partition("\n")[0]) :] if within else ""
-        asked = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
-        reply = local.last(request_at(notebooks[number], cell, at, rest, **asked))
+        options = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
+        reply = local.last(request_at(notebooks[number], cell, at, rest, **options))
         text = reply.items[0].text if reply.items else ""
-        found.exact[place] = completes_the_line(text, future)
-        found.ms.append(reply.timings.total_ms)
+        lines.exact[place] = completes_the_line(text, future)
+        lines.ms.append(reply.timings.total_ms)
         tell(notebooks[number].name)
-    return found
+    return lines
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Gain:
         return f"No difference can be told from so few places. {figures}"
 
 
-def gain(before: Found, after: Found) -> Gain:
+def gain(before: ExactLines, after: ExactLines) -> Gain:
     """Compare two ways on the places that both were asked at; notebooks are drawn, not places."""
     shared = [place for place in before.exact if place in after.exact]
     groups: dict[int, list[int]] = {}
@@ -138,14 +138,14 @@ class Comparison:
     """Two ways on what neither was trained on: lines completed, and cells typed as the settings show them."""
 
     gain: Gain
-    typed: tuple[Typed, Typed]
+    typed: tuple[TypingResult, TypingResult]
 
     @property
     def words(self) -> str:
         """Say what came of it."""
         without, with_it = (
-            f"{one.total.precision:.3f} of those shown right, {one.total.share_saved:.3f} of the keys saved"
-            for one in self.typed
+            f"{total.precision:.3f} of those shown right, {total.share_saved:.3f} of the keys saved"
+            for total in (result.total for result in self.typed)
         )
         keys = self.typed[0].total.keys
         return f"{self.gain.words}\nTyped, {keys} keys: without, {without}; with, {with_it}."
@@ -160,19 +160,19 @@ def compare(
     """Go both ways, one after the other, with about so many requests of each kind."""
     chosen = places(notebooks, count)
     traces = of_kind(notebooks, "append", count)
-    found, typed = [], []
+    lines, typed = [], []
     for name, settings in ways:
         settings.keep_sequences = settings.considerate = False
         local = InProcess(settings)
         done: list[str] = []
 
-        def one(notebook: str, name: str = name, done: list[str] = done) -> None:
+        def count_one(notebook: str, name: str = name, done: list[str] = done) -> None:
             done.append(notebook)
             tell(name, len(done), len(chosen) + len(traces))
 
         try:
-            found.append(complete(local, notebooks, chosen, one))
-            typed.append(by_steps(local, traces, one))
+            lines.append(complete(local, notebooks, chosen, count_one))
+            typed.append(by_keystrokes(local, traces, count_one))
         finally:
             local.close()
-    return Comparison(gain(found[0], found[1]), (typed[0], typed[1]))
+    return Comparison(gain(lines[0], lines[1]), (typed[0], typed[1]))

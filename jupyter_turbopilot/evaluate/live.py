@@ -14,7 +14,7 @@ from jupyter_client.manager import KernelManager
 
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.evaluate.resolving import ANSWER, Found, questions
+from jupyter_turbopilot.evaluate.resolving import ANSWER, ResolvedNames, questions
 from jupyter_turbopilot.kernels.conversation import Conversation
 
 if TYPE_CHECKING:
@@ -44,31 +44,31 @@ class Live:
 
     def facts(self, trace: Trace) -> Facts:
         """Run what stands above the cell that is typed; return what the kernel then holds."""
-        step = trace.steps[0]
-        if trace.name != self._notebook or step.active < self._ran:
+        keystroke = trace.keystrokes[0]
+        if trace.name != self._notebook or keystroke.active < self._ran:
             self._start(trace.name)
-        for number in range(self._ran, step.active):
-            if step.types[number] == "code" and (error := self._run(step.cells[number])):
+        for number in range(self._ran, keystroke.active):
+            if keystroke.types[number] == "code" and (error := self._run(keystroke.cells[number])):
                 self.failed.setdefault(trace.name, f"cell {number}: {error}")
-        self._ran = step.active
+        self._ran = keystroke.active
         return self._ask()
 
-    def look(self, found: Found, before: str, text: str) -> None:
+    def look(self, names: ResolvedNames, before: str, text: str) -> None:
         """Count what a suggestion names: there, missing or unknown."""
-        asked, unknown = questions(before, text)
-        found.unknown += unknown
-        if not asked:
+        to_ask, unknown = questions(before, text)
+        names.unknown += unknown
+        if not to_ask:
             return
-        asking = json.dumps([astuple(question) for question in asked])
-        code = f"{ANSWER}\nresult = json.dumps([answer(space, q) for q in json.loads({asking!r})])"
-        told = self._evaluate(
+        asked = json.dumps([astuple(question) for question in to_ask])
+        code = f"{ANSWER}\nresult = json.dumps([answer(space, q) for q in json.loads({asked!r})])"
+        answers = self._evaluate(
             f"(lambda scope: [exec({code!r}, scope), scope['result']][1])"
             "({'json': __import__('json'), 'space': get_ipython().user_ns})"
         )
-        for answer in json.loads(told):
-            found.there += answer is True
-            found.missing += answer is False
-            found.unknown += answer is None
+        for answer in json.loads(answers):
+            names.there += answer is True
+            names.missing += answer is False
+            names.unknown += answer is None
 
     def _start(self, notebook: str) -> None:
         self._stop()
@@ -96,16 +96,16 @@ class Live:
         return "" if reply["status"] == "ok" else f"{reply.get('ename')}: {reply.get('evalue')}"[:200]
 
     def _evaluate(self, expression: str) -> str:
-        name = self._client.execute("", silent=True, user_expressions={"told": expression})
+        name = self._client.execute("", silent=True, user_expressions={"value": expression})
         while (message := self._client.get_shell_msg(timeout=PATIENCE))["parent_header"].get(
             "msg_id"
         ) != name:
             pass
-        told = message["content"]["user_expressions"]["told"]
-        if told["status"] != "ok":
-            raise TurbopilotError(f"The kernel could not be asked: {told.get('evalue')}.")
+        value = message["content"]["user_expressions"]["value"]
+        if value["status"] != "ok":
+            raise TurbopilotError(f"The kernel could not be asked: {value.get('evalue')}.")
 
-        return str(ast.literal_eval(told["data"]["text/plain"]))
+        return str(ast.literal_eval(value["data"]["text/plain"]))
 
     def _ask(self) -> Facts:
         """Ask as the server does."""

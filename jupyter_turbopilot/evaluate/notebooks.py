@@ -32,14 +32,14 @@ def read(source: Path) -> list[TypedNotebook]:
 def _prepared(source: Path) -> list[TypedNotebook]:
     """Read a list of notebooks as packed JSON: name, cells with type and source, numbers of those to type."""
     try:
-        found: list[dict[str, Any]] = json.loads(gzip.decompress(source.read_bytes()))
+        raw: list[dict[str, Any]] = json.loads(gzip.decompress(source.read_bytes()))
         return [
             TypedNotebook(
                 notebook["name"],
                 tuple(NotebookCell(cell["type"], cell["source"]) for cell in notebook["cells"]),
                 typed=tuple(notebook["typed"]),
             )
-            for notebook in found
+            for notebook in raw
         ]
     except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
         raise TurbopilotError(

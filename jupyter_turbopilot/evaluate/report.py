@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from jupyter_turbopilot.evaluate.typist import Typed
+    from jupyter_turbopilot.evaluate.typist import TypingResult
 
 
 KNOWING, UNAWARE = ", knowing the kernel", ", without its facts"
 
 
-def table(found: Mapping[str, Typed]) -> str:
+def table(results: Mapping[str, TypingResult]) -> str:
     """Return one line for each way of typing, then one for each kind of place."""
     lines = [
         "| | precision | saved | shown per 100 keys | ms median, p95 | keys |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name, typed in found.items():
+    for name, typed in results.items():
         notebooks = list(typed.notebooks.values())
         precision = interval(notebooks, lambda t: t.precision)
         saved = interval(notebooks, lambda t: t.share_saved)
@@ -39,7 +39,7 @@ def table(found: Mapping[str, Typed]) -> str:
             share = tally.saved / max(1, total.typed)
             often = 100 * tally.shown / max(1, total.keys)
             lines.append(f"| {name}, {kind} | {tally.precision:.3f} | {share:.3f} | {often:.1f} | | |")
-    for name, typed in found.items():
+    for name, typed in results.items():
         lines.append(f"\n{name}: {typed.invalid} shown that no program begins with.")
         if pace := typed.pace:
             lines.append(
@@ -53,15 +53,15 @@ def table(found: Mapping[str, Typed]) -> str:
                 f"Of what they name {names.there} are in the kernel, {names.missing} are missing "
                 f"({names.share:.1%}), {names.unknown} cannot be told."
             )
-    lines += _gains(found)
+    lines += _gains(results)
     return "\n".join(lines) + "\n"
 
 
-def _gains(found: Mapping[str, Typed]) -> list[str]:
+def _gains(results: Mapping[str, TypingResult]) -> list[str]:
     """Say how much more the kernel's facts save, notebook by notebook drawn."""
     lines = []
-    for name, typed in found.items():
-        other = found.get(name.replace(KNOWING, UNAWARE))
+    for name, typed in results.items():
+        other = results.get(name.replace(KNOWING, UNAWARE))
         if not name.endswith(KNOWING) or not other:
             continue
         pairs = [(tally, other.notebooks[notebook]) for notebook, tally in typed.notebooks.items()]
@@ -71,19 +71,19 @@ def _gains(found: Mapping[str, Typed]) -> list[str]:
     return lines
 
 
-def write(path: Path, head: str, found: Mapping[str, Typed]) -> list[Path]:
+def write(path: Path, head: str, results: Mapping[str, TypingResult]) -> list[Path]:
     """Write a Markdown file, and beside it plots where matplotlib is installed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        plots = _plots(path, found)
+        plots = _plots(path, results)
         pictures = "".join(f"\n![{plot.stem}]({plot.name})\n" for plot in plots)
-        path.write_text(f"# How good the suggestions are\n\n{head}\n\n{table(found)}{pictures}", "utf-8")
+        path.write_text(f"# How good the suggestions are\n\n{head}\n\n{table(results)}{pictures}", "utf-8")
     except OSError as error:
         raise TurbopilotError(f"The report could not be written: {error.strerror}.") from None
     return [path, *plots]
 
 
-def _plots(path: Path, found: Mapping[str, Typed]) -> list[Path]:
+def _plots(path: Path, results: Mapping[str, TypingResult]) -> list[Path]:
     try:
         import matplotlib as mpl
     except ModuleNotFoundError:
@@ -93,7 +93,7 @@ def _plots(path: Path, found: Mapping[str, Typed]) -> list[Path]:
 
     mpl.rcParams["svg.hashsalt"] = "turbopilot"  # the same figures make the same file
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
-    for name, typed in found.items():
+    for name, typed in results.items():
         notebooks = [t for t in typed.notebooks.values() if t.shown]
         left.scatter(
             [t.share_saved for t in notebooks], [t.precision for t in notebooks], s=14, label=name, alpha=0.6

@@ -51,7 +51,7 @@ class Question:
 
 
 @dataclass
-class Found:
+class ResolvedNames:
     """How much of what suggestions name is there."""
 
     there: int = 0
@@ -74,7 +74,7 @@ def questions(before: str, text: str) -> tuple[list[Question], int]:
         starts.append(starts[-1] + len(line.encode()))
     first, last = len(as_python(before).encode()), len(plain.encode())
     own = bindings(ast.unparse(tree))
-    found, unknown = [], 0
+    asked, unknown = [], 0
     for node in ast.walk(tree):
         end = getattr(node, "end_lineno", None)
         if end is None or not first < starts[end - 1] + node.end_col_offset <= last:  # type: ignore[attr-defined]
@@ -85,8 +85,8 @@ def questions(before: str, text: str) -> tuple[list[Question], int]:
         elif question.chain[0] in own:
             unknown += 1
         elif question.chain[0] not in _BUILTINS:
-            found.append(question)
-    return found, unknown
+            asked.append(question)
+    return asked, unknown
 
 
 def _question(node: ast.AST) -> Question | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from jupyter_turbopilot.evaluate.traces import Step, Trace
+    from jupyter_turbopilot.evaluate.traces import Keystroke, Trace
 
 Item = TypeVar("Item")
 SHORTEST = 4  # characters that are worth a key, unless they end the line
@@ -36,8 +36,8 @@ def kind_of_position(before: str) -> str:
 
 def head_of(text: str) -> str:
     """Return the text up to the end of its first line that holds anything."""
-    found = re.match(r"\s*[^\n]*", text)
-    return found[0].rstrip() if found else ""
+    first = re.match(r"\s*[^\n]*", text)
+    return first[0].rstrip() if first else ""
 
 
 def reaches_the_end(future: str, length: int) -> bool:
@@ -52,7 +52,7 @@ def completes_the_line(text: str, future: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """What a person does with a suggestion: characters taken, lines that were right and wrong."""
 
     taken: int
@@ -60,16 +60,16 @@ class Verdict:
     wrong: int
 
 
-def judge(text: str, future: str) -> Verdict:
+def judge(text: str, future: str) -> Judgement:
     """Take a suggestion by what is written next.
 
     The first line has to stand there whole and be worth a key; further lines count one by one.
     """
     head = head_of(text)
     if not head.strip() or not future.startswith(head):
-        return Verdict(0, 0, 1)
+        return Judgement(0, 0, 1)
     if len(head.strip()) < SHORTEST and not reaches_the_end(future, len(head)):
-        return Verdict(0, 0, 1)
+        return Judgement(0, 0, 1)
     taken, wrong = len(head), 0
     end = len(head)
     for line in text[len(head) :].split("\n")[1:]:
@@ -80,7 +80,7 @@ def judge(text: str, future: str) -> Verdict:
             taken = len(text[:end].rstrip())
         else:
             wrong += 1
-    return Verdict(taken, 1, wrong)
+    return Judgement(taken, 1, wrong)
 
 
 @dataclass
@@ -126,32 +126,32 @@ class Score:
         """Return up to where a cell is written by what was taken."""
         return self._covered.get(cell, 0)
 
-    def see(self, cell: int, place: int, before: str, text: str, future: str) -> Verdict | None:
+    def see(self, cell: int, place: int, before: str, text: str, future: str) -> Judgement | None:
         """Show a suggestion at a place; None where nothing new was shown."""
         if not text.strip():
             return None
         last_cell, last_place, last = self._last
         self._last = (cell, place, text)
-        verdict = judge(text, future)
+        judgement = judge(text, future)
         kind = self.kinds[kind_of_position(before)]
         if cell == last_cell and place >= last_place and last[place - last_place :] == text and text:
-            return None if not verdict.taken else self._take(cell, place, kind, verdict, shown=0)
-        return self._take(cell, place, kind, verdict, shown=verdict.right + verdict.wrong)
+            return None if not judgement.taken else self._take(cell, place, kind, judgement, shown=0)
+        return self._take(cell, place, kind, judgement, shown=judgement.right + judgement.wrong)
 
-    def look(self, step: Step, text: str) -> None:
-        """Show a suggestion at a step."""
-        before = step.cells[step.active][: step.offset]
-        self.see(step.active, step.place, before, text, step.future)
+    def look(self, keystroke: Keystroke, text: str) -> None:
+        """Show a suggestion at a keystroke."""
+        before = keystroke.cells[keystroke.active][: keystroke.offset]
+        self.see(keystroke.active, keystroke.place, before, text, keystroke.future)
 
-    def _take(self, cell: int, place: int, kind: Tally, verdict: Verdict, shown: int) -> Verdict:
-        worth = max(0, verdict.taken - 1)
+    def _take(self, cell: int, place: int, kind: Tally, judgement: Judgement, shown: int) -> Judgement:
+        worth = max(0, judgement.taken - 1)
         for tally in (self.total, kind):
             tally.shown += shown
-            tally.right += verdict.right
+            tally.right += judgement.right
             tally.saved += worth
-        if verdict.taken:
-            self._covered[cell] = place + verdict.taken
-        return verdict
+        if judgement.taken:
+            self._covered[cell] = place + judgement.taken
+        return judgement
 
     def typed(self, characters: int, keys: int) -> None:
         """Count what had to be written, and how often a key was pressed."""
@@ -160,11 +160,11 @@ class Score:
 
 
 def score_trace(trace: Trace, texts: Iterable[str]) -> Score:
-    """Type a trace with what was suggested at each step; nothing is looked at inside what was taken."""
+    """Type a trace with what was suggested at each keystroke; nothing is looked at inside what was taken."""
     person = Score()
-    for step, text in zip(trace.steps, texts, strict=True):
-        if step.place >= person.covered(step.active):
-            person.look(step, text)
+    for keystroke, text in zip(trace.keystrokes, texts, strict=True):
+        if keystroke.place >= person.covered(keystroke.active):
+            person.look(keystroke, text)
     person.typed(trace.length, trace.length)
     return person
 
@@ -191,5 +191,5 @@ def drawn(
 ) -> tuple[float, float]:
     """Return between which values a figure lies in 95 of 100 draws of the items."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
-    found = sorted(figure([rng.choice(items) for _ in items]) for _ in range(rounds))
-    return found[int(rounds * 0.025)], found[int(rounds * 0.975)]
+    values = sorted(figure([rng.choice(items) for _ in items]) for _ in range(rounds))
+    return values[int(rounds * 0.025)], values[int(rounds * 0.975)]

@@ -21,8 +21,8 @@ TURN = 24  # characters typed before hopping to the other cell
 
 
 @dataclass(frozen=True)
-class Step:
-    """One request: the notebook as it stands, the cursor, and what the person goes on to write."""
+class Keystroke:
+    """A moment of typing: the notebook as it stands, the cursor, and what the person goes on to write."""
 
     cells: tuple[str, ...]
     types: tuple[str, ...]
@@ -59,8 +59,8 @@ class Step:
         ]
         return Completion(cells=cells, active=self.active, offset=self.offset, path="typed.ipynb", **more)
 
-    def accepting(self, text: str) -> Step:
-        """Return the step as it will be once a suggestion was taken."""
+    def accepting(self, text: str) -> Keystroke:
+        """Return the keystroke as it will be once a suggestion was taken."""
         source = self.cells[self.active]
         source = source[: self.offset] + text + source[self.offset :]
         cells = (*self.cells[: self.active], source, *self.cells[self.active + 1 :])
@@ -73,19 +73,23 @@ class Trace:
 
     kind: str
     name: str
-    steps: tuple[Step, ...]
+    keystrokes: tuple[Keystroke, ...]
 
     @property
     def length(self) -> int:
         """How many characters are typed in all of its cells."""
-        return sum({step.active: step.place + len(step.future) for step in self.steps}.values())
+        return sum(
+            {
+                keystroke.active: keystroke.place + len(keystroke.future) for keystroke in self.keystrokes
+            }.values()
+        )
 
 
 def request_at(notebook: TypedNotebook, active: int, place: int, rest: str = "", **more: Any) -> Completion:
     """Ask, as our own editor does, where a cell is written up to a place, and `rest` stands behind it."""
     text = notebook.sources[active][:place] + rest
     cells = [*notebook.sources[:active], text, *notebook.sources[active + 1 :]]
-    return Step(tuple(cells), notebook.types, active, place, "", place).request(**more)
+    return Keystroke(tuple(cells), notebook.types, active, place, "", place).request(**more)
 
 
 def of_kind(
@@ -93,10 +97,10 @@ def of_kind(
 ) -> list[Trace]:
     """Make traces of one kind, of about so many requests; none named: every cell, from its beginning."""
     if kind == "append" or every != EVERY:
-        found = _every_append(notebooks, every)
+        traces = _every_append(notebooks, every)
         if requests:
-            random.Random(seed).shuffle(found)  # noqa: S311 - a reproducible choice
-        return _up_to(found, requests)
+            random.Random(seed).shuffle(traces)  # noqa: S311 - a reproducible choice
+        return _up_to(traces, requests)
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
     made = [_MAKERS[kind](rng, notebook) for notebook in [*notebooks] * 4]
     return _up_to([trace for trace in made if trace], requests)
@@ -111,9 +115,9 @@ def mixed(notebooks: Sequence[TypedNotebook], requests: int, seed: int = 11) -> 
         while count < requests * share:
             trace = _MAKERS[kind](rng, rng.choice(notebooks))
             if trace:
-                trace = Trace(kind, trace.name, trace.steps[: max(4, int(requests * share - count))])
+                trace = Trace(kind, trace.name, trace.keystrokes[: max(4, int(requests * share - count))])
                 traces.append(trace)
-                count += len(trace.steps)
+                count += len(trace.keystrokes)
     rng.shuffle(traces)
     return traces
 
@@ -121,37 +125,37 @@ def mixed(notebooks: Sequence[TypedNotebook], requests: int, seed: int = 11) -> 
 def _up_to(traces: list[Trace], requests: int) -> list[Trace]:
     if not requests:
         return traces
-    kept, count = [], 0
+    chosen, count = [], 0
     for trace in traces:
         if count >= requests:
             break
-        kept.append(trace)
-        count += len(trace.steps)
-    return kept
+        chosen.append(trace)
+        count += len(trace.keystrokes)
+    return chosen
 
 
 def _every_append(notebooks: Sequence[TypedNotebook], every: int) -> list[Trace]:
-    found = []
+    traces = []
     for notebook in notebooks:
         for active in notebook.typed:
             text = notebook.sources[active][:LONGEST_CELL]
-            steps = _typing(notebook, active, 0, text, "", every)
-            if steps:
-                found.append(Trace("append", notebook.name, tuple(steps)))
-    return found
+            keystrokes = _typing(notebook, active, 0, text, "", every)
+            if keystrokes:
+                traces.append(Trace("append", notebook.name, tuple(keystrokes)))
+    return traces
 
 
 def _typing(
     notebook: TypedNotebook, active: int, start: int, text: str, rest: str, every: int = EVERY
-) -> list[Step]:
+) -> list[Keystroke]:
     """Type `text` into a cell between what stands there and `rest`."""
     cells = notebook.sources
     head = cells[active][:start]
-    found = []
+    keystrokes = []
     for end in range(every, len(text), every):
         now = [*cells[:active], head + text[:end] + rest, *cells[active + 1 :]]
-        found.append(Step(tuple(now), notebook.types, active, start + end, text[end:], end))
-    return found
+        keystrokes.append(Keystroke(tuple(now), notebook.types, active, start + end, text[end:], end))
+    return keystrokes
 
 
 def _append(rng: random.Random, notebook: TypedNotebook) -> Trace | None:
@@ -184,9 +188,9 @@ def _hop(rng: random.Random, notebook: TypedNotebook) -> Trace | None:
     pair = sorted(rng.sample(typed, 2))
     texts = [cells[i] for i in pair]
     done = [0, 0]
-    steps: list[Step] = []
+    keystrokes: list[Keystroke] = []
     turn = 0
-    while min(done) < min(len(text) for text in texts) - 1 and len(steps) < 60:  # noqa: PLR2004
+    while min(done) < min(len(text) for text in texts) - 1 and len(keystrokes) < 60:  # noqa: PLR2004
         text = texts[turn]
         # Typed, a bit of it taken back, typed again.
         marks = [*range(done[turn] + EVERY, done[turn] + TURN + 1, EVERY)]
@@ -195,10 +199,10 @@ def _hop(rng: random.Random, notebook: TypedNotebook) -> Trace | None:
             now = list(cells)
             for other, index in enumerate(pair):
                 now[index] = texts[other][: end if other == turn else done[other]]
-            steps.append(Step(tuple(now), notebook.types, pair[turn], end, text[end:], end))
+            keystrokes.append(Keystroke(tuple(now), notebook.types, pair[turn], end, text[end:], end))
         done[turn] = min(len(text), done[turn] + TURN)
         turn = 1 - turn
-    return Trace("hop", notebook.name, tuple(steps))
+    return Trace("hop", notebook.name, tuple(keystrokes))
 
 
 _MAKERS = {"append": _append, "edit": _edit, "hop": _hop}

@@ -1,4 +1,4 @@
-"""Types notebooks through the whole product, step by step or against the clock."""
+"""Types notebooks through the whole product, one keystroke after another or against the clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.facts import NONE
-from jupyter_turbopilot.evaluate.resolving import Found
+from jupyter_turbopilot.evaluate.resolving import ResolvedNames
 from jupyter_turbopilot.evaluate.scoring import Score, Tally
 from jupyter_turbopilot.suggestion.syntax import valid_beginning
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.evaluate.live import Live
-    from jupyter_turbopilot.evaluate.traces import Step, Trace
+    from jupyter_turbopilot.evaluate.traces import Keystroke, Trace
     from jupyter_turbopilot.shell.in_process import InProcess
 
 SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
@@ -37,14 +37,15 @@ class Pace:
 
 
 @dataclass
-class Typed:
+class TypingResult:
     """What came of typing some notebooks."""
 
     notebooks: dict[str, Tally] = field(default_factory=dict)
     kinds: dict[str, Tally] = field(default_factory=dict)
     ms: list[float] = field(default_factory=list)
     invalid: int = 0  # shown ones after which the cell can no longer become a program
-    names: Found = field(default_factory=Found)  # what shown ones name, as a live kernel sees it
+    # What shown ones name, as a live kernel sees it.
+    names: ResolvedNames = field(default_factory=ResolvedNames)
     pace: Pace | None = None
 
     @property
@@ -59,9 +60,9 @@ class Typed:
             self.kinds[kind] = self.kinds.get(kind, Tally()) + tally
 
 
-def by_steps(local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None]) -> Typed:
+def by_keystrokes(local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None]) -> TypingResult:
     """Wait for every suggestion, however long it takes."""
-    typed = Typed()
+    typed = TypingResult()
     for trace in traces:
         type_one(local, trace, typed)
         tell(trace.name)
@@ -70,10 +71,10 @@ def by_steps(local: InProcess, traces: Iterable[Trace], tell: Callable[[str], No
 
 def beside_a_kernel(
     local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], live: Live
-) -> tuple[Typed, Typed]:
+) -> tuple[TypingResult, TypingResult]:
     """Type every cell twice after running those above it: with the kernel's facts, and without."""
-    knowing, unaware = Typed(), Typed()
-    for trace in sorted(traces, key=lambda trace: (trace.name, trace.steps[0].active)):
+    knowing, unaware = TypingResult(), TypingResult()
+    for trace in sorted(traces, key=lambda trace: (trace.name, trace.keystrokes[0].active)):
         facts = live.facts(trace)
         type_one(local, trace, knowing, facts, live)
         type_one(local, trace, unaware, NONE, live)
@@ -82,19 +83,19 @@ def beside_a_kernel(
 
 
 def type_one(
-    local: InProcess, trace: Trace, typed: Typed, facts: Facts = NONE, live: Live | None = None
+    local: InProcess, trace: Trace, typed: TypingResult, facts: Facts = NONE, live: Live | None = None
 ) -> None:
     """Type one trace and count what came of it."""
     person = Score()
-    for step in trace.steps:
-        if step.place < person.covered(step.active):
+    for keystroke in trace.keystrokes:
+        if keystroke.place < person.covered(keystroke.active):
             continue
-        request = step.request(ran=live is not None, trigger="automatic", client="typist")
+        request = keystroke.request(ran=live is not None, trigger="automatic", client="typist")
         begun = time.perf_counter()
         reply = local.last(request, facts)
         typed.ms.append((time.perf_counter() - begun) * 1000)
         before = person.total.shown
-        person.look(step, reply.items[0].text if reply.items else "")
+        person.look(keystroke, reply.items[0].text if reply.items else "")
         if person.total.shown > before:
             text = reply.items[0].text
             typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
@@ -103,23 +104,23 @@ def type_one(
     _finish(typed, trace, person)
 
 
-class _Asked:
+class _OpenRequest:
     """A request as the editor keeps it: typing into what it shows asks for nothing."""
 
-    def __init__(self, local: InProcess, step: Step) -> None:
+    def __init__(self, local: InProcess, keystroke: Keystroke) -> None:
         self._local = local
-        self.step = step
+        self.keystroke = keystroke
         self._replies = Replies()
         self._begun = time.perf_counter()
         self.text = ""
         self.ms = 0.0  # until the first of it was shown
         self.done = False
-        self._submit(step, self._replies.listen, trigger="automatic", stream=True)
+        self._submit(keystroke, self._replies.listen, trigger="automatic", stream=True)
 
-    def rest(self, step: Step) -> str:
+    def rest(self, keystroke: Keystroke) -> str:
         """Return what of the text is left further on."""
-        before, now = (one.cells[one.active][: one.offset] for one in (self.step, step))
-        if step.active != self.step.active or not now.startswith(before):
+        before, now = (at.cells[at.active][: at.offset] for at in (self.keystroke, keystroke))
+        if keystroke.active != self.keystroke.active or not now.startswith(before):
             return ""
         typed = now[len(before) :]
         return self.text[len(typed) :] if self.text.startswith(typed) else ""
@@ -135,39 +136,39 @@ class _Asked:
             self.text = reply.items[0].text if reply.items else self.text
             self.done = reply.done
             if reply.done and self.text:
-                self._submit(self.step.accepting(self.text), lambda _: None, trigger="ahead")
+                self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="ahead")
 
-    def _submit(self, step: Step, listener: Listener, **more: Any) -> None:
-        self._local.pilot.completer.submit(step.request(client="typist", **more), listener)
+    def _submit(self, keystroke: Keystroke, listener: Listener, **more: Any) -> None:
+        self._local.pilot.completer.submit(keystroke.request(client="typist", **more), listener)
 
 
 def on_a_clock(
     local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], key: float = 0.2, seed: int = 3
-) -> Typed:
+) -> TypingResult:
     """Type at a person's pace: a suggestion counts only where it stood there before the next key.
 
-    The traces hold a step for each key. As in the editor, a key asks anew unless it is typed into what is
-    shown, and leaves it to the server what becomes of what was asked before.
+    The traces hold a keystroke for each character. As in the editor, a key asks anew unless it is typed into
+    what is shown, and leaves it to the server what becomes of what was asked before.
     """
     rng = random.Random(seed)  # noqa: S311 - a reproducible pace
-    typed = Typed(pace=(pace := Pace()))
+    typed = TypingResult(pace=(pace := Pace()))
     counters, begun = dict(local.pilot.completer.counters), time.process_time()
     for trace in traces:
-        person, asked = Score(), None
-        local.last(trace.steps[0].request(trigger="warm"))  # the cell got the focus
-        for step in trace.steps:
-            if step.place < person.covered(step.active):
+        person, request = Score(), None
+        local.last(trace.keystrokes[0].request(trigger="warm"))  # the cell got the focus
+        for keystroke in trace.keystrokes:
+            if keystroke.place < person.covered(keystroke.active):
                 continue
             end = time.perf_counter() + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
-            if not asked or not asked.rest(step):
-                asked = _Asked(local, step)
+            if not request or not request.rest(keystroke):
+                request = _OpenRequest(local, keystroke)
                 pace.asked += 1
-            was_shown = bool(asked.text)
-            asked.wait(end)
-            pace.unanswered += asked.step is step and not asked.done
-            if asked.text and not was_shown:
-                typed.ms.append(asked.ms)
-            person.look(step, asked.rest(step))
+            was_shown = bool(request.text)
+            request.wait(end)
+            pace.unanswered += request.keystroke is keystroke and not request.done
+            if request.text and not was_shown:
+                typed.ms.append(request.ms)
+            person.look(keystroke, request.rest(keystroke))
             time.sleep(max(0.0, end - time.perf_counter()))
         _finish(typed, trace, person)
         tell(trace.name)
@@ -177,6 +178,6 @@ def on_a_clock(
     return typed
 
 
-def _finish(typed: Typed, trace: Trace, person: Score) -> None:
+def _finish(typed: TypingResult, trace: Trace, person: Score) -> None:
     person.typed(trace.length, trace.length)
     typed.add(trace.name, person)

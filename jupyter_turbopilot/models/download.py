@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Step:
+class DownloadProgress:
     """How far a download is: `phase` is waiting, fetching, verifying or done."""
 
     phase: str
@@ -43,7 +43,7 @@ class Step:
 def pull(
     store: Store,
     model: Model,
-    progress: Callable[[Step], None] = lambda _: None,
+    progress: Callable[[DownloadProgress], None] = lambda _: None,
     cancel: threading.Event | None = None,
     *,
     mirrors: bool = False,
@@ -57,14 +57,14 @@ def pull(
     if model.path:
         raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
     cancel = cancel or threading.Event()
-    progress(Step("waiting"))
+    progress(DownloadProgress("waiting"))
     with _in_words(store.folder):
         store.folder.mkdir(parents=True, exist_ok=True)
         with _alone(store.folder / model.file, cancel):
             if not store.has(model):  # another process may have fetched it while we waited
                 _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
         path = store.path(model)
-        progress(Step("done", path.stat().st_size, path.stat().st_size))
+        progress(DownloadProgress("done", path.stat().st_size, path.stat().st_size))
     return path
 
 
@@ -104,12 +104,12 @@ def _alone(path: Path, cancel: threading.Event) -> Iterator[None]:
         lock.release()
 
 
-def _confirm(path: Path, model: Model, progress: Callable[[Step], None]) -> None:
+def _confirm(path: Path, model: Model, progress: Callable[[DownloadProgress], None]) -> None:
     """Check by digest a file that somebody else put in the model's place, and note that it is right."""
     if model.path or not model.sha256 or read_note(path):
         return
     size = path.stat().st_size
-    progress(Step("verifying", size, size))
+    progress(DownloadProgress("verifying", size, size))
     if sha256_of(path) != model.sha256:
         raise DownloadError(
             f"The file {path.name} in the folder of models is not {model.name}: its digest differs. "
@@ -123,7 +123,11 @@ class _Download:
     """One model on its way into the folder."""
 
     def __init__(
-        self, store: Store, model: Model, progress: Callable[[Step], None], cancel: threading.Event
+        self,
+        store: Store,
+        model: Model,
+        progress: Callable[[DownloadProgress], None],
+        cancel: threading.Event,
     ) -> None:
         self._store, self._model, self._progress, self._cancel = store, model, progress, cancel
         self._path = store.folder / model.file
@@ -164,11 +168,11 @@ class _Download:
         self._need_room(known.size)
 
         def step(received: int) -> None:
-            self._progress(Step("fetching", received, known.size, describe(source)))
+            self._progress(DownloadProgress("fetching", received, known.size, describe(source)))
 
         step(self._received)
         fetch(source, Transfer(self._partial, known, step, self._cancel.is_set, hosts))
-        self._progress(Step("verifying", known.size or 0, known.size, describe(source)))
+        self._progress(DownloadProgress("verifying", known.size or 0, known.size, describe(source)))
         self._land(known, source)
 
     def _land(self, known: RemoteFile, source: Source) -> None:

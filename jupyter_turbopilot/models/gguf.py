@@ -83,7 +83,7 @@ class Header:
         return self.number("block_count") * tokens * kv_heads * (key + value) * 2
 
 
-class _Reader:
+class _HeaderReader:
     def __init__(self, data: mmap.mmap, size: int) -> None:
         self.data = data
         self.size = size
@@ -154,7 +154,7 @@ def read_header(path: Path) -> Header:
         if status.st_size < len(MAGIC) + 20:
             raise ModelRefusedError(f"{path.name} is too short to be a model. Fetch it again.")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _parse(_Reader(data, status.st_size), path.name)
+            return _parse(_HeaderReader(data, status.st_size), path.name)
 
 
 def stamp(path: Path) -> str:
@@ -170,7 +170,7 @@ def holds(path: Path, header: Header, text: str) -> bool:
         return mapped.find(struct.pack("<Q", len(data)) + data, 0, header.end) >= 0
 
 
-def _parse(reader: _Reader, name: str) -> Header:
+def _parse(reader: _HeaderReader, name: str) -> Header:
     if reader.data[reader.need(4) : reader.at] != MAGIC:
         raise ModelRefusedError(f"{name} is not a GGUF file.")
     version = reader.scalar("<I")
@@ -200,7 +200,7 @@ def _parse(reader: _Reader, name: str) -> Header:
     return Header(metadata, tuple(parts), reader.size, keys_end, reader.at)
 
 
-def _read_parts(reader: _Reader, tensors: int, name: str) -> tuple[list[Part], int]:
+def _read_parts(reader: _HeaderReader, tensors: int, name: str) -> tuple[list[Part], int]:
     names: set[str] = set()
     parts: list[Part] = []
     end = 0

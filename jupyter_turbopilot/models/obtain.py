@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
-from jupyter_turbopilot.models.download import Step, pull
+from jupyter_turbopilot.models.download import DownloadProgress, pull
 from jupyter_turbopilot.models.folder import write_note
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def obtain(
     store: Store,
     model: Model,
-    progress: Callable[[Step], None] = lambda _: None,
+    progress: Callable[[DownloadProgress], None] = lambda _: None,
     cancel: threading.Event | None = None,
     *,
     mirrors: bool = False,
@@ -51,7 +51,9 @@ def obtain(
     return path
 
 
-def _convert(store: Store, model: Model, progress: Callable[[Step], None], cancel: threading.Event) -> Path:
+def _convert(
+    store: Store, model: Model, progress: Callable[[DownloadProgress], None], cancel: threading.Event
+) -> Path:
     """Fetch a checkpoint and write it as the model's file."""
     from jupyter_turbopilot.models.convert import Repositories, convert
 
@@ -60,7 +62,7 @@ def _convert(store: Store, model: Model, progress: Callable[[Step], None], cance
     def step(name: str, done: int, total: int) -> None:
         if cancel.is_set():
             raise CancelledError("The conversion was stopped; what was fetched stays.")
-        progress(Step("fetching", done, total, f"converting {name}"))
+        progress(DownloadProgress("fetching", done, total, f"converting {name}"))
 
     folder = repositories.checkpoint(model.checkpoint)
     path = convert(

@@ -33,7 +33,7 @@ class RemoteFile:
     sha256: str | None = None
 
 
-class State(msgspec.Struct):
+class TransferState(msgspec.Struct):
     """What is noted beside a file that has come in part."""
 
     source: str = ""
@@ -42,15 +42,15 @@ class State(msgspec.Struct):
     done: int = 0
 
 
-def read_state(target: Path) -> State:
+def read_state(target: Path) -> TransferState:
     """Read the note; what is damaged is none."""
     try:
-        return msgspec.json.decode(state_path(target).read_bytes(), type=State, strict=False)
+        return msgspec.json.decode(state_path(target).read_bytes(), type=TransferState, strict=False)
     except (OSError, ValueError):
-        return State()
+        return TransferState()
 
 
-def write_state(target: Path, state: State) -> None:
+def write_state(target: Path, state: TransferState) -> None:
     """Write the note."""
     replace_content(state_path(target), msgspec.json.encode(state))
 
@@ -88,14 +88,14 @@ def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) 
                 with target.open("r+b" if start else "wb") as file:
                     file.seek(start)
                     file.truncate()
-                    write_state(target, State(url, _validator(answer)))
+                    write_state(target, TransferState(url, _validator(answer)))
                     received = copy(answer.iter_bytes(CHUNK), file, start, transfer)
                 check_length(received, _announced(answer, start), known)
                 return
         raise DownloadError(f"{what} sends another part of the file than it was asked for.")
 
 
-def _range(asked: int, state: State) -> dict[str, str]:
+def _range(asked: int, state: TransferState) -> dict[str, str]:
     if not asked:
         return {}
     return {"Range": f"bytes={asked}-"} | ({"If-Range": state.etag} if state.etag else {})

@@ -16,7 +16,7 @@ from jupyter_turbopilot.errors import (
 )
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import catalog, find
-from jupyter_turbopilot.models.download import Step
+from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import models_dir
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
@@ -42,7 +42,7 @@ class Download:
 
     def __init__(self) -> None:
         self.cancel = threading.Event()
-        self.step = Step("waiting")
+        self.step = DownloadProgress("waiting")
         # Until the model is here every end is a failure, whoever forgets to say so.
         self.error: TurbopilotError | None = DownloadError(
             "The download ended before the model was complete. Try again."

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.models.store import Store
-    from jupyter_turbopilot.models.tuning.adapters import Adapter
+    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 log = logging.getLogger(__name__)
 EngineFactory = Callable[[Path, Model, Plan, Path | None], Engine]
@@ -96,7 +96,7 @@ class ModelLoader:
             return path, hardware
         return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
 
-    def adapters(self, model: Model) -> tuple[Adapter, ...]:
+    def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:
         """Return the adapters that are set for a model."""
         configured = model.name == find(self.settings.model).name
         return adapters.chosen(self.settings.adapters, model.name, configured=configured)

@@ -41,7 +41,7 @@ _SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
-class Document(Notebook):
+class TrainingDocument(Notebook):
     """A notebook, or a file in parts; `group` names where it came from, so that copies stay on one side."""
 
     group: str = ""
@@ -51,7 +51,7 @@ class Document(Notebook):
 class Gathered:
     """The documents, and how many were left out for which reason."""
 
-    documents: list[Document] = field(default_factory=list)
+    documents: list[TrainingDocument] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -67,7 +67,7 @@ class Gathered:
         )
 
 
-def read(paths: Iterable[Path]) -> Iterator[Document]:
+def read(paths: Iterable[Path]) -> Iterator[TrainingDocument]:
     """Read notebooks, code and prepared sets out of files and folders; what cannot be read is passed over."""
     for path in paths:
         if not path.exists():
@@ -87,7 +87,7 @@ def _skipped(path: Path) -> bool:
     return any(part.startswith(".") or part in _SKIPPED for part in path.parts)
 
 
-def _file(path: Path, name: str, group: str) -> Iterator[Document]:
+def _file(path: Path, name: str, group: str) -> Iterator[TrainingDocument]:
     if is_private_path(name) or path.stat().st_size > LARGEST:
         return
     try:
@@ -96,17 +96,17 @@ def _file(path: Path, name: str, group: str) -> Iterator[Document]:
         return
     if path.suffix == ".ipynb":
         if notebook := parse_notebook(text, name):
-            yield Document(name, notebook.cells, notebook.language, group)
+            yield TrainingDocument(name, notebook.cells, notebook.language, group)
     elif text and (language := LANGUAGES.get(path.suffix.lower())):
         yield _parts(text, name, language, group)
 
 
-def _parts(text: str, name: str, language: str, group: str) -> Document:
+def _parts(text: str, name: str, language: str, group: str) -> TrainingDocument:
     cells = tuple(NotebookCell("code", part) for part in blocks(text, BLOCK))
-    return Document(name, cells, language, group)
+    return TrainingDocument(name, cells, language, group)
 
 
-def _prepared(path: Path) -> Iterator[Document]:
+def _prepared(path: Path) -> Iterator[TrainingDocument]:
     """Read a prepared corpus: a JSON object a line, with text `t` or cells `c`, and where it came from."""
     try:
         with PREPARED[path.suffix](path, "rt", encoding="utf-8") as lines:  # type: ignore[operator]
@@ -116,7 +116,7 @@ def _prepared(path: Path) -> Iterator[Document]:
                 name = f"{group}/{number}"
                 if "c" in raw:
                     cells = tuple(NotebookCell(str(kind), str(source)) for kind, source in raw["c"])
-                    yield Document(name, cells, language, group)
+                    yield TrainingDocument(name, cells, language, group)
                 else:
                     yield _parts(str(raw["t"]), name, language, group)
     except (
@@ -132,66 +132,70 @@ def _prepared(path: Path) -> Iterator[Document]:
         raise TurbopilotError(f"{path.name} is no prepared corpus ({type(error).__name__}).") from None
 
 
-def clean(documents: Iterable[Document], share: float = 0.99, *, ascii_only: bool = False) -> Gathered:
+def clean(
+    documents: Iterable[TrainingDocument], share: float = 0.99, *, ascii_only: bool = False
+) -> Gathered:
     """Leave out what does not parse, what is there twice, what is unusually long, and lines with secrets.
 
     With `ascii_only`, for a vocabulary of such characters, a few others are let through: it has a stand-in
     for them, which has to be learnt too.
     """
-    found = Gathered()
+    gathered = Gathered()
     seen: set[bytes] = set()
     for document in documents:
         safe = [NotebookCell(cell.type, without_secrets(cell.source)) for cell in document.cells]
         if secret := sum(a != b for a, b in zip(safe, document.cells, strict=True)):
-            found.left_out["cells' lines that look like secrets"] += secret
-        one = replace(document, cells=tuple(cell for cell in safe if cell.source.strip()))
-        digest = hashlib.blake2b(_SPACE.sub("", one.code).encode("utf-8", "replace")).digest()
+            gathered.left_out["cells' lines that look like secrets"] += secret
+        cleaned = replace(document, cells=tuple(cell for cell in safe if cell.source.strip()))
+        digest = hashlib.blake2b(_SPACE.sub("", cleaned.code).encode("utf-8", "replace")).digest()
         why = (
             "without code"
-            if not one.code.strip()
+            if not cleaned.code.strip()
             else "there twice"
             if digest in seen
             else "that do not parse"
-            if one.language == "python" and not parses(one)
+            if cleaned.language == "python" and not parses(cleaned)
             else "in other characters"
-            if ascii_only and _strange(one) > MOST_STRANGE
+            if ascii_only and _strange(cleaned) > MOST_STRANGE
             else ""
         )
         if why:
-            found.left_out[why] += 1
+            gathered.left_out[why] += 1
             continue
         seen.add(digest)
-        found.documents.append(one)
+        gathered.documents.append(cleaned)
     for why, measure in (("unusually large", _size), ("with unusually long lines", _longest_line)):
-        kept = usual(found.documents, [measure(one) for one in found.documents], share)
-        if gone := len(found.documents) - len(kept):
-            found.left_out[why] += gone
-        found.documents = kept
-    return found
+        usual_ones = usual(gathered.documents, [measure(document) for document in gathered.documents], share)
+        if gone := len(gathered.documents) - len(usual_ones):
+            gathered.left_out[why] += gone
+        gathered.documents = usual_ones
+    return gathered
 
 
-def usual(documents: Sequence[Document], figures: Sequence[float], share: float) -> list[Document]:
+def usual(
+    documents: Sequence[TrainingDocument], figures: Sequence[float], share: float
+) -> list[TrainingDocument]:
     """Return the documents whose figure is among the lower share of all."""
     if not documents:
         return []
     most = sorted(figures)[min(len(figures) - 1, int(len(figures) * share))]
-    return [one for one, figure in zip(documents, figures, strict=True) if figure <= most]
+    return [document for document, figure in zip(documents, figures, strict=True) if figure <= most]
 
 
-def _strange(document: Document) -> float:
+def _strange(document: TrainingDocument) -> float:
     text = document.code
     return sum(character > "\x7f" for character in text) / len(text)
 
 
-def _size(document: Document) -> int:
+def _size(document: TrainingDocument) -> int:
     return len(document.code)
 
 
-def _longest_line(document: Document) -> int:
+def _longest_line(document: TrainingDocument) -> int:
     return max(map(len, document.code.split("\n")), default=0)
 
 
-def parses(document: Document) -> bool:
+def parses(document: TrainingDocument) -> bool:
     """Tell whether most of a document's cells are Python; IPython's own lines count as nothing."""
     cells = [cell.source for cell in document.cells if cell.type == "code"]
     good = sum(map(_is_python, cells))
@@ -208,8 +212,12 @@ def _is_python(source: str) -> bool:
     return True
 
 
-def split(documents: Sequence[Document], share: float = 0.1) -> tuple[list[Document], list[Document]]:
+def split(
+    documents: Sequence[TrainingDocument], share: float = 0.1
+) -> tuple[list[TrainingDocument], list[TrainingDocument]]:
     """Hold a share out, by where documents came from; the same one whenever it is asked."""
-    groups = sorted({one.group for one in documents}, key=lambda g: hashlib.blake2b(g.encode()).digest())
-    held = set(groups[: max(1, round(len(groups) * share))]) if share and len(groups) > 1 else set()
-    return [d for d in documents if d.group not in held], [d for d in documents if d.group in held]
+    groups = sorted(
+        {document.group for document in documents}, key=lambda g: hashlib.blake2b(g.encode()).digest()
+    )
+    held_out = set(groups[: max(1, round(len(groups) * share))]) if share and len(groups) > 1 else set()
+    return [d for d in documents if d.group not in held_out], [d for d in documents if d.group in held_out]

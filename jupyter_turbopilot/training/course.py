@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.training.corpus import Document
+    from jupyter_turbopilot.training.corpus import TrainingDocument
     from jupyter_turbopilot.training.tree import Tree
 
 MOST = 2048  # tokens of one cell's tree
@@ -25,7 +25,7 @@ _WORDS_FROM = 1500  # documents that are looked at for the words that are in use
 class Course:
     """Cells of documents, a few of them a step."""
 
-    documents: Sequence[Document]
+    documents: Sequence[TrainingDocument]
     layout: Layout
     end: int  # the token that ends an answer
     cells: int = 1  # for each step
@@ -33,7 +33,7 @@ class Course:
 
     def trees(self, start: int = 0) -> Iterator[Tree]:
         """Yield a tree for each step, over and over."""
-        turns = [(one, cell) for one in self.documents for cell in typed_cells(one)]
+        turns = [(document, cell) for document in self.documents for cell in typed_cells(document)]
         if not turns:
             return
         order: list[int] = []
@@ -51,8 +51,8 @@ class Course:
                 taken += samples_of(rng, document, cell, self.layout, self.end)
             at += self.cells
             tree = grow(taken, MOST * self.cells)
-            vain = 0 if tree.asked else vain + self.cells
-            if tree.asked:
+            vain = 0 if tree.answers else vain + self.cells
+            if tree.answers:
                 yield tree
             elif vain > len(turns):
                 return  # nothing comes of any of them

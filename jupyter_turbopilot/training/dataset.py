@@ -1,4 +1,4 @@
-"""What is learnt from, and what is kept apart for the test."""
+"""What is training from, and what is kept apart for the test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jupyter_turbopilot.training import corpus
 from jupyter_turbopilot.training.samples import typed_cells
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.training.corpus import Document
+    from jupyter_turbopilot.training.corpus import TrainingDocument
     from jupyter_turbopilot.training.options import TrainingOptions
 
 LEAST_CELLS = 20
@@ -22,14 +22,14 @@ LEAST_CELLS = 20
 class Dataset:
     """Documents to learn from and documents to test with; `summary` says what was left out of both."""
 
-    learnt: list[Document]
-    held: list[Document]
+    training: list[TrainingDocument]
+    held_out: list[TrainingDocument]
     summary: str = ""
 
     @property
     def cells(self) -> int:
         """How many cells there are to learn from."""
-        return sum(len(typed_cells(one)) for one in self.learnt)
+        return sum(len(typed_cells(document)) for document in self.training)
 
     def check(self) -> None:
         """Refuse what is too little to learn from."""
@@ -42,28 +42,31 @@ class Dataset:
     def languages(self) -> list[str]:
         """Return the languages there is enough of."""
         cells: Counter[str] = Counter()
-        for one in self.learnt:
-            cells[one.language] += len(typed_cells(one))
+        for document in self.training:
+            cells[document.language] += len(typed_cells(document))
         return sorted(language for language, count in cells.items() if count > 2 * LEAST_CELLS)
 
     def only(self, language: str) -> Dataset:
-        """Return what is in one language."""
+        """Return what is in document language."""
         return Dataset(
-            [one for one in self.learnt if one.language == language],
-            [one for one in self.held if one.language == language],
+            [document for document in self.training if document.language == language],
+            [document for document in self.held_out if document.language == language],
         )
 
     def notebooks(self) -> list[TypedNotebook]:
         """Return the documents to test with as notebooks to type."""
         return [
-            TypedNotebook(one.name, one.cells, one.language, tuple(typed_cells(one))) for one in self.held
+            TypedNotebook(document.name, document.cells, document.language, tuple(typed_cells(document)))
+            for document in self.held_out
         ]
 
 
 def gather(options: TrainingOptions) -> Dataset:
     """Read and clean what is there, and keep a share of it apart."""
     wanted = set(options.language)
-    documents = (one for one in corpus.read(options.paths) if not wanted or one.language in wanted)
+    documents = (
+        document for document in corpus.read(options.paths) if not wanted or document.language in wanted
+    )
     gathered = corpus.clean(documents, ascii_only=options.scratch)
-    learnt, held = corpus.split(gathered.documents, options.held_out)
-    return Dataset(learnt, held, gathered.summary())
+    training, held_out = corpus.split(gathered.documents, options.held_out)
+    return Dataset(training, held_out, gathered.summary())

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 HIDDEN = -1e4  # what a token sees of those it does not descend from
 WARMUP = 30  # steps
 STEP, WORDS_STEP = 128, 2048  # tokens of a tree, and words that compete, come in multiples of these
-PIECE = 256  # places whose chances are computed at a time: each takes a row of the vocabulary
+PIECE = 256  # places whose tree_loss are computed at a time: each takes a row of the vocabulary
 SAVED_EVERY = 180.0  # seconds
 
 
 @dataclass
-class Plan:
+class Schedule:
     """How to train."""
 
     minutes: float
     rate: float = 3e-4
-    told: float = 0.1  # how much the text before the cursor counts
+    text_weight: float = 0.1  # how much the text before the cursor counts
     checks: int = 4  # how often the held-out loss is looked at
     steps: int = 0  # most of them; 0: as many as the time allows
 
@@ -49,10 +49,10 @@ class Log:
     samples: int = 0
     tokens: int = 0
     losses: list[tuple[int, float]] = field(default_factory=list)
-    held: list[tuple[int, float]] = field(default_factory=list)
+    held: list[tuple[int, float]] = field(default_factory=list)  # losses on what is held out
 
 
-class Chances:
+class TreeLoss:
     """How wrong the answers of a tree are: what the words that can follow are judged against.
 
     A big vocabulary costs more than the network. Where `words` are given, only they and what should follow
@@ -69,7 +69,7 @@ class Chances:
         others = sorted(set(range(rows)) - set(chosen))[: 2 * WORDS_STEP] if chosen else []
         self.others = torch.tensor(others, dtype=torch.long, device=network.device)
 
-    def __call__(self, tree: Tree, told: float, *, whole: bool = False) -> torch.Tensor:
+    def __call__(self, tree: Tree, text_weight: float, *, whole: bool = False) -> torch.Tensor:
         """Return the mean loss."""
         model, device = self.network.model, self.network.device
         made = arrays(tree, STEP)
@@ -82,15 +82,15 @@ class Chances:
             position_ids=torch.from_numpy(made["places"])[None].to(device),
             use_cache=False,
         ).last_hidden_state[0]
-        asked = made["asked"]
-        count = len(made["nodes"]) if told else asked
+        answers = made["answers"]
+        count = len(made["nodes"]) if text_weight else answers
         room = -(-count // PIECE) * PIECE
         nodes, targets = (torch.zeros(room, dtype=torch.long, device=device) for _ in range(2))
         nodes[:count] = torch.from_numpy(made["nodes"][:count])
         targets[:count] = torch.from_numpy(made["targets"][:count])
         weights = torch.zeros(room, device=device)
-        weights[:count] = told
-        weights[:asked] = 1.0
+        weights[:count] = text_weight
+        weights[:answers] = 1.0
         head = model.lm_head.weight
         if len(self.words) and not whole:
             words = self._competing(targets)
@@ -111,28 +111,29 @@ class Chances:
 
 
 @torch.no_grad()
-def held_out(chances: Chances, trees: Sequence[Tree]) -> float:
+def loss_of(tree_loss: TreeLoss, trees: Sequence[Tree]) -> float:
     """Return the loss of answers that are not trained on, each token counting the same."""
-    total = sum(chances(tree, 0.0, whole=True).item() * len(tree.asked) for tree in trees)
-    return total / max(1, sum(len(tree.asked) for tree in trees))
+    total = sum(tree_loss(tree, 0.0, whole=True).item() * len(tree.answers) for tree in trees)
+    return total / max(1, sum(len(tree.answers) for tree in trees))
 
 
 class Training:
     """A training that can be stopped at any step and gone on with, by a file that it keeps."""
 
     def __init__(
-        self, network: Network, chances: Chances, held: Sequence[Tree], plan: Plan, kept: Path
+        self, network: Network, tree_loss: TreeLoss, held_out: Sequence[Tree], schedule: Schedule, path: Path
     ) -> None:
-        self.network, self.chances, self.held, self.plan, self.kept = network, chances, held, plan, kept
+        self.network, self.tree_loss, self.schedule = network, tree_loss, schedule
+        self.held_out, self.path = held_out, path
         self.learnt = network.learnt()
         self.optimizer = torch.optim.AdamW(
-            self.learnt.values(), lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.01
+            self.learnt.values(), lr=schedule.rate, betas=(0.9, 0.95), weight_decay=0.01
         )
         self.log = self._resumed()
 
     def run(self, trees: Callable[[int], Iterator[Tree]], tell: Callable[[Log, float], None]) -> Log:
         """Train until the time is up; `trees` begins at a step."""
-        log, checks = self.log, self.plan.checks
+        log, checks = self.log, self.schedule.checks
         if not log.held:
             self._check()
         saved = time.monotonic()
@@ -156,16 +157,16 @@ class Training:
     @property
     def done(self) -> float:
         """Which share of the training is behind us."""
-        plan, log = self.plan, self.log
-        by_time = log.seconds / (plan.minutes * 60)
-        return min(1.0, max(by_time, log.steps / plan.steps if plan.steps else 0.0))
+        schedule, log = self.schedule, self.log
+        by_time = log.seconds / (schedule.minutes * 60)
+        return min(1.0, max(by_time, log.steps / schedule.steps if schedule.steps else 0.0))
 
     def _step(self, tree: Tree) -> None:
         begun = time.monotonic()
         log, slope = self.log, 0.5 * (1 + math.cos(math.pi * self.done))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.rate * min(1.0, (log.steps + 1) / WARMUP) * slope
-        loss = self.chances(tree, self.plan.told)
+            group["lr"] = self.schedule.rate * min(1.0, (log.steps + 1) / WARMUP) * slope
+        loss = self.tree_loss(tree, self.schedule.text_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.learnt.values(), 1.0)
         self.optimizer.step()
@@ -177,8 +178,8 @@ class Training:
         log.seconds += time.monotonic() - begun
 
     def _check(self) -> None:
-        if self.held:
-            self.log.held.append((self.log.steps, held_out(self.chances, self.held)))
+        if self.held_out:
+            self.log.held.append((self.log.steps, loss_of(self.tree_loss, self.held_out)))
 
     def _save(self) -> None:
         state = {
@@ -186,17 +187,17 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "log": asdict(self.log),
         }
-        with write_atomically(self.kept, TurbopilotError) as partial:
+        with write_atomically(self.path, TurbopilotError) as partial:
             try:
                 torch.save(state, partial)
             except RuntimeError as error:  # which is what torch makes of a full disk
                 raise OSError(str(error)) from error
 
     def _resumed(self) -> Log:
-        if not self.kept.is_file():
+        if not self.path.is_file():
             return Log()
         try:
-            state = torch.load(self.kept, map_location=self.network.device, weights_only=True)
+            state = torch.load(self.path, map_location=self.network.device, weights_only=True)
             with torch.no_grad():
                 for name, part in self.learnt.items():
                     part.copy_(state["learnt"][name])
@@ -204,5 +205,5 @@ class Training:
             return Log(**state["log"])
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
             raise TurbopilotError(
-                f"{self.kept} is of another training, or damaged. Begin anew with --fresh."
+                f"{self.path} is of another training, or damaged. Begin anew with --fresh."
             ) from None

@@ -55,8 +55,8 @@ class Lora(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute both and add them."""
         added = (x @ self.a.to(x.dtype).T) @ self.b.to(x.dtype).T
-        found: torch.Tensor = self.base(x) + added * self.scale
-        return found
+        summed: torch.Tensor = self.base(x) + added * self.scale
+        return summed
 
 
 @dataclass
@@ -77,8 +77,8 @@ class Network:
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        found: torch.device = self.model.device
-        return found
+        device: torch.device = self.model.device
+        return device
 
     def learnt(self) -> dict[str, nn.Parameter]:
         """Return what is trained, by names."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.notebook_file import NotebookCell
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.training.corpus import Document
+    from jupyter_turbopilot.training.corpus import TrainingDocument
 
 EVERY = 12  # characters for each place that is asked at, and
 PLACES = 24  # most of them in a cell
@@ -27,7 +27,7 @@ FUTURE = 400  # characters that are looked at for an answer
 
 
 @dataclass(frozen=True)
-class Asked:
+class Example:
     """A request, and what the person goes on to write; `whole` unless that was cut short."""
 
     request: Completion
@@ -35,7 +35,7 @@ class Asked:
     whole: bool
 
 
-def typed_cells(document: Document) -> list[int]:
+def typed_cells(document: TrainingDocument) -> list[int]:
     """Return which cells somebody could be typing."""
     return [
         number
@@ -44,7 +44,7 @@ def typed_cells(document: Document) -> list[int]:
     ]
 
 
-def ask(rng: random.Random, document: Document, active: int) -> Iterator[Asked]:
+def examples(rng: random.Random, document: TrainingDocument, active: int) -> Iterator[Example]:
     """Put the cursor at some places of a cell, at characters: in the middle of a word too."""
     text = document.cells[active].source.rstrip()[:LONGEST_CELL]
     whole = len(document.cells[active].source.rstrip()) <= LONGEST_CELL
@@ -66,7 +66,7 @@ def ask(rng: random.Random, document: Document, active: int) -> Iterator[Asked]:
             path=document.name,
             language=document.language,
         )
-        yield Asked(request, future, whole or end < len(text))
+        yield Example(request, future, whole or end < len(text))
 
 
 def _cells(cells: Sequence[NotebookCell]) -> list[Cell]:
@@ -83,18 +83,18 @@ def _line_end(text: str, place: int, further: int) -> int:
     return end
 
 
-def sample(rng: random.Random, asked: Asked, layout: Layout, end: int) -> Sample | None:
+def sample(rng: random.Random, example: Example, layout: Layout, end: int) -> Sample | None:
     """Return the prompt that the product would send, and the tokens that should come of it."""
-    prompt = layout.prompt(asked.request, gather(asked.request))
+    prompt = layout.prompt(example.request, gather(example.request))
     try:
-        text = prompt.forced.decode() + asked.future[:FUTURE]
+        text = prompt.forced.decode() + example.future[:FUTURE]
     except UnicodeDecodeError:
         return None  # the token that was backed up over ends inside a character
     tokens = layout.engine.tokenize(text)
     most = layout.settings.max_tokens
     if rng.random() > WHOLE:
         most = min(most, _first_line(layout, tokens, text))
-    if asked.whole and len(asked.future) <= FUTURE and len(tokens) < most:
+    if example.whole and len(example.future) <= FUTURE and len(tokens) < most:
         tokens = [*tokens, end]
     return Sample(tuple(prompt.tokens), tuple(tokens[:most])) if prompt.tokens and tokens else None
 
@@ -114,15 +114,19 @@ def _first_line(layout: Layout, tokens: Sequence[int], text: str) -> int:
     return len(tokens)
 
 
-def samples_of(rng: random.Random, document: Document, active: int, layout: Layout, end: int) -> list[Sample]:
+def samples_of(
+    rng: random.Random, document: TrainingDocument, active: int, layout: Layout, end: int
+) -> list[Sample]:
     """Return the samples of one cell, the furthest first: it holds what the others begin with."""
-    found = [made for one in ask(rng, document, active) if (made := sample(rng, one, layout, end))]
-    found.reverse()
-    if found:
+    samples = [
+        made for example in examples(rng, document, active) if (made := sample(rng, example, layout, end))
+    ]
+    samples.reverse()
+    if samples:
         # What stands before the others' cursors stands before this one too.
         marks = set(layout.form.markers.values())
         text = next(
-            (n for n, token in enumerate(found[0].prompt[1:], 1) if token in marks), len(found[0].prompt)
+            (n for n, token in enumerate(samples[0].prompt[1:], 1) if token in marks), len(samples[0].prompt)
         )
-        found[0] = replace(found[0], text=text)
-    return found
+        samples[0] = replace(samples[0], text=text)
+    return samples

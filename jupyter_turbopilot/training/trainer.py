@@ -41,8 +41,8 @@ class Trainer:
         self.device = network.best_device()
         layout, end = layout_of(engine, settings, options.context)
         cells = options.cells or (CELLS_ON_A_CARD if self._on_a_card else 1)
-        self.course = Course(data.learnt, layout, end, cells)
-        self._held = Course(data.held, layout, end, seed=9).some(HELD_TREES)
+        self.course = Course(data.training, layout, end, cells)
+        self._held_out = Course(data.held_out, layout, end, seed=9).some(HELD_TREES)
         need_memory(path, whole=options.whole)
 
     @property
@@ -58,19 +58,19 @@ class Trainer:
         """Unpack the model; return the step that an earlier training stopped at."""
         options, resumes = self.options, self.resumes
         self._network = network.load(self.path, self.device, network.best_type(self.device))
-        plan = loop.Plan(options.minutes, options.rate or ADAPTER_RATE)
+        schedule = loop.Schedule(options.minutes, options.rate or ADAPTER_RATE)
         if options.whole:
             network.free(self._network)
-            plan.told = 1.0
-            plan.rate = options.rate or (SCRATCH_RATE if options.scratch else ADAPTER_RATE)
+            schedule.text_weight = 1.0
+            schedule.rate = options.rate or (SCRATCH_RATE if options.scratch else ADAPTER_RATE)
         else:
             layers = self._network.header.number("block_count")
             first = 0 if self._on_a_card else int(layers * (1 - UPPER))
             network.adapt(self._network, options.rank, 2 * options.rank, first)
         if options.fresh:
             resumes.unlink(missing_ok=True)
-        chances = loop.Chances(self._network, () if self._on_a_card else self.course.words())
-        self._training = loop.Training(self._network, chances, self._held, plan, resumes)
+        tree_loss = loop.TreeLoss(self._network, () if self._on_a_card else self.course.words())
+        self._training = loop.Training(self._network, tree_loss, self._held_out, schedule, resumes)
         return self._training.log.steps
 
     def train(self, tell: Callable[[Log, float], None]) -> Log:

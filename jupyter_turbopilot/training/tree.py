@@ -36,8 +36,10 @@ class Tree:
     tokens: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
-    asked: list[tuple[int, int]] = field(default_factory=list)  # a node, and what should follow it
-    told: list[tuple[int, int]] = field(default_factory=list)  # the same of the text before the cursor
+    answers: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # a node, and the token of an answer that should follow
+    texts: list[tuple[int, int]] = field(default_factory=list)  # the same of the text before the cursor
     samples: int = 0
     _known: dict[tuple[int, int], int] = field(default_factory=dict)
 
@@ -70,8 +72,8 @@ class Tree:
         before = len(self.tokens)
         path = self._grow([*sample.prompt, *sample.answer[:-1]])
         text = zip(path[: sample.text], sample.prompt[1 : sample.text], strict=False)
-        self.told += (pair for pair in text if pair[0] >= before)
-        self.asked += zip(path[len(sample.prompt) - 1 :], sample.answer, strict=True)
+        self.texts += (pair for pair in text if pair[0] >= before)
+        self.answers += zip(path[len(sample.prompt) - 1 :], sample.answer, strict=True)
         self.samples += 1
 
     def mask(self, more: int = 0) -> NDArray[np.bool_]:
@@ -94,13 +96,13 @@ def grow(samples: Sequence[Sample], most: int) -> Tree:
 
 def arrays(tree: Tree, step: int = 1) -> dict[str, Any]:
     """Return the tree as a network wants it, filled up to a multiple of a step."""
-    nodes, targets = zip(*tree.asked, strict=True)
+    nodes, targets = zip(*tree.answers, strict=True)
     more = -len(tree.tokens) % step
     return {
         "tokens": np.array([*tree.tokens, *[0] * more], np.int64),
         "places": np.array([*tree.depths, *[0] * more], np.int64),
         "sees": tree.mask(more),
-        "nodes": np.array([*nodes, *(node for node, _ in tree.told)], np.int64),
-        "targets": np.array([*targets, *(target for _, target in tree.told)], np.int64),
-        "asked": len(nodes),
+        "nodes": np.array([*nodes, *(node for node, _ in tree.texts)], np.int64),
+        "targets": np.array([*targets, *(target for _, target in tree.texts)], np.int64),
+        "answers": len(nodes),
     }

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from jupyter_turbopilot.commands.progress import WIDTH, Bar
-from jupyter_turbopilot.models.download import Step
+from jupyter_turbopilot.models.download import DownloadProgress
 
 
 def test_a_file_gets_a_line_for_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,8 +47,8 @@ def test_a_bar_that_showed_nothing_leaves_no_line(
 
 def test_a_download_names_its_source_and_says_when_it_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     with Bar("model") as bar:
-        bar.fetching(Step("fetching", 5_000_000, 9_000_000, "https://example.org"))
-        bar.fetching(Step("verifying", 9_000_000, 9_000_000, "https://example.org"))
+        bar.fetching(DownloadProgress("fetching", 5_000_000, 9_000_000, "https://example.org"))
+        bar.fetching(DownloadProgress("verifying", 9_000_000, 9_000_000, "https://example.org"))
     first, second = capsys.readouterr().err.splitlines()
     assert "of 9 MB" in first
     assert first.endswith("MB/s from https://example.org")

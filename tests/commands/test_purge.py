@@ -15,7 +15,7 @@ from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
-from jupyter_turbopilot.models.tuning.adapters import Adapter
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.server import runtime
 
@@ -84,7 +84,7 @@ def test_everything_that_we_write_is_removed(
     server.cut["/owner/model/resolve/main/model.safetensors"] = 100
     with pytest.raises(Exception, match="cannot be reached"):
         obtain(store, converted)
-    folded(models_folder, path, [Adapter(str(make(tmp_path / "a.gguf")))])
+    folded(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
     speed.remember(models_folder, 1e9)
     (models_folder / ".trials.json").write_text(json.dumps({"a" * 32: "ok"}))
     state.save(models_folder / ".sequences", "key", [])

@@ -31,17 +31,17 @@ class Says:
 
 
 def test_each_line_of_a_solution_is_a_hole() -> None:
-    found = sorted(humaneval.tasks(DATA, 10), key=lambda task: task.name)
-    assert [task.line for task in found] == ["    twice = n + n", "    return twice"]
-    assert found[1].before == "def double(n):\n    twice = n + n\n"
-    assert found[0].request.prefix == "def double(n):\n    "
-    assert found[0].request.suffix == "\n    return twice"
+    chosen = sorted(humaneval.problems(DATA, 10), key=lambda problem: problem.name)
+    assert [problem.line for problem in chosen] == ["    twice = n + n", "    return twice"]
+    assert chosen[1].before == "def double(n):\n    twice = n + n\n"
+    assert chosen[0].request.prefix == "def double(n):\n    "
+    assert chosen[0].request.suffix == "\n    return twice"
 
 
 def test_a_line_may_be_right_without_being_the_same() -> None:
-    chosen = sorted(humaneval.tasks(DATA, 10), key=lambda task: task.name)
-    found = humaneval.run(Says("twice = 2 * n", "return twice"), chosen, lambda _: None)  # type: ignore[arg-type]
-    assert (found.tasks, found.exact, found.passed) == (2, 1, 2)
+    chosen = sorted(humaneval.problems(DATA, 10), key=lambda problem: problem.name)
+    solved = humaneval.run(Says("twice = 2 * n", "return twice"), chosen, lambda _: None)  # type: ignore[arg-type]
+    assert (solved.problems, solved.exact, solved.passed) == (2, 1, 2)
 
 
 def test_what_fails_or_never_ends_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
-from jupyter_turbopilot.evaluate.lines import Cursor, Found, complete, gain, places
+from jupyter_turbopilot.evaluate.lines import Cursor, ExactLines, complete, gain, places
 from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ def notebook(*sources: str) -> TypedNotebook:
     return TypedNotebook("a", cells, typed=tuple(range(len(cells))))
 
 
-def found(*exact: tuple[int, bool]) -> Found:
+def lines(*exact: tuple[int, bool]) -> ExactLines:
     """Completions of places in notebooks."""
-    return Found({Cursor(number, 0, at): right for at, (number, right) in enumerate(exact)})
+    return ExactLines({Cursor(number, 0, at): right for at, (number, right) in enumerate(exact)})
 
 
 def test_places_are_chosen_all_over_and_something_follows_each() -> None:
@@ -70,23 +70,23 @@ def test_the_lines_below_stand_behind_the_cursor_only_within_a_cell() -> None:
 
 
 def test_a_gain_is_only_said_where_it_is_sure() -> None:
-    before = found(*[(n, False) for n in range(40)])
-    after = found(*[(n, n % 2 == 0) for n in range(40)])
+    before = lines(*[(n, False) for n in range(40)])
+    after = lines(*[(n, n % 2 == 0) for n in range(40)])
     helped = gain(before, after)
     assert helped.words.startswith("It helps. 0.0% of 40 lines exact without, 50.0% with: +50.0 points")
     assert gain(after, before).words.startswith("It makes completions worse: do not use it.")
     assert gain(before, before).words.startswith("No difference can be told")
-    assert gain(found(), found()).words.startswith("No difference")
+    assert gain(lines(), lines()).words.startswith("No difference")
 
 
 def test_only_places_that_both_were_asked_at_are_compared() -> None:
-    assert gain(found((0, True), (0, False)), found((0, True))).places == 1
+    assert gain(lines((0, True), (0, False)), lines((0, True))).places == 1
 
 
 def test_the_interval_is_of_notebooks_not_of_places() -> None:
     # One notebook alone gained, at many places: that may not be so for the next.
-    before = found(*[(n // 20, False) for n in range(80)])
-    after = found(*[(n // 20, n < 20) for n in range(80)])
+    before = lines(*[(n // 20, False) for n in range(80)])
+    after = lines(*[(n // 20, n < 20) for n in range(80)])
     result = gain(before, after)
     assert result.after == pytest.approx(0.25)
     assert result.low == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.evaluate import notebooks, report, traces, typist
 from jupyter_turbopilot.evaluate.live import Live
-from jupyter_turbopilot.evaluate.resolving import Found
+from jupyter_turbopilot.evaluate.resolving import ResolvedNames
 from tests.evaluate.conftest import notebook
 from tests.evaluate.test_typist import Knows
 
@@ -29,7 +29,7 @@ def test_a_cell_is_typed_with_what_the_cells_above_made() -> None:
             "arrived_at",
         ]
         assert not live.failed
-        found = Found()
+        found = ResolvedNames()
         live.look(found, "ships[", '"tonnage"].mean()')
         live.look(found, "ships[", '"tonnes"]')
         live.look(found, "x = ", "heavy_ships")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.evaluate.resolving import ANSWER, Found, Question, questions
+from jupyter_turbopilot.evaluate.resolving import ANSWER, Question, ResolvedNames, questions
 
 
 @pytest.mark.parametrize(
@@ -63,5 +63,5 @@ def test_the_kernel_answers_by_its_objects(question: Question, told: object) -> 
 
 
 def test_the_share_is_of_what_can_be_told() -> None:
-    assert Found(there=3, missing=1, unknown=9).share == 0.25
-    assert Found().share == 0.0
+    assert ResolvedNames(there=3, missing=1, unknown=9).share == 0.25
+    assert ResolvedNames().share == 0.0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.evaluate.scoring import Score, Tally, Verdict, interval, judge, kind_of_position
+from jupyter_turbopilot.evaluate.scoring import Judgement, Score, Tally, interval, judge, kind_of_position
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from jupyter_turbopilot.evaluate.scoring import Score, Tally, Verdict, interval,
 def test_a_suggestion_is_taken_for_what_is_written_next(
     text: str, future: str, taken: int, right: int, wrong: int
 ) -> None:
-    assert judge(text, future) == Verdict(taken, right, wrong)
+    assert judge(text, future) == Judgement(taken, right, wrong)
 
 
 @given(st.text("ab(\n ", max_size=30), st.text("ab(\n ", max_size=30))

@@ -29,34 +29,34 @@ def test_however_it_is_typed_it_ends_with_what_stands_in_the_notebook(kind: str)
     made = traces.of_kind([TWO], kind, 50)
     assert made
     for trace in made:
-        for step in trace.steps:
-            whole = step.cells[step.active][: step.offset] + step.future
-            assert whole in TWO.sources[step.active]
+        for keystroke in trace.keystrokes:
+            whole = keystroke.cells[keystroke.active][: keystroke.offset] + keystroke.future
+            assert whole in TWO.sources[keystroke.active]
 
 
 def test_a_cell_is_typed_at_its_end_a_few_characters_at_a_time() -> None:
     (trace,) = traces.of_kind([notebook("abcdefghij")], "append", 0)
-    assert [step.cells[1] for step in trace.steps] == ["abcd", "abcdefgh"]
-    assert [step.future for step in trace.steps] == ["efghij", "ij"]
+    assert [keystroke.cells[1] for keystroke in trace.keystrokes] == ["abcd", "abcdefgh"]
+    assert [keystroke.future for keystroke in trace.keystrokes] == ["efghij", "ij"]
     assert trace.length == 10
 
 
 def test_a_step_a_key_is_made_where_that_is_asked_for() -> None:
     (trace,) = traces.of_kind([notebook("abcde")], "append", 0, every=1)
-    assert [step.cells[1] for step in trace.steps] == ["a", "ab", "abc", "abcd"]
+    assert [keystroke.cells[1] for keystroke in trace.keystrokes] == ["a", "ab", "abc", "abcd"]
 
 
 def test_within_a_cell_a_line_is_typed_above_the_rest() -> None:
     trace = traces.of_kind([notebook("first_line = 1\nsecond_line = 2\nthird")], "edit", 1)[0]
-    for step in trace.steps:
-        assert step.cells[1][step.offset] == "\n"
-        assert step.cells[1].endswith("third")
+    for keystroke in trace.keystrokes:
+        assert keystroke.cells[1][keystroke.offset] == "\n"
+        assert keystroke.cells[1].endswith("third")
 
 
 def test_by_turns_two_cells_are_typed_and_a_bit_is_taken_back() -> None:
     trace = traces.of_kind([TWO], "hop", 1)[0]
-    assert {step.active for step in trace.steps} == {1, 2}
-    same_cell = [(a, b) for a, b in pairwise(trace.steps) if a.active == b.active]
+    assert {keystroke.active for keystroke in trace.keystrokes} == {1, 2}
+    same_cell = [(a, b) for a, b in pairwise(trace.keystrokes) if a.active == b.active]
     assert any(b.place < a.place for a, b in same_cell)
 
 
@@ -70,7 +70,7 @@ def test_the_same_seed_makes_the_same_traces_and_another_seed_others(kind: str) 
 
 def test_no_more_traces_are_made_than_the_requests_need() -> None:
     many = [notebook(CODE, name=str(number)) for number in range(8)]
-    one = len(traces.of_kind(many[:1], "append", 0)[0].steps)
+    one = len(traces.of_kind(many[:1], "append", 0)[0].keystrokes)
     assert len(traces.of_kind(many, "append", 0)) == 8
     assert len(traces.of_kind(many, "append", one)) == 1
     assert len(traces.of_kind(many, "append", one + 1)) == 2
@@ -78,34 +78,34 @@ def test_no_more_traces_are_made_than_the_requests_need() -> None:
 
 def test_all_kinds_are_mixed_by_their_shares_of_requests() -> None:
     mixed = traces.mixed([notebook(*[CODE] * 4)], 400)
-    counts = {kind: sum(len(trace.steps) for trace in mixed if trace.kind == kind) for kind in KINDS}
+    counts = {kind: sum(len(trace.keystrokes) for trace in mixed if trace.kind == kind) for kind in KINDS}
     for kind, share in traces.SHARES.items():
         assert 400 * share <= counts[kind] < 400 * share + 60
 
 
 def test_an_editor_without_cells_sees_the_code_above_and_the_rest_of_the_cell() -> None:
-    step = traces.of_kind([TWO], "append", 0)[1].steps[0]
-    assert step.active == 2
-    assert step.prefix == f"{CODE}\n\n{step.cells[2][:4]}"
-    assert step.suffix == ""
-    assert step.below == "print(average)"
+    keystroke = traces.of_kind([TWO], "append", 0)[1].keystrokes[0]
+    assert keystroke.active == 2
+    assert keystroke.prefix == f"{CODE}\n\n{keystroke.cells[2][:4]}"
+    assert keystroke.suffix == ""
+    assert keystroke.below == "print(average)"
 
 
 def test_a_request_holds_every_cell_and_only_those_above_have_run() -> None:
-    step = traces.of_kind([TWO], "append", 0)[1].steps[0]
-    request = step.request(ran=True, trigger="automatic")
+    keystroke = traces.of_kind([TWO], "append", 0)[1].keystrokes[0]
+    request = keystroke.request(ran=True, trigger="automatic")
     assert [cell.type for cell in request.cells] == ["markdown", "code", "code", "code"]
     assert [cell.executed for cell in request.cells] == [True, True, False, False]
     assert (request.active, request.offset, request.trigger) == (2, 4, "automatic")
-    assert not any(cell.executed for cell in step.request().cells)
+    assert not any(cell.executed for cell in keystroke.request().cells)
 
 
 def test_a_suggestion_that_is_taken_stands_before_the_cursor() -> None:
-    step = traces.of_kind([notebook("abcdef\nabcdefghijkl\nxyz")], "edit", 1)[0].steps[0]
-    taken = step.accepting("++")
-    assert taken.cells[1][: taken.offset] == step.cells[1][: step.offset] + "++"
-    assert taken.cells[1][taken.offset :] == step.cells[1][step.offset :]
-    assert taken.offset == step.offset + 2
+    keystroke = traces.of_kind([notebook("abcdef\nabcdefghijkl\nxyz")], "edit", 1)[0].keystrokes[0]
+    taken = keystroke.accepting("++")
+    assert taken.cells[1][: taken.offset] == keystroke.cells[1][: keystroke.offset] + "++"
+    assert taken.cells[1][taken.offset :] == keystroke.cells[1][keystroke.offset :]
+    assert taken.offset == keystroke.offset + 2
 
 
 def test_a_place_in_a_cell_is_asked_at_with_or_without_what_follows() -> None:
@@ -119,6 +119,8 @@ def test_whatever_a_notebook_holds_the_cursor_stands_behind_what_was_typed(
     texts: list[str], kind: str, seed: int
 ) -> None:
     for trace in traces.of_kind([notebook(*texts)], kind, 30, seed=seed):
-        for step in trace.steps:
-            assert (step.cells[step.active][: step.offset] + step.future) in texts[step.active - 1]
-            assert step.future
+        for keystroke in trace.keystrokes:
+            assert (keystroke.cells[keystroke.active][: keystroke.offset] + keystroke.future) in texts[
+                keystroke.active - 1
+            ]
+            assert keystroke.future

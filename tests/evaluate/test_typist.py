@@ -35,7 +35,7 @@ def rest_of_line(request: Completion) -> str:
 
 
 def test_a_person_who_is_told_every_line_types_little(appended: list[traces.Trace]) -> None:
-    typed = typist.by_steps(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
+    typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
     assert typed.total.precision == 1.0
     assert typed.total.share_saved > 0.5
     assert typed.notebooks.keys() == {"a.ipynb"}
@@ -43,19 +43,19 @@ def test_a_person_who_is_told_every_line_types_little(appended: list[traces.Trac
 
 def test_nothing_is_asked_inside_what_was_taken(appended: list[traces.Trace]) -> None:
     knows = Knows(rest_of_line)
-    typist.by_steps(knows, appended, lambda _: None)  # type: ignore[arg-type]
+    typist.by_keystrokes(knows, appended, lambda _: None)  # type: ignore[arg-type]
     offsets = [request.offset for request in knows.asked]
     assert offsets == [4, 20, 32, 36]
 
 
 def test_wrong_suggestions_save_nothing(appended: list[traces.Trace]) -> None:
-    typed = typist.by_steps(Knows(lambda _: "nonsense"), appended, lambda _: None)  # type: ignore[arg-type]
+    typed = typist.by_keystrokes(Knows(lambda _: "nonsense"), appended, lambda _: None)  # type: ignore[arg-type]
     assert (typed.total.precision, typed.total.saved) == (0.0, 0)
     assert typed.total.shown > 0
 
 
 def test_cells_above_and_below_are_there_and_the_markdown_too(appended: list[traces.Trace]) -> None:
-    request = appended[0].steps[0].request()
+    request = appended[0].keystrokes[0].request()
     assert [cell.type for cell in request.cells] == ["markdown", "code", "code", "code"]
     assert request.cells[3].source == "print(average)"
     assert request.prefix == CODE[:4]

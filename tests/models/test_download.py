@@ -14,7 +14,7 @@ import pytest
 from jupyter_turbopilot.errors import CancelledError, DownloadError
 from jupyter_turbopilot.models import connection, transfer
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.download import Step, pull
+from jupyter_turbopilot.models.download import DownloadProgress, pull
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 from jupyter_turbopilot.models.store import Store
 
@@ -37,7 +37,7 @@ def test_a_model_is_fetched_checked_and_put_in_its_place(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files[HUB_PATH] = data
-    steps: list[Step] = []
+    steps: list[DownloadProgress] = []
     wanted = model(data)
     path = pull(store, wanted, steps.append)
     assert path.read_bytes() == data
@@ -227,7 +227,7 @@ def test_a_download_can_be_stopped_and_keeps_what_came(
     server.files[HUB_PATH] = data
     cancel = threading.Event()
 
-    def stop(step: Step) -> None:
+    def stop(step: DownloadProgress) -> None:
         if step.received:
             cancel.set()
 

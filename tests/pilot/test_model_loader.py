@@ -11,7 +11,7 @@ from jupyter_turbopilot.engine.load import loader as engine_loader
 from jupyter_turbopilot.engine.load import trial
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.tuning.adapters import Adapter
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.pilot.library import store_of
 from jupyter_turbopilot.pilot.model_loader import ModelLoader, llama_engine
 
@@ -78,7 +78,7 @@ def test_facts_change_with_the_file_and_with_its_adapters(tiny_model: Path, tmp_
     own = tmp_path / "own.gguf"
     adapter = make(tmp_path / "a.gguf")
     loader = loader_with(model=str(own), adapters=[str(adapter)])
-    assert loader.adapters(find(str(own.absolute()))) == (Adapter(str(adapter)),)
+    assert loader.adapters(find(str(own.absolute()))) == (AdapterSpec(str(adapter)),)
     assert loader.facts("no such model", tuned=True).file == ""
     assert loader.facts(str(own), tuned=True).file == ""
     own.write_bytes(tiny_model.read_bytes())

@@ -20,7 +20,7 @@ from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import COPIES
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.tuning.adapters import Adapter
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.suggestion.cache import Place
@@ -75,7 +75,7 @@ def test_those_for_one_language_stay_beside_it(make_pilot: Make, tmp_path: Path,
     pilot, loaded = make_pilot(f"{adapter}@r")
     load(pilot)
     assert loaded[0][0] == tiny_model
-    assert loaded[0][1].hardware.adapters == (Adapter(adapter, 1.0, "r"),)
+    assert loaded[0][1].hardware.adapters == (AdapterSpec(adapter, 1.0, "r"),)
 
 
 @pytest.mark.parametrize("why", ["off", "no room"])
@@ -90,7 +90,7 @@ def test_without_a_copy_they_are_used_beside_the_model(
     load(pilot)
     assert pilot.worker.state.ready
     assert loaded[0][0] == tiny_model
-    assert loaded[0][1].hardware.adapters == (Adapter(adapter),)
+    assert loaded[0][1].hardware.adapters == (AdapterSpec(adapter),)
 
 
 def test_a_model_can_be_used_as_published_and_tuned_again(

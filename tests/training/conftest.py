@@ -11,7 +11,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.training.corpus import Document
+from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.options import TrainingOptions
 
 END = 256
@@ -36,9 +36,9 @@ def layout(tiny_model: Path) -> Iterator[Layout]:
 
 
 @pytest.fixture
-def documents() -> list[Document]:
+def documents() -> list[TrainingDocument]:
     return [
-        Document(
+        TrainingDocument(
             f"{n}.ipynb",
             tuple(replace(cell, source=cell.source.replace("frame", f"frame{n}")) for cell in CELLS),
             group=str(n),

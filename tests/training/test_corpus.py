@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.training.corpus import Document, clean, parses, read, split, usual
+from jupyter_turbopilot.training.corpus import TrainingDocument, clean, parses, read, split, usual
 
 GOOD = "import numpy as np\nvalues = np.arange(12)\nprint(values.mean())\n"
 
@@ -21,8 +21,8 @@ def notebook(path: Path, *sources: str, language: str = "python") -> Path:
     return path
 
 
-def one(code: str, name: str = "a.ipynb", group: str = "a", language: str = "python") -> Document:
-    return Document(name, (NotebookCell("code", code),), language, group)
+def one(code: str, name: str = "a.ipynb", group: str = "a", language: str = "python") -> TrainingDocument:
+    return TrainingDocument(name, (NotebookCell("code", code),), language, group)
 
 
 def test_folders_are_searched_and_what_is_not_the_persons_is_passed_over(tmp_path: Path) -> None:

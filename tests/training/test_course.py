@@ -3,29 +3,31 @@ from __future__ import annotations
 from itertools import islice
 
 from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.training.corpus import Document
+from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.course import Course
 
 from .conftest import END
 
 
 def test_what_was_stopped_goes_on_with_what_would_have_come(
-    layout: Layout, documents: list[Document]
+    layout: Layout, documents: list[TrainingDocument]
 ) -> None:
     course = Course(documents, layout, END)
     whole = list(islice(course.trees(), 30))  # more than twice through
     assert [tree.tokens for tree in islice(course.trees(17), 13)] == [tree.tokens for tree in whole[17:]]
 
 
-def test_each_cell_comes_once_before_one_comes_again(layout: Layout, documents: list[Document]) -> None:
+def test_each_cell_comes_once_before_one_comes_again(
+    layout: Layout, documents: list[TrainingDocument]
+) -> None:
     trees = list(islice(Course(documents, layout, END).trees(), 24))
     first = {bytes(t for t in tree.tokens if t < 256)[:200] for tree in trees[:12]}
     assert len(first) == 12
-    again = [tree.asked for tree in trees[12:]]
-    assert all(tree.asked not in again for tree in trees[:12])  # and is cut elsewhere
+    again = [tree.answers for tree in trees[12:]]
+    assert all(tree.answers not in again for tree in trees[:12])  # and is cut elsewhere
 
 
-def test_several_cells_make_one_tree(layout: Layout, documents: list[Document]) -> None:
+def test_several_cells_make_one_tree(layout: Layout, documents: list[TrainingDocument]) -> None:
     one = next(Course(documents, layout, END).trees())
     many = next(Course(documents, layout, END, cells=6).trees())
     assert many.samples > 2 * one.samples
@@ -36,6 +38,8 @@ def test_nothing_comes_of_nothing(layout: Layout) -> None:
     assert list(Course([], layout, END).trees()) == []
 
 
-def test_the_words_are_those_that_stand_in_the_documents(layout: Layout, documents: list[Document]) -> None:
+def test_the_words_are_those_that_stand_in_the_documents(
+    layout: Layout, documents: list[TrainingDocument]
+) -> None:
     words = set(Course(documents, layout, END).words())
     assert words == {END, *"".join(document.code for document in documents).encode()}

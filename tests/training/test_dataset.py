@@ -7,17 +7,17 @@ import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.training.corpus import Document
+from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import LEAST_CELLS, Dataset, gather
 from jupyter_turbopilot.training.options import TrainingOptions
 
 
-def document(name: str, language: str, cells: int) -> Document:
+def document(name: str, language: str, cells: int) -> TrainingDocument:
     sources = tuple(
         NotebookCell("code", f"table{number} = load('part')\ntable{number}['total'].plot(figsize=(8, 3))")
         for number in range(cells)
     )
-    return Document(name, (NotebookCell("markdown", "# Sales"), *sources), language)
+    return TrainingDocument(name, (NotebookCell("markdown", "# Sales"), *sources), language)
 
 
 def test_too_few_cells_are_refused_in_words() -> None:
@@ -31,9 +31,9 @@ def test_a_language_counts_when_there_is_enough_of_it() -> None:
         [document("a", "r", 21), document("b", "r", 20), document("c", "go", 40)], [document("d", "r", 1)]
     )
     assert data.languages() == ["r"]
-    assert [one.name for one in data.only("go").learnt] == ["c"]
-    assert data.only("go").held == []
-    assert [one.name for one in data.only("r").held] == ["d"]
+    assert [document.name for document in data.only("go").training] == ["c"]
+    assert data.only("go").held_out == []
+    assert [document.name for document in data.only("r").held_out] == ["d"]
 
 
 def test_what_is_kept_apart_is_typed_as_notebooks() -> None:
@@ -51,8 +51,8 @@ def test_only_the_languages_that_are_asked_for_are_gathered(options: TrainingOpt
         )
     asked = replace(options, paths=[tmp_path], held_out=0.5, language=["go"])
     data = gather(asked)
-    assert {one.language for one in (*data.learnt, *data.held)} == {"go"}
+    assert {document.language for document in (*data.training, *data.held_out)} == {"go"}
     assert data.summary.startswith("6 documents")
-    assert data.held
+    assert data.held_out
     everything = gather(replace(asked, language=[]))
     assert everything.summary.startswith("12 documents")

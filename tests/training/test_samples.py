@@ -9,12 +9,12 @@ from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.training.corpus import Document
-from jupyter_turbopilot.training.samples import Asked, ask, sample, samples_of, typed_cells
+from jupyter_turbopilot.training.corpus import TrainingDocument
+from jupyter_turbopilot.training.samples import Example, examples, sample, samples_of, typed_cells
 
 from .conftest import CELLS, END
 
-DOCUMENT = Document("a.ipynb", CELLS, group="a")
+DOCUMENT = TrainingDocument("a.ipynb", CELLS, group="a")
 
 
 def text_of(layout: Layout, tokens: tuple[int, ...]) -> str:
@@ -23,32 +23,32 @@ def text_of(layout: Layout, tokens: tuple[int, ...]) -> str:
 
 def test_only_code_worth_typing_is_typed() -> None:
     assert typed_cells(DOCUMENT) == [1, 2, 3]
-    assert typed_cells(Document("a", (NotebookCell("code", "x = 1"),))) == []
+    assert typed_cells(TrainingDocument("a", (NotebookCell("code", "x = 1"),))) == []
 
 
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 3]))
 def test_what_is_asked_and_what_follows_make_up_the_cell(seed: int, active: int) -> None:
     source = CELLS[active].source
-    for one in ask(random.Random(seed), DOCUMENT, active):
-        request = one.request
-        assert request.prefix + one.future + request.suffix == source
-        assert one.future.strip()
-        assert one.whole
+    for example in examples(random.Random(seed), DOCUMENT, active):
+        request = example.request
+        assert request.prefix + example.future + request.suffix == source
+        assert example.future.strip()
+        assert example.whole
         assert [cell.source for cell in request.cells[: request.active]] == [
             cell.source for cell in CELLS[:active]
         ]
 
 
 def test_a_long_cell_is_typed_up_to_a_limit_and_its_end_is_not_taken_for_the_end() -> None:
-    long = Document("a", (NotebookCell("code", "value = 1\n" * 200),))
-    found = list(ask(random.Random(1), long, 0))
-    assert all(len(one.request.prefix) < 600 for one in found)
-    assert any(not one.whole for one in found)
+    long = TrainingDocument("a", (NotebookCell("code", "value = 1\n" * 200),))
+    found = list(examples(random.Random(1), long, 0))
+    assert all(len(example.request.prefix) < 600 for example in found)
+    assert any(not example.whole for example in found)
 
 
 def test_a_sample_is_the_prompt_that_the_product_sends_and_what_the_person_writes(layout: Layout) -> None:
     request = Completion(cells=[Cell(source="import os\nos.pa")], offset=15, path="a.ipynb")
-    made = sample(random.Random(1), Asked(request, "th.join(a, b)\nprint(1)", whole=True), layout, END)
+    made = sample(random.Random(1), Example(request, "th.join(a, b)\nprint(1)", whole=True), layout, END)
     assert made
     assert list(made.prompt) == layout.prompt(request, gather(request)).tokens
     # The product backs up over the last token of a word and holds the model to what was typed.
@@ -59,13 +59,13 @@ def test_a_sample_is_the_prompt_that_the_product_sends_and_what_the_person_write
 def test_an_answer_ends_where_the_person_stopped_and_only_there(seed: int, layout: Layout) -> None:
     request = Completion(cells=[Cell(source="x = (")], offset=5, path="a.ipynb")
     rng = random.Random(seed)
-    made = sample(rng, Asked(request, "1, 2)", whole=True), layout, END)
+    made = sample(rng, Example(request, "1, 2)", whole=True), layout, END)
     assert made
     assert made.answer[-1] == END
-    cut = sample(rng, Asked(request, "1, 2)", whole=False), layout, END)
+    cut = sample(rng, Example(request, "1, 2)", whole=False), layout, END)
     assert cut
     assert END not in cut.answer
-    line = sample(rng, Asked(request, "1, 2)\nmore(values)", whole=False), layout, END)
+    line = sample(rng, Example(request, "1, 2)\nmore(values)", whole=False), layout, END)
     assert line
     assert text_of(layout, line.answer) in {"1, 2)\n", "1, 2)\nmore(values)"}
 
@@ -74,6 +74,6 @@ def test_an_answer_ends_where_the_person_stopped_and_only_there(seed: int, layou
 def test_the_first_sample_of_a_cell_tells_the_text_before_the_cursor(seed: int, layout: Layout) -> None:
     found = samples_of(random.Random(seed), DOCUMENT, 2, layout, END)
     assert found[0].text > 1
-    assert all(one.text == 0 for one in found[1:])
+    assert all(example.text == 0 for example in found[1:])
     marks = set(layout.form.markers.values())
     assert marks.isdisjoint(found[0].prompt[1 : found[0].text])

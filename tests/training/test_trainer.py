@@ -11,7 +11,7 @@ from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.adapters import check
 from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.training.corpus import Document
+from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import Dataset
 from jupyter_turbopilot.training.loop import Log
 from jupyter_turbopilot.training.options import TrainingOptions
@@ -25,7 +25,7 @@ def silent(_log: Log, _done: float) -> None:
 
 
 @pytest.fixture
-def data(documents: list[Document]) -> Dataset:
+def data(documents: list[TrainingDocument]) -> Dataset:
     return Dataset(documents[:3], documents[3:])
 
 

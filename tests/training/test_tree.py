@@ -28,21 +28,21 @@ def way_down(tree: Tree, node: int) -> list[int]:
 def test_what_samples_share_is_there_once() -> None:
     tree = grow([Sample((1, 2, 3, 8), (9,)), Sample((1, 2, 8), (7, 9))], 100)
     assert tree.tokens == [1, 2, 3, 8, 8, 7]
-    assert tree.asked == [(3, 9), (4, 7), (5, 9)]
+    assert tree.answers == [(3, 9), (4, 7), (5, 9)]
     assert tree.samples == 2
 
 
 @given(samples)
 def test_each_answer_is_asked_for_behind_what_its_sample_reads(given_samples: list[Sample]) -> None:
     tree = grow(given_samples, 1000)
-    asked = iter(tree.asked)
+    answers = iter(tree.answers)
     for sample in given_samples:
         for count, wanted in enumerate(sample.answer):
-            node, target = next(asked)
+            node, target = next(answers)
             assert target == wanted
             tokens = [tree.tokens[at] for at in way_down(tree, node)]
             assert tokens == [*sample.prompt, *sample.answer[:count]]
-    assert next(asked, None) is None
+    assert next(answers, None) is None
 
 
 @given(samples)
@@ -59,7 +59,7 @@ def test_a_token_sees_those_it_descends_from_and_no_others(given_samples: list[S
 def test_what_does_not_fit_is_left_out_whole(given_samples: list[Sample], most: int) -> None:
     tree = grow(given_samples, most)
     assert len(tree.tokens) <= most
-    assert len(tree.asked) >= tree.samples
+    assert len(tree.answers) >= tree.samples
 
 
 @given(samples, st.integers(1, 16))
@@ -76,9 +76,9 @@ def test_what_fills_it_up_sees_itself_and_is_seen_by_none(given_samples: list[Sa
 
 def test_the_text_before_the_cursor_can_be_learnt_from_as_well() -> None:
     tree = grow([Sample((1, 2, 3, 8, 9), (4,), text=3), Sample((1, 2, 8, 9), (5,))], 100)
-    assert [(tree.tokens[node], target) for node, target in tree.told] == [(1, 2), (2, 3)]
+    assert [(tree.tokens[node], target) for node, target in tree.texts] == [(1, 2), (2, 3)]
     made = arrays(tree)
-    assert made["asked"] == 2
+    assert made["answers"] == 2
     assert len(made["nodes"]) == len(made["targets"]) == 4
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.tuning.adapters import Adapter, check
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, check
 
 if TYPE_CHECKING:
     import types
@@ -19,7 +19,7 @@ class Attached:
     """Adapters of a model, which go with it; `tunings` numbers the languages that some are for."""
 
     def __init__(
-        self, lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[Adapter], path: Path
+        self, lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[AdapterSpec], path: Path
     ) -> None:
         self._lib, self._context = lib, context
         self._in_use = -1
@@ -45,7 +45,7 @@ class Attached:
         self._in_use = tuning
 
 
-def _load(lib: types.ModuleType, model: Any, adapter: Adapter, architecture: str) -> Any:
+def _load(lib: types.ModuleType, model: Any, adapter: AdapterSpec, architecture: str) -> Any:
     check(Path(adapter.path), architecture)
     handle = lib.llama_adapter_lora_init(model, adapter.path.encode())
     if not handle:

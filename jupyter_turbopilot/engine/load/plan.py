@@ -10,7 +10,7 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import stamp
-from jupyter_turbopilot.models.tuning.adapters import Adapter  # noqa: TC001 - a plan is read back from JSON
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec  # noqa: TC001 - a plan is read back from JSON
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.gguf import Header
@@ -31,7 +31,7 @@ class Hardware:
     tensor_split: tuple[float, ...] = ()
     cache_type: str = "f16"
     memory_map: bool = True  # weights stay in the file and are read where they are needed
-    adapters: tuple[Adapter, ...] = ()  # beside the model
+    adapters: tuple[AdapterSpec, ...] = ()  # beside the model
 
     @property
     def stamp(self) -> str:

@@ -13,7 +13,7 @@ from filelock import FileLock
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.files import partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
-from jupyter_turbopilot.models.download import Step
+from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import (
     checkpoint_files,
     checkpoint_path,
@@ -51,7 +51,7 @@ class Repositories:
     def __init__(
         self,
         folder: Path,
-        progress: Callable[[Step], None] = lambda _: None,
+        progress: Callable[[DownloadProgress], None] = lambda _: None,
         cancel: threading.Event | None = None,
         *,
         hosts: Collection[str] = (),
@@ -119,7 +119,7 @@ class Repositories:
             partial = partial_path(target)
 
             def step(done: int, total: int | None = known.size, name: str = name) -> None:
-                self._progress(Step("fetching", done, total, name))
+                self._progress(DownloadProgress("fetching", done, total, name))
 
             fetch(source, Transfer(partial, known, step, self._cancel.is_set, self._hosts))
             if known.sha256 and sha256_of(partial) != known.sha256:

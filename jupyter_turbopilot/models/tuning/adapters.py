@@ -22,7 +22,7 @@ _FOLDER = Path(__file__).parents[1] / "tuned"
 _LANGUAGE = re.compile(r"[a-z][a-z0-9+#-]*")
 
 
-class Adapter(NamedTuple):
+class AdapterSpec(NamedTuple):
     """A file, how strongly it counts, and the one language that it is for."""
 
     path: str
@@ -30,7 +30,7 @@ class Adapter(NamedTuple):
     language: str = ""
 
 
-def read_spec(spec: str) -> Adapter:
+def read_spec(spec: str) -> AdapterSpec:
     """Read a path; behind it may stand a language and how strongly it counts: `house.gguf@r=0.5`."""
     path, sign, scale = spec.rpartition("=")
     strength = _number(scale) if sign else None
@@ -45,7 +45,7 @@ def read_spec(spec: str) -> Adapter:
         path = before
     else:
         language = ""
-    return Adapter(str(Path(path).expanduser()), strength, language)
+    return AdapterSpec(str(Path(path).expanduser()), strength, language)
 
 
 def _number(text: str) -> float | None:
@@ -61,7 +61,7 @@ def ours(model: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def chosen(specs: Iterable[str], model: str, *, configured: bool) -> tuple[Adapter, ...]:
+def chosen(specs: Iterable[str], model: str, *, configured: bool) -> tuple[AdapterSpec, ...]:
     """Return a model's adapters: ours for the one it was made for, the others for the configured one."""
     adapters = []
     for adapter in map(read_spec, specs):

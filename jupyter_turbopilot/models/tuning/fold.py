@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.models.gguf import Header, Part
-    from jupyter_turbopilot.models.tuning.adapters import Adapter
+    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 KEPT = 2  # copies of one model
 _ROWS = 1024  # that are unpacked at a time
@@ -33,7 +33,7 @@ Delta = tuple[Any, Any]  # two thin matrices whose product is added
 def folded(
     folder: Path,
     model: Path,
-    adapters: Sequence[Adapter],
+    adapters: Sequence[AdapterSpec],
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Path:
     """Return the copy of a model that holds these adapters; made where it is not there yet."""

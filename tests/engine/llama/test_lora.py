@@ -10,13 +10,13 @@ from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping import write
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.generation import Ask, Sampling, Usage
-from jupyter_turbopilot.models.tuning.adapters import Adapter
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 from ...tiny_adapter import make
 
 
 def text(model: Path, *adapters: tuple[str, float], prompt: str = "abc") -> bytes:
-    hardware = Hardware(adapters=tuple(Adapter(*one) for one in adapters))
+    hardware = Hardware(adapters=tuple(AdapterSpec(*one) for one in adapters))
     engine = LlamaEngine(model, name="t", context_size=256, threads=1, hardware=hardware)
     try:
         found = write(engine, engine.tokenize(prompt), Sampling(max_tokens=12), Usage(), Cancel())
@@ -52,15 +52,15 @@ def test_what_does_not_fit_is_refused_in_words(
 def test_an_adapter_that_was_trained_anew_is_another_setting(tmp_path: Path) -> None:
     # What was read with the old one must not be taken up, nor its trial's verdict.
     adapter = make(tmp_path / "a.gguf")
-    before = Hardware(adapters=(Adapter(str(adapter)),)).stamp
-    assert Hardware(adapters=(Adapter(str(adapter)),)).stamp == before
+    before = Hardware(adapters=(AdapterSpec(str(adapter)),)).stamp
+    assert Hardware(adapters=(AdapterSpec(str(adapter)),)).stamp == before
     make(adapter, width=32)
-    assert Hardware(adapters=(Adapter(str(adapter)),)).stamp != before
+    assert Hardware(adapters=(AdapterSpec(str(adapter)),)).stamp != before
 
 
 def test_an_adapter_may_be_for_one_language_alone(tiny_model: Path, tmp_path: Path) -> None:
     adapter = str(make(tmp_path / "a.gguf"))
-    hardware = Hardware(adapters=(Adapter(adapter, 4.0, "r"), Adapter(adapter, 2.0, "julia")))
+    hardware = Hardware(adapters=(AdapterSpec(adapter, 4.0, "r"), AdapterSpec(adapter, 2.0, "julia")))
     engine = LlamaEngine(tiny_model, name="t", context_size=256, threads=1, hardware=hardware)
     languages = ("python", "r", "julia", "", "r", "python")
     prompt = engine.tokenize("a text that is long enough to be kept for the next one")

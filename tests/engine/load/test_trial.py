@@ -21,7 +21,7 @@ from jupyter_turbopilot.engine.load import trial
 from jupyter_turbopilot.engine.load.plan import Hardware, Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.models.gguf import stamp
-from jupyter_turbopilot.models.tuning.adapters import Adapter
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 from ...tiny_adapter import make
 
@@ -58,10 +58,10 @@ def test_nothing_in_the_folder_of_the_notebooks_is_run(
 
 def test_it_is_tried_with_all_that_it_will_be_loaded_with(tiny_model: Path, tmp_path: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
-    hardware = Hardware(adapters=(Adapter(str(adapter), 0.5, "r"),), tensor_split=(0.5, 0.5))
+    hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5, "r"),), tensor_split=(0.5, 0.5))
     plan = replace(PLAN, hardware=hardware)
     trial.ensure_loads(tiny_model, plan, tmp_path / "trials.json", timeout=60, cancel=Cancel())
-    broken = replace(plan, hardware=replace(hardware, adapters=(Adapter(str(tiny_model)),)))
+    broken = replace(plan, hardware=replace(hardware, adapters=(AdapterSpec(str(tiny_model)),)))
     with pytest.raises(ModelRefusedError, match="is not a LoRA adapter"):
         trial.ensure_loads(tiny_model, broken, tmp_path / "trials.json", timeout=60, cancel=Cancel())
 

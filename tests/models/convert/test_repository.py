@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.models.convert import Repositories
-from jupyter_turbopilot.models.download import Step
+from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
@@ -41,7 +41,7 @@ FILES = {"config.json": b"{}", "model.safetensors": b"w" * 1000, "tokenizer.json
 
 def test_what_a_conversion_reads_is_fetched_once(hub: SourceServer, tmp_path: Path) -> None:
     publish(hub, REPO, FILES, "README.md", "model.onnx", "sub/config.json", "../evil.json")
-    steps: list[Step] = []
+    steps: list[DownloadProgress] = []
     folder = Repositories(tmp_path, steps.append).checkpoint(REPO)
     assert sorted(path.name for path in folder.glob("[!.]*")) == sorted(FILES)
     assert steps[-1].received == len(FILES["model.safetensors"])

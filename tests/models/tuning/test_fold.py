@@ -14,7 +14,7 @@ from jupyter_turbopilot.models.folder import copies
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.models.tuning import fold as module
-from jupyter_turbopilot.models.tuning.adapters import Adapter
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.fold import fold, folded
 
 from ...tiny_adapter import make
@@ -81,15 +81,15 @@ def test_a_full_disk_is_said_before_anything_is_written(
 def test_a_copy_is_made_once_and_anew_when_anything_changes(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf")
     adapter = str(make(tmp_path / "a.gguf"))
-    first = folded(tmp_path, model, [Adapter(adapter, 1.0)])
+    first = folded(tmp_path, model, [AdapterSpec(adapter, 1.0)])
     written = first.stat().st_mtime_ns
-    assert folded(tmp_path, model, [Adapter(adapter, 1.0)]) == first
+    assert folded(tmp_path, model, [AdapterSpec(adapter, 1.0)]) == first
     assert first.stat().st_mtime_ns == written
-    others = {folded(tmp_path, model, [Adapter(adapter, 0.5)])}
+    others = {folded(tmp_path, model, [AdapterSpec(adapter, 0.5)])}
     make(Path(adapter), width=64).write_bytes(Path(adapter).read_bytes()[:-4] + b"\x01\x02\x03\x04")
-    others.add(folded(tmp_path, model, [Adapter(adapter, 1.0)]))
+    others.add(folded(tmp_path, model, [AdapterSpec(adapter, 1.0)]))
     os.utime(model, ns=(1, 1))
-    others.add(folded(tmp_path, model, [Adapter(adapter, 1.0)]))
+    others.add(folded(tmp_path, model, [AdapterSpec(adapter, 1.0)]))
     assert first not in others
     assert len(others) == 3
 
@@ -98,9 +98,9 @@ def test_older_copies_go(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.gguf")
     adapter = str(make(tmp_path / "a.gguf"))
     other = write_tiny_model(tmp_path / "tiny-2.gguf")
-    stays = folded(tmp_path, other, [Adapter(adapter, 1.0)])
+    stays = folded(tmp_path, other, [AdapterSpec(adapter, 1.0)])
     for scale in (1.0, 0.5, 0.25):
-        last = folded(tmp_path, model, [Adapter(adapter, scale)])
+        last = folded(tmp_path, model, [AdapterSpec(adapter, scale)])
     found = copies(tmp_path, model)
     assert len(found) == module.KEPT
     assert last in found
