@@ -122,9 +122,9 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
         for number in range(options.rounds):
             usage = Usage()
             # Another first token each time, or what was read would not be read again.
-            asked = [tokens[number % len(tokens)], *prompt[1:]]
+            varied = [tokens[number % len(tokens)], *prompt[1:]]
             sampling = Sampling(options.length, ignore_end=True)
-            list(write(engine, asked, sampling, usage, Cancel()))
+            list(write(engine, varied, sampling, usage, Cancel()))
             runs.append(usage)
         memory = psutil.Process().memory_info().rss
     finally:

@@ -24,13 +24,13 @@ def run(_: NoOptions, settings: Turbopilot) -> int:
 
     files = list(sequences(models_dir(settings.models_dir)))
     done = f"{megabytes(files)} removed." if files else "Nothing was kept."
-    kept = remove(files)
+    remaining = remove(files)
     print(done)
-    list_files("Could not be removed", kept)
+    list_files("Could not be removed", remaining)
     list_files(
         "A server that runs keeps what it has read, and writes it down when it stops", runtime.survey()[1]
     )
-    return 1 if kept else 0
+    return 1 if remaining else 0
 
 
 COMMAND = Command(

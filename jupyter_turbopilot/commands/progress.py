@@ -16,7 +16,7 @@ class Bar:
     def __init__(self, name: str) -> None:
         self._name = name
         self._last = 0.0
-        self._said = -1
+        self._last_tenth = -1
         self._begun = time.monotonic()
         self._shown = False
         self._live = sys.stderr.isatty()
@@ -35,9 +35,9 @@ class Bar:
             return
         self._last = now
         share = done / total
-        if not self._live and int(share * 10) == self._said:
+        if not self._live and int(share * 10) == self._last_tenth:
             return
-        self._said = int(share * 10)
+        self._last_tenth = int(share * 10)
         self.write(f"{self._name}: {'█' * int(share * WIDTH):<{WIDTH}} {share:4.0%} {words}")
 
     def write(self, text: str) -> None:

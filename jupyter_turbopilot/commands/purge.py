@@ -40,13 +40,13 @@ def run(options: Options, settings: Turbopilot) -> int:
     ):
         return 1
     done = f"{megabytes(files)} in {count_of(files, 'file')} and {count_of(stale, 'runtime file')} removed."
-    kept = remove([*files, *stale])
+    remaining = remove([*files, *stale])
     remove_empty(folder, files)
     print(done)
-    list_files("Could not be removed", kept)
-    list_files("Left, because nothing notes that it is ours", set(others(folder)) - set(kept))
+    list_files("Could not be removed", remaining)
+    list_files("Left, because nothing notes that it is ours", set(others(folder)) - set(remaining))
     list_files("Left, because their servers run, or run elsewhere", living)
-    return 1 if kept else 0
+    return 1 if remaining else 0
 
 
 def _agreed(question: str) -> bool:

@@ -16,13 +16,13 @@ NAMED = 20  # files that are left are named up to here, then counted
 
 def remove(files: Iterable[Path]) -> list[Path]:
     """Delete files; return those that could not be."""
-    kept = []
+    remaining = []
     for path in files:
         try:
             path.unlink(missing_ok=True)
         except OSError:
-            kept.append(path)
-    return kept
+            remaining.append(path)
+    return remaining
 
 
 def remove_empty(folder: Path, files: Iterable[Path]) -> None:

@@ -67,15 +67,15 @@ def _is_public(name: str) -> bool:
     return not name.startswith("_") and len(name) <= LONGEST and name.isidentifier()
 
 
-def _plain(held: Any, most: int = MOST_LOOKED_AT) -> Dict[str, Any]:
+def _plain(mapping: Any, most: int = MOST_LOOKED_AT) -> Dict[str, Any]:
     """Copy a dictionary without keys that are not plain text: looking up in the copy runs nobody's code."""
-    return {key: value for key, value in islice(held.items(), most) if type(key) is str}
+    return {key: value for key, value in islice(mapping.items(), most) if type(key) is str}
 
 
 def _words(names: Any) -> Optional[List[str]]:
     """Keep public names; None where there are too many to name them all."""
-    found = sorted(filter(_is_public, names))
-    return found if len(found) <= MOST_ATTRIBUTES else None
+    public = sorted(filter(_is_public, names))
+    return public if len(public) <= MOST_ATTRIBUTES else None
 
 
 def _both(words: Optional[List[str]], own: Optional[Dict[str, Any]]) -> Optional[List[str]]:
@@ -86,11 +86,11 @@ def _both(words: Optional[List[str]], own: Optional[Dict[str, Any]]) -> Optional
     return sorted({*words, *further}) if further else words
 
 
-def _is_native(found: Any, kind: Any, name: str) -> bool:
+def _is_native(member: Any, kind: Any, name: str) -> bool:
     """Tell whether what a class holds under a name is C code that came with this very class."""
     if _flags(kind) & (_HEAP | _IMMUTABLE) != _HEAP:
         return True
-    return _is_one_of(type(found), _IN_C) and found.__objclass__ is kind and found.__name__ == name
+    return _is_one_of(type(member), _IN_C) and member.__objclass__ is kind and member.__name__ == name
 
 
 class _Look:
@@ -105,10 +105,10 @@ class _Look:
         self._modules = _plain(loaded, 100_000) if type(loaded) is dict else {}
         self._kinds: Dict[int, Tuple[str, str]] = {}
         for module, names in _KNOWN.items():
-            held = self._module(module)
+            members = self._module(module)
             for name in names:
-                if name in held and _is_one_of(type, _mro(type(held[name]))):
-                    self._kinds[id(held[name])] = (module.partition(".")[0], name)
+                if name in members and _is_one_of(type, _mro(type(members[name]))):
+                    self._kinds[id(members[name])] = (module.partition(".")[0], name)
 
     # Reading ------------------------------------------------------------------------------------------------
 
@@ -121,21 +121,21 @@ class _Look:
         """Return the package and the name of an object's class, if it is one that we know."""
         return self._kinds.get(id(type(value)), ("", ""))
 
-    def _held(self, kind: Any) -> Dict[str, Any]:
+    def _members(self, kind: Any) -> Dict[str, Any]:
         """Return what a class's own dictionary holds."""
-        held = self._classes.get(id(kind))
-        if held is None:
-            held = self._classes[id(kind)] = _plain(_class_dict(kind))
-        return held
+        members = self._classes.get(id(kind))
+        if members is None:
+            members = self._classes[id(kind)] = _plain(_class_dict(kind))
+        return members
 
     def _own(self, value: Any) -> Optional[Dict[str, Any]]:
         """Return what an object's own dictionary holds; None where that is hidden or enormous."""
         for kind in _mro(type(value)):
-            held = self._held(kind)
-            if "__dict__" in held:
-                if not _is_native(held["__dict__"], kind, "__dict__"):
+            members = self._members(kind)
+            if "__dict__" in members:
+                if not _is_native(members["__dict__"], kind, "__dict__"):
                     return None
-                own = held["__dict__"].__get__(value)
+                own = members["__dict__"].__get__(value)
                 return _plain(own) if type(own) is dict and len(own) <= MOST_ATTRIBUTES else None
         return {}
 
@@ -145,9 +145,11 @@ class _Look:
         if key not in self._getters:
             self._getters[key] = None
             for kind in _mro(type(value)):
-                held = self._held(kind)
-                if name in held:
-                    self._getters[key] = held[name].__get__ if _is_native(held[name], kind, name) else None
+                members = self._members(kind)
+                if name in members:
+                    self._getters[key] = (
+                        members[name].__get__ if _is_native(members[name], kind, name) else None
+                    )
                     break
         get = self._getters[key]
         return get(value) if get else (self._own(value) or {}).get(name)
@@ -156,9 +158,11 @@ class _Look:
         """Return the names a class holds, and whether there may be others that only its code knows."""
         known = self._class_words.get(id(kind))
         if known is None:
-            held = [self._held(one) for one in _mro(kind) if one is not object]
-            more = type(kind) is not type or any("__getattr__" in h or "__getattribute__" in h for h in held)
-            known = self._class_words[id(kind)] = _words({name for one in held for name in one}), more
+            classes = [self._members(base) for base in _mro(kind) if base is not object]
+            more = type(kind) is not type or any(
+                "__getattr__" in own or "__getattribute__" in own for own in classes
+            )
+            known = self._class_words[id(kind)] = _words({name for own in classes for name in own}), more
         return known
 
     # Arrays and tables --------------------------------------------------------------------------------------
@@ -235,7 +239,7 @@ class _Look:
         if self._kind(series)[0] == "polars":
             inner = self._read(series, "_s")
             table = self._module("polars._plr").get("PyDataFrame")
-            made = self._held(table)["__new__"]
+            made = self._members(table)["__new__"]
             if type(made) is not types.BuiltinFunctionType or made.__self__ is not table:
                 return {}
             _, words, _ = self._polars(made(table, [inner]))
@@ -243,7 +247,7 @@ class _Look:
         blocks = self._read(self._read(series, "_mgr"), "blocks")
         values = self._read(blocks[0], "values") if type(blocks) is tuple else None
         inside = (values, self._read(values, "_ndarray"), self._read(values, "_data"))
-        shape = [len(one) for one in inside if one is not None and self._kind(one)[0] == "numpy"]
+        shape = [len(part) for part in inside if part is not None and self._kind(part)[0] == "numpy"]
         return {"shape": shape[:1], "dtype": self._dtype(values)}
 
     def _array(self, array: Any) -> Dict[str, Any]:
@@ -261,33 +265,33 @@ class _Look:
     def describe(self, value: Any) -> Dict[str, Any]:
         """Tell what is known of an object."""
         kind = type(value)
-        module = self._held(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind)
-        found: Dict[str, Any] = {"type": _text(_class_name(kind)), "module": _text(module)}
+        module = self._members(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind)
+        described: Dict[str, Any] = {"type": _text(_class_name(kind)), "module": _text(module)}
         _, name = self._kind(value)
         if name == "DataFrame":
-            found.update(self._frame(value))
-            found["attributes"] = _both(self._words_of(kind)[0], self._own(value))
+            described.update(self._frame(value))
+            described["attributes"] = _both(self._words_of(kind)[0], self._own(value))
         elif name in ("Series", "ndarray", "Tensor"):
-            found.update(self._series(value) if name == "Series" else self._array(value))
+            described.update(self._series(value) if name == "Series" else self._array(value))
             words, more = self._words_of(kind)
-            found["attributes"] = None if more else words
+            described["attributes"] = None if more else words
         elif kind is types.ModuleType:
-            held = _module_dict(value)
-            plain = _plain(held)
-            found["name"] = _text(plain.get("__name__"))
-            if "__getattr__" not in plain and len(held) < MOST_LOOKED_AT:
-                found["attributes"] = _words(plain)
+            own = _module_dict(value)
+            plain = _plain(own)
+            described["name"] = _text(plain.get("__name__"))
+            if "__getattr__" not in plain and len(own) < MOST_LOOKED_AT:
+                described["attributes"] = _words(plain)
         elif kind is types.FunctionType:
-            found.update(_parameters(value))
+            described.update(_parameters(value))
         elif kind is type:
             words, more = self._words_of(value)
-            found["attributes"] = None if more else words
+            described["attributes"] = None if more else words
         elif _is_one_of(kind, _PLAIN):
-            found["attributes"] = self._words_of(kind)[0]
+            described["attributes"] = self._words_of(kind)[0]
         else:
             words, more = self._words_of(kind)
-            found["attributes"] = None if more else _both(words, self._own(value))
-        return found
+            described["attributes"] = None if more else _both(words, self._own(value))
+        return described
 
 
 def _parameters(function: Any) -> Dict[str, Any]:
@@ -320,14 +324,14 @@ def facts(namespace: Any, hidden: Any = None) -> Dict[str, Any]:
         return {"names": {}, "all": False}
     last = list(islice(reversed(dict.items(namespace)), MOST_LOOKED_AT))
     newest = [(n, v) for n, v in last if type(n) is str and _is_public(n) and n not in skipped]
-    found: Dict[str, Any] = {}
+    described: Dict[str, Any] = {}
     for name, value in newest[:MOST_NAMES]:
-        found[name] = {"type": _text(_class_name(type(value)))}
+        described[name] = {"type": _text(_class_name(type(value)))}
         if left > 0 and thread_time() < look.end:
             with suppress(Exception):  # a library whose insides are others than we know
-                found[name] = look.describe(value)
-        left -= _size(found[name])
-    return {"names": found, "all": len(found) == len(newest) and len(last) < MOST_LOOKED_AT}
+                described[name] = look.describe(value)
+        left -= _size(described[name])
+    return {"names": described, "all": len(described) == len(newest) and len(last) < MOST_LOOKED_AT}
 
 
 def install(target: str) -> None:

@@ -82,13 +82,13 @@ def _certificates() -> ssl.SSLContext:
 
 def _peer_check(host: str) -> Callable[[str, dict[str, Any]], None]:
     """Look at the address that was really connected to, before anything is sent: a name may have several."""
-    asked = ""
+    connecting_to = ""
 
     def trace(event: str, info: dict[str, Any]) -> None:
-        nonlocal asked
+        nonlocal connecting_to
         if event.endswith("connect_tcp.started"):
-            asked = info["host"]
-        elif event.endswith("connect_tcp.complete") and asked == host:  # else it is the person's own proxy
+            connecting_to = info["host"]
+        elif event.endswith("connect_tcp.complete") and connecting_to == host:  # or it is a proxy
             stream = info["return_value"]
             address = stream.get_extra_info("server_addr")
             if not address or _is_private(str(address[0])):

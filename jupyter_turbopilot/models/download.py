@@ -163,8 +163,8 @@ class _Download:
         model, hosts = self._model, self._store.hosts
         known = RemoteFile(model.size, model.sha256)
         if model.sha256 is None:  # only then its publisher has to be asked first
-            said = look(source, hosts)
-            known = RemoteFile(said.size or model.size, said.sha256)
+            remote = look(source, hosts)
+            known = RemoteFile(remote.size or model.size, remote.sha256)
         self._need_room(known.size)
 
         def step(received: int) -> None:

@@ -78,11 +78,11 @@ def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) 
     if done and done == known.size:
         return
     with in_words(what), connection(url, transfer.hosts) as client:
-        for asked in dict.fromkeys((done, 0)):  # who does not go on from there is asked for the whole
-            with client.stream("GET", url, headers=headers | _range(asked, state)) as answer:
-                if asked and answer.headers.get("content-range") == f"bytes */{asked}":
+        for start_at in dict.fromkeys((done, 0)):  # whoever cannot go on from there sends the whole
+            with client.stream("GET", url, headers=headers | _range(start_at, state)) as answer:
+                if start_at and answer.headers.get("content-range") == f"bytes */{start_at}":
                     return  # nothing is missing
-                start = begins_at(answer, asked, known, state.etag)
+                start = begins_at(answer, start_at, known, state.etag)
                 if start is None:
                     continue
                 with target.open("r+b" if start else "wb") as file:
@@ -95,24 +95,24 @@ def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) 
         raise DownloadError(f"{what} sends another part of the file than it was asked for.")
 
 
-def _range(asked: int, state: TransferState) -> dict[str, str]:
-    if not asked:
+def _range(start_at: int, state: TransferState) -> dict[str, str]:
+    if not start_at:
         return {}
-    return {"Range": f"bytes={asked}-"} | ({"If-Range": state.etag} if state.etag else {})
+    return {"Range": f"bytes={start_at}-"} | ({"If-Range": state.etag} if state.etag else {})
 
 
-def begins_at(answer: httpx.Response, asked: int, known: RemoteFile, etag: str) -> int | None:
-    """Return where in the file the answer's bytes belong; nothing where it has to be asked for the whole."""
+def begins_at(answer: httpx.Response, start_at: int, known: RemoteFile, etag: str) -> int | None:
+    """Return where in the file the answer's bytes belong; None where it has to be requested whole."""
     if answer.status_code == _PART:
-        told = _RANGE.fullmatch(answer.headers.get("content-range", ""))
-        if not asked or not told or _encoded(answer):
+        span = _RANGE.fullmatch(answer.headers.get("content-range", ""))
+        if not start_at or not span or _encoded(answer):
             return None
-        first, last = int(told[1]), int(told[2])
-        total = last + 1 if told[3] == "*" else int(told[3])
+        first, last = int(span[1]), int(span[2])
+        total = last + 1 if span[3] == "*" else int(span[3])
         same_file = answer.headers.get("etag", etag) == etag or not etag
-        fits = first == asked and last + 1 == total and total == (known.size or total)
-        return asked if fits and same_file else None
-    if answer.status_code == _PAST_END and asked:
+        fits = first == start_at and last + 1 == total and total == (known.size or total)
+        return start_at if fits and same_file else None
+    if answer.status_code == _PAST_END and start_at:
         return None
     answer.raise_for_status()
     if answer.status_code != _WHOLE:
@@ -123,8 +123,8 @@ def begins_at(answer: httpx.Response, asked: int, known: RemoteFile, etag: str) 
 
 def _announced(answer: httpx.Response, start: int) -> int | None:
     """Return how long the whole file is, as the answer says."""
-    if told := _RANGE.fullmatch(answer.headers.get("content-range", "")):
-        return int(told[2]) + 1
+    if span := _RANGE.fullmatch(answer.headers.get("content-range", "")):
+        return int(span[2]) + 1
     length = whole_number(answer.headers.get("content-length", ""))
     return None if length is None or _encoded(answer) else start + length
 
@@ -142,7 +142,7 @@ def _encoded(answer: httpx.Response) -> bool:
 
 
 def _validator(answer: httpx.Response) -> str:
-    """Return what the file can be asked for again with; a weak tag, or one of compressed bytes, is none."""
+    """Return the tag by which the rest can be requested; weak ones and those of compressed bytes are not."""
     etag: str = answer.headers.get("etag", "")
     return "" if etag.startswith("W/") or _encoded(answer) else etag
 

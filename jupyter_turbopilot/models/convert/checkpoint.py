@@ -229,8 +229,8 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="np"):
             pass
     except (SafetensorError, OSError) as error:
-        said = str(error)[:200]
-        raise ConversionError(f"{path.name} is damaged or was cut: {said}. Fetch it again.") from None
+        reason = str(error)[:200]
+        raise ConversionError(f"{path.name} is damaged or was cut: {reason}. Fetch it again.") from None
     tensors: dict[str, Tensor] = {}
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")

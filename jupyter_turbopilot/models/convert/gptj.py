@@ -79,17 +79,17 @@ def _part(matrix: Array, *, which: int, shards: int, then: partial[Array] | None
     return then(part) if then else part
 
 
-def _shards(checkpoint: Checkpoint, said: int) -> int:
+def _shards(checkpoint: Checkpoint, configured: int) -> int:
     """Return across how many machines the attention was cut."""
     config = checkpoint.config
     width, heads = config.whole("n_embd"), config.whole("n_head")
     # CodeGen2 comes with code of its own, and its sizes differ in this without saying so.
-    if not said and "auto_map" in config.values:
+    if not configured and "auto_map" in config.values:
         raise ConversionError(
             "A CodeGen2 model does not say how its attention is laid out: add --shards 8 for 1B and 3.7B. "
             "With a wrong number it would write nonsense."
         )
-    shards = said or CODEGEN_SHARDS
+    shards = configured or CODEGEN_SHARDS
     if heads % shards:
         raise ConversionError(f"{heads} heads cannot have been cut into {shards} parts.")
     return shards if width % shards == 0 else 1

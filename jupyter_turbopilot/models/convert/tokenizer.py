@@ -69,27 +69,27 @@ def _maybe(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def _from_json(said: dict[str, Any], rows: int) -> Vocabulary:
-    model = said.get("model")
+def _from_json(raw: dict[str, Any], rows: int) -> Vocabulary:
+    model = raw.get("model")
     model = model if isinstance(model, dict) else {}
     kind = model.get("type", "BPE")
     if kind != "BPE" or not isinstance(model.get("vocab"), dict):
         raise ConversionError(f"A tokenizer of type {kind} is not covered; byte-pair merges are.")
-    added = [entry for entry in said.get("added_tokens") or [] if isinstance(entry, dict)]
+    added = [entry for entry in raw.get("added_tokens") or [] if isinstance(entry, dict)]
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model.get("merges") or []]
     if not all(len(merge) == 2 for merge in merges):  # noqa: PLR2004
         raise ConversionError("tokenizer.json holds merges of more than two parts.")
     by_score = bool(model.get("byte_fallback"))
-    cut = "default" if by_score else _cut(said.get("pre_tokenizer"))
-    _refuse_odd(said, model, cut)
+    cut = "default" if by_score else _cut(raw.get("pre_tokenizer"))
+    _refuse_odd(raw, model, cut)
     tokens, types = _numbered(model["vocab"], added, rows)
     vocabulary = Vocabulary("llama" if by_score else "gpt2", cut, tokens, types)
     if by_score:
         _score(vocabulary, merges, model)
-        vocabulary.add_space = _prepends(said)
+        vocabulary.add_space = _prepends(raw)
     else:
         vocabulary.merges = [" ".join(merge) for merge in merges]
-    vocabulary.add_bos = _begins_with_special(said.get("post_processor"))
+    vocabulary.add_bos = _begins_with_special(raw.get("post_processor"))
     return vocabulary
 
 
@@ -127,14 +127,14 @@ def _numbered(
     return tokens, types
 
 
-def _refuse_odd(said: dict[str, Any], model: dict[str, Any], cut: str) -> None:
+def _refuse_odd(raw: dict[str, Any], model: dict[str, Any], cut: str) -> None:
     """Refuse what changes texts or tokens in ways that llama.cpp does not."""
     for name in ("continuing_subword_prefix", "end_of_word_suffix", "dropout"):
         if model.get(name):
             raise ConversionError(f"A tokenizer with {name} is not covered.")
     if model.get("ignore_merges") and cut != "llama-bpe":
         raise ConversionError("A tokenizer that ignores its merges is not covered.")
-    normalizer = said.get("normalizer")
+    normalizer = raw.get("normalizer")
     steps = normalizer.get("normalizers", [normalizer]) if isinstance(normalizer, dict) else []
     # Composing accents is the one step that llama.cpp leaves out for every model.
     allowed = {"Prepend", "Replace"} if cut == "default" else {"NFC"}
@@ -144,9 +144,13 @@ def _refuse_odd(said: dict[str, Any], model: dict[str, Any], cut: str) -> None:
             raise ConversionError(f"A tokenizer that changes texts so is not covered: {words}.")
 
 
-def _cut(said: Any) -> str:
+def _cut(pre_tokenizer: Any) -> str:
     """Name how a text is cut before the merges."""
-    steps = said.get("pretokenizers") if isinstance(said, dict) and said.get("type") == "Sequence" else [said]
+    steps = (
+        pre_tokenizer.get("pretokenizers")
+        if isinstance(pre_tokenizer, dict) and pre_tokenizer.get("type") == "Sequence"
+        else [pre_tokenizer]
+    )
     cut = tuple(_step(step) for step in steps or [])
     if cut not in _CUTS:
         words = " · ".join(cut)[:200]
@@ -188,16 +192,16 @@ def _score(vocabulary: Vocabulary, merges: list[tuple[str, ...]], model: dict[st
         vocabulary.types[vocabulary.tokens.index(unknown)] = UNKNOWN
 
 
-def _prepends(said: dict[str, Any]) -> bool:
+def _prepends(raw: dict[str, Any]) -> bool:
     """Tell whether a space is put before the text."""
-    words = json.dumps([said.get("normalizer"), said.get("pre_tokenizer")])
+    words = json.dumps([raw.get("normalizer"), raw.get("pre_tokenizer")])
     return (
         '"Prepend"' in words or '"prepend_scheme": "always"' in words or '"prepend_scheme": "first"' in words
     )
 
 
-def _begins_with_special(said: Any) -> bool:
-    steps = said.get("processors", [said]) if isinstance(said, dict) else []
+def _begins_with_special(post_processor: Any) -> bool:
+    steps = post_processor.get("processors", [post_processor]) if isinstance(post_processor, dict) else []
     for step in steps:
         single = (
             step.get("single")
@@ -214,11 +218,11 @@ def _begins_with_special(said: Any) -> bool:
     return False
 
 
-def _content(said: Any) -> str:
+def _content(token: Any) -> str:
     return (
-        said["content"]
-        if isinstance(said, dict) and isinstance(said.get("content"), str)
-        else str(said or "")
+        token["content"]
+        if isinstance(token, dict) and isinstance(token.get("content"), str)
+        else str(token or "")
     )
 
 

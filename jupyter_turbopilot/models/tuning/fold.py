@@ -38,8 +38,8 @@ def folded(
 ) -> Path:
     """Return the copy of a model that holds these adapters; made where it is not there yet."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
-    said = "|".join([stamp(model), *(f"{_digest(path)}={scale}" for path, scale in paths)])
-    key = hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
+    identity = "|".join([stamp(model), *(f"{_digest(path)}={scale}" for path, scale in paths)])
+    key = hashlib.blake2b(identity.encode(), digest_size=6).hexdigest()
     target = copy_path(folder, model, key)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
