@@ -85,7 +85,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.engine.load import machine
 
     if options.prompt < 1 or options.length < 2 or options.rounds < 1:  # noqa: PLR2004
-        raise BadRequestError("A prompt takes at least one token, a text two, a measurement one round.")
+        raise BadRequestError("--prompt has to be at least 1, --length at least 2, --rounds at least 1.")
     threads = options.threads or sorted({1, machine.threads()})
     rows = [
         measure(options, settings, model, count, batch)
@@ -163,9 +163,7 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise BadRequestError(
-            "A picture needs matplotlib. Run: pip install matplotlib", field="plot"
-        ) from None
+        raise BadRequestError("--plot needs matplotlib. Run: pip install matplotlib", field="plot") from None
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, batch in dict.fromkeys((row.model, row.batch) for row in rows):

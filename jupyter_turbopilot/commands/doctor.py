@@ -37,7 +37,7 @@ def run(_: NoOptions, settings: Turbopilot) -> int:
     for line in examine(settings):
         print(f"{'✗' if line.problem else '✓'} {line.name:<12} {line.text}")
         problems += line.problem
-    print(_count(problems) if problems else "All is well.")
+    print(_count(problems) if problems else "No problems found.")
     return 1 if problems else 0
 
 

@@ -53,14 +53,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--half",
         choices=["all", "fitted", "held-out"],
         default="all",
-        help="every second notebook: those that the gate was fitted to, or the others (%(default)s)",
+        help="which half of the notebooks: those the gate was fitted to, or the others (%(default)s)",
     )
     parser.add_argument(
         "--trace",
         choices=["append", "edit", "hop"],
         nargs="+",
         default=["append"],
-        help="type at the end of cells, within finished cells, or by turns in two cells (append)",
+        help="append: type whole cells; edit: within finished cells; hop: in two cells by turns (append)",
     )
     parser.add_argument(
         "--requests",
@@ -92,14 +92,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=count,
         default=0,
         metavar="N",
-        help="other processes that keep a core busy meanwhile (%(default)s)",
+        help="number of other processes that keep the CPU busy meanwhile (%(default)s)",
     )
     parser.add_argument(
         "--kernel",
         nargs="?",
         const="python3",
         metavar="NAME",
-        help="run the cells above in a kernel, and type with its facts and without; this runs the notebooks",
+        help="run the notebooks in a kernel of this name, and type with its facts and without",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
     add_model(parser)

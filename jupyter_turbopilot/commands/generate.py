@@ -80,7 +80,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--seed",
         type=int,
         default=-1,
-        help="seed of the random choices; -1: another each time (%(default)s)",
+        help="seed of the random choices; -1: a new one each time (%(default)s)",
     )
     parser.add_argument(
         "-t",
@@ -103,14 +103,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--top_k",
         type=int,
         default=40,
-        help="choose among so many of the likeliest tokens; 0: among all (%(default)s)",
+        help="sample from this many of the likeliest tokens; 0: from all (%(default)s)",
     )
     parser.add_argument(
         "--top-p",
         "--top_p",
         type=float,
         default=0.9,
-        help="choose among the likeliest tokens that have this probability together (%(default)s)",
+        help="sample from the likeliest tokens that together have this probability (%(default)s)",
     )
     parser.add_argument(
         "--temp", type=float, default=1.0, help="temperature; 0: always the likeliest (%(default)s)"

@@ -44,7 +44,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     remove_empty(folder, files)
     print(done)
     list_files("Could not be removed", remaining)
-    list_files("Left, because nothing notes that it is ours", set(others(folder)) - set(remaining))
+    list_files("Left, because no note says that it was downloaded", set(others(folder)) - set(remaining))
     list_files("Left, because their servers run, or run elsewhere", living)
     return 1 if remaining else 0
 

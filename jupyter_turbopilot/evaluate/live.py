@@ -103,7 +103,7 @@ class Live:
             pass
         value = message["content"]["user_expressions"]["value"]
         if value["status"] != "ok":
-            raise TurbopilotError(f"The kernel could not be asked: {value.get('evalue')}.")
+            raise TurbopilotError(f"The kernel did not answer: {value.get('evalue')}.")
 
         return str(ast.literal_eval(value["data"]["text/plain"]))
 

@@ -40,18 +40,18 @@ def table(results: Mapping[str, TypingResult]) -> str:
             often = 100 * tally.shown / max(1, total.keys)
             lines.append(f"| {name}, {kind} | {tally.precision:.3f} | {share:.3f} | {often:.1f} | | |")
     for name, typed in results.items():
-        lines.append(f"\n{name}: {typed.invalid} shown that no program begins with.")
+        lines.append(f"\n{name}: {typed.invalid} suggestions shown that cannot become valid code.")
         if pace := typed.pace:
             lines.append(
-                f"Of {pace.asked} requests the next key came before {pace.unanswered} were answered; "
-                f"{pace.taken_over} went on with what was being written, {pace.ended} began anew although it "
+                f"{pace.unanswered} of {pace.asked} requests were not answered before the next key; "
+                f"{pace.taken_over} took over the text being written, {pace.ended} began again although it "
                 f"agreed with the key. {1000 * pace.cpu / max(1, typed.total.keys):.0f} s of computing for "
                 "1000 keys."
             )
         if (names := typed.names).there or names.missing:
             lines.append(
-                f"Of what they name {names.there} are in the kernel, {names.missing} are missing "
-                f"({names.share:.1%}), {names.unknown} cannot be told."
+                f"Of the names in them {names.there} exist in the kernel, {names.missing} are missing "
+                f"({names.share:.1%}), {names.unknown} are unknown."
             )
     lines += _gains(results)
     return "\n".join(lines) + "\n"

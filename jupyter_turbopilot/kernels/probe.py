@@ -2,7 +2,7 @@
 
 This file's text is sent to the kernel, which need not have this package and may be an older Python.
 Objects are told apart by their exact class, found in modules that are imported already. Only data is read of
-them: class dictionaries, instance dictionaries, and what a class written in C tells by its own descriptors.
+them: class dictionaries, instance dictionaries, and what a class written in C gives by its own descriptors.
 A property, method, metaclass or key of the person's is never called, compared, hashed or turned into text.
 A dictionary that may hold foreign keys is not looked up in: its plain keys are copied first. No value is
 read. How much is looked at is bounded, in time too, so that the kernel is ready for its next cell at once.

@@ -45,14 +45,14 @@ def find(spec: str) -> Model:
     if known := catalog().get(spec):
         return known
     if not spec or "\0" in spec or "\n" in spec or "\r" in spec:
-        raise UnknownModelError(f"That is no model. {_HOW}", field="model")
+        raise UnknownModelError(f"This is not a name of a model. {_HOW}", field="model")
     if "://" in spec:
         return _from_url(spec)
     try:
         as_path = Path(spec).expanduser()
         here = as_path.is_file()
     except (OSError, RuntimeError):  # longer than a name may be; a home that nobody has
-        raise UnknownModelError(f"That is no model. {_HOW}", field="model") from None
+        raise UnknownModelError(f"This is not a name of a model. {_HOW}", field="model") from None
     if here or as_path.is_absolute() or spec.startswith(("./", ".\\", "../")):
         return Model(name=as_path.name, file=as_path.name, path=as_path)
     repo, _, file = spec.replace(":", "/", 1).partition("/")
@@ -77,9 +77,9 @@ def _from_url(spec: str) -> Model:
         parts = urlsplit(spec)
         _ = parts.port
     except ValueError:
-        raise UnknownModelError(f"That is no address. {_HOW}", field="model") from None
+        raise UnknownModelError(f"This is not an address of a model. {_HOW}", field="model") from None
     if not parts.hostname or parts.scheme not in {"http", "https"}:
-        raise UnknownModelError(f"That is no address. {_HOW}", field="model")
+        raise UnknownModelError(f"This is not an address of a model. {_HOW}", field="model")
     if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
         raise UnknownModelError("Models are fetched over https only.", field="model")
     digest = parts.fragment.removeprefix("sha256=").lower() if parts.fragment else None

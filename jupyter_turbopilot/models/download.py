@@ -83,7 +83,7 @@ def _in_words(folder: Path) -> Iterator[None]:
         failed.hint = f"The folder is {folder}."
         raise failed from None
     except MemoryError:
-        raise DownloadError("There is not enough memory to fetch the model. Close something.") from None
+        raise DownloadError("There is not enough memory to fetch the model. Close other programs.") from None
 
 
 @contextmanager
@@ -180,12 +180,12 @@ class _Download:
         digest = sha256_of(self._partial)
         if known.sha256 and digest != known.sha256:
             self._discard()
-            raise DownloadError("The bytes that came are not the model's: the digest differs.")
+            raise DownloadError("The downloaded file is not the model: its digest differs.")
         try:
             read_header(self._partial)
         except ModelRefusedError as error:
             self._discard()
-            raise DownloadError(f"What came is no model. {error.message}") from None
+            raise DownloadError(f"What was downloaded is not a model. {error.message}") from None
         flush(self._partial)
         size = self._partial.stat().st_size
         _make_way(self._path)

@@ -158,7 +158,7 @@ def read_header(path: Path) -> Header:
 
 
 def stamp(path: Path) -> str:
-    """Return what tells a file from another that was put in its place."""
+    """Return what distinguishes a file from another that was put in its place."""
     status = path.stat()
     return f"{status.st_size}|{status.st_mtime_ns}"
 
@@ -175,7 +175,7 @@ def _parse(reader: _HeaderReader, name: str) -> Header:
         raise ModelRefusedError(f"{name} is not a GGUF file.")
     version = reader.scalar("<I")
     if version not in {2, 3}:
-        raise ModelRefusedError(f"{name} is GGUF version {version}; versions 2 and 3 are understood.")
+        raise ModelRefusedError(f"{name} is GGUF version {version}; versions 2 and 3 are supported.")
     tensors, keys = reader.scalar("<Q"), reader.scalar("<Q")
     if not 0 < tensors <= MAX_TENSORS or keys > MAX_KEYS:
         raise ModelRefusedError(f"{name} claims {tensors} tensors and {keys} keys: the file is damaged.")
@@ -186,7 +186,7 @@ def _parse(reader: _HeaderReader, name: str) -> Header:
             raise ModelRefusedError(f"{name} holds the key {key[:64]!r} twice: the file is damaged.")
         metadata[key] = reader.value(reader.scalar("<I"))
     if not isinstance(metadata.get("general.architecture"), str):
-        raise ModelRefusedError(f"{name} does not say which architecture it is.")
+        raise ModelRefusedError(f"{name} does not name its architecture: the file is damaged.")
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
         raise ModelRefusedError(f"{name} has an impossible alignment: the file is damaged.")

@@ -39,7 +39,9 @@ def _offline() -> bool:
 
 def _refuse_offline() -> None:
     if _offline():
-        raise DownloadError("HF_HUB_OFFLINE is set, so Hugging Face is not asked.")
+        raise DownloadError(
+            "HF_HUB_OFFLINE is set, so nothing is downloaded from Hugging Face. Unset it to download."
+        )
 
 
 def look(source: HubFile, hosts: Collection[str]) -> RemoteFile:

@@ -30,7 +30,7 @@ def obtain(
 ) -> Path:
     """Return the model's path once its file is there; whatever else happens is an error in words."""
     if not model.runs:
-        raise DownloadError(f"{model.name} is not run by llama.cpp: {model.use}.")
+        raise DownloadError(f"llama.cpp cannot run {model.name}: {model.use}.")
     try:
         if model.checkpoint and not store.has(model):
             path = _convert(store, model, progress, cancel or threading.Event())
@@ -42,7 +42,9 @@ def obtain(
         why = error.strerror or error
         raise DownloadError(f"{model.name} could not be written: {why}. Make room.") from None
     except MemoryError:
-        raise DownloadError(f"There is not enough memory to fetch {model.name}. Close something.") from None
+        raise DownloadError(
+            f"There is not enough memory to fetch {model.name}. Close other programs."
+        ) from None
     except Exception as error:
         log.exception("Turbopilot: %s could not be fetched", model.name)
         raise DownloadError(f"{model.name} could not be fetched ({type(error).__name__}).") from None

@@ -32,7 +32,9 @@ def order(source: Path, target: Path, kind: str, kinds: Mapping[str, int], *, fo
     """Check what was asked for, or refuse it in words."""
     name = kind.upper()
     if name not in kinds:
-        raise ConversionError(f"There is no type {kind!r}. Types: {', '.join(sorted(kinds))}.")
+        raise ConversionError(
+            f"{kind!r} is not a type of quantisation. Choose one of: {', '.join(sorted(kinds))}."
+        )
     header = read_header(source)
     before = header.metadata.get("general.file_type")
     again = not isinstance(before, int) or before not in UNQUANTISED_FILES
@@ -48,7 +50,7 @@ def order(source: Path, target: Path, kind: str, kinds: Mapping[str, int], *, fo
             "llama.cpp's own llama-imatrix and llama-quantize, or choose another type, IQ3_S or Q2_K."
         )
     if target.exists() and target.samefile(source):
-        raise ConversionError("The result would be written over its source.")
+        raise ConversionError("The output file is the input file: choose another name.")
     need_room(target, header.file_size, ConversionError)
     return Order(source, target, name, kinds[name], again)
 

@@ -101,7 +101,9 @@ class Store:
         """Delete the model's files and return the bytes freed."""
         path = self.path(model)
         if model.path and not (path.parent == self.folder and read_note(path)):
-            raise UnknownModelError("That is a file of your own; delete it yourself.", field="model")
+            raise UnknownModelError(
+                "This file is your own, not a download; delete it yourself.", field="model"
+            )
         freed = 0
         if self.has(model):
             freed = remove_with_note(path)

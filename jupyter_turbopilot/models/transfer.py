@@ -92,7 +92,7 @@ def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) 
                     received = copy(answer.iter_bytes(CHUNK), file, start, transfer)
                 check_length(received, _announced(answer, start), known)
                 return
-        raise DownloadError(f"{what} sends another part of the file than it was asked for.")
+        raise DownloadError(f"{what} sent a part of the file that was not requested. Try again.")
 
 
 def _range(start_at: int, state: TransferState) -> dict[str, str]:
@@ -148,7 +148,7 @@ def _validator(answer: httpx.Response) -> str:
 
 
 def whole_number(text: str) -> int | None:
-    """Read a header that tells a size."""
+    """Read a header that holds a size."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 

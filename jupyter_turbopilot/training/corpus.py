@@ -71,7 +71,7 @@ def read(paths: Iterable[Path]) -> Iterator[TrainingDocument]:
     """Read notebooks, code and prepared sets out of files and folders; what cannot be read is passed over."""
     for path in paths:
         if not path.exists():
-            raise TurbopilotError(f"There is no {path}.")
+            raise TurbopilotError(f"{path} does not exist.")
         if path.is_dir():
             for file in sorted(path.rglob("*")):
                 inner = file.relative_to(path)
@@ -129,7 +129,10 @@ def _prepared(path: Path) -> Iterator[TrainingDocument]:
         AttributeError,
         RecursionError,
     ) as error:
-        raise TurbopilotError(f"{path.name} is no prepared corpus ({type(error).__name__}).") from None
+        raise TurbopilotError(
+            f"{path.name} is not a prepared corpus ({type(error).__name__}). "
+            "It has to have a JSON object in each line, with the text `t` or the cells `c`."
+        ) from None
 
 
 def clean(

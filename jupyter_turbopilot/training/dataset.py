@@ -1,4 +1,4 @@
-"""What is training from, and what is kept apart for the test."""
+"""What is learnt from, and what is held out for the test."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Dataset:
         """Refuse what is too little to learn from."""
         if self.cells < LEAST_CELLS:
             raise TurbopilotError(
-                f"There are {self.cells} cells to learn from, and {LEAST_CELLS} are the least. "
-                "Name more notebooks."
+                f"There are {self.cells} cells to learn from, but at least {LEAST_CELLS} are needed. "
+                "Add more notebooks."
             )
 
     def languages(self) -> list[str]:

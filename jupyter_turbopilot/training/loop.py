@@ -205,5 +205,5 @@ class Training:
             return Log(**state["log"])
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
             raise TurbopilotError(
-                f"{self.path} is of another training, or damaged. Begin anew with --fresh."
+                f"{self.path} belongs to another training, or is damaged. Start again with --fresh."
             ) from None

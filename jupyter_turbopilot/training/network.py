@@ -111,7 +111,7 @@ def load(path: Path, device: torch.device, kind: torch.dtype) -> Network:
     header = read_header(path)
     if header.architecture not in _KINDS:
         raise TurbopilotError(
-            f"{path.name} is a {header.architecture}; models of the architectures "
+            f"{path.name} is a {header.architecture} model; only the architectures "
             f"{' and '.join(_KINDS)} can be trained."
         )
     config = _config(header)
@@ -140,7 +140,7 @@ def _config(header: Header) -> Any:
     name = header.architecture
     scaling = values.get(f"{name}.rope.scaling.type", "none")
     if scaling not in {"none", "linear"} or any(part.name == "rope_freqs.weight" for part in header.parts):
-        raise TurbopilotError("Models whose positions are scaled in their own way cannot be trained.")
+        raise TurbopilotError("Models with this kind of rope scaling cannot be trained; only none or linear.")
     rope: dict[str, Any] = {
         "rope_type": "default",
         "rope_theta": float(values.get(f"{name}.rope.freq_base", 10_000.0)),

@@ -23,9 +23,9 @@ def draw(log: Log, target: Path) -> Path | None:
     losses = [loss for _, loss in log.losses]
     latest = [losses[max(0, at - SMOOTH) : at] for at in range(1, len(losses) + 1)]
     steps = [step for step, _ in log.losses]
-    axes.plot(steps, [sum(part) / len(part) for part in latest], label=f"learnt from, mean of {SMOOTH}")
+    axes.plot(steps, [sum(part) / len(part) for part in latest], label=f"training, mean of {SMOOTH}")
     if log.held:
-        axes.plot([step for step, _ in log.held], [loss for _, loss in log.held], "o-", label="kept apart")
+        axes.plot([step for step, _ in log.held], [loss for _, loss in log.held], "o-", label="held out")
     axes.set(xlabel="steps", ylabel="loss of a token")
     axes.legend()
     axes.grid(alpha=0.3)

@@ -119,5 +119,5 @@ def compare(
     """Complete lines of what was kept apart, before and after, and say whether it helped."""
     notebooks = data.notebooks()
     if not places or not lines.places(notebooks, 1):
-        return "It was not tested."
+        return "Not tested."
     return lines.compare((("without", before), ("with", after)), notebooks, places, tell).words

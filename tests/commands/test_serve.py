@@ -37,5 +37,5 @@ def test_one_way_to_name_the_key_is_enough() -> None:
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "1e3"])
 def test_what_is_no_port_is_refused(text: str) -> None:
     assert port("18080") == 18080
-    with pytest.raises(argparse.ArgumentTypeError, match="is no port: choose one from 1 to 65535"):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a port: choose one from 1 to 65535"):
         port(text)

@@ -52,9 +52,9 @@ def test_it_learns_from_a_folder_writes_an_adapter_and_says_whether_it_helped(
 ) -> None:
     done = train(work, "-m", tiny_model, "--minutes", 0.2, "--places", 12, "--rank", 4, into=tmp_path)
     assert re.search(r"8 documents, 0\.00 MB of code; left out: 1 .*secrets, 1 without code", done.stdout)
-    assert "28 cells to learn from, 1 documents kept for the test" in done.stdout
+    assert "28 cells to learn from, 1 documents held out for the test" in done.stdout
     assert re.search(r"adapter\.gguf: 0\.\d MB\. \d+ steps, \d+ samples", done.stdout)
-    assert re.search(r"Loss on what was kept apart: \d\.\d+ before, \d\.\d+ after", done.stdout)
+    assert re.search(r"Loss on the held-out documents: \d\.\d+ before, \d\.\d+ after", done.stdout)
     assert re.search(r"of 12 lines exact without, .* with: .* points", done.stdout)
     assert re.search(r"Typed, \d+ keys: without, .* saved; with, .* saved\.", done.stdout)
     assert f"c.Turbopilot.adapters = ['default', '{tmp_path}/adapter.gguf']" in done.stdout
@@ -82,7 +82,7 @@ def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_
     assert "stopped" in rest
     assert not (tmp_path / "adapter.gguf").exists()
     steps = train(*asked, into=tmp_path)
-    assert "going on from step" in steps.stderr
+    assert "from step" in steps.stderr
     again = train(*asked, into=tmp_path)  # its time is up
     assert re.search(r"(\d+) steps", again.stdout)[1] == re.search(r"(\d+) steps", steps.stdout)[1]  # type: ignore[index]
     anew = train(*asked, "--fresh", "--minutes", 0.02, into=tmp_path)
@@ -94,9 +94,9 @@ def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_
     [
         (["nowhere"], 1, "There is no nowhere"),
         (["."], 1, "0 cells to learn from, and 20 are the least"),
-        ([".", "--minutes", "0"], 2, "--minutes lies between"),
-        ([".", "--rank", "100000"], 2, "--rank lies between"),
-        ([".", "--held-out", "0.9"], 2, "--held-out lies between"),
+        ([".", "--minutes", "0"], 2, "--minutes has to be between"),
+        ([".", "--rank", "100000"], 2, "--rank has to be between"),
+        ([".", "--held-out", "0.9"], 2, "--held-out has to be between"),
         ([".", "-o", "adapter.bin"], 2, r"ends with \.gguf"),
         ([".", "-m", "codegen-350m-mono"], 1, "cells to learn from"),
     ],

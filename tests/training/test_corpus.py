@@ -53,7 +53,7 @@ def test_a_file_that_is_nested_too_deeply_is_passed_over(tmp_path: Path) -> None
 
 
 def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(TurbopilotError, match=r"There is no .*nowhere"):
+    with pytest.raises(TurbopilotError, match=r"nowhere does not exist"):
         list(read([tmp_path / "nowhere"]))
 
 
@@ -73,10 +73,10 @@ def test_a_prepared_corpus_is_read_packed_or_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"no json", b'{"p": 1}', b'{"c": [1]}', b"[]"])
 def test_what_is_no_prepared_corpus_is_said(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(content)
-    with pytest.raises(TurbopilotError, match="is no prepared corpus"):
+    with pytest.raises(TurbopilotError, match="is not a prepared corpus"):
         list(read([tmp_path / "a.jsonl"]))
     (tmp_path / "a.xz").write_bytes(content)
-    with pytest.raises(TurbopilotError, match="is no prepared corpus"):
+    with pytest.raises(TurbopilotError, match="is not a prepared corpus"):
         list(read([tmp_path / "a.xz"]))
 
 

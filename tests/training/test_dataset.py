@@ -22,7 +22,7 @@ def document(name: str, language: str, cells: int) -> TrainingDocument:
 
 def test_too_few_cells_are_refused_in_words() -> None:
     Dataset([document("a", "python", LEAST_CELLS)], []).check()
-    with pytest.raises(TurbopilotError, match="There are 19 cells to learn from, and 20 are the least"):
+    with pytest.raises(TurbopilotError, match="There are 19 cells to learn from, but at least 20 are needed"):
         Dataset([document("a", "python", LEAST_CELLS - 1)], []).check()
 
 

@@ -93,5 +93,5 @@ def test_a_model_to_begin_with_is_as_big_as_was_asked(options: TrainingOptions) 
 
 def test_without_places_there_is_no_test(data: Dataset) -> None:
     settings = Turbopilot()
-    assert compare(settings, settings, data, 0, lambda *_: None) == "It was not tested."
-    assert compare(settings, settings, Dataset([], []), 9, lambda *_: None) == "It was not tested."
+    assert compare(settings, settings, data, 0, lambda *_: None) == "Not tested."
+    assert compare(settings, settings, Dataset([], []), 9, lambda *_: None) == "Not tested."

@@ -23,7 +23,7 @@ class Options:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--json", action="store_true", help="print all that is known of each")
+    parser.add_argument("--json", action="store_true", help="print all details as JSON")
 
 
 def run(options: Options, settings: Turbopilot) -> int:

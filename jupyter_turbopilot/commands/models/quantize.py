@@ -31,8 +31,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("source", metavar="IN", type=Path, help="a GGUF file, of F16 or better")
     parser.add_argument("target", metavar="OUT", type=Path, help="the GGUF file to write")
-    parser.add_argument("type", metavar="TYPE", help="Q4_K_M, Q8_0, …; left out, all are listed", nargs="?")
-    parser.add_argument("--force", action="store_true", help="quantise what is quantised already")
+    parser.add_argument(
+        "type", metavar="TYPE", help="Q4_K_M, Q8_0, …; without it, all types are listed", nargs="?"
+    )
+    parser.add_argument("--force", action="store_true", help="quantise a file that is already quantised")
     parser.add_argument(
         "-t",
         "--threads",
@@ -51,7 +53,7 @@ def run(options: Options, _: Turbopilot) -> int:
 
     known = kinds()
     if not options.type:
-        raise ConversionError(f"Which type? {', '.join(sorted(known))}.")
+        raise ConversionError(f"Name a type: {', '.join(sorted(known))}.")
     ordered = order(options.source, options.target, options.type, known, force=options.force)
     with Bar(ordered.kind) as bar:
         threads = options.threads or machine.threads()

@@ -49,13 +49,13 @@ def convert(
     shards: int = 0,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Path:
-    """Write the folder's model to `target`, or say why it is not covered."""
+    """Write the folder's model to `target`, or say why it is not supported."""
     checkpoint = Checkpoint(folder)
     recipe = recipe_for(checkpoint, shards)
     if unknown := checkpoint.left_over(recipe.ignored):
         raise ConversionError(
-            f"The model has {len(unknown)} tensors that a {checkpoint.config.family} has not, "
-            f"among them {unknown[0]}: not covered."
+            f"The model has {len(unknown)} tensors that a {checkpoint.config.family} model does not have, "
+            f"such as {unknown[0]}: this is not supported."
         )
     where = find_tokenizer(checkpoint.config.family, recipe.rows) if find_tokenizer else folder
     vocabulary = tokenizer.read(where, recipe.rows)
@@ -69,7 +69,7 @@ def recipe_for(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
     family = checkpoint.config.family
     if family not in FAMILIES:
         covered = ", ".join(FAMILIES)
-        raise ConversionError(f"The architecture {family[:60]!r} is not covered. Covered are {covered}.")
+        raise ConversionError(f"The architecture {family[:60]!r} is not supported. Supported: {covered}.")
     if shards and family != "codegen":
         raise ConversionError("--shards is for CodeGen alone.")
     return gptj.recipe(checkpoint, shards) if shards else FAMILIES[family](checkpoint)

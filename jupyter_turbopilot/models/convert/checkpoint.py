@@ -35,7 +35,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a file of settings; a list or nonsense is refused."""
     try:
         if path.stat().st_size > LARGEST_JSON:
-            raise ConversionError(f"{path.name} is larger than any such file.")
+            raise ConversionError(f"{path.name} is too large: the file is damaged.")
         settings = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConversionError(f"There is no {path.name} in {path.parent.name}.") from None
@@ -114,7 +114,7 @@ class Config:
             if value is not None and value not in good:
                 words = " or ".join(map(str, good))
                 raise ConversionError(
-                    f"{self.family} with {name} = {str(value)[:60]} is not covered; {words} is."
+                    f"{self.family} with {name} = {str(value)[:60]} is not supported; {words} is."
                 )
 
 
@@ -153,7 +153,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise ConversionError(f"{folder.name} is no folder.")
+            raise ConversionError(f"{folder.name} is not a folder. Name the folder that holds config.json.")
         self.folder = folder
         self.config = Config(read_json(folder / "config.json"))
         self.tensors = _tensors(folder)
@@ -199,7 +199,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
                 raise ConversionError(f"The tensor {name} has an impossible shape: {list(tensor.shape)}.")
             tensors[name] = tensor
             if len(tensors) > MAX_TENSORS:
-                raise ConversionError("There are more tensors than any model has.")
+                raise ConversionError("There are too many tensors: the checkpoint is damaged.")
     return tensors
 
 
@@ -230,7 +230,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
             pass
     except (SafetensorError, OSError) as error:
         reason = str(error)[:200]
-        raise ConversionError(f"{path.name} is damaged or was cut: {reason}. Fetch it again.") from None
+        raise ConversionError(f"{path.name} is damaged or incomplete: {reason}. Fetch it again.") from None
     tensors: dict[str, Tensor] = {}
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
@@ -239,7 +239,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         if name == "__metadata__" or entry["dtype"] in _IGNORED:
             continue
         if entry["dtype"] not in _TYPES:
-            raise ConversionError(f"The tensor {name} is stored as {entry['dtype']}, which is not covered.")
+            raise ConversionError(f"The tensor {name} is stored as {entry['dtype']}, which is not supported.")
         start = 8 + size + entry["data_offsets"][0]
         tensors[name] = Tensor(path, name, tuple(entry["shape"]), entry["dtype"], start)
     return tensors
@@ -253,7 +253,7 @@ def _torch_file(path: Path) -> dict[str, Tensor]:
         kind = str(value.dtype).removeprefix("torch.")
         known = {other: name for name, other in _TYPES.items()}
         if kind not in known:
-            raise ConversionError(f"The tensor {name} is stored as {kind}, which is not covered.")
+            raise ConversionError(f"The tensor {name} is stored as {kind}, which is not supported.")
         tensors[str(name)] = Tensor(path, str(name), tuple(value.shape), known[kind])
     return tensors
 

@@ -26,7 +26,9 @@ def recipe(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
     config.only(activation_function="gelu_new")
     config.only(tie_word_embeddings=False)
     if width % heads or rotary % 2 or rotary > width // heads:
-        raise ConversionError(f"{rotary} rotary dimensions and {heads} heads do not go into {width}.")
+        raise ConversionError(
+            f"config.json has an impossible attention: {heads} heads in {width}, {rotary} rotary dimensions."
+        )
     made = Recipe(
         "phi2",
         config.whole("vocab_size"),

@@ -34,7 +34,7 @@ def context_of(config: Config) -> int:
 
 
 def rope_values(config: Config, width: int) -> dict[str, Value]:
-    """Return how positions are turned, or refuse what is not covered."""
+    """Return how positions are turned, or refuse what is not supported."""
     scaling = config.rope()
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     values: dict[str, Value] = {"rope.dimension_count": width, "rope.freq_base": config.theta()}
@@ -44,7 +44,7 @@ def rope_values(config: Config, width: int) -> dict[str, Value]:
             raise ConversionError("config.json has an impossible rope factor.")
         return {**values, "rope.scaling.type": "linear", "rope.scaling.factor": float(factor)}
     if kind != "default":
-        raise ConversionError(f"{config.family} with {str(kind)[:40]} rope scaling is not covered.")
+        raise ConversionError(f"{config.family} with {str(kind)[:40]} rope scaling is not supported.")
     return values
 
 
@@ -56,7 +56,9 @@ def _recipe(checkpoint: Checkpoint, architecture: str, *, turned: bool) -> Recip
     size = config.whole("head_dim", default=max(1, width // heads))
     config.only(hidden_act="silu")
     if heads % groups or size % 2:
-        raise ConversionError(f"{heads} heads of {size} in {groups} groups cannot be.")
+        raise ConversionError(
+            f"config.json has an impossible attention: {heads} heads of {size} in {groups} groups."
+        )
     made = Recipe(
         architecture,
         config.whole("vocab_size"),

@@ -124,7 +124,7 @@ class Repositories:
             fetch(source, Transfer(partial, known, step, self._cancel.is_set, self._hosts))
             if known.sha256 and sha256_of(partial) != known.sha256:
                 partial.unlink()
-                raise DownloadError(f"{name} did not arrive as it should: the digest differs. Try again.")
+                raise DownloadError(f"{name} was damaged on the way: its digest differs. Try again.")
             partial.replace(target)
             state_path(partial).unlink(missing_ok=True)
 

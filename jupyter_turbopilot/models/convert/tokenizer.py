@@ -74,7 +74,7 @@ def _from_json(raw: dict[str, Any], rows: int) -> Vocabulary:
     model = model if isinstance(model, dict) else {}
     kind = model.get("type", "BPE")
     if kind != "BPE" or not isinstance(model.get("vocab"), dict):
-        raise ConversionError(f"A tokenizer of type {kind} is not covered; byte-pair merges are.")
+        raise ConversionError(f"A tokenizer of type {kind} is not supported; byte-pair encodings are.")
     added = [entry for entry in raw.get("added_tokens") or [] if isinstance(entry, dict)]
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model.get("merges") or []]
     if not all(len(merge) == 2 for merge in merges):  # noqa: PLR2004
@@ -131,9 +131,9 @@ def _refuse_odd(raw: dict[str, Any], model: dict[str, Any], cut: str) -> None:
     """Refuse what changes texts or tokens in ways that llama.cpp does not."""
     for name in ("continuing_subword_prefix", "end_of_word_suffix", "dropout"):
         if model.get(name):
-            raise ConversionError(f"A tokenizer with {name} is not covered.")
+            raise ConversionError(f"A tokenizer with {name} is not supported.")
     if model.get("ignore_merges") and cut != "llama-bpe":
-        raise ConversionError("A tokenizer that ignores its merges is not covered.")
+        raise ConversionError("A tokenizer that ignores its merges is not supported.")
     normalizer = raw.get("normalizer")
     steps = normalizer.get("normalizers", [normalizer]) if isinstance(normalizer, dict) else []
     # Composing accents is the one step that llama.cpp leaves out for every model.
@@ -141,7 +141,7 @@ def _refuse_odd(raw: dict[str, Any], model: dict[str, Any], cut: str) -> None:
     for step in steps:
         if not isinstance(step, dict) or step.get("type") not in allowed:
             words = json.dumps(step)[:80]
-            raise ConversionError(f"A tokenizer that changes texts so is not covered: {words}.")
+            raise ConversionError(f"A tokenizer that normalizes text like this is not supported: {words}.")
 
 
 def _cut(pre_tokenizer: Any) -> str:
@@ -154,7 +154,7 @@ def _cut(pre_tokenizer: Any) -> str:
     cut = tuple(_step(step) for step in steps or [])
     if cut not in _CUTS:
         words = " · ".join(cut)[:200]
-        raise ConversionError(f"A tokenizer that cuts texts so is not covered: {words}.")
+        raise ConversionError(f"A tokenizer that splits text like this is not supported: {words}.")
     return _CUTS[cut]
 
 
@@ -184,7 +184,7 @@ def _score(vocabulary: Vocabulary, merges: list[tuple[str, ...]], model: dict[st
             if text[:at] in known and text[at:] in known and (text[:at], text[at:]) not in listed:
                 pair = f"{text[:at]!r} and {text[at:]!r}"
                 raise ConversionError(
-                    f"The tokenizer does not merge {pair}, and llama.cpp would: it is not covered."
+                    f"The tokenizer does not merge {pair}, but llama.cpp would: this is not supported."
                 )
     vocabulary.scores = [-float(ranks.get(text, len(merges))) for text in vocabulary.tokens]
     unknown = model.get("unk_token")

@@ -87,7 +87,7 @@ def _size(elements: int, kind: str) -> int:
 
 
 def _stored_shape(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
-    """Return the shape in bytes where a row is no row of plain numbers."""
+    """Return the shape in bytes where rows are packed."""
     return shape if kind in _PLAIN else (*shape[:-1], _size(shape[-1], kind))
 
 

@@ -38,7 +38,8 @@ def read_spec(spec: str) -> AdapterSpec:
         path, strength = spec, 1.0  # the path itself may have such a sign in it
     elif not 0 < strength <= MOST_SCALE:
         raise BadRequestError(
-            f"An adapter counts between 0 and {MOST_SCALE:.0f} times, not {scale}.", field="adapters"
+            f"The strength of an adapter has to be above 0 and at most {MOST_SCALE:.0f}, not {scale}.",
+            field="adapters",
         )
     before, sign, language = path.rpartition("@")
     if sign and _LANGUAGE.fullmatch(language):
@@ -80,7 +81,7 @@ def check(path: Path, architecture: str = "") -> Header:
         raise ModelRefusedError(f"{path.name} is not a LoRA adapter in GGUF format.")
     if architecture and header.architecture != architecture:
         raise ModelRefusedError(
-            f"{path.name} was trained for a {header.architecture}, and the model is a {architecture}."
+            f"{path.name} was trained for a {header.architecture} model, but this model is a {architecture}."
         )
     return header
 

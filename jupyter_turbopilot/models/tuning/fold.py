@@ -67,7 +67,7 @@ def fold(
     header = read_header(model)
     deltas = deltas_of(adapters, header)
     if not deltas:
-        raise ModelRefusedError("The adapters hold nothing.")
+        raise ModelRefusedError("The adapters hold no matrices. Leave them out.")
     changes = {
         part.name: Change(_kind(part), partial(_added, deltas=deltas[part.name]))
         for part in header.parts
@@ -134,7 +134,7 @@ def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delt
 
 def _matrix(data: bytes, header: Header, part: Part) -> Any:
     if part.kind not in {F32, F16}:
-        raise ModelRefusedError("An adapter is kept in F16 or F32.")
+        raise ModelRefusedError("Only adapters in F16 or F32 are supported.")
     kind = np.float32 if part.kind == F32 else np.float16
     numbers = np.frombuffer(data, kind, int(np.prod(part.shape)), header.start + part.offset)
     return numbers.reshape(part.shape[::-1]).astype(np.float32)

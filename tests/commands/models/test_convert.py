@@ -36,7 +36,7 @@ def test_a_damaged_checkpoint_ends_with_2_and_leaves_nothing(checkpoint: Path, t
     (tmp_path / "hf" / "model.safetensors").write_bytes(data[:-100])
     done = jupyter("models", "convert", tmp_path / "hf", "-o", tmp_path / "model.gguf")
     assert done.returncode == 2
-    assert "damaged or was cut" in done.stderr
+    assert "damaged or incomplete" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["hf"]
 
 

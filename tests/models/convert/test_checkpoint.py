@@ -78,15 +78,15 @@ def test_odd_weights_are_refused(case: str, good: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"model_type": "bert"}, "'bert' is not covered. Covered are codegen"),
+        ({"model_type": "bert"}, "'bert' is not supported. Supported: codegen"),
         ({"model_type": None}, "does not say model_type"),
         ({"model_type": 7}, "impossible model_type"),
-        ({"activation_function": "relu"}, "activation_function = relu is not covered"),
+        ({"activation_function": "relu"}, "activation_function = relu is not supported"),
         ({"n_embd": -4}, "impossible n_embd"),
         ({"n_embd": "64"}, "impossible n_embd"),
         ({"n_embd": 1 << 40}, "impossible n_embd"),
         ({"layer_norm_epsilon": float("inf")}, "impossible layer_norm_epsilon"),
-        ({"add_cross_attention": True}, "add_cross_attention = True is not covered"),
+        ({"add_cross_attention": True}, "add_cross_attention = True is not supported"),
         ({"n_layer": 4}, "is missing"),
     ],
 )

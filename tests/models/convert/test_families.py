@@ -131,5 +131,5 @@ def test_other_ways_to_stretch_positions_are_refused(tmp_path: Path) -> None:
     for kind in ("yarn", "llama3", "dynamic"):
         config["rope_parameters"] = {"rope_type": kind, "factor": 8.0, "rope_theta": 1e4}
         (tmp_path / "hf" / "config.json").write_text(json.dumps(config))
-        with pytest.raises(ConversionError, match=f"{kind} rope scaling is not covered"):
+        with pytest.raises(ConversionError, match=f"{kind} rope scaling is not supported"):
             convert(tmp_path / "hf", tmp_path / "model.gguf")
