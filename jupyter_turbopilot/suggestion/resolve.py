@@ -99,7 +99,7 @@ def _bound(tree: ast.AST) -> Iterator[str]:
 def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = frozenset()) -> list[str]:
     """Return the names in `text` that do not exist; it follows `line`, and the cell binds `bound`."""
     own = bound | bindings(line + text)
-    lexemes = [lexeme for lexeme in lex(line + text) if lexeme.kind != "comment"]
+    lexemes = [*lex(line + text)]
     missing: list[str] = []
     calls: list[str] = []
     binds = False  # whether the statement so far contains a keyword that binds names

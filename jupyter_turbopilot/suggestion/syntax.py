@@ -58,14 +58,8 @@ def scan(text: str) -> Open:
         elif not stack and _opens_statement(text, last):
             start = start if decorated else last.start
             decorated = last.text == "@"
-    at_end = last.end == len(text)
-    return Open(
-        quote=last.unclosed if at_end else "",
-        brackets="".join(reversed(stack)),
-        balanced=balanced,
-        comment=at_end and last.kind == "comment",
-        start=start,
-    )
+    # An unclosed string or a comment that a line follows is not the last lexeme.
+    return Open(last.unclosed, "".join(reversed(stack)), balanced, last.kind == "comment", start)
 
 
 def _opens_statement(text: str, lexeme: Lexeme) -> bool:

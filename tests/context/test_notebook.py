@@ -1,6 +1,19 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.context.notebook import NEXT_CELL, gather, outline, text_before
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.context.facts import Fact, Facts
+from jupyter_turbopilot.context.notebook import (
+    LOOKED_AT,
+    MAX_ERROR,
+    MAX_HEADING,
+    NEXT_CELL,
+    PLACE,
+    gather,
+    outline,
+    text_before,
+)
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 
@@ -69,7 +82,7 @@ def test_other_documents_come_first_unless_they_hold_credentials() -> None:
     extra = [
         Document(path="lib/util.py", source="def load(): ..."),
         Document(path="lib/other.py", source="nothing = 'in common'"),
-        Document(path=".env", source="KEY=1"),
+        Document(path=".env", source="load = 1"),
         Document(path="a.sql", language="sql", source="select"),
     ]
     pieces = context_of("a = load()", "x", extra=extra).pieces
@@ -119,3 +132,54 @@ def test_a_long_cell_above_begins_at_the_same_place_when_it_has_grown_a_little()
     first, second = (context_of(cell, "x").pieces[0] for cell in cells)
     assert len(first) < len(data)
     assert second.startswith(first.rstrip())
+
+
+def test_no_secret_of_an_error_or_of_another_document_is_sent() -> None:
+    failed = Cell(source="x", error="ValueError: password='hunter22'")
+    assert context_of(failed).pieces == ()
+    extra = [Document(path="util.py", source="def load(): ...\ntoken = 'abcd1234'")]
+    assert context_of("a = load()", "x", extra=extra).pieces[0] == "# util.py\ndef load(): ...\n\n"
+
+
+def test_long_errors_and_headings_are_cut() -> None:
+    assert context_of(Cell(source="x", error="E" * 1000)).pieces == (f"# {'E' * MAX_ERROR}\n",)
+    heading = Cell(type="markdown", source=f"# {'h' * 1000}")
+    assert context_of(heading, "x").pieces == (f"# {'h' * MAX_HEADING}\n",)
+
+
+def test_a_cell_of_text_is_not_told_what_the_next_cell_holds() -> None:
+    assert context_of(Cell(type="markdown", source="x"), "y = 1", active=0).pieces == ()
+
+
+def test_facts_stand_right_before_a_cell_of_python() -> None:
+    facts = Facts(names={"df": Fact(type="DataFrame", columns=[("price", "int64")])})
+    cells = [Cell(source="a = 1"), Cell(source="x")]
+    described = "# df: DataFrame with price int64\n\n"
+    assert gather(Completion(cells=cells, active=1, offset=1), facts).pieces == ("a = 1\n\n", described)
+    other = Completion(cells=cells, active=1, offset=1, language="r")
+    assert gather(other, facts).pieces == ("a = 1\n\n",)
+
+
+def test_only_so_much_of_other_documents_is_looked_at() -> None:
+    wanted = Document(path="b.py", source="def load(): ...")
+    for size, pieces in ((LOOKED_AT // 2, 2), (LOOKED_AT, 1)):
+        extra = [Document(path="a.py", source="x" * size), wanted]
+        assert len(context_of("a = load()", "y", extra=extra).pieces) == pieces
+
+
+def test_a_place_is_told_from_others_by_enough_of_the_cells_above() -> None:
+    cells = [Cell(source="a" * 10), Cell(source="b" * PLACE), Cell(source="c" * 10), Cell(source="d")]
+    before, _ = text_before(Completion(cells=cells, active=3, offset=1))
+    assert "b" * PLACE in before
+    assert "a" * 10 not in before
+
+
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=5), st.data())
+def test_the_halves_of_the_active_cell_are_around_the_cursor(sources: list[str], data: st.DataObject) -> None:
+    active = data.draw(st.integers(0, len(sources) - 1))
+    source = sources[active]
+    offset = data.draw(st.integers(0, len(source)))
+    cells = [Cell(source=text) for text in sources]
+    context = gather(Completion(cells=cells, active=active, offset=offset))
+    assert context.prefix == source[:offset]
+    assert context.suffix in {source[offset:], source[offset:].removeprefix("\n")}

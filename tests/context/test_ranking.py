@@ -46,3 +46,15 @@ def test_what_is_taken_fits_and_is_among_what_was_offered(texts: list[str], near
     assert sum(map(len, taken)) <= room
     remaining = iter(texts)
     assert all(text in remaining for text in taken)
+
+
+def test_a_rare_word_in_common_says_more_than_one_that_all_have() -> None:
+    rare, common, _ = scores(["data rate", "data plot", "data axis"], "use data rate")
+    assert rare > 3 * common > 0
+
+
+@given(st.text(alphabet="ab \n", max_size=400), st.integers(1, 50))
+def test_no_block_is_longer_than_a_screen_and_none_is_blank(source: str, most: int) -> None:
+    parts = blocks(source, most)
+    assert all(part.strip() and len(part) <= most for part in parts)
+    assert bool(parts) is bool(source.strip()[:most].strip())

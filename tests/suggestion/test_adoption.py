@@ -65,3 +65,9 @@ def test_a_character_of_several_tokens_is_typed_at_once() -> None:
     rest = rest_of(halves, "é".encode())
     assert rest is not None
     assert text(rest) == "t"
+
+
+def test_an_answer_is_sure_where_it_begins_with_a_whole_token_and_nothing_was_typed_beyond_it() -> None:
+    assert Rest(()).sure
+    assert not Rest((), whole=False).sure
+    assert not Rest((), ahead=b"typed").sure

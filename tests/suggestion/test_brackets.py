@@ -91,6 +91,7 @@ def test_where_a_text_leaves_nothing_open_what_follows_is_outside(text: str, mor
         ("a), b", ")", 1),
         ("[a])", ")]", 3),
         ("')'", ")", 3),
+        (")[", ")]", 0),
     ],
 )
 def test_a_bracket_that_is_closed_behind_a_text_is_not_closed_in_it(

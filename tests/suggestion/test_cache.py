@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.generation import Token
+from jupyter_turbopilot.suggestion import cache
 from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def tokens(*texts: str) -> list[Token]:
@@ -140,3 +146,39 @@ def test_nothing_is_known_once_all_is_forgotten() -> None:
     found = results.find(Place("g", "x = g"))
     assert found is not None
     assert text(found.tokens) == "amma"
+
+
+def test_another_text_with_the_same_hash_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_key", lambda *_: 1)
+    results = Results(1 << 20)
+    results.remember(Place("g", "x"), tokens("a"), ended=True)
+    assert results.find(Place("g", "x")) is not None
+    assert results.find(Place("g", "y")) is None
+
+
+def room_for(*answers: tuple[str, str]) -> int:
+    results = Results(1 << 20)
+    for before, answer in answers:
+        results.remember(Place("g", before), tokens(answer), ended=True)
+    return results.size
+
+
+def test_what_was_used_last_is_forgotten_last() -> None:
+    results = Results(room_for(("x", "a"), ("y", "b")))
+    for before, answer in (("x", "a"), ("y", "b")):
+        results.remember(Place("g", before), tokens(answer), ended=True)
+    assert results.find(Place("g", "x")) is not None
+    results.remember(Place("g", "z"), tokens("c"), ended=True)
+    assert results.find(Place("g", "x")) is not None
+    assert results.find(Place("g", "y")) is None
+
+
+def test_forgetting_an_older_answer_leaves_the_newer_one_at_the_same_place() -> None:
+    both = (("x", "abc"), ("xa", "zzz"))
+    results = Results(room_for(*both))
+    for before, answer in (*both, ("y", "b")):
+        results.remember(Place("g", before), tokens(answer), ended=True)
+    assert results.find(Place("g", "x")) is None
+    newer = results.find(Place("g", "xa"))
+    assert newer is not None
+    assert newer.text == "zzz"

@@ -26,3 +26,8 @@ def test_only_the_first_line_branches() -> None:
 def test_a_line_break_before_the_first_line_is_none_of_its_end() -> None:
     answer = tokens(0.99, 0.2, texts="\nb")
     assert branches(answer, 3) == [Branch(answer[:1], 1)]
+
+
+def test_no_answer_branches_at_white_space() -> None:
+    answer = tokens(0.3, 0.5, texts=" b")
+    assert branches(answer, 3) == [Branch(answer[:1], 1)]

@@ -181,3 +181,53 @@ def test_every_feature_has_a_coefficient_and_surer_is_better() -> None:
 
 def test_the_settings_are_steps() -> None:
     assert 0 == THRESHOLDS["always"] < THRESHOLDS["eager"] < THRESHOLDS["balanced"] < THRESHOLDS["quiet"] < 1
+
+
+def test_without_a_threshold_the_longest_beginning_is_shown() -> None:
+    assert shown(gate(("a", 0.9), (" + b", 0.1), ("\n", 0.9), threshold=0.0)) == "a + b"
+
+
+def test_the_key_that_accepts_a_beginning_counts_against_it() -> None:
+    assert shown(gate(("ab", 0.9), ("(c", 0.45), ("\n", 1.0), threshold=0.3)) == "ab(c"
+
+
+def test_a_quote_that_was_open_at_the_cursor_is_closed_by_the_answer() -> None:
+    made = Product(CursorFeatures("s = '"), 0.5)
+    for piece in ("hello", "'", " + x"):
+        made.add(piece, 0.95)
+    assert shown(made) == "hello'"
+
+
+LINE_FEATURES = ("empty line", "after dot", "in word", "in brackets", "after =", "in string")
+
+
+@pytest.mark.parametrize(
+    ("line", "set_"),
+    [
+        ("", {"empty line"}),
+        ("    ", {"empty line"}),
+        ("df.", {"after dot"}),
+        ("df.he", {"after dot", "in word"}),
+        ("f(", {"in brackets"}),
+        ("f(a, ", {"in brackets"}),
+        ("x = ", {"after ="}),
+        ("x = 'a", {"in word", "in string"}),
+        ("`a", {"in word"}),
+    ],
+)
+def test_the_line_up_to_the_cursor_has_features_of_its_own(line: str, set_: set[str]) -> None:
+    values = features("x", [-0.1], cursor_features(line, "", []), whole=True, further=False)
+    assert {name for name in LINE_FEATURES if values[name]} == set_
+
+
+def test_a_line_that_the_notebook_has_already_is_noticed() -> None:
+    cursor = cursor_features("x = 1\nx = ", "", [])
+    assert features("1", [-0.1], cursor, whole=True, further=False)["again"]
+    assert not features("2", [-0.1], cursor, whole=True, further=False)["again"]
+    assert features("x = 1", [-0.1], cursor, whole=True, further=True)["again"]
+
+
+def test_odds_are_bounded_however_sure_a_token_is() -> None:
+    assert features("x", [0.0], CursorFeatures(), whole=True, further=False)["odds"] == pytest.approx(
+        math.log(999)
+    )

@@ -99,3 +99,21 @@ def test_without_tree_sitter_brackets_have_to_do(monkeypatch: pytest.MonkeyPatch
         assert not fitting("r", "f(a")("]")
     finally:
         grammar.grammar_of.cache_clear()
+
+
+def test_once_an_answer_has_cost_too_much_parsing_nothing_more_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grammar, "PATIENCE", 3000)
+    fits = fitting("python", "x = ")
+    assert not fits("= 1")
+    assert fits("1")
+    assert not all(fits(f"{number} + 1") for number in range(1000))
+
+
+def test_a_long_text_is_judged_by_its_brackets() -> None:
+    prefix = "# a comment\n" * (grammar.LONGEST_TREE // 10) + "f(a"
+    assert fitting("r", prefix)(" b of)")
+    assert not fitting("r", prefix)("]")
+
+
+def test_behind_a_text_too_long_to_parse_everything_fits() -> None:
+    assert fitting("r", "x\n" * grammar.STATEMENT)("))")

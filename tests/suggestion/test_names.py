@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
@@ -110,3 +111,35 @@ def test_the_names_that_can_follow_are_known_without_a_model(
     columns = [("price", "float64"), *((label, "int64") for label in labels)]
     facts = Facts(names={"df": replace(FACTS.names["df"], columns=columns)}, all=True)
     assert names_at(at, scope_of(at, facts)) == names
+
+
+def test_a_cell_of_text_binds_nothing() -> None:
+    cells = [Cell(type="markdown", source="df = other()"), Cell(source="x = ")]
+    scope = scope_of(Completion(cells=cells, active=1, offset=4), FACTS)
+    assert "df" in scope.columns
+
+
+def test_a_cell_that_is_known_not_to_have_run_is_one_that_has_not_run() -> None:
+    assert "df" not in scope_of(request(("df = other()", False)), FACTS).columns
+
+
+def test_where_not_all_is_known_anything_may_exist() -> None:
+    assert scope_of(request(), Facts(names=FACTS.names)).names is None
+    some = replace(FACTS.names["df"], all=False)
+    assert scope_of(request(), Facts(names={"df": some}, all=True)).columns == {}
+
+
+def test_the_line_of_a_cell_magic_is_not_judged() -> None:
+    cell = Completion(cells=[Cell(source="%%klingon --ends ]\nf(a")], offset=22)
+    assert not fits_at(cell, scope_of(cell, FACTS))("]")
+
+
+def test_names_that_the_cell_binds_behind_the_cursor_exist() -> None:
+    cell = Completion(cells=[Cell(source="x = \nlater = 1")], offset=4)
+    assert fits_at(cell, scope_of(cell, FACTS))("later")
+
+
+def test_no_name_is_offered_on_a_line_of_data() -> None:
+    text = f"x = '{'a' * LINE}'; df[\""
+    at = Completion(cells=[Cell(source=text)], offset=len(text))
+    assert names_at(at, scope_of(at, FACTS)) == []

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 
 SCOPE = Scope(
@@ -36,6 +37,8 @@ SCOPE = Scope(
         ("x = '", "quick brown fox'"),
         ("values.", "whatever"),  # nothing is known of its attributes
         ("np.", "__version__"),
+        ("load(", "lambda q=1: q)"),  # a default of its own
+        ("x = f(", "lambda q:\n q + other)"),  # the statement goes on, and may bind more than is seen
     ],
 )
 def test_what_exists_or_may_exist_is_no_trouble(line: str, text: str) -> None:
@@ -53,6 +56,8 @@ def test_what_exists_or_may_exist_is_no_trouble(line: str, text: str) -> None:
         ("df.", "prize", ["prize"]),
         ("print(", "values, others)", ["others"]),
         ("", "plt.plot(values)", ["plt"]),
+        ("load(np.mean(values), ", "seb=2)", ["seb"]),
+        ("for q in values:", "\n    print(other)", ["other"]),
     ],
 )
 def test_what_does_not_exist_is_named(line: str, text: str, missing: list[str]) -> None:
@@ -92,3 +97,9 @@ def test_bindings_of_a_cell(source: str, names: set[str]) -> None:
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_text_is_looked_at(line: str, text: str) -> None:
     unresolved(line, text, SCOPE)
+
+
+def test_a_cell_too_long_to_parse_binds_rather_too_many_names() -> None:
+    line = "if q in values: pass\n"
+    assert bindings(line) == set()
+    assert "q" in bindings(line * (STATEMENT // len(line) + 1))

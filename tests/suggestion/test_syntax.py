@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.syntax import valid_beginning
+from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.suggestion import syntax
+from jupyter_turbopilot.suggestion.syntax import Open, scan, valid_beginning
 
 PROGRAM = '''\
 import numpy as np
@@ -56,6 +58,7 @@ def test_every_beginning_of_a_program_that_cuts_no_word_is_valid() -> None:
         "files = !ls *.py",
         "%%time\nx = 1 +",
         "# it's a comment (",
+        "x = f(  # a comment (",
     ],
 )
 def test_magics_and_comments_are_no_errors(text: str) -> None:
@@ -76,6 +79,7 @@ def test_magics_and_comments_are_no_errors(text: str) -> None:
         "'a' 3",
         "if x = 3:",
         "class 3",
+        "f(a b  # c",
     ],
 )
 def test_what_no_ending_can_mend_is_not_valid(text: str) -> None:
@@ -85,3 +89,47 @@ def test_what_no_ending_can_mend_is_not_valid(text: str) -> None:
 @given(st.text(max_size=60))
 def test_any_text_gets_an_answer(text: str) -> None:
     assert valid_beginning(text) in {True, False}
+
+
+@pytest.mark.parametrize("text", ["x = f'a\\", "x = f'{a", "x = f'{a!", "x = 'a\\", "x = f(r'a"])
+def test_a_string_may_end_anywhere(text: str) -> None:
+    assert valid_beginning(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "opened"),
+    [
+        ("", Open("", "", balanced=True, comment=False, start=0)),
+        ("x = f([1, {'a", Open("'", "}])", balanced=True, comment=False, start=0)),
+        ("f(]", Open("", "", balanced=False, comment=False, start=0)),
+        ("f()]", Open("", "", balanced=False, comment=False, start=0)),
+        ("f(  # a ]", Open("", ")", balanced=True, comment=True, start=0)),
+        ("x  # a\n", Open("", "", balanced=True, comment=False, start=0)),
+        ("x = 'a\n", Open("", "", balanced=True, comment=False, start=0)),
+    ],
+)
+def test_what_is_open_at_the_end_of_a_text(text: str, opened: Open) -> None:
+    assert scan(text) == opened
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("x = 1\ny = f(\nz", 6),
+        ("x = 1\n@a\n@b\ndef f():\n    y", 6),
+        ("x = 1\nif y:\n    z\nelse:\n    z", 6),
+        ("x = \\\ny + (", 0),
+        ("x = 1\n# a\n'a'\n", 0),
+        ('x = """\ny', 0),
+    ],
+)
+def test_the_last_statement_begins_where_nothing_above_it_can_matter(text: str, start: int) -> None:
+    assert scan(text).start == start
+
+
+def test_a_text_too_long_to_parse_counts_as_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = "x = = 1\n"
+    assert not valid_beginning(wrong)
+    assert valid_beginning(wrong * (STATEMENT // len(wrong) + 1))
+    monkeypatch.setattr(syntax, "_MOST", 10)
+    assert valid_beginning("another = = 1\n")

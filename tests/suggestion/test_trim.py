@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
-from jupyter_turbopilot.suggestion.trim import FILTERS, trim
+from jupyter_turbopilot.suggestion.trim import FILTERS, MOST, trim
 
 
 def around(prefix: str, suffix: str = "", **more: object) -> Surroundings:
@@ -79,6 +79,7 @@ def test_three_equal_lines_are_too_many() -> None:
         ("b, c), e", "f(a, ", ", c)", "b"),
         ("d[1:2]:", "if ", ":", "d[1:2]"),
         ("maximum", "f(", "x)", "maximum"),
+        ("max) + b", "f(", "x)", "max) + b"),
         (") + 1):", "range(2, int(n ** 0.5", "))", ""),
         ("math.sqrt(n)) + 1):", "range(2, int(", "))", "math.sqrt(n)"),
         (") ** 2 + (self.y - other.y) ** 2", "sqrt((self.x - other.x", "))", ") ** 2 + (self.y - other.y"),
@@ -194,3 +195,25 @@ def test_a_suggestion_is_always_a_beginning_of_what_was_written(text: str, prefi
     for keep in FILTERS:
         for is_final in (False, True):
             assert text.startswith(keep(text, where, is_final).text)
+
+
+def test_nobody_reads_more_than_so_much() -> None:
+    cut = trim("a" * (MOST + 1), around(""), final=True)
+    assert (len(cut.text), cut.done) == (MOST, True)
+
+
+def test_blank_lines_before_an_answer_do_not_count_as_its_lines() -> None:
+    assert final("\n  a\n  b\n  c", "def f():", max_lines=2) == "\n  a\n  b"
+
+
+def test_the_line_below_may_be_what_is_asked_for() -> None:
+    assert final("print(a)", "", "\nprint(a)\n") == "print(a)"
+
+
+def test_what_may_become_a_fence_is_held_back() -> None:
+    assert trim("a = 1\n``", around(""), final=False).text == "a = 1"
+
+
+def test_blank_lines_are_no_repetition() -> None:
+    body = "\n    a = 1\n\n\n\n    return a"
+    assert final(body, "def f():") == body

@@ -105,3 +105,16 @@ def test_asked_for_the_first_line_comes_word_by_word_and_further_ones_whole() ->
 def test_an_answer_of_several_lines_that_is_cut_off_ends_with_a_whole_line() -> None:
     assert asked("a = 1", "\n    ", "return", " (n %", whole=False)[-1] == "a = 1"
     assert asked("a = (n %", whole=False)[-1] == "a = (n %"
+
+
+def test_what_continues_typed_indentation_keeps_its_own() -> None:
+    writing = Suggestion(surroundings_of("if x:\n  ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
+    writing.resume(tokens(["  return", " x"]))
+    writing.finish(whole=True)
+    assert writing.shown == "  return x"
+
+
+def test_a_line_that_is_indented_too_little_ends_the_text() -> None:
+    writing = Verbatim(indent=4)
+    writing.take(tokens(["    a\n", "\n    b", "\n  c"]))
+    assert (writing.shown, writing.stopped_by, writing.ended) == ("    a\n\n    b", "\n", True)
