@@ -1,4 +1,4 @@
-"""What an engine is: requests go in, tokens come out, a step at a time."""
+"""The protocol of an engine: requests go in, tokens come out, a step at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Run(Protocol):
     """A text being written."""
 
-    fresh: list[Token]  # what was written since somebody looked; whoever looks empties it
+    fresh: list[Token]  # tokens written since it was last emptied, which its reader does
     done: bool
 
     @property
@@ -27,13 +27,13 @@ class Engine(Protocol):
     fim: str  # the format the catalogue names, or "auto"
     context_size: int
     markers: Markers
-    specials: dict[str, int]  # control tokens by how they are spelt
+    specials: dict[str, int]  # control tokens by their text
 
     def find_token(self, text: str) -> int | None:
-        """Return the control token that is spelt so."""
+        """Return the id of a control token by its text."""
 
     def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
-        """Turn text into tokens; nothing in it becomes a control token. `behind` others it begins no text."""
+        """Turn text into tokens, none of them a control token. `behind`: other text stands before it."""
 
     def piece(self, token: int) -> bytes:
         """Return a token's bytes."""
@@ -51,10 +51,10 @@ class Engine(Protocol):
         """Take room again for a run that was suspended; False while others need it."""
 
     def release(self, run: Any) -> None:
-        """Let go of a run; what was read is kept for the next."""
+        """Release a run; what was read is kept for the next one."""
 
     def use_threads(self, count: int) -> None:
-        """Compute on so many threads from now on."""
+        """Set the number of threads that compute."""
 
     def close(self, *, keep: bool = True) -> None:
-        """Give the memory back; `keep` what was read, for the next start."""
+        """Free the memory; `keep` saves what was read for the next start."""

@@ -36,7 +36,7 @@ class Cancel:
         return self.reason is not None
 
     def watch(self, interrupt: Callable[[], None] | None) -> None:
-        """Call `interrupt` at the moment of `set`, at once if that is over; None ends it for good."""
+        """Call `interrupt` when it is set, or at once if it has been; None stops watching."""
         with self._lock:
             self._interrupt = interrupt
             if interrupt and self.reason is not None:
@@ -53,7 +53,7 @@ class Cancel:
 
     @contextmanager
     def governing(self) -> Iterator[None]:
-        """Let `check` hear of this for as long as the block lasts."""
+        """Make `check` raise when this is set, for as long as the block lasts."""
         before = _governing.set(self)
         try:
             yield
@@ -65,7 +65,7 @@ _governing: ContextVar[Cancel | None] = ContextVar("governing", default=None)
 
 
 def check() -> None:
-    """End the work that this thread does if it was cancelled: called between the parts of what takes long."""
+    """Raise Cancelled if the work of this thread was cancelled: for use between the parts of long work."""
     cancel = _governing.get()
     if cancel and cancel.is_set():
         raise Cancelled

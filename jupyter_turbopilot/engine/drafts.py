@@ -1,4 +1,4 @@
-"""Guessing the next tokens, to be verified in one batch: only as many as pay on this machine. Pure."""
+"""Guesses of the next tokens, verified in one batch: only as many as pay on this machine. Pure."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ if TYPE_CHECKING:
 MAX_BATCH = 16  # the largest batch that a guess may be part of
 _SHORTEST, _LONGEST = 2, 4  # tokens that have to agree before what followed them is guessed again
 _BYTES = array("i").itemsize
-# Milliseconds of a batch over those of one token, before this machine has told its own: kernels that work
-# on four rows at once make the fourth token nearly free and the fifth dear.
+# The time of a batch relative to that of one token, until it has been measured on this machine: kernels that
+# work on four rows at once make the fourth token nearly free and the fifth expensive.
 _PRIOR = {1: 1.0, 2: 1.8, 3: 2.2, 4: 2.5, 5: 3.4, 6: 3.9, 7: 4.1, 8: 4.2, 9: 5.0, 10: 5.2, 11: 5.3, 12: 5.4,
           13: 6.0, 14: 6.2, 15: 6.3, 16: 6.4}  # fmt: skip
 # How often the first guess of a source is right, to begin with: the rest of an answer that was typed into up
 # to a token's end, up to the middle of a token, and what followed the same words elsewhere.
 _FIRST = {"aligned": 0.9, "split": 0.5, "lookup": 0.4}
 _LEARNED = 0.1  # the weight of what was seen last
-_TRY_AGAIN = 24  # a source that does not pay is tried once in so many times: its text may have changed
+_TRY_AGAIN = (
+    24  # a source that does not pay is still tried once in so many times, since its text may have changed
+)
 
 
 def look_up(tokens: Sequence[int], corpus: Sequence[int], room: int) -> list[int]:
-    """Return what followed in `corpus` the last time that it went as `tokens` end now."""
+    """Return what followed the last place in `corpus` that reads as `tokens` end."""
     raw = array("i", corpus).tobytes()
     for length in range(min(_LONGEST, len(tokens)), _SHORTEST - 1, -1):
         wanted = array("i", tokens[-length:]).tobytes()

@@ -1,6 +1,6 @@
-"""How much of the machine the model may take now: less while others compute, or on battery.
+"""How much of the machine the model may use now: less while others compute, or on battery.
 
-What cannot be found out, because a counter cannot be read or a kernel has just gone, changes nothing.
+Whatever cannot be measured, because a counter cannot be read or a kernel has just ended, changes nothing.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PLUG_EVERY = 30.0  # seconds; a plug is not pulled more often than that
+_PLUG_EVERY = 30.0  # seconds between two looks at the power supply
 _LOAD_EVERY, _LOAD_STALE = 0.3, 2.0
-# A core that others use to this part is theirs: a thread that waits for its turn there makes all others wait.
+# A core that others use to this extent is left to them: a thread that waits there delays all our others.
 _THEIRS = 0.6
 
 
 class Effort:
-    """Threads, and whether anything may run that nobody waits for."""
+    """The number of threads, and whether work that nobody waits for may run."""
 
     def __init__(self, *, considerate: bool = True, kernel_busy: Callable[[], bool] = lambda: False) -> None:
         self.full = 1
@@ -31,14 +31,14 @@ class Effort:
         self._load = Load()
 
     def threads(self) -> int:
-        """Return how many threads to compute on now."""
+        """Return the number of threads to compute with now."""
         if not self._considerate:
             return self.full
         wanted = max(1, self.full // 2) if self.resting() else self.full
         return max(1, min(wanted, self.full - int(self._load.others() + 1 - _THEIRS)))
 
     def resting(self) -> bool:
-        """Tell whether the machine is needed for something else."""
+        """Tell whether work that nobody waits for should pause."""
         return self._considerate and (self._kernel_computes() or self._on_battery())
 
     def _kernel_computes(self) -> bool:

@@ -1,4 +1,4 @@
-"""Something for the worker to do with the engine, once; how it ends."""
+"""A job: something for the worker to do with the engine once, and how it ends."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 SUPERSEDED, DISCONNECTED, DEADLINE, STOPPED = "superseded", "disconnected", "deadline", "stopped"
 YIELDED = "yielded"
-# Work is written as a conversation: it yields what it wants written, is sent the tokens as they come, and
-# yields the same again for more. No tokens: that text has ended.
+# Work is a generator: it yields an ask, is sent the tokens as they are written, and yields the same ask again
+# for more. An empty list means that the text has ended.
 Work = Generator[Ask, list[Token], None]
 
 
@@ -44,27 +44,29 @@ class Job:
         self.priority = priority
         self.owner = owner
         self.cancel = Cancel()
-        self.older: Job | None = None  # whose place it takes, until it has begun
+        self.older: Job | None = None  # the job whose place it takes, until it has begun
         self.replaced = False  # whether another takes its place
-        self.stopped = False  # whether its text was ended before it ended by itself
-        self.progress: Any = None  # what its work has come to: whoever takes its place goes on from there
+        self.stopped = False  # whether its text was ended early
+        self.progress: Any = (
+            None  # how far its work has come: a job that takes its place continues from there
+        )
         self.queued_at = time.monotonic()
         self.started_at = 0.0
         self.deadline = self.queued_at + deadline if deadline else math.inf
-        # When its prompt should have been read, but for so many tokens; 0: it may take as long as it takes.
+        # When its prompt has to be read, except for so many tokens; 0: no limit.
         self.read_by, self.read_but = 0.0, 0
 
     def tell(self, error: TurbopilotError | None) -> None:
-        """Say that it has ended; whoever cannot take that harms nobody else."""
+        """Call `done`, once; if that raises, it is logged."""
         self.cancel.watch(None)
         try:
             self.done(error)
         except BaseException:
-            log.exception("Turbopilot: nobody could take the answer")
+            log.exception("Turbopilot: an answer could not be delivered")
 
 
 def as_error(failure: BaseException) -> TurbopilotError:
-    """Return what is told of a failure: its type, but no code, path or prompt."""
+    """Return the error that is reported for a failure: its type, but no code, path or prompt."""
     if isinstance(failure, TurbopilotError):
         return failure
     log.error("Turbopilot: a completion failed", exc_info=failure)

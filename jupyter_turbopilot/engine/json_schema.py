@@ -1,4 +1,4 @@
-"""JSON schemas become grammars: every text of the grammar fits its schema, or the schema is refused. Pure."""
+"""JSON schemas become grammars whose every text fits the schema; other schemas are refused. Pure."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _COMMON = {
 
 
 def grammar_of(schema: dict[str, Any]) -> str:
-    """Return the grammar of a schema; ValueError says what of it is not supported."""
-    found = _Grammar(schema).text()
-    if len(found) > LONGEST:
-        raise ValueError("The schema is too large.")
-    return found
+    """Return the grammar of a schema; ValueError names the part that is not supported."""
+    grammar = _Grammar(schema).text()
+    if len(grammar) > LONGEST:
+        raise ValueError("The schema is too large. Send a grammar instead.")
+    return grammar
 
 
 class _Grammar:
@@ -57,7 +57,7 @@ class _Grammar:
         self._schema = schema
         self._rules: dict[str, str] = {}
         self._named: dict[str, str] = {}  # of each reference, the rule
-        # An empty schema means any object, as llama.cpp's server has it.
+        # An empty schema means any object, as in llama.cpp's server.
         self._rules["root"] = self._visit(schema or {"type": "object"}, 0)
 
     def text(self) -> str:
@@ -66,19 +66,19 @@ class _Grammar:
 
     def _add(self, rule: str) -> str:
         if len(self._rules) >= LARGEST:
-            raise ValueError("The schema is too large.")
+            raise ValueError("The schema is too large. Send a grammar instead.")
         name = f"r{len(self._rules)}"
         self._rules[name] = rule
         return name
 
     def _visit(self, schema: Any, depth: int) -> str:
-        """Return what a schema may be, as an expression that needs no brackets."""
+        """Return the expression of what fits a schema; it needs no brackets."""
         if depth > DEEPEST:
             raise ValueError(f"The schema has more than {DEEPEST} schemas within each other.")
         if schema is True or schema == {}:
             return "value"
         if not isinstance(schema, dict):
-            raise ValueError("A schema is an object.")  # noqa: TRY004 - what was sent is wrong, not the program
+            raise ValueError("A schema must be an object.")  # noqa: TRY004 - what was sent is wrong, not the program
         given = schema.keys() - _ANYWHERE
         for name, visit in (("$ref", self._reference), ("anyOf", self._any_of)):
             if name in given:
@@ -107,23 +107,23 @@ class _Grammar:
             raise ValueError(f"{min(names)[:80]} in a schema is not supported. Send a grammar instead.")
 
     def _either(self, ways: Sequence[str]) -> str:
-        found = list(dict.fromkeys(ways))
-        return found[0] if len(found) == 1 else self._add(" | ".join(found))
+        distinct = list(dict.fromkeys(ways))
+        return distinct[0] if len(distinct) == 1 else self._add(" | ".join(distinct))
 
     def _reference(self, name: Any, depth: int) -> str:
         if not isinstance(name, str) or not (name == "#" or name.startswith("#/")):
-            raise ValueError("A $ref names a part of the same schema, as #/$defs/name does.")
+            raise ValueError("A $ref must name a part of the same schema, such as #/$defs/name.")
         if name not in self._named:
-            found: Any = self._schema
-            for part in name.split("/")[1:]:
-                key = part.replace("~1", "/").replace("~0", "~")
-                found = found.get(key) if isinstance(found, dict) else None
-                if found is None:
+            part: Any = self._schema
+            for step in name.split("/")[1:]:
+                key = step.replace("~1", "/").replace("~0", "~")
+                part = part.get(key) if isinstance(part, dict) else None
+                if part is None:
                     break
-            if found is None:
-                raise ValueError(f"The schema has no {name[:80]}.")
+            if part is None:
+                raise ValueError(f"The schema has no part {name[:80]}.")
             self._named[name] = rule = self._add("")
-            self._rules[rule] = self._visit(found, depth)
+            self._rules[rule] = self._visit(part, depth)
             if self._rules[rule] == rule:
                 raise ValueError(f"{name[:80]} refers to itself.")
         return self._named[name]
@@ -145,7 +145,7 @@ class _Grammar:
     @staticmethod
     def _list(values: Any, name: str) -> list[Any]:
         if not isinstance(values, list) or not 0 < len(values) <= MOST:
-            raise ValueError(f"{name} is a list of 1 to {MOST}.")
+            raise ValueError(f"{name} must be a list of 1 to {MOST} values.")
         return values
 
     def _string(self, schema: dict[str, Any]) -> str:
@@ -169,7 +169,7 @@ class _Grammar:
         required = schema.get("required", [])
         others = schema.get("additionalProperties", not properties)
         if not isinstance(properties, dict) or not isinstance(required, list):
-            raise ValueError("properties is an object, required a list of names.")  # noqa: TRY004
+            raise ValueError("properties must be an object, and required a list of names.")  # noqa: TRY004
         if len(properties) > MOST or not all(isinstance(name, str) for name in required):
             raise ValueError(f"An object may have {MOST} properties, and required names some of them.")
         required = set(required)
@@ -199,8 +199,10 @@ class _Grammar:
 def _kinds(given: Any) -> list[str]:
     """Return the types that a schema names, each once."""
     names = given if isinstance(given, list) else [given]
-    if not 0 < len(names) <= len(_TYPES) or not all(isinstance(one, str) and one in _TYPES for one in names):
-        raise ValueError("A type is one or several of " + ", ".join(_TYPES) + ".")
+    if not 0 < len(names) <= len(_TYPES) or not all(
+        isinstance(name, str) and name in _TYPES for name in names
+    ):
+        raise ValueError("type must be one of " + ", ".join(_TYPES) + ", or a list of them.")
     return list(dict.fromkeys(names))
 
 
@@ -215,7 +217,7 @@ def _bounds(schema: dict[str, Any], least: str, most: str) -> tuple[int, int | N
     low, high = schema.get(least, 0), schema.get(most)
     for value in (low, high):
         if value is not None and (type(value) is not int or not 0 <= value <= MOST):
-            raise ValueError(f"{least} and {most} are counts up to {MOST}.")
+            raise ValueError(f"{least} and {most} must be whole numbers from 0 to {MOST}.")
     if high is not None and high < low:
         raise ValueError(f"{most} is less than {least}.")
     return low, high
@@ -231,5 +233,5 @@ def _count(low: int, high: int | None) -> str:
 
 def _literal(text: str) -> str:
     """Write a text as the grammar's own literal."""
-    found = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    return f'"{found}"'
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""Which engine there is to be and what became of it: loading, sleep, failure, another try."""
+"""The life of an engine: loading, sleep, failure, another try."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
-from jupyter_turbopilot.engine.phase import Phase, State
+from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FAILED = "The model failed and is being loaded again. Try again in a moment."
-GAVE_UP = "The model keeps failing. Choose it again, or another."
-# An engine that has failed is loaded again at once, but not where that was done so many seconds ago.
+GAVE_UP = "The model keeps failing. Choose it again, or choose another model."
+# A failed engine is loaded again at once, unless that happened within so many seconds.
 RETRY = 10.0
 
 
@@ -34,9 +34,9 @@ class Lifecycle:
     """
 
     def __init__(self, loop: StepLoop) -> None:
-        self.state = State(Phase.EMPTY)
-        self.stopping = False  # whether there are to be no more engines
-        self.loading: Cancel | None = None  # calls off the load that is under way
+        self.state = EngineState(Phase.EMPTY)
+        self.stopping = False  # whether no engine is to be loaded any more
+        self.loading: Cancel | None = None  # cancels the load that is under way
         self._loop = loop
         self._next: Factory | None = None  # what is to be loaded
         self._loaded: Factory | None = None  # what the engine was loaded with: to wake up with
@@ -48,29 +48,29 @@ class Lifecycle:
         return self._next is not None
 
     def replace(self, name: str, factory: Factory) -> None:
-        """Have another engine loaded next; a load that is under way is called off."""
-        self._next, self.state = factory, State(Phase.LOADING, name)
+        """Have another engine loaded next; a load that is under way is cancelled."""
+        self._next, self.state = factory, EngineState(Phase.LOADING, name)
         if self.loading:
             self.loading.set(SUPERSEDED)
 
     def refuse(self, name: str, error: TurbopilotError) -> None:
-        """Say why there is no engine, where loading was not even tried."""
+        """Note why a model cannot be loaded, unless another is being loaded."""
         if self.state.phase is not Phase.LOADING:
-            self.state = State(Phase.FAILED, name, error.message, error.code)
+            self.state = EngineState(Phase.FAILED, name, error.message, error.code)
 
     def wake(self) -> None:
-        """Have the engine loaded again that gave its memory back."""
+        """Have an engine that is asleep loaded again."""
         if self.state.phase is Phase.ASLEEP:
-            self._next, self.state = self._loaded, State(Phase.WAKING, self.state.model)
+            self._next, self.state = self._loaded, EngineState(Phase.WAKING, self.state.model)
 
     def sleep(self) -> None:
-        """Note that the engine gives its memory back, until somebody asks."""
-        self.state = State(Phase.ASLEEP, self.state.model)
+        """Note that the engine's memory is freed until the next request."""
+        self.state = EngineState(Phase.ASLEEP, self.state.model)
 
     def stop(self) -> None:
-        """Note that there are to be no more engines; a load that is under way is the caller's to call off."""
+        """Note that no engine is to be loaded any more; the caller cancels a load that is under way."""
         self.stopping = True
-        self.state = State(Phase.STOPPED, reason="The server is stopping.")
+        self.state = EngineState(Phase.STOPPED, reason="The server is stopping.")
 
     def take(self) -> Factory | None:
         """Return what is to be loaded now, if anything."""
@@ -80,36 +80,36 @@ class Lifecycle:
         return factory
 
     def fail(self, now: float) -> bool:
-        """Have a failed engine replaced; tell whether it is given up, as one failed a moment ago."""
+        """Have a failed engine loaded again; True where it is given up, as it failed a moment ago, too."""
         if self.pending or self.stopping:
             return False
         again, self._failed_at = now >= self._failed_at + RETRY, now
         if again:
-            self._next, self.state = self._loaded, State(Phase.WAKING, self.state.model)
+            self._next, self.state = self._loaded, EngineState(Phase.WAKING, self.state.model)
         else:
-            self.state = State(Phase.FAILED, self.state.model, GAVE_UP, "engine")
+            self.state = EngineState(Phase.FAILED, self.state.model, GAVE_UP, "engine")
         return not again
 
-    def load(self, factory: Factory) -> State:
-        """Replace the engine, or keep the one there was; return how that went, for `settle`."""
+    def load(self, factory: Factory) -> EngineState:
+        """Replace the engine, or keep the previous one; return the new state, for `settle`."""
         loop, name = self._loop, self.state.model
         loading = self.loading or Cancel()
-        engine, state = _made(factory, name, loading)
+        engine, state = _try_to_load(factory, name, loading)
         if engine is None and loop.engine and state.code == "memory" and not loading.is_set():
-            # There may be room when the one before has gone.
+            # There may be enough memory without the previous engine.
             loop.close()
-            engine, state = _made(factory, name, loading)
+            engine, state = _try_to_load(factory, name, loading)
             if engine is None and self._loaded and not loading.is_set():
-                loop.engine, _ = _made(self._loaded, name, loading)
+                loop.engine, _ = _try_to_load(self._loaded, name, loading)
         if engine:
             loop.close()
             loop.engine, self._loaded = engine, factory
         elif loop.engine:
-            state = State(Phase.READY, loop.engine.name, state.reason, state.code)
+            state = EngineState(Phase.READY, loop.engine.name, state.reason, state.code)
         return state
 
-    def settle(self, state: State) -> bool:
-        """Note how a load went, unless another follows; tell whether there is nothing left to wait for."""
+    def settle(self, state: EngineState) -> bool:
+        """Note the state after a load, unless another follows; tell whether waiting is pointless now."""
         self.loading = None
         if self.pending or self.stopping:
             return False
@@ -117,19 +117,24 @@ class Lifecycle:
         return state.phase is not Phase.READY
 
 
-def _made(factory: Factory, name: str, loading: Cancel) -> tuple[Engine | None, State]:
-    """Try to load an engine; say how that went."""
+def _try_to_load(factory: Factory, name: str, loading: Cancel) -> tuple[Engine | None, EngineState]:
+    """Try to load an engine; return the state that follows."""
     try:
         engine = factory(loading)
-        return engine, State(Phase.READY, engine.name)
+        return engine, EngineState(Phase.READY, engine.name)
     except TurbopilotError as error:
-        return None, State(Phase.FAILED, name, error.message, error.code)
+        return None, EngineState(Phase.FAILED, name, error.message, error.code)
     except MemoryError:
-        return None, State(Phase.FAILED, name, "There is not enough memory for this model.", "memory")
+        return None, EngineState(
+            Phase.FAILED,
+            name,
+            "There is not enough memory for this model. Choose a smaller model, or close other programs.",
+            "memory",
+        )
     except BaseException as error:
         log.exception("Turbopilot: the model could not be loaded")
-        words = f"The model could not be loaded ({type(error).__name__})."
-        return None, State(Phase.FAILED, name, words, "engine")
+        words = f"The model could not be loaded ({type(error).__name__}). The server's log has more."
+        return None, EngineState(Phase.FAILED, name, words, "engine")
 
 
 def engine_failed() -> NotReadyError:

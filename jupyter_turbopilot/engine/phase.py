@@ -1,4 +1,4 @@
-"""What the worker tells of itself: a phase, the model, and why there is no engine."""
+"""The state of the engine as the worker reports it: a phase, the model, and why there is no engine."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from jupyter_turbopilot.errors import NotReadyError
 
 
 class Phase(StrEnum):
-    """Where an engine is between not being loaded and being gone; the words are those of `health`."""
+    """The phases of an engine, by the names that `health` uses."""
 
     EMPTY = "empty"
     LOADING = "loading"
     READY = "ready"
-    THINKING = "thinking"  # somebody waits for what is being written
-    ASLEEP = "asleep"  # it gave its memory back; the next request wakes it
-    WAKING = "waking"  # it is loaded again; requests may wait
+    THINKING = "thinking"  # it is writing, and somebody waits for it
+    ASLEEP = "asleep"  # its memory was freed; the next request loads it again
+    WAKING = "waking"  # it is being loaded again; requests wait
     FAILED = "failed"
     STOPPED = "stopped"
 
@@ -25,8 +25,8 @@ _READY = {Phase.READY, Phase.THINKING, Phase.ASLEEP, Phase.WAKING}
 
 
 @dataclass(frozen=True)
-class State:
-    """The worker's phase, for which model, and why it is not another."""
+class EngineState:
+    """The engine's phase, its model, and the reason and error code if it is not ready."""
 
     phase: Phase
     model: str = ""
@@ -39,7 +39,7 @@ class State:
         return self.phase in _READY
 
 
-def not_ready(state: State) -> NotReadyError:
+def not_ready(state: EngineState) -> NotReadyError:
     """Return the error that says why no engine answers."""
     texts = {
         Phase.EMPTY: "No model is loaded.",

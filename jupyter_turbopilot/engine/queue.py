@@ -44,7 +44,7 @@ _SHARES = {Priority.TYPING: ONE_SHARE, Priority.TEXT: ONE_SHARE, Priority.BULK: 
 
 
 class Waiting(Protocol):
-    """What can stand in a queue."""
+    """A request in a queue."""
 
     @property
     def priority(self) -> Priority:
@@ -62,7 +62,7 @@ T = TypeVar("T", bound=Waiting)
 class _Caller(Generic[T]):
     """A caller's requests in the order they came, and how much of its turn is over."""
 
-    ones: list[T]
+    requests: list[T]
     turn: float  # how long it lasts
     used: float = 0.0
     wrote: bool = False  # whether anything was written in this turn
@@ -77,36 +77,36 @@ class _Rank(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """List everybody's first, then everybody's second, and so on."""
-        rounds = zip_longest(*(caller.ones for caller in self.callers.values()))
-        return (one for one in chain.from_iterable(rounds) if one is not None)
+        rounds = zip_longest(*(caller.requests for caller in self.callers.values()))
+        return (request for request in chain.from_iterable(rounds) if request is not None)
 
-    def __contains__(self, one: T) -> bool:
-        return one.owner in self.callers and one in self.callers[one.owner].ones
+    def __contains__(self, request: T) -> bool:
+        return request.owner in self.callers and request in self.callers[request.owner].requests
 
-    def first(self, one: T) -> bool:
-        """Tell whether one is the first of its caller."""
-        return self.callers[one.owner].ones[0] is one
+    def first(self, request: T) -> bool:
+        """Tell whether a request is the first of its caller."""
+        return self.callers[request.owner].requests[0] is request
 
-    def add(self, one: T) -> None:
-        self.callers.setdefault(one.owner, _Caller([], TURN)).ones.append(one)
+    def add(self, request: T) -> None:
+        self.callers.setdefault(request.owner, _Caller([], TURN)).requests.append(request)
 
-    def remove(self, one: T) -> None:
-        first = self.first(one)
-        ones = self.callers[one.owner].ones
-        ones.remove(one)
-        if first or not ones:
-            self._to_the_end(one.owner, TURN)
+    def remove(self, request: T) -> None:
+        first = self.first(request)
+        requests = self.callers[request.owner].requests
+        requests.remove(request)
+        if first or not requests:
+            self._to_the_end(request.owner, TURN)
 
     def replace(self, older: T, newer: T) -> None:
-        """Put one in the place of another of the same caller, whose turn goes on."""
-        ones = self.callers[older.owner].ones
-        ones[ones.index(older)] = newer
+        """Put a request in the place of another of the same caller, whose turn continues."""
+        requests = self.callers[older.owner].requests
+        requests[requests.index(older)] = newer
 
     def use(self, seconds: float, served: Mapping[T, bool]) -> None:
-        """Charge callers for a step; whoever has used up its turn goes to the end of the ring."""
-        # By who asks: another request may have taken the place of the one that was served.
-        places = Counter(one.owner for one in served if one.owner in self.callers)
-        writing = {one.owner for one, wrote in served.items() if wrote}
+        """Charge callers for a step; a caller that has used up its turn goes to the end of the ring."""
+        # Counted by caller: another request may have taken the place of the one that was served.
+        places = Counter(request.owner for request in served if request.owner in self.callers)
+        writing = {request.owner for request, wrote in served.items() if wrote}
         # Of those whose turns end together, whoever had more places stands further back from now on.
         for owner in sorted(places, key=places.__getitem__):
             caller = self.callers[owner]
@@ -120,9 +120,9 @@ class _Rank(Generic[T]):
                 self._to_the_end(owner, TURN if again else 2 * caller.turn)
 
     def _to_the_end(self, owner: str, turn: float) -> None:
-        """Begin a new turn, behind everybody who is there by now."""
-        if ones := self.callers.pop(owner).ones:
-            self.callers[owner] = _Caller(ones, turn)
+        """Begin a caller's next turn, behind all others."""
+        if requests := self.callers.pop(owner).requests:
+            self.callers[owner] = _Caller(requests, turn)
 
 
 class Queue(Generic[T]):
@@ -141,8 +141,8 @@ class Queue(Generic[T]):
     def __len__(self) -> int:
         return self._size
 
-    def __contains__(self, one: T) -> bool:
-        return one in self._ranks[one.priority]
+    def __contains__(self, request: T) -> bool:
+        return request in self._ranks[request.priority]
 
     def __iter__(self) -> Iterator[T]:
         """List all, the most important first."""
@@ -153,30 +153,30 @@ class Queue(Generic[T]):
         """How many have not begun."""
         return self._size - len(self._begun)
 
-    def begun(self, one: T) -> bool:
-        """Tell whether one has begun."""
-        return one in self._begun
+    def begun(self, request: T) -> bool:
+        """Tell whether a request has begun."""
+        return request in self._begun
 
-    def add(self, one: T) -> T | None:
-        """Put one in its place; return the one that has to go for it, which may be itself."""
-        self._put(one)
+    def add(self, request: T) -> T | None:
+        """Add a request; return the one that is crowded out, which may be itself."""
+        self._put(request)
         if self.waiting + self._beyond() <= self.limit:
             return None
         *_, last = (other for other in self if other not in self._begun)
         self.remove(last)
         return last
 
-    def remove(self, one: T) -> bool:
-        """Take one out; tell whether it was there."""
-        if one not in self:
+    def remove(self, request: T) -> bool:
+        """Remove a request; tell whether it was there."""
+        if request not in self:
             return False
-        self._ranks[one.priority].remove(one)
-        self._begun.discard(one)
+        self._ranks[request.priority].remove(request)
+        self._begun.discard(request)
         self._size -= 1
         return True
 
     def replace(self, older: T, newer: T) -> bool:
-        """Put one in the place of another of the same owner; tell whether that was there."""
+        """Put a request in the place of another of the same owner; tell whether that was there."""
         if older not in self:
             return False
         begun = older in self._begun
@@ -191,55 +191,55 @@ class Queue(Generic[T]):
         return True
 
     def turns(self) -> list[Priority]:
-        """Return whose turn it is, and who is next where those find no room."""
+        """Return the priority whose turn it is, and the next ones, which follow when it finds no room."""
         present = [priority for priority in Priority if self._ranks[priority].callers]
         awaited = [priority for priority in present if priority.awaited]
         return sorted(awaited, key=lambda p: self._ranks[p].spent) or present[:1]
 
     def line(self, priority: Priority) -> list[T]:
-        """Return who is served now of one priority, the first first."""
+        """Return the requests of one priority that are served now, in order."""
         places, rank = priority.places, self._ranks[priority]
         # What stands still takes memory, so callers begin their second only while few have begun. Their first
         # they always begin: nobody's turn depends on when others come to an end.
         room = 2 * places - self._under_way(priority)
         line: list[T] = []
-        for one in rank:
+        for request in rank:
             if len(line) == places:
                 break
-            if one not in self._begun:
-                if room <= 0 and not rank.first(one):
+            if request not in self._begun:
+                if room <= 0 and not rank.first(request):
                     continue
                 room -= 1
-            line.append(one)
+            line.append(request)
         return line
 
-    def _put(self, one: T) -> None:
-        rank = self._ranks[one.priority]
+    def _put(self, request: T) -> None:
+        rank = self._ranks[request.priority]
         if not rank.callers:
-            self._catch_up(one.priority)
-        rank.add(one)
+            self._catch_up(request.priority)
+        rank.add(request)
         self._size += 1
 
     def _under_way(self, priority: Priority) -> int:
-        return sum(one.priority is priority for one in self._begun)
+        return sum(request.priority is priority for request in self._begun)
 
     def _beyond(self) -> int:
-        """Return how many have begun beyond what is meant to: they take the places of some who could wait."""
+        """Return how many have begun beyond the usual number: they take places in the queue."""
         return sum(max(0, self._under_way(priority) - 2 * priority.places) for priority in Priority)
 
-    def begin(self, one: T) -> None:
-        """Write down that one has begun: it stays until it has ended."""
-        self._begun.add(one)
+    def begin(self, request: T) -> None:
+        """Note that a request has begun: it stays until it has ended."""
+        self._begun.add(request)
 
     def used(self, priority: Priority, seconds: float, served: Mapping[T, bool]) -> None:
-        """Write down that time was spent on some of one priority, and whether each of them wrote anything."""
+        """Note the time spent on requests of one priority, and whether each of them wrote anything."""
         rank = self._ranks[priority]
         rank.spent += seconds / _SHARES.get(priority, 1.0)
         if priority.awaited:  # the rest comes one by one
             rank.use(seconds, served)
 
     def _catch_up(self, priority: Priority) -> None:
-        """Let nobody use up later what they did not use while they were away."""
+        """Keep a priority that was absent from claiming afterwards the time it did not use."""
         if not priority.awaited:
             return
         rank = self._ranks[priority]

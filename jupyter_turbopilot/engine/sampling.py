@@ -34,7 +34,7 @@ def choose(
         return float(np.exp(float(logits[token]) - peak)) / mass
 
     if allowed is not None and len(allowed):
-        # How sure the model is given that it has to begin so: the other tokens are not in question.
+        # The probability among the allowed tokens: the others are out of the question.
         weights = logits[allowed]
         index = int(weights.argmax())
         return int(allowed[index]), float(1.0 / np.exp(weights - weights[index]).sum())
@@ -42,7 +42,7 @@ def choose(
         return drawn, probability(drawn)
     if top in ends or not _in(controls, top):
         return top, probability(top)
-    # A control token that does not end the answer would be invisible: the next best stands in.
+    # A control token that does not end the answer would be invisible: take the next best token.
     row = logits.copy()
     row[[token for token in controls.tolist() if token not in ends]] = -np.inf
     top = int(row.argmax())

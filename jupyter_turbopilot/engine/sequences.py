@@ -1,4 +1,4 @@
-"""Which key-value sequence serves whom: the longest common prefix, forks, parking. Pure bookkeeping.
+"""Bookkeeping of key-value sequences: the longest common prefix, forks, parking, moving. Pure.
 
 Sequences of one unified cache share the cells of a common prefix, so a fork costs no memory for what is
 shared. But every cell in use slows everybody's attention, so only the latest sequences stay in the cache; the
@@ -28,15 +28,15 @@ from jupyter_turbopilot.engine.moves import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A tail that is at least as long stays behind as a sequence of its own when a prompt leaves it.
+# When a prompt diverges from a sequence, a tail that is at least as long is kept as a sequence of its own.
 WORTH_KEEPING = 16
-# What only costs so many tokens to read again is not worth a copy outside the cache.
+# A shorter sequence is read again rather than copied out of the cache.
 WORTH_PARKING = 64
-# Cells that may stay in the cache for nobody at the moment.
+# So many cells that nobody uses at the moment may stay in the cache.
 IDLE_CELLS = 256
-# A part that moves is moved, not read again, from this length on: a move costs as much as so many tokens.
+# A suffix of at least this length is moved rather than read again: moving costs as much as so many tokens.
 WORTH_MOVING = 24
-# It is read again once so many tokens have come or gone before it: until then it hardly notices.
+# It is read again once so many tokens before it have come or gone; until then the answers hardly change.
 MOVED_LIMIT = 48
 
 
@@ -50,9 +50,9 @@ class KVSequence:
     busy: bool = False
     promised: int = 0  # how long it may get while it is busy
     turn: int = 0  # when it was last taken
-    detached: bool = False  # a part only, which does not begin at the beginning
-    moved: int = 0  # tokens that came or went before a part that was moved instead of read again
-    tuning: int = 0  # what it was read with: nobody else can go on with it
+    detached: bool = False  # whether it is a suffix without what stands before it
+    moved: int = 0  # tokens that came or went before a suffix that was moved instead of read again
+    tuning: int = 0  # the adapters it was read with: only runs with the same ones can continue it
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class MovedSuffix:
 
 @dataclass(frozen=True)
 class Taken:
-    """A sequence for a prompt, how many tokens of it are there already, and what to do to the memory."""
+    """A sequence for a prompt, how many of its tokens are there already, and the moves that prepare it."""
 
     sequence: KVSequence
     kept: int
@@ -110,7 +110,9 @@ class Sequences:
         self._divisible = divisible
         self._movable = movable
         self._all: list[KVSequence] = []
-        self._parked: OrderedDict[int, tuple[int, list[int]]] = OrderedDict()  # with what, and which tokens
+        self._parked: OrderedDict[int, tuple[int, list[int]]] = (
+            OrderedDict()
+        )  # by number: the tuning and the tokens
         self._next_cell = self._turn = self._number = 0
         self.used = 0
 
@@ -126,15 +128,15 @@ class Sequences:
         """Choose a sequence for a prompt and `room` more tokens; None while others need the cells.
 
         `suffix_span` is where the suffix stands in the prompt: it seldom changes, while what stands before it
-        grows. A `fresh` sequence shares nothing, and has the cells to itself unless others are busy: where a
-        sequence stands among them changes the order of its sums.
+        grows. A `fresh` sequence shares nothing, and begins with the first cell unless others are busy: where
+        its cells are changes the order of sums, and with it their last digits.
         """
         busy = [sequence for sequence in self._all if sequence.busy]
         wanted = len(prompt) + room
         if sum(max(sequence.promised, len(sequence.cells)) for sequence in busy) + wanted > self._capacity:
             return None
         if not self._free and len(busy) == len(self._all):
-            return None  # from here on something is done: whoever gets None must find all as it was
+            return None  # before anything is changed
         moves: list[Move] = []
         suffix = None
         source, kept = self._empty(moves) if fresh else self._known(prompt, tuning, moves)
@@ -166,14 +168,14 @@ class Sequences:
         return Taken(sequence, kept, moves, suffix)
 
     def _known(self, prompt: Sequence[int], tuning: int, moves: list[Move]) -> tuple[KVSequence | None, int]:
-        """Return the sequence that shares most with a prompt, and how much."""
+        """Return the sequence that shares most with a prompt, and how many tokens that is."""
         # The last token is always read again: its row of logits is what the answer starts from.
         known = prompt[:-1]
         self._fetch(known, tuning, moves)
         return self._best(known, tuning)
 
     def _empty(self, moves: list[Move]) -> tuple[None, int]:
-        """Clear the cache of what nobody uses, to begin with its first cell."""
+        """Clear the cache of what nobody uses, so that the next sequence begins with its first cell."""
         while self._evict(moves):
             pass
         if not self._all:
@@ -195,7 +197,7 @@ class Sequences:
         return [Truncate(suffix.sequence.id, 0)]
 
     def grow(self, sequence: KVSequence, tokens: Sequence[int]) -> None:
-        """Write down that tokens were evaluated at the end of a sequence."""
+        """Note that tokens were evaluated at the end of a sequence."""
         sequence.tokens.extend(tokens)
         sequence.cells.extend(range(self._next_cell, self._next_cell + len(tokens)))
         self._next_cell += len(tokens)
@@ -211,7 +213,7 @@ class Sequences:
             moves.append(Truncate(sequence.id, start))
 
     def release(self, sequence: KVSequence) -> None:
-        """Keep a sequence for whoever comes next."""
+        """Keep a sequence for later prompts."""
         sequence.busy = False
 
     def drop(self, sequence: KVSequence) -> None:
@@ -221,7 +223,7 @@ class Sequences:
         self._free.append(sequence.id)
 
     def lose(self, taken: Taken) -> list[Move]:
-        """Forget all that was to be moved: nobody knows how far that came."""
+        """Forget all that failed moves touched: it is unknown which were carried out."""
         copies, touched = set(), {taken.sequence.id}
         for move in taken.moves:
             match move:
@@ -243,7 +245,7 @@ class Sequences:
         return [sequence for sequence in self._all if not sequence.busy]
 
     def park_all(self) -> tuple[list[Move], list[tuple[int, list[int]]]]:
-        """Copy out what is worth it; return how, and what of it no tuning was used for, last used first."""
+        """Park what is worth it; return the moves, and the copies read without a tuning, last used first."""
         moves: list[Move] = []
         while self._evict(moves):
             pass
@@ -252,7 +254,7 @@ class Sequences:
         ]
 
     def adopt(self, tokens: Sequence[int], tuning: int = 0) -> int:
-        """Give a copy that comes from elsewhere a number."""
+        """Register a copy that is outside the cache; return its number."""
         self._number += 1
         self._parked[self._number] = (tuning, list(tokens))
         return self._number
@@ -267,7 +269,7 @@ class Sequences:
         sequence.turn = self._turn
 
     def _another(self, source: KVSequence) -> bool:
-        """Tell whether there is a sequence to be had beside this one."""
+        """Tell whether a sequence other than this one is available."""
         return bool(self._free) or any(not sequence.busy and sequence is not source for sequence in self._all)
 
     def _common(self, tokens: list[int], known: Sequence[int]) -> int:
@@ -321,7 +323,7 @@ class Sequences:
         return MovedSuffix(detached, start, suffix_span[0])
 
     def _fetch(self, known: Sequence[int], tuning: int, moves: list[Move]) -> None:
-        """Bring back a parked sequence that holds clearly more of the prompt than those in the cache."""
+        """Restore a parked sequence if it holds clearly more of the prompt than those in the cache."""
         candidates = [
             (self._common(tokens, known), number)
             for number, (kind, tokens) in self._parked.items()
@@ -337,14 +339,14 @@ class Sequences:
             if not self._evict(moves):
                 return
         if self._parked.pop(number, None) is None:
-            return  # it had to make room itself
+            return  # it was discarded to make room
         sequence = self._new(tuning)
         moves.append(Restore(number, sequence.id))
         self.grow(sequence, tokens)
         self._touch(sequence)
 
     def _clear(self, moves: list[Move], spare: KVSequence | None) -> None:
-        """Clear the cache of what nobody uses, but for the latest cells."""
+        """Clear the cache of what nobody uses, except the latest cells."""
         serving = sum(len(sequence.cells) for sequence in self._all if sequence.busy)
         while self.used - serving > IDLE_CELLS and self._evict(moves, spare=spare):
             pass
@@ -357,7 +359,7 @@ class Sequences:
         return max((common_prefix(sequence.cells, other.cells) for other in others), default=0)
 
     def _evict(self, moves: list[Move], spare: KVSequence | None = None) -> bool:
-        """Clear the cache of the sequence that was not used for longest; tell whether there was one."""
+        """Remove the least recently used sequence from the cache; tell whether there was one."""
         idle = [sequence for sequence in self._all if not sequence.busy and sequence is not spare]
         if not idle:
             return False

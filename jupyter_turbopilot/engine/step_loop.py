@@ -1,4 +1,4 @@
-"""The jobs that have begun, and the engine that writes for them: one batch after the other."""
+"""The jobs that have begun, and the engine that writes for them, one batch after the other."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class _ActiveJob:
 
 
 class StepLoop:
-    """Everything here happens on the worker's thread, but for `nudge`.
+    """Drives the engine. Everything here happens on the worker's thread, except `nudge`.
 
-    What one job raises is that job's end. An engine is `broken` when it cannot write a single token any more.
+    An exception of one job ends that job alone. An engine is `broken` when it can no longer write a token.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class StepLoop:
         self._attention = Cancel()
 
     def nudge(self) -> None:
-        """Cut the step short that is under way: there is something more important."""
+        """Interrupt the step that is under way: something more important has come."""
         self._attention.set("nudge")
 
     def listen(self, heirs: Iterable[Job] = ()) -> None:
-        """Hear what is nudged from now on; let heirs take over, stop what was cancelled until now."""
+        """Begin a round: forget earlier nudges, let heirs take over, stop what has been cancelled."""
         self._attention = Cancel()
         for job in heirs:
             if job not in self._active:
@@ -73,7 +73,7 @@ class StepLoop:
     def step(self, line: Sequence[Job], others: Sequence[Job]) -> dict[Job, bool] | None:
         """Advance jobs by one batch; return which, and whether each wrote anything. None: there was no room.
 
-        Who stands further back gives room to who stands before, and `others` to all in the line.
+        Jobs further back in the line give their room to those before them, and `others` to all in the line.
         """
         for job in line:
             if job not in self._active:
@@ -83,7 +83,7 @@ class StepLoop:
             return {}
         behind = [self._active[job] for job in (*line, *others) if job in self._active]
         ready = self._with_room(active_jobs, behind)
-        # Who was seated first may have been stopped or moved since.
+        # Those that got room first may have been stopped since, or have given it up.
         runs = [(active, active.run) for active in ready if active.run and not active.suspended]
         engine = self.engine
         if not runs or not engine:
@@ -105,7 +105,7 @@ class StepLoop:
 
     @staticmethod
     def _served(runs: Sequence[tuple[_ActiveJob, Run]]) -> dict[Job, bool]:
-        """Return who was in a step, and whether each wrote anything."""
+        """Return the jobs of a step, and whether each wrote anything."""
         return {active.job: bool(run.fresh or run.done) for active, run in runs}
 
     def _after_step(self, active: _ActiveJob, run: Run) -> None:
@@ -126,7 +126,7 @@ class StepLoop:
                 self._stop(active)
 
     def close(self) -> None:
-        """Give the engine's memory back."""
+        """Free the engine's memory."""
         engine, keep = self.engine, not self.broken
         self.engine, self.broken = None, False
         if engine:
@@ -137,14 +137,14 @@ class StepLoop:
             try:
                 engine.use_threads(self._threads())
             except BaseException:
-                # What cannot be measured changes nothing.
+                # Without a measurement nothing changes.
                 log.debug("Turbopilot: the threads stay as they are", exc_info=True)
 
     def _begin(self, job: Job) -> None:
-        """Begin a job; where it takes the place of another, that has its run until then."""
-        over = job.cancel.is_set()  # looked at first: whoever takes its place says so before ending it
+        """Begin a job; if it takes the place of another, it takes over that one's run."""
+        over = job.cancel.is_set()  # read first: a job that takes its place sets `replaced` before it cancels
         if job.replaced:
-            return  # whoever has taken its place finds what it was to go on with
+            return  # the job that has taken its place finds the run to continue
         job.started_at = time.monotonic()
         older = self._place_of(job)
         if older:
@@ -168,27 +168,27 @@ class StepLoop:
         self._abandon(older)
 
     def _place_of(self, job: Job) -> _ActiveJob | None:
-        """Take out the active whose place a job takes: others may have been meant to take it before."""
+        """Remove and return the job whose place another takes; those between the two never began."""
         older, job.older = job.older, None
         while older and older not in self._active:
             older = older.older
         return self._active.pop(older) if older else None
 
     def _abandon(self, active: _ActiveJob | None) -> None:
-        """End the work on a active that is in nobody's place any more."""
+        """End a job whose place has been taken."""
         if active:
             self._release(active)
             with suppress(Exception):
                 active.work.close()
 
     def _with_room(self, active_jobs: Sequence[_ActiveJob], behind: Sequence[_ActiveJob]) -> list[_ActiveJob]:
-        """Give room to all of them; one that may have failed a batch is computed alone, if there is room."""
+        """Return those that get room; one that may have failed a batch is computed alone if it gets room."""
         suspects = [active for active in active_jobs if active.suspect][:1]
         ready = [active for active in suspects if self._give_room(active, behind)]
         return ready or [active for active in active_jobs if self._give_room(active, behind)]
 
     def _give_room(self, active: _ActiveJob, behind: Sequence[_ActiveJob]) -> bool:
-        """Give a active room in the engine; those behind it make way, the last first."""
+        """Give a job room in the engine; those behind it give up theirs, the last first."""
         while active.job in self._active and active.ask and self.engine:
             try:
                 if active.run is None:
@@ -205,7 +205,7 @@ class StepLoop:
         return False
 
     def _free_room(self, behind: Sequence[_ActiveJob]) -> bool:
-        """Let the last of these that has room in the engine give it up; tell whether there was one."""
+        """Have the last of these that has room in the engine give it up; tell whether there was one."""
         for active in reversed(behind):
             if active.run is None or active.suspended:
                 continue
@@ -219,7 +219,7 @@ class StepLoop:
         return False
 
     def _suspend(self, active: _ActiveJob) -> None:
-        """Let a text stand still; it goes on where it was when there is room again."""
+        """Suspend a text; it continues when there is room again."""
         if not active.run or not self.engine:
             return
         try:
@@ -230,9 +230,9 @@ class StepLoop:
             self._end(active, as_error(failure))
 
     def _failed(self, active_jobs: Sequence[_ActiveJob], failure: BaseException) -> None:
-        """Find out whose fault it was: each of several is tried alone; one that fails alone is ended."""
+        """Find the job at fault: each of several is tried alone, and one that fails alone is ended."""
         if len(active_jobs) > 1:
-            log.info("Turbopilot: a batch failed (%s); its texts go on one by one", type(failure).__name__)
+            log.info("Turbopilot: a batch failed (%s); its texts continue one by one", type(failure).__name__)
             for active in active_jobs:
                 active.suspect = True
             return
@@ -249,13 +249,13 @@ class StepLoop:
             self._advance(active, [])
 
     def _stop(self, active: _ActiveJob) -> None:
-        """Let a cancelled job say what it has."""
+        """Let a cancelled job hand over what it has."""
         active.job.stopped = True
         if active.ask and self._advance(active, []):
             self._end(active, None)
 
     def _advance(self, active: _ActiveJob, tokens: list[Token] | None) -> bool:
-        """Give a job its tokens; tell whether it goes on."""
+        """Give a job its tokens; tell whether it continues."""
         try:
             with active.job.cancel.governing():
                 ask = next(active.work) if tokens is None else active.work.send(tokens)
@@ -276,7 +276,7 @@ class StepLoop:
             try:
                 self.engine.release(run)
             except BaseException:
-                # What it holds would never come back: the engine is worth nothing any more.
+                # Its room in the cache is lost: the engine has to be replaced.
                 log.exception("Turbopilot: the engine has failed")
                 self.broken = True
 
@@ -292,7 +292,7 @@ class StepLoop:
 
 
 def _close(engine: Engine, *, keep: bool) -> None:
-    """Give an engine's memory back, as far as it lets us."""
+    """Free an engine's memory; an engine that cannot is left."""
     try:
         engine.close(keep=keep)
     except BaseException:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids, Logits
     from jupyter_turbopilot.engine.token_bytes import ByteTable
 
-# Prompts are read in pieces: who asks something short, or has a text written, waits for one piece at most.
-# Larger ones are hardly faster.
+# Prompts are read in pieces, so that a short prompt or a text being written waits for one piece at most.
+# Larger pieces are hardly faster.
 CHUNK = 64
-# Where prompts are read and texts are written, each has half of the time. Texts written together cost half of
-# what they cost one after the other, so short prompts may take up to so many seconds more than their half.
+# When there are prompts to read and texts to write, each kind gets half of the time. Texts written together
+# cost half of what they cost one by one, so short prompts may take up to so many seconds more than half.
 SHORT, HEAD_START = 512, 0.5
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
@@ -45,13 +45,13 @@ class Stepping(ABC):
     def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
         self.chunk = chunk  # tokens computed at a time, at most
-        self._ahead = 0.0  # seconds for which prompts were read beside texts that were not written meanwhile
+        self._ahead = 0.0  # seconds that reading prompts has used more than writing texts
         self.sequences = Sequences(0, 0)
-        self.tunings: dict[str, int] = {}  # languages that adapters are for; 0: any other
+        self.tunings: dict[str, int] = {}  # numbers of the languages that adapters are for; 0 is any other
 
     @abstractmethod
     def apply(self, moves: Iterable[Move]) -> None:
-        """Do to the memory what the bookkeeping decided."""
+        """Carry out what the bookkeeping decided."""
 
     @abstractmethod
     def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
@@ -62,7 +62,7 @@ class Stepping(ABC):
         """Return the logits of a row of the last batch that asked for them."""
 
     def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Sampler | None:  # noqa: ARG002
-        """Return what draws the tokens of one text; None where the likeliest is taken."""
+        """Return what draws the tokens of one text; None to take the likeliest."""
         return None
 
     @abstractmethod
@@ -73,7 +73,10 @@ class Stepping(ABC):
         """Find the sequence that shares most with a prompt; None while others need the room."""
         size = len(ask.prompt)
         if not 0 < size < self.context_size:
-            raise EngineError(f"A prompt of {size} tokens does not fit {self.context_size}.")
+            raise EngineError(
+                f"A prompt of {size} tokens does not fit into a context of {self.context_size}. Send a "
+                "shorter one, or raise c.Turbopilot.context_size."
+            )
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
         taken = self._take(ask, ask.prompt, limit, fresh=not ask.sampling.cached)
         if taken is None:
@@ -133,11 +136,11 @@ class Stepping(ABC):
             self._advance([run for run in runs if run.sequence.tuning == tuning], attention)
 
     def _advance(self, runs: Sequence[StepRun], attention: Cancel) -> None:
-        """Advance runs that are computed alike.
+        """Advance runs with the same adapters.
 
         Prompts and texts stand in batches of their own: nobody's text depends on who else's prompt is read.
         """
-        # Who gave up its room, or lost what was read, reads again in the midst of its text.
+        # A run that gave up its room, or lost what was read, has to read again in the middle of its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
         reading = [run for run in runs if not run.wrote or run.pending != 1]
         short = all(run.pending <= SHORT for run in reading)
@@ -171,7 +174,7 @@ class Stepping(ABC):
         return seconds
 
     def _record(self, shares: Sequence[Share]) -> None:
-        """Write down what was computed, and choose the tokens that follow."""
+        """Note what was computed, and choose the tokens that follow."""
         index = 0
         for run, known, guess in shares:
             start = len(run.sequence.tokens)
@@ -191,7 +194,7 @@ class Stepping(ABC):
         self.apply([Truncate(sequence.id, 0)])
 
     def release(self, run: StepRun) -> None:
-        """Let go of a run; what was read is kept for the next."""
+        """Release a run; what was read is kept for the next one."""
         if run.sampler:
             run.sampler.close()
             run.sampler = None
@@ -199,7 +202,7 @@ class Stepping(ABC):
             self._release_sequence(run)
 
     def _release_sequence(self, run: StepRun) -> None:
-        """Let go of a run's sequence."""
+        """Release a run's sequence."""
         if run.suffix:
             self.apply(self.sequences.drop_suffix(run.suffix))
             run.suffix = None
@@ -209,11 +212,11 @@ class Stepping(ABC):
         """Return what is read next of the prompts."""
         shares: list[Share] = []
         room = self.chunk
-        # The shortest first: whoever is nearly there writes soon, and the order does not change the sum.
+        # The shortest first: a prompt that is nearly read is answered soon, and the total stays the same.
         for run in sorted(runs, key=lambda r: r.pending):
             count = min(self._readable(run), room)
             if run.ask.sampling.even and 1 < count == run.pending:
-                count -= 1  # the last one alone, as it is read where the others are known
+                count -= 1  # the last one alone, as when the others are in the cache
             if count > 0:
                 guess = self._guess(run, count) if alone and len(runs) == 1 else Guess()
                 shares.append(Share(run, count, guess))
@@ -226,7 +229,7 @@ class Stepping(ABC):
         return [Share(run, run.pending, self._guess(run, run.pending) if alone else Guess()) for run in runs]
 
     def _readable(self, run: StepRun) -> int:
-        """Return how many tokens can be read at once; what was taken aside is put back on the way."""
+        """Return how many tokens can be read at once; reattach a detached suffix when its place comes."""
         if run.suffix is None:
             return run.pending
         before = run.suffix.at - len(run.sequence.tokens)
@@ -242,7 +245,7 @@ class Stepping(ABC):
         return run.pending
 
     def _resynchronize(self, run: StepRun) -> None:
-        """Find out what an aborted batch left behind: only the memory itself knows."""
+        """Ask the memory what an aborted batch left behind."""
         sequence = run.sequence
         size = max(0, min(self.length(sequence.id), len(run.tokens)))
         self.sequences.cut(sequence, size)
@@ -255,7 +258,7 @@ class Stepping(ABC):
         self.apply(moves)
 
     def _guess(self, run: StepRun, count: int) -> Guess:
-        """Guess what comes after the `count` tokens that are to be read, where that pays."""
+        """Guess what follows the `count` tokens that are to be read, if that pays."""
         left = min(run.limit - run.wrote - 1, self.chunk - count)
         sampling = run.ask.sampling
         if not self.drafts or count < run.pending or not sampling.plain or sampling.even or left <= 0:
@@ -270,7 +273,7 @@ class Stepping(ABC):
         return Guess(source, guessed[: self.drafting.length(source, count, most, continues=run.continues)])
 
     def _write(self, run: StepRun, index: int, guess: Guess) -> None:
-        """Choose the next token, and go on for as long as the guess was right."""
+        """Choose the next token, and those after it for as long as the guess was right."""
         usage = run.ask.usage
         if not run.wrote:
             now = time.perf_counter()
@@ -291,7 +294,7 @@ class Stepping(ABC):
             usage.accepted_tokens += right
             self.drafting.judged(guess.source, len(guess.tokens), right, continues=run.continues)
             run.continues = right == len(guess.tokens)
-            # Wrong guesses were read; they are forgotten.
+            # Wrong guesses are in the cache; they are removed.
             self._cut(run.sequence, len(run.sequence.tokens) - len(guess.tokens) + right)
 
 
@@ -301,7 +304,7 @@ def write(
     """Write one text alone, outside a worker."""
     run = engine.start(Ask(prompt, sampling, usage))
     if run is None:
-        raise EngineError("The engine is busy.")
+        raise EngineError("The engine is busy. Try again in a moment.")
     try:
         while not run.done and not cancel.is_set():
             engine.step([run], cancel)

@@ -1,4 +1,4 @@
-"""Every token's bytes, and which tokens agree with bytes that were already typed. Pure."""
+"""The bytes of every token, and which tokens agree with bytes that were already typed. Pure."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ class ByteTable:
         self._sorted: list[bytes] = []
 
     def compatible(self, ways: Iterable[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the tokens that begin one of the ways, or that one of the ways begins."""
-        found = set[int]().union(*map(self._along, ways))
-        return np.array(sorted(found), dtype=np.int64)
+        """Return the tokens that are the beginning of one of the ways, or that begin with one of them."""
+        tokens = set[int]().union(*map(self._along, ways))
+        return np.array(sorted(tokens), dtype=np.int64)
 
     def _along(self, forced: bytes) -> list[int]:
         if self._order is None:
             self._order = sorted(range(len(self.pieces)), key=self.pieces.__getitem__)
             self._sorted = [self.pieces[token] for token in self._order]
-        found: list[int] = []
+        tokens: list[int] = []
         start = bisect_left(self._sorted, forced)
         for index in range(start, len(self._sorted)):
             if not self._sorted[index].startswith(forced):
                 break
-            found.append(self._order[index])
+            tokens.append(self._order[index])
         for length in range(1, len(forced)):
             part = forced[:length]
             index = bisect_left(self._sorted, part)
             while index < len(self._sorted) and self._sorted[index] == part:
-                found.append(self._order[index])
+                tokens.append(self._order[index])
                 index += 1
-        return found
+        return tokens

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.deadlines import Deadlines
 from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job
 from jupyter_turbopilot.engine.lifecycle import Lifecycle, engine_failed
-from jupyter_turbopilot.engine.phase import Phase, State, not_ready
+from jupyter_turbopilot.engine.phase import EngineState, Phase, not_ready
 from jupyter_turbopilot.engine.queue import Priority, Queue
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import BusyError
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BUSY = "The model has more to do than it can. Try again in a moment."
-# Nobody finds room and nobody has any: the engine is asked again after so many seconds.
+BUSY = "The server has too many requests. Try again in a moment."
+# When nobody finds room in the engine, it is asked again after so many seconds.
 NO_ROOM = 0.01
 
 
 class Worker:
-    """Owns the engine. What is awaited advances together, step by step; the rest when all is quiet.
+    """Owns the engine. Jobs that somebody waits for advance together, step by step; others only without them.
 
     A second thread, that of `Deadlines`, ends what waits and is not wanted any more. Both are started when
     they are needed, and again if they have died.
@@ -45,19 +45,19 @@ class Worker:
         self._life = Lifecycle(self._loop)
         self._turn: Priority | None = None  # whose step is under way
         self._computed: Sequence[Job] = ()  # and for which of them
-        self._idle = idle or None  # seconds without work after which the memory is given back
+        self._idle = idle or None  # seconds without work after which the memory is freed
         self._thread: threading.Thread | None = None
         self._deadlines = Deadlines(self._queue, self._wake)
 
     @property
-    def state(self) -> State:
-        """What the worker is about."""
+    def state(self) -> EngineState:
+        """The state of the engine."""
         with self._wake:
             state = self._life.state
             if state.phase is Phase.READY and any(
                 job.priority.awaited for job in self._queue if self._queue.begun(job)
             ):
-                return State(Phase.THINKING, state.model)
+                return EngineState(Phase.THINKING, state.model)
             return state
 
     @property
@@ -71,7 +71,7 @@ class Worker:
         return self._queue.waiting
 
     def alive(self) -> bool:
-        """Tell whether the thread lives (or has not been needed yet)."""
+        """Tell whether the thread is alive, or has not been needed yet."""
         return self._thread is None or self._thread.is_alive()
 
     def load(self, name: str, factory: Factory) -> None:
@@ -85,14 +85,14 @@ class Worker:
             job.cancel.set(SUPERSEDED)
 
     def fail(self, name: str, error: TurbopilotError) -> None:
-        """Say why there is no engine, where loading was not even tried."""
+        """Note why a model cannot be loaded, unless another is being loaded."""
         with self._wake:
             self._life.refuse(name, error)
 
     def submit(self, job: Job, older: Job | None = None) -> None:
-        """Put a job in the queue, or say why not; it takes the place of an older one of the same owner.
+        """Put a job in the queue, in the place of an older one of the same owner; an error says why not.
 
-        What the older one has the engine do goes on meanwhile: the newer decides what becomes of it.
+        What the older one has begun in the engine continues: the newer job decides what becomes of it.
         """
         with self._wake:
             self._life.wake()
@@ -126,7 +126,7 @@ class Worker:
             crowded_out.tell(busy)
 
     def stop(self, timeout: float = 2.0) -> None:
-        """End the thread; whoever waits is told."""
+        """End the thread and all jobs."""
         with self._wake:
             self._life.stop()
             loading, stopped = self._life.loading, list(self._queue)
@@ -157,14 +157,14 @@ class Worker:
     # The thread ---------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        # What a thread that died was at; what waits is served now.
+        # A thread that died may have left jobs that had begun; those that wait are served now.
         self._clear(engine_failed(), waiting=False)
         going = True
         while going:
             try:
                 going = self._round()
             except BaseException:
-                log.exception("Turbopilot: the worker failed and goes on with what comes next")
+                log.exception("Turbopilot: the worker failed; it continues with the next request")
                 self._clear(engine_failed())
         self._loop.end_all()
         self._clear(None)
@@ -172,7 +172,7 @@ class Worker:
         self._deadlines.stop()
 
     def _round(self) -> bool:
-        """Do what is to be done next; tell whether there will be more."""
+        """Load, serve or rest, whatever is next; False at the end."""
         with self._wake:
             unused = self._rests()
             if self._life.stopping:
@@ -188,7 +188,7 @@ class Worker:
         return True
 
     def _rests(self) -> bool:
-        """Wait for work; after long, tell to close the engine: the next request loads it again."""
+        """Wait for work; True when none came for so long that the engine is to be closed."""
         while not self._wanted():
             if self._wake.wait(self._idle if self._loop.engine else None) or not self._loop.engine:
                 continue
@@ -203,7 +203,7 @@ class Worker:
         return bool(self._life.stopping or self._life.pending or self._queue)
 
     def _serve(self) -> None:
-        """Give one step to those whose turn it is."""
+        """Take one step for the jobs whose turn it is."""
         with self._wake:
             heirs = [job for job in self._queue if job.older]
         self._loop.listen(heirs)
@@ -261,7 +261,7 @@ class Worker:
             self._end(job, engine_failed())
 
     def _load(self, factory: Factory) -> None:
-        """Load an engine; where there is none afterwards, nobody goes on waiting for it."""
+        """Load an engine; if there is none afterwards, end the jobs that wait."""
         state = self._life.load(factory)
         with self._wake:
             left = list(self._queue) if self._life.settle(state) else []

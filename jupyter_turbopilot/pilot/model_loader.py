@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.load import loader, machine
 from jupyter_turbopilot.engine.load.plan import Hardware, Plan, Wishes, make_plan
-from jupyter_turbopilot.engine.load.retry import Facts
+from jupyter_turbopilot.engine.load.retry import LoadConditions
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.folder import SEQUENCES, VERDICTS
@@ -48,7 +48,7 @@ class ModelLoader:
         self.store = store
         self.engine_factory = engine_factory
 
-    def facts(self, spec: str, *, tuned: bool) -> Facts:
+    def facts(self, spec: str, *, tuned: bool) -> LoadConditions:
         """Say what the next load depends on; costs a look at the disk and at the memory."""
         file = ""
         try:
@@ -57,7 +57,7 @@ class ModelLoader:
                 file = f"{stamp(self.store.path(model))}|{self.hardware(model, tuned=tuned).stamp}"
         except (TurbopilotError, OSError):
             file = ""
-        return Facts(file, machine.free_memory())
+        return LoadConditions(file, machine.free_memory())
 
     def plan(self, model: Model, *, tuned: bool) -> tuple[Path, Plan]:
         """Return the file to load and how, or refuse what cannot be loaded here."""

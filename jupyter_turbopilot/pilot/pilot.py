@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.load.retry import Facts
+    from jupyter_turbopilot.engine.load.retry import LoadConditions
     from jupyter_turbopilot.kernels.watch import Kernels
     from jupyter_turbopilot.models.model import Model
 
@@ -133,7 +133,7 @@ class Pilot:
         if self.kernels:
             self.kernels.close()
 
-    def _facts(self) -> Facts:
+    def _facts(self) -> LoadConditions:
         return self.loader.facts(self.selected, tuned=self.tuned)
 
     def _uses(self, path: Path) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.facts import Facts
-    from jupyter_turbopilot.engine.phase import State
+    from jupyter_turbopilot.engine.phase import EngineState
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 
@@ -50,7 +50,7 @@ class InProcess:
         if self.pilot.selected != model or not state.ready:
             raise not_ready(state)
 
-    def _settled(self) -> State:
+    def _settled(self) -> EngineState:
         """Wait for the end of loading."""
         while (state := self.pilot.worker.state).phase is Phase.LOADING:
             time.sleep(POLL)

@@ -8,7 +8,7 @@ from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
 from jupyter_turbopilot.engine.lifecycle import GAVE_UP, RETRY, Lifecycle
-from jupyter_turbopilot.engine.phase import Phase, State
+from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import EngineError, ModelRefusedError
 
@@ -47,22 +47,30 @@ def test_an_engine_is_loaded_once_and_the_one_before_is_closed(life: Lifecycle, 
     assert not load(life, lambda _: second)
     assert loop.engine is second
     assert (first.closed, second.closed) == (True, False)
-    assert life.state == State(Phase.READY, "scripted")
+    assert life.state == EngineState(Phase.READY, "scripted")
 
 
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
         (ModelRefusedError("It is damaged."), "model_refused", "It is damaged."),
-        (MemoryError(), "memory", "There is not enough memory for this model."),
-        (KeyError("secret"), "engine", "The model could not be loaded (KeyError)."),
+        (
+            MemoryError(),
+            "memory",
+            "There is not enough memory for this model. Choose a smaller model, or close other programs.",
+        ),
+        (
+            KeyError("secret"),
+            "engine",
+            "The model could not be loaded (KeyError). The server's log has more.",
+        ),
     ],
 )
 def test_a_load_that_fails_says_why_and_nobody_waits_any_longer(
     life: Lifecycle, error: Exception, code: str, words: str
 ) -> None:
     assert load(life, raising(error))
-    assert life.state == State(Phase.FAILED, "m", words, code)
+    assert life.state == EngineState(Phase.FAILED, "m", words, code)
 
 
 def test_a_load_is_called_off_by_the_next_which_is_waited_for(life: Lifecycle, loop: StepLoop) -> None:
@@ -74,7 +82,7 @@ def test_a_load_is_called_off_by_the_next_which_is_waited_for(life: Lifecycle, l
     assert called_off
     assert called_off.reason == SUPERSEDED
     assert not life.settle(life.load(factory))
-    assert life.state == State(Phase.LOADING, "second")
+    assert life.state == EngineState(Phase.LOADING, "second")
     assert life.pending
 
 
@@ -87,7 +95,7 @@ def test_who_is_asleep_is_woken_with_what_it_was_loaded_with(life: Lifecycle) ->
     assert not life.pending  # it does not sleep
     life.sleep()
     life.wake()
-    assert life.state == State(Phase.WAKING, "scripted")
+    assert life.state == EngineState(Phase.WAKING, "scripted")
     assert life.take() is factory
 
 
@@ -98,7 +106,7 @@ def test_an_engine_that_fails_twice_within_a_moment_is_given_up(life: Lifecycle)
     assert factory
     assert not life.settle(life.load(factory))
     assert life.fail(now=100.0 + RETRY - 1)
-    assert life.state == State(Phase.FAILED, "scripted", GAVE_UP, "engine")
+    assert life.state == EngineState(Phase.FAILED, "scripted", GAVE_UP, "engine")
     load(life, factory)
     assert not life.fail(now=100.0 + 3 * RETRY)
 
@@ -107,13 +115,13 @@ def test_after_the_stop_nothing_is_loaded_any_more(life: Lifecycle) -> None:
     load(life, lambda _: ScriptedEngine())
     life.stop()
     assert not life.fail(now=100.0)
-    assert not life.settle(State(Phase.READY, "scripted"))
+    assert not life.settle(EngineState(Phase.READY, "scripted"))
     assert life.state.phase is Phase.STOPPED
 
 
 def test_what_was_not_even_tried_does_not_hide_a_load_that_is_under_way(life: Lifecycle) -> None:
     life.refuse("missing", ModelRefusedError("It is not here.", code="model_missing"))
-    assert life.state == State(Phase.FAILED, "missing", "It is not here.", "model_missing")
+    assert life.state == EngineState(Phase.FAILED, "missing", "It is not here.", "model_missing")
     life.replace("m", lambda _: ScriptedEngine())
     life.refuse("missing", ModelRefusedError("It is not here.", code="model_missing"))
-    assert life.state == State(Phase.LOADING, "m")
+    assert life.state == EngineState(Phase.LOADING, "m")

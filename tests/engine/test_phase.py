@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jupyter_turbopilot.engine.phase import Phase, State, not_ready
+from jupyter_turbopilot.engine.phase import EngineState, Phase, not_ready
 
 
 def test_in_json_a_phase_is_the_word_that_editors_know() -> None:
@@ -13,20 +13,20 @@ def test_in_json_a_phase_is_the_word_that_editors_know() -> None:
 
 
 def test_whoever_sleeps_or_wakes_can_be_asked() -> None:
-    ready = {phase for phase in Phase if State(phase).ready}
+    ready = {phase for phase in Phase if EngineState(phase).ready}
     assert ready == {Phase.READY, Phase.THINKING, Phase.ASLEEP, Phase.WAKING}
 
 
 @pytest.mark.parametrize(
     ("state", "code", "words"),
     [
-        (State(Phase.EMPTY), "empty", "No model is loaded."),
-        (State(Phase.LOADING, "m"), "loading", "m is being loaded."),
-        (State(Phase.STOPPED), "stopped", "The server is stopping."),
-        (State(Phase.FAILED, "m", "Too large.", "memory"), "memory", "Too large."),
-        (State(Phase.FAILED), "failed", "failed"),
+        (EngineState(Phase.EMPTY), "empty", "No model is loaded."),
+        (EngineState(Phase.LOADING, "m"), "loading", "m is being loaded."),
+        (EngineState(Phase.STOPPED), "stopped", "The server is stopping."),
+        (EngineState(Phase.FAILED, "m", "Too large.", "memory"), "memory", "Too large."),
+        (EngineState(Phase.FAILED), "failed", "failed"),
     ],
 )
-def test_why_there_is_no_engine_is_an_error_in_words(state: State, code: str, words: str) -> None:
+def test_why_there_is_no_engine_is_an_error_in_words(state: EngineState, code: str, words: str) -> None:
     error = not_ready(state)
     assert (error.code, error.message) == (code, words)

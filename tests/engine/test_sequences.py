@@ -64,7 +64,7 @@ def serve(sequences: Sequences, memory: Memory, prompt: list[int], room: int = 0
 def test_the_common_prefix_is_the_longest_there_is(left: list[int], right: list[int]) -> None:
     length = common_prefix(left, right)
     assert left[:length] == right[:length]
-    assert length in (len(left), len(right)) or left[length] != right[length]
+    assert left[: length + 1] != right[: length + 1] or length == len(left) == len(right)
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=60), max_size=40))

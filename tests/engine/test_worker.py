@@ -11,7 +11,7 @@ from jupyter_turbopilot.engine import queue
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
-from jupyter_turbopilot.engine.phase import Phase, State
+from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.engine.queue import PLACES, Priority
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import (
@@ -352,7 +352,7 @@ def test_a_load_that_fails_keeps_the_model_there_was_and_says_why(worker: Worker
     old = worker.engine
     worker.load("bad", refusing("model_refused"))
     wait_until(lambda: worker.state.phase is Phase.READY)
-    assert worker.state == State(Phase.READY, "scripted", "It cannot be.", "model_refused")
+    assert worker.state == EngineState(Phase.READY, "scripted", "It cannot be.", "model_refused")
     assert worker.engine is old
     assert submit(worker, nothing)[1].wait() is None
 

@@ -14,7 +14,7 @@ from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.lifecycle import GAVE_UP
 from jupyter_turbopilot.engine.load.plan import Plan
 from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
-from jupyter_turbopilot.engine.phase import Phase, State
+from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog
@@ -211,7 +211,7 @@ def test_a_model_that_was_loaded_and_cannot_compute_is_not_loaded_again_at_once(
     clock = Clock(pilot)
     load(pilot)
     tries = failing(pilot)
-    pilot.worker._life.state = State(Phase.FAILED, "m", GAVE_UP, "engine")
+    pilot.worker._life.state = EngineState(Phase.FAILED, "m", GAVE_UP, "engine")
     clock.after(AFTER_LOAD - 1)
     assert settled(pilot)["phase"] == "failed"
     assert not tries

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.engine.phase import Phase, State
+from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
@@ -26,15 +26,15 @@ def pilot(tiny_model: Path) -> Iterator[Pilot]:
 @pytest.mark.parametrize(
     ("state", "status", "ready", "reason", "notice"),
     [
-        (State(Phase.LOADING, "m"), "loading model", False, "m is being loaded.", None),
-        (State(Phase.READY, "m"), "ok", True, None, None),
-        (State(Phase.READY, "m", "Too large.", "memory"), "ok", True, None, "Too large."),
-        (State(Phase.ASLEEP, "m"), "ok", True, None, None),
-        (State(Phase.STOPPED, "m", "It stops."), "error", False, "It stops.", None),
+        (EngineState(Phase.LOADING, "m"), "loading model", False, "m is being loaded.", None),
+        (EngineState(Phase.READY, "m"), "ok", True, None, None),
+        (EngineState(Phase.READY, "m", "Too large.", "memory"), "ok", True, None, "Too large."),
+        (EngineState(Phase.ASLEEP, "m"), "ok", True, None, None),
+        (EngineState(Phase.STOPPED, "m", "It stops."), "error", False, "It stops.", None),
     ],
 )
 def test_health_says_whether_it_can_complete_and_why_not(
-    pilot: Pilot, state: State, status: str, ready: bool, reason: str | None, notice: str | None
+    pilot: Pilot, state: EngineState, status: str, ready: bool, reason: str | None, notice: str | None
 ) -> None:
     pilot.worker._life.state = state
     assert json.loads(json.dumps(describe_health(pilot))) == {

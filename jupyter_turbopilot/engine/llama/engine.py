@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine.llama import snapshot as state_file
+from jupyter_turbopilot.engine.llama import snapshot
 from jupyter_turbopilot.engine.llama.bindings import bindings, version
-from jupyter_turbopilot.engine.llama.lora import Attached
-from jupyter_turbopilot.engine.llama.sampler_chain import Chain
+from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
+from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import Vocabulary
 from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
 from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Park, Reattach, Restore, Truncate
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.step_run import BatchToken
     from jupyter_turbopilot.generation import Sampling
 
-STATE_BYTES = 64 * 1024 * 1024  # kept over a restart, all notebooks together
+STATE_BYTES = 64 * 1024 * 1024  # saved for the next start, all notebooks together
 _ABORTED = 2
 EVERY_LAYER = 1 << 20
 
@@ -90,20 +90,23 @@ class LlamaEngine(Stepping):
             parameters.tensor_split = (ctypes.c_float * devices)(*hardware.tensor_split[:devices])
         self._model = lib.llama_model_load_from_file(str(path).encode(), parameters)
         if not self._model:
-            raise EngineError(f"llama.cpp could not load {path.name}: it does not know this kind of model.")
+            raise EngineError(
+                f"llama.cpp could not load {path.name}: it does not support this kind of model."
+            )
         self._abort = _AbortFlag(lib)
         self._threads = threads
         cells = max(cells, context_size)
         self._context = self._new_context(cells, threads)
         if not self._context:
             self.close()
-            advice = "" if hardware.cache_type == "f16" else ' With c.Turbopilot.cache_type = "f16" it may.'
+            advice = "" if hardware.cache_type == "f16" else ' Set c.Turbopilot.cache_type = "f16".'
             raise EngineError(
-                f"llama.cpp could not make room for {context_size} tokens with {path.name}.{advice}"
+                f"llama.cpp could not allocate {context_size} tokens of context for {path.name}. Lower "
+                f"c.Turbopilot.context_size or choose a smaller model.{advice}"
             )
         try:
-            self._attached = Attached(lib, self._model, self._context, hardware.adapters, path)
-            self.tunings = self._attached.tunings
+            self._adapters = LoadedAdapters(lib, self._model, self._context, hardware.adapters, path)
+            self.tunings = self._adapters.tunings
             lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
             self._memory = lib.llama_get_memory(self._context)
             self.context_size = context_size
@@ -126,7 +129,7 @@ class LlamaEngine(Stepping):
             self._state_key = f"{stamp(path)}|{version()}|{divisible}|{hardware.stamp}"
             self._restore()
         except BaseException:
-            self.close(keep=False)  # nobody else could give the model's memory back
+            self.close(keep=False)  # nobody else could free the model's memory
             raise
 
     def _new_context(self, cells: int, threads: int) -> Any:
@@ -162,17 +165,17 @@ class LlamaEngine(Stepping):
         return self.table.pieces[token]
 
     def tune(self, tuning: int) -> None:
-        """Compute with the adapters of one language from now on."""
-        self._attached.use(tuning)
+        """Compute with the adapters for one language from now on."""
+        self._adapters.use(tuning)
 
     def use_threads(self, count: int) -> None:
-        """Compute on so many threads from now on."""
+        """Set the number of threads that compute."""
         if count != self._threads:
             self._threads = count
             self._lib.llama_set_n_threads(self._context, count, count)
 
     def apply(self, moves: Iterable[Move]) -> None:
-        """Do to the memory what the bookkeeping decided."""
+        """Carry out what the bookkeeping decided."""
         lib, memory = self._lib, self._memory
         for move in moves:
             match move:
@@ -205,7 +208,7 @@ class LlamaEngine(Stepping):
     def _write_state(self, sequence: int, data: bytearray) -> None:
         view = (ctypes.c_uint8 * len(data)).from_buffer(data)
         if self._lib.llama_state_seq_set_data(self._context, view, len(data), sequence) != len(data):
-            raise EngineError("llama.cpp could not take back what it had read.")
+            raise EngineError("llama.cpp could not restore a sequence. Try again.")
 
     def length(self, sequence: int) -> int:
         """Return how many tokens the memory holds of a sequence."""
@@ -225,7 +228,7 @@ class LlamaEngine(Stepping):
         with attention.interrupting(self._abort.raise_) if attention else nullcontext():
             code = self._lib.llama_decode(self._context, batch)
         if code not in (0, _ABORTED):
-            raise EngineError(f"llama.cpp failed with code {code}.")
+            raise EngineError(f"llama.cpp failed with code {code}. Try again.")
         return bool(code == 0)
 
     def logits(self, index: int) -> Logits:
@@ -233,43 +236,46 @@ class LlamaEngine(Stepping):
         row = self._lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(row, shape=(self._vocab_size,))
 
-    def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Chain:
+    def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> SamplerChain:
         """Return a chain of llama.cpp's own samplers."""
         ends = set() if sampling.ignore_end else self.ends
-        given = sampling.logit_bias
-        each = [(self.tokenize(name) if isinstance(name, str) else [name], bias) for name, bias in given]
+        each = [
+            (self.tokenize(token) if isinstance(token, str) else [token], bias)
+            for token, bias in sampling.logit_bias
+        ]
         sampling = replace(
             sampling, logit_bias=tuple((token, bias) for tokens, bias in each for token in tokens)
         )
         hidden = np.array([t for t in self.controls.tolist() if t not in ends], dtype=np.int64)
         vocabulary = self._vocabulary
-        return Chain(
+        return SamplerChain(
             self._lib, vocabulary.handle, vocabulary.size, sampling, hidden, vocabulary.short, prompt
         )
 
     def _restore(self) -> None:
-        """Take up what was read before the last stop."""
-        for kept in reversed(state_file.load(self._state, self._state_key)) if self._state else ():
-            self._parked[self.sequences.adopt(kept.tokens)] = bytearray(kept.data)
+        """Take back the sequences that were saved at the last stop."""
+        if self._state:
+            for saved in reversed(snapshot.load(self._state, self._state_key)):
+                self._parked[self.sequences.adopt(saved.tokens)] = bytearray(saved.data)
 
     def _keep(self) -> None:
-        """Write down what was read of the notebooks used last."""
+        """Save the sequences of the notebooks used last."""
         moves, parked = self.sequences.park_all()
         self.apply(moves)
-        kept: list[state_file.Kept] = []
+        saved: list[snapshot.SavedSequence] = []
         for number, tokens in parked:
             data = self._parked[number]
-            if sum(len(one.data) for one in kept) + len(data) > STATE_BYTES:
+            if sum(len(sequence.data) for sequence in saved) + len(data) > STATE_BYTES:
                 break
-            kept.append(state_file.Kept(tokens, data))
-        if kept and self._state:
-            state_file.save(self._state, self._state_key, kept)
+            saved.append(snapshot.SavedSequence(tokens, data))
+        if saved and self._state:
+            snapshot.save(self._state, self._state_key, saved)
 
     def close(self, *, keep: bool = True) -> None:
-        """Give the memory back; `keep` what was read for the next start."""
+        """Free the memory; `keep` saves what was read for the next start."""
         lib = self._lib
         if keep and self._context and self._state:
-            with suppress(Exception):  # whatever becomes of it, the rest has to be freed
+            with suppress(Exception):  # even if that fails, the rest has to be freed
                 self._keep()
         with suppress(AttributeError):
             lib.llama_batch_free(self._batch)

@@ -68,7 +68,9 @@ def _refuse_left_recursion(grammar: Rules) -> None:
             rule, rest = path[-1]
             left -= 1
             if not left or len(path) > OFTEN:
-                raise GrammarError("The grammar's rules begin with each other in too many ways.")
+                raise GrammarError(
+                    "The grammar's rules begin with each other in too many ways. Simplify them."
+                )
             if (following := next(rest, None)) is None:
                 path.pop()
                 inside.discard(rule)
@@ -124,7 +126,7 @@ class _Stacks:
             seen.add(stack)
             self._left -= 1
             if self._left < 0 or len(seen) > 8 * MOST_WAYS:
-                raise GrammarError("The grammar is too large, or can go on in too many ways.")
+                raise GrammarError("The grammar is too large or too ambiguous. Simplify it.")
             element = self._elements[self._top[stack]]
             if not stack or element < _END:
                 waiting.append(stack)
@@ -132,7 +134,9 @@ class _Stacks:
             below = self._stack(self._below[stack], self._top[stack] + 1)
             to_do += [self._stack(below, start) for start in self._starts[element]]
         if len(waiting) > MOST_WAYS:
-            raise GrammarError(f"The grammar can go on in more than {MOST_WAYS} ways at one place.")
+            raise GrammarError(
+                f"The grammar is too ambiguous: it can continue in more than {MOST_WAYS} ways at one place."
+            )
         if len(stacks) == 1:
             self._known[stacks[0]] = tuple(waiting)
         return tuple(waiting)

@@ -1,4 +1,4 @@
-"""Puts LoRA adapters beside a loaded model, some of them for one language alone."""
+"""Applies LoRA adapters beside a loaded model; some are for one language only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Attached:
-    """Adapters of a model, which go with it; `tunings` numbers the languages that some are for."""
+class LoadedAdapters:
+    """The adapters of a loaded model, freed with it; `tunings` numbers the languages that some are for."""
 
     def __init__(
         self, lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[AdapterSpec], path: Path
@@ -30,7 +30,7 @@ class Attached:
         self.use(0)
 
     def use(self, tuning: int) -> None:
-        """Compute with the adapters of one language, and those that are for all."""
+        """Compute with the adapters for one language and those for all languages."""
         if tuning == self._in_use or not self._loaded:
             return
         chosen = [
@@ -41,7 +41,7 @@ class Attached:
         pointers = (self._lib.llama_adapter_lora_p_ctypes * len(chosen))(*(handle for handle, _ in chosen))
         scales = (ctypes.c_float * len(chosen))(*(scale for _, scale in chosen))
         if self._lib.llama_set_adapters_lora(self._context, pointers, len(chosen), scales):
-            raise EngineError("llama.cpp could not put the adapters into use.")
+            raise EngineError("llama.cpp could not apply the adapters. Check c.Turbopilot.adapters.")
         self._in_use = tuning
 
 
@@ -50,5 +50,8 @@ def _load(lib: types.ModuleType, model: Any, adapter: AdapterSpec, architecture:
     handle = lib.llama_adapter_lora_init(model, adapter.path.encode())
     if not handle:
         name = Path(adapter.path).name
-        raise EngineError(f"llama.cpp could not load the adapter {name}: it is for another model.")
+        raise EngineError(
+            f"llama.cpp could not load the adapter {name}: it is for another model. "
+            "Remove it from c.Turbopilot.adapters."
+        )
     return handle

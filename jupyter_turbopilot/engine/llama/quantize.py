@@ -1,4 +1,4 @@
-"""Quantise a file in a process of its own: it can be stopped, and a crash in llama.cpp ends nobody else."""
+"""Quantise a file in a child process, which can be stopped and may crash without ending anything else."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _PROGRESS = re.compile(r"(?<!\d)(\d++)/(\d++) (\S++)")
 
 
 def kinds() -> dict[str, int]:
-    """Return all of llama.cpp's ways to store a model, by name."""
+    """Return the numbers of all formats that llama.cpp can quantise to, by name."""
     from jupyter_turbopilot.engine.llama.bindings import bindings
 
     lib = bindings()
-    found = {}
+    numbers = {}
     for name in dir(lib):
         for prefix in _PREFIXES:
             if name.startswith(prefix):
-                found[name.removeprefix(prefix).removesuffix("_MOE")] = int(getattr(lib, name))
-    return {name: number for name, number in found.items() if name not in _UNWRITTEN}
+                numbers[name.removeprefix(prefix).removesuffix("_MOE")] = int(getattr(lib, name))
+    return {name: number for name, number in numbers.items() if name not in _UNWRITTEN}
 
 
 def quantize(order: Order, threads: int, progress: Callable[[str, int, int], None] = lambda *_: None) -> Path:
-    """Write the quantised file beside its place, then put it there at once."""
+    """Write the quantised file; its place is only taken once it is complete."""
     numbers = map(str, (order.number, threads, int(order.again)))
     with write_atomically(order.target, ConversionError) as partial:
         command = [sys.executable, "-P", "-m", __name__, str(order.source), str(partial), *numbers]
@@ -49,18 +49,18 @@ def quantize(order: Order, threads: int, progress: Callable[[str, int, int], Non
                 for line in child.stdout or ():
                     if at := _PROGRESS.match(line):
                         progress(at[3], int(at[1]), int(at[2]))
-                said = (child.stderr.read() if child.stderr else "").strip()
+                output = (child.stderr.read() if child.stderr else "").strip()
             except BaseException:
                 child.kill()
                 raise
         if child.returncode:
-            last = said.splitlines()[-1][:300] if said else f"it ended with {child.returncode}"
-            raise ConversionError(f"llama.cpp could not write {order.kind}: {last}")
+            last = output.splitlines()[-1][:300] if output else f"exit status {child.returncode}"
+            raise ConversionError(f"llama.cpp could not quantise to {order.kind}: {last}")
     return order.target
 
 
 def _work(source: Path, target: Path, number: int, threads: int, again: int) -> None:
-    """Do it: the child's side."""
+    """Quantise: what the child process does."""
     from jupyter_turbopilot.engine.llama.bindings import bindings
 
     lib = bindings()

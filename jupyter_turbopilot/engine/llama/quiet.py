@@ -1,4 +1,4 @@
-"""What llama.cpp prints past its log: its grammar parser writes the whole grammar to standard error."""
+"""Silences what llama.cpp prints past its log: its grammar parser writes whole grammars to standard error."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _lock = threading.Lock()
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Throw away what native code prints; Python's own standard error goes on.
+    """Discard what native code prints to standard error; what Python prints still appears.
 
-    The file descriptor, which everybody shares, stays as it is: only C's `stderr` is another meanwhile.
+    The file descriptor, which all threads share, stays as it is: only C's variable `stderr` is exchanged.
     """
     streams = _streams()
     if streams is None:
@@ -37,7 +37,7 @@ def hushed() -> Iterator[None]:
 
 @cache
 def _streams() -> tuple[ctypes.c_void_p, int] | None:
-    """Return C's variable `stderr` and a stream that leads nowhere; None where there is none (Windows)."""
+    """Return C's variable `stderr` and a stream to the null device; None on Windows, which lacks it."""
     try:
         library = ctypes.CDLL(None)
         stderr = ctypes.c_void_p.in_dll(library, "__stderrp" if sys.platform == "darwin" else "stderr")

@@ -1,4 +1,4 @@
-"""llama.cpp's chain of samplers for one text: biases, grammar, penalties, the cuts, the draw."""
+"""llama.cpp's chain of samplers for one text: biases, grammar, penalties, cuts and the draw."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ INFILL_MOST = 128  # candidates that `infill` compares with each other; a whole 
 # A grammar is asked about so many of the likeliest tokens, one such piece after the other: none takes longer
 # than about a step of the model. It goes on until what is left could not change what is drawn.
 LIKELIEST = (64, 1024, 2048, 3072, 4096)
-NEGLIGIBLE = 1e-3  # of the probability of what was found
-BIAS = 1e9  # never or always; with more the sums overflow
-COLDEST = 1e-5  # likewise, of temperatures
+NEGLIGIBLE = 1e-3  # of the probability of the allowed tokens
+BIAS = 1e9  # means never or always; larger values overflow
+COLDEST = 1e-5  # lower temperatures overflow
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
-class Chain:
-    """What has been sampled so far matters to the next token: each text has a chain of its own."""
+class SamplerChain:
+    """Draws the tokens of one text; each text has its own, because earlier tokens affect the next."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Chain:
         self._grammar = None
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         if not self._chain:
-            raise EngineError("llama.cpp could not make a chain of samplers.")
+            raise EngineError("llama.cpp could not create a chain of samplers. Try again.")
         try:
             if sampling.grammar:
                 self._grammar = self._read_grammar(vocab, sampling.grammar)
@@ -96,7 +96,7 @@ class Chain:
     def _samplers(self, vocab: Any, sampling: Sampling, prompt: Sequence[int]) -> Iterator[Any]:
         lib = self._lib
         if sampling.penalised:
-            # llama.cpp makes room for the window at once, however large it is said to be.
+            # llama.cpp allocates the whole window at once, however large it is.
             window, longest = sampling.penalty_last_n, len(prompt) + sampling.max_tokens
             window = min(window, longest) if window >= 0 else longest
             penalties = lib.llama_sampler_init_penalties(
@@ -152,16 +152,16 @@ class Chain:
         order = self._ids[likeliest[np.argsort(-logits[likeliest])]]
         weights = np.exp((logits - logits.max()) / self._heat)
         left, weight = float(weights.sum()), 0.0
-        found = self._ids[:0]
+        likely = self._ids[:0]
         for start, stop in pairwise((0, *LIKELIEST)):
             some = order[start:stop]
             allowed = self._allowed(some, weighed)
-            found = np.concatenate([found, allowed])
+            likely = np.concatenate([likely, allowed])
             weight += float(weights[allowed].sum())
             left -= float(weights[some].sum())
-            if len(found) >= self._enough or left < NEGLIGIBLE * weight:
+            if len(likely) >= self._enough or left < NEGLIGIBLE * weight:
                 break
-        return found if len(found) else self._allowed(self._short, weighed)
+        return likely if len(likely) else self._allowed(self._short, weighed)
 
     def _penalised(self, weighed: Logits) -> npt.NDArray[np.float64]:
         """Return logits as they are behind the penalties."""
@@ -187,7 +187,7 @@ class Chain:
         if not 0 <= array.selected < array.size:
             return None
         chosen = array.data[array.selected]
-        # A grammar that is told of a token it forbids ends the process.
+        # llama.cpp ends the process when a grammar accepts a token that it forbids.
         return int(chosen.id) if chosen.logit > -np.inf else None
 
     def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
@@ -198,8 +198,7 @@ class Chain:
         weights = np.exp(left["logit"] - left["logit"].max())
         chances = weights / weights.sum()
         best = np.argsort(chances)[::-1][:count]
-        found = float(chances[left["id"] == token].sum())
-        return found, tuple(
+        return float(chances[left["id"] == token].sum()), tuple(
             (int(left["id"][at]), float(np.log(chances[at]))) for at in best if chances[at] > 0
         )
 
@@ -218,7 +217,7 @@ class Chain:
         self._lib.llama_sampler_accept(self._chain, token)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the samplers."""
         for sampler in (self._grammar, self._chain):
             if sampler:
                 self._lib.llama_sampler_free(sampler)

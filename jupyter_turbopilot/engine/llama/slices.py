@@ -63,7 +63,7 @@ def slices(text: str, rule: re.Pattern[str], longest: int = LONGEST) -> Iterator
     while len(text) - start > longest:
         stop = start + longest
         for begin in (stop - longest // 4, start + 1):  # mostly there is a place near the end
-            places = [found.start() for found in rule.finditer(text, begin, stop + 1)]
+            places = [match.start() for match in rule.finditer(text, begin, stop + 1)]
             if places:
                 stop = places[-1]
                 break

@@ -1,4 +1,4 @@
-"""What was read of notebooks, kept over a restart: one file, its owner's only, checked before its use."""
+"""Sequences saved for the next start: one file that only its owner can read, checked by its digest."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _TOKEN = array("i").itemsize
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedSequence:
     """A sequence's tokens and its keys and values, as llama.cpp wrote them."""
 
     tokens: list[int]
     data: bytes | bytearray
 
 
-def save(path: Path, key: str, kept: Sequence[Kept]) -> None:
-    """Write the file; `key` says which model and which engine it is for. A full disk costs only the file."""
-    payload = b"".join(array("i", one.tokens).tobytes() + one.data for one in kept)
-    sizes = [[len(one.tokens), len(one.data)] for one in kept]
+def save(path: Path, key: str, sequences: Sequence[SavedSequence]) -> None:
+    """Write the file; `key` names the model and the engine it is for. If that fails, a warning is logged."""
+    payload = b"".join(array("i", sequence.tokens).tobytes() + sequence.data for sequence in sequences)
+    sizes = [[len(sequence.tokens), len(sequence.data)] for sequence in sequences]
     header = json.dumps({"key": key, "sequences": sizes}).encode()
     body = len(header).to_bytes(_LENGTH, "little") + header + payload
     try:
@@ -49,52 +49,55 @@ def save(path: Path, key: str, kept: Sequence[Kept]) -> None:
         with _lock(path, WAIT):
             replace_content(path, SEQUENCES_MAGIC + hashlib.sha256(body).digest() + body, private=True)
     except OSError as error:
-        _say(error.strerror or type(error).__name__)
+        _warn(error.strerror or type(error).__name__)
 
 
-@cache  # once is enough
-def _say(reason: str) -> None:
-    log.warning("Turbopilot: what was read of notebooks could not be saved for the next start: %s.", reason)
+@cache  # each reason once
+def _warn(reason: str) -> None:
+    log.warning(
+        "Turbopilot: what was read of notebooks could not be saved for the next start: %s.",
+        reason,
+    )
 
 
-def load(path: Path, key: str) -> list[Kept]:
-    """Read the file; nothing where it is damaged or for another model: such a file is deleted."""
+def load(path: Path, key: str) -> list[SavedSequence]:
+    """Read the file; one that is damaged or for another model is deleted."""
     _clean(path)
     try:
         with path.open("rb") as file:
             raw = file.read(len(SEQUENCES_MAGIC))
-            raw += file.read() if raw == SEQUENCES_MAGIC else b""  # what is not ours may be of any size
+            raw += file.read() if raw == SEQUENCES_MAGIC else b""  # a file that is not ours may have any size
     except OSError:
         return []
     try:
-        kept = _parse(raw, key)
+        sequences = _parse(raw, key)
     except (ValueError, LookupError, TypeError, AttributeError):
-        kept = None  # whole, and of another shape
-    if kept is None:
+        sequences = None  # the digest is right, but the contents are not what this version writes
+    if sequences is None:
         with suppress(OSError):
             path.unlink()
-    return kept or []
+    return sequences or []
 
 
 def _lock(path: Path, wait: float) -> BaseFileLock:
-    """Return the lock that whoever writes the file holds; it ends with its process."""
+    """Return the lock that is held while writing; it is released when its process ends."""
     return FileLock(path.with_name(f"{path.name}.lock"), timeout=wait)
 
 
 def _clean(path: Path) -> None:
-    """Delete what was left by processes that were killed while they wrote."""
+    """Delete unfinished files of processes that were killed while writing."""
     left = [
-        one
-        for one in path.parent.glob(f"{path.name}.*")
-        if one.suffix == UNFINISHED or one.suffix[1:].isdecimal()  # the latter are older versions'
+        file
+        for file in path.parent.glob(f"{path.name}.*")
+        if file.suffix == UNFINISHED or file.suffix[1:].isdecimal()  # older versions wrote the latter
     ]
     if left:
         with suppress(OSError), _lock(path, 0):
-            for one in left:
-                one.unlink(missing_ok=True)
+            for file in left:
+                file.unlink(missing_ok=True)
 
 
-def _parse(raw: bytes, key: str) -> list[Kept] | None:
+def _parse(raw: bytes, key: str) -> list[SavedSequence] | None:
     start = len(SEQUENCES_MAGIC) + _DIGEST
     body = memoryview(raw)[start:]
     if not raw.startswith(SEQUENCES_MAGIC) or hashlib.sha256(body).digest() != raw[start - _DIGEST : start]:
@@ -109,6 +112,6 @@ def _parse(raw: bytes, key: str) -> list[Kept] | None:
         tokens = array("i")
         tokens.frombytes(body[at : at + count * _TOKEN])
         at += count * _TOKEN
-        sequences.append(Kept(tokens.tolist(), bytes(body[at : at + size])))
+        sequences.append(SavedSequence(tokens.tolist(), bytes(body[at : at + size])))
         at += size
     return sequences

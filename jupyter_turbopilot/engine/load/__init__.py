@@ -1,1 +1,1 @@
-"""Before a model is loaded: what the machine has, what fits, a trial in a child process."""
+"""Loading a model: what the machine offers, what fits into it, a trial in a child process."""

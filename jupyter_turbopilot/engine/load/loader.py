@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def load(
     path: Path, plan: Plan, *, name: str, fim: str = "auto", chunk: int = 0, snapshot: Path | None = None
 ) -> LlamaEngine:
-    """Load a GGUF file with llama.cpp; `chunk` 0: the engine's own, `snapshot`: what it had read before."""
+    """Load a GGUF file with llama.cpp; `chunk` 0: the engine's own; `snapshot`: its saved sequences."""
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.engine.stepping import CHUNK
 

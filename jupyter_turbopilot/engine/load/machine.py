@@ -1,4 +1,4 @@
-"""What this machine lets this process use: cores, threads, memory."""
+"""The cores and the memory that this process may use, and how many threads to compute with."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def threads(configured: int = 0) -> int:
         return configured
     usable = cores()
     physical = psutil.cpu_count(logical=False) or usable
-    # Two threads on one core's two halves slow each other down; a quota already counts halves.
+    # Two hyperthreads of one core slow each other down; a quota already counts hyperthreads.
     return max(1, min(usable, max(physical, 2), MAX_THREADS))
 
 
 def free_memory(cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:
-    """Return the bytes that can still be used, the container's limit included."""
+    """Return the bytes of memory that are free, within the container's limit."""
     free = int(psutil.virtual_memory().available)
     for group in _groups(cgroup, own):
         for limit, used in (
@@ -63,7 +63,7 @@ def free_memory(cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -
 
 
 def _groups(cgroup: Path, own: Path) -> set[Path]:
-    """Return the groups that limit us: a container sees its own as the root, a service further down."""
+    """Return the cgroups that limit this process: a container's is the root, a service's is not."""
     groups = {cgroup, cgroup / "memory"}
     try:
         lines = own.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""How a model is loaded into the memory there is: context, sequences, threads; or why it does not fit."""
+"""How a model is loaded into the memory that is free: context, sequences, threads; or why it does not fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOKEN_BYTES = 768  # for each token of the vocabulary: rows of logits, their cop
 
 @dataclass(frozen=True)
 class Hardware:
-    """What is handed through to llama.cpp."""
+    """Settings that are passed on to llama.cpp."""
 
     gpu_layers: int = 0  # -1: all
     main_gpu: int = 0
@@ -35,7 +35,7 @@ class Hardware:
 
     @property
     def stamp(self) -> str:
-        """Return what tells these settings from others, and an adapter from one trained anew."""
+        """Return what changes with any of these settings, and with the contents of an adapter."""
         files = [Path(adapter.path) for adapter in self.adapters]
         return "|".join((str(self), *(stamp(file) for file in files if file.is_file())))
 
@@ -45,7 +45,7 @@ PLAIN = Hardware()
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the settings say about memory and threads; 0 leaves it to the machine."""
+    """What the settings ask for; 0 leaves it to the machine."""
 
     hardware: Hardware = PLAIN
     context_size: int = 0
@@ -57,7 +57,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is going to be loaded."""
+    """How a model will be loaded."""
 
     context_size: int
     threads: int
@@ -68,28 +68,28 @@ class Plan:
 
 
 def compute_bytes(header: Header) -> int:
-    """Estimate what computing takes beside weights and attention cache; more than was measured."""
+    """Estimate the memory for computing, beside weights and attention cache; more than was measured."""
     tokens = header.metadata.get("tokenizer.ggml.tokens", 0)
     return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
 
 
 def make_plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
-    """Choose context, sequences and threads for a model, or refuse it where the memory does not suffice."""
+    """Choose context, sequences and threads for a model, or refuse it if there is too little memory."""
     trained = header.number("context_length", DEFAULT_CONTEXT)
     wanted = min(wishes.context_size or DEFAULT_CONTEXT, trained)
     free = min(machine.free_memory(), wishes.max_bytes or machine.UNLIMITED)
     count = machine.threads(wishes.threads)
     count = min(count, wishes.max_threads or count)
     hardware = wishes.hardware
-    kept = CACHE_TYPES[hardware.cache_type]
-    # What a graphics card holds takes nothing of this memory.
+    cache_share = CACHE_TYPES[hardware.cache_type]
+    # Weights on a GPU take none of this memory.
     weights = 0 if hardware.gpu_layers < 0 else header.file_size
-    parked = int(wishes.sequence_bytes // max(1, header.kv_bytes(1) * kept))
-    # Room for several people at a time, where it is cheap.
-    prompts = 2 if header.kv_bytes(wanted) * kept <= SECOND_PROMPT_BYTES else 1
+    parked = int(wishes.sequence_bytes // max(1, header.kv_bytes(1) * cache_share))
+    # Room for the prompts of two people, where it is cheap.
+    prompts = 2 if header.kv_bytes(wanted) * cache_share <= SECOND_PROMPT_BYTES else 1
     while True:
         cells = wanted * prompts
-        needs = weights + int(header.kv_bytes(cells + parked) * kept) + compute_bytes(header)
+        needs = weights + int(header.kv_bytes(cells + parked) * cache_share) + compute_bytes(header)
         if needs <= free:
             return Plan(wanted, count, needs, cells, parked, hardware)
         if parked:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 MAX_VERDICTS = 64
 PROMPT = 48  # tokens
-REFUSED = 3  # the child's exit status where the file is at fault
-# What the file or the engine does to the process. Other signals come from outside: SIGKILL is how a system
-# short of memory ends a process, SIGTERM and SIGINT are somebody's wish.
+REFUSED = 3  # the child's exit status if the file is at fault
+# Signals that the file or the engine causes. Others come from outside: SIGKILL is how a system short of
+# memory ends a process, SIGTERM and SIGINT are sent by people and programs.
 _CRASHES = {
     int(number)
     for name in ("SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE", "SIGBUS", "SIGTRAP", "SIGSYS")
@@ -43,27 +43,27 @@ _NO_MEMORY = re.compile(
     r"bad_alloc|(failed|unable|cannot|could not) (to )?(re)?alloc|out of memory|MemoryError", re.IGNORECASE
 )
 _NOT_READ = re.compile(r"failed to open|read error|too many open files|input/output error", re.IGNORECASE)
-_SAID = 64 * 1024  # bytes of what the child says that are looked at
+_OUTPUT = 64 * 1024  # bytes of the child's error output that are read
 
 
-class Verdict(NamedTuple):
-    """How a trial went; `lasting` where the same file, engine and settings would go the same way again."""
+class TrialVerdict(NamedTuple):
+    """How a trial went; `lasting` if the same file, engine and settings would give the same result again."""
 
     words: str
     lasting: bool
     code: str = "model_refused"
 
 
-OK = Verdict("ok", lasting=True)
+OK = TrialVerdict("ok", lasting=True)
 
 
 def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel: Cancel) -> None:
-    """Return if a child process loads the model and runs it, now or earlier; else refuse it."""
+    """Refuse a model unless a child process can load and run it, or could earlier."""
     key = _key(path, plan)
     known = _read(memory).get(key)
-    verdict = Verdict(known, lasting=True) if known else _try(path, plan, timeout, cancel)
+    verdict = TrialVerdict(known, lasting=True) if known else _try(path, plan, timeout, cancel)
     if cancel.is_set():
-        raise CancelledError("The load was stopped.")
+        raise CancelledError("The load was cancelled.")
     if verdict.lasting and not known:
         verdicts = dict(list(_read(memory).items())[1 - MAX_VERDICTS :])
         _write(memory, verdicts | {key: verdict.words})
@@ -76,16 +76,16 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
 
 _ADVICE = {
     "model_refused": "It is not loaded here. Fetch it again (`jupyter turbopilot models verify`), or choose "
-    "another model; where every model crashes, the engine was built for another CPU or by a compiler with a "
-    "fault: install it again as the README says.",
-    "memory": "Close something that takes memory, or choose a smaller model.",
-    "trial": "It is tried again when it is asked for. On a slow or busy machine set "
-    "c.Turbopilot.load_timeout higher.",
+    "another model. If every model crashes, the engine was built for another CPU or by a faulty compiler: "
+    "install it again as the README says.",
+    "memory": "Close programs that use memory, or choose a smaller model.",
+    "trial": "It is tried again with the next request. On a slow or busy machine, raise "
+    "c.Turbopilot.load_timeout.",
 }
 
 
 def _key(path: Path, plan: Plan) -> str:
-    """Name what a verdict is about: the file, the engine, the settings. Another of them is another trial."""
+    """Return a digest of the file, the engine and the settings: a change of any needs another trial."""
     from jupyter_turbopilot.engine.llama.bindings import installation
 
     settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware.stamp}"
@@ -93,49 +93,51 @@ def _key(path: Path, plan: Plan) -> str:
     return hashlib.sha256(about.encode()).hexdigest()[:32]
 
 
-def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> Verdict:
-    # -P: a notebook's folder may hold a json.py, and nothing of it is to run here.
+def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> TrialVerdict:
+    # -P: a notebook's folder may hold a json.py, which must not be imported.
     command = [sys.executable, "-P", "-m", __name__, str(path), msgspec.json.encode(plan).decode()]
-    # Into a file: a child that says more than a pipe holds would wait for a reader.
-    with tempfile.TemporaryFile() as said:
+    # Into a file: a child that writes more than a pipe holds would wait for a reader.
+    with tempfile.TemporaryFile() as output:
         try:
             child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=output
             )
         except OSError as error:
             words = f"no process could be started ({error.strerror or error})"
-            return Verdict(words, lasting=False, code="memory" if error.errno == errno.ENOMEM else "trial")
+            return TrialVerdict(
+                words, lasting=False, code="memory" if error.errno == errno.ENOMEM else "trial"
+            )
         with child:
             end = time.monotonic() + timeout
             try:
                 while child.poll() is None:
                     if cancel.is_set() or time.monotonic() > end:
                         words = f"did not answer within {timeout:.0f} seconds"
-                        return Verdict(words, lasting=False, code="trial")
+                        return TrialVerdict(words, lasting=False, code="trial")
                     with suppress(subprocess.TimeoutExpired):
                         child.wait(0.05)
             finally:
                 if child.poll() is None:
                     child.kill()
-        said.seek(max(0, said.seek(0, os.SEEK_END) - _SAID))
-        return judge(child.returncode, said.read().decode("utf-8", "replace").strip())
+        output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT))
+        return judge(child.returncode, output.read().decode("utf-8", "replace").strip())
 
 
-def judge(status: int, said: str) -> Verdict:
-    """Say what a child's end tells of the file: lasting is what the file itself causes. Pure."""
+def judge(status: int, output: str) -> TrialVerdict:
+    """Judge a trial by its exit status and its error output; what the file itself causes is lasting. Pure."""
     if status == 0:
         return OK
     if status == -_KILLED:
-        return Verdict("it was killed, as by a system without memory", lasting=False, code="memory")
-    if _NO_MEMORY.search(said):
-        return Verdict("there was not enough memory", lasting=False, code="memory")
-    last = said.splitlines()[-1][:300] if said else f"exit status {status}"
+        return TrialVerdict("it was killed, as by a system without memory", lasting=False, code="memory")
+    if _NO_MEMORY.search(output):
+        return TrialVerdict("there was not enough memory", lasting=False, code="memory")
+    last = output.splitlines()[-1][:300] if output else f"exit status {status}"
     if -status in _CRASHES or status >= _WINDOWS_CRASH:
         last = f"signal {-status}" if status < 0 else f"exception {status:#x}"
-        return Verdict(f"it crashed ({last})", lasting=True)
-    if status == REFUSED and not _NOT_READ.search(said):
-        return Verdict(f"it failed ({last})", lasting=True)
-    return Verdict(f"it failed ({last})", lasting=False, code="trial")
+        return TrialVerdict(f"it crashed ({last})", lasting=True)
+    if status == REFUSED and not _NOT_READ.search(output):
+        return TrialVerdict(f"it failed ({last})", lasting=True)
+    return TrialVerdict(f"it failed ({last})", lasting=False, code="trial")
 
 
 def _read(memory: Path) -> dict[str, str]:
@@ -143,12 +145,12 @@ def _read(memory: Path) -> dict[str, str]:
 
 
 def _write(memory: Path, verdicts: dict[str, str]) -> None:
-    with suppress(OSError):  # a read-only folder costs another trial, nothing else
+    with suppress(OSError):  # in a read-only folder the trial is repeated each time
         replace_content(memory, json.dumps(verdicts).encode())
 
 
 def main(arguments: list[str]) -> None:
-    """Load the model, read a prompt and decode two tokens: the child's side."""
+    """Load the model, read a prompt and decode two tokens: what the child process does."""
     from jupyter_turbopilot.engine.load.plan import Plan
     from jupyter_turbopilot.engine.stepping import write
     from jupyter_turbopilot.generation import Sampling, Usage
@@ -168,5 +170,5 @@ if __name__ == "__main__":
         log_to_stderr()
         main(sys.argv[1:])
     except (EngineError, ModelRefusedError) as problem:
-        print(problem.message, file=sys.stderr)  # noqa: T201 - what the child has to say
+        print(problem.message, file=sys.stderr)  # noqa: T201 - read by the parent
         sys.exit(REFUSED)

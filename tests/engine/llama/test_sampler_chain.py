@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_turbopilot.engine.llama import sampler_chain as chain_module
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.llama.sampler_chain import LIKELIEST, Chain
+from jupyter_turbopilot.engine.llama.sampler_chain import LIKELIEST, SamplerChain
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import SAMPLERS, Sampling
 
@@ -27,7 +27,7 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
     engine.close()
 
 
-def chain(engine: LlamaEngine, **more: Any) -> Chain:
+def chain(engine: LlamaEngine, **more: Any) -> SamplerChain:
     return engine.sampler(Sampling(**({"temperature": 0.8} | more)), [1, 2, 3])
 
 
@@ -94,7 +94,7 @@ def test_a_window_of_penalties_is_no_longer_than_the_text_can_get(engine: LlamaE
 
     sampling = Sampling(max_tokens=20, temperature=1.0, repeat_penalty=1.1, penalty_last_n=2**31 - 1)
     none = np.array([], dtype=np.int64)
-    Chain(Counting(), engine._vocabulary.handle, SIZE, sampling, none, none, [1, 2, 3]).close()  # type: ignore[arg-type]
+    SamplerChain(Counting(), engine._vocabulary.handle, SIZE, sampling, none, none, [1, 2, 3]).close()  # type: ignore[arg-type]
     assert made == [23]
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.llama.snapshot import Kept, _lock, _say, load, save
+from jupyter_turbopilot.engine.llama.snapshot import SavedSequence, _lock, _warn, load, save
 from jupyter_turbopilot.models.folder import SEQUENCES_MAGIC
 
-KEPT = [Kept([1, 2, 3], b"\x00\xff" * 50), Kept([], b""), Kept([151935], b"x")]
+KEPT = [SavedSequence([1, 2, 3], b"\x00\xff" * 50), SavedSequence([], b""), SavedSequence([151935], b"x")]
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_garbage_of_any_size_is_dropped_unread(tmp_path: Path) -> None:
 
 
 def test_that_nothing_can_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    _say.cache_clear()
+    _warn.cache_clear()
     (tmp_path / "file").write_text("in the way")
     for _ in range(3):
         save(tmp_path / "file" / "state", "model", KEPT)
@@ -95,7 +95,7 @@ def test_that_nothing_can_be_written_is_said_once(tmp_path: Path, caplog: pytest
 
 
 def test_two_that_write_at_once_leave_one_whole_file(tmp_path: Path) -> None:
-    other = [Kept([7], b"other" * 100_000)]
+    other = [SavedSequence([7], b"other" * 100_000)]
     writers = [
         threading.Thread(target=save, args=(tmp_path / "state", "model", kept)) for kept in (KEPT, other) * 4
     ]
@@ -115,7 +115,7 @@ def test_nothing_in_it_is_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [[], KEPT])
-def test_no_second_file_is_left_behind(tmp_path: Path, kept: list[Kept]) -> None:
+def test_no_second_file_is_left_behind(tmp_path: Path, kept: list[SavedSequence]) -> None:
     save(tmp_path / "state", "model", kept)
     assert {path.name for path in tmp_path.iterdir()} == {"state", "state.lock"}
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.engine.load.retry import AFTER_LOAD, LOOKS, Facts, Recovery
+from jupyter_turbopilot.engine.load.retry import AFTER_LOAD, LOOKS, LoadConditions, Recovery
 
 
 def test_a_model_that_was_loaded_and_cannot_compute_is_not_loaded_again_at_once() -> None:
     now = 100.0
     recovery = Recovery(lambda: now)
-    facts = Facts("model", 1 << 30)
+    facts = LoadConditions("model", 1 << 30)
     recovery.loaded(facts)
     now += 2 * LOOKS
     assert not recovery.due("engine", lambda: facts)

@@ -10,7 +10,7 @@ import llama_cpp
 import numpy as np
 
 from jupyter_turbopilot.engine.llama.bindings import bindings
-from jupyter_turbopilot.engine.llama.lora import Attached
+from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def logits(path: Path, tokens: list[int], adapter: Path | None = None) -> np.nda
         parameters.flash_attn_type = 0
         context = llama_cpp.llama_init_from_model(model, parameters)
         if adapter:
-            Attached(llama_cpp, model, context, [AdapterSpec(str(adapter))], path)
+            LoadedAdapters(llama_cpp, model, context, [AdapterSpec(str(adapter))], path)
         batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
         try:
             for at, token in enumerate(tokens):
