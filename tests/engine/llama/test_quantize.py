@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
+from jupyter_turbopilot.errors import ConversionError
+from jupyter_turbopilot.models.quantization import Order
+
+
+def order(tmp_path: Path) -> Order:
+    return Order(tmp_path / "whole.gguf", tmp_path / "small.gguf", "Q8_0", number=7, again=False)
+
+
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Play the child process; its fifth argument is the file to write."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+
+def test_formats_have_the_names_that_people_use() -> None:
+    assert {"Q8_0", "Q4_K_M", "F16"} <= kinds().keys()
+    assert not any(name.startswith("LLAMA") for name in kinds())
+    assert "NVFP4" not in kinds()  # llama.cpp only reads it
+
+
+def test_progress_is_reported_and_the_file_appears_when_it_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child(tmp_path, monkeypatch, 'echo "1/2 a.weight"; echo other; echo "2/2 b.weight"; printf new > "$5"')
+    progress: list[tuple[str, int, int]] = []
+    target = quantize(order(tmp_path), 1, lambda *step: progress.append(step))
+    assert progress == [("a.weight", 1, 2), ("b.weight", 2, 2)]
+    assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo first >&2; echo 'no such tensor' >&2; exit 1", "Q8_0: no such tensor$"),
+        ("exit 4", "exit status 4$"),
+    ],
+)
+def test_a_child_that_fails_is_an_error_with_its_last_words_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    child(tmp_path, monkeypatch, f'printf half > "$5"; {script}')
+    with pytest.raises(ConversionError, match=reason):
+        quantize(order(tmp_path), 1)
+    assert [path.name for path in tmp_path.glob("*small*")] == []
+
+
+def test_an_error_in_the_report_of_progress_ends_the_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child(tmp_path, monkeypatch, 'echo "1/2 a.weight"; exec sleep 60')
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quantize(order(tmp_path), 1, stop)
+    assert not (tmp_path / "small.gguf").exists()
