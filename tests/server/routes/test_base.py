@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.errors import BusyError, EngineError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.request import MAX_BODY
+from jupyter_turbopilot.server.routes import base
+
+from ...scripted_engine import ScriptedEngine
+from .conftest import Ask, complete_body, error_of
+
+
+def failing(error: TurbopilotError) -> Any:
+    def health(_pilot: Any) -> Any:
+        raise error
+
+    return health
+
+
+async def test_a_body_that_is_too_large_is_refused_and_the_connection_closed(ask: Ask, ready: Any) -> None:
+    response = await ask("complete", b" " * (MAX_BODY + 1))
+    assert (response.code, error_of(response)["code"]) == (413, "too_large")
+    assert response.headers["Connection"] == "close"
+
+
+async def test_the_largest_body_is_read(ask: Ask, ready: Any) -> None:
+    body = json.dumps(complete_body()).encode()
+    assert (await ask("complete", body + b" " * (MAX_BODY - len(body)))).code == 200
+
+
+@pytest.mark.parametrize("error", [BusyError("Later."), NotReadyError("Later.")])
+async def test_whoever_finds_the_server_busy_is_told_when_to_come_back(
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch, error: TurbopilotError
+) -> None:
+    monkeypatch.setattr("jupyter_turbopilot.server.routes.native.describe_health", failing(error))
+    response = await ask("health", method="GET")
+    assert (response.code, response.headers["Retry-After"]) == (error.status, "1")
+    assert error_of(response)["message"] == "Later."
+
+
+async def test_what_fails_unexpectedly_is_said_without_its_details(
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def health(_pilot: Any) -> Any:
+        raise ValueError("/home/ann/secret.py")
+
+    monkeypatch.setattr("jupyter_turbopilot.server.routes.native.describe_health", health)
+    response = await ask("health", method="GET")
+    assert response.code == 500
+    assert b"secret" not in response.body
+    assert error_of(response)["code"] == "error"
+
+
+async def test_what_goes_wrong_in_a_stream_of_events_is_its_last_event(
+    ask: Ask, ready: Any, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = base.Route.events
+
+    async def broken(self: base.Route, source: Any, last: bytes = b"") -> None:
+        async def first_then_error() -> Any:
+            yield await anext(source)
+            raise EngineError("The engine failed.")
+
+        await events(self, first_then_error(), last)
+
+    monkeypatch.setattr(base.Route, "events", broken)
+    response = await ask("v1/completions", {"prompt": "x", "stream": True})
+    *_, error, end = response.body.decode().strip().split("\n\n")
+    assert response.code == 200
+    assert json.loads(error.removeprefix("data: "))["error"]["message"] == "The engine failed."
+    assert end == "data: [DONE]"
+
+
+async def test_a_failure_before_the_first_event_has_its_own_status(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
+    engine.fail = EngineError("The engine failed.")
+    response = await ask("v1/completions", {"prompt": "x", "stream": True})
+    assert response.code == 500

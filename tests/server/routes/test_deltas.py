@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.generation import Token
+from jupyter_turbopilot.reply import Item, Reply
+from jupyter_turbopilot.server.routes.deltas import (
+    Delta,
+    Deltas,
+    log_probability,
+    placed_tokens,
+    probabilities,
+    token_text,
+)
+
+
+def tokens(*pieces: bytes) -> tuple[Token, ...]:
+    return tuple(Token(piece, 0.5, number) for number, piece in enumerate(pieces))
+
+
+def item(text: str, reason: str = "streaming", index: int = 0, *pieces: bytes) -> Item:
+    return Item(text, 0.5, reason, index, tokens=tokens(*pieces))
+
+
+def reply(*items: Item) -> Reply:
+    return Reply("id", "tiny", items)
+
+
+@st.composite
+def growing_texts(draw: st.DrawFn) -> tuple[str, list[Item]]:
+    """A text of several tokens, cut anywhere as replies show it, and its last reply."""
+    pieces = draw(st.lists(st.text("aé😀", min_size=1).map(str.encode), max_size=6))
+    text = b"".join(pieces).decode()
+    lengths = sorted(draw(st.lists(st.integers(0, len(pieces)), max_size=5)))
+    shown = [item(b"".join(pieces[:length]).decode(), "streaming", 0, *pieces[:length]) for length in lengths]
+    return text, [*shown, item(text, "stop", 0, *pieces)]
+
+
+@given(growing_texts())
+def test_the_deltas_make_up_the_text_and_each_token_comes_once(case: tuple[str, list[Item]]) -> None:
+    text, items = case
+    deltas = Deltas()
+    sent: list[Delta] = [delta for each in items for delta in deltas.of(reply(each))]
+    assert "".join(delta.text for delta in sent) == text
+    placed = [token for delta in sent for token in delta.tokens]
+    assert placed == placed_tokens(items[-1])
+    assert [delta.last for delta in sent] == [False] * (len(sent) - 1) + [True]
+
+
+@given(growing_texts())
+def test_each_token_stands_where_the_one_before_it_ends(case: tuple[str, list[Item]]) -> None:
+    text, items = case
+    placed = placed_tokens(items[-1])
+    assert "".join(token.text for token in placed) == text
+    for before, after in pairwise(placed):
+        assert before.offset + len(before.text) == after.offset
+
+
+def test_what_a_stop_text_cut_off_has_no_token() -> None:
+    placed = placed_tokens(item("one ", "stop", 0, b"one", b" ", b"two"))
+    assert [(token.text, token.offset) for token in placed] == [("one", 0), (" ", 3)]
+
+
+def test_a_character_of_two_tokens_belongs_to_the_second() -> None:
+    placed = placed_tokens(item("é", "stop", 0, b"\xc3", b"\xa9"))
+    assert [(token.text, token.offset) for token in placed] == [("", 0), ("é", 0)]
+
+
+def test_nothing_is_sent_where_nothing_is_new_and_nothing_after_the_end() -> None:
+    deltas = Deltas()
+    assert [delta.text for delta in deltas.of(reply(item("a")))] == ["a"]
+    assert list(deltas.of(reply(item("a")))) == []
+    assert [(delta.text, delta.last) for delta in deltas.of(reply(item("a", "stop")))] == [("", True)]
+    assert list(deltas.of(reply(item("a", "stop")))) == []
+
+
+def test_several_texts_are_followed_apart() -> None:
+    deltas = Deltas()
+    list(deltas.of(reply(item("a"), item("x", index=1))))
+    sent = deltas.of(reply(item("ab", "stop"), item("xy", "length", 1)))
+    assert [(delta.item.index, delta.text) for delta in sent] == [(0, "b"), (1, "y")]
+
+
+def test_an_impossible_token_has_a_finite_logarithm() -> None:
+    assert log_probability(Token(b"a", 0.0)) == pytest.approx(math.log(1e-30))
+    assert log_probability(Token(b"a", 0.5)) == pytest.approx(math.log(0.5))
+
+
+@given(st.binary(max_size=4), st.binary(max_size=4))
+def test_different_tokens_have_different_texts(first: bytes, second: bytes) -> None:
+    assert (token_text(first) == token_text(second)) == (first == second)
+
+
+def test_bytes_that_are_no_text_are_spelt_as_openai_does() -> None:
+    assert token_text(b"\xc3") == "bytes:\\xc3"
+
+
+@pytest.mark.parametrize(
+    ("drawn", "value", "rivals", "expected"),
+    [(False, "logprob", "top_logprobs", math.log(0.5)), (True, "prob", "top_probs", 0.5)],
+)
+def test_chances_before_the_samplers_are_logarithms_and_behind_them_not(
+    drawn: bool, value: str, rivals: str, expected: float
+) -> None:
+    whole = Item("a", 0.5, "stop", tokens=(Token(b"a", 0.5, 97, ((97, math.log(0.5)), (98, -3.0))),))
+    (entry,) = probabilities(placed_tokens(whole), lambda token: chr(token).encode(), drawn=drawn)
+    assert (entry["id"], entry["token"], entry["bytes"]) == (97, "a", [97])
+    assert entry[value] == pytest.approx(expected)
+    assert [rival["token"] for rival in entry[rivals]] == ["a", "b"]
+    assert entry[rivals][1][value] == pytest.approx(math.exp(-3.0) if drawn else -3.0)

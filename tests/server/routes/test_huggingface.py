@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.server.routes.huggingface import Parameters
+
+from ...scripted_engine import ScriptedEngine
+from .conftest import Ask
+
+
+@pytest.mark.parametrize(
+    ("given", "temperature"),
+    [
+        ({}, 0.0),
+        ({"do_sample": True}, 1.0),
+        ({"top_k": 5}, 1.0),
+        ({"best_of": 2}, 1.0),
+        ({"temperature": 0.3}, 0.3),
+        ({"temperature": 0.3, "do_sample": False}, 0.0),
+        ({"temperature": 0.0, "do_sample": True}, 0.0),
+    ],
+)
+def test_the_likeliest_text_is_written_unless_something_asks_for_a_draw(
+    given: dict[str, Any], temperature: float
+) -> None:
+    assert Parameters(**given).sampling(1).temperature == temperature
+
+
+@pytest.mark.parametrize(("sent", "length"), [(None, 100), (0, 0), (7, 7)])
+def test_nothing_to_write_is_not_the_same_as_no_limit(sent: int | None, length: int) -> None:
+    assert Parameters(max_new_tokens=sent).sampling(1).max_tokens == length
+
+
+async def test_an_answer_has_the_prompt_before_it_where_that_is_asked(ask: Ask, ready: Any) -> None:
+    asked = {"inputs": "x = ", "parameters": {"return_full_text": True, "details": True, "seed": 3}}
+    answer = json.loads((await ask("api/generate", asked)).body)
+    assert answer["generated_text"] == "x = a + b + c"
+    assert answer["details"]["seed"] == 3
+    assert "".join(token["text"] for token in answer["details"]["tokens"]) == "a + b + c"
+
+
+async def test_the_last_event_of_a_stream_holds_the_whole(ask: Ask, ready: Any) -> None:
+    response = await ask("api/generate", {"inputs": "x = ", "stream": True})
+    events = [json.loads(part.removeprefix("data:")) for part in response.body.decode().split("\n\n") if part]
+    assert "".join(event["token"]["text"] for event in events) == events[-1]["generated_text"] == "a + b + c"
+    assert [event["index"] for event in events] == list(range(1, len(events) + 1))
+    assert {event["generated_text"] for event in events[:-1]} == {None}
+
+
+async def test_an_error_has_the_words_and_the_kind_that_its_clients_read(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
+    response = await ask("api/generate", {"inputs": 5})
+    error = json.loads(response.body)
+    assert (response.code, error["error_type"]) == (400, "validation")
+    assert isinstance(error["error"], str)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from jupyter_turbopilot.reply import Timings
+from jupyter_turbopilot.server.metrics import Metrics
+
+
+@pytest.fixture
+def pilot() -> Any:
+    counters = {"shown": 4, "accepted": 3, "dismissed": 2, "hidden": 1, "known": 7}
+    worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=5)
+    return SimpleNamespace(worker=worker, completer=SimpleNamespace(counters=counters))
+
+
+@pytest.fixture
+def metrics(pilot: Any) -> Metrics:
+    return Metrics(pilot)
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    for family in text_string_to_metric_families(metrics.text().decode()):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == labels:
+                return sample.value
+    return None
+
+
+def test_requests_are_counted_by_route_and_outcome(metrics: Metrics) -> None:
+    metrics.count("complete", "answered")
+    metrics.count("complete", "answered")
+    metrics.count("complete", "busy")
+    assert value(metrics, "turbopilot_requests_total", route="complete", outcome="answered") == 2
+    assert value(metrics, "turbopilot_requests_total", route="complete", outcome="busy") == 1
+
+
+def test_what_was_read_and_what_was_reused_are_counted_apart(metrics: Metrics) -> None:
+    metrics.measure(Timings(prompt_tokens=100, cached_tokens=90, predicted_tokens=8, predicted_ms=500))
+    metrics.measure(Timings(prompt_tokens=5, cached_tokens=9))
+    assert value(metrics, "turbopilot_prompt_tokens_total", source="evaluated") == 10
+    assert value(metrics, "turbopilot_prompt_tokens_total", source="reused") == 99
+    assert value(metrics, "turbopilot_predicted_tokens_total") == 8
+
+
+def test_the_first_token_comes_after_the_queue_the_context_and_the_prompt(metrics: Metrics) -> None:
+    metrics.measure(Timings(queue_ms=100, context_ms=20, prompt_ms=30, predicted_tokens=1, predicted_ms=9))
+    assert value(metrics, "turbopilot_first_token_seconds_sum") == pytest.approx(0.15)
+
+
+def test_the_speed_is_that_of_answers_with_several_tokens(metrics: Metrics) -> None:
+    metrics.measure(Timings(predicted_tokens=10, predicted_ms=500))
+    metrics.measure(Timings(predicted_tokens=1, predicted_ms=500))
+    metrics.measure(Timings(predicted_tokens=10, predicted_ms=0))
+    assert value(metrics, "turbopilot_tokens_per_second_count") == 1
+    assert value(metrics, "turbopilot_tokens_per_second_sum") == pytest.approx(20)
+
+
+def test_where_nothing_is_written_neither_is_measured(metrics: Metrics) -> None:
+    metrics.measure(Timings(prompt_tokens=3, prompt_ms=30))
+    assert value(metrics, "turbopilot_first_token_seconds_count") == 0
+    assert value(metrics, "turbopilot_tokens_per_second_count") == 0
+
+
+def test_the_state_is_that_of_the_moment(metrics: Metrics, pilot: Any) -> None:
+    assert value(metrics, "turbopilot_ready") == 1
+    assert value(metrics, "turbopilot_queue") == 5
+    assert (value(metrics, "turbopilot_memory_bytes") or 0) > 1_000_000
+    assert value(metrics, "turbopilot_known_total") == 7
+    for event, count in (("shown", 4), ("accepted", 3), ("dismissed", 2), ("hidden", 1)):
+        assert value(metrics, "turbopilot_suggestions_total", event=event) == count
+    pilot.worker.state.ready, pilot.worker.waiting = False, 0
+    assert (value(metrics, "turbopilot_ready"), value(metrics, "turbopilot_queue")) == (0, 0)
+
+
+def test_two_servers_in_one_process_count_apart(pilot: Any) -> None:
+    one, other = Metrics(pilot), Metrics(pilot)
+    one.count("complete", "answered")
+    assert value(other, "turbopilot_requests_total", route="complete", outcome="answered") is None

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.reply import Item, Reply, Timings
+
+ITEMS = (Item("a", 0.9, "stop"), Item("b", 0.2, "length", 1))
+TIMINGS = Timings(queue_ms=1.23456, prompt_tokens=3)
+
+
+def test_an_answer_holds_every_text_and_rounded_timings() -> None:
+    body = Reply("id", "tiny", ITEMS, TIMINGS, done=True).body()
+    assert body["items"] == [
+        {"text": "a", "confidence": 0.9, "finish_reason": "stop"},
+        {"text": "b", "confidence": 0.2, "finish_reason": "length"},
+    ]
+    assert (body["id"], body["model"]) == ("id", "tiny")
+    assert (body["timings"]["queue_ms"], body["timings"]["prompt_tokens"]) == (1.23, 3)
+
+
+@pytest.mark.parametrize(("reason", "there"), [(None, False), ("superseded", True)])
+def test_an_answer_has_a_reason_of_its_own_only_where_there_is_nothing(
+    reason: str | None, there: bool
+) -> None:
+    assert ("finish_reason" in Reply("id", finish_reason=reason).body()) is there
+
+
+def test_a_frame_on_the_way_holds_the_text_alone() -> None:
+    assert Reply("id", "tiny", (Item("a", 0.9, "streaming"),)).frame() == {
+        "id": "id",
+        "text": "a",
+        "confidence": 0.9,
+    }
+
+
+def test_the_last_frame_holds_the_rest() -> None:
+    frame = Reply("id", "tiny", ITEMS[:1], TIMINGS, done=True).frame()
+    assert (frame["text"], frame["done"], frame["finish_reason"], frame["model"]) == (
+        "a",
+        True,
+        "stop",
+        "tiny",
+    )
+    assert frame["timings"]["queue_ms"] == 1.23
+
+
+@pytest.mark.parametrize(("reason", "worded"), [("superseded", "superseded"), (None, "stop")])
+def test_the_last_frame_of_nothing_is_empty_and_says_why(reason: str | None, worded: str) -> None:
+    frame = Reply("id", done=True, finish_reason=reason).frame()
+    assert (frame["text"], frame["confidence"], frame["finish_reason"]) == ("", 0.0, worded)
+
+
+def test_what_ended_a_request_goes_before_how_its_text_ended() -> None:
+    assert Reply("id", "", ITEMS, done=True, finish_reason="deadline").frame()["finish_reason"] == "deadline"
