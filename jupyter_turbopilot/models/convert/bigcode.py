@@ -9,8 +9,9 @@ from jupyter_turbopilot.models.convert.gpt2 import shaped
 from jupyter_turbopilot.models.convert.recipe import plain
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint
+    from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
     from jupyter_turbopilot.models.convert.recipe import Builder, Recipe
+    from jupyter_turbopilot.models.convert.weights import Array
 
 
 def recipe(checkpoint: Checkpoint) -> Recipe:

@@ -10,7 +10,8 @@ from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, TargetTens
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint
+    from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
+    from jupyter_turbopilot.models.convert.weights import Array
 
 GELU = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu")
 

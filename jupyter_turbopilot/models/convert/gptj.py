@@ -11,7 +11,8 @@ from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, TargetTensor, figures
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint
+    from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
+    from jupyter_turbopilot.models.convert.weights import Array
 
 IGNORED = (".attn.bias", ".attn.masked_bias", ".attn.causal_mask", ".attn.embed_positions")
 CODEGEN_SHARDS = 4  # the query, value and key of all CodeGen models were trained on so many machines

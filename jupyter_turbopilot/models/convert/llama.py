@@ -9,7 +9,9 @@ from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.convert.recipe import Builder, Recipe, Value, figures
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint, Config
+    from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
+    from jupyter_turbopilot.models.convert.config import Config
+    from jupyter_turbopilot.models.convert.weights import Array
 
 
 def llama(checkpoint: Checkpoint) -> Recipe:

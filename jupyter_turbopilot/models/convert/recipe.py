@@ -10,7 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.models.convert.checkpoint import Array, Checkpoint, Tensor
+    from jupyter_turbopilot.models.convert.checkpoint import Checkpoint
+    from jupyter_turbopilot.models.convert.weights import Array, Tensor
 
 Value = int | float | bool | str
 

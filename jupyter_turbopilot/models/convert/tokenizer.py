@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.models.convert.checkpoint import read_json
+from jupyter_turbopilot.models.convert.config import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
