@@ -35,7 +35,7 @@ class Shape:
         """Refuse what cannot be."""
         if self.width % (2 * self.heads) or self.width % 32:
             raise TurbopilotError(
-                f"--width has to be a multiple of 32 and of {2 * self.heads} (twice --heads), not {self.width}."
+                f"--width has to be a multiple of 32 and {2 * self.heads} (twice --heads), not {self.width}."
             )
 
 

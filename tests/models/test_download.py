@@ -317,6 +317,6 @@ def test_a_file_from_an_address_without_a_digest_is_shown_as_unverified_and_watc
 
 def test_a_page_instead_of_a_model_is_not_kept(server: SourceServer, store: Store) -> None:
     server.files["/m.gguf"] = b"<html>" + b"Please sign in. " * 10
-    with pytest.raises(DownloadError, match="no model"):
+    with pytest.raises(DownloadError, match="is not a model"):
         pull(store, find(f"{server.url}/m.gguf"))
     assert list(store.folder.glob("*.gguf")) == []

@@ -50,7 +50,7 @@ def test_what_is_quantised_is_not_quantised_again_without_a_word(whole: Path, tm
     ("arguments", "reason"),
     [
         (["{whole}", "x.gguf", "Q9_Z"], "is not a type of quantisation"),
-        (["{whole}", "{whole}", "Q8_0"], "over its source"),
+        (["{whole}", "{whole}", "Q8_0"], "choose another name"),
         (["{whole}", "x.gguf"], "Name a type"),
         (["none.gguf", "x.gguf", "Q8_0"], "There is no file"),
     ],

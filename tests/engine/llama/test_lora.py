@@ -37,7 +37,7 @@ def test_an_adapter_changes_what_is_written_as_much_as_it_counts(tiny_model: Pat
     ("changed", "reason"),
     [
         ({"kind": "model"}, "is not a LoRA adapter"),
-        ({"architecture": "qwen2"}, "trained for a qwen2, and the model is a llama"),
+        ({"architecture": "qwen2"}, "trained for a qwen2 model, but this model is a llama"),
         ({"width": 32}, "for another model"),
     ],
 )

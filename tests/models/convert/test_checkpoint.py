@@ -58,7 +58,7 @@ ODD = {
     "another shape": (
         lambda t: t.update({"transformer.ln_f.weight": torch.ones(63)}), r"ln_f.weight is \[63\], not \[64\]",
     ),
-    "one too many": (lambda t: t.update({"transformer.h.0.extra": torch.ones(4)}), "among them transformer.h.0.extra"),
+    "one too many": (lambda t: t.update({"transformer.h.0.extra": torch.ones(4)}), "such as transformer.h.0.extra"),
     "not a number": (
         lambda t: t.update({"transformer.ln_f.bias": torch.full((64,), float("nan"))}), "NaN or infinity",
     ),
@@ -100,7 +100,7 @@ def test_weights_that_were_cut_are_refused(share: float, good: Path, tmp_path: P
     path = tmp_path / "hf" / "model.safetensors"
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    refuse(tmp_path / "hf", "damaged or was cut")
+    refuse(tmp_path / "hf", "damaged or incomplete")
 
 
 def test_tensors_that_lie_over_each_other_are_refused(good: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_tensors_that_lie_over_each_other_are_refused(good: Path, tmp_path: Path
     header[second]["data_offsets"] = header[first]["data_offsets"]
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
-    refuse(tmp_path / "hf", "damaged or was cut")
+    refuse(tmp_path / "hf", "damaged or incomplete")
 
 
 def test_an_index_that_points_out_of_the_folder_is_refused(good: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def write(folder: Path, found: object) -> Path:
     ("changed", "reason"),
     [
         ({"model": {"type": "Unigram", "vocab": []}}, "type Unigram"),
-        ({"pre_tokenizer": None}, "cuts texts so"),
+        ({"pre_tokenizer": None}, "splits text like this"),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "Whitespace"),
         ({"added_tokens": [{"content": "x", "id": 10**6, "special": True}]}, "embedding has 600 rows"),
         ({"added_tokens": [{"content": "x", "id": -1}]}, "impossible number"),
@@ -80,7 +80,7 @@ def test_a_tokenizer_that_is_not_covered_is_refused_with_what_was_found(
 def test_merges_that_llama_cpp_would_do_besides_are_refused(tmp_path: Path) -> None:
     found = json.loads(families.tokenizer("scored").to_str())
     found["model"]["merges"].pop()
-    with pytest.raises(ConversionError, match="and llama"):
+    with pytest.raises(ConversionError, match="but llama"):
         tokenizer.read(write(tmp_path, found), families.ROWS)
 
 
