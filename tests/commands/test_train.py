@@ -82,22 +82,22 @@ def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_
     assert "stopped" in rest
     assert not (tmp_path / "adapter.gguf").exists()
     steps = train(*asked, into=tmp_path)
-    assert "from step" in steps.stderr
+    assert "Resuming" in steps.stderr
     again = train(*asked, into=tmp_path)  # its time is up
     assert re.search(r"(\d+) steps", again.stdout)[1] == re.search(r"(\d+) steps", steps.stdout)[1]  # type: ignore[index]
     anew = train(*asked, "--fresh", "--minutes", 0.02, into=tmp_path)
-    assert "going on" not in anew.stderr
+    assert "Resuming" not in anew.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [
-        (["nowhere"], 1, "There is no nowhere"),
-        (["."], 1, "0 cells to learn from, and 20 are the least"),
+        (["nowhere"], 1, "nowhere does not exist"),
+        (["."], 1, "0 cells to learn from, but at least 20 are needed"),
         ([".", "--minutes", "0"], 2, "--minutes has to be between"),
         ([".", "--rank", "100000"], 2, "--rank has to be between"),
         ([".", "--held-out", "0.9"], 2, "--held-out has to be between"),
-        ([".", "-o", "adapter.bin"], 2, r"ends with \.gguf"),
+        ([".", "-o", "adapter.bin"], 2, r"has to end with \.gguf"),
         ([".", "-m", "codegen-350m-mono"], 1, "cells to learn from"),
     ],
 )
