@@ -132,5 +132,5 @@ def test_a_file_of_another_training_is_refused_in_words(
     adapt(other, 4, 8.0)
     for content in (kept.read_bytes(), kept.read_bytes()[:1000], b"nothing"):
         kept.write_bytes(content)
-        with pytest.raises(TurbopilotError, match="Begin anew with --fresh"):
+        with pytest.raises(TurbopilotError, match="Start again with --fresh"):
             Training(other, TreeLoss(other), [], Schedule(9.0), kept)

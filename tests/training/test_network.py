@@ -102,7 +102,7 @@ def test_the_default_adapter_adds_in_llama_cpp_what_it_adds_here(default_model: 
 def test_other_architectures_are_refused_in_words(tmp_path: Path) -> None:
     families.make("gpt2", tmp_path / "hf")
     path = convert(tmp_path / "hf", tmp_path / "model.gguf", outtype="f32")
-    with pytest.raises(TurbopilotError, match="is a gpt2; models of the architectures qwen2 and llama"):
+    with pytest.raises(TurbopilotError, match="is a gpt2 model; only the architectures qwen2 and llama"):
         load(path, CPU, torch.float32)
 
 
