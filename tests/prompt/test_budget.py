@@ -50,3 +50,8 @@ def test_the_head_of_a_text_is_its_first_tokens_that_fit(text: str, room: int) -
 
     assert read_head(tokenize, text, room) == [ord(char) for char in text[: max(0, room)]]
     assert len(given[0]) <= WIDEST * max(0, room)  # what certainly does not fit is not tokenized
+
+
+@given(st.text(max_size=20), st.integers(-5, 0))
+def test_without_room_nothing_is_kept(text: str, room: int) -> None:
+    assert keep_tail(text, room) == ""

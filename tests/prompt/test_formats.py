@@ -224,3 +224,28 @@ def test_no_more_of_a_text_is_tokenized_than_could_be_kept(piece: str) -> None:
     with pytest.raises(ContextLengthError):
         build_text(QWEN, counting, RawRequest(text, suffix), 256)
     assert most <= 256 * WIDEST
+
+
+def test_the_catalogues_format_wins_over_another_that_the_vocabulary_spells_too() -> None:
+    assert form_for(lambda _: 5, Markers(), "starcoder").name == "starcoder"
+    assert form_for(lambda _: 5, Markers()).name == FORMATS[0].name
+
+
+def test_what_is_read_again_at_each_keystroke_is_counted() -> None:
+    prompt = laid_out(QWEN, "abc", "xy")
+    assert prompt.behind == len([QWEN.markers["suffix"], *"xy", QWEN.markers["middle"]])
+    assert laid_out(PLAIN, "abc").behind == 0
+
+
+def test_a_prompt_of_ids_gets_no_second_beginning() -> None:
+    form = BoundFormat("none", bos=-9)
+    assert build_text(form, letters, RawRequest("a"), 256).tokens == [-9, ord("a")]
+    assert build_text(form, letters, RawRequest((7, "a")), 256).tokens == [7, ord("a")]
+
+
+def test_names_of_files_and_repositories_stand_behind_their_markers_if_the_model_has_any() -> None:
+    request = RawRequest("a", "b", context=(("repository", "r"), ("file", "f")))
+    hole = [-1, ord("a"), -2, ord("b"), -3]
+    assert build_text(REPO, letters, request, 256).tokens == [-10, ord("r"), -11, ord("f"), *hole]
+    plain = build_text(QWEN, letters, request, 256).tokens
+    assert plain == [*letters("\n\n--- snippet ---\n\n"), ord("f"), *hole]

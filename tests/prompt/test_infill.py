@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.prompt.infill import Hole, taken_apart
+from jupyter_turbopilot.prompt.infill import MOST_FILES, Hole, taken_apart
 
 BEFORE, AFTER = "def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n"
 # As Continue, Twinny, minuet, llama.vscode, and the families' own descriptions write them.
@@ -90,3 +90,12 @@ def test_a_familys_marks_within_another_ones_template_are_text() -> None:
 @pytest.mark.parametrize("mark", ["<|file_sep|>", "<|fim_prefix|>", "<PRE>", " <PRE>", "[SUFFIX]", "<"])
 def test_a_megabyte_of_marks_is_looked_at_once(mark: str) -> None:
     assert taken_apart(mark * (2**20 // len(mark))) is None
+
+
+def test_a_repository_comes_first_and_files_are_no_more_than_so_many() -> None:
+    hole = "<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"
+    file = "<|file_sep|>f"
+    assert taken_apart(f"<|repo_name|>r{file}{hole}") is not None
+    assert taken_apart(f"{file}<|repo_name|>r{hole}") is None
+    assert taken_apart(file * 10 + hole) is not None
+    assert taken_apart(file * (MOST_FILES + 2) + hole) is None

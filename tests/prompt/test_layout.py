@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 
 import pytest
@@ -49,3 +50,29 @@ def test_a_cell_above_is_tokenized_once() -> None:
     for typed in ("a", "ab", "abc"):
         layout.prompt(REQUEST, Context(("import numpy\n",), typed, ""))
     assert asked.count("import numpy\n") == 1
+
+
+def test_a_layout_is_for_one_engine() -> None:
+    engine, other = ScriptedEngine(), ScriptedEngine()
+    layout = Layout(engine, Turbopilot())
+    assert layout.is_for(engine)
+    assert not layout.is_for(other)
+
+
+def test_of_pieces_that_do_not_fit_an_outline_stays_and_an_answer_still_fits() -> None:
+    engine, settings = ScriptedEngine(context_size=600), Turbopilot()
+    pieces = tuple(f"import module{number}\n" + "y = 1\n" * 20 for number in range(10))
+    tokens = Layout(engine, settings).prompt(REQUEST, Context(pieces, "x", "s" * 2000)).tokens
+    text = "".join(chr(token) for token in tokens if token <= sys.maxunicode)
+    assert "import module0\n" in text
+    assert text.count("s") <= 600 // 4
+    assert len(tokens) + min(settings.max_tokens, 600 // 2) <= 600
+
+
+def test_a_word_is_healed_unless_the_setting_says_no() -> None:
+    engine = ScriptedEngine()
+    healed, plain = (
+        Layout(engine, Turbopilot(token_healing=healing)).prompt(REQUEST, Context((), "word", ""))
+        for healing in (True, False)
+    )
+    assert (healed.forced, plain.forced) == (b"d", b"")
