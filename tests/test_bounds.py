@@ -35,3 +35,20 @@ def test_what_is_remembered_is_bounded_by_its_size() -> None:
         twice(f"{number}" * 50)
     twice("a")
     assert asked.count("a") == 2
+
+
+def test_beyond_the_bound_the_least_recently_used_is_forgotten() -> None:
+    asked: list[str] = []
+
+    @remembered(4000)
+    def same(text: str) -> str:  # about 400 characters each, with what it is wrapped in
+        asked.append(text)
+        return text
+
+    texts = [f"{number:0100}" for number in range(11)]
+    for text in texts:
+        same(text)
+    same(texts[-1])
+    assert asked == texts
+    same(texts[0])
+    assert asked == [*texts, texts[0]]

@@ -72,6 +72,7 @@ def test_what_the_language_server_asks_is_answered_in_its_order_and_numbered(ser
 def test_the_token_is_the_key_and_everything_else_goes_to_this_server(server: Alone) -> None:
     found = server.client.get("/copilot_internal/v2/token").json()
     assert found["token"] == KEY
+    assert 0 < found["refresh_in"] < 1800
     assert set(found["endpoints"].values()) == {f"http://127.0.0.1:{server.port}"}
 
 

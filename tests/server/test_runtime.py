@@ -35,10 +35,11 @@ def test_where_no_ancestor_has_a_file_nothing_is_found() -> None:
     assert runtime.find() is None
 
 
-def test_a_file_that_others_may_read_is_not_believed() -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o602])
+def test_a_file_that_others_may_read_or_write_is_not_believed(mode: int) -> None:
     path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
     assert runtime.read(os.getpid())
-    path.chmod(0o644)
+    path.chmod(mode)
     assert runtime.read(os.getpid()) is None
 
 

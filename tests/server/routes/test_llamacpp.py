@@ -66,6 +66,6 @@ async def test_numbers_and_texts_beyond_all_reason_are_refused(
 
 
 def test_fields_of_fields_are_told_under_their_names() -> None:
-    assert only({"timings": {"prompt_n": 1}, "content": ""}, ["timings/prompt_n", "no/such"]) == {
+    assert only({"timings": {"prompt_n": 1}, "content": ""}, ["timings/prompt_n", "no/such", "nosuch"]) == {
         "timings/prompt_n": 1
     }

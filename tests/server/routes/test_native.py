@@ -285,3 +285,8 @@ async def test_a_client_name_ends_what_the_same_caller_asked_and_nobody_elses(
     found = [json.loads((await task).body) for task in (first, other, last)]
     assert [reply.get("finish_reason") for reply in found] == ["superseded", None, None]
     assert all(reply["items"] for reply in found[1:])
+
+
+async def test_health_has_the_address_of_openais_clients_too(ask: Ask, ready: Any) -> None:
+    for path in ("health", "v1/health"):
+        assert json.loads((await ask(path, method="GET")).body)["ready"] is True

@@ -45,3 +45,9 @@ def test_a_field_that_is_wrong_is_named_as_it_was_sent() -> None:
             with pytest.raises(BadRequestError) as refused:
                 read(body(**{name: -7}), kind)
             assert refused.value.field == name
+
+
+def test_a_fields_own_name_goes_before_its_aliases() -> None:
+    assert read(body(max_tokens=5), CompletionBody).n_predict == 5
+    assert read(body(max_tokens=5, n_predict=7), CompletionBody).n_predict == 7
+    assert read(body(max_tokens=5, n_predict=None), CompletionBody).n_predict == 5
