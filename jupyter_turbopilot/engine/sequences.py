@@ -289,7 +289,7 @@ class Sequences:
                 sequence.turn,
                 sequence,
             )
-            best = max(best, rank, key=lambda rank: rank[:3])
+            best = max(best, rank, key=lambda choice: choice[:3])
         return best[3], best[0]
 
     def _movable_part(

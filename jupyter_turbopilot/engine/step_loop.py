@@ -66,8 +66,8 @@ class StepLoop:
         for job in heirs:
             if job not in self._active:
                 self._begin(job)
-        jobs = [job for job in self._active if job.cancel.is_set() and not job.replaced]
-        for active in [self._active[job] for job in jobs]:
+        ended = [active for job, active in self._active.items() if job.cancel.is_set() and not job.replaced]
+        for active in ended:
             self._stop(active)
 
     def step(self, line: Sequence[Job], others: Sequence[Job]) -> dict[Job, bool] | None:

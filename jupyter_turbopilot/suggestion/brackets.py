@@ -1,6 +1,6 @@
 """Which brackets and quotes a text leaves open, in any language. Pure.
 
-A quote is closed by the next of its kind on the line; within quotes, nothing else opens or closes.
+A quote is closed by the next of its kind; within quotes, nothing else opens or closes.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def balanced_length(text: str, closed: str) -> int:
 
     The text may contain what is closed behind it only where it has opened the same again.
     """
+    if not closed:
+        return len(text)  # most often, and asked at every token
     given = [*reversed(closed)]
     pending = given.copy()
     length = 0

@@ -147,7 +147,7 @@ def _missing(
 
 def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:
     """Tell whether the lexeme at an index is the label of a column that a table does not have."""
-    label = lexemes[at].text
+    label = lexemes[at].text.rstrip("\\")  # what it escapes has not been written yet
     further, base, bracket = [*[_LINE] * 3, *lexemes[max(0, at - 3) : at]][-3:]
     after = lexemes[at + 1] if at + 1 < len(lexemes) else _LINE
     columns = scope.columns.get(base.text)

@@ -64,10 +64,12 @@ def scan(text: str) -> Open:
 
 def _opens_statement(text: str, lexeme: Lexeme) -> bool:
     """Tell whether a statement at the outermost level certainly begins here."""
-    if lexeme.kind in {"line", "comment"} or lexeme.text[0] in "'\"" or lexeme.text in _CONTINUATIONS:
-        return False
     start = lexeme.start
-    return not start or (text[start - 1] == "\n" and not text.endswith("\\\n", 0, start))
+    if start and (text[start - 1] != "\n" or text.endswith("\\\n", 0, start)):
+        return False
+    return not (
+        lexeme.kind in {"line", "comment"} or lexeme.text[0] in "'\"" or lexeme.text in _CONTINUATIONS
+    )
 
 
 def valid_beginning(text: str) -> bool:

@@ -149,6 +149,40 @@ describe('a request of a person, right behind a key', () => {
     expect(bench.asked.map(({ signal }) => signal.aborted)).toEqual([false]);
   });
 
+  it('that has gone on is left alone by those who waited for the one before', async () => {
+    const bench = new Bench('def f():\n    ');
+    void bench.fetch(INVOKE);
+    await later(1);
+    bench.asked[0].frame({ id: 'a', text: 'return' });
+    await bench.textShown();
+    bench.type('return');
+    void bench.fetch(AUTOMATIC);
+    await later(1);
+    void bench.fetch(INVOKE);
+    await later(1);
+    bench.asked[0].frame({ id: 'a', text: '', done: true, finish_reason: 'superseded' });
+    bench.asked[0].end();
+    await later(1);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['invoke', 'invoke']);
+    expect(bench.asked[1].signal.aborted).toBe(false);
+    bench.asked[1].frame({ id: 'b', text: ' None' });
+    expect(await bench.textShown()).toBe(' None');
+  });
+
+  it('is asked again as one of the person where the server goes while it goes on', async () => {
+    const bench = new Bench('def f():\n    ');
+    void bench.fetch(INVOKE);
+    await later(1);
+    bench.asked[0].frame({ id: 'a', text: 'return' });
+    await bench.textShown();
+    bench.type('return');
+    void bench.fetch(AUTOMATIC);
+    await later(1);
+    bench.availability.failed(new AnswerError('cut'));
+    await later(2000);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['invoke', 'invoke']);
+  });
+
   it('gives way to one of the next key where nothing follows what was taken', async () => {
     const bench = new Bench('def f():\n    ');
     void bench.fetch(INVOKE);

@@ -111,12 +111,13 @@ export class Provider implements IInlineCompletionProvider {
       // A timer may ask behind a person at the same place: that is no reason to end what they asked for.
       const repeated = !suggestion.done && suggestion.isFor(place) && (run.invoked || !invoked);
       // What the person asked for goes on behind the part that they have taken.
-      const goesOn = run.invoked && !suggestion.done && suggestion.isUsedUpAt(place);
+      const goesOn = !invoked && run.invoked && !suggestion.done && suggestion.isUsedUpAt(place);
       // Otherwise there is nothing to wait for: the newer text asks for itself.
       if (suggestion.rest(place) || repeated || goesOn) {
         this.invoked ||= repeated && run.invoked;
         const answer = await this._answer(run);
-        if (answer.items.length > 0 || repeated || !isAt(editor, place)) {
+        const nothingMore = this._inFlight.latest === run && this._availability.open && isAt(editor, place);
+        if (answer.items.length > 0 || repeated || !nothingMore) {
           return answer;
         }
       }
