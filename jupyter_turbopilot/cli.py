@@ -45,7 +45,6 @@ def parser() -> argparse.ArgumentParser:
 def read_settings(model: str | None = None, *, mirrors: bool = False) -> Turbopilot:
     """Read Jupyter's configuration files; what the command line names stands above them."""
     from jupyter_core.paths import jupyter_config_path
-    from traitlets import TraitError
     from traitlets.config import Config
     from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
 
@@ -62,16 +61,14 @@ def read_settings(model: str | None = None, *, mirrors: bool = False) -> Turbopi
             if (Path(folder) / name).is_file():
                 try:
                     loaded = loader(name, folder).load_config()
+                    if "Turbopilot" in loaded:
+                        config.merge(Config({"Turbopilot": loaded.Turbopilot}))
                 except Exception as error:  # a configuration file is a program of the user's
-                    raise ConfigurationError(
-                        f"{Path(folder) / name} cannot be read. {type(error).__name__}: {error}"
-                    ) from error
-                if "Turbopilot" in loaded:
-                    config.merge(Config({"Turbopilot": loaded.Turbopilot}))
+                    raise ConfigurationError(str(Path(folder) / name), error) from error
     try:
         settings = Turbopilot(config=config)
-    except TraitError as error:
-        raise ConfigurationError(f"A setting has an invalid value. {error}") from error
+    except Exception as error:  # what the files set may be of any type
+        raise ConfigurationError("Jupyter's configuration", error) from error
     if model:
         settings.model = model
     if mirrors:

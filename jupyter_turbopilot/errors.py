@@ -56,6 +56,10 @@ class ConfigurationError(TurbopilotError):
     exit_status = 2
     code = "configuration"
 
+    def __init__(self, place: str, error: Exception) -> None:
+        reason = " ".join(str(error).split())
+        super().__init__(f"{place} has to be corrected. {type(error).__name__}: {reason}")
+
 
 class BadRequestError(TurbopilotError):
     """The request is not one we can act on; `field` names the part that is wrong."""

@@ -92,7 +92,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=count,
         default=0,
         metavar="N",
-        help="number of other processes that keep the CPU busy meanwhile (%(default)s)",
+        help="number of other processes that each keep a core busy meanwhile (%(default)s)",
     )
     parser.add_argument(
         "--kernel",

@@ -62,8 +62,9 @@ class Conversation:
         if kind not in ANSWERS or content["comm_id"] != self._comm:
             return None
         if kind == "comm_msg":
+            facts = read_facts(content["data"])
             self._answered = True
-            return read_facts(content["data"])
+            return facts
         self._comm = ""
         return Closed.ANSWERED if self._answered else Closed.UNANSWERED
 

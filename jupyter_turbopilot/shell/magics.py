@@ -77,7 +77,7 @@ class TurbopilotMagics(Magics):
     def _on(self) -> None:
         if getattr(self.shell, "pt_app", None) is None:
             raise UsageError(
-                "Ghost text needs the terminal's full prompt. In JupyterLab it is always on; "
+                "Ghost text needs the terminal's full prompt. In JupyterLab it is on by default; "
                 "with --simple-prompt there is none. %%complete works everywhere."
             )
         from jupyter_turbopilot.shell import terminal

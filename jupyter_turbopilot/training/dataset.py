@@ -47,7 +47,7 @@ class Dataset:
         return sorted(language for language, count in cells.items() if count > 2 * LEAST_CELLS)
 
     def only(self, language: str) -> Dataset:
-        """Return what is in document language."""
+        """Return what is in one language."""
         return Dataset(
             [document for document in self.training if document.language == language],
             [document for document in self.held_out if document.language == language],

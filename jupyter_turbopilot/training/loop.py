@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HIDDEN = -1e4  # what a token sees of those it does not descend from
 WARMUP = 30  # steps
 STEP, WORDS_STEP = 128, 2048  # tokens of a tree, and words that compete, come in multiples of these
-PIECE = 256  # places whose tree_loss are computed at a time: each takes a row of the vocabulary
+PIECE = 256  # places whose losses are computed at a time: each takes a row of the vocabulary
 SAVED_EVERY = 180.0  # seconds
 
 

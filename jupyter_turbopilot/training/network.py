@@ -140,7 +140,7 @@ def _config(header: Header) -> Any:
     name = header.architecture
     scaling = values.get(f"{name}.rope.scaling.type", "none")
     if scaling not in {"none", "linear"} or any(part.name == "rope_freqs.weight" for part in header.parts):
-        raise TurbopilotError("Models with this kind of rope scaling cannot be trained; only none or linear.")
+        raise TurbopilotError("Models that scale positions in this way cannot be trained.")
     rope: dict[str, Any] = {
         "rope_type": "default",
         "rope_theta": float(values.get(f"{name}.rope.freq_base", 10_000.0)),

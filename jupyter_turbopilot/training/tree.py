@@ -36,9 +36,8 @@ class Tree:
     tokens: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
-    answers: list[tuple[int, int]] = field(
-        default_factory=list
-    )  # a node, and the token of an answer that should follow
+    # A node, and the token of an answer that should follow.
+    answers: list[tuple[int, int]] = field(default_factory=list)
     texts: list[tuple[int, int]] = field(default_factory=list)  # the same of the text before the cursor
     samples: int = 0
     _known: dict[tuple[int, int], int] = field(default_factory=dict)

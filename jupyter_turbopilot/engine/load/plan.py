@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ class Hardware:
     def stamp(self) -> str:
         """Return what changes with any of these settings, and with the contents of an adapter."""
         files = [Path(adapter.path) for adapter in self.adapters]
-        return "|".join((str(self), *(stamp(file) for file in files if file.is_file())))
+        # Kept on the disk, so it does not depend on what classes are called.
+        return "|".join((json.dumps(asdict(self)), *(stamp(file) for file in files if file.is_file())))
 
 
 PLAIN = Hardware()

@@ -37,7 +37,10 @@ def _kernel_identity() -> KernelIdentity:
 
 
 class AuthenticatedHandler(APIHandler):
-    """A handler that knows its caller, under a Jupyter server and without one."""
+    """A handler that knows its caller, under a Jupyter server and without one.
+
+    It notes in `refused` whether the caller has to be refused; `Route` does so.
+    """
 
     secret = ""
     refused = 0  # the status with which this caller is refused; 0: not refused

@@ -145,7 +145,7 @@ class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
-    """The loaded model in OpenAI's format, and all models for callers who may manage them."""
+    """The selected model in OpenAI's format, and all models for callers who may manage them."""
 
     object: Literal["list"]
     data: list[ListedModel]

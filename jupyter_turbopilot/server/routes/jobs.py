@@ -98,10 +98,8 @@ class JobRoute(Route):
         for number, request in enumerate(requests):
             if not last[number].items and not request.ahead:
                 reason = last[number].finish_reason or DEADLINE
-                raise NotReadyError(
-                    "The time limit was reached before anything was generated. Try again shortly.",
-                    code=reason,
-                )
+                why = "The time limit was reached" if reason == DEADLINE else "The request was ended"
+                raise NotReadyError(f"{why} before anything was generated. Try again shortly.", code=reason)
         return [last[number] for number in range(len(requests))]
 
     def engine(self) -> Engine:

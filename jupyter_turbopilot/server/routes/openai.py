@@ -72,7 +72,7 @@ class OpenAIModelsRoute(OpenAIRoute):
 
     @Endpoint(errors=(UnknownModelError,))
     async def get(self, name: str = "") -> None:
-        """List the loaded model under its own name."""
+        """List the selected model under its own name."""
         listing = model_list(describe_health(self.pilot)["model"])
         if not name:
             self.answer(listing)
@@ -80,6 +80,6 @@ class OpenAIModelsRoute(OpenAIRoute):
         model = next((model for model in listing["data"] if model["id"] == name), None)
         if model is None:
             raise UnknownModelError(
-                f"The model {name!r} is not loaded. GET v1/models names the one that is.", field="model"
+                f"There is no model {name!r} here. GET v1/models names the one that answers.", field="model"
             )
         self.answer(model)

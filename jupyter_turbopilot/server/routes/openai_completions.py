@@ -82,7 +82,8 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
             return [tuple(part for part in self.prompt if isinstance(part, int))]
         if len(kinds) != 1 or len(self.prompt) > MAX_PROMPTS:
             raise BadRequestError(
-                f"Send a text, token ids, or a list of at most {MAX_PROMPTS} of either.", field="prompt"
+                f"Send a text, token ids, or a list of at most {MAX_PROMPTS}, all texts or all token ids.",
+                field="prompt",
             )
         return [tuple(part) if isinstance(part, list) else str(part) for part in self.prompt]
 
