@@ -17,7 +17,8 @@ from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import request_at
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
-from jupyter_turbopilot.suggestion.gate import Gate, cursor_features
+from jupyter_turbopilot.suggestion.features import cursor_features
+from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.names import fits_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion

@@ -33,7 +33,8 @@ from jupyter_turbopilot.evaluate.scoring import (
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
-from jupyter_turbopilot.suggestion.gate import CursorFeatures, Gate, cursor_features, sigmoid
+from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
+from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.trim import trim

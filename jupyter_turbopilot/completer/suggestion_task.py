@@ -12,7 +12,8 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
-from jupyter_turbopilot.suggestion.gate import Gate, cursor_features
+from jupyter_turbopilot.suggestion.features import cursor_features
+from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion

@@ -7,86 +7,18 @@ is a logistic function of the features there; its coefficients are fitted to rea
 
 from __future__ import annotations
 
-import keyword
 import math
-import re
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounds import LINE, end_of, remembered
-from jupyter_turbopilot.suggestion.brackets import balanced_length, closers_behind, leaves_open, open_quote
-from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
+from jupyter_turbopilot.suggestion.brackets import balanced_length, leaves_open
+from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features, score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-_WORD = re.compile(r"[^\W\d]\w*+")
-_AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
-_IN_BRACKETS, _AFTER_EQUALS = re.compile(r"[(\[{,]\s*+$"), re.compile(r"=\s*+$")
-_KEYWORDS = frozenset((*keyword.kwlist, "self"))
-_TINY = 1e-4
 WORTH_A_KEY = 4  # characters: less of a line is not shown before the line is finished
 _TRIED = 128  # boundaries of a line that are tried at most: the text up to each has to be parsed
 _FORGIVEN = 0.4  # below this share of the threshold, the rest of an answer is not generated
-
-
-@dataclass(frozen=True)
-class CursorFeatures:
-    """What the gate knows about the text around the cursor."""
-
-    line: str = ""  # the line up to the cursor
-    rest: str = ""  # what follows the cursor on its line
-    words: frozenset[str] = frozenset()  # names that the notebook holds
-    lines: frozenset[str] = frozenset()  # its lines, without indentation
-
-    @cached_property
-    def body(self) -> str:
-        """The line up to the cursor without its indentation."""
-        return self.line.lstrip()
-
-    @cached_property
-    def quote(self) -> str:
-        """The quote that is open at the cursor."""
-        return open_quote(self.line)
-
-    @cached_property
-    def closed(self) -> str:
-        """The brackets right behind the cursor, if they close all that the line has opened."""
-        return closers_behind(self.line, self.rest)
-
-    @cached_property
-    def line_features(self) -> dict[str, float]:
-        """The features of the line up to the cursor, the same for every token."""
-        line = self.body
-        return {
-            "empty line": float(not line),
-            "after dot": float(bool(_AFTER_DOT.search(line))),
-            "in word": float(bool(_IN_WORD.search(line))),
-            "in brackets": float(bool(_IN_BRACKETS.search(line))),
-            "after =": float(bool(_AFTER_EQUALS.search(line))),
-            "in string": float(bool(open_quote(line, "'\""))),
-        }
-
-
-def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFeatures:
-    """Collect what the gate needs to know about the text around the cursor."""
-    prefix = end_of(prefix, 2**17)
-    words, lines = _words_and_lines(tuple(pieces))
-    *above, line = prefix.split("\n")
-    return CursorFeatures(
-        line[-LINE:],
-        suffix.partition("\n")[0].strip(),
-        words.union(_WORD.findall(prefix)),
-        lines.union(text.strip() for text in above),
-    )
-
-
-@remembered(2**21)
-def _words_and_lines(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the words and lines of the cells above, which typing does not change."""
-    above = "".join(pieces)
-    return _KEYWORDS.union(_WORD.findall(above)), frozenset(line.strip() for line in above.split("\n"))
 
 
 class Boundary(NamedTuple):
@@ -97,59 +29,6 @@ class Boundary(NamedTuple):
     line: int  # how many lines with text end before it
     whole: bool  # whether the line is finished there
     early: bool = False  # whether it may be shown before the line is finished
-
-
-def sigmoid(value: float) -> float:
-    """Return a score between 0 and 1."""
-    return 1 / (1 + math.exp(-max(-60.0, min(60.0, value))))
-
-
-def features(
-    text: str, sure: list[float], cursor: CursorFeatures, *, whole: bool, further: bool
-) -> dict[str, float]:
-    """Return the features of a beginning.
-
-    `sure` holds the logarithms of its tokens' probabilities; `whole`: it reaches the end of its line;
-    `further`: that line is not the first.
-    """
-    line = cursor.body
-    body = text.strip()
-    names = _WORD.findall(body)
-    known = [word for word in names if word in cursor.words]
-    total = sum(sure)
-    values = {
-        "bias": 1.0,
-        "sum": total,
-        "odds": _odds(total),
-        "worst odds": _odds(min(sure)),
-        "worst": min(sure),
-        "first": sure[0],
-        "last": sure[-1],
-        "tokens": math.log(len(sure)),
-        "length": math.log(1 + len(body)),
-        "whole": float(whole),
-        "whole sum": total * whole,
-        "known": len(known) / len(names) if names else 1.0,
-        "unknown": math.log(1 + len(names) - len(known)),
-        "rest": float(bool(cursor.rest)),
-        "further": float(further),
-        **cursor.line_features,
-        "comment": float(line.startswith("#") or body.startswith("#")),
-        "again": float((line + text).strip() in cursor.lines) if not further else float(body in cursor.lines),
-    }
-    values["known sum"] = total * values["known"]
-    return values
-
-
-def _odds(logarithm: float) -> float:
-    """Return the log-odds of a probability, given its logarithm."""
-    chance = min(0.999, max(_TINY, math.exp(logarithm)))
-    return math.log(chance / (1 - chance))
-
-
-def score(values: dict[str, float]) -> float:
-    """Return how likely a beginning is to be right."""
-    return sigmoid(sum(COEFFICIENTS[name] * value for name, value in values.items()))
 
 
 def may_end(text: str, following: str) -> bool:
@@ -185,7 +64,7 @@ class Gate:
         ends = bool(newline and (self.text[self._start :] + head).strip())
         if self._sure and not (ends and not head) and may_end(self.text, piece):
             self._note(whole=False)
-        self._sure.append(math.log(max(_TINY, probability)))
+        self._sure.append(math.log(max(SMALLEST, probability)))
         if not ends:
             self.text += piece
             return

@@ -23,7 +23,8 @@ from jupyter_turbopilot.prompt.budget import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.suggestion import brackets, lexer, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.cache import Place, Results
-from jupyter_turbopilot.suggestion.gate import Gate, cursor_features, may_end
+from jupyter_turbopilot.suggestion.features import cursor_features
+from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim

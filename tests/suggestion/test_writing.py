@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.suggestion.gate import CursorFeatures, Gate
+from jupyter_turbopilot.suggestion.features import CursorFeatures
+from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 

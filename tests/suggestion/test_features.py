@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
+from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, features, score
+
+LINE_FEATURES = ("empty line", "after dot", "in word", "in brackets", "after =", "in string")
+
+
+def test_the_place_knows_the_names_and_lines_of_the_notebook() -> None:
+    cursor = cursor_features("total = 1\nsum", ")\nx", ["import numpy as np\n\n"])
+    assert cursor.line == "sum"
+    assert cursor.rest == ")"
+    assert {"numpy", "np", "total", "for"} <= cursor.words
+    assert "total = 1" in cursor.lines
+    assert "sum" not in cursor.lines
+
+
+def test_known_names_are_told_from_unknown_ones() -> None:
+    cursor = cursor_features("values = 1\n", "", [])
+    found = features("values + other", [-0.1, -0.2], cursor, whole=True, further=False)
+    assert found["known"] == 0.5
+    assert found["unknown"] == pytest.approx(math.log(2))
+
+
+def test_every_feature_has_a_coefficient_and_surer_is_better() -> None:
+    found = [features("value", [-p], CursorFeatures(), whole=True, further=False) for p in (0.01, 3.0)]
+    assert set(found[0]) == set(COEFFICIENTS)
+    assert 0 < score(found[1]) < score(found[0]) < 1
+
+
+@pytest.mark.parametrize(
+    ("line", "set_"),
+    [
+        ("", {"empty line"}),
+        ("    ", {"empty line"}),
+        ("df.", {"after dot"}),
+        ("df.he", {"after dot", "in word"}),
+        ("f(", {"in brackets"}),
+        ("f(a, ", {"in brackets"}),
+        ("x = ", {"after ="}),
+        ("x = 'a", {"in word", "in string"}),
+        ("`a", {"in word"}),
+    ],
+)
+def test_the_line_up_to_the_cursor_has_features_of_its_own(line: str, set_: set[str]) -> None:
+    values = features("x", [-0.1], cursor_features(line, "", []), whole=True, further=False)
+    assert {name for name in LINE_FEATURES if values[name]} == set_
+
+
+def test_a_line_that_the_notebook_has_already_is_noticed() -> None:
+    cursor = cursor_features("x = 1\nx = ", "", [])
+    assert features("1", [-0.1], cursor, whole=True, further=False)["again"]
+    assert not features("2", [-0.1], cursor, whole=True, further=False)["again"]
+    assert features("x = 1", [-0.1], cursor, whole=True, further=True)["again"]
+
+
+def test_odds_are_bounded_however_sure_a_token_is() -> None:
+    assert features("x", [0.0], CursorFeatures(), whole=True, further=False)["odds"] == pytest.approx(
+        math.log(999)
+    )
