@@ -37,7 +37,7 @@ class Open(NamedTuple):
     start: int  # of the last statement at the outermost level; the text above it does not matter
 
 
-class Judgement(NamedTuple):
+class ParseResult(NamedTuple):
     """Whether a text can become a valid program, and how many characters were parsed to find out."""
 
     valid: bool
@@ -78,22 +78,22 @@ def valid_beginning(text: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def judged(text: str) -> Judgement:
+def judged(text: str) -> ParseResult:
     """Judge whether a text can become a valid program."""
     if len(text) > STATEMENT:
-        return Judgement(valid=True, parsed=0)  # parsing it would take too long
+        return ParseResult(valid=True, parsed=0)  # parsing it would take too long
     plain = as_python(text)
     opened = scan(plain)
     if not opened.balanced:
-        return Judgement(valid=False, parsed=0)
+        return ParseResult(valid=False, parsed=0)
     parsed = 0
     for whole in _completed(plain[opened.start :], opened):
         parsed += len(whole)
         if _parses(whole):
-            return Judgement(valid=True, parsed=parsed)
+            return ParseResult(valid=True, parsed=parsed)
         if parsed > _MOST:
-            return Judgement(valid=True, parsed=parsed)
-    return Judgement(valid=False, parsed=parsed)
+            return ParseResult(valid=True, parsed=parsed)
+    return ParseResult(valid=False, parsed=parsed)
 
 
 def _completed(plain: str, opened: Open) -> Iterator[str]:
