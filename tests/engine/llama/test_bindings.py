@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
 
 import pytest
+
+from jupyter_turbopilot.engine.llama import bindings
+from jupyter_turbopilot.errors import NotReadyError
 
 
 @pytest.mark.parametrize(("given", "during"), [({}, "30000"), ({"GOMP_SPINCOUNT": "9"}, "9")])
@@ -32,3 +36,42 @@ def test_threads_that_wait_give_the_core_back_soon_and_kernels_do_not_inherit_it
         timeout=60,
     )
     assert said.stdout.split() == [during, str(given.get("GOMP_SPINCOUNT"))]
+
+
+class Broken:
+    """Stands where llama_cpp would be found, and fails as it is imported."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "llama_cpp":
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ModuleNotFoundError("No module named 'llama_cpp'", name="llama_cpp"), "Engine missing. Run: "),
+        (ModuleNotFoundError("No module named 'diskcache'", name="diskcache"), "Engine broken: No module"),
+        (OSError("libllama.so: cannot open"), "Engine broken (OSError). Run: "),
+    ],
+)
+def test_an_engine_that_cannot_be_imported_is_said_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "llama_cpp", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(error)])
+    with pytest.raises(NotReadyError) as raised:
+        bindings.bindings()
+    assert words in raised.value.message
+    assert "pip install llama-cpp-python" in raised.value.message
+    assert raised.value.code == "engine_missing"
+
+
+def test_an_installation_is_described_by_its_version_and_its_time() -> None:
+    version, _, installed = bindings.installation().partition("|")
+    assert version == bindings.version() == importlib.metadata.version("llama-cpp-python")
+    assert int(installed) > 0
+    assert "CPU" in bindings.instruction_sets()
+    assert isinstance(bindings.supports_gpu(), bool)
