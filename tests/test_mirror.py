@@ -14,7 +14,6 @@ ELSEWHERE = {
     "config.py": ["test_cli.py", "test_scripts.py"],
     "engine/base.py": ["engine/test_step_loop.py", "engine/test_stepping.py"],
     "engine/moves.py": ["engine/test_sequences.py"],
-    "errors.py": ["server/routes/test_endpoint.py", "test_cli.py"],
     "models/convert/bigcode.py": ["models/convert/test_families.py"],
     "models/convert/config.py": ["models/convert/test_checkpoint.py"],
     "models/convert/gpt2.py": ["models/convert/test_families.py"],
