@@ -3,9 +3,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.raw_request import RawRequest
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
@@ -109,3 +111,21 @@ def test_of_a_text_that_had_ended_all_but_its_last_token_is_verified(desk: Calla
     for _ in range(2):
         assert d.texts(RawRequest("x = ")) == ["one two"]
     assert ["".join(map(chr, ask.hint)) for ask in d.engine.asks] == ["", "one tw"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "one\ntwo two\nthree\nfour\n"), (0.15, "one\ntwo two\nthree")]
+)
+def test_a_text_whose_time_is_up_ends_with_the_next_token_that_ends_a_line(
+    desk: Callable[..., Desk], seconds: float, text: str
+) -> None:
+    d = desk("one\ntwo two\nthree\nfour\n")
+    step = d.engine.step
+
+    def slowly(runs: list[ScriptedRun], attention: Cancel) -> None:
+        step(runs, attention)
+        for run in runs:
+            run.ask.usage.predicted_ms += 60
+
+    d.engine.step = slowly  # type: ignore[method-assign]
+    assert d.texts(RawRequest("x = ", seconds=seconds))[-1] == text
