@@ -69,6 +69,13 @@ class BadRequestError(TurbopilotError):
     code = "bad_request"
 
 
+class UnknownTokenError(BadRequestError):
+    """The loaded model has no token of this id."""
+
+    def __init__(self, token: int, *, field: str) -> None:
+        super().__init__(f"The loaded model has no token {token}. Use ids from POST tokenize.", field=field)
+
+
 class BodyTooLargeError(BadRequestError):
     """More bytes were sent than a request may hold."""
 

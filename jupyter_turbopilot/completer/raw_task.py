@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.engine.queue import Priority
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.errors import UnknownTokenError
 from jupyter_turbopilot.prompt.formats import build_infill, build_text
 from jupyter_turbopilot.prompt.infill import taken_apart
 from jupyter_turbopilot.suggestion.cache import TAIL, Place
@@ -100,12 +100,10 @@ def priority_of(request: RawRequest) -> Priority:
 
 
 def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:
-    """Refuse what is no token: in a batch it would fail everybody."""
+    """Refuse ids of tokens that the model does not have: in a batch they would fail everybody."""
+    ids = [part for part in prompt if isinstance(part, int)]
     try:
-        for token in prompt:
-            if isinstance(token, int):
-                engine.piece(token)
+        for token in ids:
+            engine.piece(token)
     except IndexError:
-        raise BadRequestError(
-            f"The loaded model has no token {token}. Use ids from POST tokenize.", field="prompt"
-        ) from None
+        raise UnknownTokenError(token, field="prompt") from None

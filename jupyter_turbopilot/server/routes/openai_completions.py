@@ -16,7 +16,15 @@ from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
 from jupyter_turbopilot.server.routes.deltas import Delta, log_probability, placed_tokens, token_text
 from jupyter_turbopilot.server.routes.encoding import compact
-from jupyter_turbopilot.server.routes.options import MOST_IDS, Ids, TokenId, biases, grammar
+from jupyter_turbopilot.server.routes.options import (
+    MAX_PROMPTS,
+    MAX_TEXTS,
+    MOST_IDS,
+    Ids,
+    TokenId,
+    biases,
+    grammar,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +32,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.reply import Reply
 
-MAX_PROMPTS, MAX_TEXTS = 16, 16
 Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.errors import UnknownTokenError
 from jupyter_turbopilot.server.routes.deltas import token_text
 from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
@@ -116,9 +116,7 @@ class _Pieces:
         try:
             return self._spelt.get(token) or self._engine.piece(token)
         except IndexError:
-            raise BadRequestError(
-                f"The loaded model has no token {token}. Use ids from POST tokenize.", field="tokens"
-            ) from None
+            raise UnknownTokenError(token, field="tokens") from None
 
 
 def _written_piece(data: bytes) -> str | list[int]:
