@@ -283,8 +283,8 @@ class LlamaEngine(Stepping):
         if self._context:
             lib.llama_free(self._context)
             self._context = None
-        with suppress(AttributeError):
-            self._vocabulary.close()  # waits for other threads, which may be using the model
+        if vocabulary := getattr(self, "_vocabulary", None):  # none where loading has failed
+            vocabulary.close()  # waits for other threads, which may be using the model
         if self._model:
             lib.llama_model_free(self._model)
             self._model = None
