@@ -69,7 +69,7 @@ def places(
     local: InProcess, recorder: Recorder, notebook: TypedNotebook, active: int
 ) -> Iterator[dict[str, Any]]:
     """Ask at every place of one cell."""
-    for place in range(EVERY, len(notebook.sources[active][:LONGEST_CELL]), EVERY):
+    for place in range(EVERY, len(notebook.cells[active].source[:LONGEST_CELL]), EVERY):
         recorder.tokens, recorder.ended = [], False
         local.last(request_at(notebook, active, place, trigger="automatic"))
         tokens = [(t.data.decode("latin-1"), round(t.probability, 5)) for t in recorder.tokens]
@@ -160,7 +160,7 @@ def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
     ends = [0, *(boundary.end for boundary in watching.boundaries)]
     count = sum(end < len(shown) for end in ends[:-1])
     del watching.boundaries[count:], watching.found[count:]
-    future = notebook.sources[active][at:]
+    future = notebook.cells[active].source[at:]
     return Spot(
         line["notebook"],
         active,

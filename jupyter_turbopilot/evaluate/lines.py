@@ -55,7 +55,7 @@ def places(notebooks: Sequence[TypedNotebook], count: int, seed: int = 17) -> li
         number = turns[tries % len(turns)]
         tries += 1
         cell = rng.choice(notebooks[number].typed)
-        text = notebooks[number].sources[cell]
+        text = notebooks[number].cells[cell].source
         at = rng.randrange(1, len(text[:LONGEST_CELL]))
         line, _, below = text[at:].partition("\n")
         if line.strip():
@@ -74,7 +74,7 @@ def complete(
     lines = ExactLines()
     for place in chosen:
         number, cell, at, within = place
-        future = notebooks[number].sources[cell][at:]
+        future = notebooks[number].cells[cell].source[at:]
         rest = future[len(future.partition("\n")[0]) :] if within else ""
         options = {"trigger": "automatic", "eagerness": "always", "lines": "single"}
         reply = local.last(request_at(notebooks[number], cell, at, rest, **options))

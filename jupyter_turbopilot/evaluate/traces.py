@@ -87,8 +87,8 @@ class Trace:
 
 def request_at(notebook: TypedNotebook, active: int, place: int, rest: str = "", **more: Any) -> Completion:
     """Ask, as our own editor does, where a cell is written up to a place, and `rest` stands behind it."""
-    text = notebook.sources[active][:place] + rest
-    cells = [*notebook.sources[:active], text, *notebook.sources[active + 1 :]]
+    cells = [*notebook.sources]
+    cells[active] = cells[active][:place] + rest
     return Keystroke(tuple(cells), notebook.types, active, place, "", place).request(**more)
 
 
@@ -138,7 +138,7 @@ def _every_append(notebooks: Sequence[TypedNotebook], every: int) -> list[Trace]
     traces = []
     for notebook in notebooks:
         for active in notebook.typed:
-            text = notebook.sources[active][:LONGEST_CELL]
+            text = notebook.cells[active].source[:LONGEST_CELL]
             keystrokes = _typing(notebook, active, 0, text, "", every)
             if keystrokes:
                 traces.append(Trace("append", notebook.name, tuple(keystrokes)))
