@@ -29,6 +29,7 @@ _BINDS_BEHIND = re.compile(
     r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
 )
 _WORD = re.compile(r"[^\W\d]\w*")
+_LINE = Lexeme("line", "\n", 0)  # stands for what is beyond either end of a text
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
     calls: list[str] = []
     binds = False  # whether the statement so far contains a keyword that binds names
     for at, lexeme in enumerate(lexemes):
-        before = lexemes[at - 1] if at else Lexeme("line", "\n", 0)
+        before = lexemes[at - 1] if at else _LINE
         new = lexeme.end > len(line)
         if lexeme.kind == "line" and not calls:
             binds = False
@@ -158,6 +159,3 @@ def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]
     word = label.strip("'\"")
     finished = len(label) > 1 and label[-1] == label[0]
     return word not in columns if finished else not any(column.startswith(word) for column in columns)
-
-
-_LINE = Lexeme("line", "\n", 0)
