@@ -98,6 +98,19 @@ describe('a request of a person, right behind a key', () => {
 
   const later = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
+  /** The person has asked, and taken the beginning while the rest is being written. */
+  async function taken(): Promise<Bench> {
+    const bench = new Bench('def f():\n    ');
+    void bench.fetch(INVOKE);
+    await later(1);
+    bench.asked[0].frame({ id: 'a', text: 'return' });
+    expect(await bench.textShown()).toBe('return');
+    bench.type('return');
+    void bench.fetch(AUTOMATIC);
+    await later(1);
+    return bench;
+  }
+
   it('takes the place of the one that the key asked for', async () => {
     const bench = new Bench('min(');
     void bench.fetch(AUTOMATIC);
@@ -136,28 +149,14 @@ describe('a request of a person, right behind a key', () => {
   });
 
   it('goes on behind what was taken of it while it was still being written', async () => {
-    const bench = new Bench('def f():\n    ');
-    void bench.fetch(INVOKE);
-    await later(1);
-    bench.asked[0].frame({ id: 'a', text: 'return' });
-    expect(await bench.textShown()).toBe('return');
-    bench.type('return');
-    void bench.fetch(AUTOMATIC);
-    await later(1);
+    const bench = await taken();
     bench.asked[0].frame({ id: 'a', text: 'return width' });
     expect(await bench.textShown()).toBe(' width');
     expect(bench.asked.map(({ signal }) => signal.aborted)).toEqual([false]);
   });
 
   it('that has gone on is left alone by those who waited for the one before', async () => {
-    const bench = new Bench('def f():\n    ');
-    void bench.fetch(INVOKE);
-    await later(1);
-    bench.asked[0].frame({ id: 'a', text: 'return' });
-    await bench.textShown();
-    bench.type('return');
-    void bench.fetch(AUTOMATIC);
-    await later(1);
+    const bench = await taken();
     void bench.fetch(INVOKE);
     await later(1);
     bench.asked[0].frame({ id: 'a', text: '', done: true, finish_reason: 'superseded' });
@@ -170,28 +169,14 @@ describe('a request of a person, right behind a key', () => {
   });
 
   it('is asked again as one of the person where the server goes while it goes on', async () => {
-    const bench = new Bench('def f():\n    ');
-    void bench.fetch(INVOKE);
-    await later(1);
-    bench.asked[0].frame({ id: 'a', text: 'return' });
-    await bench.textShown();
-    bench.type('return');
-    void bench.fetch(AUTOMATIC);
-    await later(1);
+    const bench = await taken();
     bench.availability.failed(new AnswerError('cut'));
     await later(2000);
     expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['invoke', 'invoke']);
   });
 
   it('gives way to one of the next key where nothing follows what was taken', async () => {
-    const bench = new Bench('def f():\n    ');
-    void bench.fetch(INVOKE);
-    await later(1);
-    bench.asked[0].frame({ id: 'a', text: 'return' });
-    await bench.textShown();
-    bench.type('return');
-    void bench.fetch(AUTOMATIC);
-    await later(1);
+    const bench = await taken();
     bench.asked[0].frame({ id: 'a', text: 'return', done: true });
     bench.asked[0].end();
     await later(1);
