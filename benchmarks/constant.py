@@ -70,7 +70,7 @@ def long_and_short(desk: Desk) -> None:
         figures["short"] += typed(desk, [*short, ""], len(short))
         figures["long"] += typed(desk, [*long, ""], len(long))
     tokens = {
-        name: len(desk.pilot.worker.engine.tokenize("".join(cells)))  # type: ignore[union-attr]
+        name: len(desk.pilot.worker.engine.vocabulary.tokenize("".join(cells)))  # type: ignore[union-attr]
         for name, cells in (("short", short), ("long", long))
     }
     a, b = (statistics.mean(figures[name]) for name in ("long", "short"))

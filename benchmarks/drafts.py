@@ -75,7 +75,8 @@ def main() -> None:
     options = parser.parse_args()
     path = Pilot(Turbopilot()).store.path(find("qwen2.5-coder-0.5b"))
     engine = Watched(path, name="default", context_size=4096, threads=2, cells=8192)
-    form = form_for(engine.find_token, engine.markers)
+    form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers)
+    tokenize = engine.vocabulary.tokenize
     steps = [s for trace in mixed(read(options.set), options.requests * 2) for s in trace.keystrokes]
     steps = [step for step in steps if len(step.prefix) < LONGEST][: options.requests]
     differ = decided = again = guessed = right = 0
@@ -83,7 +84,7 @@ def main() -> None:
     widest = 0.0
     for step in steps:
         asked = RawRequest(step.prefix, step.suffix, window=True)
-        prompt = build_infill(form, engine.tokenize, engine.tokenize, asked, 4096, TOKENS).tokens
+        prompt = build_infill(form, tokenize, tokenize, asked, 4096, TOKENS).tokens
         engine.drafts = False
         engine.write(prompt, ())  # the prompt is read: all three find it in the cache alike
         plain = engine.write(prompt, ())

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.generation import Ask, Markers, Sampling, Token
+from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.generation import Ask, Sampling, Token
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -38,7 +40,7 @@ class ScriptedEngine:
 
     name = "scripted"
     fim = "qwen"
-    specials = MARKS
+    identity = "scripted"
 
     def __init__(
         self,
@@ -56,7 +58,8 @@ class ScriptedEngine:
         self.prompt_pause = prompt_pause
         self.fail = fail
         self.context_size = context_size
-        self.markers = Markers()
+        self.abilities = Abilities()
+        self.vocabulary = CodePoints(specials=MARKS, unit=1)
         self.prompts: list[str] = []
         self.samplings: list[Sampling] = []
         self.asks: list[Ask] = []
@@ -65,15 +68,6 @@ class ScriptedEngine:
         self.released = 0
         self.threads = 0
         self.closed = self.kept = False
-
-    def find_token(self, text: str) -> int | None:
-        return MARKS.get(text)
-
-    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
-        return [ord(char) for char in text]
-
-    def piece(self, token: int) -> bytes:
-        return chr(token).encode()
 
     def start(self, ask: Ask) -> ScriptedRun:
         marks = {token: text for text, token in MARKS.items()}

@@ -114,7 +114,7 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
     loaded = load(settings, model, threads=threads, context=context, chunk=batch)
     engine = loaded.engine
     try:
-        tokens = engine.tokenize(TEXT)
+        tokens = engine.vocabulary.tokenize(TEXT)
         prompt = (tokens * (options.prompt // len(tokens) + 1))[
             : min(options.prompt, engine.context_size - options.length)
         ]

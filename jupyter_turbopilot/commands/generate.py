@@ -155,8 +155,9 @@ def run(options: Options, settings: Turbopilot) -> int:
         settings, settings.model, threads=options.threads, context=options.context, chunk=options.batch
     )
     engine, clock = loaded.engine, Clock(loaded.engine)
-    bos = [engine.markers.bos] if engine.markers.bos is not None else []
-    tokens = [*bos, *engine.tokenize(prompt)] or engine.tokenize("\n")
+    vocabulary = engine.vocabulary
+    bos = [vocabulary.markers.bos] if vocabulary.markers.bos is not None else []
+    tokens = [*bos, *vocabulary.tokenize(prompt)] or vocabulary.tokenize("\n")
     if len(tokens) >= engine.context_size:
         engine.close()
         raise ContextLengthError(engine.context_size, len(tokens), options.length)

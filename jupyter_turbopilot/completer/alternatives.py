@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Item
 
 
+DRAWN = 0.8  # the temperature of further answers where the likeliest is the same each time
+
+
 class Opening(NamedTuple):
     """What a text begins with."""
 
@@ -27,17 +30,21 @@ class Opening(NamedTuple):
 
 
 def alternatives(
-    first: Ask, task: Task, tokens: Sequence[Token], piece: Callable[[int], bytes]
+    first: Ask, task: Task, tokens: Sequence[Token], piece: Callable[[int], bytes], *, holds: bool = True
 ) -> list[Opening]:
-    """Return how further answers begin: with other seeds, or where the first was unsure."""
-    if task.best or task.sampling.temperature:
+    """Return how further answers begin: with other seeds, or where the first was unsure.
+
+    `holds`: the engine can be held to a beginning; otherwise other answers have to be drawn.
+    """
+    temperature = task.sampling.temperature or (0.0 if holds else DRAWN)
+    if task.best or temperature:
         seeds = (task.sampling.seed + number for number in range(1, task.n))
-        return [_opening(first, seed=seed) for seed in seeds]
+        return [_opening(first, seed=seed, temperature=temperature) for seed in seeds]
     openings = []
     for begun, banned in branches(tokens, task.n - 1):
         written = b"".join(piece(token.id) for token in begun)
         beginning = replace(first.sampling.beginning.after(written), banned=banned)
-        left = max(1, task.sampling.max_tokens - len(begun))
+        left = max(1, first.sampling.max_tokens - len(begun))
         openings.append(_opening(first, begun, max_tokens=left, beginning=beginning))
     return openings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.alternatives import Opening, alternatives, ranked
 from jupyter_turbopilot.completer.progress import AnswerInProgress
 from jupyter_turbopilot.completer.replay import item_of, replay
-from jupyter_turbopilot.engine.job import DEADLINE
+from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
 from jupyter_turbopilot.generation import Ask, Beginning, Token, Usage
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.reply import Item, Reply, Timings
@@ -42,6 +42,9 @@ class Composer:
         self._progress: AnswerInProgress = job.progress
         self._listener = listener
         self._results = results
+        self._abilities = engine.abilities
+        unit = engine.vocabulary.unit if task.in_units else 1
+        self._sampling = replace(task.sampling, max_tokens=task.sampling.max_tokens * unit)
         self._items: list[Item] = []
         self._spent = 0  # tokens
         self._sure = True  # whether a prompt of its own would be answered with no more
@@ -52,6 +55,8 @@ class Composer:
         """Yield what is to be computed, be sent the tokens; return the whole answer."""
         begun = time.perf_counter()
         task = self._task
+        if self._is_beyond():
+            return Reply(self._name, self._engine.name)
         known = task.look_up(self._results)
         if known and task.is_answered_by(known):
             return replay(self._name, self._engine.name, task, known)
@@ -67,6 +72,15 @@ class Composer:
         items = tuple(ranked(self._items, task))
         return Reply(self._name, self._engine.name, items, timings, truncated=prompt.cut or full)
 
+    def _is_beyond(self) -> bool:
+        """Tell whether the engine cannot do what is asked for; what nobody waits for is given up."""
+        task, abilities = self._task, self._abilities
+        abilities.check(task.sampling)
+        if not (task.priority.awaited or abilities.ahead):
+            self._job.cancel.set(YIELDED)
+            return True
+        return task.judged and not abilities.chances
+
     # Where it begins ----------------------------------------------------------------------------------------
 
     def _adopted(self, rest: Rest | None) -> Opening | None:
@@ -80,9 +94,13 @@ class Composer:
             return None
         return Opening(progress.ask, rest, adopted=True)
 
+    def _names(self) -> Sequence[str]:
+        """Return the names of which one has to follow, where the engine can be held to them."""
+        return self._task.names() if self._abilities.holds else ()
+
     def _becomes_a_name(self, ask: Ask, written: bytes) -> bool:
         """Tell whether what is written is, or will be, one of the names that can follow, if only some can."""
-        names = [name.encode() for name in self._task.names()]
+        names = [name.encode() for name in self._names()]
         # What was held to names from its beginning becomes one of them.
         constrained = bool(ask.sampling.beginning.ways and written)
         return not names or any(
@@ -103,10 +121,12 @@ class Composer:
         hint: list[int] = []
         if known or guess:
             # What was backed up over is written again before the rest.
-            hint = self._engine.tokenize(prompt.forced.decode("utf-8", "ignore") + guess, behind=True)
+            hint = self._engine.vocabulary.tokenize(
+                prompt.forced.decode("utf-8", "ignore") + guess, behind=True
+            )
         if known and known.ended:
             hint = hint[:-1]  # what comes after the end is nobody's
-        sampling = replace(task.sampling, beginning=_beginning(prompt.forced, task.names()))
+        sampling = replace(self._sampling, beginning=_beginning(prompt.forced, self._names()))
         suffix_span = prompt.suffix_span if task.moves else (0, 0)
         aligned = aligned or bool(prompt.forced)
         return Ask(prompt.tokens, sampling, Usage(), hint, aligned, suffix_span, task.language)
@@ -130,7 +150,7 @@ class Composer:
                 progress.keep(self._results)
                 opening = self._asked(task.look_up(self._results), None)
                 writing, whole = yield from self._text(opening, progress)
-            if progress.place and task.sampling.max_tokens and not (job.stopped or progress.ahead):
+            if progress.place and self._sampling.max_tokens and not (job.stopped or progress.ahead):
                 progress.writing = None
                 self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
         finally:
@@ -140,7 +160,8 @@ class Composer:
 
     def _further(self, first: Ask, tokens: Sequence[Token]) -> Generator[Ask, list[Token], None]:
         """Write the other answers that are asked for."""
-        for opening in alternatives(first, self._task, tokens, self._engine.piece):
+        holds = self._abilities.holds
+        for opening in alternatives(first, self._task, tokens, self._engine.vocabulary.piece, holds=holds):
             if self._job.cancel.is_set():
                 break
             yield from self._text(opening, AnswerInProgress())
@@ -158,11 +179,11 @@ class Composer:
         while True:
             progress.ask = ask
             cut, ended = yield from self._compute(ask, writing, progress)
-            left, prompt = task.sampling.max_tokens - len(writing.tokens), progress.evaluated
+            left, prompt = self._sampling.max_tokens - len(writing.tokens), progress.evaluated
             if cut or ended or not opening.adopted or left <= 0 or len(prompt) >= self._engine.context_size:
                 break
             # It was to be as long as an earlier request wanted it.
-            sampling = replace(task.sampling, max_tokens=left)
+            sampling = replace(self._sampling, max_tokens=left)
             ask = replace(ask, prompt=prompt, sampling=sampling, usage=Usage(), hint=())
         self._finish(writing, whole=ended and not cut)
         return writing, ended and not cut
@@ -209,7 +230,7 @@ class Composer:
 
     def _report(self, writing: Writing) -> None:
         """Tell whoever listens that there is more to show."""
-        if self._task.stream and not self._job.cancel.is_set():
+        if self._task.stream and self._is_named(writing) and not self._job.cancel.is_set():
             item = item_of(writing, "streaming", len(self._items))
             self._listener(Reply(self._name, self._engine.name, (item,)))
 
@@ -219,8 +240,15 @@ class Composer:
         reason = DEADLINE if late else "stop" if whole else "length"
         writing.finish(whole=reason == "stop")
         item = item_of(writing, reason, len(self._items))
-        if self._task.best or (item.text and all(item.text != other.text for other in self._items)):
+        new = item.text and all(item.text != other.text for other in self._items)
+        if self._task.best or (new and self._is_named(writing)):
             self._items.append(item)
+
+    def _is_named(self, writing: Writing) -> bool:
+        """Tell whether a text begins with one of the names that can follow, if only some can."""
+        if self._abilities.holds or not (names := self._task.names()):
+            return True
+        return writing.shown.startswith(tuple(names))
 
     def _timings(self, opening: Opening, begun: float, context_ms: float) -> Timings:
         """Say what the answer cost."""

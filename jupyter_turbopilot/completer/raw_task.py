@@ -61,13 +61,14 @@ class _Text:
     def prompt(self, engine: Engine) -> Prompt:
         """Lay the prompt out for an engine."""
         request, layout, size = self._request, self._layout_for(engine), engine.context_size
+        fresh = engine.vocabulary.tokenize
         # What changes with each key is not worth remembering.
         if request.window:
-            return build_infill(layout.form, layout.tokenize, engine.tokenize, request, size, self._length)
+            return build_infill(layout.form, layout.tokenize, fresh, request, size, self._length)
         if isinstance(request.prompt, tuple):
             _check_ids(engine, request.prompt)
         sampling = replace(request.sampling, max_tokens=self._length)
-        return build_text(layout.form, engine.tokenize, replace(request, sampling=sampling), size)
+        return build_text(layout.form, fresh, replace(request, sampling=sampling), size)
 
     def writing(self) -> Verbatim:
         """Begin a text that is told as the model writes it."""
@@ -104,6 +105,6 @@ def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:
     ids = [part for part in prompt if isinstance(part, int)]
     try:
         for token in ids:
-            engine.piece(token)
+            engine.vocabulary.piece(token)
     except IndexError:
         raise UnknownTokenError(token, field="prompt") from None

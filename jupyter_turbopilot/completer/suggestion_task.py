@@ -49,6 +49,7 @@ def suggestion_task(
             (model, asked_for, facts.number, after), before, (length, cursor.unasked, cursor.threshold)
         ),
         sampling=Sampling(length, request.temperature),
+        in_units=True,
         deadline=settings.deadline,
         n=request.n,
         stream=request.stream,
@@ -56,6 +57,7 @@ def suggestion_task(
         document=f"{request.path}\n{request.cells[request.active].id or request.active}",
         language=cell_language(request.cells[request.active].source, request.language),
         gated=request.trigger == "automatic",
+        judged=cursor.threshold > 0,
         moves=settings.move_suffix,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
     )

@@ -28,6 +28,7 @@ class Task:
     writing: Callable[[], Writing]
     place: Place
     sampling: Sampling
+    in_units: bool = False  # whether its length is in tokens of about three characters, not the model's own
     names: Callable[[], Sequence[str]] = tuple  # where only some can follow: one of these does
     n: int = 1
     best: int = 0  # of so many the likeliest are answered; 0: every one that differs
@@ -40,6 +41,7 @@ class Task:
     prompt_seconds: float = 0.0
     seconds: float = 0.0
     gated: bool = False  # shown only where it is worth it
+    judged: bool = False  # whether a threshold decides what is shown: that takes the tokens' probabilities
     answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
     document: str = ""
 

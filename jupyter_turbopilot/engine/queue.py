@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-PLACES = 8  # texts written at a time
+PLACES = 8  # texts written at a time, by an engine that can
 # Where somebody waits for one text, bulk gets one part in eight of the time: enough to come to an end.
 ONE_SHARE, BULK_SHARE = 7.0, 1.0
 HEAD_START = 2.0  # seconds of computing that somebody may use before who matters less gets a part
@@ -33,11 +33,6 @@ class Priority(IntEnum):
     def awaited(self) -> bool:
         """Tell whether anybody waits for it."""
         return self <= Priority.BULK
-
-    @property
-    def places(self) -> int:
-        """How many are written at a time."""
-        return PLACES if self.awaited else 1
 
 
 _SHARES = {Priority.TYPING: ONE_SHARE, Priority.TEXT: ONE_SHARE, Priority.BULK: BULK_SHARE}
@@ -132,8 +127,9 @@ class Queue(Generic[T]):
     later: a caller's second waits for everybody's first, and whoever has used up a turn waits for the others.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, places: int = PLACES) -> None:
         self.limit = limit
+        self.places = places  # how many texts that somebody waits for are written at a time
         self._ranks: dict[Priority, _Rank[T]] = {priority: _Rank() for priority in Priority}
         self._begun: set[T] = set()
         self._size = 0
@@ -198,7 +194,7 @@ class Queue(Generic[T]):
 
     def line(self, priority: Priority) -> list[T]:
         """Return the requests of one priority that are served now, in order."""
-        places, rank = priority.places, self._ranks[priority]
+        places, rank = self._places(priority), self._ranks[priority]
         # What stands still takes memory, so callers begin their second only while few have begun. Their first
         # they always begin: nobody's turn depends on when others come to an end.
         room = 2 * places - self._under_way(priority)
@@ -220,12 +216,15 @@ class Queue(Generic[T]):
         rank.add(request)
         self._size += 1
 
+    def _places(self, priority: Priority) -> int:
+        return self.places if priority.awaited else 1
+
     def _under_way(self, priority: Priority) -> int:
         return sum(request.priority is priority for request in self._begun)
 
     def _beyond(self) -> int:
         """Return how many have begun beyond the usual number: they take places in the queue."""
-        return sum(max(0, self._under_way(priority) - 2 * priority.places) for priority in Priority)
+        return sum(max(0, self._under_way(p) - 2 * self._places(p)) for p in Priority)
 
     def begin(self, request: T) -> None:
         """Note that a request has begun: it stays until it has ended."""

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.moves import Move, Truncate
 from jupyter_turbopilot.engine.sequences import KVSequence, Sequences, Taken
@@ -39,6 +40,7 @@ class Stepping(ABC):
     controls: Ids
     table: ByteTable
     context_size: int
+    abilities = Abilities()
     drafts = True
     clock = staticmethod(time.perf_counter)
 

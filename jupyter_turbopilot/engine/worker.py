@@ -62,7 +62,7 @@ class Worker:
 
     @property
     def engine(self) -> Engine | None:
-        """The engine that is loaded; only its `tokenize` may be called from outside."""
+        """The engine that is loaded; only its `vocabulary` may be used from outside."""
         return self._loop.engine
 
     @property
@@ -264,6 +264,8 @@ class Worker:
         """Load an engine; if there is none afterwards, end the jobs that wait."""
         state = self._life.load(factory)
         with self._wake:
+            if self._loop.engine:
+                self._queue.places = self._loop.engine.abilities.places
             left = list(self._queue) if self._life.settle(state) else []
         for job in left:
             self._end(job, not_ready(state))

@@ -15,7 +15,7 @@ from jupyter_turbopilot.prompt.formats import build, form_for, heal_word
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
-    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.base import Engine, Vocabulary
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
 
@@ -28,49 +28,53 @@ class Layout:
     """Lays out prompts for an engine, and caches the tokens of cells: those above seldom change."""
 
     def __init__(self, engine: Engine, settings: Turbopilot) -> None:
-        self._engine = weakref.ref(engine)  # weak: an engine that sleeps or is replaced is freed
+        vocabulary = engine.vocabulary
+        self._vocabulary = weakref.ref(vocabulary)  # weak: that of an engine that is replaced is freed
+        self._context_size = engine.context_size
+        self._heals = settings.token_healing and engine.abilities.holds
         self.settings = settings
-        self.form = form_for(engine.find_token, engine.markers, engine.fim)
+        self.unit = vocabulary.unit
+        self.form = form_for(vocabulary.find_token, vocabulary.markers, engine.fim)
         self.tokenize = remembered(PIECES_REMEMBERED)(self._tokenize)
         self._best_of = remembered(BEST_REMEMBERED)(self._find_best)
 
     def _tokenize(self, text: str) -> list[int]:
-        return self.engine.tokenize(text)
+        return self.vocabulary.tokenize(text)
 
     @property
-    def engine(self) -> Engine:
-        """The engine; an error if it is gone."""
-        engine = self._engine()
-        if engine is None:
+    def vocabulary(self) -> Vocabulary:
+        """The model's tokens; an error if it is gone."""
+        vocabulary = self._vocabulary()
+        if vocabulary is None:
             raise EngineError("The model has just been changed. Try again.")
-        return engine
+        return vocabulary
 
     def is_for(self, engine: Engine) -> bool:
         """Tell whether prompts are laid out for this engine."""
-        return self._engine() is engine
+        return self._vocabulary() is engine.vocabulary
 
     def prompt(self, request: Completion, context: Context) -> Prompt:
         """Return the prompt of a request."""
-        engine, settings = self.engine, self.settings
+        vocabulary, settings, unit = self.vocabulary, self.settings, self.unit
         # The markers, the beginning-of-text token and at least one token of the answer have to fit as well.
-        most = engine.context_size - 8
-        suffix = min(settings.suffix_tokens, most // 4)
-        answer = min(request.max_tokens or settings.max_tokens, most // 2)
-        prefix = max(1, min(settings.prompt_tokens, most - suffix - answer))
+        most = self._context_size - 8
+        suffix = min(settings.suffix_tokens * unit, most // 4)
+        answer = min((request.max_tokens or settings.max_tokens) * unit, most // 2)
+        prefix = max(1, min(settings.prompt_tokens * unit, most - suffix - answer))
         pieces = [self.tokenize(piece) for piece in context.pieces]
         near = keep_tail(context.prefix, WIDEST * prefix)
-        gone = pieces_left_out([*map(len, pieces)], len(engine.tokenize(near)), prefix)
+        gone = pieces_left_out([*map(len, pieces)], len(vocabulary.tokenize(near)), prefix)
         if gone:
             kept = "".join(context.pieces[gone:])
             pieces = [*self._best_of(context.pieces[:gone], kept, prefix // PIECES_SHARE), *pieces[gone:]]
         return build(
             self.form,
-            engine.tokenize,
+            vocabulary.tokenize,
             context=pieces,
             prefix=near,
             suffix=context.suffix,
             budget=Budget(prefix, suffix),
-            heal=heal_word(engine.tokenize, engine.piece) if settings.token_healing else None,
+            heal=heal_word(vocabulary.tokenize, vocabulary.piece) if self._heals else None,
         )
 
     def _find_best(self, pieces: tuple[str, ...], kept: str, share: int) -> list[list[int]]:

@@ -66,5 +66,5 @@ class Course:
         seen = {self.end}
         step = max(1, len(self.documents) // _WORDS_FROM)
         for document in self.documents[::step]:
-            seen.update(self.layout.engine.tokenize(document.code))
+            seen.update(self.layout.vocabulary.tokenize(document.code))
         return [*seen]

@@ -90,8 +90,8 @@ def sample(rng: random.Random, example: Example, layout: Layout, end: int) -> Sa
         text = prompt.forced.decode() + example.future[:FUTURE]
     except UnicodeDecodeError:
         return None  # the token that was backed up over ends inside a character
-    tokens = layout.engine.tokenize(text)
-    most = layout.settings.max_tokens
+    tokens = layout.vocabulary.tokenize(text)
+    most = layout.settings.max_tokens * layout.unit
     if rng.random() > WHOLE:
         most = min(most, _first_line(layout, tokens, text))
     if example.whole and len(example.future) <= FUTURE and len(tokens) < most:
@@ -108,7 +108,7 @@ def _first_line(layout: Layout, tokens: Sequence[int], text: str) -> int:
         return len(tokens) + 2
     length = 0
     for count, token in enumerate(tokens, 1):
-        length += len(layout.engine.piece(token))
+        length += len(layout.vocabulary.piece(token))
         if length > stop:
             return count
     return len(tokens)

@@ -95,11 +95,13 @@ def blank(options: TrainingOptions) -> Path:
 
 def layout_of(engine: LlamaEngine, settings: Turbopilot, context: int) -> tuple[Layout, int]:
     """Return what lays prompts out as the product does, and the token that ends an answer."""
-    ends = [engine.find_token(text) for text in ("<|endoftext|>", "<|end_of_text|>", "</s>", "<EOT>")]
-    end = next((token for token in ends if token in engine.ends), min(engine.ends, default=None))
+    vocabulary = engine.vocabulary
+    ends = [vocabulary.find_token(text) for text in ("<|endoftext|>", "<|end_of_text|>", "</s>", "<EOT>")]
+    end = next((token for token in ends if token in vocabulary.ends), min(vocabulary.ends, default=None))
     if end is None:
         raise TurbopilotError("The model's vocabulary has no token that ends a text.")
-    return Layout(engine, changed(settings, prompt_tokens=min(context, engine.context_size // 2))), end
+    most = engine.context_size // (2 * vocabulary.unit)
+    return Layout(engine, changed(settings, prompt_tokens=min(context, most))), end
 
 
 def need_memory(path: Path, *, whole: bool) -> None:

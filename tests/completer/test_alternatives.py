@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_turbopilot.completer.alternatives import ranked
+from jupyter_turbopilot.completer.alternatives import DRAWN, ranked
 from jupyter_turbopilot.completer.raw_task import raw_task
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.generation import Sampling, Token
 from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.reply import Item
@@ -40,6 +41,18 @@ def test_drawn_alternatives_differ_by_their_seed(desk: Callable[..., Desk]) -> N
     assert [item.text for item in reply.items] == ["one", "two"]
     assert len({s.seed for s in d.engine.samplings}) == 3
     assert {s.temperature for s in d.engine.samplings} == {0.8}
+
+
+def test_an_engine_that_cannot_be_held_to_a_beginning_has_its_alternatives_drawn(
+    desk: Callable[..., Desk],
+) -> None:
+    answers = iter(["one", "two", "three"])
+    d = desk(lambda _: next(answers), probability=0.5)
+    d.engine.abilities = Abilities(holds=False)
+    (reply,) = d.ask(request("x = ", n=3))
+    assert sorted(item.text for item in reply.items) == ["one", "three", "two"]
+    assert [s.temperature for s in d.engine.samplings] == [0.0, DRAWN, DRAWN]
+    assert len({s.seed for s in d.engine.samplings[1:]}) == 2
 
 
 def item(text: str, *chances: float, confidence: float = 0.5) -> Item:

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.job import YIELDED
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.generation import Beginning, Sampling
 from jupyter_turbopilot.raw_request import RawRequest
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
@@ -129,3 +134,75 @@ def test_a_text_whose_time_is_up_ends_with_the_next_token_that_ends_a_line(
 
     d.engine.step = slowly  # type: ignore[method-assign]
     assert d.texts(RawRequest("x = ", seconds=seconds))[-1] == text
+
+
+# Engines that cannot do everything -----------------------------------------------------------------------
+
+
+def limited(desk: Callable[..., Desk], answer: object, **abilities: object) -> Desk:
+    made = desk(answer)
+    made.engine.abilities = Abilities(**abilities)  # type: ignore[arg-type]
+    return made
+
+
+def test_without_probabilities_nothing_is_shown_unasked_and_nothing_is_computed_for_it(
+    desk: Callable[..., Desk],
+) -> None:
+    d = limited(desk, "a + b", chances=False)
+    assert d.texts(request(trigger="automatic", eagerness="eager")) == []
+    assert (d.engine.asks, d.completer.counters["hidden"]) == ([], 1)
+    assert d.texts(request(trigger="automatic", eagerness="always")) == ["a + b"]
+    assert d.texts(request(trigger="invoke")) == ["a + b"]
+
+
+@pytest.mark.parametrize("trigger", ["warm", "ahead"])
+def test_an_engine_that_may_not_work_ahead_gives_that_up(desk: Callable[..., Desk], trigger: str) -> None:
+    d = limited(desk, "a + b", ahead=False)
+    (reply,) = d.ask(request(trigger=trigger))
+    assert (reply.finish_reason, d.engine.asks) == (YIELDED, [])
+    assert d.texts(request()) == ["a + b"]
+
+
+def test_an_engine_that_cannot_be_held_to_a_beginning_is_asked_behind_the_word_as_it_stands(
+    desk: Callable[..., Desk],
+) -> None:
+    d = limited(desk, "ue", holds=False)
+    assert d.texts(request("val")) == ["ue"]
+    assert "val<|fim_suffix|>" in d.engine.prompts[0]
+    assert d.engine.samplings[0].beginning == Beginning()
+    held = desk("lue")
+    assert held.texts(request("val")) != []
+    assert "va<|fim_suffix|>" in held.engine.prompts[0]
+    assert held.engine.samplings[0].beginning.ways == (b"l",)
+
+
+def test_an_engine_that_cannot_be_held_to_names_has_its_answers_filtered(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_turbopilot.completer.suggestion_task.names_at", lambda *_: ["price", "date"])
+    d = limited(desk, "prize + 1", holds=False)
+    assert d.texts(request("frame.", stream=True)) == []
+    d = limited(desk, "price + 1", holds=False)
+    assert d.texts(request("frame.", stream=True))[-1] == "price + 1"
+    assert d.engine.samplings[0].beginning == Beginning()
+
+
+def test_what_an_engine_does_not_support_is_an_error_that_names_the_field(desk: Callable[..., Desk]) -> None:
+    d = limited(desk, "a", samplers=frozenset(), top=0)
+    (reply,) = d.ask(RawRequest("x", sampling=Sampling(grammar='root ::= "a"')))
+    assert isinstance(reply.error, BadRequestError)
+    assert reply.error.field == "grammar"
+    (reply,) = d.ask(RawRequest("x", sampling=Sampling(top=3)))
+    assert isinstance(reply.error, BadRequestError)
+    assert d.engine.asks == []
+
+
+def test_a_model_of_characters_gets_as_much_text_as_one_of_words(desk: Callable[..., Desk]) -> None:
+    d = desk("a")
+    d.engine.vocabulary = CodePoints(unit=3)
+    d.ask(request("x = 1\n" * 1000, max_tokens=20))
+    (ask,) = d.engine.asks
+    assert ask.sampling.max_tokens == 60
+    assert 2 * 1024 < len(ask.prompt) <= 3 * 1024
+    d.ask(RawRequest("x", sampling=Sampling(max_tokens=20)))
+    assert d.engine.asks[-1].sampling.max_tokens == 20  # other protocols count the model's own tokens

@@ -49,9 +49,9 @@ def test_marks_in_a_prompt_that_is_no_template_are_text(parts: list[str]) -> Non
     form = form_for(MARKS.get, Markers())
     hole = taken_apart(prompt)
     assert hole is None
-    assert not set(build_text(form, ScriptedEngine().tokenize, RawRequest(prompt), 4096).tokens) & set(
-        MARKS.values()
-    )
+    assert not set(
+        build_text(form, ScriptedEngine().vocabulary.tokenize, RawRequest(prompt), 4096).tokens
+    ) & set(MARKS.values())
 
 
 def test_reading_ahead_for_another_protocol_yields_to_everything(desk: Callable[..., Desk]) -> None:

@@ -45,7 +45,7 @@ def test_a_prefix_ten_times_the_context_is_cut_at_the_far_end(desk: Callable[...
     long = "".join(f"line {number}\n" for number in range(1000))
     d.ask(request(long + "x = "))
     assert d.engine.prompts[0].split("<|fim_suffix|>")[0].endswith("x = ")
-    assert len(d.engine.tokenize(d.engine.prompts[0])) < 512 + 40
+    assert len(d.engine.vocabulary.tokenize(d.engine.prompts[0])) < 512 + 40
 
 
 def test_another_cell_below_or_another_path_is_another_question(desk: Callable[..., Desk]) -> None:

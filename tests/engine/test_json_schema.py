@@ -65,7 +65,7 @@ def test_what_is_written_fits_the_schema(engine: LlamaEngine, schema: dict[str, 
     for seed in range(12):
         usage = Usage()
         sampling = Sampling(300, 1.0, grammar=grammar, seed=seed, top_k=0, top_p=1.0)
-        tokens = list(write(engine, engine.tokenize("x"), sampling, usage, Cancel()))
+        tokens = list(write(engine, engine.vocabulary.tokenize("x"), sampling, usage, Cancel()))
         if len(tokens) < 300:
             whole += fits(tokens, schema)
     assert whole
@@ -137,7 +137,7 @@ def test_whatever_is_written_whole_fits_any_schema(
     sampling = Sampling(
         200, 1.0, grammar=grammar_of(schema), seed=random.Random(seed).getrandbits(31), top_k=0
     )
-    tokens = list(write(engine, engine.tokenize("x"), sampling, Usage(), Cancel()))
+    tokens = list(write(engine, engine.vocabulary.tokenize("x"), sampling, Usage(), Cancel()))
     if len(tokens) < 200:
         fits(tokens, schema)
 

@@ -41,6 +41,12 @@ def serve(queue: Queue[One], seconds: float = 0.02, *, reading: bool = False) ->
     return line
 
 
+def test_an_engine_with_one_place_serves_one_after_the_other() -> None:
+    queue = queue_of(One("a"), One("b"))
+    queue.places = 1
+    assert len(queue.line(TYPING)) == 1
+
+
 def test_of_one_caller_whoever_came_first_goes_first() -> None:
     ones = [One("a", name=n) for n in range(20)]
     assert queue_of(*ones).line(TYPING) == ones[:PLACES]
@@ -153,8 +159,8 @@ def test_everybody_is_served_once_and_nobody_is_forgotten(
         for kind in Priority:
             begun = [o for o in queue if o.priority is kind and queue.begun(o)]
             # Beyond that, only what was the first of its caller.
-            assert len(begun) <= max(2 * kind.places, len({one.owner for one in begun}))
-        assert len(queue) <= limit + sum(2 * kind.places for kind in Priority)
+            assert len(begun) <= max(2 * queue._places(kind), len({one.owner for one in begun}))
+        assert len(queue) <= limit + sum(2 * queue._places(kind) for kind in Priority)
     rounds = sum(one.left for one in queue) + 1
     while queue:
         rounds -= 1

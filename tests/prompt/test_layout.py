@@ -32,8 +32,8 @@ def test_an_engine_that_was_closed_is_not_kept_alive() -> None:
 def test_what_is_remembered_is_bounded_in_bytes() -> None:
     engine = ScriptedEngine()
     asked: list[str] = []
-    tokenize = engine.tokenize
-    engine.tokenize = lambda text: asked.append(text[:9]) or tokenize(text)  # type: ignore[method-assign,func-returns-value]
+    tokenize = engine.vocabulary.tokenize
+    engine.vocabulary.tokenize = lambda text: asked.append(text[:9]) or tokenize(text)  # type: ignore[method-assign,func-returns-value]
     layout = Layout(engine, Turbopilot())
     texts = [f"{number:08} {'x' * (PIECES_REMEMBERED // 1000)}" for number in range(30)]
     for text in (*texts, texts[-1], texts[0]):
@@ -44,8 +44,8 @@ def test_what_is_remembered_is_bounded_in_bytes() -> None:
 
 def test_a_cell_above_is_tokenized_once() -> None:
     engine, asked = ScriptedEngine(), []
-    tokenize = engine.tokenize
-    engine.tokenize = lambda text: asked.append(text) or tokenize(text)  # type: ignore[method-assign,func-returns-value]
+    tokenize = engine.vocabulary.tokenize
+    engine.vocabulary.tokenize = lambda text: asked.append(text) or tokenize(text)  # type: ignore[method-assign,func-returns-value]
     layout = Layout(engine, Turbopilot())
     for typed in ("a", "ab", "abc"):
         layout.prompt(REQUEST, Context(("import numpy\n",), typed, ""))

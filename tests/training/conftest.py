@@ -29,10 +29,16 @@ CELLS = (
 
 
 @pytest.fixture(scope="module")
-def layout(tiny_model: Path) -> Iterator[Layout]:
+def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
+    """An engine whose tokens are single bytes."""
     engine = LlamaEngine(tiny_model, name="tiny", context_size=1024, threads=1)
-    yield Layout(engine, Turbopilot(prompt_tokens=256, max_tokens=40))
+    yield engine
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def layout(engine: LlamaEngine) -> Layout:
+    return Layout(engine, Turbopilot(prompt_tokens=256, max_tokens=40))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ DOCUMENT = TrainingDocument("a.ipynb", CELLS, group="a")
 
 
 def text_of(layout: Layout, tokens: tuple[int, ...]) -> str:
-    return b"".join(layout.engine.piece(token) for token in tokens).decode()
+    return b"".join(layout.vocabulary.piece(token) for token in tokens).decode()
 
 
 def test_only_code_worth_typing_is_typed() -> None:

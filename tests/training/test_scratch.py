@@ -34,24 +34,26 @@ def engine(blank: Path) -> LlamaEngine:
 
 @given(text=st.text(st.sampled_from([chr(byte) for byte in TEXT]), max_size=60))
 def test_every_character_is_one_token_and_comes_back(text: str, engine: LlamaEngine) -> None:
-    tokens = engine.tokenize(text)
+    tokens = engine.vocabulary.tokenize(text)
     assert len(tokens) == len(text)
-    assert b"".join(map(engine.piece, tokens)).decode() == text
+    assert b"".join(map(engine.vocabulary.piece, tokens)).decode() == text
 
 
 @given(text=st.text(max_size=60))
 def test_any_other_character_is_stood_in_for_none_is_dropped(text: str, engine: LlamaEngine) -> None:
     known = {chr(byte) for byte in TEXT}
-    tokens = engine.tokenize(text)
-    assert b"".join(map(engine.piece, tokens)).decode() == "".join(c if c in known else "\x1a" for c in text)
+    tokens = engine.vocabulary.tokenize(text)
+    assert b"".join(map(engine.vocabulary.piece, tokens)).decode() == "".join(
+        c if c in known else "\x1a" for c in text
+    )
 
 
 def test_it_can_fill_in_the_middle_and_ends(engine: LlamaEngine) -> None:
-    form = form_for(engine.find_token, engine.markers)
+    form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers)
     first = len(TEXT)
     assert form.markers == {"prefix": first + 1, "suffix": first + 2, "middle": first + 3}
-    assert first in engine.ends
-    assert engine.piece(first + 1) == b""
+    assert first in engine.vocabulary.ends
+    assert engine.vocabulary.piece(first + 1) == b""
 
 
 def test_its_shape_is_what_was_asked_for(blank: Path, tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.adapters import check
-from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import Dataset
 from jupyter_turbopilot.training.loop import Log
@@ -29,14 +29,14 @@ def data(documents: list[TrainingDocument]) -> Dataset:
     return Dataset(documents[:3], documents[3:])
 
 
-def trainer(options: TrainingOptions, data: Dataset, layout: Layout, path: Path) -> Trainer:
-    return Trainer(options, Turbopilot(adapters=[]), data, layout.engine, path)
+def trainer(options: TrainingOptions, data: Dataset, engine: LlamaEngine, path: Path) -> Trainer:
+    return Trainer(options, Turbopilot(adapters=[]), data, engine, path)
 
 
 def test_an_adapter_of_the_upper_layers_is_written_and_the_next_training_resumes(
-    options: TrainingOptions, data: Dataset, layout: Layout, tiny_model: Path
+    options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
-    first = trainer(options, data, layout, tiny_model)
+    first = trainer(options, data, engine, tiny_model)
     assert first.unpack() == 0
     log = first.train(silent)
     first.write()
@@ -44,14 +44,14 @@ def test_an_adapter_of_the_upper_layers_is_written_and_the_next_training_resumes
     parts = check(options.output, "llama").parts
     assert {part.name.split(".")[1] for part in parts} == {"1"}  # of two layers
     assert {min(part.shape) for part in parts} == {options.rank}
-    assert trainer(options, data, layout, tiny_model).unpack() == log.steps
-    assert trainer(replace(options, fresh=True), data, layout, tiny_model).unpack() == 0
+    assert trainer(options, data, engine, tiny_model).unpack() == log.steps
+    assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
 
 
 def test_a_whole_model_is_written_where_that_is_asked_for(
-    options: TrainingOptions, data: Dataset, layout: Layout, tiny_model: Path
+    options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
-    whole = trainer(replace(options, whole=True), data, layout, tiny_model)
+    whole = trainer(replace(options, whole=True), data, engine, tiny_model)
     whole.unpack()
     whole.train(silent)
     whole.write()
@@ -60,11 +60,13 @@ def test_a_whole_model_is_written_where_that_is_asked_for(
     assert {part.name for part in written.parts} >= {part.name for part in before.parts}
 
 
-def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_token(layout: Layout) -> None:
+def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_token(
+    engine: LlamaEngine,
+) -> None:
     settings = Turbopilot(prompt_tokens=700)
-    assert layout_of(layout.engine, settings, 100)[0].settings.prompt_tokens == 100
-    made, end = layout_of(layout.engine, settings, 5000)
-    assert made.settings.prompt_tokens == layout.engine.context_size // 2
+    assert layout_of(engine, settings, 100)[0].settings.prompt_tokens == 100
+    made, end = layout_of(engine, settings, 5000)
+    assert made.settings.prompt_tokens == engine.context_size // (2 * engine.vocabulary.unit)
     assert end == END
     assert settings.prompt_tokens == 700
 

@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.llama import snapshot
 from jupyter_turbopilot.engine.llama.bindings import bindings, version
 from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
-from jupyter_turbopilot.engine.llama.vocabulary import Vocabulary
+from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
 from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Park, Reattach, Restore, Truncate
 from jupyter_turbopilot.engine.sequences import Sequences
@@ -126,6 +126,7 @@ class LlamaEngine(Stepping):
                 movable=divisible and bool(lib.llama_memory_can_shift(self._memory)),
             )
             self._state = state
+            self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
             self._state_key = f"{stamp(path)}|{version()}|{divisible}|{hardware.stamp}"
             self._restore()
         except BaseException:
@@ -146,23 +147,10 @@ class LlamaEngine(Stepping):
         return lib.llama_init_from_model(self._model, parameters)
 
     def _read_vocabulary(self) -> None:
-        self._vocabulary = vocabulary = Vocabulary(self._lib, self._model)
+        self.vocabulary = vocabulary = LlamaVocabulary(self._lib, self._model)
         # Attributes of the engine itself, since every token needs them.
         self._vocab_size = vocabulary.size
-        self.markers, self.specials = vocabulary.markers, vocabulary.specials
         self.table, self.ends, self.controls = vocabulary.table, vocabulary.ends, vocabulary.controls
-
-    def find_token(self, text: str) -> int | None:
-        """Return the id of a control token by its text."""
-        return self._vocabulary.find_token(text)
-
-    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
-        """Turn text into tokens, none of them a control token. `behind`: other text stands before it."""
-        return self._vocabulary.tokenize(text, behind=behind)
-
-    def piece(self, token: int) -> bytes:
-        """Return a token's bytes."""
-        return self.table.pieces[token]
 
     def tune(self, tuning: int) -> None:
         """Compute with the adapters for one language from now on."""
@@ -240,14 +228,14 @@ class LlamaEngine(Stepping):
         """Return a chain of llama.cpp's own samplers."""
         ends = set() if sampling.ignore_end else self.ends
         each = [
-            (self.tokenize(token) if isinstance(token, str) else [token], bias)
+            (self.vocabulary.tokenize(token) if isinstance(token, str) else [token], bias)
             for token, bias in sampling.logit_bias
         ]
         sampling = replace(
             sampling, logit_bias=tuple((token, bias) for tokens, bias in each for token in tokens)
         )
         hidden = np.array([t for t in self.controls.tolist() if t not in ends], dtype=np.int64)
-        vocabulary = self._vocabulary
+        vocabulary = self.vocabulary
         return SamplerChain(
             self._lib, vocabulary.handle, vocabulary.size, sampling, hidden, vocabulary.short, prompt
         )
@@ -283,7 +271,7 @@ class LlamaEngine(Stepping):
         if self._context:
             lib.llama_free(self._context)
             self._context = None
-        if vocabulary := getattr(self, "_vocabulary", None):  # none where loading has failed
+        if vocabulary := getattr(self, "vocabulary", None):  # none where loading has failed
             vocabulary.close()  # waits for other threads, which may be using the model
         if self._model:
             lib.llama_model_free(self._model)

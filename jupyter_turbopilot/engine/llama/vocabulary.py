@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.engine.cancel import check
+from jupyter_turbopilot.engine.code_points import CHARACTERS
 from jupyter_turbopilot.engine.llama.slices import rule_for, slices
 from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.errors import EngineError
@@ -23,7 +24,7 @@ _NO_TOKEN = -1
 STAND_IN = "\x1a"  # some vocabularies of single characters use it for characters they lack
 
 
-class Vocabulary:
+class LlamaVocabulary:
     """A loaded model's vocabulary. `tokenize` may be called from several threads; `close` waits for them."""
 
     def __init__(self, lib: types.ModuleType, model: Any) -> None:
@@ -41,6 +42,7 @@ class Vocabulary:
             self._newline = self.tokenize_slice("\n")
         self.slice_rule = rule_for(self.tokenize_slice, self._tokenize_after_cut)
         self.ends = {t for t in range(self.size) if lib.llama_vocab_is_eog(self.handle, t)}
+        self.unit = 1 if max(map(len, self.table.pieces), default=0) > 1 else CHARACTERS
         # With these any text can be written, whatever a grammar leaves.
         pieces = self.table.pieces
         self.short = np.array([t for t, piece in enumerate(pieces) if len(piece) == 1 or t in self.ends])
@@ -83,6 +85,10 @@ class Vocabulary:
         buffer = (ctypes.c_int32 * 4)()
         count = self._lib.llama_tokenize(self.handle, data, len(data), buffer, 4, False, True)  # noqa: FBT003
         return int(buffer[0]) if count == 1 else None
+
+    def piece(self, token: int) -> bytes:
+        """Return a token's bytes."""
+        return self.table.pieces[token]
 
     def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
         """Turn text into tokens, none of them a control token. `behind`: other text stands before it."""

@@ -158,7 +158,8 @@ def main(arguments: list[str]) -> None:
     path, plan = Path(arguments[0]), msgspec.json.decode(arguments[1], type=Plan)
     engine = load(path, plan, name="trial")
     # Long enough for a batch: engines compute those with other instructions than a single token.
-    prompt = ((engine.tokenize("x = 1\n") or [0]) * PROMPT)[: min(PROMPT, engine.context_size // 2)]
+    tokens = engine.vocabulary.tokenize("x = 1\n") or [0]
+    prompt = (tokens * PROMPT)[: min(PROMPT, engine.context_size // 2)]
     list(write(engine, prompt, Sampling(max_tokens=2), Usage(), Cancel()))
 
 

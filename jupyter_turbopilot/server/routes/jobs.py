@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.completer.waiting import Listener
-    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.base import Vocabulary
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.raw_request import RawRequest
@@ -102,12 +102,12 @@ class JobRoute(Route):
                 raise NotReadyError(f"{why} before anything was generated. Try again shortly.", code=reason)
         return [last[number] for number in range(len(requests))]
 
-    def engine(self) -> Engine:
-        """Return the engine that is loaded, or say why there is none."""
+    def vocabulary(self) -> Vocabulary:
+        """Return the tokens of the model that is loaded, or say why there is none."""
         engine = self.pilot.worker.engine
         if engine is None:
             raise not_ready(self.pilot.worker.state)
-        return engine
+        return engine.vocabulary
 
     def drop(self) -> None:
         """Stop what is being written: nobody will read it."""

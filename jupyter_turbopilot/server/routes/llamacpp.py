@@ -80,7 +80,7 @@ class WritingRoute(JobRoute):
         }
         if body.n_probs:
             event["completion_probabilities"] = probabilities(
-                delta.tokens, self.engine().piece, drawn=body.post_sampling_probs
+                delta.tokens, self.vocabulary().piece, drawn=body.post_sampling_probs
             )
         return event
 
@@ -94,7 +94,7 @@ class WritingRoute(JobRoute):
         if body.return_tokens and not body.stream:
             event["tokens"] = [placed.token.id for placed in tokens]
         if body.n_probs and not body.stream:
-            chances = probabilities(tokens, self.engine().piece, drawn=body.post_sampling_probs)
+            chances = probabilities(tokens, self.vocabulary().piece, drawn=body.post_sampling_probs)
             event["completion_probabilities"] = [msgspec.Raw(compact(chance)) for chance in chances]
         event["generation_settings"] = self._settings
         return only(event, body.response_fields)

@@ -52,7 +52,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
 
     def _piece(self, token: int) -> bytes:
         engine = self.pilot.worker.engine
-        return engine.piece(token) if engine else b""
+        return engine.vocabulary.piece(token) if engine else b""
 
     async def _growing(self, texts: list[RawRequest], wording: Wording) -> AsyncGenerator[dict[str, Any]]:
         """Stream all texts as they grow; several prompts are worked on together."""

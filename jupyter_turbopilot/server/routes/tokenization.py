@@ -17,7 +17,7 @@ from jupyter_turbopilot.server.routes.reading import read
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.base import Vocabulary
 
 SLICE = 1 << 12  # tokens or characters
 Sliced = TypeVar("Sliced", str, list[int])
@@ -45,7 +45,7 @@ class TokenizeRoute(JobRoute):
     async def post(self, body: TokenizeBody) -> None:
         """Return the tokens of a text."""
         # A megabyte takes its time, and the event loop is everybody's.
-        self.answer(await self.pilot.background.run(_tokenized, self.engine(), body))
+        self.answer(await self.pilot.background.run(_tokenized, self.vocabulary(), body))
 
 
 def _slices(whole: Sliced) -> Iterator[Sliced]:
@@ -53,8 +53,8 @@ def _slices(whole: Sliced) -> Iterator[Sliced]:
     return (whole[start : start + SLICE] for start in range(0, len(whole), SLICE))
 
 
-def _tokenized(engine: Engine, body: TokenizeBody) -> bytes:
-    ids, pieces = _tokens(engine, body), _Pieces(engine)
+def _tokenized(vocabulary: Vocabulary, body: TokenizeBody) -> bytes:
+    ids, pieces = _tokens(vocabulary, body), _Pieces(vocabulary)
 
     def with_pieces(tokens: list[int]) -> list[Any]:
         return [{"id": token, "piece": _written_piece(pieces.of(token))} for token in tokens]
@@ -63,19 +63,19 @@ def _tokenized(engine: Engine, body: TokenizeBody) -> bytes:
     return b'{"tokens":[%b]}' % b",".join(parts)
 
 
-def _detokenized(engine: Engine, tokens: list[int]) -> bytes:
-    text = b"".join(map(_Pieces(engine).of, tokens)).decode("utf-8", "replace")
+def _detokenized(vocabulary: Vocabulary, tokens: list[int]) -> bytes:
+    text = b"".join(map(_Pieces(vocabulary).of, tokens)).decode("utf-8", "replace")
     return b'{"content":"%b"}' % b"".join(compact(some)[1:-1] for some in _slices(text))
 
 
-def _tokens(engine: Engine, body: TokenizeBody) -> list[int]:
+def _tokens(vocabulary: Vocabulary, body: TokenizeBody) -> list[int]:
     parts = [body.content] if isinstance(body.content, str) else body.content
     ids: list[int] = []
-    if body.add_special and engine.markers.bos is not None and not isinstance((*parts, "")[0], int):
-        ids.append(engine.markers.bos)
+    if body.add_special and vocabulary.markers.bos is not None and not isinstance((*parts, "")[0], int):
+        ids.append(vocabulary.markers.bos)
     for part in parts:
-        for fragment in split_specials(part, engine.specials) if body.parse_special else (part,):
-            ids += [fragment] if isinstance(fragment, int) else engine.tokenize(fragment)
+        for fragment in split_specials(part, vocabulary.specials) if body.parse_special else (part,):
+            ids += [fragment] if isinstance(fragment, int) else vocabulary.tokenize(fragment)
     return ids
 
 
@@ -102,19 +102,19 @@ class DetokenizeRoute(JobRoute):
     @Endpoint(DetokenizeBody, read=read)
     async def post(self, body: DetokenizeBody) -> None:
         """Return the text of tokens."""
-        self.answer(await self.pilot.background.run(_detokenized, self.engine(), body.tokens))
+        self.answer(await self.pilot.background.run(_detokenized, self.vocabulary(), body.tokens))
 
 
 class _Pieces:
     """The tokens' bytes, those of control tokens as they are spelt."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._spelt = {token: text.encode() for text, token in engine.specials.items()}
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._spelt = {token: text.encode() for text, token in vocabulary.specials.items()}
 
     def of(self, token: int) -> bytes:
         try:
-            return self._spelt.get(token) or self._engine.piece(token)
+            return self._spelt.get(token) or self._vocabulary.piece(token)
         except IndexError:
             raise UnknownTokenError(token, field="tokens") from None
 

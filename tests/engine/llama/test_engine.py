@@ -31,7 +31,7 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
 def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) -> tuple[bytes, Usage]:
     usage = Usage()
     sampling = Sampling(max_tokens=count, **more)  # type: ignore[arg-type]
-    tokens = write(engine, engine.tokenize(text), sampling, usage, Cancel())
+    tokens = write(engine, engine.vocabulary.tokenize(text), sampling, usage, Cancel())
     return b"".join(token.data for token in tokens), usage
 
 
@@ -91,21 +91,23 @@ def test_a_grammar_that_is_none_is_refused_and_the_engine_goes_on(engine: LlamaE
 
 
 def test_a_bias_decides(engine: LlamaEngine) -> None:
-    letter = engine.tokenize("q")[0]
+    letter = engine.vocabulary.tokenize("q")[0]
     assert sampled(engine, logit_bias=((letter, 100.0),)) == b"q" * 12
-    banned = engine.tokenize(sampled(engine)[:1].decode("latin-1"))[0]
+    banned = engine.vocabulary.tokenize(sampled(engine)[:1].decode("latin-1"))[0]
     assert sampled(engine, logit_bias=((banned, -100.0),))[:1] != sampled(engine)[:1]
 
 
 def test_what_was_written_becomes_less_likely(engine: LlamaEngine) -> None:
-    likely = ((engine.tokenize("q")[0], 20.0),)
+    likely = ((engine.vocabulary.tokenize("q")[0], 20.0),)
     assert sampled(engine, logit_bias=likely) == b"q" * 12
     text = sampled(engine, logit_bias=likely, frequency_penalty=5.0, penalty_last_n=-1)
     assert 0 < text.count(b"q") < 12
 
 
 def test_the_likeliest_tokens_are_told_where_they_are_asked_for(engine: LlamaEngine) -> None:
-    (token, *_) = write(engine, engine.tokenize("top"), Sampling(max_tokens=3, top=4), Usage(), Cancel())
+    (token, *_) = write(
+        engine, engine.vocabulary.tokenize("top"), Sampling(max_tokens=3, top=4), Usage(), Cancel()
+    )
     assert len(token.top) == 4
     assert token.top[0][0] == token.id
     assert np.exp(token.top[0][1]) == pytest.approx(token.probability, rel=1e-4)
@@ -116,7 +118,7 @@ def test_forced_bytes_are_not_said_again(engine: LlamaEngine) -> None:
     tokens = list(
         write(
             engine,
-            engine.tokenize("ab"),
+            engine.vocabulary.tokenize("ab"),
             Sampling(max_tokens=4, beginning=Beginning((b"cd",), 2)),
             usage,
             Cancel(),
@@ -141,7 +143,7 @@ def test_a_prompt_that_does_not_fit_is_refused_in_words(engine: LlamaEngine, len
 
 def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
     cancel, usage = Cancel(), Usage()
-    tokens = write(engine, engine.tokenize("abc"), Sampling(max_tokens=100), usage, cancel)
+    tokens = write(engine, engine.vocabulary.tokenize("abc"), Sampling(max_tokens=100), usage, cancel)
     next(tokens)
     cancel.set("superseded")
     assert list(tokens) == []
@@ -151,7 +153,9 @@ def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
 def test_a_cancel_that_came_first_evaluates_nothing(engine: LlamaEngine) -> None:
     cancel, usage = Cancel(), Usage()
     cancel.set("superseded")
-    assert list(write(engine, engine.tokenize("never seen before"), Sampling(), usage, cancel)) == []
+    assert (
+        list(write(engine, engine.vocabulary.tokenize("never seen before"), Sampling(), usage, cancel)) == []
+    )
     assert usage.predicted_tokens == 0
 
 
@@ -159,7 +163,7 @@ def test_a_cancel_that_came_first_evaluates_nothing(engine: LlamaEngine) -> None
 def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(default_model: Path) -> None:
     engine = LlamaEngine(default_model, name="default", context_size=2048, threads=2)
     try:
-        prompt = engine.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(180)))[:1500]
+        prompt = engine.vocabulary.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(180)))[:1500]
         cancel, usage = Cancel(), Usage()
         stopped: list[float] = []
 
@@ -177,7 +181,7 @@ def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(defaul
         usage = Usage()
         after = [t.data for t in write(engine, prompt[:60], Sampling(max_tokens=5), usage, Cancel())]
         assert usage.cached_tokens == 59
-        list(write(engine, engine.tokenize("x"), Sampling(max_tokens=1), Usage(), Cancel()))
+        list(write(engine, engine.vocabulary.tokenize("x"), Sampling(max_tokens=1), Usage(), Cancel()))
         fresh = [t.data for t in write(engine, prompt[:60], Sampling(max_tokens=5), Usage(), Cancel())]
         assert after == fresh
     finally:
@@ -225,7 +229,9 @@ def test_many_texts_in_turns_are_each_what_they_are_alone(tiny_model: Path) -> N
 def test_side_by_side_each_text_is_what_it_is_alone(engine: LlamaEngine) -> None:
     prompts = ["def f(x):", "import os\n", "for i in range(10):\n    print(i)\n" * 6]
     alone = [complete(engine, prompt)[0] for prompt in prompts]
-    runs = [engine.start(Ask(engine.tokenize(prompt), Sampling(max_tokens=12))) for prompt in prompts]
+    runs = [
+        engine.start(Ask(engine.vocabulary.tokenize(prompt), Sampling(max_tokens=12))) for prompt in prompts
+    ]
     texts = [b""] * 3
     while any(run and not run.done for run in runs):
         engine.step([run for run in runs if run and not run.done], Cancel())
@@ -240,12 +246,12 @@ def test_side_by_side_each_text_is_what_it_is_alone(engine: LlamaEngine) -> None
 def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(default_model: Path) -> None:
     engine = LlamaEngine(default_model, name="default", context_size=1024, threads=2)
     rest = "".join(f"\n    print('line {number} of the report')" for number in range(12))
-    form = form_for(engine.find_token, engine.markers)
+    form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers)
     try:
         read = []
         for end in range(10, 22, 2):
             prompt = build(
-                form, engine.tokenize, context=[], prefix="def area(radius):\n    return math.pi * radius"[: 12 + end],
+                form, engine.vocabulary.tokenize, context=[], prefix="def area(radius):\n    return math.pi * radius"[: 12 + end],
                 suffix=rest, budget=Budget(500, 200),
             )  # fmt: skip
             usage = Usage()
@@ -274,7 +280,7 @@ def test_the_weights_stay_in_their_file_or_are_read_at_once(
     hardware = Hardware(memory_map=mapped)
     engine = LlamaEngine(own, name="t", context_size=512, threads=1, hardware=hardware)
     assert (str(own) in Path("/proc/self/maps").read_text()) is mapped
-    assert list(write(engine, engine.tokenize("ab"), Sampling(max_tokens=4), Usage(), Cancel()))
+    assert list(write(engine, engine.vocabulary.tokenize("ab"), Sampling(max_tokens=4), Usage(), Cancel()))
     engine.close()
 
 
@@ -288,7 +294,7 @@ def test_the_same_question_has_the_same_probabilities_without_a_cache_and_from_i
     default_model: Path,
 ) -> None:
     engine = LlamaEngine(default_model, name="default", context_size=1024, threads=2, parked=1024)
-    prompt = engine.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(12)) + "value_")
+    prompt = engine.vocabulary.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(12)) + "value_")
 
     def chances(prompt: list[int], *, cached: bool = True) -> list[tuple[tuple[int, float], ...]]:
         sampling = Sampling(max_tokens=3, top=3, cached=cached)
@@ -296,7 +302,7 @@ def test_the_same_question_has_the_same_probabilities_without_a_cache_and_from_i
 
     first = chances(prompt, cached=False)
     assert chances(prompt) == first  # the last token alone is read again
-    chances(engine.tokenize("something else that takes some cells, and stays there"))
+    chances(engine.vocabulary.tokenize("something else that takes some cells, and stays there"))
     assert chances(prompt, cached=False) == first
     engine.close()
 
@@ -362,6 +368,6 @@ def test_a_chat_template_is_never_run(tmp_path: Path) -> None:
     hostile = "{% for a in range(10**9) %}{{ ''.__class__.__mro__ }}{% endfor %}"
     path = write_tiny_model(tmp_path / "hostile.gguf", chat_template=hostile)
     engine = LlamaEngine(path, name="hostile", context_size=256, threads=1)
-    prompt = engine.tokenize("x = ")
+    prompt = engine.vocabulary.tokenize("x = ")
     assert len(list(write(engine, prompt, Sampling(max_tokens=2), Usage(), Cancel()))) <= 2
     engine.close()

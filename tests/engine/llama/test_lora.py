@@ -19,7 +19,7 @@ def text(model: Path, *adapters: tuple[str, float], prompt: str = "abc") -> byte
     hardware = Hardware(adapters=tuple(AdapterSpec(*one) for one in adapters))
     engine = LlamaEngine(model, name="t", context_size=256, threads=1, hardware=hardware)
     try:
-        found = write(engine, engine.tokenize(prompt), Sampling(max_tokens=12), Usage(), Cancel())
+        found = write(engine, engine.vocabulary.tokenize(prompt), Sampling(max_tokens=12), Usage(), Cancel())
         return b"".join(token.data for token in found)
     finally:
         engine.close()
@@ -63,7 +63,7 @@ def test_an_adapter_may_be_for_one_language_alone(tiny_model: Path, tmp_path: Pa
     hardware = Hardware(adapters=(AdapterSpec(adapter, 4.0, "r"), AdapterSpec(adapter, 2.0, "julia")))
     engine = LlamaEngine(tiny_model, name="t", context_size=256, threads=1, hardware=hardware)
     languages = ("python", "r", "julia", "", "r", "python")
-    prompt = engine.tokenize("a text that is long enough to be kept for the next one")
+    prompt = engine.vocabulary.tokenize("a text that is long enough to be kept for the next one")
     try:
         alone = [said(engine, prompt, language)[0] for language in languages]
         # Who reads the same prompt in the same language finds it read; in another it is another text.

@@ -94,7 +94,7 @@ def test_a_window_of_penalties_is_no_longer_than_the_text_can_get(engine: LlamaE
 
     sampling = Sampling(max_tokens=20, temperature=1.0, repeat_penalty=1.1, penalty_last_n=2**31 - 1)
     none = np.array([], dtype=np.int64)
-    SamplerChain(Counting(), engine._vocabulary.handle, SIZE, sampling, none, none, [1, 2, 3]).close()  # type: ignore[arg-type]
+    SamplerChain(Counting(), engine.vocabulary.handle, SIZE, sampling, none, none, [1, 2, 3]).close()  # type: ignore[arg-type]
     assert made == [23]
 
 
@@ -111,11 +111,11 @@ def test_a_grammar_is_never_asked_about_a_whole_vocabulary(
 
     monkeypatch.setattr(made, "_allowed", counting)
     away = FLAT - np.where(np.arange(SIZE) == ord("x"), 9, 0).astype(np.float32)
-    assert engine.piece(made.pick(away) or 0) == b"x"
+    assert engine.vocabulary.piece(made.pick(away) or 0) == b"x"
     assert asked[:2] == [1, LIKELIEST[0]]
-    toward = FLAT + np.where(np.arange(SIZE) == engine.tokenize("x")[0], 99, 0).astype(np.float32)
+    toward = FLAT + np.where(np.arange(SIZE) == engine.vocabulary.tokenize("x")[0], 99, 0).astype(np.float32)
     asked.clear()
-    assert engine.piece(made.pick(toward) or 0) == b"x"
+    assert engine.vocabulary.piece(made.pick(toward) or 0) == b"x"
     assert asked == [1]
 
 

@@ -45,7 +45,7 @@ def loaded(path: Path) -> LlamaEngine:
 
 
 def same_tokens(engine: LlamaEngine, text: str) -> bool:
-    return len(text) > LONGEST and engine.tokenize(text) == engine._vocabulary.tokenize_slice(text)
+    return len(text) > LONGEST and engine.vocabulary.tokenize(text) == engine.vocabulary.tokenize_slice(text)
 
 
 @pytest.mark.parametrize("name", VOCABULARIES)
@@ -80,13 +80,11 @@ def real(default_model: Path) -> Iterator[LlamaEngine]:
 )
 def test_text_of_any_kind_is_cut_where_no_token_changes(real: LlamaEngine, parts: list[str]) -> None:
     text = "".join(parts)
-    cut = [real._vocabulary.tokenize_slice(part) for part in slices(text, real._vocabulary.slice_rule, 16)]
-    places = {match.start() for match in real._vocabulary.slice_rule.finditer(text)}
-    ends = [
-        sum(map(len, list(slices(text, real._vocabulary.slice_rule, 16))[:n])) for n in range(1, len(cut))
-    ]
+    cut = [real.vocabulary.tokenize_slice(part) for part in slices(text, real.vocabulary.slice_rule, 16)]
+    places = {match.start() for match in real.vocabulary.slice_rule.finditer(text)}
+    ends = [sum(map(len, list(slices(text, real.vocabulary.slice_rule, 16))[:n])) for n in range(1, len(cut))]
     if places.issuperset(ends):
-        assert [token for ids in cut for token in ids] == real._vocabulary.tokenize_slice(text)
+        assert [token for ids in cut for token in ids] == real.vocabulary.tokenize_slice(text)
 
 
 @given(st.text(st.sampled_from("ab \n.漢"), max_size=100), st.text(max_size=9))
@@ -107,9 +105,9 @@ def test_no_run_of_characters_ends_the_process(vocabularies: dict[str, Path]) ->
         "    engine = loaded(Path(path))\n"
         "    for run in RUNS:\n"
         "        text = (run * 6_000)[:6_000]\n"
-        "        assert engine.tokenize(text)\n"
+        "        assert engine.vocabulary.tokenize(text)\n"
         "        if 'sentence' not in path:\n"
-        "            assert engine._vocabulary.join(engine.tokenize(text)) == text.encode()\n"
+        "            assert engine.vocabulary.join(engine.vocabulary.tokenize(text)) == text.encode()\n"
         "    engine.close()\n"
         "threading.stack_size(1 << 20)  # as on Windows\n"
         "for path in sys.argv[1:]:\n"

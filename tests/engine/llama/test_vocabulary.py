@@ -24,8 +24,12 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
 
 
 def test_the_markers_are_read_from_the_file(engine: LlamaEngine) -> None:
-    assert (engine.markers.prefix, engine.markers.middle, engine.markers.suffix) == (257, 258, 259)
-    assert engine.find_token("<|fim_prefix|>") == 257
+    assert (
+        engine.vocabulary.markers.prefix,
+        engine.vocabulary.markers.middle,
+        engine.vocabulary.markers.suffix,
+    ) == (257, 258, 259)
+    assert engine.vocabulary.find_token("<|fim_prefix|>") == 257
 
 
 def test_a_model_without_markers_has_none(tmp_path: Path) -> None:
@@ -33,19 +37,19 @@ def test_a_model_without_markers_has_none(tmp_path: Path) -> None:
         write_tiny_model(tmp_path / "plain.gguf", fim=False), name="plain", context_size=128, threads=1
     )
     # The vocabulary still spells them: llama.cpp finds them by their text.
-    assert engine.find_token("</s>") is None
+    assert engine.vocabulary.find_token("</s>") is None
     engine.close()
 
 
 @given(st.text(max_size=60))
 def test_any_text_comes_back_from_its_tokens(engine: LlamaEngine, text: str) -> None:
-    tokens = engine.tokenize(text)
-    assert b"".join(engine.piece(token) for token in tokens) == text.encode("utf-8", "replace")
+    tokens = engine.vocabulary.tokenize(text)
+    assert b"".join(engine.vocabulary.piece(token) for token in tokens) == text.encode("utf-8", "replace")
 
 
 @pytest.mark.parametrize("mark", ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "</s>"])
 def test_a_control_token_that_somebody_types_stays_text(engine: LlamaEngine, mark: str) -> None:
-    assert all(token < 256 for token in engine.tokenize(f"x = '{mark}'"))
+    assert all(token < 256 for token in engine.vocabulary.tokenize(f"x = '{mark}'"))
 
 
 def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(
@@ -59,12 +63,12 @@ def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(
             cancel.set("superseded")
         return []
 
-    monkeypatch.setattr(engine._vocabulary, "tokenize_slice", ids)
+    monkeypatch.setattr(engine.vocabulary, "tokenize_slice", ids)
     with cancel.governing(), pytest.raises(Cancelled):
-        engine.tokenize("x = 1\n" * 40_000)
+        engine.vocabulary.tokenize("x = 1\n" * 40_000)
     assert len(sizes) == 3
     assert max(sizes) <= LONGEST
-    assert engine.tokenize("x = 1\n" * 2_000) == []  # nobody else's text is cut short
+    assert engine.vocabulary.tokenize("x = 1\n" * 2_000) == []  # nobody else's text is cut short
 
 
 def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> None:
@@ -77,7 +81,7 @@ def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> No
         while True:
             asked.set()
             try:
-                engine.tokenize("x" * 1000)
+                engine.vocabulary.tokenize("x" * 1000)
             except EngineError as error:
                 refused.append(error.message)
                 return

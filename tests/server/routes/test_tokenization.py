@@ -51,7 +51,7 @@ async def test_a_token_that_there_is_not_is_refused_by_name(
     def piece(_token: int) -> bytes:
         raise IndexError
 
-    engine.piece = piece  # type: ignore[method-assign]
+    engine.vocabulary.piece = piece  # type: ignore[method-assign]
     response = await ask("detokenize", {"tokens": [3]})
     assert (response.code, error_of(response)["field"]) == (400, "tokens")
 
