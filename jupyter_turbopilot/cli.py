@@ -48,8 +48,9 @@ def read_settings(model: str | None = None, *, mirrors: bool = False) -> Turbopi
     from traitlets.config import Config
     from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
 
-    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.config import SECTIONS, Turbopilot
 
+    sections = [section.__name__ for section in SECTIONS]
     config = Config()
     for folder in reversed(jupyter_config_path()):
         for name, loader in (
@@ -61,12 +62,12 @@ def read_settings(model: str | None = None, *, mirrors: bool = False) -> Turbopi
             if (Path(folder) / name).is_file():
                 try:
                     loaded = loader(name, folder).load_config()
-                    if "Turbopilot" in loaded:
-                        config.merge(Config({"Turbopilot": loaded.Turbopilot}))
+                    config.merge(Config({name: loaded[name] for name in sections if name in loaded}))
                 except Exception as error:  # a configuration file is a program of the user's
                     raise ConfigurationError(str(Path(folder) / name), error) from error
     try:
         settings = Turbopilot(config=config)
+        _ = settings.transformers, settings.remote  # what the files set of these is checked now, too
     except Exception as error:  # what the files set may be of any type
         raise ConfigurationError("Jupyter's configuration", error) from error
     if model:

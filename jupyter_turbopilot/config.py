@@ -2,13 +2,101 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Enum, Float, Int, List, Unicode
+from traitlets import Bool, Enum, Float, Instance, Int, List, Unicode, default
 from traitlets.config import Configurable
+
+
+class TurbopilotTransformers(Configurable):
+    """The engine `transformers`: a checkpoint that PyTorch computes."""
+
+    device = Unicode(
+        "cpu", help="Where to compute: cpu, cuda, cuda:1, mps, or auto for the best there is."
+    ).tag(config=True)
+    dtype = Enum(
+        ("auto", "float32", "bfloat16", "float16"),
+        default_value="auto",
+        help="The numbers to compute with. auto: float32 on a processor, as the checkpoint says elsewhere.",
+    ).tag(config=True)
+    load_in_8bit = Bool(
+        False, help="Quantize the weights to 8 bits while loading; needs the extra `bitsandbytes`."
+    ).tag(config=True)
+    load_in_4bit = Bool(
+        False, help="Quantize the weights to 4 bits while loading; needs the extra `bitsandbytes`."
+    ).tag(config=True)
+    attention = Enum(
+        ("auto", "sdpa", "eager", "flash_attention_2"),
+        default_value="auto",
+        help="How attention is computed. flash_attention_2 needs its own package and a graphics card.",
+    ).tag(config=True)
+    offload = Bool(
+        False, help="Leave layers that do not fit on the graphics card to the processor; needs `accelerate`."
+    ).tag(config=True)
+
+
+class TurbopilotRemote(Configurable):
+    """The engine `remote`: a server elsewhere that speaks OpenAI's completions."""
+
+    urls = List(
+        Unicode(),
+        help="Addresses of the server, such as http://127.0.0.1:8080/v1. Several: the next one is asked when "
+        "one fails. `hf:PROVIDER` asks one of Hugging Face's inference providers.",
+    ).tag(config=True)
+    model = Unicode("", help="The model's name at the server. Empty: the only one that it has.").tag(
+        config=True
+    )
+    vocabulary = Unicode(
+        "auto",
+        help="The model's vocabulary: a name from the catalogue, a GGUF file or a folder with a tokenizer. "
+        "With it prompts are sent as token ids. auto: the catalogue's, if the server names a model of it; "
+        "none: prompts are sent as text.",
+    ).tag(config=True)
+    fim = Unicode(
+        "auto",
+        help="How a text with a hole is sent as text: suffix (OpenAI's field), infill (llama.cpp's route), "
+        "none, or auto to ask the server which it knows.",
+    ).tag(config=True)
+    key_file = Unicode(
+        "",
+        help="A file with the server's key that only you can read. Empty: the environment's "
+        "TURBOPILOT_ENGINE_KEY, or HF_TOKEN for Hugging Face's providers.",
+    ).tag(config=True)
+    timeout = Float(
+        10.0, min=0.1, max=600.0, help="Seconds to wait for the server's first word before it counts as gone."
+    ).tag(config=True)
+    places = Int(4, min=1, max=256, help="Texts to ask a server for at a time that does not say itself.").tag(
+        config=True
+    )
+    ahead = Enum(
+        ("auto", "yes", "no"),
+        default_value="auto",
+        help="Whether the server is asked for what nobody waits for yet. auto: yes, except for servers that "
+        "get text, which may be paid for each token.",
+    ).tag(config=True)
+    plain_http = Bool(False, help="Allow http:// to another machine: whoever is between reads along.").tag(
+        config=True
+    )
+    send_documents = Bool(
+        False, help="Send the server code of other open documents too, not only of the notebook itself."
+    ).tag(config=True)
+    send_kernel_facts = Bool(
+        False, help="Send the server names, types and columns that the kernel holds. Values are never sent."
+    ).tag(config=True)
 
 
 class Turbopilot(Configurable):
     """Code completion from a model inside this process."""
 
+    engine = Enum(
+        ("llama", "transformers", "remote"),
+        default_value="llama",
+        help="What computes: llama.cpp in this process, transformers in this process, or a server elsewhere "
+        "(docs/engines.md).",
+    ).tag(config=True)
+    isolate = Bool(
+        False,
+        help="Compute in a child process, so that a crash in native code costs one suggestion and not "
+        "the server. For the engines llama and transformers.",
+    ).tag(config=True)
     model = Unicode(
         "qwen2.5-coder-0.5b",
         help="The model: a name from `jupyter turbopilot models list`, a GGUF file's path, an https URL "
@@ -166,3 +254,17 @@ class Turbopilot(Configurable):
     load_timeout = Float(
         180.0, min=1.0, max=3600.0, help="Seconds a model may take to load in its trial before it is refused."
     ).tag(config=True)
+
+    transformers = Instance(TurbopilotTransformers)
+    remote = Instance(TurbopilotRemote)
+
+    @default("transformers")
+    def _default_transformers(self) -> TurbopilotTransformers:
+        return TurbopilotTransformers(parent=self)
+
+    @default("remote")
+    def _default_remote(self) -> TurbopilotRemote:
+        return TurbopilotRemote(parent=self)
+
+
+SECTIONS = (Turbopilot, TurbopilotTransformers, TurbopilotRemote)

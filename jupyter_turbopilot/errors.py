@@ -121,6 +121,17 @@ class NotReadyError(TurbopilotError):
         self.code = code
 
 
+class EngineGoneError(NotReadyError):
+    """The engine is gone for good: its process has ended, or its server does not answer.
+
+    The worker loads it again; `after` is how many seconds it asked to be left alone.
+    """
+
+    def __init__(self, message: str, *, code: str = "engine_gone", after: float = 0.0) -> None:
+        super().__init__(message, code=code)
+        self.after = after
+
+
 class UnknownModelError(TurbopilotError):
     """The model's name is neither in the catalogue nor a form we understand."""
 

@@ -15,7 +15,8 @@ from jupyter_turbopilot.prompt.formats import build, form_for, heal_word
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
-    from jupyter_turbopilot.engine.base import Engine, Vocabulary
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
 

@@ -12,7 +12,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
 from traitlets import Any as AnyTrait
 
-from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.config import SECTIONS, Turbopilot
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.kernels.watch import Kernels
 from jupyter_turbopilot.pilot.model_loader import llama_engine
@@ -33,7 +33,7 @@ class TurbopilotExtension(ExtensionApp):
 
     name = "jupyter_turbopilot"
     load_other_extensions = True
-    classes = [Turbopilot]  # noqa: RUF012 - as Jupyter declares it
+    classes = list(SECTIONS)  # noqa: RUF012 - as Jupyter declares it
     engine_factory = AnyTrait(llama_engine, help="What loads a model; a test's fake goes here.").tag(
         config=True
     )

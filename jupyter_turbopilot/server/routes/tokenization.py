@@ -17,7 +17,7 @@ from jupyter_turbopilot.server.routes.reading import read
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from jupyter_turbopilot.engine.base import Vocabulary
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 SLICE = 1 << 12  # tokens or characters
 Sliced = TypeVar("Sliced", str, list[int])
