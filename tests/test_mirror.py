@@ -12,6 +12,7 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 # What needs a running server, a real checkpoint or a client is tested where there is one.
 ELSEWHERE = {
     "config.py": ["test_cli.py", "test_scripts.py"],
+    "engine/vocabulary.py": ["engine/test_code_points.py", "engine/llama/test_vocabulary.py"],
     "engine/base.py": ["engine/test_step_loop.py", "engine/test_stepping.py"],
     "engine/moves.py": ["engine/test_sequences.py"],
     "models/convert/bigcode.py": ["models/convert/test_families.py"],
