@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
 from jupyter_turbopilot.engine.phase import EngineState, Phase
-from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import EngineGoneError, NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,8 @@ FAILED = "The model failed and is being loaded again. Try again in a moment."
 GAVE_UP = "The model keeps failing. Choose it again, or choose another model."
 # A failed engine is loaded again at once, unless that happened within so many seconds.
 RETRY = 10.0
+# One that is gone, or cannot be reached, is left alone for so many seconds, twice as long each time.
+SHORTEST, LONGEST = 1.0, 60.0
 
 
 class Lifecycle:
@@ -41,15 +44,25 @@ class Lifecycle:
         self._next: Factory | None = None  # what is to be loaded
         self._loaded: Factory | None = None  # what the engine was loaded with: to wake up with
         self._failed_at = -math.inf
+        self._gone: EngineGoneError | None = None  # why the last load failed, if for that
+        self._rest = 0.0  # seconds
+        self._again: Factory | None = None  # what is to be loaded after that
+        self.again_at = math.inf  # and when
 
     @property
     def pending(self) -> bool:
         """Whether there is an engine to be loaded."""
         return self._next is not None
 
+    def look(self, now: float) -> None:
+        """Have what was left alone loaded when its time has come."""
+        if now >= self.again_at:
+            self._next, self._again, self.again_at = self._again, None, math.inf
+
     def replace(self, name: str, factory: Factory) -> None:
         """Have another engine loaded next; a load that is under way is cancelled."""
         self._next, self.state = factory, EngineState(Phase.LOADING, name)
+        self._again, self.again_at, self._rest = None, math.inf, 0.0
         if self.loading:
             self.loading.set(SUPERSEDED)
 
@@ -79,33 +92,46 @@ class Lifecycle:
             self.loading = Cancel()
         return factory
 
-    def fail(self, now: float) -> bool:
-        """Have a failed engine loaded again; True where it is given up, as it failed a moment ago, too."""
+    def fail(self, now: float, gone: EngineGoneError | None = None) -> bool:
+        """Have a failed engine loaded again; True if not at once, as it failed a moment ago, too."""
         if self.pending or self.stopping:
             return False
         again, self._failed_at = now >= self._failed_at + RETRY, now
         if again:
+            self._rest = 0.0
             self._next, self.state = self._loaded, EngineState(Phase.WAKING, self.state.model)
+        elif gone:
+            self.state = self._leave_alone(self._loaded, gone, now)
         else:
             self.state = EngineState(Phase.FAILED, self.state.model, GAVE_UP, "engine")
         return not again
+
+    def _leave_alone(self, factory: Factory | None, gone: EngineGoneError, now: float) -> EngineState:
+        """Have an engine loaded later; return the state until then."""
+        self._rest = min(max(SHORTEST, 2 * self._rest), LONGEST)
+        rest = max(self._rest, min(gone.after, LONGEST))
+        self._again, self.again_at = factory, now + rest
+        reason = f"{gone.message} Trying again in {rest:.0f} s."
+        return EngineState(Phase.FAILED, self.state.model, reason, gone.code)
 
     def load(self, factory: Factory) -> EngineState:
         """Replace the engine, or keep the previous one; return the new state, for `settle`."""
         loop, name = self._loop, self.state.model
         loading = self.loading or Cancel()
-        engine, state = _try_to_load(factory, name, loading)
+        engine, state = self._try_to_load(factory, name, loading)
         if engine is None and loop.engine and state.code == "memory" and not loading.is_set():
             # There may be enough memory without the previous engine.
             loop.close()
-            engine, state = _try_to_load(factory, name, loading)
+            engine, state = self._try_to_load(factory, name, loading)
             if engine is None and self._loaded and not loading.is_set():
-                loop.engine, _ = _try_to_load(self._loaded, name, loading)
+                loop.engine, _ = self._try_to_load(self._loaded, name, loading)
         if engine:
             loop.close()
             loop.engine, self._loaded = engine, factory
         elif loop.engine:
             state = EngineState(Phase.READY, loop.engine.name, state.reason, state.code)
+        elif self._gone and not loading.is_set():
+            state = self._leave_alone(factory, self._gone, time.monotonic())
         return state
 
     def settle(self, state: EngineState) -> bool:
@@ -116,25 +142,27 @@ class Lifecycle:
         self.state = state
         return state.phase is not Phase.READY
 
-
-def _try_to_load(factory: Factory, name: str, loading: Cancel) -> tuple[Engine | None, EngineState]:
-    """Try to load an engine; return the state that follows."""
-    try:
-        engine = factory(loading)
-        return engine, EngineState(Phase.READY, engine.name)
-    except TurbopilotError as error:
-        return None, EngineState(Phase.FAILED, name, error.message, error.code)
-    except MemoryError:
-        return None, EngineState(
-            Phase.FAILED,
-            name,
-            "There is not enough memory for this model. Choose a smaller model, or close other programs.",
-            "memory",
-        )
-    except BaseException as error:
-        log.exception("Turbopilot: the model could not be loaded")
-        words = f"The model could not be loaded ({type(error).__name__}). The server's log has more."
-        return None, EngineState(Phase.FAILED, name, words, "engine")
+    def _try_to_load(self, factory: Factory, name: str, loading: Cancel) -> tuple[Engine | None, EngineState]:
+        """Try to load an engine; return the state that follows."""
+        self._gone = None
+        try:
+            engine = factory(loading)
+            return engine, EngineState(Phase.READY, engine.name)
+        except TurbopilotError as error:
+            if isinstance(error, EngineGoneError):
+                self._gone = error
+            return None, EngineState(Phase.FAILED, name, error.message, error.code)
+        except MemoryError:
+            return None, EngineState(
+                Phase.FAILED,
+                name,
+                "There is not enough memory for this model. Choose a smaller model, or close other programs.",
+                "memory",
+            )
+        except BaseException as error:
+            log.exception("Turbopilot: the model could not be loaded")
+            words = f"The model could not be loaded ({type(error).__name__}). The server's log has more."
+            return None, EngineState(Phase.FAILED, name, words, "engine")
 
 
 def engine_failed() -> NotReadyError:

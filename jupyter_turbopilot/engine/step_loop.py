@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work, as_error
 from jupyter_turbopilot.engine.self_test import can_write
+from jupyter_turbopilot.errors import EngineGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -41,7 +42,8 @@ class _ActiveJob:
 class StepLoop:
     """Drives the engine. Everything here happens on the worker's thread, except `nudge`.
 
-    An exception of one job ends that job alone. An engine is `broken` when it can no longer write a token.
+    An exception of one job ends that job alone. An engine is `broken` when it can no longer write a token;
+    where it says itself that it is gone, `gone` is why.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class StepLoop:
     ) -> None:
         self.engine: Engine | None = None
         self.broken = False
+        self.gone: EngineGoneError | None = None
         self._ended = ended
         self._threads = threads
         self._active: dict[Job, _ActiveJob] = {}
@@ -93,6 +96,7 @@ class StepLoop:
             engine.step([run for _, run in runs], self._attention)
         except BaseException as failure:  # noqa: BLE001 - whatever the engine raises
             served = self._served(runs)
+            self._note(failure)
             for active, run in runs:
                 self._hand_over(active, run)  # what was written before it failed
             self._failed([active for active, run in runs if active.run is run], failure)
@@ -128,7 +132,7 @@ class StepLoop:
     def close(self) -> None:
         """Free the engine's memory."""
         engine, keep = self.engine, not self.broken
-        self.engine, self.broken = None, False
+        self.engine, self.broken, self.gone = None, False, None
         if engine:
             _close(engine, keep=keep)
 
@@ -196,6 +200,7 @@ class StepLoop:
                 elif active.suspended:
                     active.suspended = not self.engine.resume(active.run)
             except BaseException as failure:  # noqa: BLE001 - a prompt that does not fit is not the others' failure
+                self._note(failure)
                 self._end(active, as_error(failure))
                 return False
             if active.run and not active.suspended:
@@ -226,12 +231,18 @@ class StepLoop:
             self.engine.suspend(active.run)
             active.suspended = True
         except BaseException as failure:  # noqa: BLE001 - see `_release`
+            self._note(failure)
             self.broken = True
             self._end(active, as_error(failure))
 
+    def _note(self, failure: BaseException) -> None:
+        """Note that an engine is gone, if that is why it failed."""
+        if isinstance(failure, EngineGoneError):
+            self.broken, self.gone = True, failure
+
     def _failed(self, active_jobs: Sequence[_ActiveJob], failure: BaseException) -> None:
         """Find the job at fault: each of several is tried alone, and one that fails alone is ended."""
-        if len(active_jobs) > 1:
+        if len(active_jobs) > 1 and not self.gone:
             log.info("Turbopilot: a batch failed (%s); its texts continue one by one", type(failure).__name__)
             for active in active_jobs:
                 active.suspect = True
@@ -275,9 +286,11 @@ class StepLoop:
         if run and self.engine:
             try:
                 self.engine.release(run)
-            except BaseException:
+            except BaseException as failure:
                 # Its room in the cache is lost: the engine has to be replaced.
-                log.exception("Turbopilot: the engine has failed")
+                self._note(failure)
+                if not self.gone:
+                    log.exception("Turbopilot: the engine has failed")
                 self.broken = True
 
     def _end(self, active: _ActiveJob, error: TurbopilotError | None) -> None:

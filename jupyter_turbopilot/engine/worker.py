@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -190,7 +191,7 @@ class Worker:
     def _rests(self) -> bool:
         """Wait for work; True when none came for so long that the engine is to be closed."""
         while not self._wanted():
-            if self._wake.wait(self._idle if self._loop.engine else None) or not self._loop.engine:
+            if self._wake.wait(self._patience()) or not self._loop.engine:
                 continue
             if self._wanted():
                 continue  # it came while the lock was waited for
@@ -198,8 +199,16 @@ class Worker:
             return True
         return False
 
+    def _patience(self) -> float | None:
+        """Return after how many seconds there may be something to do although nothing came."""
+        if self._loop.engine:
+            return self._idle
+        again = self._life.again_at
+        return None if again == math.inf else max(0.0, again - time.monotonic())
+
     def _wanted(self) -> bool:
         """Tell whether there is anything to do."""
+        self._life.look(time.monotonic())
         return bool(self._life.stopping or self._life.pending or self._queue)
 
     def _serve(self) -> None:
@@ -252,13 +261,13 @@ class Worker:
 
     def _renew(self) -> None:
         """Replace an engine that has failed, or give it up."""
-        now = time.monotonic()
+        now, gone = time.monotonic(), self._loop.gone
         with self._wake:
-            left = list(self._queue) if self._life.fail(now) else []
-        self._clear(engine_failed(), waiting=False)
+            left = list(self._queue) if self._life.fail(now, gone) else []
+        self._clear(gone or engine_failed(), waiting=False)
         self._loop.close()
         for job in left:
-            self._end(job, engine_failed())
+            self._end(job, gone or engine_failed())
 
     def _load(self, factory: Factory) -> None:
         """Load an engine; if there is none afterwards, end the jobs that wait."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 
 import pytest
@@ -7,10 +9,10 @@ import pytest
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
-from jupyter_turbopilot.engine.lifecycle import GAVE_UP, RETRY, Lifecycle
+from jupyter_turbopilot.engine.lifecycle import GAVE_UP, LONGEST, RETRY, SHORTEST, Lifecycle
 from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.engine.step_loop import StepLoop
-from jupyter_turbopilot.errors import EngineError, ModelRefusedError
+from jupyter_turbopilot.errors import EngineError, EngineGoneError, ModelRefusedError
 
 from ..scripted_engine import ScriptedEngine
 
@@ -125,3 +127,73 @@ def test_what_was_not_even_tried_does_not_hide_a_load_that_is_under_way(life: Li
     life.replace("m", lambda _: ScriptedEngine())
     life.refuse("missing", ModelRefusedError("It is not here.", code="model_missing"))
     assert life.state == EngineState(Phase.LOADING, "m")
+
+
+# Engines that are gone ----------------------------------------------------------------------------------
+
+GONE = EngineGoneError("The server does not answer.")
+
+
+def rest(life: Lifecycle, since: float) -> float:
+    """Return for how long it is left alone."""
+    return life.again_at - since
+
+
+def test_an_engine_that_is_gone_is_loaded_again_at_once_and_left_alone_if_it_goes_again(
+    life: Lifecycle, loop: StepLoop
+) -> None:
+    factory = lambda _: ScriptedEngine()  # noqa: E731
+    load(life, factory)
+    assert not life.fail(100.0, GONE)
+    assert (life.take(), life.state.phase) == (factory, Phase.WAKING)
+    life.settle(EngineState(Phase.READY, "m"))
+    assert life.fail(100.0 + RETRY - 1, GONE)
+    assert (life.state.phase, life.state.code) == (Phase.FAILED, "engine_gone")
+    assert "does not answer. Trying again in 1 s." in life.state.reason
+    assert not life.pending
+    life.look(life.again_at - 0.01)
+    assert not life.pending
+    life.look(life.again_at)
+    assert life.take() is factory
+
+
+def test_what_cannot_be_reached_is_tried_again_after_rests_that_double(
+    life: Lifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 50.0
+    monkeypatch.setattr("jupyter_turbopilot.engine.lifecycle.time.monotonic", lambda: now)
+    factory = raising(GONE)
+    load(life, factory, "there")
+    rests = []
+    for _ in range(9):
+        rests.append(rest(life, now))
+        assert life.state.phase is Phase.FAILED
+        now = life.again_at
+        life.look(now)
+        assert life.take() is factory
+        life.settle(life.load(factory))
+    assert rests[0] == SHORTEST
+    assert all(later == min(2 * earlier, LONGEST) for earlier, later in itertools.pairwise(rests))
+    assert rests[-1] == LONGEST
+
+
+def test_a_far_side_that_asks_to_be_left_alone_for_longer_is(life: Lifecycle) -> None:
+    load(life, raising(EngineGoneError("It is busy.", after=20.0)))
+    assert "in 20 s" in life.state.reason
+    load(life, raising(EngineGoneError("It is busy.", after=1e9)))
+    assert f"in {LONGEST:.0f} s" in life.state.reason
+
+
+def test_who_chooses_a_model_waits_for_no_rest(life: Lifecycle) -> None:
+    load(life, raising(GONE))
+    load(life, raising(GONE))
+    assert "in 1 s" in life.state.reason
+    assert not load(life, lambda _: ScriptedEngine())
+    assert life.again_at == math.inf
+
+
+def test_where_another_engine_answers_what_is_gone_is_not_tried_again(life: Lifecycle) -> None:
+    load(life, lambda _: ScriptedEngine())
+    load(life, raising(GONE), "there")
+    assert life.state == EngineState(Phase.READY, "scripted", GONE.message, GONE.code)
+    assert life.again_at == math.inf

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.engine import queue
+from jupyter_turbopilot.engine import lifecycle, queue
+from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
@@ -17,6 +18,7 @@ from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import (
     BusyError,
     EngineError,
+    EngineGoneError,
     ModelRefusedError,
     NotReadyError,
     TurbopilotError,
@@ -882,4 +884,68 @@ def test_a_key_interrupts_somebody_elses_bulk_though_its_older_request_stands_st
     worker.submit(Job(nothing, told, owner="ann"), ahead)
     assert told.wait() is None
     assert time.monotonic() - begun < 1
+    worker.stop()
+
+
+@pytest.mark.parametrize("method", ["start", "step", "release"])
+def test_who_asked_an_engine_that_is_gone_is_told_why_and_the_next_request_is_served(method: str) -> None:
+    made: list[ScriptedEngine] = []
+
+    def make(_: Cancel) -> Engine:
+        made.append(ScriptedEngine("word " * 5000, pause=0.002))
+        return made[-1]
+
+    worker = Worker()
+    worker.load("scripted", make)
+    wait_until(lambda: worker.state.phase is Phase.READY)
+    setattr(made[0], method, raising(EngineGoneError("Its process has ended.")))
+    job, told = submit(worker, until_cancelled)
+    if method == "release":
+        wait_until(lambda: job.started_at > 0)
+        job.cancel.set(SUPERSEDED)
+        assert told.wait() is None
+    else:
+        error = told.wait()
+        assert isinstance(error, EngineGoneError)
+        assert error.message == "Its process has ended."
+    job, told = submit(worker, until_cancelled)
+    wait_until(lambda: len(made) == 2 and bool(made[1].asks))
+    assert (made[0].closed, made[0].kept) == (True, False)
+    job.cancel.set(SUPERSEDED)
+    assert told.wait() is None
+    worker.stop()
+
+
+def test_an_engine_that_could_not_be_reached_is_loaded_without_anybody_asking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lifecycle, "SHORTEST", 0.02)
+    tries: list[str] = []
+
+    def make(_: Cancel) -> Engine:
+        tries.append(worker.state.reason)
+        if len(tries) < 3:
+            raise EngineGoneError("Nothing answers.")
+        return ScriptedEngine()
+
+    worker = Worker()
+    worker.load("there", make)
+    wait_until(lambda: worker.state.phase is Phase.READY)
+    assert [bool(reason) for reason in tries] == [False, True, True]
+    assert "Nothing answers. Trying again in" in tries[1]
+    assert submit(worker, nothing)[1].wait() is None
+    worker.stop()
+
+
+def test_the_engine_says_how_many_are_served_at_a_time() -> None:
+    engine = ScriptedEngine("word " * 5000, pause=0.002)
+    engine.abilities = Abilities(places=2)
+    worker = Worker()
+    worker.load("scripted", lambda _: engine)
+    wait_until(lambda: worker.state.phase is Phase.READY)
+    jobs = [submit(worker, until_cancelled, owner=str(number))[0] for number in range(4)]
+    wait_until(lambda: sum(ask.usage.predicted_tokens > 3 for ask in engine.asks) >= 2)
+    assert len(engine.asks) == 2
+    for job in jobs:
+        job.cancel.set(SUPERSEDED)
     worker.stop()

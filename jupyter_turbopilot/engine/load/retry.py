@@ -14,6 +14,7 @@ SHARE = 20  # at most one part in so many of the time is spent on failing loads
 AFTER_LOAD = 30.0  # seconds before a model that was loaded but cannot compute is loaded again
 LOOKS = 0.5  # seconds between two looks at the disk and the memory
 MORE_MEMORY = 64 * 1024**2
+BY_ITSELF = {"engine_gone"}  # the worker loads it again, whoever asks
 # The file is at fault, or missing: another try is pointless until it has changed.
 OF_THE_FILE = {"model_refused", "model_missing", "unknown_model"}
 
@@ -52,7 +53,7 @@ class Recovery:
     def due(self, code: str, look: Callable[[], LoadConditions]) -> bool:
         """Tell whether to try again after a failure with this code."""
         now = self._clock()
-        if now < self._looked + LOOKS:
+        if code in BY_ITSELF or now < self._looked + LOOKS:
             return False
         self._looked = now
         conditions = look()

@@ -12,3 +12,9 @@ def test_a_model_that_was_loaded_and_cannot_compute_is_not_loaded_again_at_once(
     assert not recovery.due("engine", lambda: facts)
     now += AFTER_LOAD
     assert recovery.due("engine", lambda: facts)
+
+
+def test_an_engine_that_is_gone_is_the_workers_to_load_again() -> None:
+    recovery = Recovery(lambda: 1e6)
+    assert not recovery.due("engine_gone", LoadConditions)
+    assert recovery.due("engine", LoadConditions)
