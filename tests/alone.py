@@ -14,11 +14,10 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.standalone import application
 
-from .scripted_engine import ScriptedEngine
+from .scripted_engine import ScriptedEngine, pilot_with
 
 KEY = "s3cret-key"
 
@@ -31,7 +30,7 @@ class Alone:
     ) -> None:
         self.engine = ScriptedEngine("a + b + c")
         self.loading = threading.Event()
-        self.pilot = Pilot(Turbopilot(model=str(model), **settings), self._engine)
+        self.pilot = pilot_with(Turbopilot(model=str(model), **settings), self._engine)
         started: list[Any] = []
 
         async def run() -> None:

@@ -6,11 +6,15 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.generation import Ask, Sampling, Token
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
+from jupyter_turbopilot.pilot.library import store_of
+from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -122,3 +126,8 @@ class ScriptedEngine:
 
     def close(self, *, keep: bool = True) -> None:
         self.closed, self.kept = True, keep
+
+
+def pilot_with(settings: Turbopilot, load: Callable[..., Any], **more: Any) -> Pilot:
+    """Return a pilot whose models are read by `load` instead of llama.cpp."""
+    return Pilot(settings, kind=LlamaKind(settings, store_of(settings), load), **more)

@@ -14,6 +14,7 @@ ELSEWHERE = {
     "config.py": ["test_cli.py", "test_scripts.py"],
     "engine/vocabulary.py": ["engine/test_code_points.py", "engine/llama/test_vocabulary.py"],
     "engine/base.py": ["engine/test_step_loop.py", "engine/test_stepping.py"],
+    "pilot/kinds/base.py": ["pilot/kinds/test_llama.py"],
     "engine/moves.py": ["engine/test_sequences.py"],
     "models/convert/bigcode.py": ["models/convert/test_families.py"],
     "models/convert/config.py": ["models/convert/test_checkpoint.py"],

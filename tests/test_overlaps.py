@@ -29,10 +29,9 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.standalone import application
 
-from .scripted_engine import ScriptedEngine
+from .scripted_engine import ScriptedEngine, pilot_with
 from .tiny_model import write_tiny_model
 
 RECORD = Path(__file__).parent / "data" / "overlaps.json"
@@ -195,7 +194,7 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     """Start a server for a script."""
     engine = SteppedEngine(script["answers"], script.get("probability", 0.99))
     settings = {"considerate": False, "keep_sequences": False, "deadline": 100.0} | script.get("settings", {})
-    pilot = Pilot(Turbopilot(model=str(model), **settings), lambda *_: engine)
+    pilot = pilot_with(Turbopilot(model=str(model), **settings), lambda *_: engine)
     server = HTTPServer(application(pilot, KEY, "127.0.0.1"))
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)

@@ -12,8 +12,8 @@ from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.library import store_of
-from jupyter_turbopilot.pilot.model_loader import ModelLoader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Loaded:
 
 def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0, chunk: int = 0) -> Loaded:
     """Check and load a model as the server would, but without the trial: a crash ends only this command."""
-    models = ModelLoader(settings, store_of(settings))
+    models = LlamaKind(settings, store_of(settings))
     model = find(spec)
     if not models.store.has(model):
         raise NotReadyError(

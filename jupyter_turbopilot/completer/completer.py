@@ -13,7 +13,7 @@ from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED
 from jupyter_turbopilot.engine.phase import not_ready
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.prompt.layout import Layout
+from jupyter_turbopilot.prompt.layout import LAYOUT, Layout
 from jupyter_turbopilot.request import Completion
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Completer:
         self.counters = dict.fromkeys(_COUNTED, 0)
         self.last_ms: float | None = None
         self.latest = LatestJobs()
+        self.identity = ""  # what answers depend on beside the request
         self._resting = resting
         self._layout: Layout | None = None
 
@@ -117,9 +118,12 @@ class Completer:
         elif answering.task.gated and not answering.job.cancel.is_set() and not reply.error:
             self.counters["hidden"] += 1
 
-    def forget(self) -> None:
-        """Forget what was answered: another model, or the same otherwise tuned, answers from now on."""
-        self.results.clear()
+    def answer_from(self, engine: Engine) -> None:
+        """Forget what was answered, if another model, or the same otherwise tuned, answers from now on."""
+        identity = f"{engine.identity}|{self.settings.move_suffix}|{LAYOUT}"
+        if identity != self.identity:
+            self.results.clear()
+        self.identity = identity
 
     def feedback(self, event: str) -> None:
         """Count what became of a suggestion."""

@@ -15,11 +15,9 @@ from jupyter_turbopilot.errors import (
     TurbopilotError,
 )
 from jupyter_turbopilot.models import speed
-from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Store
 
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.pilot.kinds.base import EngineKind
 
 log = logging.getLogger(__name__)
 MAX_DOWNLOADS = 16  # that are known, under way or ended
@@ -60,21 +60,11 @@ class Download:
 class Library:
     """The catalogue, the store's folder, and what is being downloaded into it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kind: EngineKind) -> None:
         self.store = store
+        self._kind = kind
         self._downloads: dict[str, Download] = {}
         self._lock = threading.Lock()
-
-    def others(self, selected: str) -> list[Model]:
-        """List models the catalogue lacks: files in the folder, and the selected one, wherever it is."""
-        others = [Model(name=path.name, file=path.name, path=path) for path in self.store.others()]
-        if selected in catalog():
-            return others
-        try:
-            chosen = find(selected)
-        except TurbopilotError:
-            return others
-        return [*(other for other in others if other.path != self.store.path(chosen)), chosen]
 
     def advice(self) -> dict[str, Advice]:
         """Judge each model of the catalogue for this machine."""
@@ -86,7 +76,7 @@ class Library:
         self, spec: str, *, mirrors: bool = False, then: Callable[[], object] = lambda: None
     ) -> Download:
         """Fetch a model in the background, then do what was asked for; asking again joins the download."""
-        model = find(spec)
+        model = self._kind.find(spec)
         with self._lock:
             running = self.download_of(model)
             if running and not running.finished.is_set():
@@ -96,8 +86,7 @@ class Library:
 
         def work() -> None:
             try:
-                obtain(
-                    self.store,
+                self._kind.obtain(
                     model,
                     lambda step: setattr(download, "step", step),
                     download.cancel,
@@ -124,7 +113,7 @@ class Library:
 
     def cancel(self, spec: str) -> bool:
         """Stop a download; what came stays for the next time."""
-        download = self.download_of(find(spec))
+        download = self.download_of(self._kind.find(spec))
         if download is None or download.finished.is_set():
             return False
         download.cancel.set()

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.engine.effort import Effort
+from jupyter_turbopilot.engine.load.machine import threads
 from jupyter_turbopilot.engine.load.retry import Recovery
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import BadRequestError, NotReadyError, TurbopilotError
-from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.pilot.kinds import kind_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
-from jupyter_turbopilot.pilot.model_loader import EngineFactory, ModelLoader, llama_engine
 from jupyter_turbopilot.pilot.threads import BackgroundThreads
 from jupyter_turbopilot.suggestion.cache import Results
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.load.retry import LoadConditions
     from jupyter_turbopilot.kernels.watch import Kernels
     from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.pilot.kinds.base import EngineKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,22 +44,22 @@ class Choice:
 class Pilot:
     """One model, one worker, one completer: what the server, the terminal and the command line hold.
 
-    It decides which model is wanted, and when to try again one that could not be loaded. `kernels` and
-    `kernel_busy` are a Jupyter server's.
+    It decides which model is wanted, and when to try again one that could not be loaded. `kind` is the kind
+    of engine, by default that of the settings; `kernels` and `kernel_busy` are a Jupyter server's.
     """
 
     def __init__(
         self,
         settings: Turbopilot,
-        engine_factory: EngineFactory = llama_engine,
         *,
+        kind: EngineKind | None = None,
         kernels: Kernels | None = None,
         kernel_busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
         self.store = store_of(settings)
-        self.library = Library(self.store)
-        self.loader = ModelLoader(settings, self.store, engine_factory)
+        self.kind = kind or kind_of(settings, self.store)
+        self.library = Library(self.store, self.kind)
         self.effort = Effort(considerate=settings.considerate, kernel_busy=kernel_busy)
         self.worker = Worker(
             settings.queue_limit, threads=self.effort.threads, idle=settings.idle_minutes * 60
@@ -120,7 +121,7 @@ class Pilot:
 
     def remove(self, spec: str) -> int:
         """Delete a model's file and return the bytes freed; one that is in use or on its way stays."""
-        model = find(spec)
+        model = self.kind.find(spec)
         if self.worker.state.phase not in {Phase.FAILED, Phase.EMPTY} and self._uses(self.store.path(model)):
             raise BadRequestError(f"{model.name} is in use. Select another model first.", field="model")
         return self.library.remove(model)
@@ -134,16 +135,16 @@ class Pilot:
             self.kernels.close()
 
     def _facts(self) -> LoadConditions:
-        return self.loader.facts(self.selected, tuned=self.tuned)
+        return self.kind.conditions(self.selected, tuned=self.tuned)
 
     def _uses(self, path: Path) -> bool:
         """Tell whether a file is the one that is loaded or about to be, by whatever name."""
-        chosen = [find(choice.spec) for choice in (self._wanted, self._good)]
-        return path.resolve() in {self.store.path(model).resolve() for model in chosen}
+        chosen = [self.kind.stored(self.kind.find(choice.spec)) for choice in (self._wanted, self._good)]
+        return path.resolve() in {stored.path.resolve() for stored in chosen if stored}
 
     def _select(self, choice: Choice) -> Model:
-        model = find(choice.spec)
-        if not self.store.has(model):
+        model = self.kind.find(choice.spec)
+        if not self.kind.stored(model):
             size = f" ({model.size / 1e6:.0f} MB)" if model.size else ""
             raise NotReadyError(
                 f"The model {model.name}{size} is not on this machine yet. "
@@ -160,6 +161,8 @@ class Pilot:
         begun = time.monotonic()
         try:
             engine = self._load(model, cancel, tuned=choice.tuned)
+        except EngineGoneError:
+            raise  # the worker loads it again
         except BaseException:
             with self._lock:
                 if self._wanted is choice:  # nobody has chosen another since
@@ -167,12 +170,11 @@ class Pilot:
             if not cancel.is_set():
                 self._recovery.failed(self._facts(), time.monotonic() - begun)
             raise
-        self.completer.forget()
+        self.completer.answer_from(engine)
         self._recovery.loaded(self._facts())
         self._good = choice
         return engine
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
-        path, plan = self.loader.plan(model, tuned=tuned)
-        self.effort.full = plan.threads
-        return self.loader.load(path, model, plan, cancel)
+        self.effort.full = threads(self.settings.threads, self.settings.max_threads)
+        return self.kind.load(model, cancel, tuned=tuned)

@@ -14,7 +14,7 @@ from jupyter_turbopilot.models.tuning import adapters
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.recommend import Advice
-    from jupyter_turbopilot.pilot.model_loader import ModelLoader
+    from jupyter_turbopilot.pilot.kinds.base import EngineKind
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 
@@ -40,15 +40,15 @@ def describe_health(pilot: Pilot) -> dict[str, Any]:
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:
     """Describe every model of the catalogue and every file in the folder."""
     advice = pilot.library.advice()
-    catalogued = [
-        _model(pilot, model) | _judged(model, advice.get(model.name)) for model in catalog().values()
+    return [
+        _model(pilot, model) | (_judged(model, advice.get(model.name)) if model.name in catalog() else {})
+        for model in pilot.kind.models(pilot.selected)
     ]
-    return catalogued + [_model(pilot, model) for model in pilot.library.others(pilot.selected)]
 
 
 def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
     store, download = pilot.store, pilot.library.download_of(model)
-    stored = store.stored(model)
+    stored = pilot.kind.stored(model)
     running = download if download and not download.finished.is_set() else None
     return {
         "name": model.name,
@@ -63,7 +63,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "stored": stored is not None,
         "verified": bool(stored and stored.verified),
         "selected": pilot.worker.state.model == model.name,
-        "adapters": _adapters(pilot.loader, model),
+        "adapters": _adapters(pilot.kind, model),
         "tuned": pilot.tuned,
         "pulling": running is not None,
         "failed": download.failure if download else None,
@@ -84,10 +84,10 @@ def _judged(model: Model, advice: Advice | None) -> dict[str, Any]:
     }
 
 
-def _adapters(loader: ModelLoader, model: Model) -> list[dict[str, Any]]:
+def _adapters(kind: EngineKind, model: Model) -> list[dict[str, Any]]:
     """Name a model's adapters; a setting that makes no sense is `doctor`'s to say."""
     try:
-        chosen = loader.adapters(model)
+        chosen = kind.adapters(model)
     except TurbopilotError:
         return []
     ours = str(adapters.ours(model.name))

@@ -15,7 +15,6 @@ from traitlets import Any as AnyTrait
 from jupyter_turbopilot.config import SECTIONS, Turbopilot
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.kernels.watch import Kernels
-from jupyter_turbopilot.pilot.model_loader import llama_engine
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.server.routes.about import MissingRoute
@@ -34,7 +33,7 @@ class TurbopilotExtension(ExtensionApp):
     name = "jupyter_turbopilot"
     load_other_extensions = True
     classes = list(SECTIONS)  # noqa: RUF012 - as Jupyter declares it
-    engine_factory = AnyTrait(llama_engine, help="What loads a model; a test's fake goes here.").tag(
+    kind = AnyTrait(None, help="What makes a kind of engine from the settings; a test's fake goes here.").tag(
         config=True
     )
 
@@ -46,7 +45,7 @@ class TurbopilotExtension(ExtensionApp):
         manager = cast("ServerApp", self.serverapp).kernel_manager  # Jupyter links us to it before
         self.pilot = Pilot(
             settings,
-            self.engine_factory,
+            kind=self.kind(settings) if self.kind else None,
             kernels=Kernels(manager) if settings.kernel_facts else None,
             kernel_busy=partial(any_kernel_busy, manager),
         )

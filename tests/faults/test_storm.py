@@ -19,7 +19,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.standalone import application
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, pilot_with
 
 CELLS = [{"source": "x = "}]
 BODIES: dict[str, dict[str, Any]] = {
@@ -39,7 +39,7 @@ def pilot(tiny_model: Path, tmp_path: Path) -> Iterator[Pilot]:
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
     engine = ScriptedEngine("word " * 60, pause=0.002)
-    found = Pilot(Turbopilot(model=str(own)), lambda *_: engine)
+    found = pilot_with(Turbopilot(model=str(own)), lambda *_: engine)
     yield found
     found.stop()
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,24 +9,26 @@ import pytest
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError, BusyError, CancelledError, DownloadError
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot import library as library_module
+from jupyter_turbopilot.pilot.kinds import llama
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.library import MAX_DOWNLOADS, Library, store_of
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_models
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, pilot_with
 
 
 @pytest.fixture
 def pilot() -> Iterator[Pilot]:
-    pilot = Pilot(Turbopilot(), lambda *_: ScriptedEngine())
+    pilot = pilot_with(Turbopilot(), lambda *_: ScriptedEngine())
     yield pilot
     pilot.stop()
 
 
 @pytest.fixture
 def library() -> Library:
-    return Library(store_of(Turbopilot()))
+    store = store_of(Turbopilot())
+    return Library(store, LlamaKind(Turbopilot(), store))
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("x"), MemoryError(), SystemExit(), KeyboardInterrupt()])
@@ -37,7 +38,7 @@ def test_whatever_ends_a_download_is_an_error(
     def fail(*_: Any, **__: Any) -> None:
         raise failure
 
-    monkeypatch.setattr("jupyter_turbopilot.pilot.library.obtain", fail)
+    monkeypatch.setattr("jupyter_turbopilot.pilot.kinds.llama.obtain", fail)
     download = pilot.download("smollm2-135m")
     assert download.finished.wait(5)
     assert download.error
@@ -65,7 +66,7 @@ def test_so_many_downloads_are_known_and_no_more(pilot: Pilot, monkeypatch: pyte
         free.wait(10)
         raise DownloadError("There is no such file.")
 
-    monkeypatch.setattr(library_module, "obtain", slow)
+    monkeypatch.setattr(llama, "obtain", slow)
     under_way = [pilot.download(f"https://example.org/{n}.gguf") for n in range(MAX_DOWNLOADS)]
     with pytest.raises(BusyError):
         pilot.download("https://example.org/more.gguf")
@@ -88,7 +89,7 @@ def test_a_download_is_stopped_once_and_its_end_is_no_failure(
         assert given[3].wait(5)
         raise CancelledError("The download was stopped.")
 
-    monkeypatch.setattr(library_module, "obtain", wait)
+    monkeypatch.setattr(llama, "obtain", wait)
     download = library.download("smollm2-135m")
     with pytest.raises(BadRequestError, match="is being downloaded"):
         library.remove(find("smollm2-135m"))
@@ -109,20 +110,8 @@ def test_what_was_asked_for_is_done_once_the_model_is_here(
         if fails:
             raise DownloadError("There is no such file.")
 
-    monkeypatch.setattr(library_module, "obtain", fetch)
+    monkeypatch.setattr(llama, "obtain", fetch)
     download = library.download("smollm2-135m", then=lambda: order.append("then"))
     assert download.finished.wait(5)
     assert order == (["fetched"] if fails else ["fetched", "then"])
     assert download.failure == ("There is no such file." if fails else None)
-
-
-def test_the_selected_model_is_listed_once_wherever_it_is(
-    library: Library, models_folder: Path, tmp_path: Path
-) -> None:
-    inside, outside = models_folder / "inside.gguf", tmp_path / "outside.gguf"
-    for path in (inside, outside):
-        path.write_bytes(b"GGUF")
-    assert [model.path for model in library.others("smollm2-135m")] == [inside]
-    assert [model.path for model in library.others(str(inside))] == [inside]
-    assert [model.path for model in library.others(str(outside))] == [inside, outside]
-    assert [model.path for model in library.others("no such model")] == [inside]

@@ -25,7 +25,7 @@ from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.suggestion.cache import Place
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, pilot_with
 from ..tiny_adapter import make
 
 Make = Callable[..., tuple[Pilot, list[tuple[Path, Plan]]]]
@@ -41,10 +41,12 @@ def make_pilot(tiny_model: Path) -> Iterator[Make]:
 
         def engine(path: Path, _: Model, plan: Plan, __: Path | None) -> ScriptedEngine:
             loaded.append((path, plan))
-            return ScriptedEngine()
+            engine = ScriptedEngine()
+            engine.identity = f"{path}|{plan.hardware.stamp}"
+            return engine
 
         chosen = Turbopilot(model=str(tiny_model), adapters=list(adapters), **settings)
-        made.append(Pilot(chosen, engine))
+        made.append(pilot_with(chosen, engine))
         return made[-1], loaded
 
     yield build
@@ -101,7 +103,8 @@ def test_a_model_can_be_used_as_published_and_tuned_again(
     for tuned in (True, False, None, True):
         pilot.completer.results.remember(place, [Token(b"y", 1.0)], ended=True)
         load(pilot, tuned=tuned)
-        assert not pilot.completer.results.find(place)  # what the other one answered is forgotten
+        # What the other one answered is forgotten; None: it is the same one.
+        assert bool(pilot.completer.results.find(place)) == (tuned is None)
     assert [path == tiny_model for path, _ in loaded] == [False, True, True, False]
     (shown,) = (model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
     assert shown["adapters"] == [{"name": "a", "language": "", "ours": False}]
@@ -113,7 +116,7 @@ def test_what_does_not_load_tuned_goes_on_as_it_was(make_pilot: Make, tmp_path: 
     pilot, loaded = make_pilot(str(adapter))
     load(pilot, tuned=False)
     adapter.write_bytes(b"no adapter at all, but long enough to be looked at as one")
-    pilot.loader.engine_factory = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
+    pilot.kind.engine_factory = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
     load(pilot, tuned=True)
     assert pilot.tuned is False
     assert pilot.worker.state.ready
@@ -169,7 +172,7 @@ def test_a_model_that_was_fetched_elsewhere_is_loaded_at_the_next_look(
 
 def failing(pilot: Pilot, *failures: Exception) -> list[int]:
     """Let the next loads fail; the list grows with each try."""
-    left, tries, real = list(failures), [], pilot.loader.engine_factory
+    left, tries, real = list(failures), [], pilot.kind.engine_factory
 
     def engine(*given: Any) -> Any:
         tries.append(1)
@@ -177,7 +180,7 @@ def failing(pilot: Pilot, *failures: Exception) -> list[int]:
             raise left.pop(0)
         return real(*given)
 
-    pilot.loader.engine_factory = engine
+    pilot.kind.engine_factory = engine
     return tries
 
 
@@ -283,7 +286,7 @@ def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
     load(pilot, tuned=False)
     gate = threading.Event()
-    real = pilot.loader.engine_factory
+    real = pilot.kind.engine_factory
 
     def slow(path: Path, model: Model, plan: Plan, state: Path | None) -> Any:
         gate.wait(5)
@@ -292,7 +295,7 @@ def test_of_two_quick_choices_the_later_one_stays_with_what_it_said_of_adapters(
             raise NotReadyError("superseded")
         return real(path, model, plan, state)
 
-    pilot.loader.engine_factory = slow
+    pilot.kind.engine_factory = slow
     pilot.select(pilot.selected, tuned=True)
     time.sleep(0.05)
     pilot.select(pilot.selected)  # says nothing of adapters: as chosen just before

@@ -13,12 +13,12 @@ from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health, describe_models
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, pilot_with
 
 
 @pytest.fixture
 def pilot(tiny_model: Path) -> Iterator[Pilot]:
-    pilot = Pilot(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
+    pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
     yield pilot
     pilot.stop()
 

@@ -19,12 +19,11 @@ import pytest
 
 from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.routes.admission import is_loopback
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.standalone import serve as serve_until_told
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, pilot_with
 from ..serving import Server
 
 Serve = Callable[..., httpx.Client]
@@ -133,7 +132,7 @@ def test_it_ends_when_told_to_where_loops_know_no_signals(
         def add_signal_handler(self, *_: Any) -> None:
             raise NotImplementedError
 
-    pilot = Pilot(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
+    pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     stopped: list[bool] = []
     monkeypatch.setattr(pilot, "start", lambda: os.kill(os.getpid(), number))
@@ -153,7 +152,7 @@ def test_it_ends_when_told_to_where_loops_know_no_signals(
 def test_a_request_that_comes_in_at_the_end_is_no_failure_in_the_log(
     monkeypatch: pytest.MonkeyPatch, tiny_model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pilot = Pilot(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
+    pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
     started = asyncio.Event()
     monkeypatch.setattr(pilot, "start", started.set)
     prepare = Route.prepare

@@ -16,7 +16,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.shell import magics
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, pilot_with
 
 
 class Shell(InteractiveShell):
@@ -42,13 +42,12 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 @pytest.fixture
 def says(shell: Shell, tiny_model: Path) -> Callable[..., ScriptedEngine]:
     """Give the shell a model that says what it is told to."""
-    from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.shell.in_process import InProcess
 
     def make(answer: str, **more: Any) -> ScriptedEngine:
         engine = ScriptedEngine(answer, **more)
         local = InProcess(Turbopilot(model=str(tiny_model)))
-        local.pilot = Pilot(local.pilot.settings, lambda *_: engine)
+        local.pilot = pilot_with(local.pilot.settings, lambda *_: engine)
         loaded(shell).local = local
         return engine
 

@@ -29,9 +29,9 @@ def run(options: Options, settings: Turbopilot) -> int:
     """Say which model suits this machine."""
     from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.models import speed
-    from jupyter_turbopilot.pilot.library import Library, store_of
+    from jupyter_turbopilot.pilot.pilot import Pilot
 
-    library = Library(store_of(settings))
+    library = Pilot(settings).library
     measured = speed.rate(library.store.folder)
     print(
         f"{machine.free_memory() / 1e9:.1f} GB of memory free, {machine.cores()} cores, "

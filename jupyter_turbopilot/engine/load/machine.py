@@ -33,10 +33,13 @@ def _quota(cgroup: Path) -> float | None:
     return limit_v1 / period_v1 if limit_v1 > 0 else None
 
 
-def threads(configured: int = 0) -> int:
-    """Return how many threads the model runs on."""
-    if configured:
-        return configured
+def threads(configured: int = 0, most: int = 0) -> int:
+    """Return how many threads the model runs on; 0: as many as suit the machine, as many as those."""
+    count = configured or _suitable_threads()
+    return min(count, most or count)
+
+
+def _suitable_threads() -> int:
     usable = cores()
     physical = psutil.cpu_count(logical=False) or usable
     # Two hyperthreads of one core slow each other down; a quota already counts hyperthreads.

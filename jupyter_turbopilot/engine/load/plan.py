@@ -80,8 +80,7 @@ def make_plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
     trained = header.number("context_length", DEFAULT_CONTEXT)
     wanted = min(wishes.context_size or DEFAULT_CONTEXT, trained)
     free = min(machine.free_memory(), wishes.max_bytes or machine.UNLIMITED)
-    count = machine.threads(wishes.threads)
-    count = min(count, wishes.max_threads or count)
+    count = machine.threads(wishes.threads, wishes.max_threads)
     hardware = wishes.hardware
     cache_share = CACHE_TYPES[hardware.cache_type]
     # Weights on a GPU take none of this memory.

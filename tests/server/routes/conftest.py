@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
+from jupyter_turbopilot.pilot.library import store_of
 from jupyter_turbopilot.server.describe import describe_health
 
 from ...scripted_engine import ScriptedEngine
@@ -35,7 +37,9 @@ def jp_server_config(
     shutil.copy(tiny_model, own)
     return {
         "ServerApp": {"jpserver_extensions": {"jupyter_turbopilot": True}},
-        "TurbopilotExtension": {"engine_factory": lambda *_: engine},
+        "TurbopilotExtension": {
+            "kind": lambda settings: LlamaKind(settings, store_of(settings), lambda *_: engine)
+        },
         "Turbopilot": {"model": str(own)} | server_traits,
     }
 

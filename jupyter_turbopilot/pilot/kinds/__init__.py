@@ -1,0 +1,23 @@
+"""The kinds of engine by name. A new one is a module here, a line in the table and one in the docs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.models.store import Store
+    from jupyter_turbopilot.pilot.kinds.base import EngineKind
+
+# Imported when they are chosen: each has dependencies of its own.
+KINDS = {
+    "llama": "LlamaKind",
+}
+
+
+def kind_of(settings: Turbopilot, store: Store) -> EngineKind:
+    """Return the kind of engine that the settings choose."""
+    module = import_module(f"{__name__}.{settings.engine}")
+    kind: EngineKind = getattr(module, KINDS[settings.engine])(settings, store)
+    return kind

@@ -1,0 +1,67 @@
+"""What the rest has to know of a kind of engine: its models, how one is loaded, what `doctor` says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.load.retry import LoadConditions
+    from jupyter_turbopilot.models.download import DownloadProgress
+    from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.models.store import Stored
+    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of an examination."""
+
+    name: str
+    text: str
+    problem: bool = False
+
+
+class EngineKind(Protocol):
+    """A kind of engine, as the settings set it up."""
+
+    @property
+    def address(self) -> str:
+        """The host that code is sent to; empty where it stays on this machine."""
+
+    def find(self, spec: str) -> Model:
+        """Return the model that a person means."""
+
+    def models(self, selected: str) -> list[Model]:
+        """List the models that can be chosen, the selected one among them."""
+
+    def stored(self, model: Model) -> Stored | None:
+        """Return what is on the disk of a model; None where it has to be fetched first."""
+
+    def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:
+        """Return the adapters that are set for a model."""
+
+    def obtain(
+        self,
+        model: Model,
+        progress: Callable[[DownloadProgress], None],
+        cancel: threading.Event | None = None,
+        *,
+        mirrors: bool = False,
+    ) -> Path:
+        """Fetch a model; return where it is."""
+
+    def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:
+        """Say what the next load depends on; costs a look at the disk and at the memory."""
+
+    def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
+        """Load a model, or refuse what cannot be loaded here."""
+
+    def examine(self) -> Iterator[Finding]:
+        """Examine what it needs and what is there."""

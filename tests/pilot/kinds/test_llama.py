@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.load import loader as engine_loader
+from jupyter_turbopilot.engine.load import trial
+from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind, llama_engine
+from jupyter_turbopilot.pilot.library import store_of
+
+from ...scripted_engine import ScriptedEngine
+from ...tiny_adapter import make
+
+
+def kind_with(*engine_factory: Any, **settings: Any) -> LlamaKind:
+    chosen = Turbopilot(**settings)
+    return LlamaKind(chosen, store_of(chosen), *engine_factory)
+
+
+def test_a_plan_keeps_to_the_settings(tiny_model: Path) -> None:
+    kind = kind_with(
+        context_size=300, threads=5, max_threads=3, sequences_memory=0, cache_type="q8_0", memory_map=False
+    )
+    path, plan = kind.plan(find(str(tiny_model)), tuned=True)
+    assert path == tiny_model
+    assert (plan.context_size, plan.threads, plan.parked) == (300, 3, 0)
+    assert (plan.hardware.cache_type, plan.hardware.memory_map) == ("q8_0", False)
+    kept = kind_with(context_size=300, sequences_memory=1).plan(find(str(tiny_model)), tuned=True)[1]
+    assert kept.parked > 0
+
+
+def test_an_administrators_limit_is_kept(tiny_model: Path) -> None:
+    with pytest.raises(ModelRefusedError, match="max_memory"):
+        kind_with(max_memory=1).plan(find(str(tiny_model)), tuned=True)
+
+
+@pytest.mark.parametrize("tries", [True, False])
+def test_llama_cpp_alone_is_tried_in_a_child_process_first(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, *, tries: bool
+) -> None:
+    tried: list[Path] = []
+    monkeypatch.setattr(trial, "ensure_loads", lambda path, *_, **__: tried.append(path))
+    monkeypatch.setattr(engine_loader, "load", lambda *_, **__: ScriptedEngine())
+    model = find(str(tiny_model))
+    for kind in (
+        kind_with(llama_engine, trial=tries),
+        kind_with(lambda *_: ScriptedEngine(), trial=tries),
+    ):
+        kind.load(model, Cancel(), tuned=True)
+    assert tried == ([tiny_model] if tries else [])
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_was_read_is_kept_beside_the_models_unless_it_is_not_to_be(
+    tiny_model: Path, *, keep: bool
+) -> None:
+    given: list[tuple[Any, ...]] = []
+
+    def engine(*arguments: Any) -> ScriptedEngine:
+        given.append(arguments)
+        return ScriptedEngine()
+
+    kind, model = kind_with(engine, keep_sequences=keep), find(str(tiny_model))
+    path, plan = kind.plan(model, tuned=True)
+    kind.load(model, Cancel(), tuned=True)
+    assert given == [(path, model, plan, kind.store.folder / ".sequences" if keep else None)]
+
+
+def test_facts_change_with_the_file_and_with_its_adapters(tiny_model: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.gguf"
+    adapter = make(tmp_path / "a.gguf")
+    kind = kind_with(model=str(own), adapters=[str(adapter)])
+    assert kind.adapters(find(str(own.absolute()))) == (AdapterSpec(str(adapter)),)
+    assert kind.conditions("no such model", tuned=True).file == ""
+    assert kind.conditions(str(own), tuned=True).file == ""
+    own.write_bytes(tiny_model.read_bytes())
+    tuned, plain = (kind.conditions(str(own), tuned=tuned).file for tuned in (True, False))
+    assert tuned != plain
+    assert kind.conditions(str(own), tuned=True).file == tuned
+    adapter.touch()
+    assert kind.conditions(str(own), tuned=True).file != tuned
+    assert kind.conditions(str(own), tuned=False).file == plain
+    assert kind.conditions(str(own), tuned=True).free > 0
+
+
+def test_the_selected_model_is_listed_once_wherever_it_is(models_folder: Path, tmp_path: Path) -> None:
+    inside, outside = models_folder / "inside.gguf", tmp_path / "outside.gguf"
+    for path in (inside, outside):
+        path.write_bytes(b"GGUF")
+    kind, known = kind_with(), len(catalog())
+    assert [model.path for model in kind.models("smollm2-135m")[known:]] == [inside]
+    assert [model.path for model in kind.models(str(inside))[known:]] == [inside]
+    assert [model.path for model in kind.models(str(outside))[known:]] == [inside, outside]
+    assert [model.path for model in kind.models("no such model")[known:]] == [inside]
