@@ -18,7 +18,7 @@ from jupyter_turbopilot.evaluate.notebooks import TypedNotebook, read
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.describe import describe_health
-from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
+from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 
 
 def places(notebooks: list[TypedNotebook], kind: str, count: int) -> list[tuple[list[str], int, int, str]]:
@@ -50,6 +50,7 @@ def main() -> None:
     # A short context: what is asked is how the end of the prompt is cut, not what stands before it.
     settings = Turbopilot(eagerness="always", prompt_tokens=256)
     pilot = Pilot(settings)
+    threshold = fit_for(DEFAULT).thresholds[Turbopilot.eagerness.default_value]
     pilot.start()
     while describe_health(pilot)["phase"] == "loading":
         time.sleep(0.1)
@@ -72,7 +73,7 @@ def main() -> None:
                 item = items[0] if items else None
                 right = item is not None and item.text.strip() == rest.strip()
                 exact += right
-                if item and item.confidence >= THRESHOLDS[Turbopilot.eagerness.default_value]:
+                if item and item.confidence >= threshold:
                     shown += 1
                     shown_exact += right
             print(f"{kind:10} {mode!s:7} exact {exact}/{len(chosen)}  shown {shown}, right {shown_exact}")

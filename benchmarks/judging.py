@@ -16,8 +16,8 @@ from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import request_at
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.features import cursor_features
+from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.names import fits_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -41,7 +41,7 @@ def main() -> None:
         surroundings = surroundings_of(request.prefix, request.suffix)
         gate = Gate(
             cursor_features(request.prefix, request.suffix, pieces),
-            THRESHOLDS["balanced"],
+            fit_for(DEFAULT).thresholds["balanced"],
             fits_at(request, scope),
         )
         writing = Suggestion(surroundings, gate, unasked=True)

@@ -33,7 +33,7 @@ from jupyter_turbopilot.evaluate.scoring import Tally, score_trace
 from jupyter_turbopilot.evaluate.traces import Keystroke, Trace, mixed, of_kind
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
+from jupyter_turbopilot.suggestion.fit import EAGERNESS
 
 N_PREDICT, STOP = 32, ["\n"]
 
@@ -255,7 +255,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--route", choices=["infill", "complete"], default="infill")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--eagerness", choices=list(THRESHOLDS), default="always")
+    parser.add_argument("--eagerness", choices=EAGERNESS, default="always")
     parser.add_argument(
         "--append", action="store_true", help="cells from their beginning, of the half held out"
     )

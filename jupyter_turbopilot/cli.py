@@ -18,7 +18,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a subcommand; our own errors are one line and exit status 1, or 2 for a wrong request."""
     parsed = parser().parse_args(arguments)
     try:
-        settings = read_settings(getattr(parsed, "model", None), mirrors=getattr(parsed, "mirrors", False))
+        settings = read_settings(
+            getattr(parsed, "model", None),
+            mirrors=getattr(parsed, "mirrors", False),
+            engine=getattr(parsed, "engine", None),
+        )
         status = parsed.execute(parsed, settings)
     except TurbopilotError as error:
         print(f"turbopilot: {error.message} {error.hint}".strip(), file=sys.stderr)
@@ -42,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def read_settings(model: str | None = None, *, mirrors: bool = False) -> Turbopilot:
+def read_settings(
+    model: str | None = None, *, mirrors: bool = False, engine: str | None = None
+) -> Turbopilot:
     """Read Jupyter's configuration files; what the command line names stands above them."""
     from jupyter_core.paths import jupyter_config_path
     from traitlets.config import Config
@@ -74,6 +80,8 @@ def read_settings(model: str | None = None, *, mirrors: bool = False) -> Turbopi
         settings.model = model
     if mirrors:
         settings.mirrors = True
+    if engine:
+        settings.engine = engine
     return settings
 
 

@@ -1,8 +1,10 @@
 """Collect what the model writes at many places of real notebooks, and fit the gate's score to it.
 
-python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl
-python scripts/fit_gate.py fit --set NOTEBOOKS places.jsonl
-python scripts/fit_gate.py compare --set NOTEBOOKS without.jsonl with.jsonl
+python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
+python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl
+python scripts/fit_gate.py compare --set NOTEBOOKS -m MODEL without.jsonl with.jsonl
+
+`fit --write` writes the model's entry of the table; `--keep` fits its thresholds alone.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.cli import read_settings
+from jupyter_turbopilot.config import ENGINES
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.lines import Cursor, ExactLines, gain
 from jupyter_turbopilot.evaluate.notebooks import read
@@ -32,8 +35,9 @@ from jupyter_turbopilot.evaluate.scoring import (
 )
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.shell.in_process import InProcess
-from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS, THRESHOLDS
+from jupyter_turbopilot.suggestion.coefficients import FITS
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
+from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -78,9 +82,9 @@ def places(
 
 def collect(options: argparse.Namespace) -> None:
     """Write a line for each place: the cell, the cursor, and the tokens with their probabilities."""
-    settings = Turbopilot(
-        eagerness="always", considerate=False, keep_sequences=False, max_tokens=options.tokens
-    )
+    settings = read_settings(options.model, engine=options.engine)
+    settings.eagerness, settings.max_tokens = "always", options.tokens
+    settings.considerate = settings.keep_sequences = False
     if options.adapters is not None:
         settings.adapters, settings.fold_adapters = options.adapters, not options.live
     local = InProcess(settings)
@@ -232,6 +236,8 @@ def fit(options: argparse.Namespace) -> None:
     right = np.array([r for s in fitted for r in s.right], dtype=float)
     weights = solve(rows, right)
     coefficients = {n: round(float(w), 4) for n, w in zip(names, weights, strict=True)}
+    if options.keep:
+        coefficients = fit_for(options.model).coefficients
     print(f"{len(spots)} places; {len(rows)} boundaries in the fitted half, {right.mean():.3f} of them right")
     print("threshold, fitted: precision, saved; held out: precision, saved, shown per 100 keys")
     found = {}
@@ -248,7 +254,7 @@ def fit(options: argparse.Namespace) -> None:
         thresholds[name] = next((t for t, a in found.items() if a.precision >= aim), max(found))
     print(thresholds)
     if options.write:
-        write(coefficients, thresholds)
+        write(options.model, {"coefficients": coefficients, "thresholds": thresholds})
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -265,8 +271,8 @@ def compare(options: argparse.Namespace) -> None:
         for lines in read_lines
     ]
     print(gain(*(exact_lines(spots) for spots in ways)).words)
-    before, after = (played(spots) for spots in ways)
-    for name, threshold in THRESHOLDS.items():
+    before, after = (played(spots, fit_for(options.model).coefficients) for spots in ways)
+    for name, threshold in fit_for(options.model).thresholds.items():
         first = before[min(before, key=lambda t: abs(t - threshold))]
         wanted = _precision(first)
         good = [level for level, tallies in after.items() if _precision(tallies) >= wanted] or [max(after)]
@@ -290,13 +296,13 @@ def exact_lines(spots: Sequence[Spot]) -> ExactLines:
     return found
 
 
-def played(spots: Sequence[Spot]) -> dict[float, dict[int, Tally]]:
+def played(spots: Sequence[Spot], coefficients: dict[str, float]) -> dict[float, dict[int, Tally]]:
     """Type everything at each threshold, notebook by notebook."""
     found: dict[float, dict[int, Tally]] = {}
     numbers = sorted({spot.notebook for spot in spots})
     for step in range(40):
         found[step / 40] = {
-            n: play([s for s in spots if s.notebook == n], COEFFICIENTS, step / 40) for n in numbers
+            n: play([s for s in spots if s.notebook == n], coefficients, step / 40) for n in numbers
         }
     return found
 
@@ -309,17 +315,19 @@ def _saved(tallies: dict[int, Tally]) -> float:
     return sum(tallies.values(), start=Tally()).share_saved
 
 
-def write(coefficients: dict[str, float], thresholds: dict[str, float]) -> None:
-    """Write the module that the gate imports."""
-
-    def worded(name: str, values: dict[str, float]) -> str:
-        return f"{name} = {{\n" + "".join(f'    "{k}": {v},\n' for k, v in values.items()) + "}\n"
-
+def write(model: str, fitted: dict[str, dict[str, float]]) -> None:
+    """Write the module that the gate imports, with one entry changed."""
+    lines = []
+    for name, parts in (FITS | {model: fitted}).items():
+        lines.append(f'    "{name}": {{')
+        for part, values in parts.items():
+            lines += [f'        "{part}": {{', *(f'            "{k}": {v},' for k, v in values.items())]
+            lines.append("        },")
+        lines.append("    },")
     TARGET.write_text(
-        '"""The gate\'s coefficients and thresholds, written by `scripts/fit_gate.py`."""\n\n'
+        '"""The gate\'s coefficients and thresholds by model, written by `scripts/fit_gate.py`."""\n\n'
         "from __future__ import annotations\n\n"
-        + worded("COEFFICIENTS", coefficients)
-        + worded("THRESHOLDS", thresholds)
+        "FITS: dict[str, dict[str, dict[str, float]]] = {\n" + "\n".join(lines) + "\n}\n"
     )
 
 
@@ -337,14 +345,19 @@ def main() -> None:
         "--adapters", nargs="*", help="instead of the configured ones; nothing behind it: none"
     )
     gather.add_argument("--live", action="store_true", help="adapters beside the model")
+    gather.add_argument("-m", "--model", help="the configured one by default")
+    gather.add_argument("--engine", choices=ENGINES, help="the configured one by default")
     gather.set_defaults(run=collect)
     fitting = commands.add_parser("fit")
     fitting.add_argument("--set", type=Path, required=True)
     fitting.add_argument("places", type=Path)
+    fitting.add_argument("-m", "--model", default=DEFAULT, help="whose places these are (%(default)s)")
+    fitting.add_argument("--keep", action="store_true", help="the coefficients that are used now")
     fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")
     fitting.set_defaults(run=fit)
     comparing = commands.add_parser("compare", help="what one way to answer has over another")
     comparing.add_argument("--set", type=Path, required=True)
+    comparing.add_argument("-m", "--model", default=DEFAULT, help="whose gate decides (%(default)s)")
     comparing.add_argument("places", type=Path, nargs=2)
     comparing.set_defaults(run=compare)
     options = parser.parse_args()

@@ -71,6 +71,16 @@ def add_model(parser: argparse.ArgumentParser, what: str = "the model to use") -
     parser.add_argument("-m", "--model", help=f"{what}; default: the configured one")
 
 
+def add_model_and_engine(parser: argparse.ArgumentParser) -> None:
+    """Declare `--model` and `--engine`, which stand above what is configured."""
+    from jupyter_turbopilot.config import ENGINES
+
+    add_model(parser)
+    parser.add_argument(
+        "--engine", choices=ENGINES, help="what computes (docs/engines.md); default: the configured one"
+    )
+
+
 def whole(text: str, least: int, most: int) -> int:
     """Read a whole number; say which ones there are."""
     if (number := within(text, least, most)) is None:

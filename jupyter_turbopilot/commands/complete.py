@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.commands.command import Command, add_model
+from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.errors import BadRequestError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--temperature", type=float, default=0.0, help="0 is the likeliest text; up to 2 (%(default)s)"
     )
-    add_model(parser)
+    add_model_and_engine(parser)
     parser.add_argument("--json", action="store_true", help="print confidence and timings too")
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.commands.command import Command, NoOptions, add_model
+from jupyter_turbopilot.commands.command import Command, NoOptions, add_model_and_engine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.pilot.kinds.base import Finding
 
@@ -132,6 +132,6 @@ COMMAND = Command(
     "doctor",
     "check the installation and its speed, and say what to do about problems",
     NoOptions,
-    add_model,
+    add_model_and_engine,
     run,
 )

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.commands.command import Command, add_model, whole
+from jupyter_turbopilot.commands.command import Command, add_model_and_engine, whole
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
+from jupyter_turbopilot.suggestion.fit import EAGERNESS
 
 if TYPE_CHECKING:
     import argparse
@@ -70,7 +70,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--eagerness",
-        choices=list(THRESHOLDS),
+        choices=EAGERNESS,
         nargs="+",
         default=["balanced"],
         help="how sure a suggestion has to be to be shown (balanced)",
@@ -102,7 +102,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="run the notebooks in a kernel of this name, and type with its facts and without",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
-    add_model(parser)
+    add_model_and_engine(parser)
 
 
 def count(text: str) -> int:

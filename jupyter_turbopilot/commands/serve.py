@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.commands.command import Command, add_model, within
+from jupyter_turbopilot.commands.command import Command, add_model_and_engine, within
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
@@ -43,7 +43,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help=f"a file that holds the key; the environment variable {API_KEY} does as well",
     )
     keys.add_argument("--no-api-key", action="store_true", help="no key; on this machine's own address only")
-    add_model(parser)
+    add_model_and_engine(parser)
 
 
 def port(text: str) -> int:

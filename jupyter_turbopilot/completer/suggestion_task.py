@@ -11,8 +11,8 @@ from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.suggestion.cache import Place
-from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
 from jupyter_turbopilot.suggestion.features import cursor_features
+from jupyter_turbopilot.suggestion.fit import fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -37,7 +37,7 @@ def suggestion_task(
     request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
 ) -> Task:
     """Say what a suggestion needs."""
-    cursor = _Cursor(request, facts, settings, layout_for)
+    cursor = _Cursor(request, facts, model, settings, layout_for)
     before, after = text_before(request)
     asked_for = (request.lines, request.language, request.path, settings.token_healing)
     length = _length(request, settings)
@@ -67,7 +67,7 @@ class _Cursor:
     """What stands around the cursor, gathered when it is first needed: a known answer needs little of it."""
 
     def __init__(
-        self, request: Completion, facts: Facts, settings: Turbopilot, layout_for: LayoutFor
+        self, request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
     ) -> None:
         self._request = request
         self._facts = facts
@@ -76,7 +76,9 @@ class _Cursor:
             request.prefix, request.suffix, request.lines, settings.max_lines
         )
         self.unasked = request.trigger in {"automatic", "ahead"}
-        self.threshold = THRESHOLDS[request.eagerness or settings.eagerness] if self.unasked else 0.0
+        self._fit = fit_for(model)
+        eagerness = request.eagerness or settings.eagerness
+        self.threshold = self._fit.thresholds[eagerness] if self.unasked else 0.0
 
     @cached_property
     def _context(self) -> Context:
@@ -93,7 +95,8 @@ class _Cursor:
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
         cursor = cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
-        gate = Gate(cursor, self.threshold, fits_at(self._request, self._scope))
+        fits = fits_at(self._request, self._scope)
+        gate = Gate(cursor, self.threshold, fits, self._fit.coefficients)
         return Suggestion(self._surroundings, gate, unasked=self.unasked)
 
     def names(self) -> Sequence[str]:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE, end_of, remembered
 from jupyter_turbopilot.suggestion.brackets import closers_behind, open_quote
-from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _WORD = re.compile(r"[^\W\d]\w*+")
 _AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
@@ -124,9 +123,9 @@ def _odds(logarithm: float) -> float:
     return math.log(chance / (1 - chance))
 
 
-def score(values: dict[str, float]) -> float:
+def score(values: dict[str, float], coefficients: Mapping[str, float]) -> float:
     """Return how likely a beginning is to be right."""
-    return sigmoid(sum(COEFFICIENTS[name] * value for name, value in values.items()))
+    return sigmoid(sum(coefficients[name] * value for name, value in values.items()))
 
 
 def sigmoid(value: float) -> float:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, leaves_open
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features, score
+from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 WORTH_A_KEY = 4  # characters: less of a line is not shown before the line is finished
 _TRIED = 128  # boundaries of a line that are tried at most: the text up to each has to be parsed
@@ -45,10 +46,16 @@ class Gate:
     """Scores an answer token by token, and says how much of it may be shown."""
 
     def __init__(
-        self, cursor: CursorFeatures, threshold: float, fits: Callable[[str], bool] = lambda _: True
+        self,
+        cursor: CursorFeatures,
+        threshold: float,
+        fits: Callable[[str], bool] = lambda _: True,
+        coefficients: Mapping[str, float] | None = None,
     ) -> None:
+        """`coefficients`: fitted to the model that writes; by default those of the default model."""
         self.cursor = cursor
         self.threshold = threshold
+        self._coefficients = coefficients or fit_for(DEFAULT).coefficients
         self._fits = fits  # whether the cell could still become a valid program with this text
         self.text = ""
         self.boundaries: list[Boundary] = []
@@ -155,4 +162,4 @@ class Gate:
 
     def rate(self, values: dict[str, float]) -> float:
         """Return the score of a beginning."""
-        return score(values)
+        return score(values, self._coefficients)

@@ -4,8 +4,10 @@ import math
 
 import pytest
 
-from jupyter_turbopilot.suggestion.coefficients import COEFFICIENTS
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, features, score
+from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
+
+COEFFICIENTS = fit_for(DEFAULT).coefficients
 
 LINE_FEATURES = ("empty line", "after dot", "in word", "in brackets", "after =", "in string")
 
@@ -29,7 +31,7 @@ def test_known_names_are_told_from_unknown_ones() -> None:
 def test_every_feature_has_a_coefficient_and_surer_is_better() -> None:
     found = [features("value", [-p], CursorFeatures(), whole=True, further=False) for p in (0.01, 3.0)]
     assert set(found[0]) == set(COEFFICIENTS)
-    assert 0 < score(found[1]) < score(found[0]) < 1
+    assert 0 < score(found[1], COEFFICIENTS) < score(found[0], COEFFICIENTS) < 1
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.coefficients import THRESHOLDS
+from jupyter_turbopilot.suggestion.coefficients import FITS
 from jupyter_turbopilot.suggestion.features import CursorFeatures
+from jupyter_turbopilot.suggestion.fit import EAGERNESS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 
 
@@ -159,7 +160,11 @@ def test_boundaries_stand_between_words(text: str, following: str, may: bool) ->
 
 
 def test_the_settings_are_steps() -> None:
-    assert 0 == THRESHOLDS["always"] < THRESHOLDS["eager"] < THRESHOLDS["balanced"] < THRESHOLDS["quiet"] < 1
+    for model in FITS:
+        steps = [fit_for(model).thresholds[name] for name in reversed(EAGERNESS)]
+        assert steps == sorted(steps)
+        assert steps[0] == 0 < steps[1]
+        assert steps[-1] < 1
 
 
 def test_without_a_threshold_the_longest_beginning_is_shown() -> None:

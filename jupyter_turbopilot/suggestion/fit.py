@@ -1,0 +1,31 @@
+"""The gate's fit to a model: coefficients and thresholds, from `coefficients.py`. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from jupyter_turbopilot.suggestion.coefficients import FITS
+
+DEFAULT = "qwen2.5-coder-0.5b"  # whose fit serves models that have none of their own
+EAGERNESS = ("quiet", "balanced", "eager", "always")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Coefficients by feature, thresholds by eagerness."""
+
+    coefficients: dict[str, float]
+    thresholds: dict[str, float]
+
+
+def is_fitted_to(model: str) -> bool:
+    """Tell whether the gate knows what a model's probabilities are worth."""
+    return model in FITS
+
+
+@cache
+def fit_for(model: str) -> Fit:
+    """Return the fit to a model, or the default model's."""
+    entry = FITS.get(model, {})
+    return Fit(**(FITS[DEFAULT] | entry))

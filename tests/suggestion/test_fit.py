@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.suggestion.coefficients import FITS
+from jupyter_turbopilot.suggestion.features import CursorFeatures, features
+from jupyter_turbopilot.suggestion.fit import DEFAULT, EAGERNESS, fit_for, is_fitted_to
+
+
+def test_a_model_without_a_fit_of_its_own_gets_the_default_models() -> None:
+    assert fit_for("somebody's.gguf") == fit_for(DEFAULT)
+    assert is_fitted_to(DEFAULT)
+    assert not is_fitted_to("somebody's.gguf")
+
+
+@pytest.mark.parametrize("model", FITS)
+def test_each_fit_has_a_number_for_every_feature_and_every_setting(model: str) -> None:
+    fit = fit_for(model)
+    values = features("a", [0.0], CursorFeatures(), whole=True, further=False)
+    assert set(fit.coefficients) == set(values)
+    assert set(fit.thresholds) == set(EAGERNESS)
