@@ -5,7 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.engine.queue import Priority
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.task import LayoutFor
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.formats import Prompt
@@ -71,6 +73,7 @@ class _Cursor:
     ) -> None:
         self._request = request
         self._facts = facts
+        self._settings = settings
         self._layout_for = layout_for
         self._surroundings = surroundings_of(
             request.prefix, request.suffix, request.lines, settings.max_lines
@@ -82,7 +85,7 @@ class _Cursor:
 
     @cached_property
     def _context(self) -> Context:
-        return gather(self._request, self._facts)
+        return gather(*_leaving(self._request, self._facts, self._settings))
 
     @cached_property
     def _scope(self) -> Scope:
@@ -102,6 +105,15 @@ class _Cursor:
     def names(self) -> Sequence[str]:
         """Return the names of which one has to follow; none: anything may."""
         return names_at(self._request, self._scope)
+
+
+def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:
+    """Leave out of a prompt what may not go to a server elsewhere."""
+    if settings.engine != "remote":
+        return request, facts
+    if not settings.remote.send_documents:
+        request = structs.replace(request, extra=[])
+    return request, facts if settings.remote.send_kernel_facts else NONE
 
 
 def _length(request: Completion, settings: Turbopilot) -> int:

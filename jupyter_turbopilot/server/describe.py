@@ -32,9 +32,21 @@ def describe_health(pilot: Pilot) -> dict[str, Any]:
         "code": state.code or None,
         "model": state.model or pilot.selected,
         "reason": None if state.ready else reason,
-        "notice": state.reason or None if state.ready else None,  # why another was not loaded
+        "address": pilot.kind.address or None,
+        "notice": (state.reason or _limitation(pilot) or None) if state.ready else None,
         "last_ms": pilot.completer.last_ms,
     }
+
+
+def _limitation(pilot: Pilot) -> str:
+    """Say why the engine shows nothing unasked, if that is so."""
+    engine = pilot.worker.engine
+    if engine is None or engine.abilities.chances or pilot.settings.eagerness == "always":
+        return ""
+    return (
+        "This engine does not say how sure it is, so suggestions appear only when they are asked for. "
+        'With c.Turbopilot.eagerness = "always" every one appears.'
+    )
 
 
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { after, START } from './availability';
-import { conditionOf } from './status';
+import { nullTranslator } from '@jupyterlab/translation';
+import { conditionOf, describeStatus, type IStatus } from './status';
 import type { IHealth } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
@@ -24,5 +25,17 @@ describe('the condition that is shown', () => {
     ['off', loading, { enabled: false }]
   ])('is %s', (condition, state, change) => {
     expect(conditionOf(state, { ...AT_REST, ...change })).toBe(condition);
+  });
+});
+
+describe('the words', () => {
+  const trans = nullTranslator.load('jupyterlab');
+  const status: IStatus = { condition: 'ready', model: 'a', address: '', lastMs: 40, reason: '' };
+
+  it('name the host that code is sent to', () => {
+    expect(describeStatus(trans, status)).toBe('Turbopilot: ready · 40 ms');
+    const elsewhere = { ...status, address: 'gpu.example.org' };
+    expect(describeStatus(trans, elsewhere)).toBe('Turbopilot: ready · gpu.example.org · 40 ms');
+    expect(describeStatus(trans, { ...elsewhere, condition: 'off' })).toBe('Turbopilot: off');
   });
 });

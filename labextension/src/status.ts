@@ -12,6 +12,8 @@ export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | '
 export interface IStatus {
   condition: Condition;
   model: string;
+  /** The host that code is sent to; empty where it stays on the server. */
+  address: string;
   lastMs: number | null;
   reason: string;
 }
@@ -22,7 +24,7 @@ function describeTime(milliseconds: number): string {
 }
 
 /** A status in a few words, and how long the last suggestion took. */
-export function wordsOf(trans: TranslationBundle, { condition, lastMs }: IStatus): [string, string] {
+export function wordsOf(trans: TranslationBundle, { condition, address, lastMs }: IStatus): [string, string] {
   const words: Record<Condition, string> = {
     off: trans.__('off'),
     snoozed: trans.__('snoozed'),
@@ -32,7 +34,8 @@ export function wordsOf(trans: TranslationBundle, { condition, lastMs }: IStatus
     failed: trans.__('not available')
   };
   const time = condition === 'ready' && lastMs !== null ? ` · ${describeTime(lastMs)}` : '';
-  return [`Turbopilot: ${words[condition]}`, time];
+  const at = address && condition !== 'off' ? ` · ${address}` : '';
+  return [`Turbopilot: ${words[condition]}${at}`, time];
 }
 
 /** The condition that the person sees. Pure. */
@@ -77,6 +80,7 @@ export class Status {
         thinking: this._activity.thinking
       }),
       model: state.model,
+      address: state.health?.address ?? '',
       lastMs: this._activity.lastMs,
       reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? '')
     };

@@ -29,7 +29,9 @@ export class StatusItem extends Widget {
     this._time.textContent = time;
     this._label.replaceChildren(words, this._time);
     // The title describes it to a screen reader, too.
-    this._button.title = [status.model, status.reason].filter(Boolean).join('\n');
+    const { model, address, reason } = status;
+    const where = address ? this._trans.__('Code is sent to %1', address) : '';
+    this._button.title = [model, where, reason].filter(Boolean).join('\n');
     this._button.setAttribute('aria-label', words + time);
   }
 

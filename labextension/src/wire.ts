@@ -140,7 +140,9 @@ export interface IHealth {
   model: string;
   /** why the server is not ready */
   reason: string | null;
-  /** why another selected model could not be loaded */
+  /** the host that code is sent to; null: it stays here */
+  address: string | null;
+  /** why another model could not be loaded, or what this engine cannot do */
   notice: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;

@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from jupyter_turbopilot.completer.suggestion_task import suggestion_task
-from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.context.facts import NONE
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.context.facts import NONE, Fact, Facts
+from jupyter_turbopilot.request import Cell, Completion, Document
 
-from .desk import Desk, request
+from .desk import Desk, heard, request
 
 
 def test_the_prompt_holds_context_prefix_and_suffix_in_the_models_own_form(desk: Callable[..., Desk]) -> None:
@@ -73,3 +74,26 @@ def test_what_stands_behind_the_cursor_moves_where_that_is_set(moves: bool) -> N
     assert (
         suggestion_task(request(), NONE, "model", settings, lambda _: pytest.fail("no engine")).moves is moves
     )
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "allowed", "sent"),
+    [
+        (False, {}, {"zebra", "price"}),
+        (True, {}, set()),
+        (True, {"send_documents": True}, {"zebra"}),
+        (True, {"send_kernel_facts": True}, {"price"}),
+    ],
+)
+def test_to_a_server_elsewhere_only_what_the_settings_allow_is_sent(
+    desk: Callable[..., Desk], elsewhere: bool, allowed: dict[str, bool], sent: set[str]
+) -> None:
+    d = desk("1")
+    d.completer.settings.engine = "remote" if elsewhere else "llama"
+    d.completer.settings.remote = TurbopilotRemote(**allowed)
+    asked = request("x = fra", extra=[Document(path="other.py", source="zebra = fra", language="python")])
+    facts = Facts({"frame": Fact(type="DataFrame", columns=[("price", "float64")])}, number=1)
+    replies = Replies()
+    d.completer.submit(asked, replies.listen, facts)
+    heard(replies)
+    assert {word for word in ("zebra", "price") if word in d.engine.prompts[0]} == sent

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.pilot.pilot import Pilot
@@ -45,9 +46,22 @@ def test_health_says_whether_it_can_complete_and_why_not(
         "code": state.code or None,
         "model": "m",
         "reason": reason,
+        "address": None,
         "notice": notice,
         "last_ms": None,
     }
+
+
+def test_health_names_where_code_is_sent_and_that_nothing_appears_unasked(pilot: Pilot) -> None:
+    pilot.kind.address = "gpu.example.org"  # type: ignore[misc]
+    engine = ScriptedEngine()
+    pilot.worker._loop.engine, pilot.worker._life.state = engine, EngineState(Phase.READY, "m")
+    assert describe_health(pilot)["address"] == "gpu.example.org"
+    assert describe_health(pilot)["notice"] is None
+    engine.abilities = Abilities(chances=False)
+    assert "only when they are asked for" in describe_health(pilot)["notice"]
+    pilot.settings.eagerness = "always"
+    assert describe_health(pilot)["notice"] is None
 
 
 def test_before_anything_is_loaded_health_names_what_would_be(pilot: Pilot, tiny_model: Path) -> None:

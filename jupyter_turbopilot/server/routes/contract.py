@@ -82,7 +82,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     code: Annotated[str | None, Meta(description="error code of the last failed load")]
     model: Annotated[str, Meta(description="the loaded model, or the one that is selected")]
     reason: Annotated[str | None, Meta(description="why the server is not ready")]
-    notice: Annotated[str | None, Meta(description="why another selected model could not be loaded")]
+    address: Annotated[str | None, Meta(description="the host that code is sent to; null: it stays here")]
+    notice: Annotated[
+        str | None, Meta(description="why another model could not be loaded, or what this engine cannot do")
+    ]
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
 
 
