@@ -72,10 +72,15 @@ def add_model(parser: argparse.ArgumentParser, what: str = "the model to use") -
 
 
 def add_model_and_engine(parser: argparse.ArgumentParser) -> None:
-    """Declare `--model` and `--engine`, which stand above what is configured."""
+    """Declare `--model` and `--engine`."""
+    add_model(parser)
+    add_engine(parser)
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Declare `--engine`, which stands above the configured one."""
     from jupyter_turbopilot.config import ENGINES
 
-    add_model(parser)
     parser.add_argument(
         "--engine", choices=ENGINES, help="what computes (docs/engines.md); default: the configured one"
     )

