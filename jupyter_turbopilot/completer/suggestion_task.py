@@ -112,7 +112,8 @@ def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[C
     if settings.engine != "remote":
         return request, facts
     if not settings.remote.send_documents:
-        request = structs.replace(request, extra=[])
+        # A terminal's own history has no path.
+        request = structs.replace(request, extra=[other for other in request.extra if not other.path])
     return request, facts if settings.remote.send_kernel_facts else NONE
 
 

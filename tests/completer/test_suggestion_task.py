@@ -79,9 +79,9 @@ def test_what_stands_behind_the_cursor_moves_where_that_is_set(moves: bool) -> N
 @pytest.mark.parametrize(
     ("elsewhere", "allowed", "sent"),
     [
-        (False, {}, {"zebra", "price"}),
+        (False, {}, {"def load_zebra", "price"}),
         (True, {}, set()),
-        (True, {"send_documents": True}, {"zebra"}),
+        (True, {"send_documents": True}, {"def load_zebra"}),
         (True, {"send_kernel_facts": True}, {"price"}),
     ],
 )
@@ -91,9 +91,12 @@ def test_to_a_server_elsewhere_only_what_the_settings_allow_is_sent(
     d = desk("1")
     d.completer.settings.engine = "remote" if elsewhere else "llama"
     d.completer.settings.remote = TurbopilotRemote(**allowed)
-    asked = request("x = fra", extra=[Document(path="other.py", source="zebra = fra", language="python")])
+    other = Document(path="other.py", source="def load_zebra(): ...")
+    history = Document(path="", source="typed = 1")
+    asked = request("load_zebra()\nx = ", extra=[other, history])
     facts = Facts({"frame": Fact(type="DataFrame", columns=[("price", "float64")])}, number=1)
     replies = Replies()
     d.completer.submit(asked, replies.listen, facts)
     heard(replies)
-    assert {word for word in ("zebra", "price") if word in d.engine.prompts[0]} == sent
+    assert {word for word in ("def load_zebra", "price") if word in d.engine.prompts[0]} == sent
+    assert "typed = 1" in d.engine.prompts[0]  # the terminal's own
