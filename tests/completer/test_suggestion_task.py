@@ -93,7 +93,8 @@ def test_to_a_server_elsewhere_only_what_the_settings_allow_is_sent(
     d.completer.settings.remote = TurbopilotRemote(**allowed)
     other = Document(path="other.py", source="def load_zebra(): ...")
     history = Document(path="", source="typed = 1")
-    asked = request("load_zebra()\nx = ", extra=[other, history])
+    cells = [Cell(source="load_zebra()"), Cell(source="x = ")]
+    asked = Completion(cells=cells, active=1, offset=4, extra=[other, history])
     facts = Facts({"frame": Fact(type="DataFrame", columns=[("price", "float64")])}, number=1)
     replies = Replies()
     d.completer.submit(asked, replies.listen, facts)
