@@ -128,6 +128,11 @@ class ScriptedEngine:
         self.closed, self.kept = True, keep
 
 
+def kind_with(load: Callable[..., Any]) -> Callable[[Turbopilot], LlamaKind]:
+    """Return a kind of engine whose models are read by `load` instead of llama.cpp."""
+    return lambda settings: LlamaKind(settings, store_of(settings), load)
+
+
 def pilot_with(settings: Turbopilot, load: Callable[..., Any], **more: Any) -> Pilot:
     """Return a pilot whose models are read by `load` instead of llama.cpp."""
-    return Pilot(settings, kind=LlamaKind(settings, store_of(settings), load), **more)
+    return Pilot(settings, kind=kind_with(load)(settings), **more)

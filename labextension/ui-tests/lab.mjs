@@ -88,16 +88,16 @@ export async function startLab({
     writeFileSync(
       path.join(config, 'jupyter_server_config.py'),
       'from pathlib import Path\n' +
-        'from tests.scripted_engine import ScriptedEngine\n' +
+        'from tests.scripted_engine import ScriptedEngine, kind_with\n' +
         'from tests.tiny_model import write_tiny_model\n' +
         `write_tiny_model(Path(${JSON.stringify(tiny)}))\n` +
         `c.Turbopilot.model = ${JSON.stringify(tiny)}\n` +
-        `c.TurbopilotExtension.engine_factory = lambda *_: ScriptedEngine(${JSON.stringify(says)})\n`
+        `c.TurbopilotExtension.kind = kind_with(lambda *_: ScriptedEngine(${JSON.stringify(says)}))\n`
     );
   }
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const lab = { url, port, token: TOKEN, work, home, log: () => log };
+  const lab = { url, port, token: TOKEN, work, home, log: () => log, pid: () => server.pid };
   let log = '';
   let server;
 

@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
-from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
-from jupyter_turbopilot.pilot.library import store_of
 from jupyter_turbopilot.server.describe import describe_health
 
-from ...scripted_engine import ScriptedEngine
+from ...scripted_engine import ScriptedEngine, kind_with
 
 
 @pytest.fixture
@@ -37,9 +35,7 @@ def jp_server_config(
     shutil.copy(tiny_model, own)
     return {
         "ServerApp": {"jpserver_extensions": {"jupyter_turbopilot": True}},
-        "TurbopilotExtension": {
-            "kind": lambda settings: LlamaKind(settings, store_of(settings), lambda *_: engine)
-        },
+        "TurbopilotExtension": {"kind": kind_with(lambda *_: engine)},
         "Turbopilot": {"model": str(own)} | server_traits,
     }
 
