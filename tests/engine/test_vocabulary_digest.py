@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.vocabulary_digest import DIGITS, vocabulary_digest
+from jupyter_turbopilot.generation import Markers
+
+
+class Words:
+    """A vocabulary of a few pieces."""
+
+    markers = Markers()
+    ends = frozenset[int]()
+    unit = 1
+
+    def __init__(self, pieces: list[bytes], specials: Mapping[str, int] | None = None) -> None:
+        self.pieces = pieces
+        self.specials = specials or {}
+        self.asked = 0
+
+    def find_token(self, text: str) -> int | None:
+        return self.specials.get(text)
+
+    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
+        return [self.pieces.index(character.encode()) for character in text]
+
+    def piece(self, token: int) -> bytes:
+        self.asked += 1
+        return self.pieces[token]
+
+
+pieces = st.lists(st.binary(max_size=3), max_size=6)
+
+
+@given(pieces, pieces)
+def test_vocabularies_have_one_digest_where_every_id_means_the_same(
+    some: list[bytes], others: list[bytes]
+) -> None:
+    same = dict(enumerate_full(some)) == dict(enumerate_full(others))
+    assert (vocabulary_digest(Words(some)) == vocabulary_digest(Words(others))) is same
+
+
+def enumerate_full(found: list[bytes]) -> list[tuple[int, bytes]]:
+    return [(token, piece) for token, piece in enumerate(found) if piece]
+
+
+def test_padding_and_the_bytes_of_control_tokens_do_not_matter() -> None:
+    one, other = Words([b"a", b"", b""], {"<end>": 1}), Words([b"a", b"<end>"], {"<end>": 1})
+    assert vocabulary_digest(one) == vocabulary_digest(other)
+
+
+def test_control_tokens_matter() -> None:
+    found = {
+        vocabulary_digest(Words([b"a", b""], specials))
+        for specials in ({}, {"<end>": 1}, {"<mark>": 1}, {"<end>": 0})
+    }
+    assert len(found) == 4
+
+
+def test_it_is_computed_once() -> None:
+    words = Words([b"a"])
+    digests = {vocabulary_digest(words) for _ in range(3)}
+    assert words.asked == 2
+    assert [len(digest) for digest in digests] == [DIGITS]
+
+
+def test_two_loads_of_a_file_have_the_same_vocabulary(tiny_model: Path) -> None:
+    found = set()
+    for _ in range(2):
+        engine = LlamaEngine(tiny_model, name="tiny", context_size=64, threads=1)
+        found.add(vocabulary_digest(engine.vocabulary))
+        engine.close()
+    assert len(found) == 1
