@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from jupyter_turbopilot.generation import Sampling
 
 Stop = Annotated[str, Meta(max_length=1024)]  # each token is compared with all of it
+
+Urgency = Literal["typing", "text", "bulk", "ahead", "warm"]
+
+
+@dataclass(frozen=True)
+class ExactAsk:
+    """What another server of ours had asked its engine: nothing is added to it here, or known better."""
+
+    hint: tuple[int, ...] = ()
+    aligned: bool = True
+    suffix_span: tuple[int, int] = (0, 0)
+    language: str = ""
+    urgency: Urgency | None = None
+    session: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,3 +47,4 @@ class RawRequest:
     prompt_seconds: float = 0.0  # how long the prompt may be read; 0: as long as it takes
     seconds: float = 0.0  # how long may be written
     ahead: bool = False  # only read, for what will be asked later: everything else goes first
+    exact: ExactAsk | None = None  # the prompt is token ids, which are used as they are

@@ -118,7 +118,7 @@ class Composer:
     def _ask(self, prompt: Prompt, known: Known | None, rest: Rest | None) -> Ask:
         """Ask for what follows; what is known of it, or was written for another key, is verified first."""
         task, (guess, aligned) = self._task, _guess(known, rest)
-        hint: list[int] = []
+        hint = [*task.hint]
         if known or guess:
             # What was backed up over is written again before the rest.
             hint = self._engine.vocabulary.tokenize(
@@ -126,9 +126,10 @@ class Composer:
             )
         if known and known.ended:
             hint = hint[:-1]  # what comes after the end is nobody's
-        sampling = replace(self._sampling, beginning=_beginning(prompt.forced, self._names()))
+        given = self._sampling.beginning
+        sampling = replace(self._sampling, beginning=_beginning(given, prompt.forced, self._names()))
         suffix_span = prompt.suffix_span if task.moves else (0, 0)
-        aligned = aligned or bool(prompt.forced)
+        aligned = (aligned and task.aligned) or bool(prompt.forced)
         return Ask(prompt.tokens, sampling, Usage(), hint, aligned, suffix_span, task.language)
 
     def _limit_reading(self, prompt: Prompt) -> None:
@@ -143,7 +144,7 @@ class Composer:
     def _first(self, opening: Opening) -> Generator[Ask, list[Token], tuple[Opening, Writing]]:
         """Write the first text, where the editor's next request may go on with it, and remember it."""
         task, job, progress = self._task, self._job, self._progress
-        progress.name, progress.place = self._name, task.place if task.sampling.plain else None
+        progress.name, progress.place = self._name, task.place if task.remembered else None
         try:
             writing, whole = yield from self._text(opening, progress)
             if not self._sure and not writing.shown and not job.cancel.is_set():
@@ -269,7 +270,9 @@ def _guess(known: Known | None, rest: Rest | None) -> tuple[str, bool]:
     return "", True
 
 
-def _beginning(typed: bytes, names: Sequence[str]) -> Beginning:
+def _beginning(given: Beginning, typed: bytes, names: Sequence[str]) -> Beginning:
     """Return what a text begins with: what is typed already, and one of the names that can follow."""
+    if not (typed or names):
+        return given
     ways = tuple(typed + name.encode() for name in names) or ((typed,) if typed else ())
     return Beginning(ways, len(typed))

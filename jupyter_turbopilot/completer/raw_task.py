@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.engine.queue import Priority
-from jupyter_turbopilot.errors import UnknownTokenError
-from jupyter_turbopilot.prompt.formats import build_infill, build_text
+from jupyter_turbopilot.errors import ContextLengthError, UnknownTokenError
+from jupyter_turbopilot.prompt.formats import Prompt, build_infill, build_text
 from jupyter_turbopilot.prompt.infill import taken_apart
+from jupyter_turbopilot.raw_request import ExactAsk, RawRequest
 from jupyter_turbopilot.suggestion.cache import TAIL, Place
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jupyter_turbopilot.completer.task import LayoutFor
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.prompt.formats import Prompt
-    from jupyter_turbopilot.raw_request import RawRequest
 
 MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
 ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer
@@ -28,6 +29,7 @@ def raw_task(request: RawRequest, model: str, settings: Turbopilot, layout_for: 
     """Say what another protocol's text needs."""
     request = _laid_open(request)
     text = _Text(request, settings, layout_for)
+    exact = request.exact or ExactAsk()
     sampling = request.sampling
     if sampling.max_tokens < 0:
         # To the model's own end or the context's.
@@ -45,6 +47,11 @@ def raw_task(request: RawRequest, model: str, settings: Turbopilot, layout_for: 
         seconds=request.seconds,
         answers=False,
         priority=priority_of(request),
+        language=exact.language,
+        moves=settings.move_suffix and request.exact is not None,
+        exact=request.exact is not None,
+        hint=exact.hint,
+        aligned=exact.aligned,
     )
 
 
@@ -66,9 +73,21 @@ class _Text:
         if request.window:
             return build_infill(layout.form, layout.tokenize, fresh, request, size, self._length)
         if isinstance(request.prompt, tuple):
-            _check_ids(engine, request.prompt)
+            _check_ids(engine, request.prompt, "prompt")
+        if request.exact:
+            return self._as_it_is(engine, request.exact)
         sampling = replace(request.sampling, max_tokens=self._length)
         return build_text(layout.form, fresh, replace(request, sampling=sampling), size)
+
+    def _as_it_is(self, engine: Engine, exact: ExactAsk) -> Prompt:
+        """Take the ids that were sent; the text ends with the context, if not before."""
+        ids = [part for part in self._request.prompt if isinstance(part, int)]
+        if len(ids) >= engine.context_size:
+            raise ContextLengthError(engine.context_size, len(ids), max(1, self._length))
+        _check_ids(engine, exact.hint, "hint")
+        banned = self._request.sampling.beginning.banned
+        _check_ids(engine, () if banned is None else (banned,), "banned")
+        return Prompt(ids, suffix_span=exact.suffix_span)
 
     def writing(self) -> Verbatim:
         """Begin a text that is told as the model writes it."""
@@ -97,14 +116,19 @@ def priority_of(request: RawRequest) -> Priority:
         return Priority.WARM
     several = request.bulk or max(request.n, request.best_of) > 1
     long = not 0 <= request.sampling.max_tokens <= MOST_TYPED
-    return Priority.BULK if several or long else Priority.TEXT
+    most = Priority.BULK if several or long else Priority.TEXT
+    if not (request.exact and request.exact.urgency):
+        return most
+    asked = Priority[request.exact.urgency.upper()]
+    # Another server of ours says who waits; anybody may type here, too, but not several texts.
+    return max(asked, most) if most is Priority.BULK else asked
 
 
-def _check_ids(engine: Engine, prompt: tuple[int | str, ...]) -> None:
+def _check_ids(engine: Engine, parts: Iterable[int | str], field: str) -> None:
     """Refuse ids of tokens that the model does not have: in a batch they would fail everybody."""
-    ids = [part for part in prompt if isinstance(part, int)]
+    ids = [part for part in parts if isinstance(part, int)]
     try:
         for token in ids:
             engine.vocabulary.piece(token)
     except IndexError:
-        raise UnknownTokenError(token, field="prompt") from None
+        raise UnknownTokenError(token, field=field) from None

@@ -43,16 +43,24 @@ class Task:
     gated: bool = False  # shown only where it is worth it
     judged: bool = False  # whether a threshold decides what is shown: that takes the tokens' probabilities
     answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
+    exact: bool = False  # asked of the engine as it stands: nothing that is known here serves as a guess
+    hint: Sequence[int] = ()  # the guess that came with an exact one
+    aligned: bool = True  # whether that begins where a token began
     document: str = ""
+
+    @property
+    def remembered(self) -> bool:
+        """Tell whether its answer is worth remembering: the likeliest text, which may be asked for again."""
+        return self.sampling.plain and not self.exact
 
     def follows(self, anchor: Place) -> bool:
         """Tell whether what is asked for can follow a prompt that was laid out for another key."""
         same = (anchor.group, anchor.limit) == (self.place.group, self.place.limit)
-        return same and self.n == 1 and self.sampling.plain
+        return same and self.n == 1 and self.remembered
 
     def look_up(self, results: Results) -> Known | None:
         """Return what is known to follow, where the likeliest text is what is asked for."""
-        return results.find(self.place) if self.sampling.plain else None
+        return results.find(self.place) if self.remembered else None
 
     def is_answered_by(self, known: Known) -> bool:
         """Tell whether what is known needs no computing."""

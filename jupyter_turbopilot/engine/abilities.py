@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.queue import PLACES
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.generation import Beginning, Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -55,6 +55,9 @@ class Abilities:
             raise BadRequestError(
                 f"This engine cannot list the {sampling.top} likeliest tokens ({most}).", field="logprobs"
             )
+        if sampling.beginning != Beginning() and not self.holds:
+            name = "begins" if sampling.beginning.ways else "banned"
+            raise BadRequestError("This engine cannot be held to a beginning. Leave it out.", field=name)
         for name in sorted(SAMPLERS - self.samplers):
             value = getattr(sampling, name)
             if value in {_OFF[name], getattr(_DEFAULTS, name)} or _is_moot(name, sampling):

@@ -63,7 +63,7 @@ class Worker:
 
     @property
     def engine(self) -> Engine | None:
-        """The engine that is loaded; only its `vocabulary` may be used from outside."""
+        """The engine that is loaded; only its `vocabulary` and what describes it may be used from outside."""
         return self._loop.engine
 
     @property

@@ -40,7 +40,10 @@ def test_a_stream_is_the_whole_in_pieces_and_tells_its_cost(client: openai.OpenA
     assert reasons[-1] == whole.choices[0].finish_reason
     assert set(reasons[:-1]) <= {None}
     assert chunks[-1].choices == []
-    assert chunks[-1].usage == whole.usage
+    cost = chunks[-1].usage
+    assert cost is not None
+    assert (cost.prompt_tokens, cost.total_tokens) == (whole.usage.prompt_tokens, whole.usage.total_tokens)
+    assert cost.prompt_tokens_details.cached_tokens == cost.prompt_tokens - 1  # the same was asked before
     assert len({chunk.id for chunk in chunks}) == 1
 
 

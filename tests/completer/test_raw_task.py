@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -8,10 +9,10 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.raw_task import ENDLESS, priority_of
 from jupyter_turbopilot.engine.queue import Priority
-from jupyter_turbopilot.generation import Markers, Sampling
+from jupyter_turbopilot.generation import Beginning, Markers, Sampling
 from jupyter_turbopilot.prompt.formats import build_text, form_for
 from jupyter_turbopilot.prompt.infill import taken_apart
-from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.raw_request import ExactAsk, RawRequest, Urgency
 from jupyter_turbopilot.request import Completion
 
 from ..scripted_engine import MARKS, ScriptedEngine
@@ -101,6 +102,70 @@ def test_a_text_without_a_limit_does_not_go_before_whoever_types() -> None:
         return priority_of(RawRequest(prompt="x", sampling=Sampling(max_tokens=limit)))
 
     assert [urgency(limit) for limit in (-1, 48, 4096)] == [Priority.BULK, Priority.TEXT, Priority.BULK]
+
+
+@pytest.mark.parametrize(
+    ("urgency", "more", "priority"),
+    [
+        (None, {}, Priority.TEXT),
+        ("typing", {}, Priority.TYPING),
+        ("warm", {}, Priority.WARM),
+        ("ahead", {"n": 2}, Priority.AHEAD),
+        ("typing", {"n": 2}, Priority.BULK),
+        ("typing", {"bulk": True}, Priority.BULK),
+        ("text", {"sampling": Sampling(4096)}, Priority.BULK),
+        ("bulk", {}, Priority.BULK),
+    ],
+)
+def test_another_server_says_how_urgent_a_text_is_but_several_texts_wait(
+    urgency: Urgency | None, more: dict[str, Any], priority: Priority
+) -> None:
+    assert priority_of(RawRequest((1,), exact=ExactAsk(urgency=urgency), **more)) is priority
+
+
+def test_each_priority_has_a_name_that_another_server_may_send() -> None:
+    assert set(get_args(Urgency)) == {priority.name.lower() for priority in Priority}
+
+
+def test_what_another_server_asks_is_asked_of_the_engine_as_it_is(desk: Callable[..., Desk]) -> None:
+    d = desk("one two")
+    beginning = Beginning((b"on", b"tw"), 1, 7)
+    exact = ExactAsk((111, 110), aligned=False, suffix_span=(1, 2), language="r")
+    asked = RawRequest((120, 121, 122), sampling=Sampling(9, beginning=beginning), exact=exact)
+    for _ in range(2):  # what was answered before changes nothing
+        assert d.texts(asked) == ["one two"]
+        ask = d.engine.asks[-1]
+        assert (ask.prompt, ask.sampling) == ([120, 121, 122], asked.sampling)
+        assert (ask.hint, ask.aligned, ask.suffix_span, ask.language) == ([111, 110], False, (1, 2), "r")
+    assert not d.completer.results.size
+
+
+def test_a_suffix_is_read_again_where_nothing_is_to_be_moved(desk: Callable[..., Desk]) -> None:
+    d = desk("a", settings={"move_suffix": False})
+    d.ask(RawRequest((120, 121, 122), exact=ExactAsk(suffix_span=(1, 2))))
+    assert d.engine.asks[-1].suffix_span == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (RawRequest((120,) * 300, exact=ExactAsk()), "prompt"),
+        (RawRequest((1 << 30,), exact=ExactAsk()), "prompt"),
+        (RawRequest((120,), exact=ExactAsk(hint=(1 << 30,))), "hint"),
+        (
+            RawRequest((120,), sampling=Sampling(beginning=Beginning(banned=1 << 30)), exact=ExactAsk()),
+            "banned",
+        ),
+    ],
+)
+def test_ids_that_the_engine_does_not_have_or_hold_are_refused_by_name(
+    desk: Callable[..., Desk], asked: RawRequest, field: str
+) -> None:
+    d = desk("a", context_size=256)
+    error = d.ask(asked)[-1].error
+    assert error is not None
+    assert error.field == field
+    assert d.texts(RawRequest((120,) * 250, exact=ExactAsk())) == ["a"]  # its end is the context's
 
 
 def test_a_text_without_a_limit_goes_on_to_the_contexts_end_and_its_prompt_leaves_some_room(

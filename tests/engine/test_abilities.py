@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.abilities import SAMPLERS, Abilities
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.generation import Beginning, Sampling
 
 # A value of each option that changes which token follows.
 ASKED: dict[str, Any] = {
@@ -64,6 +64,17 @@ def test_what_is_switched_off_or_was_never_changed_is_not_refused() -> None:
     DRAWING.check(Sampling(temperature=0.7, repeat_penalty=1.2, top_k=0, top_p=1.0, min_p=0.0))
     DRAWING.check(Sampling(temperature=0.7, repeat_penalty=1.2))
     PLAIN.check(Sampling(penalty_last_n=8))
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"), [("begins", Beginning((b"a",))), ("banned", Beginning(banned=0))]
+)
+def test_an_engine_that_cannot_be_held_to_a_beginning_refuses_one(name: str, beginning: Beginning) -> None:
+    Abilities().check(Sampling(beginning=beginning))
+    Abilities(holds=False).check(Sampling())
+    with pytest.raises(BadRequestError, match="beginning") as caught:
+        Abilities(holds=False).check(Sampling(beginning=beginning))
+    assert caught.value.field == name
 
 
 def test_more_of_the_likeliest_tokens_than_an_engine_lists_are_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import math
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -32,17 +33,18 @@ class PlacedToken(NamedTuple):
 
 
 class _Placement:
-    """Places the tokens of one text, each once."""
+    """Places the tokens of one text, each once; `every`: those, too, that have no text or are cut off."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: bool) -> None:
+        self._every = every
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._count = self._at = 0
 
     def more(self, item: Item) -> list[PlacedToken]:
-        """Return the tokens that are new, up to the text's end: what a stop text cut off is none of it."""
+        """Return the tokens that are new; what a stop text cut off is none of the text."""
         placed = []
         for token in item.tokens[self._count :]:
-            if self._at >= len(item.text):
+            if self._at >= len(item.text) and not self._every:
                 break
             text = self._decoder.decode(token.data)
             placed.append(PlacedToken(token, text, self._at))
@@ -54,9 +56,9 @@ class _Placement:
 class Deltas:
     """Turns the replies to one request into deltas; remembers how much of each text was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: bool = False) -> None:
         self._lengths: dict[int, int] = defaultdict(int)
-        self._tokens: dict[int, _Placement] = defaultdict(_Placement)
+        self._tokens: dict[int, _Placement] = defaultdict(partial(_Placement, every=every))
         self._ended: set[int] = set()
 
     def of(self, reply: Reply) -> Iterator[Delta]:
@@ -75,9 +77,9 @@ class Deltas:
             yield Delta(item, new, tuple(self._tokens[item.index].more(item)), last)
 
 
-def placed_tokens(item: Item) -> list[PlacedToken]:
-    """Return the tokens of a whole text."""
-    return _Placement().more(item)
+def placed_tokens(item: Item, *, every: bool = False) -> list[PlacedToken]:
+    """Return the tokens of a whole text; `every`: those, too, that have no text or are cut off."""
+    return _Placement(every=every).more(item)
 
 
 def log_probability(token: Token) -> float:

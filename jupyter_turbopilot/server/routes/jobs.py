@@ -96,11 +96,16 @@ class JobRoute(Route):
         """Return the last reply to each request; but for what is only read ahead, all hold something."""
         last = {number: reply async for number, reply in self.together(requests) if reply.done}
         for number, request in enumerate(requests):
-            if not last[number].items and not request.ahead:
-                reason = last[number].finish_reason or DEADLINE
-                why = "The time limit was reached" if reason == DEADLINE else "The request was ended"
-                raise NotReadyError(f"{why} before anything was generated. Try again shortly.", code=reason)
+            self.insist(last[number], request)
         return [last[number] for number in range(len(requests))]
+
+    @staticmethod
+    def insist(last: Reply, request: RawRequest) -> None:
+        """Raise an error where the last reply to a request holds nothing, and not only reading was asked."""
+        if not last.items and not request.ahead:
+            reason = last.finish_reason or DEADLINE
+            why = "The time limit was reached" if reason == DEADLINE else "The request was ended"
+            raise NotReadyError(f"{why} before anything was generated. Try again shortly.", code=reason)
 
     def vocabulary(self) -> Vocabulary:
         """Return the tokens of the model that is loaded, or say why there is none."""

@@ -12,7 +12,7 @@ from jupyter_turbopilot.server.describe import describe_health, describe_models
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Health, Models, Progress, Removed, Stopped
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
-from jupyter_turbopilot.server.routes.openai_completions import model_list
+from jupyter_turbopilot.server.routes.openai_wording import model_list
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -10,13 +10,10 @@ from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.deltas import Deltas
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
-from jupyter_turbopilot.server.routes.openai_completions import (
-    CompletionsBody,
-    Wording,
-    error_body,
-    model_list,
-)
+from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
+from jupyter_turbopilot.server.routes.openai_wording import Wording, error_body, model_list
 from jupyter_turbopilot.server.routes.options import renamed
+from jupyter_turbopilot.server.routes.peer import FIELDS, offer
 from jupyter_turbopilot.server.routes.reading import read
 
 if TYPE_CHECKING:
@@ -41,7 +38,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
     @Endpoint(CompletionsBody, read=read)
     async def post(self, body: CompletionsBody, _engine: str = "") -> None:
         """Continue a prompt, or fill in before a suffix. The model and engine names are ignored."""
-        self.renamed = renamed(body.json_schema)
+        self.renamed = renamed(body.json_schema) | FIELDS
         texts = body.texts()
         wording = Wording(body, self._piece)
         if not body.stream:
@@ -56,12 +53,13 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
 
     async def _growing(self, texts: list[RawRequest], wording: Wording) -> AsyncGenerator[dict[str, Any]]:
         """Stream all texts as they grow; several prompts are worked on together."""
-        deltas = [Deltas() for _ in texts]
+        deltas = [Deltas(every=wording.every) for _ in texts]
         last: dict[int, Reply] = {}
         async for number, reply in self.together(texts):
             for delta in deltas[number].of(reply):
                 yield wording.chunk(number, reply.model, delta)
             if reply.done:
+                self.insist(reply, texts[number])
                 last[number] = reply
         if wording.body.stream_options and wording.body.stream_options.include_usage:
             yield wording.usage_chunk([last[number] for number in sorted(last)])
@@ -72,8 +70,10 @@ class OpenAIModelsRoute(OpenAIRoute):
 
     @Endpoint(errors=(UnknownModelError,))
     async def get(self, name: str = "") -> None:
-        """List the selected model under its own name."""
-        listing = model_list(describe_health(self.pilot)["model"])
+        """List the selected model under its own name, and what it offers to other servers of ours."""
+        name_here = describe_health(self.pilot)["model"]
+        offered = await self.pilot.background.run(offer, self.pilot.worker.engine)
+        listing = model_list(name_here, turbopilot=offered)
         if not name:
             self.answer(listing)
             return

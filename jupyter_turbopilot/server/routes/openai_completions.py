@@ -1,36 +1,33 @@
-"""OpenAI's completions: what is asked for, and how answers and errors are worded. No web server in it."""
+"""OpenAI's completions: what is asked for. No web server in it."""
 
 from __future__ import annotations
 
 import secrets
-import time
-from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.generation import Beginning, Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
-from jupyter_turbopilot.server.routes.deltas import Delta, log_probability, placed_tokens, token_text
-from jupyter_turbopilot.server.routes.encoding import compact
 from jupyter_turbopilot.server.routes.options import (
     MAX_PROMPTS,
     MAX_TEXTS,
     MOST_IDS,
     Ids,
+    Name,
     TokenId,
     biases,
     grammar,
+    samplers,
 )
+from jupyter_turbopilot.server.routes.peer import MOST_CHANCES, PeerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from jupyter_turbopilot.errors import TurbopilotError
-    from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.raw_request import ExactAsk
 
 Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
 
@@ -61,7 +58,8 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     best_of: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] | None = None
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    logprobs: Annotated[int, Meta(ge=0, le=MOST_CHANCES)] | None = None
+    return_tokens_as_token_ids: bool = False  # as vLLM has it: "token_id:123" instead of a token's text
     echo: bool | None = False
     stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
     presence_penalty: Penalty | None = 0.0
@@ -73,12 +71,17 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     min_p: float = 0.0
     typical_p: float = 1.0
     repeat_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
+    repeat_last_n: Annotated[int, Meta(ge=-1, le=1 << 20)] = -1
+    samplers: Name | Annotated[list[Name], Meta(max_length=32)] | None = None
+    post_sampling_probs: bool = False
+    cache_prompt: bool = True
     ignore_eos: bool = False
     grammar: Annotated[str, Meta(max_length=65536)] | None = None
     json_schema: dict[str, Any] | None = None
     seed: int | None = None
     user: str | None = None
     extra: CopilotExtra | None = None
+    turbopilot: PeerOptions | None = None
 
     def prompts(self) -> list[str | tuple[int, ...]]:
         """Return each prompt: a text or the ids of its tokens."""
@@ -114,14 +117,19 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
             top_p=1.0 if self.top_p is None else min(max(0.0, self.top_p), 1.0),
             presence_penalty=self.presence_penalty or 0.0,
             frequency_penalty=self.frequency_penalty or 0.0,
-            penalty_last_n=-1,
+            penalty_last_n=self.repeat_last_n,
             logit_bias=biases(self.logit_bias or []),
             grammar=grammar(self.grammar or "", self.json_schema),
             seed=secrets.randbits(31) if self.seed is None else self.seed & 0xFFFFFFFF,
             top=self.logprobs or 0,
+            samplers=samplers(self.samplers),
+            drawn=self.post_sampling_probs,
+            cached=self.cache_prompt,
+            beginning=self.turbopilot.beginning() if self.turbopilot else Beginning(),
         )
         extra = self.extra
         prompts = self.prompts()
+        exact = self._exact(prompts)
         return [
             RawRequest(
                 prompt=prompt,
@@ -134,116 +142,21 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
                 stream=bool(self.stream),
                 cut=extra is not None and not self.echo,  # what is sent back is as long as was read
                 bulk=len(prompts) > 1,
+                exact=exact,
             )
             for prompt in prompts
         ]
 
+    def _exact(self, prompts: Sequence[str | tuple[int, ...]]) -> ExactAsk | None:
+        """Return what another server of ours asks, which has laid out its prompt by itself."""
+        if self.turbopilot is None:
+            return None
+        if len(prompts) > 1 or isinstance(prompts[0], str):
+            raise BadRequestError("With turbopilot, send the prompt as one list of ids.", field="prompt")
+        if self.suffix is not None:
+            raise BadRequestError("With turbopilot, put the suffix into the prompt.", field="suffix")
+        return self.turbopilot.exact(len(prompts[0]))
+
     def _length(self) -> int:
         length = self.max_tokens if self.n_predict is None else self.n_predict
         return 16 if length is None else length
-
-
-@cache
-def _fingerprint() -> str:
-    """Say which system answers, as far as that changes answers."""
-    return f"jupyter-turbopilot-{version('jupyter-turbopilot')}"
-
-
-class Wording:
-    """One answer, as OpenAI words it."""
-
-    def __init__(self, body: CompletionsBody, piece: Callable[[int], bytes]) -> None:
-        self.body = body
-        self._piece = piece
-        self._prompts = body.prompts()
-        self._n = body.n or 1
-        self._head = {
-            "id": f"cmpl-{secrets.token_hex(12)}",
-            "object": "text_completion",
-            "created": int(time.time()),
-            "system_fingerprint": _fingerprint(),
-        }
-        self._echoed: set[int] = set()
-
-    def whole(self, replies: list[Reply]) -> bytes:
-        """Write the whole answer, its texts one by one: with their chances they may be long."""
-        choices = []
-        for number, reply in enumerate(replies):
-            for item in reply.items:
-                delta = Delta(item, item.text, tuple(placed_tokens(item)), last=True)
-                choices.append(msgspec.Raw(compact(self._choice(number, delta))))
-        model = replies[0].model if replies else ""
-        return compact(self._head | {"model": model, "choices": choices, "usage": _usage(replies)})
-
-    def chunk(self, number: int, model: str, delta: Delta) -> dict[str, Any]:
-        """Return the event that sends what is new."""
-        usage = {"usage": None} if self.body.stream_options else {}
-        return self._head | {"model": model, "choices": [self._choice(number, delta)]} | usage
-
-    def usage_chunk(self, replies: list[Reply]) -> dict[str, Any]:
-        """Return the event that says what it cost."""
-        return self._head | {"model": replies[0].model, "choices": [], "usage": _usage(replies)}
-
-    def _choice(self, number: int, delta: Delta) -> dict[str, Any]:
-        index = number * self._n + delta.item.index
-        echo, ids = self._echo(number) if self.body.echo else ("", ())
-        text = delta.text if index in self._echoed else echo + delta.text
-        logprobs = None
-        if self.body.logprobs is not None:
-            logprobs = self._logprobs(delta, () if index in self._echoed else ids, len(echo))
-        self._echoed.add(index)
-        reason = {"streaming": None, "stop": "stop"}.get(delta.item.finish_reason, "length")
-        return {
-            "text": text,
-            "index": index,
-            "logprobs": logprobs,
-            "finish_reason": reason if delta.last else None,
-        }
-
-    def _echo(self, number: int) -> tuple[str, tuple[int, ...]]:
-        prompt = self._prompts[number]
-        if isinstance(prompt, str):
-            return prompt, ()
-        return b"".join(self._piece(token) for token in prompt).decode("utf-8", "replace"), prompt
-
-    def _logprobs(self, delta: Delta, prompt: tuple[int, ...], start: int) -> dict[str, Any]:
-        """Return the tokens with their probabilities; the prompt's have none: the model was not asked."""
-        columns: dict[str, list[Any]] = {
-            "tokens": [],
-            "token_logprobs": [],
-            "top_logprobs": [],
-            "text_offset": [],
-        }
-
-        def add(*values: Any) -> None:
-            for name, value in zip(columns, values, strict=True):
-                columns[name].append(value)
-
-        at = 0
-        for token in prompt:
-            text = self._piece(token).decode("utf-8", "replace")
-            add(text, None, None, at)
-            at += len(text)
-        for placed in delta.tokens:
-            name, chance = token_text(placed.token.data), log_probability(placed.token)
-            top = {token_text(self._piece(token)): value for token, value in placed.token.top}
-            add(name, chance, {**top, name: chance} if top else {}, start + placed.offset)
-        return columns
-
-
-def _usage(replies: list[Reply]) -> dict[str, int]:
-    read = sum(reply.timings.prompt_tokens for reply in replies)
-    wrote = sum(reply.timings.predicted_tokens for reply in replies)
-    return {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
-
-
-def error_body(error: TurbopilotError, param: str | None) -> dict[str, Any]:
-    """Return the body of an error; `param` is the field of the request that is wrong."""
-    code = {"unauthenticated": "invalid_api_key", "busy": "rate_limit_exceeded"}.get(error.code, error.code)
-    return {"error": {"message": error.message, "type": error.kind, "param": param, "code": code}}
-
-
-def model_list(name: str) -> dict[str, Any]:
-    """Return the list of models: the one that answers, or none where there is no name."""
-    model = {"id": name, "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"}
-    return {"object": "list", "data": [model] if name else []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections import Counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,9 @@ from jupyter_turbopilot.engine.json_schema import grammar_of
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import SAMPLERS, Sampling
 from jupyter_turbopilot.raw_request import RawRequest, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_PREDICT = 1 << 16
 MAX_PROMPTS, MAX_TEXTS = 16, 16
@@ -81,6 +84,13 @@ def grammar(given: str, schema: dict[str, Any] | None) -> str:
 def renamed(schema: dict[str, Any] | None) -> dict[str, str]:
     """Return the other name of a field of the engine's: a grammar may have been sent as a schema."""
     return {} if schema is None else {"grammar": "json_schema"}
+
+
+def samplers(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Read which samplers cut, in which order: their names, or a letter for each."""
+    if isinstance(given, str):
+        return tuple(_SAMPLER_LETTERS.get(letter, letter) for letter in given)
+    return SAMPLERS if given is None else tuple(given)
 
 
 class PromptObject(msgspec.Struct, frozen=True):
@@ -163,9 +173,6 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def sampling(self) -> Sampling:
         """Return how to choose tokens; what is out of range is taken to its end."""
-        names = self.samplers
-        if isinstance(names, str):
-            names = [_SAMPLER_LETTERS.get(letter, letter) for letter in names]
         return Sampling(
             cached=self.cache_prompt,
             max_tokens=min(self.n_predict, MAX_PREDICT),
@@ -178,7 +185,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
             penalty_last_n=self.repeat_last_n,
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
-            samplers=SAMPLERS if names is None else tuple(names),
+            samplers=samplers(self.samplers),
             grammar=grammar(self.grammar, self.json_schema),
             logit_bias=biases(self.logit_bias),
             ignore_end=self.ignore_eos,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.reply import Reply
-from jupyter_turbopilot.server.routes import llamacpp, openai_completions
+from jupyter_turbopilot.server.routes import llamacpp, openai_wording
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
 from jupyter_turbopilot.server.routes.jobs import JobRoute
 
@@ -16,16 +16,16 @@ from .conftest import Ask, complete_body, error_of
 
 @pytest.mark.parametrize(
     ("path", "asked", "module"),
-    [("completion", {"n_probs": 2}, llamacpp), ("v1/completions", {"logprobs": 2}, openai_completions)],
+    [("completion", {"n_probs": 2}, llamacpp), ("v1/completions", {"logprobs": 2}, openai_wording)],
 )
 async def test_long_answers_are_written_beside_the_event_loop(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch, path: str, asked: dict[str, Any], module: Any
 ) -> None:
     threads: set[int] = set()
 
-    def watched(item: Any) -> Any:
+    def watched(item: Any, **more: Any) -> Any:
         threads.add(threading.get_ident())
-        return placed_tokens(item)
+        return placed_tokens(item, **more)
 
     monkeypatch.setattr(module, "placed_tokens", watched)
     response = await ask(path, {"prompt": "x", "max_tokens": 4, "n": 2} | asked)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.errors import BadRequestError, BusyError, RefusedError
+from jupyter_turbopilot.generation import Token
+from jupyter_turbopilot.reply import Item, Reply, Timings
+from jupyter_turbopilot.server.routes.deltas import Deltas
+from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
+from jupyter_turbopilot.server.routes.openai_wording import Wording, error_body, model_list
+from jupyter_turbopilot.server.routes.reading import read
+
+
+def asked(**fields: Any) -> CompletionsBody:
+    return read(json.dumps({"prompt": "x"} | fields).encode(), CompletionsBody)
+
+
+def piece(token: int) -> bytes:
+    return chr(token).encode()
+
+
+def item(text: str, reason: str = "stop", index: int = 0) -> Item:
+    tokens = tuple(Token(char.encode(), 0.5, ord(char), ((ord(char), -0.7), (33, -2.0))) for char in text)
+    return Item(text, 0.5, reason, index, tokens=tokens)
+
+
+def reply(*items: Item) -> Reply:
+    return Reply(
+        "id", "tiny", items, Timings(prompt_tokens=3, cached_tokens=1, predicted_tokens=2), done=True
+    )
+
+
+def whole(body: CompletionsBody, *replies: Reply) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(Wording(body, piece).whole(list(replies)))
+    return answer
+
+
+def test_the_texts_of_several_prompts_are_numbered_through() -> None:
+    body = asked(prompt=["x", "y"], n=2)
+    answer = whole(body, reply(item("a"), item("b", index=1)), reply(item("c"), item("d", index=1)))
+    assert [(choice["index"], choice["text"]) for choice in answer["choices"]] == list(enumerate("abcd"))
+    assert answer["usage"] == {
+        "prompt_tokens": 6,
+        "completion_tokens": 4,
+        "total_tokens": 10,
+        "prompt_tokens_details": {"cached_tokens": 2},
+    }
+    assert (answer["object"], answer["model"]) == ("text_completion", "tiny")
+
+
+@pytest.mark.parametrize(
+    ("reason", "worded"), [("stop", "stop"), ("length", "length"), ("deadline", "length")]
+)
+def test_an_end_is_a_stop_or_a_limit(reason: str, worded: str) -> None:
+    assert whole(asked(), reply(item("a", reason)))["choices"][0]["finish_reason"] == worded
+
+
+def test_each_token_has_its_probability_its_rivals_and_its_place() -> None:
+    logprobs = whole(asked(logprobs=2), reply(item("ab")))["choices"][0]["logprobs"]
+    assert logprobs["tokens"] == ["a", "b"]
+    assert logprobs["token_logprobs"] == pytest.approx([math.log(0.5)] * 2)
+    assert logprobs["top_logprobs"][0] == pytest.approx({"a": -0.7, "!": -2.0})
+    assert logprobs["text_offset"] == [0, 1]
+    assert whole(asked(), reply(item("ab")))["choices"][0]["logprobs"] is None
+
+
+def test_a_token_that_was_none_of_the_likeliest_stands_behind_them() -> None:
+    unlikely = Item("z", 0.1, "stop", tokens=(Token(b"z", 0.1, 122, ((97, -0.1), (33, -2.0))),))
+    (top,) = whole(asked(logprobs=2), reply(unlikely))["choices"][0]["logprobs"]["top_logprobs"]
+    assert list(top) == ["a", "!", "z"]
+    assert top["z"] == pytest.approx(math.log(0.1))
+
+
+def test_tokens_are_spelled_as_their_ids_where_that_is_asked_for() -> None:
+    body = asked(prompt=[120], logprobs=2, echo=True, return_tokens_as_token_ids=True)
+    logprobs = whole(body, reply(item("ab")))["choices"][0]["logprobs"]
+    assert logprobs["tokens"] == ["token_id:120", "token_id:97", "token_id:98"]
+    assert [*logprobs["top_logprobs"][1]] == ["token_id:97", "token_id:33"]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_with_ids_no_token_is_missing_whatever_became_of_its_text(streamed: bool) -> None:
+    # One was typed already, one is cut inside a character, and behind a stop text there is one more.
+    pieces = (b"", b"a", b"\xc3", b"\xa9", b"stop", b"\xf0")
+    tokens = tuple(Token(data, 0.5, number) for number, data in enumerate(pieces))
+    body = asked(stream=streamed, logprobs=0, return_tokens_as_token_ids=True)
+    shown = [Item("a", 0.5, "streaming", tokens=tokens[:2]), Item("aé", 0.5, "stop", tokens=tokens)]
+    wording = Wording(body, piece)
+    deltas = Deltas(every=wording.every)
+    choices = whole(body, reply(shown[-1]))["choices"]
+    if streamed:
+        events = [wording.chunk(0, "tiny", delta) for step in shown for delta in deltas.of(reply(step))]
+        choices = [choice for event in events for choice in event["choices"]]
+    assert "".join(choice["text"] for choice in choices) == "aé"
+    logprobs = [choice["logprobs"] for choice in choices]
+    assert [name for part in logprobs for name in part["tokens"]] == [f"token_id:{n}" for n in range(6)]
+    assert len([chance for part in logprobs for chance in part["token_logprobs"]]) == 6
+
+
+def test_an_echoed_prompt_stands_before_its_text_and_its_tokens_have_no_probability() -> None:
+    (choice,) = whole(asked(prompt=[120, 121], echo=True, logprobs=0), reply(item("ab")))["choices"]
+    assert choice["text"] == "xyab"
+    assert choice["logprobs"]["tokens"] == ["x", "y", "a", "b"]
+    assert choice["logprobs"]["token_logprobs"][:2] == [None, None]
+    assert choice["logprobs"]["text_offset"] == [0, 1, 2, 3]
+
+
+def test_the_events_of_a_stream_make_up_the_whole_and_the_prompt_is_echoed_once() -> None:
+    body = asked(echo=True, stream=True, logprobs=1)
+    wording, deltas = Wording(body, piece), Deltas()
+    steps = [item("a", "streaming"), item("ab", "streaming"), item("abc")]
+    choices = [
+        wording.chunk(0, "tiny", delta)["choices"][0] for step in steps for delta in deltas.of(reply(step))
+    ]
+    (expected,) = whole(body, reply(item("abc")))["choices"]
+    assert "".join(choice["text"] for choice in choices) == expected["text"] == "xabc"
+    tokens = [token for choice in choices for token in choice["logprobs"]["tokens"]]
+    assert tokens == expected["logprobs"]["tokens"]
+    assert [choice["finish_reason"] for choice in choices] == [None, None, "stop"]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_cost_of_a_stream_is_the_last_event_and_null_in_the_others(wanted: bool) -> None:
+    options = {"stream_options": {"include_usage": True}} if wanted else {}
+    wording, last = Wording(asked(stream=True, **options), piece), reply(item("a"))
+    (delta,) = Deltas().of(last)
+    assert ("usage" in wording.chunk(0, "tiny", delta)) is wanted
+    cost = wording.usage_chunk([last])
+    assert (cost["choices"], cost["usage"]["total_tokens"]) == ([], 5)
+
+
+def test_an_error_has_the_code_that_openais_clients_look_for() -> None:
+    assert error_body(RefusedError(401), None)["error"]["code"] == "invalid_api_key"
+    assert error_body(BusyError("Later."), None)["error"]["code"] == "rate_limit_exceeded"
+    assert error_body(BadRequestError("No."), "stop")["error"] == {
+        "message": "No.",
+        "type": "invalid_request_error",
+        "param": "stop",
+        "code": "bad_request",
+    }
+
+
+def test_the_model_that_answers_is_listed_and_no_other() -> None:
+    assert [model["id"] for model in model_list("tiny")["data"]] == ["tiny"]
+    assert model_list("tiny", extra=1)["data"][0]["extra"] == 1
+    assert model_list("")["data"] == []

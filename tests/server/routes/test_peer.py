@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+from jupyter_turbopilot.raw_request import ExactAsk
+from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
+from jupyter_turbopilot.server.routes.peer import MOST_HINTED, MOST_WAYS, offer
+from jupyter_turbopilot.server.routes.reading import read
+
+from ...scripted_engine import ScriptedEngine
+from ...tiny_model import learn_merges, write_tiny_model
+from .conftest import Ask as Send
+
+CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(values)\nprint('né 😀')\n" * 3
+
+
+@pytest.fixture(scope="module")
+def merged_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose tokens are of several bytes, some of them cut inside a character."""
+    return write_tiny_model(tmp_path_factory.mktemp("peer") / "merged.gguf", merges=learn_merges(CODE, 60))
+
+
+def load(path: Path) -> LlamaEngine:
+    return LlamaEngine(path, name="merged", context_size=256, threads=1)
+
+
+@pytest.fixture(params=["scripted", "real"])
+def engine(request: pytest.FixtureRequest, merged_model: Path) -> Any:
+    """What the server's model is: a real one closes with the server."""
+    return load(merged_model) if request.param == "real" else ScriptedEngine("né + b + c")
+
+
+@pytest.fixture
+def direct(engine: Any, merged_model: Path) -> Iterator[Any]:
+    """The same, asked without a server."""
+    alone = load(merged_model) if isinstance(engine, LlamaEngine) else ScriptedEngine(engine.answer)
+    yield alone
+    alone.close()
+
+
+def body_of(ask: Ask, **more: Any) -> dict[str, Any]:
+    """Word an ask as one of our servers sends it to another."""
+    sampling, beginning = ask.sampling, ask.sampling.beginning
+    return {
+        "prompt": [*ask.prompt],
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "seed": sampling.seed,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "repeat_last_n": sampling.penalty_last_n,
+        "logprobs": sampling.top,
+        "return_tokens_as_token_ids": True,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "turbopilot": {
+            "begins": [base64.b64encode(way).decode() for way in beginning.ways],
+            "typed": beginning.typed,
+            "banned": beginning.banned,
+            "hint": [*ask.hint],
+            "aligned": ask.aligned,
+            "fixed": [*ask.suffix_span],
+            "language": ask.language,
+            "priority": "typing",
+            "session": "an editor",
+        }
+        | more,
+    }
+
+
+class Heard(NamedTuple):
+    """What a streamed answer says."""
+
+    text: str
+    ids: list[int]
+    chances: list[float]
+    top: list[dict[int, float]]
+    reason: str
+    usage: dict[str, Any]
+
+
+def number(name: str) -> int:
+    return int(name.removeprefix("token_id:"))
+
+
+def heard(answer: bytes) -> Heard:
+    events = [json.loads(line[6:]) for line in answer.split(b"\n\n") if line and line[6:] != b"[DONE]"]
+    choices = [choice for event in events for choice in event["choices"]]
+    parts = [choice["logprobs"] for choice in choices]
+    return Heard(
+        "".join(choice["text"] for choice in choices),
+        [number(name) for part in parts for name in part["tokens"]],
+        [math.exp(chance) for part in parts for chance in part["token_logprobs"]],
+        [{number(name): v for name, v in top.items()} for part in parts for top in part["top_logprobs"]],
+        choices[-1]["finish_reason"],
+        events[-1]["usage"],
+    )
+
+
+def written(engine: Any, ask: Ask) -> list[Token]:
+    run = engine.start(ask)
+    tokens: list[Token] = []
+    while not run.done:
+        engine.step([run], Cancel())
+        tokens += run.fresh
+        run.fresh.clear()
+    engine.release(run)
+    return tokens
+
+
+def asks(engine: Any) -> Iterator[Ask]:
+    """Ask for what a server of ours may ask another."""
+    words, size = engine.vocabulary, 12
+    prompt, after = (
+        words.tokenize("def mean(values):\n    return su"),
+        words.tokenize("\nprint('né 😀')\n" * 3),
+    )
+    plain = Sampling(max_tokens=size)
+    yield Ask(prompt, plain)
+    likely = [token.id for token in written(engine, Ask(prompt, plain))]
+    yield Ask(prompt, plain, hint=likely)
+    yield Ask(prompt, plain, hint=likely[::-1], aligned=False)
+    for beginning in (
+        Beginning((b"sum(values)", b"super"), 2),
+        Beginning(("né".encode()[:2], "😀".encode()[:3])),  # cut inside a character
+        Beginning((b"mean",), 4),  # all of it is there already
+        Beginning(banned=likely[0]),
+    ):
+        yield Ask(prompt, Sampling(max_tokens=size, beginning=beginning, top=3))
+    for typed in ("", " +", " + 1"):
+        behind = [*prompt, *words.tokenize(typed)]
+        span = (len(behind) + 9, len(behind) + len(after) - 1)
+        yield Ask([*behind, *after], plain, suffix_span=span, language="python")
+    drawn = Sampling(max_tokens=size, temperature=1.3, seed=5, top_k=9, top_p=0.8, min_p=0.01, top=2)
+    yield Ask(prompt, drawn)
+    yield Ask(prompt, Sampling(max_tokens=0))
+    if isinstance(engine, LlamaEngine):
+        # To the brim: the text ends where the context does.
+        yield Ask((prompt * 20)[: engine.context_size - 3], plain)
+
+
+async def test_what_is_asked_of_another_server_is_written_as_its_engine_writes_it(
+    ready: Any, engine: Any, direct: Any, merged_model: Path, ask: Send
+) -> None:
+    other = load(merged_model) if isinstance(engine, LlamaEngine) else ScriptedEngine(engine.answer)
+    for each in asks(other):
+        answer = await ask("v1/completions", body_of(each))
+        assert answer.code == 200, answer.body
+        found, expected = heard(answer.body), written(direct, each)
+        assert found.ids == [token.id for token in expected]
+        assert found.chances == pytest.approx([token.probability for token in expected])
+        assert [list(top)[: len(token.top)] for top, token in zip(found.top, expected, strict=True)] == [
+            [token for token, _ in token.top] for token in expected
+        ]
+        # A character that is cut at the end is in the ids alone.
+        whole = codecs.getincrementaldecoder("utf-8")("replace")
+        assert found.text == whole.decode(b"".join(token.data for token in expected))
+        assert found.usage["prompt_tokens"] == len(each.prompt)
+        assert found.usage["prompt_tokens_details"]["cached_tokens"] == each.usage.cached_tokens
+    other.close()
+
+
+@pytest.mark.parametrize("engine", ["real"], indirect=True)
+async def test_the_text_lacks_what_was_typed_and_the_ids_do_not(
+    ready: Any, engine: Any, ask: Send, merged_model: Path
+) -> None:
+    beginning = Beginning((b"return sum",), 6)
+    each = Ask([*range(97, 107)], Sampling(max_tokens=16, beginning=beginning))
+    found = heard((await ask("v1/completions", body_of(each))).body)
+    data = b"".join(engine.vocabulary.piece(token) for token in found.ids)
+    assert data.startswith(b"return sum")
+    assert codecs.getincrementaldecoder("utf-8")("replace").decode(data[6:]) == found.text
+
+
+@pytest.mark.parametrize("engine", ["scripted"], indirect=True)
+async def test_all_that_is_sent_reaches_the_engine(ready: Any, engine: ScriptedEngine, ask: Send) -> None:
+    sampling = Sampling(5, 0.5, beginning=Beginning((b"a\xff", b"ab"), 1, 98), seed=3, top=2)
+    sent = Ask([120, 121, 122], sampling, hint=(97, 98), aligned=False, suffix_span=(1, 2), language="r")
+    assert (await ask("v1/completions", body_of(sent))).code == 200
+    given = engine.asks[-1]
+    assert (given.prompt, tuple(given.hint), given.aligned) == ([120, 121, 122], (97, 98), False)
+    assert (given.suffix_span, given.language, given.sampling) == ((1, 2), "r", sampling)
+
+
+@pytest.mark.parametrize("engine", ["scripted"], indirect=True)
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"begins": ["no base64!"]}, "turbopilot.begins[0]"),
+        ({"begins": ["YQ=="] * (MOST_WAYS + 1)}, "turbopilot.begins"),
+        ({"begins": [base64.b64encode(b"a" * 1000).decode()] * 66}, "turbopilot.begins"),
+        ({"typed": -1}, "turbopilot.typed"),
+        ({"begins": ["YQ=="], "typed": 2}, "turbopilot.typed"),
+        ({"banned": "a"}, "turbopilot.banned"),
+        ({"banned": 1 << 22}, "turbopilot.banned"),
+        ({"hint": [1 << 22]}, "turbopilot.hint"),
+        ({"hint": [97] * (MOST_HINTED + 1)}, "turbopilot.hint"),
+        ({"fixed": [1]}, "turbopilot.fixed"),
+        ({"fixed": [2, 1]}, "turbopilot.fixed"),
+        ({"fixed": [0, 3]}, "turbopilot.fixed"),
+        ({"priority": "first"}, "turbopilot.priority"),
+        ({"language": "x" * 200}, "turbopilot.language"),
+        ({"session": 1}, "turbopilot.session"),
+    ],
+)
+async def test_a_field_that_is_wrong_is_named(
+    ready: Any, ask: Send, fields: dict[str, Any], wrong: str
+) -> None:
+    answer = await ask("v1/completions", {"prompt": [97, 98, 99], "turbopilot": fields})
+    assert (answer.code, json.loads(answer.body)["error"]["param"]) == (400, wrong)
+
+
+@pytest.mark.parametrize("engine", ["scripted"], indirect=True)
+@pytest.mark.parametrize(("name", "value"), [("begins", ["YQ=="]), ("banned", 97)])
+async def test_an_engine_that_cannot_be_held_to_a_beginning_says_so(
+    ready: Any, engine: ScriptedEngine, ask: Send, name: str, value: Any
+) -> None:
+    engine.abilities = Abilities(holds=False)
+    answer = await ask("v1/completions", {"prompt": [97], "turbopilot": {name: value}})
+    assert (answer.code, json.loads(answer.body)["error"]["param"]) == (400, f"turbopilot.{name}")
+    assert (await ask("v1/completions", {"prompt": [97], "turbopilot": {"hint": [98]}})).code == 200
+
+
+@pytest.mark.parametrize("engine", ["scripted"], indirect=True)
+async def test_what_nobody_waits_for_is_given_up_in_words(
+    ready: Any, engine: ScriptedEngine, ask: Send
+) -> None:
+    engine.abilities = Abilities(ahead=False)
+    for stream in (True, False):
+        body = {"prompt": [97], "stream": stream, "turbopilot": {"priority": "ahead"}}
+        answer = await ask("v1/completions", body)
+        assert (answer.code, json.loads(answer.body)["error"]["code"]) == (503, "yielded")
+
+
+@pytest.mark.parametrize("engine", ["scripted"], indirect=True)
+async def test_the_list_of_models_says_what_the_engine_offers(
+    pilot: Any, engine: ScriptedEngine, ask: Send
+) -> None:
+    (before,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
+    assert before["turbopilot"] == {"version": 1}
+    pilot.start()
+    while pilot.worker.engine is None:
+        assert (await ask("health", method="GET")).code == 200
+    (model,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
+    assert model["turbopilot"] == json.loads(json.dumps(offer(engine)))
+    assert model["turbopilot"]["vocabulary"] == vocabulary_digest(engine.vocabulary)
+    assert json.loads((await ask(f"v1/models/{model['id']}", method="GET")).body) == model
+
+
+def test_an_offer_changes_with_what_answers_depend_on_and_names_no_path() -> None:
+    engines = [ScriptedEngine() for _ in range(3)]
+    engines[1].identity, engines[2].name = "/home/ada/other.gguf", "other"
+    for engine in engines:
+        engine.vocabulary = engines[0].vocabulary
+    offers = [offer(engine) for engine in engines]
+    assert len({each["identity"] for each in offers}) == 3
+    assert "ada" not in str(offers)
+    assert offers[0]["top"] == 20
+
+
+@given(
+    st.lists(st.binary(min_size=3, max_size=6), max_size=4),
+    st.integers(0, 3),
+    st.none() | st.integers(0, 2**31 - 1),
+    st.lists(st.integers(0, 2**31 - 1), max_size=5),
+    st.tuples(st.integers(0, 3), st.integers(0, 3)).map(sorted).map(tuple),
+    st.sampled_from([None, *(priority.name.lower() for priority in Priority)]),
+)
+def test_an_ask_comes_back_from_the_wire_as_it_was(
+    ways: list[bytes],
+    typed: int,
+    banned: int | None,
+    hint: list[int],
+    span: tuple[int, int],
+    priority: Any,
+) -> None:
+    beginning = Beginning(tuple(ways), typed if ways else 0, banned)
+    sent = Ask([1, 2, 3, 4], Sampling(9, beginning=beginning), hint=hint, suffix_span=span)
+    body = read(json.dumps(body_of(sent, priority=priority)).encode(), CompletionsBody)
+    (text,) = body.texts()
+    assert text.prompt == (1, 2, 3, 4)
+    assert text.sampling.beginning == beginning
+    assert text.exact == ExactAsk(tuple(hint), True, span, "", priority, "an editor")
+
+
+def test_a_beginning_shorter_than_what_was_typed_is_refused() -> None:
+    body = read(b'{"prompt": [1], "turbopilot": {"begins": ["YQ==", ""], "typed": 1}}', CompletionsBody)
+    with pytest.raises(BadRequestError) as refused:
+        body.texts()
+    assert refused.value.field == "typed"
