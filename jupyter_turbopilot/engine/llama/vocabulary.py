@@ -87,7 +87,9 @@ class LlamaVocabulary:
         return int(buffer[0]) if count == 1 else None
 
     def piece(self, token: int) -> bytes:
-        """Return a token's bytes."""
+        """Return a token's bytes; an IndexError where there is no such token."""
+        if token < 0:
+            raise IndexError(token)
         return self.table.pieces[token]
 
     def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
