@@ -1,0 +1,544 @@
+"""What every engine has to do, and what it may claim: the checks, each a function of an engine.
+
+`test_conformance.py` puts every engine through all of them, and shows with broken ones that they can fail.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from threading import Thread
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.abilities import SAMPLERS
+from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+from jupyter_turbopilot.prompt.formats import form_for
+
+from .test_abilities import ASKED
+
+PATIENCE = 20.0  # seconds for one text: a tiny model takes a few milliseconds
+LENGTH = 24  # tokens of a text
+PROMPTS = ("def f(x): return", "import numpy", "x = 1\ny = ", "for name in names:\n    ", "class A", "print(")
+
+
+@dataclass
+class Subject:
+    """An engine that is checked, and how another one like it is loaded."""
+
+    load: Callable[[], Engine]
+    engine: Engine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.engine = self.load()
+
+    def ids(self, text: str) -> list[int]:
+        return self.engine.vocabulary.tokenize(text)
+
+    def ask(self, text: str, length: int = LENGTH, **sampling: Any) -> Ask:
+        return Ask(self.ids(text), Sampling(max_tokens=length, **sampling))
+
+    def long_ask(self) -> Ask:
+        """Ask for a text that does not end by itself."""
+        for text in PROMPTS:
+            if len(self.write(self.ask(text))) == LENGTH:
+                return self.ask(text)
+        raise AssertionError("Each of the texts ends early: take a model with other weights.")
+
+    def start(self, ask: Ask) -> Any:
+        run = self.engine.start(ask)
+        assert run is not None, "there was no room"
+        return run
+
+    def write(self, ask: Ask) -> list[Token]:
+        """Write one text alone."""
+        return self.together([ask])[0]
+
+    def together(self, asks: Sequence[Ask]) -> list[list[Token]]:
+        """Write texts together."""
+        runs = [self.start(ask) for ask in asks]
+        try:
+            return self.finish(runs)
+        finally:
+            for run in runs:
+                self.engine.release(run)
+
+    def finish(self, runs: Sequence[Any]) -> list[list[Token]]:
+        """Step runs until all are done; return what each has written since."""
+        texts: list[list[Token]] = [[] for _ in runs]
+        end = time.monotonic() + PATIENCE
+        while unfinished := [run for run in runs if not run.done]:
+            assert time.monotonic() < end, "a text never ends"
+            self.engine.step(unfinished, Cancel())
+            for run, text in zip(runs, texts, strict=True):
+                text.extend(taken(run))
+        return texts
+
+    def first_tokens(self, run: Any) -> list[Token]:
+        """Step a run until it has written something."""
+        end = time.monotonic() + PATIENCE
+        while not (run.fresh or run.done):
+            assert time.monotonic() < end, "nothing is ever written"
+            self.engine.step([run], Cancel())
+        return taken(run)
+
+
+def taken(run: Any) -> list[Token]:
+    """Take what a run has written."""
+    fresh = list[Token](run.fresh)
+    run.fresh = []
+    return fresh
+
+
+def said(tokens: Sequence[Token]) -> bytes:
+    return b"".join(token.data for token in tokens)
+
+
+def ids_of(tokens: Sequence[Token]) -> list[int]:
+    return [token.id for token in tokens]
+
+
+Check = Callable[[Subject], None]
+CHECKS: list[Check] = []
+
+
+def check(function: Check) -> Check:
+    """Add a check to the suite."""
+    CHECKS.append(function)
+    return function
+
+
+# Writing ------------------------------------------------------------------------------------------------
+
+
+@check
+def a_text_comes_as_it_is_written(subject: Subject) -> None:
+    ask = subject.long_ask()
+    run = subject.start(ask)
+    assert run.pending > 0
+    first = subject.first_tokens(run)
+    assert 0 < len(first) < LENGTH
+    assert not run.done
+    (rest,) = subject.finish([run])
+    subject.engine.release(run)
+    assert len(first) + len(rest) == LENGTH
+    assert ask.usage.prompt_tokens == len(ask.prompt)
+    assert ask.usage.predicted_tokens >= LENGTH
+
+
+@check
+def the_likeliest_text_is_the_same_each_time(subject: Subject) -> None:
+    ask = subject.long_ask()
+    whole = subject.write(ask)
+    assert len(whole) == LENGTH
+    subject.write(subject.ask("something else altogether"))
+    assert said(subject.write(ask)) == said(whole)
+    subject.write(replace(ask, prompt=[*ask.prompt[:-1]]))
+    assert said(subject.write(ask)) == said(whole)
+
+
+@check
+def a_token_is_its_bytes(subject: Subject) -> None:
+    """A character that is cut across tokens is whole again where their bytes are joined."""
+    piece = subject.engine.vocabulary.piece
+    tokens = subject.write(subject.long_ask())
+    assert [token.data for token in tokens] == [piece(token.id) for token in tokens]
+    if subject.engine.abilities.holds:
+        way = "né — 😀".encode()
+        held = subject.write(subject.ask("x = ", LENGTH, beginning=Beginning((way,))))
+        assert said(held).startswith(way)
+
+
+@check
+def a_text_that_is_released_midway_leaves_the_next_one_alone(subject: Subject) -> None:
+    ask = subject.long_ask()
+    whole = subject.write(ask)
+    run = subject.start(ask)
+    subject.first_tokens(run)
+    subject.engine.release(run)
+    unread = subject.start(subject.ask("never read"))
+    subject.engine.release(unread)
+    assert said(subject.write(ask)) == said(whole)
+
+
+@check
+def attention_cuts_a_step_short(subject: Subject) -> None:
+    """While it is set, neither the prompt nor the text comes to its end."""
+    ask = subject.long_ask()
+    whole = subject.write(ask)
+    attention = Cancel()
+    attention.set("nudge")
+    for reading in (True, False):
+        # Nothing that was read before makes the prompt short.
+        fresh = _claimed(subject, {"cached": False}) if reading else {}
+        run = subject.start(replace(ask, sampling=replace(ask.sampling, **fresh)))
+        written = [] if reading else subject.first_tokens(run)
+        for _ in range(len(ask.prompt) + LENGTH):
+            subject.engine.step([run], attention)
+        assert not run.done
+        written += taken(run)
+        assert len(written) < LENGTH
+        (rest,) = subject.finish([run])
+        subject.engine.release(run)
+        assert said([*written, *rest]) == said(whole)
+
+
+@check
+def attention_may_come_at_any_time(subject: Subject) -> None:
+    ask = subject.long_ask()
+    whole = subject.write(ask)
+    run, text = subject.start(ask), list[Token]()
+    while not run.done:
+        early, late = Cancel(), Cancel()
+        early.set("nudge")
+        other = Thread(target=late.set, args=("nudge",))
+        other.start()
+        for attention in (late, early, Cancel()):
+            if not run.done:
+                subject.engine.step([run], attention)
+        other.join()
+        text += taken(run)
+    subject.engine.release(run)
+    assert said(text) == said(whole)
+
+
+@check
+def a_wrong_hint_changes_nothing(subject: Subject) -> None:
+    ask = subject.long_ask()
+    whole = subject.write(ask)
+    for hint in (ids_of(whole), ids_of(whole)[::-1], ids_of(whole)[3:]):
+        for aligned in (True, False):
+            assert said(subject.write(replace(ask, hint=hint, aligned=aligned))) == said(whole)
+
+
+@check
+def a_suffix_that_moves_leaves_other_texts_alone(subject: Subject) -> None:
+    ask = subject.long_ask()
+    whole = subject.write(ask)
+    after = subject.ids("\nprint(x)\n" * 4)
+    for typed in ("x =", "x = 1", "x = 1 +"):
+        prompt = [*subject.ids(typed), *after]
+        span = (len(prompt) - len(after) + 9, len(prompt) - 1)
+        moved = Ask(prompt, Sampling(max_tokens=4), suffix_span=span, language="python")
+        assert len(subject.write(moved)) <= 4
+    assert said(subject.write(ask)) == said(whole)
+
+
+@check
+def a_prompt_with_a_suffix_is_filled_in(subject: Subject) -> None:
+    words = subject.engine.vocabulary
+    markers = form_for(words.find_token, words.markers, subject.engine.fim).markers
+    if not markers:
+        return
+    order = [markers["prefix"], *subject.ids("x = "), markers["suffix"], *subject.ids("\nprint(x)")]
+    prompt = [*order, *([markers["middle"]] if "middle" in markers else [])]
+    tokens = subject.write(Ask(prompt, Sampling(max_tokens=LENGTH)))
+    assert not set(ids_of(tokens)) & set(markers.values())
+
+
+# Several ------------------------------------------------------------------------------------------------
+
+
+@check
+def as_many_texts_are_written_together_as_there_are_places(subject: Subject) -> None:
+    asks = [subject.ask(f"{number} {PROMPTS[0]}", 6) for number in range(subject.engine.abilities.places)]
+    alone = [said(subject.write(ask)) for ask in asks]
+    assert [said(text) for text in subject.together(asks)] == alone
+
+
+@check
+def a_text_goes_on_where_it_was_suspended(subject: Subject) -> None:
+    ask = subject.long_ask()
+    whole = subject.write(ask)
+    run = subject.start(ask)
+    written = subject.first_tokens(run)
+    subject.engine.suspend(run)
+    written += taken(run)
+    subject.write(subject.ask("in between"))
+    assert subject.engine.resume(run)
+    (rest,) = subject.finish([run])
+    subject.engine.release(run)
+    assert said([*written, *rest]) == said(whole)
+
+
+@check
+def the_room_of_what_has_ended_is_free_again(subject: Subject) -> None:
+    engine = subject.engine
+    for number in range(40):
+        run = subject.start(subject.ask(f"{number} and more"))
+        if number % 2:
+            subject.first_tokens(run)
+        if number % 4 > 1:
+            engine.suspend(run)
+        if number % 8 > 5:
+            assert engine.resume(run)
+        engine.release(run)
+    for number in range(2):
+        subject.write(subject.ask(f"{number}" * (engine.context_size // 4)))
+    asks = [subject.ask(f"{number}", 2) for number in range(engine.abilities.places)]
+    assert len(subject.together(asks)) == len(asks)
+
+
+@check
+def an_error_spoils_nobody_elses_text(subject: Subject) -> None:
+    ask = subject.long_ask()
+    whole = subject.write(ask)
+    run = subject.start(ask)
+    written = subject.first_tokens(run)
+    with pytest.raises(TurbopilotError):
+        subject.write(Ask(subject.ids("x" * (4 * subject.engine.context_size)), Sampling(max_tokens=4)))
+    if "grammar" in subject.engine.abilities.samplers:
+        with pytest.raises(BadRequestError):
+            subject.write(subject.ask("x", grammar="root ::= ("))
+    (rest,) = subject.finish([run])
+    subject.engine.release(run)
+    assert said([*written, *rest]) == said(whole)
+
+
+# Limits -------------------------------------------------------------------------------------------------
+
+
+@check
+def no_text_is_longer_than_it_may_be(subject: Subject) -> None:
+    ask = subject.long_ask()
+    for most in (0, 1, 5):
+        assert len(subject.write(replace(ask, sampling=Sampling(max_tokens=most)))) == most
+
+
+@check
+def a_text_ends_with_the_context(subject: Subject) -> None:
+    size = subject.engine.context_size
+    prompt = ([*subject.long_ask().prompt] * size)[: size - 3]
+    assert len(subject.write(Ask(prompt, Sampling(max_tokens=LENGTH)))) <= 3
+
+
+@check
+def a_prompt_that_does_not_fit_is_refused_in_words(subject: Subject) -> None:
+    size = subject.engine.context_size
+    token = subject.ids("x")[:1]
+    for length in (0, size, size + 1):
+        with pytest.raises(TurbopilotError) as refused:
+            subject.write(Ask(token * length, Sampling(max_tokens=4)))
+        assert refused.value.message
+
+
+@check
+def the_number_of_threads_may_change(subject: Subject) -> None:
+    ask = subject.long_ask()
+    for count in (2, 1):
+        subject.engine.use_threads(count)
+        assert len(subject.write(replace(ask, sampling=Sampling(max_tokens=5)))) == 5
+
+
+# What it claims -----------------------------------------------------------------------------------------
+
+
+@check
+def chances_are_probabilities(subject: Subject) -> None:
+    if not subject.engine.abilities.chances:
+        return
+    sampled = [subject.long_ask()]
+    if "temperature" in subject.engine.abilities.samplers:
+        sampled.append(subject.ask(PROMPTS[0], temperature=1.0))
+    for ask in sampled:
+        chances = [token.probability for token in subject.write(ask)]
+        assert all(math.isfinite(chance) and 0 < chance <= 1 for chance in chances)
+        assert len(set(chances)) > 1
+
+
+@check
+def the_likeliest_tokens_are_told_in_order(subject: Subject) -> None:
+    abilities = subject.engine.abilities
+    count = min(4, abilities.top)
+    if not count:
+        with pytest.raises(BadRequestError):
+            abilities.check(Sampling(top=1))
+        return
+    ask = subject.long_ask()
+    for token in subject.write(replace(ask, sampling=replace(ask.sampling, top=count))):
+        logarithms = [chance for _, chance in token.top]
+        assert len({other for other, _ in token.top}) == len(token.top) == count
+        assert all(before >= after for before, after in pairwise(logarithms))
+        assert sum(map(math.exp, logarithms)) <= 1.001
+        told = dict(token.top).get(token.id)
+        if abilities.chances and told is not None:
+            assert math.exp(told) == pytest.approx(token.probability, rel=1e-3)
+    assert all(not token.top for token in subject.write(ask))
+
+
+def _held(subject: Subject, beginning: Beginning) -> list[Token]:
+    """Write a text that is held to a beginning; an engine that cannot says so, and nothing is written."""
+    abilities, sampling = subject.engine.abilities, Sampling(max_tokens=LENGTH, beginning=beginning)
+    if not abilities.holds:
+        with pytest.raises(BadRequestError):
+            abilities.check(sampling)
+        return []
+    return subject.write(Ask(subject.long_ask().prompt, sampling))
+
+
+@check
+def a_text_begins_in_one_of_the_ways(subject: Subject) -> None:
+    words = subject.engine.vocabulary
+    for ways in ((b"zebra",), (b"alpha", b"beta", b"al"), ("é".encode()[:1],)):
+        if tokens := _held(subject, Beginning(ways)):
+            assert said(tokens).startswith(ways)
+            assert said(tokens) == b"".join(words.piece(token.id) for token in tokens)
+
+
+@check
+def what_was_typed_is_not_said_again(subject: Subject) -> None:
+    words = subject.engine.vocabulary
+    for typed in (1, 3, 5):
+        if tokens := _held(subject, Beginning((b"zebra", b"zebracrossing"), typed)):
+            whole = b"".join(words.piece(token.id) for token in tokens)
+            assert whole.startswith(b"zebra")
+            assert said(tokens) == whole[typed:]
+            wholly = [token for token in tokens if not token.data]
+            assert {token.probability for token in wholly} <= {1.0}
+
+
+@check
+def a_banned_token_is_not_the_first(subject: Subject) -> None:
+    if not subject.engine.abilities.holds:
+        assert not _held(subject, Beginning(banned=1))
+        return
+    first = subject.write(subject.long_ask())[0]
+    other = _held(subject, Beginning(banned=first.id))[0]
+    assert other.id != first.id
+    # It is banned from the first place alone.
+    again = _held(subject, Beginning(banned=other.id))
+    assert said(again) == said(subject.write(subject.long_ask()))
+
+
+DRAWN: dict[str, Any] = {"temperature": 1.5, "top_k": 0, "top_p": 1.0, "seed": 5}
+ONE_LEFT: dict[str, Any] = {"top_k": 1, "top_p": 1e-6, "min_p": 1.0}
+# What has no effect without something else.
+_OF_DRAWING = ("top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn")
+NEEDED = dict.fromkeys(_OF_DRAWING, "temperature") | {"penalty_last_n": "repeat_penalty"}
+
+
+def _claimed(subject: Subject, options: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the options that the engine honours."""
+    return {name: value for name, value in options.items() if name in subject.engine.abilities.samplers}
+
+
+@check
+def each_option_that_is_claimed_is_accepted_and_any_other_refused_by_name(subject: Subject) -> None:
+    abilities = subject.engine.abilities
+    base = _claimed(subject, {"temperature": 0.9, "repeat_penalty": 1.1})
+    for name in sorted(SAMPLERS):
+        sampling = Sampling(max_tokens=4, **(base | {name: ASKED[name]}))
+        if name in abilities.samplers:
+            abilities.check(sampling)
+            subject.write(Ask(subject.ids("x = "), sampling))
+        elif NEEDED.get(name, name) in {name, *base}:  # otherwise it has no effect, and need not be refused
+            with pytest.raises(BadRequestError) as refused:
+                abilities.check(sampling)
+            assert refused.value.field == name
+
+
+@check
+def the_same_seed_draws_the_same_text(subject: Subject) -> None:
+    if not subject.engine.abilities.samplers >= {"temperature", "seed"}:
+        return
+    drawn = _claimed(subject, DRAWN)
+    texts = [said(subject.write(subject.ask("seed", **(drawn | {"seed": seed})))) for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+@check
+def where_one_token_is_left_it_is_the_likeliest(subject: Subject) -> None:
+    ask = subject.long_ask()
+    whole = said(subject.write(ask))
+    for name, value in _claimed(subject, ONE_LEFT).items():
+        if "temperature" not in subject.engine.abilities.samplers:
+            continue
+        sampling = Sampling(max_tokens=LENGTH, **(_claimed(subject, DRAWN) | {name: value}))
+        assert said(subject.write(replace(ask, sampling=sampling))) == whole
+
+
+@check
+def a_bias_and_a_penalty_decide(subject: Subject) -> None:
+    claimed = subject.engine.abilities.samplers
+    if "logit_bias" not in claimed:
+        return
+    token = subject.ids("q")[0]
+    likely = replace(subject.long_ask(), sampling=Sampling(max_tokens=8, logit_bias=((token, 60.0),)))
+    assert ids_of(subject.write(likely)) == [token] * 8
+    for name in ("repeat_penalty", "frequency_penalty", "presence_penalty"):
+        if name in claimed:
+            strong: dict[str, Any] = {"penalty_last_n": -1, name: 90.0}
+            penalised = replace(likely.sampling, **strong)
+            assert ids_of(subject.write(replace(likely, sampling=penalised))) != [token] * 8
+
+
+@check
+def a_grammar_is_never_left(subject: Subject) -> None:
+    if "grammar" in subject.engine.abilities.samplers:
+        text = said(subject.write(subject.ask("x", grammar='root ::= ("ab" | "cd")+')))
+        assert text
+        assert text.replace(b"ab", b"").replace(b"cd", b"") == b""
+
+
+# What it is ---------------------------------------------------------------------------------------------
+
+
+@check
+def it_says_what_its_answers_depend_on(subject: Subject) -> None:
+    engine = subject.engine
+    assert engine.identity
+    assert engine.name
+    assert engine.context_size > LENGTH
+    assert engine.abilities.places > 0
+    other = subject.load()
+    try:
+        assert (other.identity, other.name) == (engine.identity, engine.name)
+        assert vocabulary_digest(other.vocabulary) == vocabulary_digest(engine.vocabulary)
+    finally:
+        other.close(keep=False)
+
+
+@check
+def text_comes_back_from_tokens_as_it_was(subject: Subject) -> None:
+    words = subject.engine.vocabulary
+    controls = set(words.specials.values()) | set(words.ends)
+
+    @settings(max_examples=40)
+    @given(st.text(max_size=40) | st.sampled_from(["né — 😀", " a\n\n\tb ", "x" * 300]), st.booleans())
+    def round_trip(text: str, behind: bool) -> None:
+        tokens = words.tokenize(text, behind=behind)
+        assert b"".join(map(words.piece, tokens)) == text.encode()
+        assert not controls & set(tokens)
+
+    round_trip()
+
+
+@check
+def a_control_token_that_somebody_types_stays_text(subject: Subject) -> None:
+    words = subject.engine.vocabulary
+    for text, token in words.specials.items():
+        assert words.find_token(text) == token
+        tokens = words.tokenize(f"a{text}b")
+        assert token not in tokens
+        assert b"".join(map(words.piece, tokens)) == f"a{text}b".encode()
+    assert words.find_token("no control token at all") is None
+
+
+@check
+def a_token_that_does_not_exist_is_an_index_error(subject: Subject) -> None:
+    words = subject.engine.vocabulary
+    for token in (-1, 2**31 - 1):
+        with pytest.raises(IndexError):
+            words.piece(token)
+    assert words.unit >= 1
+    assert all(words.piece(token) is not None for token in {*words.ends, *words.specials.values()})
