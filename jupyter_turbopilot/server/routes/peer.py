@@ -62,7 +62,12 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise _wrong("begins", f"begins may have at most {MOST_OF_WAYS} bytes altogether.")
         if self.typed > min(map(len, self.begins), default=0):
             raise _wrong("typed", "typed counts bytes that each of begins has.")
-        return Beginning(tuple(self.begins), self.typed, self.banned)
+        ways: list[bytes] = []
+        for way in sorted(self.begins):
+            # What begins with another way says nothing new, and would be looked up all the same.
+            if not (ways and way.startswith(ways[-1])):
+                ways.append(way)
+        return Beginning(tuple(ways), self.typed, self.banned)
 
     def exact(self, size: int) -> ExactAsk:
         """Return the rest, for a prompt of so many tokens."""

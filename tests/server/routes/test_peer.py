@@ -192,7 +192,7 @@ async def test_the_text_lacks_what_was_typed_and_the_ids_do_not(
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
 async def test_all_that_is_sent_reaches_the_engine(ready: Any, engine: ScriptedEngine, ask: Send) -> None:
-    sampling = Sampling(5, 0.5, beginning=Beginning((b"a\xff", b"ab"), 1, 98), seed=3, top=2)
+    sampling = Sampling(5, 0.5, beginning=Beginning((b"ab", b"a\xff"), 1, 98), seed=3, top=2)
     sent = Ask([120, 121, 122], sampling, hint=(97, 98), aligned=False, suffix_span=(1, 2), language="r")
     assert (await ask("v1/completions", body_of(sent))).code == 200
     given = engine.asks[-1]
@@ -297,7 +297,11 @@ def test_an_ask_comes_back_from_the_wire_as_it_was(
     body = read(json.dumps(body_of(sent, priority=priority)).encode(), CompletionsBody)
     (text,) = body.texts()
     assert text.prompt == (1, 2, 3, 4)
-    assert text.sampling.beginning == beginning
+    found = text.sampling.beginning
+    assert (found.typed, found.banned) == (beginning.typed, beginning.banned)
+    assert set(found.ways) <= set(ways)
+    assert all(way.startswith(found.ways) for way in ways)
+    assert not any(way.startswith(other) for way in found.ways for other in found.ways if other is not way)
     assert text.exact == ExactAsk(tuple(hint), True, span, "", priority, "an editor")
 
 
