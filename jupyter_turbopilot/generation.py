@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: TC003 - an ask is read back from a message
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 SAMPLERS = ("top_k", "typ_p", "top_p", "min_p", "temperature")  # which cuts, in which order
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet  # noqa: TC003 - abilities are read back from a message
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_turbopilot.engine.queue import PLACES
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Beginning, Sampling
-
-if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
 
 UNLIMITED = 1 << 16
 # Each option that changes which token follows, with the value that switches it off.

@@ -43,10 +43,10 @@ def bindings() -> types.ModuleType:
     return module
 
 
-def log_to_stderr() -> None:
-    """Let llama.cpp write its log to standard error: for the trial's process, whose parent reads it."""
+def log_to_stderr(*, on: bool = True) -> None:
+    """Let llama.cpp write its log to standard error, or not any more: for a child whose parent reads it."""
     lib = bindings()
-    lib.llama_log_set(lib.llama_log_callback(), ctypes.c_void_p(0))
+    lib.llama_log_set(lib.llama_log_callback() if on else _callbacks[0], ctypes.c_void_p(0))
 
 
 @contextmanager

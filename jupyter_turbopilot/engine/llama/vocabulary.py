@@ -11,6 +11,7 @@ import numpy as np
 
 from jupyter_turbopilot.engine.cancel import check
 from jupyter_turbopilot.engine.code_points import CHARACTERS
+from jupyter_turbopilot.engine.llama.bindings import bindings
 from jupyter_turbopilot.engine.llama.slices import rule_for, slices
 from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.errors import EngineError
@@ -19,6 +20,7 @@ from jupyter_turbopilot.generation import Markers
 if TYPE_CHECKING:
     import types
     from collections.abc import Sequence
+    from pathlib import Path
 
 _NO_TOKEN = -1
 STAND_IN = "\x1a"  # some vocabularies of single characters use it for characters they lack
@@ -27,8 +29,10 @@ STAND_IN = "\x1a"  # some vocabularies of single characters use it for character
 class LlamaVocabulary:
     """A loaded model's vocabulary. `tokenize` may be called from several threads; `close` waits for them."""
 
-    def __init__(self, lib: types.ModuleType, model: Any) -> None:
+    def __init__(self, lib: types.ModuleType, model: Any, *, owner: bool = False) -> None:
+        """`owner`: whether nothing else uses the model, so that it is freed with the vocabulary."""
         self._lib = lib
+        self._owned = model if owner else None
         self._lock = threading.Lock()
         self._open = True
         self.handle = lib.llama_model_get_vocab(model)
@@ -83,8 +87,7 @@ class LlamaVocabulary:
         """Return the id of a control token by its text."""
         data = text.encode()
         buffer = (ctypes.c_int32 * 4)()
-        count = self._lib.llama_tokenize(self.handle, data, len(data), buffer, 4, False, True)  # noqa: FBT003
-        return int(buffer[0]) if count == 1 else None
+        return int(buffer[0]) if self._tokenize(data, buffer, special=True) == 1 else None
 
     def piece(self, token: int) -> bytes:
         """Return a token's bytes; an IndexError where there is no such token."""
@@ -116,13 +119,19 @@ class LlamaVocabulary:
         data = text.encode("utf-8", "replace")
         most = len(data) + 8
         buffer = (ctypes.c_int32 * most)()
-        with self._lock:
-            if not self._open:
-                raise EngineError("The model has just been changed. Try again.")
-            count = self._lib.llama_tokenize(self.handle, data, len(data), buffer, most, False, False)  # noqa: FBT003
+        count = self._tokenize(data, buffer, special=False)
         if count < 0:
             raise EngineError("llama.cpp could not tokenize the text. Try again, or choose another model.")
         return list(buffer[:count])
+
+    def _tokenize(self, data: bytes, buffer: ctypes.Array[ctypes.c_int32], *, special: bool) -> int:
+        """Write a text's tokens to a buffer and return how many they are; `special`: or control tokens."""
+        with self._lock:
+            if not self._open:
+                raise EngineError("The model has just been changed. Try again.")
+            size = len(buffer)
+            count = self._lib.llama_tokenize(self.handle, data, len(data), buffer, size, False, special)  # noqa: FBT003
+        return int(count)
 
     def join(self, tokens: Sequence[int]) -> bytes:
         """Return the bytes of several tokens."""
@@ -132,6 +141,27 @@ class LlamaVocabulary:
         """Refuse texts from now on: the model is about to be freed."""
         with self._lock:
             self._open = False
+            model, self._owned = self._owned, None
+        if model:
+            self._lib.llama_model_free(model)
+
+
+def load_vocabulary(path: Path) -> LlamaVocabulary:
+    """Load the vocabulary of a GGUF file without its weights; `close` frees it.
+
+    llama.cpp ends the process on some damaged files: load only what another process has loaded before.
+    """
+    lib = bindings()
+    parameters = lib.llama_model_default_params()
+    parameters.vocab_only = True
+    model = lib.llama_model_load_from_file(str(path).encode(), parameters)
+    if not model:
+        raise EngineError(f"llama.cpp could not read the vocabulary of {path.name}. Fetch it again.")
+    try:
+        return LlamaVocabulary(lib, model, owner=True)
+    except BaseException:
+        lib.llama_model_free(model)
+        raise
 
 
 def unknown_characters(pieces: Sequence[bytes]) -> re.Pattern[str] | None:

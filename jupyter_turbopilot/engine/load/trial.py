@@ -14,7 +14,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -68,10 +68,15 @@ def ensure_loads(path: Path, plan: Plan, memory: Path, *, timeout: float, cancel
         verdicts = dict(list(_read(memory).items())[1 - MAX_VERDICTS :])
         _write(memory, verdicts | {key: verdict.words})
     if verdict.words != OK.words:
-        raise ModelRefusedError(
-            f"{path.name} was tried in a process of its own and {verdict.words}. {_ADVICE[verdict.code]}",
-            code=verdict.code,
-        )
+        raise refusal(path.name, verdict)
+
+
+def refusal(name: str, verdict: TrialVerdict) -> ModelRefusedError:
+    """Return the error for a model that did not load."""
+    return ModelRefusedError(
+        f"{name} was tried in a process of its own and {verdict.words}. {_ADVICE[verdict.code]}",
+        code=verdict.code,
+    )
 
 
 _ADVICE = {
@@ -103,10 +108,7 @@ def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> TrialVerdict
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=output
             )
         except OSError as error:
-            words = f"no process could be started ({error.strerror or error})"
-            return TrialVerdict(
-                words, lasting=False, code="memory" if error.errno == errno.ENOMEM else "trial"
-            )
+            return not_started(error)
         with child:
             end = time.monotonic() + timeout
             try:
@@ -119,8 +121,19 @@ def _try(path: Path, plan: Plan, timeout: float, cancel: Cancel) -> TrialVerdict
             finally:
                 if child.poll() is None:
                     child.kill()
-        output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT))
-        return judge(child.returncode, output.read().decode("utf-8", "replace").strip())
+        return judge(child.returncode, read_end(output))
+
+
+def not_started(error: OSError) -> TrialVerdict:
+    """Judge that no process could be started."""
+    words = f"no process could be started ({error.strerror or error})"
+    return TrialVerdict(words, lasting=False, code="memory" if error.errno == errno.ENOMEM else "trial")
+
+
+def read_end(output: IO[bytes]) -> str:
+    """Return the end of what a child has written to its error output."""
+    output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT))
+    return output.read().decode("utf-8", "replace").strip()
 
 
 def judge(status: int, output: str) -> TrialVerdict:

@@ -1,0 +1,167 @@
+"""The child process: it loads an engine and does what its parent asks, for as long as there is a parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.isolated.messages import (
+    Attention,
+    Close,
+    Description,
+    Failure,
+    Load,
+    Progress,
+    Release,
+    Reply,
+    Request,
+    Resume,
+    Start,
+    Step,
+    Suspend,
+    UseThreads,
+    decode_request,
+    encode,
+)
+from jupyter_turbopilot.engine.isolated.pipes import BrokenFrameError, take_standard_pipes
+from jupyter_turbopilot.engine.load.trial import REFUSED
+from jupyter_turbopilot.errors import EngineError, TurbopilotError
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.base import Engine, Run
+    from jupyter_turbopilot.engine.isolated.pipes import FramePipe
+    from jupyter_turbopilot.generation import Ask
+
+
+class Asked(NamedTuple):
+    """A request, and what cuts it short."""
+
+    request: Request
+    attention: Cancel
+
+
+def listen(pipe: FramePipe, queue: SimpleQueue[Asked]) -> None:
+    """Put requests into a queue, and pass attention on to the last of them; at their end, end the process.
+
+    The parent sends attention only while it waits for a reply. What comes late is for a request that has
+    been replied to, and reaches no other.
+    """
+    try:
+        attention = Cancel()
+        while True:
+            request = decode_request(pipe.receive())
+            if isinstance(request, Attention):
+                attention.set("attention")
+            else:
+                attention = Cancel()
+                queue.put(Asked(request, attention))
+    except (EOFError, OSError, BrokenFrameError, msgspec.DecodeError, ValueError):
+        os._exit(0)  # at once, whatever is being computed: nobody waits for it any more
+
+
+class Host:
+    """Does what is asked of an engine, one request at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._runs: dict[int, Run] = {}
+        self._asks: dict[int, Ask] = {}
+
+    def describe(self) -> Description:
+        """Return what the engine says about itself."""
+        engine = self.engine
+        return Description(engine.name, engine.fim, engine.context_size, engine.identity, engine.abilities)
+
+    def reply(self, request: Request, attention: Cancel) -> Reply:
+        """Do what is asked; an exception is a failure in the reply, with what had been written before it."""
+        granted, failure = True, None
+        try:
+            granted = self._do(request, attention)
+        except Exception as error:  # noqa: BLE001 - whatever the engine raises, the parent decides what follows
+            failure = Failure.of(error)
+        match request:
+            case Step(runs):
+                numbers = runs
+            case Start(run) | Suspend(run) | Resume(run):
+                numbers = (run,)
+            case _:
+                numbers = ()
+        return Reply([self._progress(number) for number in numbers if number in self._runs], granted, failure)
+
+    def _do(self, request: Request, attention: Cancel) -> bool:
+        engine, runs = self.engine, self._runs
+        match request:
+            case Start(number, ask):
+                run = engine.start(ask)
+                if run is None:
+                    return False
+                runs[number], self._asks[number] = run, ask
+            case Step(numbers):
+                engine.step([runs[number] for number in numbers], attention)
+            case Suspend(number):
+                engine.suspend(runs[number])
+            case Resume(number):
+                return engine.resume(runs[number])
+            case Release(number):
+                del self._asks[number]
+                engine.release(runs.pop(number))
+            case UseThreads(count):
+                engine.use_threads(count)
+            case Close(keep):
+                engine.close(keep=keep)
+        return True
+
+    def _progress(self, number: int) -> Progress:
+        run = self._runs[number]
+        fresh, run.fresh = run.fresh, []
+        return Progress(fresh, run.done, run.pending, self._asks[number].usage)
+
+
+def load(request: Request) -> Host | Failure:
+    """Load what is asked for. What ends this process instead is judged by its parent."""
+    if not isinstance(request, Load):
+        sys.exit("The first request has to say what is to be loaded.")
+    try:
+        return Host(request.hosted.load())
+    except EngineError as error:
+        print(error.message, file=sys.stderr)  # noqa: T201 - read by the parent, after what the engine printed
+        sys.exit(REFUSED)
+    except TurbopilotError as error:
+        return Failure.of(error)
+
+
+def serve(pipe: FramePipe, queue: SimpleQueue[Asked]) -> None:
+    """Load an engine, and reply until it is closed."""
+    host = load(queue.get().request)
+    if isinstance(host, Failure):
+        pipe.send(encode(Reply(failure=host)))
+        return
+    pipe.send(encode(Reply(engine=host.describe())))
+    closed = False
+    while not closed:
+        request, attention = queue.get()
+        pipe.send(encode(host.reply(request, attention)))
+        closed = isinstance(request, Close)
+
+
+def main() -> None:
+    """Run the process."""
+    with suppress(ValueError, OSError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the parent, too, who decides
+    pipe = take_standard_pipes()
+    queue = SimpleQueue[Asked]()
+    threading.Thread(target=listen, args=(pipe, queue), daemon=True).start()
+    serve(pipe, queue)
+    os._exit(0)  # the thread that listens cannot be ended
+
+
+if __name__ == "__main__":
+    main()

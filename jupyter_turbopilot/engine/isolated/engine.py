@@ -1,0 +1,175 @@
+"""An engine whose computing is done by a child process: the parent's side, with the vocabulary."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+from jupyter_turbopilot.engine.isolated.messages import (
+    Close,
+    Load,
+    Release,
+    Reply,
+    Request,
+    Resume,
+    Start,
+    Step,
+    Suspend,
+    UseThreads,
+)
+from jupyter_turbopilot.engine.isolated.process import ChildProcess, ProcessEndedError
+from jupyter_turbopilot.engine.load.trial import refusal
+from jupyter_turbopilot.engine.vocabulary import Vocabulary
+from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.isolated.hosted import Hosted
+    from jupyter_turbopilot.engine.isolated.messages import Description
+    from jupyter_turbopilot.generation import Ask, Token
+
+PATIENCE = 60.0  # seconds that a step may take
+URGENT = 20.0  # seconds that it may still take when it is to be cut short; a batch for several is not
+CLOSES_WITHIN = 10.0  # seconds, in which it saves its sequences
+
+
+class OwnVocabulary(Vocabulary, Protocol):
+    """A vocabulary that the engine closes."""
+
+    def close(self) -> None:
+        """Free its memory."""
+
+
+@dataclass(eq=False)
+class IsolatedRun:
+    """A text that the child writes."""
+
+    number: int
+    ask: Ask
+    fresh: list[Token] = field(default_factory=list)
+    done: bool = False
+    pending: int = 0
+
+
+def load_isolated(
+    hosted: Hosted,
+    load_vocabulary: Callable[[], OwnVocabulary],
+    cancel: Cancel,
+    *,
+    timeout: float,
+    patience: float = PATIENCE,
+    urgent: float = URGENT,
+) -> IsolatedEngine:
+    """Load an engine in a child process; a crash or too little memory there is a ModelRefusedError here.
+
+    The vocabulary is loaded after that, so only from a file that did not end the child.
+    """
+    process = None
+    try:
+        process = ChildProcess(urgent=urgent)
+        with cancel.interrupting(partial(process.kill, "the load was cancelled")):
+            about = _loaded(process.ask(Load(hosted), timeout))
+        return IsolatedEngine(process, about, load_vocabulary(), patience)
+    except BaseException as failure:
+        if process:
+            process.end()
+        if not isinstance(failure, ProcessEndedError):
+            raise
+        if cancel.is_set():
+            raise CancelledError("The load was cancelled.") from None
+        raise refusal(hosted.name, failure.verdict) from None
+
+
+def _loaded(reply: Reply) -> Description:
+    if reply.failure:
+        raise reply.failure.error()
+    if reply.engine is None:
+        raise EngineError("The model's process did not say what it has loaded. Try again.")
+    return reply.engine
+
+
+class IsolatedEngine:
+    """What the worker drives. When its process is gone, whatever is asked of it says so."""
+
+    def __init__(
+        self, process: ChildProcess, about: Description, vocabulary: OwnVocabulary, patience: float
+    ) -> None:
+        self.name = about.name
+        self.fim = about.fim
+        self.context_size = about.context_size
+        self.identity = about.identity
+        self.abilities = about.abilities
+        self.vocabulary = vocabulary
+        self._process = process
+        self._patience = patience
+        self._numbers = count()
+        self._threads = 0
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that computes."""
+        return self._process.pid
+
+    def start(self, ask: Ask) -> IsolatedRun | None:
+        """Make room for a text; None while others need the room."""
+        run = IsolatedRun(next(self._numbers), ask)
+        return run if self._ask(Start(run.number, ask), [run]) else None
+
+    def step(self, runs: Sequence[IsolatedRun], attention: Cancel) -> None:
+        """Advance every run by its next tokens, or by a piece of its prompt; `attention` cuts it short."""
+        self._ask(Step(tuple(run.number for run in runs)), runs, attention)
+
+    def suspend(self, run: IsolatedRun) -> None:
+        """Give a run's room to others; what it has written stays."""
+        self._ask(Suspend(run.number), [run])
+
+    def resume(self, run: IsolatedRun) -> bool:
+        """Take room again for a run that was suspended; False while others need it."""
+        return self._ask(Resume(run.number), [run])
+
+    def release(self, run: IsolatedRun) -> None:
+        """Release a run; what was read is kept for the next one, if there is a process to keep it."""
+        with suppress(EngineGoneError):
+            self._ask(Release(run.number))
+
+    def use_threads(self, count: int) -> None:
+        """Set the number of threads that compute."""
+        if count != self._threads:
+            self._ask(UseThreads(count))
+            self._threads = count
+
+    def close(self, *, keep: bool = True) -> None:
+        """Free the memory; `keep` saves what was read for the next start."""
+        with suppress(ProcessEndedError):
+            self._process.ask(Close(keep), CLOSES_WITHIN)
+        self._process.end()
+        self.vocabulary.close()
+
+    def _ask(
+        self, request: Request, runs: Sequence[IsolatedRun] = (), attention: Cancel | None = None
+    ) -> bool:
+        """Send a request, note how far its runs are, and tell whether it was granted."""
+        try:
+            reply = self._process.ask(request, self._patience, attention)
+        except ProcessEndedError as end:
+            raise EngineGoneError(
+                f"The model's process has ended: {end.verdict.words}. The model is being loaded again. "
+                "Try again in a moment."
+            ) from None
+        _note(reply, runs)
+        if reply.failure:
+            raise reply.failure.error()
+        return reply.granted
+
+
+def _note(reply: Reply, runs: Sequence[IsolatedRun]) -> None:
+    # None where a run could not start.
+    for run, progress in zip(runs, reply.runs, strict=False):
+        run.fresh += progress.fresh
+        run.done, run.pending = progress.done, progress.pending
+        vars(run.ask.usage).update(vars(progress.usage))
