@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+import pytest
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.isolated import child
+from jupyter_turbopilot.engine.isolated.child import Asked, Host, listen
+from jupyter_turbopilot.engine.isolated.messages import (
+    Attention,
+    Close,
+    Release,
+    Resume,
+    Start,
+    Step,
+    Suspend,
+    UseThreads,
+    encode,
+)
+from jupyter_turbopilot.engine.isolated.pipes import FramePipe
+from jupyter_turbopilot.generation import Ask, Sampling
+
+from ..jobs import SmallEngine
+
+
+@pytest.fixture
+def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FramePipe, SimpleQueue[Asked], list[int]]]:
+    """The parent's end of a pipe, what has been heard at the other, and how that side ended."""
+    reading, writing = os.pipe()
+    nothing = open(os.devnull, "rb")  # noqa: SIM115, PTH123
+    pipe = FramePipe(nothing, os.fdopen(writing, "wb", buffering=0))
+    heard: SimpleQueue[Asked] = SimpleQueue()
+    ended: list[int] = []
+    monkeypatch.setattr(child.os, "_exit", ended.append)
+    own = FramePipe(os.fdopen(reading, "rb"), open(os.devnull, "wb"))  # noqa: SIM115, PTH123
+    thread = threading.Thread(target=listen, args=(own, heard))
+    thread.start()
+    yield pipe, heard, ended
+    pipe.close()
+    thread.join(10)
+    own.close()
+    assert ended == [0]
+
+
+def test_attention_reaches_the_request_before_it_and_no_other(
+    parent: tuple[FramePipe, SimpleQueue[Asked], list[int]],
+) -> None:
+    pipe, heard, _ = parent
+    for message in (Attention(), Step((1,)), Attention(), Step((2,)), Step((3,)), Attention(), UseThreads(1)):
+        pipe.send(encode(message))
+    asked = [heard.get(timeout=10) for _ in range(4)]
+    assert [one.request for one in asked] == [Step((1,)), Step((2,)), Step((3,)), UseThreads(1)]
+    assert [one.attention.is_set() for one in asked] == [True, False, True, False]
+
+
+def test_attention_interrupts_what_is_computed(
+    parent: tuple[FramePipe, SimpleQueue[Asked], list[int]],
+) -> None:
+    pipe, heard, _ = parent
+    pipe.send(encode(Step((1,))))
+    interrupted = threading.Event()
+    with heard.get(timeout=10).attention.interrupting(interrupted.set):
+        pipe.send(encode(Attention()))
+        assert interrupted.wait(10)
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"\xc1", encode(["Nonsense"])])
+def test_what_is_no_request_ends_the_process(
+    parent: tuple[FramePipe, SimpleQueue[Asked], list[int]], data: bytes
+) -> None:
+    parent[0].send(data)
+
+
+def test_an_engine_of_any_kind_is_driven() -> None:
+    engine = SmallEngine("one two three")
+    host = Host(engine)
+    assert host.describe().identity == "scripted"
+    ask = Ask([1, 2, 3], Sampling(max_tokens=9))
+    (begun,) = host.reply(Start(7, ask), Cancel()).runs
+    assert (begun.pending, begun.done, begun.fresh) == (3, False, [])
+    full = host.reply(Start(8, ask), Cancel())
+    assert (full.granted, full.runs) == (False, [])
+    written = b""
+    for _ in range(20):
+        (progress,) = host.reply(Step((7,)), Cancel()).runs
+        written += b"".join(token.data for token in progress.fresh)
+        if progress.done:
+            break
+    assert written.decode().split() == ["one", "two", "three"]
+    assert host.reply(Suspend(7), Cancel()).granted
+    assert host.reply(Resume(7), Cancel()).granted
+    assert host.reply(Release(7), Cancel()).runs == []
+    assert engine.seated == []
+    assert host.reply(Close(keep=False), Cancel()).failure is None
+
+
+def test_a_run_that_nobody_knows_is_a_failure() -> None:
+    host = Host(SmallEngine("word"))
+    for request in (Step((1,)), Suspend(1), Resume(1), Release(1)):
+        assert host.reply(request, Cancel()).failure
+
+
+def test_a_process_whose_parent_says_nothing_that_makes_sense_ends() -> None:
+    for given in (b"", b"\x01\x00\x00\x00\xc1", b"GET / HTTP/1.1\r\n\r\n"):
+        ended = subprocess.run(
+            [sys.executable, "-P", "-m", child.__name__], input=given, capture_output=True, timeout=60
+        )
+        assert (ended.returncode, ended.stdout) == (0, b"")

@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine
+from jupyter_turbopilot.engine.load.loader import load as load_here
+from jupyter_turbopilot.errors import (
+    BadRequestError,
+    CancelledError,
+    ContextLengthError,
+    EngineError,
+    EngineGoneError,
+)
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
+
+from .children import PLAN, WAITS, change, load
+
+
+@pytest.fixture(scope="module")
+def isolated(tiny_model: Path) -> Iterator[IsolatedEngine]:
+    engine = load(tiny_model)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def here(tiny_model: Path) -> Iterator[Engine]:
+    engine = load_here(tiny_model, PLAN, name="tiny")
+    yield engine
+    engine.close()
+
+
+def write(engine: Engine, text: str, count: int = 8, **sampling: Any) -> tuple[list[Token], Usage]:
+    ask = Ask(engine.vocabulary.tokenize(text), Sampling(max_tokens=count, **sampling))
+    return finish(engine, [ask])[0], ask.usage
+
+
+def finish(engine: Engine, asks: Sequence[Ask]) -> list[list[Token]]:
+    runs = [run for ask in asks if (run := engine.start(ask))]
+    assert len(runs) == len(asks)
+    while left := [run for run in runs if not run.done]:
+        engine.step(left, Cancel())
+    for run in runs:
+        engine.release(run)
+    return [run.fresh for run in runs]
+
+
+def text_of(tokens: Sequence[Token]) -> bytes:
+    return b"".join(token.data for token in tokens)
+
+
+def counts(usage: Usage) -> tuple[int, int, int]:
+    return usage.prompt_tokens, usage.cached_tokens, usage.predicted_tokens
+
+
+ALPHABET = "abcdef (),=.\n\téß漢🙂"
+PROMPTS = [
+    "".join(random.Random(number).choices(ALPHABET, k=random.Random(number).randint(1, 60)))
+    for number in range(100)
+]
+CHOICES: list[dict[str, Any]] = [
+    {},
+    {"top": 3},
+    {"temperature": 1.2, "seed": 7},
+    {"temperature": 0.8, "seed": 3, "top": 2, "drawn": True, "repeat_penalty": 1.2},
+    {"temperature": 1.0, "seed": 1, "grammar": 'root ::= ("ab" | "cd")+'},
+    {"logit_bias": (("q", 50.0), (65, -5.0))},
+    {"beginning": Beginning((b"cd", b"xyz"), 1, banned=120)},
+]
+
+
+def test_it_says_of_itself_what_the_engine_does(isolated: IsolatedEngine, here: Engine) -> None:
+    for name in ("name", "fim", "context_size", "identity", "abilities"):
+        assert getattr(isolated, name) == getattr(here, name)
+
+
+def test_the_vocabulary_is_the_models(isolated: IsolatedEngine, here: Engine) -> None:
+    for name in ("markers", "specials", "ends", "unit"):
+        assert getattr(isolated.vocabulary, name) == getattr(here.vocabulary, name)
+    for prompt in PROMPTS:
+        assert isolated.vocabulary.tokenize(prompt) == here.vocabulary.tokenize(prompt)
+
+
+def test_a_hundred_prompts_get_the_same_tokens_at_the_same_cost(
+    isolated: IsolatedEngine, here: Engine
+) -> None:
+    for number, prompt in enumerate(PROMPTS):
+        sampling = CHOICES[number % len(CHOICES)]
+        (ours, usage), (theirs, their_usage) = (
+            write(engine, prompt, **sampling) for engine in (isolated, here)
+        )
+        assert ours == theirs, (prompt, sampling)
+        assert counts(usage) == counts(their_usage)
+        assert usage.prompt_ms > 0
+
+
+def test_texts_that_are_written_together_are_the_same(isolated: IsolatedEngine, here: Engine) -> None:
+    def asks(engine: Engine) -> list[Ask]:
+        return [Ask(engine.vocabulary.tokenize(text), Sampling(max_tokens=20)) for text in PROMPTS[:6]]
+
+    assert [*map(text_of, finish(isolated, asks(isolated)))] == [*map(text_of, finish(here, asks(here)))]
+
+
+def test_a_run_that_was_suspended_goes_on_where_it_was(isolated: IsolatedEngine) -> None:
+    whole, _ = write(isolated, "suspended", 12)
+    run = isolated.start(Ask(isolated.vocabulary.tokenize("suspended"), Sampling(max_tokens=12)))
+    assert run
+    while len(run.fresh) < 5:
+        isolated.step([run], Cancel())
+    isolated.suspend(run)
+    write(isolated, "something else", 3)
+    assert isolated.resume(run)
+    assert run.pending >= 1
+    while not run.done:
+        isolated.step([run], Cancel())
+    isolated.release(run)
+    assert text_of(run.fresh) == text_of(whole)
+
+
+def test_a_prompt_is_read_in_pieces_which_are_counted(isolated: IsolatedEngine) -> None:
+    run = isolated.start(Ask(isolated.vocabulary.tokenize("p" * 150), Sampling(max_tokens=1)))
+    assert run
+    pending = [run.pending]
+    while not run.done:
+        isolated.step([run], Cancel())
+        pending.append(run.pending)
+    isolated.release(run)
+    assert pending[:3] == [150, 86, 22]
+
+
+def test_where_others_need_the_room_nothing_starts_and_nothing_resumes(isolated: IsolatedEngine) -> None:
+    def ask(letter: str) -> Ask:
+        return Ask(isolated.vocabulary.tokenize(letter * 400), Sampling(max_tokens=100))
+
+    first = isolated.start(ask("a"))
+    assert first
+    assert isolated.start(ask("b")) is None
+    isolated.suspend(first)
+    second = isolated.start(ask("b"))
+    assert second
+    assert not isolated.resume(first)
+    for run in (first, second):
+        isolated.release(run)
+
+
+def test_attention_that_was_raised_before_a_step_is_noticed_and_the_next_is_whole(
+    isolated: IsolatedEngine,
+) -> None:
+    whole, _ = write(isolated, "attention", 6)
+    run = isolated.start(Ask(isolated.vocabulary.tokenize("attention"), Sampling(max_tokens=6)))
+    assert run
+    raised = Cancel()
+    raised.set("nudge")
+    while not run.done:
+        isolated.step([run], raised)
+        isolated.step([run], Cancel())
+    isolated.release(run)
+    assert text_of(run.fresh) == text_of(whole)
+
+
+def test_attention_that_comes_after_its_step_reaches_no_other(isolated: IsolatedEngine) -> None:
+    run = isolated.start(Ask(isolated.vocabulary.tokenize("late"), Sampling(max_tokens=20)))
+    assert run
+    while not run.done:
+        attention = Cancel()
+        before = len(run.fresh)
+        isolated.step([run], attention)
+        attention.set("too late")
+        assert len(run.fresh) > before
+    isolated.release(run)
+
+
+@pytest.mark.parametrize("written", [0, 3])
+def test_a_step_is_cut_short_while_it_computes_and_tokenizing_does_not_wait_for_it(
+    written: int, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(tmp_path, monkeypatch, WAITS)
+    engine = load(tiny_model)
+    go, computing = tmp_path / "go", tmp_path / "computing"
+    go.touch()
+    run = engine.start(Ask(engine.vocabulary.tokenize("cut short"), Sampling(max_tokens=9)))
+    assert run
+    while len(run.fresh) < written:
+        engine.step([run], Cancel())
+    go.unlink()
+    attention, before = Cancel(), len(run.fresh)
+    thread = threading.Thread(target=engine.step, args=([run], attention))
+    thread.start()
+    while not computing.exists():
+        pass
+    assert engine.vocabulary.tokenize("meanwhile")
+    assert thread.is_alive()
+    attention.set("nudge")
+    thread.join(30)
+    assert not thread.is_alive()
+    assert (len(run.fresh), run.done) == (before, False)
+    go.touch()
+    while not run.done:
+        engine.step([run], Cancel())
+    engine.release(run)
+    assert len(run.fresh) == 9
+    engine.close()
+
+
+def test_an_error_of_the_engine_is_raised_here_and_the_engine_goes_on(isolated: IsolatedEngine) -> None:
+    with pytest.raises(EngineError, match="A prompt of 512 tokens does not fit"):
+        write(isolated, "x" * 512)
+    with pytest.raises(BadRequestError, match="grammar"):
+        write(isolated, "x", grammar="root ::= (")
+    assert len(write(isolated, "x")[0]) == 8
+
+
+def test_what_was_written_before_a_failure_is_handed_over(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = """
+        from jupyter_turbopilot.engine.stepping import Stepping
+        from jupyter_turbopilot.errors import ContextLengthError
+
+        step = Stepping.step
+        failures = [ContextLengthError(1, 2, 3), ValueError("the prompt itself"), MemoryError()]
+
+        def fail(self, runs, attention):
+            step(self, runs, attention)
+            if failures:
+                raise failures.pop(0)
+
+        Stepping.step = fail
+    """
+    change(tmp_path, monkeypatch, changes)
+    engine = load(tiny_model)
+    run = engine.start(Ask(engine.vocabulary.tokenize("fails"), Sampling(max_tokens=5)))
+    assert run
+    with pytest.raises(ContextLengthError, match="maximum context length is 1 tokens") as length:
+        engine.step([run], Cancel())
+    assert length.value.field == "prompt"
+    assert len(run.fresh) == 1
+    for name in ("ValueError", "MemoryError"):
+        with pytest.raises(EngineError, match=name) as failure:
+            engine.step([run], Cancel())
+        assert "itself" not in str(failure.value)
+    engine.step([run], Cancel())
+    assert len(run.fresh) == 4
+    assert run.ask.usage.predicted_tokens == 4
+    engine.release(run)
+    engine.close()
+
+
+def test_only_another_number_of_threads_is_told(
+    isolated: IsolatedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    ask = isolated._process.ask
+    monkeypatch.setattr(isolated._process, "ask", lambda *given: (asked.append(given[0]), ask(*given))[1])
+    for count in (2, 2, 1, 1, 1):
+        isolated.use_threads(count)
+    assert [request.count for request in asked] == [2, 1]
+    assert write(isolated, "threads")[0]
+
+
+def test_what_was_read_is_kept_for_the_next_start(tiny_model: Path, tmp_path: Path) -> None:
+    prompt, snapshot = "def kept(a, b): " * 10, str(tmp_path / ".sequences")
+    engine = load(tiny_model, snapshot=snapshot)
+    first, _ = write(engine, prompt)
+    engine.close(keep=False)
+    assert not Path(snapshot).exists()
+    engine = load(tiny_model, snapshot=snapshot)
+    assert write(engine, prompt)[1].cached_tokens == 0
+    engine.close(keep=True)
+    engine = load(tiny_model, snapshot=snapshot)
+    again, usage = write(engine, prompt)
+    engine.close()
+    assert usage.cached_tokens == len(prompt) - 1
+    assert text_of(again) == text_of(first)
+
+
+def test_closing_leaves_nothing_behind(tiny_model: Path) -> None:
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    load(tiny_model).close()  # what is opened once stays open
+    files, threads = open_files(), threading.active_count()
+    engine = load(tiny_model)
+    engine.close()
+    engine.close()
+    assert (open_files(), threading.active_count()) == (files, threads)
+    assert engine._process._process.returncode == 0
+    with pytest.raises(EngineGoneError):
+        engine.start(Ask([1]))
+    with pytest.raises(EngineError, match="has just been changed"):
+        engine.vocabulary.tokenize("x")
+
+
+def test_a_load_that_was_cancelled_before_it_began_ends(tiny_model: Path) -> None:
+    cancel = Cancel()
+    cancel.set("superseded")
+    with pytest.raises(CancelledError):
+        load(tiny_model, cancel=cancel)
+
+
+def test_a_vocabulary_that_does_not_load_ends_the_child(tiny_model: Path) -> None:
+    from jupyter_turbopilot.engine.isolated.engine import load_isolated
+    from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+
+    def fail() -> Any:
+        raise EngineError("no vocabulary")
+
+    threads = threading.active_count()
+    with pytest.raises(EngineError, match="no vocabulary"):
+        load_isolated(HostedLlama(str(tiny_model), replace(PLAN), "tiny"), fail, Cancel(), timeout=60)
+    assert threading.active_count() == threads

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot import errors
+from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.isolated.messages import (
+    Attention,
+    Description,
+    Failure,
+    Progress,
+    Reply,
+    Start,
+    Step,
+    decode_reply,
+    decode_request,
+    encode,
+)
+from jupyter_turbopilot.errors import (
+    CancelledError,
+    ContextLengthError,
+    EngineError,
+    EngineGoneError,
+    ModelRefusedError,
+    TurbopilotError,
+    UnknownTokenError,
+)
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
+
+small = st.integers(0, 1 << 31)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+finite = st.floats(allow_nan=False)
+samplings = st.builds(
+    Sampling,
+    temperature=finite,
+    logit_bias=st.lists(st.tuples(small | texts, finite), max_size=3).map(tuple),
+    grammar=texts,
+    samplers=st.lists(texts, max_size=3).map(tuple),
+    seed=st.integers(-(1 << 63), (1 << 64) - 1),
+    drawn=st.booleans(),
+    beginning=st.builds(Beginning, st.lists(st.binary(max_size=9)).map(tuple), small, st.none() | small),
+)
+asks = st.builds(
+    Ask,
+    st.lists(small),
+    samplings,
+    st.builds(Usage, cached_tokens=small, prompt_ms=finite),
+    st.lists(small, max_size=5),
+    st.booleans(),
+    st.tuples(small, small),
+    texts,
+)
+tokens = st.builds(
+    Token, st.binary(), finite, small, st.lists(st.tuples(small, finite), max_size=3).map(tuple)
+)
+
+
+@given(small, asks)
+def test_an_ask_arrives_as_it_was(number: int, ask: Ask) -> None:
+    request = decode_request(encode(Start(number, ask)))
+    assert isinstance(request, Start)
+    assert (request.run, request.ask) == (number, ask)
+
+
+@given(st.lists(tokens), small, st.booleans())
+def test_tokens_arrive_as_they_were(fresh: list[Token], pending: int, done: bool) -> None:
+    reply = Reply([Progress(fresh, done, pending, Usage(predicted_ms=0.25))])
+    assert decode_reply(encode(reply)) == reply
+
+
+def test_requests_are_told_apart() -> None:
+    assert decode_request(encode(Step((1, 2)))) == Step((1, 2))
+    assert decode_request(encode(Attention())) == Attention()
+
+
+def test_numbers_that_are_none_arrive_as_such() -> None:
+    reply = decode_reply(encode(Reply([Progress([Token(b"", math.nan)], False, 1, Usage())])))
+    assert math.isnan(reply.runs[0].fresh[0].probability)
+
+
+@given(st.binary(max_size=30))
+def test_garbage_is_refused(data: bytes) -> None:
+    try:
+        decode_request(data)
+        decode_reply(data)
+    except (msgspec.DecodeError, ValueError):
+        pass
+
+
+def test_abilities_arrive_as_they_were() -> None:
+    abilities = Abilities(1, False, False, 0, True, frozenset({"seed"}))
+    about = Description("name", "auto", 4096, "identity", abilities)
+    reply = decode_reply(encode(Reply(engine=about)))
+    assert reply.engine == about
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EngineError("failed"),
+        ContextLengthError(512, 500, 20),
+        UnknownTokenError(7, field="prompt"),
+        ModelRefusedError("too large", code="memory"),
+        EngineGoneError("gone", after=3.0),
+        CancelledError("stopped"),
+        errors.RefusedError(429),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_is_raised_as_what_it_was(error: TurbopilotError) -> None:
+    failure = decode_reply(encode(Reply(failure=Failure.of(error)))).failure
+    assert failure
+    raised = failure.error()
+    assert type(raised) is type(error)
+    assert vars(raised) == vars(error)
+    assert str(raised) == str(error)
+    assert (raised.status, raised.body()) == (error.status, error.body())
+
+
+def test_an_error_of_a_kind_of_its_own_is_raised_as_the_nearest_that_is_known() -> None:
+    class OwnError(EngineError):
+        """Defined where the other side has not looked."""
+
+    error = OwnError("failed")
+    error.more = object()  # type: ignore[attr-defined]
+    assert type(Failure.of(error).error()) is EngineError
+
+
+def test_of_an_exception_only_the_type_is_told() -> None:
+    error = Failure.of(ValueError("password = 'hunter2'")).error()
+    assert type(error) is EngineError
+    assert "ValueError" in error.message
+    assert "hunter2" not in error.message
+
+
+@pytest.mark.parametrize("kind", ["annotations", "os", "__doc__", "NoSuchError", "_KINDS"])
+def test_a_kind_that_is_no_error_becomes_one(kind: str) -> None:
+    assert type(Failure(kind, {"message": "words"}).error()) is EngineError

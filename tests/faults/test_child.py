@@ -1,0 +1,310 @@
+"""A child that dies, hangs, prints, or never comes to life; and a parent that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine, IsolatedRun
+from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError
+from jupyter_turbopilot.generation import Ask, Sampling
+
+from ..engine.isolated.children import WAITS, change, load, play
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def begin(engine: IsolatedEngine, text: str = "killed") -> IsolatedRun:
+    run = engine.start(Ask(engine.vocabulary.tokenize(text), Sampling(max_tokens=9)))
+    assert run
+    return run
+
+
+def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[], None]) -> str:
+    """Let a child end while it computes, and return what is said about it."""
+    run, said = begin(engine), []
+
+    def step() -> None:
+        try:
+            engine.step([run], Cancel())
+        except EngineGoneError as error:
+            said.append(error.message)
+
+    thread = threading.Thread(target=step)
+    thread.start()
+    until(computing.exists)
+    end()
+    thread.join(30)
+    engine.release(run)  # which there is nothing left to do for
+    return said[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (signal.SIGKILL, "it was killed, as by a system without memory"),
+        (signal.SIGSEGV, "it crashed (signal 11)"),
+        (signal.SIGTERM, "it failed (exit status -15)"),
+    ],
+)
+def test_a_child_that_dies_while_it_computes_costs_what_it_computed(
+    number: int, words: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        change(tmp_path, patch, WAITS)
+        engine = load(tiny_model)
+    said = end_in_the_middle(engine, tmp_path / "computing", lambda: os.kill(engine.pid, number))
+    assert said == (
+        f"The model's process has ended: {words}. The model is being loaded again. Try again in a moment."
+    )
+    assert engine.vocabulary.tokenize("abc") == [97, 98, 99]
+    for ask in (lambda: begin(engine), lambda: engine.use_threads(2)):
+        with pytest.raises(EngineGoneError, match="has ended"):
+            ask()
+    engine.close()
+    another = load(tiny_model)
+    run = begin(another)
+    while not run.done:
+        another.step([run], Cancel())
+    another.close()
+
+
+def test_a_child_that_died_at_rest_is_noticed_by_the_next_request(tiny_model: Path) -> None:
+    engine = load(tiny_model)
+    os.kill(engine.pid, signal.SIGKILL)
+    until(lambda: psutil.Process(engine.pid).status() == psutil.STATUS_ZOMBIE)
+    with pytest.raises(EngineGoneError, match="it was killed"):
+        begin(engine)
+    engine.close()
+
+
+def test_a_child_that_hangs_is_killed(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load(tiny_model, patience=0.2)
+    run = begin(engine)
+    os.kill(engine.pid, signal.SIGSTOP)
+    with pytest.raises(EngineGoneError, match=r"it did not answer within 0\.2 seconds"):
+        engine.step([run], Cancel())
+    engine.close()
+
+
+def test_a_child_that_does_not_mind_attention_is_killed_sooner(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load(tiny_model, urgent=0.2)
+    run = begin(engine)
+    os.kill(engine.pid, signal.SIGSTOP)
+    attention = Cancel()
+    attention.set("nudge")
+    with pytest.raises(EngineGoneError, match=r"it did not answer within 0\.2 seconds"):
+        engine.step([run], attention)
+    engine.close()
+
+
+def test_a_child_that_hangs_while_it_closes_is_killed(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jupyter_turbopilot.engine.isolated import engine as module
+
+    monkeypatch.setattr(module, "CLOSES_WITHIN", 0.1)
+    engine = load(tiny_model)
+    os.kill(engine.pid, signal.SIGSTOP)
+    engine.close()
+    assert not psutil.pid_exists(engine.pid)
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "code"),
+    [
+        ("kill -SEGV $$", r"it crashed \(signal 11\).*Fetch it again", "model_refused"),
+        ("kill -KILL $$", "it was killed, as by a system without memory.*Close programs", "memory"),
+        ("echo 'what():  std::bad_alloc' >&2; kill -ABRT $$", "there was not enough memory", "memory"),
+        ("echo 'failed to allocate buffer of size 9' >&2; exit 3", "there was not enough memory", "memory"),
+        ("echo 'llama_load: failed to open it' >&2; exit 3", "it failed", "trial"),
+        ("echo 'ImportError: it is being installed' >&2; exit 1", "ImportError", "trial"),
+        ("exec sleep 60", r"it did not answer within 0\.3 seconds.*load_timeout", "trial"),
+        ("exit 0", "it ended", "trial"),
+    ],
+)
+def test_a_child_that_dies_at_each_load_is_refused_in_words(
+    script: str, words: str, code: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(tmp_path, monkeypatch, script)
+    for _ in range(2):
+        with pytest.raises(ModelRefusedError, match=words) as refused:
+            load(tiny_model, timeout=0.3 if "sleep" in script else 30)
+        assert refused.value.code == code
+
+
+@pytest.mark.parametrize("share", [0.25, 0.99])
+def test_a_cut_file_is_refused_before_this_process_opens_it(
+    share: float, tiny_model: Path, tmp_path: Path
+) -> None:
+    data = tiny_model.read_bytes()
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ModelRefusedError, match="in a process of its own and it failed") as refused:
+        load(cut)
+    assert refused.value.code == "model_refused"
+
+
+def test_too_little_memory_in_the_child_is_said(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = """
+        from jupyter_turbopilot.engine.load import loader
+
+        def load(*_, **__):
+            raise MemoryError
+
+        loader.load = load
+    """
+    change(tmp_path, monkeypatch, changes)
+    with pytest.raises(ModelRefusedError, match="there was not enough memory") as refused:
+        load(tiny_model)
+    assert refused.value.code == "memory"
+
+
+def test_an_error_meant_for_a_person_comes_through_a_load(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = """
+        from jupyter_turbopilot.engine.load import loader
+        from jupyter_turbopilot.errors import ModelRefusedError
+
+        def load(*_, **__):
+            raise ModelRefusedError("Install what is missing.", code="engine_missing")
+
+        loader.load = load
+    """
+    change(tmp_path, monkeypatch, changes)
+    with pytest.raises(ModelRefusedError, match=r"^Install what is missing\.$") as refused:
+        load(tiny_model)
+    assert refused.value.code == "engine_missing"
+
+
+def test_a_load_that_is_called_off_ends_the_child(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/pid; exec sleep 60")
+    cancel = Cancel()
+
+    def call_off() -> None:
+        until((tmp_path / "pid").exists)
+        cancel.set("stopped")
+
+    caller = threading.Thread(target=call_off)
+    caller.start()
+    with pytest.raises(CancelledError):
+        load(tiny_model, cancel=cancel)
+    caller.join()
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+def test_what_native_code_prints_and_reads_does_no_harm(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = """
+        import ctypes
+        import os
+        import sys
+
+        from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+
+        evaluate, libc = LlamaEngine.evaluate, ctypes.CDLL(None)
+
+        def noisy(self, rows, attention):
+            libc.puts(b"noise " * 10_000)
+            libc.fflush(None)
+            os.write(1, b"more noise")
+            os.write(2, b"noise " * 20_000)
+            print("noise", flush=True)
+            libc.getchar()
+            sys.stdin.read()
+            return evaluate(self, rows, attention)
+
+        LlamaEngine.evaluate = noisy
+    """
+    change(tmp_path, monkeypatch, changes)
+    engine = load(tiny_model)
+    run = begin(engine)
+    while not run.done:
+        engine.step([run], Cancel())
+    assert len(run.fresh) == 9
+    engine.close()
+
+
+def test_nothing_in_the_folder_of_the_notebooks_is_run(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "numpy", "msgspec"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    load(tiny_model).close()
+
+
+def test_an_interrupt_from_the_terminal_is_the_parents_to_handle(tiny_model: Path) -> None:
+    engine = load(tiny_model)
+    os.kill(engine.pid, signal.SIGINT)
+    run = begin(engine)
+    while not run.done:
+        engine.step([run], Cancel())
+    engine.close()
+
+
+PARENT = """
+import sys
+from pathlib import Path
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.generation import Ask
+from tests.engine.isolated.children import load
+
+sys.executable, busy = sys.argv[2], sys.argv[3] == "busy"
+engine = load(Path(sys.argv[1]))
+run = engine.start(Ask([1, 2, 3]))
+print(engine.pid, flush=True)
+while busy:
+    engine.step([run], Cancel())
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("doing", ["busy", "idle"])
+def test_a_child_ends_with_its_parent_however_that_ends(
+    doing: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        change(tmp_path, patch, WAITS)
+        python = sys.executable
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tiny_model), python, doing],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        if doing == "busy":
+            until((tmp_path / "computing").exists)
+        assert psutil.pid_exists(pid)
+        parent.kill()
+        parent.wait()
+        until(lambda: not psutil.pid_exists(pid))
