@@ -6,6 +6,7 @@ Whatever cannot be measured, because a counter cannot be read or a kernel has ju
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
@@ -37,6 +38,10 @@ class Effort:
         wanted = max(1, self.full // 2) if self.resting() else self.full
         return max(1, min(wanted, self.full - int(self._load.others() + 1 - _THEIRS)))
 
+    def computes_in(self, pid: int | None) -> None:
+        """Count what a child process computes as the model's, not as others'; None: there is none."""
+        self._load.include(pid)
+
     def resting(self) -> bool:
         """Tell whether work that nobody waits for should pause."""
         return self._considerate and (self._kernel_computes() or self._on_battery())
@@ -59,7 +64,14 @@ class Load:
     """How many cores other processes keep busy, looked at every now and then."""
 
     def __init__(self) -> None:
-        self._process = psutil.Process()
+        self.include(None)
+
+    def include(self, pid: int | None) -> None:
+        """Begin anew, with this process and another as our own."""
+        self._processes = [psutil.Process()]
+        if pid is not None:
+            with suppress(psutil.Error):
+                self._processes.append(psutil.Process(pid))
         self._at, self._all, self._own = self._look() or (time.monotonic(), 0.0, 0.0)
         self._others = 0.0
 
@@ -75,14 +87,14 @@ class Load:
         return self._others
 
     def _look(self) -> tuple[float, float, float] | None:
-        """Return the time, and the seconds of computing of everybody and of this process."""
+        """Return the time, and the seconds of computing of everybody and of ourselves."""
         try:
             now = psutil.cpu_times()
-            mine = self._process.cpu_times()
+            ours = [process.cpu_times() for process in self._processes]
         except (psutil.Error, OSError, RuntimeError, ValueError):
             return None
         everybody = now.user + now.system + getattr(now, "nice", 0.0)
-        return time.monotonic(), everybody, mine.user + mine.system
+        return time.monotonic(), everybody, sum(one.user + one.system for one in ours)
 
 
 def on_battery() -> bool:

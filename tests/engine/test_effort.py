@@ -77,6 +77,24 @@ def test_the_load_of_another_process_is_seen() -> None:
             other.kill()
 
 
+def test_what_a_process_of_the_model_computes_is_not_taken_for_others_work() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as own:
+        try:
+            alone, together = Load(), Load()
+            together.include(own.pid)
+            time.sleep(1.0)
+            assert alone.others() - together.others() > 0.3
+        finally:
+            own.kill()
+    before = together.others()
+    together._at -= 1
+    assert together.others() == before  # it has ended: nothing is known
+    one = Effort()
+    one.computes_in(own.pid)
+    one.computes_in(None)
+    assert one.threads() == 1
+
+
 def raises(*_: object) -> float:
     raise psutil.AccessDenied
 

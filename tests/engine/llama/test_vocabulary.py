@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.slices import LONGEST
+from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.errors import EngineError
 
 from ...tiny_model import write_tiny_model
@@ -94,3 +95,27 @@ def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> No
     for thread in threads:
         thread.join(5)
     assert len(refused) == 4
+
+
+def test_a_vocabulary_that_is_loaded_alone_is_that_of_the_engine(
+    engine: LlamaEngine, tiny_model: Path
+) -> None:
+    alone, whole = load_vocabulary(tiny_model), engine.vocabulary
+    for name in ("markers", "specials", "ends", "unit", "slice_rule"):
+        assert getattr(alone, name) == getattr(whole, name)
+    assert alone.table.pieces == whole.table.pieces
+    for text in ("", "def f(x):\n\treturn 'é🙂'", "<|fim_prefix|>", "x = 1\n" * 20_000):
+        assert alone.tokenize(text) == whole.tokenize(text)
+    assert alone.find_token("<|fim_prefix|>") == 257
+    alone.close()
+    alone.close()
+    for ask in (alone.tokenize, alone.find_token):
+        with pytest.raises(EngineError, match="has just been changed"):
+            ask("x")
+    assert whole.tokenize("abc") == [97, 98, 99]
+
+
+def test_a_file_without_a_vocabulary_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "none.gguf").write_bytes(b"GGUF")
+    with pytest.raises(EngineError, match=r"could not read the vocabulary of none\.gguf"):
+        load_vocabulary(tmp_path / "none.gguf")
