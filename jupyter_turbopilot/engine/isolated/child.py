@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
@@ -125,31 +126,24 @@ class Host:
         return Progress(fresh, run.done, run.pending, self._asks[number].usage)
 
 
-def load(request: Request) -> Host | Failure:
-    """Load what is asked for. What ends this process instead is judged by its parent."""
+def serve(pipe: FramePipe, queue: SimpleQueue[Asked]) -> int:
+    """Load an engine, and reply until it is closed; return the exit status, which the parent judges."""
+    request = queue.get().request
     if not isinstance(request, Load):
-        sys.exit("The first request has to say what is to be loaded.")
+        return 1
     try:
-        return Host(request.hosted.load())
+        host = Host(request.hosted.load())
     except EngineError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - read by the parent, after what the engine printed
-        sys.exit(REFUSED)
+        return REFUSED
     except TurbopilotError as error:
-        return Failure.of(error)
-
-
-def serve(pipe: FramePipe, queue: SimpleQueue[Asked]) -> None:
-    """Load an engine, and reply until it is closed."""
-    host = load(queue.get().request)
-    if isinstance(host, Failure):
-        pipe.send(encode(Reply(failure=host)))
-        return
+        pipe.send(encode(Reply(failure=Failure.of(error))))
+        return 0
     pipe.send(encode(Reply(engine=host.describe())))
-    closed = False
-    while not closed:
+    while not isinstance(request, Close):
         request, attention = queue.get()
         pipe.send(encode(host.reply(request, attention)))
-        closed = isinstance(request, Close)
+    return 0
 
 
 def main() -> None:
@@ -159,8 +153,12 @@ def main() -> None:
     pipe = take_standard_pipes()
     queue = SimpleQueue[Asked]()
     threading.Thread(target=listen, args=(pipe, queue), daemon=True).start()
-    serve(pipe, queue)
-    os._exit(0)  # the thread that listens cannot be ended
+    status = 1
+    try:
+        status = serve(pipe, queue)
+    except BaseException:  # noqa: BLE001 - the parent reads why
+        traceback.print_exc()
+    os._exit(status)  # the thread that listens cannot be ended otherwise
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 PATIENCE = 60.0  # seconds that a step may take
 URGENT = 20.0  # seconds that it may still take when it is to be cut short; a batch for several is not
 CLOSES_WITHIN = 10.0  # seconds, in which it saves its sequences
+CANCELLED = "The load was cancelled."
 
 
 class OwnVocabulary(Vocabulary, Protocol):
@@ -73,7 +74,7 @@ def load_isolated(
     try:
         process = ChildProcess(urgent=urgent)
         with cancel.interrupting(partial(process.kill, "the load was cancelled")):
-            about = _loaded(process.ask(Load(hosted), timeout))
+            about = _loaded(process.ask(Load(hosted), timeout), cancel)
         return IsolatedEngine(process, about, load_vocabulary(), patience)
     except BaseException as failure:
         if process:
@@ -81,11 +82,13 @@ def load_isolated(
         if not isinstance(failure, ProcessEndedError):
             raise
         if cancel.is_set():
-            raise CancelledError("The load was cancelled.") from None
+            raise CancelledError(CANCELLED) from None
         raise refusal(hosted.name, failure.verdict) from None
 
 
-def _loaded(reply: Reply) -> Description:
+def _loaded(reply: Reply, cancel: Cancel) -> Description:
+    if cancel.is_set():
+        raise CancelledError(CANCELLED)  # it was killed, but had replied
     if reply.failure:
         raise reply.failure.error()
     if reply.engine is None:

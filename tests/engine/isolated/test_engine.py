@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +99,11 @@ def test_a_hundred_prompts_get_the_same_tokens_at_the_same_cost(
         (ours, usage), (theirs, their_usage) = (
             write(engine, prompt, **sampling) for engine in (isolated, here)
         )
-        assert ours == theirs, (prompt, sampling)
+        # Guesses depend on the time that batches take, and the last digits on the batches' sizes.
+        assert [(token.data, token.id) for token in ours] == [(token.data, token.id) for token in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.probability == pytest.approx(other.probability, rel=1e-3)
+            assert dict(one.top) == pytest.approx(dict(other.top), rel=1e-3)
         assert counts(usage) == counts(their_usage)
         assert usage.prompt_ms > 0
 
@@ -196,7 +201,7 @@ def test_a_step_is_cut_short_while_it_computes_and_tokenizing_does_not_wait_for_
     thread = threading.Thread(target=engine.step, args=([run], attention))
     thread.start()
     while not computing.exists():
-        pass
+        time.sleep(0.001)
     assert engine.vocabulary.tokenize("meanwhile")
     assert thread.is_alive()
     attention.set("nudge")

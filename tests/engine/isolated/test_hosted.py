@@ -16,7 +16,7 @@ def test_it_travels_with_all_that_it_is_loaded_with() -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(hosted), type=Hosted) == hosted
 
 
-def test_it_loads_what_it_says(tiny_model: Path, capfd: object) -> None:
+def test_it_loads_what_it_says(tiny_model: Path) -> None:
     engine = HostedLlama(str(tiny_model), Plan(256, 1, 0), "tiny", "qwen").load()
     assert isinstance(engine, LlamaEngine)
     assert (engine.name, engine.fim, engine.context_size) == ("tiny", "qwen", 256)
