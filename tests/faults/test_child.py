@@ -16,10 +16,14 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine, IsolatedRun
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..engine.isolated.children import WAITS, change, load, play
+from ..engine.jobs import Told, nothing_but_one
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -74,9 +78,7 @@ def test_a_child_that_dies_while_it_computes_costs_what_it_computed(
         change(tmp_path, patch, WAITS)
         engine = load(tiny_model)
     said = end_in_the_middle(engine, tmp_path / "computing", lambda: os.kill(engine.pid, number))
-    assert said == (
-        f"The model's process has ended: {words}. The model is being loaded again. Try again in a moment."
-    )
+    assert said == (f"The model's process has ended: {words}. Try again in a moment.")
     assert engine.vocabulary.tokenize("abc") == [97, 98, 99]
     for ask in (lambda: begin(engine), lambda: engine.use_threads(2)):
         with pytest.raises(EngineGoneError, match="has ended"):
@@ -87,6 +89,36 @@ def test_a_child_that_dies_while_it_computes_costs_what_it_computed(
     while not run.done:
         another.step([run], Cancel())
     another.close()
+
+
+def test_a_worker_loads_it_again_and_serves_who_asks_next(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(tmp_path, monkeypatch, WAITS)
+    engines: list[IsolatedEngine] = []
+
+    def factory(cancel: Cancel) -> IsolatedEngine:
+        engines.append(load(tiny_model, cancel=cancel))
+        return engines[-1]
+
+    def submit() -> Told:
+        told = Told()
+        worker.submit(Job(nothing_but_one, told))
+        return told
+
+    worker = Worker()
+    worker.load("tiny", factory)
+    until(lambda: worker.state.phase is Phase.READY)
+    told = submit()
+    until((tmp_path / "computing").exists)
+    os.kill(engines[0].pid, signal.SIGKILL)
+    assert isinstance(told.wait(), EngineGoneError)
+    (tmp_path / "go").touch()
+    until(lambda: worker.state.phase is Phase.READY)
+    assert submit().wait() is None
+    assert len(engines) == 2
+    worker.stop()
+    until(lambda: gone(engines[1].pid))
 
 
 def test_a_child_that_died_at_rest_is_noticed_by_the_next_request(tiny_model: Path) -> None:

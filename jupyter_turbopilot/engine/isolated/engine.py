@@ -161,8 +161,7 @@ class IsolatedEngine:
             reply = self._process.ask(request, self._patience, attention)
         except ProcessEndedError as end:
             raise EngineGoneError(
-                f"The model's process has ended: {end.verdict.words}. The model is being loaded again. "
-                "Try again in a moment."
+                f"The model's process has ended: {end.verdict.words}. Try again in a moment."
             ) from None
         _note(reply, runs)
         if reply.failure:
