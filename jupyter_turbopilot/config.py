@@ -5,8 +5,6 @@ from __future__ import annotations
 from traitlets import Bool, Enum, Float, Instance, Int, List, Unicode, default
 from traitlets.config import Configurable
 
-ENGINES = ("llama", "transformers", "remote")
-
 
 class TurbopilotTransformers(Configurable):
     """The engine `transformers`: a checkpoint that PyTorch computes."""
@@ -89,7 +87,7 @@ class Turbopilot(Configurable):
     """Code completion from a model inside this process."""
 
     engine = Enum(
-        ENGINES,
+        ("llama", "transformers", "remote"),
         default_value="llama",
         help="What computes: llama.cpp in this process, transformers in this process, or a server elsewhere "
         "(docs/engines.md).",

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.cli import read_settings
-from jupyter_turbopilot.config import ENGINES
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.lines import Cursor, ExactLines, gain
 from jupyter_turbopilot.evaluate.notebooks import read
@@ -34,6 +33,7 @@ from jupyter_turbopilot.evaluate.scoring import (
     reaches_the_end,
 )
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
+from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.coefficients import FITS
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
@@ -346,7 +346,7 @@ def main() -> None:
     )
     gather.add_argument("--live", action="store_true", help="adapters beside the model")
     gather.add_argument("-m", "--model", help="the configured one by default")
-    gather.add_argument("--engine", choices=ENGINES, help="the configured one by default")
+    gather.add_argument("--engine", choices=[*KINDS], help="the configured one by default")
     gather.set_defaults(run=collect)
     fitting = commands.add_parser("fit")
     fitting.add_argument("--set", type=Path, required=True)

@@ -45,6 +45,7 @@ class ScriptedEngine:
     name = "scripted"
     fim = "qwen"
     identity = "scripted"
+    pid = None
 
     def __init__(
         self,

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from jupyter_turbopilot.pilot.kinds import KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -79,10 +81,8 @@ def add_model_and_engine(parser: argparse.ArgumentParser) -> None:
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Declare `--engine`, which stands above the configured one."""
-    from jupyter_turbopilot.config import ENGINES
-
     parser.add_argument(
-        "--engine", choices=ENGINES, help="what computes (docs/engines.md); default: the configured one"
+        "--engine", choices=[*KINDS], help="what computes (docs/engines.md); default: the configured one"
     )
 
 

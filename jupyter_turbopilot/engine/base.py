@@ -29,10 +29,8 @@ class Engine(Protocol):
     fim: str  # the format the catalogue names, or "auto"
     context_size: int
     identity: str  # changes with whatever its answers depend on, beside the request
-
-    @property
-    def abilities(self) -> Abilities:
-        """What it can do."""
+    abilities: Abilities  # what it can do
+    pid: int | None  # of the child process that computes, if one does
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -41,6 +41,7 @@ class Stepping(ABC):
     table: ByteTable
     context_size: int
     abilities = Abilities()
+    pid: int | None = None
     drafts = True
     clock = staticmethod(time.perf_counter)
 

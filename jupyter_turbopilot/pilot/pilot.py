@@ -177,4 +177,6 @@ class Pilot:
 
     def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
         self.effort.full = threads(self.settings.threads, self.settings.max_threads)
-        return self.kind.load(model, cancel, tuned=tuned)
+        engine = self.kind.load(model, cancel, tuned=tuned)
+        self.effort.computes_in(engine.pid)
+        return engine

@@ -36,8 +36,8 @@ class _Family:
         spellings = {prefix: _PREFIX, suffix: _SUFFIX} | ({middle: _MIDDLE} if middle else {})
         for kind, names in context.items():
             spellings |= dict.fromkeys(names.split(), kind)
-        self._kinds = {text.strip(): kind for text, kind in spellings.items()}
-        self._starts = tuple({*spellings, *self._kinds})
+        self.kinds = {text.strip(): kind for text, kind in spellings.items()}
+        self._starts = tuple({*spellings, *self.kinds})
         # A space in a marker's spelling is optional. One at its start is checked when the marker is found: a
         # pattern that began with it would be tried at every space.
         self._spaced = {text.strip() for text in spellings if text.startswith(" ")}
@@ -53,7 +53,7 @@ class _Family:
         at = 0
         for mark in self._marks.finditer(prompt):
             text = mark[0].strip()
-            kind, end = self._kinds[text], mark.start()
+            kind, end = self.kinds[text], mark.start()
             if len(kinds) > MOST_FILES or (kind in kinds and kind != FILE):
                 return None
             spaced = text in self._spaced and prompt[at:end].endswith(" ")
@@ -91,6 +91,8 @@ _FAMILIES = (
     _Family("<|prefix|>", "<|suffix|>", "<|middle|>"),
     _Family("<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>"),
 )
+
+MARKERS = frozenset[str]().union(*(family.kinds for family in _FAMILIES))  # as anybody spells them
 
 
 def taken_apart(prompt: str) -> Hole | None:

@@ -1,4 +1,4 @@
-"""An engine whose computing is done by a child process: the parent's side, with the vocabulary."""
+"""An engine whose computing is done by a child process: the parent's side, which has the vocabulary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.isolated.messages import (
     Close,
@@ -22,7 +22,6 @@ from jupyter_turbopilot.engine.isolated.messages import (
 )
 from jupyter_turbopilot.engine.isolated.process import ChildProcess, ProcessEndedError
 from jupyter_turbopilot.engine.load.trial import refusal
-from jupyter_turbopilot.engine.vocabulary import Vocabulary
 from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError
 
 if TYPE_CHECKING:
@@ -31,19 +30,13 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.isolated.hosted import Hosted
     from jupyter_turbopilot.engine.isolated.messages import Description
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask, Token
 
 PATIENCE = 60.0  # seconds that a step may take
 URGENT = 20.0  # seconds that it may still take when it is to be cut short; a batch for several is not
 CLOSES_WITHIN = 10.0  # seconds, in which it saves its sequences
 CANCELLED = "The load was cancelled."
-
-
-class OwnVocabulary(Vocabulary, Protocol):
-    """A vocabulary that the engine closes."""
-
-    def close(self) -> None:
-        """Free its memory."""
 
 
 @dataclass(eq=False)
@@ -59,7 +52,7 @@ class IsolatedRun:
 
 def load_isolated(
     hosted: Hosted,
-    load_vocabulary: Callable[[], OwnVocabulary],
+    load_vocabulary: Callable[[], Vocabulary],
     cancel: Cancel,
     *,
     timeout: float,
@@ -100,7 +93,7 @@ class IsolatedEngine:
     """What the worker drives. When its process is gone, whatever is asked of it says so."""
 
     def __init__(
-        self, process: ChildProcess, about: Description, vocabulary: OwnVocabulary, patience: float
+        self, process: ChildProcess, about: Description, vocabulary: Vocabulary, patience: float
     ) -> None:
         self.name = about.name
         self.fim = about.fim
@@ -109,14 +102,10 @@ class IsolatedEngine:
         self.abilities = about.abilities
         self.vocabulary = vocabulary
         self._process = process
+        self.pid: int | None = process.pid
         self._patience = patience
         self._numbers = count()
         self._threads = 0
-
-    @property
-    def pid(self) -> int:
-        """The number of the process that computes."""
-        return self._process.pid
 
     def start(self, ask: Ask) -> IsolatedRun | None:
         """Make room for a text; None while others need the room."""
@@ -151,7 +140,6 @@ class IsolatedEngine:
         with suppress(ProcessEndedError):
             self._process.ask(Close(keep), CLOSES_WITHIN)
         self._process.end()
-        self.vocabulary.close()
 
     def _ask(
         self, request: Request, runs: Sequence[IsolatedRun] = (), attention: Cancel | None = None
@@ -160,9 +148,7 @@ class IsolatedEngine:
         try:
             reply = self._process.ask(request, self._patience, attention)
         except ProcessEndedError as end:
-            raise EngineGoneError(
-                f"The model's process has ended: {end.verdict.words}. Try again in a moment."
-            ) from None
+            raise EngineGoneError(f"The model's process has ended: {end.verdict.words}.") from None
         _note(reply, runs)
         if reply.failure:
             raise reply.failure.error()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # Imported when they are chosen: each has dependencies of its own.
 KINDS = {
     "llama": "LlamaKind",
+    "transformers": "TransformersKind",
+    "remote": "RemoteKind",
 }
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.pilot.kinds.base import Finding
+from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 
 if TYPE_CHECKING:
     import threading
@@ -54,6 +56,7 @@ class LlamaKind:
         self.settings = settings
         self.store = store
         self.engine_factory = engine_factory
+        self._vocabulary = LatestVocabulary()
 
     def find(self, spec: str) -> Model:
         """Return the model that a person means."""
@@ -114,13 +117,27 @@ class LlamaKind:
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
         """Load a model, after a trial in a child process where it has not passed one yet."""
         path, plan = self.plan(model, tuned=tuned)
+        snapshot = self.store.folder / SEQUENCES if self.settings.keep_sequences else None
+        if self.settings.isolate:
+            return self._load_isolated(model, path, plan, snapshot, cancel)
         if self.settings.trial and self.engine_factory is llama_engine:
             from jupyter_turbopilot.engine.load.trial import ensure_loads
 
             verdicts = self.store.folder / VERDICTS
             ensure_loads(path, plan, verdicts, timeout=self.settings.load_timeout, cancel=cancel)
-        snapshot = self.store.folder / SEQUENCES if self.settings.keep_sequences else None
         return self.engine_factory(path, model, plan, snapshot)
+
+    def _load_isolated(
+        self, model: Model, path: Path, plan: Plan, snapshot: Path | None, cancel: Cancel
+    ) -> Engine:
+        """Load a model in a child process, which stands in for the trial."""
+        from jupyter_turbopilot.engine.isolated.engine import load_isolated
+        from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
+        from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
+
+        hosted = HostedLlama(str(path), plan, model.name, model.fim, str(snapshot or ""))
+        vocabulary = partial(self._vocabulary.of, path, load_vocabulary)
+        return load_isolated(hosted, vocabulary, cancel, timeout=self.settings.load_timeout)
 
     def weights(self, model: Model, *, tuned: bool = True) -> tuple[Path, Hardware]:
         """Return the file to load, and how: adapters are in a copy of the model, or else beside it."""

@@ -301,8 +301,7 @@ def test_closing_leaves_nothing_behind(tiny_model: Path) -> None:
     assert engine._process._process.returncode == 0
     with pytest.raises(EngineGoneError):
         engine.start(Ask([1]))
-    with pytest.raises(EngineError, match="has just been changed"):
-        engine.vocabulary.tokenize("x")
+    assert engine.vocabulary.tokenize("x")  # which is not the engine's own
 
 
 def test_a_load_that_was_cancelled_before_it_began_ends(tiny_model: Path) -> None:

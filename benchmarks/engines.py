@@ -1,0 +1,257 @@
+"""What other engines cost beside the default one, and what becomes of a request when one dies.
+
+python benchmarks/engines.py seams --set notebooks.json.gz --before TREE
+python benchmarks/engines.py isolated --set notebooks.json.gz
+python benchmarks/engines.py killed
+python benchmarks/engines.py remote --set notebooks.json.gz
+python benchmarks/engines.py failover --set notebooks.json.gz
+python benchmarks/engines.py transformers
+
+Two ways are asked the same thing in turn, A B B A, so that both meet the same machine; what is idle costs
+nothing. `seams` compares this tree with another one, such as the commit before a change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from desk import Desk
+
+from jupyter_turbopilot.config import TurbopilotRemote
+from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.traces import mixed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.request import Completion
+
+Way = "Callable[[Completion], Reply]"
+FAR = 18_431  # the first port of servers that are started here
+
+
+def keys(options: argparse.Namespace) -> list[Completion]:
+    """Return what somebody's editor asks, key by key."""
+    notebooks = read(options.set)[1::2]
+    steps = [step for trace in mixed(notebooks, options.requests) for step in trace.keystrokes]
+    return [step.request(trigger="automatic", eagerness="always") for step in steps[: options.requests]]
+
+
+def compare(names: Sequence[str], desks: Sequence[Desk], asked: Sequence[Completion]) -> None:
+    """Ask two desks the same in turn; print mean times, what was evaluated, and how many answers agree."""
+    times: list[list[float]] = [[], []]
+    evaluated, same, texts = [0, 0], 0, [0, 0]
+    for number, request in enumerate(asked):
+        said: dict[int, list[str]] = {}
+        for which in ((0, 1), (1, 0))[number % 2]:
+            milliseconds, reply = desks[which].ask(request)
+            assert not reply.error, reply.error
+            times[which].append(milliseconds)
+            evaluated[which] += reply.timings.prompt_tokens - reply.timings.cached_tokens
+            said[which] = [item.text for item in reply.items]
+            texts[which] += bool(said[which])
+        same += said[0] == said[1]
+    for name, each, tokens, count in zip(names, times, evaluated, texts, strict=True):
+        print(
+            f"{name}: a key takes {statistics.mean(each):.1f} ms on average, "
+            f"{statistics.median(each):.1f} at the median; {tokens / len(asked):.2f} tokens evaluated; "
+            f"{count} answers"
+        )
+    print(f"{names[1]} / {names[0]}: {sum(times[1]) / sum(times[0]):.3f} of the time", end="; ")
+    print(
+        f"{evaluated[1] / max(1, evaluated[0]):.3f} of the tokens; the same text {same} of {len(asked)} times"
+    )
+
+
+def seams(options: argparse.Namespace) -> None:
+    """Compare this tree with another one, each behind its own server."""
+    import unchanged
+
+    tree = Path(__file__).resolve().parent.parent
+    every = unchanged.requests(json.loads(gzip.decompress(options.set.read_bytes())), options.requests, 7)
+    wanted = [request for request in every if request.path == "/complete"]
+
+    def server(path: Path, scratch: Path) -> Any:
+        models = Path(Desk().pilot.store.folder)
+        given = argparse.Namespace(tree=path, threads=2, clock="real", models=models)
+        return unchanged.Served(given, scratch)
+
+    with (
+        tempfile.TemporaryDirectory() as one,
+        tempfile.TemporaryDirectory() as two,
+        server(options.before, Path(one)) as before,
+        server(tree, Path(two)) as after,
+    ):
+        times: list[list[float]] = [[], []]
+        for number, request in enumerate(wanted):
+            for which in ((0, 1), (1, 0))[number % 2]:
+                begun = time.perf_counter()
+                (before, after)[which].ask(request)
+                times[which].append(time.perf_counter() - begun)
+    ratio = sum(times[1]) / sum(times[0])
+    print(f"{len(wanted)} keys: {1e3 * statistics.mean(times[0]):.1f} ms before, ", end="")
+    print(f"{1e3 * statistics.mean(times[1]):.1f} ms after, {ratio:.3f}")
+
+
+def isolated(options: argparse.Namespace) -> None:
+    """Compare the engine in a child process with the one in this process."""
+    asked = keys(options)
+    desks = Desk(), Desk(isolate=True)
+    compare(("in process", "in a child process"), desks, asked)
+    for desk in desks:
+        desk.pilot.stop()
+
+
+def killed(options: argparse.Namespace) -> None:
+    """Kill the child process in mid-decode, again and again; say when the next suggestion comes."""
+    from jupyter_turbopilot.request import Cell, Completion
+
+    desk = Desk(isolate=True)
+    source = "def mean(values):\n    return sum(values) / len(values)\n\n\ndef median(values):\n    "
+
+    def request(number: int, **more: Any) -> Completion:
+        text = f"# {number}\n{source}"
+        return Completion(cells=[Cell(source=text)], offset=len(text), lines="multi", **more)
+
+    worker = desk.pilot.worker
+    waits, told = [], 0
+    for number in range(options.times):
+        _job, replies = desk.begin(request(number, max_tokens=400, stream=True))
+        while not (reply := replies.within(60)) or not (reply.done or reply.items):
+            pass
+        assert not reply.done, "it ended before it could be killed"
+        os.kill(worker.engine.pid or 0, signal.SIGKILL)  # type: ignore[union-attr]
+        begun = time.perf_counter()
+        last = replies.last()
+        told += last.error is not None
+        _milliseconds, after = desk.ask(request(number, max_tokens=8))
+        assert after.items, after
+        waits.append(time.perf_counter() - begun)
+        time.sleep(options.pause)
+    load = desk.load_ms / 1000
+    alone = []
+    for _ in range(3):
+        fresh = Desk(isolate=True)
+        alone.append(fresh.load_ms / 1000)
+        fresh.pilot.stop()
+    load = statistics.mean(alone)
+    print(
+        f"killed {options.times} times: {told} told why; the next suggestion came after "
+        f"{statistics.mean(waits):.2f} s on average, {max(waits):.2f} at most; a load takes {load:.2f} s: "
+        f"{statistics.mean(waits) / load:.2f}"
+    )
+    desk.pilot.stop()
+
+
+@contextmanager
+def served(port: int, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends."""
+    import httpx
+
+    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 120
+        while True:
+            assert time.monotonic() < end, "the server did not start"
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/health", timeout=2).json()
+                if answer.get("ready", answer.get("status") == "ok"):
+                    break
+            except (httpx.HTTPError, ValueError):
+                pass
+            time.sleep(0.2)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def our_server(port: int) -> Any:
+    """Run `jupyter turbopilot serve`, which answers nothing from memory."""
+    command = str(Path(sys.executable).with_name("jupyter-turbopilot"))
+    return served(port, command, "serve", "--no-api-key")
+
+
+def far_desk(*ports: int, **settings: Any) -> Desk:
+    """Return a desk whose engine is a server on this machine."""
+    urls = [f"http://127.0.0.1:{port}/v1" for port in ports]
+    elsewhere = {"urls": urls, "vocabulary": "qwen2.5-coder-0.5b"} | settings
+    return Desk(engine="remote", remote=TurbopilotRemote(**elsewhere))
+
+
+def remote(options: argparse.Namespace) -> None:
+    """Compare a server of ours on this machine, and llama-server, with the engine in this process."""
+    from baseline import programs
+
+    asked = keys(options)
+    here = Desk()
+    with our_server(FAR):
+        there = far_desk(FAR)
+        compare(("in process", "from our own server"), (here, there), asked)
+        there.pilot.stop()
+    theirs = [
+        str(programs()["llama-server"]),
+        "-m",
+        str(here.pilot.kind.stored(here.pilot.kind.find("qwen2.5-coder-0.5b")).path),
+    ]  # type: ignore[union-attr]
+    with served(FAR + 1, *theirs, "-t", "2", "-c", "8192", "--no-webui", "-np", "1"):
+        for name, more in (("with a vocabulary", {}), ("as text", {"vocabulary": "none"})):
+            there = far_desk(FAR + 1, **more)
+            compare(("in process", f"from llama-server, {name}"), (here, there), asked)
+            there.pilot.stop()
+    here.pilot.stop()
+
+
+def failover(options: argparse.Namespace) -> None:
+    """Kill the first of two addresses under load; count what was lost that had no token yet."""
+    asked = keys(options)
+    lost = late = 0
+    with our_server(FAR) as first, our_server(FAR + 1):
+        desk = far_desk(FAR, FAR + 1)
+        for number, request in enumerate(asked):
+            _, replies = desk.begin(request)
+            if number == len(asked) // 2:
+                first.kill()
+            reply = replies.last()
+            lost += reply.error is not None and not reply.items
+            late += reply.error is not None
+        desk.pilot.stop()
+    print(f"{len(asked)} requests, the first of two addresses killed: {lost} lost without a token")
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(required=True)
+    for run, requests in ((seams, 250), (isolated, 250), (remote, 200), (failover, 200)):
+        command = commands.add_parser(run.__name__, help=run.__doc__)
+        command.add_argument("--set", type=Path, required=True)
+        command.add_argument("--requests", type=int, default=requests)
+        command.set_defaults(run=run)
+        if run is seams:
+            command.add_argument("--before", type=Path, required=True)
+    command = commands.add_parser("killed", help=killed.__doc__)
+    command.add_argument("--times", type=int, default=20)
+    command.add_argument("--pause", type=float, default=11.0, help="seconds before the next one")
+    command.set_defaults(run=killed)
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""A server elsewhere: which vocabulary its model has, and what may be said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.retry import LoadConditions
+from jupyter_turbopilot.errors import BadRequestError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.models.store import Stored
+from jupyter_turbopilot.pilot.kinds.base import Finding
+from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
+from jupyter_turbopilot.prompt.infill import MARKERS
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
+    from jupyter_turbopilot.models.download import DownloadProgress
+    from jupyter_turbopilot.models.store import Store
+    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+
+
+class RemoteKind:
+    """Has a server elsewhere compute. The model is the server's own."""
+
+    def __init__(self, settings: Turbopilot, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self._latest = LatestVocabulary()
+        self._name = settings.remote.model  # the server's model, once it is known
+
+    @property
+    def address(self) -> str:
+        """The host that code is sent to."""
+        from jupyter_turbopilot.engine.remote.loading import address
+
+        return address(self.settings)
+
+    def find(self, spec: str) -> Model:  # noqa: ARG002 - there is one
+        """Return the server's model."""
+        return Model(name=self._name or self.address, file="", engine="remote")
+
+    def models(self, selected: str) -> list[Model]:
+        """List the server's model."""
+        return [self.find(selected)]
+
+    def stored(self, model: Model) -> Stored | None:
+        """Return what is on the disk of a model: nothing, and nothing has to be fetched."""
+        return Stored(Path(), 0, None, verified=True, source=model.name)
+
+    def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:  # noqa: ARG002 - the server's own
+        """Return the adapters that are set for a model."""
+        return ()
+
+    def obtain(
+        self,
+        model: Model,
+        progress: Callable[[DownloadProgress], None] = lambda _: None,  # noqa: ARG002
+        cancel: threading.Event | None = None,  # noqa: ARG002
+        *,
+        mirrors: bool = False,  # noqa: ARG002
+    ) -> Path:
+        """Refuse to fetch a model that is elsewhere."""
+        raise BadRequestError(f"{model.name} runs on a server elsewhere; there is nothing to fetch.")
+
+    def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:  # noqa: ARG002
+        """Say what the next load depends on."""
+        return LoadConditions("elsewhere", machine.free_memory())
+
+    def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:  # noqa: ARG002
+        """Connect to the server, or say why not."""
+        from jupyter_turbopilot.engine.remote.loading import check, load
+
+        check(self.settings)
+        engine = load(self.settings, cancel, self._vocabulary(cancel), MARKERS)
+        self._name = engine.name
+        return engine
+
+    def _vocabulary(self, cancel: Cancel) -> Vocabulary | None:
+        """Return the vocabulary of the server's model; None where it is not known here."""
+        wanted = self.settings.remote.vocabulary
+        if wanted == "none":
+            return None
+        if wanted != "auto":
+            return self._vocabulary_of(wanted)
+        from jupyter_turbopilot.engine.remote.loading import far_side
+
+        # What the server calls its model may be the name of one that we know, whatever else it is.
+        known = catalog().get(far_side(self.settings, cancel).model)
+        return self._vocabulary_of(known.name) if known and self.store.has(known) else None
+
+    def _vocabulary_of(self, spec: str) -> Vocabulary:
+        """Load the vocabulary of a folder with a tokenizer, or of a GGUF file."""
+        folder = Path(spec).expanduser()
+        if folder.is_dir():
+            from jupyter_turbopilot.engine.transformers.loader import load_vocabulary
+
+            return self._latest.of(folder, load_vocabulary)
+        model = find(spec)
+        if not self.store.has(model):
+            raise NotReadyError(
+                f"The vocabulary of {model.name} is in its file, which is not on this machine. "
+                f"Run: jupyter turbopilot models pull {model.spec}",
+                code="model_missing",
+            )
+        from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary as load_from_file
+
+        path = self.store.path(model)
+        read_header(path)  # first: llama.cpp ends the process on some damaged files
+        return self._latest.of(path, load_from_file)
+
+    def examine(self) -> Iterator[Finding]:
+        """Say which server answers, and with which model."""
+        from jupyter_turbopilot.engine.remote.loading import check, far_side
+
+        try:
+            check(self.settings)
+            far = far_side(self.settings, Cancel())
+            yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'not named'}")
+            vocabulary = self._vocabulary(Cancel())
+        except TurbopilotError as error:
+            yield Finding("engine", error.message, problem=True)
+            return
+        yield Finding(
+            "vocabulary",
+            "known: prompts are sent as token ids"
+            if vocabulary
+            else "not known: prompts are sent as text. c.TurbopilotRemote.vocabulary names it",
+        )

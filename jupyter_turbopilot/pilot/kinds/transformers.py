@@ -1,0 +1,177 @@
+"""Checkpoints in transformers: a folder, or a repository that was fetched."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.retry import LoadConditions
+from jupyter_turbopilot.errors import TurbopilotError, UnknownModelError
+from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
+from jupyter_turbopilot.models.convert import Repositories
+from jupyter_turbopilot.models.folder import checkpoint_path
+from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.models.store import Stored
+from jupyter_turbopilot.pilot.kinds.base import Finding
+from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
+    from jupyter_turbopilot.models.download import DownloadProgress
+    from jupyter_turbopilot.models.store import Store
+    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+
+_HOW = (
+    "With the engine transformers, c.Turbopilot.model is owner/repository of a checkpoint on Hugging Face, a "
+    "folder with one, or a model of the catalogue that is a checkpoint, such as incoder-1b."
+)
+
+
+class TransformersKind:
+    """Loads checkpoints with transformers, as the settings say."""
+
+    address = ""
+
+    def __init__(self, settings: Turbopilot, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self._vocabulary = LatestVocabulary()
+
+    def find(self, spec: str) -> Model:
+        """Return the model that a person means."""
+        known = catalog().get(spec)
+        if known and known.checkpoint:
+            return known
+        if known is None and (folder := _folder(spec)):
+            return Model(name=folder.name, file="", path=folder, engine="transformers")
+        if known is None and REPOSITORY.fullmatch(spec):
+            return Model(name=spec, file="", checkpoint=spec, engine="transformers")
+        raise UnknownModelError(f"{spec!r} is no checkpoint. {_HOW}", field="model")
+
+    def models(self, selected: str) -> list[Model]:
+        """List the checkpoints of the catalogue, and the selected one."""
+        known = [model for model in catalog().values() if model.checkpoint]
+        try:
+            chosen = self.find(selected)
+        except TurbopilotError:
+            return known
+        return known if chosen in known else [*known, chosen]
+
+    def folder(self, model: Model) -> Path:
+        """Return where a checkpoint is, or would be."""
+        return model.path or checkpoint_path(self.store.folder, model.checkpoint)
+
+    def stored(self, model: Model) -> Stored | None:
+        """Return what is on the disk of a model; None where it has to be fetched first."""
+        folder = self.folder(model)
+        try:
+            if not (folder / "config.json").is_file():
+                return None
+            size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        except OSError:
+            return None
+        source = "your own file" if model.path else f"Hugging Face, {model.checkpoint}"
+        return Stored(folder, size, None, not model.path, source)
+
+    def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:  # noqa: ARG002 - none are applied here
+        """Return the adapters that are set for a model."""
+        return ()
+
+    def obtain(
+        self,
+        model: Model,
+        progress: Callable[[DownloadProgress], None] = lambda _: None,
+        cancel: threading.Event | None = None,
+        *,
+        mirrors: bool = False,  # noqa: ARG002 - there are none of checkpoints
+    ) -> Path:
+        """Fetch a model; return where it is."""
+        if model.path:
+            return model.path
+        repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)
+        return repositories.checkpoint(model.checkpoint)
+
+    def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:  # noqa: ARG002
+        """Say what the next load depends on; costs a look at the disk and at the memory."""
+        try:
+            stored = self.stored(self.find(spec))
+        except TurbopilotError:
+            stored = None
+        return LoadConditions(f"{stored.size}" if stored else "", machine.free_memory())
+
+    def options(self) -> TransformersOptions:
+        """Return what the settings ask for."""
+        from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
+
+        settings, own = self.settings, self.settings.transformers
+        return TransformersOptions(
+            device=own.device,
+            dtype=own.dtype,
+            load_in_8bit=own.load_in_8bit,
+            load_in_4bit=own.load_in_4bit,
+            attention=own.attention,
+            offload=own.offload,
+            context_size=settings.context_size,
+            threads=settings.threads,
+            max_threads=settings.max_threads,
+            max_bytes=settings.max_memory * 1024 * 1024,
+            sequence_bytes=settings.sequences_memory * 1024 * 1024,
+        )
+
+    def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:  # noqa: ARG002
+        """Load a model, or refuse what cannot be loaded here."""
+        from jupyter_turbopilot.engine.transformers.loader import load, load_vocabulary
+
+        folder, options = self.folder(model), self.options()
+        if self.settings.isolate:
+            from jupyter_turbopilot.engine.isolated.engine import load_isolated
+            from jupyter_turbopilot.engine.isolated.hosted import HostedTransformers
+
+            hosted = HostedTransformers(str(folder), options, model.name, model.fim)
+            vocabulary = partial(self._vocabulary.of, folder, load_vocabulary)
+            return load_isolated(hosted, vocabulary, cancel, timeout=self.settings.load_timeout)
+        return load(folder, options, name=model.name, fim=model.fim)
+
+    def examine(self) -> Iterator[Finding]:
+        """Examine the packages and the checkpoint."""
+        try:
+            model = self.find(self.settings.model)
+        except TurbopilotError as error:
+            yield Finding("model", error.message, problem=True)
+            return
+        stored = self.stored(model)
+        if stored is None:
+            pull = f"jupyter turbopilot models pull --engine transformers {self.settings.model}"
+            words = f"{model.name} is not on this machine. Run: {pull}"
+            yield Finding("model", words, problem=True)
+            free = shutil.disk_usage(Path.home()).free
+            yield Finding("disk", f"{free / 1e9:.1f} GB free")
+            return
+        yield Finding("model", f"{model.name}, {stored.size / 1e6:.0f} MB, {stored.path}")
+        try:
+            from jupyter_turbopilot.engine.transformers.checkpoint import check
+
+            loading = check(stored.path, self.options())
+        except TurbopilotError as error:
+            yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
+            return
+        bits = f", weights in {loading.bits} bits" if loading.bits else ""
+        yield Finding("engine", f"transformers on {loading.device}, {loading.dtype}{bits}")
+
+
+def _folder(spec: str) -> Path | None:
+    """Return the folder that is meant, if one is."""
+    try:
+        folder = Path(spec).expanduser()
+        return folder.resolve() if folder.is_dir() else None
+    except (OSError, RuntimeError):
+        return None

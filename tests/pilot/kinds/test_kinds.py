@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.pilot.kinds import KINDS, kind_of
+from jupyter_turbopilot.pilot.library import store_of
+
+
+def test_the_setting_offers_the_kinds_that_there_are() -> None:
+    assert [*Turbopilot.engine.values] == [*KINDS]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("engine", KINDS)
+def test_each_kind_is_made_by_its_name(engine: str) -> None:
+    settings = Turbopilot(engine=engine)
+    assert type(kind_of(settings, store_of(settings))).__name__ == KINDS[engine]

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary, load_vocabulary
+from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
+
+from ...tiny_model import write_tiny_model
+
+
+def test_a_vocabulary_is_loaded_once_until_its_file_changes(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "a.gguf")
+    loaded: list[LlamaVocabulary] = []
+
+    def load(file: Path) -> LlamaVocabulary:
+        loaded.append(load_vocabulary(file))
+        return loaded[-1]
+
+    latest = LatestVocabulary()
+    first = latest.of(path, load)
+    assert latest.of(path, load) is first
+    write_tiny_model(path, merges=[("a", "b")])
+    second = latest.of(path, load)
+    assert len(loaded) == 2
+    assert second.tokenize("ab") != [ord("a"), ord("b")]
+    assert loaded[0]._open is False
