@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
+
+    from jupyter_turbopilot.generation import Sampling
 
 Logits = npt.NDArray[np.float32]
 UNDRAWN = -1
@@ -59,6 +63,14 @@ def likeliest(logits: Logits, count: int) -> tuple[tuple[int, float], ...]:
     peak = float(logits[best[0]])
     mass = float(np.log(np.exp(logits - peak).sum()))
     return tuple((int(token), float(logits[token]) - peak - mass) for token in best)
+
+
+def bias_by_id(sampling: Sampling, tokenize: Callable[[str], Sequence[int]]) -> Sampling:
+    """Return the options with every bias by its token's id: a text stands for each of its tokens."""
+    each = [
+        (tokenize(token) if isinstance(token, str) else (token,), bias) for token, bias in sampling.logit_bias
+    ]
+    return replace(sampling, logit_bias=tuple((token, bias) for tokens, bias in each for token in tokens))
 
 
 def _in(ids: Ids, token: int) -> bool:

@@ -6,7 +6,6 @@ import ctypes
 import ctypes.util
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
 from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Park, Reattach, Restore, Truncate
+from jupyter_turbopilot.engine.sampling import bias_by_id
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError
@@ -227,13 +227,7 @@ class LlamaEngine(Stepping):
     def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> SamplerChain:
         """Return a chain of llama.cpp's own samplers."""
         ends = set() if sampling.ignore_end else self.ends
-        each = [
-            (self.vocabulary.tokenize(token) if isinstance(token, str) else [token], bias)
-            for token, bias in sampling.logit_bias
-        ]
-        sampling = replace(
-            sampling, logit_bias=tuple((token, bias) for tokens, bias in each for token in tokens)
-        )
+        sampling = bias_by_id(sampling, self.vocabulary.tokenize)
         hidden = np.array([t for t in self.controls.tolist() if t not in ends], dtype=np.int64)
         vocabulary = self.vocabulary
         return SamplerChain(

@@ -58,6 +58,16 @@ class Wishes:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """What a model takes: bytes, and the tokens of context that it was trained for."""
+
+    trained: int
+    weights: int
+    token: float  # keys and values of one token
+    compute: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a model will be loaded."""
 
@@ -76,23 +86,31 @@ def compute_bytes(header: Header) -> int:
 
 
 def make_plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
-    """Choose context, sequences and threads for a model, or refuse it if there is too little memory."""
-    trained = header.number("context_length", DEFAULT_CONTEXT)
-    wanted = min(wishes.context_size or DEFAULT_CONTEXT, trained)
-    free = min(machine.free_memory(), wishes.max_bytes or machine.UNLIMITED)
-    count = machine.threads(wishes.threads, wishes.max_threads)
+    """Choose context, sequences and threads for a GGUF file, or refuse it if there is too little memory."""
     hardware = wishes.hardware
-    cache_share = CACHE_TYPES[hardware.cache_type]
-    # Weights on a GPU take none of this memory.
-    weights = 0 if hardware.gpu_layers < 0 else header.file_size
-    parked = int(wishes.sequence_bytes // max(1, header.kv_bytes(1) * cache_share))
+    sizes = Sizes(
+        trained=header.number("context_length", DEFAULT_CONTEXT),
+        # Weights on a GPU take none of this memory.
+        weights=0 if hardware.gpu_layers < 0 else header.file_size,
+        token=header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type],
+        compute=compute_bytes(header),
+    )
+    return fit(sizes, name, wishes, machine.free_memory())
+
+
+def fit(sizes: Sizes, name: str, wishes: Wishes, free: int) -> Plan:
+    """Choose context, sequences and threads for a model, or refuse it if there is too little memory."""
+    wanted = min(wishes.context_size or DEFAULT_CONTEXT, sizes.trained)
+    free = min(free, wishes.max_bytes or machine.UNLIMITED)
+    count = machine.threads(wishes.threads, wishes.max_threads)
+    parked = int(wishes.sequence_bytes // max(1, sizes.token))
     # Room for the prompts of two people, where it is cheap.
-    prompts = 2 if header.kv_bytes(wanted) * cache_share <= SECOND_PROMPT_BYTES else 1
+    prompts = 2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1
     while True:
         cells = wanted * prompts
-        needs = weights + int(header.kv_bytes(cells + parked) * cache_share) + compute_bytes(header)
+        needs = sizes.weights + int(sizes.token * (cells + parked)) + sizes.compute
         if needs <= free:
-            return Plan(wanted, count, needs, cells, parked, hardware)
+            return Plan(wanted, count, needs, cells, parked, wishes.hardware)
         if parked:
             parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # what is kept for later goes first
             continue

@@ -1,0 +1,1 @@
+"""A checkpoint in the format of Hugging Face, computed by PyTorch."""

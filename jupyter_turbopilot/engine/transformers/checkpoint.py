@@ -1,0 +1,261 @@
+"""What can be said of a checkpoint before it is loaded: whether it can be, and what it will take."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT, Sizes, Wishes, fit
+from jupyter_turbopilot.engine.transformers import tokenizer_file
+from jupyter_turbopilot.engine.transformers.packages import import_package, require
+from jupyter_turbopilot.errors import ConversionError, ModelRefusedError, NotReadyError
+from jupyter_turbopilot.models.convert.config import Config, read_json
+from jupyter_turbopilot.models.convert.weights import find_tensors
+from jupyter_turbopilot.models.gguf import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
+_QUANTIZED = {"gptq": ("gptqmodel", "optimum"), "bitsandbytes": ("accelerate", "bitsandbytes")}
+COMPUTE_BYTES = 128 * 1024**2  # what PyTorch takes while it computes, as measured with small models
+TOKEN_BYTES = 768  # for each token of the vocabulary: rows of logits, their copies, the table of bytes
+
+
+@dataclass(frozen=True)
+class TransformersOptions:
+    """What the settings ask for; 0 leaves it to the machine."""
+
+    device: str = "cpu"
+    dtype: str = "auto"
+    load_in_8bit: bool = False
+    load_in_4bit: bool = False
+    attention: str = "auto"
+    offload: bool = False
+    context_size: int = 0
+    threads: int = 0
+    max_threads: int = 0
+    max_bytes: int = 0
+    sequence_bytes: int = 0
+
+
+PLAIN = TransformersOptions()
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a checkpoint will be loaded."""
+
+    context_size: int
+    threads: int
+    needs: int
+    cells: int
+    parked: int
+    device: str
+    dtype: str
+    bits: int  # the weights are quantized to while they are loaded; 0: they are not
+    attention: str
+    offload: bool
+    identity: str  # changes with whatever the answers depend on
+
+
+def check(folder: Path, options: TransformersOptions = PLAIN) -> Loading:
+    """Say how a checkpoint will be loaded, or refuse it in words."""
+    try:
+        return _check(folder, options)
+    except ConversionError as error:
+        raise ModelRefusedError(error.message) from None
+
+
+def _check(folder: Path, options: TransformersOptions) -> Loading:
+    said = read_json(folder / "config.json")
+    require("tokenizers", "torch", "transformers")
+    tokenizer_file.read(folder)
+    _check_architecture(folder, said)
+    bits = 8 * options.load_in_8bit + 4 * options.load_in_4bit
+    method = _quantization(said)
+    _check_quantization(folder, bits, method)
+    device = _device(options.device)
+    dtype = _dtype(said, options.dtype, device)
+    offload = options.offload and device not in {"cpu", "mps"}
+    if offload:
+        require("accelerate")
+    sizes = Sizes(
+        _trained(said),
+        _weight_bytes(folder, _WIDTHS[dtype], bits, quantized=bool(method)),
+        _token_bytes(folder, _WIDTHS[dtype]),
+        COMPUTE_BYTES + TOKEN_BYTES * Config(said | _text(said)).whole("vocab_size"),
+    )
+    wishes = Wishes(
+        context_size=options.context_size,
+        threads=options.threads,
+        max_threads=options.max_threads,
+        max_bytes=options.max_bytes,
+        sequence_bytes=options.sequence_bytes,
+    )
+    plan = fit(sizes, folder.name, wishes, _free(device, offload=offload))
+    settings = f"{device}|{dtype}|{bits}|{options.attention}|{offload}|{plan.context_size}"
+    return Loading(
+        plan.context_size,
+        plan.threads,
+        plan.needs,
+        plan.cells,
+        plan.parked,
+        device,
+        dtype,
+        bits,
+        options.attention,
+        offload,
+        identity="|".join((_stamp(folder), settings, *map(_version, ("transformers", "torch")))),
+    )
+
+
+def _stamp(folder: Path) -> str:
+    """Return what changes when any file of a checkpoint is replaced by another."""
+    files = sorted(
+        path for path in folder.iterdir() if path.suffix in {".json", ".txt", ".safetensors", ".bin"}
+    )
+    return "|".join(f"{path.name}|{stamp(path)}" for path in files)
+
+
+def _version(package: str) -> str:
+    return str(import_package(package).__version__)
+
+
+def _check_architecture(folder: Path, said: dict[str, Any]) -> None:
+    kinds = import_package("transformers.models.auto.modeling_auto").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    if said.get("model_type") in kinds:
+        return
+    if said.get("auto_map"):
+        raise ModelRefusedError(
+            f"{folder.name} needs program code of its own, which is never run. Choose a checkpoint that "
+            "transformers knows."
+        )
+    raise ModelRefusedError(
+        f"transformers has no model that writes text of the kind {str(said.get('model_type'))[:60]!r}. "
+        "Choose another checkpoint, or a newer version of transformers."
+    )
+
+
+def _quantization(said: dict[str, Any]) -> str:
+    """Return how the weights of a checkpoint are quantized; nothing if they are not."""
+    quantized = said.get("quantization_config")
+    return str(quantized.get("quant_method") or "bitsandbytes") if isinstance(quantized, dict) else ""
+
+
+def _check_quantization(folder: Path, bits: int, method: str) -> None:
+    if bits not in {0, 4, 8}:
+        raise ModelRefusedError("Set load_in_8bit or load_in_4bit of c.TurbopilotTransformers, not both.")
+    if bits:
+        require(*_QUANTIZED["bitsandbytes"])
+    if not method:
+        return
+    if method not in _QUANTIZED:
+        covered = " and ".join(_QUANTIZED)
+        raise ModelRefusedError(
+            f"{folder.name} is quantized by {method[:40]!r}; {covered} are supported. Choose another one."
+        )
+    if bits:
+        raise ModelRefusedError(
+            f"{folder.name} is quantized already. Leave load_in_{bits}bit of c.TurbopilotTransformers out."
+        )
+    require(*_QUANTIZED[method])
+
+
+def _device(wanted: str) -> str:
+    """Return the device to compute on; one that is not there is refused."""
+    torch = import_package("torch")
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = ["cpu", *(f"cuda:{number}" for number in range(cards))]
+    here += ["mps"] if torch.backends.mps.is_available() else []
+    if wanted == "auto":
+        return here[1] if len(here) > 1 else here[0]
+    device = "cuda:0" if wanted == "cuda" else wanted
+    if device not in here:
+        raise NotReadyError(
+            f"There is no device {wanted[:40]!r} here, only {', '.join(here)}. Set "
+            "c.TurbopilotTransformers.device to one of these, or install the PyTorch for yours.",
+            code="engine_missing",
+        )
+    return device
+
+
+def _dtype(said: dict[str, Any], wanted: str, device: str) -> str:
+    """Return the type of numbers to compute with: a processor is slow with short ones."""
+    if wanted != "auto":
+        return wanted
+    stored = str(said.get("dtype") or said.get("torch_dtype") or "").removeprefix("torch.")
+    return "float32" if device == "cpu" or stored not in _WIDTHS else stored
+
+
+def _free(device: str, *, offload: bool) -> int:
+    """Return the memory that is free where the model goes."""
+    if not device.startswith("cuda"):
+        return machine.free_memory()
+    on_card = int(import_package("torch").cuda.mem_get_info(device)[0])
+    return on_card + machine.free_memory() if offload else on_card
+
+
+def _weight_bytes(folder: Path, width: int, bits: int, *, quantized: bool) -> int:
+    """Return what the weights will take."""
+    tensors = find_tensors(folder)
+    if quantized:  # they stay as they are, beside tables that are not listed
+        return sum(path.stat().st_size for path in {tensor.path for tensor in tensors.values()})
+    return sum(
+        math.prod(tensor.shape) * bits // 8
+        if bits and len(tensor.shape) == 2 and not _is_table(name)  # noqa: PLR2004 - a matrix
+        else math.prod(tensor.shape) * width
+        for name, tensor in tensors.items()
+    )
+
+
+def _is_table(name: str) -> bool:
+    """Tell whether a tensor holds a row for each token or place: those are not quantized."""
+    return any(word in name for word in ("embed", "wte", "wpe", "lm_head"))
+
+
+def _text(said: dict[str, Any]) -> dict[str, Any]:
+    """Return what a model that takes more than text says of its part for text."""
+    text = said.get("text_config")
+    return text if isinstance(text, dict) else {}
+
+
+def _read_config(folder: Path) -> Any:
+    """Read config.json as transformers does: it knows the names that each family uses."""
+    transformers = import_package("transformers")
+    try:
+        config = transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return config.get_text_config(decoder=True)
+    except Exception as error:  # noqa: BLE001 - nonsense in the file raises whatever it likes
+        raise ModelRefusedError(f"config.json cannot be used ({type(error).__name__}).") from None
+
+
+def _numbers(config: Any, *names: str) -> Iterator[int]:
+    for name in names:
+        value = getattr(config, name, None)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            yield value
+
+
+def _token_bytes(folder: Path, width: int) -> int:
+    """Return what the keys and values of one token take, at most."""
+    config = _read_config(folder)
+    heads = next(_numbers(config, "num_attention_heads"), 1)
+    shared = 1 if getattr(config, "multi_query", False) else heads
+    kept = next(_numbers(config, "num_key_value_heads"), shared)
+    size = next(_numbers(config, "head_dim"), next(_numbers(config, "hidden_size"), 1) // heads)
+    return 2 * next(_numbers(config, "num_hidden_layers"), 1) * kept * size * width
+
+
+def _trained(said: dict[str, Any]) -> int:
+    """Return how long the texts were that a model was trained with."""
+    values = said | _text(said)
+    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
+        if isinstance(values.get(name), int):
+            return Config(values).whole(name)
+    return DEFAULT_CONTEXT

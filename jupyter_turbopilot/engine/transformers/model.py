@@ -1,0 +1,93 @@
+"""A checkpoint becomes a PyTorch module: from local files alone, and without running anybody's code."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from transformers.utils import logging
+
+from jupyter_turbopilot.errors import ModelRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from jupyter_turbopilot.engine.transformers.checkpoint import Loading
+
+
+def load_model(folder: Path, loading: Loading) -> Any:
+    """Load the weights, or say why that is not possible."""
+    arguments = {
+        "dtype": getattr(torch, loading.dtype),
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "weights_only": True,  # older files: numbers, no program
+        "output_loading_info": True,
+        **_placement(folder, loading),
+    }
+    if loading.attention != "auto":
+        arguments["attn_implementation"] = loading.attention
+    try:
+        with _quiet():
+            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, **arguments)
+            model, report = loaded
+            if "device_map" not in arguments:
+                model = model.to(loading.device)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise ModelRefusedError(
+            f"There is not enough memory for {folder.name}. Close other programs, or choose a smaller model.",
+            code="memory",
+        ) from None
+    except Exception as error:  # noqa: BLE001 - a damaged file raises whatever it likes
+        reason = str(error).strip().split("\n")[0][:300]
+        refused = ModelRefusedError(f"transformers could not load {folder.name} ({type(error).__name__}).")
+        refused.hint = reason
+        raise refused from None
+    if missing := sorted(report.get("missing_keys") or ()):
+        # transformers would fill them with random numbers.
+        raise ModelRefusedError(f"{folder.name} lacks weights, such as {missing[0]}. Fetch it again.")
+    return model.eval()
+
+
+def _placement(folder: Path, loading: Loading) -> dict[str, Any]:
+    """Return the arguments that say where the weights go, and how they are stored there."""
+    arguments: dict[str, Any] = {}
+    if loading.bits:
+        arguments["quantization_config"] = quantization(loading)
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if loading.offload:
+        arguments["device_map"] = "auto"
+    elif loading.bits or getattr(config, "quantization_config", None):
+        arguments["device_map"] = {"": loading.device}  # what is quantized cannot be moved afterwards
+    return arguments
+
+
+def quantization(loading: Loading) -> Any:
+    """Return how bitsandbytes quantizes the weights."""
+    if loading.bits == 8:  # noqa: PLR2004 - bits
+        return transformers.BitsAndBytesConfig(
+            load_in_8bit=True, llm_int8_enable_fp32_cpu_offload=loading.offload
+        )
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=getattr(torch, loading.dtype),
+        llm_int8_enable_fp32_cpu_offload=loading.offload,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from writing progress and advice into the server's log."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

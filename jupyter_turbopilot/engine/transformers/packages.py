@@ -1,0 +1,48 @@
+"""Imports what the engine needs, or says which package is missing and what to run."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.errors import NotReadyError
+
+if TYPE_CHECKING:
+    import types
+
+_EXTRAS = {
+    "tokenizers": "transformers",
+    "torch": "transformers",
+    "transformers": "transformers",
+    "accelerate": "bitsandbytes",
+    "bitsandbytes": "bitsandbytes",
+    "gptqmodel": "gptq",
+    "optimum": "gptq",
+}
+
+
+def import_package(name: str) -> types.ModuleType:
+    """Import a package; an error says what is missing and what to run."""
+    require(name)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - a broken native library may raise anything
+        broken = NotReadyError(
+            f"{name} is broken ({type(error).__name__}). Run: {install(name)} --force-reinstall",
+            code="engine_missing",
+        )
+        broken.hint = str(error)
+        raise broken from None
+
+
+def require(*names: str) -> None:
+    """Refuse to go on without packages."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise NotReadyError(f"{name} is missing. Run: {install(name)}", code="engine_missing")
+
+
+def install(name: str) -> str:
+    """Return the command that installs a package."""
+    return f'python -m pip install "jupyter-turbopilot[{_EXTRAS[name]}]"'
