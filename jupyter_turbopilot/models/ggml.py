@@ -52,7 +52,7 @@ UNQUANTISED_FILES = frozenset(FILE_NUMBERS[TYPES[number].name] for number in UNQ
 # llama.cpp refuses these without a matrix that says which weights matter, and cannot be told one from here.
 NEEDS_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S", "IQ3_XXS", "IQ3_XS")
 # Bits a weight takes with its scales, as measured on files of several models.
-BITS = {"Q4_1": 5.0, "Q4_K_M": 5.0, "Q8_0": 8.5, "IQ4_XS": 4.3, "IQ3_XXS": 3.1, "IQ2_XXS": 2.1}
+BITS = {"F32": 32.0, "Q4_1": 5.0, "Q4_K_M": 5.0, "Q8_0": 8.5, "IQ4_XS": 4.3, "IQ3_XXS": 3.1, "IQ2_XXS": 2.1}
 # What `models convert` writes, as its option names it.
 OUTTYPES = ("f32", "f16", "bf16", "q8_0")
 # How the attention cache may be kept, and its size as a share of F16's.

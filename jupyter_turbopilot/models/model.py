@@ -78,7 +78,7 @@ class Model:
     kind: str = ""  # how its numbers are stored
     checkpoint: str = ""  # a repository that has to be converted first
     shards: int = 0  # how a CodeGen2's attention was cut
-    runs: bool = True
+    engine: str = "llama"  # what runs it, as c.Turbopilot.engine names it
 
     @property
     def bytes(self) -> int:

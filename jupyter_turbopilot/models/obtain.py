@@ -29,8 +29,11 @@ def obtain(
     mirrors: bool = False,
 ) -> Path:
     """Return the model's path once its file is there; whatever else happens is an error in words."""
-    if not model.runs:
-        raise DownloadError(f"llama.cpp cannot run {model.name}: {model.use}.")
+    if model.engine != "llama":
+        raise DownloadError(
+            f"llama.cpp cannot run {model.name}. Set c.Turbopilot.engine to {model.engine!r} and "
+            f"c.Turbopilot.model to {model.name!r}."
+        )
     try:
         if model.checkpoint and not store.has(model):
             path = _convert(store, model, progress, cancel or threading.Event())

@@ -34,7 +34,7 @@ def guessed_rate(cores: int) -> float:
 
 def advise(models: Iterable[Model], free: int, rate: float) -> list[Advice]:
     """Judge each; the largest that fits, is fast enough and fills in the middle is recommended."""
-    advice = [_judge(model, free, rate) for model in models if model.runs]
+    advice = [_judge(model, free, rate) for model in models if model.engine == "llama"]
     good = [one for one in advice if one.verdict == "runs" and one.model.fim != "none"]
     best = max(good, key=lambda one: (one.model.sha256 is not None, one.model.parameters), default=None)
     if best is None:  # nothing is fluent: the smallest that fits

@@ -55,6 +55,14 @@ FORMATS: tuple[FimFormat, ...] = (
     FimFormat("santacoder", "<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
     FimFormat("codellama", "▁<PRE>", "▁<SUF>", "▁<MID>"),
     FimFormat("deepseek", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # noqa: RUF001 - the vocabulary's own
+    # Its first mask stands for the hole, and once more before what fills it.
+    FimFormat(
+        "incoder",
+        "<|mask:0|>",
+        "<|mask:0|>",
+        "<|mask:1|>",
+        ("PREFIX", "suffix", "SUFFIX", "middle", "prefix"),
+    ),
     FimFormat("codestral", "[PREFIX]", "[SUFFIX]", "", _SUFFIX_FIRST),
 )
 

@@ -88,7 +88,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
 def _judged(model: Model, advice: Advice | None) -> dict[str, Any]:
     """Say how a model would do on this machine."""
     if advice is None:
-        return {"verdict": "not supported" if not model.runs else None}
+        return {"verdict": f"with {model.engine}" if model.engine != "llama" else None}
     return {
         "memory": advice.memory,
         "tokens_a_second": round(advice.tokens_a_second, 1),

@@ -121,8 +121,8 @@ function stateCell(
         actions.use(model.spec, !model.tuned)
       );
     }
-  } else if (model.verdict === 'not supported') {
-    cell.append(trans.__('not supported'));
+  } else if (model.verdict === 'with transformers') {
+    cell.append(trans.__('with transformers'));
   } else if (model.stored) {
     addButton(trans.__('Use'), 'use', () => actions.use(model.spec));
     addButton(trans.__('Remove'), 'remove', () => actions.remove(model));

@@ -227,7 +227,7 @@ export interface IModel {
   /** estimated speed on this machine, in tokens per second */
   tokens_a_second?: number;
   /** assessment for this machine */
-  verdict?: 'not supported' | 'recommended' | 'runs' | 'slow' | 'too large' | null;
+  verdict?: 'recommended' | 'runs' | 'slow' | 'too large' | 'with transformers' | null;
 }
 
 /** Result of deleting a model's file. */

@@ -15,7 +15,7 @@ DIGEST = "a" * 64
 
 @pytest.mark.parametrize("model", catalog().values(), ids=lambda m: m.name)
 def test_an_entry_says_where_it_is_from_what_it_takes_and_whose_it_is(model: Model) -> None:
-    assert bool(model.sources) != bool(model.checkpoint) or not model.runs
+    assert bool(model.sources) != bool(model.checkpoint)
     assert model.bytes > 50_000_000
     assert model.licence != "unknown"
     assert model.architecture

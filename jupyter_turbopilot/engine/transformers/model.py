@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
-from transformers.utils import logging
+from huggingface_hub import constants
+from transformers.utils import logging as transformers_logging
 
 from jupyter_turbopilot.errors import ModelRefusedError
 
@@ -31,7 +33,7 @@ def load_model(folder: Path, loading: Loading) -> Any:
     if loading.attention != "auto":
         arguments["attn_implementation"] = loading.attention
     try:
-        with _quiet():
+        with _quiet(), _offline():
             loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, **arguments)
             model, report = loaded
             if "device_map" not in arguments:
@@ -80,14 +82,27 @@ def quantization(loading: Loading) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from writing progress and advice into the server's log."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+def _offline() -> Iterator[None]:
+    """Keep the libraries from fetching anything: kernels, for example, which are native code."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        constants.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from writing progress and advice into the server's log."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    # It warns at each matrix of each token.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            transformers_logging.enable_progress_bar()

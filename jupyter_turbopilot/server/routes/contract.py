@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 from jupyter_turbopilot.engine.phase import Phase  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.reply import Timings  # noqa: TC001 - the schema is made at run time
 
-Assessment = Literal["recommended", "runs", "slow", "too large", "not supported"]
+Assessment = Literal["recommended", "runs", "slow", "too large", "with transformers"]
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True):

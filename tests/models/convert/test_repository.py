@@ -111,4 +111,4 @@ def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(
 
 def test_a_model_that_llama_cpp_does_not_run_is_not_fetched(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"llama\.cpp cannot run"):
-        obtain(Store(tmp_path), Model("x", "", use="elsewhere", runs=False))
+        obtain(Store(tmp_path), Model("x", "", engine="transformers"))
