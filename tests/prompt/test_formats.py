@@ -63,9 +63,7 @@ def test_a_family_that_wants_the_suffix_first_gets_it_first() -> None:
 def test_incoder_has_a_mask_in_the_hole_and_again_before_what_fills_it() -> None:
     form = form_for({"<|mask:0|>": -1, "<|mask:1|>": -2}.get, Markers(bos=-9))
     assert make(form, "b", "c") == [-9, *letters("b"), -1, *letters("c"), -2, -1]
-    prompt = build(
-        form, letters, context=[], prefix="b", suffix="c" * 30, budget=Budget(100, 100), heal=None
-    )
+    prompt = build(form, letters, context=[], prefix="b", suffix="c" * 30, budget=Budget(100, 100), heal=None)
     assert prompt.suffix_span == (2 + READ_ANEW, 33)
     assert prompt.behind == 33
 

@@ -127,7 +127,7 @@ def _version(package: str) -> str:
 
 def _check_architecture(folder: Path, said: dict[str, Any]) -> None:
     kinds = import_package("transformers.models.auto.modeling_auto").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    if said.get("model_type") in kinds:
+    if str(said.get("model_type")) in kinds:
         return
     if said.get("auto_map"):
         raise ModelRefusedError(

@@ -90,7 +90,7 @@ class TransformersEngine(Stepping):
                 case Truncate(sequence, 0):
                     self._held.pop(sequence, None)
                 case Truncate(sequence, start):
-                    if sequence in self._held:
+                    if start < self.length(sequence):
                         self._held[sequence].cut(start)
                 case Park(sequence, number):
                     self._parked[number] = self._held.pop(sequence).compact()

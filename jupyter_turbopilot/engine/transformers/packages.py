@@ -45,4 +45,4 @@ def require(*names: str) -> None:
 
 def install(name: str) -> str:
     """Return the command that installs a package."""
-    return f'python -m pip install "jupyter-turbopilot[{_EXTRAS[name]}]"'
+    return f'python -m pip install "jupyter-turbopilot[{_EXTRAS[name.partition(".")[0]]}]"'

@@ -11,7 +11,7 @@ from jupyter_turbopilot.errors import ConversionError, ModelRefusedError
 from jupyter_turbopilot.models.convert.config import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _SPECIAL = ("bos", "eos", "unk", "pad")
@@ -37,7 +37,7 @@ class TokenizerFile:
     controls: dict[str, int]
     ends: frozenset[int]
     bos: int | None  # where texts begin with it
-    rows: int  # how many tokens the model knows
+    pieces: tuple[bytes, ...]  # the bytes of each token that the model knows; none where it is no text
 
 
 def read(folder: Path) -> TokenizerFile:
@@ -55,9 +55,9 @@ def _read(folder: Path) -> TokenizerFile:
     raw = _raw(folder, {text for text in special.values() if text})
     model = raw.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    added = [entry for entry in raw.get("added_tokens") or [] if isinstance(entry, dict)]
-    if isinstance(vocabulary, list):  # of pairs: a text and its score
-        vocabulary = {str(pair[0]): number for number, pair in enumerate(vocabulary)}
+    added = _entries(raw.get("added_tokens"))
+    if isinstance(vocabulary, list) and all(isinstance(pair, list) and pair for pair in vocabulary):
+        vocabulary = {str(pair[0]): number for number, pair in enumerate(vocabulary)}  # a text and its score
     if not isinstance(vocabulary, dict):
         raise ConversionError("tokenizer.json holds no vocabulary.")
     added_ids = {str(entry.get("content")): _number(entry.get("id")) for entry in added}
@@ -75,7 +75,12 @@ def _read(folder: Path) -> TokenizerFile:
     ends = {controls[text] for text in (special["eos"], *_ENDS) if text in controls}
     ends |= {number for each in (config, generation) for number in _numbers(each.get("eos_token_id"), rows)}
     bos = controls.get(special["bos"]) if _begins(raw, settings) else None
-    return TokenizerFile(raw, tokens, controls, frozenset(ends), bos, rows)
+    pieces = [b""] * rows
+    piece = _piece_reader(raw)
+    for text, number in tokens.items():
+        if number < rows and text not in controls:
+            pieces[number] = text.encode("utf-8", "replace") if text in added_ids else piece(text)
+    return TokenizerFile(raw, tokens, controls, frozenset(ends), bos, tuple(pieces))
 
 
 def _raw(folder: Path, special: set[str]) -> dict[str, Any]:
@@ -119,6 +124,11 @@ def _content(token: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
+def _entries(value: Any) -> list[dict[str, Any]]:
+    """Return the objects in a list, if it is one."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
 def _number(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ConversionError("tokenizer.json holds a token with an impossible number.")
@@ -152,30 +162,21 @@ def _begins(raw: dict[str, Any], settings: dict[str, Any]) -> bool:
     """Tell whether texts begin with a control token."""
     if isinstance(settings.get("add_bos_token"), bool):
         return bool(settings["add_bos_token"])
-    processor = raw.get("post_processor")
-    steps = processor.get("processors", [processor]) if isinstance(processor, dict) else []
-    for step in steps:
-        single = step.get("single") if isinstance(step, dict) else None
-        if isinstance(single, list) and single and isinstance(single[0], dict):
-            return "SpecialToken" in single[0]
+    for processor in _entries([raw.get("post_processor")]):
+        for step in (processor, *_entries(processor.get("processors"))):
+            if single := _entries(step.get("single")):
+                return "SpecialToken" in single[0]
     return False
 
 
-def pieces_of(file: TokenizerFile) -> list[bytes]:
-    """Return the bytes of every token, none for those that are no text; refuse what does not say them."""
-    read = _piece_reader(file.raw)
-    pieces = [b""] * file.rows
-    added = {str(entry.get("content")) for entry in file.raw.get("added_tokens") or []}
-    for text, number in file.tokens.items():
-        if number < file.rows and text not in file.controls:
-            pieces[number] = text.encode("utf-8", "replace") if text in added else read(text)
-    return pieces
-
-
-def _piece_reader(raw: dict[str, Any]) -> Any:
+def _piece_reader(raw: dict[str, Any]) -> Callable[[str], bytes]:
     """Return what turns a token's text in the file into its bytes."""
-    decoder = raw.get("decoder") or {}
-    kinds = {decoder.get("type"), *(step.get("type") for step in decoder.get("decoders") or [])}
+    steps = [
+        step
+        for decoder in _entries([raw.get("decoder")])
+        for step in (decoder, *_entries(decoder.get("decoders")))
+    ]
+    kinds = {str(step.get("type")) for step in steps}
     if "ByteLevel" in kinds:
         return _from_alphabet
     if kinds & {"Metaspace", "ByteFallback", "Replace"}:

@@ -12,8 +12,8 @@ from jupyter_turbopilot.engine.code_points import CHARACTERS
 from jupyter_turbopilot.engine.llama.slices import rule_for, slices
 from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.engine.transformers.packages import import_package
-from jupyter_turbopilot.engine.transformers.tokenizer_file import pieces_of, read
-from jupyter_turbopilot.errors import ConversionError, ModelRefusedError
+from jupyter_turbopilot.engine.transformers.tokenizer_file import read
+from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.generation import Markers
 
 if TYPE_CHECKING:
@@ -26,27 +26,24 @@ class TransformersVocabulary:
 
     def __init__(self, folder: Path) -> None:
         file = read(folder)
-        try:
-            self.table = ByteTable(pieces_of(file))
-        except ConversionError as error:
-            raise ModelRefusedError(error.message) from None
+        self.table = ByteTable([*file.pieces])
         self._tokenizer = _tokenizer(file.raw)
-        self.size = file.rows
+        self.size = len(file.pieces)
         self._tokens = file.tokens
         self.specials = file.controls
         self.ends = file.ends
         self.markers = Markers(bos=file.bos)
         known = {*file.tokens.values()}
         # Models have more rows than tokens, for speed: those beyond them are no text either.
-        idle = {number for number in range(file.rows) if number not in known}
+        idle = {number for number in range(self.size) if number not in known}
         self._control_ids = {*file.controls.values()}
         self.controls = np.array(sorted(self._control_ids | file.ends | idle), dtype=np.int64)
         self.unit = 1 if max(map(len, self.table.pieces), default=0) > 1 else CHARACTERS
         # Some vocabularies put a space before any text: what follows a cut is tokenized behind a newline.
         self._newline: list[int] = []
         if self.join(self.tokenize_slice("a")).startswith(b" "):
-            self._newline = self.tokenize_slice("\n")
-        self.slice_rule = rule_for(self.tokenize_slice, self._tokenize_after_cut)
+            self._newline = self._encode("\n")
+        self.slice_rule = rule_for(self.tokenize_slice, lambda part: self.tokenize_slice(part, behind=True))
 
     def find_token(self, text: str) -> int | None:
         """Return the id of a control token by its text."""
@@ -68,32 +65,35 @@ class TransformersVocabulary:
 
         The library holds the interpreter's lock for as long as a call lasts, so it gets slices.
         """
-        parts = slices(text, self.slice_rule)
-        first = next(parts)
-        tokens = self._tokenize_after_cut(first) if behind else self.tokenize_slice(first)
-        for part in parts:
-            check()
-            tokens += self._tokenize_after_cut(part)
+        tokens: list[int] = []
+        for number, part in enumerate(slices(text, self.slice_rule)):
+            if number:
+                check()
+            tokens += self.tokenize_slice(part, behind=behind or number > 0)
         return tokens
 
-    def _tokenize_after_cut(self, text: str) -> list[int]:
-        if self._newline and text:
-            tokens = self.tokenize_slice("\n" + text)
-            if tokens[: len(self._newline)] == self._newline:
-                return tokens[len(self._newline) :]
-        return self.tokenize_slice(text)
-
-    def tokenize_slice(self, text: str) -> list[int]:
+    def tokenize_slice(self, text: str, *, behind: bool = False) -> list[int]:
         """Turn a text into tokens in one piece."""
-        clean = text.encode("utf-8", "replace").decode()
-        tokens: list[int] = self._tokenizer.encode(clean, add_special_tokens=False).ids
+        tokens = self._encode(text, behind=behind)
         if self._control_ids.isdisjoint(tokens):
             return tokens
-        # The text spells a control token, or holds a character that the vocabulary lacks.
-        if len(clean) == 1:
+        # A few vocabularies hold control tokens as words, and some lack characters.
+        if len(text) == 1:
             return [token for token in tokens if token not in self._control_ids]
-        middle = len(clean) // 2
-        return [*self.tokenize_slice(clean[:middle]), *self._tokenize_after_cut(clean[middle:])]
+        middle = len(text) // 2
+        return [
+            *self.tokenize_slice(text[:middle], behind=behind),
+            *self.tokenize_slice(text[middle:], behind=True),
+        ]
+
+    def _encode(self, text: str, *, behind: bool = False) -> list[int]:
+        clean = text.encode("utf-8", "replace").decode()
+        if behind and self._newline and text:
+            tokens: list[int] = self._tokenizer.encode("\n" + clean, add_special_tokens=False).ids
+            if tokens[: len(self._newline)] == self._newline:
+                return tokens[len(self._newline) :]
+        plain: list[int] = self._tokenizer.encode(clean, add_special_tokens=False).ids
+        return plain
 
 
 def _tokenizer(raw: dict[str, Any]) -> Any:

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.config import TurbopilotTransformers
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.transformers.checkpoint import (
+    COMPUTE_BYTES,
+    TOKEN_BYTES,
+    Loading,
+    TransformersOptions,
+    check,
+)
+from jupyter_turbopilot.errors import ModelRefusedError, NotReadyError
+from tests.models.convert import families
+
+from . import checkpoints
+
+LAYERS, KV_HEADS, HEAD = 3, 2, 16  # of the tiny Qwen2
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    """A checkpoint that a test may change."""
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+def test_it_says_what_a_load_will_take(checkpoint: Path) -> None:
+    loading = check(checkpoint, TransformersOptions(threads=3))
+    parameters = families.FAMILIES["qwen2"][1]
+    numbers = (checkpoint / "model.safetensors").stat().st_size // 4
+    cache = 2 * LAYERS * KV_HEADS * HEAD * 4 * loading.cells
+    assert (loading.context_size, loading.threads) == (parameters["max_position_embeddings"], 3)
+    assert (loading.device, loading.dtype, loading.bits) == ("cpu", "float32", 0)
+    about = numbers * 4 + cache + COMPUTE_BYTES + TOKEN_BYTES * families.ROWS
+    assert loading.needs == pytest.approx(about, abs=5_000)
+
+
+def test_shorter_numbers_take_less(checkpoint: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    whole, half, eight, four = (
+        check(checkpoint, options).needs
+        for options in (
+            TransformersOptions(),
+            TransformersOptions(dtype="bfloat16"),
+            TransformersOptions(dtype="bfloat16", load_in_8bit=True),
+            TransformersOptions(dtype="bfloat16", load_in_4bit=True),
+        )
+    )
+    assert whole > half > eight > four
+
+
+@pytest.mark.parametrize(("free", "words"), [(1000, "Close other programs"), (0, "choose a smaller model")])
+def test_too_little_memory_is_refused_before_anything_is_loaded(
+    free: int, words: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "free_memory", lambda: free)
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(ModelRefusedError, match=words) as refused:
+        check(checkpoint)
+    assert refused.value.code == "memory"
+
+
+def test_a_limit_of_memory_is_kept(checkpoint: Path) -> None:
+    with pytest.raises(ModelRefusedError, match=r"c\.Turbopilot\.max_memory"):
+        check(checkpoint, TransformersOptions(max_bytes=1_000_000))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"model_type": "own_model", "auto_map": {"AutoModelForCausalLM": "own.Model"}}, "never run"),
+        ({"model_type": "t5"}, "no model that writes text"),
+        ({"model_type": ["nonsense"]}, "no model that writes text"),
+        ({"model_type": None}, "no model that writes text"),
+        ({"quantization_config": {"quant_method": "awq"}}, "quantized by 'awq'"),
+        ({"num_attention_heads": "many"}, "config.json cannot be used"),
+        ({"max_position_embeddings": -1}, "max_position_embeddings"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused_in_words(config: dict[str, Any], words: str, copy: Path) -> None:
+    checkpoints.change(copy, "config.json", **config)
+    with pytest.raises(ModelRefusedError, match=words):
+        check(copy)
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        ("config.json", "There is no config.json"),
+        ("tokenizer.json", "There is no tokenizer"),
+        ("model.safetensors", "There are no weights"),
+    ],
+)
+def test_a_file_that_is_missing_is_named(gone: str, words: str, copy: Path) -> None:
+    (copy / gone).unlink()
+    with pytest.raises(ModelRefusedError, match=words):
+        check(copy)
+
+
+def test_damaged_weights_are_refused(copy: Path) -> None:
+    os.truncate(copy / "model.safetensors", 10_000)
+    with pytest.raises(ModelRefusedError, match="damaged or incomplete"):
+        check(copy)
+
+
+def test_a_pickle_with_more_than_numbers_in_it_is_never_run(copy: Path) -> None:
+    class Program:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (copy / "was-run",))
+
+    (copy / "model.safetensors").unlink()
+    torch.save({"weight": Program()}, copy / "pytorch_model.bin")
+    with pytest.raises(ModelRefusedError, match="more than weights"):
+        check(copy)
+    assert not (copy / "was-run").exists()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps:3", "tpu", ""])
+def test_a_device_that_is_not_here_is_refused_with_those_that_are(device: str, checkpoint: Path) -> None:
+    with pytest.raises(NotReadyError, match=r"cpu.*c\.TurbopilotTransformers\.device"):
+        check(checkpoint, TransformersOptions(device=device))
+
+
+def test_the_best_device_is_found(checkpoint: Path) -> None:
+    best = "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert check(checkpoint, TransformersOptions(device="auto")).device == best
+
+
+def test_weights_are_not_quantized_twice(copy: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    with pytest.raises(ModelRefusedError, match="not both"):
+        check(copy, TransformersOptions(load_in_8bit=True, load_in_4bit=True))
+    checkpoints.change(copy, "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    with pytest.raises(ModelRefusedError, match="quantized already"):
+        check(copy, TransformersOptions(load_in_4bit=True))
+
+
+def test_a_gptq_checkpoint_needs_its_package(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from .test_packages import without
+
+    checkpoints.change(copy, "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    without(monkeypatch, "gptqmodel")
+    with pytest.raises(NotReadyError, match=r"gptqmodel is missing.*\[gptq\]"):
+        check(copy)
+
+
+def test_its_identity_changes_with_the_files_and_the_settings(copy: Path) -> None:
+    seen = {check(copy, TransformersOptions(dtype=dtype)).identity for dtype in ("float32", "bfloat16")}
+    assert check(copy).identity in seen
+    stat = (copy / "model.safetensors").stat()
+    os.utime(copy / "model.safetensors", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    seen.add(check(copy).identity)
+    checkpoints.change(copy, "tokenizer_config.json", add_bos_token=True)
+    seen.add(check(copy).identity)
+    assert len(seen) == 4
+
+
+@given(
+    st.builds(TransformersOptions, context_size=st.integers(0, 9), offload=st.booleans()),
+    st.builds(
+        Loading,
+        **{
+            name: st.integers(0, 9)
+            for name in ("context_size", "threads", "needs", "cells", "parked", "bits")
+        },
+        **{name: st.text(max_size=5) for name in ("device", "dtype", "attention", "identity")},
+        offload=st.booleans(),
+    ),
+)
+def test_options_and_plans_are_plain_data(options: TransformersOptions, loading: Loading) -> None:
+    for value in (options, loading):
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(value), type=type(value)) == value
+
+
+def test_every_setting_is_an_option() -> None:
+    assert {*TurbopilotTransformers.class_own_traits(config=True)} <= {*asdict(TransformersOptions())}

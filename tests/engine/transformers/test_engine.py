@@ -1,0 +1,440 @@
+from __future__ import annotations
+
+import gc
+import random
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.self_test import can_write
+from jupyter_turbopilot.engine.sequences import Sequences
+from jupyter_turbopilot.engine.stepping import CHUNK, Stepping, write
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
+from jupyter_turbopilot.engine.transformers.engine import TransformersEngine
+from jupyter_turbopilot.engine.transformers.loader import load
+from jupyter_turbopilot.errors import BadRequestError, EngineError, ModelRefusedError
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
+from jupyter_turbopilot.models.convert import convert
+from jupyter_turbopilot.prompt.formats import form_for
+from tests.models.convert import families
+
+from . import checkpoints
+
+ONE = TransformersOptions(threads=1)
+SOURCE = "\n".join(families._SAMPLE)
+CLOSE = 0.05  # between two tokens that rounding may exchange
+
+
+def snippets(count: int) -> list[str]:
+    chosen = random.Random(3)
+    starts = [chosen.randrange(len(SOURCE) - 400) for _ in range(count)]
+    return [SOURCE[start : start + chosen.randrange(20, 300)] for start in starts]
+
+
+def written(engine: Stepping, prompt: Sequence[int], **more: Any) -> list[Token]:
+    usage = more.pop("usage", Usage())
+    return list(write(engine, prompt, Sampling(**({"max_tokens": 12} | more)), usage, Cancel()))
+
+
+def ids(tokens: Sequence[Token]) -> list[int]:
+    return [token.id for token in tokens]
+
+
+def alone(engine: TransformersEngine, prompt: Sequence[int], count: int) -> list[int]:
+    """Write the likeliest tokens, computing everything anew for each."""
+    text = list(prompt)
+    while len(text) < len(prompt) + count:
+        row = families.true_logits(engine._model, text)[-1]
+        row[engine.controls] = -np.inf
+        text.append(int(row.argmax()))
+    return text[len(prompt) :]
+
+
+@pytest.mark.parametrize("family", ["qwen2", "bigcode-shared"])
+def test_a_text_is_that_of_llama_cpp_on_the_converted_file(family: str, tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path, family)
+    engine = load(folder, ONE, name=family)
+    path = convert(folder, tmp_path / "model.gguf", outtype="f32")
+    other = LlamaEngine(path, name=family, context_size=256, threads=1)
+    for text in snippets(20):
+        prompt = engine.vocabulary.tokenize(text)[:180]
+        assert prompt == other.vocabulary.tokenize(text)[:180]
+        ours, theirs = ids(written(engine, prompt)), ids(written(other, prompt))
+        if ours != theirs:
+            same = next(at for at in range(len(ours)) if ours[: at + 1] != theirs[: at + 1])
+            (token,) = written(engine, [*prompt, *ours[:same]], max_tokens=1, top=2)
+            assert abs(token.top[0][1] - token.top[1][1]) <= CLOSE
+    engine.close()
+    other.close()
+
+
+def test_typing_evaluates_no_more_tokens_than_with_llama_cpp(checkpoint: Path, tmp_path: Path) -> None:
+    path = convert(checkpoint, tmp_path / "model.gguf", outtype="f32")
+    other = LlamaEngine(path, name="tiny", context_size=256, threads=1, cells=512)
+    other.sequences = Sequences(16, 512, movable=False)  # as with `move_suffix` off
+    engine = load(checkpoint, ONE, name="tiny")
+    evaluated = {id(each): 0 for each in (engine, other)}
+    for each in (engine, other):
+        form = form_for(each.vocabulary.find_token, each.vocabulary.markers).markers
+        text, suffix = SOURCE[:300], each.vocabulary.tokenize(SOURCE[320:360])
+        for end in range(200, 300, 3):
+            near = each.vocabulary.tokenize(text[:end])
+            prompt = [form["prefix"], *near, form["suffix"], *suffix, form["middle"]]
+            usage = Usage()
+            written(each, prompt, max_tokens=4, usage=usage)
+            evaluated[id(each)] += usage.prompt_tokens - usage.cached_tokens
+        each.close()
+    assert evaluated[id(engine)] <= 1.05 * evaluated[id(other)]
+
+
+def test_a_prompt_read_in_pieces_is_continued_as_if_it_were_read_whole(engine: TransformersEngine) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[: 3 * CHUNK + 7]
+    assert ids(written(engine, prompt, ignore_end=True)) == alone(engine, prompt, 12)
+
+
+@settings(max_examples=8)
+@given(data=st.data())
+def test_whatever_was_read_before_the_text_is_the_same(checkpoint: Path, data: st.DataObject) -> None:
+    engine = load(checkpoint, TransformersOptions(threads=1, sequence_bytes=1 << 22), name="tiny")
+    tokens = engine.vocabulary.tokenize(SOURCE)
+    prompts = data.draw(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 150)), min_size=2, max_size=6))
+    for start, size in prompts:
+        prompt = tokens[start * 40 :][:size] if start else tokens[:size]
+        got = written(engine, prompt, max_tokens=4, ignore_end=True, top=2)
+        for at, token in enumerate(got):
+            row = families.true_logits(engine._model, [*prompt, *ids(got[:at])])[-1]
+            row[engine.controls] = -np.inf
+            assert row[token.id] == pytest.approx(row.max(), abs=1e-3)
+    engine.close()
+
+
+def test_coming_back_to_another_notebook_reads_nothing_again(engine: TransformersEngine) -> None:
+    tokens = engine.vocabulary.tokenize(SOURCE)
+    notebooks = [tokens[start : start + 120] for start in (0, 500, 900, 1300, 1700)]
+    for notebook in notebooks:
+        written(engine, notebook, max_tokens=2)
+    for notebook in notebooks:
+        usage = Usage()
+        written(engine, notebook, max_tokens=2, usage=usage)
+        assert usage.cached_tokens == usage.prompt_tokens - 1
+
+
+def test_a_guess_that_is_right_is_written_in_one_step(engine: TransformersEngine) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[:50]
+    plain = ids(written(engine, prompt))
+    usage = Usage()
+    run = engine.start(Ask(prompt, Sampling(max_tokens=12), usage, hint=[*plain[:3], 5, *plain[4:]]))
+    assert run is not None
+    while not run.done:
+        engine.step([run], Cancel())
+    engine.release(run)
+    assert ids(run.fresh) == plain
+    assert usage.accepted_tokens >= 2
+
+
+class SetBy(Cancel):
+    """Set when it is looked at so many times, as somebody who presses a key meanwhile would."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+        self.late = 0
+
+    def is_set(self) -> bool:
+        self.looks -= 1
+        if not self.looks:
+            self.set("superseded")
+        self.late += self.looks < 0
+        return super().is_set()
+
+
+@pytest.mark.parametrize("looks", range(1, 9))
+def test_a_cancel_takes_effect_within_a_step_and_leaves_nothing_behind(
+    engine: TransformersEngine, looks: int
+) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[: CHUNK + 20]
+    run = engine.start(Ask(prompt, Sampling(max_tokens=8, ignore_end=True)))
+    assert run is not None
+    attention = SetBy(looks)
+    while not attention.reason:
+        engine.step([run], attention)
+    assert not attention.late  # not one more layer was computed
+    assert len(run.sequence.tokens) % CHUNK == 0 or len(run.sequence.tokens) >= len(prompt)
+    assert engine.length(run.sequence.id) == len(run.sequence.tokens)
+    while not run.done:
+        engine.step([run], Cancel())
+    engine.release(run)
+    assert ids(run.fresh) == alone(engine, prompt, 8)
+
+
+def test_a_text_being_written_is_cut_short_between_two_tokens(engine: TransformersEngine) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[:30]
+    cancel = Cancel()
+    got = []
+    for token in write(engine, prompt, Sampling(max_tokens=50, ignore_end=True), Usage(), cancel):
+        got.append(token.id)
+        if len(got) == 3:
+            cancel.set("disconnected")
+    assert got == alone(engine, prompt, 3)
+
+
+def test_a_hole_is_asked_for_with_the_markers_that_the_tokenizer_has(engine: TransformersEngine) -> None:
+    form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers, engine.fim)
+    assert form.name == "qwen"
+    assert [engine.vocabulary.specials[text] for text in checkpoints.MARKERS] == [*form.markers.values()]
+    before, after = (engine.vocabulary.tokenize(text) for text in ("def f(x):\n", "\n    return y\n"))
+    prompt = [form.markers["prefix"], *before, form.markers["suffix"], *after, form.markers["middle"]]
+    assert ids(written(engine, prompt, ignore_end=True)) == alone(engine, prompt, 12)
+
+
+def test_no_control_token_is_ever_written(engine: TransformersEngine) -> None:
+    for text in snippets(4):
+        prompt = engine.vocabulary.tokenize(text)
+        for more in ({}, {"temperature": 5.0, "top_k": 0, "top_p": 1.0, "ignore_end": True}):
+            tokens = written(engine, prompt[:100], max_tokens=30, **more)
+            assert not {*ids(tokens)} & {*engine.controls.tolist()}
+
+
+def test_a_text_ends_where_the_model_ends_it(tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path)
+    plain = load(folder, ONE, name="tiny")
+    prompt = plain.vocabulary.tokenize(SOURCE)[:40]
+    likely = ids(written(plain, prompt))
+    checkpoints.change(folder, "config.json", eos_token_id=[0, likely[2]])
+    engine = load(folder, ONE, name="tiny")
+    assert ids(written(engine, prompt)) == likely[: likely.index(likely[2])]
+    longer = ids(written(engine, prompt, ignore_end=True))
+    assert len(longer) == 12
+    assert likely[2] not in longer
+    for each in (plain, engine):
+        each.close()
+
+
+def test_a_text_begins_as_it_has_to(engine: TransformersEngine) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[:40]
+    beginning = Beginning(ways=(b"import numpy", b"impossible"), typed=3)
+    tokens = written(engine, prompt, beginning=beginning)
+    text = b"".join(token.data for token in tokens)
+    assert text.startswith((b"ort numpy", b"ossible"))
+    assert all(0 < token.probability <= 1 for token in tokens)
+
+
+def test_a_banned_token_does_not_begin_a_text(engine: TransformersEngine) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[:40]
+    first = ids(written(engine, prompt))[0]
+    again = ids(written(engine, prompt, beginning=Beginning(banned=first)))
+    assert again[0] != first
+
+
+def test_characters_that_are_cut_across_tokens_come_out_whole(engine: TransformersEngine) -> None:
+    data = "é🐍".encode()
+    tokens = written(engine, engine.vocabulary.tokenize("x = '"), beginning=Beginning(ways=(data,)))
+    assert len(tokens[0].data) < len(data)
+    assert b"".join(token.data for token in tokens).startswith(data)
+
+
+def test_probabilities_are_those_of_the_model(engine: TransformersEngine) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[:40]
+    row = torch.tensor(families.true_logits(engine._model, prompt)[-1]).log_softmax(0)
+    (token,) = written(engine, prompt, max_tokens=1, top=5)
+    assert token.probability == pytest.approx(float(row[token.id].exp()), abs=1e-4)
+    best = row.topk(5)
+    assert [number for number, _ in token.top] == best.indices.tolist()
+    assert [chance for _, chance in token.top] == pytest.approx(best.values.tolist(), abs=1e-4)
+
+
+def test_every_option_that_it_claims_changes_the_text_and_a_grammar_is_refused(
+    engine: TransformersEngine,
+) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[:40]
+    plain = ids(written(engine, prompt))
+    hot = {"temperature": 3.0, "top_k": 0, "top_p": 1.0}
+    assert ids(written(engine, prompt, **hot, seed=1)) != ids(written(engine, prompt, **hot, seed=2))
+    for cut in ({"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}):
+        assert ids(written(engine, prompt, **(hot | cut), ignore_end=True)) == alone(engine, prompt, 12)
+    piece = engine.vocabulary.piece(plain[0]).decode()
+    for bias in (plain[0], piece):
+        assert ids(written(engine, prompt, logit_bias=((bias, -1e9),)))[0] != plain[0]
+    assert ids(written(engine, prompt, cached=False)) == plain
+    (drawn,) = written(engine, prompt, **(hot | {"top_k": 2}), max_tokens=1, top=5, drawn=True)
+    assert len(drawn.top) == 2
+    with pytest.raises(BadRequestError, match="grammar") as refused:
+        engine.abilities.check(Sampling(grammar='root ::= "x"'))
+    assert refused.value.field == "grammar"
+
+
+def test_a_text_is_no_longer_than_asked_and_no_prompt_longer_than_the_context(
+    engine: TransformersEngine,
+) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[: engine.context_size - 3]
+    assert len(written(engine, prompt, max_tokens=9, ignore_end=True)) == 3
+    with pytest.raises(EngineError, match="context_size"):
+        written(engine, engine.vocabulary.tokenize(SOURCE)[: engine.context_size])
+
+
+def test_a_run_gives_up_its_room_and_goes_on_later(engine: TransformersEngine) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[:80]
+    run = engine.start(Ask(prompt, Sampling(max_tokens=8, ignore_end=True)))
+    assert run is not None
+    while run.wrote < 3:
+        engine.step([run], Cancel())
+    engine.suspend(run)
+    written(engine, engine.vocabulary.tokenize(SOURCE)[500:700])
+    assert engine.resume(run)
+    while not run.done:
+        engine.step([run], Cancel())
+    engine.release(run)
+    assert ids(run.fresh) == alone(engine, prompt, 8)
+
+
+def test_texts_that_are_stepped_together_do_not_mix(engine: TransformersEngine) -> None:
+    tokens = engine.vocabulary.tokenize(SOURCE)
+    prompts = [tokens[:40], tokens[300:350]]
+    runs = [engine.start(Ask(prompt, Sampling(max_tokens=6, ignore_end=True))) for prompt in prompts]
+    while active := [run for run in runs if run and not run.done]:
+        engine.step(active, Cancel())
+    for run, prompt in zip(runs, prompts, strict=True):
+        assert run is not None
+        engine.release(run)
+        assert ids(run.fresh) == alone(engine, prompt, 6)
+
+
+def test_after_a_failure_the_next_text_is_right(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = engine.vocabulary.tokenize(SOURCE)[:80]
+    layer = engine._model.model.layers[1]
+    with monkeypatch.context() as broken:
+        broken.setattr(layer.mlp, "forward", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            written(engine, prompt)
+        assert not can_write(engine)
+        broken.setattr(layer.mlp, "forward", lambda x: x * float("nan"))
+        with pytest.raises(EngineError, match="float32"):
+            written(engine, prompt)
+    assert can_write(engine)
+    assert ids(written(engine, prompt, ignore_end=True)) == alone(engine, prompt, 12)
+
+
+def test_what_is_released_is_bounded_and_a_closed_engine_is_freed(checkpoint: Path) -> None:
+    engine = load(checkpoint, TransformersOptions(threads=1, sequence_bytes=200_000), name="tiny")
+    tokens = engine.vocabulary.tokenize(SOURCE)
+    for start in range(0, 4000, 130):
+        written(engine, tokens[start : start + 120], max_tokens=1)
+    bytes_each = 3 * 2 * 2 * 16 * 4  # layers, keys and values, heads, size, four bytes
+    kept = sum(held.size for held in engine._parked.values())
+    assert 100 < kept <= 200_000 // bytes_each
+    assert len(engine._held) <= 3
+    tensors = [
+        layer.keys.untyped_storage().nbytes()
+        for held in engine._parked.values()
+        for layer in held.cache.layers
+    ]
+    assert sum(tensors) == kept * bytes_each // 2
+    model = weakref.ref(engine._model)
+    engine.close()
+    engine.close()
+    gc.collect()
+    assert model() is None
+
+
+def test_threads_are_set_before_it_computes(engine: TransformersEngine) -> None:
+    before = torch.get_num_threads()
+    try:
+        for count in (2, 1):
+            engine.use_threads(count)
+            written(engine, [5], max_tokens=1)
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_layers_that_see_the_nearest_tokens_only_are_cut_like_others(tmp_path: Path) -> None:
+    engine = load(checkpoints.write(tmp_path, "mistral", sliding_window=16), ONE, name="near")
+    prompt = engine.vocabulary.tokenize(SOURCE)[:90]
+    for size in (90, 40, 70):
+        assert ids(written(engine, prompt[:size], ignore_end=True)) == alone(engine, prompt[:size], 12)
+    engine.close()
+
+
+def _recurrent(kind: str) -> Any:
+    torch.manual_seed(5)
+    if kind == "Mamba":
+        values: dict[str, Any] = {"state_size": 8, "num_hidden_layers": 2}
+    else:
+        values = {
+            "intermediate_size": 128,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "layer_types": ["conv", "full_attention"] * 2,
+        }
+    made = getattr(transformers, f"{kind}ForCausalLM")
+    config = made.config_class(vocab_size=families.ROWS, hidden_size=64, eos_token_id=0, **values)
+    return made(config).eval()
+
+
+@pytest.mark.parametrize("kind", ["Mamba", "Lfm2"])
+def test_a_recurrent_model_goes_on_where_it_is_and_reads_again_where_it_was(
+    kind: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    _recurrent(kind).save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((checkpoint / name).read_bytes())
+    engine = load(tmp_path, TransformersOptions(threads=1, context_size=512), name=kind)
+    assert not engine.drafts
+    prompt = engine.vocabulary.tokenize(SOURCE)[:150]
+    cached = []
+    for size in (100, 130, 90, 90):
+        usage = Usage()
+        got = ids(written(engine, prompt[:size], max_tokens=4, ignore_end=True, usage=usage))
+        assert got == alone(engine, prompt[:size], 4)
+        cached.append(usage.cached_tokens)
+    assert cached == [0, 0, 0, 0]  # what was written behind the prompt cannot be forgotten
+    longer = [*prompt[:90], *got]
+    usage = Usage()
+    written(engine, [*longer, 7], max_tokens=1, usage=usage)
+    assert usage.cached_tokens >= len(longer) - 1
+    attention = SetBy(2)
+    run = engine.start(Ask(prompt, Sampling(max_tokens=4, ignore_end=True)))
+    assert run is not None
+    while not attention.reason:
+        engine.step([run], attention)
+    assert engine.length(run.sequence.id) == len(run.sequence.tokens) == 0
+    while not run.done:
+        engine.step([run], Cancel())
+    engine.release(run)
+    assert ids(run.fresh) == alone(engine, prompt, 4)
+    engine.close()
+
+
+def test_a_model_that_cannot_continue_what_it_has_read_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    config = transformers.RwkvConfig(vocab_size=families.ROWS, hidden_size=64, num_hidden_layers=2)
+    transformers.RwkvForCausalLM(config).save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((checkpoint / name).read_bytes())
+    with pytest.raises(ModelRefusedError, match="cannot continue"):
+        load(tmp_path, ONE, name="rwkv")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
+@pytest.mark.parametrize("more", [{}, {"dtype": "bfloat16"}, {"attention": "eager"}])
+def test_a_graphics_card_writes_what_the_processor_writes(checkpoint: Path, more: dict[str, Any]) -> None:
+    engine = load(checkpoint, TransformersOptions(device="cuda", threads=1, **more), name="tiny")
+    prompt = engine.vocabulary.tokenize(SOURCE)[:40]
+    (token,) = written(engine, prompt, max_tokens=1)
+    plain = load(checkpoint, ONE, name="tiny")
+    (same,) = written(plain, prompt, max_tokens=1, top=3)
+    assert token.id in {number for number, _ in same.top}
+    for each in (engine, plain):
+        each.close()

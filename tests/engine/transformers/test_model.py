@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import safetensors.torch
+import torch
+import transformers
+
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, check
+from jupyter_turbopilot.engine.transformers.loader import load
+from jupyter_turbopilot.engine.transformers.model import load_model, quantization
+from jupyter_turbopilot.errors import ModelRefusedError
+
+from . import checkpoints
+from .test_engine import alone, ids, written
+
+# bitsandbytes packs rows in blocks of 64.
+EVEN = {"hidden_size": 128, "intermediate_size": 256}
+
+
+def test_weights_of_an_older_kind_are_read_as_numbers(tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path)
+    wanted = load_model(folder, check(folder)).state_dict()
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    got = load_model(folder, check(folder)).state_dict()
+    assert all(torch.equal(got[name], wanted[name]) for name in wanted)
+
+
+def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path)
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    safetensors.torch.save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelRefusedError, match="lacks weights"):
+        load_model(folder, check(folder))
+
+
+def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path)
+    loading = check(folder)
+    checkpoints.change(folder, "config.json", intermediate_size=96)
+    with pytest.raises(ModelRefusedError, match="could not load"):
+        load_model(folder, loading)
+
+
+def test_memory_that_is_not_enough_after_all_is_said(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", full)
+    with pytest.raises(ModelRefusedError, match="not enough memory") as refused:
+        load_model(checkpoint, check(checkpoint))
+    assert refused.value.code == "memory"
+
+
+def test_nothing_is_fetched_and_nothing_is_written_while_loading(
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    loading = check(checkpoint)
+    offline = []
+    made = transformers.AutoModelForCausalLM.from_pretrained
+
+    def watched(*arguments: object, **options: object) -> object:
+        offline.append((huggingface_hub.constants.HF_HUB_OFFLINE, options["local_files_only"]))
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", watched)
+    with caplog.at_level(logging.INFO):
+        load_model(checkpoint, loading)
+    assert offline == [(True, True)]
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
+    assert caplog.text == ""
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_numbers_and_attention_are_those_that_were_asked_for(checkpoint: Path) -> None:
+    loading = check(checkpoint, TransformersOptions(dtype="bfloat16", attention="eager"))
+    model = load_model(checkpoint, loading)
+    assert model.dtype == torch.bfloat16
+    assert model.config._attn_implementation == "eager"
+    assert not model.training
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_bitsandbytes_is_asked_for_so_many_bits(bits: int, checkpoint: Path) -> None:
+    asked = quantization(replace(check(checkpoint), bits=bits, dtype="bfloat16"))
+    assert (asked.load_in_8bit, asked.load_in_4bit) == (bits == 8, bits == 4)
+    assert bits == 8 or asked.bnb_4bit_compute_dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_bitsandbytes_writes_nearly_what_the_model_writes(
+    bits: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    folder = checkpoints.write(tmp_path, **EVEN)
+    plain = load(folder, TransformersOptions(threads=1), name="plain")
+    options = TransformersOptions(threads=1, load_in_8bit=bits == 8, load_in_4bit=bits == 4)
+    engine = load(folder, options, name="quantized")
+    kinds = {type(module).__name__ for module in engine._model.modules()}
+    assert {8: "Linear8bitLt", 4: "Linear4bit"}[bits] in kinds
+    prompt = engine.vocabulary.tokenize("import numpy as np\n\ndef mean(values):\n    return ")
+    (likeliest,) = written(engine, prompt, max_tokens=1)
+    assert likeliest.id in [token for token, _ in written(plain, prompt, max_tokens=1, top=10)[0].top]
+    got = ids(written(engine, prompt, max_tokens=6, ignore_end=True))
+    assert got[:1] == alone(engine, prompt, 1)
+    assert len(got) == 6
+    assert "MatMul" not in caplog.text
+    for each in (plain, engine):
+        each.close()

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import sys
+import types
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.engine.transformers import packages
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, check
+from jupyter_turbopilot.errors import NotReadyError
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let packages be missing."""
+    monkeypatch.setattr(
+        packages.importlib.util, "find_spec", lambda name: None if name in names else find_spec(name)
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "options", "extra"),
+    [
+        ("torch", TransformersOptions(), "transformers"),
+        ("transformers", TransformersOptions(), "transformers"),
+        ("tokenizers", TransformersOptions(), "transformers"),
+        ("bitsandbytes", TransformersOptions(load_in_8bit=True), "bitsandbytes"),
+        ("accelerate", TransformersOptions(load_in_4bit=True), "bitsandbytes"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    missing: str,
+    options: TransformersOptions,
+    extra: str,
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without(monkeypatch, missing)
+    with pytest.raises(NotReadyError) as refused:
+        check(checkpoint, options)
+    assert refused.value.code == "engine_missing"
+    assert missing in refused.value.message
+    assert f'python -m pip install "jupyter-turbopilot[{extra}]"' in refused.value.message
+
+
+def test_a_broken_package_is_named_with_the_command_that_replaces_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_name: str) -> types.ModuleType:
+        raise OSError("libtorch_cpu.so: cannot open shared object file")
+
+    monkeypatch.setattr(packages.importlib, "import_module", broken)
+    with pytest.raises(NotReadyError, match="force-reinstall") as refused:
+        packages.import_package("torch")
+    assert "libtorch" in refused.value.hint
+    assert "libtorch" not in refused.value.message
+
+
+def test_a_package_that_is_there_is_imported() -> None:
+    assert packages.import_package("tokenizers") is sys.modules["tokenizers"]

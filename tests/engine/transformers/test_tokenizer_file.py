@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.transformers.tokenizer_file import read
+from jupyter_turbopilot.errors import ModelRefusedError
+from tests.models.convert import families
+
+from . import checkpoints
+
+
+def folder_of(path: Path, raw: dict[str, Any], **config: Any) -> Path:
+    (path / "tokenizer.json").write_text(json.dumps(raw))
+    (path / "config.json").write_text(json.dumps({"vocab_size": 600} | config))
+    return path
+
+
+def tokenizer(*texts: str, special: bool = False, kind: str = "bytes") -> dict[str, Any]:
+    """Return a tokenizer with more tokens at its end."""
+    made = families.Tokenizer.from_str(families.tokenizer(kind).to_str())
+    (made.add_special_tokens if special else made.add_tokens)(list(texts))
+    raw: dict[str, Any] = json.loads(made.to_str())
+    return raw
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<|fim_prefix|>",
+        "<fim_suffix>",
+        "<file_sep>",
+        "[PREFIX]",
+        "▁<PRE>",
+        "<\uff5cfim▁hole\uff5c>",
+        "</s>",
+        "<|mask:0|>",
+    ],
+)
+def test_an_added_token_that_looks_like_a_marker_is_a_control_token(text: str, tmp_path: Path) -> None:
+    file = read(folder_of(tmp_path, tokenizer(text)))
+    assert text in file.controls
+    assert file.pieces[file.controls[text]] == b""
+
+
+@pytest.mark.parametrize("text", ["    ", "\t\t", "a<b>", "< b >", "[i]", "[]", "word"])
+def test_an_added_token_that_is_text_is_text(text: str, tmp_path: Path) -> None:
+    file = read(folder_of(tmp_path, tokenizer(text)))
+    assert text not in file.controls
+    assert file.pieces[file.tokens[text]] == text.encode()
+
+
+def test_a_text_ends_with_all_that_the_files_and_the_families_name(tmp_path: Path) -> None:
+    raw = tokenizer("<|im_end|>", "<|file_sep|>", "<|endofmask|>", "<|im_start|>", special=True)
+    folder = folder_of(tmp_path, raw, eos_token_id=7)
+    (folder / "generation_config.json").write_text('{"eos_token_id": [8, 9, 9999, true]}')
+    file = read(folder)
+    named = {file.tokens[text] for text in ("<|endoftext|>", "<|im_end|>", "<|file_sep|>", "<|endofmask|>")}
+    assert file.ends == named | {7, 8, 9}
+
+
+@pytest.mark.parametrize(
+    ("settings", "processor", "begins"),
+    [
+        ({"add_bos_token": True}, None, True),
+        ({"add_bos_token": False}, {"type": "TemplateProcessing", "single": [{"SpecialToken": {}}]}, False),
+        ({}, {"type": "TemplateProcessing", "single": [{"SpecialToken": {}}]}, True),
+        ({}, {"type": "TemplateProcessing", "single": [{"Sequence": {}}]}, False),
+        ({}, {"type": "Sequence", "processors": [{"single": [{"SpecialToken": {}}]}]}, True),
+        ({}, None, False),
+    ],
+)
+def test_texts_begin_with_a_token_where_the_files_say_so(
+    settings: dict[str, Any], processor: Any, begins: bool, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, tokenizer() | {"post_processor": processor})
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"bos_token": {"content": "<|endoftext|>"}} | settings)
+    )
+    assert (read(folder).bos is not None) == begins
+
+
+def test_the_layout_of_older_checkpoints_is_the_same_tokenizer(checkpoint: Path, tmp_path: Path) -> None:
+    raw = json.loads((checkpoint / "tokenizer.json").read_text())
+    (tmp_path / "vocab.json").write_text(json.dumps(raw["model"]["vocab"]))
+    merges = [" ".join(merge) for merge in raw["model"]["merges"]]
+    (tmp_path / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"<|fim_prefix|>": 590}))
+    (tmp_path / "config.json").write_bytes((checkpoint / "config.json").read_bytes())
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "<|endoftext|>"}')
+    file, same = read(tmp_path), read(checkpoint)
+    assert file.controls == {"<|endoftext|>": 0, "<|fim_prefix|>": 590}
+    assert file.ends == same.ends
+    assert file.pieces[:500] == same.pieces[:500]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"vocab_size": None}, "vocab_size"),
+        ({"vocab_size": 100}, "another model's"),
+        ({"vocab_size": True}, "vocab_size"),
+    ],
+)
+def test_a_tokenizer_that_does_not_fit_the_model_is_refused(
+    change: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelRefusedError, match=words):
+        read(folder_of(tmp_path, tokenizer(), **change))
+
+
+def test_a_missing_tokenizer_is_refused_by_the_names_of_its_files(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((checkpoint / "config.json").read_bytes())
+    with pytest.raises(ModelRefusedError, match=r"no tokenizer.*tokenizer\.json"):
+        read(tmp_path)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "vocab"]), inner)
+        ),
+        max_leaves=6,
+    ),
+    st.sampled_from(["model", "added_tokens", "decoder", "post_processor"]),
+)
+def test_nonsense_in_a_tokenizer_is_refused_in_words(
+    tmp_path_factory: pytest.TempPathFactory, nonsense: Any, part: str
+) -> None:
+    folder = tmp_path_factory.mktemp("nonsense")
+    try:
+        read(folder_of(folder, tokenizer() | {part: nonsense}))
+    except ModelRefusedError as error:
+        assert error.message
+
+
+def test_the_bytes_of_visible_spaces_and_numbered_bytes_are_read(tmp_path: Path) -> None:
+    checkpoints.write(tmp_path, "llama")
+    file = read(tmp_path)
+    pieces = file.pieces
+    assert pieces[file.tokens["<0x0A>"]] == b"\n"
+    assert pieces[file.tokens["▁"]] == b" "

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
+from jupyter_turbopilot.engine.code_points import CHARACTERS
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.llama.slices import LONGEST
+from jupyter_turbopilot.engine.transformers.loader import load_vocabulary
+from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
+from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.models.convert import convert
+from tests.models.convert import families
+
+from . import checkpoints
+
+FAMILIES = {"qwen2": "qwen", "gpt-neox": "bytes", "bigcode-shared": "digits", "llama": "scored"}
+
+
+@pytest.fixture(scope="module")
+def vocabulary(checkpoint: Path) -> TransformersVocabulary:
+    return load_vocabulary(checkpoint)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[TransformersVocabulary, LlamaEngine]]:
+    """A vocabulary, and llama.cpp's of the same checkpoint."""
+    folder = tmp_path_factory.mktemp(request.param)
+    families.make(request.param, folder)
+    path = convert(folder, folder / "model.gguf", outtype="f32")
+    engine = LlamaEngine(path, name=request.param, context_size=64, threads=1)
+    yield TransformersVocabulary(folder), engine
+    engine.close()
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8"), max_size=60)
+    | st.sampled_from(["", "\n\n a", "你好 🐍", "</s>"]),
+    behind=st.booleans(),
+)
+def test_its_tokens_are_those_of_llama_cpp(
+    pair: tuple[TransformersVocabulary, LlamaEngine], text: str, behind: bool
+) -> None:
+    ours, theirs = pair[0], pair[1].vocabulary
+    tokens = theirs.tokenize(text, behind=behind)
+    assert ours.tokenize(text, behind=behind) == tokens
+    assert ours.join(tokens) == theirs.join(tokens)
+
+
+def test_what_it_says_of_tokens_is_what_llama_cpp_says(
+    pair: tuple[TransformersVocabulary, LlamaEngine],
+) -> None:
+    ours, theirs = pair[0], pair[1].vocabulary
+    assert ours.table.pieces == theirs.table.pieces
+    assert ours.ends >= theirs.ends
+    assert {*theirs.controls.tolist()} <= {*ours.controls.tolist()}
+    assert (ours.unit, ours.markers.bos) == (theirs.unit, theirs.markers.bos)
+
+
+@given(st.text(max_size=60))
+def test_any_text_comes_back_from_its_tokens(vocabulary: TransformersVocabulary, text: str) -> None:
+    assert vocabulary.join(vocabulary.tokenize(text)) == text.encode("utf-8", "replace")
+
+
+@given(
+    st.lists(st.sampled_from([*checkpoints.MARKERS, "<|endoftext|>", "<|", "|>", "x", " ", "\n"])).map(
+        "".join
+    )
+)
+def test_a_control_token_that_somebody_types_stays_text(
+    vocabulary: TransformersVocabulary, text: str
+) -> None:
+    tokens = vocabulary.tokenize(text)
+    assert not {*tokens} & {*vocabulary.controls.tolist()}
+    assert vocabulary.join(tokens) == text.encode()
+
+
+def test_a_vocabulary_that_holds_its_control_tokens_as_words_does_not_write_them(tmp_path: Path) -> None:
+    library = families.models
+    words = [("<unk>", 0.0), ("</s>", 0.0), ("▁", -2.0), *((letter, -3.0) for letter in "abc<>/s")]
+    tokenizer = families.Tokenizer(library.Unigram(words, unk_id=0, byte_fallback=False))
+    tokenizer.pre_tokenizer = families.pre_tokenizers.Metaspace()
+    tokenizer.decoder = families.decoders.Metaspace()
+    (tmp_path / "tokenizer.json").write_text(tokenizer.to_str())
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>", "unk_token": "<unk>"}')
+    (tmp_path / "config.json").write_text('{"vocab_size": 12}')
+    vocabulary = TransformersVocabulary(tmp_path)
+    assert vocabulary.ends == {1}
+    assert vocabulary.unit == CHARACTERS
+    tokens = vocabulary.tokenize("ab</s>éc")
+    assert not {0, 1} & {*tokens}
+    assert vocabulary.join(tokens) == b" ab</s>c"
+
+
+def test_a_token_that_is_not_there_is_an_index_error(vocabulary: TransformersVocabulary) -> None:
+    for token in (-1, vocabulary.size):
+        with pytest.raises(IndexError):
+            vocabulary.piece(token)
+    assert vocabulary.find_token("<|fim_prefix|>") == vocabulary.specials["<|fim_prefix|>"]
+    assert vocabulary.find_token("no such token") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["x = 1\n" * 60_000, "x" * 300_000, " " * 300_000, "é🐍" * 100_000, "<|fim_prefix|>" * 20_000]
+)
+def test_no_long_text_keeps_other_threads_waiting(vocabulary: TransformersVocabulary, text: str) -> None:
+    longest = []
+    plain = vocabulary._tokenizer
+
+    class Watched:
+        def encode(self, part: str, **options: bool) -> object:
+            longest.append(len(part))
+            return plain.encode(part, **options)
+
+    vocabulary._tokenizer = Watched()
+    try:
+        tokens = vocabulary.tokenize(text)
+    finally:
+        vocabulary._tokenizer = plain
+    assert vocabulary.join(tokens) == text.encode()
+    assert max(longest) <= LONGEST + 1
+    assert len(longest) <= 4 * len(text) / LONGEST + 4
+
+
+def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(vocabulary: TransformersVocabulary) -> None:
+    cancel = Cancel()
+    cancel.set("superseded")
+    with cancel.governing(), pytest.raises(Cancelled):
+        vocabulary.tokenize("x = 1\n" * 4_000)
+
+
+def test_several_threads_tokenize_at_once(vocabulary: TransformersVocabulary) -> None:
+    text = "import numpy as np\n" * 500
+    wanted, got = vocabulary.tokenize(text), []
+    threads = [threading.Thread(target=lambda: got.append(vocabulary.tokenize(text))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 30
+    for thread in threads:
+        thread.join(end - time.monotonic())
+    assert got == [wanted] * 4
+
+
+def test_a_damaged_tokenizer_is_refused_in_words(checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((checkpoint / name).read_bytes())
+    checkpoints.change(tmp_path, "tokenizer.json", pre_tokenizer={"type": "Nonsense"})
+    with pytest.raises(ModelRefusedError, match="damaged, or newer"):
+        TransformersVocabulary(tmp_path)
+    checkpoints.change(tmp_path, "tokenizer.json", pre_tokenizer=None, decoder={"type": "WordPiece"})
+    with pytest.raises(ModelRefusedError, match="which bytes"):
+        TransformersVocabulary(tmp_path)
+
+
+def test_it_needs_no_pytorch(checkpoint: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from jupyter_turbopilot.engine.transformers import loader; "
+        "v = loader.load_vocabulary(Path(sys.argv[1])); assert v.tokenize('x = 1'); "
+        "print({'torch', 'transformers', 'llama_cpp'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(checkpoint)], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
