@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file, save_file
+
 from tests.models.convert import families
 
 MARKERS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
@@ -29,3 +32,40 @@ def change(folder: Path, name: str, **values: Any) -> None:
     """Change settings in one of a checkpoint's files."""
     path = folder / name
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def quantize(folder: Path, target: Path, *, group: int = 32) -> Path:
+    """Write a checkpoint as GPTQ stores it, rounding to the nearest, and round the original's weights alike."""
+    target.mkdir()
+    for path in folder.glob("*.json"):
+        (target / path.name).write_bytes(path.read_bytes())
+    plain = load_file(folder / "model.safetensors")
+    stored = {}
+    for name, weight in list(plain.items()):
+        if not name.endswith("_proj.weight"):
+            stored[name] = weight.half()
+            continue
+        rows, columns = weight.shape
+        groups = weight.float().reshape(rows, columns // group, group)
+        low, high = groups.amin(2), groups.amax(2)
+        scale = ((high - low) / 15).half().float()
+        zero = (-low / scale).round().clamp(1, 15)
+        numbers = (groups / scale[..., None] + zero[..., None]).round().clamp(0, 15)
+        plain[name] = ((numbers - zero[..., None]) * scale[..., None]).reshape(rows, columns)
+        layer = name.removesuffix(".weight")
+        stored[f"{layer}.qweight"] = _packed(numbers.reshape(rows, columns)).T.contiguous()
+        stored[f"{layer}.qzeros"] = _packed(zero.T - 1).contiguous()
+        stored[f"{layer}.scales"] = scale.T.contiguous().half()
+        stored[f"{layer}.g_idx"] = torch.arange(columns, dtype=torch.int32) // group
+    save_file(plain, folder / "model.safetensors", {"format": "pt"})
+    save_file(stored, target / "model.safetensors", {"format": "pt"})
+    said = {"quant_method": "gptq", "bits": 4, "group_size": group, "desc_act": False, "sym": False}
+    change(target, "config.json", quantization_config=said, dtype="float16")
+    return target
+
+
+def _packed(numbers: torch.Tensor) -> torch.Tensor:
+    """Put eight numbers of four bits of each row into one of 32 bits."""
+    whole = sum(numbers[:, place::8].long() << 4 * place for place in range(8))
+    assert isinstance(whole, torch.Tensor)
+    return torch.where(whole < 1 << 31, whole, whole - (1 << 32)).to(torch.int32)

@@ -119,3 +119,17 @@ def test_bitsandbytes_writes_nearly_what_the_model_writes(
     assert "MatMul" not in caplog.text
     for each in (plain, engine):
         each.close()
+
+
+def test_a_gptq_checkpoint_writes_what_its_weights_write_unpacked(tmp_path: Path) -> None:
+    for package in ("gptqmodel", "optimum"):
+        pytest.importorskip(package)
+    plain = checkpoints.write(tmp_path / "plain", **EVEN)
+    quantized = checkpoints.quantize(plain, tmp_path / "gptq")
+    engines = [load(folder, TransformersOptions(threads=1), name="g") for folder in (plain, quantized)]
+    assert any("qweight" in name for name, _ in engines[1]._model.named_buffers())
+    prompt = engines[0].vocabulary.tokenize("import numpy as np\n\ndef mean(values):\n")
+    texts = [ids(written(engine, prompt, ignore_end=True)) for engine in engines]
+    assert texts[0] == texts[1]
+    for engine in engines:
+        engine.close()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 import types
-from importlib.util import find_spec
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,9 @@ from jupyter_turbopilot.errors import NotReadyError
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Let packages be missing."""
+    """Let packages be missing, and these alone."""
     monkeypatch.setattr(
-        packages.importlib.util, "find_spec", lambda name: None if name in names else find_spec(name)
+        packages.importlib.util, "find_spec", lambda name: None if name in names else ModuleSpec(name, None)
     )
 
 
