@@ -14,12 +14,15 @@ from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
+from jupyter_turbopilot.engine.transformers.loader import load
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Beginning, Token
 
 from ..tiny_model import learn_merges, write_tiny_model
 from . import conformance
 from .conformance import CHECKS, Check, Subject
+from .transformers import checkpoints
 
 CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(values)\nprint('né 😀')\n" * 3
 CONTEXT = 256
@@ -53,11 +56,17 @@ def modest(folder: Path) -> Callable[[], Any]:
     return lambda: Modest(load())
 
 
+def transformers(folder: Path) -> Callable[[], Engine]:
+    path = checkpoints.write(folder, "qwen2", max_position_embeddings=CONTEXT)
+    return lambda: load(path, TransformersOptions(threads=1), name="tiny")
+
+
 # An engine is a line: what writes its files into a folder and returns what loads it.
 ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
     "llama": llama,
     "llama with tokens of several bytes": lambda folder: llama(folder, merges=learn_merges(CODE, 60)),
     "llama that claims little": modest,
+    "transformers": transformers,
 }
 
 

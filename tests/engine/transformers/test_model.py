@@ -121,6 +121,7 @@ def test_bitsandbytes_writes_nearly_what_the_model_writes(
         each.close()
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # gptqmodel's own
 def test_a_gptq_checkpoint_writes_what_its_weights_write_unpacked(tmp_path: Path) -> None:
     for package in ("gptqmodel", "optimum"):
         pytest.importorskip(package)
