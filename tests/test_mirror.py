@@ -16,6 +16,7 @@ ELSEWHERE = {
     "engine/base.py": ["engine/test_step_loop.py", "engine/test_stepping.py"],
     "pilot/kinds/base.py": ["pilot/kinds/test_llama.py"],
     "engine/moves.py": ["engine/test_sequences.py"],
+    "engine/transformers/sizes.py": ["engine/transformers/test_checkpoint.py"],
     "models/convert/bigcode.py": ["models/convert/test_families.py"],
     "models/convert/config.py": ["models/convert/test_checkpoint.py"],
     "models/convert/gpt2.py": ["models/convert/test_families.py"],

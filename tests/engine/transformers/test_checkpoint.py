@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.config import TurbopilotTransformers
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.transformers.checkpoint import (
-    COMPUTE_BYTES,
-    TOKEN_BYTES,
     Loading,
     TransformersOptions,
     check,
 )
+from jupyter_turbopilot.engine.transformers.sizes import COMPUTE_BYTES, TOKEN_BYTES
 from jupyter_turbopilot.errors import ModelRefusedError, NotReadyError
 from tests.models.convert import families
 
