@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from jupyter_turbopilot.engine.load.plan import Plan  # noqa: TC001 - read by msgspec
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions  # noqa: TC001 - likewise
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
@@ -34,5 +35,20 @@ class HostedLlama(Struct, frozen=True, tag="llama"):
         return engine
 
 
+class HostedTransformers(Struct, frozen=True, tag="transformers"):
+    """A checkpoint in transformers."""
+
+    folder: str
+    options: TransformersOptions
+    name: str
+    fim: str = "auto"
+
+    def load(self) -> Engine:
+        """Load it: called in the child."""
+        from jupyter_turbopilot.engine.transformers.loader import load
+
+        return load(Path(self.folder), self.options, name=self.name, fim=self.fim)
+
+
 # Another kind of engine is another class with a tag, a name and a `load`, added with `|`.
-Hosted = HostedLlama
+Hosted = HostedLlama | HostedTransformers

@@ -12,7 +12,7 @@ import numpy as np
 from jupyter_turbopilot.engine.cancel import check
 from jupyter_turbopilot.engine.code_points import CHARACTERS
 from jupyter_turbopilot.engine.llama.bindings import bindings
-from jupyter_turbopilot.engine.llama.slices import rule_for, slices
+from jupyter_turbopilot.engine.slices import rule_for, slices
 from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Markers

@@ -9,7 +9,7 @@ import numpy as np
 
 from jupyter_turbopilot.engine.cancel import check
 from jupyter_turbopilot.engine.code_points import CHARACTERS
-from jupyter_turbopilot.engine.llama.slices import rule_for, slices
+from jupyter_turbopilot.engine.slices import rule_for, slices
 from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.engine.transformers.packages import import_package
 from jupyter_turbopilot.engine.transformers.tokenizer_file import read
@@ -55,6 +55,9 @@ class TransformersVocabulary:
         if token < 0:
             raise IndexError(token)
         return self.table.pieces[token]
+
+    def close(self) -> None:
+        """Hold on to nothing: Python frees all of it."""
 
     def join(self, tokens: Sequence[int]) -> bytes:
         """Return the bytes of several tokens."""

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.llama.slices import LONGEST
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
+from jupyter_turbopilot.engine.slices import LONGEST
 from jupyter_turbopilot.errors import EngineError
 
 from ...tiny_model import write_tiny_model

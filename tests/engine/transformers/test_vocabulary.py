@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.code_points import CHARACTERS
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.llama.slices import LONGEST
+from jupyter_turbopilot.engine.slices import LONGEST
 from jupyter_turbopilot.engine.transformers.loader import load_vocabulary
 from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
 from jupyter_turbopilot.errors import ModelRefusedError

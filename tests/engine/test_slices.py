@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.llama.slices import _RULES, LONGEST, slices
+from jupyter_turbopilot.engine.slices import _RULES, LONGEST, slices
 
-from ...tiny_model import learn_merges, write_sentence_pieces, write_tiny_model
+from ..tiny_model import learn_merges, write_sentence_pieces, write_tiny_model
 
 ROOT = Path(__file__).parents[3]
 # `default` is what llama.cpp falls back to, as for gpt-neox and aquila.
