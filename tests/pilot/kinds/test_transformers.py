@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot, TurbopilotTransformers
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine
+from jupyter_turbopilot.errors import UnknownModelError
+from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.models.folder import checkpoint_path
+from jupyter_turbopilot.pilot.kinds.transformers import TransformersKind
+from jupyter_turbopilot.pilot.library import store_of
+
+from ...engine.transformers.checkpoints import write
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+def kind_with(**settings: Any) -> TransformersKind:
+    chosen = Turbopilot(engine="transformers", **settings)
+    return TransformersKind(chosen, store_of(chosen))
+
+
+def test_a_folder_a_repository_and_a_checkpoint_of_the_catalogue_are_found(checkpoint: Path) -> None:
+    kind = kind_with()
+    assert kind.find(str(checkpoint)).path == checkpoint
+    assert kind.find("Qwen/Qwen2.5-Coder-0.5B").checkpoint == "Qwen/Qwen2.5-Coder-0.5B"
+    assert kind.find("incoder-1b").checkpoint == "facebook/incoder-1B"
+
+
+@pytest.mark.parametrize("spec", ["qwen2.5-coder-0.5b", "nothing", "a/b/c.gguf", "\0", "x" * 5000])
+def test_anything_else_is_an_error_that_says_what_to_choose(spec: str) -> None:
+    with pytest.raises(UnknownModelError, match="owner/repository of a checkpoint"):
+        kind_with().find(spec)
+
+
+def test_what_was_fetched_is_there_and_what_was_not_is_not(checkpoint: Path, models_folder: Path) -> None:
+    kind = kind_with()
+    model = kind.find("owner/repository")
+    assert kind.stored(model) is None
+    folder = checkpoint_path(kind.store.folder, "owner/repository")
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    stored = kind.stored(model)
+    assert stored
+    assert (stored.path, stored.size) == (folder, 2)
+    assert kind.stored(kind.find(str(checkpoint)))
+
+
+def test_the_selected_checkpoint_is_listed_with_those_of_the_catalogue(checkpoint: Path) -> None:
+    names = [model.name for model in kind_with().models(str(checkpoint))]
+    assert names[-1] == "tiny"
+    assert "incoder-1b" in names
+    assert "qwen2.5-coder-0.5b" not in names
+    assert "tiny" not in [model.name for model in kind_with().models("qwen2.5-coder-0.5b")]
+
+
+@pytest.fixture(params=[False, True], ids=["in process", "in a child process"])
+def engine(request: pytest.FixtureRequest, checkpoint: Path) -> Iterator[Any]:
+    kind = kind_with(isolate=request.param, context_size=256)
+    made = kind.load(kind.find(str(checkpoint)), Cancel(), tuned=True)
+    assert isinstance(made, IsolatedEngine) == request.param
+    yield made
+    made.close(keep=False)
+
+
+def test_a_checkpoint_writes_here_and_in_a_child_process(engine: Any) -> None:
+    run = engine.start(Ask(engine.vocabulary.tokenize("def f(x):\n"), Sampling(max_tokens=4)))
+    written = []
+    while not run.done:
+        engine.step([run], Cancel())
+        written += run.fresh
+        run.fresh = []
+    engine.release(run)
+    assert 0 < len(written) <= 4
+    assert engine.context_size == 256
+
+
+def test_the_settings_of_the_section_are_what_is_loaded_with(checkpoint: Path) -> None:
+    kind = kind_with(threads=3, transformers=TurbopilotTransformers(dtype="bfloat16", attention="eager"))
+    options = kind.options()
+    assert (options.threads, options.dtype, options.attention) == (3, "bfloat16", "eager")
+
+
+def test_the_examination_names_the_model_and_what_it_runs_on(checkpoint: Path) -> None:
+    findings = {one.name: one for one in kind_with(model=str(checkpoint)).examine()}
+    assert "transformers on cpu, float32" in findings["engine"].text
+    assert not any(one.problem for one in findings.values())
+    (problem, *_) = kind_with(model="owner/nowhere").examine()
+    assert problem.problem
+    assert "models pull --engine transformers owner/nowhere" in problem.text
+    (problem,) = kind_with().examine()
+    assert "is no checkpoint" in problem.text
