@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_model_and_engine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.pilot.kinds.base import Finding
+from jupyter_turbopilot.suggestion.fit import is_fitted_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,10 +74,17 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
         yield from findings
         if not any(finding.problem and finding.name in {"engine", "model"} for finding in findings):
             yield _speed(local)
+            yield _gate(local.pilot.worker.state.model)
     except TurbopilotError as error:
         yield Finding("speed", error.message, problem=True)
     finally:
         local.close()
+
+
+def _gate(model: str) -> Finding:
+    """Say whether the decision what appears by itself is fitted to the model."""
+    fitted = "fitted to this model" if is_fitted_to(model) else "not fitted to this model (docs/engines.md)"
+    return Finding("gate", fitted)
 
 
 def _speed(local: InProcess) -> Finding:
