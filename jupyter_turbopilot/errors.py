@@ -183,3 +183,12 @@ class EngineError(TurbopilotError):
     """llama.cpp refused or failed."""
 
     code = "engine"
+
+
+class TextFailedError(EngineError):
+    """One text has failed, and nothing is wrong with the engine: `error` is what its caller is told."""
+
+    def __init__(self, error: TurbopilotError, run: object) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.run = run

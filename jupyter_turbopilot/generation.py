@@ -109,3 +109,4 @@ class Ask:
     aligned: bool = True  # whether the hint begins where a token began
     suffix_span: tuple[int, int] = (0, 0)  # the part of the prompt that moves but seldom changes: from, to
     language: str = ""  # some adapters are for one language alone
+    priority: str = ""  # who waits for it: for an engine that serves others, too

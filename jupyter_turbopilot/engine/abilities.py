@@ -45,6 +45,7 @@ class Abilities:
     top: int = UNLIMITED  # how many of the likeliest tokens it can list at each place
     ahead: bool = True  # whether it may read and write what nobody has asked for
     samplers: AbstractSet[str] = SAMPLERS  # the options of `Sampling` that it honours
+    elsewhere: bool = False  # whether it computes elsewhere: a step only waits, and may be cut short
 
     def check(self, sampling: Sampling) -> None:
         """Refuse what it would have to ignore. A default that nobody has changed is nobody's wish."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work, as_error
 from jupyter_turbopilot.engine.self_test import can_write
-from jupyter_turbopilot.errors import EngineGoneError
+from jupyter_turbopilot.errors import EngineGoneError, TextFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -96,10 +96,7 @@ class StepLoop:
             engine.step([run for _, run in runs], self._attention)
         except BaseException as failure:  # noqa: BLE001 - whatever the engine raises
             served = self._served(runs)
-            self._note(failure)
-            for active, run in runs:
-                self._hand_over(active, run)  # what was written before it failed
-            self._failed([active for active, run in runs if active.run is run], failure)
+            self._after_failure(runs, failure)
             return served
         served = self._served(runs)
         for active, run in runs:
@@ -111,6 +108,19 @@ class StepLoop:
     def _served(runs: Sequence[tuple[_ActiveJob, Run]]) -> dict[Job, bool]:
         """Return the jobs of a step, and whether each wrote anything."""
         return {active.job: bool(run.fresh or run.done) for active, run in runs}
+
+    def _after_failure(self, runs: Sequence[tuple[_ActiveJob, Run]], failure: BaseException) -> None:
+        """Hand over what was written before a step failed; end who is at fault."""
+        self._note(failure)
+        for active, run in runs:
+            self._hand_over(active, run)
+        left = [active for active, run in runs if active.run is run]
+        if not isinstance(failure, TextFailedError):
+            self._failed(left, failure)
+            return
+        for active in left:
+            if active.run is failure.run:
+                self._end(active, failure.error)
 
     def _after_step(self, active: _ActiveJob, run: Run) -> None:
         """Hand over what a step has written; end a prompt whose time is up."""

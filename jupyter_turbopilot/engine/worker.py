@@ -112,7 +112,7 @@ class Worker:
             if crowded_out is not job:
                 # What has begun is stopped by a step that ends, what waits by `Deadlines`.
                 job.cancel.watch(self._loop.nudge if job.older and begun else self._deadlines.look)
-                if self._turn is not None and job.priority < self._turn and not self._is_computed(job):
+                if self._cuts_short(job):
                     self._loop.nudge()
                 self._revive()
                 self._wake.notify()
@@ -140,6 +140,14 @@ class Worker:
         self._deadlines.stop()
         if thread and thread is not threading.current_thread():
             thread.join(timeout)
+
+    def _cuts_short(self, job: Job) -> bool:
+        """Tell whether the step that is under way is cut short for a job."""
+        if self._turn is None:
+            return False
+        engine = self._loop.engine
+        waits = engine is not None and engine.abilities.elsewhere
+        return waits or (job.priority < self._turn and not self._is_computed(job))
 
     def _is_computed(self, job: Job | None) -> bool:
         """Tell whether the step that is under way is for a job, or for one whose place it takes."""

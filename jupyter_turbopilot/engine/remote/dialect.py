@@ -1,0 +1,100 @@
+"""What differs between far sides: the body of a request, and how an answer's events are read. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
+    from jupyter_turbopilot.generation import Ask, Sampling, Token
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one event of an answer says."""
+
+    tokens: Sequence[Token] = ()
+    ended: bool = False
+    model: str = ""  # who answers, where that is said
+    cached: int | None = None  # tokens of the prompt that were not read again, where that is said
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent."""
+
+    route: str
+    body: dict[str, Any] = field(repr=False)
+
+
+class Dialect(Protocol):
+    """One kind of far side, with token ids or with text."""
+
+    def request(self, ask: Ask) -> Request | None:
+        """Return what is sent; None: nothing can be asked there."""
+
+    def read(self, data: bytes) -> Heard:
+        """Read the data of an event; a StrangeAnswerError where they make no sense."""
+
+
+_OPENAI = {
+    "top_p": "top_p",
+    "seed": "seed",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+}
+_VLLM = _OPENAI | {
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "repeat_penalty": "repetition_penalty",
+    "ignore_end": "ignore_eos",
+    "logit_bias": "logit_bias",
+}
+_LLAMA = _OPENAI | {
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "typical_p": "typical_p",
+    "samplers": "samplers",
+    "repeat_penalty": "repeat_penalty",
+    "penalty_last_n": "repeat_last_n",
+    "logit_bias": "logit_bias",
+    "grammar": "grammar",
+    "ignore_end": "ignore_eos",
+    "drawn": "post_sampling_probs",
+    "cached": "cache_prompt",
+}
+_OF_DRAWING = {"top_p", "seed", "top_k", "min_p", "typical_p", "samplers"}
+_ONLY_IF_SET = {"logit_bias", "grammar", "ignore_end", "drawn"}
+Style = Literal["openai", "vllm", "llama"]
+_FIELDS: Mapping[Style, Mapping[str, str]] = {"openai": _OPENAI, "vllm": _VLLM, "llama": _LLAMA}
+
+
+def samplers(style: Style) -> frozenset[str]:
+    """Return the options of `Sampling` that a style of body has fields for."""
+    return frozenset({"temperature", *_FIELDS[style]})
+
+
+def sampling_fields(sampling: Sampling, style: Style) -> dict[str, Any]:
+    """Return the fields of a body that say how tokens are chosen. A far side may have defaults of its own."""
+    drawing = sampling.temperature > 0
+    body: dict[str, Any] = {"temperature": sampling.temperature}
+    for name, told in _FIELDS[style].items():
+        value = getattr(sampling, name)
+        if (name in _OF_DRAWING and not drawing) or (name in _ONLY_IF_SET and not value):
+            continue
+        if name == "cached" and value:
+            continue
+        body[told] = value
+    return body
+
+
+def biases_by_id(sampling: Sampling, vocabulary: Vocabulary) -> dict[str, float]:
+    """Return biases by token id, those of texts for each of their tokens."""
+    biases: dict[str, float] = {}
+    for name, bias in sampling.logit_bias:
+        for token in (name,) if isinstance(name, int) else vocabulary.tokenize(name):
+            biases[str(token)] = bias
+    return biases

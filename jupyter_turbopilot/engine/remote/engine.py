@@ -1,0 +1,147 @@
+"""An engine that has a server elsewhere write."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
+from jupyter_turbopilot.errors import (
+    EngineError,
+    EngineGoneError,
+    TextFailedError,
+    TurbopilotError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from typing import Any
+
+    from jupyter_turbopilot.engine.abilities import Abilities
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.remote.dialect import Dialect, Heard, Request
+    from jupyter_turbopilot.engine.remote.exchange import Exchange
+    from jupyter_turbopilot.engine.remote.far_side import FarSide
+    from jupyter_turbopilot.engine.remote.thread import Connections
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
+    from jupyter_turbopilot.generation import Ask
+
+log = logging.getLogger(__name__)
+
+
+class RemoteEngine:
+    """A far side as an engine. Requests are sent by a thread of their own; a step waits for what comes."""
+
+    fim = "auto"
+
+    def __init__(
+        self,
+        far: FarSide,
+        vocabulary: Vocabulary,
+        abilities: Abilities,
+        dialect: Dialect,
+        exchange: Exchange,
+        connections: Connections,
+        close: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        self.name = far.model
+        self.identity = far.identity
+        self.context_size = far.context_size
+        self.abilities = abilities
+        self.vocabulary = vocabulary
+        self._dialect = dialect
+        self._exchange = exchange
+        self._connections = connections
+        self._close = close
+        self._came = threading.Condition()
+        self._runs: set[RemoteRun] = set()  # those that have room
+
+    def start(self, ask: Ask) -> RemoteRun | None:
+        """Send a request; None while as many are under way as the far side takes."""
+        size = len(ask.prompt)
+        if not 0 < size < self.context_size:
+            raise EngineError(
+                f"A prompt of {size} tokens does not fit into the server's context of {self.context_size}. "
+                "Send a shorter one."
+            )
+        run = RemoteRun(
+            ask, max(0, min(ask.sampling.max_tokens, self.context_size - size)), ask.sampling.beginning
+        )
+        ask.usage.prompt_tokens = size
+        return run if self._send(run) else None
+
+    def _send(self, run: RemoteRun) -> bool:
+        """Send what is left to be asked, if there is room."""
+        if len(self._runs) >= self.abilities.places:
+            return False
+        left = run.left()
+        request = self._dialect.request(left)
+        answer = run.answer = Answer(left.sampling.max_tokens, ended=request is None)
+        self._runs.add(run)
+        if request:
+            run.request = self._connections.begin(self._converse(request, answer))
+        return True
+
+    async def _converse(self, request: Request, answer: Answer) -> None:
+        """Have a text written, and say that it has ended, whatever happens."""
+
+        def hear(heard: Heard) -> bool:
+            with self._came:
+                enough = answer.hear(heard)
+                self._came.notify_all()
+            return enough
+
+        error: TurbopilotError | None = None
+        try:
+            await self._exchange.write(request, hear)
+        except TurbopilotError as failure:
+            error = failure
+        except Exception as failure:  # noqa: BLE001 - a mistake of ours: its text may hold a prompt
+            log.warning("Turbopilot: a request to the server failed (%s)", type(failure).__name__)
+            error = EngineError(f"The request to the server failed ({type(failure).__name__}).")
+        with self._came:
+            answer.ended, answer.error = True, error
+            self._came.notify_all()
+
+    def step(self, runs: Sequence[RemoteRun], attention: Cancel) -> None:
+        """Wait until something has come for any of the runs, or for `attention`; hand it out."""
+        with attention.interrupting(self._wake), self._came:
+            self._came.wait_for(lambda: attention.is_set() or any(run.news for run in runs))
+            for run in runs:
+                run.take()
+        for run in runs:
+            if isinstance(run.error, EngineGoneError):
+                raise run.error
+        for run in runs:
+            if run.error:
+                raise TextFailedError(run.error, run)
+
+    def _wake(self) -> None:
+        with self._came:
+            self._came.notify_all()
+
+    def suspend(self, run: RemoteRun) -> None:
+        """Close a run's request; what has come stays."""
+        with self._came:
+            run.take()
+        self.release(run)
+
+    def resume(self, run: RemoteRun) -> bool:
+        """Ask for the rest of a run; False while others need its place."""
+        return run.done or self._send(run)
+
+    def release(self, run: RemoteRun) -> None:
+        """Close a run's request, so that the far side stops; one that has ended keeps its connection."""
+        self._runs.discard(run)
+        request, run.request = run.request, None
+        if request and not run.answer.ended:
+            request.cancel()
+
+    def use_threads(self, count: int) -> None:
+        """Nothing is computed here."""
+
+    def close(self, *, keep: bool = True) -> None:  # noqa: ARG002 - nothing is kept here
+        """Close all connections."""
+        self._runs.clear()
+        self._connections.close(self._close())

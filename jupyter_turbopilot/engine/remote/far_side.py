@@ -1,0 +1,148 @@
+"""What a far side says of itself: which server it is, its model, how much it takes at a time. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+
+from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError
+
+MOST_NAMED = 8  # models in an error
+
+
+class Kind(StrEnum):
+    """Which server it is."""
+
+    OURS = "jupyter-turbopilot"
+    LLAMA = "llama-server"
+    VLLM = "vLLM"
+    OPENAI = "OpenAI"  # anything else that speaks its completions
+    PROVIDER = "Hugging Face"
+
+
+@dataclass(frozen=True)
+class FarSide:
+    """A server elsewhere. What it does not say is zero."""
+
+    kind: Kind
+    model: str = ""
+    places: int = 0
+    context_size: int = 0
+    top: int = 0
+    holds: bool = False
+    chances: bool = False
+    ahead: bool = True
+    samplers: frozenset[str] = frozenset()
+    version: str = ""  # what else its answers depend on, as it says
+
+    @property
+    def identity(self) -> str:
+        """What its answers depend on beside the request."""
+        return f"remote|{self.kind}|{self.model}|{self.version}"
+
+
+class _Offer(msgspec.Struct, frozen=True):
+    """What a server of ours says of its engine."""
+
+    version: int = 0
+    places: int = 0
+    context_size: int = 0
+    holds: bool = True
+    chances: bool = True
+    top: int = 0
+    ahead: bool = True
+    samplers: list[str] = []
+    identity: str = ""
+    vocabulary: Any = None
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    id: str = ""
+    owned_by: str | None = None
+    max_model_len: int | None = None
+    turbopilot: _Offer | None = None
+
+
+class _Models(msgspec.Struct, frozen=True):
+    data: list[_Entry] = []
+
+
+class _Settings(msgspec.Struct, frozen=True):
+    n_ctx: int = 0
+
+
+class _Properties(msgspec.Struct, frozen=True):
+    total_slots: int = 0
+    default_generation_settings: _Settings = _Settings()
+
+
+class _Tokens(msgspec.Struct, frozen=True):
+    tokens: list[int]
+
+
+Shape = TypeVar("Shape")
+
+
+def read_json(data: bytes, shape: type[Shape]) -> Shape:
+    """Read JSON of a shape; other fields are ignored, and NaN is a number."""
+    try:
+        return msgspec.convert(json.loads(data), shape)
+    except (ValueError, RecursionError):
+        pass
+    raise StrangeAnswerError("what is not the JSON of a completions server")
+
+
+def read_models(data: bytes, wanted: str, host: str) -> FarSide:
+    """Read the list of models: which server it is, and which of its models is meant."""
+    entries = read_json(data, _Models).data
+    if not entries:
+        raise EngineGoneError(f"{host} has no model loaded. Choose one there.")
+    entry = next((entry for entry in entries if entry.id == wanted), None)
+    if entry is None and (wanted or len(entries) > 1):
+        names = ", ".join(entry.id for entry in entries[:MOST_NAMED] if entry.id.isprintable())
+        lacks = "has no model of the name in" if wanted else "has several models. Name one in"
+        raise ModelRefusedError(
+            f"{host} {lacks} c.TurbopilotRemote.model. Its models: {names}.", code="far_model"
+        )
+    entry = entry or entries[0]
+    if offer := entry.turbopilot:
+        return _ours(entry.id, offer, host)
+    if entry.owned_by == "llamacpp":
+        return FarSide(Kind.LLAMA, entry.id)
+    if entry.owned_by == "vllm" or entry.max_model_len:
+        return FarSide(Kind.VLLM, entry.id, context_size=max(0, entry.max_model_len or 0))
+    return FarSide(Kind.OPENAI, entry.id)
+
+
+def _ours(model: str, offer: _Offer, host: str) -> FarSide:
+    if not offer.context_size:
+        raise EngineGoneError(f"{host} has not loaded its model. Choose one there, or wait until it has.")
+    return FarSide(
+        Kind.OURS,
+        model,
+        max(1, offer.places),
+        offer.context_size,
+        max(0, offer.top),
+        offer.holds,
+        offer.chances,
+        offer.ahead,
+        frozenset(offer.samplers),
+        f"{offer.identity}|{offer.vocabulary}",
+    )
+
+
+def read_properties(data: bytes, far: FarSide) -> FarSide:
+    """Add what llama-server says of its slots."""
+    found = read_json(data, _Properties)
+    context_size = max(0, found.default_generation_settings.n_ctx)
+    return replace(far, places=max(0, found.total_slots), context_size=context_size)
+
+
+def read_tokens(data: bytes) -> list[int]:
+    """Read the answer to `tokenize`."""
+    return read_json(data, _Tokens).tokens

@@ -1,0 +1,51 @@
+"""A far side's key: from a file that only its owner can read, or from the environment."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from jupyter_turbopilot.errors import ModelRefusedError
+
+ENGINE_KEY, HUB_KEY = "TURBOPILOT_ENGINE_KEY", "HF_TOKEN"
+MOST = 1 << 14  # characters
+
+
+def read_key(file: str, *, provider: bool) -> str:
+    """Return the key, or nothing where none is set. No error repeats what it read."""
+    if file:
+        return _checked(_content(Path(file).expanduser()), "The file c.TurbopilotRemote.key_file")
+    variable = HUB_KEY if provider else ENGINE_KEY
+    return _checked(os.environ.get(variable, ""), f"The environment's {variable}")
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if os.name == "posix" and (stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.getuid()):
+                raise _refused(
+                    "The file c.TurbopilotRemote.key_file can be read by others, so its key is not used. "
+                    "Make it yours alone: chmod 600, and get a new key if others may have read it."
+                )
+            content = file.read(MOST + 1)
+    except OSError as error:
+        raise _refused(
+            f"The file c.TurbopilotRemote.key_file cannot be read ({type(error).__name__}). Correct the path."
+        ) from None
+    text = content.decode("ascii", "replace").strip()
+    if not text:
+        raise _refused("The file c.TurbopilotRemote.key_file is empty. Put the server's key into it.")
+    return text
+
+
+def _checked(key: str, place: str) -> str:
+    key = key.strip()
+    if len(key) > MOST or any(not "!" <= character <= "~" for character in key):
+        raise _refused(f"{place} does not hold a key: it must be one word of ASCII characters.")
+    return key
+
+
+def _refused(words: str) -> ModelRefusedError:
+    return ModelRefusedError(words, code="key")

@@ -1,0 +1,225 @@
+"""From the settings to an engine that has a server elsewhere write."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import CancelledError as Stopped
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.code_points import CHARACTERS, CodePoints
+from jupyter_turbopilot.engine.remote import provider, words
+from jupyter_turbopilot.engine.remote.address import read_addresses
+from jupyter_turbopilot.engine.remote.by_ids import ByIds
+from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
+from jupyter_turbopilot.engine.remote.by_text import ByText
+from jupyter_turbopilot.engine.remote.dialect import samplers
+from jupyter_turbopilot.engine.remote.engine import RemoteEngine
+from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
+from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
+from jupyter_turbopilot.engine.remote.http_side import HttpSide
+from jupyter_turbopilot.engine.remote.key import read_key
+from jupyter_turbopilot.engine.remote.survey import compare, look, text_form
+from jupyter_turbopilot.engine.remote.text_prompt import Spellings
+from jupyter_turbopilot.engine.remote.thread import Connections
+from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
+from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+
+    from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.remote.address import Address
+    from jupyter_turbopilot.engine.remote.dialect import Dialect
+    from jupyter_turbopilot.engine.remote.survey import AnySide, TextForm
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
+
+T = TypeVar("T")
+CONTEXT_SIZE = 4096  # tokens, where neither the far side nor a setting says
+TOPS = {Kind.LLAMA: 100, Kind.VLLM: 20, Kind.OPENAI: 5}  # of the likeliest tokens, with ids
+
+
+def check(settings: Turbopilot) -> None:
+    """Refuse settings that no load could make sense of. Nobody is asked."""
+    for address in _addresses(settings.remote):
+        read_key(settings.remote.key_file, provider=bool(address.provider))
+
+
+def address(settings: Turbopilot) -> str:
+    """Return where code goes, as it may be shown; nothing where the settings make no sense."""
+    try:
+        return ", ".join(address.host for address in _addresses(settings.remote))
+    except TurbopilotError:
+        return ""
+
+
+def far_side(settings: Turbopilot, cancel: Cancel) -> FarSide:
+    """Ask the far side who it is; its `model` may be one whose vocabulary is known."""
+    sides, connections = _sides(settings.remote), Connections()
+    try:
+        found = _wait(connections, _first_to_answer(sides, settings.remote), cancel)
+    finally:
+        connections.close(_close(sides))
+    return found[1]
+
+
+def load(
+    settings: Turbopilot, cancel: Cancel, vocabulary: Vocabulary | None, markers: Collection[str] = ()
+) -> RemoteEngine:
+    """Connect to the far side. Without its vocabulary prompts are text.
+
+    `markers`: how the fill-in-the-middle markers of known models are spelt; text with them is not sent.
+    """
+    sides, connections = _sides(settings.remote), Connections()
+    try:
+        return _wait(
+            connections,
+            _Assembly(settings, sides, connections).engine(vocabulary, Spellings(markers)),
+            cancel,
+        )
+    except BaseException:
+        connections.close(_close(sides))
+        raise
+
+
+def _wait(connections: Connections, work: Coroutine[Any, Any, T], cancel: Cancel) -> T:
+    try:
+        return connections.wait_for(work, cancel)
+    except Stopped:
+        raise CancelledError("Connecting to the server was stopped.") from None
+
+
+def _addresses(remote: TurbopilotRemote) -> tuple[Address, ...]:
+    found = read_addresses(remote.urls, plain_http=remote.plain_http)
+    if any(address.provider for address in found):
+        provider.ensure_installed()
+        if not remote.model and any(not address.root for address in found):
+            raise ModelRefusedError(
+                "Name the provider's model in c.TurbopilotRemote.model, as owner/repository.",
+                code="far_model",
+            )
+    return found
+
+
+def _sides(remote: TurbopilotRemote) -> list[AnySide]:
+    sides: list[AnySide] = []
+    for address in _addresses(remote):
+        key = read_key(remote.key_file, provider=bool(address.provider))
+        if address.provider:
+            sides.append(provider.ProviderSide(address, key, remote.model, remote.timeout))
+        else:
+            sides.append(HttpSide(address, key, remote.timeout))
+    return sides
+
+
+async def _close(sides: Sequence[AnySide]) -> None:
+    for side in sides:
+        await side.close()
+
+
+@asynccontextmanager
+async def _in_words(side: AnySide, seconds: float) -> AsyncIterator[None]:
+    """Give a far side so many seconds, and say what went wrong with it."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise DiedError(NO_TIME) from None
+    except StrangeAnswerError as error:
+        raise words.strange(side.address.host, error) from None
+    except AskedToWaitError as asked:
+        raise EngineGoneError(asked.error.message, after=asked.after or 0.0) from None
+
+
+async def _first_to_answer(sides: Sequence[AnySide], remote: TurbopilotRemote) -> tuple[int, FarSide]:
+    """Return the first address that answers, and who that is."""
+    reason: object = NO_TIME
+    for number, side in enumerate(sides):
+        try:
+            async with _in_words(side, remote.timeout):
+                return number, await look(side, remote.model)
+        except DiedError as error:
+            reason = error
+    raise words.gone(", ".join(side.address.host for side in sides), reason)
+
+
+class _Assembly:
+    """Puts an engine together."""
+
+    def __init__(self, settings: Turbopilot, sides: Sequence[AnySide], connections: Connections) -> None:
+        self._settings = settings
+        self._remote = settings.remote
+        self._sides = sides
+        self._connections = connections
+
+    async def engine(self, vocabulary: Vocabulary | None, spellings: Spellings) -> RemoteEngine:
+        """Connect to the first address that answers."""
+        number, far = await _first_to_answer(self._sides, self._remote)
+        side = self._sides[number]
+        size = far.context_size or self._settings.context_size or CONTEXT_SIZE
+        try:
+            async with _in_words(side, self._remote.timeout):
+                if vocabulary and isinstance(side, HttpSide):
+                    await compare(side, far, vocabulary)
+                    dialect, abilities = self._by_ids(far, vocabulary)
+                else:
+                    form = await text_form(side, far, self._remote.fim)
+                    dialect, abilities = self._by_text(far, form, spellings)
+                    vocabulary, size = CodePoints(fills=form.hole != "none"), size * CHARACTERS
+        except DiedError as error:
+            raise words.gone(side.address.host, error) from None
+        side.known = True
+        exchange = Exchange(
+            self._sides, far, dialect, partial(look, wanted=self._remote.model), self._remote.timeout
+        )
+        for failed in range(number):
+            exchange.rest(failed)
+        close = partial(_close, self._sides)
+        return RemoteEngine(
+            replace(far, context_size=size),
+            vocabulary,
+            abilities,
+            dialect,
+            exchange,
+            self._connections,
+            close,
+        )
+
+    def _by_ids(self, far: FarSide, vocabulary: Vocabulary) -> tuple[Dialect, Abilities]:
+        ahead = self._remote.ahead != "no"
+        if far.kind is Kind.LLAMA:
+            return LlamaByIds(vocabulary), self._abilities(
+                far, top=TOPS[far.kind], ahead=ahead, samplers=samplers("llama")
+            )
+        dialect = ByIds(far, vocabulary)
+        honoured = samplers(dialect.style)
+        if far.kind is Kind.OURS:
+            return dialect, self._abilities(
+                far,
+                holds=far.holds,
+                chances=far.chances,
+                top=far.top,
+                ahead=ahead and far.ahead,
+                samplers=honoured & far.samplers,
+            )
+        return dialect, self._abilities(far, top=TOPS[far.kind], ahead=ahead, samplers=honoured)
+
+    def _by_text(self, far: FarSide, form: TextForm, spellings: Spellings) -> tuple[Dialect, Abilities]:
+        dialect: Dialect
+        if far.kind is Kind.PROVIDER:
+            dialect, honoured = provider.ByProvider(spellings), provider.SAMPLERS
+        elif far.kind is Kind.LLAMA and form.hole != "suffix":
+            dialect, honoured = LlamaByText(spellings), samplers("llama") - {"drawn"}
+        else:
+            dialect, honoured = ByText(far.model, spellings, chances=form.chances), samplers("openai")
+        return dialect, self._abilities(
+            far, chances=form.chances, ahead=self._remote.ahead == "yes", samplers=honoured
+        )
+
+    def _abilities(self, far: FarSide, **abilities: Any) -> Abilities:
+        defaults = {"holds": False, "chances": True, "top": 0}
+        return Abilities(places=far.places or self._remote.places, elsewhere=True, **(defaults | abilities))

@@ -1,0 +1,145 @@
+"""Hugging Face's inference providers, and servers of its text generation, by `huggingface_hub`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from jupyter_turbopilot.engine.remote.back_off import retry_after
+from jupyter_turbopilot.engine.remote.by_text import spread
+from jupyter_turbopilot.engine.remote.chances import UNKNOWN, probability
+from jupyter_turbopilot.engine.remote.dialect import Heard, Request
+from jupyter_turbopilot.engine.remote.far_side import read_json
+from jupyter_turbopilot.engine.remote.words import WAIT, AskedToWaitError, DiedError, refused
+from jupyter_turbopilot.errors import EngineError, ModelRefusedError, TurbopilotError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from huggingface_hub import AsyncInferenceClient
+
+    from jupyter_turbopilot.engine.remote.address import Address
+    from jupyter_turbopilot.engine.remote.dialect import Dialect
+    from jupyter_turbopilot.engine.remote.text_prompt import Spellings
+    from jupyter_turbopilot.generation import Ask
+
+SAMPLERS = frozenset({"temperature", "top_p", "seed"})
+STREAMING = {"hf-inference", "url"}  # the others answer with a whole text
+_NO_KEY = "none"  # without any the library would send the one that was used to log in to the Hub
+
+
+class _Word(msgspec.Struct, frozen=True):
+    text: str = ""
+    logprob: float | None = None
+    special: bool = False
+
+
+class _Event(msgspec.Struct, frozen=True):
+    token: _Word = _Word()
+    generated_text: str | None = None
+    details: Any = None
+
+
+class ByProvider:
+    """Prompts are text without a hole."""
+
+    def __init__(self, spellings: Spellings) -> None:
+        self._spellings = spellings
+
+    def request(self, ask: Ask) -> Request | None:
+        """Return what is sent."""
+        prompt = self._spellings.prompt(ask.prompt)
+        if prompt is None:
+            return None
+        sampling = ask.sampling
+        body: dict[str, Any] = {"prompt": prompt.before, "max_new_tokens": max(1, sampling.max_tokens)}
+        if sampling.temperature > 0:
+            # None of theirs has a seed of zero.
+            drawing = {"temperature": sampling.temperature, "seed": sampling.seed or None}
+            body |= drawing | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})
+        return Request("", body)
+
+    def read(self, data: bytes) -> Heard:
+        """Read an event."""
+        event = read_json(data, _Event)
+        ended = event.generated_text is not None or event.details is not None
+        if event.token.special:
+            return Heard((), ended)
+        return Heard(spread(event.token.text, [probability(event.token.logprob)]), ended)
+
+
+class ProviderSide:
+    """A provider as one address. It is called anew for each text, so that a text can be given up alone."""
+
+    def __init__(self, address: Address, key: str, model: str, timeout: float) -> None:
+        self.address = address
+        self.known = False
+        self._key = key or _NO_KEY
+        self._model = model
+        self._timeout = timeout
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[AsyncInferenceClient]:
+        from huggingface_hub import AsyncInferenceClient
+
+        own: dict[str, Any] = {"token": self._key, "timeout": self._timeout}
+        if self.address.root:
+            client = AsyncInferenceClient(self.address.root, **own)
+        else:
+            client = AsyncInferenceClient(self._model, **own, provider=self.address.provider)
+        async with client:
+            yield client
+
+    async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
+        """Have a text written; yield what comes."""
+        async with self._client() as client:
+            try:
+                if self.address.provider not in STREAMING:
+                    text = await client.text_generation(**request.body)
+                    yield Heard(spread(text, [UNKNOWN]), ended=True)
+                    return
+                events = await client.text_generation(**request.body, stream=True, details=True)
+                async for event in events:
+                    yield dialect.read(json.dumps(event).encode())
+            except (TurbopilotError, GeneratorExit):
+                raise
+            except Exception as error:  # noqa: BLE001 - the library's, its HTTP client's
+                raise self._in_words(error) from None
+
+    def _in_words(self, error: Exception) -> Exception:
+        """Say what went wrong. Of an exception's own text nothing is told."""
+        cause: BaseException | None = error
+        while cause is not None:
+            response = getattr(cause, "response", None)
+            if response is not None:
+                failure = refused(self.address.host, response.status_code)
+                if response.status_code in WAIT:
+                    after = retry_after(response.headers.get("retry-after", ""), datetime.now(UTC))
+                    return AskedToWaitError(failure, after)
+                return failure
+            cause = cause.__cause__
+        if isinstance(error, ValueError):
+            return EngineError(
+                f"{self.address.host} does not complete text with this model; it may only chat. Choose "
+                "another provider or model."
+            )
+        return DiedError(f"the connection failed, {type(error).__name__}")
+
+
+def ensure_installed() -> None:
+    """Refuse where the library is missing."""
+    try:
+        import huggingface_hub  # noqa: F401
+    except ImportError:
+        raise ModelRefusedError(
+            "Hugging Face's providers need huggingface_hub. Install it: "
+            "pip install 'jupyter-turbopilot[remote]'.",
+            code="extra_missing",
+        ) from None

@@ -1,0 +1,123 @@
+"""One text that a far side writes: what has come of it, and what is left to be asked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.generation import Ask, Beginning, Token
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from jupyter_turbopilot.engine.remote.dialect import Heard
+    from jupyter_turbopilot.errors import TurbopilotError
+
+_ANY = Beginning()
+
+
+@dataclass(eq=False)
+class Answer:
+    """What has come for one request; filled by the thread of connections, under the engine's lock."""
+
+    limit: int
+    heard: list[Token] = field(default_factory=list)  # what is not taken yet
+    count: int = 0  # tokens that have come
+    cached: int | None = None
+    ended: bool = False  # whether nothing more will come
+    error: TurbopilotError | None = None
+
+    def hear(self, heard: Heard) -> bool:
+        """Note what has come; tell whether that is all that is wanted."""
+        self.heard += heard.tokens
+        self.count += len(heard.tokens)
+        self.cached = self.cached if heard.cached is None else heard.cached
+        self.ended = heard.ended or self.count >= self.limit > 0
+        return self.ended
+
+
+@dataclass(eq=False)
+class RemoteRun:
+    """A text being written elsewhere, in answer to one request after the other if it is suspended between."""
+
+    ask: Ask
+    limit: int
+    beginning: Beginning = _ANY
+    started: float = field(default_factory=time.perf_counter)
+    written: list[int] = field(default_factory=list)
+    fresh: list[Token] = field(default_factory=list)
+    done: bool = False
+    error: TurbopilotError | None = None
+    request: Future[None] | None = None
+    answer: Answer = field(default_factory=lambda: Answer(0))
+
+    @property
+    def pending(self) -> int:
+        """How many tokens are to be read before the next can be written: nobody knows how many are left."""
+        return 1 if self.written else len(self.ask.prompt)
+
+    @property
+    def news(self) -> bool:
+        """Whether there is anything to take."""
+        return bool(self.answer.heard or self.answer.ended or self.done)
+
+    def left(self) -> Ask:
+        """Return what is left to be asked."""
+        sampling = replace(
+            self.ask.sampling, max_tokens=self.limit - len(self.written), beginning=self.beginning
+        )
+        if not self.written:
+            return replace(self.ask, sampling=sampling)
+        count, hint = len(self.written), list(self.ask.hint)
+        rest = hint[count:] if hint[:count] == self.written else []
+        return replace(self.ask, prompt=[*self.ask.prompt, *self.written], sampling=sampling, hint=rest)
+
+    def take(self) -> None:
+        """Hand out what has come, as an engine here would have written it."""
+        if self.done:
+            return
+        answer = self.answer
+        heard, answer.heard = answer.heard, []
+        ended, self.error = answer.ended, answer.error
+        for token in heard[: self.limit - len(self.written)]:
+            if not self._fits(token.data):
+                ended, self.error = True, None if self.written else _not_held()
+                break
+            self._take(token)
+        self.done = ended and not self.error
+        self._account(answer)
+
+    def _fits(self, data: bytes) -> bool:
+        """Tell whether a token is one that the text may begin with."""
+        ways = self.beginning.ways
+        return not ways or any(way.startswith(data) or data.startswith(way) for way in ways)
+
+    def _take(self, token: Token) -> None:
+        beginning, data = self.beginning, token.data
+        known = min(beginning.typed, len(data))
+        self.beginning = beginning.after(data) if beginning.ways else _ANY
+        # What was typed already is not written again, and says nothing about how sure the model is.
+        self.fresh.append(
+            replace(token, data=data[known:], probability=1.0 if known == len(data) else token.probability)
+        )
+        self.written.append(token.id)
+
+    def _account(self, answer: Answer) -> None:
+        """Say what it cost so far."""
+        usage, now = self.ask.usage, time.perf_counter()
+        if answer.cached is not None:
+            usage.cached_tokens = max(0, min(answer.cached, len(self.ask.prompt)))
+        if self.written and not usage.predicted_tokens:
+            usage.prompt_ms, self.started = (now - self.started) * 1000, now
+        usage.predicted_tokens = len(self.written)
+        if self.written:
+            usage.predicted_ms = (now - self.started) * 1000
+
+
+def _not_held() -> EngineError:
+    return EngineError(
+        "The server does not hold a text to its beginning. Update it, or set "
+        "c.Turbopilot.token_healing = False."
+    )

@@ -1,0 +1,86 @@
+"""What a person is told about a far side that refuses, fails or sends nonsense. Pure.
+
+Never in its own words: many servers repeat in an error what they were sent.
+"""
+
+from __future__ import annotations
+
+from jupyter_turbopilot.errors import (
+    BusyError,
+    EngineError,
+    EngineGoneError,
+    NotReadyError,
+    TurbopilotError,
+)
+
+TOO_MANY, UNAVAILABLE, WAIT = 429, 503, frozenset({429, 503})
+_REFUSALS = {
+    400: "did not accept the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
+    401: "refuses the key. Put the right one into c.TurbopilotRemote.key_file or the environment.",
+    403: "does not allow this key to use the model. Ask its operator, or use another key.",
+    404: "has no such model or route. Check c.TurbopilotRemote.urls and model; a server that only chats "
+    "cannot complete text.",
+    405: "has no such route. Check c.TurbopilotRemote.urls.",
+    413: "takes no prompts of this length. Lower c.Turbopilot.prompt_tokens.",
+    422: "did not accept the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
+    501: "cannot do this with its model. Set c.TurbopilotRemote.fim to another form.",
+}
+
+
+class StrangeAnswerError(ValueError):
+    """A far side sent what cannot be read; the words say what, and nothing of it."""
+
+
+class FarRefusalError(EngineError):
+    """A far side refuses a request; `answered` is the status."""
+
+    def __init__(self, message: str, answered: int) -> None:
+        super().__init__(message)
+        self.answered = answered
+
+
+class DiedError(Exception):
+    """A request ended before its answer did; the words say how."""
+
+
+class AskedToWaitError(Exception):
+    """A far side asks to be left alone, for `after` seconds if it says so; `error` is for who cannot wait."""
+
+    def __init__(self, error: TurbopilotError, after: float | None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.after = after
+
+
+def refused(host: str, status: int) -> TurbopilotError:
+    """Return the error for an HTTP status that is none of success."""
+    if status == TOO_MANY:
+        return BusyError(f"{host} has too many requests. Try again in a moment.")
+    if status == UNAVAILABLE:
+        return NotReadyError(f"{host} is not ready: its model may be loading. Try again in a moment.")
+    return FarRefusalError(f"{host} {_refusal(status)}", status)
+
+
+def _refusal(status: int) -> str:
+    if status in _REFUSALS:
+        return _REFUSALS[status]
+    if 300 <= status < 400:  # noqa: PLR2004
+        return "redirects, which is not followed. Put the address it leads to into c.TurbopilotRemote.urls."
+    if status >= 500:  # noqa: PLR2004
+        return f"failed ({status}). Its log says why."
+    return f"answered {status}. Check c.TurbopilotRemote.urls."
+
+
+def strange(host: str, what: object) -> EngineError:
+    """Return the error for an answer that cannot be read."""
+    return EngineError(f"{host} sent {what}. Check that c.TurbopilotRemote.urls names a completions server.")
+
+
+def gone(hosts: str, how: object) -> EngineGoneError:
+    """Return the error for addresses none of which answers."""
+    return EngineGoneError(f"{hosts} cannot be reached ({how}). Check that the server runs.")
+
+
+def changed(host: str) -> EngineGoneError:
+    """Return the error for a far side that has another model than it had."""
+    return EngineGoneError(f"{host} has another model now. It is being asked again.", code="model_changed")
