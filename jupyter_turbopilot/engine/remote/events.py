@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+
 MOST_LINE = 1 << 20  # bytes; a token with its likeliest others takes some thousands
+ENDLESS = "a line without end"
 _DATA = b"data"
-
-
-class OverlongError(ValueError):
-    """A line has no end."""
 
 
 class Events:
@@ -34,7 +33,7 @@ class Events:
                 found.append(data)
             self._rest = bytearray(line)
         if len(self._rest) + self._size > self._most:
-            raise OverlongError
+            raise StrangeAnswerError(ENDLESS)
         return found
 
     def _take(self, line: bytes) -> bytes | None:
@@ -47,5 +46,5 @@ class Events:
             self._data.append(value.removeprefix(b" "))
             self._size += len(line)
             if self._size > self._most:
-                raise OverlongError
+                raise StrangeAnswerError(ENDLESS)
         return None

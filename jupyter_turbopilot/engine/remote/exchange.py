@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.far_side import FarSide
 
 TRIES = 2
-DRAINING = (
-    1.0  # seconds in which an answer that has ended may come to its end, so that its connection is kept
-)
+# Seconds in which an answer may come to its end, so that its connection is kept: one that says that it has
+# ended, and one of which there is enough.
+ENDED, ENOUGH = 1.0, 0.05
 NO_TIME = "it does not answer in time"
 
 
@@ -116,7 +116,7 @@ class Exchange:
                             spoke = True
                             patience.reschedule(loop.time() + self._timeout)
                         if hear(heard):
-                            await _drain(events)
+                            await _drain(events, ENDED if heard.ended else ENOUGH)
                             return
         except (DiedError, StrangeAnswerError, TimeoutError, TurbopilotError) as error:
             if spoke:
@@ -144,9 +144,9 @@ class Exchange:
             raise words.changed(side.address.host)
 
 
-async def _drain(events: AsyncGenerator[Heard]) -> None:
+async def _drain(events: AsyncGenerator[Heard], seconds: float) -> None:
     """Let an answer come to its end."""
     with suppress(DiedError, StrangeAnswerError, TimeoutError):
-        async with asyncio.timeout(DRAINING):
+        async with asyncio.timeout(seconds):
             async for _ in events:
                 pass

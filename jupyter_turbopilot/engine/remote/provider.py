@@ -93,7 +93,7 @@ class ProviderSide:
         if self.address.root:
             client = AsyncInferenceClient(self.address.root, **own)
         else:
-            client = AsyncInferenceClient(self._model, **own, provider=self.address.provider)
+            client = AsyncInferenceClient(self._model, **own | {"provider": self.address.provider})
         async with client:
             yield client
 

@@ -43,7 +43,7 @@ class Spellings:
         rest, end, below = (after or "").partition("\n")
         if self.found(line + rest) or self.found(line) or self.found(rest):
             return None
-        text = self._without(above) + break_ + line
+        text = self._without(above + break_) + line
         return TextPrompt(text, None if after is None else rest + end + self._without(below))
 
     def _without(self, text: str) -> str:

@@ -20,6 +20,7 @@ class Connections:
     """The thread. It is a daemon: no far side may keep the process from ending."""
 
     def __init__(self) -> None:
+        self._closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="turbopilot-remote", daemon=True)
         self._thread.start()
@@ -47,6 +48,10 @@ class Connections:
 
     def close(self, last: Coroutine[Any, Any, None]) -> None:
         """End all work, then do the last of it, then end the thread."""
+        if self._closed:
+            last.close()
+            return
+        self._closed = True
         self.begin(self._end(last))
         self._thread.join(CLOSING)
 

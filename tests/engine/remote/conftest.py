@@ -1,0 +1,56 @@
+"""Far sides of the tests' own, and engines that ask them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.remote.engine import RemoteEngine
+from jupyter_turbopilot.engine.remote.key import ENGINE_KEY, HUB_KEY
+from jupyter_turbopilot.engine.remote.loading import load
+from jupyter_turbopilot.engine.vocabulary import Vocabulary
+
+from .far_server import Act, FarServer, settings_for
+
+Serve = Callable[..., FarServer]
+Connect = Callable[..., RemoteEngine]
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (ENGINE_KEY, HUB_KEY):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start a far side that does so and so."""
+    servers: list[FarServer] = []
+
+    def start(*acts: Act, **options: Any) -> FarServer:
+        servers.append(FarServer(*acts, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Load an engine for far sides whose tokens are characters."""
+    engines: list[RemoteEngine] = []
+
+    def start(
+        *servers: FarServer | str, vocabulary: Vocabulary | None = CodePoints(), **traits: Any
+    ) -> RemoteEngine:
+        engines.append(load(settings_for(*servers, **traits), Cancel(), vocabulary))
+        return engines[-1]
+
+    yield start
+    for engine in engines:
+        engine.close()

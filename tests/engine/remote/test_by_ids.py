@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.remote.by_ids import ByIds, peer_fields
+from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
+from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+
+from .test_far_side import JSON
+
+
+class Ending(CodePoints):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends = frozenset({3})
+
+
+OURS = ByIds(FarSide(Kind.OURS, "m"), Ending())
+VLLM = ByIds(FarSide(Kind.VLLM, "m"), Ending())
+
+
+def event(tokens: list[str], logprobs: list[Any], top: Any = None, **more: Any) -> bytes:
+    told = {"tokens": tokens, "token_logprobs": logprobs, "top_logprobs": top}
+    return json.dumps({"choices": [{"index": 0, "text": "?", "logprobs": told} | more]}).encode()
+
+
+def test_our_own_server_is_asked_what_an_engine_is_asked() -> None:
+    beginning = Beginning((b"pr", b"\xff"), 1, 7)
+    ask = Ask(
+        (1, 2), Sampling(5, beginning=beginning), hint=(3, 4), aligned=False, suffix_span=(0, 2), language="r"
+    )
+    request = OURS.request(ask)
+    assert (request.route, request.body["prompt"], request.body["max_tokens"]) == (
+        "/v1/completions",
+        [1, 2],
+        5,
+    )
+    assert request.body["turbopilot"] == {
+        "begins": [base64.b64encode(way).decode() for way in beginning.ways],
+        "typed": 1,
+        "banned": 7,
+        "hint": [3, 4],
+        "aligned": False,
+        "fixed": [0, 2],
+        "language": "r",
+    }
+
+
+def test_what_is_not_asked_for_takes_no_room() -> None:
+    assert peer_fields(Ask((1,))) == {}
+    assert peer_fields(Ask((1,), Sampling(beginning=Beginning(banned=0)), priority="warm")) == {
+        "banned": 0,
+        "priority": "warm",
+    }
+
+
+def test_others_are_asked_for_one_token_at_least_and_get_biases_by_id() -> None:
+    sampling = Sampling(0, logit_bias=(("a", 1.0),))
+    body = VLLM.request(Ask((1,), sampling)).body
+    assert (body["max_tokens"], body["logit_bias"]) == (1, {"97": 1.0})
+    assert "turbopilot" not in body
+    assert OURS.request(Ask((1,), sampling)).body["max_tokens"] == 0
+
+
+def test_a_server_that_nobody_knows_gets_openais_fields_alone() -> None:
+    body = (
+        ByIds(FarSide(Kind.OPENAI, "m"), CodePoints())
+        .request(Ask((1,), Sampling(logit_bias=((1, 1.0),))))
+        .body
+    )
+    assert not {"logit_bias", "repetition_penalty", "repeat_penalty"} & body.keys()
+
+
+def test_ids_become_tokens_with_the_likeliest_others() -> None:
+    top = [{"token_id:98": -3.0, "token_id:97": -0.5}, None]
+    heard = VLLM.read(event(["token_id:97", "token_id:98"], [-0.5, -1.0], top))
+    assert heard.tokens == [
+        Token(b"a", pytest.approx(math.exp(-0.5)), 97, ((97, -0.5), (98, -3.0))),
+        Token(b"b", pytest.approx(math.exp(-1.0)), 98),
+    ]
+    assert not heard.ended
+
+
+def test_an_end_is_no_token() -> None:
+    heard = VLLM.read(event(["token_id:97", "token_id:3"], [-0.5, -1.0], finish_reason="stop"))
+    assert [token.id for token in heard.tokens] == [97]
+    assert heard.ended
+
+
+@pytest.mark.parametrize("logprobs", [[math.nan], [None], [], [7.0], [-math.inf]])
+def test_a_probability_that_makes_no_sense_is_unknown(logprobs: list[Any]) -> None:
+    assert VLLM.read(event(["token_id:97"], logprobs)).tokens == [Token(b"a", 0.0, 97)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "token_id:", "token_id:-1", "token_id:x", "token_id:²", "token_id:1114199", "token_id:" + "9" * 12],
+)
+def test_a_token_without_an_id_or_outside_the_vocabulary_is_another_vocabularys(name: str) -> None:
+    with pytest.raises(StrangeAnswerError, match="vocabulary"):
+        VLLM.read(event([name], [-1.0]))
+
+
+@pytest.mark.parametrize("logprobs", [None, {}])
+def test_text_without_ids_is_refused(logprobs: Any) -> None:
+    with pytest.raises(StrangeAnswerError, match="vocabulary"):
+        VLLM.read(json.dumps({"choices": [{"text": "hush", "logprobs": logprobs}]}).encode())
+
+
+def test_other_texts_an_error_and_what_was_cached_are_told_apart() -> None:
+    assert VLLM.read(event(["token_id:97"], [-1.0], index=1)).tokens == []
+    usage = {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}
+    heard = VLLM.read(json.dumps({"model": "m", "choices": [], "usage": usage}).encode())
+    assert (heard.model, heard.cached) == ("m", 4)
+    with pytest.raises(StrangeAnswerError, match="an error") as strange:
+        VLLM.read(b'{"error": {"message": "hush"}}')
+    assert "hush" not in str(strange.value)
+
+
+@given(JSON)
+def test_any_event_is_read_or_refused(value: Any) -> None:
+    for data in (value, {"choices": [value]}, {"choices": [{"logprobs": value}]}, {"usage": value}):
+        with contextlib.suppress(StrangeAnswerError):
+            VLLM.read(json.dumps(data).encode())

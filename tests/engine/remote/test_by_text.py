@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.remote.by_text import ByText, spread
+from jupyter_turbopilot.engine.remote.text_prompt import Spellings
+from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.generation import Ask, Sampling
+
+from .test_far_side import JSON
+from .test_text_prompt import ids
+
+TEXT = ByText("m", Spellings(), chances=True)
+
+
+def read(text: str, logprobs: Any = None) -> list[tuple[bytes, float]]:
+    heard = TEXT.read(json.dumps({"choices": [{"text": text, "logprobs": logprobs}]}).encode())
+    return [(token.data, token.probability) for token in heard.tokens]
+
+
+def test_a_hole_is_sent_as_a_suffix() -> None:
+    request = TEXT.request(Ask(ids("a", "b"), Sampling(7)))
+    assert request is not None
+    assert {
+        "prompt": "a",
+        "suffix": "b",
+        "max_tokens": 7,
+        "model": "m",
+        "logprobs": 1,
+    }.items() <= request.body.items()
+    plain = ByText("", Spellings(), chances=False).request(Ask(ids("a")))
+    assert plain is not None
+    assert not {"suffix", "model", "logprobs"} & plain.body.keys()
+
+
+def test_nothing_is_asked_on_a_line_with_a_marker() -> None:
+    assert TEXT.request(Ask(ids("x = '<|fim_prefix|>"))) is None
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.lists(st.floats(0, 1), max_size=3))
+def test_characters_join_to_the_text_and_are_as_probable_as_it_is(text: str, chances: list[float]) -> None:
+    tokens = spread(text, chances)
+    assert b"".join(token.data for token in tokens) == text.encode()
+    whole = math.prod(chances) if chances else 0.0
+    assert not text or math.prod(token.probability for token in tokens) == pytest.approx(whole)
+
+
+def test_each_far_token_keeps_its_own_probability() -> None:
+    told = {"tokens": ["ab", "c"], "token_logprobs": [math.log(0.5), math.log(0.25)]}
+    assert read("abc", told) == [(b"a", pytest.approx(0.5)), (b"b", 1.0), (b"c", pytest.approx(0.25))]
+
+
+def test_tokens_that_are_not_the_text_are_as_probable_together() -> None:
+    told = {"tokens": ["bytes:\\xc3", "bytes:\\xa9"], "token_logprobs": [math.log(0.5), math.log(0.5)]}
+    assert read("é", told) == [("é".encode(), pytest.approx(0.25))]
+
+
+def test_without_probabilities_they_are_unknown() -> None:
+    assert read("a") == [(b"a", 0.0)]
+
+
+def test_a_lone_surrogate_is_replaced() -> None:
+    assert read("\ud800") == [(b"?", 0.0)]
+
+
+@given(JSON)
+def test_any_event_is_read_or_refused(value: Any) -> None:
+    for data in (value, {"choices": [value]}, {"choices": [{"text": "x", "logprobs": value}]}):
+        with contextlib.suppress(StrangeAnswerError):
+            TEXT.read(json.dumps(data).encode())

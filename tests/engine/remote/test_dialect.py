@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.engine.abilities import SAMPLERS
+from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.remote.dialect import Request, Style, biases_by_id, samplers, sampling_fields
+from jupyter_turbopilot.generation import Sampling
+
+ALL = Sampling(
+    temperature=0.5,
+    top_k=3,
+    top_p=0.7,
+    min_p=0.1,
+    typical_p=0.9,
+    repeat_penalty=1.1,
+    frequency_penalty=0.2,
+    presence_penalty=0.3,
+    penalty_last_n=7,
+    logit_bias=((5, 1.0), ("ab", -2.0)),
+    grammar="root ::= .",
+    samplers=("top_k",),
+    ignore_end=True,
+    seed=9,
+    drawn=True,
+    cached=False,
+)
+
+
+def test_llama_styles_have_a_field_for_every_option() -> None:
+    assert samplers("llama") == SAMPLERS
+    assert len(sampling_fields(ALL, "llama")) == len(SAMPLERS)
+
+
+@pytest.mark.parametrize("style", ["openai", "vllm", "llama"])
+def test_every_option_that_is_claimed_is_sent(style: Style) -> None:
+    sent = sampling_fields(ALL, style)
+    assert len(sent) == len(samplers(style))
+    assert sent["temperature"] == 0.5
+    assert sent["top_p"] == 0.7
+
+
+@pytest.mark.parametrize("style", ["openai", "vllm", "llama"])
+def test_the_likeliest_token_is_not_drawn(style: Style) -> None:
+    sent = sampling_fields(Sampling(), style)
+    assert sent["temperature"] == 0
+    assert not {"top_p", "top_k", "seed", "samplers", "grammar", "logit_bias"} & sent.keys()
+
+
+def test_a_penalty_of_the_far_sides_own_is_switched_off() -> None:
+    assert sampling_fields(Sampling(), "vllm")["repetition_penalty"] == 1.0
+
+
+def test_a_bias_of_a_text_is_one_of_each_of_its_tokens() -> None:
+    assert biases_by_id(ALL, CodePoints()) == {"5": 1.0, "97": -2.0, "98": -2.0}
+
+
+def test_what_is_sent_stands_in_no_log() -> None:
+    assert "hush" not in repr(Request("/x", {"prompt": "hush"}))

@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.remote.engine import RemoteEngine
+from jupyter_turbopilot.engine.remote.run import RemoteRun
+from jupyter_turbopilot.engine.self_test import can_write
+from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.errors import EngineError, TextFailedError
+from jupyter_turbopilot.generation import Ask, Sampling, Token
+
+from ..jobs import Told, until_cancelled
+from .conftest import Connect, Serve
+from .far_server import Wire, status, words
+
+
+def ask(text: str = "x = ", most: int = 16) -> Ask:
+    return Ask([*map(ord, text)], Sampling(most))
+
+
+def finish(engine: RemoteEngine, *runs: RemoteRun) -> list[bytes]:
+    """Step until all runs are done; return what each wrote."""
+    while not all(run.done for run in runs):
+        engine.step([run for run in runs if not run.done], Cancel())
+    for run in runs:
+        engine.release(run)
+    return [b"".join(token.data for token in run.fresh) for run in runs]
+
+
+def write(engine: RemoteEngine, asked: Ask) -> bytes:
+    run = engine.start(asked)
+    assert run
+    return finish(engine, run)[0]
+
+
+def step_until(engine: RemoteEngine, run: RemoteRun, count: int) -> None:
+    while len(run.fresh) < count:
+        engine.step([run], Cancel())
+
+
+def held(first: str, go: threading.Event, rest: str = "") -> Any:
+    """Say the first word, and the rest when told to."""
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        wire.event(model="far", choices=[{"text": first, "logprobs": words_of(first)}])
+        go.wait(10)
+        if rest:
+            wire.event(choices=[{"text": rest, "logprobs": words_of(rest), "finish_reason": "stop"}])
+
+    return act
+
+
+def words_of(text: str) -> dict[str, Any]:
+    return {"tokens": [f"token_id:{ord(c)}" for c in text], "token_logprobs": [-0.1] * len(text)}
+
+
+def test_a_text_streams_token_by_token(serve: Serve, connect: Connect) -> None:
+    go = threading.Event()
+    engine = connect(serve(held("ab", go, "cd")))
+    run = engine.start(ask())
+    assert run
+    engine.step([run], Cancel())
+    assert [token.data for token in run.fresh] == [b"a", b"b"]
+    assert not run.done
+    go.set()
+    assert finish(engine, run) == [b"abcd"]
+    assert (run.ask.usage.prompt_tokens, run.ask.usage.predicted_tokens) == (4, 4)
+
+
+def test_a_step_returns_at_once_when_somebody_else_needs_attention(serve: Serve, connect: Connect) -> None:
+    go = threading.Event()
+    engine = connect(serve(held("a", go)))
+    run = engine.start(ask())
+    assert run
+    step_until(engine, run, 1)
+    attention = Cancel()
+    threading.Timer(0.05, attention.set, ("nudge",)).start()
+    engine.step([run], attention)
+    engine.step([run], attention)
+    assert not run.done
+    go.set()
+
+
+def test_a_run_that_is_released_closes_its_request(serve: Serve, connect: Connect) -> None:
+    begun, closed = threading.Event(), threading.Event()
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        begun.set()
+        if wire.gone():
+            closed.set()
+
+    engine = connect(serve(act))
+    run = engine.start(ask())
+    assert run
+    assert begun.wait(5)
+    engine.release(run)
+    assert closed.wait(5)
+
+
+def test_a_text_is_cut_where_the_far_side_does_not_stop(serve: Serve, connect: Connect) -> None:
+    closed = threading.Event()
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        try:
+            while True:
+                wire.event(choices=[{"text": "abc", "logprobs": words_of("abc")}])
+                time.sleep(0.002)
+        except OSError:
+            closed.set()
+
+    engine = connect(serve(act))
+    assert write(engine, ask(most=7)) == b"abcabca"
+    assert closed.wait(5)
+
+
+def test_a_connection_is_kept_for_the_next_text(serve: Serve, connect: Connect) -> None:
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        events = b'data: {"choices": [{"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+        wire.answer(200, events, "text/event-stream")
+
+    server = serve()
+    server.routes["/v1/completions"] = act
+    engine = connect(server)
+    write(engine, ask())
+    before = len(server._connections)
+    for _ in range(5):
+        write(engine, ask())
+    assert len(server._connections) == before
+
+
+def test_as_many_texts_are_asked_for_at_a_time_as_it_has_places(serve: Serve, connect: Connect) -> None:
+    engine = connect(serve(words("a")), places=2)
+    runs = [engine.start(ask()) for _ in range(3)]
+    first, second, third = runs
+    assert first
+    assert second
+    assert third is None
+    assert finish(engine, first, second) == [b"a", b"a"]
+    assert write(engine, ask()) == b"a"
+
+
+def test_a_run_that_was_suspended_goes_on_where_it_was(serve: Serve, connect: Connect) -> None:
+    go = threading.Event()
+    server = serve(held("ab", go), words("cd"))
+    engine = connect(server, places=1)
+    run = engine.start(ask("x", 5))
+    assert run
+    step_until(engine, run, 2)
+    engine.suspend(run)
+    other = engine.start(ask("y"))
+    assert other
+    assert not engine.resume(run)
+    assert finish(engine, other) == [b"cd"]
+    assert engine.resume(run)
+    assert finish(engine, run) == [b"abcd"]
+    go.set()
+    last = server.asked("/v1/completions")[-1]
+    assert (last["prompt"], last["max_tokens"]) == ([*map(ord, "xab")], 3)
+
+
+@pytest.mark.parametrize("size", [0, 512, 600])
+def test_a_prompt_that_does_not_fit_is_refused_here(size: int, serve: Serve, connect: Connect) -> None:
+    engine = connect(serve(words("a")))
+    with pytest.raises(EngineError, match="does not fit"):
+        engine.start(ask("x" * size))
+
+
+def test_no_more_is_asked_for_than_the_context_holds(serve: Serve, connect: Connect) -> None:
+    server = serve(words("a"))
+    write(connect(server), ask("x" * 510, 48))
+    assert server.asked("/v1/completions")[0]["max_tokens"] == 2
+
+
+def test_one_text_fails_and_the_others_go_on(serve: Serve, connect: Connect) -> None:
+    engine = connect(serve(status(401), words("ab")))
+    bad = engine.start(ask())
+    assert bad
+    with pytest.raises(TextFailedError) as failed:
+        engine.step([bad], Cancel())
+    assert failed.value.run is bad
+    assert "key" in failed.value.message
+    engine.release(bad)
+    assert write(engine, ask()) == b"ab"
+
+
+def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, connect: Connect) -> None:
+    server = serve(status(400), words("a"))
+    engine, loads = connect(server), []
+    worker = Worker()
+    try:
+        worker.load("far", lambda _: loads.append(1) or engine)
+
+        def writes(engine: Any, job: Job) -> Any:
+            tokens: list[Token] = []
+            asked = ask()
+            while fresh := (yield asked):
+                tokens += fresh
+
+        told = [Told(), Told()]
+        for one in told:
+            while not worker.state.ready:
+                time.sleep(0.01)
+            worker.submit(Job(writes, one))
+            one.wait()
+        assert isinstance(told[0].wait(), EngineError)
+        assert told[1].wait() is None
+        assert len(loads) == 1
+        assert len(server.asked("/v1/completions")) == 2
+    finally:
+        worker.stop()
+
+
+def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
+    serve: Serve, connect: Connect
+) -> None:
+    arrived = threading.Semaphore(0)
+    go = threading.Event()
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        arrived.release()
+        go.wait(10)
+
+    engine = connect(serve(act), timeout=20.0)
+    worker = Worker()
+    try:
+        worker.load("far", lambda _: engine)
+        while not worker.state.ready:
+            time.sleep(0.01)
+        jobs = []
+        for _ in range(3):
+            jobs.append(Job(until_cancelled, Told()))
+            worker.submit(jobs[-1])
+            assert arrived.acquire(timeout=5)
+    finally:
+        go.set()
+        worker.stop()
+
+
+def test_it_can_tell_whether_it_still_writes(serve: Serve, connect: Connect) -> None:
+    server = serve(words("a"))
+    engine = connect(server)
+    assert can_write(engine)
+    server.stop()
+    assert not can_write(engine)
+
+
+def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:
+    begun, closed = threading.Event(), threading.Event()
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        begun.set()
+        if wire.gone():
+            closed.set()
+
+    engine = connect(serve(act))
+    assert engine.start(ask())
+    assert begun.wait(5)
+    engine.close()
+    assert closed.wait(5)

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.remote.address import Address
+from jupyter_turbopilot.engine.remote.dialect import Heard, Request
+from jupyter_turbopilot.engine.remote.exchange import Exchange
+from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
+from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, FarRefusalError, refused
+from jupyter_turbopilot.errors import BusyError, EngineError, EngineGoneError, NotReadyError
+from jupyter_turbopilot.generation import Token
+
+REQUEST = Request("/v1/completions", {})
+WORD, END = Heard((Token(b"a", 1.0),)), Heard((), ended=True)
+Say = Heard | Exception | float  # what is said, what is raised, or for how many seconds nothing is
+
+
+class Scripted:
+    """An address that answers as it is told to, request by request; the last answer is given again."""
+
+    known = True
+
+    def __init__(self, *answers: list[Say], model: str = "m") -> None:
+        self.address = Address("http://h", f"h{id(self)}")
+        self.answers = list(answers)
+        self.model = model
+        self.asked = 0
+
+    async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[Heard]:
+        self.asked += 1
+        for say in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
+            if isinstance(say, Exception):
+                raise say
+            if isinstance(say, float):
+                await asyncio.sleep(say)
+            else:
+                yield say
+
+
+async def recognize(side: Any) -> FarSide:
+    return FarSide(Kind.VLLM, side.model)
+
+
+def write(*sides: Scripted, timeout: float = 5.0, times: int = 1) -> list[Heard]:
+    heard: list[Heard] = []
+    exchange = Exchange(sides, FarSide(Kind.VLLM, "m"), None, recognize, timeout)  # type: ignore[arg-type]
+
+    async def all_times() -> None:
+        for _ in range(times):
+            await exchange.write(REQUEST, lambda one: heard.append(one) or one.ended)
+
+    asyncio.run(all_times())
+    return heard
+
+
+DIED = DiedError("it broke off")
+
+
+def test_a_request_that_died_before_its_first_word_is_sent_to_the_next_address() -> None:
+    first, second = Scripted([DIED]), Scripted([WORD, END])
+    assert write(first, second) == [WORD, END]
+    assert (first.asked, second.asked, first.known) == (1, 1, False)
+
+
+def test_a_request_that_died_is_sent_again_to_the_only_address() -> None:
+    only = Scripted([DIED], [WORD, END])
+    assert write(only) == [WORD, END]
+
+
+def test_a_request_is_sent_twice_at_most() -> None:
+    sides = [Scripted([DIED]) for _ in range(3)]
+    with pytest.raises(NotReadyError, match="broke off"):
+        write(*sides)
+    assert [side.asked for side in sides] == [1, 1, 0]
+
+
+def test_an_address_that_failed_rests_and_the_engine_is_gone_when_all_do() -> None:
+    first, second = Scripted([DIED]), Scripted([WORD, END])
+    write(first, second, times=3)
+    assert (first.asked, second.asked) == (1, 3)
+    with pytest.raises(EngineGoneError, match="broke off"):
+        write(Scripted([DIED]))
+
+
+@pytest.mark.parametrize("end", [DIED, [], EngineError("x"), 9.0])
+def test_after_its_first_word_a_text_ends_with_what_it_has(end: Any) -> None:
+    first, second = Scripted([WORD, *([] if end == [] else [end])]), Scripted([WORD, END])
+    assert write(first, second, timeout=0.2) == [WORD]
+    assert second.asked == 0
+
+
+def test_an_answer_without_a_word_or_an_end_has_died() -> None:
+    assert write(Scripted([Heard()]), Scripted([END])) == [Heard(), END]
+
+
+def test_who_says_nothing_in_time_has_died() -> None:
+    with pytest.raises(EngineGoneError, match="in time"):
+        write(Scripted([9.0]), timeout=0.1)
+
+
+def test_empty_events_without_end_keep_nobody_waiting() -> None:
+    class Chatty(Scripted):
+        async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[Heard]:
+            yield WORD
+            while True:
+                await asyncio.sleep(0.01)
+                yield Heard()
+
+    assert write(Chatty(), timeout=0.2)[0] == WORD
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, None])
+def test_who_asks_to_be_left_alone_is(after: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jupyter_turbopilot.engine.remote.exchange.pause", lambda _: 0.05)
+    busy = AskedToWaitError(refused("h", 429), after)
+    side = Scripted([busy], [busy], [WORD, END])
+    assert write(side) == [WORD, END]
+    assert side.asked == 3
+
+
+def test_nobody_waits_for_longer_than_there_is_time() -> None:
+    side = Scripted([AskedToWaitError(refused("h", 429), 60.0)])
+    with pytest.raises(BusyError):
+        write(side, Scripted([WORD, END]))
+    assert side.asked == 1
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 500, 502])
+def test_a_refusal_is_told_and_not_tried_elsewhere(code: int) -> None:
+    other = Scripted([WORD, END])
+    with pytest.raises(FarRefusalError):
+        write(Scripted([refused("h", code)]), other)
+    assert other.asked == 0
+
+
+def test_another_model_in_an_answer_means_that_the_engine_is_gone() -> None:
+    one, two = (Heard(WORD.tokens, ended=True, model=model) for model in ("m", "n"))
+    side = Scripted([one], [two])
+    with pytest.raises(EngineGoneError, match="another model"):
+        write(side, times=2)
+    assert not side.known
+
+
+@pytest.mark.parametrize("model", ["m", "n"])
+def test_an_address_that_failed_is_asked_who_it_is(model: str) -> None:
+    side = Scripted([DIED], [WORD, END], model=model)
+    write_again: Callable[[], list[Heard]] = lambda: write(side)  # noqa: E731
+    if model == "m":
+        assert write_again() == [WORD, END]
+    else:
+        with pytest.raises(EngineGoneError, match="another model"):
+            write_again()

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.remote.far_side import (
+    FarSide,
+    Kind,
+    read_json,
+    read_models,
+    read_properties,
+    read_tokens,
+)
+from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
+from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
+
+OFFER = {
+    "version": 1,
+    "places": 3,
+    "context_size": 2048,
+    "top": 20,
+    "identity": "i",
+    "vocabulary": {"digest": "v"},
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def listing(*entries: dict[str, Any]) -> bytes:
+    return json.dumps({"object": "list", "data": entries}).encode()
+
+
+@pytest.mark.parametrize(
+    ("entry", "far"),
+    [
+        ({"id": "m"}, FarSide(Kind.OPENAI, "m")),
+        ({"id": "m", "owned_by": "llamacpp", "meta": {}}, FarSide(Kind.LLAMA, "m")),
+        ({"id": "m", "owned_by": "vllm", "max_model_len": 99}, FarSide(Kind.VLLM, "m", context_size=99)),
+        (
+            {
+                "id": "m",
+                "owned_by": "jupyter-turbopilot",
+                "turbopilot": OFFER | {"holds": False, "samplers": ["seed"]},
+            },
+            FarSide(
+                Kind.OURS,
+                "m",
+                3,
+                2048,
+                20,
+                chances=True,
+                samplers=frozenset({"seed"}),
+                version="i|{'digest': 'v'}",
+            ),
+        ),
+    ],
+)
+def test_a_list_of_models_says_which_server_it_is(entry: dict[str, Any], far: FarSide) -> None:
+    assert read_models(listing(entry), "", "host") == far
+
+
+def test_the_model_is_the_one_that_is_named_or_the_only_one() -> None:
+    several = listing({"id": "a"}, {"id": "b"})
+    assert read_models(several, "b", "host").model == "b"
+    with pytest.raises(ModelRefusedError, match=r"several models.*a, b"):
+        read_models(several, "", "host")
+    with pytest.raises(ModelRefusedError, match="no model of the name"):
+        read_models(listing({"id": "a"}), "c", "host")
+
+
+@pytest.mark.parametrize("entries", [[], [{"id": "m", "turbopilot": {"version": 1}}]])
+def test_a_server_without_a_loaded_model_is_asked_again_later(entries: list[dict[str, Any]]) -> None:
+    with pytest.raises(EngineGoneError, match="model"):
+        read_models(listing(*entries), "", "host")
+
+
+def test_another_model_or_another_digest_is_another_identity() -> None:
+    one = FarSide(Kind.OURS, "m", version="1")
+    assert (
+        len({one.identity, FarSide(Kind.OURS, "n", version="1").identity, FarSide(Kind.OURS, "m").identity})
+        == 3
+    )
+
+
+def test_llama_servers_slots_are_read_off_its_properties() -> None:
+    data = json.dumps({"total_slots": 4, "default_generation_settings": {"n_ctx": 512, "x": 1}}).encode()
+    far = read_properties(data, FarSide(Kind.LLAMA, "m"))
+    assert (far.model, far.places, far.context_size) == ("m", 4, 512)
+
+
+def test_tokens_are_read() -> None:
+    assert read_tokens(b'{"tokens": [1, 2], "count": 2}') == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<html>", b"[" * 100_000, b'{"tokens": "1"}', b'{"tokens": [1.5]}', b"\xff", b"9" * 5000]
+)
+def test_nonsense_is_told_without_repeating_it(data: bytes) -> None:
+    with pytest.raises(StrangeAnswerError) as strange:
+        read_tokens(data)
+    assert data.decode("latin1") not in str(strange.value) or not data
+
+
+@given(JSON)
+def test_any_json_is_read_or_refused(value: Any) -> None:
+    data = json.dumps(value).encode()
+    for content in (data, json.dumps({"data": [value]}).encode(), listing({"id": "m", "turbopilot": value})):
+        with contextlib.suppress(StrangeAnswerError, TurbopilotError):
+            read_models(content, "", "host")
+
+
+def test_a_lone_nan_is_a_number() -> None:
+    assert read_json(b"[NaN]", list[float])[0] != 0

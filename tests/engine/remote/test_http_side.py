@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from typing import Any
+
+import httpx
+import pytest
+
+from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.remote.address import Address, read_addresses
+from jupyter_turbopilot.engine.remote.by_ids import ByIds
+from jupyter_turbopilot.engine.remote.dialect import Heard, Request
+from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
+from jupyter_turbopilot.engine.remote.http_side import MOST_ANSWER, HttpSide, how
+from jupyter_turbopilot.engine.remote.words import (
+    AskedToWaitError,
+    DiedError,
+    FarRefusalError,
+    StrangeAnswerError,
+)
+
+from .conftest import Serve
+from .far_server import FarServer, status, words
+
+DIALECT = ByIds(FarSide(Kind.VLLM, "m"), CodePoints())
+
+
+def side_of(server: FarServer, key: str = "") -> HttpSide:
+    return HttpSide(read_addresses([server.url], plain_http=False)[0], key, 5.0)
+
+
+def stream(server: FarServer, key: str = "") -> list[Heard]:
+    async def heard() -> list[Heard]:
+        side = side_of(server, key)
+        try:
+            return [one async for one in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
+        finally:
+            await side.close()
+
+    return asyncio.run(heard())
+
+
+def fetch(server: FarServer, route: str) -> bytes | None:
+    async def fetched() -> bytes | None:
+        side = side_of(server)
+        try:
+            return await side.get(route)
+        finally:
+            await side.close()
+
+    return asyncio.run(fetched())
+
+
+def test_events_are_read_as_they_come(serve: Serve) -> None:
+    heard = stream(serve(words("ab", "c")))
+    assert [len(one.tokens) for one in heard] == [2, 1, 0]
+    assert heard[-1].ended
+
+
+def test_a_key_stands_in_the_header_alone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = serve(words("a"))
+    stream(server, "sk-hush")
+    ((_, headers, body),) = server.requests
+    assert headers["authorization"] == "Bearer sk-hush"
+    assert "hush" not in json.dumps(body)
+    assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize(("code", "after"), [(429, "7"), (503, None)])
+def test_who_is_busy_asks_to_wait(code: int, after: str | None, serve: Serve) -> None:
+    with pytest.raises(AskedToWaitError) as asked:
+        stream(serve(status(code, **({"Retry_After": after} if after else {}))))
+    assert asked.value.after == (float(after) if after else None)
+
+
+@pytest.mark.parametrize("code", [301, 302, 307, 401, 404, 500])
+def test_other_statuses_are_refusals_and_nothing_is_followed(code: int, serve: Serve) -> None:
+    server = serve(status(code, Location="http://127.0.0.1:1/"))
+    with pytest.raises(FarRefusalError) as refused:
+        stream(server)
+    assert refused.value.answered == code
+    assert "SECRET" not in refused.value.message
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json", ""])
+def test_what_is_no_stream_is_refused(kind: str, serve: Serve) -> None:
+    with pytest.raises(StrangeAnswerError, match="stream of events"):
+        stream(serve(lambda wire, _: wire.answer(200, b"<html>", kind)))
+
+
+def test_a_compressed_stream_is_refused(serve: Serve) -> None:
+    def act(wire: Any, _: Any) -> None:
+        wire.answer(200, b"\x1f\x8b", "text/event-stream", Content_Encoding="gzip")
+
+    with pytest.raises(StrangeAnswerError, match="compressed"):
+        stream(serve(act))
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Le", b"\x00\xff\r\n\r\n"])
+def test_what_breaks_off_or_is_no_http_has_died(data: bytes, serve: Serve) -> None:
+    with pytest.raises(DiedError, match="broke off"):
+        stream(serve(lambda wire, _: wire.send(data)))
+
+
+def test_a_route_that_is_missing_is_nothing(serve: Serve) -> None:
+    server = serve()
+    server.routes["/a"] = lambda wire, _: wire.answer(200, b"{}")
+    assert (fetch(server, "/a"), fetch(server, "/b")) == (b"{}", None)
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(serve: Serve) -> None:
+    server = serve()
+    server.routes["/a"] = lambda wire, _: wire.answer(200, b"x" * (MOST_ANSWER + 1))
+    with pytest.raises(StrangeAnswerError, match="without end"):
+        fetch(server, "/a")
+
+
+def test_a_proxy_is_not_asked_for_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert stream(serve(words("a")))
+
+
+def test_a_proxy_is_asked_for_other_machines(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = serve(words("a"))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    async def asked() -> None:
+        side = HttpSide(Address("http://far.invalid", "far.invalid"), "", 5.0)
+        try:
+            await side.get("/v1/models")
+        finally:
+            await side.close()
+
+    asyncio.run(asked())
+    assert proxy.requests[0][0] == "http://far.invalid/v1/models"
+
+
+def test_why_a_connection_failed_is_said_without_its_own_words() -> None:
+    certificate = httpx.ConnectError("hush")
+    certificate.__cause__ = ssl.SSLCertVerificationError("hush")
+    tls = httpx.ConnectError("hush")
+    tls.__context__ = ssl.SSLError("hush")
+    told = [
+        how(error)
+        for error in (
+            certificate,
+            tls,
+            httpx.ConnectError("hush"),
+            httpx.ReadTimeout("hush"),
+            OSError("hush"),
+        )
+    ]
+    assert len(set(told)) == 5
+    assert not any("hush" in words for words in told)
+    assert "certificate" in told[0]

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.code_points import CHARACTERS, CodePoints
+from jupyter_turbopilot.engine.remote.far_side import Kind
+from jupyter_turbopilot.engine.remote.key import ENGINE_KEY
+from jupyter_turbopilot.engine.remote.loading import CONTEXT_SIZE, address, check, far_side, load
+from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
+
+from .conftest import Connect, Serve
+from .far_server import FarServer, Wire, settings_for, status, words
+from .test_engine import ask, write
+from .test_survey import counting, tokenizer
+
+OFFER = {"version": 1, "places": 3, "context_size": 2048, "top": 20, "samplers": ["temperature", "seed"]}
+
+
+def ours(serve: Serve, **offer: Any) -> FarServer:
+    server = serve(words("a"))
+    server.models = {"data": [{"id": "far", "turbopilot": OFFER | offer}]}
+    server.routes["/tokenize"] = tokenizer()
+    return server
+
+
+def test_our_own_server_can_do_what_it_says(serve: Serve, connect: Connect) -> None:
+    engine = connect(ours(serve, identity="1", chances=False))
+    abilities = engine.abilities
+    assert (engine.name, engine.context_size, engine.vocabulary.unit) == ("far", 2048, CHARACTERS)
+    assert (abilities.places, abilities.holds, abilities.chances, abilities.top) == (3, True, False, 20)
+    assert (abilities.samplers, abilities.ahead, abilities.elsewhere) == ({"temperature", "seed"}, True, True)
+    assert connect(ours(serve, identity="2")).identity != engine.identity
+    assert write(engine, ask()) == b"a"
+
+
+def test_llama_server_holds_no_text_and_has_its_slots(serve: Serve, connect: Connect) -> None:
+    server = serve()
+    server.models = {"data": [{"id": "m", "owned_by": "llamacpp"}]}
+    server.routes["/tokenize"] = tokenizer()
+    properties = {"total_slots": 2, "default_generation_settings": {"n_ctx": 64}}
+    server.routes["/props"] = lambda wire, _: wire.answer(200, json.dumps(properties).encode())
+
+    def completion(wire: Wire, body: dict[str, Any]) -> None:
+        events = [
+            {"content": "ab", "tokens": [98], "completion_probabilities": [{"id": 98, "logprob": -0.1}]},
+            {"content": "", "stop": True, "tokens": [], "timings": {"cache_n": 2}},
+        ]
+        data = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+        wire.answer(200, data, "text/event-stream")
+
+    server.routes["/completion"] = completion
+    engine = connect(server)
+    abilities = engine.abilities
+    assert (abilities.places, abilities.holds, abilities.chances, engine.context_size) == (2, False, True, 64)
+    asked = ask()
+    assert write(engine, asked) == b"ab"
+    assert asked.usage.cached_tokens == 2
+    server.routes["/infill"] = status(501)
+    text = connect(server, vocabulary=None)
+    assert text.vocabulary.markers.middle is None
+    assert write(text, ask()) == b"ab"
+
+
+def test_without_a_vocabulary_prompts_are_text_in_characters(serve: Serve, connect: Connect) -> None:
+    server = serve()
+    server.models = {"data": [{"id": "far"}]}
+    server.routes["/v1/completions"] = counting(ignored=False)
+    engine = connect(server, vocabulary=None)
+    abilities = engine.abilities
+    assert engine.context_size == CONTEXT_SIZE * CHARACTERS
+    assert engine.vocabulary.markers.middle is not None
+    assert (abilities.holds, abilities.chances, abilities.top, abilities.ahead) == (False, True, 0, False)
+    assert connect(server, vocabulary=None, ahead="yes").abilities.ahead
+    assert write(engine, ask()) == b"a"
+
+
+def test_nothing_is_asked_where_the_line_spells_a_marker(serve: Serve) -> None:
+    server = serve()
+    server.routes["/v1/completions"] = counting(ignored=False)
+    engine = load(settings_for(server), Cancel(), None, ["<MID>"])
+    try:
+        before = len(server.requests)
+        assert write(engine, ask("x = '<MID>")) == b""
+        assert len(server.requests) == before
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(("setting", "ahead"), [("auto", True), ("yes", True), ("no", False)])
+def test_work_ahead_is_a_setting(setting: str, ahead: bool, serve: Serve, connect: Connect) -> None:
+    assert connect(serve(words("a")), ahead=setting).abilities.ahead is ahead
+
+
+def test_the_first_address_that_answers_is_loaded_from(serve: Serve, connect: Connect) -> None:
+    dead, server = serve(), serve(words("a"))
+    dead.stop()
+    engine = connect(dead, server)
+    assert write(engine, ask()) == b"a"
+    assert dead.requests == []
+
+
+def test_nobody_there_is_told_with_every_host_and_no_key(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_KEY, "sk-hush")
+    servers = [serve(), serve()]
+    for server in servers:
+        server.stop()
+    with pytest.raises(EngineGoneError, match="nothing answers") as gone:
+        load(settings_for(*servers), Cancel(), CodePoints())
+    assert all(str(server.port) in gone.value.message for server in servers)
+    assert "hush" not in repr(gone.value)
+
+
+@pytest.mark.parametrize(("code", "after"), [(503, 7.0), (429, 7.0)])
+def test_a_server_that_is_not_ready_is_asked_again_when_it_says(
+    code: int, after: float, serve: Serve
+) -> None:
+    server = serve()
+    server.routes["/v1/models"] = status(code, Retry_After="7")
+    with pytest.raises(EngineGoneError) as gone:
+        load(settings_for(server), Cancel(), CodePoints())
+    assert gone.value.after == after
+
+
+@pytest.mark.parametrize("vocabulary", [None, CodePoints()])
+def test_a_wrong_key_is_told_at_the_load(vocabulary: CodePoints | None, serve: Serve) -> None:
+    server = serve()
+    server.routes["/v1/models"] = status(401)
+    with pytest.raises(TurbopilotError, match="key") as refused:
+        load(settings_for(server), Cancel(), vocabulary)
+    assert "SECRET" not in refused.value.message
+
+
+@pytest.mark.parametrize("content", [b"<html>SECRET", b"", b"\xff", b"[" * 9999])
+def test_a_server_that_is_none_is_told_at_the_load(content: bytes, serve: Serve) -> None:
+    server = serve()
+    server.routes["/v1/models"] = lambda wire, _: wire.answer(200, content, "text/html")
+    with pytest.raises(TurbopilotError, match="c.TurbopilotRemote.urls") as refused:
+        load(settings_for(server), Cancel(), CodePoints())
+    assert "SECRET" not in refused.value.message
+
+
+def test_a_load_can_be_stopped(serve: Serve) -> None:
+    cancel, go = Cancel(), threading.Event()
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        cancel.set("test")
+        go.wait(10)
+
+    server = serve()
+    server.routes["/v1/models"] = act
+    with pytest.raises(CancelledError):
+        load(settings_for(server), cancel, CodePoints())
+    go.set()
+
+
+def test_who_a_far_side_is_can_be_asked_before_a_load(serve: Serve) -> None:
+    far = far_side(settings_for(serve()), Cancel())
+    assert (far.kind, far.model, far.context_size) == (Kind.VLLM, "far", 512)
+
+
+def test_settings_are_checked_without_asking_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_for("http://127.0.0.1:1/v1", "https://far.example/v1")
+    check(settings)
+    assert address(settings) == "127.0.0.1:1, far.example"
+    settings.remote.urls = ["https://me:hush@far.example"]
+    with pytest.raises(ModelRefusedError):
+        check(settings)
+    assert address(settings) == ""
+    with pytest.raises(ModelRefusedError, match="c.TurbopilotRemote.model"):
+        check(settings_for("hf:together"))
+    monkeypatch.setenv(ENGINE_KEY, "two words")
+    with pytest.raises(ModelRefusedError, match=ENGINE_KEY):
+        check(settings_for("http://127.0.0.1:1"))
+
+
+def test_no_settings_are_refused() -> None:
+    with pytest.raises(ModelRefusedError, match="urls"):
+        check(Turbopilot())

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.remote.address import Address
+from jupyter_turbopilot.engine.remote.dialect import Request
+from jupyter_turbopilot.engine.remote.key import HUB_KEY
+from jupyter_turbopilot.engine.remote.loading import load
+from jupyter_turbopilot.engine.remote.provider import ByProvider, ProviderSide, ensure_installed
+from jupyter_turbopilot.engine.remote.text_prompt import Spellings
+from jupyter_turbopilot.engine.remote.words import (
+    AskedToWaitError,
+    DiedError,
+    FarRefusalError,
+    StrangeAnswerError,
+)
+from jupyter_turbopilot.errors import EngineError, ModelRefusedError
+from jupyter_turbopilot.generation import Ask, Sampling
+
+from ...serving import Server
+from ...tiny_model import write_tiny_model
+from .conftest import Serve
+from .far_server import FarServer, Wire, settings_for, status
+from .test_engine import ask, write
+from .test_far_side import JSON
+from .test_text_prompt import ids
+
+DIALECT = ByProvider(Spellings())
+
+
+def stream(address: Address, key: str = "hf_1") -> bytes:
+    async def heard() -> bytes:
+        side = ProviderSide(address, key, "owner/model", 5.0)
+        events = side.stream(Request("", {"prompt": "x", "max_new_tokens": 4}), DIALECT)
+        return b"".join([token.data async for one in events for token in one.tokens])
+
+    return asyncio.run(heard())
+
+
+def here(server: FarServer) -> Address:
+    return Address(f"http://127.0.0.1:{server.port}/v1/completions", "host", "url", local=True)
+
+
+def generated(server: Server, prompt: str) -> str:
+    body = {"inputs": prompt, "parameters": {"max_new_tokens": 3}}
+    return str(server.client.post("/api/generate", json=body).json()["generated_text"])
+
+
+def test_a_text_comes_from_a_server_of_hugging_faces_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(write_tiny_model(tmp_path / "tiny.gguf"))
+    try:
+        monkeypatch.setenv(HUB_KEY, server.key)
+        engine = load(settings_for(f"hf:{server.url}/api/generate", timeout=20.0), Cancel(), None)
+        try:
+            # Random bytes seldom make text: a prompt is looked for that text follows.
+            texts = {f"import {number}": generated(server, f"import {number}") for number in range(99)}
+            prompt = next(prompt for prompt, text in texts.items() if text.isascii() and len(text) == 3)
+            assert write(engine, ask(prompt, 3)).decode() == texts[prompt]
+            assert not engine.abilities.chances
+        finally:
+            engine.close()
+    finally:
+        server.stop()
+
+
+def test_only_what_all_providers_know_is_asked() -> None:
+    request = DIALECT.request(Ask(ids("x"), Sampling(4, temperature=0.5, top_p=0.9, seed=3)))
+    assert request is not None
+    assert request.body == {"prompt": "x", "max_new_tokens": 4, "temperature": 0.5, "top_p": 0.9, "seed": 3}
+    plain = DIALECT.request(Ask(ids("x"), Sampling(0)))
+    assert plain is not None
+    assert plain.body == {"prompt": "x", "max_new_tokens": 1}
+    assert DIALECT.request(Ask(ids("'</s>"))) is None
+
+
+def test_a_key_goes_to_the_server_and_one_that_is_logged_in_with_does_not(serve: Serve) -> None:
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        event = {
+            "token": {"id": 1, "text": "a", "logprob": -1, "special": False},
+            "generated_text": "a",
+            "details": None,
+        }
+        wire.answer(200, b"data:" + json.dumps(event).encode() + b"\n\n", "text/event-stream")
+
+    server = serve()
+    server.routes["/v1/completions"] = act
+    assert stream(here(server)) == b"a"
+    assert stream(here(server), "") == b"a"
+    assert [headers["authorization"] for _, headers, _ in server.requests] == ["Bearer hf_1", "Bearer none"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(401, FarRefusalError), (500, FarRefusalError), (429, AskedToWaitError), (503, AskedToWaitError)],
+)
+def test_a_refusal_is_told_without_its_own_words(code: int, kind: type[Exception], serve: Serve) -> None:
+    with pytest.raises(kind) as refused:
+        stream(here(serve(status(code, Retry_After="3"))))
+    assert "SECRET" not in str(refused.value)
+
+
+def test_a_server_that_is_not_there_has_died(serve: Serve) -> None:
+    server = serve()
+    server.stop()
+    with pytest.raises(DiedError):
+        stream(here(server))
+
+
+@pytest.mark.parametrize("name", ["groq", "nobody"])
+def test_a_provider_that_only_chats_is_refused(name: str) -> None:
+    with pytest.raises(EngineError, match="chat"):
+        stream(Address("", f"hf:{name}", name))
+
+
+def test_the_library_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ModelRefusedError, match=r"jupyter-turbopilot\[remote\]"):
+        ensure_installed()
+
+
+@given(JSON)
+def test_any_event_is_read_or_refused(value: Any) -> None:
+    for data in (value, {"token": value}, {"token": {"text": "x", "logprob": value}}):
+        with contextlib.suppress(StrangeAnswerError):
+            DIALECT.read(json.dumps(data).encode())

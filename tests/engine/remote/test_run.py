@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.remote.dialect import Heard
+from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+
+
+def tokens(text: str) -> list[Token]:
+    return [Token(character.encode(), 0.5, ord(character)) for character in text]
+
+
+def run_of(limit: int = 8, beginning: Beginning = Beginning(), hint: tuple[int, ...] = ()) -> RemoteRun:
+    ask = Ask((1, 2), Sampling(limit, beginning=beginning), hint=hint)
+    return RemoteRun(ask, limit, beginning, answer=Answer(limit))
+
+
+def said(run: RemoteRun) -> bytes:
+    return b"".join(token.data for token in run.fresh)
+
+
+@given(st.lists(st.text("ab", max_size=4), max_size=6), st.integers(1, 8))
+def test_no_more_is_handed_out_than_was_asked_for(pieces: list[str], limit: int) -> None:
+    run = run_of(limit)
+    for piece in pieces:
+        enough = run.answer.hear(Heard(tokens(piece)))
+        run.take()
+        if enough:
+            break
+    assert said(run) == "".join(pieces).encode()[:limit]
+    assert run.done == (len("".join(pieces)) >= limit)
+    assert run.ask.usage.predicted_tokens == len(run.written)
+
+
+@given(st.text("ab", min_size=1, max_size=6), st.integers(0, 6))
+def test_what_was_typed_is_not_said_again(text: str, typed: int) -> None:
+    typed = min(typed, len(text))
+    run = run_of(beginning=Beginning((text[: max(1, typed)].encode(),), typed))
+    run.answer.hear(Heard(tokens(text), ended=True))
+    run.take()
+    assert said(run) == text[typed:].encode()
+    assert [token.probability for token in run.fresh[:typed]] == [1.0] * typed
+    assert run.done
+
+
+def test_a_text_that_does_not_begin_as_it_has_to_fails() -> None:
+    run = run_of(beginning=Beginning((b"print",), 2))
+    run.answer.hear(Heard(tokens("xy")))
+    run.take()
+    assert run.error
+    assert said(run) == b""
+
+
+def test_it_ends_with_what_it_has_where_it_strays_later() -> None:
+    run = run_of(beginning=Beginning((b"abc",), 1))
+    run.answer.hear(Heard(tokens("abx")))
+    run.take()
+    assert (said(run), run.done, run.error) == (b"b", True, None)
+
+
+def test_what_is_left_is_asked_from_where_it_was_suspended() -> None:
+    run = run_of(5, Beginning((b"abc", b"abd"), 1), hint=(97, 98, 99, 100))
+    assert run.left().sampling.max_tokens == 5
+    run.answer.hear(Heard(tokens("ab")))
+    run.take()
+    left = run.left()
+    assert (left.prompt, left.hint) == ([1, 2, 97, 98], [99, 100])
+    assert (left.sampling.max_tokens, left.sampling.beginning) == (3, Beginning((b"c", b"d")))
+    run = run_of(hint=(1, 2))
+    run.answer.hear(Heard(tokens("a")))
+    run.take()
+    assert run.left().hint == []
+
+
+def test_nothing_counts_as_read_before_the_first_token() -> None:
+    run = run_of()
+    assert (run.pending, run.news) == (2, False)
+    run.answer.hear(Heard(tokens("a"), cached=1))
+    assert run.news
+    run.take()
+    assert (run.pending, run.ask.usage.cached_tokens) == (1, 1)
+
+
+def test_a_prompt_that_is_only_read_ends_without_a_token() -> None:
+    run = run_of(0)
+    assert not run.answer.hear(Heard(tokens("a")))
+    assert run.answer.hear(Heard((), ended=True))
+    run.take()
+    assert (said(run), run.done) == (b"", True)

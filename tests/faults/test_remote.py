@@ -1,0 +1,282 @@
+"""What servers elsewhere do to an engine that asks them, and what a person is told."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.remote.key import ENGINE_KEY
+from jupyter_turbopilot.engine.remote.run import RemoteRun
+from jupyter_turbopilot.errors import EngineGoneError, TextFailedError, TurbopilotError
+from jupyter_turbopilot.generation import Ask, Sampling
+
+from ..engine.remote.conftest import Connect, Serve, connect, no_keys, serve
+from ..engine.remote.far_server import Act, FarServer, Wire, chances, settings_for, status, words
+
+__all__ = ["connect", "no_keys", "serve"]
+
+PROMPT = "PROMPT = 'of a person'"
+TIMEOUT = 1.0
+
+
+def ask(most: int = 16) -> Ask:
+    return Ask([*map(ord, PROMPT)], Sampling(most))
+
+
+def outcome(engine: Any, asked: Ask | None = None) -> bytes | TurbopilotError:
+    """Have a text written: what is written, or what a person is told."""
+    run = engine.start(asked or ask())
+    assert isinstance(run, RemoteRun)
+    try:
+        while not run.done:
+            engine.step([run], Cancel())
+    except TextFailedError as failed:
+        return failed.error
+    except TurbopilotError as error:
+        return error
+    finally:
+        engine.release(run)
+    return b"".join(token.data for token in run.fresh)
+
+
+def sent(*pieces: bytes, pause: float = 0.0) -> Act:
+    """Send bytes as they are, then end the connection."""
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        for piece in pieces:
+            wire.send(piece)
+            time.sleep(pause)
+
+    return act
+
+
+def event(text: str, **more: Any) -> bytes:
+    choice = {"text": text, "logprobs": chances(text, -0.1)} | more
+    return b"data: " + json.dumps({"choices": [choice]}, ensure_ascii=False).encode() + b"\n\n"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+LATE = threading.Event()  # never set: a server that says nothing more
+
+
+def late(*pieces: bytes) -> Act:
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        for piece in pieces:
+            wire.send(piece)
+        wire.gone()
+
+    return act
+
+
+# What is written in spite of it.
+WRITTEN: dict[str, tuple[Act, bytes]] = {
+    "cut in a character": (sent(HEAD + event("né")[:-30], pause=0.05), b""),
+    "a character in two packets": (
+        sent(
+            HEAD,
+            event("é")[: event("é").index("é".encode()) + 1],
+            event("é")[event("é").index("é".encode()) + 1 :],
+            pause=0.02,
+        ),
+        "é".encode(),
+    ),
+    "cut in a line": (sent(HEAD + event("ab") + event("cd")[:20]), b"ab"),
+    "silent after a word": (late(HEAD + event("ab")), b"ab"),
+    "garbage after a word": (sent(HEAD + event("ab") + b"data: {garbage\n\n" + event("cd")), b"ab"),
+    "an error after a word": (sent(HEAD + event("ab") + b'data: {"error": "PROMPT"}\n\n'), b"ab"),
+    "a token outside the vocabulary after a word": (
+        sent(
+            HEAD + event("ab") + event("c", logprobs={"tokens": ["token_id:9999999"], "token_logprobs": [0]})
+        ),
+        b"ab",
+    ),
+    "no probability": (sent(HEAD + event("ab", logprobs=chances("ab", None), finish_reason="stop")), b"ab"),
+    "NaN for a probability": (
+        sent(HEAD + event("ab", logprobs=chances("ab", float("nan")), finish_reason="stop")),
+        b"ab",
+    ),
+    "a probability above one": (
+        sent(HEAD + event("ab", logprobs=chances("ab", 3.0), finish_reason="stop")),
+        b"ab",
+    ),
+    "an end without a word": (words(), b""),
+}
+
+
+@pytest.mark.parametrize("name", [name for name, (_, text) in WRITTEN.items() if text or "end" in name])
+def test_a_text_ends_with_what_it_has(name: str, serve: Serve, connect: Connect) -> None:
+    act, text = WRITTEN[name]
+    assert outcome(connect(serve(act), timeout=TIMEOUT)) == text
+
+
+# What is told.
+TOLD: dict[str, tuple[Act, str]] = {
+    "cut in a character": (WRITTEN["cut in a character"][0], "broke off"),
+    "a key that is wrong": (status(401), "key"),
+    "a key without the right": (status(403), "key"),
+    "no such route": (status(404), "c.TurbopilotRemote.urls"),
+    "a failure": (status(500), "log"),
+    "a redirect": (status(307, Location="http://127.0.0.1:1/"), "redirects"),
+    "too many requests": (status(429, Retry_After="60"), "too many requests"),
+    "too many requests, and nothing more": (status(429), "too many requests"),
+    "not ready": (status(503, Retry_After="60"), "not ready"),
+    "a page": (lambda wire, _: wire.answer(200, b"<html>PROMPT", "text/html"), "stream of events"),
+    "no content type": (sent(b"HTTP/1.1 200 OK\r\n\r\nPROMPT"), "stream of events"),
+    "garbage": (sent(HEAD + b"data: PROMPT\n\n"), "JSON"),
+    "no HTTP": (sent(b"PROMPT\r\n\r\n"), "not HTTP"),
+    "cut in a header": (sent(b"HTTP/1.1 200 OK\r\nContent-Ty"), "broke off"),
+    "cut in a chunk": (
+        sent(HEAD[:-2] + b"Transfer-Encoding: chunked\r\n\r\nff\r\ndata: PROMPT"),
+        "broke off",
+    ),
+    "nothing but silence": (late(), "in time"),
+    "silence in a header": (late(b"HTTP/1.1 200 OK\r\n"), "in time"),
+    "comments without end": (late(HEAD + b": PROMPT\n\n"), "in time"),
+    "a line without end": (sent(HEAD + b"data: " + b"x" * (1 << 21)), "urls"),
+    "a token outside the vocabulary": (
+        sent(HEAD + event("c", logprobs={"tokens": ["token_id:9999999"], "token_logprobs": [0]})),
+        "vocabulary",
+    ),
+    "text without ids": (sent(HEAD + event("PROMPT", logprobs=None)), "vocabulary"),
+    "another model": (words("ab", model="other"), "another model"),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_person_is_told_in_words(
+    name: str,
+    serve: Serve,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    act, told = TOLD[name]
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv(ENGINE_KEY, "sk-hush")
+    first = words("x") if name == "another model" else act
+    engine = connect(serve(first, act), timeout=TIMEOUT)
+    if name == "another model":
+        assert outcome(engine) == b"x"
+    begun = time.monotonic()
+    error = outcome(engine)
+    assert time.monotonic() - begun < 2 * TIMEOUT
+    assert isinstance(error, TurbopilotError)
+    assert told in error.message
+    for text in (error.message, repr(error), repr(engine), caplog.text):
+        assert "PROMPT" not in text
+        assert "SECRET" not in text
+        assert "hush" not in text
+
+
+def test_a_stream_without_end_is_cut_at_its_limit(serve: Serve, connect: Connect) -> None:
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        while True:
+            wire.send(event("abc" * 50))
+
+    assert outcome(connect(serve(act)), ask(100)) == (b"abc" * 50)[:100]
+
+
+@pytest.mark.parametrize("gap", [0.01, 0.1])
+def test_a_slow_server_is_waited_for(gap: float, serve: Serve, connect: Connect) -> None:
+    pieces = [HEAD, *(event(letter) for letter in "abcd"), event("", finish_reason="stop")]
+    assert outcome(connect(serve(sent(*pieces, pause=gap)), timeout=TIMEOUT)) == b"abcd"
+
+
+def test_who_asks_to_be_left_alone_is_asked_again_in_time(serve: Serve, connect: Connect) -> None:
+    server = serve(status(429, Retry_After="0"), status(503, Retry_After="0"), words("ab"))
+    assert outcome(connect(server)) == b"ab"
+    assert len(server.asked("/v1/completions")) == 3
+
+
+def test_the_first_of_two_addresses_dies_under_load_and_no_text_is_lost(
+    serve: Serve, connect: Connect
+) -> None:
+    first, second = serve(words("ab")), serve(words("ab"))
+    engine = connect(first, second, places=8)
+    texts: list[bytes | TurbopilotError] = []
+    for number in range(60):
+        if number == 20:
+            first.stop()
+        texts.append(outcome(engine))
+    assert texts == [b"ab"] * 60
+    assert len(second.asked("/v1/completions")) == 40
+
+
+def test_a_server_that_comes_back_with_another_model_is_loaded_again(serve: Serve, connect: Connect) -> None:
+    server = serve(words("ab"))
+    engine = connect(server, timeout=TIMEOUT)
+    assert outcome(engine) == b"ab"
+    server.stop()
+    assert isinstance(outcome(engine), EngineGoneError)
+    again = serve(words("cd", model="other"), port=server.port)
+    again.models = {"data": [{"id": "other", "owned_by": "vllm", "max_model_len": 512}]}
+    end = time.monotonic() + 10
+    while "another model" not in (told := outcome(engine)).message:  # type: ignore[union-attr]
+        assert time.monotonic() < end
+        time.sleep(0.05)  # the address rests
+    assert isinstance(told, EngineGoneError)
+    loaded = connect(again)
+    assert loaded.identity != engine.identity
+    assert outcome(loaded) == b"cd"
+
+
+def certificate(folder: Path, name: str) -> Path:
+    path = folder / f"{name}.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    command += ["-keyout", str(path), "-out", str(path) + ".crt", "-subj", f"/CN={name}", "-days", "2"]
+    subprocess.run([*command, "-addext", f"subjectAltName={name}"], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
+    return path
+
+
+def test_a_certificate_that_nobody_trusts_is_told_and_one_that_is_trusted_works(
+    serve: Serve, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = certificate(tmp_path, "IP:127.0.0.1")
+    server = serve(words("ab"), certificate=path)
+    with pytest.raises(EngineGoneError, match="certificate"):
+        connect(server)
+    assert server.requests == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    assert outcome(connect(server)) == b"ab"
+
+
+def test_a_certificate_of_another_name_is_refused(
+    serve: Serve, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = certificate(tmp_path, "DNS:elsewhere.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    with pytest.raises(EngineGoneError, match="certificate"):
+        connect(serve(words("ab"), certificate=path))
+
+
+def test_a_password_in_an_address_is_not_repeated(connect: Connect) -> None:
+    with pytest.raises(TurbopilotError) as refused:
+        connect("https://me:hush@127.0.0.1/v1")
+    assert "hush" not in refused.value.message
+
+
+def test_nothing_listening_is_told_with_the_address(serve: Serve, connect: Connect) -> None:
+    server: FarServer = serve(words("ab"))
+    server.stop()
+    with pytest.raises(EngineGoneError, match=f"127.0.0.1:{server.port}"):
+        connect(server)
+    assert settings_for(server).remote.urls
