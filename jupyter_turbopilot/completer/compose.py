@@ -130,7 +130,8 @@ class Composer:
         sampling = replace(self._sampling, beginning=_beginning(given, prompt.forced, self._names()))
         suffix_span = prompt.suffix_span if task.moves else (0, 0)
         aligned = (aligned and task.aligned) or bool(prompt.forced)
-        return Ask(prompt.tokens, sampling, Usage(), hint, aligned, suffix_span, task.language)
+        urgency = task.priority.name.lower()
+        return Ask(prompt.tokens, sampling, Usage(), hint, aligned, suffix_span, task.language, urgency)
 
     def _limit_reading(self, prompt: Prompt) -> None:
         """Say when the prompt should have been read."""

@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.remote import loading as remote
 from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
 from jupyter_turbopilot.engine.transformers.loader import load
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Beginning, Token
 
+from ..serving import Server
 from ..tiny_model import learn_merges, write_tiny_model
 from . import conformance
 from .conformance import CHECKS, Check, Subject
@@ -61,12 +64,28 @@ def transformers(folder: Path) -> Callable[[], Engine]:
     return lambda: load(path, TransformersOptions(threads=1), name="tiny")
 
 
+SERVERS: list[Server] = []  # that a subject asks
+
+
+def served(folder: Path, *, by_text: bool = False) -> Callable[[], Engine]:
+    local = llama(folder)()
+    SERVERS.append(Server(folder / "tiny.gguf"))
+    settings = Turbopilot()
+    settings.remote.urls, key = [f"{SERVERS[-1].url}/v1"], folder / "key"
+    settings.remote.key_file = str(key)
+    key.touch(0o600)
+    key.write_text(SERVERS[-1].key)
+    return lambda: remote.load(settings, Cancel(), None if by_text else local.vocabulary)
+
+
 # An engine is a line: what writes its files into a folder and returns what loads it.
 ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
     "llama": llama,
     "llama with tokens of several bytes": lambda folder: llama(folder, merges=learn_merges(CODE, 60)),
     "llama that claims little": modest,
     "transformers": transformers,
+    "remote": served,
+    "remote by text": lambda folder: served(folder, by_text=True),
 }
 
 
@@ -76,6 +95,8 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     made = Subject(ENGINES[request.param](tmp_path_factory.mktemp("engine")))
     yield made
     made.engine.close(keep=False)
+    while SERVERS:
+        SERVERS.pop().stop()
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.job import YIELDED, Job
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.step_loop import StepLoop
-from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.errors import EngineError, TextFailedError
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .jobs import SmallEngine, Told, nothing_but_one, until_cancelled
@@ -52,3 +52,21 @@ def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:
     for _ in range(2):
         loop.step(jobs, [])
     assert [one.wait() for one in told] == [None, None]
+
+
+def test_a_text_that_fails_alone_ends_alone_and_the_engine_is_not_asked_whether_it_works() -> None:
+    class Refusing(ScriptedEngine):
+        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+            super().step(runs, attention)
+            if len(runs) == 2:
+                raise TextFailedError(EngineError("It was refused."), runs[0])
+
+    told = [Told(), Told()]
+    jobs = [Job(nothing_but_one, one) for one in told]
+    engine = Refusing("word")
+    loop = loop_with(engine)
+    for _ in range(3):
+        loop.step(jobs, [])
+    assert isinstance(told[0].wait(), EngineError)
+    assert told[1].wait() is None
+    assert (len(engine.asks), loop.broken) == (2, False)

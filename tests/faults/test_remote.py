@@ -277,6 +277,6 @@ def test_a_password_in_an_address_is_not_repeated(connect: Connect) -> None:
 def test_nothing_listening_is_told_with_the_address(serve: Serve, connect: Connect) -> None:
     server: FarServer = serve(words("ab"))
     server.stop()
-    with pytest.raises(EngineGoneError, match=f"127.0.0.1:{server.port}"):
+    with pytest.raises(EngineGoneError, match=rf"127\.0\.0\.1:{server.port}"):
         connect(server)
     assert settings_for(server).remote.urls

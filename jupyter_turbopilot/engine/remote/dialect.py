@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -70,6 +72,24 @@ _OF_DRAWING = {"top_p", "seed", "top_k", "min_p", "typical_p", "samplers"}
 _ONLY_IF_SET = {"logit_bias", "grammar", "ignore_end", "drawn"}
 Style = Literal["openai", "vllm", "llama"]
 _FIELDS: Mapping[Style, Mapping[str, str]] = {"openai": _OPENAI, "vllm": _VLLM, "llama": _LLAMA}
+
+_OPTIONS = {told: name for fields in _FIELDS.values() for name, told in fields.items()}
+
+
+class _Error(msgspec.Struct, frozen=True):
+    param: str | None = None
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: _Error = _Error()
+
+
+def refused_option(data: bytes) -> str:
+    """Return the option of `Sampling` that a refusal names as wrong; nothing of its words."""
+    try:
+        return _OPTIONS.get(msgspec.json.decode(data, type=_Refusal).error.param or "", "")
+    except (ValueError, RecursionError):
+        return ""
 
 
 def samplers(style: Style) -> frozenset[str]:

@@ -106,6 +106,8 @@ class RemoteEngine:
 
     def step(self, runs: Sequence[RemoteRun], attention: Cancel) -> None:
         """Wait until something has come for any of the runs, or for `attention`; hand it out."""
+        if attention.is_set():
+            return  # what has come is handed out by the next step
         with attention.interrupting(self._wake), self._came:
             self._came.wait_for(lambda: attention.is_set() or any(run.news for run in runs))
             for run in runs:

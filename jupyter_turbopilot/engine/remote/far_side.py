@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -39,11 +39,12 @@ class FarSide:
     ahead: bool = True
     samplers: frozenset[str] = frozenset()
     version: str = ""  # what else its answers depend on, as it says
+    vocabulary: str = ""  # the digest of its vocabulary
 
     @property
     def identity(self) -> str:
         """What its answers depend on beside the request."""
-        return f"remote|{self.kind}|{self.model}|{self.version}"
+        return f"remote|{self.kind}|{self.model}|{self.version}|{self.vocabulary}"
 
 
 class _Offer(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ class _Offer(msgspec.Struct, frozen=True):
     ahead: bool = True
     samplers: list[str] = []
     identity: str = ""
-    vocabulary: Any = None
+    vocabulary: str = ""
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -132,7 +133,8 @@ def _ours(model: str, offer: _Offer, host: str) -> FarSide:
         offer.chances,
         offer.ahead,
         frozenset(offer.samplers),
-        f"{offer.identity}|{offer.vocabulary}",
+        offer.identity,
+        offer.vocabulary,
     )
 
 

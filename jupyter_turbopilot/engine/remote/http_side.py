@@ -11,12 +11,14 @@ import httpx
 import msgspec
 
 from jupyter_turbopilot.engine.remote.back_off import retry_after
+from jupyter_turbopilot.engine.remote.dialect import refused_option
 from jupyter_turbopilot.engine.remote.events import Events
 from jupyter_turbopilot.engine.remote.words import (
     WAIT,
     AskedToWaitError,
     DiedError,
     StrangeAnswerError,
+    not_accepted,
     refused,
 )
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.address import Address
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Heard, Request
 
-OK, MISSING = 200, frozenset({404, 405, 501})
+OK, NOT_ACCEPTED, MISSING = 200, 400, frozenset({404, 405, 501})
 MOST_ANSWER = 1 << 22  # bytes of an answer that is no stream
 KEPT_SECONDS = 120.0  # a connection that is not used is kept open
 END = b"[DONE]"
@@ -68,19 +70,14 @@ class HttpSide:
         async with self._answer(method, route, body) as answer:
             if answer.status_code in MISSING:
                 return None
-            self._check(answer)
-            data = bytearray()
-            async for chunk in answer.aiter_raw():
-                data += chunk
-                if len(data) > MOST_ANSWER:
-                    raise StrangeAnswerError("an answer without end")
-            return bytes(data)
+            await self._check(answer)
+            return await _whole(answer)
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
         """Send a request; yield what its answer says, event by event."""
         events = Events()
         async with self._answer("POST", request.route, request.body) as answer:
-            self._check(answer)
+            await self._check(answer)
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise StrangeAnswerError("what is not a stream of events")
             async for chunk in answer.aiter_raw():
@@ -99,7 +96,7 @@ class HttpSide:
             async with self._client.stream(method, url, content=content, headers=headers) as answer:
                 yield answer
 
-    def _check(self, answer: httpx.Response) -> None:
+    async def _check(self, answer: httpx.Response) -> None:
         """Raise an error for a status that is none of success."""
         status = answer.status_code
         if status == OK:
@@ -111,7 +108,19 @@ class HttpSide:
             raise AskedToWaitError(
                 error, retry_after(answer.headers.get("retry-after", ""), datetime.now(UTC))
             )
+        if status == NOT_ACCEPTED and (option := refused_option(await _whole(answer))):
+            raise not_accepted(self.address.host, option)
         raise error
+
+
+async def _whole(answer: httpx.Response) -> bytes:
+    """Read an answer that is no stream."""
+    data = bytearray()
+    async for chunk in answer.aiter_raw():
+        data += chunk
+        if len(data) > MOST_ANSWER:
+            raise StrangeAnswerError("an answer without end")
+    return bytes(data)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from jupyter_turbopilot.engine.remote.far_side import (
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.words import FarRefusalError, StrangeAnswerError
+from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.generation import Ask, Sampling
 
@@ -59,6 +60,10 @@ async def look(side: AnySide, wanted: str) -> FarSide:
 
 async def compare(side: HttpSide, far: FarSide, vocabulary: Vocabulary) -> None:
     """Refuse a far side that has another vocabulary, or does not tell ids."""
+    if far.vocabulary:
+        if far.vocabulary != vocabulary_digest(vocabulary):
+            raise _another_vocabulary(side.address.host)
+        return
     for text in AWKWARD:
         body: dict[str, Any] = {"content": text, "add_special": False, "parse_special": False}
         if far.kind in {Kind.VLLM, Kind.OPENAI}:

@@ -6,6 +6,7 @@ Never in its own words: many servers repeat in an error what they were sent.
 from __future__ import annotations
 
 from jupyter_turbopilot.errors import (
+    BadRequestError,
     BusyError,
     EngineError,
     EngineGoneError,
@@ -59,6 +60,11 @@ def refused(host: str, status: int) -> TurbopilotError:
     if status == UNAVAILABLE:
         return NotReadyError(f"{host} is not ready: its model may be loading. Try again in a moment.")
     return FarRefusalError(f"{host} {_refusal(status)}", status)
+
+
+def not_accepted(host: str, option: str) -> BadRequestError:
+    """Return the error for an option that a far side names as wrong."""
+    return BadRequestError(f"{host} does not accept this {option}. Change it, or leave it out.", field=option)
 
 
 def _refusal(status: int) -> str:

@@ -16,6 +16,7 @@ from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 from .far_server import Act, FarServer, settings_for
 
+CHARACTERS = CodePoints()
 Serve = Callable[..., FarServer]
 Connect = Callable[..., RemoteEngine]
 
@@ -46,7 +47,7 @@ def connect() -> Iterator[Connect]:
     engines: list[RemoteEngine] = []
 
     def start(
-        *servers: FarServer | str, vocabulary: Vocabulary | None = CodePoints(), **traits: Any
+        *servers: FarServer | str, vocabulary: Vocabulary | None = CHARACTERS, **traits: Any
     ) -> RemoteEngine:
         engines.append(load(settings_for(*servers, **traits), Cancel(), vocabulary))
         return engines[-1]

@@ -140,7 +140,7 @@ def chances(text: Iterable[str], logprob: float | None) -> dict[str, Any]:
 
 
 def status(code: int, **headers: str) -> Act:
-    return lambda wire, body: wire.answer(code, b"prompt: SECRET", "text/plain", **headers)
+    return lambda wire, _: wire.answer(code, b"prompt: SECRET", "text/plain", **headers)
 
 
 def settings_for(*servers: FarServer | str, **traits: Any) -> Turbopilot:

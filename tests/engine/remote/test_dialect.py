@@ -4,7 +4,14 @@ import pytest
 
 from jupyter_turbopilot.engine.abilities import SAMPLERS
 from jupyter_turbopilot.engine.code_points import CodePoints
-from jupyter_turbopilot.engine.remote.dialect import Request, Style, biases_by_id, samplers, sampling_fields
+from jupyter_turbopilot.engine.remote.dialect import (
+    Request,
+    Style,
+    biases_by_id,
+    refused_option,
+    samplers,
+    sampling_fields,
+)
 from jupyter_turbopilot.generation import Sampling
 
 ALL = Sampling(
@@ -53,6 +60,21 @@ def test_a_penalty_of_the_far_sides_own_is_switched_off() -> None:
 
 def test_a_bias_of_a_text_is_one_of_each_of_its_tokens() -> None:
     assert biases_by_id(ALL, CodePoints()) == {"5": 1.0, "97": -2.0, "98": -2.0}
+
+
+@pytest.mark.parametrize(
+    ("data", "option"),
+    [
+        (b'{"error": {"param": "repetition_penalty", "message": "SECRET"}}', "repeat_penalty"),
+        (b'{"error": {"param": "prompt"}}', ""),
+        (b'{"error": {"param": 3}}', ""),
+        (b'{"error": "SECRET"}', ""),
+        (b"<html>", ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_of_a_refusal_only_the_options_name_is_read(data: bytes, option: str) -> None:
+    assert refused_option(data) == option
 
 
 def test_what_is_sent_stands_in_no_log() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,11 +23,14 @@ def test_events_come_whole_wherever_they_are_cut(data: list[bytes], end: bytes, 
     assert found == data
 
 
+def feed(events: Events, pieces: Sequence[bytes]) -> None:
+    for piece in pieces:
+        events.feed(piece)
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_survived(data: bytes) -> None:
-    events = Events()
-    for at in range(len(data)):
-        events.feed(data[at : at + 1])
+    feed(Events(), [data[at : at + 1] for at in range(len(data))])
 
 
 def test_comments_and_other_fields_are_left_out_and_data_lines_joined() -> None:
@@ -35,7 +40,6 @@ def test_comments_and_other_fields_are_left_out_and_data_lines_joined() -> None:
 
 @pytest.mark.parametrize("line", [b"x" * 65, b"data: " + b"x" * 65, b"data: 123456789\n" * 5])
 def test_a_line_or_an_event_without_end_is_refused(line: bytes) -> None:
-    events = Events(most=64)
+    events, pieces = Events(most=64), [line[at : at + 8] for at in range(0, len(line), 8)]
     with pytest.raises(StrangeAnswerError, match=ENDLESS):
-        for at in range(0, len(line), 8):
-            events.feed(line[at : at + 8])
+        feed(events, pieces)

@@ -25,7 +25,7 @@ OFFER = {
     "context_size": 2048,
     "top": 20,
     "identity": "i",
-    "vocabulary": {"digest": "v"},
+    "vocabulary": "v",
 }
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -58,7 +58,8 @@ def listing(*entries: dict[str, Any]) -> bytes:
                 20,
                 chances=True,
                 samplers=frozenset({"seed"}),
-                version="i|{'digest': 'v'}",
+                version="i",
+                vocabulary="v",
             ),
         ),
     ],

@@ -21,6 +21,7 @@ from jupyter_turbopilot.engine.remote.words import (
     FarRefusalError,
     StrangeAnswerError,
 )
+from jupyter_turbopilot.errors import BadRequestError
 
 from .conftest import Serve
 from .far_server import FarServer, status, words
@@ -85,6 +86,14 @@ def test_other_statuses_are_refusals_and_nothing_is_followed(code: int, serve: S
     assert refused.value.answered == code
     assert "SECRET" not in refused.value.message
     assert len(server.requests) == 1
+
+
+def test_an_option_that_is_refused_is_named(serve: Serve) -> None:
+    refusal = b'{"error": {"message": "SECRET", "param": "repetition_penalty"}}'
+    with pytest.raises(BadRequestError, match="repeat_penalty") as refused:
+        stream(serve(lambda wire, _: wire.answer(400, refusal)))
+    assert refused.value.field == "repeat_penalty"
+    assert "SECRET" not in refused.value.message
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json", ""])

@@ -142,7 +142,7 @@ def test_a_wrong_key_is_told_at_the_load(vocabulary: CodePoints | None, serve: S
 def test_a_server_that_is_none_is_told_at_the_load(content: bytes, serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = lambda wire, _: wire.answer(200, content, "text/html")
-    with pytest.raises(TurbopilotError, match="c.TurbopilotRemote.urls") as refused:
+    with pytest.raises(TurbopilotError, match=r"c\.TurbopilotRemote\.urls") as refused:
         load(settings_for(server), Cancel(), CodePoints())
     assert "SECRET" not in refused.value.message
 
@@ -174,7 +174,7 @@ def test_settings_are_checked_without_asking_anybody(monkeypatch: pytest.MonkeyP
     with pytest.raises(ModelRefusedError):
         check(settings)
     assert address(settings) == ""
-    with pytest.raises(ModelRefusedError, match="c.TurbopilotRemote.model"):
+    with pytest.raises(ModelRefusedError, match=r"c\.TurbopilotRemote\.model"):
         check(settings_for("hf:together"))
     monkeypatch.setenv(ENGINE_KEY, "two words")
     with pytest.raises(ModelRefusedError, match=ENGINE_KEY):

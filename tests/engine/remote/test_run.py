@@ -7,12 +7,14 @@ from jupyter_turbopilot.engine.remote.dialect import Heard
 from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
 
+ANY = Beginning()
+
 
 def tokens(text: str) -> list[Token]:
     return [Token(character.encode(), 0.5, ord(character)) for character in text]
 
 
-def run_of(limit: int = 8, beginning: Beginning = Beginning(), hint: tuple[int, ...] = ()) -> RemoteRun:
+def run_of(limit: int = 8, beginning: Beginning = ANY, hint: tuple[int, ...] = ()) -> RemoteRun:
     ask = Ask((1, 2), Sampling(limit, beginning=beginning), hint=hint)
     return RemoteRun(ask, limit, beginning, answer=Answer(limit))
 

@@ -32,7 +32,7 @@ def test_the_suffix_may_stand_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "marker", [*MARKERS, "<|endoftext|>", "<|im_start|>", "</s>", "<｜end▁of▁sentence｜>"]
+    "marker", [*MARKERS, "<|endoftext|>", "<|im_start|>", "</s>", "<\uff5cend\u2581of\u2581sentence\uff5c>"]
 )
 def test_a_line_that_spells_a_marker_is_left_out(marker: str) -> None:
     prompt = SPELLINGS.prompt(ids(f"a\nx = '{marker}'\nb", f"c\n{marker}\nd\n"))
