@@ -206,3 +206,11 @@ def test_a_model_of_characters_gets_as_much_text_as_one_of_words(desk: Callable[
     assert 2 * 1024 < len(ask.prompt) <= 3 * 1024
     d.ask(RawRequest("x", sampling=Sampling(max_tokens=20)))
     assert d.engine.asks[-1].sampling.max_tokens == 20  # other protocols count the model's own tokens
+
+
+def test_an_engine_is_told_who_waits(desk: Callable[..., Desk]) -> None:
+    d = desk("a")
+    d.ask(request(trigger="automatic"))
+    d.ask(request("x = ", trigger="warm"))
+    d.ask(RawRequest("x"))
+    assert [ask.priority for ask in d.engine.asks] == ["typing", "warm", "text"]

@@ -211,6 +211,29 @@ def test_the_first_of_two_addresses_dies_under_load_and_no_text_is_lost(
     assert len(second.asked("/v1/completions")) == 40
 
 
+def test_texts_without_a_token_yet_are_written_by_the_next_address_when_the_first_dies(
+    serve: Serve, connect: Connect
+) -> None:
+    arrived = threading.Semaphore(0)
+
+    def hang(wire: Wire, body: dict[str, Any]) -> None:
+        arrived.release()
+        wire.gone()
+
+    first, second = serve(hang), serve(words("ab"))
+    engine = connect(first, second, places=8)
+    runs = [engine.start(ask()) for _ in range(8)]
+    for _ in runs:
+        assert arrived.acquire(timeout=5)
+    first.stop()
+    for run in runs:
+        assert run
+        while not run.done:
+            engine.step([run], Cancel())
+        engine.release(run)
+        assert b"".join(token.data for token in run.fresh) == b"ab"
+
+
 def test_a_server_that_comes_back_with_another_model_is_loaded_again(serve: Serve, connect: Connect) -> None:
     server = serve(words("ab"))
     engine = connect(server, timeout=TIMEOUT)

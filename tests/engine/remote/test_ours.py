@@ -1,0 +1,99 @@
+"""Two of ours: what a server writes for an engine of another is what its own engine writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.remote.key import ENGINE_KEY
+from jupyter_turbopilot.engine.remote.loading import load
+from jupyter_turbopilot.errors import ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
+
+from ...serving import Server
+from ...tiny_model import learn_merges, write_tiny_model
+from .far_server import settings_for
+
+CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(values)\n" * 3
+SAMPLINGS = (
+    Sampling(12),
+    Sampling(12, top=3),
+    Sampling(8, beginning=Beginning((b"print", b"pass"), 1)),
+    Sampling(8, temperature=0.9, seed=7, top_k=0, top_p=1.0),
+)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaEngine]:
+    path = write_tiny_model(tmp_path_factory.mktemp("ours") / "tiny.gguf", merges=learn_merges(CODE, 40))
+    engine = LlamaEngine(path, name="tiny", context_size=1024, threads=1)
+    engine.path = path  # type: ignore[attr-defined]
+    yield engine
+    engine.close(keep=False)
+
+
+@pytest.fixture(scope="module")
+def server(local: Any) -> Iterator[Server]:
+    server = Server(local.path)
+    yield server
+    server.stop()
+
+
+def write(engine: Engine, ask: Ask) -> list[Token]:
+    run: Any = engine.start(ask)
+    tokens: list[Token] = []
+    while not run.done:
+        engine.step([run], Cancel())
+        tokens += run.fresh
+        run.fresh = []
+    engine.release(run)
+    return tokens
+
+
+def test_the_same_is_written_with_the_same_probabilities(
+    local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_KEY, server.key)
+    engine = load(settings_for(server.url), Cancel(), local.vocabulary)
+    try:
+        for at in range(0, 60, 3):
+            prompt = local.vocabulary.tokenize(CODE[: 20 + at])
+            hint = tuple(local.vocabulary.tokenize(CODE[20 + at : 40 + at], behind=True))
+            for sampling in SAMPLINGS:
+                here, there = (
+                    write(one, Ask(prompt, sampling, Usage(), hint, language="python"))
+                    for one in (local, engine)
+                )
+                assert [(token.id, token.data) for token in there] == [
+                    (token.id, token.data) for token in here
+                ]
+                assert [token.probability for token in there] == pytest.approx(
+                    [token.probability for token in here], rel=1e-2
+                )
+                assert [len(token.top) for token in there] == [sampling.top] * len(there)
+    finally:
+        engine.close()
+
+
+def test_a_server_with_another_vocabulary_is_refused(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_KEY, server.key)
+    other = LlamaEngine(write_tiny_model(tmp_path / "other.gguf"), name="other", context_size=256, threads=1)
+    try:
+        with pytest.raises(ModelRefusedError, match="another vocabulary"):
+            load(settings_for(server.url), Cancel(), other.vocabulary)
+    finally:
+        other.close(keep=False)
+
+
+def test_a_wrong_key_is_told(local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENGINE_KEY, "wrong")
+    with pytest.raises(TurbopilotError, match="key"):
+        load(settings_for(server.url), Cancel(), local.vocabulary)
