@@ -15,6 +15,8 @@ from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jupyter_turbopilot.engine.remote.text_prompt import Spellings
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask, Sampling
@@ -52,6 +54,7 @@ class _Event(msgspec.Struct, frozen=True):
     stop: bool = False
     completion_probabilities: list[_Chance] = []
     timings: _Timings | None = None
+    model: str | None = ""  # the last event has it
     error: Any = None
 
 
@@ -60,6 +63,11 @@ def _read(data: bytes) -> _Event:
     if event.error is not None:
         raise StrangeAnswerError("an error instead of the rest of its answer")
     return event
+
+
+def _heard(event: _Event, tokens: Sequence[Token]) -> Heard:
+    cached = event.timings.cache_n if event.timings else None
+    return Heard(tokens, event.stop, event.model or "", cached)
 
 
 def _options(sampling: Sampling) -> dict[str, Any]:
@@ -84,9 +92,8 @@ class LlamaByIds:
     def read(self, data: bytes) -> Heard:
         """Read an event."""
         event = _read(data)
-        cached = event.timings.cache_n if event.timings else None
         # The last event repeats the tokens of the whole text, but none of its text.
-        return Heard(self._tokens(event) if event.content else (), event.stop, cached=cached)
+        return _heard(event, self._tokens(event) if event.content else ())
 
     def _tokens(self, event: _Event) -> list[Token]:
         chances = event.completion_probabilities
@@ -123,5 +130,4 @@ class LlamaByText:
         """Read an event."""
         event = _read(data)
         chances = [chance.probability for chance in event.completion_probabilities]
-        cached = event.timings.cache_n if event.timings else None
-        return Heard(spread(event.content, chances[:1]), event.stop, cached=cached)
+        return _heard(event, spread(event.content, chances[:1]))

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Heard, Request
     from jupyter_turbopilot.engine.remote.far_side import FarSide
 
-TRIES = 2
 # Seconds in which an answer may come to its end, so that its connection is kept: one that says that it has
 # ended, and one of which there is enough.
 ENDED, ENOUGH = 1.0, 0.05
@@ -66,7 +65,7 @@ class Exchange:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         tried, reason = None, DiedError("it failed a moment ago")
-        for _ in range(TRIES):
+        for last in (False, True):
             number = self._rests.next(loop.time(), tried)
             number = tried if number is None else number
             if number is None:
@@ -76,7 +75,9 @@ class Exchange:
                 await self._converse(side, request, hear, deadline)
             except DiedError as error:
                 tried, reason, side.known = number, error, False
-                self._rests.failed(number, loop.time())
+                # Others are still served by the only address while this request is sent to it once more.
+                if last or len(self._sides) > 1:
+                    self._rests.failed(number, loop.time())
             else:
                 self._rests.answered(number)
                 return
@@ -120,6 +121,7 @@ class Exchange:
                             return
         except (DiedError, StrangeAnswerError, TimeoutError, TurbopilotError) as error:
             if spoke:
+                side.known = False
                 return
             if isinstance(error, TimeoutError):
                 raise DiedError(NO_TIME) from None

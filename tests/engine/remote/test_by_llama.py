@@ -64,8 +64,8 @@ def test_a_character_of_which_only_the_last_token_is_told_is_tokenized_again() -
 
 
 def test_the_last_event_says_what_was_cached_and_has_no_text() -> None:
-    heard = IDS.read(event("", [1, 2], stop=True, timings={"cache_n": 7, "prompt_n": 1}))
-    assert (heard.tokens, heard.ended, heard.cached) == ((), True, 7)
+    heard = IDS.read(event("", [1, 2], stop=True, timings={"cache_n": 7, "prompt_n": 1}, model="m"))
+    assert (heard.tokens, heard.ended, heard.cached, heard.model) == ((), True, 7, "m")
 
 
 def test_text_comes_in_characters() -> None:

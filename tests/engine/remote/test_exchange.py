@@ -90,7 +90,22 @@ def test_an_address_that_failed_rests_and_the_engine_is_gone_when_all_do() -> No
 def test_after_its_first_word_a_text_ends_with_what_it_has(end: Any) -> None:
     first, second = Scripted([WORD, *([] if end == [] else [end])]), Scripted([WORD, END])
     assert write(first, second, timeout=0.2) == [WORD]
-    assert second.asked == 0
+    assert (second.asked, first.known) == (0, end == [])
+
+
+def test_while_a_request_is_sent_again_to_the_only_address_others_are_served_by_it() -> None:
+    side, heard = Scripted([DIED], [0.1, WORD, END], [WORD, END]), list[Heard]()
+    exchange = Exchange([side], FarSide(Kind.VLLM, "m"), None, recognize, 5.0)  # type: ignore[arg-type]
+
+    async def together() -> None:
+        def hear(one: Heard) -> bool:
+            heard.append(one)
+            return one.ended
+
+        await asyncio.gather(*(exchange.write(REQUEST, hear) for _ in range(2)))
+
+    asyncio.run(together())
+    assert heard == [WORD, END] * 2
 
 
 def test_an_answer_without_a_word_or_an_end_has_died() -> None:
