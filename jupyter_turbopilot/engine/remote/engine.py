@@ -34,6 +34,7 @@ class RemoteEngine:
     """A far side as an engine. Requests are sent by a thread of their own; a step waits for what comes."""
 
     fim = "auto"
+    pid: int | None = None  # nothing is computed here
 
     def __init__(
         self,
