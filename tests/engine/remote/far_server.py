@@ -22,6 +22,7 @@ class Wire:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self.kept = False  # whether the answer was whole, so that the connection can be used again
         connection.settimeout(WAIT)
 
     def send(self, data: bytes) -> None:
@@ -31,6 +32,7 @@ class Wire:
         lines = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}", f"Content-Length: {len(content)}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         self.send("\r\n".join([*lines, "", ""]).encode() + content)
+        self.kept = True
 
     def begin(self, kind: str = "text/event-stream") -> None:
         self.send(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode())
@@ -43,10 +45,6 @@ class Wire:
         with suppress(ConnectionError):
             return self._connection.recv(1) == b""
         return True
-
-    def reset(self) -> None:
-        """End the connection without a word."""
-        self._connection.close()
 
 
 class FarServer:
@@ -114,10 +112,9 @@ class FarServer:
         elif path == "/v1/completions":
             act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
             act(wire, body)
-            return False
         else:
             wire.answer(404, b"{}")
-        return True
+        return wire.kept
 
 
 def words(*texts: str, logprob: float | None = -0.1, model: str = "far", end: str | None = "stop") -> Act:
