@@ -163,7 +163,9 @@ def served(port: int, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends."""
     import httpx
 
-    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         end = time.monotonic() + 120
         while True:

@@ -42,6 +42,10 @@ class TurbopilotExtension(ExtensionApp):
     def initialize_settings(self) -> None:
         """Build the pilot; a missing engine or model is a state, not a failure."""
         settings = Turbopilot(parent=self)
+        if settings.engine == "remote":
+            from jupyter_turbopilot.engine.remote.loading import take_key
+
+            take_key(settings)
         manager = cast("ServerApp", self.serverapp).kernel_manager  # Jupyter links us to it before
         self.pilot = Pilot(
             settings,

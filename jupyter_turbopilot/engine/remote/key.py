@@ -9,6 +9,7 @@ from pathlib import Path
 from jupyter_turbopilot.errors import ModelRefusedError
 
 ENGINE_KEY, HUB_KEY = "TURBOPILOT_ENGINE_KEY", "HF_TOKEN"
+_taken: dict[str, str] = {}  # keys that are in the environment no more
 MOST = 1 << 14  # characters
 
 
@@ -17,7 +18,17 @@ def read_key(file: str, *, provider: bool) -> str:
     if file:
         return _checked(_content(Path(file).expanduser()), "The file c.TurbopilotRemote.key_file")
     variable = HUB_KEY if provider else ENGINE_KEY
-    return _checked(os.environ.get(variable, ""), f"The environment's {variable}")
+    return _checked(os.environ.get(variable) or _taken.get(variable, ""), f"The environment's {variable}")
+
+
+def take_from_environment(*, provider: bool) -> None:
+    """Keep the key for this process alone: kernels, terminals and other children inherit the environment.
+
+    A Hugging Face token is taken only where it is the engine's: notebooks may have a use for it.
+    """
+    for variable in (ENGINE_KEY, HUB_KEY) if provider else (ENGINE_KEY,):
+        if key := os.environ.pop(variable, ""):
+            _taken[variable] = key
 
 
 def _content(path: Path) -> str:

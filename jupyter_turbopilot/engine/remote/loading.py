@@ -9,19 +9,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.code_points import CHARACTERS, CodePoints
 from jupyter_turbopilot.engine.remote import provider, words
 from jupyter_turbopilot.engine.remote.address import read_addresses
-from jupyter_turbopilot.engine.remote.by_ids import ByIds
-from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
-from jupyter_turbopilot.engine.remote.by_text import ByText
-from jupyter_turbopilot.engine.remote.dialect import samplers
+from jupyter_turbopilot.engine.remote.dialects import by_ids, by_text
 from jupyter_turbopilot.engine.remote.engine import RemoteEngine
 from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
-from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
-from jupyter_turbopilot.engine.remote.key import read_key
+from jupyter_turbopilot.engine.remote.key import read_key, take_from_environment
 from jupyter_turbopilot.engine.remote.survey import compare, look, text_form
 from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.thread import Connections
@@ -34,19 +29,23 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.remote.address import Address
-    from jupyter_turbopilot.engine.remote.dialect import Dialect
-    from jupyter_turbopilot.engine.remote.survey import AnySide, TextForm
+    from jupyter_turbopilot.engine.remote.far_side import FarSide
+    from jupyter_turbopilot.engine.remote.survey import AnySide
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 T = TypeVar("T")
 CONTEXT_SIZE = 4096  # tokens, where neither the far side nor a setting says
-TOPS = {Kind.LLAMA: 100, Kind.VLLM: 20, Kind.OPENAI: 5}  # of the likeliest tokens, with ids
 
 
 def check(settings: Turbopilot) -> None:
     """Refuse settings that no load could make sense of. Nobody is asked."""
     for address in _addresses(settings.remote):
         read_key(settings.remote.key_file, provider=bool(address.provider))
+
+
+def take_key(settings: Turbopilot) -> None:
+    """Take the key out of the environment, which kernels inherit."""
+    take_from_environment(provider=any(url.startswith("hf:") for url in settings.remote.urls))
 
 
 def address(settings: Turbopilot) -> str:
@@ -165,10 +164,10 @@ class _Assembly:
             async with _in_words(side, self._remote.timeout):
                 if vocabulary and isinstance(side, HttpSide):
                     await compare(side, far, vocabulary)
-                    dialect, abilities = self._by_ids(far, vocabulary)
+                    dialect, abilities = by_ids(far, vocabulary, self._remote)
                 else:
                     form = await text_form(side, far, self._remote.fim)
-                    dialect, abilities = self._by_text(far, form, spellings)
+                    dialect, abilities = by_text(far, form, spellings, self._remote)
                     vocabulary, size = CodePoints(fills=form.hole != "none"), size * CHARACTERS
         except DiedError as error:
             raise words.gone(side.address.host, error) from None
@@ -188,39 +187,3 @@ class _Assembly:
             self._connections,
             close,
         )
-
-    def _by_ids(self, far: FarSide, vocabulary: Vocabulary) -> tuple[Dialect, Abilities]:
-        ahead = self._remote.ahead != "no"
-        if far.kind is Kind.LLAMA:
-            return LlamaByIds(vocabulary), self._abilities(
-                far, top=TOPS[far.kind], ahead=ahead, samplers=samplers("llama")
-            )
-        dialect = ByIds(far, vocabulary)
-        honoured = samplers(dialect.style)
-        if far.kind is Kind.OURS:
-            return dialect, self._abilities(
-                far,
-                holds=far.holds,
-                chances=far.chances,
-                top=far.top,
-                ahead=ahead and far.ahead,
-                samplers=honoured & far.samplers,
-            )
-        return dialect, self._abilities(far, top=TOPS[far.kind], ahead=ahead, samplers=honoured)
-
-    def _by_text(self, far: FarSide, form: TextForm, spellings: Spellings) -> tuple[Dialect, Abilities]:
-        dialect: Dialect
-        if far.kind is Kind.PROVIDER:
-            dialect, honoured = provider.ByProvider(spellings), provider.SAMPLERS
-        elif form.hole == "infill" or (far.kind is Kind.LLAMA and form.hole == "none"):
-            # Whose ids a bias is for, nobody knows in text.
-            dialect, honoured = LlamaByText(spellings), samplers("llama") - {"drawn", "logit_bias"}
-        else:
-            dialect, honoured = ByText(far.model, spellings, chances=form.chances), samplers("openai")
-        return dialect, self._abilities(
-            far, chances=form.chances, ahead=self._remote.ahead == "yes", samplers=honoured
-        )
-
-    def _abilities(self, far: FarSide, **abilities: Any) -> Abilities:
-        defaults = {"holds": False, "chances": True, "top": 0}
-        return Abilities(places=far.places or self._remote.places, elsewhere=True, **(defaults | abilities))

@@ -16,6 +16,7 @@ from jupyter_turbopilot.errors import ModelRefusedError
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in (key.ENGINE_KEY, key.HUB_KEY):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(key, "_taken", {})
 
 
 def file_with(folder: Path, content: bytes, mode: int = 0o600) -> str:
@@ -71,3 +72,16 @@ def test_whatever_the_environment_holds_can_stand_in_a_header_or_is_refused(text
         else:
             assert found.isascii()
             assert not set(found) & set(" \r\n\t\x7f")
+
+
+@pytest.mark.parametrize("provider", [False, True])
+def test_a_key_that_was_taken_is_known_here_and_inherited_by_nobody(
+    monkeypatch: pytest.MonkeyPatch, provider: bool
+) -> None:
+    monkeypatch.setenv(key.ENGINE_KEY, "sk-1")
+    monkeypatch.setenv(key.HUB_KEY, "hf-1")
+    key.take_from_environment(provider=provider)
+    key.take_from_environment(provider=provider)
+    assert key.ENGINE_KEY not in os.environ
+    assert (key.HUB_KEY in os.environ) != provider  # a notebook's own token stays where it is
+    assert (read_key("", provider=False), read_key("", provider=True)) == ("sk-1", "hf-1")
