@@ -5,7 +5,8 @@ python benchmarks/engines.py isolated --set notebooks.json.gz
 python benchmarks/engines.py killed
 python benchmarks/engines.py remote --set notebooks.json.gz
 python benchmarks/engines.py failover --set notebooks.json.gz
-python benchmarks/engines.py transformers
+python benchmarks/engines.py transformers --folder CHECKPOINT
+python benchmarks/engines.py day --set notebooks.json.gz
 
 Two ways are asked the same thing in turn, A B B A, so that both meet the same machine; what is idle costs
 nothing. `seams` compares this tree with another one, such as the commit before a change.
@@ -17,13 +18,16 @@ import argparse
 import gzip
 import json
 import os
+import random
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,15 +37,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from desk import Desk
 
 from jupyter_turbopilot.config import TurbopilotRemote
+from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import mixed
+from jupyter_turbopilot.generation import Ask, Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.request import Completion
 
-Way = "Callable[[Completion], Reply]"
 FAR = 18_431  # the first port of servers that are started here
 
 
@@ -236,6 +241,95 @@ def failover(options: argparse.Namespace) -> None:
     print(f"{len(asked)} requests, the first of two addresses killed: {lost} lost without a token")
 
 
+def transformers(options: argparse.Namespace) -> None:
+    """Compare texts with llama.cpp's on tiny random checkpoints, and say how soon a cancel takes effect."""
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+    from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
+    from jupyter_turbopilot.engine.transformers.loader import load
+    from jupyter_turbopilot.models.convert import convert
+    from tests.engine.transformers import checkpoints
+    from tests.engine.transformers.test_engine import CLOSE, SOURCE, ids, snippets, written
+
+    for family in ("qwen2", "bigcode-shared"):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = checkpoints.write(Path(scratch), family)
+            ours = load(folder, TransformersOptions(), name=family)
+            path = convert(folder, Path(scratch) / "model.gguf", outtype="f32")
+            theirs = LlamaEngine(path, name=family, context_size=256, threads=2)
+            same = close = 0
+            for text in snippets(options.prompts):
+                prompt = ours.vocabulary.tokenize(text)[:180]
+                one, other = (ids(written(engine, prompt, max_tokens=24)) for engine in (ours, theirs))
+                if one == other:
+                    same += 1
+                    continue
+                at = next(n for n in range(len(one)) if one[: n + 1] != other[: n + 1])
+                (token,) = written(ours, [*prompt, *one[:at]], max_tokens=1, top=4)
+                told = dict(token.top)
+                gap = abs(told.get(one[at], 0.0) - told.get(other[at], -9.0))
+                close += gap <= CLOSE
+            print(f"{family}: {same} of {options.prompts} texts the same, {close} more within {CLOSE}")
+            ours.close()
+            theirs.close()
+    engine = load(options.folder, TransformersOptions(), name="whole size")
+    prompt = (engine.vocabulary.tokenize(SOURCE) * 20)[:1500]
+    steps, waits = [], []
+    for number in range(options.cancels):
+        run = engine.start(Ask([prompt[number], *prompt], Sampling(max_tokens=8)))
+        assert run
+        begun = time.perf_counter()
+        engine.step([run], Cancel())
+        steps.append(time.perf_counter() - begun)
+        attention = Cancel()
+        raised: list[float] = []
+        delay = random.Random(number).random() * steps[-1]  # noqa: S311 - anywhere in a step
+
+        def cancel(attention: Cancel = attention, raised: list[float] = raised) -> None:
+            raised.append(time.perf_counter())
+            attention.set("superseded")
+
+        timer = threading.Timer(delay, cancel)
+        timer.start()
+        while not attention.is_set():
+            engine.step([run], attention)
+        waits.append(time.perf_counter() - raised[0])
+        timer.join()
+        engine.release(run)
+    late = sorted(waits)[int(0.95 * len(waits))]
+    print(
+        f"a step takes {statistics.median(steps) * 1000:.0f} ms; from cancel to free {late * 1000:.0f} ms at "
+        f"the 95th percentile of {len(waits)}: {late / statistics.median(steps):.2f}"
+    )
+    engine.close()
+
+
+def day(options: argparse.Namespace) -> None:
+    """Type at a person's pace; count what a paid service would get, which is sent nothing ahead."""
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.evaluate import traces, typist
+    from jupyter_turbopilot.shell.in_process import InProcess
+
+    local = InProcess(Turbopilot(keep_sequences=False, considerate=True))
+    local.wait()
+    engine = local.pilot.worker.engine
+    assert engine
+    engine.abilities = replace(engine.abilities, holds=False, ahead=False, top=0)
+    asks: list[Ask] = []
+    start = engine.start
+    engine.start = lambda ask: (asks.append(ask), start(ask))[1]  # type: ignore[method-assign]
+    chosen = traces.of_kind(read(options.set)[1::2], "append", options.requests, every=1)
+    keys = sum(len(trace.keystrokes) for trace in chosen)
+    result = typist.on_a_clock(local, chosen, lambda _: None, options.key / 1000)
+    local.close()
+    sent = sum(ask.usage.prompt_tokens for ask in asks)
+    got = sum(ask.usage.predicted_tokens for ask in asks)
+    print(
+        f"{keys} keys at {options.key} ms: {len(asks)} requests, {sent} tokens sent and {got} written, "
+        f"that is {len(asks) / keys:.2f} requests, {sent / keys:.0f} and {got / keys:.1f} tokens a key; "
+        f"{result.total.share_saved:.3f} saved"
+    )
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
@@ -247,6 +341,16 @@ def main() -> None:
         command.set_defaults(run=run)
         if run is seams:
             command.add_argument("--before", type=Path, required=True)
+    command = commands.add_parser("transformers", help=transformers.__doc__)
+    command.add_argument("--folder", type=Path, required=True, help="a checkpoint of a useful size")
+    command.add_argument("--prompts", type=int, default=100)
+    command.add_argument("--cancels", type=int, default=60)
+    command.set_defaults(run=transformers)
+    command = commands.add_parser("day", help=day.__doc__)
+    command.add_argument("--set", type=Path, required=True)
+    command.add_argument("--requests", type=int, default=400)
+    command.add_argument("--key", type=int, default=200, help="milliseconds between two keys")
+    command.set_defaults(run=day)
     command = commands.add_parser("killed", help=killed.__doc__)
     command.add_argument("--times", type=int, default=20)
     command.add_argument("--pause", type=float, default=11.0, help="seconds before the next one")
