@@ -53,8 +53,9 @@ def by_text(
     dialect: Dialect
     if far.kind is Kind.PROVIDER:
         dialect, honoured = provider.ByProvider(spellings), provider.SAMPLERS
-    elif far.kind is Kind.LLAMA and form.hole != "suffix":
-        dialect, honoured = LlamaByText(spellings), samplers("llama") - {"drawn"}
+    elif form.hole == "infill" or (far.kind is Kind.LLAMA and form.hole == "none"):
+        # Whose ids a bias is for, nobody knows in text.
+        dialect, honoured = LlamaByText(spellings), samplers("llama") - {"drawn", "logit_bias"}
     else:
         dialect, honoured = ByText(far.model, spellings, chances=form.chances), samplers("openai")
     ahead = remote.ahead == "yes"
