@@ -42,7 +42,9 @@ class Composer:
         self._progress: AnswerInProgress = job.progress
         self._listener = listener
         self._results = results
-        self._abilities = engine.abilities
+        self._abilities = abilities = engine.abilities
+        # What the kernel knows may not leave, not even as what a text may begin with.
+        self._holds_to_names = abilities.holds and not (abilities.elsewhere and task.names_stay)
         unit = engine.vocabulary.unit if task.in_units else 1
         self._sampling = replace(task.sampling, max_tokens=task.sampling.max_tokens * unit)
         self._items: list[Item] = []
@@ -96,7 +98,7 @@ class Composer:
 
     def _names(self) -> Sequence[str]:
         """Return the names of which one has to follow, where the engine can be held to them."""
-        return self._task.names() if self._abilities.holds else ()
+        return self._task.names() if self._holds_to_names else ()
 
     def _becomes_a_name(self, ask: Ask, written: bytes) -> bool:
         """Tell whether what is written is, or will be, one of the names that can follow, if only some can."""
@@ -248,7 +250,7 @@ class Composer:
 
     def _is_named(self, writing: Writing) -> bool:
         """Tell whether a text begins with one of the names that can follow, if only some can."""
-        if self._abilities.holds or not (names := self._task.names()):
+        if self._holds_to_names or not (names := self._task.names()):
             return True
         return writing.shown.startswith(tuple(names))
 

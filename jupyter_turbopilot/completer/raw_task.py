@@ -28,6 +28,8 @@ ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no cont
 def raw_task(request: RawRequest, model: str, settings: Turbopilot, layout_for: LayoutFor) -> Task:
     """Say what another protocol's text needs."""
     request = _laid_open(request)
+    if settings.engine == "remote" and not settings.remote.send_documents:
+        request = replace(request, others=(), context=())
     text = _Text(request, settings, layout_for)
     exact = request.exact or ExactAsk()
     sampling = request.sampling

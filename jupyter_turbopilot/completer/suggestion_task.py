@@ -47,6 +47,7 @@ def suggestion_task(
         prompt=cursor.prompt,
         writing=cursor.writing,
         names=cursor.names,
+        names_stay=settings.engine == "remote" and not settings.remote.send_kernel_facts,
         place=Place(
             (model, asked_for, facts.number, after), before, (length, cursor.unasked, cursor.threshold)
         ),

@@ -30,6 +30,7 @@ class Task:
     sampling: Sampling
     in_units: bool = False  # whether its length is in tokens of about three characters, not the model's own
     names: Callable[[], Sequence[str]] = tuple  # where only some can follow: one of these does
+    names_stay: bool = False  # those names may not be told to a server elsewhere
     n: int = 1
     best: int = 0  # of so many the likeliest are answered; 0: every one that differs
     stream: bool = False

@@ -28,6 +28,7 @@ GAVE_UP = "The model keeps failing. Choose it again, or choose another model."
 RETRY = 10.0
 # One that is gone, or cannot be reached, is left alone for so many seconds, twice as long each time.
 SHORTEST, LONGEST = 1.0, 60.0
+LEFT_ALONE = "engine_gone"
 
 
 class Lifecycle:
@@ -112,7 +113,7 @@ class Lifecycle:
         rest = max(self._rest, min(gone.after, LONGEST))
         self._again, self.again_at = factory, now + rest
         reason = f"{gone.message} Trying again in {rest:.0f} s."
-        return EngineState(Phase.FAILED, self.state.model, reason, gone.code)
+        return EngineState(Phase.FAILED, self.state.model, reason, LEFT_ALONE)
 
     def load(self, factory: Factory) -> EngineState:
         """Replace the engine, or keep the previous one; return the new state, for `settle`."""

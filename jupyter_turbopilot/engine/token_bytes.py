@@ -18,6 +18,7 @@ class ByteTable:
         self.pieces = pieces
         self._order: list[int] | None = None
         self._sorted: list[bytes] = []
+        self._longest = max(map(len, pieces), default=0)
 
     def compatible(self, ways: Iterable[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Return the tokens that are the beginning of one of the ways, or that begin with one of them."""
@@ -34,7 +35,7 @@ class ByteTable:
             if not self._sorted[index].startswith(forced):
                 break
             tokens.append(self._order[index])
-        for length in range(1, len(forced)):
+        for length in range(1, min(len(forced), self._longest + 1)):
             part = forced[:length]
             index = bisect_left(self._sorted, part)
             while index < len(self._sorted) and self._sorted[index] == part:

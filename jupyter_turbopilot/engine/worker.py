@@ -126,6 +126,13 @@ class Worker:
             crowded_out.cancel.set(YIELDED)
             crowded_out.tell(busy)
 
+    def wake(self) -> None:
+        """Have an engine that is asleep loaded again."""
+        with self._wake:
+            self._life.wake()
+            self._revive()
+            self._wake.notify()
+
     def stop(self, timeout: float = 2.0) -> None:
         """End the thread and all jobs."""
         with self._wake:
@@ -228,19 +235,21 @@ class Worker:
             self._renew()
             return
         with self._wake:
-            turns = self._queue.turns()
+            turns = self._turns()
         for turn in turns:
             with self._wake:
-                line = self._queue.line(turn)
+                line = [job for priority in turn for job in self._queue.line(priority)][: self._queue.places]
                 for job in line:
                     self._queue.begin(job)
-                others = [job for job in self._queue if job.priority >= turn and job not in line]
-                self._turn, self._computed = turn, line
+                others = [job for job in self._queue if job.priority >= turn[0] and job not in line]
+                self._turn, self._computed = turn[0], line
             begun = time.monotonic()
             served = self._loop.step(line, others)
             with self._wake:
                 self._turn, self._computed = None, ()
-                self._queue.used(turn, time.monotonic() - begun, served or {})
+                for priority in turn:
+                    own = {job: wrote for job, wrote in (served or {}).items() if job.priority is priority}
+                    self._queue.used(priority, time.monotonic() - begun, own)
             if self._loop.broken:
                 self._renew()
                 return
@@ -249,6 +258,16 @@ class Worker:
         with self._wake:
             if turns and not self._life.stopping and not self._life.pending:
                 self._wake.wait(NO_ROOM)
+
+    def _turns(self) -> list[list[Priority]]:
+        """Return which priorities are served together now, and which follow where these find no room.
+
+        An engine elsewhere computes nothing here: a step that waits for one text would keep the others'.
+        """
+        turns = self._queue.turns()
+        if self._loop.engine and self._loop.engine.abilities.elsewhere:
+            return [sorted(turns)] if turns else []
+        return [[turn] for turn in turns]
 
     def _clear(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
         """End everything that has begun, and what waits."""

@@ -214,3 +214,17 @@ def test_an_engine_is_told_who_waits(desk: Callable[..., Desk]) -> None:
     d.ask(request("x = ", trigger="warm"))
     d.ask(RawRequest("x"))
     assert [ask.priority for ask in d.engine.asks] == ["typing", "warm", "text"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_names_that_must_stay_here_are_not_told_to_an_engine_elsewhere_and_filter_all_the_same(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    monkeypatch.setattr("jupyter_turbopilot.completer.suggestion_task.names_at", lambda *_: ["secret"])
+    for answer, shown in (("secret + 1", ["secret + 1"]), ("other", ["other"] if told else [])):
+        d = limited(desk, answer, elsewhere=True)
+        d.completer.settings.engine = "remote"
+        d.completer.settings.remote.send_kernel_facts = told
+        assert d.texts(request("frame.")) == shown
+        (ask,) = d.engine.asks
+        assert ("secret" in repr(ask)) == told

@@ -176,3 +176,14 @@ def test_a_text_without_a_limit_goes_on_to_the_contexts_end_and_its_prompt_leave
     assert reply.timings.predicted_tokens > 20
     assert d.engine.samplings[0].max_tokens == ENDLESS
     assert d.ask(RawRequest("x" * 240, sampling=Sampling(max_tokens=-1)))[-1].error
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_other_files_of_another_editor_go_elsewhere_only_where_that_is_allowed(
+    desk: Callable[..., Desk], allowed: bool
+) -> None:
+    d = desk("1")
+    d.completer.settings.engine = "remote"
+    d.completer.settings.remote.send_documents = allowed
+    d.ask(RawRequest("x = ", "", window=True, others=(("other.py", "zebra = 1"),)))
+    assert ("zebra" in d.engine.prompts[0]) == allowed

@@ -949,3 +949,26 @@ def test_the_engine_says_how_many_are_served_at_a_time() -> None:
     for job in jobs:
         job.cancel.set(SUPERSEDED)
     worker.stop()
+
+
+def test_an_engine_elsewhere_is_waited_for_by_everybody_at_once() -> None:
+    engine = ScriptedEngine("word " * 5000, pause=0.002)
+    engine.abilities = Abilities(places=4, elsewhere=True)
+    together: list[int] = []
+    step = engine.step
+
+    def note(runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+        together.append(len(runs))
+        step(runs, attention)
+
+    engine.step = note  # type: ignore[method-assign]
+    worker = Worker()
+    worker.load("scripted", lambda _: engine)
+    wait_until(lambda: worker.state.phase is Phase.READY)
+    bulk, _ = submit(worker, until_cancelled, priority=Priority.BULK, owner="a")
+    typing, _ = submit(worker, until_cancelled, priority=Priority.TYPING, owner="b")
+    wait_until(lambda: len(engine.asks) == 2 and all(a.usage.predicted_tokens > 5 for a in engine.asks))
+    assert together[-1] == 2
+    for job in (bulk, typing):
+        job.cancel.set(SUPERSEDED)
+    worker.stop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
@@ -20,8 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
+
+
+# What each pilot's engine offered last: a server that is asleep is as good as one that is not.
+_OFFERS: WeakKeyDictionary[Pilot, dict[str, Any]] = WeakKeyDictionary()
 
 
 class OpenAIRoute(Route):
@@ -72,8 +79,7 @@ class OpenAIModelsRoute(OpenAIRoute):
     async def get(self, name: str = "") -> None:
         """List the selected model under its own name, and what it offers to other servers of ours."""
         name_here = describe_health(self.pilot)["model"]
-        offered = await self.pilot.background.run(offer, self.pilot.worker.engine)
-        listing = model_list(name_here, turbopilot=offered)
+        listing = model_list(name_here, turbopilot=await self._offered())
         if not name:
             self.answer(listing)
             return
@@ -83,3 +89,16 @@ class OpenAIModelsRoute(OpenAIRoute):
                 f"There is no model {name!r} here. GET v1/models names the one that answers.", field="model"
             )
         self.answer(model)
+
+    async def _offered(self) -> dict[str, Any]:
+        """Return what the engine offers; one that is asleep is woken if nobody knows."""
+        pilot = self.pilot
+        if engine := pilot.worker.engine:
+            _OFFERS[pilot] = await pilot.background.run(offer, engine)
+        elif pilot.worker.state.phase is not Phase.ASLEEP:
+            pilot.ensure()
+            return offer(None)
+        elif pilot not in _OFFERS:
+            pilot.worker.wake()
+            return offer(None)
+        return _OFFERS[pilot]

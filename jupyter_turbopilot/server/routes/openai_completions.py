@@ -155,6 +155,8 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
             raise BadRequestError("With turbopilot, send the prompt as one list of ids.", field="prompt")
         if self.suffix is not None:
             raise BadRequestError("With turbopilot, put the suffix into the prompt.", field="suffix")
+        if not prompts[0]:
+            raise BadRequestError("With turbopilot, the prompt needs at least one id.", field="prompt")
         return self.turbopilot.exact(len(prompts[0]))
 
     def _length(self) -> int:

@@ -30,7 +30,7 @@ def test_a_hole_is_sent_as_it_was_found_or_set(kind: Kind, hole: str, dialect: t
     form = TextForm(hole, chances=False)  # type: ignore[arg-type]
     spoken, abilities = by_text(FarSide(kind), form, Spellings(), TurbopilotRemote())
     assert type(spoken) is dialect
-    assert not (abilities.holds or abilities.chances)
+    assert (abilities.holds, abilities.chances) == (False, False)
     if dialect is LlamaByText:
         assert not {"drawn", "logit_bias"} & abilities.samplers  # nobody knows whose ids they are for
 

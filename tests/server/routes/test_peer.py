@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.errors import BadRequestError
@@ -263,6 +264,24 @@ async def test_the_list_of_models_says_what_the_engine_offers(
     assert model["turbopilot"] == json.loads(json.dumps(offer(engine)))
     assert model["turbopilot"]["vocabulary"] == vocabulary_digest(engine.vocabulary)
     assert json.loads((await ask(f"v1/models/{model['id']}", method="GET")).body) == model
+    # Asleep it offers what it did: a completion wakes it.
+    pilot.worker._life.state = EngineState(Phase.ASLEEP, "tiny.gguf")
+    pilot.worker._loop.engine = None
+    (asleep,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
+    assert asleep["turbopilot"] == model["turbopilot"]
+
+
+async def test_a_server_that_went_to_sleep_before_anybody_asked_is_woken(ready: Any, ask: Ask) -> None:
+    ready.worker._life.state = EngineState(Phase.ASLEEP, "tiny.gguf")
+    ready.worker._life._loaded = ready.worker._life._loaded or (lambda _: ScriptedEngine())
+    ready.worker._loop.engine = None
+    (asleep,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
+    assert asleep["turbopilot"] == {"version": 1}
+    for _ in range(500):
+        (awake,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
+        if "places" in awake["turbopilot"]:
+            return
+    pytest.fail("it sleeps on")
 
 
 def test_an_offer_changes_with_what_answers_depend_on_and_names_no_path() -> None:
