@@ -100,7 +100,7 @@ def _speed(local: InProcess) -> Finding:
     read = timings.prompt_tokens / max(timings.prompt_ms, 0.1) * 1000
     write = timings.predicted_tokens / max(timings.predicted_ms, 0.1) * 1000
     stored = pilot.kind.stored(pilot.kind.find(pilot.selected))
-    if stored and not pilot.kind.address:
+    if stored and pilot.settings.engine == "llama":  # what other engines read a second says nothing of it
         speed.remember(pilot.store.folder, stored.size * write, rough=True)
     slow = write < SLOW_TOKENS_A_SECOND
     advice = " That is slow: try smollm2-135m, or close what keeps the cores busy." if slow else ""

@@ -97,7 +97,7 @@ class Lifecycle:
         """Have a failed engine loaded again; True if not at once, as it failed a moment ago, too."""
         if self.pending or self.stopping:
             return False
-        again, self._failed_at = now >= self._failed_at + RETRY, now
+        again, self._failed_at = now >= self._failed_at + RETRY + self._rest, now
         if again:
             self._rest = 0.0
             self._next, self.state = self._loaded, EngineState(Phase.WAKING, self.state.model)
@@ -139,6 +139,7 @@ class Lifecycle:
         """Note the state after a load, unless another follows; tell whether waiting is pointless now."""
         self.loading = None
         if self.pending or self.stopping:
+            self._again, self.again_at = None, math.inf  # another was chosen meanwhile
             return False
         self.state = state
         return state.phase is not Phase.READY

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.errors import EngineGoneError
 from jupyter_turbopilot.generation import Ask, Sampling
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ MAX_STEPS = 8  # a text of one token takes fewer, or never ends
 
 
 def can_write(engine: Engine) -> bool:
-    """Tell whether an engine writes a text of one token; True where it has no room to try."""
+    """Tell whether an engine writes a text of one token; True where it has no room to try.
+
+    An engine that says itself that it is gone is not asked twice: its error goes on.
+    """
     try:
         run = engine.start(Ask([0], Sampling(max_tokens=1)))
         if run is None:
@@ -28,6 +32,8 @@ def can_write(engine: Engine) -> bool:
                     break
         finally:
             engine.release(run)
+    except EngineGoneError:
+        raise
     except BaseException:
         log.exception("Turbopilot: the engine has failed")
         return False

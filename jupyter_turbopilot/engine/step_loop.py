@@ -259,7 +259,11 @@ class StepLoop:
             return
         for active in active_jobs:
             self._end(active, as_error(failure))
-        self.broken = self.broken or (self.engine is not None and not can_write(self.engine))
+        if self.engine and not self.broken:
+            try:
+                self.broken = not can_write(self.engine)
+            except EngineGoneError as gone:
+                self._note(gone)
 
     def _hand_over(self, active: _ActiveJob, run: Run) -> None:
         if not run.fresh and not run.done:

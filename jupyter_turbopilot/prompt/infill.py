@@ -83,7 +83,11 @@ _CONTEXT = {
     "starcoder": {REPOSITORY: "<repo_name> <reponame>", FILE: "<file_sep> <filename>"},
 }
 _FAMILIES = (
-    *(_Family(known.prefix, known.suffix, known.middle, **_CONTEXT.get(known.name, {})) for known in FORMATS),
+    *(
+        _Family(known.prefix, known.suffix, known.middle, **_CONTEXT.get(known.name, {}))
+        for known in FORMATS
+        if known.prefix != known.suffix  # nobody could tell the parts of such a template apart
+    ),
     _Family("<PRE> ", " <SUF>", " <MID> "),
     # Continue has sent DeepSeek's markers with plain bars.
     _Family("<|fim▁begin|>", "<|fim▁hole|>", "<|fim▁end|>"),
@@ -92,7 +96,11 @@ _FAMILIES = (
     _Family("<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>"),
 )
 
-MARKERS = frozenset[str]().union(*(family.kinds for family in _FAMILIES))  # as anybody spells them
+# As anybody spells them.
+MARKERS = frozenset[str]().union(
+    *(family.kinds for family in _FAMILIES),
+    (text for known in FORMATS for text in (known.prefix, known.suffix, known.middle) if text),
+)
 
 
 def taken_apart(prompt: str) -> Hole | None:

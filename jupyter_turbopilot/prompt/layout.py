@@ -31,7 +31,8 @@ class Layout:
 
     def __init__(self, engine: Engine, settings: Turbopilot) -> None:
         vocabulary = engine.vocabulary
-        self._vocabulary = weakref.ref(vocabulary)  # weak: that of an engine that is replaced is freed
+        self._engine = weakref.ref(engine)  # weak: an engine that is replaced is freed, and its vocabulary
+        self._vocabulary = weakref.ref(vocabulary)
         self._context_size = engine.context_size
         self._heals = settings.token_healing and engine.abilities.holds
         self.settings = settings
@@ -53,7 +54,7 @@ class Layout:
 
     def is_for(self, engine: Engine) -> bool:
         """Tell whether prompts are laid out for this engine."""
-        return self._vocabulary() is engine.vocabulary
+        return self._engine() is engine
 
     def prompt(self, request: Completion, context: Context) -> Prompt:
         """Return the prompt of a request."""

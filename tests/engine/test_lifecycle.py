@@ -197,3 +197,32 @@ def test_where_another_engine_answers_what_is_gone_is_not_tried_again(life: Life
     load(life, raising(GONE), "there")
     assert life.state == EngineState(Phase.READY, "scripted", GONE.message, GONE.code)
     assert life.again_at == math.inf
+
+
+def test_an_engine_that_dies_each_time_it_computes_rests_longer_each_time(life: Lifecycle) -> None:
+    load(life, lambda _: ScriptedEngine())
+    now, rests = 1000.0, []
+    for _ in range(9):
+        life.fail(now, GONE)
+        if life.pending:
+            life.take()
+            rests.append(0.0)
+        else:
+            rests.append(rest(life, now))
+            now = life.again_at
+            life.look(now)
+            life.take()
+        life.settle(EngineState(Phase.READY, "m"))
+        now += 1.0  # it computes for a second, and dies
+    assert rests[:3] == [0.0, SHORTEST, 2 * SHORTEST]
+    assert rests[-2:] == [LONGEST, LONGEST]
+
+
+def test_what_was_to_be_tried_again_is_forgotten_when_another_is_chosen_meanwhile(life: Lifecycle) -> None:
+    life.replace("there", raising(GONE))
+    factory = life.take()
+    assert factory
+    state = life.load(factory)
+    life._next = lambda _: ScriptedEngine()  # chosen before the load was settled
+    life.settle(state)
+    assert life.again_at == math.inf

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jupyter_turbopilot.engine.self_test import MAX_STEPS, can_write
+from jupyter_turbopilot.errors import EngineGoneError
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .jobs import SmallEngine
@@ -54,3 +55,10 @@ def test_an_engine_that_raises_anywhere_is_broken(
 
     monkeypatch.setattr(engine, method, fail)
     assert not can_write(engine)
+
+
+def test_an_engine_that_is_gone_says_so_itself() -> None:
+    engine = ScriptedEngine()
+    engine.fail = EngineGoneError("Its process has ended.")
+    with pytest.raises(EngineGoneError):
+        can_write(engine)

@@ -78,7 +78,7 @@ def test_a_child_that_dies_while_it_computes_costs_what_it_computed(
         change(tmp_path, patch, WAITS)
         engine = load(tiny_model)
     said = end_in_the_middle(engine, tmp_path / "computing", lambda: os.kill(engine.pid, number))
-    assert said == (f"The model's process has ended: {words}. Try again in a moment.")
+    assert said == f"The model's process has ended: {words}."
     assert engine.vocabulary.tokenize("abc") == [97, 98, 99]
     for ask in (lambda: begin(engine), lambda: engine.use_threads(2)):
         with pytest.raises(EngineGoneError, match="has ended"):
@@ -307,7 +307,9 @@ def test_an_interrupt_from_the_terminal_is_the_parents_to_handle(tiny_model: Pat
 
 
 PARENT = """
+import os
 import sys
+import time
 from pathlib import Path
 
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -317,14 +319,17 @@ from tests.engine.isolated.children import load
 sys.executable, busy = sys.argv[2], sys.argv[3] == "busy"
 engine = load(Path(sys.argv[1]))
 run = engine.start(Ask([1, 2, 3]))
-print(engine.pid, flush=True)
+fork = os.fork() if sys.argv[3] == "forked" else None
+if fork == 0:  # it holds the pipe open
+    time.sleep(60)
+print(engine.pid, fork, flush=True)
 while busy:
     engine.step([run], Cancel())
 sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("doing", ["busy", "idle"])
+@pytest.mark.parametrize("doing", ["busy", "idle", "forked"])
 def test_a_child_ends_with_its_parent_however_that_ends(
     doing: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,10 +344,14 @@ def test_a_child_ends_with_its_parent_however_that_ends(
         text=True,
     ) as parent:
         assert parent.stdout
-        pid = int(parent.stdout.readline())
+        said, fork = parent.stdout.readline().split()
+        pid = int(said)
         if doing == "busy":
             until((tmp_path / "computing").exists)
         assert psutil.pid_exists(pid)
         parent.kill()
         parent.wait()
         until(lambda: gone(pid))
+        if doing == "forked":
+            assert psutil.pid_exists(int(fork))  # it has not ended because of that
+            os.kill(int(fork), signal.SIGKILL)

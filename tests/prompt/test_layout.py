@@ -76,3 +76,11 @@ def test_a_word_is_healed_unless_the_setting_says_no() -> None:
         for healing in (True, False)
     )
     assert (healed.forced, plain.forced) == (b"d", b"")
+
+
+def test_an_engine_that_was_loaded_again_with_less_room_gets_shorter_prompts() -> None:
+    engine, smaller = ScriptedEngine(context_size=4096), ScriptedEngine(context_size=256)
+    smaller.vocabulary = engine.vocabulary  # which outlives an engine in another process
+    layout = Layout(engine, Turbopilot())
+    assert layout.is_for(engine)
+    assert not layout.is_for(smaller)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from contextlib import suppress
 from queue import SimpleQueue
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Ask
 
 
+LOOKS = 0.5  # seconds between two looks at the parent
+
+
 class Asked(NamedTuple):
     """A request, and what cuts it short."""
 
@@ -66,6 +70,13 @@ def listen(pipe: FramePipe, queue: SimpleQueue[Asked]) -> None:
                 queue.put(Asked(request, attention))
     except (EOFError, OSError, BrokenFrameError, msgspec.DecodeError, ValueError):
         os._exit(0)  # at once, whatever is being computed: nobody waits for it any more
+
+
+def end_with(parent: int) -> None:
+    """End the process when its parent has ended: somebody the parent has forked may hold the pipe open."""
+    while os.getppid() == parent:
+        time.sleep(LOOKS)
+    os._exit(0)
 
 
 class Host:
@@ -153,6 +164,8 @@ def main() -> None:
     pipe = take_standard_pipes()
     queue = SimpleQueue[Asked]()
     threading.Thread(target=listen, args=(pipe, queue), daemon=True).start()
+    if os.name == "posix":
+        threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     status = 1
     try:
         status = serve(pipe, queue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 # -P: a notebook's folder may hold a json.py, which must not be imported.
 ARGUMENTS = ("-P", "-m", "jupyter_turbopilot.engine.isolated.child")
-SECRETS = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "TURBOPILOT_ENGINE_KEY"}  # of no use to a model
+SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|ENGINE_KEY", re.IGNORECASE)  # of no use to a model
 ENDS_WITHIN = 2.0  # seconds in which a process ends that has nothing to do any more
 _ATTENTION = encode(Attention())
 
@@ -53,7 +54,9 @@ class ChildProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._output,
-                env={name: value for name, value in os.environ.items() if name not in SECRETS},
+                env={name: value for name, value in os.environ.items() if not SECRET.search(name)},
+                # Ctrl-C in a terminal is for the server, which ends it in order.
+                process_group=0 if os.name == "posix" else None,
             )
         except OSError as error:
             self._output.close()

@@ -73,7 +73,13 @@ def test_half_a_reply_is_none(acts: Callable[[str], None]) -> None:
 def test_it_is_not_given_secrets(
     acts: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "TURBOPILOT_ENGINE_KEY", "SOMETHING_ELSE"):
+    for name in (
+        "HF_TOKEN",
+        "TURBOPILOT_ENGINE_KEY",
+        "JUPYTERHUB_API_TOKEN",
+        "OPENAI_API_KEY",
+        "SOMETHING_ELSE",
+    ):
         monkeypatch.setenv(name, "hunter2")
     acts(f"env > {tmp_path}/environment; exit 1")
     said()
