@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
+from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, ModelRefusedError, NotReadyError
+from jupyter_turbopilot.pilot.kinds.remote import RemoteKind
+from jupyter_turbopilot.pilot.library import store_of
+
+from ...serving import Server
+from ...tiny_model import write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("far") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def server(model: Path) -> Iterator[Server]:
+    server = Server(model, "--no-api-key")
+    yield server
+    server.stop()
+
+
+def kind_with(*urls: str, **remote: Any) -> RemoteKind:
+    chosen = Turbopilot(engine="remote", remote=TurbopilotRemote(urls=[*urls], **remote))
+    return RemoteKind(chosen, store_of(chosen))
+
+
+def test_the_host_is_named_and_nothing_that_is_secret() -> None:
+    assert kind_with("http://127.0.0.1:9/v1").address == "127.0.0.1:9"
+    assert "hush" not in kind_with("http://ada:hush@127.0.0.1:9/v1").address
+
+
+def test_a_file_of_the_model_is_its_vocabulary(server: Server, model: Path) -> None:
+    kind = kind_with(server.url, vocabulary=str(model))
+    engine = kind.load(kind.find(""), Cancel(), tuned=True)
+    assert isinstance(engine.vocabulary, LlamaVocabulary)
+    assert [one.name for one in kind.models("")] == [engine.name]
+    assert kind.stored(kind.find(""))
+    engine.close()
+
+
+@pytest.mark.parametrize("vocabulary", ["none", "auto"])
+def test_a_model_whose_vocabulary_is_not_known_here_is_sent_text(server: Server, vocabulary: str) -> None:
+    kind = kind_with(server.url, vocabulary=vocabulary)
+    engine = kind.load(kind.find(""), Cancel(), tuned=True)
+    assert isinstance(engine.vocabulary, CodePoints)
+    engine.close()
+
+
+def test_another_models_vocabulary_is_refused(server: Server, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
+    with pytest.raises(ModelRefusedError, match="vocabulary"):
+        kind_with(server.url, vocabulary=str(other)).load(kind_with().find(""), Cancel(), tuned=True)
+
+
+def test_a_vocabulary_that_is_not_on_the_disk_is_named_with_the_command() -> None:
+    kind = kind_with("http://127.0.0.1:9/v1", vocabulary="qwen2.5-coder-7b")
+    with pytest.raises(NotReadyError, match=r"models pull qwen2\.5-coder-7b"):
+        kind.load(kind.find(""), Cancel(), tuned=True)
+
+
+def test_a_server_that_does_not_answer_is_gone_and_the_examination_says_so() -> None:
+    kind = kind_with("http://127.0.0.1:9/v1")
+    with pytest.raises(EngineGoneError, match=r"127\.0\.0\.1:9"):
+        kind.load(kind.find(""), Cancel(), tuned=True)
+    (finding,) = kind.examine()
+    assert finding.problem
+    assert "127.0.0.1:9" in finding.text
+
+
+def test_the_examination_names_server_model_and_vocabulary(server: Server, model: Path) -> None:
+    engine, vocabulary = kind_with(server.url, vocabulary=str(model)).examine()
+    assert "tiny.gguf" in engine.text
+    assert "token ids" in vocabulary.text
+    _, vocabulary = kind_with(server.url, vocabulary="none").examine()
+    assert "sent as text" in vocabulary.text
+
+
+def test_there_is_nothing_to_fetch() -> None:
+    kind = kind_with("http://127.0.0.1:9/v1")
+    with pytest.raises(BadRequestError, match="nothing to fetch"):
+        kind.obtain(kind.find(""))
