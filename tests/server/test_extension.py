@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
+import pytest
+from jupyter_server.serverapp import ServerApp
+
+from jupyter_turbopilot.engine.remote import key
 from jupyter_turbopilot.server.extension import any_kernel_busy
 
 
@@ -19,3 +24,21 @@ def test_a_kernel_that_ends_while_it_is_looked_at_is_not_busy() -> None:
     kernels = Kernels()
     kernels.list_kernel_ids = lambda: ["gone", "idle"]  # type: ignore[method-assign]
     assert not any_kernel_busy(kernels)
+
+
+@pytest.fixture
+def jp_server_config(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    monkeypatch.setenv(key.ENGINE_KEY, "sk-hush")
+    monkeypatch.setattr(key, "_taken", {})
+    return {
+        "ServerApp": {"jpserver_extensions": {"jupyter_turbopilot": True}},
+        "Turbopilot": {"engine": "remote", "load_at_start": False},
+        "TurbopilotRemote": {"urls": ["http://127.0.0.1:9/v1"]},
+    }
+
+
+async def test_kernels_do_not_inherit_the_key_of_a_server_elsewhere(jp_serverapp: ServerApp) -> None:
+    assert key.ENGINE_KEY not in os.environ
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    assert app.pilot.kind.address == "127.0.0.1:9"  # the section beside `Turbopilot` is read too
+    assert key.read_key("", provider=False) == "sk-hush"
