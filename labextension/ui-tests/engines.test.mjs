@@ -1,9 +1,20 @@
 /** Engines other than the default one, in a real browser. */
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, openFile, openLab, RECTANGLE, screenshot, writeNotebook } from './lab.mjs';
+import {
+  editCell,
+  freePort,
+  GHOST,
+  ghost,
+  openFile,
+  openLab,
+  RECTANGLE,
+  screenshot,
+  writeNotebook
+} from './lab.mjs';
 
 /** Seconds until grey text has to be back: a load of the model and a suggestion. */
 const SOON = 20_000;
@@ -63,6 +74,52 @@ describe('with the model in a child process', { timeout: 300_000 }, () => {
     const second = childOf(lab.pid());
     assert.ok(second && second !== first, 'the same process');
     assert.equal(await page.locator('.jp-Notebook .jp-Cell').count(), 1);
+    await page.close();
+  });
+});
+
+describe('with the model on a server elsewhere', { timeout: 300_000 }, () => {
+  let browser;
+  let close;
+  let elsewhere;
+  let lab;
+  let port;
+
+  before(async () => {
+    port = await freePort();
+    const serve = ['turbopilot', 'serve', '--no-api-key', `--port=${port}`];
+    elsewhere = spawn(process.env.JUPYTER ?? 'jupyter', serve, { stdio: 'ignore' });
+    const urls = `--TurbopilotRemote.urls=http://127.0.0.1:${port}`;
+    ({ lab, browser, close } = await openLab({ flags: ['--Turbopilot.engine=remote', urls] }));
+  });
+
+  after(async () => {
+    elsewhere.kill('SIGKILL');
+    await close?.();
+  });
+
+  test('grey text comes from there, and the status item says where code goes', async () => {
+    writeNotebook(lab, 'elsewhere.ipynb', [RECTANGLE]);
+    const page = await openFile(browser.context, lab, 'elsewhere.ipynb');
+    await editCell(page, 0);
+    await page.keyboard.type('.');
+    assert.equal(await ghost(page), 'height');
+    const status = page.locator('.jp-Turbopilot-status');
+    assert.match(await status.innerText(), new RegExp(`127\\.0\\.0\\.1:${port}`));
+    assert.match(await status.getAttribute('title'), /Code is sent to 127/);
+    await screenshot(page, 'engine-elsewhere');
+    elsewhere.kill('SIGKILL');
+    await page.keyboard.type('x', { delay: 60 });
+    // First the request's own error, then what the server says of it.
+    await page.waitForFunction(
+      () => document.querySelector('.jp-Turbopilot-status').title.includes('Trying again in'),
+      null,
+      { timeout: SOON }
+    );
+    assert.equal(await status.getAttribute('data-condition'), 'failed');
+    await page.keyboard.type('yz');
+    assert.match(await page.locator('.cm-content').first().innerText(), /self\.xyz/);
+    await screenshot(page, 'engine-elsewhere-gone');
     await page.close();
   });
 });

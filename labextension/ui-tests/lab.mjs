@@ -34,7 +34,7 @@ export function findBrowser() {
   return found;
 }
 
-async function freePort() {
+export async function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);
