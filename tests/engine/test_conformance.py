@@ -14,7 +14,11 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.isolated.engine import load_isolated
+from jupyter_turbopilot.engine.isolated.hosted import HostedLlama
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
+from jupyter_turbopilot.engine.load.plan import Plan
 from jupyter_turbopilot.engine.remote import loading as remote
 from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
 from jupyter_turbopilot.engine.transformers.loader import load
@@ -34,6 +38,13 @@ CONTEXT = 256
 def llama(folder: Path, **more: Any) -> Callable[[], Engine]:
     path = write_tiny_model(folder / "tiny.gguf", **more)
     return lambda: LlamaEngine(path, name="tiny", context_size=CONTEXT, threads=1)
+
+
+def isolated(folder: Path) -> Callable[[], Engine]:
+    path = write_tiny_model(folder / "tiny.gguf")
+    hosted = HostedLlama(str(path), Plan(CONTEXT, threads=1, needs=0), "tiny")
+    vocabulary = load_vocabulary(path)
+    return lambda: load_isolated(hosted, lambda: vocabulary, Cancel(), timeout=60)
 
 
 class Wrapped:
@@ -83,6 +94,7 @@ ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
     "llama": llama,
     "llama with tokens of several bytes": lambda folder: llama(folder, merges=learn_merges(CODE, 60)),
     "llama that claims little": modest,
+    "llama in a child process": isolated,
     "transformers": transformers,
     "remote": served,
     "remote by text": lambda folder: served(folder, by_text=True),

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import os
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from jupyter_server.serverapp import ServerApp
 
 from jupyter_turbopilot.engine.remote import key
 from jupyter_turbopilot.server.extension import any_kernel_busy
@@ -37,7 +37,7 @@ def jp_server_config(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     }
 
 
-async def test_kernels_do_not_inherit_the_key_of_a_server_elsewhere(jp_serverapp: ServerApp) -> None:
+async def test_kernels_do_not_inherit_the_key_of_a_server_elsewhere(jp_serverapp: Any) -> None:
     assert key.ENGINE_KEY not in os.environ
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     assert app.pilot.kind.address == "127.0.0.1:9"  # the section beside `Turbopilot` is read too
