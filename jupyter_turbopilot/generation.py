@@ -96,6 +96,7 @@ class Usage:
     predicted_ms: float = 0.0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    cut: bool = False  # whether the text ended early, for a reason of the engine's own
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,8 @@ class Composer:
                 progress.keep(self._results)
                 opening = self._asked(task.look_up(self._results), None)
                 writing, whole = yield from self._text(opening, progress)
-            if progress.place and self._sampling.max_tokens and not (job.stopped or progress.ahead):
+            short = progress.ask is not None and progress.ask.usage.cut and not whole
+            if progress.place and self._sampling.max_tokens and not (job.stopped or progress.ahead or short):
                 progress.writing = None
                 self._results.remember(task.place, writing.tokens, ended=whole and not writing.gave_up)
         finally:
@@ -215,6 +216,8 @@ class Composer:
         # Behind a stop text what a guess was verified for is nobody's.
         stopped = isinstance(writing, Verbatim) and writing.done
         self._spent += len(writing.tokens) if stopped else ask.usage.predicted_tokens
+        # What the engine cut short is not asked for again: it may be cut again.
+        cut = cut or (ask.usage.cut and not writing.done)
         return cut, writing.done or sent < most
 
     def _beyond_typed(self, tokens: Sequence[Token], progress: AnswerInProgress) -> Sequence[Token] | None:
@@ -259,6 +262,7 @@ class Composer:
         waited = (self._job.started_at - self._job.queued_at) * 1000
         total = waited + (time.perf_counter() - begun) * 1000
         cost = vars(opening.ask.usage) | {"predicted_tokens": self._spent}
+        del cost["cut"]
         if opening.adopted:
             cost["prompt_ms"] = 0.0  # that was an earlier request's time
         return Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)

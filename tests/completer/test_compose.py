@@ -111,6 +111,25 @@ def test_an_answer_that_was_cut_short_is_a_guess_for_the_next(desk: Callable[...
     assert "".join(chr(token) for token in d.engine.asks[1].hint) == "e two three"
 
 
+@pytest.mark.parametrize("words", ["one two", ""])
+def test_a_text_that_the_engine_cut_short_is_neither_whole_nor_an_answer_next_time(
+    words: str, desk: Callable[..., Desk]
+) -> None:
+    d = desk(words)
+    step = d.engine.step
+
+    def cutting(runs: list[ScriptedRun], attention: Cancel) -> None:
+        step(runs, attention)
+        for run in runs:
+            run.ask.usage.cut = run.done
+
+    d.engine.step = cutting  # type: ignore[method-assign]
+    for _ in range(2):
+        (reply,) = d.ask(request("x = "))
+        assert [item.finish_reason for item in reply.items] == ["length"] * bool(words)
+    assert len(d.engine.asks) == 2
+
+
 def test_of_a_text_that_had_ended_all_but_its_last_token_is_verified(desk: Callable[..., Desk]) -> None:
     d = desk("one two")
     for _ in range(2):

@@ -117,6 +117,30 @@ def test_a_text_ends_with_what_it_has(name: str, serve: Serve, connect: Connect)
     assert outcome(connect(serve(act), timeout=TIMEOUT)) == text
 
 
+@pytest.mark.parametrize(
+    ("act", "cut"),
+    [
+        (WRITTEN["silent after a word"][0], True),
+        (sent(HEAD + event("ab")), True),
+        (sent(HEAD + event("ab", finish_reason="length")), True),
+        (sent(HEAD + event("ab", finish_reason="stop")), False),
+        (sent(HEAD + event("ab") + b"data: [DONE]\n\n"), False),
+    ],
+)
+def test_an_answer_that_was_cut_short_is_not_taken_for_a_whole_one(
+    act: Act, cut: bool, serve: Serve, connect: Connect
+) -> None:
+    asked = ask()
+    assert outcome(connect(serve(act), timeout=TIMEOUT), asked) == b"ab"
+    assert asked.usage.cut == cut
+
+
+def test_a_stream_that_ends_without_a_word_is_an_answer(serve: Serve, connect: Connect) -> None:
+    server = serve(sent(HEAD + b"data: [DONE]\n\n"))
+    assert outcome(connect(server)) == b""
+    assert len(server.asked("/v1/completions")) == 1
+
+
 # What is told.
 TOLD: dict[str, tuple[Act, str]] = {
     "cut in a character": (WRITTEN["cut in a character"][0], "broke off"),

@@ -14,7 +14,7 @@ from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ID = "token_id:"
 MOST_DIGITS = 9
 ROUTE = "/v1/completions"
+LENGTH = "length"  # a text that ended at a limit
 _STYLES: dict[Kind, Style] = {Kind.OURS: "llama", Kind.VLLM: "vllm"}
 
 
@@ -73,6 +74,12 @@ def cached_tokens(chunk: Chunk) -> int | None:
     return details.cached_tokens if details else None
 
 
+def heard(chunk: Chunk, tokens: Sequence[Token]) -> Heard:
+    """Return what an event says, apart from its tokens as they are read already."""
+    reasons = {choice.finish_reason for choice in chunk.choices if not choice.index}
+    return Heard(tokens, any(reasons), chunk.model or "", cached_tokens(chunk), cut=LENGTH in reasons)
+
+
 class ByIds:
     """Prompts are token ids, and so are answers."""
 
@@ -104,13 +111,10 @@ class ByIds:
         """Read an event."""
         chunk = read_chunk(data)
         tokens: list[Token] = []
-        ended = False
         for choice in chunk.choices:
-            if choice.index:
-                continue
-            tokens += self._tokens(choice)
-            ended = ended or bool(choice.finish_reason)
-        return Heard(tokens, ended, chunk.model or "", cached_tokens(chunk))
+            if not choice.index:
+                tokens += self._tokens(choice)
+        return heard(chunk, tokens)
 
     def _tokens(self, choice: Choice) -> list[Token]:
         told = choice.logprobs

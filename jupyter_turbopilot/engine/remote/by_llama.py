@@ -52,6 +52,7 @@ class _Event(msgspec.Struct, frozen=True):
     content: str = ""
     tokens: list[int] = []
     stop: bool = False
+    stop_type: str | None = None
     completion_probabilities: list[_Chance] = []
     timings: _Timings | None = None
     model: str | None = ""  # the last event has it
@@ -67,7 +68,7 @@ def _read(data: bytes) -> _Event:
 
 def _heard(event: _Event, tokens: Sequence[Token]) -> Heard:
     cached = event.timings.cache_n if event.timings else None
-    return Heard(tokens, event.stop, event.model or "", cached)
+    return Heard(tokens, event.stop, event.model or "", cached, cut=event.stop_type == "limit")
 
 
 def _options(sampling: Sampling) -> dict[str, Any]:

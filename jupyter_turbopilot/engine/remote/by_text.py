@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.remote.by_ids import ROUTE, cached_tokens, read_chunk
+from jupyter_turbopilot.engine.remote.by_ids import ROUTE, heard, read_chunk
 from jupyter_turbopilot.engine.remote.chances import UNKNOWN, probability
-from jupyter_turbopilot.engine.remote.dialect import Heard, Request, sampling_fields
+from jupyter_turbopilot.engine.remote.dialect import Request, sampling_fields
 from jupyter_turbopilot.generation import Token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.remote.by_ids import Choice
+    from jupyter_turbopilot.engine.remote.dialect import Heard
     from jupyter_turbopilot.engine.remote.text_prompt import Spellings
     from jupyter_turbopilot.generation import Ask
 
@@ -49,8 +50,7 @@ class ByText:
         for choice in chunk.choices:
             if not choice.index:
                 tokens += _characters(choice)
-        ended = any(choice.finish_reason for choice in chunk.choices if not choice.index)
-        return Heard(tokens, ended, chunk.model or "", cached_tokens(chunk))
+        return heard(chunk, tokens)
 
 
 def _characters(choice: Choice) -> list[Token]:

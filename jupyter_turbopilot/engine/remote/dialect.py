@@ -22,6 +22,7 @@ class Heard:
     ended: bool = False
     model: str = ""  # who answers, where that is said
     cached: int | None = None  # tokens of the prompt that were not read again, where that is said
+    cut: bool = False  # whether it ended at a limit, or broke off
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from jupyter_turbopilot.engine.remote import words
 from jupyter_turbopilot.engine.remote.back_off import Rests, pause
+from jupyter_turbopilot.engine.remote.dialect import Heard
 from jupyter_turbopilot.engine.remote.far_side import Kind
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from jupyter_turbopilot.engine.remote.address import Address
-    from jupyter_turbopilot.engine.remote.dialect import Dialect, Heard, Request
+    from jupyter_turbopilot.engine.remote.dialect import Dialect, Request
     from jupyter_turbopilot.engine.remote.far_side import FarSide
 
 # Seconds in which an answer may come to its end, so that its connection is kept: one that says that it has
 # ended, and one of which there is enough.
 ENDED, ENOUGH = 1.0, 0.05
 NO_TIME = "it does not answer in time"
+CUT = Heard(ended=True, cut=True)
 
 
 class Side(Protocol):
@@ -119,9 +121,10 @@ class Exchange:
                         if hear(heard):
                             await _drain(events, ENDED if heard.ended else ENOUGH)
                             return
-        except (DiedError, StrangeAnswerError, TimeoutError, TurbopilotError) as error:
+        except (AskedToWaitError, DiedError, StrangeAnswerError, TimeoutError, TurbopilotError) as error:
             if spoke:
                 side.known = False
+                hear(CUT)
                 return
             if isinstance(error, TimeoutError):
                 raise DiedError(NO_TIME) from None
@@ -130,6 +133,7 @@ class Exchange:
             raise
         if not spoke:
             raise DiedError("its answer broke off")
+        hear(CUT)
 
     async def _check(self, side: Side) -> None:
         """Ask an address that is new, or has failed, who it is."""

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from jupyter_turbopilot.engine.remote.back_off import retry_after
-from jupyter_turbopilot.engine.remote.dialect import refused_option
+from jupyter_turbopilot.engine.remote.dialect import Heard, refused_option
 from jupyter_turbopilot.engine.remote.events import Events
 from jupyter_turbopilot.engine.remote.words import (
     WAIT,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from jupyter_turbopilot.engine.remote.address import Address
-    from jupyter_turbopilot.engine.remote.dialect import Dialect, Heard, Request
+    from jupyter_turbopilot.engine.remote.dialect import Dialect, Request
 
 OK, NOT_ACCEPTED, MISSING = 200, 400, frozenset({404, 405, 501})
 MOST_ANSWER = 1 << 22  # bytes of an answer that is no stream
@@ -82,8 +82,7 @@ class HttpSide:
                 raise StrangeAnswerError("what is not a stream of events")
             async for chunk in answer.aiter_raw():
                 for data in events.feed(chunk):
-                    if data != END:
-                        yield dialect.read(data)
+                    yield Heard(ended=True) if data == END else dialect.read(data)
 
     @asynccontextmanager
     async def _answer(

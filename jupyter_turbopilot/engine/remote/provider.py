@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jupyter_turbopilot.engine.remote.back_off import retry_after
+from jupyter_turbopilot.engine.remote.by_ids import LENGTH
 from jupyter_turbopilot.engine.remote.by_text import spread
 from jupyter_turbopilot.engine.remote.chances import UNKNOWN, probability
 from jupyter_turbopilot.engine.remote.dialect import Heard, Request
@@ -38,10 +39,14 @@ class _Word(msgspec.Struct, frozen=True):
     special: bool = False
 
 
+class _Details(msgspec.Struct, frozen=True):
+    finish_reason: str | None = None
+
+
 class _Event(msgspec.Struct, frozen=True):
     token: _Word = _Word()
     generated_text: str | None = None
-    details: Any = None
+    details: _Details | None = None
 
 
 class ByProvider:
@@ -67,9 +72,9 @@ class ByProvider:
         """Read an event."""
         event = read_json(data, _Event)
         ended = event.generated_text is not None or event.details is not None
-        if event.token.special:
-            return Heard((), ended)
-        return Heard(spread(event.token.text, [probability(event.token.logprob)]), ended)
+        cut = event.details is not None and event.details.finish_reason == LENGTH
+        tokens = [] if event.token.special else spread(event.token.text, [probability(event.token.logprob)])
+        return Heard(tokens, ended, cut=cut)
 
 
 class ProviderSide:

@@ -27,6 +27,7 @@ class Answer:
     count: int = 0  # tokens that have come
     cached: int | None = None
     ended: bool = False  # whether nothing more will come
+    cut: bool = False  # whether it ended before its end, and before its limit
     error: TurbopilotError | None = None
 
     def hear(self, heard: Heard) -> bool:
@@ -35,6 +36,7 @@ class Answer:
         self.count += len(heard.tokens)
         self.cached = self.cached if heard.cached is None else heard.cached
         self.ended = heard.ended or self.count >= self.limit > 0
+        self.cut = heard.cut and self.count < self.limit
         return self.ended
 
 
@@ -80,13 +82,14 @@ class RemoteRun:
             return
         answer = self.answer
         heard, answer.heard = answer.heard, []
-        ended, self.error = answer.ended, answer.error
+        ended, cut, self.error = answer.ended, answer.cut, answer.error
         for token in heard[: self.limit - len(self.written)]:
             if not self._fits(token.data):
-                ended, self.error = True, None if self.written else _not_held()
+                ended, cut, self.error = True, True, None if self.written else _not_held()
                 break
             self._take(token)
         self.done = ended and not self.error
+        self.ask.usage.cut = cut and self.done
         self._account(answer)
 
     def _fits(self, data: bytes) -> bool:

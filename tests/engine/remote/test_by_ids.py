@@ -131,3 +131,13 @@ def test_any_event_is_read_or_refused(value: Any) -> None:
     for data in (value, {"choices": [value]}, {"choices": [{"logprobs": value}]}, {"usage": value}):
         with contextlib.suppress(StrangeAnswerError):
             VLLM.read(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize(
+    ("reason", "ended", "cut"), [(None, False, False), ("stop", True, False), ("length", True, True)]
+)
+def test_a_text_that_ended_at_a_limit_is_told_from_a_whole_one(
+    reason: str | None, ended: bool, cut: bool
+) -> None:
+    heard = OURS.read(event([], [], text="", finish_reason=reason))
+    assert (heard.ended, heard.cut) == (ended, cut)

@@ -96,3 +96,10 @@ def test_any_event_is_read_or_refused(value: Any) -> None:
         for dialect in (IDS, TEXT):
             with contextlib.suppress(StrangeAnswerError):
                 dialect.read(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize("kind", ["eos", "limit"])
+def test_a_text_that_ended_at_a_limit_is_told_from_a_whole_one(kind: str) -> None:
+    for dialect in (IDS, TEXT):
+        heard = dialect.read(event("", [], stop=True, stop_type=kind))
+        assert (heard.ended, heard.cut) == (True, kind == "limit")

@@ -75,3 +75,9 @@ def test_any_event_is_read_or_refused(value: Any) -> None:
     for data in (value, {"choices": [value]}, {"choices": [{"text": "x", "logprobs": value}]}):
         with contextlib.suppress(StrangeAnswerError):
             TEXT.read(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize("reason", ["stop", "length"])
+def test_a_text_that_ended_at_a_limit_is_told_from_a_whole_one(reason: str) -> None:
+    heard = TEXT.read(json.dumps({"choices": [{"text": "a", "finish_reason": reason}]}).encode())
+    assert (heard.ended, heard.cut) == (True, reason == "length")

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.engine.remote.address import Address
 from jupyter_turbopilot.engine.remote.dialect import Heard, Request
-from jupyter_turbopilot.engine.remote.exchange import Exchange
+from jupyter_turbopilot.engine.remote.exchange import CUT, Exchange
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, FarRefusalError, refused
 from jupyter_turbopilot.errors import BusyError, EngineError, EngineGoneError, NotReadyError
@@ -58,6 +58,7 @@ def write(*sides: Scripted, timeout: float = 5.0, times: int = 1) -> list[Heard]
 
 
 DIED = DiedError("it broke off")
+WAIT = AskedToWaitError(refused("h", 429), 0.0)
 
 
 def test_a_request_that_died_before_its_first_word_is_sent_to_the_next_address() -> None:
@@ -86,10 +87,10 @@ def test_an_address_that_failed_rests_and_the_engine_is_gone_when_all_do() -> No
         write(Scripted([DIED]))
 
 
-@pytest.mark.parametrize("end", [DIED, [], EngineError("x"), 9.0])
+@pytest.mark.parametrize("end", [DIED, [], EngineError("x"), 9.0, WAIT])
 def test_after_its_first_word_a_text_ends_with_what_it_has(end: Any) -> None:
     first, second = Scripted([WORD, *([] if end == [] else [end])]), Scripted([WORD, END])
-    assert write(first, second, timeout=0.2) == [WORD]
+    assert write(first, second, timeout=0.2) == [WORD, CUT]
     assert (second.asked, first.known) == (0, end == [])
 
 

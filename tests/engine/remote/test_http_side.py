@@ -57,7 +57,7 @@ def fetch(server: FarServer, route: str) -> bytes | None:
 
 def test_events_are_read_as_they_come(serve: Serve) -> None:
     heard = stream(serve(words("ab", "c")))
-    assert [len(one.tokens) for one in heard] == [2, 1, 0]
+    assert [len(one.tokens) for one in heard] == [2, 1, 0, 0]
     assert heard[-1].ended
 
 

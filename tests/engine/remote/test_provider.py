@@ -134,3 +134,10 @@ def test_any_event_is_read_or_refused(value: Any) -> None:
     for data in (value, {"token": value}, {"token": {"text": "x", "logprob": value}}):
         with contextlib.suppress(StrangeAnswerError):
             DIALECT.read(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize("reason", ["eos_token", "length"])
+def test_a_text_that_ended_at_a_limit_is_told_from_a_whole_one(reason: str) -> None:
+    event = {"token": {"text": "a"}, "generated_text": "a", "details": {"finish_reason": reason}}
+    heard = DIALECT.read(json.dumps(event).encode())
+    assert (heard.ended, heard.cut) == (True, reason == "length")

@@ -91,3 +91,19 @@ def test_a_prompt_that_is_only_read_ends_without_a_token() -> None:
     assert run.answer.hear(Heard((), ended=True))
     run.take()
     assert (said(run), run.done) == (b"", True)
+
+
+@given(st.integers(0, 6), st.integers(0, 6), st.booleans())
+def test_a_text_is_cut_where_it_says_so_short_of_its_limit(count: int, limit: int, said_so: bool) -> None:
+    run = run_of(limit)
+    run.answer.hear(Heard(tokens("a" * count), ended=True, cut=said_so))
+    run.take()
+    assert run.done
+    assert run.ask.usage.cut == (said_so and count < limit)
+
+
+def test_a_text_that_strays_from_its_beginning_is_cut() -> None:
+    run = run_of(beginning=Beginning((b"abc",), 1))
+    run.answer.hear(Heard(tokens("abx"), ended=True))
+    run.take()
+    assert run.ask.usage.cut
