@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
 from jupyter_turbopilot.errors import (
     EngineError,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import Ask
 
 log = logging.getLogger(__name__)
+
+NOT_AWAITED = {priority.name.lower() for priority in Priority if not priority.awaited}
 
 
 class RemoteEngine:
@@ -81,10 +84,11 @@ class RemoteEngine:
         answer = run.answer = Answer(left.sampling.max_tokens, ended=request is None)
         self._runs.add(run)
         if request:
-            run.request = self._connections.begin(self._converse(request, answer))
+            awaited = left.priority not in NOT_AWAITED
+            run.request = self._connections.begin(self._converse(request, answer, awaited=awaited))
         return True
 
-    async def _converse(self, request: Request, answer: Answer) -> None:
+    async def _converse(self, request: Request, answer: Answer, *, awaited: bool) -> None:
         """Have a text written, and say that it has ended, whatever happens."""
 
         def hear(heard: Heard) -> bool:
@@ -95,7 +99,7 @@ class RemoteEngine:
 
         error: TurbopilotError | None = None
         try:
-            await self._exchange.write(request, hear)
+            await self._exchange.write(request, hear, awaited=awaited)
         except TurbopilotError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - a mistake of ours: its text may hold a prompt

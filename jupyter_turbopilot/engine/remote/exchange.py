@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from jupyter_turbopilot.engine.remote import words
@@ -11,7 +13,7 @@ from jupyter_turbopilot.engine.remote.back_off import Rests, pause
 from jupyter_turbopilot.engine.remote.dialect import Heard
 from jupyter_turbopilot.engine.remote.far_side import Kind
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
-from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import EngineGoneError, NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 # Seconds in which an answer may come to its end, so that its connection is kept: one that says that it has
 # ended, and one of which there is enough.
 ENDED, ENOUGH = 1.0, 0.05
-NO_TIME = "it does not answer in time"
+NO_TIME, NO_MODEL = "it does not answer in time", "it has no model loaded"
+MOST_NAMES = 16  # under which one model answers
 CUT = Heard(ended=True, cut=True)
 
 
@@ -35,6 +38,18 @@ class Side(Protocol):
 
     def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
         """Send a request; yield what its answer says."""
+
+
+@dataclass
+class _Use:
+    """What an address gives."""
+
+    streaming: int = 0  # texts that are being written there
+    heard: float = -math.inf  # when it last wrote something of a text, or its end
+
+    def serves(self, since: float) -> bool:
+        """Tell whether it has written for anybody since then."""
+        return self.streaming > 0 or self.heard > since
 
 
 class Exchange:
@@ -55,49 +70,64 @@ class Exchange:
         self._recognize = recognize
         self._timeout = timeout
         self._rests = Rests(len(sides))
+        self._uses = [_Use() for _ in sides]
         # How the model is called in answers. Others than ours may call it otherwise than in their list.
-        self._called = far.model if far.kind is Kind.OURS else ""
+        self._called = {far.model} if far.kind is Kind.OURS else set()
 
     def rest(self, number: int) -> None:
         """Leave an address alone for a while: it did not answer."""
         self._rests.failed(number, asyncio.get_running_loop().time())
 
-    async def write(self, request: Request, hear: Callable[[Heard], bool]) -> None:
-        """Have a text written; `hear` takes what comes and tells when that is enough."""
+    async def write(self, request: Request, hear: Callable[[Heard], bool], *, awaited: bool = True) -> None:
+        """Have a text written; `hear` takes what comes and tells when that is enough.
+
+        `awaited`: whether it is worth waiting for an address that asks to be left alone.
+        """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
-        tried, reason = None, DiedError("it failed a moment ago")
+        tried, begun, reason = None, 0.0, DiedError("it failed a moment ago")
         for last in (False, True):
             number = self._rests.next(loop.time(), tried)
-            number = tried if number is None else number
-            if number is None:
+            if number is not None:
+                begun = loop.time()  # each address has its own time
+            elif tried is None or loop.time() >= begun + self._timeout:
                 break
+            else:
+                number = tried
             side = self._sides[number]
             try:
-                await self._converse(side, request, hear, deadline)
+                await self._converse(number, request, hear, begun + self._timeout, awaited=awaited)
             except DiedError as error:
-                tried, reason, side.known = number, error, False
+                tried, reason = number, error
+                if self._uses[number].serves(begun):
+                    continue  # it is this text's failure alone
+                side.known = False
                 # Others are still served by the only address while this request is sent to it once more.
-                if last or len(self._sides) > 1:
+                if last or len(self._sides) > 1 or loop.time() >= begun + self._timeout:
                     self._rests.failed(number, loop.time())
             else:
                 self._rests.answered(number)
                 return
-        if self._rests.next(loop.time()) is None:
-            raise words.gone(", ".join(side.address.host for side in self._sides), reason)
-        raise NotReadyError(f"The server ended the request ({reason}). Try again.", code="far_side")
+        if self._rests.next(loop.time()) is not None:
+            raise NotReadyError(f"The server wrote nothing ({reason}). Try again.", code="far_side")
+        raise reason.error or words.gone(", ".join(side.address.host for side in self._sides), reason)
 
     async def _converse(
-        self, side: Side, request: Request, hear: Callable[[Heard], bool], deadline: float
+        self,
+        number: int,
+        request: Request,
+        hear: Callable[[Heard], bool],
+        deadline: float,
+        *,
+        awaited: bool,
     ) -> None:
         """Send a request to one address; again where it asks to be left alone first and there is time."""
         loop, waits = asyncio.get_running_loop(), 0
         while True:
             try:
-                await self._listen(side, request, hear, deadline)
+                await self._listen(number, request, hear, deadline)
             except AskedToWaitError as asked:
                 seconds = pause(waits) if asked.after is None else asked.after
-                if loop.time() + seconds >= deadline:
+                if not awaited or loop.time() + seconds >= deadline:
                     raise asked.error from None
             else:
                 return
@@ -105,17 +135,21 @@ class Exchange:
             waits += 1
 
     async def _listen(
-        self, side: Side, request: Request, hear: Callable[[Heard], bool], deadline: float
+        self, number: int, request: Request, hear: Callable[[Heard], bool], deadline: float
     ) -> None:
         """Hear an answer out. Once there is something of it, it ends with what there is."""
+        side, use = self._sides[number], self._uses[number]
         loop, spoke = asyncio.get_running_loop(), False
         try:
             async with asyncio.timeout_at(deadline) as patience:
                 await self._check(side)
                 async with aclosing(side.stream(request, self._dialect)) as events:
                     async for heard in events:
-                        self._check_name(side, heard.model)
+                        await self._check_name(side, heard.model)
+                        if heard.tokens or heard.ended:
+                            use.heard = loop.time()
                         if heard.tokens:
+                            use.streaming += not spoke
                             spoke = True
                             patience.reschedule(loop.time() + self._timeout)
                         if hear(heard):
@@ -131,23 +165,34 @@ class Exchange:
             if isinstance(error, StrangeAnswerError):
                 raise words.strange(side.address.host, error) from None
             raise
+        finally:
+            use.streaming -= spoke
         if not spoke:
             raise DiedError("its answer broke off")
         hear(CUT)
 
     async def _check(self, side: Side) -> None:
         """Ask an address that is new, or has failed, who it is."""
-        if not side.known:
-            if (await self._recognize(side)).identity != self._far.identity:
-                raise words.changed(side.address.host)
-            side.known = True
-
-    def _check_name(self, side: Side, name: str) -> None:
-        """Notice that another model answers than before."""
-        self._called = self._called or name
-        if name and name != self._called:
-            side.known = False
+        if side.known:
+            return
+        try:
+            far = await self._recognize(side)
+        except EngineGoneError as error:
+            raise DiedError(NO_MODEL, error) from None
+        if far.identity != self._far.identity:
             raise words.changed(side.address.host)
+        side.known = True
+
+    async def _check_name(self, side: Side, name: str) -> None:
+        """Notice that another model answers than before."""
+        if not name or name in self._called or len(self._called) >= MOST_NAMES:
+            return
+        if self._called:
+            side.known = False
+            if self._far.kind is not Kind.OPENAI:
+                raise words.changed(side.address.host)
+            await self._check(side)  # one model may be called by several names
+        self._called.add(name)
 
 
 async def _drain(events: AsyncGenerator[Heard], seconds: float) -> None:

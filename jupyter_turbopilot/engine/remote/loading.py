@@ -137,13 +137,16 @@ async def _in_words(side: AnySide, seconds: float) -> AsyncIterator[None]:
 async def _first_to_answer(sides: Sequence[AnySide], remote: TurbopilotRemote) -> tuple[int, FarSide]:
     """Return the first address that answers, and who that is."""
     reason: object = NO_TIME
+    gone: EngineGoneError | None = None  # the first that answered, but without a model
     for number, side in enumerate(sides):
         try:
             async with _in_words(side, remote.timeout):
                 return number, await look(side, remote.model)
         except DiedError as error:
             reason = error
-    raise words.gone(", ".join(side.address.host for side in sides), reason)
+        except EngineGoneError as error:
+            gone = gone or error
+    raise gone or words.gone(", ".join(side.address.host for side in sides), reason)
 
 
 class _Assembly:

@@ -41,7 +41,14 @@ class FarRefusalError(EngineError):
 
 
 class DiedError(Exception):
-    """A request ended before its answer did; the words say how."""
+    """A request ended before its answer did; the words say how.
+
+    `error` is what a person is told where no other address answers.
+    """
+
+    def __init__(self, how: str, error: EngineGoneError | None = None) -> None:
+        super().__init__(how)
+        self.error = error
 
 
 class AskedToWaitError(Exception):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -190,6 +191,22 @@ def test_one_text_fails_and_the_others_go_on(serve: Serve, connect: Connect) -> 
     assert "key" in failed.value.message
     engine.release(bad)
     assert write(engine, ask()) == b"ab"
+
+
+@pytest.mark.parametrize(("priority", "times"), [("warm", 1), ("ahead", 1), ("typing", 2), ("", 2)])
+def test_what_nobody_waits_for_yields_to_a_busy_server(
+    priority: str, times: int, serve: Serve, connect: Connect
+) -> None:
+    server = serve(status(503, Retry_After="0"), words("ab"))
+    engine = connect(server)
+    run = engine.start(replace(ask(), priority=priority))
+    assert run
+    if times == 1:
+        with pytest.raises(TextFailedError, match="not ready"):
+            engine.step([run], Cancel())
+    else:
+        assert finish(engine, run) == [b"ab"]
+    assert len(server.asked("/v1/completions")) == times
 
 
 def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, connect: Connect) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.engine.remote.address import Address
 from jupyter_turbopilot.engine.remote.dialect import Heard, Request
-from jupyter_turbopilot.engine.remote.exchange import CUT, Exchange
+from jupyter_turbopilot.engine.remote.exchange import CUT, MOST_NAMES, Exchange
 from jupyter_turbopilot.engine.remote.far_side import FarSide, Kind
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, FarRefusalError, refused
 from jupyter_turbopilot.errors import BusyError, EngineError, EngineGoneError, NotReadyError
@@ -23,8 +23,10 @@ class Scripted:
     """An address that answers as it is told to, request by request; the last answer is given again."""
 
     known = True
+    recognized = 0
 
-    def __init__(self, *answers: list[Say], model: str = "m") -> None:
+    def __init__(self, *answers: list[Say], model: str = "m", kind: Kind = Kind.VLLM) -> None:
+        self.kind = kind
         self.address = Address("http://h", f"h{id(self)}")
         self.answers = list(answers)
         self.model = model
@@ -42,16 +44,21 @@ class Scripted:
 
 
 async def recognize(side: Any) -> FarSide:
-    return FarSide(Kind.VLLM, side.model)
+    side.recognized += 1
+    if not side.model:
+        raise EngineGoneError("h has no model loaded.")
+    return FarSide(side.kind, side.model)
 
 
-def write(*sides: Scripted, timeout: float = 5.0, times: int = 1) -> list[Heard]:
+def write(
+    *sides: Scripted, timeout: float = 5.0, times: int = 1, kind: Kind = Kind.VLLM, awaited: bool = True
+) -> list[Heard]:
     heard: list[Heard] = []
-    exchange = Exchange(sides, FarSide(Kind.VLLM, "m"), None, recognize, timeout)  # type: ignore[arg-type]
+    exchange = Exchange(sides, FarSide(kind, "m"), None, recognize, timeout)  # type: ignore[arg-type]
 
     async def all_times() -> None:
         for _ in range(times):
-            await exchange.write(REQUEST, lambda one: heard.append(one) or one.ended)
+            await exchange.write(REQUEST, lambda one: heard.append(one) or one.ended, awaited=awaited)
 
     asyncio.run(all_times())
     return heard
@@ -118,6 +125,66 @@ def test_who_says_nothing_in_time_has_died() -> None:
         write(Scripted([9.0]), timeout=0.1)
 
 
+def test_an_address_that_hangs_leaves_the_next_one_its_time() -> None:
+    first, second = Scripted([9.0]), Scripted([0.1, WORD, END])
+    assert write(first, second, timeout=0.3, times=2) == [WORD, END] * 2
+    assert (first.asked, second.asked, second.known) == (1, 2, True)
+
+
+def test_an_address_that_nothing_was_sent_to_has_not_failed() -> None:
+    first, second = Scripted([9.0]), Scripted([9.0])
+    with pytest.raises(EngineGoneError, match="in time"):
+        write(first, second, timeout=0.1)
+    assert (first.asked, second.asked) == (1, 1)
+
+
+def test_an_address_without_its_model_is_passed_over_while_another_has_it() -> None:
+    first, second = Scripted([WORD, END], model=""), Scripted([WORD, END])
+    first.known = False
+    assert write(first, second, times=2) == [WORD, END] * 2
+    assert (first.recognized, first.asked) == (1, 0)
+    first.known = False
+    with pytest.raises(EngineGoneError, match="no model loaded"):
+        write(first)
+
+
+def together(exchange: Exchange, *writing: Callable[[], Any]) -> list[Any]:
+    async def gathered() -> list[Any]:
+        return await asyncio.gather(*(one() for one in writing), return_exceptions=True)
+
+    return asyncio.run(gathered())
+
+
+class Streaming(Scripted):
+    """Writes word for word for whom it writes first, and is silent for all others."""
+
+    async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[Heard]:
+        self.asked += 1
+        if self.asked > 1:
+            await asyncio.sleep(9)
+        for _ in range(12):
+            yield WORD
+            await asyncio.sleep(0.05)
+        yield END
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_slow_text_fails_alone_while_its_address_writes_others(others: int) -> None:
+    sides = [Streaming(), *(Scripted([9.0]) for _ in range(others))]
+    exchange = Exchange(sides, FarSide(Kind.VLLM, "m"), None, recognize, 0.2)  # type: ignore[arg-type]
+    heard: list[Heard] = []
+
+    def hear(one: Heard) -> bool:
+        heard.append(one)
+        return one.ended
+
+    first, slow = together(exchange, *[lambda: exchange.write(REQUEST, hear)] * 2)
+    assert first is None
+    assert heard == [WORD] * 12 + [END]
+    assert type(slow) is NotReadyError
+    assert sides[0].known
+
+
 def test_empty_events_without_end_keep_nobody_waiting() -> None:
     class Chatty(Scripted):
         async def stream(self, request: Request, dialect: Any) -> AsyncGenerator[Heard]:
@@ -136,6 +203,13 @@ def test_who_asks_to_be_left_alone_is(after: float | None, monkeypatch: pytest.M
     side = Scripted([busy], [busy], [WORD, END])
     assert write(side) == [WORD, END]
     assert side.asked == 3
+
+
+def test_what_nobody_waits_for_is_not_sent_again_to_who_asks_to_be_left_alone() -> None:
+    side = Scripted([AskedToWaitError(refused("h", 503), 0.0)], [WORD, END])
+    with pytest.raises(NotReadyError):
+        write(side, awaited=False)
+    assert side.asked == 1
 
 
 def test_nobody_waits_for_longer_than_there_is_time() -> None:
@@ -159,6 +233,22 @@ def test_another_model_in_an_answer_means_that_the_engine_is_gone() -> None:
     with pytest.raises(EngineGoneError, match="another model"):
         write(side, times=2)
     assert not side.known
+
+
+def named(*names: str) -> list[list[Say]]:
+    return [[Heard(WORD.tokens, ended=True, model=name)] for name in names]
+
+
+def test_one_model_may_answer_under_several_names() -> None:
+    side = Scripted(*named(*"mnmnmn"), kind=Kind.OPENAI)
+    assert len(write(side, times=6, kind=Kind.OPENAI)) == 6
+    assert side.recognized == 1
+    side = Scripted(*named(*map(str, range(60))), kind=Kind.OPENAI)
+    write(side, times=60, kind=Kind.OPENAI)
+    assert side.recognized == MOST_NAMES - 1
+    side = Scripted(*named("m", "n"), model="n", kind=Kind.OPENAI)
+    with pytest.raises(EngineGoneError, match="another model"):
+        write(side, times=2, kind=Kind.OPENAI)
 
 
 @pytest.mark.parametrize("model", ["m", "n"])

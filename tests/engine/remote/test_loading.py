@@ -105,6 +105,18 @@ def test_the_first_address_that_answers_is_loaded_from(serve: Serve, connect: Co
     assert dead.requests == []
 
 
+@pytest.mark.parametrize("without", ["a model", "a loaded model", "time"])
+def test_an_address_that_cannot_write_now_is_passed_over(
+    without: str, serve: Serve, connect: Connect
+) -> None:
+    first, second = serve(words("a")), serve(words("b"))
+    first.models = {"data": [{"id": "far", "turbopilot": {"version": 1}}] * (without == "a loaded model")}
+    if without == "time":
+        first.routes["/v1/models"] = status(503, Retry_After="7")
+    assert write(connect(first, second), ask()) == b"b"
+    assert first.asked("/v1/completions") == []
+
+
 def test_nobody_there_is_told_with_every_host_and_no_key(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
