@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SAMPLERS = frozenset({"temperature", "top_p", "seed"})
 STREAMING = {"hf-inference", "url"}  # the others answer with a whole text
+_CONNECTIONS = "_async_client"  # what a client of theirs sends requests with
 _NO_KEY = "none"  # without any the library would send the one that was used to log in to the Hub
 
 
@@ -90,6 +91,23 @@ class ProviderSide:
     async def close(self) -> None:
         """Nothing is kept open."""
 
+    def _connections(self) -> Any:
+        """Return what sends requests as `HttpSide` does: the library's own follows redirects, key and all."""
+        from huggingface_hub import get_async_session
+
+        connections = get_async_session()
+        if self.address.local:
+            # A proxy cannot reach this machine.
+            connections = type(connections)(trust_env=False, timeout=None)
+        connections.follow_redirects = False
+        connections.event_hooks["response"].append(self._refuse_redirect)
+        return connections
+
+    async def _refuse_redirect(self, response: Any) -> None:
+        """Refuse what the library would take for an answer without a word."""
+        if 300 <= response.status_code < 400:  # noqa: PLR2004
+            raise refused(self.address.host, response.status_code)
+
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[AsyncInferenceClient]:
         from huggingface_hub import AsyncInferenceClient
@@ -99,7 +117,8 @@ class ProviderSide:
             client = AsyncInferenceClient(self.address.root, **own)
         else:
             client = AsyncInferenceClient(self._model, **own | {"provider": self.address.provider})
-        async with client:
+        async with self._connections() as connections, client:
+            setattr(client, _CONNECTIONS, connections)  # only the library's default can be set in public
             yield client
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
@@ -139,12 +158,18 @@ class ProviderSide:
 
 
 def ensure_installed() -> None:
-    """Refuse where the library is missing."""
+    """Refuse where the library is missing, or would follow redirects."""
     try:
-        import huggingface_hub  # noqa: F401
+        from huggingface_hub import AsyncInferenceClient
     except ImportError:
         raise ModelRefusedError(
             "Hugging Face's providers need huggingface_hub. Install it: "
             "pip install 'jupyter-turbopilot[remote]'.",
             code="extra_missing",
         ) from None
+    if not hasattr(AsyncInferenceClient(), _CONNECTIONS):
+        raise ModelRefusedError(
+            "This version of huggingface_hub cannot be kept from following redirects. Install another: "
+            "pip install 'huggingface_hub==2.4.0'.",
+            code="extra_missing",
+        )

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 from hypothesis import given
 
@@ -55,6 +56,12 @@ def generated(server: Server, prompt: str) -> str:
     return str(server.client.post("/api/generate", json=body).json()["generated_text"])
 
 
+def generates(wire: Wire, body: dict[str, Any]) -> None:
+    token = {"id": 1, "text": "a", "logprob": -1, "special": False}
+    event = {"token": token, "generated_text": "a", "details": None}
+    wire.answer(200, b"data:" + json.dumps(event).encode() + b"\n\n", "text/event-stream")
+
+
 def test_a_text_comes_from_a_server_of_hugging_faces_protocol(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,16 +92,7 @@ def test_only_what_all_providers_know_is_asked() -> None:
 
 
 def test_a_key_goes_to_the_server_and_one_that_is_logged_in_with_does_not(serve: Serve) -> None:
-    def act(wire: Wire, body: dict[str, Any]) -> None:
-        event = {
-            "token": {"id": 1, "text": "a", "logprob": -1, "special": False},
-            "generated_text": "a",
-            "details": None,
-        }
-        wire.answer(200, b"data:" + json.dumps(event).encode() + b"\n\n", "text/event-stream")
-
-    server = serve()
-    server.routes["/v1/completions"] = act
+    server = serve(generates)
     assert stream(here(server)) == b"a"
     assert stream(here(server), "") == b"a"
     assert [headers["authorization"] for _, headers, _ in server.requests] == ["Bearer hf_1", "Bearer none"]
@@ -108,6 +106,37 @@ def test_a_refusal_is_told_without_its_own_words(code: int, kind: type[Exception
     with pytest.raises(kind) as refused:
         stream(here(serve(status(code, Retry_After="3"))))
     assert "SECRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize("code", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(code: int, serve: Serve) -> None:
+    other = serve(generates)
+    first = serve(status(code, Location=other.url + "/completions"))
+    with pytest.raises(FarRefusalError, match="redirects"):
+        stream(here(first))
+    assert (len(first.requests), other.requests) == (1, [])
+
+
+def test_no_proxy_is_asked_for_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, server = serve(status(502)), serve(generates)
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    assert stream(here(server)) == b"a"
+    assert proxy.requests == []
+
+
+def test_others_who_use_the_library_keep_its_connections(serve: Serve) -> None:
+    before = huggingface_hub.utils._http._GLOBAL_ASYNC_CLIENT_FACTORY
+    assert stream(here(serve(generates))) == b"a"
+    assert huggingface_hub.utils._http._GLOBAL_ASYNC_CLIENT_FACTORY is before
+
+
+def test_a_library_that_cannot_be_kept_from_redirects_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub, "AsyncInferenceClient", object)
+    with pytest.raises(ModelRefusedError, match="redirects"):
+        ensure_installed()
 
 
 def test_a_server_that_is_not_there_has_died(serve: Serve) -> None:
