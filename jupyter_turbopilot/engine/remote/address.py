@@ -29,7 +29,13 @@ def read_addresses(urls: Sequence[str], *, plain_http: bool) -> tuple[Address, .
     """Read all addresses of a configuration, or refuse them in words that repeat none."""
     if not urls:
         raise _refused("c.TurbopilotRemote.urls is empty. Name the server's address in it.")
-    return tuple(_read(url.strip(), number, plain_http) for number, url in enumerate(urls, 1))
+    found = tuple(_read(url.strip(), number, plain_http) for number, url in enumerate(urls, 1))
+    if len({bool(address.provider) for address in found}) > 1:
+        raise _refused(
+            "c.TurbopilotRemote.urls has addresses with hf: and others, but a key is for one kind. Leave out "
+            "either."
+        )
+    return found
 
 
 def _read(url: str, number: int, plain_http: bool) -> Address:

@@ -77,3 +77,8 @@ def test_any_text_is_an_address_or_refused(url: str, plain: bool) -> None:
 @given(st.ip_addresses())
 def test_this_machine_is_known_by_its_loopback_addresses(ip: object) -> None:
     assert is_loopback(str(ip)) == (str(ip).startswith("127.") or str(ip) == "::1")
+
+
+def test_a_provider_and_a_server_do_not_share_a_key() -> None:
+    with pytest.raises(ModelRefusedError, match="hf:"):
+        read_addresses(["https://host", "hf:together"], plain_http=False)
