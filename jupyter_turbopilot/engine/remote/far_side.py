@@ -13,6 +13,9 @@ from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError
 
 MOST_NAMED = 8  # models in an error
+MOST_NAME = 200  # characters
+MOST_PLACES = 256
+LEAST_CONTEXT, MOST_CONTEXT = 64, 1 << 24  # tokens
 
 
 class Kind(StrEnum):
@@ -105,29 +108,45 @@ def read_models(data: bytes, wanted: str, host: str) -> FarSide:
         raise EngineGoneError(f"{host} has no model loaded. Choose one there.")
     entry = next((entry for entry in entries if entry.id == wanted), None)
     if entry is None and (wanted or len(entries) > 1):
-        names = ", ".join(entry.id for entry in entries[:MOST_NAMED] if entry.id.isprintable())
+        names = ", ".join(entry.id for entry in entries[:MOST_NAMED] if _is_name(entry.id))
         lacks = "has no model of the name in" if wanted else "has several models. Name one in"
         raise ModelRefusedError(
             f"{host} {lacks} c.TurbopilotRemote.model. Its models: {names}.", code="far_model"
         )
     entry = entry or entries[0]
+    if not _is_name(entry.id):
+        raise ModelRefusedError(
+            f"{host} has a model whose name is longer than {MOST_NAME} characters or not printable. Name "
+            "another one in c.TurbopilotRemote.model.",
+            code="far_model",
+        )
     if offer := entry.turbopilot:
         return _ours(entry.id, offer, host)
     if entry.owned_by == "llamacpp":
         return FarSide(Kind.LLAMA, entry.id)
     if entry.owned_by == "vllm" or entry.max_model_len:
-        return FarSide(Kind.VLLM, entry.id, context_size=max(0, entry.max_model_len or 0))
+        return FarSide(Kind.VLLM, entry.id, context_size=_size(entry.max_model_len or 0))
     return FarSide(Kind.OPENAI, entry.id)
 
 
+def _is_name(text: str) -> bool:
+    return len(text) <= MOST_NAME and text.isprintable()
+
+
+def _size(told: int) -> int:
+    return min(max(told, LEAST_CONTEXT), MOST_CONTEXT) if told > 0 else 0
+
+
 def _ours(model: str, offer: _Offer, host: str) -> FarSide:
-    if not offer.context_size:
+    if not (_is_name(offer.identity) and _is_name(offer.vocabulary)):
+        raise StrangeAnswerError("what is not a digest")
+    if offer.context_size <= 0:
         raise EngineGoneError(f"{host} has not loaded its model. Choose one there, or wait until it has.")
     return FarSide(
         Kind.OURS,
         model,
-        max(1, offer.places),
-        offer.context_size,
+        min(max(1, offer.places), MOST_PLACES),
+        _size(offer.context_size),
         max(0, offer.top),
         offer.holds,
         offer.chances,
@@ -141,8 +160,8 @@ def _ours(model: str, offer: _Offer, host: str) -> FarSide:
 def read_properties(data: bytes, far: FarSide) -> FarSide:
     """Add what llama-server says of its slots."""
     found = read_json(data, _Properties)
-    context_size = max(0, found.default_generation_settings.n_ctx)
-    return replace(far, places=max(0, found.total_slots), context_size=context_size)
+    places = min(max(0, found.total_slots), MOST_PLACES)
+    return replace(far, places=places, context_size=_size(found.default_generation_settings.n_ctx))
 
 
 def read_tokens(data: bytes) -> list[int]:

@@ -110,6 +110,38 @@ def test_nonsense_is_told_without_repeating_it(data: bytes) -> None:
     assert data.decode("latin1") not in str(strange.value) or not data
 
 
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "x" * 201])
+def test_a_name_that_cannot_be_shown_is_refused_without_repeating_it(name: str) -> None:
+    with pytest.raises(ModelRefusedError, match="printable") as refused:
+        read_models(listing({"id": name, "turbopilot": OFFER}), "", "host")
+    assert name not in refused.value.message
+    with pytest.raises(ModelRefusedError) as several:
+        read_models(listing({"id": name}, {"id": "b"}), "", "host")
+    assert name not in several.value.message
+    for field in ("identity", "vocabulary"):
+        with pytest.raises(StrangeAnswerError):
+            read_models(listing({"id": "m", "turbopilot": OFFER | {field: name}}), "", "host")
+
+
+@given(st.integers(), st.integers())
+def test_whatever_is_told_a_server_takes_some_texts_of_some_length(places: int, size: int) -> None:
+    ours = {"id": "m", "turbopilot": OFFER | {"places": places, "context_size": size}}
+    properties = {"total_slots": places, "default_generation_settings": {"n_ctx": size}}
+    far_sides = [
+        read_models(listing({"id": "m", "owned_by": "vllm", "max_model_len": size}), "", "host"),
+        read_properties(json.dumps(properties).encode(), FarSide(Kind.LLAMA, "m")),
+    ]
+    if size > 0:
+        far_sides.append(read_models(listing(ours), "", "host"))
+        assert far_sides[-1].places > 0
+    else:
+        with pytest.raises(EngineGoneError):
+            read_models(listing(ours), "", "host")
+    for far in far_sides:
+        assert 0 <= far.places <= 256
+        assert far.context_size == 0 if size <= 0 else 64 <= far.context_size <= 1 << 24
+
+
 @given(JSON)
 def test_any_json_is_read_or_refused(value: Any) -> None:
     data = json.dumps(value).encode()
