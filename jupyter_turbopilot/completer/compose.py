@@ -239,7 +239,9 @@ class Composer:
         """Tell whoever listens that there is more to show."""
         if self._task.stream and self._is_named(writing) and not self._job.cancel.is_set():
             item = item_of(writing, "streaming", len(self._items))
-            self._listener(Reply(self._name, self._engine.name, (item,)))
+            usage = self._progress.ask.usage if self._progress.ask else Usage()
+            timings = Timings(prompt_tokens=usage.prompt_tokens, cached_tokens=usage.cached_tokens)
+            self._listener(Reply(self._name, self._engine.name, (item,), timings))
 
     def _finish(self, writing: Writing, *, whole: bool) -> None:
         """Show what is left of a text, and keep it unless another is the same."""

@@ -57,6 +57,7 @@ class Chunk(msgspec.Struct, frozen=True):
     choices: list[Choice] = []
     model: str | None = ""
     usage: _Usage | None = None
+    system_fingerprint: str | None = None
     error: Any = None
 
 
@@ -77,7 +78,14 @@ def cached_tokens(chunk: Chunk) -> int | None:
 def heard(chunk: Chunk, tokens: Sequence[Token]) -> Heard:
     """Return what an event says, apart from its tokens as they are read already."""
     reasons = {choice.finish_reason for choice in chunk.choices if not choice.index}
-    return Heard(tokens, any(reasons), chunk.model or "", cached_tokens(chunk), cut=LENGTH in reasons)
+    return Heard(
+        tokens,
+        any(reasons),
+        chunk.model or "",
+        cached_tokens(chunk),
+        cut=LENGTH in reasons,
+        version=(chunk.system_fingerprint or "").partition(":")[2],
+    )
 
 
 class ByIds:

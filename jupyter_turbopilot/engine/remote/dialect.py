@@ -23,6 +23,7 @@ class Heard:
     model: str = ""  # who answers, where that is said
     cached: int | None = None  # tokens of the prompt that were not read again, where that is said
     cut: bool = False  # whether it ended at a limit, or broke off
+    version: str = ""  # what else the answer depends on, where that is said
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class Exchange:
                 await self._check(side)
                 async with aclosing(side.stream(request, self._dialect)) as events:
                     async for heard in events:
-                        await self._check_name(side, heard.model)
+                        await self._check_answer(side, heard)
                         if heard.tokens or heard.ended:
                             use.heard = loop.time()
                         if heard.tokens:
@@ -183,8 +183,12 @@ class Exchange:
             raise words.changed(side.address.host)
         side.known = True
 
-    async def _check_name(self, side: Side, name: str) -> None:
-        """Notice that another model answers than before."""
+    async def _check_answer(self, side: Side, heard: Heard) -> None:
+        """Notice that another model answers than before, or the same one in another way."""
+        name, version = heard.model, self._far.version
+        if version and heard.version and heard.version != version:
+            side.known = False
+            raise words.changed(side.address.host)
         if not name or name in self._called or len(self._called) >= MOST_NAMES:
             return
         if self._called:

@@ -15,7 +15,7 @@ from jupyter_turbopilot.server.routes.jobs import JobRoute
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
 from jupyter_turbopilot.server.routes.openai_wording import Wording, error_body, model_list
 from jupyter_turbopilot.server.routes.options import renamed
-from jupyter_turbopilot.server.routes.peer import FIELDS, offer
+from jupyter_turbopilot.server.routes.peer import FIELDS, identity, offer
 from jupyter_turbopilot.server.routes.reading import read
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         """Continue a prompt, or fill in before a suffix. The model and engine names are ignored."""
         self.renamed = renamed(body.json_schema) | FIELDS
         texts = body.texts()
-        wording = Wording(body, self._piece)
+        engine = self.pilot.worker.engine
+        wording = Wording(body, self._piece, identity(engine) if engine else "")
         if not body.stream:
             replies = await self.whole(texts)
             self.answer(await self.pilot.background.run(wording.whole, replies))
@@ -64,7 +65,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         last: dict[int, Reply] = {}
         async for number, reply in self.together(texts):
             for delta in deltas[number].of(reply):
-                yield wording.chunk(number, reply.model, delta)
+                yield wording.chunk(number, reply, delta)
             if reply.done:
                 self.insist(reply, texts[number])
                 last[number] = reply

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 
 @cache
-def _fingerprint() -> str:
+def _fingerprint(engine: str) -> str:
     """Say which system answers, as far as that changes answers."""
-    return f"jupyter-turbopilot-{version('jupyter-turbopilot')}"
+    return f"jupyter-turbopilot-{version('jupyter-turbopilot')}{engine and ':'}{engine}"
 
 
 class Wording:
     """One answer, as OpenAI words it."""
 
-    def __init__(self, body: CompletionsBody, piece: Callable[[int], bytes]) -> None:
+    def __init__(self, body: CompletionsBody, piece: Callable[[int], bytes], engine: str = "") -> None:
+        """`engine`: a digest of what its answers depend on."""
         self.body = body
         self._piece = piece
         self._prompts = body.prompts()
@@ -39,7 +40,7 @@ class Wording:
             "id": f"cmpl-{secrets.token_hex(12)}",
             "object": "text_completion",
             "created": int(time.time()),
-            "system_fingerprint": _fingerprint(),
+            "system_fingerprint": _fingerprint(engine),
         }
         self._echoed: set[int] = set()
 
@@ -58,10 +59,12 @@ class Wording:
         model = replies[0].model if replies else ""
         return compact(self._head | {"model": model, "choices": choices, "usage": _usage(replies)})
 
-    def chunk(self, number: int, model: str, delta: Delta) -> dict[str, Any]:
+    def chunk(self, number: int, reply: Reply, delta: Delta) -> dict[str, Any]:
         """Return the event that sends what is new."""
-        usage = {"usage": None} if self.body.stream_options else {}
-        return self._head | {"model": model, "choices": [self._choice(number, delta)]} | usage
+        usage: dict[str, Any] = {"usage": None} if self.body.stream_options else {}
+        if self.body.turbopilot and not self._echoed:
+            usage = {"usage": _usage([reply])}  # who asks may not hear the end
+        return self._head | {"model": reply.model, "choices": [self._choice(number, delta)]} | usage
 
     def usage_chunk(self, replies: list[Reply]) -> dict[str, Any]:
         """Return the event that says what it cost."""

@@ -92,6 +92,12 @@ def _wrong(name: str, message: str) -> BadRequestError:
     return BadRequestError(message, field=name)
 
 
+def identity(engine: Engine) -> str:
+    """Return a digest of what the engine's answers depend on: a path may be in that."""
+    known_by = f"{engine.identity}\n{engine.name}"
+    return hashlib.sha256(known_by.encode()).hexdigest()[:_SHORT]
+
+
 def offer(engine: Engine | None) -> dict[str, Any]:
     """Return what another server of ours wants to know; of the engine only where one is loaded.
 
@@ -100,7 +106,6 @@ def offer(engine: Engine | None) -> dict[str, Any]:
     if engine is None:
         return {"version": VERSION}
     abilities = engine.abilities
-    known_by = f"{engine.identity}\n{engine.name}"  # a path may be in it
     return {
         "version": VERSION,
         "places": abilities.places,
@@ -110,6 +115,6 @@ def offer(engine: Engine | None) -> dict[str, Any]:
         "top": min(abilities.top, MOST_CHANCES),
         "ahead": abilities.ahead,
         "samplers": sorted(abilities.samplers),
-        "identity": hashlib.sha256(known_by.encode()).hexdigest()[:_SHORT],
+        "identity": identity(engine),
         "vocabulary": vocabulary_digest(engine.vocabulary),
     }

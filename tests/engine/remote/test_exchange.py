@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -249,6 +250,22 @@ def test_one_model_may_answer_under_several_names() -> None:
     side = Scripted(*named("m", "n"), model="n", kind=Kind.OPENAI)
     with pytest.raises(EngineGoneError, match="another model"):
         write(side, times=2, kind=Kind.OPENAI)
+
+
+def test_the_same_model_that_answers_in_another_way_means_that_the_engine_is_gone() -> None:
+    far = FarSide(Kind.OURS, "m", version="1")
+    answers: list[list[Say]] = [[replace(WORD, version=version), END] for version in ("", "1", "2")]
+    side = Scripted(*answers)
+    exchange = Exchange([side], far, None, recognize, 5.0)  # type: ignore[arg-type]
+
+    async def write_all() -> None:
+        for _ in range(2):
+            await exchange.write(REQUEST, lambda one: one.ended)
+        with pytest.raises(EngineGoneError, match="another model"):
+            await exchange.write(REQUEST, lambda one: one.ended)
+
+    asyncio.run(write_all())
+    assert not side.known
 
 
 @pytest.mark.parametrize("model", ["m", "n"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.remote.key import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.loading import load
-from jupyter_turbopilot.errors import ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
 
 from ...serving import Server
@@ -77,6 +78,39 @@ def test_the_same_is_written_with_the_same_probabilities(
                     [token.probability for token in here], rel=1e-2
                 )
                 assert [len(token.top) for token in there] == [sampling.top] * len(there)
+    finally:
+        engine.close()
+
+
+def test_what_was_not_read_again_is_known_before_the_end(
+    local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_KEY, server.key)
+    engine = load(settings_for(server.url), Cancel(), local.vocabulary)
+    prompt = local.vocabulary.tokenize(CODE[:90] + "z")
+    try:
+        for cached in (0, len(prompt) - 1):
+            ask = Ask(prompt, Sampling(200), Usage())
+            run: Any = engine.start(ask)
+            while not (run.fresh or run.done):
+                engine.step([run], Cancel())
+            engine.release(run)
+            assert ask.usage.cached_tokens >= cached
+    finally:
+        engine.close()
+
+
+def test_a_text_of_the_same_model_that_answers_in_another_way_is_noticed(
+    local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_KEY, server.key)
+    engine = load(settings_for(server.url), Cancel(), local.vocabulary)
+    exchange: Any = engine._exchange
+    try:
+        assert write(engine, Ask(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
+        exchange._far = replace(exchange._far, version="0123")
+        with pytest.raises(EngineGoneError, match="another model"):
+            write(engine, Ask(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
     finally:
         engine.close()
 

@@ -93,7 +93,7 @@ def test_with_ids_no_token_is_missing_whatever_became_of_its_text(streamed: bool
     deltas = Deltas(every=wording.every)
     choices = whole(body, reply(shown[-1]))["choices"]
     if streamed:
-        events = [wording.chunk(0, "tiny", delta) for step in shown for delta in deltas.of(reply(step))]
+        events = [wording.chunk(0, reply(step), delta) for step in shown for delta in deltas.of(reply(step))]
         choices = [choice for event in events for choice in event["choices"]]
     assert "".join(choice["text"] for choice in choices) == "aé"
     logprobs = [choice["logprobs"] for choice in choices]
@@ -114,7 +114,9 @@ def test_the_events_of_a_stream_make_up_the_whole_and_the_prompt_is_echoed_once(
     wording, deltas = Wording(body, piece), Deltas()
     steps = [item("a", "streaming"), item("ab", "streaming"), item("abc")]
     choices = [
-        wording.chunk(0, "tiny", delta)["choices"][0] for step in steps for delta in deltas.of(reply(step))
+        wording.chunk(0, reply(step), delta)["choices"][0]
+        for step in steps
+        for delta in deltas.of(reply(step))
     ]
     (expected,) = whole(body, reply(item("abc")))["choices"]
     assert "".join(choice["text"] for choice in choices) == expected["text"] == "xabc"
@@ -128,9 +130,20 @@ def test_the_cost_of_a_stream_is_the_last_event_and_null_in_the_others(wanted: b
     options = {"stream_options": {"include_usage": True}} if wanted else {}
     wording, last = Wording(asked(stream=True, **options), piece), reply(item("a"))
     (delta,) = Deltas().of(last)
-    assert ("usage" in wording.chunk(0, "tiny", delta)) is wanted
+    assert ("usage" in wording.chunk(0, last, delta)) is wanted
     cost = wording.usage_chunk([last])
     assert (cost["choices"], cost["usage"]["total_tokens"]) == ([], 5)
+
+
+def test_another_server_of_ours_is_told_at_once_what_was_read_and_what_answers() -> None:
+    wording, deltas = Wording(asked(prompt=[1], stream=True, turbopilot={}), piece, "abc"), Deltas()
+    steps = [item("a", "streaming"), item("ab")]
+    first, second = [
+        wording.chunk(0, reply(step), delta) for step in steps for delta in deltas.of(reply(step))
+    ]
+    assert first["usage"]["prompt_tokens_details"] == {"cached_tokens": 1}
+    assert "usage" not in second
+    assert {event["system_fingerprint"].partition(":")[2] for event in (first, second)} == {"abc"}
 
 
 def test_an_error_has_the_code_that_openais_clients_look_for() -> None:
