@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine.remote.engine import RemoteEngine
 from jupyter_turbopilot.engine.remote.run import RemoteRun
 from jupyter_turbopilot.engine.self_test import can_write
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import EngineError, TextFailedError
+from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError
 from jupyter_turbopilot.generation import Ask, Sampling, Token
 
 from ..jobs import Told, until_cancelled
@@ -268,7 +268,8 @@ def test_it_can_tell_whether_it_still_writes(serve: Serve, connect: Connect) -> 
     engine = connect(server)
     assert can_write(engine)
     server.stop()
-    assert not can_write(engine)
+    with pytest.raises(EngineGoneError):
+        can_write(engine)
 
 
 def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:
