@@ -15,10 +15,11 @@ import pytest
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.remote.key import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.run import RemoteRun
+from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.errors import EngineGoneError, TextFailedError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Sampling
 
-from ..engine.remote.conftest import Connect, Serve, connect, no_keys, serve
+from ..engine.remote.conftest import CHARACTERS, Connect, Serve, connect, no_keys, serve
 from ..engine.remote.far_server import Act, FarServer, Wire, chances, settings_for, status, words
 
 __all__ = ["connect", "no_keys", "serve"]
@@ -274,6 +275,60 @@ def test_a_server_that_comes_back_with_another_model_is_loaded_again(serve: Serv
     loaded = connect(again)
     assert loaded.identity != engine.identity
     assert outcome(loaded) == b"cd"
+
+
+def test_the_first_of_two_addresses_hangs_and_no_text_is_lost(serve: Serve, connect: Connect) -> None:
+    first, second = serve(late()), serve(words("ab"))
+    engine = connect(first, second, timeout=TIMEOUT / 2)
+    assert [outcome(engine) for _ in range(3)] == [b"ab"] * 3
+    assert len(first.asked("/v1/completions")) == 1
+
+
+def test_the_first_of_two_addresses_comes_back_without_its_model_and_no_text_is_lost(
+    serve: Serve, connect: Connect
+) -> None:
+    def ours(**offer: Any) -> dict[str, Any]:
+        return {"data": [{"id": "far", "turbopilot": {"version": 1} | offer}]}
+
+    loaded = ours(places=2, context_size=512, identity="i", vocabulary=vocabulary_digest(CHARACTERS))
+    servers = [serve(words("ab")), serve(words("cd"))]
+    for server in servers:
+        server.models = loaded
+    engine = connect(*servers, timeout=TIMEOUT)
+    assert outcome(engine) == b"ab"
+    servers[0].stop()
+    assert outcome(engine) == b"cd"
+    again = serve(words("ab"), port=servers[0].port)
+    again.models = ours()
+    end = time.monotonic() + 10
+    while not again.requests:
+        assert time.monotonic() < end
+        assert outcome(engine) == b"cd"
+        time.sleep(0.05)  # the address rests
+    assert again.asked("/v1/completions") == []
+
+
+def test_one_slow_text_ends_nobody_elses(serve: Serve, connect: Connect) -> None:
+    slow = ask()
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        if body["max_tokens"] == slow.sampling.max_tokens:
+            wire.gone()
+        sent(HEAD, *[event("a")] * 8, b"data: [DONE]\n\n", pause=0.1)(wire, body)
+
+    engine = connect(serve(act), timeout=TIMEOUT / 2, places=2)
+    runs = [engine.start(slow), engine.start(ask(32))]
+    written = None
+    while not (runs[1] is None or runs[1].done):
+        try:
+            engine.step([run for run in runs if run], Cancel())
+        except TextFailedError as failed:
+            assert failed.run is runs[0]
+            assert "in time" in failed.message
+            written, runs[0] = len(runs[1].fresh), None
+    assert written is not None
+    assert runs[1] is not None
+    assert b"".join(token.data for token in runs[1].fresh) == b"a" * 8
 
 
 def certificate(folder: Path, name: str) -> Path:
