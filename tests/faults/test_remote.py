@@ -187,9 +187,11 @@ def test_a_person_is_told_in_words(
     caplog.set_level(logging.INFO)
     monkeypatch.setenv(ENGINE_KEY, "sk-hush")
     first = words("x") if name == "another model" else act
-    engine = connect(serve(first, act), timeout=TIMEOUT)
+    server = serve(first, act)
+    engine = connect(server, timeout=TIMEOUT)
     if name == "another model":
         assert outcome(engine) == b"x"
+        server.models = {"data": [{"id": "other", "owned_by": "vllm"}]}
     begun = time.monotonic()
     error = outcome(engine)
     assert time.monotonic() - begun < 2 * TIMEOUT

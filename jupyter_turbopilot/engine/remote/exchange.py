@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ENDED, ENOUGH = 1.0, 0.05
 NO_TIME, NO_MODEL = "it does not answer in time", "it has no model loaded"
 MOST_NAMES = 16  # under which one model answers
+FAILURES = (AskedToWaitError, DiedError, StrangeAnswerError, TimeoutError, TurbopilotError)
 CUT = Heard(ended=True, cut=True)
 
 
@@ -153,9 +154,10 @@ class Exchange:
                             spoke = True
                             patience.reschedule(loop.time() + self._timeout)
                         if hear(heard):
+                            patience.reschedule(None)
                             await _drain(events, ENDED if heard.ended else ENOUGH)
                             return
-        except (AskedToWaitError, DiedError, StrangeAnswerError, TimeoutError, TurbopilotError) as error:
+        except FAILURES as error:
             if spoke:
                 side.known = False
                 hear(CUT)
@@ -193,15 +195,13 @@ class Exchange:
             return
         if self._called:
             side.known = False
-            if self._far.kind is not Kind.OPENAI:
-                raise words.changed(side.address.host)
             await self._check(side)  # one model may be called by several names
         self._called.add(name)
 
 
 async def _drain(events: AsyncGenerator[Heard], seconds: float) -> None:
     """Let an answer come to its end."""
-    with suppress(DiedError, StrangeAnswerError, TimeoutError):
+    with suppress(*FAILURES):
         async with asyncio.timeout(seconds):
             async for _ in events:
                 pass

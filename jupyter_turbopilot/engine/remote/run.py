@@ -32,6 +32,8 @@ class Answer:
 
     def hear(self, heard: Heard) -> bool:
         """Note what has come; tell whether that is all that is wanted."""
+        if self.ended:
+            return True
         self.heard += heard.tokens
         self.count += len(heard.tokens)
         self.cached = self.cached if heard.cached is None else heard.cached

@@ -26,8 +26,7 @@ class Scripted:
     known = True
     recognized = 0
 
-    def __init__(self, *answers: list[Say], model: str = "m", kind: Kind = Kind.VLLM) -> None:
-        self.kind = kind
+    def __init__(self, *answers: list[Say], model: str = "m") -> None:
         self.address = Address("http://h", f"h{id(self)}")
         self.answers = list(answers)
         self.model = model
@@ -48,14 +47,12 @@ async def recognize(side: Any) -> FarSide:
     side.recognized += 1
     if not side.model:
         raise EngineGoneError("h has no model loaded.")
-    return FarSide(side.kind, side.model)
+    return FarSide(Kind.VLLM, side.model)
 
 
-def write(
-    *sides: Scripted, timeout: float = 5.0, times: int = 1, kind: Kind = Kind.VLLM, awaited: bool = True
-) -> list[Heard]:
+def write(*sides: Scripted, timeout: float = 5.0, times: int = 1, awaited: bool = True) -> list[Heard]:
     heard: list[Heard] = []
-    exchange = Exchange(sides, FarSide(kind, "m"), None, recognize, timeout)  # type: ignore[arg-type]
+    exchange = Exchange(sides, FarSide(Kind.VLLM, "m"), None, recognize, timeout)  # type: ignore[arg-type]
 
     async def all_times() -> None:
         for _ in range(times):
@@ -228,28 +225,32 @@ def test_a_refusal_is_told_and_not_tried_elsewhere(code: int) -> None:
     assert other.asked == 0
 
 
-def test_another_model_in_an_answer_means_that_the_engine_is_gone() -> None:
-    one, two = (Heard(WORD.tokens, ended=True, model=model) for model in ("m", "n"))
-    side = Scripted([one], [two])
-    with pytest.raises(EngineGoneError, match="another model"):
-        write(side, times=2)
-    assert not side.known
-
-
 def named(*names: str) -> list[list[Say]]:
     return [[Heard(WORD.tokens, ended=True, model=name)] for name in names]
 
 
 def test_one_model_may_answer_under_several_names() -> None:
-    side = Scripted(*named(*"mnmnmn"), kind=Kind.OPENAI)
-    assert len(write(side, times=6, kind=Kind.OPENAI)) == 6
+    side = Scripted(*named(*"mnmnmn"))
+    assert len(write(side, times=6)) == 6
     assert side.recognized == 1
-    side = Scripted(*named(*map(str, range(60))), kind=Kind.OPENAI)
-    write(side, times=60, kind=Kind.OPENAI)
+    side = Scripted(*named(*map(str, range(60))))
+    write(side, times=60)
     assert side.recognized == MOST_NAMES - 1
-    side = Scripted(*named("m", "n"), model="n", kind=Kind.OPENAI)
+
+
+def test_another_model_in_an_answer_and_in_the_list_means_that_the_engine_is_gone() -> None:
+    side = Scripted(*named("m", "n"), model="n")
     with pytest.raises(EngineGoneError, match="another model"):
-        write(side, times=2, kind=Kind.OPENAI)
+        write(side, times=2)
+    assert not side.known
+
+
+@pytest.mark.parametrize("then", [DIED, EngineError("x"), WAIT, 9.0])
+@pytest.mark.parametrize("word", [[WORD], []])
+def test_what_comes_of_an_answer_behind_its_end_is_nobodys(word: list[Say], then: Any) -> None:
+    side = Scripted([*word, END, then])
+    assert write(side, timeout=0.2) == [*word, END]
+    assert (side.asked, side.known) == (1, True)
 
 
 def test_the_same_model_that_answers_in_another_way_means_that_the_engine_is_gone() -> None:

@@ -107,3 +107,11 @@ def test_a_text_that_strays_from_its_beginning_is_cut() -> None:
     run.answer.hear(Heard(tokens("abx"), ended=True))
     run.take()
     assert run.ask.usage.cut
+
+
+def test_a_text_that_has_ended_is_not_cut_any_more() -> None:
+    run = run_of()
+    run.answer.hear(Heard(tokens("a"), ended=True))
+    assert run.answer.hear(Heard(tokens("b"), ended=True, cut=True))
+    run.take()
+    assert (said(run), run.ask.usage.cut) == (b"a", False)
