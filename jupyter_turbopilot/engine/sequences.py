@@ -1,7 +1,7 @@
 """Bookkeeping of key-value sequences: the longest common prefix, forks, parking, moving. Pure.
 
 Sequences of one unified cache share the cells of a common prefix, so a fork costs no memory for what is
-shared. But every cell in use slows everybody's attention, so only the latest sequences stay in the cache; the
+shared; where each sequence has a cache of its own, it does. But every cell in use slows everybody's attention, so only the latest sequences stay in the cache; the
 others are parked outside it, which costs a copy of some megabytes and no computing.
 
 Nothing here touches llama.cpp: what has to be done to its memory is returned as a list of moves.
@@ -98,17 +98,26 @@ class Sequences:
     """At most `count` sequences in `capacity` cells, and copies of at most `parked` tokens outside.
 
     `divisible` is False for memories that cannot forget a part of a sequence (recurrent models): there a
-    sequence is continued whole or not at all. `movable` where positions can be changed afterwards.
+    sequence is continued whole or not at all. `movable` where positions can be changed afterwards. `shares` is
+    False where each sequence has memory of its own: there a fork takes cells for what it copies.
     """
 
     def __init__(
-        self, count: int, capacity: int, *, parked: int = 0, divisible: bool = True, movable: bool = False
+        self,
+        count: int,
+        capacity: int,
+        *,
+        parked: int = 0,
+        divisible: bool = True,
+        movable: bool = False,
+        shares: bool = True,
     ) -> None:
         self._free = list(range(count - 1, -1, -1))
         self._capacity = capacity
         self._parking = parked
         self._divisible = divisible
         self._movable = movable
+        self._shares = shares
         self._all: list[KVSequence] = []
         self._parked: OrderedDict[int, tuple[int, list[int]]] = (
             OrderedDict()
@@ -157,7 +166,7 @@ class Sequences:
                 self._evict(moves, spare=source)
             sequence = self._new(tuning)
             if source and kept:
-                sequence.tokens, sequence.cells = source.tokens[:kept], source.cells[:kept]
+                self._fork(source, sequence, kept)
                 sequence.moved = source.moved if kept > suffix_span[0] else 0
                 moves.append(Copy(source.id, sequence.id, kept))
         sequence.busy, sequence.promised = True, wanted
@@ -173,6 +182,13 @@ class Sequences:
         known = prompt[:-1]
         self._fetch(known, tuning, moves)
         return self._best(known, tuning)
+
+    def _fork(self, source: KVSequence, target: KVSequence, count: int) -> None:
+        """Note that a sequence holds the first tokens of another one, too."""
+        if self._shares:
+            target.tokens, target.cells = source.tokens[:count], source.cells[:count]
+        else:
+            self.grow(target, source.tokens[:count])
 
     def _empty(self, moves: list[Move]) -> tuple[None, int]:
         """Clear the cache of what nobody uses, so that the next sequence begins with its first cell."""

@@ -86,6 +86,20 @@ def test_cells_are_counted_once_however_many_share_them(prompts: list[list[int]]
     assert sequences.used == len({cell for sequence in sequences.idle() for cell in sequence.cells})
 
 
+@given(st.lists(st.tuples(st.lists(st.integers(0, 1), min_size=1, max_size=50), st.booleans()), max_size=20))
+def test_caches_of_their_own_never_hold_more_than_fits(prompts: list[tuple[list[int], bool]]) -> None:
+    sequences, memory = Sequences(4, 120, parked=150, shares=False), Memory()
+    busy: list[KVSequence] = []
+    for prompt, ends in prompts:
+        if busy and len(busy) * 60 + len(prompt) + 10 > 120:
+            sequences.release(busy.pop())
+        busy.append(serve(sequences, memory, prompt, room=10))
+        held = [cell for cells in memory.cells.values() for cell in cells]
+        assert len(held) == sequences.used <= 120
+        if ends:
+            sequences.release(busy.pop(0))
+
+
 def test_typing_goes_on_in_the_same_sequence() -> None:
     sequences, memory = Sequences(4, 1000), Memory()
     text = list(range(100))

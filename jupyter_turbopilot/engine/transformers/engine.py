@@ -66,7 +66,7 @@ class TransformersEngine(Stepping):
         if not self._divisible:
             self.chunk = loading.context_size
         self.sequences = Sequences(
-            MAX_SEQUENCES, loading.cells, parked=loading.parked, divisible=self._divisible, movable=False
+            MAX_SEQUENCES, loading.cells, parked=loading.parked, divisible=self._divisible, shares=False
         )
         self._held: dict[int, Held] = {}
         self._parked: dict[int, Held] = {}

@@ -129,6 +129,14 @@ def test_coming_back_to_another_notebook_reads_nothing_again(engine: Transformer
         assert usage.cached_tokens == usage.prompt_tokens - 1
 
 
+def test_the_caches_hold_no_more_tokens_than_was_planned(engine: TransformersEngine) -> None:
+    tokens = engine.vocabulary.tokenize(SOURCE)
+    for start in (200, 400, 600, 800):  # notebooks with the same beginning
+        written(engine, [*tokens[:100], *tokens[start : start + 50]], max_tokens=4)
+        held = sum(each.size for each in engine._held.values())
+        assert 0 < held <= engine.sequences.used
+
+
 def test_a_guess_that_is_right_is_written_in_one_step(engine: TransformersEngine) -> None:
     prompt = engine.vocabulary.tokenize(SOURCE)[:50]
     plain = ids(written(engine, prompt))
