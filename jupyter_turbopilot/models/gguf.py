@@ -158,7 +158,10 @@ def read_header(path: Path) -> Header:
 
 
 def stamp(path: Path) -> str:
-    """Return what distinguishes a file from another that was put in its place."""
+    """Return what distinguishes a file, or a folder's files, from others that were put in their place."""
+    if path.is_dir():
+        files = sorted(file for file in path.glob("[!.]*") if file.is_file())
+        return "|".join(f"{file.name}|{stamp(file)}" for file in files)
     status = path.stat()
     return f"{status.st_size}|{status.st_mtime_ns}"
 

@@ -99,16 +99,8 @@ def _check(folder: Path, options: TransformersOptions) -> Loading:
         bits,
         options.attention,
         offload,
-        identity="|".join((_stamp(folder), settings, *map(_version, ("transformers", "torch")))),
+        identity="|".join((stamp(folder), settings, *map(_version, ("transformers", "torch")))),
     )
-
-
-def _stamp(folder: Path) -> str:
-    """Return what changes when any file of a checkpoint is replaced by another."""
-    files = sorted(
-        path for path in folder.iterdir() if path.suffix in {".json", ".txt", ".safetensors", ".bin"}
-    )
-    return "|".join(f"{path.name}|{stamp(path)}" for path in files)
 
 
 def _version(package: str) -> str:

@@ -13,6 +13,7 @@ from jupyter_turbopilot.errors import TurbopilotError, UnknownModelError
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
 from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.folder import checkpoint_path
+from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored
 from jupyter_turbopilot.pilot.kinds.base import Finding
@@ -104,9 +105,10 @@ class TransformersKind:
         """Say what the next load depends on; costs a look at the disk and at the memory."""
         try:
             stored = self.stored(self.find(spec))
-        except TurbopilotError:
-            stored = None
-        return LoadConditions(f"{stored.size}" if stored else "", machine.free_memory())
+            files = stamp(stored.path) if stored else ""
+        except (TurbopilotError, OSError):
+            files = ""
+        return LoadConditions(files, machine.free_memory())
 
     def options(self) -> TransformersOptions:
         """Return what the settings ask for."""

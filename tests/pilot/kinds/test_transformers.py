@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,16 @@ def test_what_was_fetched_is_there_and_what_was_not_is_not(checkpoint: Path, mod
     assert stored
     assert (stored.path, stored.size) == (folder, 2)
     assert kind.stored(kind.find(str(checkpoint)))
+
+
+def test_a_file_that_is_replaced_by_one_of_its_size_is_worth_another_load(tmp_path: Path) -> None:
+    kind, config = kind_with(), tmp_path / "config.json"
+    config.write_text("{} ")
+    before = kind.conditions(str(tmp_path), tuned=True).file
+    os.utime(config, ns=(1, 1))
+    assert kind.conditions(str(tmp_path), tuned=True).file not in {before, ""}
+    config.unlink()
+    assert not kind.conditions(str(tmp_path), tuned=True).file
 
 
 def test_the_selected_checkpoint_is_listed_with_those_of_the_catalogue(checkpoint: Path) -> None:

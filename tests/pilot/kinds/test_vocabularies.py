@@ -24,3 +24,21 @@ def test_a_vocabulary_is_loaded_once_until_its_file_changes(tmp_path: Path) -> N
     assert len(loaded) == 2
     assert second.tokenize("ab") != [ord("a"), ord("b")]
     assert loaded[0]._open is False
+
+
+def test_the_vocabulary_of_a_folder_is_loaded_again_when_a_file_in_it_changes(tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text("{}")
+    loaded: list[Path] = []
+
+    def load(given: Path) -> LlamaVocabulary:
+        loaded.append(given)
+        return load_vocabulary(write_tiny_model(tmp_path / "tiny.gguf"))
+
+    latest = LatestVocabulary()
+    first = latest.of(folder, load)
+    assert latest.of(folder, load) is first
+    (folder / "tokenizer.json").write_text("{ }")  # in place: the folder itself is as it was
+    latest.of(folder, load)
+    assert len(loaded) == 2
