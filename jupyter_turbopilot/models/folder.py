@@ -2,7 +2,7 @@
 
 A model `m.gguf` has a note, `.m.gguf.json`; while it is fetched there are `.m.gguf.lock`, `.m.gguf.partial`
 and `.m.gguf.state`.
-`tuned/` holds copies of models with adapters in them, `checkpoints/` what is being converted.
+`tuned/` holds copies of models with adapters in them, `checkpoints/` what transformers runs or is converted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from jupyter_turbopilot.files import (
     replace_content,
     size_of,
 )
+from jupyter_turbopilot.models.fetched import CHECKPOINT_NOTE, CHECKPOINTS, read_checkpoint_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,11 +34,8 @@ VERDICTS = ".trials.json"
 SEQUENCES = ".sequences"
 SEQUENCES_MAGIC = b"turbopilot sequences 1\n"  # what such a file begins with
 COPIES = "tuned"
-CHECKPOINTS = "checkpoints"
-CHECKPOINT_NOTE = ".fetched.json"
 OWN = "a file of your own"  # the source of what a person put there; only its digest was noted
 _COPY = re.compile(r".{1,255}-[0-9a-f]{12}\.(gguf|lock)")
-_CHECKPOINT_FILE = re.compile(r"[A-Za-z0-9][\w.+-]{0,200}")
 _VERDICT = re.compile(r"[0-9a-f]{32}")
 
 
@@ -72,11 +70,6 @@ def copies(folder: Path, model: Path) -> list[Path]:
     return [path for path in (folder / COPIES).glob("*.gguf") if path.stem.rpartition("-")[0] == model.stem]
 
 
-def checkpoint_path(folder: Path, repository: str) -> Path:
-    """Return the folder that a repository's files are kept in."""
-    return folder / CHECKPOINTS / repository.replace("/", "--")
-
-
 # Notes ------------------------------------------------------------------------------------------------------
 
 
@@ -99,21 +92,6 @@ def write_note(file: Path, source: str, **more: Any) -> None:
 def remove_with_note(file: Path) -> int:
     """Delete a file and its note; return the bytes freed."""
     return sum(map(remove, (file, note_path(file))))
-
-
-def noted_checkpoint_files(checkpoint: Path) -> list[str]:
-    """Return the names that are noted in a checkpoint's folder."""
-    names = read_object(checkpoint / CHECKPOINT_NOTE).get("files")
-    if not isinstance(names, list):
-        return []
-    return [name for name in names if isinstance(name, str) and _CHECKPOINT_FILE.fullmatch(name)]
-
-
-def note_checkpoint_file(checkpoint: Path, repository: str, name: str) -> None:
-    """Note that a file is ours, before it is fetched."""
-    names = sorted({*noted_checkpoint_files(checkpoint), name})
-    content = json.dumps({"repository": repository, "files": names})
-    replace_content(checkpoint / CHECKPOINT_NOTE, content.encode())
 
 
 # What is ours -----------------------------------------------------------------------------------------------
@@ -149,7 +127,7 @@ def sequences(folder: Path) -> Iterator[Path]:
 def checkpoint_files(checkpoint: Path) -> list[Path]:
     """Return the files in a checkpoint's folder that we put there."""
     paths: list[Path] = []
-    for name in noted_checkpoint_files(checkpoint):
+    for name in read_checkpoint_note(checkpoint).files:
         partial = partial_path(checkpoint / name)
         paths += [checkpoint / name, partial, state_path(partial)]
     if (checkpoint / CHECKPOINT_NOTE).is_file():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
 from jupyter_turbopilot.models.download import DownloadProgress, pull
+from jupyter_turbopilot.models.fetched import is_complete
 from jupyter_turbopilot.models.folder import write_note
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ def _convert(
             raise CancelledError("The conversion was stopped; what was fetched stays.")
         progress(DownloadProgress("fetching", done, total, f"converting {name}"))
 
-    folder = repositories.checkpoint(model.checkpoint)
+    kept = is_complete(repositories.where(model.checkpoint))  # another engine may run it
+    folder = repositories.fetch(model.checkpoint)
     path = convert(
         folder,
         store.path(model),
@@ -79,5 +82,7 @@ def _convert(
         progress=step,
     )
     write_note(path, f"converted from Hugging Face, {model.checkpoint}", address=model.checkpoint)
-    repositories.remove(model.checkpoint)  # it is several times as large
+    if not kept:
+        with suppress(OSError):
+            repositories.remove(model.checkpoint)  # it is several times as large
     return path

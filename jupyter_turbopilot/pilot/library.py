@@ -120,13 +120,13 @@ class Library:
         return True
 
     def remove(self, model: Model) -> int:
-        """Delete a model's file and return the bytes freed; one that is on its way stays."""
+        """Delete what was fetched of a model and return the bytes freed; one that is on its way stays."""
         download = self.download_of(model)
         if download and not download.finished.is_set():
             raise BadRequestError(
                 f"{model.name} is being downloaded. Stop the download first.", field="model"
             )
-        return self.store.remove(model)
+        return self._kind.remove(model)
 
     def close(self) -> None:
         """Stop all downloads."""

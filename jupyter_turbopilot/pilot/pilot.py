@@ -22,7 +22,6 @@ from jupyter_turbopilot.suggestion.cache import Results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
@@ -120,9 +119,9 @@ class Pilot:
         return self.library.download(spec, mirrors=mirrors)
 
     def remove(self, spec: str) -> int:
-        """Delete a model's file and return the bytes freed; one that is in use or on its way stays."""
+        """Delete what was fetched of a model and return the bytes freed; one in use or on its way stays."""
         model = self.kind.find(spec)
-        if self.worker.state.phase not in {Phase.FAILED, Phase.EMPTY} and self._uses(self.store.path(model)):
+        if self.worker.state.phase not in {Phase.FAILED, Phase.EMPTY} and self._uses(model):
             raise BadRequestError(f"{model.name} is in use. Select another model first.", field="model")
         return self.library.remove(model)
 
@@ -137,10 +136,13 @@ class Pilot:
     def _facts(self) -> LoadConditions:
         return self.kind.conditions(self.selected, tuned=self.tuned)
 
-    def _uses(self, path: Path) -> bool:
-        """Tell whether a file is the one that is loaded or about to be, by whatever name."""
-        chosen = [self.kind.stored(self.kind.find(choice.spec)) for choice in (self._wanted, self._good)]
-        return path.resolve() in {stored.path.resolve() for stored in chosen if stored}
+    def _uses(self, model: Model) -> bool:
+        """Tell whether a model's files are those that are loaded or about to be, by whatever name."""
+        chosen = (self.kind.find(choice.spec) for choice in (self._wanted, self._good))
+        wanted, *used = (self.kind.stored(each) for each in (model, *chosen))
+        if wanted is None or not wanted.size:  # nothing of it is on this machine
+            return False
+        return wanted.path.resolve() in {stored.path.resolve() for stored in used if stored}
 
     def _select(self, choice: Choice) -> Model:
         model = self.kind.find(choice.spec)

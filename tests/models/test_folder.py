@@ -7,16 +7,19 @@ import pytest
 from filelock import FileLock
 
 from jupyter_turbopilot.models import folder as module
+from jupyter_turbopilot.models.fetched import (
+    CheckpointNote,
+    checkpoint_path,
+    read_checkpoint_note,
+    write_checkpoint_note,
+)
 from jupyter_turbopilot.models.folder import (
     OWN,
     checkpoint_files,
-    checkpoint_path,
     copies,
     copy_path,
     models_dir,
-    note_checkpoint_file,
     note_path,
-    noted_checkpoint_files,
     others,
     ours,
     read_note,
@@ -135,9 +138,7 @@ def test_of_a_checkpoint_what_is_noted_is_ours(tmp_path: Path) -> None:
     folder = checkpoint_path(tmp_path, "owner/model")
     folder.mkdir(parents=True)
     assert checkpoint_files(folder) == []
-    note_checkpoint_file(folder, "owner/model", "model.safetensors")
-    note_checkpoint_file(folder, "owner/model", "config.json")
-    assert noted_checkpoint_files(folder) == ["config.json", "model.safetensors"]
+    write_checkpoint_note(folder, CheckpointNote("owner/model", ("config.json", "model.safetensors")))
     put(folder, "config.json", ".model.safetensors.partial", ".model.safetensors.state", ".lock", "notes.txt")
     assert {path.name for path in checkpoint_files(folder)} == {
         "config.json", ".model.safetensors.partial", ".model.safetensors.state", ".lock", ".fetched.json",
@@ -153,5 +154,5 @@ def test_a_note_names_nothing_outside_of_its_folder(names: object, tmp_path: Pat
     folder = checkpoint_path(tmp_path, "owner/model")
     put(folder, "config.json")
     put(folder, ".fetched.json", content=json.dumps({"files": names}))
-    assert noted_checkpoint_files(folder) == []
+    assert read_checkpoint_note(folder).files == ()
     assert [path.name for path in checkpoint_files(folder)] == [".fetched.json"]

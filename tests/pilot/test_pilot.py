@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.lifecycle import GAVE_UP
 from jupyter_turbopilot.engine.load.plan import Plan
 from jupyter_turbopilot.engine.load.retry import AFTER_LOAD
 from jupyter_turbopilot.engine.phase import EngineState, Phase
-from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
+from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError, UnknownModelError
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.models.fetched import CheckpointNote, checkpoint_path, write_checkpoint_note
 from jupyter_turbopilot.models.folder import COPIES
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
@@ -342,3 +343,49 @@ def test_a_model_in_use_is_not_removed_under_another_name(
     with pytest.raises(BadRequestError, match="in use"):
         pilot.remove("smollm2-360m")
     assert stored.exists()
+
+
+@pytest.fixture
+def transformers(models_folder: Path) -> Iterator[Pilot]:
+    pilot = Pilot(Turbopilot(engine="transformers", model="owner/used"))
+    pilot.kind.load = lambda *_, **__: ScriptedEngine()  # type: ignore[method-assign,assignment]
+    for repository in ("owner/used", "Salesforce/codegen-350M-mono"):
+        folder = checkpoint_path(models_folder, repository)
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        write_checkpoint_note(folder, CheckpointNote(repository, ("config.json",), complete=True))
+    yield pilot
+    pilot.stop()
+
+
+def test_what_is_removed_is_the_checkpoint_and_not_a_file_of_that_name(
+    transformers: Pilot, models_folder: Path
+) -> None:
+    file = models_folder / catalog()["codegen-350m-mono"].file
+    file.write_bytes(b"another engine's")
+    assert transformers.remove("codegen-350m-mono") > 0
+    assert transformers.remove("codegen-350m-mono") == 0
+    assert file.exists()
+    assert not checkpoint_path(models_folder, "Salesforce/codegen-350M-mono").exists()
+
+
+def test_a_checkpoint_in_use_is_not_removed_and_another_is(transformers: Pilot, models_folder: Path) -> None:
+    transformers.start()
+    assert settled(transformers)["ready"]
+    with pytest.raises(BadRequestError, match="in use"):
+        transformers.remove("owner/used")
+    (models_folder / "config.json").write_text("{}")
+    with pytest.raises(UnknownModelError, match="your own"):
+        transformers.remove(str(models_folder))
+    assert transformers.remove("codegen-350m-mono") > 0
+    assert checkpoint_path(models_folder, "owner/used").exists()
+
+
+def test_a_model_elsewhere_is_not_removed(models_folder: Path) -> None:
+    pilot = Pilot(Turbopilot(engine="remote", remote=TurbopilotRemote(model="far")))
+    pilot.kind.load = lambda *_, **__: ScriptedEngine()  # type: ignore[method-assign,assignment]
+    pilot.start()
+    assert settled(pilot)["ready"]
+    with pytest.raises(BadRequestError, match="far runs on a server elsewhere"):
+        pilot.remove("far")
+    pilot.stop()

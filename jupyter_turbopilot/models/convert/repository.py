@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
-from jupyter_turbopilot.files import partial_path, sha256_of
+from jupyter_turbopilot.files import partial_path, remove, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
 from jupyter_turbopilot.models.download import DownloadProgress
-from jupyter_turbopilot.models.folder import (
-    checkpoint_files,
+from jupyter_turbopilot.models.fetched import (
+    CheckpointNote,
     checkpoint_path,
-    note_checkpoint_file,
-    state_path,
+    is_complete,
+    read_checkpoint_note,
+    write_checkpoint_note,
 )
+from jupyter_turbopilot.models.folder import checkpoint_files, state_path
 from jupyter_turbopilot.models.model import HubFile
 
 if TYPE_CHECKING:
@@ -63,20 +66,38 @@ class Repositories:
 
     def checkpoint(self, source: str) -> Path:
         """Return the folder of a checkpoint: a path, or a repository that is fetched first."""
-        if here := _folder(source):
-            return here
-        names = self._names(source)
+        return _folder(source) or self.fetch(source)
+
+    def fetch(self, repository: str) -> Path:
+        """Return the folder of a repository's checkpoint; one that is there is not asked for."""
+        folder = self.where(repository)
+        if is_complete(folder):
+            return folder
+        names = self._names(repository)
         weights = [name for name in names if _WEIGHTS.fullmatch(name)]
         weights = weights or [name for name in names if _OLD_WEIGHTS.fullmatch(name)]
         if "config.json" not in names or not weights:
-            raise ConversionError(f"{source} holds no checkpoint: config.json and model*.safetensors.")
-        return self._fetch(source, ["config.json", *(n for n in _TOKENIZER if n in names), *weights])
+            raise ConversionError(f"{repository} holds no checkpoint: config.json and model*.safetensors.")
+        wanted = ["config.json", *(name for name in _TOKENIZER if name in names), *weights]
+        with self._locked(folder):
+            self._fetch_into(folder, repository, wanted)
+            write_checkpoint_note(folder, replace(read_checkpoint_note(folder), complete=True))
+        return folder
 
     def tokenizer(self, source: str) -> Path:
         """Return a folder that holds a tokenizer."""
         if here := _folder(source):
             return here
-        return self._fetch(source, [name for name in self._names(source) if name in _TOKENIZER])
+        folder = self.where(source)
+        try:
+            names = self._names(source)
+        except DownloadError:
+            if not any((folder / name).is_file() for name in _TOKENIZER):
+                raise
+            return folder  # what was fetched before serves
+        with self._locked(folder):
+            self._fetch_into(folder, source, [name for name in names if name in _TOKENIZER])
+        return folder
 
     def tokenizer_for(self, folder: Path, family: str, rows: int) -> Path:
         """Return where a checkpoint's tokenizer is, which need not be beside it."""
@@ -90,20 +111,18 @@ class Repositories:
         """Return the folder a repository's files are kept in."""
         return checkpoint_path(self.folder, repository)
 
-    def remove(self, repository: str) -> None:
-        """Delete what was fetched of a repository."""
-        for path in checkpoint_files(self.where(repository)):
-            with suppress(OSError):
-                path.unlink()
+    def remove(self, repository: str) -> int:
+        """Delete what was fetched of a repository, and return the bytes freed."""
+        freed = sum(map(remove, checkpoint_files(self.where(repository))))
         with suppress(OSError):  # somebody else's files are in it
             self.where(repository).rmdir()
+        return freed
 
-    def _fetch(self, repository: str, names: Sequence[str]) -> Path:
-        folder = self.where(repository)
+    @staticmethod
+    def _locked(folder: Path) -> FileLock:
+        """Have a folder to oneself."""
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
-            self._fetch_into(folder, repository, names)
-        return folder
+        return FileLock(folder / ".lock")
 
     def _fetch_into(self, folder: Path, repository: str, names: Sequence[str]) -> None:
         from jupyter_turbopilot.models.sources import fetch, look
@@ -113,7 +132,10 @@ class Repositories:
             target = folder / name
             if target.is_file():
                 continue
-            note_checkpoint_file(folder, repository, name)
+            noted = read_checkpoint_note(folder)
+            files = tuple(sorted({*noted.files, name}))
+            note = CheckpointNote(repository, files, noted.digests)  # no longer complete
+            write_checkpoint_note(folder, note)
             source = HubFile(repository, name)
             known = look(source, self._hosts)
             partial = partial_path(target)
@@ -127,16 +149,12 @@ class Repositories:
                 raise DownloadError(f"{name} was damaged on the way: its digest differs. Try again.")
             partial.replace(target)
             state_path(partial).unlink(missing_ok=True)
+            if known.sha256:
+                digests = note.digests | {name: known.sha256}
+                write_checkpoint_note(folder, replace(note, digests=digests))
 
     def _names(self, repository: str) -> list[str]:
-        """List a repository's files; what was fetched before serves where the site cannot be asked."""
+        """List a repository's files."""
         from jupyter_turbopilot.models.hub import files_of
 
-        folder = self.where(repository)
-        try:
-            names = files_of(repository, self._hosts)
-        except DownloadError:
-            names = [path.name for path in folder.glob("[!.]*")]
-            if not names:
-                raise
-        return sorted(names)
+        return sorted(files_of(repository, self._hosts))

@@ -44,6 +44,12 @@ class EngineKind(Protocol):
     def stored(self, model: Model) -> Stored | None:
         """Return what is on the disk of a model; None where it has to be fetched first."""
 
+    def remove(self, model: Model) -> int:
+        """Delete what was fetched of a model, and return the bytes freed."""
+
+    def verify(self, model: Model) -> bool:
+        """Read a model again and compare it with the digests that are known."""
+
     def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:
         """Return the adapters that are set for a model."""
 

@@ -78,6 +78,14 @@ class LlamaKind:
         """Return what is on the disk of a model; None where it has to be fetched first."""
         return self.store.stored(model)
 
+    def remove(self, model: Model) -> int:
+        """Delete a model's files, and return the bytes freed."""
+        return self.store.remove(model)
+
+    def verify(self, model: Model) -> bool:
+        """Read the whole file and compare it with the digest that is known for it."""
+        return self.store.verify(model)
+
     def obtain(
         self,
         model: Model,

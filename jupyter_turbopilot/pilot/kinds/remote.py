@@ -57,6 +57,14 @@ class RemoteKind:
         """Return what is on the disk of a model: nothing, and nothing has to be fetched."""
         return Stored(Path(), 0, None, verified=True, source=model.name)
 
+    def remove(self, model: Model) -> int:
+        """Refuse to delete a model that is elsewhere."""
+        raise _elsewhere(model, "remove")
+
+    def verify(self, model: Model) -> bool:
+        """Refuse to read a model that is elsewhere."""
+        raise _elsewhere(model, "verify")
+
     def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:  # noqa: ARG002 - the server's own
         """Return the adapters that are set for a model."""
         return ()
@@ -70,7 +78,7 @@ class RemoteKind:
         mirrors: bool = False,  # noqa: ARG002
     ) -> Path:
         """Refuse to fetch a model that is elsewhere."""
-        raise BadRequestError(f"{model.name} runs on a server elsewhere; there is nothing to fetch.")
+        raise _elsewhere(model, "fetch")
 
     def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:  # noqa: ARG002
         """Say what the next load depends on."""
@@ -136,3 +144,12 @@ class RemoteKind:
             if vocabulary
             else "not known: prompts are sent as text. c.TurbopilotRemote.vocabulary names it",
         )
+
+
+def _elsewhere(model: Model, what: str) -> BadRequestError:
+    """Say that there is no model here to do something with."""
+    return BadRequestError(
+        f"{model.name} runs on a server elsewhere; there is nothing to {what} on this machine. For a model "
+        "that is, choose another c.Turbopilot.engine.",
+        field="model",
+    )

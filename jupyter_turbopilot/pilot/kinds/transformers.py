@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.retry import LoadConditions
 from jupyter_turbopilot.errors import TurbopilotError, UnknownModelError
+from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
 from jupyter_turbopilot.models.convert import Repositories
-from jupyter_turbopilot.models.folder import checkpoint_path
+from jupyter_turbopilot.models.fetched import (
+    checkpoint_path,
+    checkpoints,
+    is_complete,
+    read_checkpoint_note,
+)
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored
@@ -51,21 +57,23 @@ class TransformersKind:
         """Return the model that a person means."""
         known = catalog().get(spec)
         if known and known.checkpoint:
-            return known
+            return _checkpoint(known.checkpoint)
         if known is None and (folder := _folder(spec)):
             return Model(name=folder.name, file="", path=folder, engine="transformers")
         if known is None and REPOSITORY.fullmatch(spec):
-            return Model(name=spec, file="", checkpoint=spec, engine="transformers")
+            return _checkpoint(spec)
         raise UnknownModelError(f"{spec!r} is no checkpoint. {_HOW}", field="model")
 
     def models(self, selected: str) -> list[Model]:
-        """List the checkpoints of the catalogue, and the selected one."""
-        known = [model for model in catalog().values() if model.checkpoint]
+        """List the checkpoints of the catalogue, those that were fetched, and the selected one."""
+        fetched = [note.repository for note in checkpoints(self.store.folder)]
+        repositories = [*_known(), *(name for name in fetched if REPOSITORY.fullmatch(name))]
+        models = [_checkpoint(repository) for repository in dict.fromkeys(repositories)]
         try:
             chosen = self.find(selected)
         except TurbopilotError:
-            return known
-        return known if chosen in known else [*known, chosen]
+            return models
+        return models if chosen in models else [*models, chosen]
 
     def folder(self, model: Model) -> Path:
         """Return where a checkpoint is, or would be."""
@@ -75,13 +83,34 @@ class TransformersKind:
         """Return what is on the disk of a model; None where it has to be fetched first."""
         folder = self.folder(model)
         try:
-            if not (folder / "config.json").is_file():
+            if not ((folder / "config.json").is_file() if model.path else is_complete(folder)):
                 return None
             size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
         except OSError:
             return None
-        source = "your own file" if model.path else f"Hugging Face, {model.checkpoint}"
-        return Stored(folder, size, None, not model.path, source)
+        if model.path:
+            return Stored(folder, size, None, verified=False, source="your own file")
+        verified = read_checkpoint_note(folder).verified
+        return Stored(folder, size, None, verified, f"Hugging Face, {model.checkpoint}")
+
+    def remove(self, model: Model) -> int:
+        """Delete what was fetched of a checkpoint, and return the bytes freed."""
+        if model.path:
+            raise UnknownModelError(
+                "This folder is your own, not a download; delete it yourself.", field="model"
+            )
+        return Repositories(self.store.folder).remove(model.checkpoint)
+
+    def verify(self, model: Model) -> bool:
+        """Read the weights again and compare them with the digests that were noted."""
+        folder = self.folder(model)
+        note = read_checkpoint_note(folder)
+        if not (note.verified and is_complete(folder)):
+            raise UnknownModelError(
+                f"No digests are known for {model.name}: it was not fetched, or its publisher gives none.",
+                field="model",
+            )
+        return all(sha256_of(folder / name) == digest for name, digest in note.digests.items())
 
     def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:  # noqa: ARG002 - none are applied here
         """Return the adapters that are set for a model."""
@@ -99,7 +128,7 @@ class TransformersKind:
         if model.path:
             return model.path
         repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)
-        return repositories.checkpoint(model.checkpoint)
+        return repositories.fetch(model.checkpoint)
 
     def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:  # noqa: ARG002
         """Say what the next load depends on; costs a look at the disk and at the memory."""
@@ -168,6 +197,28 @@ class TransformersKind:
             return
         bits = f", weights in {loading.bits} bits" if loading.bits else ""
         yield Finding("engine", f"transformers on {loading.device}, {loading.dtype}{bits}")
+
+
+def _known() -> dict[str, Model]:
+    """Return the models of the catalogue that are checkpoints, by their repositories."""
+    return {model.checkpoint: model for model in catalog().values() if model.checkpoint}
+
+
+def _checkpoint(repository: str) -> Model:
+    """Return the model that a repository holds. What the catalogue says of its GGUF file is left out."""
+    known = _known().get(repository)
+    if known is None:
+        return Model(name=repository, file="", checkpoint=repository, engine="transformers")
+    return Model(
+        name=known.name,
+        file="",
+        licence=known.licence,
+        fim=known.fim,
+        use=known.use,
+        architecture=known.architecture,
+        checkpoint=repository,
+        engine="transformers",
+    )
 
 
 def _folder(spec: str) -> Path | None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.errors import NotWrittenError
+from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
+from jupyter_turbopilot.models.fetched import CheckpointNote, checkpoint_path, write_checkpoint_note
 from jupyter_turbopilot.models.store import Store
 
 from ..running import run
@@ -36,3 +38,36 @@ def test_a_pull_that_cannot_write_is_one_line_and_no_traceback(
         pull(Store(tmp_path / "file" / "models"), find("smollm2-135m"))
     assert refused.value.code == "not_written"
     assert len(refused.value.message) < 140
+
+
+def test_of_another_engine_its_own_models_are_meant(
+    capsys: pytest.CaptureFixture[str], models_folder: Path
+) -> None:
+    repository, name = "Salesforce/codegen-350M-mono", "codegen-350m-mono"
+    file = models_folder / find(name).file
+    file.write_bytes(b"llama.cpp's")
+    engine = ("--engine", "transformers")
+    status, _, err = run(capsys, "models", "path", *engine, name)
+    assert status == 1
+    assert f"models pull --engine transformers {name}" in err
+    folder = checkpoint_path(models_folder, repository)
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    digests = {"model.safetensors": sha256_of(folder / "model.safetensors")}
+    write_checkpoint_note(folder, CheckpointNote(repository, (*digests,), digests, complete=True))
+    assert run(capsys, "models", "path", *engine, name)[:2] == (0, f"{folder}\n")
+    assert run(capsys, "models", "path", name)[:2] == (0, f"{file}\n")
+    assert run(capsys, "models", "verify", *engine, name)[0] == 0
+    (folder / "model.safetensors").write_bytes(b"changed")
+    assert run(capsys, "models", "verify", *engine, name)[0] == 1
+    assert "MB freed" in run(capsys, "models", "rm", *engine, name)[1]
+    assert not folder.exists()
+    assert file.exists()
+
+
+@pytest.mark.parametrize("action", ["rm", "verify", "path", "pull"])
+def test_of_a_server_elsewhere_nothing_is_here(capsys: pytest.CaptureFixture[str], action: str) -> None:
+    status, out, err = run(capsys, "models", action, "--engine", "remote", "far")
+    assert status
+    assert not out
+    assert "on this machine" in err

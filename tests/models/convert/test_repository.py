@@ -2,21 +2,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
 from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.download import DownloadProgress
+from jupyter_turbopilot.models.fetched import checkpoint_path, is_complete, read_checkpoint_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 from tests.models.source_server import SourceServer
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 REPO = "owner/model"
 
@@ -47,7 +45,7 @@ def test_what_a_conversion_reads_is_fetched_once(hub: SourceServer, tmp_path: Pa
     assert steps[-1].received == len(FILES["model.safetensors"])
     before = len(hub.requests)
     assert Repositories(tmp_path).checkpoint(REPO) == folder
-    assert len(hub.requests) == before + 1  # the list alone
+    assert len(hub.requests) == before
 
 
 def test_a_file_that_was_changed_on_its_way_is_refused(hub: SourceServer, tmp_path: Path) -> None:
@@ -66,6 +64,48 @@ def test_without_the_site_what_was_fetched_serves(
     assert Repositories(tmp_path).checkpoint(REPO) == folder
     with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
         Repositories(tmp_path).checkpoint("owner/other")
+
+
+def test_half_a_checkpoint_is_not_one(
+    hub: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(hub, REPO, FILES)
+    hub.cut[f"/{REPO}/resolve/main/model.safetensors"] = 100
+    with pytest.raises(DownloadError, match="cannot be reached"):
+        Repositories(tmp_path).checkpoint(REPO)
+    folder = checkpoint_path(tmp_path, REPO)
+    assert (folder / "config.json").is_file()
+    assert not is_complete(folder)
+    with monkeypatch.context() as offline:
+        offline.setenv("HF_HUB_OFFLINE", "1")
+        with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
+            Repositories(tmp_path).checkpoint(REPO)
+    assert Repositories(tmp_path).checkpoint(REPO) == folder
+    assert is_complete(folder)
+    assert read_checkpoint_note(folder).verified
+    assert Repositories(tmp_path).remove(REPO) > len(FILES["model.safetensors"])
+    assert not folder.exists()
+
+
+def test_a_tokenizer_that_was_fetched_serves_without_the_site(
+    hub: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(hub, REPO, FILES)
+    folder = Repositories(tmp_path).tokenizer(REPO)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert Repositories(tmp_path).tokenizer(REPO) == folder
+    with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
+        Repositories(tmp_path).tokenizer("owner/other")
+
+
+def test_a_folder_of_the_repositorys_name_is_not_taken_for_what_is_fetched(
+    hub: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(hub, REPO, FILES)
+    (tmp_path / "here" / REPO).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert Repositories(tmp_path).fetch(REPO) == checkpoint_path(tmp_path, REPO)
+    assert Repositories(tmp_path).checkpoint(REPO) == Path(REPO)
 
 
 def test_old_weights_are_taken_where_there_are_no_others(hub: SourceServer, tmp_path: Path) -> None:
@@ -107,6 +147,17 @@ def test_a_model_of_the_catalogue_is_fetched_and_converted_in_one_go(
     assert read_header(path).architecture == "gpt2"
     assert obtain(store, model) == path
     assert not (store.folder / "checkpoints" / "owner--model").exists()
+
+
+def test_a_checkpoint_that_was_there_before_a_conversion_stays(hub: SourceServer, tmp_path: Path) -> None:
+    from tests.models.convert import families
+
+    families.make("gpt2", tmp_path / "hf")
+    publish(hub, REPO, {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()})
+    store = Store(tmp_path / "models")
+    folder = Repositories(store.folder).fetch(REPO)
+    obtain(store, Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO))
+    assert is_complete(folder)
 
 
 def test_a_model_that_llama_cpp_does_not_run_is_not_fetched(tmp_path: Path) -> None:

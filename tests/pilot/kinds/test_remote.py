@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +90,10 @@ def test_there_is_nothing_to_fetch() -> None:
     kind = kind_with("http://127.0.0.1:9/v1")
     with pytest.raises(BadRequestError, match="nothing to fetch"):
         kind.obtain(kind.find(""))
+
+
+@pytest.mark.parametrize("refused", [RemoteKind.obtain, RemoteKind.remove, RemoteKind.verify])
+def test_a_model_elsewhere_is_neither_fetched_nor_removed_nor_verified(refused: Callable[..., Any]) -> None:
+    kind = kind_with(model="far")
+    with pytest.raises(BadRequestError, match="far runs on a server elsewhere"):
+        refused(kind, kind.find("far"))

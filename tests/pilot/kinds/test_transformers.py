@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine
 from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.generation import Ask, Sampling
-from jupyter_turbopilot.models.folder import checkpoint_path
+from jupyter_turbopilot.models.fetched import CheckpointNote, checkpoint_path, write_checkpoint_note
 from jupyter_turbopilot.pilot.kinds.transformers import TransformersKind
 from jupyter_turbopilot.pilot.library import store_of
 
@@ -42,17 +43,84 @@ def test_anything_else_is_an_error_that_says_what_to_choose(spec: str) -> None:
         kind_with().find(spec)
 
 
+def put(kind: TransformersKind, repository: str, *, complete: bool = True, **more: Any) -> Path:
+    """Put a checkpoint where it would be fetched to."""
+    folder = checkpoint_path(kind.store.folder, repository)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_text("weights")
+    names = ("config.json", "model.safetensors")
+    write_checkpoint_note(folder, CheckpointNote(repository, names, complete=complete, **more))
+    return folder
+
+
 def test_what_was_fetched_is_there_and_what_was_not_is_not(checkpoint: Path, models_folder: Path) -> None:
     kind = kind_with()
     model = kind.find("owner/repository")
     assert kind.stored(model) is None
-    folder = checkpoint_path(kind.store.folder, "owner/repository")
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
+    folder = put(kind, "owner/repository")
     stored = kind.stored(model)
     assert stored
-    assert (stored.path, stored.size) == (folder, 2)
-    assert kind.stored(kind.find(str(checkpoint)))
+    assert stored.path == folder
+    assert stored.size > len("weights")
+    own = kind.stored(kind.find(str(checkpoint)))
+    assert own
+    assert not own.verified
+
+
+def test_a_checkpoint_whose_last_file_has_not_come_is_not_there(models_folder: Path) -> None:
+    kind = kind_with()
+    put(kind, "owner/half", complete=False)
+    assert kind.stored(kind.find("owner/half")) is None
+
+
+def test_only_digests_that_were_compared_make_a_checkpoint_verified(models_folder: Path) -> None:
+    kind = kind_with()
+    put(kind, "owner/plain")
+    folder = put(kind, "owner/checked", digests={"model.safetensors": hashlib.sha256(b"weights").hexdigest()})
+    plain, checked = kind.find("owner/plain"), kind.find("owner/checked")
+    stored = [kind.stored(plain), kind.stored(checked)]
+    assert [each and each.verified for each in stored] == [False, True]
+    assert kind.verify(checked)
+    (folder / "model.safetensors").write_text("changed")
+    assert not kind.verify(checked)
+    for unknown in (plain, kind.find("owner/nowhere")):
+        with pytest.raises(UnknownModelError, match="No digests are known"):
+            kind.verify(unknown)
+
+
+def test_what_was_fetched_is_removed_and_nothing_else(models_folder: Path, tmp_path: Path) -> None:
+    kind = kind_with()
+    folder = put(kind, "owner/repository")
+    freed = kind.remove(kind.find("owner/repository"))
+    assert freed > len("weights")
+    assert not folder.exists()
+    assert kind.remove(kind.find("owner/repository")) == 0
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UnknownModelError, match="your own"):
+        kind.remove(kind.find(str(tmp_path)))
+    assert (tmp_path / "config.json").exists()
+
+
+def test_what_was_fetched_is_listed_once_whatever_is_selected(models_folder: Path) -> None:
+    kind = kind_with()
+    put(kind, "owner/repository")
+    put(kind, "facebook/incoder-1B")
+    for selected in ("incoder-1b", "facebook/incoder-1B", "owner/repository", "nothing"):
+        names = [model.name for model in kind.models(selected)]
+        assert names.count("owner/repository") == names.count("incoder-1b") == 1
+        assert "facebook/incoder-1B" not in names
+    assert kind.find("facebook/incoder-1B") == kind.find("incoder-1b")
+
+
+def test_a_repository_is_fetched_though_a_folder_here_has_its_name(
+    models_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = kind_with()
+    folder = put(kind, "facebook/incoder-1B")
+    (tmp_path / "facebook" / "incoder-1B").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert kind.obtain(kind.find("incoder-1b")) == folder
 
 
 def test_a_file_that_is_replaced_by_one_of_its_size_is_worth_another_load(tmp_path: Path) -> None:
