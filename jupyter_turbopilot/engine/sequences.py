@@ -1,8 +1,9 @@
 """Bookkeeping of key-value sequences: the longest common prefix, forks, parking, moving. Pure.
 
 Sequences of one unified cache share the cells of a common prefix, so a fork costs no memory for what is
-shared; where each sequence has a cache of its own, it does. But every cell in use slows everybody's attention, so only the latest sequences stay in the cache; the
-others are parked outside it, which costs a copy of some megabytes and no computing.
+shared; where each sequence has a cache of its own, it does. But every cell in use slows everybody's
+attention, so only the latest sequences stay in the cache; the others are parked outside it, which costs a
+copy of some megabytes and no computing.
 
 Nothing here touches llama.cpp: what has to be done to its memory is returned as a list of moves.
 """
@@ -98,8 +99,8 @@ class Sequences:
     """At most `count` sequences in `capacity` cells, and copies of at most `parked` tokens outside.
 
     `divisible` is False for memories that cannot forget a part of a sequence (recurrent models): there a
-    sequence is continued whole or not at all. `movable` where positions can be changed afterwards. `shares` is
-    False where each sequence has memory of its own: there a fork takes cells for what it copies.
+    sequence is continued whole or not at all. `movable` where positions can be changed afterwards.
+    `shares` is False where each sequence has a cache of its own: there a fork takes cells for what it copies.
     """
 
     def __init__(
