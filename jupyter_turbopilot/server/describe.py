@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.tuning import adapters
 
 if TYPE_CHECKING:
@@ -50,10 +49,10 @@ def _limitation(pilot: Pilot) -> str:
 
 
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:
-    """Describe every model of the catalogue and every file in the folder."""
+    """Describe every model that can be chosen, and those that another engine runs."""
     advice = pilot.library.advice()
     return [
-        _model(pilot, model) | (_judged(model, advice.get(model.name)) if model.name in catalog() else {})
+        _model(pilot, model) | _judged(pilot.settings.engine, model, advice.get(model.name))
         for model in pilot.kind.models(pilot.selected)
     ]
 
@@ -69,7 +68,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "counted": bool(stored or model.size),  # otherwise the size is an estimate
         "architecture": model.architecture,
         "fim": model.fim,
-        "checkpoint": model.checkpoint,
+        "checkpoint": model.checkpoint if model.engine == "llama" else "",  # others convert nothing
         "licence": model.licence,
         "use": model.use,
         "stored": stored is not None,
@@ -85,10 +84,12 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
     }
 
 
-def _judged(model: Model, advice: Advice | None) -> dict[str, Any]:
-    """Say how a model would do on this machine."""
-    if advice is None:
-        return {"verdict": f"with {model.engine}" if model.engine != "llama" else None}
+def _judged(engine: str, model: Model, advice: Advice | None) -> dict[str, Any]:
+    """Say how a model would do on this machine; only of GGUF files is it known."""
+    if model.engine != engine:
+        return {"verdict": f"with {model.engine}"}
+    if model.engine != "llama" or advice is None:
+        return {}
     return {
         "memory": advice.memory,
         "tokens_a_second": round(advice.tokens_a_second, 1),

@@ -78,7 +78,7 @@ def test_the_catalogue_is_judged_and_the_selected_file_comes_last(pilot: Pilot) 
         time.sleep(0.01)
     listed = json.loads(json.dumps(describe_models(pilot)))
     assert [model["name"] for model in listed] == [*catalog(), "tiny.gguf"]
-    assert all("verdict" in model for model in listed[:-1])
+    assert all(model["verdict"] for model in listed[:-1])
     assert "verdict" not in listed[-1]
     assert listed[-1]["stored"]
     for model in listed:
@@ -87,3 +87,14 @@ def test_the_catalogue_is_judged_and_the_selected_file_comes_last(pilot: Pilot) 
             assert model["verdict"] == f"with {known.engine}"
         elif known:
             assert model["tokens_a_second"] > 0
+
+
+def test_of_checkpoints_nothing_is_said_that_holds_of_a_gguf_file_alone(models_folder: Path) -> None:
+    pilot = Pilot(Turbopilot(engine="transformers", model="incoder-1b"))
+    listed = {model["name"]: model for model in json.loads(json.dumps(describe_models(pilot)))}
+    pilot.stop()
+    assert {"incoder-1b", "codegen-350m-mono"} <= listed.keys()
+    for model in listed.values():
+        assert not {"memory", "tokens_a_second", "verdict"} & model.keys()
+        assert (model["size"], model["counted"], model["checkpoint"]) == (None, False, "")
+        assert not model["mirror"]
