@@ -72,7 +72,7 @@ def _convert(
         progress(DownloadProgress("fetching", done, total, f"converting {name}"))
 
     kept = is_complete(repositories.where(model.checkpoint))  # another engine may run it
-    folder = repositories.fetch(model.checkpoint)
+    folder = repositories.fetch(model.checkpoint, keep=False)
     path = convert(
         folder,
         store.path(model),

@@ -68,8 +68,11 @@ class Repositories:
         """Return the folder of a checkpoint: a path, or a repository that is fetched first."""
         return _folder(source) or self.fetch(source)
 
-    def fetch(self, repository: str) -> Path:
-        """Return the folder of a repository's checkpoint; one that is there is not asked for."""
+    def fetch(self, repository: str, *, keep: bool = True) -> Path:
+        """Return the folder of a repository's checkpoint; one that is there is not asked for.
+
+        Without `keep` it is not noted as complete: it serves once, and whoever fetches it again removes it.
+        """
         folder = self.where(repository)
         if is_complete(folder):
             return folder
@@ -81,7 +84,8 @@ class Repositories:
         wanted = ["config.json", *(name for name in _TOKENIZER if name in names), *weights]
         with self._locked(folder):
             self._fetch_into(folder, repository, wanted)
-            write_checkpoint_note(folder, replace(read_checkpoint_note(folder), complete=True))
+            if keep:
+                write_checkpoint_note(folder, replace(read_checkpoint_note(folder), complete=True))
         return folder
 
     def tokenizer(self, source: str) -> Path:
@@ -89,6 +93,8 @@ class Repositories:
         if here := _folder(source):
             return here
         folder = self.where(source)
+        if is_complete(folder):
+            return folder
         try:
             names = self._names(source)
         except DownloadError:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.errors import ConversionError, DownloadError
+from jupyter_turbopilot.errors import CancelledError, ConversionError, DownloadError
 from jupyter_turbopilot.models.convert import Repositories
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.fetched import checkpoint_path, is_complete, read_checkpoint_note
@@ -158,6 +159,26 @@ def test_a_checkpoint_that_was_there_before_a_conversion_stays(hub: SourceServer
     folder = Repositories(store.folder).fetch(REPO)
     obtain(store, Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO))
     assert is_complete(folder)
+
+
+def test_what_a_stopped_conversion_left_is_removed_by_the_next(hub: SourceServer, tmp_path: Path) -> None:
+    from tests.models.convert import families
+
+    families.make("gpt2", tmp_path / "hf")
+    publish(hub, REPO, {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()})
+    store, cancel = Store(tmp_path / "models"), threading.Event()
+    model = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO)
+
+    def stop(step: DownloadProgress) -> None:
+        if "converting" in step.source:
+            cancel.set()
+
+    with pytest.raises(CancelledError):
+        obtain(store, model, stop, cancel)
+    folder = checkpoint_path(store.folder, REPO)
+    assert (folder / "model.safetensors").is_file()
+    obtain(store, model)
+    assert not folder.exists()
 
 
 def test_a_model_that_llama_cpp_does_not_run_is_not_fetched(tmp_path: Path) -> None:
