@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion
 
 FAR = 18_431  # the first port of servers that are started here
+# Each way would take the other's work for somebody else's, and leave it a core.
+ALL_THREADS: dict[str, Any] = {"considerate": False}
 
 
 def keys(options: argparse.Namespace) -> list[Completion]:
@@ -116,7 +118,7 @@ def seams(options: argparse.Namespace) -> None:
 def isolated(options: argparse.Namespace) -> None:
     """Compare the engine in a child process with the one in this process."""
     asked = keys(options)
-    desks = Desk(), Desk(isolate=True)
+    desks = Desk(**ALL_THREADS), Desk(isolate=True, **ALL_THREADS)
     compare(("in process", "in a child process"), desks, asked)
     for desk in desks:
         desk.pilot.stop()
@@ -169,8 +171,14 @@ def served(port: int, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends."""
     import httpx
 
+    config = tempfile.TemporaryDirectory()
+    settings = "c.Turbopilot.considerate = False\nc.Turbopilot.results_memory = 0\n"
+    (Path(config.name) / "jupyter_turbopilot_config.py").write_text(settings)
     process = subprocess.Popen(
-        [*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"JUPYTER_CONFIG_DIR": config.name},
     )
     try:
         end = time.monotonic() + 120
@@ -187,6 +195,7 @@ def served(port: int, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
+        config.cleanup()
 
 
 def our_server(port: int) -> Any:
@@ -199,7 +208,7 @@ def far_desk(*ports: int, **settings: Any) -> Desk:
     """Return a desk whose engine is a server on this machine."""
     urls = [f"http://127.0.0.1:{port}/v1" for port in ports]
     elsewhere = {"urls": urls, "vocabulary": "qwen2.5-coder-0.5b"} | settings
-    return Desk(engine="remote", remote=TurbopilotRemote(**elsewhere))
+    return Desk(engine="remote", remote=TurbopilotRemote(**elsewhere), **ALL_THREADS)
 
 
 def remote(options: argparse.Namespace) -> None:
@@ -207,7 +216,7 @@ def remote(options: argparse.Namespace) -> None:
     from baseline import programs
 
     asked = keys(options)
-    here = Desk()
+    here = Desk(**ALL_THREADS)
     with our_server(FAR):
         there = far_desk(FAR)
         compare(("in process", "from our own server"), (here, there), asked)

@@ -39,7 +39,7 @@ class TurbopilotRemote(Configurable):
     urls = List(
         Unicode(),
         help="Addresses of the server, such as http://127.0.0.1:8080/v1. Several: the next one is asked when "
-        "one fails. `hf:PROVIDER` asks one of Hugging Face's inference providers.",
+        "one fails. `hf:PROVIDER` asks one of Hugging Face's inference providers, and stands alone.",
     ).tag(config=True)
     model = Unicode("", help="The model's name at the server. Empty: the only one that it has.").tag(
         config=True
