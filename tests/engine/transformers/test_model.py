@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -14,6 +15,7 @@ from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOption
 from jupyter_turbopilot.engine.transformers.loader import load
 from jupyter_turbopilot.engine.transformers.model import load_model, quantization
 from jupyter_turbopilot.errors import ModelRefusedError
+from tests.models.convert import families
 
 from . import checkpoints
 from .test_engine import alone, ids, written
@@ -111,8 +113,8 @@ def test_bitsandbytes_writes_nearly_what_the_model_writes(
     kinds = {type(module).__name__ for module in engine._model.modules()}
     assert {8: "Linear8bitLt", 4: "Linear4bit"}[bits] in kinds
     prompt = engine.vocabulary.tokenize("import numpy as np\n\ndef mean(values):\n    return ")
-    (likeliest,) = written(engine, prompt, max_tokens=1)
-    assert likeliest.id in [token for token, _ in written(plain, prompt, max_tokens=1, top=10)[0].top]
+    rows = [families.true_logits(each._model, prompt)[-1] for each in (plain, engine)]
+    assert np.corrcoef(rows)[0, 1] > {8: 0.98, 4: 0.6}[bits]
     got = ids(written(engine, prompt, max_tokens=6, ignore_end=True))
     assert got[:1] == alone(engine, prompt, 1)
     assert len(got) == 6

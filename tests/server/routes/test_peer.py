@@ -258,8 +258,8 @@ async def test_the_list_of_models_says_what_the_engine_offers(
     (before,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
     assert before["turbopilot"] == {"version": 1}
     pilot.start()
-    while pilot.worker.engine is None:
-        assert (await ask("health", method="GET")).code == 200
+    while not json.loads((await ask("health", method="GET")).body)["ready"]:
+        pass
     (model,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
     assert model["turbopilot"] == json.loads(json.dumps(offer(engine)))
     assert model["turbopilot"]["vocabulary"] == vocabulary_digest(engine.vocabulary)
