@@ -74,7 +74,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     assert.equal(await row('codegen-16b-mono').count(), 0);
     await page.getByLabel(/too large or too slow/).check();
     await row('codegen-16b-mono').waitFor();
-    assert.match(await row('incoder-1b').innerText(), /not supported/);
+    assert.match(await row('incoder-1b').innerText(), /with transformers/);
     await screenshot(page, 'models-all');
     await page.getByLabel(/too large or too slow/).uncheck();
   });
