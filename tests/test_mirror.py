@@ -12,6 +12,7 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 # What needs a running server, a real checkpoint or a client is tested where there is one.
 ELSEWHERE = {
     "config.py": ["test_cli.py", "test_scripts.py"],
+    "engine/table_vocabulary.py": ["engine/test_slices.py", "engine/transformers/test_vocabulary.py"],
     "engine/vocabulary.py": ["engine/test_code_points.py", "engine/llama/test_vocabulary.py"],
     "engine/base.py": ["engine/test_step_loop.py", "engine/test_stepping.py"],
     "pilot/kinds/base.py": ["pilot/kinds/test_llama.py"],

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine.cancel import check
-from jupyter_turbopilot.engine.code_points import CHARACTERS
 from jupyter_turbopilot.engine.llama.bindings import bindings
-from jupyter_turbopilot.engine.slices import rule_for, slices
-from jupyter_turbopilot.engine.token_bytes import ByteTable
+from jupyter_turbopilot.engine.table_vocabulary import TableVocabulary
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Markers
 
@@ -26,7 +23,7 @@ _NO_TOKEN = -1
 STAND_IN = "\x1a"  # some vocabularies of single characters use it for characters they lack
 
 
-class LlamaVocabulary:
+class LlamaVocabulary(TableVocabulary):
     """A loaded model's vocabulary. `tokenize` may be called from several threads; `close` waits for them."""
 
     def __init__(self, lib: types.ModuleType, model: Any, *, owner: bool = False) -> None:
@@ -36,19 +33,12 @@ class LlamaVocabulary:
         self._lock = threading.Lock()
         self._open = True
         self.handle = lib.llama_model_get_vocab(model)
-        self.size = int(lib.llama_vocab_n_tokens(self.handle))
         self.markers = self._read_markers()
-        self.table = ByteTable(self._read_pieces())
-        self._unknown = unknown_characters(self.table.pieces)
-        # Some vocabularies put a space before any text: what follows a cut is tokenized behind a newline.
-        self._newline: list[int] = []
-        if self.join(self.tokenize_slice("a")).startswith(b" "):
-            self._newline = self.tokenize_slice("\n")
-        self.slice_rule = rule_for(self.tokenize_slice, self._tokenize_after_cut)
+        pieces = self._read_pieces()
+        self._unknown = unknown_characters(pieces)
+        super().__init__(pieces)
         self.ends = {t for t in range(self.size) if lib.llama_vocab_is_eog(self.handle, t)}
-        self.unit = 1 if max(map(len, self.table.pieces), default=0) > 1 else CHARACTERS
         # With these any text can be written, whatever a grammar leaves.
-        pieces = self.table.pieces
         self.short = np.array([t for t, piece in enumerate(pieces) if len(piece) == 1 or t in self.ends])
         self.controls = np.array(
             [t for t in range(self.size) if lib.llama_vocab_is_control(self.handle, t)], dtype=np.int64
@@ -74,7 +64,7 @@ class LlamaVocabulary:
         size = 64
         buffer = ctypes.create_string_buffer(size)
         pieces = []
-        for token in range(self.size):
+        for token in range(int(lib.llama_vocab_n_tokens(handle))):
             length = lib.llama_token_to_piece(handle, token, buffer, size, 0, False)  # noqa: FBT003
             if length < 0:  # the buffer is too small: the size that is needed, negated
                 size = -length
@@ -89,31 +79,8 @@ class LlamaVocabulary:
         buffer = (ctypes.c_int32 * 4)()
         return int(buffer[0]) if self._tokenize(data, buffer, special=True) == 1 else None
 
-    def piece(self, token: int) -> bytes:
-        """Return a token's bytes; an IndexError where there is no such token."""
-        if token < 0:
-            raise IndexError(token)
-        return self.table.pieces[token]
-
-    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
-        """Turn text into tokens, none of them a control token. `behind`: other text stands before it."""
-        parts = slices(text, self.slice_rule)
-        first = next(parts)
-        tokens = self._tokenize_after_cut(first) if behind else self.tokenize_slice(first)
-        for part in parts:
-            check()
-            tokens += self._tokenize_after_cut(part)
-        return tokens
-
-    def _tokenize_after_cut(self, text: str) -> list[int]:
-        if self._newline:
-            tokens = self.tokenize_slice("\n" + text)
-            if tokens[: len(self._newline)] == self._newline:
-                return tokens[len(self._newline) :]
-        return self.tokenize_slice(text)
-
-    def tokenize_slice(self, text: str) -> list[int]:
-        """Turn a text into tokens in one piece; see `slices` for how long it may be."""
+    def encode(self, text: str) -> list[int]:
+        """Turn a text into tokens as if it stood alone."""
         if self._unknown:
             text = self._unknown.sub(STAND_IN, text)
         data = text.encode("utf-8", "replace")
@@ -132,10 +99,6 @@ class LlamaVocabulary:
             size = len(buffer)
             count = self._lib.llama_tokenize(self.handle, data, len(data), buffer, size, False, special)  # noqa: FBT003
         return int(count)
-
-    def join(self, tokens: Sequence[int]) -> bytes:
-        """Return the bytes of several tokens."""
-        return b"".join(self.table.pieces[token] for token in tokens)
 
     def close(self) -> None:
         """Refuse texts from now on: the model is about to be freed."""

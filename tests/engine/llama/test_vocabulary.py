@@ -58,7 +58,7 @@ def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(
 ) -> None:
     cancel, sizes = Cancel(), []
 
-    def ids(text: str) -> list[int]:
+    def ids(text: str, *, behind: bool = False) -> list[int]:
         sizes.append(len(text))
         if len(sizes) == 3:
             cancel.set("superseded")
