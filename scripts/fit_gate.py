@@ -236,8 +236,9 @@ def fit(options: argparse.Namespace) -> None:
     right = np.array([r for s in fitted for r in s.right], dtype=float)
     weights = solve(rows, right)
     coefficients = {n: round(float(w), 4) for n, w in zip(names, weights, strict=True)}
+    fitted_parts = {"coefficients": coefficients}
     if options.keep:
-        coefficients = fit_for(options.model).coefficients
+        coefficients, fitted_parts = fit_for(options.model).coefficients, {}
     print(f"{len(spots)} places; {len(rows)} boundaries in the fitted half, {right.mean():.3f} of them right")
     print("threshold, fitted: precision, saved; held out: precision, saved, shown per 100 keys")
     found = {}
@@ -254,7 +255,7 @@ def fit(options: argparse.Namespace) -> None:
         thresholds[name] = next((t for t, a in found.items() if a.precision >= aim), max(found))
     print(thresholds)
     if options.write:
-        write(options.model, {"coefficients": coefficients, "thresholds": thresholds})
+        write(options.model, fitted_parts | {"thresholds": thresholds})
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -316,16 +317,17 @@ def _saved(tallies: dict[int, Tally]) -> float:
 
 
 def write(model: str, fitted: dict[str, dict[str, float]]) -> None:
-    """Write the module that the gate imports, with one entry changed."""
+    """Write the module that the gate imports, with parts of one entry changed."""
     lines = []
-    for name, parts in (FITS | {model: fitted}).items():
+    for name, parts in (FITS | {model: FITS.get(model, {}) | fitted}).items():
         lines.append(f'    "{name}": {{')
         for part, values in parts.items():
             lines += [f'        "{part}": {{', *(f'            "{k}": {v},' for k, v in values.items())]
             lines.append("        },")
         lines.append("    },")
     TARGET.write_text(
-        '"""The gate\'s coefficients and thresholds by model, written by `scripts/fit_gate.py`."""\n\n'
+        '"""The gate\'s fits by model, written by `scripts/fit_gate.py`. What an entry lacks is the default '
+        'model\'s."""\n\n'
         "from __future__ import annotations\n\n"
         "FITS: dict[str, dict[str, dict[str, float]]] = {\n" + "\n".join(lines) + "\n}\n"
     )
