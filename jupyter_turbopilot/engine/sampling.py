@@ -48,9 +48,14 @@ def choose(
         return top, probability(top)
     # A control token that does not end the answer would be invisible: take the next best token.
     row = logits.copy()
-    row[[token for token in controls.tolist() if token not in ends]] = -np.inf
+    row[hidden_tokens(controls, ends)] = -np.inf
     top = int(row.argmax())
     return top, probability(top)
+
+
+def hidden_tokens(controls: Ids, ends: AbstractSet[int]) -> Ids:
+    """Return the control tokens that do not end an answer: nobody would see them in it."""
+    return np.array([token for token in controls.tolist() if token not in ends], dtype=np.int64)
 
 
 def likeliest(logits: Logits, count: int) -> tuple[tuple[int, float], ...]:

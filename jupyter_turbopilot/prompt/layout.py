@@ -30,12 +30,11 @@ class Layout:
     """Lays out prompts for an engine, and caches the tokens of cells: those above seldom change."""
 
     def __init__(self, engine: Engine, settings: Turbopilot) -> None:
-        vocabulary = engine.vocabulary
-        self._engine = weakref.ref(engine)  # weak: an engine that is replaced is freed, and its vocabulary
-        self._vocabulary = weakref.ref(vocabulary)
+        self._engine = weakref.ref(engine)  # weak: an engine that is replaced is freed
         self._context_size = engine.context_size
         self._heals = settings.token_healing and engine.abilities.holds
         self.settings = settings
+        vocabulary = engine.vocabulary
         self.unit = vocabulary.unit
         self.form = form_for(vocabulary.find_token, vocabulary.markers, engine.fim)
         self.tokenize = remembered(PIECES_REMEMBERED)(self._tokenize)
@@ -47,10 +46,10 @@ class Layout:
     @property
     def vocabulary(self) -> Vocabulary:
         """The model's tokens; an error if it is gone."""
-        vocabulary = self._vocabulary()
-        if vocabulary is None:
+        engine = self._engine()
+        if engine is None:
             raise EngineError("The model has just been changed. Try again.")
-        return vocabulary
+        return engine.vocabulary
 
     def is_for(self, engine: Engine) -> bool:
         """Tell whether prompts are laid out for this engine."""

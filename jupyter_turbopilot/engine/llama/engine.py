@@ -17,7 +17,7 @@ from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
 from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Park, Reattach, Restore, Truncate
-from jupyter_turbopilot.engine.sampling import bias_by_id
+from jupyter_turbopilot.engine.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.stepping import CHUNK, MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.errors import EngineError
@@ -127,7 +127,6 @@ class LlamaEngine(Stepping):
             )
             self._state = state
             self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
-            self._state_key = f"{stamp(path)}|{version()}|{divisible}|{hardware.stamp}"
             self._restore()
         except BaseException:
             self.close(keep=False)  # nobody else could free the model's memory
@@ -228,7 +227,7 @@ class LlamaEngine(Stepping):
         """Return a chain of llama.cpp's own samplers."""
         ends = set() if sampling.ignore_end else self.ends
         sampling = bias_by_id(sampling, self.vocabulary.tokenize)
-        hidden = np.array([t for t in self.controls.tolist() if t not in ends], dtype=np.int64)
+        hidden = hidden_tokens(self.controls, ends)
         vocabulary = self.vocabulary
         return SamplerChain(
             self._lib, vocabulary.handle, vocabulary.size, sampling, hidden, vocabulary.short, prompt
@@ -237,7 +236,7 @@ class LlamaEngine(Stepping):
     def _restore(self) -> None:
         """Take back the sequences that were saved at the last stop."""
         if self._state:
-            for saved in reversed(snapshot.load(self._state, self._state_key)):
+            for saved in reversed(snapshot.load(self._state, self.identity)):
                 self._parked[self.sequences.adopt(saved.tokens)] = bytearray(saved.data)
 
     def _keep(self) -> None:
@@ -251,7 +250,7 @@ class LlamaEngine(Stepping):
                 break
             saved.append(snapshot.SavedSequence(tokens, data))
         if saved and self._state:
-            snapshot.save(self._state, self._state_key, saved)
+            snapshot.save(self._state, self.identity, saved)
 
     def close(self, *, keep: bool = True) -> None:
         """Free the memory; `keep` saves what was read for the next start."""

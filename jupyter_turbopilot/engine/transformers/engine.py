@@ -13,7 +13,7 @@ import torch
 from jupyter_turbopilot.engine.abilities import SAMPLERS, Abilities
 from jupyter_turbopilot.engine.drawing import Drawing
 from jupyter_turbopilot.engine.moves import Clear, Copy, Discard, Park, Restore, Truncate
-from jupyter_turbopilot.engine.sampling import bias_by_id
+from jupyter_turbopilot.engine.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.stepping import CHUNK, Stepping
 from jupyter_turbopilot.engine.transformers.cache import Held, is_divisible, new_cache
@@ -166,9 +166,8 @@ class TransformersEngine(Stepping):
     def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Drawing:
         """Return what draws the tokens of one text."""
         ends = frozenset[int]() if sampling.ignore_end else self.ends
-        hidden = np.array([token for token in self.controls.tolist() if token not in ends], dtype=np.int64)
         sampling = bias_by_id(sampling, self.vocabulary.tokenize)
-        return Drawing(sampling, hidden, self.vocabulary.size, prompt)
+        return Drawing(sampling, hidden_tokens(self.controls, ends), self.vocabulary.size, prompt)
 
     def use_threads(self, count: int) -> None:
         """Set the number of threads that compute."""
