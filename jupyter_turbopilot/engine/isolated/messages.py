@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -79,6 +81,12 @@ class Progress(Struct, array_like=True):
     usage: Usage
 
 
+def _place_of(error: Exception) -> str:
+    """Return an error's type, and in which line of which file it was raised."""
+    name, frames = type(error).__name__, traceback.extract_tb(error.__traceback__)
+    return f"{name} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else name
+
+
 class Failure(Struct, array_like=True):
     """An error in words, to be raised on the other side."""
 
@@ -87,10 +95,9 @@ class Failure(Struct, array_like=True):
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Describe an error. Of one that is not meant for a person, only the type: it may hold a prompt."""
+        """Describe an error. Of one not meant for a person, only type and place: it may hold a prompt."""
         if not isinstance(error, TurbopilotError):
-            name = type(error).__name__
-            error = EngineError(f"The model failed in its process ({name}). Try again.")
+            error = EngineError(f"The model failed in its process ({_place_of(error)}). Try again.")
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
         plain = (str, int, float, type(None))
         return cls(

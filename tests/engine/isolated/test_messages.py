@@ -131,11 +131,15 @@ def test_an_error_of_a_kind_of_its_own_is_raised_as_the_nearest_that_is_known() 
     assert type(Failure.of(error).error()) is EngineError
 
 
-def test_of_an_exception_only_the_type_is_told() -> None:
-    error = Failure.of(ValueError("password = 'hunter2'")).error()
+def test_of_an_exception_only_type_and_place_are_told() -> None:
+    try:
+        int("password = 'hunter2'")
+    except ValueError as raised:
+        error = Failure.of(raised).error()
     assert type(error) is EngineError
-    assert "ValueError" in error.message
+    assert "ValueError in test_messages.py, line" in error.message
     assert "hunter2" not in error.message
+    assert "(ValueError)" in Failure.of(ValueError("hunter2")).error().message
 
 
 @pytest.mark.parametrize("kind", ["annotations", "os", "__doc__", "NoSuchError", "_KINDS"])
