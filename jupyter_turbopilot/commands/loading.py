@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.load import loader
-from jupyter_turbopilot.engine.load.plan import Wishes, make_plan
+from jupyter_turbopilot.engine.load.plan import Limits, make_plan
 from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
@@ -45,16 +45,13 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
     model = find(spec)
     if not models.store.has(model):
         raise NotReadyError(
-            f"The model {model.name} is not on this machine yet. "
-            f"Run: jupyter turbopilot models pull {model.name}",
+            f"The model {model.name} is not on this machine yet. Run: {model.pull}",
             code="model_missing",
         )
     path, hardware = models.weights(model)
     header = read_header(path)
-    wishes = Wishes(
-        hardware, context or settings.context_size, threads or settings.threads, settings.max_threads
-    )
-    plan = make_plan(header, model.name, wishes)
+    limits = Limits(context or settings.context_size, threads or settings.threads, settings.max_threads)
+    plan = make_plan(header, model.name, limits, hardware)
     begun = time.perf_counter()
     # One text at a time needs no room for another's.
     engine = loader.load(path, replace(plan, cells=0), name=model.name, fim=model.fim, chunk=chunk)

@@ -96,6 +96,12 @@ class Model:
         return self.name
 
     @property
+    def pull(self) -> str:
+        """Return the command that fetches this model."""
+        engine = "" if self.engine == "llama" else f"--engine {self.engine} "
+        return f"jupyter turbopilot models pull {engine}{self.spec}"
+
+    @property
     def former_files(self) -> tuple[str, ...]:
         """Return the names that earlier versions gave the file, which others may have, too."""
         names = []

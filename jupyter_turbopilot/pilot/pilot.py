@@ -150,7 +150,7 @@ class Pilot:
             size = f" ({model.size / 1e6:.0f} MB)" if model.size else ""
             raise NotReadyError(
                 f"The model {model.name}{size} is not on this machine yet. "
-                f"Download it from the notification, or run: jupyter turbopilot models pull {model.spec}",
+                f"Download it from the notification, or run: {model.pull}",
                 code="model_missing",
             )
         with self._lock:  # what is wanted is what is loaded last

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.commands.command import Command
+from jupyter_turbopilot.commands.command import Command, add_engine
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +23,7 @@ class Options:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    add_engine(parser)
     parser.add_argument("--json", action="store_true", help="print all details as JSON")
 
 

@@ -60,9 +60,7 @@ def run_path(_: NoOptions, settings: Turbopilot) -> int:
     kind, model = _kind_and_model(settings)
     stored = kind.stored(model)
     if stored is None or not stored.size:
-        pull = "pull" if settings.engine == "llama" else f"pull --engine {settings.engine}"
-        fetchable = model.sources or model.checkpoint
-        how = f" Run: jupyter turbopilot models {pull} {model.spec}" if fetchable else ""
+        how = f" Run: {model.pull}" if model.sources or model.checkpoint else ""
         raise NotReadyError(f"{model.name} is not on this machine.{how}", code="model_missing")
     print(stored.path)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +46,9 @@ PLAIN = Hardware()
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Limits:
     """What the settings ask for; 0 leaves it to the machine."""
 
-    hardware: Hardware = PLAIN
     context_size: int = 0
     threads: int = 0
     max_threads: int = 0
@@ -85,9 +84,8 @@ def compute_bytes(header: Header) -> int:
     return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
 
 
-def make_plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
+def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> Plan:
     """Choose context, sequences and threads for a GGUF file, or refuse it if there is too little memory."""
-    hardware = wishes.hardware
     sizes = Sizes(
         trained=header.number("context_length", DEFAULT_CONTEXT),
         # Weights on a GPU take none of this memory.
@@ -95,33 +93,33 @@ def make_plan(header: Header, name: str, wishes: Wishes = Wishes()) -> Plan:
         token=header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type],
         compute=compute_bytes(header),
     )
-    return fit(sizes, name, wishes, machine.free_memory())
+    return replace(fit(sizes, name, limits, machine.free_memory()), hardware=hardware)
 
 
-def fit(sizes: Sizes, name: str, wishes: Wishes, free: int) -> Plan:
+def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:
     """Choose context, sequences and threads for a model, or refuse it if there is too little memory."""
-    wanted = min(wishes.context_size or DEFAULT_CONTEXT, sizes.trained)
-    free = min(free, wishes.max_bytes or machine.UNLIMITED)
-    count = machine.threads(wishes.threads, wishes.max_threads)
-    parked = int(wishes.sequence_bytes // max(1, sizes.token))
+    wanted = min(limits.context_size or DEFAULT_CONTEXT, sizes.trained)
+    free = min(free, limits.max_bytes or machine.UNLIMITED)
+    count = machine.threads(limits.threads, limits.max_threads)
+    parked = int(limits.sequence_bytes // max(1, sizes.token))
     # Room for the prompts of two people, where it is cheap.
     prompts = 2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1
     while True:
         cells = wanted * prompts
         needs = sizes.weights + int(sizes.token * (cells + parked)) + sizes.compute
         if needs <= free:
-            return Plan(wanted, count, needs, cells, parked, wishes.hardware)
+            return Plan(wanted, count, needs, cells, parked)
         if parked:
             parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # what is kept for later goes first
             continue
         if prompts > 1:
             prompts = 1
             continue
-        if wishes.context_size or wanted // 2 < SMALLEST_CONTEXT:
+        if limits.context_size or wanted // 2 < SMALLEST_CONTEXT:
             gigabytes = f"{free / 1e9:.1f} GB"
             limit = (
                 f"c.Turbopilot.max_memory allows {gigabytes}. Raise it"
-                if free == wishes.max_bytes
+                if free == limits.max_bytes
                 else f"only {gigabytes} is free. Close other programs"
             )
             raise ModelRefusedError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import Wishes, fit
+from jupyter_turbopilot.engine.load.plan import Limits, fit
 from jupyter_turbopilot.engine.transformers import tokenizer_file
 from jupyter_turbopilot.engine.transformers.packages import import_package, require
 from jupyter_turbopilot.engine.transformers.sizes import WIDTHS, sizes_of
@@ -21,8 +21,8 @@ _QUANTIZED = {"gptq": ("gptqmodel", "optimum"), "bitsandbytes": ("accelerate", "
 
 
 @dataclass(frozen=True)
-class TransformersOptions:
-    """What the settings ask for; 0 leaves it to the machine."""
+class TransformersOptions(Limits):
+    """What the settings ask for."""
 
     device: str = "cpu"
     dtype: str = "auto"
@@ -30,11 +30,6 @@ class TransformersOptions:
     load_in_4bit: bool = False
     attention: str = "auto"
     offload: bool = False
-    context_size: int = 0
-    threads: int = 0
-    max_threads: int = 0
-    max_bytes: int = 0
-    sequence_bytes: int = 0
 
 
 PLAIN = TransformersOptions()
@@ -79,14 +74,7 @@ def _check(folder: Path, options: TransformersOptions) -> Loading:
     if offload:
         require("accelerate")
     sizes = sizes_of(folder, said, dtype, bits, quantized=bool(method))
-    wishes = Wishes(
-        context_size=options.context_size,
-        threads=options.threads,
-        max_threads=options.max_threads,
-        max_bytes=options.max_bytes,
-        sequence_bytes=options.sequence_bytes,
-    )
-    plan = fit(sizes, folder.name, wishes, _free(device, offload=offload))
+    plan = fit(sizes, folder.name, options, _free(device, offload=offload))
     settings = f"{device}|{dtype}|{bits}|{options.attention}|{offload}|{plan.context_size}"
     return Loading(
         plan.context_size,

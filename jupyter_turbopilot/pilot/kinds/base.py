@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from jupyter_turbopilot.engine.load.plan import Limits
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.load.retry import LoadConditions
@@ -26,6 +31,25 @@ class Finding:
     name: str
     text: str
     problem: bool = False
+
+
+def limits_of(settings: Turbopilot) -> Limits:
+    """Return what the settings ask for of any engine that computes here."""
+    return Limits(
+        context_size=settings.context_size,
+        threads=settings.threads,
+        max_threads=settings.max_threads,
+        max_bytes=settings.max_memory * 1024 * 1024,
+        sequence_bytes=settings.sequences_memory * 1024 * 1024,
+    )
+
+
+def missing(model: Model) -> Iterator[Finding]:
+    """Say that a model has to be fetched first, and whether there is room for it."""
+    yield Finding("model", f"{model.name} is not on this machine. Run: {model.pull}", problem=True)
+    free = shutil.disk_usage(os.path.expanduser("~")).free  # noqa: PTH111 - before the folder exists
+    scarce = bool(model.size and free < model.size)
+    yield Finding("disk", f"{free / 1e9:.1f} GB free", problem=scarce)
 
 
 class EngineKind(Protocol):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.load import loader, machine
-from jupyter_turbopilot.engine.load.plan import Hardware, Plan, Wishes, make_plan
+from jupyter_turbopilot.engine.load.plan import Hardware, Plan, make_plan
 from jupyter_turbopilot.engine.load.retry import LoadConditions
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog, find
@@ -23,7 +21,7 @@ from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.fold import folded
-from jupyter_turbopilot.pilot.kinds.base import Finding
+from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of, missing
 from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 
 if TYPE_CHECKING:
@@ -111,16 +109,8 @@ class LlamaKind:
     def plan(self, model: Model, *, tuned: bool) -> tuple[Path, Plan]:
         """Return the file to load and how, or refuse what cannot be loaded here."""
         path, hardware = self.weights(model, tuned=tuned)
-        wishes = Wishes(
-            hardware,
-            context_size=self.settings.context_size,
-            threads=self.settings.threads,
-            max_threads=self.settings.max_threads,
-            max_bytes=self.settings.max_memory * 1024 * 1024,
-            sequence_bytes=self.settings.sequences_memory * 1024 * 1024,
-        )
         # Our own check first: llama.cpp ends the process on some damaged files.
-        return path, make_plan(read_header(path), model.name, wishes)
+        return path, make_plan(read_header(path), model.name, limits_of(self.settings), hardware)
 
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
         """Load a model, after a trial in a child process where it has not passed one yet."""
@@ -199,15 +189,7 @@ class LlamaKind:
             return
         stored = self.store.stored(model)
         if stored is None:
-            yield Finding(
-                "model",
-                f"{model.name} is not on this machine. Run: jupyter turbopilot models pull "
-                f"{self.settings.model}",
-                problem=True,
-            )
-            free = shutil.disk_usage(os.path.expanduser("~")).free  # noqa: PTH111 - before the folder exists
-            scarce = bool(model.size and free < model.size)
-            yield Finding("disk", f"{free / 1e9:.1f} GB free", problem=scarce)
+            yield from missing(model)
             return
         checked = (
             "checked by digest"

@@ -89,24 +89,23 @@ class RemoteKind:
         from jupyter_turbopilot.engine.remote.loading import check, load
 
         check(self.settings)
-        engine = load(self.settings, cancel, self._vocabulary(cancel), MARKERS)
+        self._vocabulary_of("")  # one that the settings name: nobody has to be asked where it is missing
+        engine = load(self.settings, cancel, self._vocabulary_of, MARKERS)
         self._name = engine.name
         return engine
 
-    def _vocabulary(self, cancel: Cancel) -> Vocabulary | None:
+    def _vocabulary_of(self, model: str) -> Vocabulary | None:
         """Return the vocabulary of the server's model; None where it is not known here."""
         wanted = self.settings.remote.vocabulary
         if wanted == "none":
             return None
         if wanted != "auto":
-            return self._vocabulary_of(wanted)
-        from jupyter_turbopilot.engine.remote.loading import far_side
-
+            return self._load_vocabulary(wanted)
         # What the server calls its model may be the name of one that we know, whatever else it is.
-        known = catalog().get(far_side(self.settings, cancel).model)
-        return self._vocabulary_of(known.name) if known and self.store.has(known) else None
+        known = catalog().get(model)
+        return self._load_vocabulary(known.name) if known and self.store.has(known) else None
 
-    def _vocabulary_of(self, spec: str) -> Vocabulary:
+    def _load_vocabulary(self, spec: str) -> Vocabulary:
         """Load the vocabulary of a folder with a tokenizer, or of a GGUF file."""
         folder = Path(spec).expanduser()
         if folder.is_dir():
@@ -117,7 +116,7 @@ class RemoteKind:
         if not self.store.has(model):
             raise NotReadyError(
                 f"The vocabulary of {model.name} is in its file, which is not on this machine. "
-                f"Run: jupyter turbopilot models pull {model.spec}",
+                f"Run: {model.pull}",
                 code="model_missing",
             )
         from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary as load_from_file
@@ -134,7 +133,7 @@ class RemoteKind:
             check(self.settings)
             far = far_side(self.settings, Cancel())
             yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'not named'}")
-            vocabulary = self._vocabulary(Cancel())
+            vocabulary = self._vocabulary_of(far.model)
         except TurbopilotError as error:
             yield Finding("engine", error.message, problem=True)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from jupyter_turbopilot.models.fetched import (
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored
-from jupyter_turbopilot.pilot.kinds.base import Finding
+from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of, missing
 from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.store import Store
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
+READS_WITHIN = 600.0  # seconds; a recurrent model reads a whole prompt in one step
 _HOW = (
     "With the engine transformers, c.Turbopilot.model is owner/repository of a checkpoint on Hugging Face, a "
     "folder with one, or a model of the catalogue that is a checkpoint, such as incoder-1b."
@@ -143,7 +144,7 @@ class TransformersKind:
         """Return what the settings ask for."""
         from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions
 
-        settings, own = self.settings, self.settings.transformers
+        own = self.settings.transformers
         return TransformersOptions(
             device=own.device,
             dtype=own.dtype,
@@ -151,11 +152,7 @@ class TransformersKind:
             load_in_4bit=own.load_in_4bit,
             attention=own.attention,
             offload=own.offload,
-            context_size=settings.context_size,
-            threads=settings.threads,
-            max_threads=settings.max_threads,
-            max_bytes=settings.max_memory * 1024 * 1024,
-            sequence_bytes=settings.sequences_memory * 1024 * 1024,
+            **asdict(limits_of(self.settings)),
         )
 
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:  # noqa: ARG002
@@ -169,7 +166,9 @@ class TransformersKind:
 
             hosted = HostedTransformers(str(folder), options, model.name, model.fim)
             vocabulary = partial(self._vocabulary.of, folder, load_vocabulary)
-            return load_isolated(hosted, vocabulary, cancel, timeout=self.settings.load_timeout)
+            return load_isolated(
+                hosted, vocabulary, cancel, timeout=self.settings.load_timeout, patience=READS_WITHIN
+            )
         return load(folder, options, name=model.name, fim=model.fim)
 
     def examine(self) -> Iterator[Finding]:
@@ -181,11 +180,7 @@ class TransformersKind:
             return
         stored = self.stored(model)
         if stored is None:
-            pull = f"jupyter turbopilot models pull --engine transformers {self.settings.model}"
-            words = f"{model.name} is not on this machine. Run: {pull}"
-            yield Finding("model", words, problem=True)
-            free = shutil.disk_usage(Path.home()).free
-            yield Finding("disk", f"{free / 1e9:.1f} GB free")
+            yield from missing(model)
             return
         yield Finding("model", f"{model.name}, {stored.size / 1e6:.0f} MB, {stored.path}")
         try:

@@ -18,6 +18,12 @@ def test_the_list_names_every_model_of_the_catalogue(capsys: pytest.CaptureFixtu
     assert json.loads(run(capsys, "models", "list", "--json")[1])[0]["name"] == "qwen2.5-coder-0.5b"
 
 
+def test_the_list_has_the_checkpoints_where_transformers_computes(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "models", "list", "--engine", "transformers")
+    assert "incoder-1b" in out
+    assert "qwen2.5-coder-0.5b" not in out
+
+
 def test_the_list_of_models_stands_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
     lines = run(capsys, "models", "list")[1].splitlines()[:-2]
     assert len(lines) > 40

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import Hardware, Wishes, make_plan
+from jupyter_turbopilot.engine.load.plan import Hardware, Limits, make_plan
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.gguf import Header
 
@@ -34,20 +34,20 @@ def test_a_smaller_context_is_chosen_before_a_refusal(monkeypatch: pytest.Monkey
 
 
 def test_a_context_that_was_asked_for_is_not_made_smaller_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = make_plan(MODEL, "m", Wishes(context_size=4096)).needs
+    full = make_plan(MODEL, "m", Limits(context_size=4096)).needs
     monkeypatch.setattr(machine, "free_memory", lambda: full - 1)
     with pytest.raises(ModelRefusedError):
-        make_plan(MODEL, "m", Wishes(context_size=4096))
+        make_plan(MODEL, "m", Limits(context_size=4096))
 
 
 def test_a_model_is_never_given_more_context_than_it_was_trained_for() -> None:
     short = Header(MODEL.metadata | {"llama.context_length": 512}, 1, 1000)
-    assert make_plan(short, "m", Wishes(context_size=4096)).context_size == 512
+    assert make_plan(short, "m", Limits(context_size=4096)).context_size == 512
 
 
 def test_a_smaller_attention_cache_and_a_graphics_card_take_less_memory() -> None:
-    whole = make_plan(MODEL, "m", Wishes(context_size=8192)).needs
-    assert make_plan(MODEL, "m", Wishes(Hardware(cache_type="q8_0"), context_size=8192)).needs < whole
-    on_card = make_plan(MODEL, "m", Wishes(Hardware(gpu_layers=-1), context_size=8192))
+    whole = make_plan(MODEL, "m", Limits(context_size=8192)).needs
+    assert make_plan(MODEL, "m", Limits(context_size=8192), Hardware(cache_type="q8_0")).needs < whole
+    on_card = make_plan(MODEL, "m", Limits(context_size=8192), Hardware(gpu_layers=-1))
     assert on_card.needs == whole - MODEL.file_size
     assert on_card.hardware.gpu_layers == -1
