@@ -86,7 +86,7 @@ def served(folder: Path, *, by_text: bool = False) -> Callable[[], Engine]:
     settings.remote.key_file = str(key)
     key.touch(0o600)
     key.write_text(SERVERS[-1].key)
-    return lambda: remote.load(settings, Cancel(), None if by_text else local.vocabulary)
+    return lambda: remote.load(settings, Cancel(), lambda _: None if by_text else local.vocabulary)
 
 
 # An engine is a line: what writes its files into a folder and returns what loads it.

@@ -69,9 +69,9 @@ class RemoteEngine:
                 f"A prompt of {size} tokens does not fit into the server's context of {self.context_size}. "
                 "Send a shorter one."
             )
-        run = RemoteRun(
-            ask, max(0, min(ask.sampling.max_tokens, self.context_size - size)), ask.sampling.beginning
-        )
+        limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
+        piece = self.vocabulary.piece if self._dialect.unheld else None
+        run = RemoteRun(ask, limit, ask.sampling.beginning, piece)
         ask.usage.prompt_tokens = size
         return run if self._send(run) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import CancelledError as Stopped
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,20 +15,23 @@ from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.engine.remote.dialects import by_ids, by_text
 from jupyter_turbopilot.engine.remote.engine import RemoteEngine
 from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
+from jupyter_turbopilot.engine.remote.far_side import Kind
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.key import read_key, take_from_environment
-from jupyter_turbopilot.engine.remote.survey import compare, look, text_form
+from jupyter_turbopilot.engine.remote.survey import compare, look, takes_grammar, text_form
 from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.thread import Connections
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 
     from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+    from jupyter_turbopilot.engine.abilities import Abilities
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.remote.address import Address
+    from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.engine.remote.far_side import FarSide
     from jupyter_turbopilot.engine.remote.survey import AnySide
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
@@ -39,7 +42,7 @@ CONTEXT_SIZE = 4096  # tokens, where neither the far side nor a setting says
 
 def check(settings: Turbopilot) -> None:
     """Refuse settings that no load could make sense of. Nobody is asked."""
-    for address in _addresses(settings.remote):
+    for address in _checked_addresses(settings.remote):
         read_key(settings.remote.key_file, provider=bool(address.provider))
 
 
@@ -60,25 +63,34 @@ def far_side(settings: Turbopilot, cancel: Cancel) -> FarSide:
     """Ask the far side who it is; its `model` may be one whose vocabulary is known."""
     sides, connections = _sides(settings.remote), Connections()
     try:
-        found = _wait(connections, _first_to_answer(sides, settings.remote), cancel)
+        return _wait(connections, _first(sides, partial(_ask_who, settings.remote)), cancel)[1]
     finally:
         connections.close(_close(sides))
-    return found[1]
 
 
 def load(
-    settings: Turbopilot, cancel: Cancel, vocabulary: Vocabulary | None, markers: Collection[str] = ()
+    settings: Turbopilot,
+    cancel: Cancel,
+    vocabulary_of: Callable[[str], Vocabulary | None],
+    markers: Collection[str] = (),
 ) -> RemoteEngine:
-    """Connect to the far side. Without its vocabulary prompts are text.
+    """Connect to the far side. `vocabulary_of` loads its model's; without it prompts are text.
 
     `markers`: how the fill-in-the-middle markers of known models are spelt; text with them is not sent.
     """
-    sides, connections = _sides(settings.remote), Connections()
+    remote, sides, connections = settings.remote, _sides(settings.remote), Connections()
+    default_size = settings.context_size or CONTEXT_SIZE
+    survey = partial(_survey, remote, vocabulary_of, Spellings(markers), default_size)
     try:
-        return _wait(
+        found, exchange = _wait(connections, _connect(sides, survey, remote), cancel)
+        return RemoteEngine(
+            found.far,
+            found.vocabulary,
+            found.abilities,
+            found.dialect,
+            exchange,
             connections,
-            _Assembly(settings, sides, connections).engine(vocabulary, Spellings(markers)),
-            cancel,
+            partial(_close, sides),
         )
     except BaseException:
         connections.close(_close(sides))
@@ -93,7 +105,11 @@ def _wait(connections: Connections, work: Coroutine[Any, Any, T], cancel: Cancel
 
 
 def _addresses(remote: TurbopilotRemote) -> tuple[Address, ...]:
-    found = read_addresses(remote.urls, plain_http=remote.plain_http)
+    return read_addresses(remote.urls, plain_http=remote.plain_http)
+
+
+def _checked_addresses(remote: TurbopilotRemote) -> tuple[Address, ...]:
+    found = _addresses(remote)
     if any(address.provider for address in found):
         provider.ensure_installed()
         if not remote.model and any(not address.root for address in found):
@@ -106,7 +122,7 @@ def _addresses(remote: TurbopilotRemote) -> tuple[Address, ...]:
 
 def _sides(remote: TurbopilotRemote) -> list[AnySide]:
     sides: list[AnySide] = []
-    for address in _addresses(remote):
+    for address in _checked_addresses(remote):
         key = read_key(remote.key_file, provider=bool(address.provider))
         if address.provider:
             sides.append(provider.ProviderSide(address, key, remote.model, remote.timeout))
@@ -134,14 +150,13 @@ async def _in_words(side: AnySide, seconds: float) -> AsyncIterator[None]:
         raise EngineGoneError(asked.error.message, after=asked.after or 0.0) from None
 
 
-async def _first_to_answer(sides: Sequence[AnySide], remote: TurbopilotRemote) -> tuple[int, FarSide]:
-    """Return the first address that answers, and who that is."""
+async def _first(sides: Sequence[AnySide], work: Callable[[AnySide], Awaitable[T]]) -> tuple[int, T]:
+    """Return the number of the first address that some work can be done with, and what came of it."""
     reason: object = NO_TIME
-    gone: EngineGoneError | None = None  # the first that answered, but without a model
+    gone: EngineGoneError | None = None  # the first that answered, but cannot write now
     for number, side in enumerate(sides):
         try:
-            async with _in_words(side, remote.timeout):
-                return number, await look(side, remote.model)
+            return number, await work(side)
         except DiedError as error:
             reason = error
         except EngineGoneError as error:
@@ -149,44 +164,53 @@ async def _first_to_answer(sides: Sequence[AnySide], remote: TurbopilotRemote) -
     raise gone or words.gone(", ".join(side.address.host for side in sides), reason)
 
 
-class _Assembly:
-    """Puts an engine together."""
+async def _ask_who(remote: TurbopilotRemote, side: AnySide) -> FarSide:
+    async with _in_words(side, remote.timeout):
+        return await look(side, remote.model)
 
-    def __init__(self, settings: Turbopilot, sides: Sequence[AnySide], connections: Connections) -> None:
-        self._settings = settings
-        self._remote = settings.remote
-        self._sides = sides
-        self._connections = connections
 
-    async def engine(self, vocabulary: Vocabulary | None, spellings: Spellings) -> RemoteEngine:
-        """Connect to the first address that answers."""
-        number, far = await _first_to_answer(self._sides, self._remote)
-        side = self._sides[number]
-        size = far.context_size or self._settings.context_size or CONTEXT_SIZE
-        try:
-            async with _in_words(side, self._remote.timeout):
-                if vocabulary and isinstance(side, HttpSide):
-                    await compare(side, far, vocabulary)
-                    dialect, abilities = by_ids(far, vocabulary, self._remote)
-                else:
-                    form = await text_form(side, far, self._remote.fim)
-                    dialect, abilities = by_text(far, form, spellings, self._remote)
-                    vocabulary, size = CodePoints(fills=form.hole != "none"), size * CHARACTERS
-        except DiedError as error:
-            raise words.gone(side.address.host, error) from None
-        side.known = True
-        exchange = Exchange(
-            self._sides, far, dialect, partial(look, wanted=self._remote.model), self._remote.timeout
-        )
-        for failed in range(number):
-            exchange.rest(failed)
-        close = partial(_close, self._sides)
-        return RemoteEngine(
-            replace(far, context_size=size),
-            vocabulary,
-            abilities,
-            dialect,
-            exchange,
-            self._connections,
-            close,
-        )
+@dataclass(frozen=True)
+class _Found:
+    """A far side, and how to speak to it."""
+
+    far: FarSide
+    vocabulary: Vocabulary
+    dialect: Dialect
+    abilities: Abilities
+
+
+async def _survey(
+    remote: TurbopilotRemote,
+    vocabulary_of: Callable[[str], Vocabulary | None],
+    spellings: Spellings,
+    default_size: int,
+    side: AnySide,
+) -> _Found:
+    """Find out how to speak to a far side."""
+    far = await _ask_who(remote, side)
+    size = far.context_size or default_size
+    # In a thread: reading a file takes a while, and does not count as the far side's time.
+    vocabulary = await asyncio.to_thread(vocabulary_of, far.model)
+    async with _in_words(side, remote.timeout):
+        if vocabulary and isinstance(side, HttpSide):
+            await compare(side, far, vocabulary)
+            if far.kind is Kind.LLAMA:
+                far = replace(far, holds=await takes_grammar(side))
+            dialect, abilities = by_ids(far, vocabulary, remote)
+        else:
+            form = await text_form(side, far, remote.fim)
+            dialect, abilities = by_text(far, form, spellings, remote)
+            vocabulary, size = CodePoints(fills=form.hole != "none"), size * CHARACTERS
+    return _Found(replace(far, context_size=size), vocabulary, dialect, abilities)
+
+
+async def _connect(
+    sides: Sequence[AnySide], survey: Callable[[AnySide], Awaitable[_Found]], remote: TurbopilotRemote
+) -> tuple[_Found, Exchange]:
+    """Return the first far side that can be spoken to, and what exchanges requests and answers with it."""
+    number, found = await _first(sides, survey)
+    sides[number].known = True
+    exchange = Exchange(sides, found.far, found.dialect, partial(look, wanted=remote.model), remote.timeout)
+    for failed in range(number):
+        exchange.rest(failed)
+    return found, exchange

@@ -6,10 +6,12 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.remote.beginning_grammar import among
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from jupyter_turbopilot.engine.remote.dialect import Heard
@@ -49,6 +51,7 @@ class RemoteRun:
     ask: Ask
     limit: int
     beginning: Beginning = _ANY
+    piece: Callable[[int], bytes] | None = None  # of tokens told as likely as if nothing held the text
     started: float = field(default_factory=time.perf_counter)
     written: list[int] = field(default_factory=list)
     fresh: list[Token] = field(default_factory=list)
@@ -102,10 +105,17 @@ class RemoteRun:
     def _take(self, token: Token) -> None:
         beginning, data = self.beginning, token.data
         known = min(beginning.typed, len(data))
+        if self.piece and beginning.ways:
+            token = replace(token, probability=among(token, beginning.ways, self.piece))
         self.beginning = beginning.after(data) if beginning.ways else _ANY
         # What was typed already is not written again, and says nothing about how sure the model is.
         self.fresh.append(
-            replace(token, data=data[known:], probability=1.0 if known == len(data) else token.probability)
+            replace(
+                token,
+                data=data[known:],
+                probability=1.0 if known == len(data) else token.probability,
+                top=token.top[: self.ask.sampling.top],
+            )
         )
         self.written.append(token.id)
 

@@ -14,7 +14,7 @@ from jupyter_turbopilot.engine.remote.key import ENGINE_KEY, HUB_KEY
 from jupyter_turbopilot.engine.remote.loading import load
 from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
-from .far_server import Act, FarServer, settings_for
+from .far_server import Act, FarServer, always, settings_for
 
 CHARACTERS = CodePoints()
 Serve = Callable[..., FarServer]
@@ -49,7 +49,7 @@ def connect() -> Iterator[Connect]:
     def start(
         *servers: FarServer | str, vocabulary: Vocabulary | None = CHARACTERS, **traits: Any
     ) -> RemoteEngine:
-        engines.append(load(settings_for(*servers, **traits), Cancel(), vocabulary))
+        engines.append(load(settings_for(*servers, **traits), Cancel(), always(vocabulary)))
         return engines[-1]
 
     yield start

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 Act = Callable[["Wire", dict[str, Any]], None]
 WAIT = 10.0
@@ -138,6 +139,11 @@ def chances(text: Iterable[str], logprob: float | None) -> dict[str, Any]:
 
 def status(code: int, **headers: str) -> Act:
     return lambda wire, _: wire.answer(code, b"prompt: SECRET", "text/plain", **headers)
+
+
+def always(vocabulary: Vocabulary | None) -> Callable[[str], Vocabulary | None]:
+    """Return what finds the same vocabulary for every model."""
+    return lambda _: vocabulary
 
 
 def settings_for(*servers: FarServer | str, **traits: Any) -> Turbopilot:

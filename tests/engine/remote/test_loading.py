@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.remote.loading import CONTEXT_SIZE, address, chec
 from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
 
 from .conftest import Connect, Serve
-from .far_server import FarServer, Wire, settings_for, status, words
+from .far_server import FarServer, Wire, always, settings_for, status, words
 from .test_engine import ask, write
 from .test_survey import counting, tokenizer
 
@@ -39,7 +39,10 @@ def test_our_own_server_can_do_what_it_says(serve: Serve, connect: Connect) -> N
     assert write(engine, ask()) == b"a"
 
 
-def test_llama_server_holds_no_text_and_has_its_slots(serve: Serve, connect: Connect) -> None:
+@pytest.mark.parametrize("holds", [True, False])
+def test_llama_server_has_its_slots_and_holds_a_text_where_it_knows_such_grammars(
+    holds: bool, serve: Serve, connect: Connect
+) -> None:
     server = serve()
     server.models = {"data": [{"id": "m", "owned_by": "llamacpp"}]}
     server.routes["/tokenize"] = tokenizer()
@@ -47,6 +50,9 @@ def test_llama_server_holds_no_text_and_has_its_slots(serve: Serve, connect: Con
     server.routes["/props"] = lambda wire, _: wire.answer(200, json.dumps(properties).encode())
 
     def completion(wire: Wire, body: dict[str, Any]) -> None:
+        if "grammar" in body and not holds:
+            wire.answer(400, b"{}")
+            return
         events = [
             {"content": "ab", "tokens": [98], "completion_probabilities": [{"id": 98, "logprob": -0.1}]},
             {"content": "", "stop": True, "tokens": [], "timings": {"cache_n": 2}},
@@ -57,7 +63,7 @@ def test_llama_server_holds_no_text_and_has_its_slots(serve: Serve, connect: Con
     server.routes["/completion"] = completion
     engine = connect(server)
     abilities = engine.abilities
-    assert (abilities.places, abilities.holds, abilities.chances, engine.context_size) == (2, False, True, 64)
+    assert (abilities.places, abilities.holds, abilities.chances, engine.context_size) == (2, holds, True, 64)
     asked = ask()
     assert write(engine, asked) == b"ab"
     assert asked.usage.cached_tokens == 2
@@ -83,7 +89,7 @@ def test_without_a_vocabulary_prompts_are_text_in_characters(serve: Serve, conne
 def test_nothing_is_asked_where_the_line_spells_a_marker(serve: Serve) -> None:
     server = serve()
     server.routes["/v1/completions"] = counting(ignored=False)
-    engine = load(settings_for(server), Cancel(), None, ["<MID>"])
+    engine = load(settings_for(server), Cancel(), always(None), ["<MID>"])
     try:
         before = len(server.requests)
         assert write(engine, ask("x = '<MID>")) == b""
@@ -117,6 +123,26 @@ def test_an_address_that_cannot_write_now_is_passed_over(
     assert first.asked("/v1/completions") == []
 
 
+def test_an_address_that_fails_while_vocabularies_are_compared_is_passed_over(
+    serve: Serve, connect: Connect
+) -> None:
+    first, second = serve(words("a")), serve(words("b"))
+    first.routes["/tokenize"] = lambda _wire, _body: None  # hangs up
+    assert write(connect(first, second), ask()) == b"b"
+    assert first.asked("/tokenize")
+
+
+def test_the_vocabulary_is_looked_for_by_the_models_name(serve: Serve) -> None:
+    asked = []
+
+    def vocabulary_of(model: str) -> CodePoints:
+        asked.append(model)
+        return CodePoints()
+
+    load(settings_for(serve(words("a"))), Cancel(), vocabulary_of).close()
+    assert asked == ["far"]
+
+
 def test_nobody_there_is_told_with_every_host_and_no_key(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +151,7 @@ def test_nobody_there_is_told_with_every_host_and_no_key(
     for server in servers:
         server.stop()
     with pytest.raises(EngineGoneError, match="nothing answers") as gone:
-        load(settings_for(*servers), Cancel(), CodePoints())
+        load(settings_for(*servers), Cancel(), always(CodePoints()))
     assert all(str(server.port) in gone.value.message for server in servers)
     assert "hush" not in repr(gone.value)
 
@@ -137,7 +163,7 @@ def test_a_server_that_is_not_ready_is_asked_again_when_it_says(
     server = serve()
     server.routes["/v1/models"] = status(code, Retry_After="7")
     with pytest.raises(EngineGoneError) as gone:
-        load(settings_for(server), Cancel(), CodePoints())
+        load(settings_for(server), Cancel(), always(CodePoints()))
     assert gone.value.after == after
 
 
@@ -146,7 +172,7 @@ def test_a_wrong_key_is_told_at_the_load(vocabulary: CodePoints | None, serve: S
     server = serve()
     server.routes["/v1/models"] = status(401)
     with pytest.raises(TurbopilotError, match="key") as refused:
-        load(settings_for(server), Cancel(), vocabulary)
+        load(settings_for(server), Cancel(), always(vocabulary))
     assert "SECRET" not in refused.value.message
 
 
@@ -155,7 +181,7 @@ def test_a_server_that_is_none_is_told_at_the_load(content: bytes, serve: Serve)
     server = serve()
     server.routes["/v1/models"] = lambda wire, _: wire.answer(200, content, "text/html")
     with pytest.raises(TurbopilotError, match=r"c\.TurbopilotRemote\.urls") as refused:
-        load(settings_for(server), Cancel(), CodePoints())
+        load(settings_for(server), Cancel(), always(CodePoints()))
     assert "SECRET" not in refused.value.message
 
 
@@ -169,7 +195,7 @@ def test_a_load_can_be_stopped(serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = act
     with pytest.raises(CancelledError):
-        load(settings_for(server), cancel, CodePoints())
+        load(settings_for(server), cancel, always(CodePoints()))
     go.set()
 
 

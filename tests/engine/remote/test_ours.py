@@ -19,7 +19,7 @@ from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
 
 from ...serving import Server
 from ...tiny_model import learn_merges, write_tiny_model
-from .far_server import settings_for
+from .far_server import always, settings_for
 
 CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(values)\n" * 3
 SAMPLINGS = (
@@ -61,7 +61,7 @@ def test_the_same_is_written_with_the_same_probabilities(
     local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
-    engine = load(settings_for(server.url), Cancel(), local.vocabulary)
+    engine = load(settings_for(server.url), Cancel(), always(local.vocabulary))
     try:
         for at in range(0, 60, 3):
             prompt = local.vocabulary.tokenize(CODE[: 20 + at])
@@ -86,7 +86,7 @@ def test_what_was_not_read_again_is_known_before_the_end(
     local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
-    engine = load(settings_for(server.url), Cancel(), local.vocabulary)
+    engine = load(settings_for(server.url), Cancel(), always(local.vocabulary))
     prompt = local.vocabulary.tokenize(CODE[:90] + "z")
     try:
         for cached in (0, len(prompt) - 1):
@@ -104,7 +104,7 @@ def test_a_text_of_the_same_model_that_answers_in_another_way_is_noticed(
     local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
-    engine = load(settings_for(server.url), Cancel(), local.vocabulary)
+    engine = load(settings_for(server.url), Cancel(), always(local.vocabulary))
     exchange: Any = engine._exchange
     try:
         assert write(engine, Ask(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
@@ -122,7 +122,7 @@ def test_a_server_with_another_vocabulary_is_refused(
     other = LlamaEngine(write_tiny_model(tmp_path / "other.gguf"), name="other", context_size=256, threads=1)
     try:
         with pytest.raises(ModelRefusedError, match="another vocabulary"):
-            load(settings_for(server.url), Cancel(), other.vocabulary)
+            load(settings_for(server.url), Cancel(), always(other.vocabulary))
     finally:
         other.close(keep=False)
 
@@ -130,4 +130,4 @@ def test_a_server_with_another_vocabulary_is_refused(
 def test_a_wrong_key_is_told(local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENGINE_KEY, "wrong")
     with pytest.raises(TurbopilotError, match="key"):
-        load(settings_for(server.url), Cancel(), local.vocabulary)
+        load(settings_for(server.url), Cancel(), always(local.vocabulary))
