@@ -13,6 +13,7 @@ import numpy as np
 
 EMBED, LAYERS, HEADS, FEED, CONTEXT = 64, 2, 4, 128, 1024
 CONTROL = ["<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"]
+ASCII = 128
 
 
 def byte_alphabet() -> list[str]:
@@ -52,8 +53,9 @@ def write_tiny_model(
     pre: str = "gpt-2",
     merges: Sequence[tuple[str, str]] = (),
     chat_template: str = "",
+    ascii_only: bool = False,
 ) -> Path:
-    """Write the model and return its path."""
+    """Write the model and return its path. `ascii_only`: what it takes to be likeliest is a byte of ASCII."""
     tokens = byte_alphabet() + CONTROL
     tokens += list(dict.fromkeys(left + right for left, right in merges))
     kinds = [gguf.TokenType.NORMAL] * len(tokens)
@@ -74,7 +76,7 @@ def write_tiny_model(
         writer.add_uint32("tokenizer.ggml.fim_pre_token_id", 257)
         writer.add_uint32("tokenizer.ggml.fim_mid_token_id", 258)
         writer.add_uint32("tokenizer.ggml.fim_suf_token_id", 259)
-    _add_weights(writer, len(tokens), seed)
+    _add_weights(writer, len(tokens), seed, likely=ASCII if ascii_only else len(tokens))
     return path
 
 
@@ -94,12 +96,12 @@ def write_sentence_pieces(path: Path, merges: Sequence[tuple[str, str]]) -> Path
     writer.add_token_scores([-float(number) for number in range(len(tokens))])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
-    _add_weights(writer, len(tokens), 1)
+    _add_weights(writer, len(tokens), 1, likely=len(tokens))
     return path
 
 
-def _add_weights(writer: gguf.GGUFWriter, size: int, seed: int) -> None:
-    """Write what every tiny model has besides its vocabulary."""
+def _add_weights(writer: gguf.GGUFWriter, size: int, seed: int, *, likely: int) -> None:
+    """Write what every tiny model has besides its vocabulary; only the first `likely` tokens are ever so."""
     writer.add_name("tiny")
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(EMBED)
@@ -117,7 +119,9 @@ def _add_weights(writer: gguf.GGUFWriter, size: int, seed: int) -> None:
 
     writer.add_tensor("token_embd.weight", weights(size, EMBED))
     writer.add_tensor("output_norm.weight", np.ones(EMBED, dtype=np.float32))
-    writer.add_tensor("output.weight", weights(size, EMBED))
+    output = weights(size, EMBED)
+    output[likely:] = 0
+    writer.add_tensor("output.weight", output)
     for layer in range(LAYERS):
         block = f"blk.{layer}"
         for name in ("attn_norm", "ffn_norm"):

@@ -230,7 +230,7 @@ export interface IModel {
   verdict?: 'recommended' | 'runs' | 'slow' | 'too large' | 'with transformers' | null;
 }
 
-/** Result of deleting a model's file. */
+/** Result of deleting a model's files. */
 export interface IRemoved {
   /** disk space freed, in bytes */
   freed: number;

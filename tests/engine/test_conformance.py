@@ -25,6 +25,7 @@ from jupyter_turbopilot.engine.transformers.loader import load
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.generation import Ask, Beginning, Token
 
+from ..llama_server import LlamaServer
 from ..serving import Server
 from ..tiny_model import learn_merges, write_tiny_model
 from . import conformance
@@ -75,18 +76,26 @@ def transformers(folder: Path) -> Callable[[], Engine]:
     return lambda: load(path, TransformersOptions(threads=1), name="tiny")
 
 
-SERVERS: list[Server] = []  # that a subject asks
+SERVERS: list[Server | LlamaServer] = []  # that a subject asks
 
 
 def served(folder: Path, *, by_text: bool = False) -> Callable[[], Engine]:
-    local = llama(folder)()
-    SERVERS.append(Server(folder / "tiny.gguf"))
+    local, server = llama(folder)(), Server(folder / "tiny.gguf")
+    SERVERS.append(server)
     settings = Turbopilot()
-    settings.remote.urls, key = [f"{SERVERS[-1].url}/v1"], folder / "key"
+    settings.remote.urls, key = [f"{server.url}/v1"], folder / "key"
     settings.remote.key_file = str(key)
     key.touch(0o600)
-    key.write_text(SERVERS[-1].key)
+    key.write_text(server.key)
     return lambda: remote.load(settings, Cancel(), lambda _: None if by_text else local.vocabulary)
+
+
+def llama_served(folder: Path) -> Callable[[], Engine]:
+    local = llama(folder, ascii_only=True)()  # of broken characters it tells no tokens
+    SERVERS.append(LlamaServer(folder / "tiny.gguf", CONTEXT))
+    settings = Turbopilot()
+    settings.remote.urls = [SERVERS[-1].url]
+    return lambda: remote.load(settings, Cancel(), lambda _: local.vocabulary)
 
 
 # An engine is a line: what writes its files into a folder and returns what loads it.
@@ -97,6 +106,7 @@ ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
     "llama in a child process": isolated,
     "transformers": transformers,
     "remote": served,
+    "remote, llama-server": llama_served,
     "remote by text": lambda folder: served(folder, by_text=True),
 }
 

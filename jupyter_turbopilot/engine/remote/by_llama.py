@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.remote.text_prompt import Spellings
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import Ask, Sampling
+    from jupyter_turbopilot.generation import Ask
 
 
 class _Chance(msgspec.Struct, frozen=True):
@@ -72,7 +73,10 @@ def _heard(event: _Event, tokens: Sequence[Token]) -> Heard:
     return Heard(tokens, event.stop, event.model or "", cached, cut=event.stop_type == "limit")
 
 
-def _options(sampling: Sampling) -> dict[str, Any]:
+def _options(ask: Ask) -> dict[str, Any]:
+    sampling = ask.sampling
+    if sampling.penalty_last_n < 0:  # everything, which has to be said as a number
+        sampling = replace(sampling, penalty_last_n=len(ask.prompt) + sampling.max_tokens)
     return sampling_fields(sampling, "llama") | {
         "n_predict": sampling.max_tokens,
         "stream": True,
@@ -91,7 +95,7 @@ class LlamaByIds:
     def request(self, ask: Ask) -> Request:
         """Return what is sent."""
         sampling = ask.sampling
-        body = _options(sampling) | {"prompt": list(ask.prompt), "return_tokens": True}
+        body = _options(ask) | {"prompt": list(ask.prompt), "return_tokens": True}
         beginning = sampling.beginning
         if grammar := grammar_for(beginning):
             body |= {"grammar": grammar, "n_probs": max(LISTED, sampling.top)}
@@ -133,7 +137,7 @@ class LlamaByText:
         prompt = self._spellings.prompt(ask.prompt)
         if prompt is None:
             return None
-        options = _options(ask.sampling)
+        options = _options(ask)
         if prompt.after is None:
             return Request("/completion", options | {"prompt": prompt.before})
         return Request("/infill", options | {"input_prefix": prompt.before, "input_suffix": prompt.after})

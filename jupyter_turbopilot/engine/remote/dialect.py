@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -80,8 +81,13 @@ _FIELDS: Mapping[Style, Mapping[str, str]] = {"openai": _OPENAI, "vllm": _VLLM, 
 _OPTIONS = {told: name for fields in _FIELDS.values() for name, told in fields.items()}
 
 
+# How llama-server names a field that it does not accept.
+_NAMED = re.compile(r"Field '(\w{1,40})'|failed to parse (grammar)")
+
+
 class _Error(msgspec.Struct, frozen=True):
     param: str | None = None
+    message: str | None = None
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -91,7 +97,9 @@ class _Refusal(msgspec.Struct, frozen=True):
 def refused_option(data: bytes) -> str:
     """Return the option of `Sampling` that a refusal names as wrong; nothing of its words."""
     try:
-        return _OPTIONS.get(msgspec.json.decode(data, type=_Refusal).error.param or "", "")
+        error = msgspec.json.decode(data, type=_Refusal).error
+        named = _NAMED.search(error.message or "")
+        return _OPTIONS.get(error.param or (named[1] or named[2] if named else ""), "")
     except (ValueError, RecursionError):
         return ""
 

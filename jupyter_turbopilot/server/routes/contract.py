@@ -157,7 +157,7 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
-    """Result of deleting a model's file."""
+    """Result of deleting a model's files."""
 
     freed: Annotated[int, Meta(description="disk space freed, in bytes")]
 

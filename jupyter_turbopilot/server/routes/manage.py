@@ -42,7 +42,7 @@ class ModelsRoute(Route):
 
     @Endpoint(Select, gives=Removed, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:
-        """Delete a model's file. The loaded model cannot be deleted."""
+        """Delete what was fetched of a model. The loaded model cannot be deleted."""
         freed = await self.pilot.background.run(self.pilot.remove, unwanted.model)
         self.answer({"freed": freed})
 

@@ -45,6 +45,11 @@ def test_a_beginning_is_sent_as_a_grammar_with_what_tells_how_probable_it_is() -
     assert IDS.request(Ask((1,), both)).body["logit_bias"] == [(3, 1.0), (7, False)]
 
 
+def test_a_penalty_on_everything_is_told_as_a_number() -> None:
+    sampling = Sampling(5, penalty_last_n=-1, repeat_penalty=2.0)
+    assert IDS.request(Ask((1, 2), sampling)).body["repeat_last_n"] == 7
+
+
 def test_a_hole_is_sent_to_the_route_for_it() -> None:
     request = TEXT.request(Ask(ids("a", "b")))
     assert request is not None

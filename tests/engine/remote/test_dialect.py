@@ -66,6 +66,9 @@ def test_a_bias_of_a_text_is_one_of_each_of_its_tokens() -> None:
     ("data", "option"),
     [
         (b'{"error": {"param": "repetition_penalty", "message": "SECRET"}}', "repeat_penalty"),
+        (b'{"error": {"message": "Field \'repeat_last_n\': Value must be SECRET"}}', "penalty_last_n"),
+        (b'{"error": {"message": "Failed: failed to parse grammar"}}', "grammar"),
+        (b'{"error": {"message": "Field \'SECRET\' is none", "param": null}}', ""),
         (b'{"error": {"param": "prompt"}}', ""),
         (b'{"error": {"param": 3}}', ""),
         (b'{"error": "SECRET"}', ""),

@@ -1,0 +1,50 @@
+"""llama.cpp's own server, where it was built: `python benchmarks/baseline.py`."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+
+class LlamaServer:
+    """llama-server with a model, for several texts at a time."""
+
+    def __init__(self, model: Path, context_size: int, places: int = 2) -> None:
+        from baseline import folder
+
+        program = folder() / "llama-server"
+        if not program.exists():
+            pytest.skip("needs llama-server: python benchmarks/baseline.py builds it")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        sizes = ["-c", str(context_size * places), "-np", str(places), "-t", "1"]
+        self.process = subprocess.Popen(
+            [str(program), "-m", str(model), "--port", str(port), "--no-webui", *sizes],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        end = time.monotonic() + 60
+        while not self._is_ready():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.wait()
