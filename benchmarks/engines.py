@@ -41,6 +41,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import mixed
 from jupyter_turbopilot.generation import Ask, Sampling
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -221,11 +222,11 @@ def remote(options: argparse.Namespace) -> None:
         there = far_desk(FAR)
         compare(("in process", "from our own server"), (here, there), asked)
         there.pilot.stop()
-    theirs = [
-        str(programs()["llama-server"]),
-        "-m",
-        str(here.pilot.kind.stored(here.pilot.kind.find("qwen2.5-coder-0.5b")).path),
-    ]  # type: ignore[union-attr]
+    kind = here.pilot.kind
+    assert isinstance(kind, LlamaKind)
+    # The same weights: those with the adapter folded in.
+    weights, _ = kind.weights(kind.find("qwen2.5-coder-0.5b"))
+    theirs = [str(programs()["llama-server"]), "-m", str(weights)]
     with served(FAR + 1, *theirs, "-t", "2", "-c", "8192", "--no-webui", "-np", "1"):
         for name, more in (("with a vocabulary", {}), ("as text", {"vocabulary": "none"})):
             there = far_desk(FAR + 1, **more)
