@@ -24,7 +24,7 @@ def columns() -> dict[str, Abilities]:
         "llama": LlamaEngine.abilities,
         "transformers": TransformersEngine.abilities,
         "ours elsewhere": by_ids(ours, tokens, remote)[1],
-        "llama-server": by_ids(FarSide(Kind.LLAMA, places=1, holds=True), tokens, remote)[1],
+        "llama-server": by_ids(FarSide(Kind.LLAMA, places=1), tokens, remote)[1],
         "vLLM": by_ids(FarSide(Kind.VLLM), tokens, remote)[1],
         "text": by_text(FarSide(Kind.OPENAI), text, Spellings(), remote)[1],
     }

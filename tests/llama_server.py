@@ -35,7 +35,9 @@ class LlamaServer:
         self.url = f"http://127.0.0.1:{port}"
         end = time.monotonic() + 60
         while not self._is_ready():
-            assert time.monotonic() < end
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.stop()
+                raise AssertionError("llama-server did not start")
             time.sleep(0.05)
 
     def _is_ready(self) -> bool:

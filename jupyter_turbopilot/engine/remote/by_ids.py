@@ -91,8 +91,6 @@ def heard(chunk: Chunk, tokens: Sequence[Token]) -> Heard:
 class ByIds:
     """Prompts are token ids, and so are answers."""
 
-    unheld = False
-
     def __init__(self, far: FarSide, vocabulary: Vocabulary) -> None:
         self._far = far
         self._vocabulary = vocabulary

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.remote.beginning_grammar import LISTED, grammar_for
 from jupyter_turbopilot.engine.remote.by_ids import piece
 from jupyter_turbopilot.engine.remote.by_text import spread
 from jupyter_turbopilot.engine.remote.chances import likeliest, logarithm, portion, probability
@@ -87,20 +86,12 @@ def _options(ask: Ask) -> dict[str, Any]:
 class LlamaByIds:
     """Prompts are token ids."""
 
-    unheld = True
-
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
 
     def request(self, ask: Ask) -> Request:
         """Return what is sent."""
-        sampling = ask.sampling
         body = _options(ask) | {"prompt": list(ask.prompt), "return_tokens": True}
-        beginning = sampling.beginning
-        if grammar := grammar_for(beginning):
-            body |= {"grammar": grammar, "n_probs": max(LISTED, sampling.top)}
-            if beginning.ways and beginning.banned is not None:
-                body["logit_bias"] = [*sampling.logit_bias, (beginning.banned, False)]
         return Request("/completion", body)
 
     def read(self, data: bytes) -> Heard:
@@ -126,8 +117,6 @@ class LlamaByIds:
 
 class LlamaByText:
     """Prompts are text; the server puts the marks of its model around a hole."""
-
-    unheld = False
 
     def __init__(self, spellings: Spellings) -> None:
         self._spellings = spellings

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 class ByText:
     """Prompts are text, with a suffix where there is a hole."""
 
-    unheld = False
-
     def __init__(self, model: str, spellings: Spellings, *, chances: bool) -> None:
         self._model = model
         self._spellings = spellings

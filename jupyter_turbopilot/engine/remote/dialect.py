@@ -38,8 +38,6 @@ class Request:
 class Dialect(Protocol):
     """One kind of far side, with token ids or with text."""
 
-    unheld: bool  # whether it tells how probable a token was as if nothing held the text to a beginning
-
     def request(self, ask: Ask) -> Request | None:
         """Return what is sent; None: nothing can be asked there."""
 

@@ -29,7 +29,7 @@ def by_ids(far: FarSide, vocabulary: Vocabulary, remote: TurbopilotRemote) -> tu
     if far.kind is Kind.LLAMA:
         honoured = samplers("llama")
         return LlamaByIds(vocabulary), _abilities(
-            far, remote, holds=far.holds, top=TOPS[far.kind], ahead=ahead, samplers=honoured
+            far, remote, holds=True, top=TOPS[far.kind], ahead=ahead, samplers=honoured
         )
     dialect = ByIds(far, vocabulary)
     honoured = samplers(dialect.style)

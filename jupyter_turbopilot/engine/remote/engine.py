@@ -7,8 +7,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.queue import Priority
+from jupyter_turbopilot.engine.remote.dialect import Heard
+from jupyter_turbopilot.engine.remote.held_token import FREE, after, ask_for_one, held_token
 from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
 from jupyter_turbopilot.errors import (
+    BadRequestError,
     EngineError,
     EngineGoneError,
     TextFailedError,
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.abilities import Abilities
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.remote.dialect import Dialect, Heard, Request
+    from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.engine.remote.exchange import Exchange
     from jupyter_turbopilot.engine.remote.far_side import FarSide
     from jupyter_turbopilot.engine.remote.thread import Connections
@@ -54,6 +57,8 @@ class RemoteEngine:
         self.context_size = far.context_size
         self.abilities = abilities
         self.vocabulary = vocabulary
+        # Whether a text is held to its beginning here, by choosing from what the far side lists.
+        self._chooses = abilities.holds and not far.holds
         self._dialect = dialect
         self._exchange = exchange
         self._connections = connections
@@ -69,9 +74,10 @@ class RemoteEngine:
                 f"A prompt of {size} tokens does not fit into the server's context of {self.context_size}. "
                 "Send a shorter one."
             )
+        if self._chooses and ask.sampling.beginning != FREE and ask.sampling.grammar:
+            raise BadRequestError("This server follows no grammar behind a beginning.", field="grammar")
         limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
-        piece = self.vocabulary.piece if self._dialect.unheld else None
-        run = RemoteRun(ask, limit, ask.sampling.beginning, piece)
+        run = RemoteRun(ask, limit, ask.sampling.beginning)
         ask.usage.prompt_tokens = size
         return run if self._send(run) else None
 
@@ -80,15 +86,13 @@ class RemoteEngine:
         if len(self._runs) >= self.abilities.places:
             return False
         left = run.left()
-        request = self._dialect.request(left)
-        answer = run.answer = Answer(left.sampling.max_tokens, ended=request is None)
+        answer = run.answer = Answer(left.sampling.max_tokens, ended=self._dialect.request(left) is None)
         self._runs.add(run)
-        if request:
-            awaited = left.priority not in NOT_AWAITED
-            run.request = self._connections.begin(self._converse(request, answer, awaited=awaited))
+        if not answer.ended:
+            run.request = self._connections.begin(self._converse(left, answer))
         return True
 
-    async def _converse(self, request: Request, answer: Answer, *, awaited: bool) -> None:
+    async def _converse(self, ask: Ask, answer: Answer) -> None:
         """Have a text written, and say that it has ended, whatever happens."""
 
         def hear(heard: Heard) -> bool:
@@ -99,7 +103,9 @@ class RemoteEngine:
 
         error: TurbopilotError | None = None
         try:
-            await self._exchange.write(request, hear, awaited=awaited)
+            free = await self._held(ask, hear) if self._chooses else ask
+            if free:
+                await self._write(free, hear)
         except TurbopilotError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - a mistake of ours: its text may hold a prompt
@@ -108,6 +114,30 @@ class RemoteEngine:
         with self._came:
             answer.ended, answer.error = True, error
             self._came.notify_all()
+
+    async def _held(self, ask: Ask, hear: Callable[[Heard], bool]) -> Ask | None:
+        """Write tokens until the text is free; return what is left to be asked, if anything is."""
+        while ask.sampling.beginning != FREE and ask.sampling.max_tokens > 0:
+            heard: list[Heard] = []
+
+            def take(told: Heard, heard: list[Heard] = heard) -> bool:
+                heard.append(told)
+                return bool(told.tokens) or told.ended
+
+            await self._write(ask_for_one(ask), take)
+            told = next((token for each in heard for token in each.tokens), None)
+            token = held_token(ask.sampling.beginning, told, self.vocabulary)
+            if token is None:
+                hear(Heard(ended=True))
+                return None
+            if hear(Heard([token])):
+                return None
+            ask = after(ask, token)
+        return ask
+
+    async def _write(self, ask: Ask, hear: Callable[[Heard], bool]) -> None:
+        if request := self._dialect.request(ask):
+            await self._exchange.write(request, hear, awaited=ask.priority not in NOT_AWAITED)
 
     def step(self, runs: Sequence[RemoteRun], attention: Cancel) -> None:
         """Wait until something has come for any of the runs, or for `attention`; hand it out."""

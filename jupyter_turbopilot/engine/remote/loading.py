@@ -15,10 +15,9 @@ from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.engine.remote.dialects import by_ids, by_text
 from jupyter_turbopilot.engine.remote.engine import RemoteEngine
 from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
-from jupyter_turbopilot.engine.remote.far_side import Kind
 from jupyter_turbopilot.engine.remote.http_side import HttpSide
 from jupyter_turbopilot.engine.remote.key import read_key, take_from_environment
-from jupyter_turbopilot.engine.remote.survey import compare, look, takes_grammar, text_form
+from jupyter_turbopilot.engine.remote.survey import compare, look, text_form
 from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.thread import Connections
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
@@ -189,13 +188,11 @@ async def _survey(
     """Find out how to speak to a far side."""
     far = await _ask_who(remote, side)
     size = far.context_size or default_size
-    # In a thread: reading a file takes a while, and does not count as the far side's time.
-    vocabulary = await asyncio.to_thread(vocabulary_of, far.model)
+    # Reading a file takes a while, but nobody else uses this thread yet; it is not the far side's time.
+    vocabulary = vocabulary_of(far.model)
     async with _in_words(side, remote.timeout):
         if vocabulary and isinstance(side, HttpSide):
             await compare(side, far, vocabulary)
-            if far.kind is Kind.LLAMA:
-                far = replace(far, holds=await takes_grammar(side))
             dialect, abilities = by_ids(far, vocabulary, remote)
         else:
             form = await text_form(side, far, remote.fim)

@@ -53,8 +53,6 @@ class _Event(msgspec.Struct, frozen=True):
 class ByProvider:
     """Prompts are text without a hole."""
 
-    unheld = False
-
     def __init__(self, spellings: Spellings) -> None:
         self._spellings = spellings
 

@@ -6,12 +6,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.remote.beginning_grammar import among
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Future
 
     from jupyter_turbopilot.engine.remote.dialect import Heard
@@ -51,7 +49,6 @@ class RemoteRun:
     ask: Ask
     limit: int
     beginning: Beginning = _ANY
-    piece: Callable[[int], bytes] | None = None  # of tokens told as likely as if nothing held the text
     started: float = field(default_factory=time.perf_counter)
     written: list[int] = field(default_factory=list)
     fresh: list[Token] = field(default_factory=list)
@@ -105,8 +102,6 @@ class RemoteRun:
     def _take(self, token: Token) -> None:
         beginning, data = self.beginning, token.data
         known = min(beginning.typed, len(data))
-        if self.piece and beginning.ways:
-            token = replace(token, probability=among(token, beginning.ways, self.piece))
         self.beginning = beginning.after(data) if beginning.ways else _ANY
         # What was typed already is not written again, and says nothing about how sure the model is.
         self.fresh.append(

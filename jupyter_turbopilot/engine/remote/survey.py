@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.remote.beginning_grammar import grammar_for
 from jupyter_turbopilot.engine.remote.by_ids import ROUTE, ByIds
 from jupyter_turbopilot.engine.remote.by_text import ByText
 from jupyter_turbopilot.engine.remote.far_side import (
@@ -24,7 +23,7 @@ from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.words import FarRefusalError, StrangeAnswerError
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling
+from jupyter_turbopilot.generation import Ask, Sampling
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Heard
@@ -100,17 +99,6 @@ async def _first(side: AnySide, dialect: Dialect, ask: Ask) -> Heard | None:
             if heard.tokens:
                 return heard
     return None
-
-
-async def takes_grammar(side: HttpSide) -> bool:
-    """Ask whether a llama-server's grammars are of the kind that a beginning is written in."""
-    body = {"prompt": PROBE, "n_predict": 0, "grammar": grammar_for(Beginning(banned=0))}
-    try:
-        return await side.post("/completion", body) is not None
-    except FarRefusalError as error:
-        if error.answered not in NOT_ACCEPTED:
-            raise
-        return False
 
 
 @dataclass(frozen=True)

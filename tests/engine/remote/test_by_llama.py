@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 
 from jupyter_turbopilot.engine.code_points import CodePoints
-from jupyter_turbopilot.engine.remote.beginning_grammar import LISTED
 from jupyter_turbopilot.engine.remote.by_llama import LlamaByIds, LlamaByText
 from jupyter_turbopilot.engine.remote.text_prompt import Spellings
 from jupyter_turbopilot.engine.remote.words import StrangeAnswerError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+from jupyter_turbopilot.generation import Ask, Sampling, Token
 
 from .test_far_side import JSON
 from .test_text_prompt import ids
@@ -32,17 +31,6 @@ def test_ids_are_sent_and_asked_back_with_a_probability() -> None:
     assert request.route == "/completion"
     wanted = {"prompt": [1, 2], "n_predict": 5, "n_probs": 1, "return_tokens": True, "cache_prompt": False}
     assert wanted.items() <= request.body.items()
-
-
-def test_a_beginning_is_sent_as_a_grammar_with_what_tells_how_probable_it_is() -> None:
-    body = IDS.request(Ask((1,), Sampling(5, beginning=Beginning((b"a",))))).body
-    assert body["grammar"].startswith("root ::= (")
-    assert body["n_probs"] == LISTED
-    body = IDS.request(Ask((1,), Sampling(5, beginning=Beginning(banned=7)))).body
-    assert "[7]" in body["grammar"]
-    assert "logit_bias" not in body
-    both = Sampling(5, beginning=Beginning((b"a",), banned=7), logit_bias=((3, 1.0),))
-    assert IDS.request(Ask((1,), both)).body["logit_bias"] == [(3, 1.0), (7, False)]
 
 
 def test_a_penalty_on_everything_is_told_as_a_number() -> None:

@@ -39,10 +39,7 @@ def test_our_own_server_can_do_what_it_says(serve: Serve, connect: Connect) -> N
     assert write(engine, ask()) == b"a"
 
 
-@pytest.mark.parametrize("holds", [True, False])
-def test_llama_server_has_its_slots_and_holds_a_text_where_it_knows_such_grammars(
-    holds: bool, serve: Serve, connect: Connect
-) -> None:
+def test_llama_server_has_its_slots_and_is_held_to_a_beginning(serve: Serve, connect: Connect) -> None:
     server = serve()
     server.models = {"data": [{"id": "m", "owned_by": "llamacpp"}]}
     server.routes["/tokenize"] = tokenizer()
@@ -50,9 +47,6 @@ def test_llama_server_has_its_slots_and_holds_a_text_where_it_knows_such_grammar
     server.routes["/props"] = lambda wire, _: wire.answer(200, json.dumps(properties).encode())
 
     def completion(wire: Wire, body: dict[str, Any]) -> None:
-        if "grammar" in body and not holds:
-            wire.answer(400, b"{}")
-            return
         events = [
             {"content": "ab", "tokens": [98], "completion_probabilities": [{"id": 98, "logprob": -0.1}]},
             {"content": "", "stop": True, "tokens": [], "timings": {"cache_n": 2}},
@@ -63,7 +57,7 @@ def test_llama_server_has_its_slots_and_holds_a_text_where_it_knows_such_grammar
     server.routes["/completion"] = completion
     engine = connect(server)
     abilities = engine.abilities
-    assert (abilities.places, abilities.holds, abilities.chances, engine.context_size) == (2, holds, True, 64)
+    assert (abilities.places, abilities.holds, abilities.chances, engine.context_size) == (2, True, True, 64)
     asked = ask()
     assert write(engine, asked) == b"ab"
     assert asked.usage.cached_tokens == 2

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,16 +47,11 @@ def test_what_was_typed_is_not_said_again(text: str, typed: int) -> None:
     assert run.done
 
 
-def test_probabilities_told_among_all_tokens_are_told_among_those_that_fit() -> None:
-    run = run_of(beginning=Beginning((b"ab",), 1))
-    run.piece = lambda token: bytes([token])
-    top = tuple((ord(character), math.log(0.25)) for character in "axb")
-    run.answer.hear(
-        Heard([Token(b"a", 0.25, 97, top), Token(b"b", 0.25, 98, top), Token(b"c", 0.25, 99, top)])
-    )
+def test_no_more_of_the_likeliest_are_told_than_were_asked_for() -> None:
+    run = run_of()
+    run.answer.hear(Heard([Token(b"a", 0.5, 97, ((97, -0.7), (98, -0.9)))]))
     run.take()
-    assert [(token.data, token.probability) for token in run.fresh] == [(b"", 1.0), (b"b", 1.0), (b"c", 0.25)]
-    assert not any(token.top for token in run.fresh)
+    assert [token.top for token in run.fresh] == [()]
 
 
 def test_a_text_that_does_not_begin_as_it_has_to_fails() -> None:
