@@ -87,6 +87,13 @@ def _gate(model: str) -> Finding:
     return Finding("gate", fitted)
 
 
+_FASTER = {
+    "llama": "try smollm2-135m, or close what keeps the cores busy",
+    "transformers": 'try c.Turbopilot.engine = "llama" with a GGUF file, or close what keeps the cores busy',
+    "remote": "the server or the way to it is",
+}
+
+
 def _speed(local: InProcess) -> Finding:
     """Say how fast a completion is."""
     from jupyter_turbopilot.models import speed
@@ -96,14 +103,19 @@ def _speed(local: InProcess) -> Finding:
     asked = Completion(
         cells=[Cell(source=source)], offset=len(source), max_tokens=SPEED_TOKENS, lines="multi"
     )
-    timings = local.last(asked).timings
+    reply = local.last(asked)
+    if reply.error:
+        return Finding("speed", reply.error.message, problem=True)
+    timings = reply.timings
+    if not timings.predicted_tokens:
+        return Finding("speed", "not measured: nothing was written in time. Try again.", problem=True)
     read = timings.prompt_tokens / max(timings.prompt_ms, 0.1) * 1000
     write = timings.predicted_tokens / max(timings.predicted_ms, 0.1) * 1000
     stored = pilot.kind.stored(pilot.kind.find(pilot.selected))
     if stored and pilot.settings.engine == "llama":  # what other engines read a second says nothing of it
         speed.remember(pilot.store.folder, stored.size * write, rough=True)
     slow = write < SLOW_TOKENS_A_SECOND
-    advice = " That is slow: try smollm2-135m, or close what keeps the cores busy." if slow else ""
+    advice = f" That is slow: {_FASTER[pilot.settings.engine]}." if slow else ""
     return Finding("speed", f"reads {read:.0f}, writes {write:.0f} tokens a second.{advice}", problem=slow)
 
 

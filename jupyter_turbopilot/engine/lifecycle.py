@@ -109,8 +109,9 @@ class Lifecycle:
 
     def _leave_alone(self, factory: Factory | None, gone: EngineGoneError, now: float) -> EngineState:
         """Have an engine loaded later; return the state until then."""
-        self._rest = min(max(SHORTEST, 2 * self._rest), LONGEST)
-        rest = max(self._rest, min(gone.after, LONGEST))
+        if not gone.after:
+            self._rest = min(max(SHORTEST, 2 * self._rest), LONGEST)
+        rest = min(gone.after, LONGEST) or self._rest
         self._again, self.again_at = factory, now + rest
         reason = f"{gone.message} Trying again in {rest:.0f} s."
         return EngineState(Phase.FAILED, self.state.model, reason, LEFT_ALONE)

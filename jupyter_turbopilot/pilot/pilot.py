@@ -147,6 +147,8 @@ class Pilot:
     def _select(self, choice: Choice) -> Model:
         model = self.kind.find(choice.spec)
         if not self.kind.stored(model):
+            if model.path:
+                raise NotReadyError(f"There is no model at {model.path}.", code="unknown_model")
             size = f" ({model.size / 1e6:.0f} MB)" if model.size else ""
             raise NotReadyError(
                 f"The model {model.name}{size} is not on this machine yet. "

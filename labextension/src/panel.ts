@@ -127,14 +127,10 @@ export class ModelPanel extends Widget {
     const trans = this._trans;
     const heading = document.createElement('h2');
     heading.textContent = trans.__('Models');
-    const intro = document.createElement('p');
-    intro.textContent = trans.__(
-      'A model runs inside your Jupyter server. Sizes with ~ and speeds are estimates for this machine.'
-    );
-    const form = document.createElement('form');
+    const form = this._form;
     this._other.type = 'text';
     this._other.className = 'jp-mod-styled';
-    this._other.placeholder = trans.__('A path, owner/repository/file.gguf or https://….gguf');
+    this._other.placeholder = trans.__('A path, owner/repository or an address of a model');
     this._other.setAttribute('aria-label', trans.__('Another model'));
     form.append(this._other, button(trans.__('Use'), 'submit'));
     form.addEventListener('submit', event => {
@@ -144,7 +140,7 @@ export class ModelPanel extends Widget {
         void this._use(spec);
       }
     });
-    const label = document.createElement('label');
+    const label = this._label;
     this._all.type = 'checkbox';
     this._all.addEventListener('change', () => this._show());
     label.append(this._all, ` ${trans.__('Also those that are too large or too slow for this machine')}`);
@@ -160,7 +156,7 @@ export class ModelPanel extends Widget {
       head.append(cell);
     }
     table.append(this._body);
-    this.node.append(heading, intro, form, label, this._said, table);
+    this.node.append(heading, this._intro, form, label, this._said, table);
   }
 
   private _show(): void {
@@ -171,6 +167,14 @@ export class ModelPanel extends Widget {
       stop: model => void this._stop(model),
       remove: model => void this._remove(model)
     };
+    const { health } = this._availability.state;
+    const address = health?.address ?? '';
+    this._intro.textContent = address
+      ? this._trans.__('The model runs at %1, where code is sent to. It is chosen there.', address)
+      : this._trans.__(
+          'A model runs inside your Jupyter server. Sizes with ~ and speeds are estimates for this machine.'
+        );
+    this._form.hidden = this._label.hidden = address !== '';
     const shown = ordered(this._models).filter(model => this._all.checked || suits(model));
     this._body.replaceChildren(
       ...shown.map(model =>
@@ -257,6 +261,9 @@ export class ModelPanel extends Widget {
     this._said.classList.toggle('jp-mod-error', wrong);
   }
 
+  private readonly _intro = document.createElement('p');
+  private readonly _form = document.createElement('form');
+  private readonly _label = document.createElement('label');
   private readonly _other = document.createElement('input');
   private readonly _all = document.createElement('input');
   private readonly _said = document.createElement('p');

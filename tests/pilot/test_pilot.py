@@ -160,7 +160,7 @@ def test_a_model_that_was_fetched_elsewhere_is_loaded_at_the_next_look(
     clock = Clock(pilot)
     pilot.selected = str(tmp_path / "own.gguf")
     pilot.start()
-    assert settled(pilot)["code"] == "model_missing"
+    assert settled(pilot)["code"] == "unknown_model"
     clock.after(3600)
     assert settled(pilot)["code"] == "model_missing"
     assert not loaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask, Token
 
-PATIENCE = 60.0  # seconds that a step may take
+PATIENCE = 60.0  # seconds that a step may take as long as nothing is known of it
+LEAST_PATIENCE, MARGIN = 10.0, 20  # later: so many times what its tokens have taken at worst, at least
 URGENT = 20.0  # seconds that it may still take when it is to be cut short; a batch for several is not
 CLOSES_WITHIN = 10.0  # seconds, in which it saves its sequences
 CANCELLED = "The load was cancelled."
@@ -104,6 +106,7 @@ class IsolatedEngine:
         self._process = process
         self.pid: int | None = process.pid
         self._patience = patience
+        self._pace = 0.0  # seconds for a token, at worst
         self._numbers = count()
         self._threads = 0
 
@@ -114,7 +117,11 @@ class IsolatedEngine:
 
     def step(self, runs: Sequence[IsolatedRun], attention: Cancel) -> None:
         """Advance every run by its next tokens, or by a piece of its prompt; `attention` cuts it short."""
-        self._ask(Step(tuple(run.number for run in runs)), runs, attention)
+        before, begun = sum(max(1, run.pending) for run in runs), time.monotonic()
+        patience = patience_for(before, self._pace, self._patience)
+        self._ask(Step(tuple(run.number for run in runs)), runs, attention, patience)
+        done = max(len(runs), before - sum(run.pending for run in runs))
+        self._pace = max(self._pace, (time.monotonic() - begun) / max(1, done))
 
     def suspend(self, run: IsolatedRun) -> None:
         """Give a run's room to others; what it has written stays."""
@@ -142,17 +149,26 @@ class IsolatedEngine:
         self._process.end()
 
     def _ask(
-        self, request: Request, runs: Sequence[IsolatedRun] = (), attention: Cancel | None = None
+        self,
+        request: Request,
+        runs: Sequence[IsolatedRun] = (),
+        attention: Cancel | None = None,
+        patience: float = URGENT,
     ) -> bool:
         """Send a request, note how far its runs are, and tell whether it was granted."""
         try:
-            reply = self._process.ask(request, self._patience, attention)
+            reply = self._process.ask(request, min(patience, self._patience), attention)
         except ProcessEndedError as end:
             raise EngineGoneError(f"The model's process has ended: {end.verdict.words}.") from None
         _note(reply, runs)
         if reply.failure:
             raise reply.failure.error()
         return reply.granted
+
+
+def patience_for(tokens: int, pace: float, most: float) -> float:
+    """Return how many seconds a step may take: a process that hangs is ended before anybody gives up."""
+    return min(most, max(LEAST_PATIENCE, MARGIN * pace * tokens)) if pace else most
 
 
 def _note(reply: Reply, runs: Sequence[IsolatedRun]) -> None:

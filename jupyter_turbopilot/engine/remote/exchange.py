@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Seconds in which an answer may come to its end, so that its connection is kept: one that says that it has
 # ended, and one of which there is enough.
 ENDED, ENOUGH = 1.0, 0.05
+# Each key takes the request of the one before back, so none may last long enough to fail. An address that has
+# been silent for so many seconds is asked, in so many, who it is.
+SILENT, PROBED = 3.0, 3.0
 NO_TIME, NO_MODEL = "it does not answer in time", "it has no model loaded"
 MOST_NAMES = 16  # under which one model answers
 FAILURES = (AskedToWaitError, DiedError, StrangeAnswerError, TimeoutError, TurbopilotError)
@@ -47,6 +50,8 @@ class _Use:
 
     streaming: int = 0  # texts that are being written there
     heard: float = -math.inf  # when it last wrote something of a text, or its end
+    asked: float = math.inf  # since when it has been asked without a word
+    probe: asyncio.Task[None] | None = None  # while it is being asked whether it is there at all
 
     def serves(self, since: float) -> bool:
         """Tell whether it has written for anybody since then."""
@@ -141,6 +146,7 @@ class Exchange:
         """Hear an answer out. Once there is something of it, it ends with what there is."""
         side, use = self._sides[number], self._uses[number]
         loop, spoke = asyncio.get_running_loop(), False
+        self._watch(number)
         try:
             async with asyncio.timeout_at(deadline) as patience:
                 await self._check(side)
@@ -148,7 +154,7 @@ class Exchange:
                     async for heard in events:
                         await self._check_answer(side, heard)
                         if heard.tokens or heard.ended:
-                            use.heard = loop.time()
+                            use.heard, use.asked = loop.time(), math.inf
                         if heard.tokens:
                             use.streaming += not spoke
                             spoke = True
@@ -172,6 +178,25 @@ class Exchange:
         if not spoke:
             raise DiedError("its answer broke off")
         hear(CUT)
+
+    def _watch(self, number: int) -> None:
+        """Have an address probed that has been asked for a while without a word."""
+        loop, use = asyncio.get_running_loop(), self._uses[number]
+        use.asked = min(use.asked, loop.time())
+        if loop.time() > use.asked + SILENT and use.probe is None:
+            use.probe = loop.create_task(self._probe(number))
+
+    async def _probe(self, number: int) -> None:
+        """Leave a silent address alone for a while where it does not even say who it is."""
+        side, use = self._sides[number], self._uses[number]
+        try:
+            async with asyncio.timeout(PROBED):
+                await self._recognize(side)
+        except FAILURES:
+            side.known = False
+            self.rest(number)
+        finally:
+            use.asked, use.probe = math.inf, None
 
     async def _check(self, side: Side) -> None:
         """Ask an address that is new, or has failed, who it is."""

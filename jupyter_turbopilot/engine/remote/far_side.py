@@ -16,6 +16,7 @@ MOST_NAMED = 8  # models in an error
 MOST_NAME = 200  # characters
 MOST_PLACES = 256
 LEAST_CONTEXT, MOST_CONTEXT = 64, 1 << 24  # tokens
+LOADS = 2.0  # seconds until a server that has no model yet is asked again
 
 
 class Kind(StrEnum):
@@ -141,7 +142,8 @@ def _ours(model: str, offer: _Offer, host: str) -> FarSide:
     if not (_is_name(offer.identity) and _is_name(offer.vocabulary)):
         raise StrangeAnswerError("what is not a digest")
     if offer.context_size <= 0:
-        raise EngineGoneError(f"{host} has not loaded its model. Choose one there, or wait until it has.")
+        words = f"{host} has not loaded its model. Choose one there, or wait until it has."
+        raise EngineGoneError(words, after=LOADS)
     return FarSide(
         Kind.OURS,
         model,

@@ -17,7 +17,8 @@ from jupyter_turbopilot.errors import (
 TOO_MANY, UNAVAILABLE, WAIT = 429, 503, frozenset({429, 503})
 _REFUSALS = {
     400: "did not accept the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
-    401: "refuses the key. Put the right one into c.TurbopilotRemote.key_file or the environment.",
+    401: "wants a key, or another one than this. Put it into the environment variable TURBOPILOT_ENGINE_KEY "
+    "(HF_TOKEN for Hugging Face) or into the file that c.TurbopilotRemote.key_file names.",
     403: "does not allow this key to use the model. Ask its operator, or use another key.",
     404: "has no such model or route. Check c.TurbopilotRemote.urls and model; a server that only chats "
     "cannot complete text.",
@@ -91,7 +92,7 @@ def strange(host: str, what: object) -> EngineError:
 
 def gone(hosts: str, how: object) -> EngineGoneError:
     """Return the error for addresses none of which answers."""
-    return EngineGoneError(f"{hosts} cannot be reached ({how}). Check that the server runs.")
+    return EngineGoneError(f"{hosts} cannot be reached ({how}). Check the address, and that the server runs.")
 
 
 def changed(host: str) -> EngineGoneError:

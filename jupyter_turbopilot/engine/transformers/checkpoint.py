@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ def _check(folder: Path, options: TransformersOptions) -> Loading:
     _check_quantization(folder, bits, method)
     device = _device(options.device)
     dtype = _dtype(said, options.dtype, device)
+    _check_attention(options.attention, device)
     offload = options.offload and device not in {"cpu", "mps"}
     if offload:
         require("accelerate")
@@ -89,6 +91,15 @@ def _check(folder: Path, options: TransformersOptions) -> Loading:
         offload,
         identity="|".join((stamp(folder), settings, *map(_version, ("transformers", "torch")))),
     )
+
+
+def _check_attention(wanted: str, device: str) -> None:
+    if wanted == "flash_attention_2" and (device == "cpu" or importlib.util.find_spec("flash_attn") is None):
+        raise NotReadyError(
+            "Flash Attention 2 needs the package flash-attn and a graphics card. Install it and set "
+            'c.TurbopilotTransformers.device, or set c.TurbopilotTransformers.attention = "auto".',
+            code="engine_missing",
+        )
 
 
 def _version(package: str) -> str:

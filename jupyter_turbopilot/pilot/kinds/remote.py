@@ -115,8 +115,8 @@ class RemoteKind:
         model = find(spec)
         if not self.store.has(model):
             raise NotReadyError(
-                f"The vocabulary of {model.name} is in its file, which is not on this machine. "
-                f"Run: {model.pull}",
+                f"The vocabulary of {model.name} is in its file, which is not on this machine. Name a "
+                f"smaller model of its family, or the folder of a tokenizer; or run: {model.pull}",
                 code="model_missing",
             )
         from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary as load_from_file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -63,6 +64,8 @@ class TransformersKind:
             return Model(name=folder.name, file="", path=folder, engine="transformers")
         if known is None and REPOSITORY.fullmatch(spec):
             return _checkpoint(spec)
+        if spec.startswith(("/", "~", ".")):
+            raise UnknownModelError(f"There is no folder {spec!r}.", field="model")
         raise UnknownModelError(f"{spec!r} is no checkpoint. {_HOW}", field="model")
 
     def models(self, selected: str) -> list[Model]:
@@ -70,11 +73,10 @@ class TransformersKind:
         fetched = [note.repository for note in checkpoints(self.store.folder)]
         repositories = [*_known(), *(name for name in fetched if REPOSITORY.fullmatch(name))]
         models = [_checkpoint(repository) for repository in dict.fromkeys(repositories)]
-        try:
-            chosen = self.find(selected)
-        except TurbopilotError:
-            return models
-        return models if chosen in models else [*models, chosen]
+        for spec in (self.settings.model, selected):
+            with suppress(TurbopilotError):
+                models.append(self.find(spec))
+        return [*dict.fromkeys(models)]
 
     def folder(self, model: Model) -> Path:
         """Return where a checkpoint is, or would be."""

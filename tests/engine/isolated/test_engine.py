@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.isolated.engine import IsolatedEngine
+from jupyter_turbopilot.engine.isolated.engine import LEAST_PATIENCE, IsolatedEngine, patience_for
 from jupyter_turbopilot.engine.load.loader import load as load_here
 from jupyter_turbopilot.errors import (
     BadRequestError,
@@ -322,3 +324,13 @@ def test_a_vocabulary_that_does_not_load_ends_the_child(tiny_model: Path) -> Non
     with pytest.raises(EngineError, match="no vocabulary"):
         load_isolated(HostedLlama(str(tiny_model), replace(PLAN), "tiny"), fail, Cancel(), timeout=60)
     assert threading.active_count() == threads
+
+
+@given(st.integers(1, 4000), st.floats(1e-6, 1), st.floats(LEAST_PATIENCE, 600))
+def test_a_step_may_take_many_times_as_long_as_its_tokens_have_taken(
+    tokens: int, pace: float, most: float
+) -> None:
+    assert patience_for(tokens, 0.0, most) == most  # nothing is known yet
+    patience = patience_for(tokens, pace, most)
+    assert LEAST_PATIENCE <= patience <= most
+    assert patience >= min(most, 20 * pace * tokens)

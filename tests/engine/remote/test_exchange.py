@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
@@ -75,6 +76,47 @@ def test_a_request_that_died_before_its_first_word_is_sent_to_the_next_address()
 def test_a_request_that_died_is_sent_again_to_the_only_address() -> None:
     only = Scripted([DIED], [WORD, END])
     assert write(only) == [WORD, END]
+
+
+def test_an_address_that_hangs_while_each_key_takes_the_request_before_back_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(f"{Exchange.__module__}.SILENT", 0.05)
+    monkeypatch.setattr(f"{Exchange.__module__}.PROBED", 0.05)
+    hangs, second = Scripted([60.0]), Scripted([WORD, END])
+
+    async def recognize_others(side: Any) -> FarSide:
+        await asyncio.sleep(60 if side is hangs else 0)
+        return FarSide(Kind.VLLM, "m")
+
+    exchange = Exchange([hangs, second], FarSide(Kind.VLLM, "m"), None, recognize_others, 30.0)  # type: ignore[arg-type]
+    heard: list[Heard] = []
+
+    async def keys() -> None:
+        while not heard:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await exchange.write(REQUEST, lambda one: heard.append(one) or one.ended)  # type: ignore[func-returns-value]
+
+    asyncio.run(asyncio.wait_for(keys(), 20))
+    assert heard == [WORD, END]
+
+
+def test_an_address_that_is_slow_but_there_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{Exchange.__module__}.SILENT", 0.0)
+    slow, second = Scripted([60.0], [60.0], [60.0], [0.05, WORD, END]), Scripted([WORD, END])
+    exchange = Exchange([slow, second], FarSide(Kind.VLLM, "m"), None, recognize, 30.0)  # type: ignore[arg-type]
+
+    async def keys() -> None:
+        for _ in range(3):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await exchange.write(REQUEST, lambda _: True)
+        await exchange.write(REQUEST, lambda one: one.ended)
+
+    asyncio.run(keys())
+    assert slow.recognized
+    assert (slow.asked, second.asked) == (4, 0)
 
 
 def test_a_request_is_sent_twice_at_most() -> None:

@@ -184,3 +184,8 @@ def test_options_and_plans_are_plain_data(options: TransformersOptions, loading:
 
 def test_every_setting_is_an_option() -> None:
     assert {*TurbopilotTransformers.class_own_traits(config=True)} <= {*asdict(TransformersOptions())}
+
+
+def test_flash_attention_is_refused_where_it_cannot_be(checkpoint: Path) -> None:
+    with pytest.raises(NotReadyError, match="flash-attn and a graphics card"):
+        check(checkpoint, TransformersOptions(attention="flash_attention_2"))
