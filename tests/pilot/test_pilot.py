@@ -162,7 +162,7 @@ def test_a_model_that_was_fetched_elsewhere_is_loaded_at_the_next_look(
     pilot.start()
     assert settled(pilot)["code"] == "unknown_model"
     clock.after(3600)
-    assert settled(pilot)["code"] == "model_missing"
+    assert settled(pilot)["code"] == "unknown_model"
     assert not loaded
     (tmp_path / "own.gguf").write_bytes(tiny_model.read_bytes())
     clock.after(1)
