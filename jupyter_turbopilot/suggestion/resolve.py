@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _IPYTHON = ("display", "get_ipython", "In", "Out", "exit", "quit")
-_ALWAYS = frozenset((*dir(builtins), *keyword.kwlist, *keyword.softkwlist, *_IPYTHON))
+EVERYWHERE = frozenset((*dir(builtins), *_IPYTHON))  # names that exist without being bound
+_ALWAYS = EVERYWHERE.union(keyword.kwlist, keyword.softkwlist)
 _BINDS = frozenset({"for", "as", "def", "class", "lambda", "import", "from", "global", "nonlocal", "except"})
 _WORDS = re.compile(r"[^\W\d][\w, \t]*+")  # names separated by commas, or just words
 _LETTER = re.compile(r"[^\W\d]")

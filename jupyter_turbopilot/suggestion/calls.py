@@ -1,0 +1,134 @@
+"""The functions that Python source calls and nothing defines: where they are called, and with what. Pure.
+
+Source that does not parse, is nested too deeply or is longer than `scopes.LONGEST` raises SyntaxError.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.suggestion.parameters import Passed, fits, parameters_of, signature_for
+from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
+from jupyter_turbopilot.suggestion.scopes import Scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class Call:
+    """One place where a name is called."""
+
+    start: int  # offset of the name in the source, in characters
+    positional: int  # how many positional arguments, those with a star left out
+    keywords: tuple[str, ...]  # names of keyword arguments, in order
+    starred: bool  # *args or **kwargs is passed
+    source: str  # the call as it is written
+
+
+@dataclass(frozen=True)
+class MissingFunction:
+    """A name that is called and that nothing defines."""
+
+    name: str
+    calls: tuple[Call, ...]
+    signature: str  # the parameters that fit all calls: "values, start, *, key=None"
+
+
+def missing_functions(source: str, known: AbstractSet[str]) -> tuple[MissingFunction, ...]:
+    """Return the plain names that are called and that nothing defines, in the order of their first calls.
+
+    `known` has the names that exist beside Python's and IPython's own. A decorator is called with what it
+    decorates. After a star import any name may exist, so nothing is missing.
+    """
+    scopes = Scopes(source)
+    callers = dict(_callers(scopes.tree))
+    places: dict[str, list[ast.Name]] = {}
+    for name in _missing(scopes, known):
+        if id(name) in callers:
+            places.setdefault(name.id, []).append(name)
+    return tuple(
+        MissingFunction(
+            name,
+            tuple(_call(scopes, place, callers[id(place)]) for place in called),
+            signature_for(name, [_passed(callers[id(place)]) for place in called]),
+        )
+        for name, called in places.items()
+    )
+
+
+def missing_names(source: str, known: AbstractSet[str]) -> tuple[str, ...]:
+    """Return the names that are used, called or not, and that nothing defines, in the order of first use."""
+    return tuple(dict.fromkeys(name.id for name in _missing(Scopes(source), known)))
+
+
+def renamed(source: str, old: str, new: str) -> str:
+    """Rename a function that the source uses and does not bind itself, wherever it uses it.
+
+    A scope's own name of the same spelling stays. `new` has to be a name that the source does not have.
+    """
+    scopes = Scopes(source)
+    pieces, at = [], 0
+    for start, end in (scopes.span(name) for name in scopes.free if name.id == old):
+        pieces += [source[at:start], new]
+        at = end
+    return "".join([*pieces, source[at:]])
+
+
+def takes(signature_source: str, calls: Sequence[Call]) -> bool:
+    """Tell whether a function takes every call.
+
+    It is given as a definition, the first line of one, or a signature as `inspect` writes it. One that cannot
+    be read takes no call.
+    """
+    parameters = parameters_of(signature_source)
+    return parameters is not None and all(
+        fits(parameters, call.positional, call.keywords, starred=call.starred) for call in calls
+    )
+
+
+def _missing(scopes: Scopes, known: AbstractSet[str]) -> Iterator[ast.Name]:
+    if not scopes.open:
+        yield from (name for name in scopes.free if name.id not in EVERYWHERE and name.id not in known)
+
+
+def _callers(tree: ast.AST) -> Iterator[tuple[int, ast.Call | _Definition]]:
+    """Yield what calls a plain name: a call, or a definition that it decorates; by the name's identity."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield id(node.func), node
+        elif isinstance(node, _Definition):
+            yield from ((id(decorator), node) for decorator in node.decorator_list)
+
+
+def _call(scopes: Scopes, place: ast.Name, caller: ast.Call | _Definition) -> Call:
+    start, _ = scopes.span(place)
+    if not isinstance(caller, ast.Call):
+        return Call(start, 1, (), starred=False, source=f"@{scopes.text(place)}")
+    passed = _passed(caller)
+    positional = sum(not isinstance(argument, ast.Starred) for argument in caller.args)
+    return Call(start, positional, passed.keywords, passed.starred, scopes.text(caller))
+
+
+def _passed(caller: ast.Call | _Definition) -> Passed:
+    if not isinstance(caller, ast.Call):
+        return Passed(("cls" if isinstance(caller, ast.ClassDef) else "function",), (), starred=False)
+    first = takewhile(lambda argument: not isinstance(argument, ast.Starred), caller.args)
+    keywords = tuple(given.arg for given in caller.keywords if given.arg)
+    stars = [argument for argument in caller.args if isinstance(argument, ast.Starred)]
+    return Passed(
+        tuple(map(_name_of, first)), keywords, starred=bool(stars) or len(keywords) < len(caller.keywords)
+    )
+
+
+def _name_of(argument: ast.expr) -> str:
+    match argument:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""

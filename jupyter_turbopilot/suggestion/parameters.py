@@ -1,0 +1,115 @@
+"""Parameters that fit calls: written for a new function, compared with those of one that exists. Pure."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.bounds import STATEMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_RESERVED = frozenset(("__debug__", *keyword.kwlist, *keyword.softkwlist))
+_OBJECT = re.compile(r"<[^<>]*+>")  # how a signature shows a default that has no source
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a call passes."""
+
+    positional: tuple[str, ...]  # for each argument before the first star: its name, "" where it has none
+    keywords: tuple[str, ...]
+    starred: bool  # *args or **kwargs is passed
+
+
+def signature_for(function: str, calls: Sequence[Passed]) -> str:
+    """Return parameters that take each of the calls. What not every call passes is None by default."""
+    starred = any(call.starred for call in calls)
+    keywords = dict.fromkeys(word for call in calls for word in call.keywords)
+    lengths = [len(call.positional) for call in calls]
+    taken = {function, *_RESERVED, *keywords}
+    parameters: list[str] = []
+    optional = False
+    for at in range(min(lengths) if starred else max(lengths)):
+        passing = [call for call in calls if len(call.positional) > at]
+        others = [call for call in calls if len(call.positional) <= at]
+        wanted = next(filter(None, (call.positional[at] for call in passing)), "value")
+        if not starred and _by_keyword(wanted, passing, others) and wanted not in {function, *parameters}:
+            del keywords[wanted]
+            others = [call for call in others if wanted not in call.keywords]
+            name = wanted
+        else:
+            name = _unique(wanted, taken)
+        taken.add(name)
+        optional = optional or bool(others)
+        parameters.append(f"{name}=None" if optional else name)
+    if starred:
+        parameters.append(f"*{_unique('args', taken)}")
+    elif keywords:
+        parameters.append("*")
+    parameters += [
+        word if all(word in call.keywords for call in calls) else f"{word}=None" for word in keywords
+    ]
+    return ", ".join([*parameters, f"**{_unique('kwargs', taken)}"] if starred else parameters)
+
+
+def _by_keyword(name: str, passing: Sequence[Passed], others: Sequence[Passed]) -> bool:
+    """Tell whether what some calls pass by position is what others pass by this keyword."""
+    return any(name in call.keywords for call in others) and not any(
+        name in call.keywords for call in passing
+    )
+
+
+def _unique(name: str, taken: Collection[str]) -> str:
+    names = (f"{name}_{number}" if number > 1 else name for number in count(1))
+    return next(one for one in names if one not in taken)
+
+
+def parameters_of(text: str) -> ast.arguments | None:
+    """Read parameters from a definition, its first line, or a signature as `inspect` writes it."""
+    text = dedent(text).strip()
+    if len(text) > STATEMENT:
+        return None
+    for written in (text, _OBJECT.sub("...", text)):
+        for source in (
+            written,
+            f"{written}\n    pass",
+            f"{written}: pass",
+            f"def {written}: pass",
+            f"def _{written}: pass",
+            f"def _({written}): pass",
+        ):
+            with suppress(SyntaxError, ValueError, MemoryError, RecursionError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                match ast.parse(source).body:
+                    case [ast.FunctionDef(args=parameters) | ast.AsyncFunctionDef(args=parameters), *_]:
+                        return parameters
+    return None
+
+
+def fits(parameters: ast.arguments, positional: int, keywords: Sequence[str], *, starred: bool) -> bool:
+    """Tell whether parameters take a call; what a star passes is taken to be what is missing."""
+    in_order = [parameter.arg for parameter in (*parameters.posonlyargs, *parameters.args)]
+    if positional > len(in_order) and not parameters.vararg:
+        return False
+    by_name = {parameter.arg for parameter in (*parameters.args, *parameters.kwonlyargs)}
+    given = set(in_order[:positional])
+    for word in keywords:
+        if word in by_name.intersection(given) or not (word in by_name or parameters.kwarg):
+            return False
+        given.update({word} & by_name)
+    required = set(in_order[: len(in_order) - len(parameters.defaults)])
+    required.update(
+        parameter.arg
+        for parameter, default in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True)
+        if default is None
+    )
+    return starred or required <= given
