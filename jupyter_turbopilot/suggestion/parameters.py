@@ -42,10 +42,16 @@ def signature_for(function: str, calls: Sequence[Passed]) -> str:
         passing = [call for call in calls if len(call.positional) > at]
         others = [call for call in calls if len(call.positional) <= at]
         wanted = next(filter(None, (call.positional[at] for call in passing)), "value")
-        if not starred and _by_keyword(wanted, passing, others) and wanted not in {function, *parameters}:
-            del keywords[wanted]
-            others = [call for call in others if wanted not in call.keywords]
+        if (
+            not starred
+            and wanted in keywords
+            and wanted != function
+            and all(wanted not in call.keywords for call in passing)
+        ):
+            # What some calls pass by position, others pass by this name.
             name = wanted
+            del keywords[name]
+            others = [call for call in others if name not in call.keywords]
         else:
             name = _unique(wanted, taken)
         taken.add(name)
@@ -59,13 +65,6 @@ def signature_for(function: str, calls: Sequence[Passed]) -> str:
         word if all(word in call.keywords for call in calls) else f"{word}=None" for word in keywords
     ]
     return ", ".join([*parameters, f"**{_unique('kwargs', taken)}"] if starred else parameters)
-
-
-def _by_keyword(name: str, passing: Sequence[Passed], others: Sequence[Passed]) -> bool:
-    """Tell whether what some calls pass by position is what others pass by this keyword."""
-    return any(name in call.keywords for call in others) and not any(
-        name in call.keywords for call in passing
-    )
 
 
 def _unique(name: str, taken: Collection[str]) -> str:

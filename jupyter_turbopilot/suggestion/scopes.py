@@ -92,7 +92,7 @@ def _free(source: str) -> list[int]:
         symbols = {symbol.get_name(): symbol for symbol in table.get_symbols()}
         for number in (int(name.removeprefix(mark)) for name in symbols if name.startswith(mark)):
             name = names[number].id
-            # A name that a class mangles is in its table under another: a function of its name would not help.
+            # A name that a class mangles is in its table under another: no function of its name would help.
             if name not in bound and name in symbols and symbols[name].is_global():
                 free.append(number)
     return free

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.suggestion.calls import Call, missing_functions, missing_names, renamed, takes
+from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
+
+from .modules import NAMES, free_places, modules
+
+
+def names(source: str, *known: str) -> list[str]:
+    return [function.name for function in missing_functions(source, frozenset(known))]
+
+
+@given(modules(), st.sets(NAMES, max_size=2))
+@settings(max_examples=60, deadline=None)
+def test_exactly_the_calls_of_what_python_cannot_resolve_are_listed(source: str, known: set[str]) -> None:
+    unresolved = {place for place in free_places(source) if place[0] not in EVERYWHERE | known}
+    called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    called += [
+        decorator for node in ast.walk(ast.parse(source)) for decorator in getattr(node, "decorator_list", ())
+    ]
+    expected = {
+        (name.id, name.lineno, name.col_offset) for name in called if isinstance(name, ast.Name)
+    } & unresolved
+    found = missing_functions(source, known)
+    assert sorted(function.name for function in found for _ in function.calls) == sorted(
+        name for name, *_ in expected
+    )
+    firsts = [function.calls[0].start for function in found]
+    assert firsts == sorted(firsts)
+    assert set(missing_names(source, known)) == {name for name, *_ in unresolved}
+
+
+@given(modules())
+@settings(max_examples=40, deadline=None)
+def test_a_function_with_the_signature_takes_every_call(source: str) -> None:
+    for function in missing_functions(source, frozenset()):
+        written = f"def {function.name}({function.signature}): pass"
+        assert takes(written, function.calls)
+        made: dict[str, Any] = {}
+        exec(compile(written, "", "exec"), made)  # noqa: S102
+        signature = inspect.signature(made[function.name])
+        for call in function.calls:
+            assert source[call.start :].startswith(function.name)
+            if not call.starred:
+                signature.bind(*range(call.positional), **dict.fromkeys(call.keywords))
+
+
+@given(modules(), NAMES)
+@settings(max_examples=40, deadline=None)
+def test_renaming_changes_nothing_but_the_free_name(source: str, old: str) -> None:
+    class Renaming(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.Name:
+            place = (node.id, node.lineno, node.col_offset)
+            return ast.Name("fresh", node.ctx) if node.id == old and place in free else node
+
+    free = free_places(source)
+    expected = ast.dump(Renaming().visit(ast.parse(source)))
+    result = renamed(source, old, "fresh")
+    assert ast.dump(ast.parse(result)) == expected
+    assert renamed(result, "fresh", old) == source
+    assert old not in {name for name, *_ in free_places(result)}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("helper(1)", ["helper"]),
+        ("print(len([]))", []),
+        ("display(get_ipython())", []),  # a notebook has them
+        ("b(a())", ["b", "a"]),
+        ("x.helper(1)\nhelper.x(1)", []),
+        ("helper", []),
+        ("map(helper, [])", []),
+        ("f(1)\ndef f(x): return f(x)", []),
+        ("def f(): return g()\ndef g(): return h()", ["h"]),
+        ("def f():\n    def g(): pass\ng()", ["g"]),
+        ("def f(g): return g()\ng()", ["g"]),
+        ("def f(x=g()): pass", ["g"]),
+        ("[g() for g in h()]", ["h"]),
+        ("[g for g in g()]", ["g"]),
+        ("lambda g: g(h())", ["h"]),
+        ("if (g := 1): g()", []),
+        ("[(g := 1) for x in y]\ng()", []),
+        ("class A:\n    def g(self): pass\n    def m(self): return g()", ["g"]),
+        ("class A:\n    def g(): pass\n    g()", []),
+        ("class A:\n    def m(self): return __hidden()", []),  # no function of this name would be found
+        ("class A(base()): pass", ["base"]),
+        ("def f():\n    global g\n    def g(): pass\ng()", []),
+        ("def f():\n    global g\n    g()", ["g"]),
+        ("def f():\n    g = 1\n    def h():\n        nonlocal g\n        g()", []),
+        (
+            "async def f():\n    await g()\n    async for x in h(): pass\n    async with i(): pass",
+            ["g", "h", "i"],
+        ),
+        ("try:\n    import g\nexcept ImportError:\n    from x import y as g\ng()", []),
+        ("if x:\n    def g(): pass\ng()", []),
+        ("del g\ng()", []),
+        ("from x import *\ng()", []),
+        ("match g():\n    case Point(x=h) if i(h): h()", ["g", "i"]),
+        ("match q:\n    case {'a': h, **rest}: rest(h())", []),
+        ("@memo\n@other(1)\n@a.b\ndef f(): pass", ["memo", "other"]),
+        ("try: pass\nexcept E as e: e()", []),
+        ("with g() as h: h()", ["g"]),
+        ("f'{g(1)!r:>{h(2)}} i(3) {{j(4)}}'", ["g", "h"]),
+        ("import a.b\na()", []),
+        ("'g()'  # h()", []),
+        ("", []),
+    ],
+)
+def test_what_is_called_and_not_defined_is_listed(source: str, expected: list[str]) -> None:
+    assert names(source) == expected
+
+
+@pytest.mark.skipif("sys.version_info < (3, 12)", reason="type parameters came with Python 3.12")
+def test_type_parameters_are_bound() -> None:
+    assert names("def f[T](x): return T(g(x))\nclass A[K]:\n    def m(self): return K()") == ["g"]
+
+
+def test_what_is_known_is_not_listed() -> None:
+    assert names("a(b(1))", "b") == ["a"]
+
+
+def test_each_call_is_described() -> None:
+    source = 'é = "é"; score(é,\n  start, key=1)\n@score\ndef f(): return score(*é, 1, **é)'
+    [function] = missing_functions(source, frozenset())
+    assert function.calls == (
+        Call(9, 2, ("key",), False, "score(é,\n  start, key=1)"),
+        Call(source.index("@") + 1, 1, (), False, "@score"),
+        Call(source.rindex("score"), 1, (), True, "score(*é, 1, **é)"),
+    )
+    assert function.signature == "*args, key=None, **kwargs"
+
+
+@pytest.mark.parametrize(
+    ("source", "signature"),
+    [
+        ("f(values, start, key=None)", "values, start, *, key"),
+        ("f(self.items, x[0])", "items, value"),
+        ("f(a)\nf(a, b)", "a, b=None"),
+        ("f(1)\nf(width)", "width"),
+        ("@f\ndef g(): pass", "function"),
+        ("@f\nclass G: pass", "cls"),
+        ("f()", ""),
+    ],
+)
+def test_the_signature_fits_all_calls(source: str, signature: str) -> None:
+    assert [function.signature for function in missing_functions(source, frozenset())] == [signature]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("old(1, old)", "new(1, new)"),
+        ("x.old(1)  # old(1)\n'old'", "x.old(1)  # old(1)\n'old'"),
+        ("def f(old): return old()\nold()", "def f(old): return old()\nnew()"),
+        ("def f():\n    global old\n    old()", "def f():\n    global old\n    new()"),
+        ("f(old=1)", "f(old=1)"),
+        ("def old(): return old()", "def old(): return old()"),
+        ("é = f'é {old(é)} old'", "é = f'é {new(é)} old'"),
+        ("@old\ndef f(): pass", "@new\ndef f(): pass"),
+    ],
+)
+def test_a_function_is_renamed_where_it_is_meant(source: str, expected: str) -> None:
+    assert renamed(source, "old", "new") == expected
+
+
+@pytest.mark.parametrize(
+    ("signature", "expected"),
+    [
+        ("def f(a, key=None):", True),
+        ("def f(a, *, key=None, other=1):", True),
+        ("def f(*args, **kwargs): ...", True),
+        ("(a, b, key)", False),
+        ("(a)", False),
+        ("no signature", False),
+    ],
+)
+def test_a_function_that_exists_takes_the_calls_or_not(signature: str, expected: bool) -> None:
+    [function] = missing_functions("f(1)\nf(2, key=3)", frozenset())
+    assert takes(signature, function.calls) is expected
+
+
+def test_source_that_does_not_parse_is_an_error() -> None:
+    for call in (missing_functions, missing_names):
+        with pytest.raises(SyntaxError):
+            call("def", frozenset())
+    with pytest.raises(SyntaxError):
+        renamed("def", "old", "new")
