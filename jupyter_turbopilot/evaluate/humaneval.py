@@ -8,8 +8,6 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import subprocess
-import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.running import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,14 +118,5 @@ def run(local: InProcess, chosen: list[Problem], tell: Callable[[str], None]) ->
 
 
 def passes(program: str) -> bool:
-    """Run a program; tell whether it ends well and in time."""
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-I", "-c", program],
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except (subprocess.TimeoutExpired, ValueError, OSError):
-        return False
-    return ended.returncode == 0
+    """Run a program; tell whether it comes to its end in time."""
+    return run_program(program, seconds=SECONDS).passed

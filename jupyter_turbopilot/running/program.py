@@ -1,0 +1,170 @@
+"""One program that a model wrote, in a process of its own, with limits. This is no sandbox.
+
+It runs with the person's rights. The limits and refusals hold what goes wrong by accident: endless loops,
+floods of output, too much memory, files deleted elsewhere, processes left behind. A program that means harm
+gets around them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import psutil
+
+from jupyter_turbopilot.running import child
+
+NO_SANDBOX = (
+    "The program runs on this machine with your rights. Limits hold what goes wrong by accident; "
+    "they are no sandbox."
+)
+SECONDS = 10.0  # a program may run
+MEMORY = 1024**3  # bytes of address space
+FILE_SIZE = 16 * 1024**2  # bytes of a file it writes
+OUTPUT = 1024**2  # bytes it may print
+TASKS = 32  # processes and threads it may have, where the system counts them
+_WHY = 300  # characters
+_STATUSES = range(64, 128)  # one of these says that a program came to its end
+_PATIENCE = 2.0  # seconds for what was killed to go
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a program ended."""
+
+    passed: bool
+    why: str = ""  # for the person, if it did not pass
+
+
+def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
+    """Run Python source without input, in an empty folder and environment, within limits.
+
+    It passes if it comes to its end: not if it raises, exits by itself or is stopped. This is no sandbox: see
+    `NO_SANDBOX`.
+    """
+    status = secrets.choice(_STATUSES)
+    with tempfile.TemporaryDirectory(prefix="turbopilot-", ignore_cleanup_errors=True) as place:
+        program, folder = Path(place, "program.py"), Path(place, "folder")
+        program.write_bytes(source.encode("utf-8", "surrogatepass"))
+        folder.mkdir()
+        limits = [int(seconds) + 1, MEMORY, FILE_SIZE, _tasks() + TASKS]
+        started = time.time()
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-B", child.__file__, program, str(status), *map(str, limits)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=_environment(folder),
+            start_new_session=True,
+        )
+        try:
+            return _outcome(process, seconds, status)
+        finally:
+            _end(process, str(folder), started)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return an environment without anything of the person's; by its folder, left processes are found."""
+    names = ("HOME", "TMPDIR") if os.name == "posix" else ("HOME", "TEMP", "TMP", "USERPROFILE")
+    kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows needs it
+    # Libraries for numbers start a thread a core, each with memory of its own.
+    alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return kept | alone | dict.fromkeys(names, str(folder))
+
+
+def _outcome(process: subprocess.Popen[bytes], seconds: float, status: int) -> Outcome:
+    """Wait for a program's end, reading what it prints."""
+    printed = _Printed(process)
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return Outcome(passed=False, why=f"It did not end within {seconds:g} seconds.")
+    printed.join(_PATIENCE / 4)  # unless something it has left behind keeps the pipe open
+    if printed.too_much:
+        return Outcome(passed=False, why=f"It printed more than {OUTPUT // 1024} kB.")
+    if code == status:
+        return Outcome(passed=True)
+    if code < 0:
+        return Outcome(passed=False, why=f"It was ended by {_signal(-code)}.")
+    if code == 1 and (line := printed.last_line()):
+        return Outcome(passed=False, why=line)
+    return Outcome(passed=False, why=f"It exited with status {code} before its end.")
+
+
+class _Printed(threading.Thread):
+    """Reads what a program prints, up to a bound at which the program is killed."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(name="turbopilot-printed", daemon=True)
+        self._process, self._stream = process, cast("IO[bytes]", process.stdout)
+        self._text = bytearray()
+        self.too_much = False
+        self.start()
+
+    def run(self) -> None:
+        with self._stream:
+            while piece := os.read(self._stream.fileno(), 2**16):
+                self._text += piece
+                if len(self._text) > OUTPUT:
+                    self.too_much = True
+                    self._process.kill()
+                    return
+
+    def last_line(self) -> str:
+        """Return the last line that is not empty: the error, if there was one."""
+        lines = bytes(self._text[-4096:]).decode(errors="replace").strip().splitlines()
+        return lines[-1][:_WHY] if lines else ""
+
+
+def _signal(number: int) -> str:
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
+
+
+def _tasks() -> int:
+    """Return how many processes and threads the person has: the system's limit is on all of them."""
+    if os.name != "posix" or not (user := os.getuid()):
+        return 0
+    tasks = 0
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            tasks += process.num_threads() if process.uids().real == user else 0
+    return tasks
+
+
+def _end(process: subprocess.Popen[bytes], folder: str, started: float) -> None:
+    """Kill a program and what it has started, also what has left its group, as far as that can be found."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    until = time.monotonic() + _PATIENCE
+    while (left := _left(folder, started)) and time.monotonic() < until:
+        for one in left:
+            with suppress(psutil.Error):
+                one.kill()
+        psutil.wait_procs(left, _PATIENCE / 4)
+
+
+def _left(folder: str, started: float) -> list[psutil.Process]:
+    """Return the processes that have the program's folder in their environment."""
+    left = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            newer = process.create_time() > started - 1
+            if newer and process.status() != psutil.STATUS_ZOMBIE and process.environ().get("HOME") == folder:
+                left.append(process)
+    return left

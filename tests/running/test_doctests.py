@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.running import doctest_program, doctests_of, run_program
+
+STUB = '''
+def twice(n):
+    """Return twice a number.
+
+    >>> twice(2)
+    4
+    >>> [twice(n)
+    ...  for n in (1, 2)]
+    [2, 4]
+    """
+
+def other():
+    """No examples."""
+'''
+DOCTESTS = doctests_of(STUB)
+
+
+def why(module: str, doctests: str = DOCTESTS) -> str:
+    return run_program(doctest_program(module, doctests), seconds=2).why
+
+
+def test_the_docstrings_with_examples_are_found() -> None:
+    assert DOCTESTS.startswith("Return twice a number.")
+    assert "No examples" not in DOCTESTS
+
+
+def test_source_without_examples_has_none() -> None:
+    assert doctests_of("def f(): '''Nothing.'''") == ""
+    with pytest.raises(SyntaxError):
+        doctests_of("def")
+
+
+def test_a_module_that_does_what_they_say_passes() -> None:
+    assert why("from __future__ import annotations\ndef twice(n: Any): return n + n") == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("def twice(n): return n", "twice(2) gave 2, expected 4"),
+        ("def twice(n): return n / 0", "twice(2) raised ZeroDivisionError: division by zero"),
+        ("def twice(n): return double(n)", "twice(2) raised NameError: name 'double' is not defined"),
+        ("def twice(n):\n    import os\n    os._exit(0)", "It exited with status 0 before its end."),
+        ("import sys\nsys.exit(0)", "It exited with status 0 before its end."),
+        ("def twice(n): return input()", "twice(2) raised EOFError: EOF when reading a line"),
+        ("def twice(", "SyntaxError: '(' was never closed"),
+        ("'''", "SyntaxError: unterminated triple-quoted string literal (detected at line 1)"),
+    ],
+)
+def test_one_that_does_not_is_told_what_was_expected(module: str, reason: str) -> None:
+    assert why(module) == reason
+
+
+def test_a_loop_in_a_doctest_is_ended() -> None:
+    outcome = run_program(doctest_program("", ">>> while True: pass\n"), seconds=0.5)
+    assert outcome.why == "It did not end within 0.5 seconds."
+
+
+def test_doctests_that_the_module_has_itself_are_not_run() -> None:
+    assert why('def twice(n):\n    """\n    >>> twice(1)\n    3\n    """\n    return 2 * n') == ""
+
+
+def test_what_a_module_does_as_a_script_is_not_done() -> None:
+    assert why("def twice(n): return 2 * n\nif __name__ == '__main__': twice(input())") == ""
+
+
+def test_no_examples_are_not_a_pass() -> None:
+    assert why("x = 1", "Nothing.") == "There are no doctests."
+
+
+def test_examples_that_cannot_be_read_are_an_error() -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        doctest_program("", ">>> f()\n>>>g()\n")
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+@settings(max_examples=50, deadline=None)
+def test_the_program_parses_whatever_it_is_made_of(module: str, words: str) -> None:
+    compile(doctest_program(module, words.replace(">", "")), "", "exec")
