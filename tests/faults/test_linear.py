@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from jupyter_turbopilot.engine.llama import grammar_check
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt.budget import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
-from jupyter_turbopilot.suggestion import brackets, lexer, resolve, syntax, trim
+from jupyter_turbopilot.suggestion import brackets, calls, lexer, parameters, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.cache import Place, Results
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
@@ -130,6 +131,12 @@ def look_up(text: str) -> None:
     results.find(Place(("model", text), text + text[:1]))
 
 
+def missing_functions(text: str) -> None:
+    with suppress(SyntaxError):
+        calls.missing_functions(text, frozenset())
+        calls.renamed(text, "a", "b")
+
+
 FACTS = Facts({"df": Fact(type="DataFrame", columns=[("a", "int64")], all=True), "f": Fact(type="function", module="builtins", parameters=["a"])}, all=True)  # fmt: skip
 FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "without_secrets": private.without_secrets,
@@ -145,6 +152,8 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "loose bindings": resolve._loose_bindings,
     "lex": lambda text: [*lexer.lex(text)],
     "unresolved": lambda text: resolve.unresolved(text[:1], text, resolve.Scope(names=frozenset("a"))),
+    "missing_functions": missing_functions,
+    "parameters_of": parameters.parameters_of,
     "cell_magic": magics.cell_magic,
     "without_cell_magic": magics.without_cell_magic,
     "without_commands": magics.without_commands,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.running import doctest_program, doctests_of, run_program
+from jupyter_turbopilot.running import doctest_program, doctests_of, program, run_program
 
 STUB = '''
 def twice(n):
@@ -64,6 +66,26 @@ def test_a_loop_in_a_doctest_is_ended() -> None:
     assert outcome.why == "It did not end within 0.5 seconds."
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the limits are POSIX's")
+@pytest.mark.parametrize(
+    ("example", "reason"),
+    [
+        (
+            "for _ in range(1000): print('x' * 10**6)",
+            "raised MemoryError",
+        ),  # doctest collects what is printed
+        ("x = bytearray(1 << 33)", "raised MemoryError"),
+        ("import os; os.fork()", "os.fork is refused"),
+        ("import os; os.remove(os.__file__)", "is not changed"),
+    ],
+)
+def test_a_doctest_that_goes_wrong_is_held(
+    monkeypatch: pytest.MonkeyPatch, example: str, reason: str
+) -> None:
+    monkeypatch.setattr(program, "MEMORY", 2**28)
+    assert reason in run_program(doctest_program("", f">>> {example}\n")).why
+
+
 def test_doctests_that_the_module_has_itself_are_not_run() -> None:
     assert why('def twice(n):\n    """\n    >>> twice(1)\n    3\n    """\n    return 2 * n') == ""
 
@@ -82,6 +104,6 @@ def test_examples_that_cannot_be_read_are_an_error() -> None:
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_program_parses_whatever_it_is_made_of(module: str, words: str) -> None:
     compile(doctest_program(module, words.replace(">", "")), "", "exec")

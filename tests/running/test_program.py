@@ -30,8 +30,8 @@ def why(source: str, seconds: float = 10) -> str:
         "import sys\nassert sys.argv[1:] == []",
         "import threading\nthread = threading.Thread(target=print)\nthread.start()\nthread.join()",
         "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass A:\n    x: int",
-        "import os, shutil, tempfile\nos.mkdir('a')\nopen('a/b', 'w').close()\nos.rename('a/b', 'a/c')\n"
-        "shutil.rmtree('a')\ntempfile.TemporaryFile().close()\nopen(os.devnull, 'w').close()",
+        "import os, shutil\nos.mkdir('a')\nopen('a/b', 'w').close()\nos.rename('a/b', 'a/c')\nshutil.rmtree('a')",
+        "import os, tempfile\ntempfile.TemporaryFile().close()\nopen(os.devnull, 'w').close()",
     ],
 )  # fmt: skip
 def test_a_program_that_comes_to_its_end_passes(source: str) -> None:
@@ -48,7 +48,7 @@ def test_a_program_that_comes_to_its_end_passes(source: str) -> None:
         ("raise SystemExit", "exited with status 0 before its end"),
         ("import os\nos.abort()", "SIGABRT" if os.name == "posix" else "status"),
         ("input()", "EOFError"),
-        ("while True: print('x' * 1000)", "printed more than 1024 kB"),
+        ("for _ in range(1000): print('x' * 10**6)", "printed more than 1024 kB"),
         ("import subprocess, sys\nsubprocess.run([sys.executable])", "refused"),
         ("import socket\nsocket.create_connection(('127.0.0.1', 9))", "refused"),
     ],
@@ -66,7 +66,6 @@ def test_a_loop_is_ended() -> None:
     ("source", "reason"),
     [
         ("x = bytearray(1 << 33)", "MemoryError"),
-        ("print('x' * 10**9)", "MemoryError"),
         ("with open('x', 'wb') as file:\n    while True: file.write(bytes(2**20))", "File too large"),
         ("import os\nwhile True: os.fork()", "os.fork is refused"),
         ("import os\nos.kill(os.getppid(), 9)", "os.kill is refused"),
@@ -112,7 +111,7 @@ def test_nothing_of_the_persons_is_in_the_environment(monkeypatch: pytest.Monkey
 @pytest.mark.skipif(sys.platform == "win32", reason="a fork past the hook needs libc")
 def test_what_a_program_leaves_behind_is_ended_even_if_it_detached(tmp_path: Path) -> None:
     # Past the hook: what it starts leaves the group and closes the pipe.
-    source = f"""
+    source = """
 import ctypes, os, time
 libc = ctypes.CDLL(None)
 ready, write = os.pipe()
