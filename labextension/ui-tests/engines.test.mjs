@@ -108,6 +108,14 @@ describe('with the model on a server elsewhere', { timeout: 300_000 }, () => {
     assert.match(await status.innerText(), new RegExp(`127\\.0\\.0\\.1:${port}`));
     assert.match(await status.getAttribute('title'), /Code is sent to 127/);
     await screenshot(page, 'engine-elsewhere');
+    await status.click();
+    await page.getByText('Models…').first().click();
+    const panel = page.locator('.jp-Turbopilot-models');
+    await panel.getByText(`The model runs at 127.0.0.1:${port}`).waitFor();
+    assert.equal(await panel.locator('form').isVisible(), false);
+    await screenshot(page, 'engine-elsewhere-models');
+    await page.locator('.lm-TabBar-tab', { hasText: 'elsewhere.ipynb' }).first().click();
+    await editCell(page, 0);
     elsewhere.kill('SIGKILL');
     await page.keyboard.type('x', { delay: 60 });
     // First the request's own error, then what the server says of it.
