@@ -41,7 +41,7 @@ FITS: dict[str, dict[str, dict[str, float]]] = {
         "thresholds": {
             "always": 0.0,
             "eager": 0.45,
-            "balanced": 0.6,
+            "balanced": 0.65,
             "quiet": 0.8,
         },
     },
