@@ -46,6 +46,9 @@ def limits_of(settings: Turbopilot) -> Limits:
 
 def missing(model: Model) -> Iterator[Finding]:
     """Say that a model has to be fetched first, and whether there is room for it."""
+    if model.path:
+        yield Finding("model", f"{model.path} is no model that this engine runs.", problem=True)
+        return
     yield Finding("model", f"{model.name} is not on this machine. Run: {model.pull}", problem=True)
     free = shutil.disk_usage(os.path.expanduser("~")).free  # noqa: PTH111 - before the folder exists
     scarce = bool(model.size and free < model.size)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.retry import LoadConditions
 from jupyter_turbopilot.errors import BadRequestError, NotReadyError, TurbopilotError
@@ -47,7 +48,8 @@ class RemoteKind:
 
     def find(self, spec: str) -> Model:  # noqa: ARG002 - there is one
         """Return the server's model."""
-        return Model(name=self._name or self.address, file="", engine="remote")
+        name = self._name or self.address or "no server is set"
+        return Model(name=name, file="", engine="remote")
 
     def models(self, selected: str) -> list[Model]:
         """List the server's model."""
@@ -101,8 +103,9 @@ class RemoteKind:
             return None
         if wanted != "auto":
             return self._load_vocabulary(wanted)
-        # What the server calls its model may be the name of one that we know, whatever else it is.
-        known = catalog().get(model)
+        # What the server calls its model may be the name of one that we know, or of its file.
+        file = model.replace("\\", "/").rpartition("/")[2]
+        known = next((one for one in catalog().values() if model == one.name or file == one.file), None)
         return self._load_vocabulary(known.name) if known and self.store.has(known) else None
 
     def _load_vocabulary(self, spec: str) -> Vocabulary:
@@ -132,15 +135,21 @@ class RemoteKind:
         try:
             check(self.settings)
             far = far_side(self.settings, Cancel())
-            yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'not named'}")
-            vocabulary = self._vocabulary_of(far.model)
         except TurbopilotError as error:
             yield Finding("engine", error.message, problem=True)
             return
+        yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'not named'}")
+        try:
+            engine = self.load(self.find(""), Cancel(), tuned=False)
+        except TurbopilotError as error:
+            yield Finding("vocabulary", error.message, problem=True)
+            return
+        known = not isinstance(engine.vocabulary, CodePoints)
+        engine.close()
         yield Finding(
             "vocabulary",
             "known: prompts are sent as token ids"
-            if vocabulary
+            if known
             else "not known: prompts are sent as text. c.TurbopilotRemote.vocabulary names it",
         )
 

@@ -11,6 +11,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, ModelRefusedError, NotReadyError
+from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.pilot.kinds.remote import RemoteKind
 from jupyter_turbopilot.pilot.library import store_of
 
@@ -84,6 +85,25 @@ def test_the_examination_names_server_model_and_vocabulary(server: Server, model
     assert "token ids" in vocabulary.text
     _, vocabulary = kind_with(server.url, vocabulary="none").examine()
     assert "sent as text" in vocabulary.text
+
+
+def test_the_examination_says_that_vocabularies_differ(server: Server, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
+    engine, vocabulary = kind_with(server.url, vocabulary=str(other)).examine()
+    assert (engine.problem, vocabulary.problem) == (False, True)
+    assert "another vocabulary" in vocabulary.text
+
+
+@pytest.mark.parametrize("called", ["tiny", "/srv/models/tiny.gguf", "C:\\models\\tiny.gguf"])
+def test_a_model_of_the_catalogue_is_known_by_its_name_or_its_file(
+    called: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Model(name="tiny", file="tiny.gguf", path=model)
+    monkeypatch.setattr(f"{RemoteKind.__module__}.catalog", lambda: {"tiny": known})
+    monkeypatch.setattr(f"{RemoteKind.__module__}.find", lambda _: known)
+    kind = kind_with("http://127.0.0.1:9/v1")
+    assert isinstance(kind._vocabulary_of(called), LlamaVocabulary)
+    assert kind._vocabulary_of("another") is None
 
 
 def test_there_is_nothing_to_fetch() -> None:
