@@ -211,6 +211,15 @@ class Turbopilot(Configurable):
     results_memory = Int(
         8, min=0, max=4096, help="Megabytes of answers to remember, so that none is computed twice. 0: none."
     ).tag(config=True)
+    results_file = Unicode(
+        "",
+        help="A file that keeps answers across restarts, such as ~/.cache/turbopilot-answers.db. It holds "
+        "what the model wrote, which may repeat your code; only you can read it. Empty: memory alone "
+        "keeps them. `jupyter turbopilot cache clear` empties it.",
+    ).tag(config=True)
+    results_disk = Int(
+        64, min=1, max=1 << 20, help="Megabytes that `results_file` may take; the oldest answers go first."
+    ).tag(config=True)
     sequences_memory = Int(
         96,
         min=0,

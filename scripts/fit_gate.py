@@ -65,8 +65,8 @@ class Recorder:
         """Note an answer."""
         self.tokens, self.ended = list(tokens), ended
 
-    def clear(self) -> None:
-        """Keep nothing: there is nothing to forget."""
+    def answer_for(self, identity: str) -> None:
+        """Take anybody's answers."""
 
 
 def places(
@@ -85,6 +85,7 @@ def collect(options: argparse.Namespace) -> None:
     settings = read_settings(options.model, engine=options.engine)
     settings.eagerness, settings.max_tokens = "always", options.tokens
     settings.considerate = settings.keep_sequences = False
+    settings.results_file = ""
     if options.adapters is not None:
         settings.adapters, settings.fold_adapters = options.adapters, not options.live
     local = InProcess(settings)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands import (
     bench,
+    cache,
     complete,
     doctor,
     evaluate,
@@ -28,6 +29,7 @@ COMMANDS: tuple[Entry, ...] = (
     train.COMMAND,
     serve.COMMAND,
     evaluate.COMMAND,
+    cache.COMMAND,
     purge.COMMAND,
     forget.COMMAND,
     doctor.COMMAND,

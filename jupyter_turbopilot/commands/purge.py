@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command
@@ -32,10 +33,11 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.server import runtime
 
     folder = models_dir(settings.models_dir)
-    files = sorted(set(ours(folder)))
+    files = sorted({*ours(folder), *_results(settings)})
     stale, living = runtime.survey()
+    places = " and ".join(map(str, sorted({folder, *(file.parent for file in _results(settings))})))
     if not options.yes and not _agreed(
-        f"Remove {megabytes(files)} in {count_of(files, 'file')} from {folder}, "
+        f"Remove {megabytes(files)} in {count_of(files, 'file')} from {places}, "
         f"and {count_of(stale, 'runtime file')} of servers that have ended?"
     ):
         return 1
@@ -49,6 +51,13 @@ def run(options: Options, settings: Turbopilot) -> int:
     return 1 if remaining else 0
 
 
+def _results(settings: Turbopilot) -> list[Path]:
+    """Return the file that keeps answers, and what belongs to it; it may be anywhere."""
+    from jupyter_turbopilot.completer.results_file.disk import belonging
+
+    return belonging(Path(settings.results_file).expanduser()) if settings.results_file else []
+
+
 def _agreed(question: str) -> bool:
     try:
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
@@ -58,7 +67,7 @@ def _agreed(question: str) -> bool:
 
 COMMAND = Command(
     "purge",
-    "remove downloaded models, what was made of them, and runtime files",
+    "remove downloaded models, what was made of them, kept answers, and runtime files",
     Options,
     declare,
     run,

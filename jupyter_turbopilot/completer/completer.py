@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.answering import Answering
@@ -52,7 +53,6 @@ class Completer:
         self.counters = dict.fromkeys(_COUNTED, 0)
         self.last_ms: float | None = None
         self.latest = LatestJobs()
-        self.identity = ""  # what answers depend on beside the request
         self._resting = resting
         self._layout: Layout | None = None
 
@@ -80,10 +80,10 @@ class Completer:
 
     def _task(self, request: Completion | RawRequest, facts: Facts) -> Task:
         """Say what a request needs."""
-        model = self.worker.state.model
         if isinstance(request, Completion):
+            model = self.worker.state.model
             return suggestion_task(request, facts, model, self.settings, self._layout_for)
-        return raw_task(request, model, self.settings, self._layout_for)
+        return raw_task(request, self.settings, self._layout_for)
 
     def _begin(self, answering: Answering) -> None:
         """Answer from memory, or put the job in the worker's queue in place of the editor's last one."""
@@ -119,11 +119,8 @@ class Completer:
             self.counters["hidden"] += 1
 
     def answer_from(self, engine: Engine) -> None:
-        """Forget what was answered, if another model, or the same otherwise tuned, answers from now on."""
-        identity = f"{engine.identity}|{self.settings.move_suffix}|{LAYOUT}"
-        if identity != self.identity:
-            self.results.clear()
-        self.identity = identity
+        """Say whose answers are known from now on: another model's, or the same otherwise tuned, are not."""
+        self.results.answer_for(identity_of(engine, self.settings))
 
     def feedback(self, event: str) -> None:
         """Count what became of a suggestion."""
@@ -133,3 +130,12 @@ class Completer:
         if self._layout is None or not self._layout.is_for(engine):
             self._layout = Layout(engine, self.settings)
         return self._layout
+
+
+def identity_of(engine: Engine, settings: Turbopilot) -> str:
+    """Return what answers depend on beside the request and what eagerness it asks for."""
+    remote = settings.remote
+    prompt = (LAYOUT, engine.context_size, settings.prompt_tokens, settings.suffix_tokens)
+    ends = (settings.token_healing, settings.move_suffix, settings.max_lines)
+    sent = (settings.engine, remote.send_documents, remote.send_kernel_facts)
+    return "|".join(map(str, (version("jupyter-turbopilot"), engine.identity, *prompt, *ends, *sent)))

@@ -25,7 +25,7 @@ MOST_TYPED = 512  # tokens: nobody waits for a longer answer at a cursor
 ENDLESS = 1 << 16  # tokens of an answer that nobody has set a limit to: no context is longer
 
 
-def raw_task(request: RawRequest, model: str, settings: Turbopilot, layout_for: LayoutFor) -> Task:
+def raw_task(request: RawRequest, settings: Turbopilot, layout_for: LayoutFor) -> Task:
     """Say what another protocol's text needs."""
     request = _laid_open(request)
     if settings.engine == "remote" and not settings.remote.send_documents:
@@ -39,7 +39,7 @@ def raw_task(request: RawRequest, model: str, settings: Turbopilot, layout_for: 
     return Task(
         prompt=text.prompt,
         writing=text.writing,
-        place=Place((model, "text", request.window, request.suffix), _before(request)),
+        place=Place(("text", request.window, request.suffix), _before(request)),
         sampling=sampling,
         n=max(request.n, request.best_of),
         best=request.n,

@@ -11,6 +11,7 @@ from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
+from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.suggestion.cache import Place
@@ -41,7 +42,7 @@ def suggestion_task(
     """Say what a suggestion needs."""
     cursor = _Cursor(request, facts, model, settings, layout_for)
     before, after = text_before(request)
-    asked_for = (request.lines, request.language, request.path, settings.token_healing)
+    asked_for = (request.lines, request.language, request.path)
     length = _length(request, settings)
     return Task(
         prompt=cursor.prompt,
@@ -49,7 +50,11 @@ def suggestion_task(
         names=cursor.names,
         names_stay=settings.engine == "remote" and not settings.remote.send_kernel_facts,
         place=Place(
-            (model, asked_for, facts.number, after), before, (length, cursor.unasked, cursor.threshold)
+            (asked_for, facts.digest),
+            before,
+            limit=(length, cursor.unasked, cursor.threshold),
+            after=after,
+            lasts=not is_private_path(request.path),
         ),
         sampling=Sampling(length, request.temperature),
         in_units=True,

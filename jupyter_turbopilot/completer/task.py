@@ -56,7 +56,8 @@ class Task:
 
     def follows(self, anchor: Place) -> bool:
         """Tell whether what is asked for can follow a prompt that was laid out for another key."""
-        same = (anchor.group, anchor.limit) == (self.place.group, self.place.limit)
+        place = self.place
+        same = (anchor.group, anchor.after, anchor.limit) == (place.group, place.after, place.limit)
         return same and self.n == 1 and self.remembered
 
     def look_up(self, results: Results) -> Known | None:

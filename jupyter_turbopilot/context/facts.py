@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import count
+from hashlib import blake2b
 from typing import Annotated, Any
 
 import msgspec
@@ -38,7 +38,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     names: dict[_Word, Fact] = {}
     all: bool = False  # whether these are all of its names
-    number: int = 0  # a new one for each set of facts
+    digest: str = ""  # of all that is known, the same in every process
 
     @property
     def frames(self) -> dict[str, Fact]:
@@ -49,15 +49,15 @@ class Facts(msgspec.Struct, frozen=True):
 NONE = Facts()
 
 
-_numbers = count(1)
-
-
 def read_facts(data: Any) -> Facts:
     """Read what a kernel sent; anything that does not fit the schema counts as no facts."""
     try:
-        return msgspec.structs.replace(msgspec.convert(data, Facts), number=next(_numbers))
+        facts = msgspec.convert(data, Facts)
     except msgspec.ValidationError:
         return NONE
+    # The names keep their order, which the model sees; sets have none.
+    known = msgspec.json.encode((facts.all, list(facts.names.items())), order="deterministic")
+    return msgspec.structs.replace(facts, digest=blake2b(known, digest_size=16).hexdigest())
 
 
 def describe(facts: Facts, source: str) -> str:

@@ -163,6 +163,7 @@ def compare(
     lines, typed = [], []
     for name, settings in ways:
         settings.keep_sequences = settings.considerate = False
+        settings.results_file = ""
         local = InProcess(settings)
         done: list[str] = []
 

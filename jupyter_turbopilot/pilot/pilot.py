@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.completer import Completer
@@ -23,6 +24,7 @@ from jupyter_turbopilot.suggestion.cache import Results
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jupyter_turbopilot.completer.results_file.keeper import Keeper
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -63,7 +65,10 @@ class Pilot:
         self.worker = Worker(
             settings.queue_limit, threads=self.effort.threads, idle=settings.idle_minutes * 60
         )
-        results = Results(settings.results_memory * 1024 * 1024)
+        self._keeper = keeper_of(settings)
+        results = Results(
+            settings.results_memory * 1024 * 1024, keep=self._keeper.keep if self._keeper else None
+        )
         self.completer = Completer(self.worker, settings, results, self.effort.resting)
         self.background = BackgroundThreads()
         self.kernels = kernels
@@ -126,10 +131,12 @@ class Pilot:
         return self.library.remove(model)
 
     def stop(self) -> None:
-        """End downloads and the worker."""
+        """End downloads and the worker, then what keeps its answers."""
         self.library.close()
         self.background.close()
         self.worker.stop()
+        if self._keeper:
+            self._keeper.close()
         if self.kernels:
             self.kernels.close()
 
@@ -155,6 +162,8 @@ class Pilot:
                 f"Download it from the notification, or run: {model.pull}",
                 code="model_missing",
             )
+        if self._keeper:
+            self._keeper.start(self.completer.results.restore)
         with self._lock:  # what is wanted is what is loaded last
             self._wanted = choice
             self.worker.load(model.name, partial(self._load_choice, choice, model))
@@ -184,3 +193,12 @@ class Pilot:
         engine = self.kind.load(model, cancel, tuned=tuned)
         self.effort.computes_in(engine.pid)
         return engine
+
+
+def keeper_of(settings: Turbopilot) -> Keeper | None:
+    """Return what keeps answers in a file, if the settings name one and answers are remembered at all."""
+    if not (settings.results_file and settings.results_memory):
+        return None
+    from jupyter_turbopilot.completer.results_file.keeper import Keeper
+
+    return Keeper(Path(settings.results_file).expanduser(), settings.results_disk * 1024 * 1024)

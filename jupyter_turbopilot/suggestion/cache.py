@@ -1,37 +1,68 @@
-"""A cache of answers, for users who type along one, delete back or come back. Pure."""
+"""A cache of answers, for users who type along one, delete back or come back. Pure.
+
+An answer is found by digests that are the same in every process, so it can be kept for the next one.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import size_of
+from jupyter_turbopilot.context.private import looks_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from jupyter_turbopilot.generation import Token
 
 REACH = 4096  # characters of an answer that may be typed along
 TAIL = 2048  # characters before the cursor that must be equal; what stands further above does not matter
-_GUESS = "guess"  # the limit of an answer that was not written up to its own limit
+KEY_BYTES = 16
+# Bytes that are hashed at once. From 2048 on, hashlib lets other threads in: while one computes in Python,
+# each time may take 5 ms.
+_PIECE = 2040
 _ENTRY_BYTES = 160  # an index entry: a key, its place in the table, a reference
+
+
+def digest(*parts: Hashable) -> bytes:
+    """Return a digest of plain values (text, numbers, None, tuples of them), the same in every process."""
+    data = memoryview(repr(parts).encode("utf-8", "surrogatepass"))
+    found = blake2b(digest_size=KEY_BYTES)
+    for at in range(0, len(data), _PIECE):
+        found.update(data[at : at + _PIECE])
+    return found.digest()
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an answer belongs: the model, what was asked for, the text after and before the cursor."""
+    """Where an answer belongs: what was asked for, the text before and after the cursor."""
 
-    group: Hashable
+    group: Hashable  # plain values
     before: str
     limit: Hashable = None  # what may have cut the answer short
+    after: str = ""
+    lasts: bool = False  # whether an answer may be kept for another process
 
     @property
     def tail(self) -> str:
         """What stands right before the cursor."""
         return self.before[-TAIL:]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What all places along an answer have in common."""
+        return digest(self.group, self.after)
+
+    def may_keep(self, text: str) -> bool:
+        """Tell whether an answer may be kept for another process: not where a line looks like a secret."""
+        if not self.lasts:
+            return False
+        lines = (self.before.rpartition("\n")[2] + text + self.after.partition("\n")[0]).splitlines()
+        return not any(map(looks_secret, lines))
 
 
 @dataclass(frozen=True)
@@ -47,108 +78,120 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False)
-class _Answer:
-    place: Place
-    tokens: tuple[Token, ...]
-    text: str
-    ended: bool
+class Answer:
+    """What was written at a place."""
 
-    def tail(self, offset: int) -> str:
-        """Return what stands right before the cursor after this much of the answer was typed."""
-        typed = self.text[:offset]
-        return (self.place.tail[-max(1, TAIL - offset) :] + typed)[-TAIL:]
+    keys: tuple[bytes, ...]  # digests: of its place, then of where one stands after each typed character
+    tokens: tuple[Token, ...]
+    limit: str  # what may have cut it short
+    ended: bool
+    guess: bool = False  # whether it was not written to its end
+
+    @cached_property
+    def text(self) -> str:
+        """The text of its tokens."""
+        return b"".join(token.data for token in self.tokens).decode("utf-8", "ignore")
 
     @property
     def size(self) -> int:
-        reach = min(len(self.text), REACH)
-        return (
-            size_of(self.place.group)
-            + len(self.place.before)
-            + len(self.tokens) * 2 * _ENTRY_BYTES
-            + reach * _ENTRY_BYTES
-        )
+        """About how many bytes it takes."""
+        return len(self.tokens) * 2 * _ENTRY_BYTES + len(self.keys) * _ENTRY_BYTES
 
 
 class Results:
-    """Answers, found at every position along their text; bounded in bytes, least recently used out first."""
+    """Answers, found at every position along their text; bounded in bytes, least recently used out first.
 
-    def __init__(self, limit: int) -> None:
+    `keep` is told each answer that may be kept for another process.
+    """
+
+    def __init__(self, limit: int, keep: Callable[[Answer], object] | None = None) -> None:
         self._limit = limit
-        self._answers: OrderedDict[int, _Answer] = OrderedDict()
-        self._index: dict[int, tuple[int, int]] = {}
-        self._known_by: dict[int, list[int]] = {}
+        self._keep = keep
+        self._identity = b""
+        self._answers: OrderedDict[int, Answer] = OrderedDict()
+        self._index: dict[bytes, int] = {}
         self._next = 0
         self._lock = threading.Lock()  # asked on the server's thread, filled on the worker's
         self.size = 0
+
+    def answer_for(self, identity: str) -> None:
+        """Say whose answers are remembered and found from now on; `identity`: all that they depend on."""
+        self._identity = digest(identity)
 
     def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:
         """Store an answer; `ended` if it is whole, not cut off by a limit.
 
         A `guess` is the beginning of an answer that was not written to its end; it never replaces an answer.
         """
-        if guess:
-            place = replace(place, limit=_GUESS)
-        text = b"".join(token.data for token in tokens).decode("utf-8", "ignore")
         # The other likely tokens are reported once and not stored.
         alone = tuple(replace(token, top=()) if token.top else token for token in tokens)
-        answer = _Answer(replace(place, before=place.tail), alone, text, ended)
+        answer = Answer((), alone, repr(place.limit), ended, guess)
+        answer = replace(answer, keys=_keys(self._identity, place, answer.text))
         if answer.size > self._limit:
             return
-        keys = self._keys(answer)
         with self._lock:
-            self._remember(answer, keys)
+            self._add(answer)
+            while self.size > self._limit:
+                self._forget(next(iter(self._answers)))
+        if self._keep and not guess and place.may_keep(answer.text):
+            self._keep(answer)
+
+    def restore(self, answer: Answer) -> bool:
+        """Put back an older answer than all that are there; False where there is no room for it."""
+        with self._lock:
+            if self.size + answer.size > self._limit:
+                return False
+            self._add(answer, older=True)
+        return True
 
     def find(self, place: Place) -> Known | None:
         """Return what is known to follow at a place."""
+        (key,) = _keys(self._identity, place, "")
         with self._lock:
-            return self._find(place)
-
-    def clear(self) -> None:
-        """Forget every answer."""
-        with self._lock:
-            self._answers.clear()
-            self._index.clear()
-            self._known_by.clear()
-            self.size = 0
-
-    def _remember(self, answer: _Answer, keys: list[int]) -> None:
-        number, self._next = self._next, self._next + 1
-        self._answers[number] = answer
-        self._known_by[number] = keys
-        self.size += answer.size
-        for offset in range(len(keys) - 1, -1, -1):
-            there = self._answers.get(self._index.get(keys[offset], (-1, 0))[0])
-            if answer.place.limit == _GUESS and there and there.place.limit != _GUESS:
-                continue
-            self._index[keys[offset]] = (number, offset)
-        while self.size > self._limit:
-            self._forget(next(iter(self._answers)))
-
-    def _find(self, place: Place) -> Known | None:
-        number, offset = self._index.get(_key(place.group, place.tail), (-1, 0))
-        answer = self._answers.get(number)
-        if answer is None or answer.place.group != place.group or answer.tail(offset) != place.tail:
-            return None  # another text with the same hash
-        self._answers.move_to_end(number)
-        same = offset == 0 and answer.place.limit == place.limit
+            number = self._index.get(key, -1)
+            if (answer := self._answers.get(number)) is None:
+                return None
+            self._answers.move_to_end(number)
+        offset = answer.keys.index(key)
+        same = offset == 0 and not answer.guess and answer.limit == repr(place.limit)
         tokens, aligned = behind(answer.tokens, len(answer.text[:offset].encode()))
         return Known(tokens, answer.text[offset:], answer.ended or same, answer.ended, aligned, offset > 0)
 
-    def _keys(self, answer: _Answer) -> list[int]:
-        # Not at the end of an answer: what follows is unknown. An empty answer is found at its start.
-        reach = min(REACH, max(1, len(answer.text)))
-        return [_key(answer.place.group, answer.tail(offset)) for offset in range(reach)]
+    def _add(self, answer: Answer, *, older: bool = False) -> None:
+        number, self._next = self._next, self._next + 1
+        self._answers[number] = answer
+        if older:
+            self._answers.move_to_end(number, last=False)
+        self.size += answer.size
+        for key in answer.keys:
+            there = self._answers.get(self._index.get(key, -1))
+            if there is None or there.guess or not (older or answer.guess):
+                self._index[key] = number
 
     def _forget(self, number: int) -> None:
         answer = self._answers.pop(number)
         self.size -= answer.size
-        for key in self._known_by.pop(number):
-            if self._index.get(key, (-1, 0))[0] == number:
+        for key in answer.keys:
+            if self._index.get(key, -1) == number:
                 del self._index[key]
 
 
-def _key(group: Hashable, tail: str) -> int:
-    return hash((group, tail))
+def _keys(identity: bytes, place: Place, text: str) -> tuple[bytes, ...]:
+    """Return the digests of a place, and of where one stands after each character of a text was typed.
+
+    Not at the end of the text: what follows is unknown. An empty one is found at its start.
+    """
+    begun = blake2b(identity + place.digest, digest_size=KEY_BYTES)
+    typed = text[: min(REACH, len(text)) - 1] if text else ""
+    before = place.tail.encode("utf-8", "surrogatepass")
+    seen = memoryview(before + typed.encode())
+    keys, end = [], len(before)
+    for character in ("", *typed):
+        end += len(character.encode())
+        key = begun.copy()
+        key.update(seen[max(0, end - _PIECE) : end])
+        keys.append(key.digest())
+    return tuple(keys)
 
 
 def behind(tokens: Sequence[Token], skip: int) -> tuple[tuple[Token, ...], bool]:

@@ -76,4 +76,4 @@ def test_alternatives_of_a_suggestion_stand_by_confidence_and_drawn_ones_as_they
 
 
 def written(request: RawRequest) -> Task:
-    return raw_task(request, "model", Turbopilot(), lambda _: pytest.fail("no engine"))
+    return raw_task(request, Turbopilot(), lambda _: pytest.fail("no engine"))

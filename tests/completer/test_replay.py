@@ -70,7 +70,7 @@ def test_what_is_known_goes_through_the_same_trimming() -> None:
 
 
 def test_nothing_to_show_is_no_item() -> None:
-    task = raw_task(RawRequest("x = "), "model", Turbopilot(), lambda _: pytest.fail("no engine"))
+    task = raw_task(RawRequest("x = "), Turbopilot(), lambda _: pytest.fail("no engine"))
     known = Known((), "", complete=True, ended=True, aligned=True)
     assert replay("id", "model", task, known).items == ()
 

@@ -48,7 +48,7 @@ def test_a_whole_answer_needs_no_computing_but_where_it_is_only_read_or_several_
     assert not task(request()).is_answered_by(replace(whole, complete=False))
     assert not task(request(n=2)).is_answered_by(whole)
     assert not task(request(trigger="warm")).is_answered_by(whole)
-    text = raw_task(RawRequest("x"), "model", Turbopilot(), lambda _: pytest.fail("no engine"))
+    text = raw_task(RawRequest("x"), Turbopilot(), lambda _: pytest.fail("no engine"))
     assert not text.is_answered_by(whole)
 
 

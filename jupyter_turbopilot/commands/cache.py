@@ -1,0 +1,97 @@
+"""`jupyter turbopilot cache info` and `clear`: the file that keeps answers across restarts."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.commands.command import Command, Group, NoOptions
+from jupyter_turbopilot.commands.removing import list_files, remove
+from jupyter_turbopilot.errors import NotReadyError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.config import Turbopilot
+
+MEGABYTE = 1024 * 1024
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """There are no options."""
+
+
+def _on_the_file(act: Callable[[Path, int], int]) -> Callable[[NoOptions, Turbopilot], int]:
+    """Make a command of what is done with the file and its bound, if the settings name one."""
+
+    def run(_: NoOptions, settings: Turbopilot) -> int:
+        import sqlite3
+
+        if not settings.results_file:
+            print("No file is set: answers are kept in memory, until the server stops.")
+            print("c.Turbopilot.results_file names one.")
+            return 0
+        path = Path(settings.results_file).expanduser()
+        try:
+            return act(path, settings.results_disk * MEGABYTE)
+        except (OSError, sqlite3.Error) as error:
+            raise NotReadyError(f"{path}: {error}. Check c.Turbopilot.results_file.") from None
+
+    return run
+
+
+def info(path: Path, limit: int) -> int:
+    """Say what the file holds."""
+    from jupyter_turbopilot.completer.results_file.database import Database
+    from jupyter_turbopilot.completer.results_file.disk import Found, belonging, look
+    from jupyter_turbopilot.files import size_of
+
+    found = look(path)
+    if found is Found.NOTHING:
+        print(f"{path}: nothing is kept yet.")
+    elif found is Found.OURS:
+        with closing(Database(path, limit)) as database:
+            answers = database.count()
+        size = sum(map(size_of, belonging(path)))
+        print(f"{path}: {answers} answers, {size / MEGABYTE:.1f} of at most {limit // MEGABYTE} MB.")
+    else:
+        print(f"{path} is {found.value}. {found.consequence}")
+        return 1
+    return 0
+
+
+def clear(path: Path, limit: int) -> int:
+    """Delete every answer in the file; what is none of ours stays."""
+    from jupyter_turbopilot.completer.results_file.database import Database
+    from jupyter_turbopilot.completer.results_file.disk import Found, belonging, look
+    from jupyter_turbopilot.server import runtime
+
+    found = look(path)
+    remaining: list[Path] = []
+    if found is Found.NOTHING:
+        print("Nothing was kept.")
+    elif found is Found.OURS:
+        with closing(Database(path, limit)) as database:
+            print(f"{database.count()} answers removed.")
+            database.clear()
+    elif files := belonging(path):
+        print(f"{path} was {found.value}: it is removed.")
+        remaining = remove(files)
+        list_files("Could not be removed", remaining)
+    else:
+        print(f"{path} is {found.value}: it is left as it is.")
+        return 1
+    list_files("A server that runs remembers its answers until it stops", runtime.survey()[1])
+    return 1 if remaining else 0
+
+
+COMMAND = Group(
+    "cache",
+    "the file that keeps answers across restarts: say what it holds, or clear it",
+    (
+        Command("info", "say how many answers the file holds", NoOptions, declare, _on_the_file(info)),
+        Command("clear", "delete every answer in the file", NoOptions, declare, _on_the_file(clear)),
+    ),
+)

@@ -1,0 +1,127 @@
+"""Keeps answers in the results file, on a thread of its own: nobody who answers waits for a disk."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sqlite3
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.completer.results_file.database import Database
+from jupyter_turbopilot.completer.results_file.disk import is_damage, prepare
+from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jupyter_turbopilot.suggestion.cache import Answer
+
+log = logging.getLogger(__name__)
+
+WAITING = 256  # answers that wait to be written; then the oldest of them is lost
+SETTLE = 0.2  # seconds before answers are written: the next one may follow at once
+BATCH = 2**19  # bytes of memory that answers take which are written together
+PATIENCE = 1.0  # seconds that the end waits for what is not written yet
+
+
+class Keeper:
+    """Reads the results file at the start, and writes behind what it is given.
+
+    Whatever goes wrong with the file is said once; from then on answers are in memory alone.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self._path = path
+        self._limit = limit
+        self._waiting: deque[Answer] = deque(maxlen=WAITING)
+        self._wake = threading.Condition()
+        self._ended = False
+        self._thread: threading.Thread | None = None
+
+    def start(self, restore: Callable[[Answer], bool]) -> None:
+        """Begin, once; `restore` gets the answers in the file, the newest first, until it has no room."""
+        with self._wake:
+            if self._thread or self._ended:
+                return
+            # A daemon: a disk that does not answer may not keep the process from ending.
+            self._thread = threading.Thread(
+                target=self._run, args=(restore,), name="turbopilot-results", daemon=True
+            )
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads
+            self._give_up("there are no more threads")
+
+    def keep(self, answer: Answer) -> None:
+        """Have an answer written, soon."""
+        with self._wake:
+            if not self._ended:
+                self._waiting.append(answer)
+                self._wake.notify()
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        with self._wake:
+            self._ended = True
+            self._wake.notify()
+            thread = self._thread
+        if thread and thread.is_alive():
+            thread.join(PATIENCE)
+
+    def _run(self, restore: Callable[[Answer], bool]) -> None:
+        try:
+            prepare(self._path)
+            database = Database(self._path, self._limit)
+            try:
+                for answer in database.newest():
+                    if not restore(answer):
+                        break
+                while batch := self._next():
+                    self._write(database, batch)
+            finally:
+                database.close()
+        except (OSError, NotImplementedError, sqlite3.Error) as error:
+            self._give_up(_reason(error))
+        except Exception:
+            log.exception("Turbopilot: %s failed", self._path)
+            self._give_up("see above")
+
+    def _next(self) -> list[Answer]:
+        """Wait for answers to write; none: it is the end."""
+        with self._wake:
+            while not (self._waiting or self._ended):
+                self._wake.wait()
+            if not self._ended:
+                self._wake.wait_for(lambda: self._ended, SETTLE)
+            batch, size = [], 0
+            while self._waiting and size < BATCH:
+                batch.append(self._waiting.popleft())
+                size += batch[-1].size
+            return batch
+
+    def _write(self, database: Database, batch: list[Answer]) -> None:
+        if free_room(self._path) < ROOM_TO_SPARE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        database.add(batch)
+
+    def _give_up(self, reason: str) -> None:
+        with self._wake:
+            self._ended = True
+            self._waiting.clear()
+        log.warning(
+            "Turbopilot: answers are not kept in %s until the next start, but in memory: %s. "
+            "c.Turbopilot.results_file names another file.",
+            self._path,
+            reason,
+        )
+
+
+def _reason(error: OSError | NotImplementedError | sqlite3.Error) -> str:
+    """Say what went wrong, without what the file holds."""
+    if isinstance(error, sqlite3.Error):
+        return "it is damaged, and will be begun anew" if is_damage(error) else str(error)
+    return getattr(error, "strerror", None) or type(error).__name__
