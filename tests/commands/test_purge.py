@@ -19,6 +19,7 @@ from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.server import runtime
 
+from ..completer.results_file.answers import open_file
 from ..models.convert import families
 from ..models.convert.test_repository import publish
 from ..models.source_server import SourceServer
@@ -162,3 +163,24 @@ def test_a_download_that_runs_keeps_its_files(
         assert files(models_folder) == names
     assert run(capsys, "purge", "--yes")[0] == 0
     assert not names & files(models_folder)
+
+
+def test_the_file_that_keeps_answers_goes_with_what_belongs_to_it_and_nothing_beside_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    path = folder / "answers.db"
+    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    open_file(path).close()
+    (folder / "answers.db.0123abcd.new").touch()
+    (folder / "thesis.txt").touch()
+    monkeypatch.setattr("builtins.input", lambda question: print(question) or "y")
+    status, out, _ = run(capsys, "purge")
+    assert status == 0
+    assert str(folder) in out
+    assert files(folder) == {"thesis.txt"}
+    path.write_text("thesis")
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert path.read_text() == "thesis"

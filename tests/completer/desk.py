@@ -7,6 +7,7 @@ import time
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.raw_request import RawRequest
@@ -33,9 +34,11 @@ class Desk:
         while self.worker.state.phase == "loading":
             time.sleep(0.001)
 
-    def begin(self, request: Completion | RawRequest, owner: str = "") -> tuple[Job, Replies]:
+    def begin(
+        self, request: Completion | RawRequest, owner: str = "", facts: Facts = NONE
+    ) -> tuple[Job, Replies]:
         replies = Replies()
-        return self.completer.submit(request, replies.listen, owner=owner), replies
+        return self.completer.submit(request, replies.listen, facts, owner=owner), replies
 
     def ask(self, request: Completion | RawRequest) -> list[Reply]:
         return heard(self.begin(request)[1])

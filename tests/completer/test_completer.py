@@ -2,6 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from jupyter_turbopilot.completer.completer import identity_of
+from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.context.facts import Facts, read_facts
+from jupyter_turbopilot.raw_request import RawRequest
+from jupyter_turbopilot.request import Cell, Completion
+
+from ..scripted_engine import ScriptedEngine
 from .desk import Desk, heard, request
 
 
@@ -44,3 +53,52 @@ def test_what_was_not_worth_showing_is_counted_where_nobody_asked_for_it(desk: C
     for trigger in ("automatic", "ahead"):
         d.ask(request("x = ", trigger=trigger))
     assert d.completer.counters["hidden"] == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"prompt_tokens": 99},
+        {"suffix_tokens": 9},
+        {"max_lines": 3},
+        {"token_healing": False},
+        {"move_suffix": False},
+        {"engine": "remote"},
+        {"remote": TurbopilotRemote(send_documents=True)},
+        {"remote": TurbopilotRemote(send_kernel_facts=True)},
+    ],
+)
+def test_a_setting_that_makes_other_answers_makes_them_another_engines(changed: dict[str, object]) -> None:
+    engine = ScriptedEngine()
+    assert identity_of(engine, Turbopilot(**changed)) != identity_of(engine, Turbopilot())
+    assert identity_of(engine, Turbopilot(deadline=1.0)) == identity_of(ScriptedEngine(), Turbopilot())
+
+
+def test_another_engine_or_another_context_size_is_another_engine() -> None:
+    renamed = ScriptedEngine()
+    renamed.identity = "other"
+    engines = (ScriptedEngine(), ScriptedEngine(context_size=512), renamed)
+    assert len({identity_of(engine, Turbopilot()) for engine in engines}) == 3
+
+
+def test_the_same_facts_after_another_execution_know_the_answer_and_other_facts_do_not(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("1")
+
+    def ask(facts: Facts) -> None:
+        heard(d.begin(request("x = "), facts=facts)[1])
+
+    for kind in ("int", "int", "str"):
+        ask(read_facts({"names": {"y": {"type": kind}}}))
+    assert len(d.engine.asks) == 2
+
+
+def test_only_suggestions_are_kept_for_another_process_and_none_in_a_private_file(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("1")
+    for path, lasts in (("a.ipynb", True), ("", True), (".env", False)):
+        asked = Completion(cells=[Cell(source="x = ")], active=0, offset=4, path=path)
+        assert d.completer._task(asked, Facts()).place.lasts is lasts
+    assert not d.completer._task(RawRequest("x = "), Facts()).place.lasts

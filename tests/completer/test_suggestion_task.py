@@ -95,7 +95,7 @@ def test_to_a_server_elsewhere_only_what_the_settings_allow_is_sent(
     history = Document(path="", source="typed = 1")
     cells = [Cell(source="load_zebra()"), Cell(source="x = ")]
     asked = Completion(cells=cells, active=1, offset=4, extra=[other, history])
-    facts = Facts({"frame": Fact(type="DataFrame", columns=[("price", "float64")])}, number=1)
+    facts = Facts({"frame": Fact(type="DataFrame", columns=[("price", "float64")])}, digest="1")
     replies = Replies()
     d.completer.submit(asked, replies.listen, facts)
     heard(replies)

@@ -68,14 +68,26 @@ def test_of_a_wide_table_the_first_columns_are_named() -> None:
     assert not describe(Facts(names={"df": table("a")}), "").endswith("…\n")
 
 
-def test_each_execution_has_facts_of_its_own() -> None:
-    first, second = (
-        read_facts({"names": {"x": {"type": "int"}}}),
-        read_facts({"names": {"x": {"type": "int"}}}),
-    )
-    assert first.names == second.names
-    assert first.number != second.number
-    assert 0 not in {first.number, second.number}  # the number of no facts
+def test_facts_have_a_digest_that_says_what_is_known_and_in_which_order() -> None:
+    said: list[dict[str, object]] = [
+        {},
+        {"names": {"x": {"type": "int"}}},
+        {"names": {"x": {"type": "str"}}},
+        {"names": {"x": {"type": "int"}}, "all": True},
+        {"names": {"x": {"type": "int"}, "y": {}}},
+        {"names": {"y": {}, "x": {"type": "int"}}},
+    ]
+    digests = [read_facts(each).digest for each in said]
+    assert len({NONE.digest, *digests}) == 1 + len(said)
+    assert [read_facts({**each, "digest": "forged"}).digest for each in said] == digests
+
+
+@given(st.permutations([f"attribute_{number}" for number in range(12)]))
+def test_the_order_of_what_has_none_is_no_matter(attributes: list[str]) -> None:
+    def known(order: list[str]) -> Facts:
+        return read_facts({"names": {"x": {"attributes": order}}})
+
+    assert known(attributes).digest == known(sorted(attributes)).digest
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip

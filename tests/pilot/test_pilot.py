@@ -101,11 +101,11 @@ def test_a_model_can_be_used_as_published_and_tuned_again(
 ) -> None:
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
     place = Place("anything", "x = ")
-    for tuned in (True, False, None, True):
+    for tuned, answered in ((True, False), (False, False), (None, True), (True, True)):
         pilot.completer.results.remember(place, [Token(b"y", 1.0)], ended=True)
         load(pilot, tuned=tuned)
-        # What the other one answered is forgotten; None: it is the same one.
-        assert bool(pilot.completer.results.find(place)) == (tuned is None)
+        # What the other one answered is not known; None: it is the same one.
+        assert bool(pilot.completer.results.find(place)) == answered
     assert [path == tiny_model for path, _ in loaded] == [False, True, True, False]
     (shown,) = (model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
     assert shown["adapters"] == [{"name": "a", "language": "", "ours": False}]
@@ -389,3 +389,34 @@ def test_a_model_elsewhere_is_not_removed(models_folder: Path) -> None:
     with pytest.raises(BadRequestError, match="far runs on a server elsewhere"):
         pilot.remove("far")
     pilot.stop()
+
+
+def test_what_one_pilot_answers_the_next_one_knows_where_a_file_keeps_it(
+    make_pilot: Make, tmp_path: Path
+) -> None:
+    place = Place("anything", "x = ", lasts=True)
+    named: dict[str, Any] = {"results_file": str(tmp_path / "answers.db")}
+    for more, restored, known in (
+        ({}, False, False),
+        ({}, True, True),
+        ({"max_lines": 2}, True, False),
+        ({"results_memory": 0}, False, False),
+    ):
+        pilot, _ = make_pilot(**named | more)
+        load(pilot)
+        results = pilot.completer.results
+        end = time.monotonic() + 10
+        while restored and not results.size:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert (results.find(place) is not None) == known
+        results.remember(place, [Token(b"y", 1.0)], ended=True)
+        pilot.stop()
+
+
+def test_without_a_file_nothing_is_written(make_pilot: Make, tmp_path: Path) -> None:
+    pilot, _ = make_pilot()
+    load(pilot)
+    pilot.completer.results.remember(Place("anything", "x = ", lasts=True), [Token(b"y", 1.0)], ended=True)
+    pilot.stop()
+    assert not [*tmp_path.glob("**/*.db*")]

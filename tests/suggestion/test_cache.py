@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import subprocess
+import sys
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.suggestion import cache
-from jupyter_turbopilot.suggestion.cache import TAIL, Place, Results
-
-if TYPE_CHECKING:
-    import pytest
+from jupyter_turbopilot.suggestion.cache import TAIL, Answer, Place, Results, digest
 
 
 def tokens(*texts: str) -> list[Token]:
@@ -133,27 +134,125 @@ def test_a_guess_takes_no_answers_place_but_another_guess_does() -> None:
     assert [text(found.tokens) for found in newer if found] == ["pple", "avocado"]
 
 
-def test_nothing_is_known_once_all_is_forgotten() -> None:
+def test_another_engines_answers_are_not_found_until_it_is_back() -> None:
     results = Results(1 << 20)
-    results.remember(Place("g", "x = "), tokens("alpha", " + beta"), ended=True)
-    results.clear()
-    assert (results.find(Place("g", "x = ")), results.find(Place("g", "x = alpha")), results.size) == (
-        None,
-        None,
-        0,
+    found = []
+    for identity in ("one", "other", "one"):
+        results.answer_for(identity)
+        found.append(results.find(Place("g", "x")) is not None)
+        results.remember(Place("g", "x"), tokens("a"), ended=True)
+    assert found == [False, False, True]
+
+
+def test_what_stands_behind_the_cursor_belongs_to_the_place() -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", "x", after=")"), tokens("a"), ended=True)
+    assert results.find(Place("g", "x", after=")")) is not None
+    assert results.find(Place("g", "x")) is None
+
+
+PLAIN = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner).map(tuple))  # fmt: skip
+
+
+@given(PLAIN, PLAIN)
+def test_what_reads_the_same_has_the_same_digest_and_nothing_else(one: Any, other: Any) -> None:
+    assert (digest(one) == digest(other)) == (repr(one) == repr(other))
+    assert digest((one, other)) != digest(one, other)
+
+
+def test_digests_are_the_same_in_every_process() -> None:
+    said = (
+        "from jupyter_turbopilot.suggestion.cache import digest; print(digest(('ü' * 5000, 1, None)).hex())"
     )
-    results.remember(Place("g", "x = "), tokens("gamma"), ended=True)
-    found = results.find(Place("g", "x = g"))
-    assert found is not None
-    assert text(found.tokens) == "amma"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", said],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert found == {digest(("ü" * 5000, 1, None)).hex()}
 
 
-def test_another_text_with_the_same_hash_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_key", lambda *_: 1)
+def lasting(before: str = "x = ", **more: Any) -> Place:
+    return Place("g", before, lasts=True, **more)
+
+
+@given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8), st.text(max_size=2500))
+def test_an_answer_that_was_kept_is_found_by_another_process_as_it_was(
+    pieces: list[str], before: str
+) -> None:
+    kept: list[Answer] = []
+    first, second = Results(1 << 20, kept.append), Results(1 << 20)
+    whole = "".join(pieces)
+    first.remember(lasting(before, limit=(8, True)), tokens(*pieces), ended=False)
+    assert all(map(second.restore, kept))
+    assert len(kept) == (not any(map(looks_secret, (before.rpartition("\n")[2] + whole).splitlines())))
+    for offset in range(len(whole) * len(kept)):
+        place = lasting(before + whole[:offset], limit=(8, True))
+        assert second.find(place) == first.find(place) is not None
+
+
+@pytest.mark.parametrize(
+    ("place", "answer"),
+    [
+        (Place("g", "x = "), "1"),
+        (lasting("password = "), "'hunter22'"),
+        (lasting("a = 1\npassword = '", after="'\nb"), "hunter22"),
+        (lasting("x"), " = 1\ntoken = 'abcdefgh'\n"),
+        (lasting("x" * 30_000), "1"),
+    ],
+)
+def test_what_is_nobodys_business_is_remembered_but_not_kept(place: Place, answer: str) -> None:
+    kept: list[Answer] = []
+    results = Results(1 << 24, kept.append)
+    results.remember(place, tokens(answer), ended=True)
+    assert results.find(place) is not None
+    assert kept == []
+
+
+def test_a_guess_is_not_kept() -> None:
+    kept: list[Answer] = []
+    results = Results(1 << 20, kept.append)
+    results.remember(lasting(), tokens("a"), ended=False, guess=True)
+    assert kept == []
+    results.remember(lasting(), tokens("ab"), ended=False)
+    assert [answer.text for answer in kept] == ["ab"]
+
+
+def answers(*texts: str) -> list[Answer]:
+    kept: list[Answer] = []
+    source = Results(1 << 24, kept.append)
+    for text in texts:
+        source.remember(lasting(), tokens(text), ended=True)
+    return kept
+
+
+def test_what_is_restored_is_older_than_what_is_there_but_better_than_a_guess() -> None:
+    older, newer = answers("older", "newer")
     results = Results(1 << 20)
-    results.remember(Place("g", "x"), tokens("a"), ended=True)
-    assert results.find(Place("g", "x")) is not None
-    assert results.find(Place("g", "y")) is None
+    results.remember(lasting(), tokens("guess"), ended=False, guess=True)
+    assert results.restore(newer)
+    assert results.restore(older)
+    found = results.find(lasting())
+    assert found is not None
+    assert found.text == "newer"
+    assert results.find(lasting("x = old")) is not None
+
+
+def test_what_is_restored_takes_only_the_room_that_is_left_and_goes_first() -> None:
+    older, newer = answers("b", "c")
+    place = Place("g", "y")
+    results = Results(newer.size + room_for(("y", "a")))
+    results.remember(place, tokens("a"), ended=True)
+    assert results.restore(newer)
+    assert not results.restore(older)
+    results.remember(Place("g", "z"), tokens("d"), ended=True)
+    assert results.find(place) is not None
+    assert results.find(lasting()) is None
 
 
 def room_for(*answers: tuple[str, str]) -> int:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.suggestion.cache import Answer
 
-_ROWS = 64  # that are read at a time: nobody else waits for long
+_ROWS = 64  # that are read, or deleted, at a time: nobody else waits for long
+_PIECE = 2**16  # bytes that are written at a time: a write-ahead log holds a multiple of that
 _SPARE = 2 * 1024**2  # bytes of the bound for what SQLite keeps beside the file
 
 
@@ -47,13 +48,13 @@ class Database:
 
     def add(self, answers: Iterable[Answer]) -> None:
         """Write answers, and delete the oldest ones where there is no room for them."""
-        rows = [row_of(answer) for answer in answers]
-        with self._transaction():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO answers (place, keys, answer, digest) VALUES (?, ?, ?, ?)", rows
-            )
-            while self._used() > self._room and self._delete_oldest(len(rows)):
-                pass
+        for rows in _pieces(map(row_of, answers)):
+            with self._transaction():
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO answers (place, keys, answer, digest) VALUES (?, ?, ?, ?)", rows
+                )
+                while self._used() > self._room and self._delete_oldest(len(rows)):
+                    pass
 
     def clear(self) -> None:
         """Delete every answer, and give the room back."""
@@ -77,7 +78,7 @@ class Database:
             return
         while self._used() > self._room:
             with self._transaction():
-                if not self._delete_oldest(4 * _ROWS):
+                if not self._delete_oldest(_ROWS):
                     break
         self._give_back()
 
@@ -112,3 +113,17 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def _pieces(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Divide rows into what is written at a time."""
+    piece: list[Row] = []
+    size = 0
+    for row in rows:
+        piece.append(row)
+        size += len(row.keys) + len(row.answer)
+        if size >= _PIECE:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece

@@ -51,6 +51,7 @@ class Found(Enum):
     OURS = "a file of answers"
     DAMAGED = "damaged"
     OUTDATED = "of another version"
+    STRANDED = "from a file system with write-ahead logs, which this one has not"
     FOREIGN = "something else than answers"
     NO_FILE = "not a file"
 
@@ -143,14 +144,14 @@ def prepare(path: Path) -> None:
             left.unlink(missing_ok=True)
         fresh, logged_ahead = _make_beside(path)
         try:
-            found = look(path)
+            found = look(path) if logged_ahead or not _needs_log(path) else Found.STRANDED
             if found is Found.NO_FILE:
-                raise IsADirectoryError(errno.EISDIR, "A folder, or no file at all, is in its place")
-            if found is Found.OURS and (logged_ahead or not _needs_log(path)):
+                raise IsADirectoryError(errno.EISDIR, "a folder, or no file at all, is in its place")
+            if found is Found.OURS:
                 _restrict(path)
-                return
-            _make_way(path, found)
-            fresh.replace(path)
+            else:
+                _make_way(path, found)
+                fresh.replace(path)
         finally:
             _delete(fresh)
     if not logged_ahead:
@@ -203,16 +204,15 @@ def _make_way(path: Path, found: Found) -> None:
             with suppress(FileNotFoundError):
                 path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
         log.warning("Turbopilot: %s held %s; that is now %s.", path, found.value, aside)
-    elif path.exists():
-        if found is not Found.NOTHING:
-            why = "cannot be used on this file system" if found is Found.OURS else f"is {found.value}"
-            log.warning("Turbopilot: %s %s; it is begun anew, without the answers in it.", path, why)
-        _delete(path)
-    for end in _BESIDE:  # a log of another file would be taken for the new one's
-        path.with_name(path.name + end).unlink(missing_ok=True)
+    elif found is not Found.NOTHING:
+        log.warning("Turbopilot: %s is %s; it is begun anew, without its answers.", path, found.value)
+    _delete(path)  # with the log of another file, which would be taken for the new one's
 
 
 def _needs_log(path: Path) -> bool:
+    """Tell whether a file of ours can be used only where there is a write-ahead log."""
+    if not is_ours(path):
+        return False
     with path.open("rb") as file:
         return file.read(_HEADER)[_WAL_AT] == 2  # noqa: PLR2004 - SQLite's word for it
 

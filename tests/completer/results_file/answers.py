@@ -1,0 +1,46 @@
+"""Answers as a completer would have them kept, for tests of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from jupyter_turbopilot.completer.results_file.database import Database
+from jupyter_turbopilot.completer.results_file.disk import prepare
+from jupyter_turbopilot.generation import Token
+from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
+
+MEGABYTE = 1024 * 1024
+
+
+def place(number: int, typed: str = "") -> Place:
+    return Place(("asked", number), f"x = {typed}", limit=(48, True, 0.5), lasts=True)
+
+
+def answers(numbers: Iterable[int], text: str = "answer {} and some more of it") -> list[Answer]:
+    kept: list[Answer] = []
+    results = Results(1 << 28, kept.append)
+    for number in numbers:
+        tokens = [
+            Token(piece.encode(), 0.1 + number % 7 / 10, number) for piece in text.format(number).split(" ")
+        ]
+        results.remember(place(number), tokens, ended=number % 2 == 0)
+    return kept
+
+
+def open_file(path: Path, limit: int = 64 * MEGABYTE) -> Database:
+    prepare(path)
+    return Database(path, limit)
+
+
+def texts(path: Path) -> list[str]:
+    """Return what a file holds, the newest first."""
+    database = open_file(path)
+    found = [answer.text for answer in database.newest()]
+    database.close()
+    return found
+
+
+def whole_size(path: Path) -> int:
+    """Return what a file takes, with what SQLite keeps beside it."""
+    return sum(file.stat().st_size for file in path.parent.iterdir() if path.name in file.name)

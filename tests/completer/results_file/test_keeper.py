@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.completer.results_file import disk, keeper
+from jupyter_turbopilot.completer.results_file.keeper import WAITING, Keeper
+from jupyter_turbopilot.suggestion.cache import Answer, Results
+
+from .answers import MEGABYTE, answers, open_file, place, texts
+
+LIMIT = 64 * MEGABYTE
+
+
+def until(true: Callable[[], object], patience: float = 10.0) -> None:
+    end = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def nothing(_: Answer) -> bool:
+    return False
+
+
+def test_what_one_process_remembers_the_next_one_knows(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    first = Keeper(path, LIMIT)
+    first.start(nothing)
+    for answer in answers(range(30)):
+        first.keep(answer)
+    first.close()
+    results = Results(MEGABYTE)
+    second = Keeper(path, LIMIT)
+    second.start(results.restore)
+    second.start(lambda _: pytest.fail("it has begun"))
+    until(lambda: results.find(place(0)))
+    known = results.find(place(7, "answer7and"))
+    assert known is not None
+    assert (known.text, known.tokens[0].id) == ("somemoreofit", 7)
+    second.close()
+
+
+def test_of_a_file_larger_than_the_memory_the_newest_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers(range(200)))
+    database.close()
+    size = answers([199])[0].size
+    results = Results(10 * size)
+    reader = Keeper(path, LIMIT)
+    reader.start(results.restore)
+    until(lambda: results.size == 10 * size)
+    reader.close()
+    assert [number for number in range(200) if results.find(place(number))] == [*range(190, 200)]
+
+
+def test_nobody_waits_for_a_file_that_another_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "PATIENCE", 0.05)
+    path = tmp_path / "answers.db"
+    open_file(path).close()
+    writer = Keeper(path, LIMIT)
+    with closing(disk.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writer.start(nothing)
+        ours = answers(range(3 * WAITING))
+        begun = time.monotonic()
+        for answer in ours:
+            writer.keep(answer)
+        assert time.monotonic() - begun < 5  # a wait would be WAIT seconds
+        assert len(writer._waiting) <= WAITING
+        other.execute("ROLLBACK")
+        writer.close()
+    assert writer._thread is not None
+    writer._thread.join(10)
+    found = texts(path)
+    assert found[0] == ours[-1].text  # of too many the oldest are lost
+    assert WAITING <= len(found) < 3 * WAITING
+
+
+def test_what_comes_before_the_file_is_read_is_written_and_after_the_end_it_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    early, late = answers([1, 2])
+    one = Keeper(path, LIMIT)
+    one.keep(early)
+    one.start(nothing)
+    one.close()
+    one.keep(late)
+    one.start(nothing)
+    assert texts(path) == [early.text]
+    never = Keeper(tmp_path / "never.db", LIMIT)
+    never.close()
+    never.start(nothing)
+    assert not (tmp_path / "never.db").exists()
+
+
+@pytest.mark.parametrize("trouble", ["no room", "disk is full", "read-only", "folder", "nowhere", "bug"])
+def test_trouble_is_said_once_and_answers_go_on_in_memory(
+    tmp_path: Path, trouble: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "answers.db"
+    if trouble == "no room":
+        monkeypatch.setattr(keeper, "free_room", lambda _: 10 * MEGABYTE)
+    elif trouble == "disk is full":
+        pages = "PRAGMA max_page_count = 1"
+        monkeypatch.setattr(keeper.Database, "_fit", lambda self: self._connection.execute(pages).fetchall())
+    elif trouble == "read-only":
+        pragma = "PRAGMA query_only = ON"
+        monkeypatch.setattr(keeper.Database, "_fit", lambda self: self._connection.execute(pragma))
+    elif trouble == "folder":
+        path.mkdir()
+    elif trouble == "nowhere":
+        path = Path("/proc/nowhere/answers.db")
+    else:
+        monkeypatch.setattr(keeper, "Database", lambda *_: 1 / 0)
+    one = Keeper(path, LIMIT)
+    results = Results(MEGABYTE, one.keep)
+    one.start(results.restore)
+    for answer in answers(range(90)):
+        one.keep(answer)
+    assert one._thread is not None
+    one._thread.join(10)
+    assert not one._thread.is_alive()
+    for answer in answers(range(9)):
+        one.keep(answer)
+    assert not one._waiting
+    said = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 1
+    assert "in memory" in said[0].getMessage()
+    assert "somemore" not in caplog.text
+    one.close()
+
+
+def test_without_a_thread_it_is_said_and_nothing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    one = Keeper(tmp_path / "answers.db", LIMIT)
+    one.start(nothing)
+    one.close()
+    assert "no more threads" in caplog.text
+
+
+def test_a_file_that_is_damaged_while_it_is_used_is_begun_anew_at_the_next_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "answers.db"
+    one = Keeper(path, LIMIT)
+    one.start(nothing)
+    until(path.exists)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE answers")
+        other.commit()
+    one.keep(*answers([1]))
+    assert one._thread is not None
+    one._thread.join(10)
+    assert "begun anew" in caplog.text
+    assert texts(path) == []
