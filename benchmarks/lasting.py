@@ -17,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,33 +27,35 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from desk import Desk
 from engines import ALL_THREADS, compare, keys
 
+from jupyter_turbopilot.context.facts import NONE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.raw_request import RawRequest
+    from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
 
-from jupyter_turbopilot.context.facts import NONE
-
 MEGABYTE = 1024 * 1024
-WORDS = [
-    "total",
-    "mean",
-    "count",
-    "value",
-    "rows",
-    "frame",
-    "price",
-    "result",
-    "index",
-    "label",
-    "scale",
-    "offset",
-]
+WORDS = ("total", "mean", "count", "value", "rows", "frame", "price", "result", "index", "label")
 
 
-def lasting_desk(path: Path, **settings: Any) -> Desk:
+class Unknowing(Desk):
+    """To whom each key is new: whatever was answered before was another engine's."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._keys = count()
+
+    def ask(self, request: Completion | RawRequest) -> tuple[float, Reply]:
+        """Submit and wait; return milliseconds and the answer."""
+        self.pilot.completer.results.answer_for(f"key {next(self._keys)}")
+        return super().ask(request)
+
+
+def lasting_desk(path: Path) -> Desk:
     """Return a desk that keeps its answers in a file."""
-    return Desk(results_file=str(path), results_memory=64, **ALL_THREADS | settings)
+    return Desk(results_file=str(path), results_memory=64, **ALL_THREADS)
 
 
 def answered(desk: Desk, asked: Sequence[Completion], times: int) -> tuple[list[float], int, list[list[str]]]:
@@ -72,13 +75,12 @@ def known(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "answers.db"
         first = lasting_desk(path)
+        # A whole answer is known wherever it is asked for again.
         asked = [
             request
             for request in keys(options)
-            if (reply := first.ask(request)[1]).items
-            and all(item.finish_reason == "stop" for item in reply.items)
+            if {item.finish_reason for item in first.ask(request)[1].items} == {"stop"}
         ]
-        first.ask(asked[0])
         memory = answered(first, asked, options.times)
         first.pilot.stop()
         second = lasting_desk(path)
@@ -110,13 +112,15 @@ def wait_for(desk: Desk, asked: Sequence[Completion]) -> int:
 
 
 def key_costs(options: argparse.Namespace) -> None:
-    """Compare keys with the file and without, where nothing is known: each key is asked once of each."""
-    asked = [request for request in keys(options) if not request.prefix.isspace()]
+    """Compare keys with the file and without it, where nothing is known."""
     with tempfile.TemporaryDirectory() as scratch:
-        desks = Desk(results_memory=64, **ALL_THREADS), lasting_desk(Path(scratch) / "answers.db")
-        compare(("in memory", "with the file"), desks, asked)
+        path = Path(scratch) / "answers.db"
+        memory: dict[str, Any] = {"results_memory": 64} | ALL_THREADS
+        desks = Unknowing(**memory), Unknowing(results_file=str(path), **memory)
+        compare(("in memory", "with the file"), desks, keys(options))
         for desk in desks:
             desk.pilot.stop()
+        print(f"the file: {path.stat().st_size / 1e6:.2f} MB")
 
 
 def killed(options: argparse.Namespace) -> None:
@@ -132,10 +136,9 @@ def killed(options: argparse.Namespace) -> None:
         folder = Path(scratch)
         model = write_tiny_model(folder / "tiny.gguf")
         path = folder / "answers.db"
-        lines = [f"results_file = {str(path)!r}", "results_disk = 1", "trial = False", "considerate = False"]
-        config = "".join(
-            f"c.Turbopilot.{line}\n" for line in (*lines, "keep_sequences = False", "threads = 1")
-        )
+        settings: dict[str, Any] = {"results_file": str(path), "results_disk": 1, "trial": False}
+        settings |= {"considerate": False, "keep_sequences": False, "threads": 1}
+        config = "".join(f"c.Turbopilot.{name} = {value!r}\n" for name, value in settings.items())
         (folder / "jupyter_turbopilot_config.py").write_text(config)
 
         def size() -> int:
@@ -149,18 +152,12 @@ def killed(options: argparse.Namespace) -> None:
                 continue
             end = time.monotonic() + 0.4 + draw.random() * 2
             again = draw.sample(sorted(said), min(len(said), 40))
-            fresh = (
-                f"# {number}.{count}\n{draw.choice(WORDS)} = {draw.choice(WORDS)}" for count in range(9999)
-            )
             while time.monotonic() < end:
-                source = again.pop() if again else next(fresh)
-                body = {
-                    "cells": [{"source": source}],
-                    "offset": len(source),
-                    "trigger": "invoke",
-                    "max_tokens": 12,
-                }
-                answer = server.client.post("/complete", json=body | {"lines": "multi"}).json()
+                fresh = f"# {number}.{computed}\n{draw.choice(WORDS)} = {draw.choice(WORDS)}"
+                source = again.pop() if again else fresh
+                body = {"cells": [{"source": source}], "offset": len(source), "lines": "multi"}
+                more = {"trigger": "invoke", "max_tokens": 12}
+                answer = server.client.post("/complete", json=body | more).json()
                 text = json.dumps([item["text"] for item in answer["items"]])
                 if answer["timings"]["predicted_tokens"]:
                     computed += 1
@@ -183,9 +180,7 @@ def killed(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Measure one thing."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser()
     actions = parser.add_subparsers(required=True)
     for name, run in (("known", known), ("keys", key_costs), ("killed", killed)):
         action = actions.add_parser(name)

@@ -139,7 +139,10 @@ def prepare(path: Path) -> None:
     An OSError or sqlite3.Error says why it cannot be.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(_lock_path(path), WAIT, mode=0o600):  # two servers may start at once
+    lock = _lock_path(path)
+    # Where nothing can be written it fails here: FileLock would try again until its time is up.
+    os.close(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600))
+    with FileLock(lock, WAIT, mode=0o600):  # two servers may start at once
         for left in _unfinished(path):
             left.unlink(missing_ok=True)
         fresh, logged_ahead = _make_beside(path)
