@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import httpx
 from desk import Desk
 from engines import ALL_THREADS, compare, keys
 
@@ -147,7 +148,7 @@ def killed(options: argparse.Namespace) -> None:
         for number in range(options.times):
             try:
                 server = Server(model, "--no-api-key", environment={"JUPYTER_CONFIG_DIR": scratch})
-            except (AssertionError, OSError):
+            except (AssertionError, OSError, httpx.HTTPError):
                 failed += 1
                 continue
             end = time.monotonic() + 0.4 + draw.random() * 2

@@ -122,6 +122,12 @@ class Keeper:
 
 def _reason(error: OSError | NotImplementedError | sqlite3.Error) -> str:
     """Say what went wrong, without what the file holds."""
-    if isinstance(error, sqlite3.Error):
-        return "it is damaged, and will be begun anew" if is_damage(error) else str(error)
-    return getattr(error, "strerror", None) or type(error).__name__
+    match error:
+        case sqlite3.Error():
+            return "it is damaged, and will be begun anew" if is_damage(error) else str(error)
+        case TimeoutError():
+            return "another process has held it for too long"
+        case NotImplementedError():
+            return "its file system cannot lock files"
+        case _:
+            return error.strerror or type(error).__name__

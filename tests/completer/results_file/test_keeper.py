@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from jupyter_turbopilot.completer.results_file import disk, keeper
 from jupyter_turbopilot.completer.results_file.keeper import WAITING, Keeper
@@ -100,7 +101,13 @@ def test_what_comes_before_the_file_is_read_is_written_and_after_the_end_it_is_n
     assert not (tmp_path / "never.db").exists()
 
 
-@pytest.mark.parametrize("trouble", ["no room", "disk is full", "read-only", "folder", "nowhere", "bug"])
+def refuse_locks(*_: object, **__: object) -> None:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "trouble", ["no room", "disk is full", "read-only", "folder", "nowhere", "held", "no locks", "bug"]
+)
 def test_trouble_is_said_once_and_answers_go_on_in_memory(
     tmp_path: Path, trouble: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -117,6 +124,12 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
         path.mkdir()
     elif trouble == "nowhere":
         path = Path("/proc/nowhere/answers.db")
+    elif trouble == "held":
+        monkeypatch.setattr(disk, "WAIT", 0.05)
+        held = FileLock(disk._lock_path(path))
+        held.acquire()
+    elif trouble == "no locks":
+        monkeypatch.setattr(FileLock, "acquire", refuse_locks)
     else:
         monkeypatch.setattr(keeper, "Database", lambda *_: 1 / 0)
     one = Keeper(path, LIMIT)
