@@ -8,11 +8,14 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.errors import BadRequestError
 
 MAX_BODY = 1024 * 1024
 MAX_CELLS = 4096
 MAX_CONTAINERS = 1 << 15
+MOST_FUNCTION_TOKENS = 16384  # of functions that are written together
+FUNCTION_TOKENS = 2048
 
 Name = Annotated[str, Meta(max_length=4096)]
 Spec = Annotated[str, Meta(min_length=1, max_length=2048, description="name from the catalogue, path or URL")]
@@ -86,7 +89,15 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1, le=2048)] | None,
         Meta(description="maximum length in tokens; null for the server's default"),
     ] = None
+    max_lines: Annotated[
+        Annotated[int, Meta(ge=1, le=200)] | None,
+        Meta(description="maximum length in lines; null for the server's default"),
+    ] = None
     temperature: Annotated[float, Meta(ge=0.0, le=2.0, description="0 for the likeliest text")] = 0.0
+    seed: Annotated[
+        Annotated[int, Meta(ge=0, lt=2**31)] | None,
+        Meta(description="another seed draws another text, at a temperature above 0; null for 0"),
+    ] = None
 
     @property
     def prefix(self) -> str:
@@ -97,6 +108,43 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     def suffix(self) -> str:
         """The active cell after the cursor."""
         return self.cells[self.active].source[self.offset :]
+
+
+class Hierarchy(msgspec.Struct, frozen=True, kw_only=True):
+    """A function to be written together with the functions that it calls."""
+
+    source: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=STATEMENT,
+            description="an instruction in words, or a stub: a `def` line, with a docstring if you like",
+        ),
+    ]
+    path: Annotated[Name, Meta(description="path of the notebook or file on the server")] = ""
+    language: Annotated[str, Meta(max_length=64, description="only Python is supported")] = "python"
+    kernel_id: Annotated[
+        Annotated[str, Meta(max_length=128)] | None,
+        Meta(description="kernel of the notebook, as in a completion request"),
+    ] = None
+    cells: Annotated[list[Cell], Meta(max_length=MAX_CELLS, description="the cells above")] = []
+    names: Annotated[
+        list[Annotated[str, Meta(max_length=512)]],
+        Meta(max_length=MAX_CELLS, description="names that exist beside those that the cells define"),
+    ] = []
+    depth: Annotated[
+        int, Meta(ge=0, le=8, description="how many calls deep functions are written; 0: the first alone")
+    ] = 3
+    functions: Annotated[int, Meta(ge=1, le=64, description="how many functions are written at most")] = 12
+    max_tokens: Annotated[
+        int, Meta(ge=1, le=MOST_FUNCTION_TOKENS, description="how many tokens are written at most, in all")
+    ] = FUNCTION_TOKENS
+    seconds: Annotated[
+        float, Meta(gt=0.0, le=3600.0, description="after so many seconds, the result is what there is")
+    ] = 120.0
+    attempt: Annotated[
+        int, Meta(ge=0, le=99, description="0: the likeliest functions; each further number draws others")
+    ] = 0
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,11 +52,11 @@ def suggestion_task(
         place=Place(
             (asked_for, facts.digest),
             before,
-            limit=(length, cursor.unasked, cursor.threshold),
+            limit=(length, cursor.max_lines, cursor.unasked, cursor.threshold),
             after=after,
             lasts=not is_private_path(request.path),
         ),
-        sampling=Sampling(length, request.temperature),
+        sampling=Sampling(length, request.temperature, seed=request.seed or 0),
         in_units=True,
         deadline=settings.deadline,
         n=request.n,
@@ -81,9 +81,8 @@ class _Cursor:
         self._facts = facts
         self._settings = settings
         self._layout_for = layout_for
-        self._surroundings = surroundings_of(
-            request.prefix, request.suffix, request.lines, settings.max_lines
-        )
+        self.max_lines = request.max_lines or settings.max_lines
+        self._surroundings = surroundings_of(request.prefix, request.suffix, request.lines, self.max_lines)
         self.unasked = request.trigger in {"automatic", "ahead"}
         self._fit = fit_for(model)
         eagerness = request.eagerness or settings.eagerness

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from jupyter_turbopilot.completer.suggestion_task import suggestion_task
+from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import NONE, Fact, Facts
@@ -66,6 +67,24 @@ def test_whoever_asks_for_it_has_the_time_for_more(trigger: str, given: int | No
         asked, NONE, "model", Turbopilot(max_tokens=10), lambda _: pytest.fail("no engine")
     )
     assert task.sampling.max_tokens == length
+
+
+def test_a_request_may_have_more_lines_than_the_setting_and_draw_otherwise() -> None:
+    def task(**more: object) -> Task:
+        asked = request(**more)  # type: ignore[arg-type]
+        return suggestion_task(
+            asked, NONE, "model", Turbopilot(max_lines=2), lambda _: pytest.fail("no engine")
+        )
+
+    assert task().place == task(max_lines=2).place
+    assert task().place != task(max_lines=3).place  # what was cut short is no answer to it
+    assert [task(seed=seed).sampling.seed for seed in (None, 7)] == [0, 7]
+
+
+def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Desk]) -> None:
+    d = desk("a\nb\nc\nd", settings={"max_lines": 2})
+    assert d.texts(request("", lines="multi"))[-1] == "a\nb"
+    assert d.texts(request("", lines="multi", max_lines=3))[-1] == "a\nb\nc"
 
 
 @pytest.mark.parametrize("moves", [True, False])

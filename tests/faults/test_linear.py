@@ -19,7 +19,10 @@ from jupyter_turbopilot.context import facts as kernel
 from jupyter_turbopilot.context import magics, notebook, private, ranking
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.engine.llama import grammar_check
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import Token
+from jupyter_turbopilot.hierarchy.body import with_body
+from jupyter_turbopilot.hierarchy.stub import Stub, read_asked
 from jupyter_turbopilot.prompt.budget import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.suggestion import brackets, calls, lexer, parameters, resolve, syntax, trim
@@ -137,6 +140,11 @@ def missing_functions(text: str) -> None:
         calls.renamed(text, "a", "b")
 
 
+def read_instruction(text: str) -> None:
+    with suppress(BadRequestError):
+        read_asked(text)
+
+
 FACTS = Facts({"df": Fact(type="DataFrame", columns=[("a", "int64")], all=True), "f": Fact(type="function", module="builtins", parameters=["a"])}, all=True)  # fmt: skip
 FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "without_secrets": private.without_secrets,
@@ -154,6 +162,9 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "unresolved": lambda text: resolve.unresolved(text[:1], text, resolve.Scope(names=frozenset("a"))),
     "missing_functions": missing_functions,
     "parameters_of": parameters.parameters_of,
+    "instruction": read_instruction,
+    "stub": lambda text: read_instruction(f"def f(x):\n    {text}"),
+    "body": lambda text: with_body(Stub("f", "def f(x):"), text),
     "cell_magic": magics.cell_magic,
     "without_cell_magic": magics.without_cell_magic,
     "without_commands": magics.without_commands,

@@ -1,0 +1,46 @@
+"""What of a written body can stand: the longest beginning of it with which the function parses. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.hierarchy.parsing import Function, is_empty, tree_of
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.hierarchy.stub import Stub
+
+
+@dataclass(frozen=True)
+class Part:
+    """A function with what of its body can stand."""
+
+    source: str = ""
+    statements: int = 0  # that say something
+    whole: bool = False  # whether nothing of the body had to be left out
+    left: bool = False  # whether the text goes on behind the function
+
+
+def with_body(stub: Stub, text: str) -> Part:
+    """Return the function with the longest part of a body with which it parses, and nothing behind it."""
+    lines = text.rstrip().split("\n")
+    above = stub.beginning.count("\n")
+    count = len(lines)
+    while count > 0:
+        source = stub.beginning + "\n".join(lines[:count])
+        try:
+            tree = tree_of(source)
+        except SyntaxError as error:
+            # The lines above the one that is wrong may parse; with it nothing does.
+            wrong = (error.lineno or 0) - above
+            count = min(count, wrong if wrong > 0 else count) - 1
+            continue
+        node = next(each for each in tree.body if isinstance(each, Function))
+        left = node is not tree.body[-1] or (count < len(lines) and not lines[count][:1].isspace())
+        return Part(
+            "\n".join(source.split("\n")[: node.end_lineno]),
+            sum(not is_empty(each) for each in node.body),
+            left or count == len(lines),
+            left,
+        )
+    return Part()

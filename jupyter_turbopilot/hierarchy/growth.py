@@ -1,0 +1,225 @@
+"""Writes a function, then those that it calls and that do not exist, then those that these call.
+
+`grow` asks nobody itself: it yields events and questions, and is sent what was written. `follow` and
+`follow_async` ask.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Literal
+
+from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.hierarchy.body import Part, with_body
+from jupyter_turbopilot.hierarchy.event import Event
+from jupyter_turbopilot.hierarchy.existing import Existing, existing_for
+from jupyter_turbopilot.hierarchy.imports import imports_for
+from jupyter_turbopilot.hierarchy.question import Continuation, Question, completion_for
+from jupyter_turbopilot.hierarchy.result import result_of
+from jupyter_turbopilot.hierarchy.stub import Stub, read_asked, stub_for, stub_with_head
+from jupyter_turbopilot.suggestion.calls import missing_functions, renamed, takes
+from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from jupyter_turbopilot.context.facts import Facts
+    from jupyter_turbopilot.hierarchy.stub import Asked
+    from jupyter_turbopilot.request import Hierarchy
+    from jupyter_turbopilot.suggestion.calls import Call, MissingFunction
+
+TRIES = 3  # how often a function is asked for that does not parse, or has no body
+LONGEST = 512  # tokens of a function
+UNNAMED = "generated"
+NO_BODY = "the model wrote no body that parses"
+TOO_MANY = "left out: so many functions, or calls so deep, were not asked for"
+SPENT = "left out: the time or the tokens are used up"
+
+Growth = Generator[Event | Question, Continuation | None, None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A function that is to be written, and where it was found."""
+
+    stub: Stub
+    caller: str = ""
+    depth: int = 0
+
+
+def grow(request: Hierarchy, facts: Facts = NONE, clock: Callable[[], float] = time.monotonic) -> Growth:
+    """Yield what happens, at last `done` with the result, and a `Question` for what has to be written."""
+    if request.language != "python":
+        raise BadRequestError(
+            f"Functions are written with those they call in Python alone, not in {request.language}. "
+            "Ask for a completion instead.",
+            field="language",
+        )
+    return _Growing(request, facts, clock).run(read_asked(request.source))
+
+
+class _Growing:
+    """The functions so far, and what is left to be spent."""
+
+    def __init__(self, request: Hierarchy, facts: Facts, clock: Callable[[], float]) -> None:
+        self._request = request
+        self._facts = facts
+        self._existing = Existing()
+        self._clock = clock
+        self._until = clock() + request.seconds
+        self._tokens = 0
+        self._above = ""
+        self._stubs: dict[str, Stub] = {}  # of all functions that were found
+        self._sources: dict[str, str] = {}  # of those that were written, in that order
+        self._waiting: deque[Found] = deque()
+
+    def run(self, asked: Asked) -> Growth:
+        """Write the first function, then all that are found."""
+        self._above = asked.above
+        self._existing = existing_for(self._request, self._facts, asked.above)
+        stub = asked.stub or (yield from self._head(asked))
+        if asked.comment and stub.name in EVERYWHERE | self._existing.names:
+            stub = stub.named(self._free(stub.name))  # what exists is not defined again
+        yield self._found(Found(stub))
+        while self._waiting:
+            place = self._waiting.popleft()
+            if self._sources and self._is_spent():
+                del self._stubs[place.stub.name]
+                yield Event(
+                    event="given_up",
+                    name=place.stub.name,
+                    caller=place.caller,
+                    depth=place.depth,
+                    message=SPENT,
+                )
+                continue
+            part = yield from self._function(place.stub)
+            yield from self._settle(place, part)
+        names = self._existing.names
+        result = result_of(self._above, self._sources, names - self._sources.keys())
+        yield Event(
+            event="done",
+            name=stub.name,
+            source=result.source,
+            undefined=result.undefined,
+            tokens=self._tokens,
+        )
+
+    def _found(self, place: Found) -> Event:
+        self._stubs[place.stub.name] = place.stub
+        self._waiting.append(place)
+        return Event(
+            event="found",
+            name=place.stub.name,
+            caller=place.caller,
+            depth=place.depth,
+            source=place.stub.signature,
+        )
+
+    # Writing ------------------------------------------------------------------------------------------------
+
+    def _is_spent(self) -> bool:
+        return self._tokens >= self._request.max_tokens or self._clock() >= self._until
+
+    def _ask(
+        self, beginning: str, attempt: int, name: str = ""
+    ) -> Generator[Question, Continuation | None, Continuation]:
+        """Have something written: the rest of a line, or of the function of this name."""
+        above = (self._above, *self._sources.values())
+        left = max(1, self._request.max_tokens - self._tokens)
+        drawn = self._request.attempt * TRIES + attempt
+        lines: Literal["single", "multi"] = "multi" if name else "single"
+        completion = completion_for(self._request, above, beginning, left, drawn, lines=lines)
+        written = (yield Question(completion, name, beginning, self._until)) or Continuation()
+        self._tokens += max(1, written.tokens)
+        return written
+
+    def _head(self, asked: Asked) -> Generator[Question, Continuation | None, Stub]:
+        """Have the name and the parameters written."""
+        for attempt in range(TRIES):
+            written = yield from self._ask(asked.beginning, attempt)
+            if stub := stub_with_head(asked, written.text):
+                return stub
+            if self._is_spent():
+                break
+        return Stub(UNNAMED, f"{asked.comment}\ndef {UNNAMED}(*args, **kwargs):")
+
+    def _function(self, stub: Stub) -> Generator[Question, Continuation | None, Part]:
+        """Have a function written, as often as it takes; the best of what was written counts."""
+        best = Part()
+        for attempt in range(TRIES):
+            text, ended = yield from self._body(stub, attempt)
+            part = with_body(stub, text)
+            best = max(best, part, key=lambda each: each.statements)
+            if part.statements and part.whole and ended:
+                return part
+            if self._is_spent():
+                break
+        return best
+
+    def _body(self, stub: Stub, attempt: int) -> Generator[Question, Continuation | None, tuple[str, bool]]:
+        """Have a body written; what was cut short is gone on with, however slow the machine is."""
+        text, begun = "", self._tokens
+        while True:
+            written = yield from self._ask(stub.beginning + text, attempt, stub.name)
+            text += written.text
+            if written.whole or with_body(stub, text).left:
+                return text, True
+            if not written.text or self._is_spent() or self._tokens - begun >= LONGEST:
+                return text, False
+            text += "\n" if "\n" in text else ""
+
+    # What a function calls ----------------------------------------------------------------------------------
+
+    def _settle(self, place: Found, part: Part) -> Generator[Event]:
+        """See what a function calls: what exists is used where it takes the call, the rest is written."""
+        name, source = place.stub.name, part.source if part.statements else place.stub.unwritten
+        self._sources[name] = source
+        for missing in missing_functions(source, frozenset()):
+            if missing.name == name or missing.name not in self._stubs.keys() | self._existing.names:
+                continue
+            if self._takes(missing.name, missing.calls):
+                yield Event(event="reused", name=missing.name, caller=name)
+            else:
+                new = self._free(missing.name)
+                source = self._sources[name] = renamed(source, missing.name, new)
+                yield Event(event="renamed", name=new, caller=name, former=missing.name)
+        yield Event(
+            event="finished" if part.statements else "given_up",
+            name=name,
+            caller=place.caller,
+            depth=place.depth,
+            source=source,
+            message="" if part.statements else NO_BODY,
+        )
+        known = self._existing.names | self._stubs.keys()
+        for missing in self._to_write(source, missing_functions(source, known)):
+            if place.depth < self._request.depth and len(self._stubs) < self._request.functions:
+                yield self._found(Found(stub_for(missing, source), name, place.depth + 1))
+            else:
+                depth = place.depth + 1
+                yield Event(event="given_up", name=missing.name, caller=name, depth=depth, message=TOO_MANY)
+
+    def _takes(self, name: str, calls: tuple[Call, ...]) -> bool:
+        if name in self._stubs:
+            return takes(f"{self._stubs[name].beginning}pass", calls)
+        return self._existing.takes(name, calls)
+
+    def _to_write(self, source: str, missing: tuple[MissingFunction, ...]) -> Iterable[MissingFunction]:
+        """Leave out what the standard library has, and classes, by Python's convention for names."""
+        imports = imports_for(source, [each.name for each in missing])
+        return (
+            each for each in missing if each.name not in imports and not each.name.lstrip("_")[:1].isupper()
+        )
+
+    def _free(self, name: str) -> str:
+        """Return the name with the first number behind it that makes it new."""
+        taken = EVERYWHERE | self._existing.names | self._stubs.keys()
+        texts = "\n".join(self._sources.values())
+        names = (f"{name}_{number}" if number > 1 else name for number in count(1))
+        return next(each for each in names if each not in taken and each not in texts)

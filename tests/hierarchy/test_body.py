@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import ast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.hierarchy.body import Part, with_body
+from jupyter_turbopilot.hierarchy.parsing import is_empty, only_function, parsed
+from jupyter_turbopilot.hierarchy.stub import Stub
+
+STUB = Stub("f", "def f(x):")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "whole", "left"),
+    [
+        ("return x", "return x", True, False),
+        ("return x\n\n", "return x", True, False),
+        ("y = x\n    return (", "y = x", False, False),
+        ("return x\nprint(f(1))", "return x", True, True),
+        ("return x\nprint(f(", "return x", True, True),
+        ("return x\n\ndef g():\n    pass", "return x", True, True),
+        ("if x:\n        return 1\n    else:", "if x:\n        return 1", False, False),
+        ("y = '''\nz\n'''\n    return y", "y = '''\nz\n'''\n    return y", True, False),
+    ],
+)
+def test_the_longest_part_that_parses_is_kept_and_nothing_behind_the_function(
+    text: str, kept: str, whole: bool, left: bool
+) -> None:
+    part = with_body(STUB, text)
+    assert (part.source, part.whole, part.left) == (f"def f(x):\n    {kept}", whole, left)
+
+
+@pytest.mark.parametrize("text", ["", "(", "# nothing", "'''open"])
+def test_where_nothing_parses_there_is_nothing(text: str) -> None:
+    assert with_body(STUB, text) == Part()
+
+
+@pytest.mark.parametrize(("text", "count"), [("pass", 0), ("'doc'", 0), ("...", 0), ("x = 1\n    pass", 1)])
+def test_statements_that_say_nothing_do_not_count(text: str, count: int) -> None:
+    assert with_body(STUB, text).statements == count
+
+
+@given(st.text(alphabet="x =(:'#\n\treturn1[]", max_size=80))
+def test_whatever_is_kept_is_the_function_and_parses(text: str) -> None:
+    part = with_body(STUB, text)
+    if part.source:
+        (node,) = ast.parse(part.source).body
+        assert isinstance(node, ast.FunctionDef)
+        assert node.name == "f"
+        assert part.statements == sum(not is_empty(each) for each in node.body)
+
+
+@pytest.mark.parametrize("source", ["return 1", "x = ", "\0", "(" * 5000, "x" * 50_000, "await x"])
+def test_what_does_not_compile_does_not_count_as_parsed(source: str) -> None:
+    assert parsed(source) is None
+
+
+def test_the_only_function_is_the_last_statement() -> None:
+    assert only_function(parsed("x = 1\ndef f(): pass")) is not None
+    assert only_function(parsed("def f(): pass\nx = 1")) is None
+    assert only_function(None) is None

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.context.facts import NONE, Fact, Facts
+from jupyter_turbopilot.hierarchy.existing import ABOVE, Existing, existing_for
+from jupyter_turbopilot.request import Cell, Hierarchy
+from jupyter_turbopilot.suggestion.calls import Call, missing_functions
+
+
+def calls(source: str) -> tuple[Call, ...]:
+    return missing_functions(source, set())[0].calls
+
+
+def existing(*sources: str, **more: object) -> Existing:
+    cells = [Cell(source=source) for source in sources]
+    return existing_for(Hierarchy(source="x", cells=cells, **more), NONE)  # type: ignore[arg-type]
+
+
+def test_names_come_from_the_cells_the_kernel_the_request_and_what_stands_above() -> None:
+    request = Hierarchy(source="x", cells=[Cell(source="%time a = 1\n!ls\nb = a")], names=["c"])
+    names = existing_for(request, Facts(names={"d": Fact()}), "import e.f").names
+    assert {"b", "c", "d", "e"} <= names
+
+
+def test_what_a_function_of_a_cell_has_for_itself_does_not_exist_outside() -> None:
+    names = existing("def f(a):\n    b = 1\n    return [c for c in a]\nfor d in f(1):\n    e: int = 2").names
+    assert names == {"f", "d", "e"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "call", "taken"),
+    [
+        ("def f(a, b=1): pass", "f(1)", True),
+        ("def f(a, b=1): pass", "f(1, 2, 3)", False),
+        ("def f(a, b=1): pass", "f(1, c=2)", False),
+        ("@wraps(g)\ndef f(a): pass", "f(1, 2, 3)", True),  # a decorator may change it
+        ("f = partial(g)", "f(1, 2, 3)", True),
+        ("f = [1]", "f(1)", False),
+        ("f = 'a'", "f(1)", False),
+        ("f = 'a'\ndef f(a): pass", "f(1)", True),
+        ("from g import f", "f(1, 2, 3)", True),
+        ("class f: pass", "f(1, 2)", True),
+        ("def f(a", "f(1, 2)", True),  # an unfinished cell
+    ],
+)
+def test_a_function_takes_what_its_definition_says_and_a_value_nothing(
+    cell: str, call: str, taken: bool
+) -> None:
+    assert existing(cell).takes("f", calls(call)) is taken
+
+
+@pytest.mark.parametrize(
+    ("fact", "call", "taken"),
+    [
+        (Fact(type="function", parameters=["a", "k"], positional=1), "f(1, k=2)", True),
+        (Fact(type="function", parameters=["a", "k"], positional=1), "f(1, 2)", False),
+        (Fact(type="function", parameters=["a"], positional=1, open=True), "f(1, z=2)", True),
+        (Fact(type="function", parameters=["a"], positional=1), "f(1, z=2)", False),
+        (Fact(type="DataFrame", columns=[("a", "int64")]), "f(1)", False),
+        (Fact(type="int", module="builtins"), "f(1)", False),
+        (Fact(type="Model", module="mine"), "f(1)", True),
+    ],
+)
+def test_what_the_kernel_knows_counts_too(fact: Fact, call: str, taken: bool) -> None:
+    facts = Facts(names={"f": fact})
+    assert existing_for(Hierarchy(source="x"), facts).takes("f", calls(call)) is taken
+
+
+def test_of_a_long_notebook_the_nearest_cells_are_looked_at() -> None:
+    long = existing("first = 1", "x = 1\n" * (ABOVE // 6), "last = 1").names
+    assert "last" in long
+    assert "first" not in long
+
+
+def test_cells_in_other_languages_define_nothing() -> None:
+    assert "f" not in existing("%%bash\nf=1", "%%R\nf <- 1").names

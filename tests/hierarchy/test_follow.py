@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.completer.waiting import AsyncReplies
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.job import STOPPED, Job
+from jupyter_turbopilot.errors import EngineError, TurbopilotError
+from jupyter_turbopilot.hierarchy.event import Event
+from jupyter_turbopilot.hierarchy.follow import follow, follow_async
+from jupyter_turbopilot.hierarchy.growth import grow
+from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.request import Completion, Hierarchy
+from jupyter_turbopilot.shell.in_process import InProcess
+from jupyter_turbopilot.suggestion.calls import missing_names
+
+from ..completer.desk import Desk
+from ..scripted_engine import ScriptedEngine
+
+BODIES = {
+    "def total(rows):": "x = 1\n    y = 2\n    return add(rows)",
+    "def add(rows):": "return sum(rows)\n\nprint(add([1]))",
+}
+
+
+def said(prompt: str) -> str:
+    head = prompt.partition("<|fim_suffix|>")[0].rstrip().replace(">", "\n").rpartition("\n")[2]
+    return BODIES.get(head, "pass")
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk(ScriptedEngine(said))
+    yield desk
+    desk.worker.stop()
+
+
+def replies_of(desk: Desk, jobs: list[Job]) -> Callable[[Completion], Generator[Reply]]:
+    def replies(completion: Completion) -> Generator[Reply]:
+        job, answer = desk.begin(completion)
+        jobs.append(job)
+        try:
+            for reply in answer:
+                if reply.error:
+                    raise reply.error
+                yield reply
+        finally:
+            job.cancel.set(STOPPED)
+
+    return replies
+
+
+def test_what_happens_is_told_with_each_line_and_the_end(desk: Desk) -> None:
+    events = [*follow(grow(Hierarchy(source="def total(rows):")), replies_of(desk, []))]
+    assert [(event.event, event.name, event.source.count("\n")) for event in events] == [
+        ("found", "total", 0),
+        ("writing", "total", 2),
+        ("writing", "total", 3),
+        ("finished", "total", 3),
+        ("found", "add", 0),
+        ("finished", "add", 2),
+        ("done", "total", 9),
+    ]
+    assert events[1].source == "def total(rows):\n    x = 1\n    y = 2"
+
+
+def test_closing_stops_the_model(desk: Desk) -> None:
+    desk.engine.pause = 0.005
+    jobs: list[Job] = []
+    events = follow(grow(Hierarchy(source="def total(rows):")), replies_of(desk, jobs))
+    assert next(event for event in events if event.event == "writing")
+    events.close()
+    assert jobs[-1].cancel.is_set()
+
+
+def test_a_failure_is_raised(desk: Desk) -> None:
+    desk.engine.fail = EngineError("broken")
+    with pytest.raises(TurbopilotError):
+        list(follow(grow(Hierarchy(source="def total(rows):")), replies_of(desk, [])))
+
+
+def test_nobody_waits_for_a_text_longer_than_was_asked_for(desk: Desk) -> None:
+    desk.engine.pause = 0.01
+    desk.engine.answer = "x = 1\n    " * 500
+    begun = time.monotonic()
+    (*_, done) = follow(grow(Hierarchy(source="def total(rows):", seconds=0.2)), replies_of(desk, []))
+    assert time.monotonic() - begun < 5
+    assert "x = 1" in done.source
+
+
+async def test_on_an_event_loop_the_same_is_told(desk: Desk) -> None:
+    closed: list[bool] = []
+
+    async def replies(completion: Completion) -> AsyncGenerator[Reply]:
+        answer = AsyncReplies()
+        desk.completer.submit(completion, answer.listen)
+        try:
+            async for reply in answer:
+                yield reply
+        finally:
+            closed.append(True)
+
+    request = Hierarchy(source="def total(rows):")
+    events = [event async for event in follow_async(grow(request), replies)]
+    same = [*follow(grow(request), replies_of(desk, []))]
+    assert [event for event in events if event.event != "writing"] == [
+        event for event in same if event.event != "writing"
+    ]
+    assert len(closed) == 2
+
+
+def play(local: InProcess, source: str, **more: object) -> list[Event]:
+    return [*local.hierarchy(Hierarchy(source=source, **more))]  # type: ignore[arg-type]
+
+
+def test_a_real_model_that_writes_anything_leaves_a_source_that_parses(tiny_model: Path) -> None:
+    local = InProcess(Turbopilot(model=str(tiny_model), trial=False))
+    try:
+        for source in ("def f(x):\n    '''Do it.'''", "Do it."):
+            done = play(local, source, max_tokens=12)[-1]
+            ast.parse(done.source)
+            assert missing_names(done.source, set()) == done.undefined
+    finally:
+        local.close()
+
+
+def test_the_default_model_writes_a_function_and_the_one_it_calls(default_model: Path) -> None:
+    local = InProcess(Turbopilot(model=str(default_model), trial=False))
+    stub = 'def sum_of_primes(n):\n    """Return the sum of the primes below n. Use is_prime."""'
+    try:
+        events = play(local, stub)
+    finally:
+        local.close()
+    assert ("found", "is_prime") in [(event.event, event.name) for event in events]
+    source = events[-1].source
+    assert source.index("def is_prime(") < source.index("def sum_of_primes(")
+    assert events[-1].undefined == ()

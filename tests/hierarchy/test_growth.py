@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.context.facts import Fact, Facts
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.hierarchy.event import Event
+from jupyter_turbopilot.hierarchy.growth import NO_BODY, SPENT, TOO_MANY, TRIES, grow
+from jupyter_turbopilot.hierarchy.question import Continuation, Question
+from jupyter_turbopilot.hierarchy.tree import Tree
+from jupyter_turbopilot.request import Cell, Hierarchy
+from jupyter_turbopilot.running import doctest_program, doctests_of, run_program
+from jupyter_turbopilot.suggestion.calls import missing_names
+
+from .play import bodies, play
+
+
+def kinds(events: list[Event]) -> list[tuple[str, str]]:
+    return [(event.event, event.name) for event in events]
+
+
+def test_a_function_is_written_then_those_it_calls_and_those_stand_first() -> None:
+    events = play(
+        "def total(rows):\n    '''Add up.'''",
+        bodies(total="return sum(price(row) for row in rows)", price="return digits(row, 2)"),
+    )
+    assert kinds(events) == [
+        ("found", "total"),
+        ("finished", "total"),
+        ("found", "price"),
+        ("finished", "price"),
+        ("found", "digits"),
+        ("finished", "digits"),
+        ("done", "total"),
+    ]
+    defined = [node.name for node in ast.parse(events[-1].source).body if isinstance(node, ast.FunctionDef)]
+    assert defined == ["digits", "price", "total"]
+    assert [event.depth for event in events if event.event == "found"] == [0, 1, 2]
+    assert events[-1].undefined == ()
+    assert events[-1].tokens == 30
+
+
+def test_the_document_shows_what_comes_out() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "hierarchical.md").read_text("utf-8")
+    (stub,) = re.findall(r"```\n%%complete --hierarchical\n(.*?)```", document, re.DOTALL)
+    (shown,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    written = {
+        name: text.strip()
+        for name, text in re.findall(r"def (\w+)\(.*?\):\n(.*?)(?=\n\n\n|\Z)", shown, re.DOTALL)
+    }
+    written["sum_of_primes"] = written["sum_of_primes"].rpartition('"""\n    ')[2]
+    events = play(stub, bodies(**written))
+    assert events[-1].source == shown
+    assert run_program(doctest_program(shown, doctests_of(stub))).passed
+    tree = Tree()
+    for event in events:
+        tree.add(event)
+    assert "\n".join(tree.lines()) in document
+
+
+def test_a_callee_is_asked_for_below_its_caller_with_a_call_as_a_comment() -> None:
+    asked: list[Question] = []
+
+    def answer(ask: Question) -> str:
+        asked.append(ask)
+        return "return price(rows[0], tax=1)" if ask.name == "total" else "return 1"
+
+    play("def total(rows):", answer, cells=[Cell(source="x = 1")])
+    completion = asked[1].completion
+    assert [cell.source for cell in completion.cells] == [
+        "x = 1",
+        "def total(rows):\n    return price(rows[0], tax=1)",
+        "# Called as price(rows[0], tax=1)\ndef price(value, *, tax):\n    ",
+    ]
+    assert (completion.trigger, completion.lines, completion.offset) == (
+        "invoke",
+        "multi",
+        len(completion.prefix),
+    )
+    assert (completion.max_lines or 0) > 8
+
+
+def test_an_instruction_becomes_a_comment_above_a_def_that_the_model_writes() -> None:
+    asked: list[Question] = []
+
+    def answer(ask: Question) -> str:
+        asked.append(ask)
+        return " mean(xs):" if not ask.name else "return sum(xs) / len(xs)"
+
+    events = play("Return the mean.\nOf numbers.", answer)
+    assert asked[0].beginning == "# Return the mean.\n# Of numbers.\ndef"
+    assert asked[0].completion.lines == "single"
+    assert events[-1].source == (
+        "# Return the mean.\n# Of numbers.\ndef mean(xs):\n    return sum(xs) / len(xs)\n"
+    )
+
+
+@pytest.mark.parametrize("said", ["", "class", " def():", " class(x):", " 1(x):", " while True:", "(x):"])
+def test_a_head_that_does_not_parse_is_asked_for_again_and_then_made_up(said: str) -> None:
+    heads = iter([said] * 2 + [" fine(x):"])
+    assert (
+        "def fine(x):"
+        in play("Do it.", lambda ask: "pass\n    return x" if ask.name else next(heads))[-1].source
+    )
+    assert (
+        "def generated(*args, **kwargs):"
+        in play("Do it.", lambda ask: "return 1" if ask.name else said)[-1].source
+    )
+
+
+def test_a_head_whose_name_exists_gets_another_name() -> None:
+    events = play("Load.", lambda ask: "return x" if ask.name else " load(x):", names=["load", "load_2"])
+    assert events[-1].name == "load_3"
+    assert "def load_3(x):\n    return x" in events[-1].source
+
+
+@pytest.mark.parametrize("name", ["print", "load", "e"])
+def test_also_where_the_instruction_names_it(name: str) -> None:
+    events = play(f"{name}(x) does it.", bodies(), names=["load", "e"])
+    assert f"def {name}_2(x):\n    return None" in events[-1].source
+
+
+def test_what_exists_is_used_and_not_defined_again() -> None:
+    events = play(
+        "def f(x):",
+        bodies(f="return helper(x) + known(x)"),
+        cells=[Cell(source="def helper(a):\n    return a")],
+        names=["known"],
+    )
+    assert kinds(events) == [
+        ("found", "f"),
+        ("reused", "helper"),
+        ("reused", "known"),
+        ("finished", "f"),
+        ("done", "f"),
+    ]
+    assert events[-1].source == "def f(x):\n    return helper(x) + known(x)\n"
+    assert events[-1].undefined == ()
+
+
+@pytest.mark.parametrize(
+    ("cell", "facts"),
+    [
+        ("def helper(a, b):\n    return a", {}),
+        ("helper = [1, 2]", {}),
+        ("", {"helper": Fact(type="int", module="builtins")}),
+        ("", {"helper": Fact(type="function", parameters=["a", "b"], positional=1)}),
+    ],
+)
+def test_a_name_that_means_something_else_gets_another_at_all_its_call_sites(
+    cell: str, facts: dict[str, Fact]
+) -> None:
+    growth = grow(
+        Hierarchy(source="def f(x):", cells=[Cell(source=cell)]), Facts(names=facts), clock=lambda: 0.0
+    )
+    answers = bodies(f="return helper(x, 2, 3) + sum(map(helper, x))\n", helper_2="return 1")
+    events: list[Event] = []
+    step = next(growth, None)
+    while step:
+        if isinstance(step, Event):
+            events.append(step)
+            step = next(growth, None)
+        else:
+            said = answers(step)
+            assert isinstance(said, str)
+            step = growth.send(Continuation(said))
+    assert ("renamed", "helper_2") in kinds(events)
+    source = events[-1].source
+    assert "return helper_2(x, 2, 3) + sum(map(helper_2, x))" in source
+    assert source.count("def helper") == source.count("def helper_2") == 1
+
+
+def test_two_callers_that_disagree_get_a_helper_each() -> None:
+    events = play(
+        "def f(x):",
+        bodies(f="return g(x) + h(x)", g="return part(x)", h="return part(x, 1, 2) + part(x, 1, 2)"),
+    )
+    renamed = next(event for event in events if event.event == "renamed")
+    assert (renamed.name, renamed.former, renamed.caller) == ("part_2", "part", "h")
+    assert "return part_2(x, 1, 2) + part_2(x, 1, 2)" in events[-1].source
+    assert {"part", "part_2"} <= {event.name for event in events if event.event == "finished"}
+
+
+def test_recursion_ends_by_itself() -> None:
+    events = play(
+        "def even(n):", bodies(even="return n == 0 or odd(n - 1)", odd="return n != 0 and even(n - 1)")
+    )
+    assert [name for kind, name in kinds(events) if kind == "finished"] == ["even", "odd"]
+
+
+@pytest.mark.parametrize(("depth", "written"), [(0, 1), (1, 2), (3, 4)])
+def test_calls_deeper_than_asked_for_are_listed(depth: int, written: int) -> None:
+    def answer(ask: Question) -> str:
+        return f"return {ask.name}x(1)"
+
+    events = play("def f(x):", answer, depth=depth)
+    assert sum(event.event == "finished" for event in events) == written
+    last = f"f{'x' * written}"
+    assert events[-1].undefined == (last,)
+    assert events[-1].source.startswith(f"# Not defined here: {last}.\n")
+    assert [event.message for event in events if event.event == "given_up"] == [TOO_MANY]
+
+
+def test_no_more_functions_are_written_than_asked_for() -> None:
+    events = play("def f(x):", bodies(f="return [a(x), b(x), c(x), d(x)]"), functions=3)
+    assert [name for kind, name in kinds(events) if kind == "finished"] == ["f", "a", "b"]
+    assert events[-1].undefined == ("c", "d")
+
+
+@pytest.mark.parametrize("limit", [{"max_tokens": 15}, {"seconds": 12.0}])
+def test_when_the_budget_is_spent_the_rest_is_listed(limit: dict[str, float]) -> None:
+    seconds: Iterator[int] = count(0, 4)
+    events = play(
+        "def f(x):",
+        bodies(f="return [a(x), b(x), c(x), d(x)]"),
+        clock=lambda: float(next(seconds)),
+        **limit,
+    )
+    assert SPENT in [event.message for event in events]
+    assert events[-1].undefined
+    ast.parse(events[-1].source)
+
+
+def test_a_body_that_does_not_parse_is_asked_for_again_drawn_otherwise() -> None:
+    asked: list[Question] = []
+
+    def answer(ask: Question) -> str:
+        asked.append(ask)
+        return "return (" if len(asked) < TRIES else "return 1"
+
+    events = play("def f(x):", answer)
+    assert events[-1].source == "def f(x):\n    return 1\n"
+    assert [ask.completion.seed for ask in asked] == [0, 1, 2]
+    assert asked[0].completion.temperature == 0.0 < asked[1].completion.temperature
+
+
+def test_another_attempt_draws_from_the_beginning() -> None:
+    asked: list[Question] = []
+    play("def f(x):", lambda ask: asked.append(ask) or "return 1", attempt=2)  # type: ignore[func-returns-value]
+    assert asked[0].completion.temperature > 0
+    assert asked[0].completion.seed == 2 * TRIES
+
+
+@pytest.mark.parametrize("said", ["", "return (", "'''", "pass", "...", "# nothing", "\x00", "}" * 400])
+def test_a_function_without_a_body_says_so_and_parses(said: str) -> None:
+    events = play("def f(x):\n    '''Do it.'''", lambda _: said)
+    assert [event.message for event in events if event.event == "given_up"] == [NO_BODY]
+    assert "raise NotImplementedError" in events[-1].source
+    assert "# The model wrote no body." in events[-1].source
+    ast.parse(events[-1].source)
+
+
+def test_a_body_that_is_cut_by_its_length_is_gone_on_with() -> None:
+    parts = iter(
+        [Continuation("a = 1\n    b = 2", whole=False, tokens=5), Continuation("    return a + b", tokens=5)]
+    )
+    asked: list[Question] = []
+
+    def answer(ask: Question) -> Continuation:
+        asked.append(ask)
+        return next(parts)
+
+    assert play("def f():", answer)[-1].source == "def f():\n    a = 1\n    b = 2\n    return a + b\n"
+    assert asked[1].completion.prefix == "def f():\n    a = 1\n    b = 2\n"
+
+
+def test_a_text_that_never_ends_is_cut_to_what_parses() -> None:
+    said = Continuation("a = 1\n    b = [", whole=False, tokens=200)
+    events = play("def f():", lambda _: said)
+    ast.parse(events[-1].source)
+    assert "a = 1" in events[-1].source
+    assert events[-1].tokens <= 2048 + 200
+
+
+def test_what_the_standard_library_has_is_imported_and_classes_are_listed() -> None:
+    events = play(
+        "from __future__ import annotations\n\ndef f(x):",
+        bodies(f="y = math.pi + Counter(x).total()\n    return Node(y, defaultdict(int))"),
+    )
+    source = events[-1].source
+    ast.parse(source)
+    assert "import math" in source
+    assert "from collections import Counter" in source
+    assert events[-1].undefined == ("Node",)
+    compile(source, "", "exec")
+
+
+def test_callees_that_are_awaited_are_coroutines() -> None:
+    events = play("async def f(x):", bodies(f="return await get(x)"))
+    assert "async def get(x):" in events[-1].source
+
+
+def test_code_above_the_stub_stays_and_what_it_defines_exists() -> None:
+    events = play(
+        "import math\n\ndef area(r):\n    return math.pi * r\n\n# Volume.\ndef volume(r):",
+        bodies(volume="return area(r) * r"),
+    )
+    assert ("reused", "area") in kinds(events)
+    assert events[-1].source == (
+        "import math\n\ndef area(r):\n    return math.pi * r\n\n\n# Volume.\ndef volume(r):\n    return area(r) * r\n"
+    )
+
+
+def test_other_languages_are_refused_in_words() -> None:
+    with pytest.raises(BadRequestError, match="Python alone, not in r") as refused:
+        grow(Hierarchy(source="Do it.", language="r"))
+    assert refused.value.field == "language"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "  \n", "def f(", "def class(x):", "def f(x):\n  a =", "def f(x):\nprint(1)", "x" * 100_000],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_asked(source: str) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        grow(Hierarchy(source=source))
+    assert refused.value.field == "source"
+
+
+LINES = st.sampled_from(
+    [
+        "return helper(x)", "    return other(x, k=1)", "    x = [helper(1)", "    ]", "'''", "    if x:",
+        "        pass", "print(f(1))", "def g():", "    yield from parts(x)", "    class A:", "    import os",
+        "    helper = 1", "    return helper(x, x, *x)", "\tx", "    match(x)", "    lambda: nope", "# c", "",
+        "    nonlocal q", "    global z", "    return await y(x)", "    del helper", "    \x0c",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(LINES, max_size=6).map("\n".join), min_size=1, max_size=8))
+def test_whatever_the_model_writes_the_result_parses_and_every_name_is_defined_or_listed(
+    texts: list[str],
+) -> None:
+    said = iter(texts * 60)
+    done = play("def f(x):\n    'Do it.'", lambda _: next(said), names=["known"])[-1]
+    ast.parse(done.source)
+    compile(done.source, "", "exec")
+    assert set(missing_names(done.source, {"known"})) == set(done.undefined)
+    if done.undefined:
+        assert done.source.startswith("# Not defined here:")
+    names = [node.name for node in ast.parse(done.source).body if isinstance(node, ast.FunctionDef)]
+    assert len(names) == len(set(names))
+
+
+@given(st.text(max_size=200))
+def test_any_instruction_is_written_or_refused(source: str) -> None:
+    try:
+        done = play(source, lambda ask: "return 1" if ask.name else " f():")[-1]
+    except BadRequestError:
+        return
+    ast.parse(done.source)

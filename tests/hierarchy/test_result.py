@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import ast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.hierarchy.result import WIDTH, result_of
+
+
+def define(name: str, *uses: str) -> str:
+    return f"def {name}(x):\n    return [{', '.join(uses)}]"
+
+
+def test_callees_stand_before_their_callers_also_in_circles() -> None:
+    functions = {"a": define("a", "b", "c"), "b": define("b", "c", "a"), "c": define("c")}
+    names = [node.name for node in ast.parse(result_of("", functions, set()).source).body]  # type: ignore[attr-defined]
+    assert names == ["c", "b", "a"]
+
+
+def test_what_nothing_defines_is_listed_in_lines_that_can_be_read() -> None:
+    uses = [f"name_{number}" for number in range(40)]
+    result = result_of("", {"a": define("a", *uses)}, {"name_3"})
+    assert set(result.undefined) == {*uses} - {"name_3"}
+    comment = [line for line in result.source.split("\n") if line.startswith("#")]
+    assert len(comment) > 1
+    assert max(map(len, comment)) <= WIDTH + 12
+    assert comment[-1].endswith("name_39.")
+
+
+def test_nothing_written_is_what_was_there() -> None:
+    assert result_of("import os", {}, set()).source == "import os"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcdefgh"), st.lists(st.sampled_from("abcdefgh"), max_size=4), min_size=1
+    )
+)
+def test_every_function_stands_in_the_result_once(graph: dict[str, list[str]]) -> None:
+    functions = {name: define(name, *uses) for name, uses in graph.items()}
+    source = result_of("", functions, set()).source
+    names = [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    first, *_ = graph
+    reached, stack = set(), [first]
+    while stack:
+        name = stack.pop()
+        if name not in reached:
+            reached.add(name)
+            stack += [use for use in graph[name] if use in graph]
+    assert sorted(names) == sorted(graph)
+    if first not in {use for name in reached for use in graph[name]}:
+        assert names[max(map(names.index, reached))] == first

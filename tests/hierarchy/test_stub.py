@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import ast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.hierarchy.stub import LONGEST_QUOTE, read_asked, stub_for, stub_with_head
+from jupyter_turbopilot.suggestion.calls import missing_functions
+
+
+@pytest.mark.parametrize(
+    ("source", "head", "indent"),
+    [
+        ("def f(x):", "def f(x):", "    "),
+        ("def f(x):\n    '''Do.'''\n", "def f(x):\n    '''Do.'''", "    "),
+        ("def f(x):\n  '''Do.'''", "def f(x):\n  '''Do.'''", "  "),
+        ("def f(x):\n    pass", "def f(x):", "    "),
+        ("def f(x):\n    '''Do.'''\n    ...\n\n", "def f(x):\n    '''Do.'''", "    "),
+        ("def f(x):\n    '''Do.'''\n    # Use g.", "def f(x):\n    '''Do.'''\n    # Use g.", "    "),
+        ("def f(x):\n    y = x", "def f(x):\n    y = x", "    "),
+        ("def f(x):\n    for y in x:", "def f(x):\n    for y in x:", "        "),
+        ("def f(x): 'Do.'", 'def f(x):\n    """Do."""', "    "),
+        ("def f(x): return 1", "def f(x):", "    "),
+        ("def f(\n    x,\n): ...", "def f(x):", "    "),
+        ("def f(\n    x=')',\n):", "def f(\n    x=')',\n):", "    "),
+        ("@cache\nasync def f(x):\r\n\tpass", "@cache\nasync def f(x):", "        "),
+        ("# Why.\n@cache\ndef f(x):", "# Why.\n@cache\ndef f(x):", "    "),
+    ],
+)
+def test_a_stub_is_what_a_body_goes_below(source: str, head: str, indent: str) -> None:
+    asked = read_asked(source)
+    assert asked.stub
+    assert (asked.stub.name, asked.stub.head, asked.stub.indent, asked.above) == ("f", head, indent, "")
+    ast.parse(asked.stub.unwritten)
+
+
+def test_what_stands_above_a_stub_is_told_apart_with_its_comments() -> None:
+    asked = read_asked("import os\nX = 1\n\n# About f.\ndef f():\n    '''Do.'''")
+    assert asked.above == "import os\nX = 1"
+    assert asked.stub
+    assert asked.stub.head.startswith("# About f.\ndef f():")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x",
+        "def f(x):\nx = 1",
+        "def",
+        "def class(x):",
+        "def f(x):\n    '''",
+        "def 1():",
+        "def f(x)\n",
+        "def f(:",
+    ],
+)
+def test_a_stub_that_does_not_parse_is_refused_in_words(source: str) -> None:
+    with pytest.raises(BadRequestError, match="does not parse"):
+        read_asked(source)
+
+
+def test_an_instruction_is_a_comment_line_by_line() -> None:
+    asked = read_asked("  # Sort it.\n\nThen define the rest.\n")
+    assert asked.stub is None
+    assert asked.beginning == "# Sort it.\n#\n# Then define the rest.\ndef"
+
+
+def test_an_instruction_that_begins_with_a_call_names_the_function() -> None:
+    stub = read_asked("mean(xs, weights=None) returns the mean.\nOf numbers.").stub
+    assert stub
+    assert stub.name == "mean"
+    assert stub.head == (
+        "# mean(xs, weights=None) returns the mean.\n# Of numbers.\ndef mean(xs, weights=None):"
+    )
+    assert read_asked("mean(3, 4) is what I want").stub is None
+
+
+@pytest.mark.parametrize("source", ["", " \n\t", "a\0b", "x" * (STATEMENT + 1)])
+def test_what_says_nothing_or_too_much_is_refused(source: str) -> None:
+    with pytest.raises(BadRequestError):
+        read_asked(source)
+
+
+@given(st.text(max_size=300))
+def test_whatever_is_given_becomes_a_comment_a_stub_or_a_refusal(source: str) -> None:
+    try:
+        asked = read_asked(source)
+    except BadRequestError:
+        return
+    if asked.stub:
+        ast.parse(asked.stub.unwritten)
+    else:
+        ast.parse(asked.comment)
+
+
+@pytest.mark.parametrize(
+    ("written", "head"),
+    [
+        (" mean(xs):", "def mean(xs):"),
+        (" mean(xs: list[int]) -> float:\n    return 1", "def mean(xs: list[int]) -> float:"),
+        (" mean(xs)", "def mean(xs):"),
+    ],
+)
+def test_a_head_that_was_written_makes_the_stub(written: str, head: str) -> None:
+    asked = read_asked("Take the mean.")
+    stub = stub_with_head(asked, written)
+    assert stub
+    assert (stub.name, stub.head) == ("mean", f"# Take the mean.\n{head}")
+    assert stub.named("mean_2").name == "mean_2"
+    assert stub.named("mean_2").head == f"# Take the mean.\n{head.replace('mean', 'mean_2')}"
+
+
+def test_a_stub_for_a_callee_has_a_signature_that_fits_and_quotes_a_call() -> None:
+    source = "def f(x):\n    return g(x,\n      1) + g(x, key='''\n''')"
+    (missing,) = missing_functions(source, set())
+    stub = stub_for(missing, source)
+    comment, _, head = stub.head.partition("\n")
+    assert comment == "# Called as g(x, 1)"
+    assert head.startswith("def g(x")
+    ast.parse(stub.unwritten)
+    assert stub.signature == head.removeprefix("def ").removesuffix(":")
+
+
+def test_a_long_call_is_quoted_in_part() -> None:
+    source = f"def f(x):\n    return g({'x + ' * 200}x)"
+    (missing,) = missing_functions(source, set())
+    comment = stub_for(missing, source).head.partition("\n")[0]
+    assert len(comment) < LONGEST_QUOTE + 20

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from jupyter_turbopilot.hierarchy.event import Event
+from jupyter_turbopilot.hierarchy.tree import Tree
+from jupyter_turbopilot.request import Cell
+
+from .play import bodies, play
+
+
+def test_the_tree_shows_each_function_below_the_one_that_calls_it() -> None:
+    tree = Tree()
+    events = play(
+        "def f(x):",
+        bodies(f="return g(x) + known(x) + len_(x, 1)\n", g="return h(x)", h="("),
+        names=["known"],
+    )
+    for event in events:
+        tree.add(event)
+    assert tree.lines() == [
+        "● f(x)  2 lines",
+        "  ↩ known  exists",
+        "  ● g(x)  3 lines",
+        "    ✗ h(x)  the model wrote no body that parses",
+        "  ● len_(x, value)  3 lines",
+    ]
+    assert tree.done is events[-1]
+    assert [*tree.functions] == ["f", "g", "len_", "h"]
+
+
+def test_a_renamed_call_says_what_it_was() -> None:
+    tree = Tree()
+    for event in play("def f(x):", bodies(f="return h(x)"), cells=[Cell(source="h = 1")]):
+        tree.add(event)
+    assert tree.lines()[1] == "  ● h_2(x)  3 lines, called h at first"
+
+
+def test_what_is_found_and_what_is_being_written_have_marks_of_their_own() -> None:
+    tree = Tree()
+    tree.add(Event(event="found", name="f", source="f(x)"))
+    assert tree.lines() == ["○ f(x)"]
+    tree.add(Event(event="writing", name="f", source="def f(x):\n    y = 1"))
+    assert tree.lines() == ["◐ f(x)  2 lines…"]
+    assert tree.functions == {}
