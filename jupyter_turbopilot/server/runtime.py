@@ -18,7 +18,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_turbopilot.files import is_unfinished, read_object, replace_content
 
 SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
-SECRET_IS_FOR = ("complete", "health")
+SECRET_IS_FOR = ("complete", "health", "hierarchy")
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ import httpx
 import msgspec
 
 from jupyter_turbopilot.errors import NotReadyError, TurbopilotError
+from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.request import Completion, Hierarchy
     from jupyter_turbopilot.server.runtime import Runtime
 
 LONGEST_MESSAGE = 1000  # characters of what a program in between says
@@ -87,10 +88,19 @@ class ServerClient:
 
     def stream(self, request: Completion) -> Iterator[dict[str, Any]]:
         """Yield frames as the text grows."""
+        return (_ours(frame, ExpectedItem) for frame in self._stream("complete", request))
+
+    def hierarchy(self, request: Hierarchy) -> Iterator[Event]:
+        """Yield what happens while functions are written."""
+        frames = self._stream("hierarchy", request)
+        return (msgspec.convert(_ours(frame, Event), Event) for frame in frames)
+
+    def _stream(self, path: str, request: Completion | Hierarchy) -> Iterator[dict[str, Any]]:
+        """Yield the lines of an answer as they come."""
         try:
             with self._client.stream(
                 "POST",
-                "turbopilot/complete",
+                f"turbopilot/{path}",
                 content=msgspec.json.encode(request),
                 headers={"Content-Type": "application/json"},
             ) as answer:
@@ -101,7 +111,7 @@ class ServerClient:
                     frame = _read(line)
                     if frame.get("error"):
                         raise _error(500, frame)
-                    yield _ours(frame, ExpectedItem)
+                    yield frame
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
 

@@ -51,8 +51,12 @@ export interface IRequest {
   n: number;
   /** maximum length in tokens; null for the server's default */
   max_tokens?: number | null;
+  /** maximum length in lines; null for the server's default */
+  max_lines?: number | null;
   /** 0 for the likeliest text */
   temperature: number;
+  /** another seed draws another text, at a temperature above 0; null for 0 */
+  seed?: number | null;
 }
 
 /** A suggestion. */

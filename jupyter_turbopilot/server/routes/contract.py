@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from jupyter_turbopilot.engine.phase import Phase  # noqa: TC001 - the schema is made at run time
+from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.reply import Timings  # noqa: TC001 - the schema is made at run time
 
 Assessment = Literal["recommended", "runs", "slow", "too large", "with transformers"]
@@ -67,6 +68,12 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
     timings: Timings | UnsetType = UNSET
+    error: Error | UnsetType = UNSET
+
+
+class HierarchyEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a streamed hierarchy. The last is `done`, or has an `error`."""
+
     error: Error | UnsetType = UNSET
 
 

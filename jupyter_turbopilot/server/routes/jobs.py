@@ -114,10 +114,15 @@ class JobRoute(Route):
             raise not_ready(self.pilot.worker.state)
         return engine.vocabulary
 
+    def cancel(self, reason: str) -> None:
+        """Stop what is being written."""
+        for job in self._jobs:
+            job.cancel.set(reason)
+        self._jobs.clear()
+
     def drop(self) -> None:
         """Stop what is being written: nobody will read it."""
-        for job in self._jobs:
-            job.cancel.set(DISCONNECTED)
+        self.cancel(DISCONNECTED)
 
     def on_finish(self) -> None:
         """Stop what was not waited for."""

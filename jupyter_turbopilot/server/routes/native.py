@@ -9,7 +9,7 @@ from tornado import web
 
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.private import is_private_path
-from jupyter_turbopilot.request import Completion, Feedback, parse_completion
+from jupyter_turbopilot.request import Completion, Feedback, Hierarchy, parse_completion
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, Health
@@ -22,24 +22,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 
-class CompleteRoute(JobRoute):
-    """`POST turbopilot/complete`."""
+class NotebookRoute(JobRoute):
+    """A route that may use what a notebook's kernel holds."""
 
-    @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
-    async def post(self, request: Completion) -> None:
-        """Complete at the cursor."""
-        replies = self.replies(request, await self._facts(request))
-        reply = await anext(replies)
-        if request.stream:
-            await self.stream(frames(reply, replies))
-            return
-        while not reply.done:
-            reply = await anext(replies)
-        if reply.error:
-            raise reply.error
-        self.answer(reply.body())
-
-    async def _facts(self, request: Completion) -> Facts:
+    async def facts(self, request: Completion | Hierarchy) -> Facts:
         """Return what the notebook's kernel holds, for somebody who may run code in it."""
         kernels, name = self.pilot.kernels, request.kernel_id
         if not kernels or not name or is_private_path(request.path):
@@ -55,6 +41,24 @@ class CompleteRoute(JobRoute):
         if not allowed or _file(str(session.get("path"))) != _file(request.path):
             return NONE
         return kernels.facts(name)
+
+
+class CompleteRoute(NotebookRoute):
+    """`POST turbopilot/complete`."""
+
+    @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
+    async def post(self, request: Completion) -> None:
+        """Complete at the cursor."""
+        replies = self.replies(request, await self.facts(request))
+        reply = await anext(replies)
+        if request.stream:
+            await self.stream(frames(reply, replies))
+            return
+        while not reply.done:
+            reply = await anext(replies)
+        if reply.error:
+            raise reply.error
+        self.answer(reply.body())
 
 
 def _file(path: str) -> str:

@@ -6,6 +6,7 @@ from jupyter_turbopilot.server.routes.about import MetricsRoute
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.copilot import CopilotNothingRoute, CopilotTokenRoute
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
+from jupyter_turbopilot.server.routes.hierarchy import HierarchyRoute
 from jupyter_turbopilot.server.routes.huggingface import GenerateRoute
 from jupyter_turbopilot.server.routes.llamacpp import (
     CompletionRoute,
@@ -31,6 +32,7 @@ class OpenAPIRoute(Route):
 
 ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("complete", CompleteRoute),
+    ("hierarchy", HierarchyRoute),
     ("infill", InfillRoute),
     ("completion", CompletionRoute),
     ("completions", CompletionRoute),

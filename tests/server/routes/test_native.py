@@ -225,7 +225,7 @@ async def test_feedback_counts_and_keeps_no_text(ask: Ask, ready: Any) -> None:
     assert (await ask("feedback", {"id": "x", "event": "eaten"})).code == 400
 
 
-async def test_the_secret_of_the_runtime_file_opens_complete_and_health_alone(
+async def test_the_secret_of_the_runtime_file_opens_what_kernels_ask_for_alone(
     jp_serverapp: Any, jp_fetch: Any, ask: Ask, ready: Any
 ) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
@@ -237,7 +237,7 @@ async def test_the_secret_of_the_runtime_file_opens_complete_and_health_alone(
     wrong = secret | {"X-Turbopilot-Secret": "guess"}
     assert (await ask("complete", complete_body(), headers=wrong)).code == 403
     assert (await ask("complete", complete_body(), headers=wrong | {"X-Turbopilot-Secret": ""})).code == 403
-    assert runtime.SECRET_IS_FOR == ("complete", "health")
+    assert runtime.SECRET_IS_FOR == ("complete", "health", "hierarchy")
 
 
 async def test_a_share_is_a_persons_however_their_programs_call_themselves(

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.server import runtime
+
+from ...scripted_engine import ScriptedEngine
+from .conftest import Ask, error_of, lines
+from .test_native import post
+
+__all__ = ["post"]
+
+Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+STUB = {"source": "def total(rows):"}
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    def answer(prompt: str) -> str:
+        head = prompt.partition("<|fim_suffix|>")[0].rstrip().replace(">", "\n").rpartition("\n")[2]
+        return {"def total(rows):": "return add(rows)"}.get(head, "y = 1\n    return y")
+
+    return ScriptedEngine(answer)
+
+
+async def test_what_happens_is_one_object_a_line_and_the_last_has_the_result(ask: Ask, ready: Any) -> None:
+    response = await ask("hierarchy", STUB)
+    assert response.headers["Content-Type"] == "application/x-ndjson"
+    events = lines(response)
+    assert [(event["event"], event["name"]) for event in events] == [
+        ("found", "total"),
+        ("finished", "total"),
+        ("found", "add"),
+        ("writing", "add"),
+        ("finished", "add"),
+        ("done", "total"),
+    ]
+    names = [node.name for node in ast.parse(events[-1]["source"]).body if isinstance(node, ast.FunctionDef)]
+    assert names == ["add", "total"]
+    assert events[-1]["tokens"] > 0
+    assert events[2]["caller"] == "total"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"source": "def f("}, "source"),
+        ({"source": ""}, "source"),
+        ({"source": "x" * 100_000}, "source"),
+        ({"source": "Do it.", "language": "r"}, "language"),
+        ({"source": "Do it.", "depth": 99}, "depth"),
+        ({"source": "Do it.", "seconds": 0}, "seconds"),
+        ({"source": "Do it.", "names": [1]}, "names[0]"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_with_its_field_before_anything_is_written(
+    ask: Ask, ready: Any, engine: ScriptedEngine, body: dict[str, Any], field: str
+) -> None:
+    response = await ask("hierarchy", body)
+    assert response.code == 400
+    assert error_of(response)["field"] == field
+    assert engine.prompts == []
+
+
+async def test_cells_and_names_exist(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
+    body = STUB | {"cells": [{"source": "def add(rows): pass"}], "names": ["other"]}
+    events = lines(await ask("hierarchy", body))
+    assert [event["name"] for event in events if event["event"] == "reused"] == ["add"]
+    assert "def add(rows): pass" in engine.prompts[0]
+
+
+async def test_a_kernel_may_ask_with_its_secret(ask: Ask, ready: Any, jp_serverapp: Any) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    secret = {runtime.SECRET_HEADER: app._secret, "Authorization": ""}
+    assert (await ask("hierarchy", STUB, headers=secret)).code == 200
+    assert "hierarchy" in runtime.SECRET_IS_FOR
+
+
+async def test_an_engine_that_fails_in_the_middle_is_the_last_line(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
+    said = engine.answer
+
+    def answer(prompt: str) -> str:
+        if "def add(" in prompt:
+            raise EngineError("broken")
+        assert callable(said)
+        return said(prompt)
+
+    engine.answer = answer
+    events = lines(await ask("hierarchy", STUB))
+    assert events[-1]["event"] == "done"
+    assert events[-1]["error"]["code"] == "engine"
+    assert "finished" in [event["event"] for event in events]
+
+
+async def test_a_model_that_is_not_there_is_an_answer_with_a_status(ask: Ask, pilot: Any) -> None:
+    pilot.selected = "smollm2-135m"
+    response = await ask("hierarchy", {"source": "Do it."})
+    assert response.code == 503
+    assert error_of(response)["code"]
+
+
+async def test_closing_the_connection_stops_the_model_and_nothing_more_is_asked(
+    post: Post, ready: Any, engine: ScriptedEngine
+) -> None:
+    engine.answer, engine.pause = "x = 1\n    " * 200, 0.01
+    reader, writer = await post("hierarchy", STUB)
+    while b"writing" not in await reader.readline():
+        pass
+    writer.transport.abort()
+    async with asyncio.timeout(5):
+        while ready.worker.state.phase == "thinking":
+            await asyncio.sleep(0.01)
+    assert len(engine.prompts) == 1
+
+
+async def test_nothing_is_run(ask: Ask, ready: Any, engine: ScriptedEngine, tmp_path: Any) -> None:
+    mark = tmp_path / "ran"
+    engine.answer = f"open({str(mark)!r}, 'w')"
+    source = f"def f():\n    '''\n    >>> open({str(mark)!r}, 'w')\n    '''"
+    events = lines(await ask("hierarchy", {"source": source}))
+    assert json.dumps(str(mark))[1:-1] in events[-1]["source"]
+    assert not mark.exists()
