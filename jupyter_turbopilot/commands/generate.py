@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.request import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
 
 if TYPE_CHECKING:
     import argparse
 
     from jupyter_turbopilot.config import Turbopilot
+
+
+LENGTH = 200  # tokens
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,15 @@ class Options:
     prompt: str | None
     seed: int
     threads: int
-    length: int
+    length: int | None
     top_k: int
     top_p: float
     temp: float
     batch: int
     context: int
     json: bool
+    hierarchical: bool
+    test: bool
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--n-predict",
         dest="length",
         type=int,
-        default=200,
-        help="most tokens to write (%(default)s)",
+        help=f"most tokens to write; default: {LENGTH}, with --hierarchical {FUNCTION_TOKENS}",
     )
     parser.add_argument(
         "--top-k",
@@ -120,22 +125,36 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "-c", "--context", type=int, default=0, help="tokens the model can hold; 0: as configured"
     )
     parser.add_argument("--json", action="store_true", help="print the text and the figures as JSON")
+    parser.add_argument(
+        "--hierarchical",
+        action="store_true",
+        help="write a Python function from a stub or an instruction, with the functions it calls "
+        "(docs/hierarchical.md); of the other options, -m, -n, -t and -c count",
+    )
+    parser.add_argument(
+        "--test",
+        action="store_true",
+        help="with --hierarchical: run the doctests of the stub, and write again what fails",
+    )
 
 
 def check(options: Options) -> None:
     """Refuse what is out of bounds."""
     for name, least, most in (
-        ("length", 1, 1 << 20),
+        ("length", 1, MOST_FUNCTION_TOKENS if options.hierarchical else 1 << 20),
         ("batch", 1, 4096),
         ("threads", 0, 512),
         ("top_k", 0, 1 << 20),
     ):
-        if not least <= getattr(options, name) <= most:
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
             raise BadRequestError(f"--{name} has to be between {least} and {most}.", field=name)
     if not 0 < options.top_p <= 1 or not 0 <= options.temp <= 100:  # noqa: PLR2004
         raise BadRequestError(
             "--top-p has to be above 0 and at most 1, --temp between 0 and 100.", field="temp"
         )
+    if options.test and not options.hierarchical:
+        raise BadRequestError("--test runs the doctests of what --hierarchical writes: give both.")
 
 
 def run(options: Options, settings: Turbopilot) -> int:
@@ -149,6 +168,9 @@ def run(options: Options, settings: Turbopilot) -> int:
 
     check(options)
     prompt = options.prompt if options.prompt is not None else sys.stdin.read()
+    if options.hierarchical:
+        return _write_functions(prompt, options, settings)
+    length = options.length or LENGTH
     seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(1 << 31)
     begun = time.perf_counter()
     loaded = load(
@@ -160,9 +182,9 @@ def run(options: Options, settings: Turbopilot) -> int:
     tokens = [*bos, *vocabulary.tokenize(prompt)] or vocabulary.tokenize("\n")
     if len(tokens) >= engine.context_size:
         engine.close()
-        raise ContextLengthError(engine.context_size, len(tokens), options.length)
+        raise ContextLengthError(engine.context_size, len(tokens), length)
     usage, decoder, pieces = Usage(), codecs.getincrementaldecoder("utf-8")("replace"), []
-    sampling = Sampling(options.length, options.temp, top_k=options.top_k, top_p=options.top_p, seed=seed)
+    sampling = Sampling(length, options.temp, top_k=options.top_k, top_p=options.top_p, seed=seed)
     if not options.json:
         print(prompt, end="", flush=True)
     try:
@@ -193,6 +215,15 @@ def run(options: Options, settings: Turbopilot) -> int:
     else:
         print(f"\n\n{report.words()}", file=sys.stderr)
     return 0
+
+
+def _write_functions(source: str, options: Options, settings: Turbopilot) -> int:
+    """Write a function and those that it calls."""
+    from jupyter_turbopilot.commands import hierarchy
+
+    settings.threads = options.threads or settings.threads
+    settings.context_size = options.context or settings.context_size
+    return hierarchy.run(source, options.length, settings, test=options.test, as_json=options.json)
 
 
 COMMAND = Command("generate", "continue a text and print timings", Options, declare, run)

@@ -7,7 +7,14 @@ import secrets
 from typing import Any, Literal
 
 from jupyter_turbopilot.context.private import without_secrets
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.request import (
+    FUNCTION_TOKENS,
+    MAX_CELLS,
+    MOST_FUNCTION_TOKENS,
+    Cell,
+    Completion,
+    Hierarchy,
+)
 
 CELLS = 60
 _RUN = secrets.token_hex(8)
@@ -27,6 +34,14 @@ def session_cells(shell: Any) -> list[Cell]:
         if text.strip() and not text.lstrip().startswith(_OURS):
             cells.append(Cell(source=text, executed=True))
     return cells
+
+
+def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:
+    """Build what a shell asks for: a function with those it calls, after the session before it."""
+    hidden = shell.user_ns_hidden
+    names = [name for name in shell.user_ns if not name.startswith("_") and name not in hidden]
+    length = max(1, min(MOST_FUNCTION_TOKENS, FUNCTION_TOKENS if length is None else length))
+    return Hierarchy(source=source, cells=session_cells(shell), names=names[-MAX_CELLS:], max_tokens=length)
 
 
 def request_at(

@@ -9,16 +9,19 @@ from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.phase import Phase, not_ready
+from jupyter_turbopilot.hierarchy.follow import follow
+from jupyter_turbopilot.hierarchy.growth import grow
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.engine.phase import EngineState
+    from jupyter_turbopilot.hierarchy.event import Event
     from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.request import Completion, Hierarchy
 
 POLL = 0.05
 
@@ -60,7 +63,7 @@ class InProcess:
         """Tell whether a completion could begin at once."""
         return self.pilot.worker.state.ready
 
-    def replies(self, request: Completion, facts: Facts = NONE) -> Iterator[Reply]:
+    def replies(self, request: Completion, facts: Facts = NONE) -> Generator[Reply]:
         """Yield the reply as it grows; stopping early stops the model."""
         self.wait()
         replies = Replies()
@@ -72,6 +75,10 @@ class InProcess:
                 yield reply
         finally:
             job.cancel.set(STOPPED)
+
+    def hierarchy(self, request: Hierarchy, facts: Facts = NONE) -> Generator[Event]:
+        """Yield what happens while functions are written; stopping early stops the model."""
+        return follow(grow(request, facts), lambda completion: self.replies(completion, facts))
 
     def last(self, request: Completion, facts: Facts = NONE) -> Reply:
         """Return the whole reply."""

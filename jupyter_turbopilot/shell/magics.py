@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -14,13 +15,17 @@ from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.shell.output import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from IPython.core.interactiveshell import InteractiveShell
 
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.hierarchy.event import Event
+    from jupyter_turbopilot.request import Completion, Hierarchy
     from jupyter_turbopilot.shell.in_process import InProcess
 
 MARK = "<|>"
 _LOADED = "_turbopilot_magics"
+_SWITCHES = {"--fill", "--replace", "--local", "--hierarchical", "--test"}
 
 
 def load(shell: InteractiveShell) -> None:
@@ -125,11 +130,26 @@ class TurbopilotMagics(Magics):
     @argument("--fill", action="store_true", help=f"complete at the marker {MARK} instead of the end")
     @argument("--replace", action="store_true", help="replace this cell instead of filling the next")
     @argument("--local", action="store_true", help="load a model in this process if no server answers")
+    @argument(
+        "--hierarchical",
+        action="store_true",
+        help="write a function from a stub or an instruction, with the functions it calls",
+    )
+    @argument(
+        "--test",
+        action="store_true",
+        help="with --hierarchical: run the doctests of your stub, write again what fails",
+    )
     @argument("code", nargs="*", help="the code, in the line form")
     @line_cell_magic
     def complete(self, line: str, cell: str | None = None) -> None:
         """Complete code with the model; the result goes into the next input, to be read and run by you."""
         options, code = self._read(line, cell)
+        if options.hierarchical:
+            self._write_functions(options, code)
+            return
+        if options.test:
+            raise UsageError("--test runs the doctests of what --hierarchical writes: give both.")
         offset = len(code)
         if options.fill:
             if code.count(MARK) != 1:
@@ -169,6 +189,42 @@ class TurbopilotMagics(Magics):
         output.alternatives(texts)
         self.shell.set_next_input(code[:offset] + texts[0] + code[offset:], replace=options.replace)
 
+    def _write_functions(self, options: Any, code: str) -> None:
+        """Write a function with the functions that it calls."""
+        from jupyter_turbopilot.shell.hierarchy import TreeOutput, write
+        from jupyter_turbopilot.shell.history import functions_for
+
+        if options.fill or options.lines or options.temperature or options.alternatives != 1:
+            raise UsageError("--hierarchical takes no --fill, --lines, --temperature or --alternatives.")
+        request = functions_for(self.shell, code, options.length)
+
+        def tell(words: str) -> None:
+            print(f"Turbopilot: {words}", file=sys.stderr)  # noqa: T201
+
+        output = TreeOutput(terminal=self._in_terminal)
+        try:
+            written = write(request, partial(self._events, options), output, tell, test=options.test)
+        except TurbopilotError as error:
+            tell(error.message)
+            return
+        if written.stopped:
+            tell("Stopped." if written.source else "Stopped before a function was finished.")
+        if written.undefined:
+            tell(f"Not defined: {', '.join(written.undefined)}")
+        if written.source:
+            self.shell.set_next_input(written.source.removesuffix("\n"), replace=options.replace)
+
+    def _events(self, options: Any, request: Hierarchy) -> Iterator[Event]:
+        """Yield what happens while functions are written, in this process or in the server."""
+        if self._in_terminal or options.local or options.model:
+            yield from self._local_pilot(options.model).hierarchy(request)
+            return
+        remote = self._remote()
+        try:
+            yield from remote.hierarchy(request)
+        finally:
+            remote.close()
+
     def _read(self, line: str, cell: str | None) -> tuple[Any, str]:
         if cell is not None:
             options = parse_argstring(self.complete, line)
@@ -181,7 +237,7 @@ class TurbopilotMagics(Magics):
         words = line.split(" ")
         count = 0
         while count < len(words) and words[count].startswith("-"):
-            count += 1 if words[count] in {"--fill", "--replace", "--local"} or "=" in words[count] else 2
+            count += 1 if words[count] in _SWITCHES or "=" in words[count] else 2
         options = parse_argstring(self.complete, " ".join(words[:count]))
         code = " ".join(words[count:])
         if not code.strip():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import _thread
 import json
 import sys
 import threading
@@ -161,7 +162,16 @@ def test_a_misused_magic_says_how_it_is_used(
 
 def test_the_magics_document_themselves(shell: Shell) -> None:
     text = loaded(shell).complete.__doc__ or ""
-    for option in ("--length", "--temperature", "--model", "--alternatives", "--fill", "--local"):
+    for option in (
+        "--length",
+        "--temperature",
+        "--model",
+        "--alternatives",
+        "--fill",
+        "--local",
+        "--hierarchical",
+        "--test",
+    ):
         assert option in text
 
 
@@ -220,6 +230,94 @@ def test_unloading_takes_the_magics_away(shell: Shell, says: Callable[..., Scrip
     assert engine.closed
 
 
+# Functions with those they call -------------------------------------------------------------------------
+
+
+def test_functions_are_written_into_the_next_input_and_not_run(
+    shell: Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    engine = says("")
+    engine.answer = lambda prompt: "return helper(x)" if "def f(x):\n    <" in prompt else "return 1"
+    run(shell, "known = 1")
+    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
+    assert shell.next_input == (
+        "# Called as helper(x)\ndef helper(x):\n    return 1\n\n\ndef f(x):\n    return helper(x)",
+        False,
+    )
+    assert "● helper(x)" in out.stderr
+    assert "f" not in shell.user_ns
+    assert "known = 1" in engine.prompts[0]
+
+
+def test_an_instruction_may_stand_in_a_line(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    engine = says("")
+    engine.answer = lambda prompt: "return n + n" if "double(n)" in prompt else " double(n):"
+    run(shell, "%complete --hierarchical --replace Double a number")
+    assert shell.next_input == ("# Double a number\ndef double(n):\n    return n + n", True)
+
+
+def test_what_the_session_has_is_used_and_what_nothing_has_is_said(
+    shell: Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    says("return helper(x) + nowhere")
+    run(shell, "def helper(x): return x")
+    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
+    assert "↩ helper" in out.stderr
+    assert "Not defined: nowhere" in out.stderr
+    assert shell.next_input is not None
+    assert "def helper" not in shell.next_input[0]
+
+
+def test_doctests_run_only_where_that_is_asked_for(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
+    says("return 4")
+    stub = 'def f(x):\n    """Double.\n\n    >>> f(2)\n    4\n    """'
+    assert "sandbox" not in run(shell, f"%%complete --hierarchical\n{stub}").stderr
+    assert "sandbox" in run(shell, f"%%complete --hierarchical --test\n{stub}").stderr
+    assert shell.next_input is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--test\nx = 1",
+        "--hierarchical --fill\nx",
+        "--hierarchical -a 2\nx",
+        "--hierarchical --lines multi\nx",
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    shell: Shell, says: Callable[..., ScriptedEngine], line: str
+) -> None:
+    engine = says("1")
+    out = run(shell, f"%%complete {line}")
+    assert "UsageError" in out.stdout + out.stderr
+    assert engine.prompts == []
+
+
+@pytest.mark.parametrize("source", ["def f(", "x" * 100_000, "def class(x):"])
+def test_what_cannot_be_written_is_said(
+    shell: Shell, says: Callable[..., ScriptedEngine], source: str
+) -> None:
+    says("1")
+    assert "Turbopilot:" in run(shell, f"%%complete --hierarchical\n{source}").stderr
+    assert shell.next_input is None
+
+
+def test_stopped_with_ctrl_c_what_is_finished_is_left(
+    shell: Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    def answer(prompt: str) -> str:
+        if "def helper(" not in prompt:
+            return "return helper(x)"
+        _thread.interrupt_main()  # as Ctrl C does
+        return "return 1\n    " * 100
+
+    says("", pause=0.01).answer = answer
+    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
+    assert "Stopped." in out.stderr
+    assert shell.next_input == ("# Not defined here: helper.\n\n\ndef f(x):\n    return helper(x)", False)
+
+
 # In a kernel the server completes --------------------------------------------------------------------------
 
 
@@ -254,7 +352,7 @@ class FakeServer:
                     self.reply(
                         {"error": {"code": "loading", "field": None, "message": "It loads."}}, outer.status
                     )
-                elif outer.bodies[-1]["stream"]:
+                elif outer.bodies[-1].get("stream", True):
                     self.reply(b"".join(line(frame) for frame in outer.answer))
                 else:
                     self.reply({"items": [{"text": "one"}, {"text": "two"}]})
@@ -292,6 +390,22 @@ def test_in_a_kernel_the_server_completes_and_one_display_grows(shell: Shell, se
     assert out.outputs[0].data["text/plain"].endswith("n % 2")
     assert "text/html" in out.outputs[0].data
     assert "llama_cpp" not in sys.modules or loaded(shell).local is None
+
+
+def test_in_a_kernel_the_server_writes_functions_and_one_display_grows(
+    shell: Shell, server: FakeServer
+) -> None:
+    server.answer = [
+        {"event": "found", "name": "f", "source": "f(x)"},
+        {"event": "finished", "name": "f", "source": "def f(x):\n    return 1"},
+        {"event": "done", "name": "f", "source": "def f(x):\n    return 1\n", "tokens": 3},
+    ]
+    run(shell, "y = 1")
+    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
+    assert shell.next_input == ("def f(x):\n    return 1", False)
+    assert [shown.data["text/plain"] for shown in out.outputs] == ["○ f(x)", "● f(x)  2 lines"]
+    assert "y" in server.bodies[0]["names"]
+    assert server.bodies[0]["cells"][-1]["source"] == "y = 1"
 
 
 def test_in_a_kernel_alternatives_come_from_the_server(shell: Shell, server: FakeServer) -> None:

@@ -1,0 +1,37 @@
+"""`jupyter turbopilot generate --hierarchical`: a function, and the functions that it calls."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.config import Turbopilot
+
+
+def tell(words: str) -> None:
+    """Tell what happens."""
+    print(words, file=sys.stderr)
+
+
+def run(source: str, length: int | None, settings: Turbopilot, *, test: bool, as_json: bool) -> int:
+    """Print the functions; what happens meanwhile goes to standard error."""
+    from jupyter_turbopilot.request import FUNCTION_TOKENS, Hierarchy
+    from jupyter_turbopilot.shell.hierarchy import TreeOutput, write
+    from jupyter_turbopilot.shell.in_process import InProcess
+
+    request = Hierarchy(source=source, max_tokens=length or FUNCTION_TOKENS)
+    local = InProcess(settings)
+    try:
+        written = write(request, local.hierarchy, TreeOutput(terminal=True), tell, test=test)
+    finally:
+        local.close()
+    if as_json:
+        said = {"source": written.source, "undefined": written.undefined, "failed": written.failed}
+        print(json.dumps({"prompt": source, **said}, indent=1))
+    else:
+        print(written.source, end="")
+    if written.stopped:
+        raise KeyboardInterrupt
+    return 1 if written.failed else 0

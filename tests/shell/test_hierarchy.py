@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+import pytest
+from IPython.utils.capture import capture_output
+
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.hierarchy.event import Event
+from jupyter_turbopilot.request import Hierarchy
+from jupyter_turbopilot.shell.hierarchy import AGAIN, Functions, TreeOutput, write
+
+from ..hierarchy.play import bodies, play
+
+STUB = "import math\n\ndef double(x):\n    '''Double it.\n\n    >>> double(2)\n    4\n    '''"
+
+
+class Person:
+    """Asks, and hears what is said."""
+
+    def __init__(self, *texts: str, stop: Callable[[Event], bool] = lambda _: False) -> None:
+        self.texts = iter(texts)
+        self.stop = stop
+        self.said: list[str] = []
+        self.attempts: list[int] = []
+
+    def ask(self, request: Hierarchy) -> Iterator[Event]:
+        self.attempts.append(request.attempt)
+        text = next(self.texts)
+        for event in play(request.source, bodies(double=text, half="return x / 2")):
+            if self.stop(event):
+                raise KeyboardInterrupt
+            yield event
+
+    def write(self, source: str = STUB, *, test: bool = False) -> Functions:
+        with capture_output():
+            return write(
+                Hierarchy(source=source), self.ask, TreeOutput(terminal=True), self.said.append, test=test
+            )
+
+
+def test_without_a_test_nothing_is_run() -> None:
+    person = Person("return 1 / 0")
+    written = person.write()
+    assert (written.name, written.failed, written.stopped) == ("double", "", False)
+    assert person.said == []
+
+
+def test_doctests_that_pass_end_it() -> None:
+    person = Person("return int(half(x) * 4)")
+    written = person.write(test=True)
+    assert written.failed == ""
+    assert "def half(x):" in written.source
+    assert len(person.said) == 1
+    assert "no sandbox" in person.said[0]
+
+
+def test_what_fails_is_written_again_drawn_otherwise() -> None:
+    person = Person("return x", "return x + x")
+    written = person.write(test=True)
+    assert "return x + x" in written.source
+    assert person.attempts == [0, 1]
+    assert any("double(2) gave 2, expected 4" in words for words in person.said)
+
+
+def test_what_goes_on_failing_is_left_as_it_was_first_and_said() -> None:
+    person = Person(*(f"return {number}" for number in range(9)))
+    written = person.write(test=True)
+    assert "return 0" in written.source
+    assert "expected 4" in written.failed
+    assert person.attempts == [*range(AGAIN + 1)]
+
+
+def test_what_the_person_gave_no_doctests_for_is_not_run() -> None:
+    person = Person("return 1 / 0\n    '''\n    >>> double(2)\n    3\n    '''")
+    assert person.write("def double(x):", test=True).failed == ""
+    assert "nothing is run" in person.said[0]
+
+
+def test_doctests_that_are_none_are_refused() -> None:
+    with pytest.raises(BadRequestError, match="doctests"):
+        Person("return x").write("def double(x):\n    '''\n    >>>double(2)\n    4\n    '''", test=True)
+
+
+def test_stopped_in_the_middle_what_is_finished_is_kept_and_the_rest_listed() -> None:
+    person = Person("return half(x) * math.pi", stop=lambda event: event.name == "half")
+    written = person.write()
+    assert written.stopped
+    assert written.undefined == ("half",)
+    assert written.source.startswith("# Not defined here: half.\nimport math\n\n\ndef double(x):")
+    ast.parse(written.source)
+
+
+def test_stopped_before_anything_is_finished_there_is_nothing() -> None:
+    written = Person("return 1", stop=lambda event: event.event == "finished").write()
+    assert (written.stopped, written.source) == (True, "")
+
+
+def test_stopped_while_it_is_written_again_the_first_stays() -> None:
+    person = Person("return x", "return 1")
+    person.stop = lambda _: len(person.attempts) > 1
+    written = person.write(test=True)
+    assert written.stopped
+    assert "return x" in written.source
+
+
+def test_in_a_terminal_each_step_is_a_line_and_escape_codes_are_not_obeyed() -> None:
+    with capture_output() as captured:
+        output = TreeOutput(terminal=True)
+        output.show(Event(event="found", name="f", source="f(x='\x1b[31m')"))
+        output.show(Event(event="writing", name="f", source="def f(x):\n    y"))
+        output.show(Event(event="finished", name="f", source="def f(x):\n    y"))
+    assert captured.stderr.count("\n") == 2
+    assert "\x1b" not in captured.stderr
+
+
+def test_in_a_notebook_one_display_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    displayed: list[str] = []
+    updated: list[str] = []
+
+    class Handle:
+        def update(self, data: dict[str, str], *, raw: bool) -> None:
+            updated.append(data["text/plain"])
+
+    def display(data: dict[str, str], *, raw: bool, display_id: bool) -> Handle:
+        displayed.append(data["text/html"])
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    output = TreeOutput(terminal=False)
+    for event in play("def f(x='<b>'):", bodies(f="return g(x) < 1")):
+        output.show(event)
+    assert displayed == ["<pre>○ f(x=&#x27;&lt;b&gt;&#x27;)</pre>"]
+    assert updated[-1] == "● f(x='<b>')  2 lines\n  ● g(x)  3 lines"
