@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.hierarchy.stub import Stub
 
 
+PARSED = 60  # beginnings of a body that are parsed at most
+
+
 @dataclass(frozen=True)
 class Part:
     """A function with what of its body can stand."""
@@ -26,7 +29,9 @@ def with_body(stub: Stub, text: str) -> Part:
     lines = text.rstrip().split("\n")
     above = stub.beginning.count("\n")
     count = len(lines)
-    while count > 0:
+    for _ in range(PARSED):
+        if count <= 0:
+            break
         source = stub.beginning + "\n".join(lines[:count])
         try:
             tree = tree_of(source)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST_QUOTE = 100  # characters of a call that are quoted
 _DEFINES = re.compile(r"^(?:async[ \t]++)?def\b", re.MULTILINE)
-_CALL = re.compile(r"[^\W\d]\w*+\([^()]*+\)")
+_CALL = re.compile(r"\A[^\W\d]\w*+\([^()]*+\)")
 _NAME = re.compile(r"\bdef[ \t]++\w++")
 _LINE_END = re.compile(r"\r\n?+")
 _INDENT = "    "
