@@ -13,7 +13,7 @@ import doctest, sys, types
 module = sys.modules["tested"] = types.ModuleType("tested")
 exec(compile({module!r}, "tested", "exec"), vars(module))
 tests = doctest.DocTestParser().get_doctest({doctests!r}, vars(module), "doctests", None, 0)
-if not tests.examples:
+if all(example.options.get(doctest.SKIP) for example in tests.examples):
     sys.exit("There are no doctests.")
 try:
     doctest.DebugRunner(verbose=False).run(tests)
@@ -27,16 +27,27 @@ except doctest.UnexpectedException as failure:
 
 
 def doctests_of(source: str) -> str:
-    """Return the docstrings of a source that have doctests, as one text.
+    """Return the docstrings of a source that have doctests, as one text: "" if none has.
 
     Raise SyntaxError if it does not parse.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tree = ast.parse(source)
+        try:
+            tree = ast.parse(source)
+        except (ValueError, MemoryError, RecursionError) as error:
+            raise SyntaxError(f"The source cannot be parsed ({type(error).__name__}).") from None
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, documented)]
-    return "\n\n".join(text for text in docstrings if ">>>" in text)
+    return "\n\n".join(text for text in docstrings if _has_examples(text))
+
+
+def _has_examples(text: str) -> bool:
+    try:
+        examples = doctest.DocTestParser().get_examples(text)
+    except ValueError:
+        return True  # `doctest_program` says what is wrong with them
+    return not all(example.options.get(doctest.SKIP) for example in examples)
 
 
 def doctest_program(module: str, doctests: str) -> str:

@@ -40,6 +40,22 @@ def test_source_without_examples_has_none() -> None:
         doctests_of("def")
 
 
+@pytest.mark.parametrize("text", ["Write it after `>>>`.", ">>> f()  # doctest: +SKIP\n    1"])
+def test_what_would_not_be_run_is_no_doctest(text: str) -> None:
+    assert doctests_of(f"def f():\n    '''{text}\n    '''") == ""
+    assert why("def f(): return 1", text) == "There are no doctests."
+
+
+def test_examples_are_found_even_if_they_cannot_be_read() -> None:
+    assert ">>>f()" in doctests_of("def f():\n    '''\n    >>> 1\n    >>>f()\n    '''")
+
+
+@pytest.mark.parametrize("source", ["x = \0", "-" * 20_000 + "1"])
+def test_source_that_cannot_be_parsed_raises_one_kind_of_error(source: str) -> None:
+    with pytest.raises(SyntaxError):
+        doctests_of(source)
+
+
 def test_a_module_that_does_what_they_say_passes() -> None:
     assert why("from __future__ import annotations\ndef twice(n: Any): return n + n") == ""
 
