@@ -1,6 +1,7 @@
 """Limits for this process, then the program. A script that needs the standard library alone.
 
-The hook refuses what a program does by accident. A program that means to get around it can.
+The hook refuses what a program does by accident. A program that means to get around it can, and what a C
+library writes by itself (`ATTACH` in SQLite, `dbm.gnu`, HDF5) is not seen.
 """
 
 from __future__ import annotations
@@ -9,20 +10,34 @@ import os
 import runpy
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 _REFUSED = frozenset({
     *("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.exec", "os.system", "os.startfile"),
-    *("subprocess.Popen", "os.kill", "os.killpg"),
+    *("subprocess.Popen", "_winapi.CreateProcess", "_winapi.CreateJunction", "os.kill", "os.killpg"),
     *("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"),
+    "sqlite3.enable_load_extension",
 })  # fmt: skip
-_CHANGES = frozenset({
-    *("os.remove", "os.rmdir", "os.mkdir", "os.rename", "os.link", "os.symlink", "os.truncate"),
-    *("os.chmod", "os.chown", "os.utime", "shutil.rmtree", "shutil.move", "sqlite3.connect"),
-})  # fmt: skip
-_TWO_PATHS = frozenset({"os.rename", "os.link", "shutil.move"})
-_IN_FOLDER = frozenset({"os.remove", "os.rmdir"})
+# The places of the paths, and of the folders that these may be in, among what an event is given.
+_CHANGES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "os.chflags": ((0,), ()),
+    "os.chmod": ((0,), (2,)),
+    "os.chown": ((0,), (3,)),
+    "os.link": ((0, 1), (2, 3)),
+    "os.mkdir": ((0,), (2,)),
+    "os.remove": ((0,), (1,)),
+    "os.removexattr": ((0,), ()),
+    "os.rename": ((0, 1), (2, 3)),
+    "os.rmdir": ((0,), (1,)),
+    "os.setxattr": ((0,), ()),
+    "os.symlink": ((1,), (2,)),
+    "os.truncate": ((0,), ()),
+    "os.utime": ((0,), (3,)),
+    "shutil.move": ((0, 1), ()),
+    "shutil.rmtree": ((0,), ()),
+}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_SECRET = 64  # bytes at most
 
 
 def limit(seconds: int, memory: int, file_size: int, tasks: int) -> None:
@@ -50,35 +65,80 @@ def refuse_accidents(folder: str) -> None:
     """Refuse to start processes, to use the network, and to change files outside a folder."""
     home = os.path.realpath(folder)
 
-    def outside(path: Any) -> bool:
+    def keep_inside(path: Any) -> None:
         if isinstance(path, int) or path is None:
-            return False  # an open file
+            return  # an open file
         where = os.path.realpath(os.fsdecode(path))
-        return where not in {os.devnull, home} and not where.startswith(home + os.sep)
+        if where not in {os.devnull, home} and not where.startswith(home + os.sep):
+            raise PermissionError("A file outside the program's own folder is not changed.")
 
     def hook(event: str, given: tuple[Any, ...]) -> None:
         if event in _REFUSED:
-            raise PermissionError(f"{event} is refused here.")
-        if event == "open":
-            changed = given[:1] if given[2] & _WRITES else ()
-        elif event in _IN_FOLDER and given[1] != -1:
-            changed = ()  # a name in an open folder: so removes `shutil.rmtree`, which was asked
-        else:
-            changed = given[: 2 if event in _TWO_PATHS else 1] if event in _CHANGES else ()
-        if any(map(outside, changed)):
-            raise PermissionError("A file outside the program's own folder is not changed.")
+            _refuse(event)
+        for path in _changed(event, given):
+            keep_inside(path)
 
+    _replace_what_no_event_tells()
     sys.addaudithook(hook)
 
 
+def _refuse(what: str) -> NoReturn:
+    raise PermissionError(f"{what} is refused here.")
+
+
+def _changed(event: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the files that an event changes; refuse those given by an open folder and a name in it."""
+    if event == "open":
+        return given[:1] if given[2] & _WRITES else ()
+    if event == "sqlite3.connect":
+        return (_file(given[0]),)
+    paths, folders = _CHANGES.get(event, ((), ()))
+    if any(given[at] != -1 for at in folders if at < len(given)):
+        _refuse("dir_fd")
+    return tuple(given[at] for at in paths)
+
+
+def _file(database: Any) -> Any:
+    """Return the path of a database, which may be written as a URI."""
+    name = os.fsdecode(database or "")
+    return name.removeprefix("file:").partition("?")[0] if name.startswith("file:") else name
+
+
+def _replace_what_no_event_tells() -> None:
+    """Replace functions that start processes or make files without an audit event."""
+    with suppress(ImportError):  # Windows has none
+        import _posixsubprocess
+
+        # `multiprocessing` uses it when it spawns.
+        _posixsubprocess.fork_exec = lambda *_: _refuse("fork_exec")
+    for name in ("mkfifo", "mknod"):
+        if hasattr(os, name):
+            setattr(os, name, lambda *_, name=name, **__: _refuse(f"os.{name}"))
+    open_file = os.open
+
+    def open_without_folder(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if dir_fd is not None and flags & _WRITES:
+            _refuse("dir_fd")
+        return open_file(path, flags, mode, dir_fd=dir_fd)
+
+    os.open = open_without_folder
+    os.supports_dir_fd.clear()  # so `shutil.rmtree` uses paths
+    sys.modules.pop("shutil", None)  # it asks when it is imported
+
+
 def main() -> None:
-    """Run a program; end with the status that says it came to its end, which it does not know."""
-    program, status, *limits = sys.argv[1:]
+    """Run a program; then write down the secret that says so, which the program was not told."""
+    program, ended, *limits = sys.argv[1:]
+    secret = os.read(0, _SECRET)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    report = os.open(ended, os.O_WRONLY | os.O_CREAT, 0o600)
     limit(*map(int, limits))
     refuse_accidents(os.getcwd())  # noqa: PTH109
     del sys.argv[1:]
     runpy.run_path(program, run_name="__main__")
-    sys.exit(int(status))
+    os.write(report, secret)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """One program that a model wrote, in a process of its own, with limits. This is no sandbox.
 
 It runs with the person's rights. The limits and refusals hold what goes wrong by accident: endless loops,
-floods of output, too much memory, files deleted elsewhere, processes left behind. A program that means harm
-gets around them.
+floods of output, too much memory or disk, files deleted elsewhere, processes left behind. A program that
+means harm gets around them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,9 @@ from typing import IO, cast
 import psutil
 
 from jupyter_turbopilot.running import child
+from jupyter_turbopilot.running.folder import remove, size_of
 
+# Not seen are files that a C library opens by itself, as SQLite's ATTACH does: see `child`.
 NO_SANDBOX = (
     "The program runs on this machine with your rights. Limits hold what goes wrong by accident; "
     "they are no sandbox."
@@ -31,10 +34,12 @@ NO_SANDBOX = (
 SECONDS = 10.0  # a program may run
 MEMORY = 1024**3  # bytes of address space
 FILE_SIZE = 16 * 1024**2  # bytes of a file it writes
+DISK = 64 * 1024**2  # bytes of all files in its folder
 OUTPUT = 1024**2  # bytes it may print
 TASKS = 32  # processes and threads it may have, where the system counts them
 _WHY = 300  # characters
-_STATUSES = range(64, 128)  # one of these says that a program came to its end
+_EARLY = "It exited with status {} before its end."
+_LOOK = 0.1  # seconds between looks at its folder
 _PATIENCE = 2.0  # seconds for what was killed to go
 
 
@@ -52,16 +57,27 @@ def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
     It passes if it comes to its end: not if it raises, exits by itself or is stopped. This is no sandbox: see
     `NO_SANDBOX`.
     """
-    status = secrets.choice(_STATUSES)
-    with tempfile.TemporaryDirectory(prefix="turbopilot-", ignore_cleanup_errors=True) as place:
-        program, folder = Path(place, "program.py"), Path(place, "folder")
+    stop = threading.Event()
+    # Ctrl C interrupts the main thread alone, so what is started in another one is always ended.
+    with ThreadPoolExecutor(1, "turbopilot-run") as pool:
+        try:
+            return pool.submit(_run, source, seconds, stop).result()
+        finally:
+            stop.set()
+
+
+def _run(source: str, seconds: float, stop: threading.Event) -> Outcome:
+    place = tempfile.mkdtemp(prefix="turbopilot-")
+    try:
+        program, ended, folder = (Path(place, name) for name in ("program.py", "ended", "folder"))
         program.write_bytes(source.encode("utf-8", "surrogatepass"))
         folder.mkdir()
         limits = [int(seconds) + 1, MEMORY, FILE_SIZE, _tasks() + TASKS]
+        secret = secrets.token_hex().encode()
         started = time.time()
         process = subprocess.Popen(
-            [sys.executable, "-I", "-B", child.__file__, program, str(status), *map(str, limits)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-I", "-B", child.__file__, program, ended, *map(str, limits)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=folder,
@@ -69,9 +85,21 @@ def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
             start_new_session=True,
         )
         try:
-            return _outcome(process, seconds, status)
+            _tell(process, secret)
+            outcome = _outcome(process, seconds, folder, stop)
         finally:
             _end(process, str(folder), started)
+        if outcome.passed and not (ended.exists() and ended.read_bytes() == secret):
+            return Outcome(passed=False, why=_EARLY.format(0))
+        return outcome
+    finally:
+        remove(place)
+
+
+def _tell(process: subprocess.Popen[bytes], secret: bytes) -> None:
+    """Give a program's process what it writes down at the end; it reads that before the program begins."""
+    with suppress(OSError), cast("IO[bytes]", process.stdin) as pipe:
+        pipe.write(secret)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -83,23 +111,40 @@ def _environment(folder: Path) -> dict[str, str]:
     return kept | alone | dict.fromkeys(names, str(folder))
 
 
-def _outcome(process: subprocess.Popen[bytes], seconds: float, status: int) -> Outcome:
-    """Wait for a program's end, reading what it prints."""
+def _outcome(
+    process: subprocess.Popen[bytes], seconds: float, folder: Path, stop: threading.Event
+) -> Outcome:
+    """Wait for a program's end, reading what it prints and looking at what it writes."""
     printed = _Printed(process)
-    try:
-        code = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return Outcome(passed=False, why=f"It did not end within {seconds:g} seconds.")
+    until = time.monotonic() + seconds
+    while (code := _ended(process, min(_LOOK, until - time.monotonic()))) is None:
+        if why := _why_stopped(seconds, until, folder, stop):
+            return Outcome(passed=False, why=why)
     printed.join(_PATIENCE / 4)  # unless something it has left behind keeps the pipe open
     if printed.too_much:
         return Outcome(passed=False, why=f"It printed more than {OUTPUT // 1024} kB.")
-    if code == status:
+    if code == 0:
         return Outcome(passed=True)
     if code < 0:
         return Outcome(passed=False, why=f"It was ended by {_signal(-code)}.")
     if code == 1 and (line := printed.last_line()):
         return Outcome(passed=False, why=line)
-    return Outcome(passed=False, why=f"It exited with status {code} before its end.")
+    return Outcome(passed=False, why=_EARLY.format(code))
+
+
+def _why_stopped(seconds: float, until: float, folder: Path, stop: threading.Event) -> str:
+    """Return why a program that still runs is to be ended, "" if it is not."""
+    if stop.is_set():
+        return "It was interrupted."
+    if size_of(folder, DISK) > DISK:
+        return f"It wrote more than {DISK // 1024**2} MB."
+    return f"It did not end within {seconds:g} seconds." if time.monotonic() >= until else ""
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(max(0, seconds))
+    return None
 
 
 class _Printed(threading.Thread):

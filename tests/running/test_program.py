@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -31,6 +36,9 @@ def why(source: str, seconds: float = 10) -> str:
         "import threading\nthread = threading.Thread(target=print)\nthread.start()\nthread.join()",
         "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass A:\n    x: int",
         "import os, shutil\nos.mkdir('a')\nopen('a/b', 'w').close()\nos.rename('a/b', 'a/c')\nshutil.rmtree('a')",
+        "import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table t(x)')\nc.execute('vacuum')",
+        "import sqlite3\nsqlite3.connect('a').execute('attach \"b\" as b').execute('create table b.t(x)')",
+        "import os\nos.mkdir('a')\nos.symlink('a', 'b')\nos.open('a/c', os.O_CREAT | os.O_WRONLY)",
         "import os, tempfile\ntempfile.TemporaryFile().close()\nopen(os.devnull, 'w').close()",
     ],
 )  # fmt: skip
@@ -45,6 +53,12 @@ def test_a_program_that_comes_to_its_end_passes(source: str) -> None:
         ("def", "SyntaxError: invalid syntax"),
         ("\0\ud800", "Error"),
         ("import os\nos._exit(0)", "exited with status 0 before its end"),
+        *((f"import os\nos._exit({n})", f"exited with status {n} before its end") for n in (64, 100, 127)),
+        ("import sys\nsys.exit(100)", "exited with status 100 before its end"),
+        (
+            "import os, sys\nprint(sys.orig_argv, *os.environ.items())\nassert not os.read(0, 9)\n1 / 0",
+            "Zero",
+        ),
         ("raise SystemExit", "exited with status 0 before its end"),
         ("import os\nos.abort()", "SIGABRT" if os.name == "posix" else "status"),
         ("input()", "EOFError"),
@@ -87,6 +101,10 @@ def test_limits_hold(source: str, reason: str) -> None:
         "shutil.rmtree(os.path.dirname(path))",
         "shutil.move(path, 'here')",
         "pathlib.Path(path).unlink()",
+        "shutil.rmtree(pathlib.Path(path).parent)",
+        "os.link(path, 'here')",
+        "sqlite3.connect(path)",
+        "sqlite3.connect(f'file:{path}?mode=rw', uri=True)",
         "os.remove(os.fsencode(path))",
     ],
 )
@@ -94,9 +112,67 @@ def test_files_elsewhere_are_not_changed(tmp_path: Path, change: str) -> None:
     path = tmp_path / "data.csv"
     path.write_text("mine", "utf-8")
     assert "outside" in why(
-        f"import os, pathlib, shutil\nopen('program', 'w').close()\npath = {str(path)!r}\n{change}"
+        f"import os, pathlib, shutil, sqlite3\nopen('program', 'w').close()\npath = {str(path)!r}\n{change}"
     )
     assert path.read_text("utf-8") == "mine"
+
+
+@posix
+@pytest.mark.parametrize(
+    "change",
+    [
+        "os.symlink('x', path)",
+        "os.mkfifo(path)",
+        "os.open('new', os.O_CREAT | os.O_WRONLY, dir_fd=folder)",
+        "os.mkdir('new', dir_fd=folder)",
+        "os.symlink('x', 'new', dir_fd=folder)",
+        "os.rename('program', 'new', dst_dir_fd=folder)",
+        "os.remove('old', dir_fd=folder)",
+    ],
+)
+def test_files_are_neither_made_nor_removed_elsewhere(tmp_path: Path, change: str) -> None:
+    (tmp_path / "old").touch()
+    source = f"import os, sqlite3\nopen('program', 'w').close()\npath = {str(tmp_path / 'new')!r}\n"
+    reason = why(f"{source}folder = os.open({str(tmp_path)!r}, os.O_RDONLY)\n{change}")
+    assert any(word in reason for word in ("outside", "refused"))
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+SPAWN = """
+import multiprocessing, os
+if __name__ == "__main__":
+    context = multiprocessing.get_context("{method}")
+    {what}
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", pytest.param("forkserver", marks=posix)])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "with context.Pool(1) as pool: pool.map(os.remove, [path])",
+        "process = context.Process(target=os.remove, args=[path]); process.start(); process.join()",
+    ],
+)
+def test_no_process_is_spawned(tmp_path: Path, method: str, what: str) -> None:
+    path = tmp_path / "data.csv"
+    path.touch()
+    assert "refused" in why(SPAWN.format(method=method, what=what.replace("path", repr(str(path)))))
+    assert path.exists()
+
+
+def test_a_program_that_fills_the_disk_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "DISK", 2**20)
+    source = "import itertools\nfor n in itertools.count(): open(str(n), 'wb').write(bytes(2**{}))\n"
+    source += "    if n > 40:\n        while True: pass"
+    source = source.replace("count(): open", "count():\n    open")
+    assert why(source.format(16)) == "It wrote more than 1 MB."
+
+
+def test_folders_however_deep_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert "end within" in why("import os\nwhile True:\n    os.mkdir('d')\n    os.chdir('d')", 1)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_nothing_of_the_persons_is_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,17 +213,30 @@ def test_its_folder_is_gone_afterwards() -> None:
     assert not Path(folder).parent.exists()
 
 
-def test_an_interrupted_run_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    started = []
+@posix
+@pytest.mark.parametrize("moment", ["_tasks", "_tell", "_outcome", "_end", "_left", "remove"])
+def test_an_interrupted_run_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, moment: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    started: list[subprocess.Popen[bytes]] = []
+    do, start = getattr(program, moment), subprocess.Popen
 
-    def interrupt(process: object, *_: object) -> None:
-        started.append(process)
-        raise KeyboardInterrupt
+    def interrupt(*given: Any) -> Any:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return do(*given)
 
-    monkeypatch.setattr(program, "_outcome", interrupt)
+    def begin(*given: Any, **more: Any) -> subprocess.Popen[bytes]:
+        started.append(start(*given, **more))
+        return started[-1]
+
+    monkeypatch.setattr(program, moment, interrupt)
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    source = "pass" if moment in {"_end", "_left", "remove"} else "while True: pass"
     with pytest.raises(KeyboardInterrupt):
-        run_program("while True: pass")
+        run_program(source)
     assert started[0].returncode is not None
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_reason_is_short() -> None:
