@@ -6,17 +6,18 @@ import ast
 import keyword
 import re
 import warnings
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
+MOST = 64  # positional parameters that a signature names
 _RESERVED = frozenset(("__debug__", *keyword.kwlist, *keyword.softkwlist))
 _OBJECT = re.compile(r"<[^<>]*+>")  # how a signature shows a default that has no source
 
@@ -31,14 +32,17 @@ class Passed:
 
 
 def signature_for(function: str, calls: Sequence[Passed]) -> str:
-    """Return parameters that take each of the calls. What not every call passes is None by default."""
-    starred = any(call.starred for call in calls)
-    keywords = dict.fromkeys(word for call in calls for word in call.keywords)
+    """Return parameters that take each of the calls. What not every call passes is None by default.
+
+    After `MOST` positional parameters comes one that takes all further arguments.
+    """
+    starred = any(call.starred or len(call.positional) > MOST for call in calls)
+    keywords = Counter(word for call in calls for word in dict.fromkeys(call.keywords))
     lengths = [len(call.positional) for call in calls]
-    taken = {function, *_RESERVED, *keywords}
+    names = Names({function, *_RESERVED, *keywords})
     parameters: list[str] = []
     optional = False
-    for at in range(min(lengths) if starred else max(lengths)):
+    for at in range(min(*lengths, MOST) if starred else max(lengths)):
         passing = [call for call in calls if len(call.positional) > at]
         others = [call for call in calls if len(call.positional) <= at]
         wanted = next(filter(None, (call.positional[at] for call in passing)), "value")
@@ -53,23 +57,32 @@ def signature_for(function: str, calls: Sequence[Passed]) -> str:
             del keywords[name]
             others = [call for call in others if name not in call.keywords]
         else:
-            name = _unique(wanted, taken)
-        taken.add(name)
+            name = names.new(wanted)
         optional = optional or bool(others)
         parameters.append(f"{name}=None" if optional else name)
     if starred:
-        parameters.append(f"*{_unique('args', taken)}")
+        parameters.append(f"*{names.new('args')}")
     elif keywords:
         parameters.append("*")
-    parameters += [
-        word if all(word in call.keywords for call in calls) else f"{word}=None" for word in keywords
-    ]
-    return ", ".join([*parameters, f"**{_unique('kwargs', taken)}"] if starred else parameters)
+    parameters += [word if keywords[word] == len(calls) else f"{word}=None" for word in keywords]
+    return ", ".join([*parameters, f"**{names.new('kwargs')}"] if starred else parameters)
 
 
-def _unique(name: str, taken: Collection[str]) -> str:
-    names = (f"{name}_{number}" if number > 1 else name for number in count(1))
-    return next(one for one in names if one not in taken)
+class Names:
+    """Names that are taken, and new ones beside them: "value", "value_2"."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self._taken = taken
+        self._next: dict[str, int] = {}  # so that many of one name are not counted again and again
+
+    def new(self, name: str) -> str:
+        """Take a name, with a number if it is taken already."""
+        new, number = name, self._next.get(name, 2)
+        while new in self._taken:
+            new, number = f"{name}_{number}", number + 1
+        self._next[name] = number
+        self._taken.add(new)
+        return new
 
 
 def parameters_of(text: str) -> ast.arguments | None:
@@ -102,7 +115,7 @@ def fits(parameters: ast.arguments, positional: int, keywords: Sequence[str], *,
     by_name = {parameter.arg for parameter in (*parameters.args, *parameters.kwonlyargs)}
     given = set(in_order[:positional])
     for word in keywords:
-        if word in by_name.intersection(given) or not (word in by_name or parameters.kwarg):
+        if (word in by_name and word in given) or not (word in by_name or parameters.kwarg):
             return False
         given.update({word} & by_name)
     required = set(in_order[: len(in_order) - len(parameters.defaults)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import STATEMENT
-from jupyter_turbopilot.suggestion.parameters import Passed, fits, parameters_of, signature_for
+from jupyter_turbopilot.suggestion.parameters import MOST, Names, Passed, fits, parameters_of, signature_for
 
 WORDS = st.sampled_from(["a", "b", "key", "match", "f", "args", "kwargs", "value", "value_2"])
 CALLS = st.builds(
@@ -60,6 +61,7 @@ def test_the_parameters_take_every_call(calls: list[Passed]) -> None:
         ([Passed(("x", "x"), (), False)], "x, x_2"),
         ([Passed(("", "b"), (), False), Passed(("a",), (), False)], "a, b=None"),
         ([Passed((), ("key",), False), Passed((), (), False)], "*, key=None"),
+        ([Passed((), ("key", "key"), False), Passed((), (), False)], "*, key=None"),
         ([Passed(("a",), ("key",), False)], "a, *, key"),
         ([Passed(("a", "size"), (), False), Passed(("a",), ("size",), False)], "a, size"),
         ([Passed(("a", "size"), (), False), Passed(("a", "b"), ("size",), False)], "a, size_2, *, size=None"),
@@ -70,6 +72,34 @@ def test_the_parameters_take_every_call(calls: list[Passed]) -> None:
 )
 def test_parameters_are_named_after_what_is_passed(calls: list[Passed], signature: str) -> None:
     assert signature_for("f", calls) == signature
+
+
+def test_a_signature_names_a_limited_number_of_arguments() -> None:
+    written = signature_for("f", [Passed(("x",) * 5000, ("key",), False), Passed(("x",) * MOST, (), False)])
+    parameters = parameters_of(written)
+    assert parameters
+    assert [parameter.arg for parameter in parameters.args][-1] == f"x_{MOST}"
+    assert len(parameters.args) == MOST
+    assert parameters.vararg
+    assert fits(parameters, 5000, ("key",), starred=False)
+    assert fits(parameters, MOST, (), starred=False)
+
+
+@given(st.lists(WORDS, max_size=60), st.sets(WORDS | st.sampled_from(["a_2", "a_4", "b_2"])))
+def test_each_name_that_is_taken_is_looked_for_once_only(words: list[str], taken: set[str]) -> None:
+    class Counted(set[str]):
+        asked = 0
+
+        def __contains__(self, name: object) -> bool:
+            self.asked += 1
+            return super().__contains__(name)
+
+    known = Counted(taken)
+    names = Names(known)
+    made = [names.new(word) for word in words]
+    assert len({*made, *taken}) == len(made) + len(taken)
+    assert all(re.fullmatch(rf"{word}(_\d+)?", name) for word, name in zip(words, made, strict=True))
+    assert known.asked <= 3 * len(words) + len(taken) + 2 * len({*words})
 
 
 DEFAULTS = st.sampled_from(["", "=1"])
