@@ -1,6 +1,6 @@
 """The functions that Python source calls and nothing defines: where they are called, and with what. Pure.
 
-Source that does not parse, is nested too deeply or is longer than `scopes.LONGEST` raises SyntaxError.
+Source that does not parse, is nested too deeply or is longer than `scopes` analyses raises SyntaxError.
 """
 
 from __future__ import annotations

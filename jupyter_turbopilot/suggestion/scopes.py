@@ -2,6 +2,10 @@
 
 `symtable` says what a name is in its scope but not where it stands, `ast` says where it stands. So a mark,
 itself a name, is put beside each name that is used, and looked for in the tables.
+
+Python's parser lets no other thread run. So sources of more than `LONGEST` characters or `MOST` words are
+not analysed but raise SyntaxError. Who has a longer one, such as a notebook, gives the part that matters, and
+gives the names that the rest binds as known.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ import ast
 import re
 import symtable
 import warnings
+from bisect import bisect_left
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
@@ -18,7 +24,9 @@ from jupyter_turbopilot.bounds import STATEMENT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST = 4 * STATEMENT  # characters; parsing more would keep other threads waiting for too long
+LONGEST = 3 * STATEMENT  # characters
+MOST = LONGEST // 6  # words, signs and lines; code has one in four characters or fewer
+_WORD = re.compile(r"\w+|([^\w\s])\1*+|\n+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -30,19 +38,22 @@ class Scopes:
 
     def __init__(self, source: str) -> None:
         """Raise SyntaxError for source that does not parse, is too long or nested too deeply."""
-        if len(source) > LONGEST:
-            raise SyntaxError(f"The source is longer than {LONGEST} characters. Split it.")
+        if len(source) > LONGEST or any(islice(_WORD.finditer(source), MOST, None)):
+            raise SyntaxError(f"The source is longer than {LONGEST} characters or {MOST} words. Split it.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 self.tree = ast.parse(source)
                 free = _free(source)
+                names = _used(self.tree)
             except (ValueError, MemoryError, RecursionError) as error:
                 raise SyntaxError(f"The source cannot be parsed ({type(error).__name__}).") from None
         self._source = source
         self._lines = [0, *(end.end() for end in _LINE_END.finditer(source)), len(source)]
-        names = _used(self.tree)
-        self.free = sorted((names[at] for at in free), key=self.span)
+        self._bytes: dict[
+            int, list[int]
+        ] = {}  # where each character of a line that has others than ASCII ends
+        self.free = sorted((names[at] for at in free), key=lambda name: (name.lineno, name.col_offset))
 
     @property
     def open(self) -> bool:
@@ -61,9 +72,12 @@ class Scopes:
 
     def _offset(self, line: int, column: int) -> int:
         begin = self._lines[line - 1]
-        # A column is in bytes. No character has less than one: so many characters are enough.
-        before = self._source[begin : begin + column].encode()[:column]
-        return begin + len(before.decode())
+        if self._source.isascii():
+            return begin + column
+        if line not in self._bytes:
+            text = self._source[begin : self._lines[line]]
+            self._bytes[line] = [*accumulate(len(character.encode()) for character in text)]
+        return begin + bisect_left(self._bytes[line], column) + (column > 0)
 
 
 def _used(tree: ast.AST) -> list[ast.Name]:

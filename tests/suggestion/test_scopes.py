@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
+import sys
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 
-from jupyter_turbopilot.suggestion.scopes import LONGEST, Scopes
+from jupyter_turbopilot.suggestion.scopes import LONGEST, MOST, Scopes
 
 from .modules import free_places, modules
 
@@ -43,15 +47,56 @@ def test_lines_end_as_python_has_them(end: str) -> None:
         "x = \0",
         "(" * 300,
         "-" * 20_000 + "1",
-        "x = 1\n" * LONGEST,
+        "#\n" + " " * LONGEST,
+        "a;" * (MOST // 2) + "a",
+        "a\n" * MOST,
+        "+".join(["a"] * 3000),
+        "x" + "[0]" * 2000,
+        "a" + ".b()" * 2000,
         "def f(a):\n    global a",
         "f(\ufeff)",
     ],
-    ids=range(7),
+    ids=range(12),
 )
 def test_source_that_cannot_be_parsed_raises_one_kind_of_error(source: str) -> None:
     with pytest.raises(SyntaxError):
         Scopes(source)
+
+
+@pytest.mark.parametrize("part", ["+a", "[0]", ".b()", "(a)", " if a else a", " and a"])
+@pytest.mark.parametrize("times", [100, 330, 900])
+def test_however_deep_source_is_nested_it_is_read_or_a_syntax_error(part: str, times: int) -> None:
+    source = "a" + part * times
+    try:
+        found = Scopes(source).free
+    except SyntaxError:
+        assert times > 100
+    else:
+        assert len(found) == len(re.findall(r"\ba\b", source))
+
+
+@pytest.mark.parametrize("times", [80, 300])
+def test_a_deep_stack_of_callers_is_no_other_error(times: int) -> None:
+    def deeper(left: int) -> None:
+        if left:
+            deeper(left - 1)
+        else:
+            Scopes("a" + ".b(1 + x[0])" * times)
+
+    room = sys.getrecursionlimit() - len(inspect.stack())
+    for left in range(room // 2, room - 20, 25):
+        with suppress(SyntaxError):
+            deeper(left)
+
+
+def test_code_that_only_warns_is_read() -> None:
+    assert [name.id for name in Scopes("f('\\w', 1 is 1)").free] == ["f"]
+
+
+def test_comments_and_text_may_be_long() -> None:
+    source = f"#{'=' * 20_000}\n{'# words' * 900}\nx = '{'é ' * 900}'{' ' * 20_000}; f(x)"
+    [name] = Scopes(source).free
+    assert source[slice(*Scopes(source).span(name))] == "f"
 
 
 def test_a_mark_is_no_name_of_the_source() -> None:
