@@ -37,7 +37,7 @@ class Completer:
     """Turns requests into suggestions on the worker's thread.
 
     `results` are the answers that are known already; `resting` tells whether nothing may run that nobody
-    waits for.
+    waits for; `root` is the folder that paths are relative to.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Completer:
         settings: Turbopilot,
         results: Results,
         resting: Callable[[], bool] = lambda: False,
+        root: str = "",
     ) -> None:
         self.worker = worker
         self.settings = settings
@@ -54,6 +55,7 @@ class Completer:
         self.last_ms: float | None = None
         self.latest = LatestJobs()
         self._resting = resting
+        self._root = root
         self._layout: Layout | None = None
 
     def submit(
@@ -120,7 +122,8 @@ class Completer:
 
     def answer_from(self, engine: Engine) -> None:
         """Say whose answers are known from now on: another model's, or the same otherwise tuned, are not."""
-        self.results.answer_for(identity_of(engine, self.settings))
+        identity = identity_of(engine, self.settings, self._root)
+        self.results.answer_for(identity, lasting=engine.abilities.lasting)
 
     def feedback(self, event: str) -> None:
         """Count what became of a suggestion."""
@@ -132,10 +135,17 @@ class Completer:
         return self._layout
 
 
-def identity_of(engine: Engine, settings: Turbopilot) -> str:
+def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
     """Return what answers depend on beside the request and what eagerness it asks for."""
     remote = settings.remote
     prompt = (LAYOUT, engine.context_size, settings.prompt_tokens, settings.suffix_tokens)
     ends = (settings.token_healing, settings.move_suffix, settings.max_lines)
     sent = (settings.engine, remote.send_documents, remote.send_kernel_facts)
-    return "|".join(map(str, (version("jupyter-turbopilot"), engine.identity, *prompt, *ends, *sent)))
+    asked = (*map(_without_secrets, remote.urls), remote.model, remote.vocabulary, remote.fim)
+    about = (version("jupyter-turbopilot"), engine.identity, engine.name, root)
+    return repr((about, prompt, ends, sent, asked))
+
+
+def _without_secrets(url: str) -> str:
+    """Return an address without a password or a key in it."""
+    return url.partition("?")[0].rpartition("@")[2]

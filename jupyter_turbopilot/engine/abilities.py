@@ -46,6 +46,7 @@ class Abilities:
     ahead: bool = True  # whether it may read and write what nobody has asked for
     samplers: AbstractSet[str] = SAMPLERS  # the options of `Sampling` that it honours
     elsewhere: bool = False  # whether it computes elsewhere: a step only waits, and may be cut short
+    lasting: bool = True  # whether its identity says all that its answers depend on: they may outlive it
 
     def check(self, sampling: Sampling) -> None:
         """Refuse what it would have to ignore. A default that nobody has changed is nobody's wish."""

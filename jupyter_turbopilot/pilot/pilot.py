@@ -46,7 +46,7 @@ class Pilot:
     """One model, one worker, one completer: what the server, the terminal and the command line hold.
 
     It decides which model is wanted, and when to try again one that could not be loaded. `kind` is the kind
-    of engine, by default that of the settings; `kernels` and `kernel_busy` are a Jupyter server's.
+    of engine, by default that of the settings; `kernels`, `kernel_busy` and `root` are a Jupyter server's.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Pilot:
         kind: EngineKind | None = None,
         kernels: Kernels | None = None,
         kernel_busy: Callable[[], bool] = lambda: False,
+        root: str = "",
     ) -> None:
         self.settings = settings
         self.store = store_of(settings)
@@ -69,7 +70,7 @@ class Pilot:
         results = Results(
             settings.results_memory * 1024 * 1024, keep=self._keeper.keep if self._keeper else None
         )
-        self.completer = Completer(self.worker, settings, results, self.effort.resting)
+        self.completer = Completer(self.worker, settings, results, self.effort.resting, root)
         self.background = BackgroundThreads()
         self.kernels = kernels
         self._lock = threading.Lock()

@@ -52,6 +52,7 @@ class TurbopilotExtension(ExtensionApp):
             kind=self.kind(settings) if self.kind else None,
             kernels=Kernels(manager) if settings.kernel_facts else None,
             kernel_busy=partial(any_kernel_busy, manager),
+            root=cast("ServerApp", self.serverapp).root_dir,
         )
         self._secret = runtime.new_secret()
 

@@ -108,15 +108,19 @@ class Results:
         self._limit = limit
         self._keep = keep
         self._identity = b""
+        self._lasting = True
         self._answers: OrderedDict[int, Answer] = OrderedDict()
         self._index: dict[bytes, int] = {}
         self._next = 0
         self._lock = threading.Lock()  # asked on the server's thread, filled on the worker's
         self.size = 0
 
-    def answer_for(self, identity: str) -> None:
-        """Say whose answers are remembered and found from now on; `identity`: all that they depend on."""
-        self._identity = digest(identity)
+    def answer_for(self, identity: str, *, lasting: bool = True) -> None:
+        """Say whose answers are remembered and found from now on.
+
+        `identity`: what they depend on; `lasting`: whether that is all, so that another process may use them.
+        """
+        self._identity, self._lasting = digest(identity), lasting
 
     def remember(self, place: Place, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:
         """Store an answer; `ended` if it is whole, not cut off by a limit.
@@ -133,7 +137,7 @@ class Results:
             self._add(answer)
             while self.size > self._limit:
                 self._forget(next(iter(self._answers)))
-        if self._keep and not guess and place.may_keep(answer.text):
+        if self._keep and self._lasting and not guess and place.may_keep(answer.text):
             self._keep(answer)
 
     def restore(self, answer: Answer) -> bool:

@@ -10,6 +10,7 @@ from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import NONE, Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion, Document
+from jupyter_turbopilot.suggestion.cache import Place
 
 from .desk import Desk, heard, request
 
@@ -55,6 +56,15 @@ def test_another_cell_below_or_another_path_is_another_question(desk: Callable[.
     for path, below in (("a", "x"), ("b", "x"), ("b", "y")):
         d.ask(Completion(cells=[Cell(source="q"), Cell(source=below)], active=0, offset=1, path=path))
     assert len(d.engine.asks) == 3
+
+
+def test_so_is_another_open_document() -> None:
+    def place(*sources: str) -> Place:
+        asked = request(extra=[Document(path="utils.py", source=source) for source in sources])
+        return suggestion_task(asked, NONE, "m", Turbopilot(), lambda _: pytest.fail("no engine")).place
+
+    assert place("def load(): ...") == place("def load(): ...")
+    assert len({place(*sources).digest for sources in ((), ("a",), ("b",), ("a", "b"), ("b", "a"))}) == 5
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.gguf import read_header, stamp
 
 
 def string(text: str) -> bytes:
@@ -139,3 +140,18 @@ def test_no_flipped_byte_in_the_header_raises_anything_but_a_refusal(
     path.write_bytes(content)
     with suppress(ModelRefusedError):
         read_header(path)
+
+
+@pytest.mark.parametrize("at", [0, 150_000])
+def test_files_of_one_size_and_time_are_told_apart_by_what_stands_at_either_end(
+    tmp_path: Path, at: int
+) -> None:
+    stamps = set()
+    for byte in b"abb":
+        content = bytearray(150_001)
+        content[at] = byte
+        path = tmp_path / "model.gguf"
+        path.write_bytes(content)
+        os.utime(path, (1, 1))
+        stamps.add(stamp(path))
+    assert len(stamps) == 2

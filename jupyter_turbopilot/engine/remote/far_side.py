@@ -44,6 +44,7 @@ class FarSide:
     samplers: frozenset[str] = frozenset()
     version: str = ""  # what else its answers depend on, as it says
     vocabulary: str = ""  # the digest of its vocabulary
+    lasting: bool = False  # whether it says all that its answers depend on
 
     @property
     def identity(self) -> str:
@@ -64,6 +65,7 @@ class _Offer(msgspec.Struct, frozen=True):
     samplers: list[str] = []
     identity: str = ""
     vocabulary: str = ""
+    lasting: bool = False
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -156,6 +158,7 @@ def _ours(model: str, offer: _Offer, host: str) -> FarSide:
         frozenset(offer.samplers),
         offer.identity,
         offer.vocabulary,
+        offer.lasting and bool(offer.identity),
     )
 
 

@@ -85,7 +85,7 @@ def load(
         return RemoteEngine(
             found.far,
             found.vocabulary,
-            found.abilities,
+            replace(found.abilities, lasting=found.far.lasting),
             found.dialect,
             exchange,
             connections,

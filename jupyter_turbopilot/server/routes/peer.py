@@ -117,4 +117,5 @@ def offer(engine: Engine | None) -> dict[str, Any]:
         "samplers": sorted(abilities.samplers),
         "identity": identity(engine),
         "vocabulary": vocabulary_digest(engine.vocabulary),
+        "lasting": abilities.lasting,
     }

@@ -91,6 +91,23 @@ def test_another_model_or_another_digest_is_another_identity() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "lasting"),
+    [
+        ({"turbopilot": OFFER | {"lasting": True}}, True),
+        ({"turbopilot": OFFER | {"lasting": True, "identity": ""}}, False),
+        ({"turbopilot": OFFER}, False),  # it asks another one, of which it knows no more than we would
+        ({"owned_by": "llamacpp"}, False),
+        ({"owned_by": "vllm"}, False),
+        ({}, False),
+    ],
+)
+def test_only_a_server_that_says_all_its_answers_depend_on_has_lasting_ones(
+    more: dict[str, Any], lasting: bool
+) -> None:
+    assert read_models(listing({"id": "default"} | more), "", "host").lasting is lasting
+
+
 def test_llama_servers_slots_are_read_off_its_properties() -> None:
     data = json.dumps({"total_slots": 4, "default_generation_settings": {"n_ctx": 512, "x": 1}}).encode()
     far = read_properties(data, FarSide(Kind.LLAMA, "m"))

@@ -36,6 +36,8 @@ def test_our_own_server_can_do_what_it_says(serve: Serve, connect: Connect) -> N
     assert (abilities.places, abilities.holds, abilities.chances, abilities.top) == (3, True, False, 20)
     assert (abilities.samplers, abilities.ahead, abilities.elsewhere) == ({"temperature", "seed"}, True, True)
     assert connect(ours(serve, identity="2")).identity != engine.identity
+    assert not abilities.lasting
+    assert connect(ours(serve, identity="2", lasting=True)).abilities.lasting
     assert write(engine, ask()) == b"a"
 
 
