@@ -218,7 +218,13 @@ class Turbopilot(Configurable):
         "keeps them. `jupyter turbopilot cache clear` empties it.",
     ).tag(config=True)
     results_disk = Int(
-        64, min=1, max=1 << 20, help="Megabytes that `results_file` may take; the oldest answers go first."
+        64,
+        min=1,
+        max=1 << 20,
+        help="Megabytes that `results_file` may take; the oldest answers go first. A server that starts "
+        "reads the newest, as many as `results_memory` takes: in memory an answer takes some seven times "
+        "as much. The rest is read when `results_memory` is larger. `jupyter turbopilot cache info` says "
+        "how many are read.",
     ).tag(config=True)
     sequences_memory = Int(
         96,

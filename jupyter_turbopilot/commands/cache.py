@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
@@ -13,6 +13,7 @@ from jupyter_turbopilot.errors import NotReadyError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from pathlib import Path
 
     from jupyter_turbopilot.config import Turbopilot
 
@@ -23,27 +24,30 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """There are no options."""
 
 
-def _on_the_file(act: Callable[[Path, int], int]) -> Callable[[NoOptions, Turbopilot], int]:
-    """Make a command of what is done with the file and its bound, if the settings name one."""
+def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions, Turbopilot], int]:
+    """Make a command of what is done with the file, if the settings name one."""
 
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
+
+        from jupyter_turbopilot.completer.results_file.ground import located
 
         if not settings.results_file:
             print("No file is set: answers are kept in memory, until the server stops.")
             print("c.Turbopilot.results_file names one.")
             return 0
-        path = Path(settings.results_file).expanduser()
+        path = located(settings.results_file)
         try:
-            return act(path, settings.results_disk * MEGABYTE)
+            return act(path, settings)
         except (OSError, sqlite3.Error) as error:
-            raise NotReadyError(f"{path}: {error}. Check c.Turbopilot.results_file.") from None
+            reason = getattr(error, "strerror", None) or error
+            raise NotReadyError(f"{path}: {reason}. Check c.Turbopilot.results_file.") from None
 
     return run
 
 
-def info(path: Path, limit: int) -> int:
-    """Say what the file holds."""
+def info(path: Path, settings: Turbopilot) -> int:
+    """Say what the file holds, and how much of it a server reads."""
     from jupyter_turbopilot.completer.results_file.database import Database
     from jupyter_turbopilot.completer.results_file.disk import Found, belonging, look
     from jupyter_turbopilot.files import size_of
@@ -52,17 +56,22 @@ def info(path: Path, limit: int) -> int:
     if found is Found.NOTHING:
         print(f"{path}: nothing is kept yet.")
     elif found is Found.OURS:
-        with closing(Database(path, limit)) as database:
+        with closing(Database(path, settings.results_disk * MEGABYTE)) as database:
             answers = database.count()
+            room = settings.results_memory * MEGABYTE
+            read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
         size = sum(map(size_of, belonging(path)))
-        print(f"{path}: {answers} answers, {size / MEGABYTE:.1f} of at most {limit // MEGABYTE} MB.")
+        print(f"{path}: {answers} answers, {size / MEGABYTE:.1f} of at most {settings.results_disk} MB.")
+        print(f"A server that starts reads {read} of them into {settings.results_memory} MB of memory.")
+        if read < answers:
+            print("c.Turbopilot.results_memory makes it more.")
     else:
         print(f"{path} is {found.value}. {found.consequence}")
         return 1
     return 0
 
 
-def clear(path: Path, limit: int) -> int:
+def clear(path: Path, settings: Turbopilot) -> int:
     """Delete every answer in the file; what is none of ours stays."""
     from jupyter_turbopilot.completer.results_file.database import Database
     from jupyter_turbopilot.completer.results_file.disk import Found, belonging, look
@@ -73,9 +82,13 @@ def clear(path: Path, limit: int) -> int:
     if found is Found.NOTHING:
         print("Nothing was kept.")
     elif found is Found.OURS:
-        with closing(Database(path, limit)) as database:
-            print(f"{database.count()} answers removed.")
-            database.clear()
+        with closing(Database(path, settings.results_disk * MEGABYTE)) as database:
+            answers = database.count()
+            gone = database.clear()
+        print(f"{answers} answers removed.")
+        if not gone:
+            print("A server reads the file at this moment: what it reads stays until it has. Clear it again.")
+            return 1
     elif files := belonging(path):
         print(f"{path} was {found.value}: it is removed.")
         remaining = remove(files)

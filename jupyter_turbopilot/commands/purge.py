@@ -33,9 +33,10 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.server import runtime
 
     folder = models_dir(settings.models_dir)
-    files = sorted({*ours(folder), *_results(settings)})
+    results, unread = _results(settings)
+    files = sorted({*ours(folder), *results})
     stale, living = runtime.survey()
-    places = " and ".join(map(str, sorted({folder, *(file.parent for file in _results(settings))})))
+    places = " and ".join(map(str, sorted({folder, *(file.parent for file in results)})))
     if not options.yes and not _agreed(
         f"Remove {megabytes(files)} in {count_of(files, 'file')} from {places}, "
         f"and {count_of(stale, 'runtime file')} of servers that have ended?"
@@ -48,14 +49,23 @@ def run(options: Options, settings: Turbopilot) -> int:
     list_files("Could not be removed", remaining)
     list_files("Left, because no note says that it was downloaded", set(others(folder)) - set(remaining))
     list_files("Left, because their servers run, or run elsewhere", living)
-    return 1 if remaining else 0
+    list_files("Left, because it cannot be read", unread)
+    return 1 if remaining or unread else 0
 
 
-def _results(settings: Turbopilot) -> list[Path]:
-    """Return the file that keeps answers, and what belongs to it; it may be anywhere."""
+def _results(settings: Turbopilot) -> tuple[list[Path], list[Path]]:
+    """Return the file that keeps answers, with what belongs to it, and what could not be looked at."""
     from jupyter_turbopilot.completer.results_file.disk import belonging
+    from jupyter_turbopilot.completer.results_file.ground import located
 
-    return belonging(Path(settings.results_file).expanduser()) if settings.results_file else []
+    if not settings.results_file:
+        return [], []
+    named, target = Path(settings.results_file).expanduser(), located(settings.results_file)
+    try:
+        files = belonging(target)
+        return ([*files, named] if target in files and named.is_symlink() else files), []
+    except OSError:
+        return [], [target]
 
 
 def _agreed(question: str) -> bool:

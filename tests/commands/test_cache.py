@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from jupyter_turbopilot.completer.results_file import connection
 
 from ..completer.results_file.answers import answers, open_file, texts
 from .running import run
@@ -35,7 +38,10 @@ def test_it_says_how_much_is_kept(capsys: pytest.CaptureFixture[str], named: Pat
     assert run(capsys, "cache", "info")[:2] == (0, f"{named}: nothing is kept yet.\n")
     assert not named.exists()
     fill(named)
-    assert run(capsys, "cache", "info")[:2] == (0, f"{named}: 7 answers, 0.0 of at most 64 MB.\n")
+    assert run(capsys, "cache", "info")[1].splitlines() == [
+        f"{named}: 7 answers, 0.0 of at most 64 MB.",
+        "A server that starts reads 7 of them into 8 MB of memory.",
+    ]
     assert len(texts(named)) == 7
 
 
@@ -63,3 +69,56 @@ def test_a_damaged_file_is_named_and_can_be_cleared(capsys: pytest.CaptureFixtur
     assert "begins a new one" in out
     assert run(capsys, "cache", "clear")[0] == 0
     assert not named.exists()
+
+
+def test_whoever_only_asks_deletes_nothing_and_hears_how_many_are_read(
+    capsys: pytest.CaptureFixture[str], named: Path
+) -> None:
+    database = open_file(named)
+    database.add(answers(range(1200), "longer {} " + "text " * 30))
+    database.close()
+    size = named.stat().st_size
+    with (named.parent / "jupyter_turbopilot_config.py").open("a") as settings:
+        settings.write("c.Turbopilot.results_disk = c.Turbopilot.results_memory = 1\n")
+    status, out, _ = run(capsys, "cache", "info")
+    assert status == 0
+    assert "1200 answers" in out
+    read = int(out.split("reads ")[1].split()[0])
+    assert read == 1024 * 1024 // answers([1199], "longer {} " + "text " * 30)[0].size
+    assert "results_memory" in out
+    assert named.stat().st_size == size
+
+
+def test_what_a_server_still_reads_is_not_said_to_be_gone(
+    capsys: pytest.CaptureFixture[str], named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "WAIT", 0.05)
+    fill(named)
+    with closing(connection.connect(named)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM answers").fetchall()
+        status, out, _ = run(capsys, "cache", "clear")
+    assert status == 1
+    assert "Clear it again" in out
+    assert run(capsys, "cache", "clear")[:2] == (0, "0 answers removed.\n")
+
+
+def test_a_folder_that_others_may_write_to_is_refused_in_words(
+    capsys: pytest.CaptureFixture[str], named: Path
+) -> None:
+    fill(named)
+    named.parent.chmod(0o1777)
+    for action in ("info", "clear"):
+        status, _, error = run(capsys, "cache", action)
+        assert status == 1
+        assert "others may write" in error
+        assert "Errno" not in error
+
+
+def test_of_a_link_the_target_is_cleared(capsys: pytest.CaptureFixture[str], named: Path) -> None:
+    target = named.parent / "elsewhere" / "target.db"
+    fill(target)
+    named.symlink_to(target)
+    assert run(capsys, "cache", "clear")[:2] == (0, "7 answers removed.\n")
+    assert named.is_symlink()
+    assert texts(target) == []

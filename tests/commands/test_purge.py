@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from jupyter_turbopilot.completer.results_file import disk
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models import speed
@@ -184,3 +185,34 @@ def test_the_file_that_keeps_answers_goes_with_what_belongs_to_it_and_nothing_be
     path.write_text("thesis")
     assert run(capsys, "purge", "--yes")[0] == 0
     assert path.read_text() == "thesis"
+
+
+def test_of_a_link_to_the_file_that_keeps_answers_the_target_goes_too(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, link = tmp_path / "elsewhere" / "answers.db", tmp_path / "link.db"
+    link.symlink_to(target)
+    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(link)!r}\n")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    open_file(target).close()
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert not link.is_symlink()
+    assert files(target.parent) == set()
+
+
+def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
+    capsys: pytest.CaptureFixture[str], models_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "locked" / "answers.db"
+    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+
+    def refuse(_: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(disk, "is_ours", refuse)  # root may read every folder
+    speed.remember(models_folder, 1e9)
+    status, out, _ = run(capsys, "purge", "--yes")
+    assert status == 1
+    assert f"cannot be read:\n  {path}" in out
+    assert not models_folder.exists()

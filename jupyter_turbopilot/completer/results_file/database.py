@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.results_file.disk import connect, value_of
+from jupyter_turbopilot.completer.results_file.connection import LONGEST, connect, using, value_of
 from jupyter_turbopilot.completer.results_file.row import Row, answer_of, row_of
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ROWS = 64  # that are read, or deleted, at a time: nobody else waits for long
 _PIECE = 2**16  # bytes that are written at a time: a write-ahead log holds a multiple of that
+_REST = 256  # bytes of a row beside its keys and its answer, and some more
 _SPARE = 2 * 1024**2  # bytes of the bound for what SQLite keeps beside the file
 
 
@@ -24,13 +25,11 @@ class Database:
 
     def __init__(self, path: Path, limit: int) -> None:
         self._room = limit - min(limit // 2, _SPARE)
-        self._connection = connect(path)
-        try:
+        with ExitStack() as opened:
+            opened.enter_context(using(path))
+            self._connection = opened.enter_context(closing(connect(path)))
             self._page = int(value_of(self._connection, "page_size"))
-            self._fit()
-        except BaseException:
-            self._connection.close()
-            raise
+            self._opened = opened.pop_all()
 
     def newest(self) -> Iterator[Answer]:
         """Iterate over the answers, the newest first."""
@@ -48,7 +47,7 @@ class Database:
 
     def add(self, answers: Iterable[Answer]) -> None:
         """Write answers, and delete the oldest ones where there is no room for them."""
-        for rows in _pieces(map(row_of, answers)):
+        for rows in _pieces(row for row in map(row_of, answers) if _is_storable(row)):
             with self._transaction():
                 self._connection.executemany(
                     "INSERT OR REPLACE INTO answers (place, keys, answer, digest) VALUES (?, ?, ?, ?)", rows
@@ -56,12 +55,12 @@ class Database:
                 while self._used() > self._room and self._delete_oldest(len(rows)):
                     pass
 
-    def clear(self) -> None:
-        """Delete every answer, and give the room back."""
+    def clear(self) -> bool:
+        """Delete every answer, and give the room back; False where a log holds them for a reader."""
         with self._transaction():
             self._connection.execute("DELETE FROM answers")
         self._give_back()
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return not value_of(self._connection, "wal_checkpoint(TRUNCATE)")
 
     def count(self) -> int:
         """Return how many answers there are."""
@@ -70,9 +69,9 @@ class Database:
 
     def close(self) -> None:
         """Close it."""
-        self._connection.close()
+        self._opened.close()
 
-    def _fit(self) -> None:
+    def fit(self) -> None:
         """Come back within the bound, which may have been a larger one."""
         if self._pages("page_count") <= self._room:
             return
@@ -113,6 +112,10 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def _is_storable(row: Row) -> bool:
+    return len(row.keys) + len(row.answer) < LONGEST - _REST
 
 
 def _pieces(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -10,8 +10,10 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.completer.results_file.connection import is_busy, is_damage
 from jupyter_turbopilot.completer.results_file.database import Database
-from jupyter_turbopilot.completer.results_file.disk import is_damage, prepare
+from jupyter_turbopilot.completer.results_file.disk import prepare
+from jupyter_turbopilot.completer.results_file.ground import located
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 
 if TYPE_CHECKING:
@@ -74,9 +76,11 @@ class Keeper:
 
     def _run(self, restore: Callable[[Answer], bool]) -> None:
         try:
-            prepare(self._path)
-            database = Database(self._path, self._limit)
+            path = located(self._path)
+            prepare(path)
+            database = Database(path, self._limit)
             try:
+                self._while_busy(database.fit)
                 for answer in database.newest():
                     if not restore(answer):
                         break
@@ -106,7 +110,16 @@ class Keeper:
     def _write(self, database: Database, batch: list[Answer]) -> None:
         if free_room(self._path) < ROOM_TO_SPARE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        database.add(batch)
+        self._while_busy(lambda: database.add(batch))
+
+    def _while_busy(self, act: Callable[[], None]) -> None:
+        """Try again while another process holds the file; meanwhile answers wait in memory."""
+        while True:
+            try:
+                return act()
+            except sqlite3.Error as error:
+                if self._ended or not is_busy(error):
+                    raise
 
     def _give_up(self, reason: str) -> None:
         with self._wake:

@@ -10,6 +10,9 @@ import msgspec
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.cache import KEY_BYTES, REACH, Answer
 
+_CERTAIN = 1.001  # a probability, rounded
+_IDS = 1 << 31
+
 
 class Row(NamedTuple):
     """What the file holds of an answer."""
@@ -46,6 +49,8 @@ def answer_of(row: Row) -> Answer | None:
             Token(data.encode("latin-1"), chance, number) for data, chance, number in written.tokens
         )
     except (msgspec.MsgspecError, UnicodeError):
+        return None
+    if not all(0 <= token.probability <= _CERTAIN and -1 <= token.id < _IDS for token in tokens):
         return None
     keys = tuple(row.keys[at : at + KEY_BYTES] for at in range(0, len(row.keys), KEY_BYTES))
     answer = Answer(keys, tokens, written.limit, written.ended)

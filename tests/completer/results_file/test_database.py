@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.completer.results_file import connection
+from jupyter_turbopilot.completer.results_file.connection import LONGEST, is_damage
 from jupyter_turbopilot.completer.results_file.database import Database
 
 from .answers import MEGABYTE, answers, open_file, texts, whole_size
-
-if TYPE_CHECKING:
-    import pytest
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=6))
@@ -52,6 +53,8 @@ def test_a_smaller_bound_deletes_the_oldest_and_gives_the_room_back(tmp_path: Pa
     database.close()
     assert whole_size(path) > 2 * MEGABYTE
     database = Database(path, MEGABYTE)
+    assert database.count() == 1200  # whoever only looks deletes nothing
+    database.fit()
     assert whole_size(path) - path.with_name(f"{path.name}-wal").stat().st_size <= MEGABYTE
     assert next(database.newest()).tokens[1].data == b"1199"
     database.close()
@@ -80,3 +83,34 @@ def test_a_row_that_is_no_answer_is_left_out(tmp_path: Path) -> None:
     database._connection.execute("UPDATE answers SET keys = 'text' WHERE number = 3")
     database.close()
     assert texts(path) == [f"answer{number}andsomemoreofit" for number in (3, 0)]
+
+
+def test_a_row_that_is_too_long_is_neither_written_nor_read(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add([*answers([1]), *answers([2], "{}" + "x" * LONGEST), *answers([3])])
+    assert len(list(database.newest())) == 2
+    database.close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE answers SET answer = zeroblob(?)", (2 * LONGEST,))
+        other.commit()
+    database = Database(path, MEGABYTE)
+    with pytest.raises(sqlite3.Error) as error:
+        list(database.newest())
+    database.close()
+    assert is_damage(error.value)
+
+
+def test_what_a_reader_still_needs_is_not_said_to_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "WAIT", 0.05)
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers([1]))
+    with closing(connection.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM answers").fetchall()
+        assert not database.clear()
+    assert database.clear()
+    database.close()

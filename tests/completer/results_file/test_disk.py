@@ -3,13 +3,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.completer.results_file import disk
+from jupyter_turbopilot.completer.results_file import connection, disk
 from jupyter_turbopilot.completer.results_file.disk import Found, belonging, is_ours, look, prepare
 
 from .answers import answers, open_file, texts
@@ -96,8 +98,8 @@ def test_one_of_ours_that_cannot_be_used_is_begun_anew(
             file.truncate(path.stat().st_size // 2)
     else:
         change = "PRAGMA user_version = 0" if why == "older" else "ALTER TABLE answers DROP COLUMN digest"
-        with closing(disk.connect(path)) as connection:
-            connection.execute(change)
+        with closing(connection.connect(path)) as opened:
+            opened.execute(change)
     assert look(path) is (Found.OUTDATED if why == "older" else Found.DAMAGED)
     assert texts(path) == []
     assert "begun anew" in caplog.text
@@ -126,12 +128,18 @@ def test_what_a_killed_server_left_is_deleted_and_nothing_else(tmp_path: Path) -
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f".{path.name}.lock", *theirs}
 
 
+def error_of(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("it fails")
+    error.sqlite_errorcode = code
+    return error
+
+
 class NoSharedMemory(sqlite3.Connection):
     """A file system on which a write-ahead log fails at the first write, as network file systems may."""
 
     def execute(self, sql: str, *given: object) -> sqlite3.Cursor:  # type: ignore[override]
         if sql.startswith("INSERT") and super().execute("PRAGMA journal_mode").fetchone() == ("wal",):
-            raise sqlite3.OperationalError("locking protocol")
+            raise error_of(sqlite3.SQLITE_PROTOCOL)
         return super().execute(sql, *given)  # type: ignore[arg-type]
 
 
@@ -149,7 +157,7 @@ def test_where_no_write_ahead_log_is_possible_a_journal_serves(
         # SQLite's own way to lock where nothing else is possible: it has no shared memory.
         return connect(f"{address}&vfs=unix-dotfile", *given, **more)  # type: ignore[arg-type, call-overload]
 
-    monkeypatch.setattr(disk.sqlite3, "connect", without)
+    monkeypatch.setattr(connection.sqlite3, "connect", without)
     caplog.set_level("INFO")
     database = open_file(path)  # what stood there had a log: it cannot be used here
     database.add(answers(range(3)))
@@ -163,3 +171,68 @@ def test_where_no_write_ahead_log_is_possible_a_journal_serves(
 def test_where_nothing_can_be_written_it_is_an_error_that_says_so() -> None:
     with pytest.raises(OSError, match="proc"):
         prepare(Path("/proc/answers.db"))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR_NOMEM, sqlite3.SQLITE_FULL],
+)
+def test_a_trial_that_fails_for_another_reason_costs_no_answers(
+    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers([1]))
+    database.close()
+
+    def fail(*_: object) -> None:
+        raise error_of(code)
+
+    with monkeypatch.context() as short:
+        short.setattr(disk, "_make", fail)
+        with pytest.raises(sqlite3.OperationalError):
+            prepare(path)
+    assert len(texts(path)) == 1
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [
+            "DROP TABLE answers",
+            (
+                "CREATE VIEW answers AS WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) "
+                "SELECT n number FROM t WHERE n < 0"
+            ),
+        ],
+        [
+            "CREATE TABLE spill (x)",
+            "CREATE TRIGGER t AFTER INSERT ON answers BEGIN INSERT INTO spill VALUES (new.keys); END",
+        ],
+        ["CREATE INDEX more ON answers (keys)"],
+        ["INSERT INTO answers VALUES (9223372036854775807, x'01', x'', x'', x'')"],
+    ],
+)
+def test_one_that_holds_more_than_our_table_is_begun_anew(tmp_path: Path, statements: list[str]) -> None:
+    path = tmp_path / "answers.db"
+    open_file(path).close()
+    with closing(connection.connect(path)) as opened:
+        for statement in statements:
+            opened.execute(statement)
+    assert look(path) is Found.DAMAGED
+    assert texts(path) == []
+    assert look(path) is Found.OURS
+
+
+def test_looking_at_a_file_that_this_process_writes_does_not_end_its_locks(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database._connection.execute("PRAGMA journal_mode = delete").fetchall()
+    database._connection.execute("BEGIN IMMEDIATE")
+    assert look(path) is Found.OURS
+    assert path in belonging(path)
+    prepare(path)
+    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0, isolation_level=None).execute('BEGIN IMMEDIATE')"
+    tried = subprocess.run([sys.executable, "-c", other, str(path)], capture_output=True, check=False)
+    database.close()
+    assert b"locked" in tried.stderr

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.completer.results_file import disk, keeper
+from jupyter_turbopilot.completer.results_file import connection, disk, keeper
+from jupyter_turbopilot.completer.results_file.database import Database
+from jupyter_turbopilot.completer.results_file.ground import lock_path
 from jupyter_turbopilot.completer.results_file.keeper import WAITING, Keeper
 from jupyter_turbopilot.suggestion.cache import Answer, Results
 
@@ -67,7 +69,7 @@ def test_nobody_waits_for_a_file_that_another_holds(tmp_path: Path, monkeypatch:
     path = tmp_path / "answers.db"
     open_file(path).close()
     writer = Keeper(path, LIMIT)
-    with closing(disk.connect(path)) as other:
+    with closing(connection.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         writer.start(nothing)
         ours = answers(range(3 * WAITING))
@@ -116,17 +118,17 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
         monkeypatch.setattr(keeper, "free_room", lambda _: 10 * MEGABYTE)
     elif trouble == "disk is full":
         pages = "PRAGMA max_page_count = 1"
-        monkeypatch.setattr(keeper.Database, "_fit", lambda self: self._connection.execute(pages).fetchall())
+        monkeypatch.setattr(keeper.Database, "fit", lambda self: self._connection.execute(pages).fetchall())
     elif trouble == "read-only":
         pragma = "PRAGMA query_only = ON"
-        monkeypatch.setattr(keeper.Database, "_fit", lambda self: self._connection.execute(pragma))
+        monkeypatch.setattr(keeper.Database, "fit", lambda self: self._connection.execute(pragma))
     elif trouble == "folder":
         path.mkdir()
     elif trouble == "nowhere":
         path = Path("/proc/nowhere/answers.db")
     elif trouble == "held":
         monkeypatch.setattr(disk, "WAIT", 0.05)
-        held = FileLock(disk._lock_path(path))
+        held = FileLock(lock_path(path))
         held.acquire()
     elif trouble == "no locks":
         monkeypatch.setattr(FileLock, "acquire", refuse_locks)
@@ -178,3 +180,37 @@ def test_a_file_that_is_damaged_while_it_is_used_is_begun_anew_at_the_next_start
     one._thread.join(10)
     assert "begun anew" in caplog.text
     assert texts(path) == []
+
+
+def test_a_writer_that_takes_its_time_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "WAIT", 0.01)
+    path = tmp_path / "answers.db"
+    open_file(path).close()
+    tries: list[object] = []
+    add = Database.add
+
+    def count(self: Database, batch: list[Answer]) -> None:
+        tries.append(batch)
+        add(self, batch)
+
+    monkeypatch.setattr(Database, "add", count)
+    one = Keeper(path, LIMIT)
+    with closing(connection.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        one.start(nothing)
+        one.keep(*answers([1]))
+        until(lambda: len(tries) > 3)
+        other.execute("ROLLBACK")
+    one.close()
+    assert len(texts(path)) == 1
+
+
+def test_of_a_link_the_target_is_treated(tmp_path: Path) -> None:
+    target, link = tmp_path / "elsewhere" / "answers.db", tmp_path / "link.db"
+    link.symlink_to(target)
+    one = Keeper(link, LIMIT)
+    one.keep(*answers([1]))
+    one.start(nothing)
+    one.close()
+    assert link.is_symlink()
+    assert len(texts(target)) == 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,3 +56,13 @@ def test_it_is_json_that_holds_neither_the_text_around_the_cursor_nor_what_was_a
         "(48, True, 0.5)",
         False,
     ]
+
+
+@given(
+    st.floats().filter(lambda chance: not 0 <= chance <= 1.001) | st.just(0.5),
+    st.integers(-(1 << 63), (1 << 63) - 1).filter(lambda number: not -1 <= number < 1 << 31),
+)
+def test_neither_is_one_with_an_impossible_probability_or_token(chance: float, number: int) -> None:
+    (answer,) = answers([1])
+    for token in (Token(b"a", 0.5, number), Token(b"a", chance, number if chance == 0.5 else 1)):
+        assert answer_of(row_of(replace(answer, tokens=(token, *answer.tokens[1:])))) is None
