@@ -41,6 +41,7 @@ _WHY = 300  # characters
 _EARLY = "It exited with status {} before its end."
 _LOOK = 0.1  # seconds between looks at its folder
 _PATIENCE = 2.0  # seconds for what was killed to go
+_CLEANED = 10.0  # seconds for what an interrupted run leaves to be removed, at most
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,21 @@ def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
     It passes if it comes to its end: not if it raises, exits by itself or is stopped. This is no sandbox: see
     `NO_SANDBOX`.
     """
-    stop = threading.Event()
+    stop, done = threading.Event(), threading.Event()
+
+    def run() -> Outcome:
+        try:
+            return _run(source, seconds, stop)
+        finally:
+            done.set()
+
     # Ctrl C interrupts the main thread alone, so what is started in another one is always ended.
     with ThreadPoolExecutor(1, "turbopilot-run") as pool:
         try:
-            return pool.submit(_run, source, seconds, stop).result()
+            return pool.submit(run).result()
         finally:
             stop.set()
+            done.wait(_CLEANED)  # a pool that is interrupted while it starts its thread does not wait for it
 
 
 def _run(source: str, seconds: float, stop: threading.Event) -> Outcome:
