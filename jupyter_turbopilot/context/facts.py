@@ -55,8 +55,8 @@ def read_facts(data: Any) -> Facts:
         facts = msgspec.convert(data, Facts)
     except msgspec.ValidationError:
         return NONE
-    # The names keep their order, which the model sees; sets have none.
-    known = msgspec.json.encode((facts.all, list(facts.names.items())), order="deterministic")
+    # As it was sent: names in the order that the model sees, a class's attributes sorted by the probe.
+    known = repr((facts.all, data.get("names"))).encode("utf-8", "surrogatepass")
     return msgspec.structs.replace(facts, digest=blake2b(known, digest_size=16).hexdigest())
 
 

@@ -5,6 +5,7 @@ An answer is found by digests that are the same in every process, so it can be k
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 REACH = 4096  # characters of an answer that may be typed along
 TAIL = 2048  # characters before the cursor that must be equal; what stands further above does not matter
 KEY_BYTES = 16
+_NEAR = 2048  # characters before the cursor in which a secret keeps an answer from being kept
+_OPEN = tuple("=:([{\\")
+_OPENING = re.compile(r"(?<=[=:])[\s(\[{\\]+")
 # Bytes that are hashed at once. From 2048 on, hashlib lets other threads in: while one computes in Python,
 # each time may take 5 ms.
 _PIECE = 2040
@@ -58,11 +62,22 @@ class Place:
         return digest(self.group, self.after)
 
     def may_keep(self, text: str) -> bool:
-        """Tell whether an answer may be kept for another process: not where a line looks like a secret."""
+        """Tell whether an answer may be kept for another process: not in a secret or close behind one."""
         if not self.lasts:
             return False
-        lines = (self.before.rpartition("\n")[2] + text + self.after.partition("\n")[0]).splitlines()
-        return not any(map(looks_secret, lines))
+        above = self.before + text
+        if above.rfind("-----BEGIN ") > above.rfind("-----END "):
+            return False
+        near = min(self.before.rfind("\n") + 1, max(0, len(self.before) - _NEAR))
+        lines = (self.before[near:] + text + self.after.partition("\n")[0]).splitlines()
+        code = [line for line in lines if line.strip()]
+        # A name and what it is set to may stand on several lines.
+        joined = (
+            _OPENING.sub(" ", " ".join(some))
+            for some in zip(code, code[1:], [*code[2:], ""], strict=False)
+            if some[0].rstrip().endswith(_OPEN)
+        )
+        return not any(map(looks_secret, (*code, *joined)))
 
 
 @dataclass(frozen=True)

@@ -82,12 +82,13 @@ def test_facts_have_a_digest_that_says_what_is_known_and_in_which_order() -> Non
     assert [read_facts({**each, "digest": "forged"}).digest for each in said] == digests
 
 
-@given(st.permutations([f"attribute_{number}" for number in range(12)]))
-def test_the_order_of_what_has_none_is_no_matter(attributes: list[str]) -> None:
-    def known(order: list[str]) -> Facts:
-        return read_facts({"names": {"x": {"attributes": order}}})
-
-    assert known(attributes).digest == known(sorted(attributes)).digest
+def test_a_label_that_is_no_unicode_is_a_fact_like_others() -> None:
+    labels = ("\ud800", "\ud801", "x")
+    facts = [read_facts({"names": {"df": {"columns": [[label, "int64"]]}}}) for label in labels]
+    assert len({each.digest for each in facts}) == 3
+    assert all(each.names["df"].columns for each in facts)
+    described = describe(Facts(names={"df": table("a\ud800")}), "")
+    assert described.encode() == b"# df: DataFrame with 'a\\ud800' int64\n"
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip

@@ -281,3 +281,37 @@ def test_forgetting_an_older_answer_leaves_the_newer_one_at_the_same_place() -> 
     newer = results.find(Place("g", "xa"))
     assert newer is not None
     assert newer.text == "zzz"
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        ("key = '''-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA", "7bq0Zk9c3mX\nQkz81Lk2"),
+        (
+            "k = '''-----BEGIN OPENSSH PRIVATE KEY-----\n" + 80 * "b3BlbnNzaC1rZXktdjEAAAAA\n" + 2048 * "a",
+            "QyNTUx",
+        ),
+        ("", "x = '''-----BEGIN PRIVATE KEY-----\nMIIEow"),
+        ("password = (\n    '", "hunter2222')"),
+        ("password = (\n\n    'hunter2222'\n)\n", "print(1)"),
+        ("api_key = \\\n    ", "'abcd1234'"),
+        ("headers = {\n    'token':\n        '", "abcdefghijkl'"),
+        ("token = 'abcd1234'\nx = 1\n", "y = 2"),
+    ],
+)
+def test_an_answer_in_or_close_behind_a_secret_is_not_kept(before: str, text: str) -> None:
+    assert not Place("g", before, lasts=True).may_keep(text)
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        ("import os\n\nx = (\n    '", "hello world')"),
+        ("token = 'abcd1234'\n" + 300 * "x = 1234\n", "y = 2"),
+        ("key = '''-----BEGIN PUBLIC KEY-----\nMII\n-----END PUBLIC KEY-----'''\n", "x = 1"),
+        ("", ""),
+        ("x", "\n"),
+    ],
+)
+def test_any_other_answer_is(before: str, text: str) -> None:
+    assert Place("g", before, lasts=True).may_keep(text)
