@@ -130,7 +130,10 @@ class Hierarchy(msgspec.Struct, frozen=True, kw_only=True):
     cells: Annotated[list[Cell], Meta(max_length=MAX_CELLS, description="the cells above")] = []
     names: Annotated[
         list[Annotated[str, Meta(max_length=512)]],
-        Meta(max_length=MAX_CELLS, description="names that exist beside those that the cells define"),
+        Meta(
+            max_length=MAX_CELLS,
+            description="names that exist. If there are any, cells with `executed` define no others",
+        ),
     ] = []
     depth: Annotated[
         int, Meta(ge=0, le=8, description="how many calls deep functions are written; 0: the first alone")

@@ -20,6 +20,7 @@ def run(source: str, length: int | None, settings: Turbopilot, *, test: bool, as
     from jupyter_turbopilot.request import FUNCTION_TOKENS, Hierarchy
     from jupyter_turbopilot.shell.hierarchy import TreeOutput, write
     from jupyter_turbopilot.shell.in_process import InProcess
+    from jupyter_turbopilot.shell.output import printable
 
     request = Hierarchy(source=source, max_tokens=length or FUNCTION_TOKENS)
     local = InProcess(settings)
@@ -31,7 +32,10 @@ def run(source: str, length: int | None, settings: Turbopilot, *, test: bool, as
         said = {"source": written.source, "undefined": written.undefined, "failed": written.failed}
         print(json.dumps({"prompt": source, **said}, indent=1))
     else:
-        print(written.source, end="")
+        # A terminal would obey what a pipe passes on.
+        print(printable(written.source) if sys.stdout.isatty() else written.source, end="")
+    if written.broken:
+        tell(f"{written.broken} Not all was written.")
     if written.stopped:
         raise KeyboardInterrupt
-    return 1 if written.failed else 0
+    return 1 if written.failed or written.broken else 0

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.hierarchy.parsing import Function, is_empty, tree_of
+from jupyter_turbopilot.hierarchy.parsing import Function, accepted, is_empty
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.hierarchy.stub import Stub
 
 
-PARSED = 60  # beginnings of a body that are parsed at most
+PARSED = 12  # beginnings of a body that are parsed at most
+_OPENS = re.compile(r"\s*(?:@|#|$)|.*[:,(\[{\\]\s*$")  # a line with which no function ends
 
 
 @dataclass(frozen=True)
@@ -25,20 +27,28 @@ class Part:
 
 
 def with_body(stub: Stub, text: str) -> Part:
-    """Return the function with the longest part of a body with which it parses, and nothing behind it."""
+    """Return the function with the longest part of a body with which it parses, and nothing behind it.
+
+    Long bodies are cut in growing steps, so that few parts are parsed.
+    """
     lines = text.rstrip().split("\n")
     above = stub.beginning.count("\n")
-    count = len(lines)
+    count, step = len(lines), 1
     for _ in range(PARSED):
         if count <= 0:
             break
         source = stub.beginning + "\n".join(lines[:count])
         try:
-            tree = tree_of(source)
+            tree = accepted(source)
         except SyntaxError as error:
             # The lines above the one that is wrong may parse; with it nothing does.
             wrong = (error.lineno or 0) - above
-            count = min(count, wrong if wrong > 0 else count) - 1
+            if 0 < wrong < count:
+                count = wrong - 1
+            else:
+                count, step = count - step, 2 * step
+            while count and _OPENS.match(lines[count - 1]):
+                count -= 1
             continue
         node = next(each for each in tree.body if isinstance(each, Function))
         left = node is not tree.body[-1] or (count < len(lines) and not lines[count][:1].isspace())

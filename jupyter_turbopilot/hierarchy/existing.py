@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import symtable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.magics import as_python
-from jupyter_turbopilot.hierarchy.parsing import Function, parsed
+from jupyter_turbopilot.hierarchy.parsing import Function, defined, parsed
 from jupyter_turbopilot.suggestion.calls import Call, takes
 from jupyter_turbopilot.suggestion.resolve import bindings
 
@@ -34,6 +33,7 @@ class Existing:
 
     names: frozenset[str] = frozenset()
     heads: Mapping[str, str] = field(default_factory=dict)  # a function's `def`; "" for what is no function
+    open: bool = False  # whether a star import may have bound any other name
 
     def takes(self, name: str, calls: Iterable[Call]) -> bool:
         """Tell whether what has this name can be called so; where it is not known, it can."""
@@ -43,33 +43,70 @@ class Existing:
 
 def existing_for(request: Hierarchy, facts: Facts, above: str = "") -> Existing:
     """Return what exists for a request: what it names, in the kernel, in the cells, and right `above`."""
-    names = {*request.names, *facts.names}
+    names, open_ = {*request.names, *facts.names}, False
     heads = {name: head for name, fact in facts.names.items() if (head := _head_of_fact(fact)) is not None}
-    for source in (*_sources(request), above):
+    for source, defines in (*_sources(request), (above, True)):
         tree = parsed(source)
-        # Of a cell that does not parse too many names count rather than too few.
-        names |= _defined(source) if tree else bindings(source)
+        if defines:
+            # Of a cell that does not parse too many names count rather than too few.
+            names |= defined(source) if tree else bindings(source)
+            open_ = open_ or any(map(_is_open, tree.body if tree else ()))
+        for name in () if tree else bindings(source):
+            heads.pop(name, None)
         for node in tree.body if tree else ():
+            for name in _bound_by(node):
+                heads.pop(name, None)
             heads |= _heads_of(node)
-    return Existing(frozenset(names), heads)
+    return Existing(frozenset(names), heads, open_)
 
 
-def _sources(request: Hierarchy) -> list[str]:
-    """Return the Python of the cells above, in their order; of a long notebook the nearest."""
+def _sources(request: Hierarchy) -> list[tuple[str, bool]]:
+    """Return the Python of the cells above, in their order, and whether the names that they bind count.
+
+    Of a long notebook these are the nearest. Where the names of a session are given, what was run there
+    defines no others: it may have failed, and what it defined may have been deleted.
+    """
     sources, room = [], ABOVE
     for cell in reversed(request.cells):
         room -= len(cell.source)
         if room < 0:
             break
         if cell.type == "code" and cell_language(cell.source, request.language) == "python":
-            sources.append(as_python(cell.source[:STATEMENT]))
+            defines = not (cell.executed and request.names)
+            sources.append((as_python(cell.source[:STATEMENT]), defines))
     return sources[::-1]
 
 
-def _defined(source: str) -> set[str]:
-    """Return the names that a source binds for what comes below it: none of those in its functions."""
-    symbols = symtable.symtable(source, "", "exec").get_symbols()
-    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+def _is_open(node: ast.stmt) -> bool:
+    """Tell whether a statement binds names that it does not have: a star import, by itself or in a block."""
+    imports = (each for each in ast.walk(node) if isinstance(each, ast.ImportFrom))
+    return any(alias.name == "*" for each in imports for alias in each.names)
+
+
+def _bound_by(node: ast.stmt) -> set[str]:
+    """Return the names that a statement binds or deletes, those that its functions declare global as well."""
+    names: set[str] = set()
+    nodes: list[ast.AST] = [node]
+    while nodes:
+        match nodes.pop():
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() as each:
+                names.add(each.name)
+                inner = (inner for inner in ast.walk(each) if isinstance(inner, ast.Global))
+                names.update(name for statement in inner for name in statement.names)
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                names.add(name)
+            case ast.alias(name=name, asname=other):
+                names.add(other or name.partition(".")[0])
+            case (
+                ast.ExceptHandler(name=str(name))
+                | ast.MatchAs(name=str(name))
+                | ast.MatchStar(name=str(name))
+            ) as each:
+                names.add(name)
+                nodes += ast.iter_child_nodes(each)
+            case each:
+                nodes += ast.iter_child_nodes(each)
+    return names
 
 
 def _heads_of(node: ast.stmt) -> dict[str, str]:
@@ -93,5 +130,6 @@ def _head_of_fact(fact: Fact) -> str | None:
     if fact.parameters is None or fact.type != "function":
         return None
     parts = [f"{name}=None" for name in fact.parameters]
-    parts[fact.positional :] = ["*", *parts[fact.positional :]] if parts[fact.positional :] else []
+    # A fact does not say whether the function is variadic: any number of arguments may be taken.
+    parts[fact.positional :] = ["*_rest", *parts[fact.positional :]]
     return f"def _({', '.join(parts + ['**_more'] * fact.open)}): pass"

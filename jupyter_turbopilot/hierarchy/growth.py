@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +21,7 @@ from jupyter_turbopilot.hierarchy.body import Part, with_body
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.hierarchy.existing import Existing, existing_for
 from jupyter_turbopilot.hierarchy.imports import imports_for
+from jupyter_turbopilot.hierarchy.parsing import FAILURES, accepted
 from jupyter_turbopilot.hierarchy.question import Continuation, Question, completion_for
 from jupyter_turbopilot.hierarchy.result import result_of
 from jupyter_turbopilot.hierarchy.stub import Stub, read_asked, stub_for, stub_with_head
@@ -34,11 +37,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.calls import Call, MissingFunction
 
 TRIES = 3  # how often a function is asked for that does not parse, or has no body
-LONGEST = 512  # tokens of a function
+LONGEST = 512  # tokens of a function, all that was written for it counted
+CHARACTERS = 60_000  # of all functions: what is longer takes long to check
 UNNAMED = "generated"
 NO_BODY = "the model wrote no body that parses"
 TOO_MANY = "left out: so many functions, or calls so deep, were not asked for"
 SPENT = "left out: the time or the tokens are used up"
+TOO_LONG = "left out: the functions before it are too long"
+NO_TIME = "the time or the tokens were used up before the model wrote a body"
 
 Growth = Generator[Event | Question, Continuation | None, None]
 
@@ -71,7 +77,7 @@ class _Growing:
         self._facts = facts
         self._existing = Existing()
         self._clock = clock
-        self._until = clock() + request.seconds
+        self._until = math.inf
         self._tokens = 0
         self._above = ""
         self._stubs: dict[str, Stub] = {}  # of all functions that were found
@@ -80,6 +86,7 @@ class _Growing:
 
     def run(self, asked: Asked) -> Growth:
         """Write the first function, then all that are found."""
+        self._until = self._clock() + self._request.seconds
         self._above = asked.above
         self._existing = existing_for(self._request, self._facts, asked.above)
         stub = asked.stub or (yield from self._head(asked))
@@ -88,20 +95,22 @@ class _Growing:
         yield self._found(Found(stub))
         while self._waiting:
             place = self._waiting.popleft()
-            if self._sources and self._is_spent():
+            if self._sources and (message := self._refusal()):
                 del self._stubs[place.stub.name]
                 yield Event(
                     event="given_up",
                     name=place.stub.name,
                     caller=place.caller,
                     depth=place.depth,
-                    message=SPENT,
+                    message=message,
                 )
                 continue
             part = yield from self._function(place.stub)
             yield from self._settle(place, part)
         names = self._existing.names
-        result = result_of(self._above, self._sources, names - self._sources.keys())
+        result = result_of(
+            self._above, self._sources, names - self._sources.keys(), open_=self._existing.open
+        )
         yield Event(
             event="done",
             name=stub.name,
@@ -125,6 +134,12 @@ class _Growing:
 
     def _is_spent(self) -> bool:
         return self._tokens >= self._request.max_tokens or self._clock() >= self._until
+
+    def _refusal(self) -> str:
+        """Say why no further function is written; nothing where one can be."""
+        if self._is_spent():
+            return SPENT
+        return TOO_LONG if sum(map(len, self._sources.values())) > CHARACTERS else ""
 
     def _ask(
         self, beginning: str, attempt: int, name: str = ""
@@ -151,35 +166,63 @@ class _Growing:
 
     def _function(self, stub: Stub) -> Generator[Question, Continuation | None, Part]:
         """Have a function written, as often as it takes; the best of what was written counts."""
-        best = Part()
-        for attempt in range(TRIES):
-            text, ended = yield from self._body(stub, attempt)
-            part = with_body(stub, text)
+        best, begun, attempt = Part(), self._tokens, 0
+        while attempt < TRIES:
+            part, ended, late = yield from self._body(stub, attempt, begun)
             best = max(best, part, key=lambda each: each.statements)
             if part.statements and part.whole and ended:
                 return part
-            if self._is_spent():
+            if self._is_spent() or self._tokens - begun >= LONGEST:
                 break
+            attempt += not late  # on a slow machine the next answer finds more of the prompt read
         return best
 
-    def _body(self, stub: Stub, attempt: int) -> Generator[Question, Continuation | None, tuple[str, bool]]:
-        """Have a body written; what was cut short is gone on with, however slow the machine is."""
-        text, begun = "", self._tokens
+    def _body(
+        self, stub: Stub, attempt: int, begun: int
+    ) -> Generator[Question, Continuation | None, tuple[Part, bool, bool]]:
+        """Have a body written; what was cut short is gone on with, however slow the machine is.
+
+        Return what of it can stand, whether it came to its end, and whether not even its beginning came.
+        """
+        text = ""
         while True:
             written = yield from self._ask(stub.beginning + text, attempt, stub.name)
             text += written.text
-            if written.whole or with_body(stub, text).left:
-                return text, True
+            part = with_body(stub, text)
+            if written.whole or part.left:
+                return part, True, False
             if not written.text or self._is_spent() or self._tokens - begun >= LONGEST:
-                return text, False
+                return part, False, written.late and not text
             text += "\n" if "\n" in text else ""
 
     # What a function calls ----------------------------------------------------------------------------------
 
     def _settle(self, place: Found, part: Part) -> Generator[Event]:
         """See what a function calls: what exists is used where it takes the call, the rest is written."""
-        name, source = place.stub.name, part.source if part.statements else place.stub.unwritten
+        name, source = place.stub.name, part.source
+        message = "" if part.statements else NO_TIME if self._is_spent() else NO_BODY
+        if part.statements:
+            self._sources[name] = source
+            try:
+                source = yield from self._using_what_exists(name, source)
+            except FAILURES:  # how deeply it is nested is measured with the callers on the stack
+                message = NO_BODY
+        if message:
+            source = place.stub.unwritten
         self._sources[name] = source
+        yield Event(
+            event="given_up" if message else "finished",
+            name=name,
+            caller=place.caller,
+            depth=place.depth,
+            source=source,
+            message=message,
+        )
+        with suppress(*FAILURES):
+            yield from self._find_callees(place, source)
+
+    def _using_what_exists(self, name: str, source: str) -> Generator[Event, None, str]:
+        """Return the source with other names for calls that what exists does not take."""
         for missing in missing_functions(source, frozenset()):
             if missing.name == name or missing.name not in self._stubs.keys() | self._existing.names:
                 continue
@@ -188,22 +231,21 @@ class _Growing:
             else:
                 new = self._free(missing.name)
                 source = self._sources[name] = renamed(source, missing.name, new)
+                accepted(source)
                 yield Event(event="renamed", name=new, caller=name, former=missing.name)
-        yield Event(
-            event="finished" if part.statements else "given_up",
-            name=name,
-            caller=place.caller,
-            depth=place.depth,
-            source=source,
-            message="" if part.statements else NO_BODY,
-        )
-        known = self._existing.names | self._stubs.keys()
+        return source
+
+    def _find_callees(self, place: Found, source: str) -> Generator[Event]:
+        """Find the functions that have to be written next."""
+        known, depth = self._existing.names | self._stubs.keys(), place.depth + 1
+        if self._existing.open:
+            return  # what a star import brings is not written again
         for missing in self._to_write(source, missing_functions(source, known)):
             if place.depth < self._request.depth and len(self._stubs) < self._request.functions:
-                yield self._found(Found(stub_for(missing, source), name, place.depth + 1))
+                yield self._found(Found(stub_for(missing, source), place.stub.name, depth))
             else:
-                depth = place.depth + 1
-                yield Event(event="given_up", name=missing.name, caller=name, depth=depth, message=TOO_MANY)
+                caller = place.stub.name
+                yield Event(event="given_up", name=missing.name, caller=caller, depth=depth, message=TOO_MANY)
 
     def _takes(self, name: str, calls: tuple[Call, ...]) -> bool:
         if name in self._stubs:
@@ -212,7 +254,7 @@ class _Growing:
 
     def _to_write(self, source: str, missing: tuple[MissingFunction, ...]) -> Iterable[MissingFunction]:
         """Leave out what the standard library has, and classes, by Python's convention for names."""
-        imports = imports_for(source, [each.name for each in missing])
+        imports = imports_for([source], [each.name for each in missing])
         return (
             each for each in missing if each.name not in imports and not each.name.lstrip("_")[:1].isupper()
         )

@@ -8,6 +8,8 @@ import typing
 from collections import abc
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.hierarchy.parsing import syntax_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -27,19 +29,17 @@ _NAMES = {
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 
-def imports_for(source: str, names: Iterable[str]) -> dict[str, str]:
+def imports_for(sources: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     """Return the statement that imports it for each of the names that the standard library has.
 
     A module's name counts where it is used as one: before a dot.
     """
-    tree = ast.parse(source)
+    nodes = [node for source in sources for node in ast.walk(syntax_of(source))]
     dotted = [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        node.value for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     ]
     modules = {node.id for node in dotted} & sys.stdlib_module_names
     within = {id(node) for node in dotted}
-    modules -= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in within}
+    modules -= {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in within}
     found = {name: f"from {_MODULE_OF[name]} import {name}" for name in names if name in _MODULE_OF}
     return found | {name: f"import {name}" for name in names if name in modules and name not in found}

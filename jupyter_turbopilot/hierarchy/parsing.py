@@ -1,13 +1,61 @@
-"""Python source parsed without warnings, and the first function in it. Pure."""
+"""Python source parsed without warnings: what can be worked on, what it binds, its last function. Pure."""
 
 from __future__ import annotations
 
 import ast
+import symtable
 import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.suggestion import scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)  # of source that cannot be worked on
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Python from warning of what it reads: a person or a model wrote it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def syntax_of(source: str) -> ast.Module:
+    """Return the tree of a source that was accepted before."""
+    with quiet():
+        return ast.parse(source)
+
+
+def accepted(source: str) -> ast.Module:
+    """Return the tree of a source in which names can be looked up; raise SyntaxError for any other.
+
+    Less is accepted than compiles: neither what is nested deeply nor what takes long.
+    """
+    if len(source) > scopes.LONGEST:
+        raise SyntaxError("The source is too long.")
+    tree = tree_of(source)
+    scopes.Scopes(source)
+    return tree
+
+
+def defined(source: str) -> set[str]:
+    """Return the names that a source binds for other code: of those in its functions, the global ones."""
+    with quiet():
+        tables = [whole := symtable.symtable(source, "", "exec")]
+    for table in tables:
+        tables += table.get_children()
+    return {
+        symbol.get_name()
+        for table in tables
+        for symbol in table.get_symbols()
+        if (table is whole or symbol.is_declared_global()) and (symbol.is_assigned() or symbol.is_imported())
+    }
 
 
 def parsed(source: str) -> ast.Module | None:
@@ -22,8 +70,7 @@ def tree_of(source: str) -> ast.Module:
     """Return the tree of a source that can be compiled; if it cannot, SyntaxError may say in which line."""
     if len(source) > 2 * STATEMENT:  # what a person gave, and what a model wrote
         raise SyntaxError("The source is too long.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             tree = ast.parse(source)
             compile(tree, "", "exec", dont_inherit=True)  # a `return` outside of functions parses
@@ -37,11 +84,6 @@ def only_function(tree: ast.Module | None) -> Function | None:
     if tree is None or not tree.body or not isinstance(tree.body[-1], Function):
         return None
     return tree.body[-1]
-
-
-def first_line(node: Function) -> int:
-    """Return the number of the line, from 1, where a function begins, its decorators included."""
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def is_empty(node: ast.stmt) -> bool:

@@ -36,12 +36,19 @@ class Continuation:
     text: str = ""
     whole: bool = True  # whether the model has ended it
     tokens: int = 0
+    late: bool = False  # whether its time was up before anything was written
+
+    def __post_init__(self) -> None:
+        # Python ends a line at a carriage return, which the lines of a text would not show.
+        text = self.text.replace("\r\n", "\n").replace("\r", "\n")
+        object.__setattr__(self, "text", text)
 
 
 def continuation_in(reply: Reply) -> Continuation:
     """Return what a reply has."""
     if not reply.items:
-        return Continuation(whole=not reply.finish_reason)  # the model had nothing more to say
+        # Without a reason the model had nothing more to say.
+        return Continuation(whole=not reply.finish_reason, late=bool(reply.finish_reason))
     item = reply.items[0]
     return Continuation(item.text, item.finish_reason == "stop", len(item.tokens))
 

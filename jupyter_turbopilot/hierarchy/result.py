@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.hierarchy.imports import imports_for
+from jupyter_turbopilot.hierarchy.parsing import FAILURES, defined, parsed, syntax_of
 from jupyter_turbopilot.suggestion.calls import missing_names
 
 if TYPE_CHECKING:
@@ -24,22 +25,59 @@ class Result:
     undefined: tuple[str, ...] = ()  # names that it uses and nothing defines
 
 
-def result_of(above: str, functions: dict[str, str], known: AbstractSet[str]) -> Result:
+def result_of(
+    above: str, functions: dict[str, str], known: AbstractSet[str], *, open_: bool = False
+) -> Result:
     """Put functions together, the first of which calls the others; `above` is code that was given with it.
 
-    What the standard library has is imported. Other names that nothing defines are listed at the top.
+    What the standard library has is imported. Other names that nothing defines are listed at the top. Where
+    a star import may define any name (`open_`), nothing is imported, and the list says so.
     """
     if not functions:
         return Result(above)
     ordered = [functions[name] for name in _callees_first(functions)]
-    whole = "\n\n\n".join([above, *ordered] if above else ordered)
-    missing = missing_names(whole, known)
-    imports = imports_for(whole, missing)
+    # Each by itself: to look names up in all of it at once would keep other threads waiting.
+    parts = [above, *ordered]
+    known = known | functions.keys() | set().union(*map(_defined, parts))
+    missing = tuple(dict.fromkeys(name for part in parts for name in _missing(part, known)))
+    imports = {} if open_ else imports_for(parts, missing)
     undefined = tuple(name for name in missing if name not in imports)
-    code = "\n".join(sorted(imports.values()))
-    parts = [_listed(undefined), above, code]
-    head = "\n".join(part for part in parts if part)
-    return Result("\n\n\n".join([*([head] if head else []), *ordered]) + "\n", undefined)
+    listed = _listed("May come from a star import:" if open_ else "Not defined here:", undefined)
+    head = "\n".join(part for part in (listed, _with_imports(above, sorted(imports.values()))) if part)
+    source = "\n\n\n".join([*([head] if head else []), *ordered]) + "\n"
+    return Result(source, () if open_ else undefined)
+
+
+def _with_imports(above: str, imports: list[str]) -> str:
+    """Put imports above the code that needs them, behind what has to be first in a file."""
+    end = 0
+    tree = parsed(above) if imports else None
+    for at, node in enumerate(tree.body if tree else ()):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())) if not at:
+                end = node.end_lineno or end
+            case ast.ImportFrom(module="__future__"):
+                end = node.end_lineno or end
+            case _:
+                break
+    lines = above.split("\n")
+    first, rest = "\n".join(lines[:end]), "\n".join(lines[end:]).strip("\n")
+    parts = ["\n".join(part for part in (first, *imports) if part), rest]
+    return ("\n" if rest.startswith(("import ", "from ")) else "\n\n").join(part for part in parts if part)
+
+
+def _missing(source: str, known: AbstractSet[str]) -> tuple[str, ...]:
+    try:
+        return missing_names(source, known)
+    except FAILURES:  # better a result without its list than none
+        return ()
+
+
+def _defined(source: str) -> set[str]:
+    try:
+        return defined(source)
+    except FAILURES:
+        return set()
 
 
 def _callees_first(functions: dict[str, str]) -> Iterator[str]:
@@ -59,16 +97,16 @@ def _callees_first(functions: dict[str, str]) -> Iterator[str]:
 
 def _used(source: str, functions: dict[str, str]) -> list[str]:
     """Return which of the functions a source uses, in the order of the text."""
-    names = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
+    names = [node for node in ast.walk(syntax_of(source)) if isinstance(node, ast.Name)]
     names.sort(key=lambda node: (node.lineno, node.col_offset))
     return [*dict.fromkeys(node.id for node in names if node.id in functions)]
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _listed(words: str, names: tuple[str, ...]) -> str:
     """Return a comment that lists names."""
     if not names:
         return ""
-    lines, line = [], "# Not defined here:"
+    lines, line = [], f"# {words}"
     for name in names:
         if len(line) + len(name) > WIDTH:
             lines.append(line)

@@ -5,11 +5,20 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.hierarchy.parsing import first_line, is_empty, only_function, parsed
+from jupyter_turbopilot.hierarchy.parsing import (
+    FAILURES,
+    Function,
+    accepted,
+    is_empty,
+    only_function,
+    parsed,
+    syntax_of,
+)
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.calls import MissingFunction
@@ -19,6 +28,7 @@ _DEFINES = re.compile(r"^(?:async[ \t]++)?def\b", re.MULTILINE)
 _CALL = re.compile(r"\A[^\W\d]\w*+\([^()]*+\)")
 _NAME = re.compile(r"\bdef[ \t]++\w++")
 _LINE_END = re.compile(r"\r\n?+")
+_LEADING = re.compile(r"^[ \t]++", re.MULTILINE)
 _INDENT = "    "
 
 
@@ -68,9 +78,12 @@ class Asked:
 
 def read_asked(source: str) -> Asked:
     """Read an instruction or a stub; say what is wrong with a stub that does not parse."""
-    text = _LINE_END.sub("\n", source).expandtabs().rstrip().lstrip("\n")
+    text = _LINE_END.sub("\n", source).rstrip().lstrip("\n")
+    text = _LEADING.sub(lambda indent: indent[0].expandtabs(), text)
     if not text or "\0" in text:
         raise BadRequestError("Write an instruction, or a `def` line.", field="source")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadRequestError("Half a character is in the text. Delete it, or type it again.", field="source")
     if len(source) > STATEMENT:
         raise BadRequestError(
             f"The instruction has more than {STATEMENT} characters. Shorten it to what the function "
@@ -104,24 +117,43 @@ def _stub(text: str) -> Asked:
             field="source",
         )
     lines = text.split("\n")
-    begins = _with_comments(lines, first_line(node) - 1)
+    begins = _begin(lines, tree, node)
     above, head = "\n".join(lines[:begins]).strip("\n"), "\n".join(lines[begins:])
-    docstring = node.body[:1] if ast.get_docstring(node, clean=False) is not None else []
-    if not end and len(node.body) > len(docstring) and is_empty(node.body[-1]):
-        head = "\n".join(lines[begins : node.body[-1].lineno - 1])  # without `pass` or `...`
     width = len(end.removesuffix("pass")) - 1 if end else node.body[0].col_offset
+    if not end and is_empty(last_one := node.body[-1]) and not _is_docstring(node, last_one):
+        # Without `pass` or `...`, if that has a line for itself.
+        if len(node.body) == 1 or (node.body[-2].end_lineno or 0) < last_one.lineno:
+            head = "\n".join(lines[begins : last_one.lineno - 1])
+        del node.body[-1]
     stub = Stub(node.name, head.rstrip(), " " * width)
     if not parsed(stub.unwritten):  # something stands behind the colon
-        node.body = docstring
-        stub = Stub(node.name, ast.unparse(node))
+        comments = takewhile(lambda line: line.startswith("#"), lines[begins:])
+        stub = Stub(node.name, "\n".join([*comments, ast.unparse(node)]))
+    try:
+        accepted(above)
+        accepted(stub.unwritten)
+    except FAILURES:
+        raise BadRequestError(
+            "The stub, or the code above it, is too long or nested too deeply. Give less of it: what stands "
+            "in cells above exists as well.",
+            field="source",
+        ) from None
     return Asked(above, stub)
 
 
-def _with_comments(lines: list[str], begins: int) -> int:
-    """Return where the comment right above a line begins."""
-    while begins and lines[begins - 1].startswith("#"):
+def _begin(lines: list[str], tree: ast.Module, node: Function) -> int:
+    """Return the index of the line where a function begins, with its decorators and the comment above it."""
+    end = (tree.body[-2].end_lineno or 0) if len(tree.body) > 1 else 0
+    begins = end
+    while begins < node.lineno - 1 and (not lines[begins].strip() or lines[begins].lstrip().startswith("#")):
+        begins += 1
+    while begins > end and lines[begins - 1].startswith("#"):
         begins -= 1
     return begins
+
+
+def _is_docstring(node: Function, statement: ast.stmt) -> bool:
+    return statement is node.body[0] and ast.get_docstring(node, clean=False) is not None
 
 
 def stub_with_head(asked: Asked, written: str) -> Stub | None:
@@ -141,7 +173,7 @@ def stub_for(missing: MissingFunction, source: str) -> Stub:
 
 def _is_awaited(name: str, source: str) -> bool:
     """Tell whether the results of calls are awaited."""
-    awaited = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Await))
+    awaited = (node.value for node in ast.walk(syntax_of(source)) if isinstance(node, ast.Await))
     return any(
         isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == name
         for call in awaited

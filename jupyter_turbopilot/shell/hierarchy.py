@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import doctest
 import html
 import sys
 from dataclasses import dataclass, replace
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
 from jupyter_turbopilot.context.facts import NONE
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.hierarchy.existing import existing_for
 from jupyter_turbopilot.hierarchy.result import Result, result_of
 from jupyter_turbopilot.hierarchy.stub import read_asked
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     Ask = Callable[[Hierarchy], Iterator[Event]]
     Tell = Callable[[str], None]
 
+UNFINISHED = "The answer ended too early."
 AGAIN = 3  # times that functions are written again whose doctests fail
 
 
@@ -69,31 +72,44 @@ class Functions:
     undefined: tuple[str, ...] = ()
     stopped: bool = False  # by the person, before the end
     failed: str = ""  # what the doctests said that failed
+    broken: str = ""  # why it was not completed, if not by the person
 
 
 def write(request: Hierarchy, ask: Ask, output: TreeOutput, tell: Tell, *, test: bool = False) -> Functions:
-    """Have functions written; with `test`, those that fail are written again. Ctrl C keeps what there is."""
+    """Have functions written; with `test`, those that fail are written again.
+
+    Neither Ctrl C nor an error loses what is finished.
+    """
+
+    def say(words: str) -> None:
+        tell(printable(words))  # a model, or what it wrote, chose some of the words
+
     doctests = _doctests(request.source) if test else ""
     if test:
-        tell(NO_SANDBOX if doctests else "There are no doctests in what you gave: nothing is run.")
+        say(NO_SANDBOX if doctests else "There are no doctests in what you gave: nothing is run.")
     first = Functions()
-    for attempt in range(AGAIN + 1):
-        output.begin()
-        try:
+    try:
+        for attempt in range(AGAIN + 1):
+            output.begin()
             for event in ask(structs.replace(request, attempt=request.attempt + attempt)):
                 output.show(event)
             found = _functions(request, output.tree)
-            outcome = (
-                run_program(doctest_program(found.source, doctests)) if doctests else Outcome(passed=True)
-            )
-        except KeyboardInterrupt:
-            return replace(first if first.source else _functions(request, output.tree), stopped=True)
-        if outcome.passed:
-            return found
-        tell(f"A doctest fails: {outcome.why}")
-        first = first if first.source else replace(found, failed=outcome.why)
-        if attempt < AGAIN:
-            tell(f"The functions are written again ({attempt + 1} of {AGAIN}).")
+            if not output.tree.done:
+                return replace(first if first.source else found, broken=UNFINISHED)
+            why = _why_it_fails(found, doctests)
+            if not why:
+                return found
+            first = first if first.source else replace(found, failed=why)
+            say(f"A doctest fails: {why}")
+            if attempt < AGAIN:
+                say(f"The functions are written again ({attempt + 1} of {AGAIN}).")
+    except KeyboardInterrupt:
+        return replace(first if first.source else _functions(request, output.tree), stopped=True)
+    except TurbopilotError as error:
+        found = first if first.source else _functions(request, output.tree)
+        if not found.source:
+            raise
+        return replace(found, broken=printable(error.message))
     return first
 
 
@@ -102,17 +118,25 @@ def _doctests(source: str) -> str:
     stub = read_asked(source).stub
     try:
         doctests = doctests_of(stub.unwritten) if stub else ""
-        doctest_program("", doctests)
+        if not doctest.DocTestParser().get_examples(dedent(doctests)):
+            return ""  # `>>>` stands in prose alone
     except ValueError as error:
         raise BadRequestError(f"The doctests cannot be read: {error}.", field="source") from None
     return doctests
+
+
+def _why_it_fails(written: Functions, doctests: str) -> str:
+    """Run the doctests, if there are any."""
+    outcome = run_program(doctest_program(written.source, doctests)) if doctests else Outcome(passed=True)
+    return "" if outcome.passed else printable(outcome.why) or "no reason was given"
 
 
 def _functions(request: Hierarchy, tree: Tree) -> Functions:
     """Return what was written, all of it or up to where it was stopped."""
     if tree.done:
         return Functions(tree.done.name, tree.done.source, tree.done.undefined)
-    known = existing_for(request, NONE).names
-    functions = tree.functions
-    result = result_of(read_asked(request.source).above, functions, known) if functions else Result("")
+    functions, above = tree.functions, read_asked(request.source).above
+    existing = existing_for(request, NONE, above)
+    known = existing.names - functions.keys()
+    result = result_of(above, functions, known, open_=existing.open) if functions else Result("")
     return Functions(next(iter(functions), ""), result.source, result.undefined)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from typing import Any, Literal
 
@@ -17,7 +18,10 @@ from jupyter_turbopilot.request import (
 )
 
 CELLS = 60
+LONGEST_NAME = 512  # characters; no longer one is sent
 _RUN = secrets.token_hex(8)
+# What IPython keeps of a session: `_`, `__`, `___`, `_i`, `_i1`, `_1`, `_ih`, `_oh`, `_dh`.
+_KEPT = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[iod]h")
 _OURS = ("%%complete", "%complete", "%turbopilot")
 
 
@@ -38,10 +42,14 @@ def session_cells(shell: Any) -> list[Cell]:
 
 def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:
     """Build what a shell asks for: a function with those it calls, after the session before it."""
-    hidden = shell.user_ns_hidden
-    names = [name for name in shell.user_ns if not name.startswith("_") and name not in hidden]
+    names = [name for name in shell.user_ns if name.isidentifier() and not _KEPT.fullmatch(name)]
     length = max(1, min(MOST_FUNCTION_TOKENS, FUNCTION_TOKENS if length is None else length))
-    return Hierarchy(source=source, cells=session_cells(shell), names=names[-MAX_CELLS:], max_tokens=length)
+    return Hierarchy(source=source, cells=session_cells(shell), names=_that_fit(names), max_tokens=length)
+
+
+def _that_fit(names: list[str]) -> list[str]:
+    """Return the newest names, as many and as long as a request may have."""
+    return [name for name in names if len(name) <= LONGEST_NAME][-MAX_CELLS:]
 
 
 def request_at(

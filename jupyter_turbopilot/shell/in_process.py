@@ -77,8 +77,10 @@ class InProcess:
             job.cancel.set(STOPPED)
 
     def hierarchy(self, request: Hierarchy, facts: Facts = NONE) -> Generator[Event]:
-        """Yield what happens while functions are written; stopping early stops the model."""
-        return follow(grow(request, facts), lambda completion: self.replies(completion, facts))
+        """Return what happens while functions are written; stopping early stops the model."""
+        growth = grow(request, facts)
+        self.wait()  # the request's seconds are for writing
+        return follow(growth, lambda completion: self.replies(completion, facts))
 
     def last(self, request: Completion, facts: Facts = NONE) -> Reply:
         """Return the whole reply."""

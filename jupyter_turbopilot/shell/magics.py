@@ -12,7 +12,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.shell.output import Output
+from jupyter_turbopilot.shell.output import Output, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,7 +199,7 @@ class TurbopilotMagics(Magics):
         request = functions_for(self.shell, code, options.length)
 
         def tell(words: str) -> None:
-            print(f"Turbopilot: {words}", file=sys.stderr)  # noqa: T201
+            print(f"Turbopilot: {printable(words)}", file=sys.stderr)  # noqa: T201
 
         output = TreeOutput(terminal=self._in_terminal)
         try:
@@ -209,6 +209,9 @@ class TurbopilotMagics(Magics):
             return
         if written.stopped:
             tell("Stopped." if written.source else "Stopped before a function was finished.")
+        if written.broken:
+            rest = "What is finished is in the next cell." if written.source else "Nothing was finished."
+            tell(f"{written.broken} {rest}")
         if written.undefined:
             tell(f"Not defined: {', '.join(written.undefined)}")
         if written.source:

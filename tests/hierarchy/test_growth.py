@@ -152,7 +152,6 @@ def test_what_exists_is_used_and_not_defined_again() -> None:
         ("def helper(a, b):\n    return a", {}),
         ("helper = [1, 2]", {}),
         ("", {"helper": Fact(type="int", module="builtins")}),
-        ("", {"helper": Fact(type="function", parameters=["a", "b"], positional=1)}),
     ],
 )
 def test_a_name_that_means_something_else_gets_another_at_all_its_call_sites(

@@ -15,7 +15,7 @@ from jupyter_turbopilot.hierarchy.imports import imports_for
     ],
 )
 def test_what_the_standard_library_has_is_imported(source: str, name: str, statement: str) -> None:
-    assert imports_for(source, [name]) == {name: statement}
+    assert imports_for([source], [name]) == {name: statement}
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,12 @@ def test_what_the_standard_library_has_is_imported(source: str, name: str, state
     ],
 )
 def test_what_may_be_something_else_is_not(source: str, name: str) -> None:
-    assert imports_for(source, [name]) == {}
+    assert imports_for([source], [name]) == {}
 
 
 def test_every_import_works() -> None:
     from jupyter_turbopilot.hierarchy import imports
 
     names = list(imports._MODULE_OF)
-    for statement in imports_for("0", names).values():
+    for statement in imports_for(["0"], names).values():
         exec(statement, {})  # noqa: S102
