@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 def tell(words: str) -> None:
     """Tell what happens."""
-    print(words, file=sys.stderr)
+    from jupyter_turbopilot.shell.output import printable
+
+    print(printable(words), file=sys.stderr)
 
 
 def run(source: str, length: int | None, settings: Turbopilot, *, test: bool, as_json: bool) -> int:

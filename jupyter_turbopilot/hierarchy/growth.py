@@ -24,6 +24,7 @@ from jupyter_turbopilot.hierarchy.imports import imports_for
 from jupyter_turbopilot.hierarchy.parsing import FAILURES, accepted
 from jupyter_turbopilot.hierarchy.question import Continuation, Question, completion_for
 from jupyter_turbopilot.hierarchy.result import result_of
+from jupyter_turbopilot.hierarchy.spending import Spending
 from jupyter_turbopilot.hierarchy.stub import Stub, read_asked, stub_for, stub_with_head
 from jupyter_turbopilot.suggestion.calls import missing_functions, renamed, takes
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
@@ -38,12 +39,9 @@ if TYPE_CHECKING:
 
 TRIES = 3  # how often a function is asked for that does not parse, or has no body
 LONGEST = 512  # tokens of a function, all that was written for it counted
-CHARACTERS = 60_000  # of all functions: what is longer takes long to check
 UNNAMED = "generated"
 NO_BODY = "the model wrote no body that parses"
 TOO_MANY = "left out: so many functions, or calls so deep, were not asked for"
-SPENT = "left out: the time or the tokens are used up"
-TOO_LONG = "left out: the functions before it are too long"
 NO_TIME = "the time or the tokens were used up before the model wrote a body"
 
 Growth = Generator[Event | Question, Continuation | None, None]
@@ -76,9 +74,7 @@ class _Growing:
         self._request = request
         self._facts = facts
         self._existing = Existing()
-        self._clock = clock
-        self._until = math.inf
-        self._tokens = 0
+        self._spending = Spending(clock, math.inf, request.max_tokens)
         self._above = ""
         self._stubs: dict[str, Stub] = {}  # of all functions that were found
         self._sources: dict[str, str] = {}  # of those that were written, in that order
@@ -86,7 +82,7 @@ class _Growing:
 
     def run(self, asked: Asked) -> Growth:
         """Write the first function, then all that are found."""
-        self._until = self._clock() + self._request.seconds
+        self._spending.until = self._spending.clock() + self._request.seconds
         self._above = asked.above
         self._existing = existing_for(self._request, self._facts, asked.above)
         stub = asked.stub or (yield from self._head(asked))
@@ -95,7 +91,7 @@ class _Growing:
         yield self._found(Found(stub))
         while self._waiting:
             place = self._waiting.popleft()
-            if self._sources and (message := self._refusal()):
+            if self._sources and (message := self._spending.refusal(self._sources.values())):
                 del self._stubs[place.stub.name]
                 yield Event(
                     event="given_up",
@@ -116,7 +112,7 @@ class _Growing:
             name=stub.name,
             source=result.source,
             undefined=result.undefined,
-            tokens=self._tokens,
+            tokens=self._spending.tokens,
         )
 
     def _found(self, place: Found) -> Event:
@@ -132,26 +128,16 @@ class _Growing:
 
     # Writing ------------------------------------------------------------------------------------------------
 
-    def _is_spent(self) -> bool:
-        return self._tokens >= self._request.max_tokens or self._clock() >= self._until
-
-    def _refusal(self) -> str:
-        """Say why no further function is written; nothing where one can be."""
-        if self._is_spent():
-            return SPENT
-        return TOO_LONG if sum(map(len, self._sources.values())) > CHARACTERS else ""
-
     def _ask(
         self, beginning: str, attempt: int, name: str = ""
     ) -> Generator[Question, Continuation | None, Continuation]:
         """Have something written: the rest of a line, or of the function of this name."""
         above = (self._above, *self._sources.values())
-        left = max(1, self._request.max_tokens - self._tokens)
         drawn = self._request.attempt * TRIES + attempt
         lines: Literal["single", "multi"] = "multi" if name else "single"
-        completion = completion_for(self._request, above, beginning, left, drawn, lines=lines)
-        written = (yield Question(completion, name, beginning, self._until)) or Continuation()
-        self._tokens += max(1, written.tokens)
+        completion = completion_for(self._request, above, beginning, self._spending.left, drawn, lines=lines)
+        written = (yield Question(completion, name, beginning, self._spending.until)) or Continuation()
+        self._spending.tokens += max(1, written.tokens)
         return written
 
     def _head(self, asked: Asked) -> Generator[Question, Continuation | None, Stub]:
@@ -160,19 +146,19 @@ class _Growing:
             written = yield from self._ask(asked.beginning, attempt)
             if stub := stub_with_head(asked, written.text):
                 return stub
-            if self._is_spent():
+            if self._spending.is_over:
                 break
         return Stub(UNNAMED, f"{asked.comment}\ndef {UNNAMED}(*args, **kwargs):")
 
     def _function(self, stub: Stub) -> Generator[Question, Continuation | None, Part]:
         """Have a function written, as often as it takes; the best of what was written counts."""
-        best, begun, attempt = Part(), self._tokens, 0
+        best, begun, attempt = Part(), self._spending.tokens, 0
         while attempt < TRIES:
             part, ended, late = yield from self._body(stub, attempt, begun)
             best = max(best, part, key=lambda each: each.statements)
             if part.statements and part.whole and ended:
                 return part
-            if self._is_spent() or self._tokens - begun >= LONGEST:
+            if self._spending.is_over or self._spending.tokens - begun >= LONGEST:
                 break
             attempt += not late  # on a slow machine the next answer finds more of the prompt read
         return best
@@ -191,7 +177,7 @@ class _Growing:
             part = with_body(stub, text)
             if written.whole or part.left:
                 return part, True, False
-            if not written.text or self._is_spent() or self._tokens - begun >= LONGEST:
+            if not written.text or self._spending.is_over or self._spending.tokens - begun >= LONGEST:
                 return part, False, written.late and not text
             text += "\n" if "\n" in text else ""
 
@@ -200,7 +186,7 @@ class _Growing:
     def _settle(self, place: Found, part: Part) -> Generator[Event]:
         """See what a function calls: what exists is used where it takes the call, the rest is written."""
         name, source = place.stub.name, part.source
-        message = "" if part.statements else NO_TIME if self._is_spent() else NO_BODY
+        message = "" if part.statements else NO_TIME if self._spending.is_over else NO_BODY
         if part.statements:
             self._sources[name] = source
             try:

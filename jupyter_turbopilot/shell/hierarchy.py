@@ -90,10 +90,7 @@ def write(request: Hierarchy, ask: Ask, output: TreeOutput, tell: Tell, *, test:
     first = Functions()
     try:
         for attempt in range(AGAIN + 1):
-            output.begin()
-            for event in ask(structs.replace(request, attempt=request.attempt + attempt)):
-                output.show(event)
-            found = _functions(request, output.tree)
+            found = _ask(structs.replace(request, attempt=request.attempt + attempt), ask, output)
             if not output.tree.done:
                 return replace(first if first.source else found, broken=UNFINISHED)
             why = _why_it_fails(found, doctests)
@@ -123,6 +120,14 @@ def _doctests(source: str) -> str:
     except ValueError as error:
         raise BadRequestError(f"The doctests cannot be read: {error}.", field="source") from None
     return doctests
+
+
+def _ask(request: Hierarchy, ask: Ask, output: TreeOutput) -> Functions:
+    """Have functions written once."""
+    output.begin()
+    for event in ask(request):
+        output.show(event)
+    return _functions(request, output.tree)
 
 
 def _why_it_fails(written: Functions, doctests: str) -> str:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import ast
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.hierarchy import body
 from jupyter_turbopilot.hierarchy.body import Part, with_body
-from jupyter_turbopilot.hierarchy.parsing import is_empty, only_function, parsed
+from jupyter_turbopilot.hierarchy.parsing import accepted, is_empty, only_function, parsed
 from jupyter_turbopilot.hierarchy.stub import Stub
 
 STUB = Stub("f", "def f(x):")
@@ -62,3 +64,24 @@ def test_the_only_function_is_the_last_statement() -> None:
     assert only_function(parsed("x = 1\ndef f(): pass")) is not None
     assert only_function(parsed("def f(): pass\nx = 1")) is None
     assert only_function(None) is None
+
+
+@pytest.mark.parametrize(
+    "end", ["@a\n    " * 250, "if x:\n    " * 80, "for a in x:\n    @b\n\n", "y = (\n" + "    1,\n" * 300]
+)
+def test_an_end_that_never_parses_leaves_what_stands_before_it(end: str) -> None:
+    part = with_body(STUB, f"y = 1\n    z = 2\n    {end}")
+    assert part.source == "def f(x):\n    y = 1\n    z = 2"
+
+
+@given(st.text(alphabet="@a:\n (try", max_size=2000))
+def test_few_beginnings_of_a_long_body_are_parsed(text: str) -> None:
+    with patch.object(body, "accepted", wraps=body.accepted) as parse:
+        with_body(STUB, text)
+    assert parse.call_count <= body.PARSED
+
+
+def test_what_is_kept_can_be_worked_on() -> None:
+    part = with_body(STUB, "y = 1\n    return " + "x + " * 400 + "x")
+    accepted(part.source)
+    assert "y = 1" in part.source

@@ -75,3 +75,33 @@ def test_of_a_long_notebook_the_nearest_cells_are_looked_at() -> None:
 
 def test_cells_in_other_languages_define_nothing() -> None:
     assert "f" not in existing("%%bash\nf=1", "%%R\nf <- 1").names
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "g = make()", "@cache\ndef g(a, b): return a", "from x import g", "import g", "class g: pass", "del g",
+        "for g in x: pass", "with x as g: pass", "try:\n    pass\nexcept E as g:\n    pass", "g(",
+        "def init():\n    global g\n    g = len", "match x:\n    case [*g]: pass", "if (g := x): pass", "g = (",
+    ],
+)  # fmt: skip
+def test_a_definition_that_a_later_cell_replaces_says_nothing_any_more(later: str) -> None:
+    taken = existing("def g(a): return a", later).takes("g", calls("g(1, 2)"))
+    assert taken is (later != "g(")
+
+
+def test_a_name_that_a_function_declares_global_exists() -> None:
+    assert "g" in existing("def init():\n    global g\n    g = len").names
+
+
+def test_of_a_session_with_names_the_cells_tell_only_what_calls_are_taken() -> None:
+    cells = [Cell(source="def g(a): pass\ndef h(a): pass", executed=True), Cell(source="k = 1")]
+    found = existing_for(Hierarchy(source="x", cells=cells, names=["g"]), NONE)
+    assert found.names == {"g", "k"}
+    assert not found.takes("g", calls("g(1, 2)"))
+
+
+@pytest.mark.parametrize("source", ["from a import *", "try:\n    from a import *\nexcept E:\n    pass"])
+def test_after_a_star_import_any_name_may_exist(source: str) -> None:
+    assert existing(source).open
+    assert not existing("from a import b").open

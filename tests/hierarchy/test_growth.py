@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.hierarchy.event import Event
-from jupyter_turbopilot.hierarchy.growth import NO_BODY, SPENT, TOO_MANY, TRIES, grow
+from jupyter_turbopilot.hierarchy.growth import (
+    LONGEST,
+    NO_BODY,
+    NO_TIME,
+    TOO_MANY,
+    TRIES,
+    grow,
+)
 from jupyter_turbopilot.hierarchy.question import Continuation, Question
+from jupyter_turbopilot.hierarchy.spending import CHARACTERS, SPENT, TOO_LONG
 from jupyter_turbopilot.hierarchy.tree import Tree
 from jupyter_turbopilot.request import Cell, Hierarchy
 from jupyter_turbopilot.running import doctest_program, doctests_of, run_program
@@ -356,3 +364,97 @@ def test_any_instruction_is_written_or_refused(source: str) -> None:
     except BadRequestError:
         return
     ast.parse(done.source)
+
+
+DEEP = {
+    "sum": "return " + "a + " * 400 + "a",
+    "chain": "return a" + ".b()" * 300,
+    "list": "return " + "[" * 90 + "]" * 90,
+    "not": "return " + "not " * 300 + "a",
+    "elif": "if a: pass\n" + "    elif a: pass\n" * 300,
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_code_nested_deeply_ends_with_a_result(kind: str) -> None:
+    events = play("def f(a):", bodies(f=f"b = g(a)\n    {DEEP[kind]}"))
+    assert events[-1].event == "done"
+    assert "b = g(a)" in events[-1].source
+    assert "def g(a):" in events[-1].source
+    ast.parse(events[-1].source)
+
+
+def test_where_not_even_the_first_line_can_be_looked_at_there_is_no_body() -> None:
+    events = play("def f(a):", bodies(f="return " + "a + " * 2000 + "a"))
+    assert [event.message for event in events if event.event == "given_up"] == [NO_BODY]
+    assert events[-1].event == "done"
+
+
+def test_many_functions_are_looked_at_one_by_one_up_to_so_many_characters() -> None:
+    line = "x = [a, (a, a)]\n    "
+
+    def answer(ask: Question) -> Continuation:
+        return Continuation(f"{line * 400}return {ask.name}a(a) + nowhere", tokens=10)
+
+    events = play("def f(a):", answer, depth=8, functions=64)
+    written = [event for event in events if event.event == "finished"]
+    assert len(written) > 5
+    assert "nowhere" in events[-1].undefined
+    assert len(events[-1].source) < CHARACTERS + 20_000
+    many = play("def f(a):", lambda ask: answer(ask) if ask.name != "f" else CALLS, functions=64)
+    assert TOO_LONG in [event.message for event in many]
+    assert events[-1].event == many[-1].event == "done"
+
+
+CALLS = "return " + " + ".join(f"g{number}(a)" for number in range(20))
+
+
+@pytest.mark.parametrize("place", ["above", "cell"])
+def test_what_a_star_import_may_bring_is_not_written_and_the_comment_says_so(place: str) -> None:
+    star = "from math import *"
+    source, cells = (f"{star}\n\ndef f(x):", []) if place == "above" else ("def f(x):", [Cell(source=star)])
+    events = play(source, bodies(f="return sqrt(x)"), cells=cells)
+    assert [event.name for event in events if event.event == "found"] == ["f"]
+    assert events[-1].source.startswith("# May come from a star import: sqrt.\n")
+    assert events[-1].undefined == ()
+
+
+def test_what_a_session_does_not_have_is_written_whatever_its_cells_say() -> None:
+    cells = [
+        Cell(source="def g(a): return a", executed=True),
+        Cell(source="del g", executed=True),
+        Cell(source="def h(a", executed=True),
+        Cell(source="1 / 0; k = len", executed=True),
+    ]
+    events = play("def f(x):", bodies(f="return g(x) + h(x) + k(x)"), cells=cells, names=["x"])
+    assert [event.name for event in events if event.event == "found"] == ["f", "g", "h", "k"]
+
+
+def test_an_answer_that_came_too_late_is_asked_for_again_and_that_is_said() -> None:
+    late = Continuation(whole=False, late=True)
+    answers = iter([late] * 2 * TRIES + [Continuation("return 1", tokens=3)])
+    assert play("def f(x):", lambda _: next(answers))[-1].source == "def f(x):\n    return 1\n"
+    seconds = count(0)
+    events = play("def f(x):", lambda _: late, clock=lambda: float(next(seconds)), seconds=30.0)
+    assert [event.message for event in events if event.event == "given_up"] == [NO_TIME]
+
+
+def test_the_tokens_of_a_function_count_over_all_attempts() -> None:
+    events = play("def f(x):", lambda _: Continuation("return (\n", whole=False, tokens=192), max_tokens=2048)
+    assert events[-1].tokens <= LONGEST + 192
+
+
+def test_the_time_begins_with_the_first_question() -> None:
+    now = [0.0]
+    growth = grow(Hierarchy(source="def f(x):", seconds=5.0), clock=lambda: now[0])
+    now[0] = 100.0  # the model was loaded meanwhile
+    next(growth)
+    question = next(growth)
+    assert isinstance(question, Question)
+    assert question.until == 105.0
+
+
+def test_a_carriage_return_of_the_model_is_the_end_of_a_line() -> None:
+    events = play("def f(x):", bodies(f="y = g(x)\r    return y\rdef print(): pass\rimport os"))
+    assert "\r" not in events[-1].source
+    assert events[-1].source.endswith("def f(x):\n    y = g(x)\n    return y\n")

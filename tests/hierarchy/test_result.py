@@ -51,3 +51,18 @@ def test_every_function_stands_in_the_result_once(graph: dict[str, list[str]]) -
     assert sorted(names) == sorted(graph)
     if first not in {use for name in reached for use in graph[name]}:
         assert names[max(map(names.index, reached))] == first
+
+
+def test_imports_stand_above_the_code_that_needs_them_behind_what_has_to_be_first() -> None:
+    above = "'Doc.'\nfrom __future__ import annotations\nROOT = Path('.')"
+    source = result_of(above, {"f": "def f(x):\n    return ROOT"}, set()).source
+    assert source == (
+        "'Doc.'\nfrom __future__ import annotations\nfrom pathlib import Path\n\nROOT = Path('.')\n\n\n"
+        "def f(x):\n    return ROOT\n"
+    )
+    compile(source, "", "exec")
+
+
+def test_a_function_whose_names_cannot_be_looked_up_stands_in_the_result_all_the_same() -> None:
+    deep = "def f(a):\n    return " + "a + " * 400 + "a"
+    assert deep in result_of("", {"f": deep}, set()).source

@@ -134,3 +134,38 @@ def test_a_long_call_is_quoted_in_part() -> None:
     (missing,) = missing_functions(source, set())
     comment = stub_for(missing, source).head.partition("\n")[0]
     assert len(comment) < LONGEST_QUOTE + 20
+
+
+@pytest.mark.parametrize("source", ["Do \ud800 it.", "def f(x='\udfff'):"])
+def test_half_a_character_is_refused(source: str) -> None:
+    with pytest.raises(BadRequestError, match="character"):
+        read_asked(source)
+
+
+def test_a_string_above_a_stub_is_not_cut() -> None:
+    asked = read_asked('X = """\n# foo"""\n\n# About f.\ndef f(x):')
+    assert asked.above == 'X = """\n# foo"""'
+    assert asked.stub
+    assert asked.stub.head == "# About f.\ndef f(x):"
+    asked = read_asked('X = """\n# foo"""\ndef f(x):')
+    assert asked.above == 'X = """\n# foo"""'
+
+
+def test_tabs_in_front_become_spaces_and_others_stay() -> None:
+    asked = read_asked('SEP = "a\tb"\n\ndef f(x):\n\t"""doc\t1"""')
+    assert asked.above == 'SEP = "a\tb"'
+    assert asked.stub
+    assert asked.stub.head == 'def f(x):\n        """doc\t1"""'
+
+
+@pytest.mark.parametrize("source", ["X = {}\ndef f(x):", "def f(x={}):", "def f(x):\n    y = {}"])
+def test_what_is_nested_too_deeply_is_refused(source: str) -> None:
+    with pytest.raises(BadRequestError, match=r"nested too deeply|does not parse"):
+        read_asked(source.format("x + " * 800 + "x"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_warns_of_what_a_person_gave() -> None:
+    source = "def f(x):\n    return g('\\d', 1 is 1)"
+    stub_for(missing_functions(source, set())[0], source)
+    assert read_asked("X = '\\d'\ndef f(x='\\d'):").stub

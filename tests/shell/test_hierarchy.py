@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from IPython.utils.capture import capture_output
 
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.request import Hierarchy
-from jupyter_turbopilot.shell.hierarchy import AGAIN, Functions, TreeOutput, write
+from jupyter_turbopilot.shell.hierarchy import AGAIN, UNFINISHED, Functions, TreeOutput, write
 
 from ..hierarchy.play import bodies, play
 
@@ -133,3 +133,73 @@ def test_in_a_notebook_one_display_grows(monkeypatch: pytest.MonkeyPatch) -> Non
         output.show(event)
     assert displayed == ["<pre>○ f(x=&#x27;&lt;b&gt;&#x27;)</pre>"]
     assert updated[-1] == "● f(x='<b>')  2 lines\n  ● g(x)  3 lines"
+
+
+@pytest.mark.parametrize("lost", [EngineError("The engine\x1b[31m broke."), None])
+def test_what_is_finished_is_kept_where_the_rest_is_lost(lost: EngineError | None) -> None:
+    def ask(request: Hierarchy) -> Iterator[Event]:
+        for event in play(request.source, bodies(double="return half(x)")):
+            if event.name == "half":
+                break
+            yield event
+        if lost:
+            raise lost
+
+    with capture_output():
+        written = write(Hierarchy(source=STUB), ask, TreeOutput(terminal=True), print)
+    assert "return half(x)" in written.source
+    assert written.undefined == ("half",)
+    assert written.broken == ("The engine\N{REPLACEMENT CHARACTER}[31m broke." if lost else UNFINISHED)
+
+
+def test_where_nothing_is_finished_the_error_is_raised() -> None:
+    def ask(request: Hierarchy) -> Iterator[Event]:
+        yield Event(event="found", name="f", source="f()")
+        raise EngineError("The engine broke.")
+
+    with capture_output(), pytest.raises(EngineError):
+        write(Hierarchy(source=STUB), ask, TreeOutput(terminal=True), print)
+
+
+def test_an_error_or_ctrl_c_in_a_later_attempt_leaves_the_first() -> None:
+    for raised in (EngineError("The engine broke."), KeyboardInterrupt()):
+        person = Person("return x")
+
+        def ask(
+            request: Hierarchy, person: Person = person, raised: BaseException = raised
+        ) -> Iterator[Event]:
+            if request.attempt:
+                raise raised
+            return person.ask(request)
+
+        with capture_output():
+            written = write(Hierarchy(source=STUB), ask, TreeOutput(terminal=True), print, test=True)
+        assert "return x" in written.source
+        assert bool(written.broken) != written.stopped
+
+
+def test_ctrl_c_while_it_is_told_what_fails_leaves_the_first() -> None:
+    def tell(words: str) -> None:
+        if "fails" in words:
+            raise KeyboardInterrupt
+
+    with capture_output():
+        written = write(
+            Hierarchy(source=STUB), Person("return x").ask, TreeOutput(terminal=True), tell, test=True
+        )
+    assert written.stopped
+    assert "return x" in written.source
+
+
+def test_a_terminal_obeys_nothing_that_a_doctest_said() -> None:
+    person = Person(*["return chr(27) + ']0;owned' + chr(7)"] * 9)
+    written = person.write(STUB, test=True)
+    said = "".join(person.said) + written.failed
+    assert "owned" in said
+    assert "\x1b" not in said
+
+
+def test_a_prompt_in_prose_is_no_doctest() -> None:
+    person = Person("return x")
+    assert person.write("def double(x):\n    'Write it after the `>>>`.'", test=True).failed == ""
+    assert "nothing is run" in person.said[0]

@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from jupyter_turbopilot.shell.history import request_at
+from jupyter_turbopilot.shell.history import functions_for, request_at
 
 NAME = "from jupyter_turbopilot.shell.history import client_of; shell = object(); print(client_of(shell))"
 
@@ -27,3 +27,11 @@ def test_kernels_of_one_server_have_different_names() -> None:
         subprocess.run([sys.executable, "-c", NAME], check=True, capture_output=True).stdout for _ in range(2)
     }
     assert len(names) == 2
+
+
+def test_all_names_of_a_session_exist_but_those_that_ipython_keeps() -> None:
+    shell = a_shell()
+    kept = ["_", "__", "___", "_i", "_ii", "_iii", "_i1", "_12", "_ih", "_oh", "_dh"]
+    shell.user_ns = dict.fromkeys([*kept, "_private", "a", "not a name", "pylab", "_index"])
+    shell.user_ns_hidden = {"pylab": None}
+    assert functions_for(shell, "x").names == ["_private", "a", "pylab", "_index"]
