@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from pathlib import Path
 
 import pytest
+
+from jupyter_turbopilot.commands import hierarchy
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.shell.hierarchy import Functions
 
 from .process import jupyter
 
@@ -35,3 +40,17 @@ def test_what_cannot_be_done_is_refused(arguments: list[str], tiny_model: Path) 
     done = jupyter("generate", "-m", tiny_model, *arguments)
     assert done.returncode == 2
     assert "turbopilot:" in done.stderr
+
+
+def test_a_terminal_obeys_nothing_that_was_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = Functions("f", "def f():\n    return '\x1b]0;owned\x07'\n", broken="It \x1b[31mbroke.")
+    monkeypatch.setattr("jupyter_turbopilot.shell.hierarchy.write", lambda *_, **__: written)
+    for terminal in (True, False):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal, raising=False)
+        assert hierarchy.run("def f():", None, Turbopilot(), test=False, as_json=False) == 1
+        said = capsys.readouterr()
+        assert ("\x1b" in said.out) is not terminal
+        assert "\x1b" not in said.err
+        assert "Not all was written." in said.err

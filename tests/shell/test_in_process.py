@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.errors import EngineError, NotReadyError
+from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
+from jupyter_turbopilot.hierarchy.growth import grow
+from jupyter_turbopilot.request import Hierarchy
 from jupyter_turbopilot.shell.in_process import InProcess
 
 from ..completer.desk import Desk, request
@@ -63,3 +66,23 @@ def test_without_a_model_it_says_why(local: InProcess, desk: Desk) -> None:
         local.wait()
     with pytest.raises(NotReadyError, match="stopping"):
         local.last(request())
+
+
+def test_functions_are_asked_for_once_the_model_is_loaded_and_refused_before(
+    local: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, waited = [0.0], []
+
+    def wait() -> None:
+        now[0] += 100.0
+        waited.append(now[0])
+
+    monkeypatch.setattr(local, "wait", wait)
+    monkeypatch.setattr("jupyter_turbopilot.shell.in_process.grow", partial(grow, clock=lambda: now[0]))
+    with pytest.raises(BadRequestError):
+        local.hierarchy(Hierarchy(source="def f("))
+    assert waited == []
+    events = local.hierarchy(Hierarchy(source="def f(x):", seconds=150.0))
+    assert waited == [100.0]  # before the first step, from which the time counts
+    assert next(events).event == "found"
+    events.close()

@@ -14,6 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput, capture_output
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.shell import magics
 
@@ -459,3 +460,17 @@ def test_in_a_kernel_a_copy_is_loaded_only_when_asked_for(
     assert server.bodies == []
     assert shell.next_input is not None
     assert shell.next_input[0].endswith("local text")
+
+
+def test_what_is_finished_is_left_where_the_engine_fails_and_that_is_said(
+    shell: Shell, says: Callable[..., ScriptedEngine]
+) -> None:
+    def answer(prompt: str) -> str:
+        if "def helper(" in prompt:
+            raise EngineError("The engine broke.")
+        return "return helper(x)"
+
+    says("").answer = answer
+    out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
+    assert "The engine broke. What is finished is in the next cell." in out.stderr
+    assert shell.next_input == ("# Not defined here: helper.\n\n\ndef f(x):\n    return helper(x)", False)
