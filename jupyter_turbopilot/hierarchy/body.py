@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
 
 
 PARSED = 12  # beginnings of a body that are parsed at most
-_OPENS = re.compile(r"\s*(?:@|#|$)|.*[:,(\[{\\]\s*$")  # a line with which no function ends
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def with_body(stub: Stub, text: str) -> Part:
                 count = wrong - 1
             else:
                 count, step = count - step, 2 * step
-            while count and _OPENS.match(lines[count - 1]):
+            while count and _goes_on(lines[count - 1]):
                 count -= 1
             continue
         node = next(each for each in tree.body if isinstance(each, Function))
@@ -59,3 +57,9 @@ def with_body(stub: Stub, text: str) -> Part:
             left,
         )
     return Part()
+
+
+def _goes_on(line: str) -> bool:
+    """Tell whether no function ends with a line: a decorator, a comment, something that is opened."""
+    text = line.strip()
+    return not text or text[0] in "@#" or text[-1] in ":,([{\\"
