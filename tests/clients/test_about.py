@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import schemathesis
@@ -54,7 +55,7 @@ def test_what_happens_is_counted_and_nobodys_text_is_in_it(server: Server) -> No
 
 def test_every_route_is_described_with_the_schema_that_checks_it(server: Server) -> None:
     found = server.client.get("/openapi.json").json()
-    assert found == document(ROUTES)
+    assert found == json.loads(json.dumps(document(ROUTES)))
     assert len(found["paths"]) == len({path for path, _ in ROUTES})
     body = found["paths"]["/infill"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     name = body["$ref"].rpartition("/")[2]
@@ -78,6 +79,8 @@ def test_whatever_is_sent_no_route_fails(case: schemathesis.Case, server: Server
         for name in ("max_tokens", "n_predict"):
             if isinstance(case.body.get(name), int):
                 case.body[name] = min(case.body[name], 8)
+        if case.operation.path.endswith("hierarchy"):
+            case.body |= {"max_tokens": 8, "seconds": 1}
         parameters = case.body.get("parameters")
         if isinstance(parameters, dict) and isinstance(parameters.get("max_new_tokens", 0), int):
             parameters["max_new_tokens"] = min(parameters.get("max_new_tokens", 8), 8)
