@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STATEMENT = 20_000  # characters of Python that its parser is given at once
 LINE = 20_000  # a longer line is data, not code
+FUNCTION_TOKENS, MOST_FUNCTION_TOKENS = 2048, 16384  # of functions that are written together
 
 R = TypeVar("R")
 

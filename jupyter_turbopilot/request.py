@@ -8,14 +8,12 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS, STATEMENT
 from jupyter_turbopilot.errors import BadRequestError
 
 MAX_BODY = 1024 * 1024
 MAX_CELLS = 4096
 MAX_CONTAINERS = 1 << 15
-MOST_FUNCTION_TOKENS = 16384  # of functions that are written together
-FUNCTION_TOKENS = 2048
 
 Name = Annotated[str, Meta(max_length=4096)]
 Spec = Annotated[str, Meta(min_length=1, max_length=2048, description="name from the catalogue, path or URL")]

@@ -10,9 +10,9 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
 from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
-from jupyter_turbopilot.request import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
 
 if TYPE_CHECKING:
     import argparse

@@ -19,7 +19,8 @@ def tell(words: str) -> None:
 
 def run(source: str, length: int | None, settings: Turbopilot, *, test: bool, as_json: bool) -> int:
     """Print the functions; what happens meanwhile goes to standard error."""
-    from jupyter_turbopilot.request import FUNCTION_TOKENS, Hierarchy
+    from jupyter_turbopilot.bounds import FUNCTION_TOKENS
+    from jupyter_turbopilot.request import Hierarchy
     from jupyter_turbopilot.shell.hierarchy import TreeOutput, write
     from jupyter_turbopilot.shell.in_process import InProcess
     from jupyter_turbopilot.shell.output import printable

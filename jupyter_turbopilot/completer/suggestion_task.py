@@ -14,7 +14,7 @@ from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
-from jupyter_turbopilot.suggestion.cache import Place, digest
+from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.formats import Prompt
-    from jupyter_turbopilot.request import Completion, Document
+    from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.resolve import Scope
 
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
@@ -50,11 +50,13 @@ def suggestion_task(
         names=cursor.names,
         names_stay=settings.engine == "remote" and not settings.remote.send_kernel_facts,
         place=Place(
-            (asked_for, facts.digest, _digest_of(request.extra)),
+            (asked_for, facts.digest),
             before,
             limit=(length, cursor.max_lines, cursor.unasked, cursor.threshold),
             after=after,
-            lasts=not is_private_path(request.path),
+            # Other open documents change while somebody types, which begins nothing anew; an answer that may
+            # have come from them does not last.
+            lasts=not (is_private_path(request.path) or request.extra),
         ),
         sampling=Sampling(length, request.temperature, seed=request.seed or 0),
         in_units=True,
@@ -120,11 +122,6 @@ def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[C
         # A terminal's own history has no path.
         request = structs.replace(request, extra=[other for other in request.extra if not other.path])
     return request, facts if settings.remote.send_kernel_facts else NONE
-
-
-def _digest_of(documents: Sequence[Document]) -> bytes:
-    """Return a digest of other open documents: an answer may have come from them."""
-    return digest(*((other.path, other.language, other.source) for other in documents)) if documents else b""
 
 
 def _length(request: Completion, settings: Turbopilot) -> int:

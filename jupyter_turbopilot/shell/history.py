@@ -7,15 +7,9 @@ import re
 import secrets
 from typing import Any, Literal
 
+from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
 from jupyter_turbopilot.context.private import without_secrets
-from jupyter_turbopilot.request import (
-    FUNCTION_TOKENS,
-    MAX_CELLS,
-    MOST_FUNCTION_TOKENS,
-    Cell,
-    Completion,
-    Hierarchy,
-)
+from jupyter_turbopilot.request import MAX_CELLS, Cell, Completion, Hierarchy
 
 CELLS = 60
 LONGEST_NAME = 512  # characters; no longer one is sent

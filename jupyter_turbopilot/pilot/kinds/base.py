@@ -7,8 +7,6 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from jupyter_turbopilot.engine.load.plan import Limits
-
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.load.plan import Limits
     from jupyter_turbopilot.engine.load.retry import LoadConditions
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.model import Model
@@ -35,6 +34,8 @@ class Finding:
 
 def limits_of(settings: Turbopilot) -> Limits:
     """Return what the settings ask for of any engine that computes here."""
+    from jupyter_turbopilot.engine.load.plan import Limits
+
     return Limits(
         context_size=settings.context_size,
         threads=settings.threads,
