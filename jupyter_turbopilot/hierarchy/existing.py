@@ -12,6 +12,7 @@ from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.hierarchy.parsing import Function, defined, parsed
 from jupyter_turbopilot.suggestion.calls import Call, takes
 from jupyter_turbopilot.suggestion.resolve import bindings
+from jupyter_turbopilot.suggestion.scopes import has_star_import
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,7 +51,7 @@ def existing_for(request: Hierarchy, facts: Facts, above: str = "") -> Existing:
         if defines:
             # Of a cell that does not parse too many names count rather than too few.
             names |= defined(source) if tree else bindings(source)
-            open_ = open_ or any(map(_is_open, tree.body if tree else ()))
+            open_ = open_ or (tree is not None and has_star_import(tree))
         for name in () if tree else bindings(source):
             heads.pop(name, None)
         for node in tree.body if tree else ():
@@ -75,12 +76,6 @@ def _sources(request: Hierarchy) -> list[tuple[str, bool]]:
             defines = not (cell.executed and request.names)
             sources.append((as_python(cell.source[:STATEMENT]), defines))
     return sources[::-1]
-
-
-def _is_open(node: ast.stmt) -> bool:
-    """Tell whether a statement binds names that it does not have: a star import, by itself or in a block."""
-    imports = (each for each in ast.walk(node) if isinstance(each, ast.ImportFrom))
-    return any(alias.name == "*" for each in imports for alias in each.names)
 
 
 def _bound_by(node: ast.stmt) -> set[str]:

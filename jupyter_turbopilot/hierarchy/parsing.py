@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import symtable
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -47,15 +46,7 @@ def accepted(source: str) -> ast.Module:
 def defined(source: str) -> set[str]:
     """Return the names that a source binds for other code: of those in its functions, the global ones."""
     with quiet():
-        tables = [whole := symtable.symtable(source, "", "exec")]
-    for table in tables:
-        tables += table.get_children()
-    return {
-        symbol.get_name()
-        for table in tables
-        for symbol in table.get_symbols()
-        if (table is whole or symbol.is_declared_global()) and (symbol.is_assigned() or symbol.is_imported())
-    }
+        return scopes.bound_names(source)
 
 
 def parsed(source: str) -> ast.Module | None:

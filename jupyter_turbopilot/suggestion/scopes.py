@@ -22,7 +22,7 @@ from unicodedata import normalize
 from jupyter_turbopilot.bounds import STATEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 LONGEST = 3 * STATEMENT  # characters
 MOST = LONGEST // 6  # words, signs and lines; code has one in four characters or fewer
@@ -58,8 +58,7 @@ class Scopes:
     @property
     def open(self) -> bool:
         """Whether a star import may bind any name."""
-        imports = (node for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom))
-        return any(alias.name == "*" for node in imports for alias in node.names)
+        return has_star_import(self.tree)
 
     def span(self, node: ast.expr) -> tuple[int, int]:
         """Return where an expression begins and ends, in characters."""
@@ -80,6 +79,28 @@ class Scopes:
         return begin + bisect_left(self._bytes[line], column) + (column > 0)
 
 
+def has_star_import(tree: ast.AST) -> bool:
+    """Tell whether a star import may bind any name."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return any(alias.name == "*" for node in imports for alias in node.names)
+
+
+def bound_names(source: str) -> set[str]:
+    """Return the names that a source binds for other code: of those in its functions, the global ones."""
+    return _bound_in([*_tables(symtable.symtable(source, "", "exec"))])
+
+
+def _bound_in(tables: Sequence[symtable.SymbolTable]) -> set[str]:
+    """Return the names that are bound in the first table, or in another that declares them global."""
+    return {
+        symbol.get_name()
+        for table in tables
+        for symbol in table.get_symbols()
+        if (table is tables[0] or symbol.is_declared_global())
+        and (symbol.is_assigned() or symbol.is_imported())
+    }
+
+
 def _used(tree: ast.AST) -> list[ast.Name]:
     """Return the names that are used, in an order that is the same each time."""
     return [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
@@ -94,13 +115,7 @@ def _free(source: str) -> list[int]:
         mark += "_"
     marked = _Marking(mark, names).visit(tree)
     tables = [*_tables(symtable.symtable(ast.unparse(marked), "", "exec"))]
-    bound = {
-        symbol.get_name()
-        for table in tables
-        for symbol in table.get_symbols()
-        if (table is tables[0] or symbol.is_declared_global())
-        and (symbol.is_assigned() or symbol.is_imported())
-    }
+    bound = _bound_in(tables)
     free = []
     for table in tables:
         symbols = {symbol.get_name(): symbol for symbol in table.get_symbols()}
