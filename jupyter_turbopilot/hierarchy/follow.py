@@ -26,16 +26,14 @@ def follow(growth: Growth, replies: Callable[[Completion], Generator[Reply]]) ->
             yield step
             step = _next(growth, None)
             continue
-        lines, written = 0, Continuation()
+        heard = _Heard(step)
         with closing(replies(step.completion)) as answer:
             for reply in answer:
-                written = continuation_in(reply)
-                if event := _grown(step, written, lines):
-                    lines = written.text.count("\n")
+                if event := heard.take(reply):
                     yield event
-                if time.monotonic() >= step.until:
+                if heard.is_late:
                     break
-        step = _next(growth, written)
+        step = _next(growth, heard.written)
 
 
 async def follow_async(
@@ -48,16 +46,14 @@ async def follow_async(
             yield step
             step = await asyncio.to_thread(_next, growth, None)
             continue
-        lines, written = 0, Continuation()
+        heard = _Heard(step)
         async with aclosing(replies(step.completion)) as answer:
             async for reply in answer:
-                written = continuation_in(reply)
-                if event := _grown(step, written, lines):
-                    lines = written.text.count("\n")
+                if event := heard.take(reply):
                     yield event
-                if time.monotonic() >= step.until:
+                if heard.is_late:
                     break
-        step = await asyncio.to_thread(_next, growth, written)
+        step = await asyncio.to_thread(_next, growth, heard.written)
 
 
 def _next(growth: Growth, written: Continuation | None) -> Event | Question | None:
@@ -68,8 +64,24 @@ def _next(growth: Growth, written: Continuation | None) -> Event | Question | No
         return None
 
 
-def _grown(ask: Question, written: Continuation, lines: int) -> Event | None:
-    """Return an event where another line of a function is whole."""
-    if not ask.name or written.text.count("\n") <= lines:
-        return None
-    return Event(event="writing", name=ask.name, source=ask.beginning + written.text)
+class _Heard:
+    """What the model has written for a question so far."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._lines = 0  # that are whole
+        self.written = Continuation()
+
+    def take(self, reply: Reply) -> Event | None:
+        """Take a reply; return an event where another line of a function is whole."""
+        self.written = continuation_in(reply)
+        text, asked = self.written.text, self._question
+        before, self._lines = self._lines, max(self._lines, text.count("\n"))
+        if not asked.name or self._lines <= before:
+            return None
+        return Event(event="writing", name=asked.name, source=asked.beginning + text)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether nobody waits for more."""
+        return time.monotonic() >= self._question.until
