@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
 import html
 import sys
 from dataclasses import dataclass, replace
-from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
@@ -115,8 +113,7 @@ def _doctests(source: str) -> str:
     stub = read_asked(source).stub
     try:
         doctests = doctests_of(stub.unwritten) if stub else ""
-        if not doctest.DocTestParser().get_examples(dedent(doctests)):
-            return ""  # `>>>` stands in prose alone
+        doctest_program("", doctests)  # says now what could not be run later
     except ValueError as error:
         raise BadRequestError(f"The doctests cannot be read: {error}.", field="source") from None
     return doctests
