@@ -86,10 +86,9 @@ class RemoteEngine:
         if len(self._runs) >= self.abilities.places:
             return False
         left = run.left()
-        answer = run.answer = Answer(left.sampling.max_tokens, ended=self._dialect.request(left) is None)
+        answer = run.answer = Answer(left.sampling.max_tokens)
         self._runs.add(run)
-        if not answer.ended:
-            run.request = self._connections.begin(self._converse(left, answer))
+        run.request = self._connections.begin(self._converse(left, answer))
         return True
 
     async def _converse(self, ask: Ask, answer: Answer) -> None:
@@ -136,6 +135,7 @@ class RemoteEngine:
         return ask
 
     async def _write(self, ask: Ask, hear: Callable[[Heard], bool]) -> None:
+        """Have an ask written, unless there is no way to ask it."""
         if request := self._dialect.request(ask):
             await self._exchange.write(request, hear, awaited=ask.priority not in NOT_AWAITED)
 
