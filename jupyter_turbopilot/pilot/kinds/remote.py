@@ -104,8 +104,8 @@ class RemoteKind:
         if wanted != "auto":
             return self._load_vocabulary(wanted)
         # What the server calls its model may be the name of one that we know, or of its file.
-        file = model.replace("\\", "/").rpartition("/")[2]
-        known = next((one for one in catalog().values() if model == one.name or file == one.file), None)
+        called = model.replace("\\", "/").rpartition("/")[2]
+        known = next((one for one in catalog().values() if called and called in {one.name, one.file}), None)
         return self._load_vocabulary(known.name) if known and self.store.has(known) else None
 
     def _load_vocabulary(self, spec: str) -> Vocabulary:
