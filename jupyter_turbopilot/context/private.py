@@ -19,7 +19,7 @@ _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
 # A name that suggests a secret, to its end. `\w` has no `-`: names with one have a pattern of their own.
 _NAMED = (
     re.compile(
-        r"(?:pass|secret|token|api_?key|access_?key|private_?key|credential|auth(?!or))\w*+", re.IGNORECASE
+        r"(?:pass|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or))\w*+", re.IGNORECASE
     ),
     re.compile(r"(?:api|access|private)-key\w*+", re.IGNORECASE),
 )
@@ -29,6 +29,7 @@ _KEY = re.compile(
     r"""-----BEGIN\ [A-Z ]*PRIVATE\ KEY
     |\b(?:gh[pousr]_[A-Za-z0-9]{20}|github_pat_\w{20}|sk-[A-Za-z0-9_-]{20}|hf_[A-Za-z0-9]{20}
        |xox[abprs]-[A-Za-z0-9-]{10}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30})
+    |\bauthorization["']?:\s*["']?\w+\s[A-Za-z0-9._~+/=-]{8}
     |://[^/\s:@]+:[^/\s:@]{3,}+@""",
     re.IGNORECASE | re.VERBOSE,
 )

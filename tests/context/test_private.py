@@ -19,6 +19,8 @@ from jupyter_turbopilot.context.private import looks_secret, without_secrets
         "-----BEGIN RSA PRIVATE KEY-----",
         "url = 'postgres://me:secret@host/db'",
         "AKIAIOSFODNN7EXAMPLE",
+        "curl -H Authorization: Bearer abcdefgh12345678",
+        '"Authorization: Basic dXNlcjpwYXNz"',
     ],
 )
 def test_lines_that_spell_out_a_secret_are_known(line: str) -> None:
@@ -33,6 +35,9 @@ def test_lines_that_spell_out_a_secret_are_known(line: str) -> None:
         "for key in keys:",
         "author = 'Ann Author'[:3]",
         "x = 'https://a.b/c'",
+        'ids = tokenizer("some text")',
+        "words = nltk.word_tokenize('some text')",
+        "# authorization: see the manual",
     ],
 )
 def test_ordinary_lines_are_not(line: str) -> None:
