@@ -19,7 +19,8 @@ _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
 # A name that suggests a secret, to its end. `\w` has no `-`: names with one have a pattern of their own.
 _NAMED = (
     re.compile(
-        r"(?:pass|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or))\w*+", re.IGNORECASE
+        r"(?:pass|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or))\w*+",
+        re.IGNORECASE,
     ),
     re.compile(r"(?:api|access|private)-key\w*+", re.IGNORECASE),
 )

@@ -13,19 +13,19 @@ from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.hierarchy.body import Part, with_body
+from jupyter_turbopilot.hierarchy.author import Author
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.hierarchy.existing import Existing, existing_for
 from jupyter_turbopilot.hierarchy.imports import imports_for
 from jupyter_turbopilot.hierarchy.parsing import FAILURES, accepted
-from jupyter_turbopilot.hierarchy.question import Continuation, Question, completion_for
+from jupyter_turbopilot.hierarchy.question import Continuation, Question
 from jupyter_turbopilot.hierarchy.result import result_of
 from jupyter_turbopilot.hierarchy.spending import Spending
-from jupyter_turbopilot.hierarchy.stub import Stub, read_asked, stub_for, stub_with_head
+from jupyter_turbopilot.hierarchy.stub import Stub, read_asked, stub_for
 from jupyter_turbopilot.suggestion.calls import missing_functions, renamed, takes
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 
@@ -33,13 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from jupyter_turbopilot.context.facts import Facts
+    from jupyter_turbopilot.hierarchy.body import Part
     from jupyter_turbopilot.hierarchy.stub import Asked
     from jupyter_turbopilot.request import Hierarchy
     from jupyter_turbopilot.suggestion.calls import Call, MissingFunction
 
-TRIES = 3  # how often a function is asked for that does not parse, or has no body
-LONGEST = 512  # tokens of a function, all that was written for it counted
-UNNAMED = "generated"
 NO_BODY = "the model wrote no body that parses"
 TOO_MANY = "left out: so many functions, or calls so deep, were not asked for"
 NO_TIME = "the time or the tokens were used up before the model wrote a body"
@@ -75,6 +73,7 @@ class _Growing:
         self._facts = facts
         self._existing = Existing()
         self._spending = Spending(clock, math.inf, request.max_tokens)
+        self._author = Author(request, self._spending, lambda: (self._above, *self._sources.values()))
         self._above = ""
         self._stubs: dict[str, Stub] = {}  # of all functions that were found
         self._sources: dict[str, str] = {}  # of those that were written, in that order
@@ -85,7 +84,7 @@ class _Growing:
         self._spending.until = self._spending.clock() + self._request.seconds
         self._above = asked.above
         self._existing = existing_for(self._request, self._facts, asked.above)
-        stub = asked.stub or (yield from self._head(asked))
+        stub = asked.stub or (yield from self._author.head(asked))
         if asked.comment and stub.name in EVERYWHERE | self._existing.names:
             stub = stub.named(self._free(stub.name))  # what exists is not defined again
         yield self._found(Found(stub))
@@ -101,7 +100,7 @@ class _Growing:
                     message=message,
                 )
                 continue
-            part = yield from self._function(place.stub)
+            part = yield from self._author.function(place.stub)
             yield from self._settle(place, part)
         names = self._existing.names
         result = result_of(
@@ -125,61 +124,6 @@ class _Growing:
             depth=place.depth,
             source=place.stub.signature,
         )
-
-    # Writing ------------------------------------------------------------------------------------------------
-
-    def _ask(
-        self, beginning: str, attempt: int, name: str = ""
-    ) -> Generator[Question, Continuation | None, Continuation]:
-        """Have something written: the rest of a line, or of the function of this name."""
-        above = (self._above, *self._sources.values())
-        drawn = self._request.attempt * TRIES + attempt
-        lines: Literal["single", "multi"] = "multi" if name else "single"
-        completion = completion_for(self._request, above, beginning, self._spending.left, drawn, lines=lines)
-        written = (yield Question(completion, name, beginning, self._spending.until)) or Continuation()
-        self._spending.tokens += max(1, written.tokens)
-        return written
-
-    def _head(self, asked: Asked) -> Generator[Question, Continuation | None, Stub]:
-        """Have the name and the parameters written."""
-        for attempt in range(TRIES):
-            written = yield from self._ask(asked.beginning, attempt)
-            if stub := stub_with_head(asked, written.text):
-                return stub
-            if self._spending.is_over:
-                break
-        return Stub(UNNAMED, f"{asked.comment}\ndef {UNNAMED}(*args, **kwargs):")
-
-    def _function(self, stub: Stub) -> Generator[Question, Continuation | None, Part]:
-        """Have a function written, as often as it takes; the best of what was written counts."""
-        best, begun, attempt = Part(), self._spending.tokens, 0
-        while attempt < TRIES:
-            part, ended, late = yield from self._body(stub, attempt, begun)
-            best = max(best, part, key=lambda each: each.statements)
-            if part.statements and part.whole and ended:
-                return part
-            if self._spending.is_over or self._spending.tokens - begun >= LONGEST:
-                break
-            attempt += not late  # on a slow machine the next answer finds more of the prompt read
-        return best
-
-    def _body(
-        self, stub: Stub, attempt: int, begun: int
-    ) -> Generator[Question, Continuation | None, tuple[Part, bool, bool]]:
-        """Have a body written; what was cut short is gone on with, however slow the machine is.
-
-        Return what of it can stand, whether it came to its end, and whether not even its beginning came.
-        """
-        text = ""
-        while True:
-            written = yield from self._ask(stub.beginning + text, attempt, stub.name)
-            text += written.text
-            part = with_body(stub, text)
-            if written.whole or part.left:
-                return part, True, False
-            if not written.text or self._spending.is_over or self._spending.tokens - begun >= LONGEST:
-                return part, False, written.late and not text
-            text += "\n" if "\n" in text else ""
 
     # What a function calls ----------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import {
   openLab,
   RECTANGLE,
   RESULTS,
+  runFirstCell,
   screenshot,
   textOf,
   writeNotebook
@@ -397,13 +398,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
       '%%complete\ndef is_even(n):\n    return n % 2 == 0\n\ndef is_odd(n):\n    return'
     ]);
     await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 60000 });
-    const first = page.locator('.jp-Notebook .jp-Cell .jp-InputArea-prompt').first();
-    // A kernel that has just come up may say it is idle before it is connected.
-    for (let tries = 0; tries < 6 && !(await first.innerText()).includes('1'); tries++) {
-      await editCell(page, 0);
-      await page.keyboard.press('Shift+Enter');
-      await page.waitForTimeout(2500);
-    }
+    await runFirstCell(page);
     await editCell(page, 1);
     await page.keyboard.press('Shift+Enter');
     await page.waitForFunction(

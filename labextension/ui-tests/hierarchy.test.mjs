@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { editCell, openFile, openLab, screenshot, writeNotebook } from './lab.mjs';
+import { editCell, openFile, openLab, runFirstCell, screenshot, writeNotebook } from './lab.mjs';
 
 const STUB = `%%complete --hierarchical
 def sum_of_primes(n):
@@ -26,13 +26,7 @@ describe('functions that are written together', { timeout: 300_000 }, () => {
   test('a tree grows below the cell, and the next cell holds them, not run', async () => {
     writeNotebook(lab, 'together.ipynb', ['%load_ext jupyter_turbopilot', STUB]);
     const page = await openFile(browser.context, lab, 'together.ipynb');
-    const first = page.locator('.jp-Notebook .jp-Cell .jp-InputArea-prompt').first();
-    // A kernel that has just come up may say it is idle before it is connected.
-    for (let tries = 0; tries < 6 && !(await first.innerText()).includes('1'); tries++) {
-      await editCell(page, 0);
-      await page.keyboard.press('Shift+Enter');
-      await page.waitForTimeout(2500);
-    }
+    await runFirstCell(page);
     await editCell(page, 1);
     await page.keyboard.press('Shift+Enter');
     const tree = page.locator('.jp-Notebook .jp-Cell').nth(1).locator('.jp-OutputArea-output');

@@ -300,6 +300,17 @@ export async function editCell(page, index) {
   return cell;
 }
 
+/** Run the first cell of a notebook whose kernel may just have come up, until it has run. */
+export async function runFirstCell(page) {
+  const prompt = page.locator('.jp-Notebook .jp-Cell .jp-InputArea-prompt').first();
+  // Such a kernel may say it is idle before it is connected.
+  for (let tries = 0; tries < 6 && !(await prompt.innerText()).includes('1'); tries++) {
+    await editCell(page, 0);
+    await page.keyboard.press('Shift+Enter');
+    await page.waitForTimeout(2500);
+  }
+}
+
 /** What a cell's editor holds, without the grey text. */
 export async function textOf(cell) {
   return cell.locator('.cm-content').evaluate(node => {

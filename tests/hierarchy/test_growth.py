@@ -14,11 +14,8 @@ from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.hierarchy.growth import (
-    LONGEST,
     NO_BODY,
-    NO_TIME,
     TOO_MANY,
-    TRIES,
     grow,
 )
 from jupyter_turbopilot.hierarchy.question import Continuation, Question
@@ -108,19 +105,6 @@ def test_an_instruction_becomes_a_comment_above_a_def_that_the_model_writes() ->
     assert asked[0].completion.lines == "single"
     assert events[-1].source == (
         "# Return the mean.\n# Of numbers.\ndef mean(xs):\n    return sum(xs) / len(xs)\n"
-    )
-
-
-@pytest.mark.parametrize("said", ["", "class", " def():", " class(x):", " 1(x):", " while True:", "(x):"])
-def test_a_head_that_does_not_parse_is_asked_for_again_and_then_made_up(said: str) -> None:
-    heads = iter([said] * 2 + [" fine(x):"])
-    assert (
-        "def fine(x):"
-        in play("Do it.", lambda ask: "pass\n    return x" if ask.name else next(heads))[-1].source
-    )
-    assert (
-        "def generated(*args, **kwargs):"
-        in play("Do it.", lambda ask: "return 1" if ask.name else said)[-1].source
     )
 
 
@@ -236,26 +220,6 @@ def test_when_the_budget_is_spent_the_rest_is_listed(limit: dict[str, float]) ->
     ast.parse(events[-1].source)
 
 
-def test_a_body_that_does_not_parse_is_asked_for_again_drawn_otherwise() -> None:
-    asked: list[Question] = []
-
-    def answer(ask: Question) -> str:
-        asked.append(ask)
-        return "return (" if len(asked) < TRIES else "return 1"
-
-    events = play("def f(x):", answer)
-    assert events[-1].source == "def f(x):\n    return 1\n"
-    assert [ask.completion.seed for ask in asked] == [0, 1, 2]
-    assert asked[0].completion.temperature == 0.0 < asked[1].completion.temperature
-
-
-def test_another_attempt_draws_from_the_beginning() -> None:
-    asked: list[Question] = []
-    play("def f(x):", lambda ask: asked.append(ask) or "return 1", attempt=2)  # type: ignore[func-returns-value]
-    assert asked[0].completion.temperature > 0
-    assert asked[0].completion.seed == 2 * TRIES
-
-
 @pytest.mark.parametrize("said", ["", "return (", "'''", "pass", "...", "# nothing", "\x00", "}" * 400])
 def test_a_function_without_a_body_says_so_and_parses(said: str) -> None:
     events = play("def f(x):\n    '''Do it.'''", lambda _: said)
@@ -263,28 +227,6 @@ def test_a_function_without_a_body_says_so_and_parses(said: str) -> None:
     assert "raise NotImplementedError" in events[-1].source
     assert "# The model wrote no body." in events[-1].source
     ast.parse(events[-1].source)
-
-
-def test_a_body_that_is_cut_by_its_length_is_gone_on_with() -> None:
-    parts = iter(
-        [Continuation("a = 1\n    b = 2", whole=False, tokens=5), Continuation("    return a + b", tokens=5)]
-    )
-    asked: list[Question] = []
-
-    def answer(ask: Question) -> Continuation:
-        asked.append(ask)
-        return next(parts)
-
-    assert play("def f():", answer)[-1].source == "def f():\n    a = 1\n    b = 2\n    return a + b\n"
-    assert asked[1].completion.prefix == "def f():\n    a = 1\n    b = 2\n"
-
-
-def test_a_text_that_never_ends_is_cut_to_what_parses() -> None:
-    said = Continuation("a = 1\n    b = [", whole=False, tokens=200)
-    events = play("def f():", lambda _: said)
-    ast.parse(events[-1].source)
-    assert "a = 1" in events[-1].source
-    assert events[-1].tokens <= 2048 + 200
 
 
 def test_what_the_standard_library_has_is_imported_and_classes_are_listed() -> None:
@@ -430,20 +372,6 @@ def test_what_a_session_does_not_have_is_written_whatever_its_cells_say() -> Non
     assert [event.name for event in events if event.event == "found"] == ["f", "g", "h", "k"]
 
 
-def test_an_answer_that_came_too_late_is_asked_for_again_and_that_is_said() -> None:
-    late = Continuation(whole=False, late=True)
-    answers = iter([late] * 2 * TRIES + [Continuation("return 1", tokens=3)])
-    assert play("def f(x):", lambda _: next(answers))[-1].source == "def f(x):\n    return 1\n"
-    seconds = count(0)
-    events = play("def f(x):", lambda _: late, clock=lambda: float(next(seconds)), seconds=30.0)
-    assert [event.message for event in events if event.event == "given_up"] == [NO_TIME]
-
-
-def test_the_tokens_of_a_function_count_over_all_attempts() -> None:
-    events = play("def f(x):", lambda _: Continuation("return (\n", whole=False, tokens=192), max_tokens=2048)
-    assert events[-1].tokens <= LONGEST + 192
-
-
 def test_the_time_begins_with_the_first_question() -> None:
     now = [0.0]
     growth = grow(Hierarchy(source="def f(x):", seconds=5.0), clock=lambda: now[0])
@@ -452,9 +380,3 @@ def test_the_time_begins_with_the_first_question() -> None:
     question = next(growth)
     assert isinstance(question, Question)
     assert question.until == 105.0
-
-
-def test_a_carriage_return_of_the_model_is_the_end_of_a_line() -> None:
-    events = play("def f(x):", bodies(f="y = g(x)\r    return y\rdef print(): pass\rimport os"))
-    assert "\r" not in events[-1].source
-    assert events[-1].source.endswith("def f(x):\n    y = g(x)\n    return y\n")
