@@ -19,9 +19,10 @@ _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
 # A name that suggests a secret, to its end. `\w` has no `-`: names with one have a pattern of their own.
 _NAMED = (
     re.compile(
-        r"(?:pass|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or))\w*+",
+        r"(?:pass|pwd|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or))\w*+",
         re.IGNORECASE,
     ),
+    re.compile(r"(?<!sa)creds?(?![a-z])\w*+", re.IGNORECASE),
     re.compile(r"(?:api|access|private)-key\w*+", re.IGNORECASE),
 )
 _AFTER_NAME = re.compile(r"(?<=\w)[\"']?+\]?+\s*+(?=[=:(])")
@@ -29,11 +30,22 @@ _VALUE = re.compile(r"[=:(](?=\s*+[rbf]?[\"'][^\"'\n]{4})", re.IGNORECASE)
 _KEY = re.compile(
     r"""-----BEGIN\ [A-Z ]*PRIVATE\ KEY
     |\b(?:gh[pousr]_[A-Za-z0-9]{20}|github_pat_\w{20}|sk-[A-Za-z0-9_-]{20}|hf_[A-Za-z0-9]{20}
-       |xox[abprs]-[A-Za-z0-9-]{10}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30})
+       |xox[abprs]-[A-Za-z0-9-]{10}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30}
+       |[rs]k_(?:live|test)_(?=[a-z]*+[0-9])[a-z0-9]{10}|hooks\.slack\.com/\w++/\w)
     |\bauthorization["']?:\s*["']?\w+\s[A-Za-z0-9._~+/=-]{8}
     |://[^/\s:@]+:[^/\s:@]{3,}+@""",
     re.IGNORECASE | re.VERBOSE,
 )
+# A text given to `login`, and one behind another value where a name and a password stand together.
+_LOGIN = re.compile(
+    r"""(?:login\((?:[^\n]{0,64}?,)?|(?:auth|creds?|credentials?)(?:\s*+=\s*+[(\[]|\()[^\n]{0,64}?,)
+    \s*+(?:\w{1,32}+\s*+=\s*+)?[rbf]?["'][^"'\n]{4}""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LONG_VALUE = re.compile(r"""["']([A-Za-z0-9+/_=-]{32,64})""")
+_HEXADECIMAL = re.compile(r"[0-9A-Fa-f-]{32}")
+_TURN = re.compile(r"[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[0-9])")
+_MOST_A_TURN = 4  # characters of a random value for each turn; words have more
 _WEB_TOKEN = re.compile(r"\beyJ[\w-]{10,}+", re.IGNORECASE)
 _WEB_TOKEN_REST = re.compile(r"\.[\w-]{10,}+\.")
 
@@ -48,11 +60,18 @@ def looks_secret(line: str) -> bool:
     """Tell whether a line seems to contain a secret; a line too long to check counts as one that does."""
     if not SHORTEST <= len(line) <= LINE:
         return len(line) > LINE
-    if _KEY.search(line):
+    if _KEY.search(line) or _LOGIN.search(line) or any(map(_is_random, _LONG_VALUE.findall(line))):
         return True
     if any(_WEB_TOKEN_REST.match(line, token.end()) for token in _WEB_TOKEN.finditer(line)):
         return True
     return any(_is_assigned(line, [name.end() for name in pattern.finditer(line)]) for pattern in _NAMED)
+
+
+def _is_random(value: str) -> bool:
+    """Tell whether a long value is hexadecimal, or letters and digits in no order."""
+    if not (any(map(str.isdigit, value)) and any(map(str.isalpha, value))):
+        return False
+    return bool(_HEXADECIMAL.match(value)) or len(_TURN.findall(value)) * _MOST_A_TURN > len(value)
 
 
 def _is_assigned(line: str, ends: list[int]) -> bool:
