@@ -6,7 +6,6 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.completer import Completer
@@ -91,6 +90,16 @@ class Pilot:
     def tuned(self) -> bool:
         """Whether adapters are used."""
         return self._wanted.tuned
+
+    @property
+    def results_file(self) -> str:
+        """The file that answers are kept in, as the settings name it; empty if they are not kept."""
+        return self._keeper.name if self._keeper else ""
+
+    @property
+    def results_trouble(self) -> str:
+        """Why answers are not kept in a file although the settings name one; empty if they are."""
+        return self._keeper.trouble if self._keeper else ""
 
     def start(self) -> None:
         """Load the selected model in the background if it is on the disk; otherwise say what is missing."""
@@ -202,4 +211,4 @@ def keeper_of(settings: Turbopilot) -> Keeper | None:
         return None
     from jupyter_turbopilot.completer.results_file.keeper import Keeper
 
-    return Keeper(Path(settings.results_file).expanduser(), settings.results_disk * 1024 * 1024)
+    return Keeper(settings.results_file, settings.results_disk * 1024 * 1024)

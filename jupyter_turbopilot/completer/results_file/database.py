@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ class Database:
         self._room = limit - min(limit // 2, _SPARE)
         with ExitStack() as opened:
             opened.enter_context(using(path))
+            self._path, self._status = path, path.lstat()  # before it is opened: a later one may be another's
             self._connection = opened.enter_context(closing(connect(path)))
             self._page = int(value_of(self._connection, "page_size"))
             self._opened = opened.pop_all()
@@ -66,6 +68,13 @@ class Database:
         """Return how many answers there are."""
         found: int = self._connection.execute("SELECT count(*) FROM answers").fetchone()[0]
         return found
+
+    def is_in_place(self) -> bool:
+        """Tell whether the file that is open still stands at its path: it may be deleted, or replaced."""
+        try:
+            return os.path.samestat(self._status, self._path.lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def close(self) -> None:
         """Close it."""

@@ -70,7 +70,7 @@ class Found(Enum):
     def consequence(self) -> str:
         """What becomes of what cannot be used."""
         if self is Found.NO_FILE:
-            return "Name another file in c.Turbopilot.results_file."
+            return "Choose another file in c.Turbopilot.results_file."
         done = "puts it aside, and" if self is Found.FOREIGN else "deletes it, and"
         return f"The next server that starts {done} begins a new one."
 
@@ -147,7 +147,10 @@ def prepare(path: Path) -> None:
         try:
             found = look(path) if logged_ahead or not _needs_log(path) else Found.STRANDED
             if found is Found.NO_FILE:
-                raise IsADirectoryError(errno.EISDIR, "a folder, or no file at all, is in its place")
+                raise IsADirectoryError(
+                    errno.EISDIR,
+                    "a folder, or something else that is no file, is in its place; choose another file",
+                )
             if found is Found.OURS:
                 restrict(path)
             else:

@@ -12,12 +12,24 @@ from pathlib import Path
 from jupyter_turbopilot.files import UNFINISHED, is_unfinished
 
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
-_ADVICE = "Name a file in a folder that only you can write to in c.Turbopilot.results_file"
+_ADVICE = "choose a file in a folder that only you can write to"
 
 
 def located(name: str | Path) -> Path:
-    """Return the file that a setting names: what is looked at, replaced and deleted is never a link to it."""
-    return Path(os.path.realpath(Path(name).expanduser()))
+    """Return the file that a setting names: what is looked at, replaced and deleted is never a link to it.
+
+    An OSError says why it names none. A relative path would be another file for each working folder.
+    """
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:
+        raise OSError(errno.ENOENT, "the home folder that it begins with is not known") from None
+    if not path.is_absolute():
+        raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:
+        raise OSError(errno.EINVAL, "it is not a valid path") from None
 
 
 def beside(path: Path) -> list[Path]:
@@ -66,10 +78,10 @@ def _check_folder(folder: Path) -> None:
         return  # Windows: a person's folders are that person's
     status = folder.stat()
     if status.st_uid not in {0, os.getuid()}:
-        raise _refusal(f"the folder {folder} belongs to another user")
+        raise _refusal("its folder belongs to another user")
     shared = status.st_mode & stat.S_IWGRP and _has_others(status.st_gid)
     if status.st_mode & stat.S_IWOTH or shared:
-        raise _refusal(f"others may write to the folder {folder}")
+        raise _refusal("others may write to its folder")
 
 
 def _has_others(group: int) -> bool:
@@ -88,7 +100,7 @@ def _has_others(group: int) -> bool:
 
 
 def _refusal(what: str) -> PermissionError:
-    return PermissionError(errno.EACCES, f"{what}. {_ADVICE}")
+    return PermissionError(errno.EACCES, f"{what}; {_ADVICE}")
 
 
 def restrict(path: Path) -> None:

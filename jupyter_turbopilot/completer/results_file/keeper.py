@@ -8,12 +8,14 @@ import os
 import sqlite3
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.results_file.connection import is_busy, is_damage
+from jupyter_turbopilot.completer.results_file.connection import is_busy
 from jupyter_turbopilot.completer.results_file.database import Database
 from jupyter_turbopilot.completer.results_file.disk import prepare
 from jupyter_turbopilot.completer.results_file.ground import located
+from jupyter_turbopilot.completer.results_file.trouble import reason_of, unusable
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 
 if TYPE_CHECKING:
@@ -33,11 +35,14 @@ PATIENCE = 1.0  # seconds that the end waits for what is not written yet
 class Keeper:
     """Reads the results file at the start, and writes behind what it is given.
 
-    Whatever goes wrong with the file is said once; from then on answers are in memory alone.
+    Whatever goes wrong with the file is said once; from then on answers are in memory alone, and `trouble`
+    says why.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
-        self._path = path
+    trouble = ""
+
+    def __init__(self, name: str | Path, limit: int) -> None:
+        self.name = str(name)
         self._limit = limit
         self._waiting: deque[Answer] = deque(maxlen=WAITING)
         self._wake = threading.Condition()
@@ -76,23 +81,27 @@ class Keeper:
 
     def _run(self, restore: Callable[[Answer], bool]) -> None:
         try:
-            path = located(self._path)
-            prepare(path)
-            database = Database(path, self._limit)
+            path = located(self.name)
+            database = self._open(path)
             try:
-                self._while_busy(database.fit)
                 for answer in database.newest():
                     if not restore(answer):
                         break
                 while batch := self._next():
-                    self._write(database, batch)
+                    if not database.is_in_place():
+                        log.warning("Turbopilot: %r was deleted or replaced. It is begun anew.", self.name)
+                        database.close()
+                        database = self._open(path)
+                    if free_room(path) < ROOM_TO_SPARE:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    self._while_busy(partial(database.add, batch))
             finally:
                 database.close()
         except (OSError, NotImplementedError, sqlite3.Error) as error:
-            self._give_up(_reason(error))
+            self._give_up(reason_of(error))
         except Exception:
-            log.exception("Turbopilot: %s failed", self._path)
-            self._give_up("see above")
+            log.exception("Turbopilot: keeping answers failed")
+            self._give_up("an error that the server's log has")
 
     def _next(self) -> list[Answer]:
         """Wait for answers to write; none: it is the end."""
@@ -107,10 +116,15 @@ class Keeper:
                 size += batch[-1].size
             return batch
 
-    def _write(self, database: Database, batch: list[Answer]) -> None:
-        if free_room(self._path) < ROOM_TO_SPARE:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._while_busy(lambda: database.add(batch))
+    def _open(self, path: Path) -> Database:
+        prepare(path)
+        database = Database(path, self._limit)
+        try:
+            self._while_busy(database.fit)
+        except BaseException:
+            database.close()
+            raise
+        return database
 
     def _while_busy(self, act: Callable[[], None]) -> None:
         """Try again while another process holds the file; meanwhile answers wait in memory."""
@@ -125,22 +139,7 @@ class Keeper:
         with self._wake:
             self._ended = True
             self._waiting.clear()
+        self.trouble = f"Answers are not kept across restarts: {reason}."
         log.warning(
-            "Turbopilot: answers are not kept in %s until the next start, but in memory: %s. "
-            "c.Turbopilot.results_file names another file.",
-            self._path,
-            reason,
+            "Turbopilot: %s Answers stay in memory until the server stops.", unusable(self.name, reason)
         )
-
-
-def _reason(error: OSError | NotImplementedError | sqlite3.Error) -> str:
-    """Say what went wrong, without what the file holds."""
-    match error:
-        case sqlite3.Error():
-            return "it is damaged, and will be begun anew" if is_damage(error) else str(error)
-        case TimeoutError():
-            return "another process has held it for too long"
-        case NotImplementedError():
-            return "its file system cannot lock files"
-        case _:
-            return error.strerror or type(error).__name__

@@ -6,13 +6,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.results_file import connection, disk, ground
 from jupyter_turbopilot.completer.results_file.ground import check, delete, located
 
 from .answers import open_file
 
-ELSEWHERE = "results_file"
+ELSEWHERE = "only you can write to"
 
 
 def refused(path: Path, why: str) -> None:
@@ -101,6 +103,30 @@ def test_a_link_that_the_setting_names_is_followed_once(tmp_path: Path) -> None:
     with pytest.raises(PermissionError, match="is a link"):
         check(link)
     assert located("~/a.db") == located(Path.home() / "a.db")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("answers.db", "relative"),
+        ("./work/answers.db", "relative"),
+        ("", "relative"),
+        ("~nosuchuser/answers.db", "home folder"),
+        ("/tmp/an\0swers.db", "not a valid path"),
+    ],
+)
+def test_what_names_no_file_is_an_error_that_says_why(name: str, why: str) -> None:
+    with pytest.raises(OSError, match=why):
+        located(name)
+
+
+@given(st.text())
+def test_whatever_the_setting_is_it_names_an_absolute_path_or_is_refused(name: str) -> None:
+    for path in (name, f"/{name}", f"~/{name}"):
+        try:
+            assert located(path).is_absolute()
+        except OSError as error:
+            assert error.strerror
 
 
 def test_what_cannot_be_deleted_is_an_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 import time
@@ -12,7 +13,7 @@ from filelock import FileLock
 
 from jupyter_turbopilot.completer.results_file import connection, disk, keeper
 from jupyter_turbopilot.completer.results_file.database import Database
-from jupyter_turbopilot.completer.results_file.ground import lock_path
+from jupyter_turbopilot.completer.results_file.ground import delete, lock_path
 from jupyter_turbopilot.completer.results_file.keeper import WAITING, Keeper
 from jupyter_turbopilot.suggestion.cache import Answer, Results
 
@@ -103,12 +104,34 @@ def test_what_comes_before_the_file_is_read_is_written_and_after_the_end_it_is_n
     assert not (tmp_path / "never.db").exists()
 
 
+NO_FILES = {
+    "relative": "answers.db",
+    "unknown home": "~nosuchuser/answers.db",
+    "null character": "/an\0swers.db",
+    "too long": f"/{'x' * 5000}/answers.db",
+}
+
+
 def refuse_locks(*_: object, **__: object) -> None:
     raise NotImplementedError
 
 
 @pytest.mark.parametrize(
-    "trouble", ["no room", "disk is full", "read-only", "folder", "nowhere", "held", "no locks", "bug"]
+    "trouble",
+    [
+        "no room",
+        "disk is full",
+        "read-only",
+        "folder",
+        "nowhere",
+        "relative",
+        "unknown home",
+        "null character",
+        "too long",
+        "held",
+        "no locks",
+        "bug",
+    ],
 )
 def test_trouble_is_said_once_and_answers_go_on_in_memory(
     tmp_path: Path, trouble: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -126,6 +149,8 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
         path.mkdir()
     elif trouble == "nowhere":
         path = Path("/proc/nowhere/answers.db")
+    elif trouble in NO_FILES:
+        path = Path(NO_FILES[trouble])
     elif trouble == "held":
         monkeypatch.setattr(disk, "WAIT", 0.05)
         held = FileLock(lock_path(path))
@@ -148,6 +173,9 @@ def test_trouble_is_said_once_and_answers_go_on_in_memory(
     said = [record for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 1
     assert "in memory" in said[0].getMessage()
+    assert one.trouble.startswith("Answers are not kept across restarts: ")
+    assert one.trouble.removesuffix(".").rpartition(": ")[2] in said[0].getMessage()
+    assert str(tmp_path) not in one.trouble
     assert "somemore" not in caplog.text
     one.close()
 
@@ -178,8 +206,55 @@ def test_a_file_that_is_damaged_while_it_is_used_is_begun_anew_at_the_next_start
     one.keep(*answers([1]))
     assert one._thread is not None
     one._thread.join(10)
-    assert "begun anew" in caplog.text
+    assert "begins a new one" in caplog.text
     assert texts(path) == []
+
+
+@pytest.mark.parametrize("loss", ["deleted", "deleted with its folder", "replaced", "moved away"])
+def test_a_file_that_is_gone_is_begun_anew_with_the_next_answer(
+    tmp_path: Path, loss: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "folder" / "answers.db"
+    one = Keeper(path, LIMIT)
+    one.start(nothing)
+    first, second, third = answers([1, 2, 3])
+    one.keep(first)
+    until(lambda: path.exists() and texts(path))
+    if loss == "replaced":
+        other = tmp_path / "other.db"
+        open_file(other).close()
+        delete(path)
+        other.replace(path)
+    elif loss == "moved away":
+        path.rename(tmp_path / "away.db")
+    else:
+        delete(path)
+        if loss != "deleted":
+            shutil.rmtree(path.parent)
+    one.keep(second)
+    until(lambda: path.exists() and texts(path))
+    one.keep(third)
+    one.close()
+    # The person wanted the first one gone.
+    assert texts(path) == [third.text, second.text]
+    assert caplog.text.count("was deleted or replaced") == 1
+    assert not one.trouble
+
+
+def test_where_a_file_is_gone_and_none_can_be_begun_it_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "folder" / "answers.db"
+    one = Keeper(path, LIMIT)
+    one.start(nothing)
+    until(path.exists)
+    one.keep(*answers([1]))
+    until(lambda: path.exists() and texts(path))
+    shutil.rmtree(path.parent)
+    path.parent.write_text("no folder")
+    one.keep(*answers([2]))
+    until(lambda: one.trouble)
+    assert "cannot be used" in caplog.text
 
 
 def test_a_writer_that_takes_its_time_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
