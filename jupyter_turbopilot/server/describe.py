@@ -32,9 +32,14 @@ def describe_health(pilot: Pilot) -> dict[str, Any]:
         "model": state.model or pilot.selected,
         "reason": None if state.ready else reason,
         "address": pilot.kind.address or None,
-        "notice": (state.reason or _limitation(pilot) or None) if state.ready else None,
+        "notice": _notice(pilot, state.reason) if state.ready else None,
         "last_ms": pilot.completer.last_ms,
     }
+
+
+def _notice(pilot: Pilot, failure: str) -> str | None:
+    """Say what does not work although the engine does."""
+    return " ".join(filter(None, (failure or _limitation(pilot), pilot.results_trouble))) or None
 
 
 def _limitation(pilot: Pilot) -> str:

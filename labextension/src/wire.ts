@@ -146,7 +146,7 @@ export interface IHealth {
   reason: string | null;
   /** the host that code is sent to; null: it stays here */
   address: string | null;
-  /** why another model could not be loaded, or what this engine cannot do */
+  /** why another model could not be loaded, what this engine cannot do, or why answers are not kept in a file */
   notice: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;

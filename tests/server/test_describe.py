@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.completer.results_file.keeper import Keeper
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.phase import EngineState, Phase
@@ -62,6 +63,21 @@ def test_health_names_where_code_is_sent_and_that_nothing_appears_unasked(pilot:
     assert "only when they are asked for" in describe_health(pilot)["notice"]
     pilot.settings.eagerness = "always"
     assert describe_health(pilot)["notice"] is None
+
+
+def test_health_says_why_answers_are_not_kept_and_names_no_path(pilot: Pilot, tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path, 1024 * 1024)
+    pilot._keeper = keeper
+    pilot.worker._life.state = EngineState(Phase.READY, "m")
+    assert describe_health(pilot)["notice"] is None
+    keeper.start(lambda _: False)
+    assert keeper._thread is not None
+    keeper._thread.join(10)
+    notice = describe_health(pilot)["notice"]
+    assert notice.startswith("Answers are not kept across restarts: a folder")
+    assert str(tmp_path) not in notice
+    pilot.worker._life.state = EngineState(Phase.READY, "m", "Too large.", "memory")
+    assert describe_health(pilot)["notice"] == f"Too large. {notice}"
 
 
 def test_before_anything_is_loaded_health_names_what_would_be(pilot: Pilot, tiny_model: Path) -> None:

@@ -91,7 +91,11 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     reason: Annotated[str | None, Meta(description="why the server is not ready")]
     address: Annotated[str | None, Meta(description="the host that code is sent to; null: it stays here")]
     notice: Annotated[
-        str | None, Meta(description="why another model could not be loaded, or what this engine cannot do")
+        str | None,
+        Meta(
+            description="why another model could not be loaded, what this engine cannot do, "
+            "or why answers are not kept in a file"
+        ),
     ]
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
 
