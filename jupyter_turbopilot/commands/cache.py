@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, Group, NoOptions
-from jupyter_turbopilot.commands.removing import list_files, remove
+from jupyter_turbopilot.commands.removing import count_of, list_names, remove
 from jupyter_turbopilot.errors import NotReadyError
 
 if TYPE_CHECKING:
@@ -31,17 +31,16 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
         import sqlite3
 
         from jupyter_turbopilot.completer.results_file.ground import located
+        from jupyter_turbopilot.completer.results_file.trouble import reason_of, unusable
 
         if not settings.results_file:
             print("No file is set: answers are kept in memory, until the server stops.")
             print("c.Turbopilot.results_file names one.")
             return 0
-        path = located(settings.results_file)
         try:
-            return act(path, settings)
+            return act(located(settings.results_file), settings)
         except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise NotReadyError(f"{path}: {reason}. Check c.Turbopilot.results_file.") from None
+            raise NotReadyError(unusable(settings.results_file, reason_of(error))) from None
 
     return run
 
@@ -61,7 +60,8 @@ def info(path: Path, settings: Turbopilot) -> int:
             room = settings.results_memory * MEGABYTE
             read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
         size = sum(map(size_of, belonging(path)))
-        print(f"{path}: {answers} answers, {size / MEGABYTE:.1f} of at most {settings.results_disk} MB.")
+        kept = count_of(answers, "answer")
+        print(f"{path}: {kept}, {size / MEGABYTE:.1f} of at most {settings.results_disk} MB.")
         print(f"A server that starts reads {read} of them into {settings.results_memory} MB of memory.")
         if read < answers:
             print("c.Turbopilot.results_memory makes it more.")
@@ -75,29 +75,43 @@ def clear(path: Path, settings: Turbopilot) -> int:
     """Delete every answer in the file; what is none of ours stays."""
     from jupyter_turbopilot.completer.results_file.database import Database
     from jupyter_turbopilot.completer.results_file.disk import Found, belonging, look
-    from jupyter_turbopilot.server import runtime
 
     found = look(path)
     remaining: list[Path] = []
     if found is Found.NOTHING:
         print("Nothing was kept.")
-    elif found is Found.OURS:
+        return 0
+    if found is Found.OURS:
         with closing(Database(path, settings.results_disk * MEGABYTE)) as database:
             answers = database.count()
             gone = database.clear()
-        print(f"{answers} answers removed.")
+        print(f"{count_of(answers, 'answer')} removed.")
         if not gone:
-            print("A server reads the file at this moment: what it reads stays until it has. Clear it again.")
+            print("A server is reading the file, so parts of it are still on the disk. Clear it again.")
             return 1
     elif files := belonging(path):
         print(f"{path} was {found.value}: it is removed.")
         remaining = remove(files)
-        list_files("Could not be removed", remaining)
+        list_names("Could not be removed", remaining)
     else:
         print(f"{path} is {found.value}: it is left as it is.")
         return 1
-    list_files("A server that runs remembers its answers until it stops", runtime.survey()[1])
+    list_names("These servers remember their answers until they stop", servers_with(path))
     return 1 if remaining else 0
+
+
+def servers_with(path: Path) -> list[str]:
+    """Return the addresses of the servers on this machine whose settings name the file."""
+    from jupyter_turbopilot.completer.results_file.ground import located
+    from jupyter_turbopilot.server import runtime
+
+    def names_it(name: str) -> bool:
+        try:
+            return bool(name) and located(name) == path
+        except OSError:
+            return False
+
+    return [server.url for server in runtime.running() if names_it(server.results_file)]
 
 
 COMMAND = Group(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, NoOptions
-from jupyter_turbopilot.commands.removing import list_files, megabytes, remove
+from jupyter_turbopilot.commands.removing import list_names, megabytes, remove
 
 if TYPE_CHECKING:
     import argparse
@@ -26,8 +26,8 @@ def run(_: NoOptions, settings: Turbopilot) -> int:
     done = f"{megabytes(files)} removed." if files else "Nothing was kept."
     remaining = remove(files)
     print(done)
-    list_files("Could not be removed", remaining)
-    list_files(
+    list_names("Could not be removed", remaining)
+    list_names(
         "A server that runs keeps what it has read, and writes it down when it stops", runtime.survey()[1]
     )
     return 1 if remaining else 0

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.commands.cache import servers_with
 from jupyter_turbopilot.commands.command import Command
-from jupyter_turbopilot.commands.removing import count_of, list_files, megabytes, remove, remove_empty
+from jupyter_turbopilot.commands.removing import count_of, list_names, megabytes, remove, remove_empty
 
 if TYPE_CHECKING:
     import argparse
@@ -33,39 +34,45 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.server import runtime
 
     folder = models_dir(settings.models_dir)
-    results, unread = _results(settings)
+    results, trouble = _results(settings)
+    servers = servers_with(results[0]) if results else []
     files = sorted({*ours(folder), *results})
     stale, living = runtime.survey()
     places = " and ".join(map(str, sorted({folder, *(file.parent for file in results)})))
+    ended = count_of(len(stale), "runtime file")
     if not options.yes and not _agreed(
-        f"Remove {megabytes(files)} in {count_of(files, 'file')} from {places}, "
-        f"and {count_of(stale, 'runtime file')} of servers that have ended?"
+        f"Remove {megabytes(files)} in {count_of(len(files), 'file')} from {places}, "
+        f"and {ended} of servers that have ended?"
     ):
         return 1
-    done = f"{megabytes(files)} in {count_of(files, 'file')} and {count_of(stale, 'runtime file')} removed."
+    done = f"{megabytes(files)} in {count_of(len(files), 'file')} and {ended} removed."
     remaining = remove([*files, *stale])
     remove_empty(folder, files)
     print(done)
-    list_files("Could not be removed", remaining)
-    list_files("Left, because no note says that it was downloaded", set(others(folder)) - set(remaining))
-    list_files("Left, because their servers run, or run elsewhere", living)
-    list_files("Left, because it cannot be read", unread)
-    return 1 if remaining or unread else 0
+    list_names("Could not be removed", remaining)
+    list_names("Left, because no note says that it was downloaded", set(others(folder)) - set(remaining))
+    list_names("Left, because their servers run, or run elsewhere", living)
+    list_names("These servers begin a new file with their next answer", servers)
+    if trouble:
+        print(trouble)
+    return 1 if remaining or trouble else 0
 
 
-def _results(settings: Turbopilot) -> tuple[list[Path], list[Path]]:
-    """Return the file that keeps answers, with what belongs to it, and what could not be looked at."""
+def _results(settings: Turbopilot) -> tuple[list[Path], str]:
+    """Return the file that keeps answers, with what belongs to it, and why it could not be looked at."""
     from jupyter_turbopilot.completer.results_file.disk import belonging
     from jupyter_turbopilot.completer.results_file.ground import located
+    from jupyter_turbopilot.completer.results_file.trouble import reason_of, unusable
 
     if not settings.results_file:
-        return [], []
-    named, target = Path(settings.results_file).expanduser(), located(settings.results_file)
+        return [], ""
     try:
+        target = located(settings.results_file)
         files = belonging(target)
-        return ([*files, named] if target in files and named.is_symlink() else files), []
-    except OSError:
-        return [], [target]
+        named = Path(settings.results_file).expanduser()
+        return ([*files, named] if target in files and named.is_symlink() else files), ""
+    except OSError as error:
+        return [], unusable(settings.results_file, reason_of(error))
 
 
 def _agreed(question: str) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-NAMED = 20  # files that are left are named up to here, then counted
+NAMED = 20  # up to here names are listed, then counted
 
 
 def remove(files: Iterable[Path]) -> list[Path]:
@@ -38,18 +38,18 @@ def megabytes(files: Iterable[Path]) -> str:
     return f"{sum(map(size_of, files)) / 1e6:.0f} MB"
 
 
-def count_of(files: list[Path], what: str) -> str:
-    """Word how many files there are."""
-    return f"{len(files)} {what}{'' if len(files) == 1 else 's'}"
+def count_of(number: int, what: str) -> str:
+    """Word how many there are."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def list_files(words: str, files: Iterable[Path]) -> None:
-    """Print the names of files, the first of them where there are many."""
-    named = sorted(files)
+def list_names(words: str, names: Iterable[Path | str]) -> None:
+    """Print the names of files or servers, the first of them where there are many."""
+    named = sorted(map(str, names))
     if not named:
         return
     print(f"{words}:")
-    for path in named[:NAMED]:
-        print(f"  {path}")
+    for name in named[:NAMED]:
+        print(f"  {name}")
     if len(named) > NAMED:
         print(f"  and {len(named) - NAMED} more")

@@ -65,7 +65,8 @@ class TurbopilotExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, server: Any) -> None:
         runtime.remove_stale()
         if not server.sock:
-            runtime.write(runtime.Runtime(loopback_url(server), self._secret, os.getpid()))
+            named = self.pilot.results_file if self.pilot else ""
+            runtime.write(runtime.Runtime(loopback_url(server), self._secret, os.getpid(), named))
         if self.pilot and self.pilot.settings.load_at_start:
             # After the server has answered for the first time: loading would make it wait.
             asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)

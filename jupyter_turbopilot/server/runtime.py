@@ -28,6 +28,7 @@ class Runtime:
     url: str
     secret: str
     pid: int
+    results_file: str = ""  # the setting
 
 
 def new_secret() -> str:
@@ -84,7 +85,12 @@ def read(pid: int) -> Runtime | None:
         if not _lives(path, pid):
             return None
         content = read_object(path)
-        return Runtime(url=str(content["url"]), secret=str(content["secret"]), pid=int(content["pid"]))
+        return Runtime(
+            url=str(content["url"]),
+            secret=str(content["secret"]),
+            pid=int(content["pid"]),
+            results_file=str(content.get("results_file", "")),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -117,11 +123,21 @@ def survey() -> tuple[list[Path], list[Path]]:
     for path in sorted(folder().glob("turbopilot-*.json*")):
         if path.suffix != ".json" and not is_unfinished(path.name):
             continue
-        server = path.name.removeprefix("turbopilot-").rpartition(".json")[0]
-        machine, _, pid = server.rpartition("-")
-        ended = machine == _here() and pid.isdecimal() and not _lives(path, int(pid))
-        (stale if ended else others).append(path)
+        pid = _pid_of(path)
+        (others if pid is None or _lives(path, pid) else stale).append(path)
     return stale, others
+
+
+def running() -> list[Runtime]:
+    """Return the servers that run on this machine."""
+    pids = {pid for path in survey()[1] if (pid := _pid_of(path)) is not None}
+    return [server for pid in sorted(pids) if (server := read(pid))]
+
+
+def _pid_of(path: Path) -> int | None:
+    """Return the process id that a file's name has; none where it is not one of this machine's."""
+    machine, _, pid = path.name.removeprefix("turbopilot-").rpartition(".json")[0].rpartition("-")
+    return int(pid) if machine == _here() and pid.isdecimal() else None
 
 
 def _lives(path: Path, pid: int) -> bool:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from jupyter_turbopilot.completer.results_file import connection
+from jupyter_turbopilot.server import runtime
 
 from ..completer.results_file.answers import answers, open_file, texts
 from .running import run
@@ -34,6 +36,20 @@ def test_without_a_file_it_says_so_and_ends_well(capsys: pytest.CaptureFixture[s
     assert "No file is set" in out
 
 
+@pytest.mark.parametrize("name", ["answers.db", "~nosuchuser/a.db", "/an\0swers.db", f"/{'x' * 5000}/a.db"])
+@pytest.mark.parametrize("action", ["info", "clear"])
+def test_a_setting_that_names_no_file_is_refused_in_a_sentence(
+    capsys: pytest.CaptureFixture[str], named: Path, action: str, name: str
+) -> None:
+    settings = named.parent / "jupyter_turbopilot_config.py"
+    settings.write_text(f"c.Turbopilot.results_file = {name!r}\n")
+    status, out, error = run(capsys, "cache", action)
+    assert (status, out) == (1, "")
+    assert "The file in c.Turbopilot.results_file" in error
+    assert "Traceback" not in error
+    assert ("write an absolute one" in error) == (name == "answers.db")
+
+
 def test_it_says_how_much_is_kept(capsys: pytest.CaptureFixture[str], named: Path) -> None:
     assert run(capsys, "cache", "info")[:2] == (0, f"{named}: nothing is kept yet.\n")
     assert not named.exists()
@@ -45,11 +61,39 @@ def test_it_says_how_much_is_kept(capsys: pytest.CaptureFixture[str], named: Pat
     assert len(texts(named)) == 7
 
 
+def test_one_answer_is_one_answer(capsys: pytest.CaptureFixture[str], named: Path) -> None:
+    database = open_file(named)
+    database.add(answers([1]))
+    database.close()
+    assert "1 answer," in run(capsys, "cache", "info")[1]
+    assert run(capsys, "cache", "clear")[1] == "1 answer removed.\n"
+
+
 def test_every_answer_can_be_deleted(capsys: pytest.CaptureFixture[str], named: Path) -> None:
     assert run(capsys, "cache", "clear")[:2] == (0, "Nothing was kept.\n")
     fill(named)
     assert run(capsys, "cache", "clear")[:2] == (0, "7 answers removed.\n")
     assert texts(named) == []
+
+
+def test_servers_with_this_file_are_named_by_address_and_no_others(
+    capsys: pytest.CaptureFixture[str], named: Path
+) -> None:
+    fill(named)
+    link = named.with_name("link.db")
+    link.symlink_to(named)
+    for name in ("", "relative.db", str(named.with_name("other.db"))):
+        runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid(), name))
+        assert run(capsys, "cache", "clear")[1].splitlines()[1:] == []
+    for name in (str(named), str(link)):
+        runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid(), name))
+        assert run(capsys, "cache", "clear")[1].splitlines() == [
+            "0 answers removed.",
+            "These servers remember their answers until they stop:",
+            "  http://127.0.0.1:8888/",
+        ]
+    named.unlink()
+    assert run(capsys, "cache", "clear")[1] == "Nothing was kept.\n"
 
 
 def test_what_is_none_of_ours_is_named_and_left(capsys: pytest.CaptureFixture[str], named: Path) -> None:
@@ -112,6 +156,7 @@ def test_a_folder_that_others_may_write_to_is_refused_in_words(
         status, _, error = run(capsys, "cache", action)
         assert status == 1
         assert "others may write" in error
+        assert error.count("c.Turbopilot.results_file") == 1
         assert "Errno" not in error
 
 

@@ -200,6 +200,38 @@ def test_of_a_link_to_the_file_that_keeps_answers_the_target_goes_too(
     assert files(target.parent) == set()
 
 
+def test_servers_that_have_the_file_of_answers_are_named_when_it_goes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.db"
+    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid(), str(path)))
+    for there in (False, True):
+        if there:
+            open_file(path).close()
+        _, out, _ = run(capsys, "purge", "--yes")
+        assert ("a new file with their next answer:\n  http://127.0.0.1:8888/" in out) == there
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["answers.db", "~nosuchuser/a.db", "/an\0swers.db"])
+def test_a_setting_that_names_no_file_is_said_and_the_rest_goes(
+    capsys: pytest.CaptureFixture[str],
+    models_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {name!r}\n")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    speed.remember(models_folder, 1e9)
+    status, out, _ = run(capsys, "purge", "--yes")
+    assert status == 1
+    assert "The file in c.Turbopilot.results_file" in out
+    assert not models_folder.exists()
+
+
 def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
     capsys: pytest.CaptureFixture[str], models_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,5 +246,5 @@ def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
     speed.remember(models_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
-    assert f"cannot be read:\n  {path}" in out
+    assert f"The file in c.Turbopilot.results_file, {str(path)!r}, cannot be used: PermissionError." in out
     assert not models_folder.exists()

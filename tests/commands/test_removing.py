@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.removing import (
     NAMED,
     count_of,
-    list_files,
+    list_names,
     megabytes,
     remove,
     remove_empty,
@@ -39,14 +39,14 @@ def test_folders_that_are_left_empty_go_and_those_above_stay(tmp_path: Path) -> 
 def test_a_size_and_a_count_are_worded(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(2_600_000))
     assert megabytes([tmp_path / "file", tmp_path / "gone"]) == "3 MB"
-    assert count_of([tmp_path], "file") == "1 file"
-    assert count_of([], "file") == "0 files"
+    assert count_of(1, "file") == "1 file"
+    assert count_of(0, "file") == "0 files"
 
 
 def test_many_files_are_named_in_part_and_none_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
-    list_files("Left", [])
+    list_names("Left", [])
     assert capsys.readouterr().out == ""
-    list_files("Left", [Path(f"{number:03}") for number in range(NAMED + 2)])
+    list_names("Left", [Path(f"{number:03}") for number in range(NAMED + 2)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["Left:", "  000"]
     assert lines[-1] == "  and 2 more"

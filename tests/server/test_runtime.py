@@ -75,6 +75,19 @@ def test_what_a_server_that_is_gone_had_begun_to_write_is_removed() -> None:
     left.unlink()
 
 
+def test_only_the_servers_that_run_here_are_named_with_the_file_they_keep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
+        runtime.write(runtime.Runtime("there", "s", os.getpid(), "~/a.db"))
+    runtime.write(runtime.Runtime("ended", "s", 999_999_999, "~/a.db"))
+    assert runtime.running() == []
+    here = runtime.Runtime("here", "s", os.getpid(), "~/a.db")
+    runtime.write(here)
+    assert runtime.running() == [here]
+
+
 @pytest.mark.parametrize("what", ["host", "container"])
 def test_a_file_of_another_machine_on_the_same_home_stays_and_is_not_believed(
     what: str, monkeypatch: pytest.MonkeyPatch
