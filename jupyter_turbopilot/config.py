@@ -213,9 +213,9 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     results_file = Unicode(
         "",
-        help="A file that keeps answers across restarts, such as ~/.cache/turbopilot-answers.db. It holds "
-        "what the model wrote, which may repeat your code; only you can read it. Empty: memory alone "
-        "keeps them. `jupyter turbopilot cache clear` empties it.",
+        help="A file that keeps answers across restarts, such as ~/.cache/turbopilot-answers.db: an absolute "
+        "path, or one that begins with ~/. It holds what the model wrote, which may repeat your code; only "
+        "you can read it. Empty: memory alone keeps them. `jupyter turbopilot cache clear` empties it.",
     ).tag(config=True)
     results_disk = Int(
         64,
