@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Hierarchy
 
 ABOVE = 2**18  # characters of cells that are looked at, the nearest first
-_VALUES = frozenset({"bool", "bytes", "dict", "float", "int", "list", "set", "str", "tuple", "NoneType"})
+_VALUES = frozenset({
+    *("bool", "bytes", "dict", "float", "int", "list", "module", "set", "str", "tuple", "NoneType"),
+})  # fmt: skip
 _LITERALS = (
     ast.Constant, ast.JoinedStr, ast.Tuple, ast.Dict, ast.DictComp, ast.List, ast.ListComp,
     ast.Set, ast.SetComp,
@@ -108,6 +110,8 @@ def _heads_of(node: ast.stmt) -> dict[str, str]:
     """Return what a statement of a cell says about names: a function's head, or that it is none."""
     if isinstance(node, Function):
         return {} if node.decorator_list else {node.name: _head(node)}
+    if isinstance(node, ast.Import):  # a module takes no call
+        return {alias.asname or alias.name.partition(".")[0]: "" for alias in node.names}
     if isinstance(node, ast.Assign) and isinstance(node.value, _LITERALS):
         return {target.id: "" for target in node.targets if isinstance(target, ast.Name)}
     return {}

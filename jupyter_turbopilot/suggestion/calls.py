@@ -71,11 +71,14 @@ def missing_names(source: str, known: AbstractSet[str]) -> tuple[str, ...]:
 def renamed(source: str, old: str, new: str) -> str:
     """Rename a function that the source uses and does not bind itself, wherever it uses it.
 
-    A scope's own name of the same spelling stays. `new` has to be a name that the source does not have.
+    A scope's own name of the same spelling stays, and so does one before a dot: that is no function but, say,
+    a module. `new` has to be a name that the source does not have.
     """
     scopes = Scopes(source)
+    dotted = {id(node.value) for node in ast.walk(scopes.tree) if isinstance(node, ast.Attribute)}
+    meant = (name for name in scopes.free if name.id == old and id(name) not in dotted)
     pieces, at = [], 0
-    for start, end in (scopes.span(name) for name in scopes.free if name.id == old):
+    for start, end in map(scopes.span, meant):
         pieces += [source[at:start], new]
         at = end
     return "".join([*pieces, source[at:]])
