@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.hierarchy.parsing import Function, accepted, is_empty
+from jupyter_turbopilot.hierarchy.parsing import Function, accepted, is_empty, only_function, parsed
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.hierarchy.stub import Stub
@@ -21,7 +22,7 @@ class Part:
     source: str = ""
     statements: int = 0  # that say something
     whole: bool = False  # whether nothing of the body had to be left out
-    left: bool = False  # whether the text goes on behind the function
+    left: bool = False  # whether the text goes on behind the function, or where it ends
 
 
 def with_body(stub: Stub, text: str) -> Part:
@@ -49,14 +50,38 @@ def with_body(stub: Stub, text: str) -> Part:
                 count -= 1
             continue
         node = next(each for each in tree.body if isinstance(each, Function))
-        left = node is not tree.body[-1] or (count < len(lines) and not lines[count][:1].isspace())
+        kept = _reached(node)
+        left = (
+            node is not tree.body[-1]
+            or len(kept) < len(node.body)
+            or (count < len(lines) and not lines[count][:1].isspace())
+        )
         return Part(
-            "\n".join(source.split("\n")[: node.end_lineno]),
-            sum(not is_empty(each) for each in node.body),
+            "\n".join(source.split("\n")[: kept[-1].end_lineno]),
+            sum(not is_empty(each) for each in kept),
             left or count == len(lines),
             left,
         )
     return Part()
+
+
+def complete_part(stub: Stub) -> Part | None:
+    """Return a stub as it stands if nothing that is written below it would ever be run."""
+    node = only_function(parsed(stub.beginning))
+    return Part(stub.head, len(node.body), whole=True) if node and _is_end(node.body[-1]) else None
+
+
+def _reached(node: Function) -> list[ast.stmt]:
+    """Return the statements of a body up to the one that ends it.
+
+    What stands behind is never run, but makes the names local that it binds.
+    """
+    ends = (at for at, each in enumerate(node.body, 1) if _is_end(each))
+    return node.body[: next(ends, None)]
+
+
+def _is_end(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Return | ast.Raise)
 
 
 def _goes_on(line: str) -> bool:

@@ -78,5 +78,10 @@ def only_function(tree: ast.Module | None) -> Function | None:
 
 
 def is_empty(node: ast.stmt) -> bool:
-    """Tell whether a statement says nothing: `pass`, `...`, a docstring."""
-    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    """Tell whether a statement says nothing: `pass`, `...`, a docstring, that nothing is implemented."""
+    match node:
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Raise(exc=ast.Name(id=name) | ast.Call(func=ast.Name(id=name))):
+            return name == "NotImplementedError"
+    return False

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.hierarchy import body
-from jupyter_turbopilot.hierarchy.body import Part, with_body
+from jupyter_turbopilot.hierarchy.body import Part, complete_part, with_body
 from jupyter_turbopilot.hierarchy.parsing import accepted, is_empty, only_function, parsed
 from jupyter_turbopilot.hierarchy.stub import Stub
 
@@ -25,6 +25,9 @@ STUB = Stub("f", "def f(x):")
         ("return x\nprint(f(", "return x", True, True),
         ("return x\n\ndef g():\n    pass", "return x", True, True),
         ("if x:\n        return 1\n    else:", "if x:\n        return 1", False, False),
+        ("return g(x)\n\n    def g(y):\n        return y", "return g(x)", True, True),
+        ("if x:\n        raise x\n    y = 1", "if x:\n        raise x\n    y = 1", True, False),
+        ("raise x\n    y = 1\n    return (", "raise x", True, True),
         ("y = '''\nz\n'''\n    return y", "y = '''\nz\n'''\n    return y", True, False),
     ],
 )
@@ -40,9 +43,25 @@ def test_where_nothing_parses_there_is_nothing(text: str) -> None:
     assert with_body(STUB, text) == Part()
 
 
-@pytest.mark.parametrize(("text", "count"), [("pass", 0), ("'doc'", 0), ("...", 0), ("x = 1\n    pass", 1)])
+@pytest.mark.parametrize(("text", "count"), [("pass", 0), ("raise NotImplementedError('f')", 0), ("'doc'", 0), ("...", 0), ("x = 1\n    pass", 1)])
 def test_statements_that_say_nothing_do_not_count(text: str, count: int) -> None:
     assert with_body(STUB, text).statements == count
+
+
+@pytest.mark.parametrize(
+    ("head", "complete"),
+    [
+        ("def f(x):\n    return g(x)", True),
+        ("def f(x):\n    return", True),
+        ("def f(x):\n    if x:\n        return 1", False),
+        ("def f(x):\n    y = x", False),
+        ("def f(x):", False),
+    ],
+)
+def test_below_a_stub_that_ends_nothing_is_written(head: str, complete: bool) -> None:
+    part = complete_part(Stub("f", head))
+    assert (part == Part(head, 1, whole=True)) is complete
+    assert (part is None) is not complete
 
 
 @given(st.text(alphabet="x =(:'#\n\treturn1[]", max_size=80))

@@ -21,6 +21,7 @@ from jupyter_turbopilot.suggestion.calls import missing_functions
         ("def f(x):\n    pass", "def f(x):", "    "),
         ("def f(x):\n    '''Do.'''\n    ...\n\n", "def f(x):\n    '''Do.'''", "    "),
         ("def f(x):\n    '''Do.'''\n    # Use g.", "def f(x):\n    '''Do.'''\n    # Use g.", "    "),
+        ("def f(x):\n    raise NotImplementedError", "def f(x):", "    "),
         ("def f(x):\n    y = x", "def f(x):\n    y = x", "    "),
         ("def f(x):\n    for y in x:", "def f(x):\n    for y in x:", "        "),
         ("def f(x): 'Do.'", 'def f(x):\n    """Do."""', "    "),
