@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 NO_BODY = "the model wrote no body that parses"
 TOO_MANY = "left out: so many functions, or calls so deep, were not asked for"
+NO_CLASS = "exists and does not take this call; by its name a class, so none is written"
 NO_TIME = "the time or the tokens were used up before the model wrote a body"
 
 Growth = Generator[Event | Question, Continuation | None, None]
@@ -78,6 +79,7 @@ class _Growing:
         self._stubs: dict[str, Stub] = {}  # of all functions that were found
         self._sources: dict[str, str] = {}  # of those that were written, in that order
         self._waiting: deque[Found] = deque()
+        self._unfit: set[str] = set()  # names that exist, do not take their calls, and are not written
 
     def run(self, asked: Asked) -> Growth:
         """Write the first function, then all that are found."""
@@ -102,7 +104,7 @@ class _Growing:
                 continue
             part = yield from self._author.function(place.stub)
             yield from self._settle(place, part)
-        names = self._existing.names
+        names = self._existing.names - self._unfit
         result = result_of(
             self._above, self._sources, names - self._sources.keys(), open_=self._existing.open
         )
@@ -158,6 +160,9 @@ class _Growing:
                 continue
             if self._takes(missing.name, missing.calls):
                 yield Event(event="reused", name=missing.name, caller=name)
+            elif _is_class(missing.name):
+                self._unfit.add(missing.name)
+                yield Event(event="given_up", name=missing.name, caller=name, message=NO_CLASS)
             else:
                 new = self._free(missing.name)
                 source = self._sources[name] = renamed(source, missing.name, new)
@@ -185,9 +190,7 @@ class _Growing:
     def _to_write(self, source: str, missing: tuple[MissingFunction, ...]) -> Iterable[MissingFunction]:
         """Leave out what the standard library has, and classes, by Python's convention for names."""
         imports = imports_for([source], [each.name for each in missing])
-        return (
-            each for each in missing if each.name not in imports and not each.name.lstrip("_")[:1].isupper()
-        )
+        return (each for each in missing if each.name not in imports and not _is_class(each.name))
 
     def _free(self, name: str) -> str:
         """Return the name with the first number behind it that makes it new."""
@@ -195,3 +198,8 @@ class _Growing:
         texts = "\n".join(self._sources.values())
         names = (f"{name}_{number}" if number > 1 else name for number in count(1))
         return next(each for each in names if each not in taken and each not in texts)
+
+
+def _is_class(name: str) -> bool:
+    """Tell whether a name is that of a class, by Python's convention."""
+    return name.lstrip("_")[:1].isupper()

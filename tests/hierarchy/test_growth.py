@@ -15,6 +15,7 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.hierarchy.growth import (
     NO_BODY,
+    NO_CLASS,
     TOO_MANY,
     grow,
 )
@@ -169,6 +170,13 @@ def test_a_name_that_means_something_else_gets_another_at_all_its_call_sites(
     assert source.count("def helper") == source.count("def helper_2") == 1
 
 
+@pytest.mark.parametrize("source", ["def f(a):", "def f(a):\n    return Weird(a)"])
+def test_a_class_that_exists_as_something_else_keeps_its_name_and_is_listed(source: str) -> None:
+    events = play(source, bodies(f="return Weird(a)"), cells=[Cell(source="Weird = 5")])
+    assert [event.message for event in events if event.name == "Weird"] == [NO_CLASS]
+    assert events[-1].source == "# Not defined here: Weird.\n\n\ndef f(a):\n    return Weird(a)\n"
+
+
 def test_two_callers_that_disagree_get_a_helper_each() -> None:
     events = play(
         "def f(x):",
@@ -178,6 +186,13 @@ def test_two_callers_that_disagree_get_a_helper_each() -> None:
     assert (renamed.name, renamed.former, renamed.caller) == ("part_2", "part", "h")
     assert "return part_2(x, 1, 2) + part_2(x, 1, 2)" in events[-1].source
     assert {"part", "part_2"} <= {event.name for event in events if event.event == "finished"}
+
+
+def test_what_a_finished_stub_calls_is_written_beside_it() -> None:
+    nested = "def helper(y):\n        return y"
+    events = play("def f(x):\n    return helper(x) * 2", bodies(f=nested, helper="return x"))
+    assert kinds(events)[-2:] == [("finished", "helper"), ("done", "f")]
+    assert events[-1].source.endswith("return x\n\n\ndef f(x):\n    return helper(x) * 2\n")
 
 
 def test_recursion_ends_by_itself() -> None:
