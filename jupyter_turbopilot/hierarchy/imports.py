@@ -1,4 +1,4 @@
-"""Imports of the standard library that functions need: a body cannot import for the whole cell. Pure."""
+"""Imports that functions need, of what everybody knows: a body cannot import for the whole cell. Pure."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ _NAMES = {
     "itertools": ("combinations", "groupby", "permutations", "zip_longest"),
     "pathlib": ("Path",),
 }
+# Modules under the names that everybody gives them.
+_SHORT = {"np": "numpy", "pd": "pandas", "plt": "matplotlib.pyplot", "sns": "seaborn"}
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def imports_for(sources: Iterable[str], names: Iterable[str]) -> dict[str, str]:
-    """Return the statement that imports it for each of the names that the standard library has.
+    """Return the statement that imports it for each of the names that everybody knows.
 
     A module's name counts where it is used as one: before a dot.
     """
@@ -38,8 +40,12 @@ def imports_for(sources: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     dotted = [
         node.value for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     ]
-    modules = {node.id for node in dotted} & sys.stdlib_module_names
+    modules = {node.id for node in dotted} & (sys.stdlib_module_names | _SHORT.keys())
     within = {id(node) for node in dotted}
     modules -= {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in within}
     found = {name: f"from {_MODULE_OF[name]} import {name}" for name in names if name in _MODULE_OF}
-    return found | {name: f"import {name}" for name in names if name in modules and name not in found}
+    return found | {name: _import(name) for name in names if name in modules and name not in found}
+
+
+def _import(module: str) -> str:
+    return f"import {_SHORT[module]} as {module}" if module in _SHORT else f"import {module}"

@@ -30,7 +30,7 @@ def result_of(
 ) -> Result:
     """Put functions together, the first of which calls the others; `above` is code that was given with it.
 
-    What the standard library has is imported. Other names that nothing defines are listed at the top. Where
+    What everybody knows is imported. Other names that nothing defines are listed at the top. Where
     a star import may define any name (`open_`), nothing is imported, and the list says so.
     """
     if not functions:
