@@ -102,6 +102,7 @@ class _Growing:
                     message=message,
                 )
                 continue
+            yield Event(event="writing", name=place.stub.name)
             part = yield from self._author.function(place.stub)
             yield from self._settle(place, part)
         names = self._existing.names - self._unfit
@@ -133,10 +134,11 @@ class _Growing:
         """See what a function calls: what exists is used where it takes the call, the rest is written."""
         name, source = place.stub.name, part.source
         message = "" if part.statements else NO_TIME if self._spending.is_over else NO_BODY
+        uses: list[Event] = []
         if part.statements:
             self._sources[name] = source
             try:
-                source = yield from self._using_what_exists(name, source)
+                source = self._using_what_exists(name, source, uses)
             except FAILURES:  # how deeply it is nested is measured with the callers on the stack
                 message = NO_BODY
         if message:
@@ -150,24 +152,25 @@ class _Growing:
             source=source,
             message=message,
         )
+        yield from uses
         with suppress(*FAILURES):
             yield from self._find_callees(place, source)
 
-    def _using_what_exists(self, name: str, source: str) -> Generator[Event, None, str]:
-        """Return the source with other names for calls that what exists does not take."""
+    def _using_what_exists(self, name: str, source: str, uses: list[Event]) -> str:
+        """Return the source with other names for calls that what exists does not take; add what it uses."""
         for missing in missing_functions(source, frozenset()):
             if missing.name == name or missing.name not in self._stubs.keys() | self._existing.names:
                 continue
             if self._takes(missing.name, missing.calls):
-                yield Event(event="reused", name=missing.name, caller=name)
+                uses.append(Event(event="reused", name=missing.name, caller=name))
             elif _is_class(missing.name):
                 self._unfit.add(missing.name)
-                yield Event(event="given_up", name=missing.name, caller=name, message=NO_CLASS)
+                uses.append(Event(event="given_up", name=missing.name, caller=name, message=NO_CLASS))
             else:
                 new = self._free(missing.name)
                 source = self._sources[name] = renamed(source, missing.name, new)
                 accepted(source)
-                yield Event(event="renamed", name=new, caller=name, former=missing.name)
+                uses.append(Event(event="renamed", name=new, caller=name, former=missing.name))
         return source
 
     def _find_callees(self, place: Found, source: str) -> Generator[Event]:
@@ -188,7 +191,7 @@ class _Growing:
         return self._existing.takes(name, calls)
 
     def _to_write(self, source: str, missing: tuple[MissingFunction, ...]) -> Iterable[MissingFunction]:
-        """Leave out what the standard library has, and classes, by Python's convention for names."""
+        """Leave out what is imported, and classes, by Python's convention for names."""
         imports = imports_for([source], [each.name for each in missing])
         return (each for each in missing if each.name not in imports and not _is_class(each.name))
 

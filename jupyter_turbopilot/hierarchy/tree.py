@@ -30,7 +30,8 @@ class Node:
         """Word it in a line."""
         count = self.source.strip().count("\n") + 1
         lines = f"{count} line{'s' * (count > 1)}"
-        notes = {"writing": f"{lines}…", "finished": lines, "reused": "exists", "given_up": self.message}
+        begun = f"{lines}…" if self.source else "…"
+        notes = {"writing": begun, "finished": lines, "reused": "exists", "given_up": self.message}
         note = notes.get(self.state, "")
         note += f"{', ' * bool(note)}called {self.former} at first" if self.former else ""
         return f"{'  ' * self.depth}{_MARKS[self.state]} {self.head or self.name}" + (

@@ -30,7 +30,7 @@ from .play import bodies, play
 
 
 def kinds(events: list[Event]) -> list[tuple[str, str]]:
-    return [(event.event, event.name) for event in events]
+    return [(event.event, event.name) for event in events if event.event != "writing"]
 
 
 def test_a_function_is_written_then_those_it_calls_and_those_stand_first() -> None:
@@ -52,6 +52,12 @@ def test_a_function_is_written_then_those_it_calls_and_those_stand_first() -> No
     assert [event.depth for event in events if event.event == "found"] == [0, 1, 2]
     assert events[-1].undefined == ()
     assert events[-1].tokens == 30
+
+
+def test_it_is_told_which_function_is_written_before_anything_of_it_is_there() -> None:
+    growth = grow(Hierarchy(source="def f(x):"))
+    assert [next(growth) for _ in range(2)][1] == Event(event="writing", name="f")
+    assert isinstance(next(growth), Question)
 
 
 def test_the_document_shows_what_comes_out() -> None:
@@ -130,9 +136,9 @@ def test_what_exists_is_used_and_not_defined_again() -> None:
     )
     assert kinds(events) == [
         ("found", "f"),
+        ("finished", "f"),
         ("reused", "helper"),
         ("reused", "known"),
-        ("finished", "f"),
         ("done", "f"),
     ]
     assert events[-1].source == "def f(x):\n    return helper(x) + known(x)\n"
@@ -255,6 +261,12 @@ def test_what_the_standard_library_has_is_imported_and_classes_are_listed() -> N
     assert "from collections import Counter" in source
     assert events[-1].undefined == ("Node",)
     compile(source, "", "exec")
+
+
+def test_a_short_name_of_a_module_is_imported_unless_it_exists() -> None:
+    body = "return plt.plot(np.mean(x))"
+    source = play("def f(x):", bodies(f=body), names=["np"])[-1].source
+    assert source == f"import matplotlib.pyplot as plt\n\n\ndef f(x):\n    {body}\n"
 
 
 def test_callees_that_are_awaited_are_coroutines() -> None:
@@ -391,6 +403,7 @@ def test_the_time_begins_with_the_first_question() -> None:
     now = [0.0]
     growth = grow(Hierarchy(source="def f(x):", seconds=5.0), clock=lambda: now[0])
     now[0] = 100.0  # the model was loaded meanwhile
+    next(growth)
     next(growth)
     question = next(growth)
     assert isinstance(question, Question)

@@ -38,6 +38,8 @@ def test_what_is_found_and_what_is_being_written_have_marks_of_their_own() -> No
     tree = Tree()
     tree.add(Event(event="found", name="f", source="f(x)"))
     assert tree.lines() == ["○ f(x)"]
+    tree.add(Event(event="writing", name="f"))
+    assert tree.lines() == ["◐ f(x)  …"]
     tree.add(Event(event="writing", name="f", source="def f(x):\n    y = 1"))
     assert tree.lines() == ["◐ f(x)  2 lines…"]
     assert tree.functions == {}
