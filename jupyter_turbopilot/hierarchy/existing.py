@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.magics import as_python
-from jupyter_turbopilot.hierarchy.parsing import Function, defined, parsed
+from jupyter_turbopilot.hierarchy.parsing import Function, defined, parsed, readable
 from jupyter_turbopilot.suggestion.calls import Call, takes
 from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.suggestion.scopes import has_star_import
@@ -48,7 +48,7 @@ def existing_for(request: Hierarchy, facts: Facts, above: str = "") -> Existing:
     """Return what exists for a request: what it names, in the kernel, in the cells, and right `above`."""
     names, open_ = {*request.names, *facts.names}, False
     heads = {name: head for name, fact in facts.names.items() if (head := _head_of_fact(fact)) is not None}
-    for source, defines in (*_sources(request), (above, True)):
+    for source, defines in (*_sources(request), (readable(above), True)):
         tree = parsed(source)
         if defines:
             # Of a cell that does not parse too many names count rather than too few.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.suggestion import scopes
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ def accepted(source: str) -> ast.Module:
     tree = tree_of(source)
     scopes.Scopes(source)
     return tree
+
+
+def readable(source: str) -> str:
+    """Return a source as Python reads it: if it does not parse, without magics and shell commands."""
+    return source if parsed(source) else as_python(source)
 
 
 def defined(source: str) -> set[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.hierarchy.imports import imports_for
-from jupyter_turbopilot.hierarchy.parsing import FAILURES, defined, parsed, syntax_of
+from jupyter_turbopilot.hierarchy.parsing import FAILURES, defined, parsed, readable, syntax_of
 from jupyter_turbopilot.suggestion.calls import missing_names
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ def result_of(
         return Result(above)
     ordered = [functions[name] for name in _callees_first(functions)]
     # Each by itself: to look names up in all of it at once would keep other threads waiting.
-    parts = [above, *ordered]
+    python = readable(above)
+    parts = [python, *ordered]
     known = known | functions.keys() | set().union(*map(_defined, parts))
+    if python != above:
+        known |= {"_"}  # which stands for the result of a magic or a shell command
     missing = tuple(dict.fromkeys(name for part in parts for name in _missing(part, known)))
     imports = {} if open_ else imports_for(parts, missing)
     undefined = tuple(name for name in missing if name not in imports)
@@ -48,10 +51,16 @@ def result_of(
     return Result(source, () if open_ else undefined)
 
 
+def runnable(source: str, above: str) -> str:
+    """Return a result without the magics and shell commands of the code that was given with it."""
+    lines = dict(zip(above.split("\n"), readable(above).split("\n"), strict=True))
+    return "\n".join(lines.get(line, line) for line in source.split("\n"))
+
+
 def _with_imports(above: str, imports: list[str]) -> str:
     """Put imports above the code that needs them, behind what has to be first in a file."""
     end = 0
-    tree = parsed(above) if imports else None
+    tree = parsed(readable(above)) if imports else None
     for at, node in enumerate(tree.body if tree else ()):
         match node:
             case ast.Expr(value=ast.Constant(value=str())) if not at:

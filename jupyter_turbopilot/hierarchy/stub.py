@@ -6,9 +6,11 @@ import ast
 import re
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.hierarchy.parsing import (
     FAILURES,
@@ -17,14 +19,19 @@ from jupyter_turbopilot.hierarchy.parsing import (
     is_empty,
     only_function,
     parsed,
+    readable,
     syntax_of,
+    tree_of,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jupyter_turbopilot.suggestion.calls import MissingFunction
 
 LONGEST_QUOTE = 100  # characters of a call that are quoted
-_DEFINES = re.compile(r"^(?:async[ \t]++)?def\b", re.MULTILINE)
+_DEFINES = re.compile(r"^(?:class|(?:async[ \t]++)?def)\b", re.MULTILINE)
+_CLASS = "Classes are not written, only functions. Give the `def` line of one, or say in words what it does."
 _CALL = re.compile(r"\A[^\W\d]\w*+\([^()]*+\)")
 _NAME = re.compile(r"\bdef[ \t]++\w++")
 _LINE_END = re.compile(r"\r\n?+")
@@ -78,7 +85,7 @@ class Asked:
 
 def read_asked(source: str) -> Asked:
     """Read an instruction or a stub; say what is wrong with a stub that does not parse."""
-    text = _LINE_END.sub("\n", source).rstrip().lstrip("\n")
+    text = _LINE_END.sub("\n", source).rstrip()
     text = _LEADING.sub(lambda indent: indent[0].expandtabs(), text)
     if not text or "\0" in text:
         raise BadRequestError("Write an instruction, or a `def` line.", field="source")
@@ -90,32 +97,44 @@ def read_asked(source: str) -> Asked:
             "has to do.",
             field="source",
         )
-    if not _DEFINES.search(text):
-        return _instruction([line.strip().lstrip("#").strip() for line in text.strip().split("\n")])
-    return _stub(text)
+    return (_stub(text) if _DEFINES.search(text) else None) or _instruction(text)
 
 
-def _instruction(lines: list[str]) -> Asked:
+def _instruction(text: str) -> Asked:
     """Return an instruction as a comment; one that begins with a call, `mean(xs) returns …`, has a head."""
+    lines = [
+        line.strip().lstrip("#").strip() if line.lstrip().startswith("#") else line.rstrip()
+        for line in dedent(text).strip("\n").split("\n")
+    ]
     asked = Asked("", comment="\n".join(f"# {line}".rstrip() for line in lines))
-    call = _CALL.match(lines[0])
+    call = _CALL.match(lines[0].lstrip())
     return replace(asked, stub=stub_with_head(asked, f" {call[0]}:")) if call else asked
 
 
-def _stub(text: str) -> Asked:
+def _stub(text: str) -> Asked | None:
+    """Return a stub; None for words that begin with "class"."""
+    *_, defines = _DEFINES.finditer(text)
+    python = text if parsed(text) else as_python(text[: defines.start()]) + text[defines.start() :]
     last = text.rpartition("\n")[2]
     indent = last[: len(last) - len(last.lstrip())]
     # Behind a colon, a comment, a docstring, or statements.
-    for end in ("", f"\n{indent}pass", f"\n{indent}{_INDENT}pass", f"\n{_INDENT}pass"):
-        tree = parsed(text + end)
+    ends = ("", f"\n{indent}pass", f"\n{indent}{_INDENT}pass", f"\n{_INDENT}pass")
+    for end in ends:
+        tree = parsed(python + end)
         if tree and (node := only_function(tree)):
             break
     else:
-        raise BadRequestError(
-            "The stub does not parse. Write one `def` line with its colon, below it a docstring if you like, "
-            "and nothing behind them.",
-            field="source",
-        )
+        refused = _refusal([f"{python}{end}" for end in ends])
+        if defines[0] == "class" and refused != _CLASS:
+            return None
+        raise BadRequestError(refused, field="source")
+    for each in tree.body[:-1]:
+        if isinstance(each, Function) and not each.decorator_list and all(map(is_empty, each.body)):
+            raise BadRequestError(
+                f"Write one stub in a cell: the function in line {each.lineno} has no body. "
+                "Give it one, or write it first, in a cell of its own.",
+                field="source",
+            )
     lines = text.split("\n")
     begins = _begin(lines, tree, node)
     above, head = "\n".join(lines[:begins]).strip("\n"), "\n".join(lines[begins:])
@@ -130,7 +149,7 @@ def _stub(text: str) -> Asked:
         comments = takewhile(lambda line: line.startswith("#"), lines[begins:])
         stub = Stub(node.name, "\n".join([*comments, ast.unparse(node)]))
     try:
-        accepted(above)
+        accepted(readable(above))
         accepted(stub.unwritten)
     except FAILURES:
         raise BadRequestError(
@@ -139,6 +158,25 @@ def _stub(text: str) -> Asked:
             field="source",
         ) from None
     return Asked(above, stub)
+
+
+def _refusal(sources: Sequence[str]) -> str:
+    """Say why none of these ends with a function; of their errors the one counts that comes last."""
+    line, why = 0, "nested too deeply"
+    for source in sources:
+        try:
+            *_, last = tree_of(source).body
+        except SyntaxError as error:
+            if (error.lineno or 0) > line:
+                line, why = error.lineno or 0, error.msg
+        else:
+            where = f"Line {last.lineno} stands behind the function. Delete it, or put it above the `def` line."
+            return _CLASS if isinstance(last, ast.ClassDef) else where
+    where = f"Line {line}" if line else "The stub"
+    return (
+        f"{where} does not parse ({why}). Write one `def` line with its colon, below it a docstring if you "
+        "like, and nothing behind them."
+    )
 
 
 def _begin(lines: list[str], tree: ast.Module, node: Function) -> int:

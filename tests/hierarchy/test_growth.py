@@ -408,3 +408,13 @@ def test_the_time_begins_with_the_first_question() -> None:
     question = next(growth)
     assert isinstance(question, Question)
     assert question.until == 105.0
+
+
+def test_magics_above_the_stub_are_no_hindrance() -> None:
+    events = play(
+        "'''Doc.'''\n%matplotlib inline\nlines = !ls\nx = [1]\n\ndef f(r):",
+        bodies(f="return x + lines + math.pi * x(r)"),
+    )
+    assert ("renamed", "x_2") in kinds(events)
+    assert events[-1].source.startswith("'''Doc.'''\nimport math\n\n%matplotlib inline\nlines = !ls\nx = [1]\n")
+    assert events[-1].undefined == ()

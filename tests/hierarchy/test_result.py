@@ -5,7 +5,7 @@ import ast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.hierarchy.result import WIDTH, result_of
+from jupyter_turbopilot.hierarchy.result import WIDTH, result_of, runnable
 
 
 def define(name: str, *uses: str) -> str:
@@ -66,3 +66,10 @@ def test_imports_stand_above_the_code_that_needs_them_behind_what_has_to_be_firs
 def test_a_function_whose_names_cannot_be_looked_up_stands_in_the_result_all_the_same() -> None:
     deep = "def f(a):\n    return " + "a + " * 400 + "a"
     assert deep in result_of("", {"f": deep}, set()).source
+
+
+def test_what_is_run_has_no_magics_and_its_functions_are_as_they_were_written() -> None:
+    above = "%matplotlib inline\nfiles = !ls\nx = 1"
+    function = "def f(x):\n    return (x\n%x)"
+    assert runnable(f"{above}\n\n\n{function}\n", above) == f"pass\nfiles = _\nx = 1\n\n\n{function}\n"
+    assert runnable(function, "") == function

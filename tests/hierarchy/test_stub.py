@@ -54,7 +54,6 @@ def test_what_stands_above_a_stub_is_told_apart_with_its_comments() -> None:
     "source",
     [
         "def f(x",
-        "def f(x):\nx = 1",
         "def",
         "def class(x):",
         "def f(x):\n    '''",
@@ -170,3 +169,53 @@ def test_nothing_warns_of_what_a_person_gave() -> None:
     source = "def f(x):\n    return g('\\d', 1 is 1)"
     stub_for(missing_functions(source, set())[0], source)
     assert read_asked("X = '\\d'\ndef f(x='\\d'):").stub
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("\ndef f(x y):\n    '''Do.'''", r"Line 2 does not parse \(invalid syntax"),
+        ("x = 1\ndef class(x):", r"Line 2 does not parse \(invalid syntax\)"),
+        ("def f(x):\nx = 1", "Line 2 does not parse"),
+        ("def f(x):\n    '''Do.'''\n    y =", "Line 3 does not parse"),
+        ("!ls\n\nx = = 1\ndef f(x):", "Line 3 does not parse"),
+        ("def f(x):\n    '''Do.'''\ng(3)", "Line 3 stands behind the function"),
+        ("def f(x):\n    '''Do.'''\n!ls", "Line 3 does not parse"),
+        ("class Stack:\n    '''With push and pop.'''", "Classes are not written"),
+        ("class Stack(list): 'With push and pop.'", "Classes are not written"),
+        ("class Stack:", "Classes are not written"),
+        ("def f(x): pass\n\nclass Stack:\n    def push(self):", "Classes are not written"),
+        ("def a(x):\n    '''Double.'''\n\ndef b(x):\n    '''Triple.'''", "function in line 1 has no body"),
+        ("x = 1\nasync def a(x): ...\n\ndef b(x): return 1", "function in line 2 has no body"),
+    ],
+)
+def test_a_refusal_says_where_and_why(source: str, said: str) -> None:
+    with pytest.raises(BadRequestError, match=said) as refused:
+        read_asked(source)
+    assert refused.value.field == "source"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["class average of the scores", "class labels: count them", "classify(x) finds the class", "x = 1\ny = x"],
+)
+def test_words_that_look_like_code_are_an_instruction(source: str) -> None:
+    assert read_asked(source).comment.startswith("# ")
+
+
+def test_a_class_and_an_overload_may_stand_above_a_stub() -> None:
+    above = "class A:\n    pass\n\n@overload\ndef f(x: int) -> int: ..."
+    assert read_asked(f"{above}\n\ndef f(x):").above == above
+
+
+@pytest.mark.parametrize("above", ["%matplotlib inline", "!ls *.csv", "files = !ls\nx = 1", "len?"])
+def test_magics_and_shell_commands_above_a_stub_stay_as_they_are(above: str) -> None:
+    asked = read_asked(f"import os\n{above}\n\n# Why?\n@cache\ndef f(x):\n    '''Is x\n    odd?\n    '''")
+    assert asked.above == f"import os\n{above}"
+    assert asked.stub
+    assert asked.stub.head == "# Why?\n@cache\ndef f(x):\n    '''Is x\n    odd?\n    '''"
+
+
+def test_an_instruction_that_is_nearly_code_keeps_its_indentation() -> None:
+    asked = read_asked("    def area(self):\n        '''The area.'''\n        # Use width.")
+    assert asked.comment == "# def area(self):\n#     '''The area.'''\n# Use width."
