@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 LENGTH = 200  # tokens
+PLAIN = {"seed": -1, "top_k": 40, "top_p": 0.9, "temp": 1.0, "batch": 64}  # without --hierarchical alone
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "-s",
         "--seed",
         type=int,
-        default=-1,
+        default=PLAIN["seed"],
         help="seed of the random choices; -1: a new one each time (%(default)s)",
     )
     parser.add_argument(
@@ -107,20 +108,25 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--top-k",
         "--top_k",
         type=int,
-        default=40,
+        default=PLAIN["top_k"],
         help="sample from this many of the likeliest tokens; 0: from all (%(default)s)",
     )
     parser.add_argument(
         "--top-p",
         "--top_p",
         type=float,
-        default=0.9,
+        default=PLAIN["top_p"],
         help="sample from the likeliest tokens that together have this probability (%(default)s)",
     )
     parser.add_argument(
-        "--temp", type=float, default=1.0, help="temperature; 0: always the likeliest (%(default)s)"
+        "--temp",
+        type=float,
+        default=PLAIN["temp"],
+        help="temperature; 0: always the likeliest (%(default)s)",
     )
-    parser.add_argument("-b", "--batch", type=int, default=64, help="tokens read at a time (%(default)s)")
+    parser.add_argument(
+        "-b", "--batch", type=int, default=PLAIN["batch"], help="tokens read at a time (%(default)s)"
+    )
     parser.add_argument(
         "-c", "--context", type=int, default=0, help="tokens the model can hold; 0: as configured"
     )
@@ -129,7 +135,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--hierarchical",
         action="store_true",
         help="write a Python function from a stub or an instruction, with the functions it calls "
-        "(docs/hierarchical.md); of the other options, -m, -n, -t and -c count",
+        "(docs/hierarchical.md); not with -s, --top-k, --top-p, --temp and -b",
     )
     parser.add_argument(
         "--test",
@@ -153,6 +159,8 @@ def check(options: Options) -> None:
         raise BadRequestError(
             "--top-p has to be above 0 and at most 1, --temp between 0 and 100.", field="temp"
         )
+    if options.hierarchical and any(getattr(options, name) != value for name, value in PLAIN.items()):
+        raise BadRequestError("--hierarchical takes no --seed, --top-k, --top-p, --temp or --batch.")
     if options.test and not options.hierarchical:
         raise BadRequestError("--test runs the doctests of what --hierarchical writes: give both.")
 

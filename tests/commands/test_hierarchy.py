@@ -3,12 +3,16 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.commands import hierarchy
+from jupyter_turbopilot.commands.generate import Options, check
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.shell.hierarchy import Functions
 
 from .process import jupyter
@@ -31,6 +35,16 @@ def test_doctests_that_fail_are_said_and_an_exit_status(tiny_model: Path) -> Non
     answer = json.loads(done.stdout)
     assert answer["failed"]
     ast.parse(answer["source"])
+
+
+@pytest.mark.parametrize(
+    "option", [["--temp", "0"], ["--top-k", "3"], ["--top-p", "1"], ["-s", "7"], ["-b", "8"]]
+)
+def test_options_that_would_change_nothing_are_refused(option: list[str]) -> None:
+    parsed = vars(parser().parse_args(["generate", "--hierarchical", "-p", "x", *option]))
+    options = Options(**{field.name: parsed[field.name] for field in fields(Options)})
+    with pytest.raises(BadRequestError, match="--hierarchical takes no"):
+        check(options)
 
 
 @pytest.mark.parametrize(
