@@ -16,9 +16,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event: Annotated[
         Kind,
         Meta(
-            description="`found`: a function is to be written; `writing`: it is being written, or has another line; `finished`; "
-            "`renamed`: calls of a name that means something else got a new one; `reused`: one that exists "
-            "is called; `given_up`: it was not written, or has no body; `done`"
+            description="`found`: a function is to be written; `writing`: it is being written, or has "
+            "another line; `finished`; `renamed`: calls of a name that means something else got a new one; "
+            "`reused`: one that exists is called; `given_up`: it was not written, or has no body; `done`"
         ),
     ]
     name: Annotated[str, Meta(description="name of the function")] = ""

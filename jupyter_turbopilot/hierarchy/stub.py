@@ -170,8 +170,8 @@ def _refusal(sources: Sequence[str]) -> str:
             if (error.lineno or 0) > line:
                 line, why = error.lineno or 0, error.msg
         else:
-            where = f"Line {last.lineno} stands behind the function. Delete it, or put it above the `def` line."
-            return _CLASS if isinstance(last, ast.ClassDef) else where
+            behind = f"Line {last.lineno} stands behind the function. Delete it, or put it above the `def`."
+            return _CLASS if isinstance(last, ast.ClassDef) else behind
     where = f"Line {line}" if line else "The stub"
     return (
         f"{where} does not parse ({why}). Write one `def` line with its colon, below it a docstring if you "

@@ -43,7 +43,10 @@ def test_where_nothing_parses_there_is_nothing(text: str) -> None:
     assert with_body(STUB, text) == Part()
 
 
-@pytest.mark.parametrize(("text", "count"), [("pass", 0), ("raise NotImplementedError('f')", 0), ("'doc'", 0), ("...", 0), ("x = 1\n    pass", 1)])
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("pass", 0), ("raise NotImplementedError('f')", 0), ("'doc'", 0), ("...", 0), ("x = 1\n    pass", 1)],
+)
 def test_statements_that_say_nothing_do_not_count(text: str, count: int) -> None:
     assert with_body(STUB, text).statements == count
 

@@ -416,5 +416,7 @@ def test_magics_above_the_stub_are_no_hindrance() -> None:
         bodies(f="return x + lines + math.pi * x(r)"),
     )
     assert ("renamed", "x_2") in kinds(events)
-    assert events[-1].source.startswith("'''Doc.'''\nimport math\n\n%matplotlib inline\nlines = !ls\nx = [1]\n")
+    assert events[-1].source.startswith(
+        "'''Doc.'''\nimport math\n\n%matplotlib inline\nlines = !ls\nx = [1]\n"
+    )
     assert events[-1].undefined == ()

@@ -197,7 +197,12 @@ def test_a_refusal_says_where_and_why(source: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["class average of the scores", "class labels: count them", "classify(x) finds the class", "x = 1\ny = x"],
+    [
+        "class average of the scores",
+        "class labels: count them",
+        "classify(x) finds the class",
+        "x = 1\ny = x",
+    ],
 )
 def test_words_that_look_like_code_are_an_instruction(source: str) -> None:
     assert read_asked(source).comment.startswith("# ")
