@@ -21,14 +21,16 @@ def run(source: str, length: int | None, settings: Turbopilot, *, test: bool, as
     """Print the functions; what happens meanwhile goes to standard error."""
     from jupyter_turbopilot.bounds import FUNCTION_TOKENS
     from jupyter_turbopilot.request import Hierarchy
-    from jupyter_turbopilot.shell.hierarchy import TreeOutput, write
+    from jupyter_turbopilot.shell.hierarchy import write
     from jupyter_turbopilot.shell.in_process import InProcess
     from jupyter_turbopilot.shell.output import printable
+    from jupyter_turbopilot.shell.tree_output import TreeOutput
 
     request = Hierarchy(source=source, max_tokens=length or FUNCTION_TOKENS)
     local = InProcess(settings)
     try:
-        written = write(request, local.hierarchy, TreeOutput(terminal=True), tell, test=test)
+        output = TreeOutput(terminal=True)
+        written = write(request, local.hierarchy, output, output.say, test=test)
     finally:
         local.close()
     if as_json:

@@ -1,14 +1,33 @@
-"""The doctests that a person wrote, and a program that runs them. Pure."""
+"""The doctests that a person wrote, a program that runs them, and what that has found out. Pure."""
 
 from __future__ import annotations
 
 import ast
+import builtins
 import doctest
+import keyword
+import re
 import warnings
+from dataclasses import dataclass
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jupyter_turbopilot.running.program import Outcome
+
+LONGEST_QUOTE = 80  # characters of an example, or of a value, that are quoted
 _PROGRAM = """\
-import doctest, sys, types
+import doctest, os, sys, types
+
+class Runner(doctest.DebugRunner):
+    def report_start(self, out, test, example):
+        at = next(at for at, each in enumerate(test.examples) if each is example)
+        os.write(1, f"\\n{mark}{{at}}\\n".encode())
+
+def short(text):
+    return " ".join(text.split())[:{longest}]
 
 module = sys.modules["tested"] = types.ModuleType("tested")
 exec(compile({module!r}, "tested", "exec"), vars(module))
@@ -16,14 +35,26 @@ tests = doctest.DocTestParser().get_doctest({doctests!r}, vars(module), "doctest
 if all(example.options.get(doctest.SKIP) for example in tests.examples):
     sys.exit("There are no doctests.")
 try:
-    doctest.DebugRunner(verbose=False).run(tests)
+    Runner(verbose=False).run(tests)
 except doctest.DocTestFailure as failure:
-    example, got = failure.example, failure.got
-    sys.exit(f"{{example.source.strip()}} gave {{got.strip()[:80]}}, expected {{example.want.strip()[:80]}}")
+    got, want = (short(text) or "nothing" for text in (failure.got, failure.example.want))
+    sys.exit(f"It gave {{got}}, expected {{want}}")
 except doctest.UnexpectedException as failure:
     kind, error, _ = failure.exc_info
-    sys.exit(f"{{failure.example.source.strip()}} raised {{kind.__name__}}: {{str(error)[:80]}}")
+    sys.exit("It raised " + ": ".join(filter(None, [kind.__name__, short(str(error))])))
 """
+_MARK = "doctest "  # before the number of an example that begins
+_BEGUN = re.compile(rf"^{_MARK}(\d{{1,6}})$", re.MULTILINE)
+_WORD = re.compile(r"\w+")
+_ALWAYS = frozenset((*keyword.kwlist, *dir(builtins)))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What doctests have found out."""
+
+    why: str = ""  # for the person, if one failed
+    failed: int = -1  # the number of that example, if it came so far
 
 
 def doctests_of(source: str) -> str:
@@ -55,5 +86,36 @@ def doctest_program(module: str, doctests: str) -> str:
 
     Raise ValueError, which says where, if they are not written as doctests are.
     """
-    doctest.DocTestParser().get_examples(dedent(doctests))
-    return _PROGRAM.format(module=module, doctests=dedent(doctests))
+    _examples(doctests)
+    return _PROGRAM.format(module=module, doctests=dedent(doctests), mark=_MARK, longest=LONGEST_QUOTE)
+
+
+def verdict_of(outcome: Outcome, doctests: str) -> Verdict:
+    """Return what a program of `doctest_program` has found out: its failure names the example."""
+    if outcome.passed:
+        return Verdict()
+    begun, examples = _BEGUN.findall(outcome.printed), _examples(doctests)
+    at = int(begun[-1]) if begun else -1
+    if not 0 <= at < len(examples):
+        return Verdict(outcome.why)
+    source = " ".join(examples[at].source.split())
+    quoted = source if len(source) <= LONGEST_QUOTE else f"{source[:LONGEST_QUOTE]}…"
+    said = outcome.why.removeprefix("It ")
+    return Verdict(f"`{quoted}`{' ' if said != outcome.why else ': '}{said}", at)
+
+
+def may_change(doctests: str, failed: int, functions: Iterable[str]) -> bool:
+    """Tell whether an example that failed can end otherwise if these functions are written again.
+
+    It cannot if it uses neither them nor a name of an earlier example that does.
+    """
+    names, uses = {"_", *functions}, True
+    for example in _examples(doctests)[: failed + 1]:
+        words = set(_WORD.findall(example.source))
+        uses = not words.isdisjoint(names)
+        names |= words - _ALWAYS if uses else set()
+    return uses
+
+
+def _examples(doctests: str) -> list[doctest.Example]:
+    return doctest.DocTestParser().get_examples(dedent(doctests))

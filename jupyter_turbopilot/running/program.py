@@ -17,7 +17,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -28,8 +28,8 @@ from jupyter_turbopilot.running.folder import remove, size_of
 
 # Not seen are files that a C library opens by itself, as SQLite's ATTACH does: see `child`.
 NO_SANDBOX = (
-    "The program runs on this machine with your rights. Limits hold what goes wrong by accident; "
-    "they are no sandbox."
+    "The program runs on this machine with your rights. Limits stop endless loops and other accidents, "
+    "but this is no sandbox."
 )
 SECONDS = 10.0  # a program may run
 MEMORY = 1024**3  # bytes of address space
@@ -50,6 +50,7 @@ class Outcome:
 
     passed: bool
     why: str = ""  # for the person, if it did not pass
+    printed: str = field(default="", compare=False, repr=False)  # the end of it
 
 
 def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
@@ -99,7 +100,7 @@ def _run(source: str, seconds: float, stop: threading.Event) -> Outcome:
         finally:
             _end(process, str(folder), started)
         if outcome.passed and not (ended.exists() and ended.read_bytes() == secret):
-            return Outcome(passed=False, why=_EARLY.format(0))
+            return replace(outcome, passed=False, why=_EARLY.format(0))
         return outcome
     finally:
         remove(place)
@@ -128,17 +129,22 @@ def _outcome(
     until = time.monotonic() + seconds
     while (code := _ended(process, min(_LOOK, until - time.monotonic()))) is None:
         if why := _why_stopped(seconds, until, folder, stop):
-            return Outcome(passed=False, why=why)
+            return Outcome(passed=False, why=why, printed=printed.end())
     printed.join(_PATIENCE / 4)  # unless something it has left behind keeps the pipe open
+    if code == 0 and not printed.too_much:
+        return Outcome(passed=True, printed=printed.end())
+    return Outcome(passed=False, why=_why_ended(code, printed), printed=printed.end())
+
+
+def _why_ended(code: int, printed: _Printed) -> str:
+    """Return why a program has ended that did not come to its end."""
     if printed.too_much:
-        return Outcome(passed=False, why=f"It printed more than {OUTPUT // 1024} kB.")
-    if code == 0:
-        return Outcome(passed=True)
+        return f"It printed more than {OUTPUT // 1024} kB."
     if code < 0:
-        return Outcome(passed=False, why=f"It was ended by {_signal(-code)}.")
-    if code == 1 and (line := printed.last_line()):
-        return Outcome(passed=False, why=line)
-    return Outcome(passed=False, why=_EARLY.format(code))
+        return f"It was ended by {_signal(-code)}."
+    lines = printed.end().strip().splitlines()
+    # The last line of what it printed is the error, if there was one.
+    return lines[-1][:_WHY] if code == 1 and lines else _EARLY.format(code)
 
 
 def _why_stopped(seconds: float, until: float, folder: Path, stop: threading.Event) -> str:
@@ -175,10 +181,9 @@ class _Printed(threading.Thread):
                     self._process.kill()
                     return
 
-    def last_line(self) -> str:
-        """Return the last line that is not empty: the error, if there was one."""
-        lines = bytes(self._text[-4096:]).decode(errors="replace").strip().splitlines()
-        return lines[-1][:_WHY] if lines else ""
+    def end(self) -> str:
+        """Return the end of what was printed."""
+        return bytes(self._text[-4096:]).decode(errors="replace")
 
 
 def _signal(number: int) -> str:

@@ -1,64 +1,43 @@
-"""Functions written with those they call, shown as a tree that grows; on demand tested and written again."""
+"""Functions written with those they call; on demand tested, and written again as long as they fail."""
 
 from __future__ import annotations
 
-import html
-import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.hierarchy.existing import existing_for
-from jupyter_turbopilot.hierarchy.result import Result, result_of
+from jupyter_turbopilot.hierarchy.parsing import defined
+from jupyter_turbopilot.hierarchy.result import Result, result_of, runnable
 from jupyter_turbopilot.hierarchy.stub import read_asked
-from jupyter_turbopilot.hierarchy.tree import Tree
-from jupyter_turbopilot.running import NO_SANDBOX, Outcome, doctest_program, doctests_of, run_program
+from jupyter_turbopilot.running import (
+    NO_SANDBOX,
+    Verdict,
+    doctest_program,
+    doctests_of,
+    may_change,
+    run_program,
+    verdict_of,
+)
 from jupyter_turbopilot.shell.output import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jupyter_turbopilot.hierarchy.event import Event
+    from jupyter_turbopilot.hierarchy.tree import Tree
     from jupyter_turbopilot.request import Hierarchy
+    from jupyter_turbopilot.shell.tree_output import TreeOutput
 
     Ask = Callable[[Hierarchy], Iterator[Event]]
     Tell = Callable[[str], None]
 
 UNFINISHED = "The answer ended too early."
-AGAIN = 3  # times that functions are written again whose doctests fail
-
-
-class TreeOutput:
-    """The tree as it grows: lines in a terminal, one display that is updated in a notebook."""
-
-    def __init__(self, *, terminal: bool) -> None:
-        self._terminal = terminal
-        self._handle: Any = None
-        self.tree = Tree()
-
-    def begin(self) -> None:
-        """Begin another tree."""
-        self.tree, self._handle = Tree(), None
-
-    def show(self, event: Event) -> None:
-        """Show what happened."""
-        node = self.tree.add(event)
-        if node and self._terminal and event.event != "writing":
-            print(printable(node.words()), file=sys.stderr, flush=True)  # noqa: T201
-        elif node and not self._terminal:
-            self._update(printable("\n".join(self.tree.lines())))
-
-    def _update(self, text: str) -> None:
-        from IPython.display import display
-
-        data = {"text/plain": text, "text/html": f"<pre>{html.escape(text)}</pre>"}
-        if self._handle is None:
-            self._handle = display(data, raw=True, display_id=True)
-        else:
-            self._handle.update(data, raw=True)
+ATTEMPTS = 4  # times that functions are written whose doctests fail
 
 
 @dataclass(frozen=True)
@@ -76,7 +55,8 @@ class Functions:
 def write(request: Hierarchy, ask: Ask, output: TreeOutput, tell: Tell, *, test: bool = False) -> Functions:
     """Have functions written; with `test`, those that fail are written again.
 
-    Neither Ctrl C nor an error loses what is finished.
+    Of several attempts the one is kept whose examples get furthest. Neither Ctrl C nor an error loses what is
+    finished.
     """
 
     def say(words: str) -> None:
@@ -85,27 +65,85 @@ def write(request: Hierarchy, ask: Ask, output: TreeOutput, tell: Tell, *, test:
     doctests = _doctests(request.source) if test else ""
     if test:
         say(NO_SANDBOX if doctests else "There are no doctests in what you gave: nothing is run.")
-    first = Functions()
+    attempts = _Attempts(request, doctests, say)
     try:
-        for attempt in range(AGAIN + 1):
-            found = _ask(structs.replace(request, attempt=request.attempt + attempt), ask, output)
-            if not output.tree.done:
-                return replace(first if first.source else found, broken=UNFINISHED)
-            why = _why_it_fails(found, doctests)
-            if not why:
-                return found
-            first = first if first.source else replace(found, failed=why)
-            say(f"A doctest fails: {why}")
-            if attempt < AGAIN:
-                say(f"The functions are written again ({attempt + 1} of {AGAIN}).")
+        return attempts.run(ask, output)
     except KeyboardInterrupt:
-        return replace(first if first.source else _functions(request, output.tree), stopped=True)
+        return replace(attempts.kept(_functions(request, output.tree)), stopped=True)
     except TurbopilotError as error:
-        found = first if first.source else _functions(request, output.tree)
+        found = attempts.kept(_functions(request, output.tree))
         if not found.source:
             raise
         return replace(found, broken=printable(error.message))
-    return first
+    finally:
+        with suppress(KeyboardInterrupt):  # what is kept is not lost for it
+            if words := attempts.choice():
+                say(words)
+
+
+class _Attempts:
+    """Functions that are written until their doctests pass."""
+
+    def __init__(self, request: Hierarchy, doctests: str, say: Tell) -> None:
+        self._request = request
+        self._doctests = doctests
+        self._say = say
+        self._above = read_asked(request.source).above
+        self._made = 0
+        self._passed = False
+        self._best = Functions()
+        self._reached = -1  # the example of it that failed
+        self._number = 0  # which attempt it is
+
+    def run(self, ask: Ask, output: TreeOutput) -> Functions:
+        """Have functions written as long as they fail and others may not; return the best."""
+        while self._made < ATTEMPTS:
+            if self._made:
+                self._say(f"The functions are written again: attempt {self._made + 1} of {ATTEMPTS}.")
+            found = self._write(ask, output)
+            if not output.tree.done:
+                return replace(self.kept(found), broken=UNFINISHED)
+            source = runnable(found.source, self._above)
+            verdict = self._judge(source)
+            if not verdict.why:
+                self._passed = True
+                return found
+            if not self._best.source or verdict.failed > self._reached:
+                self._best = replace(found, failed=printable(verdict.why))
+                self._reached, self._number = verdict.failed, self._made
+            self._say(f"A doctest fails: {verdict.why}")
+            if not may_change(self._doctests, verdict.failed, defined(source)):
+                self._say("No function can change how that example ends, so none is written again.")
+                break
+        return self._best
+
+    def _write(self, ask: Ask, output: TreeOutput) -> Functions:
+        """Have functions written once more, drawn otherwise."""
+        attempt = self._request.attempt + self._made
+        self._made += 1
+        output.begin()
+        try:
+            for event in ask(structs.replace(self._request, attempt=attempt)):
+                output.show(event)
+        finally:
+            output.end()
+        return _functions(self._request, output.tree)
+
+    def _judge(self, source: str) -> Verdict:
+        """Run the doctests, if there are any."""
+        if not self._doctests:
+            return Verdict()
+        return verdict_of(run_program(doctest_program(source, self._doctests)), self._doctests)
+
+    def kept(self, last: Functions) -> Functions:
+        """Return the best attempt; where none came to its end, what there is of the last."""
+        return self._best if self._best.source else last
+
+    def choice(self) -> str:
+        """Say which of several attempts is kept, if none passed."""
+        if self._passed or not self._best.source or self._made < 2:  # noqa: PLR2004
+            return ""
+        return f"Attempt {self._number} of {self._made} is kept: {self._best.failed}"
 
 
 def _doctests(source: str) -> str:
@@ -117,20 +155,6 @@ def _doctests(source: str) -> str:
     except ValueError as error:
         raise BadRequestError(f"The doctests cannot be read: {error}.", field="source") from None
     return doctests
-
-
-def _ask(request: Hierarchy, ask: Ask, output: TreeOutput) -> Functions:
-    """Have functions written once."""
-    output.begin()
-    for event in ask(request):
-        output.show(event)
-    return _functions(request, output.tree)
-
-
-def _why_it_fails(written: Functions, doctests: str) -> str:
-    """Run the doctests, if there are any."""
-    outcome = run_program(doctest_program(written.source, doctests)) if doctests else Outcome(passed=True)
-    return "" if outcome.passed else printable(outcome.why) or "no reason was given"
 
 
 def _functions(request: Hierarchy, tree: Tree) -> Functions:

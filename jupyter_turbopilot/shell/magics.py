@@ -191,27 +191,31 @@ class TurbopilotMagics(Magics):
 
     def _write_functions(self, options: Any, code: str) -> None:
         """Write a function with the functions that it calls."""
-        from jupyter_turbopilot.shell.hierarchy import TreeOutput, write
+        from jupyter_turbopilot.shell.hierarchy import write
         from jupyter_turbopilot.shell.history import functions_for
+        from jupyter_turbopilot.shell.tree_output import TreeOutput
 
         if options.fill or options.lines or options.temperature or options.alternatives != 1:
             raise UsageError("--hierarchical takes no --fill, --lines, --temperature or --alternatives.")
         request = functions_for(self.shell, code, options.length)
 
         def tell(words: str) -> None:
+            output.say(f"Turbopilot: {words}" if self._in_terminal else words)
+
+        def complain(words: str) -> None:
             print(f"Turbopilot: {printable(words)}", file=sys.stderr)  # noqa: T201
 
         output = TreeOutput(terminal=self._in_terminal)
         try:
             written = write(request, partial(self._events, options), output, tell, test=options.test)
         except TurbopilotError as error:
-            tell(error.message)
+            complain(error.message)
             return
         if written.stopped:
             tell("Stopped." if written.source else "Stopped before a function was finished.")
         if written.broken:
             rest = "What is finished is in the next cell." if written.source else "Nothing was finished."
-            tell(f"{written.broken} {rest}")
+            complain(f"{written.broken} {rest}")
         if written.undefined:
             tell(f"Not defined: {', '.join(written.undefined)}")
         if written.source:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.running import doctest_program, doctests_of, program, run_program
+from jupyter_turbopilot.running import (
+    Outcome,
+    doctest_program,
+    doctests_of,
+    may_change,
+    program,
+    run_program,
+    verdict_of,
+)
+from jupyter_turbopilot.running.doctests import LONGEST_QUOTE, Verdict
 
 STUB = '''
 def twice(n):
@@ -25,8 +34,12 @@ def other():
 DOCTESTS = doctests_of(STUB)
 
 
+def verdict(module: str, doctests: str = DOCTESTS, seconds: float = 2) -> Verdict:
+    return verdict_of(run_program(doctest_program(module, doctests), seconds=seconds), doctests)
+
+
 def why(module: str, doctests: str = DOCTESTS) -> str:
-    return run_program(doctest_program(module, doctests), seconds=2).why
+    return verdict(module, doctests).why
 
 
 def test_the_docstrings_with_examples_are_found() -> None:
@@ -63,12 +76,15 @@ def test_a_module_that_does_what_they_say_passes() -> None:
 @pytest.mark.parametrize(
     ("module", "reason"),
     [
-        ("def twice(n): return n", "twice(2) gave 2, expected 4"),
-        ("def twice(n): return n / 0", "twice(2) raised ZeroDivisionError: division by zero"),
-        ("def twice(n): return double(n)", "twice(2) raised NameError: name 'double' is not defined"),
-        ("def twice(n):\n    import os\n    os._exit(0)", "It exited with status 0 before its end."),
+        ("def twice(n): return n", "`twice(2)` gave 2, expected 4"),
+        ("def twice(n): return n / 0", "`twice(2)` raised ZeroDivisionError: division by zero"),
+        ("def twice(n): return double(n)", "`twice(2)` raised NameError: name 'double' is not defined"),
+        ("def twice(n):\n    import os\n    os._exit(0)", "`twice(2)` exited with status 0 before its end."),
         ("import sys\nsys.exit(0)", "It exited with status 0 before its end."),
-        ("def twice(n): return input()", "twice(2) raised EOFError: EOF when reading a line"),
+        ("def twice(n): return input()", "`twice(2)` raised EOFError: EOF when reading a line"),
+        ("def twice(n): return 4", "`[twice(n) for n in (1, 2)]` gave [4, 4], expected [2, 4]"),
+        ("def twice(n): pass", "`twice(2)` gave nothing, expected 4"),
+        ("def twice(n): raise ValueError", "`twice(2)` raised ValueError"),
         ("def twice(", "SyntaxError: '(' was never closed"),
         ("'''", "SyntaxError: unterminated triple-quoted string literal (detected at line 1)"),
     ],
@@ -77,9 +93,59 @@ def test_one_that_does_not_is_told_what_was_expected(module: str, reason: str) -
     assert why(module) == reason
 
 
-def test_a_loop_in_a_doctest_is_ended() -> None:
-    outcome = run_program(doctest_program("", ">>> while True: pass\n"), seconds=0.5)
-    assert outcome.why == "It did not end within 0.5 seconds."
+def test_a_loop_in_a_doctest_is_ended_and_named() -> None:
+    ended = verdict("", ">>> x = 1\n>>> while True: pass\n", seconds=1)
+    assert ended == Verdict("`while True: pass` did not end within 1 seconds.", 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "failed"),
+    [
+        ("def twice(n): return 2 * n", -1),
+        ("def twice(n): return 4", 1),
+        ("def twice(n): pass", 0),
+        ("1 / 0", -1),
+    ],
+)
+def test_the_example_that_failed_is_told(module: str, failed: int) -> None:
+    assert verdict(module).failed == failed
+
+
+def test_of_several_lines_that_were_given_all_are_said_in_one() -> None:
+    assert why("def twice(n): print(n); print(n)", ">>> twice(2)\n4\n") == "`twice(2)` gave 2 2, expected 4"
+
+
+@pytest.mark.parametrize("printed", ["", "doctest 7", "doctest x", "a doctest 0", "doctest 99999999999"])
+def test_what_a_program_printed_itself_names_no_example(printed: str) -> None:
+    assert verdict_of(Outcome(passed=False, why="No.", printed=printed), DOCTESTS) == Verdict("No.")
+
+
+def test_a_long_example_is_quoted_in_part() -> None:
+    outcome = Outcome(passed=False, why="It raised E", printed="\ndoctest 0\n")
+    said = verdict_of(outcome, f">>> f({'x, ' * 100})\n").why
+    assert said.endswith("…` raised E")
+    assert len(said) < LONGEST_QUOTE + 20
+
+
+@pytest.mark.parametrize(
+    ("examples", "changes"),
+    [
+        (["f(1)"], True),
+        (["tkinter.Tk()"], False),
+        (["f(1)", "import tkinter", "tkinter.Tk()"], False),
+        (["while True: pass"], False),
+        (["for x in f(1): pass", "while True: pass"], False),
+        (["x = f(1)", "y = g(x)", "list(y)"], True),
+        (["f(1)", "_ + 1"], True),
+        (["print(f(1))", "print(2)"], False),
+    ],
+)
+def test_an_example_that_needs_no_function_ends_the_same_however_that_is_written(
+    examples: list[str], changes: bool
+) -> None:
+    doctests = "".join(f">>> {each}\n" for each in examples)
+    assert may_change(doctests, len(examples) - 1, ["f"]) is changes
+    assert may_change(doctests, -1, ["f"])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the limits are POSIX's")

@@ -9,7 +9,8 @@ from IPython.utils.capture import capture_output
 from jupyter_turbopilot.errors import BadRequestError, EngineError
 from jupyter_turbopilot.hierarchy.event import Event
 from jupyter_turbopilot.request import Hierarchy
-from jupyter_turbopilot.shell.hierarchy import AGAIN, UNFINISHED, Functions, TreeOutput, write
+from jupyter_turbopilot.shell.hierarchy import ATTEMPTS, UNFINISHED, Functions, write
+from jupyter_turbopilot.shell.tree_output import TreeOutput
 
 from ..hierarchy.play import bodies, play
 
@@ -61,7 +62,7 @@ def test_what_fails_is_written_again_drawn_otherwise() -> None:
     written = person.write(test=True)
     assert "return x + x" in written.source
     assert person.attempts == [0, 1]
-    assert any("double(2) gave 2, expected 4" in words for words in person.said)
+    assert any("`double(2)` gave 2, expected 4" in words for words in person.said)
 
 
 def test_what_goes_on_failing_is_left_as_it_was_first_and_said() -> None:
@@ -69,7 +70,62 @@ def test_what_goes_on_failing_is_left_as_it_was_first_and_said() -> None:
     written = person.write(test=True)
     assert "return 0" in written.source
     assert "expected 4" in written.failed
-    assert person.attempts == [*range(AGAIN + 1)]
+    assert person.attempts == [*range(ATTEMPTS)]
+    assert person.said[-1] == "Attempt 1 of 4 is kept: `double(2)` gave 0, expected 4"
+
+
+EXAMPLES = (
+    "def double(x):\n    '''Double it.\n\n    >>> double(2)\n    4\n    >>> double(3)\n    6\n    {}\n    '''"
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "kept"),
+    [
+        (["return double(x)", "return 4", "return x", "return 4.0"], 2),
+        (["return 1 /", "return x", "return x + 2", "return 4 "], 3),
+        (["return x", "return 4", "return 4 ", "return 4  "], 2),
+    ],
+)
+def test_of_attempts_that_fail_the_one_is_kept_whose_examples_get_furthest(
+    texts: list[str], kept: int
+) -> None:
+    person = Person(*texts)
+    written = person.write(EXAMPLES.format(""), test=True)
+    assert texts[kept - 1].rstrip() in written.source
+    assert person.said[-1] == f"Attempt {kept} of 4 is kept: {written.failed}"
+
+
+def test_also_where_a_later_attempt_is_stopped() -> None:
+    person = Person("return x", "return 4", "return x", "return x")
+    person.stop = lambda _: len(person.attempts) > 2
+    written = person.write(EXAMPLES.format(""), test=True)
+    assert written.stopped
+    assert "return 4" in written.source
+    assert person.said[-1] == "Attempt 2 of 3 is kept: `double(3)` gave 4, expected 6"
+
+
+def test_after_one_that_passes_none_is_kept() -> None:
+    person = Person("return x", "return x * 2")
+    assert person.write(EXAMPLES.format(""), test=True).failed == ""
+    assert not any("kept" in words for words in person.said)
+
+
+@pytest.mark.parametrize("example", [">>> import os; os.fork()", ">>> 1 + 1\n    3"])
+def test_nothing_is_written_again_for_an_example_that_no_function_can_change(example: str) -> None:
+    person = Person("return x * 2")
+    written = person.write(EXAMPLES.format(example), test=True)
+    assert written.failed
+    assert person.attempts == [0]
+    assert "No function can change" in person.said[-1]
+
+
+def test_code_above_with_magics_is_tested_without_them() -> None:
+    person = Person("return x + len(files)")
+    source = f"%matplotlib inline\nfiles = [1, 2]\n!ls\n{STUB.partition('math')[2].strip()}"
+    written = person.write(source, test=True)
+    assert written.failed == ""
+    assert written.source.startswith("%matplotlib inline\nfiles = [1, 2]\n!ls\n")
 
 
 def test_what_the_person_gave_no_doctests_for_is_not_run() -> None:
@@ -103,36 +159,6 @@ def test_stopped_while_it_is_written_again_the_first_stays() -> None:
     written = person.write(test=True)
     assert written.stopped
     assert "return x" in written.source
-
-
-def test_in_a_terminal_each_step_is_a_line_and_escape_codes_are_not_obeyed() -> None:
-    with capture_output() as captured:
-        output = TreeOutput(terminal=True)
-        output.show(Event(event="found", name="f", source="f(x='\x1b[31m')"))
-        output.show(Event(event="writing", name="f", source="def f(x):\n    y"))
-        output.show(Event(event="finished", name="f", source="def f(x):\n    y"))
-    assert captured.stderr.count("\n") == 2
-    assert "\x1b" not in captured.stderr
-
-
-def test_in_a_notebook_one_display_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    displayed: list[str] = []
-    updated: list[str] = []
-
-    class Handle:
-        def update(self, data: dict[str, str], *, raw: bool) -> None:
-            updated.append(data["text/plain"])
-
-    def display(data: dict[str, str], *, raw: bool, display_id: bool) -> Handle:
-        displayed.append(data["text/html"])
-        return Handle()
-
-    monkeypatch.setattr("IPython.display.display", display)
-    output = TreeOutput(terminal=False)
-    for event in play("def f(x='<b>'):", bodies(f="return g(x) < 1")):
-        output.show(event)
-    assert displayed == ["<pre>○ f(x=&#x27;&lt;b&gt;&#x27;)</pre>"]
-    assert updated[-1] == "● f(x='<b>')  2 lines\n  ● g(x)  3 lines"
 
 
 @pytest.mark.parametrize("lost", [EngineError("The engine\x1b[31m broke."), None])
