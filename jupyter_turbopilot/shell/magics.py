@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.shell.in_process import InProcess
 
 MARK = "<|>"
+_NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
+_FUNCTION = (
+    "Write on the lines below %%complete --hierarchical what the function has to do, in words or as a `def` "
+    "line with a docstring."
+)
 _LOADED = "_turbopilot_magics"
-_SWITCHES = {"--fill", "--replace", "--local", "--hierarchical", "--test"}
+_SWITCHES = {"--fill", "--replace", "--local", "--hierarchical", "--test", "-h", "--help"}
 
 
 def load(shell: InteractiveShell) -> None:
@@ -33,6 +38,7 @@ def load(shell: InteractiveShell) -> None:
     if getattr(shell, _LOADED, None) is None:
         magics = TurbopilotMagics(shell)
         shell.register_magics(magics)
+        shell.input_transformers_cleanup.append(_line_form)
         setattr(shell, _LOADED, magics)
 
 
@@ -45,7 +51,25 @@ def unload(shell: InteractiveShell) -> None:
             magics.local.close()
         for kind, name in (("line", "complete"), ("cell", "complete"), ("line", "turbopilot")):
             shell.magics_manager.magics[kind].pop(name, None)
+        shell.input_transformers_cleanup.remove(_line_form)
         setattr(shell, _LOADED, None)
+
+
+def _at_mark(code: str) -> tuple[str, int]:
+    """Return code without its marker, and where that was."""
+    if code.count(MARK) != 1:
+        raise UsageError(f"--fill needs the marker {MARK} exactly once in the code.")
+    return code.replace(MARK, ""), code.index(MARK)
+
+
+def _line_form(lines: list[str]) -> list[str]:
+    """Turn `%%complete` with nothing below it into `%complete`: IPython runs no cell magic without a cell."""
+    alone = len(lines) == 1 and lines[0].split(" ", 1)[0].rstrip() == "%%complete"
+    return [lines[0][1:]] if alone else lines
+
+
+# So IPython leaves it out where it asks whether a cell is complete: who types one has its first line first.
+_line_form.has_side_effects = True  # type: ignore[attr-defined]
 
 
 @magics_class
@@ -140,26 +164,26 @@ class TurbopilotMagics(Magics):
         action="store_true",
         help="with --hierarchical: run the doctests of your stub, write again what fails",
     )
+    @argument("-h", "--help", action="store_true", help="show this help")
     @argument("code", nargs="*", help="the code, in the line form")
     @line_cell_magic
     def complete(self, line: str, cell: str | None = None) -> None:
         """Complete code with the model; the result goes into the next input, to be read and run by you."""
         options, code = self._read(line, cell)
+        if options.help:
+            print(self.complete.__doc__)  # noqa: T201
+            return
+        if not code.strip():
+            raise UsageError(_FUNCTION if options.hierarchical else _NOTHING)
         if options.hierarchical:
             self._write_functions(options, code)
             return
         if options.test:
             raise UsageError("--test runs the doctests of what --hierarchical writes: give both.")
-        offset = len(code)
-        if options.fill:
-            if code.count(MARK) != 1:
-                raise UsageError(f"--fill needs the marker {MARK} exactly once in the code.")
-            offset = code.index(MARK)
-            code = code.replace(MARK, "")
-        elif cell is not None:
+        if cell is not None and not options.fill:
             # A cell's text always ends with a newline, whether its author pressed Enter or not.
             code = code.removesuffix("\n")
-            offset = len(code)
+        code, offset = _at_mark(code) if options.fill else (code, len(code))
         from jupyter_turbopilot.shell.history import request_at
 
         request = request_at(
@@ -181,13 +205,19 @@ class TurbopilotMagics(Magics):
             return
         except KeyboardInterrupt:
             output.stop()
-            print("Stopped.", file=sys.stderr)  # noqa: T201
+            self._tell("Stopped.")
             return
         if not any(texts):
-            print("Turbopilot has nothing to suggest here.", file=sys.stderr)  # noqa: T201
+            self._tell("Turbopilot has nothing to suggest here.")
             return
         output.alternatives(texts)
         self.shell.set_next_input(code[:offset] + texts[0] + code[offset:], replace=options.replace)
+
+    def _tell(self, words: str) -> None:
+        """Say what is no error."""
+        from jupyter_turbopilot.shell.tree_output import TreeOutput
+
+        TreeOutput(terminal=self._in_terminal).say(words)
 
     def _write_functions(self, options: Any, code: str) -> None:
         """Write a function with the functions that it calls."""
@@ -246,12 +276,7 @@ class TurbopilotMagics(Magics):
         while count < len(words) and words[count].startswith("-"):
             count += 1 if words[count] in _SWITCHES or "=" in words[count] else 2
         options = parse_argstring(self.complete, " ".join(words[:count]))
-        code = " ".join(words[count:])
-        if not code.strip():
-            raise UsageError(
-                "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
-            )
-        return options, code
+        return options, " ".join(words[count:])
 
     def _ask(self, request: Completion, options: Any, output: Output) -> list[str]:
         if self._in_terminal or options.local or options.model:

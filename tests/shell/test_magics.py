@@ -161,6 +161,44 @@ def test_a_misused_magic_says_how_it_is_used(
     assert shell.next_input is None
 
 
+@pytest.mark.parametrize("line", ["%%complete -h", "%%complete --help\nx = 1", "%complete -h"])
+def test_help_is_printed(shell: Shell, line: str) -> None:
+    out = run(shell, line)
+    assert "--hierarchical" in out.stdout
+    assert out.stderr == ""
+    assert shell.next_input is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%%complete", "Nothing to complete"),
+        ("%%complete\n\n", "Nothing to complete"),
+        ("%%complete --hierarchical", "lines below %%complete --hierarchical"),
+        ("%%complete --hierarchical\n  \n", "lines below %%complete --hierarchical"),
+        ("%complete --hierarchical --test", "lines below %%complete --hierarchical"),
+    ],
+)
+def test_where_there_is_nothing_it_is_said_what_to_write(
+    shell: Shell, says: Callable[..., ScriptedEngine], line: str, said: str
+) -> None:
+    engine = says("1")
+    out = run(shell, line)
+    assert said in out.stdout + out.stderr
+    assert engine.prompts == []
+
+
+def test_a_cell_that_is_being_typed_is_not_taken_for_an_empty_one(shell: Shell) -> None:
+    assert shell.input_transformer_manager.check_complete("%%complete --hierarchical")[0] == "incomplete"
+
+
+def test_another_cell_magic_without_a_cell_stays_as_it_is(shell: Shell) -> None:
+    out = run(shell, "%%timeit")
+    assert "cell body is empty" in out.stdout + out.stderr
+    magics.unload(shell)
+    assert magics._line_form not in shell.input_transformers_cleanup
+
+
 def test_the_magics_document_themselves(shell: Shell) -> None:
     text = loaded(shell).complete.__doc__ or ""
     for option in (
@@ -407,6 +445,15 @@ def test_in_a_kernel_the_server_writes_functions_and_one_display_grows(
     assert [shown.data["text/plain"] for shown in out.outputs] == ["○ f(x)", "● f(x)  2 lines"]
     assert "y" in server.bodies[0]["names"]
     assert server.bodies[0]["cells"][-1]["source"] == "y = 1"
+
+
+def test_in_a_kernel_what_is_no_error_is_displayed(shell: Shell, server: FakeServer) -> None:
+    source = "def f(x):\n    return nowhere"
+    server.answer = [{"event": "done", "name": "f", "source": source, "undefined": ["nowhere"], "tokens": 3}]
+    out = run(shell, "%%complete --hierarchical --test\ndef f(x):\n")
+    assert out.stderr == ""
+    said = [shown.data["text/plain"] for shown in out.outputs]
+    assert said == ["There are no doctests in what you gave: nothing is run.", "Not defined: nowhere"]
 
 
 def test_in_a_kernel_alternatives_come_from_the_server(shell: Shell, server: FakeServer) -> None:
