@@ -14,9 +14,9 @@ from jupyter_turbopilot.shell.output import printable
 if TYPE_CHECKING:
     from jupyter_turbopilot.hierarchy.event import Event
 
-# The margins of the notebook's own styles leave little room in a narrow window.
-_TREE = '<pre style="margin: 0; padding: 0">{}</pre>'
-_WORDS = '<div style="margin: 0; padding: 0; font-size: 90%; opacity: 0.75">{}</div>'
+# Below the text of the cell; the notebook's own margins leave little room in a narrow window.
+_TREE = '<pre style="margin: 0; padding: 0 8px">{}</pre>'
+_WORDS = '<div style="margin: 0; padding: 0 8px; font-size: 90%; opacity: 0.75">{}</div>'
 
 
 class TreeOutput:
