@@ -69,7 +69,7 @@ def test_renaming_changes_nothing_but_the_free_name(source: str, old: str) -> No
     result = renamed(source, old, "fresh")
     assert ast.dump(ast.parse(result)) == expected
     assert renamed(result, "fresh", old) == source
-    assert old not in {name for name, *_ in free_places(result)}
+    assert old not in names(result)  # but before a dot it may still be used
 
 
 @pytest.mark.parametrize(
