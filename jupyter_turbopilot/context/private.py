@@ -38,7 +38,8 @@ _KEY = re.compile(
 )
 # A text given to `login`, and one behind another value where a name and a password stand together.
 _LOGIN = re.compile(
-    r"""(?:login\((?:[^\n]{0,64}?,)?|(?:auth|creds?|credentials?)(?:\s*+=\s*+[(\[]|\()[^\n]{0,64}?,)
+    r"""(?:(?<!def\ )(?<![@\w])login\((?:[^\n]{0,64}?,)?
+    |(?:auth|creds?|credentials?)(?:\s*+=\s*+[(\[]|\()[^\n]{0,64}?,)
     \s*+(?:\w{1,32}+\s*+=\s*+)?[rbf]?["'][^"'\n]{4}""",
     re.IGNORECASE | re.VERBOSE,
 )
