@@ -26,6 +26,8 @@ def located(name: str | Path) -> Path:
         raise OSError(errno.ENOENT, "the home folder that it begins with is not known") from None
     if not path.is_absolute():
         raise OSError(errno.EINVAL, "it is a relative path; write an absolute one, or begin it with ~/")
+    if not path.name:
+        raise OSError(errno.EISDIR, "it names a folder")
     try:
         return Path(os.path.realpath(path))
     except ValueError:

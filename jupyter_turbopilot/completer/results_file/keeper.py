@@ -139,7 +139,7 @@ class Keeper:
         with self._wake:
             self._ended = True
             self._waiting.clear()
-        self.trouble = f"Answers are not kept across restarts: {reason}."
+        self.trouble = f"Answers are not kept in the file of c.Turbopilot.results_file: {reason}."
         log.warning(
             "Turbopilot: %s Answers stay in memory until the server stops.", unusable(self.name, reason)
         )

@@ -136,3 +136,8 @@ def test_what_cannot_be_deleted_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="wal"):
         delete(path)
     assert path.exists()
+
+
+def test_the_root_of_all_folders_names_no_file() -> None:
+    with pytest.raises(OSError, match="it names a folder"):
+        located("/")
