@@ -74,10 +74,13 @@ def complete_part(stub: Stub) -> Part | None:
 def _reached(node: Function) -> list[ast.stmt]:
     """Return the statements of a body up to the one that ends it.
 
-    What stands behind is never run, but makes the names local that it binds.
+    What stands behind is never run, but makes the names local that it binds. With a `yield` there it is
+    a generator.
     """
-    ends = (at for at, each in enumerate(node.body, 1) if _is_end(each))
-    return node.body[: next(ends, None)]
+    end = next((at for at, each in enumerate(node.body, 1) if _is_end(each)), len(node.body))
+    behind = [inner for each in node.body[end:] for inner in ast.walk(each)]
+    yields = any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in behind)
+    return node.body if yields else node.body[:end]
 
 
 def _is_end(statement: ast.stmt) -> bool:
