@@ -10,7 +10,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
-from jupyter_turbopilot.context.magics import as_python
+from jupyter_turbopilot.context.magics import as_python, cell_magic
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.hierarchy.parsing import (
     FAILURES,
@@ -97,7 +97,11 @@ def read_asked(source: str) -> Asked:
             "has to do.",
             field="source",
         )
-    return (_stub(text) if _DEFINES.search(text) else None) or _instruction(text)
+    if not _DEFINES.search(text):
+        return _instruction(text)
+    if magic := cell_magic(text):
+        raise BadRequestError(f"Give the `def` without `%%{magic}` above it.", field="source")
+    return _stub(text) or _instruction(text)
 
 
 def _instruction(text: str) -> Asked:

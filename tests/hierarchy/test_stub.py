@@ -224,3 +224,8 @@ def test_magics_and_shell_commands_above_a_stub_stay_as_they_are(above: str) -> 
 def test_an_instruction_that_is_nearly_code_keeps_its_indentation() -> None:
     asked = read_asked("    def area(self):\n        '''The area.'''\n        # Use width.")
     assert asked.comment == "# def area(self):\n#     '''The area.'''\n# Use width."
+
+
+def test_a_cell_magic_above_a_stub_is_refused() -> None:
+    with pytest.raises(BadRequestError, match="without `%%time` above it"):
+        read_asked("%%time\nimport os\ndef f(x):")
