@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import shutil
 import sys
 from textwrap import fill
@@ -81,4 +82,8 @@ class TreeOutput:
 
 def _room() -> int:
     """Return how many characters a row of the terminal has, but for the last, behind which it may wrap."""
-    return max(1, shutil.get_terminal_size().columns - 1)
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns  # standard output may be a file
+    except (AttributeError, OSError, ValueError):
+        columns = shutil.get_terminal_size().columns
+    return max(1, columns - 1)
