@@ -45,6 +45,7 @@ except doctest.UnexpectedException as failure:
 """
 _MARK = "doctest "  # before the number of an example that begins
 _BEGUN = re.compile(rf"^{_MARK}(\d{{1,6}})$", re.MULTILINE)
+_ENDED = "It ended the program."
 _WORD = re.compile(r"\w+")
 _ALWAYS = frozenset((*keyword.kwlist, *dir(builtins)))
 
@@ -100,8 +101,9 @@ def verdict_of(outcome: Outcome, doctests: str) -> Verdict:
         return Verdict(outcome.why)
     source = " ".join(examples[at].source.split())
     quoted = source if len(source) <= LONGEST_QUOTE else f"{source[:LONGEST_QUOTE]}…"
-    said = outcome.why.removeprefix("It ")
-    return Verdict(f"`{quoted}`{' ' if said != outcome.why else ': '}{said}", at)
+    why = _ENDED if _BEGUN.fullmatch(outcome.why) else outcome.why  # it had nothing to say
+    said = why.removeprefix("It ")
+    return Verdict(f"`{quoted}`{' ' if said != why else ': '}{said}", at)
 
 
 def may_change(doctests: str, failed: int, functions: Iterable[str]) -> bool:
