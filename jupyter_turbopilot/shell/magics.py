@@ -64,8 +64,11 @@ def _at_mark(code: str) -> tuple[str, int]:
 
 def _line_form(lines: list[str]) -> list[str]:
     """Turn `%%complete` with nothing below it into `%complete`: IPython runs no cell magic without a cell."""
-    alone = len(lines) == 1 and lines[0].split(" ", 1)[0].rstrip() == "%%complete"
-    return [lines[0][1:]] if alone else lines
+    name, _, rest = "".join(lines[:1]).strip().partition(" ")
+    if len(lines) != 1 or name != "%%complete":
+        return lines
+    # As the call itself: a question mark at the end of what is asked for is no question to IPython.
+    return [f"get_ipython().run_line_magic('complete', {rest!r})\n"]
 
 
 # So IPython leaves it out where it asks whether a cell is complete: who types one has its first line first.

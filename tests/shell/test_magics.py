@@ -521,3 +521,8 @@ def test_what_is_finished_is_left_where_the_engine_fails_and_that_is_said(
     out = run(shell, "%%complete --hierarchical\ndef f(x):\n")
     assert "The engine broke. What is finished is in the next cell." in out.stderr
     assert shell.next_input == ("# Not defined here: helper.\n\n\ndef f(x):\n    return helper(x)", False)
+
+
+def test_a_question_mark_at_the_end_of_what_is_asked_for_is_no_question_to_ipython() -> None:
+    (line,) = magics._line_form(["%%complete --hierarchical Is a number prime?"])
+    assert line == "get_ipython().run_line_magic('complete', '--hierarchical Is a number prime?')\n"
