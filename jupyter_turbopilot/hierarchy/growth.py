@@ -105,9 +105,13 @@ class _Growing:
             yield Event(event="writing", name=place.stub.name)
             part = yield from self._author.function(place.stub)
             yield from self._settle(place, part)
-        names = self._existing.names - self._unfit
+        names = self._existing.names
         result = result_of(
-            self._above, self._sources, names - self._sources.keys(), open_=self._existing.open
+            self._above,
+            self._sources,
+            names - self._sources.keys(),
+            unfit=self._unfit,
+            open_=self._existing.open,
         )
         yield Event(
             event="done",
@@ -163,7 +167,7 @@ class _Growing:
                 continue
             if self._takes(missing.name, missing.calls):
                 uses.append(Event(event="reused", name=missing.name, caller=name))
-            elif _is_class(missing.name):
+            elif _is_class(missing.name) and missing.name not in self._stubs:
                 self._unfit.add(missing.name)
                 uses.append(Event(event="given_up", name=missing.name, caller=name, message=NO_CLASS))
             else:

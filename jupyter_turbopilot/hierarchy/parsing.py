@@ -76,6 +76,12 @@ def tree_of(source: str) -> ast.Module:
     return tree
 
 
+def functions_in(source: str) -> set[str]:
+    """Return the names of the functions and classes that a source defines at its outermost level."""
+    tree = parsed(source)
+    return {node.name for node in tree.body if isinstance(node, Function | ast.ClassDef)} if tree else set()
+
+
 def only_function(tree: ast.Module | None) -> Function | None:
     """Return the function that is all of a tree, but for what stands above it."""
     if tree is None or not tree.body or not isinstance(tree.body[-1], Function):

@@ -26,12 +26,18 @@ class Result:
 
 
 def result_of(
-    above: str, functions: dict[str, str], known: AbstractSet[str], *, open_: bool = False
+    above: str,
+    functions: dict[str, str],
+    known: AbstractSet[str],
+    *,
+    unfit: AbstractSet[str] = frozenset(),
+    open_: bool = False,
 ) -> Result:
     """Put functions together, the first of which calls the others; `above` is code that was given with it.
 
-    What everybody knows is imported. Other names that nothing defines are listed at the top. Where
-    a star import may define any name (`open_`), nothing is imported, and the list says so.
+    What everybody knows is imported. Other names that nothing defines are listed at the top, and so are those
+    that exist and do not take their calls (`unfit`). Where a star import may define any name (`open_`),
+    nothing is imported, and the list says so.
     """
     if not functions:
         return Result(above)
@@ -46,7 +52,9 @@ def result_of(
     imports = {} if open_ else imports_for(parts, missing)
     undefined = tuple(name for name in missing if name not in imports)
     listed = _listed("May come from a star import:" if open_ else "Not defined here:", undefined)
-    head = "\n".join(part for part in (listed, _with_imports(above, sorted(imports.values()))) if part)
+    unfitting = _listed("These exist, and do not take the calls here:", tuple(sorted(unfit)))
+    imported = _with_imports(above, sorted(imports.values()))
+    head = "\n".join(part for part in (listed, unfitting, imported) if part)
     source = "\n\n\n".join([*([head] if head else []), *ordered]) + "\n"
     return Result(source, () if open_ else undefined)
 

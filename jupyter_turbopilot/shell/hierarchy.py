@@ -11,7 +11,7 @@ from msgspec import structs
 from jupyter_turbopilot.context.facts import NONE
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.hierarchy.existing import existing_for
-from jupyter_turbopilot.hierarchy.parsing import defined
+from jupyter_turbopilot.hierarchy.parsing import functions_in
 from jupyter_turbopilot.hierarchy.result import Result, result_of, runnable
 from jupyter_turbopilot.hierarchy.stub import read_asked
 from jupyter_turbopilot.running import (
@@ -112,7 +112,7 @@ class _Attempts:
                 self._best = replace(found, failed=printable(verdict.why))
                 self._reached, self._number = verdict.failed, self._made
             self._say(f"A doctest fails: {verdict.why}")
-            if not may_change(self._doctests, verdict.failed, defined(source)):
+            if not may_change(self._doctests, verdict.failed, functions_in(source)):
                 self._say("No function can change how that example ends, so none is written again.")
                 break
         return self._best

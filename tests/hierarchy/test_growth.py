@@ -180,7 +180,10 @@ def test_a_name_that_means_something_else_gets_another_at_all_its_call_sites(
 def test_a_class_that_exists_as_something_else_keeps_its_name_and_is_listed(source: str) -> None:
     events = play(source, bodies(f="return Weird(a)"), cells=[Cell(source="Weird = 5")])
     assert [event.message for event in events if event.name == "Weird"] == [NO_CLASS]
-    assert events[-1].source == "# Not defined here: Weird.\n\n\ndef f(a):\n    return Weird(a)\n"
+    assert (
+        events[-1].source
+        == "# These exist, and do not take the calls here: Weird.\n\n\ndef f(a):\n    return Weird(a)\n"
+    )
 
 
 def test_two_callers_that_disagree_get_a_helper_each() -> None:
@@ -420,3 +423,18 @@ def test_magics_above_the_stub_are_no_hindrance() -> None:
         "'''Doc.'''\nimport math\n\n%matplotlib inline\nlines = !ls\nx = [1]\n"
     )
     assert events[-1].undefined == ()
+
+
+def test_what_exists_and_takes_no_such_call_is_named_and_never_imported_over() -> None:
+    events = play("def f(x):", bodies(f="return Path(x)"), cells=[Cell(source='Path = "/data"')])
+    source = events[-1].source
+    assert "import" not in source
+    assert source.startswith("# These exist, and do not take the calls here: Path.\n")
+    assert events[-1].undefined == ()
+
+
+def test_a_function_with_the_name_of_a_class_stays_in_the_tree_when_others_misuse_it() -> None:
+    tree = Tree()
+    for event in play("def Foo(x):", bodies(Foo="return helper(x)", helper="return Foo(x, 1, 2)")):
+        tree.add(event)
+    assert "Foo" in tree.functions
