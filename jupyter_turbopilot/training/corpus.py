@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LANGUAGES = {
     ".py": "python", ".r": "r", ".jl": "julia", ".js": "javascript", ".ts": "typescript", ".java": "java",
     ".c": "c", ".h": "c", ".cc": "cpp", ".cpp": "cpp", ".hpp": "cpp", ".go": "go", ".rs": "rust",
-    ".rb": "ruby", ".sh": "bash", ".sql": "sql", ".php": "php",
+    ".rb": "ruby", ".sh": "bash", ".sql": "sql", ".php": "php", ".kt": "kotlin", ".kts": "kotlin",
 }  # fmt: skip
 PREPARED = {".jsonl": Path.open, ".xz": lzma.open, ".gz": gzip.open}
 LARGEST = 4 * 1024**2  # bytes of a file that is still looked at

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.training.samples import samples_of, typed_cells
+from jupyter_turbopilot.training.samples import APART, branches_of, samples_of, typed_cells
 from jupyter_turbopilot.training.tree import grow
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.training.corpus import TrainingDocument
-    from jupyter_turbopilot.training.tree import Tree
+    from jupyter_turbopilot.training.tree import Sample, Tree
 
 MOST = 2048  # tokens of one cell's tree
 _WORDS_FROM = 1500  # documents that are looked at for the words that are in use
@@ -48,7 +48,7 @@ class Course:
                     random.Random(f"{self.seed}/{epoch}").shuffle(order)  # noqa: S311 - the same each time
                 document, cell = turns[order[number]]
                 rng = random.Random(f"{self.seed}/{place}")  # noqa: S311
-                taken += samples_of(rng, document, cell, self.layout, self.end)
+                taken += branches_of(rng, document, cell, self.layout, self.end)
             at += self.cells
             tree = grow(taken, MOST * self.cells)
             vain = 0 if tree.answers else vain + self.cells
@@ -56,6 +56,19 @@ class Course:
                 yield tree
             elif vain > len(turns):
                 return  # nothing comes of any of them
+
+    def plain(self) -> Iterator[Sample]:
+        """Yield samples from all over the documents, once."""
+        turns = [
+            (document, cell)
+            for document in self.documents
+            for cell in typed_cells(document)
+            for _ in range(1 + len(document.cells[cell].source) // APART)
+        ]
+        rng = random.Random(f"{self.seed}/plain")  # noqa: S311 - the same each time
+        rng.shuffle(turns)
+        for document, cell in turns:
+            yield from samples_of(rng, document, cell, self.layout, self.end)
 
     def some(self, count: int) -> list[Tree]:
         """Return the first trees."""

@@ -1,4 +1,4 @@
-"""The training itself: trees in, thin matrices out; it can be stopped at any step and gone on with."""
+"""The training itself: it can be stopped at any step and gone on with, for longer too."""
 
 from __future__ import annotations
 
@@ -6,36 +6,31 @@ import math
 import pickle
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch.nn import functional
 
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.files import write_atomically
-from jupyter_turbopilot.training.tree import arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jupyter_turbopilot.training.network import Network
-    from jupyter_turbopilot.training.tree import Tree
 
-HIDDEN = -1e4  # what a token sees of those it does not descend from
 WARMUP = 30  # steps
-STEP, WORDS_STEP = 128, 2048  # tokens of a tree, and words that compete, come in multiples of these
-PIECE = 256  # places whose losses are computed at a time: each takes a row of the vocabulary
 SAVED_EVERY = 180.0  # seconds
+PAUSED = 60.0  # seconds: a step that took longer was interrupted, and does not count as more
 
 
 @dataclass
 class Schedule:
-    """How to train."""
+    """How to train: at full rate, and at last at one that falls to nothing."""
 
     minutes: float
     rate: float = 3e-4
-    text_weight: float = 0.1  # how much the text before the cursor counts
+    fall: float = 1.0  # in which share of the time the rate falls
     checks: int = 4  # how often the held-out loss is looked at
     steps: int = 0  # most of them; 0: as many as the time allows
 
@@ -50,109 +45,90 @@ class Log:
     tokens: int = 0
     losses: list[tuple[int, float]] = field(default_factory=list)
     held: list[tuple[int, float]] = field(default_factory=list)  # losses on what is held out
+    falls_from: float = -1.0  # the share of the training from which the rate falls; negative: not yet
+    towards: float = 0.0  # the minutes it falls towards
+
+    @property
+    def falls(self) -> bool:
+        """Whether the rate is falling."""
+        return self.falls_from >= 0
 
 
-class TreeLoss:
-    """How wrong the answers of a tree are: what the words that can follow are judged against.
+class Learning(Protocol):
+    """What is trained: which weights, on what, and how wrong they are."""
 
-    A big vocabulary costs more than the network. Where `words` are given, only they and what should follow
-    compete: nearly all of the vocabulary never stands in code.
+    @property
+    def network(self) -> Network:
+        """The network that learns."""
 
-    What is computed comes in few sizes: for each that it meets the library keeps a copy of the weights.
-    """
+    def optimizers(self, rate: float) -> list[torch.optim.Optimizer]:
+        """Return what changes the weights."""
 
-    def __init__(self, network: Network, words: Sequence[int] = ()) -> None:
-        self.network = network
-        rows = network.model.lm_head.weight.shape[0]
-        chosen = sorted(set(words))
-        self.words = torch.tensor(chosen, dtype=torch.long, device=network.device)
-        others = sorted(set(range(rows)) - set(chosen))[: 2 * WORDS_STEP] if chosen else []
-        self.others = torch.tensor(others, dtype=torch.long, device=network.device)
+    def batches(self, log: Log) -> Iterator[Any]:
+        """Yield what each step learns from, from where the log stands."""
 
-    def __call__(self, tree: Tree, text_weight: float, *, whole: bool = False) -> torch.Tensor:
-        """Return the mean loss."""
-        model, device = self.network.model, self.network.device
-        made = arrays(tree, STEP)
-        kind = next(model.parameters()).dtype
-        sees = torch.from_numpy(made["sees"]).to(device)
-        hidden = torch.zeros(sees.shape, dtype=kind, device=device).masked_fill_(~sees, HIDDEN)
-        states = model.model(
-            input_ids=torch.from_numpy(made["tokens"])[None].to(device),
-            attention_mask=hidden[None, None],
-            position_ids=torch.from_numpy(made["places"])[None].to(device),
-            use_cache=False,
-        ).last_hidden_state[0]
-        answers = made["answers"]
-        count = len(made["nodes"]) if text_weight else answers
-        room = -(-count // PIECE) * PIECE
-        nodes, targets = (torch.zeros(room, dtype=torch.long, device=device) for _ in range(2))
-        nodes[:count] = torch.from_numpy(made["nodes"][:count])
-        targets[:count] = torch.from_numpy(made["targets"][:count])
-        weights = torch.zeros(room, device=device)
-        weights[:count] = text_weight
-        weights[:answers] = 1.0
-        head = model.lm_head.weight
-        if len(self.words) and not whole:
-            words = self._competing(targets)
-            head, targets = head[words], torch.searchsorted(words, targets)
-        states = states[nodes]
-        total = torch.zeros((), device=device)
-        for start in range(0, room, PIECE):
-            part = slice(start, start + PIECE)
-            loss = functional.cross_entropy((states[part] @ head.T).float(), targets[part], reduction="none")
-            total = total + (loss * weights[part]).sum()
-        return total / weights.sum()
+    def size(self, batch: Any) -> tuple[int, int]:
+        """Count the samples and tokens of a step."""
 
-    def _competing(self, targets: torch.Tensor) -> torch.Tensor:
-        """Return the words in use and what follows, filled up with others."""
-        words = torch.unique(torch.cat([self.words, targets]))
-        others = self.others[~torch.isin(self.others, targets)]
-        return torch.cat([words, others[: -len(words) % WORDS_STEP]]).sort().values
+    def loss(self, batch: Any) -> torch.Tensor:
+        """Return the mean loss of a step."""
 
-
-@torch.no_grad()
-def loss_of(tree_loss: TreeLoss, trees: Sequence[Tree]) -> float:
-    """Return the loss of answers that are not trained on, each token counting the same."""
-    total = sum(tree_loss(tree, 0.0, whole=True).item() * len(tree.answers) for tree in trees)
-    return total / max(1, sum(len(tree.answers) for tree in trees))
+    def held_loss(self) -> float | None:
+        """Return the loss on what is held out, if anything is."""
 
 
 class Training:
-    """A training that can be stopped at any step and gone on with, by a file that it keeps."""
+    """A training that can be stopped at any step and gone on with, by a file that it keeps.
 
-    def __init__(
-        self, network: Network, tree_loss: TreeLoss, held_out: Sequence[Tree], schedule: Schedule, path: Path
-    ) -> None:
-        self.network, self.tree_loss, self.schedule = network, tree_loss, schedule
-        self.held_out, self.path = held_out, path
-        self.learnt = network.learnt()
-        self.optimizer = torch.optim.AdamW(
-            self.learnt.values(), lr=schedule.rate, betas=(0.9, 0.95), weight_decay=0.01
-        )
+    When the rate begins to fall, what there is is kept in a second file: a training that is given more time
+    later goes on from there, as if the rate had never fallen.
+    """
+
+    def __init__(self, learning: Learning, schedule: Schedule, path: Path) -> None:
+        self.learning, self.schedule, self.path = learning, schedule, path
+        self.learnt = learning.network.learnt()
+        self.optimizers = learning.optimizers(schedule.rate)
         self.log = self._resumed()
 
-    def run(self, trees: Callable[[int], Iterator[Tree]], tell: Callable[[Log, float], None]) -> Log:
-        """Train until the time is up; `trees` begins at a step."""
+    @property
+    def before_the_fall(self) -> Path:
+        """The file that keeps what there was before the rate fell."""
+        return self.path.with_suffix(".steady")
+
+    def run(self, tell: Callable[[Log, float], None]) -> Log:
+        """Train until the time is up; tell after each step how it goes and which share is done."""
         log, checks = self.log, self.schedule.checks
         if not log.held:
             self._check()
         saved = time.monotonic()
         try:
-            for tree in trees(log.steps):
-                if self.done >= 1:
-                    break
-                self._step(tree)
+            for batch in self._batches():
+                self._step(batch)
                 tell(log, self.done)
                 if self.done < 1 and int(self.done * checks) > len(log.held) - 1:
                     self._check()
                 if time.monotonic() - saved > SAVED_EVERY:
-                    self._save()
+                    self._save(self.path)
                     saved = time.monotonic()
             if log.held and log.held[-1][0] != log.steps:
                 self._check()
         finally:
-            self._save()
+            self._save(self.path)
         return log
+
+    def _batches(self) -> Iterator[Any]:
+        batches = self.learning.batches(self.log)
+        while self.done < 1:
+            if not self.log.falls and self.done >= 1 - self.schedule.fall:
+                self._fall()
+            if (batch := next(batches, None)) is None:
+                return
+            yield batch
+
+    def _fall(self) -> None:
+        if self.schedule.fall < 1:
+            self._save(self.before_the_fall)
+        self.log.falls_from, self.log.towards = self.done, self.schedule.minutes
 
     @property
     def done(self) -> float:
@@ -161,49 +137,65 @@ class Training:
         by_time = log.seconds / (schedule.minutes * 60)
         return min(1.0, max(by_time, log.steps / schedule.steps if schedule.steps else 0.0))
 
-    def _step(self, tree: Tree) -> None:
+    @property
+    def slope(self) -> float:
+        """Which share of the full rate is due: all of it until it falls, then down half a wave."""
+        begun = self.log.falls_from
+        return 0.5 * (1 + math.cos(math.pi * (self.done - begun) / (1 - begun))) if self.log.falls else 1.0
+
+    def _step(self, batch: Any) -> None:
         begun = time.monotonic()
-        log, slope = self.log, 0.5 * (1 + math.cos(math.pi * self.done))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate * min(1.0, (log.steps + 1) / WARMUP) * slope
-        loss = self.tree_loss(tree, self.schedule.text_weight)
+        log = self.log
+        rate = self.schedule.rate * min(1.0, (log.steps + 1) / WARMUP) * self.slope
+        loss = self.learning.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.learnt.values(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        samples, tokens = self.learning.size(batch)
         log.steps += 1
-        log.samples += tree.samples
-        log.tokens += len(tree.tokens)
+        log.samples += samples
+        log.tokens += tokens
         log.losses.append((log.steps, round(loss.item(), 4)))
-        log.seconds += time.monotonic() - begun
+        log.seconds += min(PAUSED, time.monotonic() - begun)
 
     def _check(self) -> None:
-        if self.held_out:
-            self.log.held.append((self.log.steps, loss_of(self.tree_loss, self.held_out)))
+        if (loss := self.learning.held_loss()) is not None:
+            self.log.held.append((self.log.steps, loss))
 
-    def _save(self) -> None:
+    def _save(self, path: Path) -> None:
         state = {
             "learnt": {name: part.detach() for name, part in self.learnt.items()},
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "log": asdict(self.log),
         }
-        with write_atomically(self.path, TurbopilotError) as partial:
+        with write_atomically(path, TurbopilotError) as partial:
             try:
                 torch.save(state, partial)
             except RuntimeError as error:  # which is what torch makes of a full disk
                 raise OSError(str(error)) from error
 
     def _resumed(self) -> Log:
-        if not self.path.is_file():
+        log = self._loaded(self.path)
+        if log.falls and log.towards != self.schedule.minutes and self.before_the_fall.is_file():
+            log = self._loaded(self.before_the_fall)
+        return log
+
+    def _loaded(self, path: Path) -> Log:
+        if not path.is_file():
             return Log()
         try:
-            state = torch.load(self.path, map_location=self.network.device, weights_only=True)
+            state = torch.load(path, map_location=self.learning.network.device, weights_only=True)
             with torch.no_grad():
                 for name, part in self.learnt.items():
                     part.copy_(state["learnt"][name])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(kept)
             return Log(**state["log"])
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
             raise TurbopilotError(
-                f"{self.path} belongs to another training, or is damaged. Start again with --fresh."
+                f"{path} belongs to another training, or is damaged. Start again with --fresh."
             ) from None

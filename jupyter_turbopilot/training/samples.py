@@ -19,11 +19,23 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.training.corpus import TrainingDocument
 
-EVERY = 12  # characters for each place that is asked at, and
-PLACES = 24  # most of them in a cell
+EVERY, APART = 12, 200  # characters for each branch, and for each plain sample
+PLACES = 24  # most of them in a tree
 ABOVE, BELOW = 60, 2  # cells that are looked at
-EDITS, ENDS, WHOLE = 0.2, 0.3, 0.4  # how often text follows; the cell is the last; more than a line is wanted
+ENDS = 0.3  # how often the cell is the last
 FUTURE = 400  # characters that are looked at for an answer
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """How cells are cut: how often the text behind the cursor stays, and more than a line is wanted."""
+
+    stays: float
+    whole: float
+
+
+BRANCHES = Cuts(0.2, 0.4)  # of a tree: what stands before them is read once
+PLAIN = Cuts(0.35, 1.0)  # each reads everything itself: an answer should be worth it
 
 
 @dataclass(frozen=True)
@@ -44,16 +56,17 @@ def typed_cells(document: TrainingDocument) -> list[int]:
     ]
 
 
-def examples(rng: random.Random, document: TrainingDocument, active: int) -> Iterator[Example]:
+def examples(
+    rng: random.Random, document: TrainingDocument, active: int, stays: float, count: int
+) -> Iterator[Example]:
     """Put the cursor at some places of a cell, at characters: in the middle of a word too."""
     text = document.cells[active].source.rstrip()[:LONGEST_CELL]
     whole = len(document.cells[active].source.rstrip()) <= LONGEST_CELL
     above = _cells(document.cells[max(0, active - ABOVE) : active])
     below = [] if rng.random() < ENDS else _cells(document.cells[active + 1 : active + 1 + BELOW])
-    count = max(4, min(PLACES, len(text) // EVERY))
     for place in sorted(rng.sample(range(1, len(text)), min(count, len(text) - 1))):
         end = len(text)
-        if rng.random() < EDITS:
+        if rng.random() < stays:
             end = _line_end(text, place, rng.randrange(3))
         future = text[place:end]
         if not future.strip():
@@ -83,7 +96,7 @@ def _line_end(text: str, place: int, further: int) -> int:
     return end
 
 
-def sample(rng: random.Random, example: Example, layout: Layout, end: int) -> Sample | None:
+def sample(rng: random.Random, example: Example, layout: Layout, end: int, whole: float) -> Sample | None:
     """Return the prompt that the product would send, and the tokens that should come of it."""
     prompt = layout.prompt(example.request, gather(example.request))
     try:
@@ -92,7 +105,7 @@ def sample(rng: random.Random, example: Example, layout: Layout, end: int) -> Sa
         return None  # the token that was backed up over ends inside a character
     tokens = layout.vocabulary.tokenize(text)
     most = layout.settings.max_tokens * layout.unit
-    if rng.random() > WHOLE:
+    if rng.random() > whole:
         most = min(most, _first_line(layout, tokens, text))
     if example.whole and len(example.future) <= FUTURE and len(tokens) < most:
         tokens = [*tokens, end]
@@ -115,13 +128,29 @@ def _first_line(layout: Layout, tokens: Sequence[int], text: str) -> int:
 
 
 def samples_of(
+    rng: random.Random,
+    document: TrainingDocument,
+    active: int,
+    layout: Layout,
+    end: int,
+    cuts: Cuts = PLAIN,
+    count: int = 1,
+) -> list[Sample]:
+    """Return so many samples of one cell; fewer where nothing is left to be written."""
+    made = (
+        sample(rng, example, layout, end, cuts.whole)
+        for example in examples(rng, document, active, cuts.stays, count)
+    )
+    return [one for one in made if one]
+
+
+def branches_of(
     rng: random.Random, document: TrainingDocument, active: int, layout: Layout, end: int
 ) -> list[Sample]:
-    """Return the samples of one cell, the furthest first: it holds what the others begin with."""
-    samples = [
-        made for example in examples(rng, document, active) if (made := sample(rng, example, layout, end))
-    ]
-    samples.reverse()
+    """Return the samples of one cell's tree, the furthest first: it holds what the others begin with."""
+    size = len(document.cells[active].source)
+    count = max(4, min(PLACES, size // EVERY))
+    samples = samples_of(rng, document, active, layout, end, BRANCHES, count)[::-1]
     if samples:
         # What stands before the others' cursors stands before this one too.
         marks = set(layout.form.markers.values())

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from itertools import islice
 from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
 
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
@@ -10,21 +15,28 @@ from jupyter_turbopilot.evaluate import lines
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop, network
+from jupyter_turbopilot.training.adapter import Adapter, TreeLoss
 from jupyter_turbopilot.training.course import Course
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, changed
+from jupyter_turbopilot.training.rows import Marks, Rows, packed, read_rows, write_rows
 from jupyter_turbopilot.training.scratch import Shape, write_blank
+from jupyter_turbopilot.training.whole import WholeModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+    from jupyter_turbopilot.training.corpus import TrainingDocument
     from jupyter_turbopilot.training.dataset import Dataset
     from jupyter_turbopilot.training.loop import Log
     from jupyter_turbopilot.training.options import TrainingOptions
 
-HELD_TREES = 24
+HELD_TREES, HELD_ROWS = 24, 32
+SHORT = 1024  # tokens of a row: what stands further up is learnt from at the end, while the rate falls
+FALL = 0.2  # of the time, for whole models: before that a training can be given more time
+COMPILED_FROM = 5.0  # minutes: compiling takes one of them
 UPPER = 0.5  # which share of the layers is adapted, from the top: the others would cost as much again
 CELLS_ON_A_CARD = 16  # a step
 WHOLE_BYTES, ADAPTER_BYTES = 16, 4  # for each weight: with what it changes by, or alone
@@ -37,12 +49,9 @@ class Trainer:
     def __init__(
         self, options: TrainingOptions, settings: Turbopilot, data: Dataset, engine: LlamaEngine, path: Path
     ) -> None:
-        self.options, self.path = options, path
+        self.options, self.settings, self.path = options, settings, path
+        self.data, self.engine = data, engine
         self.device = network.best_device()
-        layout, end = layout_of(engine, settings, options.context)
-        cells = options.cells or (CELLS_ON_A_CARD if self._on_a_card else 1)
-        self.course = Course(data.training, layout, end, cells)
-        self._held_out = Course(data.held_out, layout, end, seed=9).some(HELD_TREES)
         need_memory(path, whole=options.whole)
 
     @property
@@ -56,26 +65,58 @@ class Trainer:
 
     def unpack(self) -> int:
         """Unpack the model; return the step that an earlier training stopped at."""
-        options, resumes = self.options, self.resumes
-        self._network = network.load(self.path, self.device, network.best_type(self.device))
-        schedule = loop.Schedule(options.minutes, options.rate or ADAPTER_RATE)
-        if options.whole:
-            network.free(self._network)
-            schedule.text_weight = 1.0
-            schedule.rate = options.rate or (SCRATCH_RATE if options.scratch else ADAPTER_RATE)
-        else:
-            layers = self._network.header.number("block_count")
-            first = 0 if self._on_a_card else int(layers * (1 - UPPER))
-            network.adapt(self._network, options.rank, 2 * options.rank, first)
+        options = self.options
         if options.fresh:
-            resumes.unlink(missing_ok=True)
-        tree_loss = loop.TreeLoss(self._network, () if self._on_a_card else self.course.words())
-        self._training = loop.Training(self._network, tree_loss, self._held_out, schedule, resumes)
+            for ending in (".training", ".steady", ".rows", ".long"):
+                options.output.with_suffix(ending).unlink(missing_ok=True)
+        kind = torch.float32 if options.whole else network.best_type(self.device)
+        self._network = network.load(self.path, self.device, kind)
+        learning = self._whole() if options.whole else self._adapter()
+        usual = SCRATCH_RATE if options.scratch else ADAPTER_RATE
+        schedule = loop.Schedule(options.minutes, options.rate or usual, FALL if options.whole else 1.0)
+        self._training = loop.Training(learning, schedule, self.resumes)
         return self._training.log.steps
+
+    def _adapter(self) -> Adapter:
+        options = self.options
+        layers = self._network.header.number("block_count")
+        first = 0 if self._on_a_card else int(layers * (1 - UPPER))
+        network.adapt(self._network, options.rank, 2 * options.rank, first)
+        layout, end = layout_of(self.engine, self.settings, options.context)
+        course = Course(
+            self.data.training, layout, end, options.cells or (CELLS_ON_A_CARD if self._on_a_card else 1)
+        )
+        held_out = Course(self.data.held_out, layout, end, seed=9).some(HELD_TREES)
+        tree_loss = TreeLoss(self._network, () if self._on_a_card else course.words())
+        return Adapter(self._network, tree_loss, course, held_out)
+
+    def _whole(self) -> WholeModel:
+        network.free(self._network)
+        options, data, most = self.options, self.data, self.engine.context_size
+        length = min(SHORT, most // 2)
+        short = self._rows(".rows", data.training, length, None)
+        long = self._rows(".long", data.training, most, math.ceil(short.tokens.size * FALL / most))
+        held_out = [*islice(self._laid_out(data.held_out, most, seed=9), HELD_ROWS)]
+        layout, end = layout_of(self.engine, self.settings, most)
+        marks = Marks.of(layout.form, end)
+        return WholeModel(
+            self._network, marks, short, long, np.array(held_out), compiled=options.minutes >= COMPILED_FROM
+        )
+
+    def _rows(self, ending: str, documents: list[TrainingDocument], length: int, most: int | None) -> Rows:
+        path = self.options.output.with_suffix(ending)
+        if not path.is_file():
+            rows = islice(self._laid_out(documents, length), most)
+            write_rows(path, rows, self._network.model.lm_head.weight.shape[0])
+        return read_rows(path)
+
+    def _laid_out(self, documents: list[TrainingDocument], length: int, seed: int = 5) -> Iterator[list[int]]:
+        layout, end = row_layout(self.engine, self.settings, length)
+        return packed(Course(documents, layout, end, seed=seed).plain(), length, Marks.of(layout.form, end))
 
     def train(self, tell: Callable[[Log, float], None]) -> Log:
         """Train until the time is up; tell after each step how it goes and which share is done."""
-        return self._training.run(self.course.trees, tell)
+        return self._training.run(tell)
 
     def write(self) -> None:
         """Write the adapter, or the whole model."""
@@ -102,6 +143,14 @@ def layout_of(engine: LlamaEngine, settings: Turbopilot, context: int) -> tuple[
         raise TurbopilotError("The model's vocabulary has no token that ends a text.")
     most = engine.context_size // (2 * vocabulary.unit)
     return Layout(engine, changed(settings, prompt_tokens=min(context, most))), end
+
+
+def row_layout(engine: LlamaEngine, settings: Turbopilot, length: int) -> tuple[Layout, int]:
+    """Return what lays out prompts and answers that fit into rows, and the token that ends an answer."""
+    layout, end = layout_of(engine, settings, length)
+    unit = engine.vocabulary.unit
+    shares = {"prompt_tokens": max(64, length * 5 // 8 // unit), "suffix_tokens": length // 8 // unit}
+    return Layout(engine, changed(layout.settings, **shares, max_tokens=length // 4 // unit)), end
 
 
 def need_memory(path: Path, *, whole: bool) -> None:

@@ -9,12 +9,12 @@ import torch
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop
+from jupyter_turbopilot.training.adapter import Adapter, TreeLoss, loss_of
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.course import Course
-from jupyter_turbopilot.training.loop import Log, Schedule, Training, TreeLoss, loss_of
+from jupyter_turbopilot.training.loop import Log, Schedule, Training
 from jupyter_turbopilot.training.network import Network, adapt, load
-from jupyter_turbopilot.training.samples import samples_of
-from jupyter_turbopilot.training.tree import Tree, grow
+from jupyter_turbopilot.training.tree import Tree
 
 from .conftest import END
 
@@ -22,115 +22,131 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def network(tiny_model: Path) -> Network:
-    torch.manual_seed(1)
-    made = load(tiny_model, CPU, torch.float32)
-    adapt(made, 8, 16.0)
-    return made
+def course(layout: Layout, documents: list[TrainingDocument]) -> Course:
+    return Course(documents, layout, END)
 
 
 @pytest.fixture
-def course(layout: Layout, documents: list[TrainingDocument]) -> Course:
-    return Course(documents, layout, END)
+def adapter(tiny_model: Path, course: Course) -> Adapter:
+    return adapter_of(tiny_model, course)
+
+
+def adapter_of(model: Path, course: Course, rank: int = 8) -> Adapter:
+    torch.manual_seed(1)
+    made = load(model, CPU, torch.float32)
+    adapt(made, rank, 2.0 * rank)
+    return Adapter(made, TreeLoss(made), course, [])
 
 
 def silent(_log: Log, _done: float) -> None:
     pass
 
 
-def test_a_tree_is_as_wrong_as_its_samples_one_by_one(
-    network: Network, layout: Layout, documents: list[TrainingDocument]
-) -> None:
-    import random
-
-    samples = samples_of(random.Random(2), documents[0], 2, layout, END)
-    tree_loss = TreeLoss(network)
-    alone = [grow([sample], 1000) for sample in samples]
-    with torch.no_grad():
-        together = tree_loss(grow(samples, 4000), 0.0).item()
-        each = [tree_loss(tree, 0.0).item() * len(tree.answers) for tree in alone]
-    assert together == pytest.approx(sum(each) / sum(len(tree.answers) for tree in alone), abs=1e-4)
-
-
-def test_words_that_are_not_in_use_hardly_matter_and_what_follows_always_counts(
-    network: Network, course: Course, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "WORDS_STEP", 64)
-    tree = next(course.trees())
-    with torch.no_grad():
-        whole = TreeLoss(network)(tree, 0.1).item()
-        assert TreeLoss(network, range(260))(tree, 0.1).item() == pytest.approx(whole, abs=1e-4)
-        few = TreeLoss(network, [1])(tree, 0.1).item()
-        assert 0 < few < whole
-        assert TreeLoss(network, [1])(tree, 0.1, whole=True).item() == pytest.approx(whole, abs=1e-4)
-
-
-def test_it_learns_and_what_is_kept_apart_is_told(network: Network, course: Course, tmp_path: Path) -> None:
-    held = course.some(2)
-    schedule = Schedule(9.0, 1e-2, steps=40)
-    log = Training(network, TreeLoss(network), held, schedule, tmp_path / "kept").run(course.trees, silent)
+def test_it_learns_and_what_is_kept_apart_is_told(adapter: Adapter, course: Course, tmp_path: Path) -> None:
+    adapter.held_out = course.some(2)
+    log = Training(adapter, Schedule(9.0, 1e-2, steps=40), tmp_path / "kept").run(silent)
     assert log.steps == 40
     assert log.held[-1][1] < 0.7 * log.held[0][1]
     assert [step for step, _ in log.held] == sorted({step for step, _ in log.held})
     assert log.held[-1][0] == 40
-    assert log.held[-1][1] == pytest.approx(loss_of(TreeLoss(network), held))
+    assert log.held[-1][1] == pytest.approx(loss_of(TreeLoss(adapter.network), adapter.held_out))
 
 
-def test_what_was_stopped_is_gone_on_with(tiny_model: Path, course: Course, tmp_path: Path) -> None:
+class Stopping(Course):
+    """Interrupts where it is told to, and remembers where it began."""
+
+    stop = 99
+    starts: list[int]
+
+    def trees(self, start: int = 0) -> Iterator[Tree]:
+        self.starts.append(start)
+        for number, tree in enumerate(super().trees(start), start):
+            if number == self.stop:
+                raise KeyboardInterrupt
+            yield tree
+
+
+@pytest.mark.parametrize("fall", [1.0, 0.4, 0.0])
+def test_what_was_stopped_is_gone_on_with(
+    fall: float, tiny_model: Path, layout: Layout, documents: list[TrainingDocument], tmp_path: Path
+) -> None:
+    course = Stopping(documents, layout, END)
+    course.starts = []
+
     def run(kept: Path, stop: int) -> tuple[Network, Log]:
-        torch.manual_seed(1)
-        made = load(tiny_model, CPU, torch.float32)
-        adapt(made, 4, 8.0)
+        learning = adapter_of(tiny_model, course, 4)
+        course.stop = stop
+        log = Training(learning, Schedule(1e6, 1e-2, fall, steps=8), kept).run(silent)
+        return learning.network, log
 
-        def trees(start: int) -> Iterator[Tree]:
-            starts.append(start)
-            for number, tree in enumerate(course.trees(start), start):
-                if number == stop:
-                    raise KeyboardInterrupt
-                yield tree
-
-        log = Training(made, TreeLoss(made), [], Schedule(1e6, 1e-2, steps=8), kept).run(trees, silent)
-        return made, log
-
-    starts: list[int] = []
     whole, log = run(tmp_path / "whole", 99)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "kept", 5)
     resumed, again = run(tmp_path / "kept", 99)
-    assert starts == [0, 0, 5]
+    assert course.starts == [0, 0, 5]
     assert again.steps == log.steps == 8
     assert again.samples == log.samples
     for a, b in zip(whole.learnt().values(), resumed.learnt().values(), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
 
 
-def test_the_time_is_the_limit_and_includes_what_was_trained_before(
-    network: Network, course: Course, tmp_path: Path
+def test_the_rate_is_full_until_it_falls_to_nothing(adapter: Adapter, tmp_path: Path) -> None:
+    training = Training(adapter, Schedule(1e6, fall=0.5, steps=8), tmp_path / "kept")
+    slopes = [training.slope]
+    training.run(lambda _log, _done: slopes.append(training.slope))
+    assert slopes[:5] == [1.0] * 5
+    assert slopes[5:] == pytest.approx([0.854, 0.5, 0.146, 0.0], abs=1e-3)
+    assert slopes == sorted(slopes, reverse=True)
+
+
+def test_more_time_goes_on_as_if_the_rate_had_never_fallen(
+    tiny_model: Path, course: Course, tmp_path: Path
 ) -> None:
-    kept = tmp_path / "kept"
-    first = Training(network, TreeLoss(network), [], Schedule(0.02), kept).run(course.trees, silent)
+    def run(kept: str, steps: int) -> tuple[Network, Log]:
+        learning = adapter_of(tiny_model, course)
+        minutes = 1e6 + steps  # what it falls towards
+        log = Training(learning, Schedule(minutes, 1e-2, 0.25, steps=steps), tmp_path / kept).run(silent)
+        return learning.network, log
+
+    run("a", 8)
+    assert (tmp_path / "a.steady").is_file()
+    more, log = run("a", 16)
+    anew, wanted = run("b", 16)
+    assert log.steps == wanted.steps == 16
+    assert log.losses == wanted.losses
+    for a, b in zip(more.learnt().values(), anew.learnt().values(), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+    assert run("a", 16)[1].steps == 16  # nothing is left to do
+
+
+def test_the_time_is_the_limit_and_includes_what_was_trained_before(adapter: Adapter, tmp_path: Path) -> None:
+    first = Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent)
     assert first.steps >= 1
     assert first.seconds < 10
-    second = Training(network, TreeLoss(network), [], Schedule(0.02), kept).run(course.trees, silent)
-    assert second.steps == first.steps
+    steps = first.steps
+    assert Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent).steps == steps
 
 
-def test_what_is_kept_for_later_holds_no_code(network: Network, course: Course, tmp_path: Path) -> None:
-    schedule = Schedule(9.0, steps=2)
-    Training(network, TreeLoss(network), [], schedule, tmp_path / "kept").run(course.trees, silent)
+def test_a_pause_does_not_count(adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "PAUSED", 1e-9)
+    log = Training(adapter, Schedule(0.02, steps=3), tmp_path / "kept").run(silent)
+    assert log.seconds == pytest.approx(3e-9)
+
+
+def test_what_is_kept_for_later_holds_no_code(adapter: Adapter, tmp_path: Path) -> None:
+    Training(adapter, Schedule(9.0, steps=2), tmp_path / "kept").run(silent)
     state = torch.load(tmp_path / "kept", weights_only=True)
-    assert set(state) == {"learnt", "optimizer", "log"}
+    assert set(state) == {"learnt", "optimizers", "log"}
     assert b"frame" not in (tmp_path / "kept").read_bytes()
 
 
 def test_a_file_of_another_training_is_refused_in_words(
-    network: Network, tiny_model: Path, course: Course, tmp_path: Path
+    adapter: Adapter, tiny_model: Path, course: Course, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept"
-    Training(network, TreeLoss(network), [], Schedule(9.0, steps=1), kept).run(course.trees, silent)
-    other = load(tiny_model, CPU, torch.float32)
-    adapt(other, 4, 8.0)
+    Training(adapter, Schedule(9.0, steps=1), kept).run(silent)
+    other = adapter_of(tiny_model, course, 4)
     for content in (kept.read_bytes(), kept.read_bytes()[:1000], b"nothing"):
         kept.write_bytes(content)
         with pytest.raises(TurbopilotError, match="Start again with --fresh"):
-            Training(other, TreeLoss(other), [], Schedule(9.0), kept)
+            Training(other, Schedule(9.0), kept)

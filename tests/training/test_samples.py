@@ -10,7 +10,14 @@ from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.training.corpus import TrainingDocument
-from jupyter_turbopilot.training.samples import Example, examples, sample, samples_of, typed_cells
+from jupyter_turbopilot.training.samples import (
+    Example,
+    branches_of,
+    examples,
+    sample,
+    samples_of,
+    typed_cells,
+)
 
 from .conftest import CELLS, END
 
@@ -29,7 +36,7 @@ def test_only_code_worth_typing_is_typed() -> None:
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 3]))
 def test_what_is_asked_and_what_follows_make_up_the_cell(seed: int, active: int) -> None:
     source = CELLS[active].source
-    for example in examples(random.Random(seed), DOCUMENT, active):
+    for example in examples(random.Random(seed), DOCUMENT, active, 0.2, 6):
         request = example.request
         assert request.prefix + example.future + request.suffix == source
         assert example.future.strip()
@@ -41,14 +48,14 @@ def test_what_is_asked_and_what_follows_make_up_the_cell(seed: int, active: int)
 
 def test_a_long_cell_is_typed_up_to_a_limit_and_its_end_is_not_taken_for_the_end() -> None:
     long = TrainingDocument("a", (NotebookCell("code", "value = 1\n" * 200),))
-    found = list(examples(random.Random(1), long, 0))
+    found = list(examples(random.Random(1), long, 0, 0.2, 24))
     assert all(len(example.request.prefix) < 600 for example in found)
     assert any(not example.whole for example in found)
 
 
 def test_a_sample_is_the_prompt_that_the_product_sends_and_what_the_person_writes(layout: Layout) -> None:
     request = Completion(cells=[Cell(source="import os\nos.pa")], offset=15, path="a.ipynb")
-    made = sample(random.Random(1), Example(request, "th.join(a, b)\nprint(1)", whole=True), layout, END)
+    made = sample(random.Random(1), Example(request, "th.join(a, b)\nprint(1)", whole=True), layout, END, 0.4)
     assert made
     assert list(made.prompt) == layout.prompt(request, gather(request)).tokens
     # The product backs up over the last token of a word and holds the model to what was typed.
@@ -59,21 +66,28 @@ def test_a_sample_is_the_prompt_that_the_product_sends_and_what_the_person_write
 def test_an_answer_ends_where_the_person_stopped_and_only_there(seed: int, layout: Layout) -> None:
     request = Completion(cells=[Cell(source="x = (")], offset=5, path="a.ipynb")
     rng = random.Random(seed)
-    made = sample(rng, Example(request, "1, 2)", whole=True), layout, END)
+    made = sample(rng, Example(request, "1, 2)", whole=True), layout, END, 0.4)
     assert made
     assert made.answer[-1] == END
-    cut = sample(rng, Example(request, "1, 2)", whole=False), layout, END)
+    cut = sample(rng, Example(request, "1, 2)", whole=False), layout, END, 0.4)
     assert cut
     assert END not in cut.answer
-    line = sample(rng, Example(request, "1, 2)\nmore(values)", whole=False), layout, END)
+    line = sample(rng, Example(request, "1, 2)\nmore(values)", whole=False), layout, END, 0.4)
     assert line
     assert text_of(layout, line.answer) in {"1, 2)\n", "1, 2)\nmore(values)"}
 
 
 @given(seed=st.integers(0, 200))
 def test_the_first_sample_of_a_cell_tells_the_text_before_the_cursor(seed: int, layout: Layout) -> None:
-    found = samples_of(random.Random(seed), DOCUMENT, 2, layout, END)
+    found = branches_of(random.Random(seed), DOCUMENT, 2, layout, END)
     assert found[0].text > 1
     assert all(example.text == 0 for example in found[1:])
     marks = set(layout.form.markers.values())
     assert marks.isdisjoint(found[0].prompt[1 : found[0].text])
+
+
+@given(seed=st.integers(0, 200), count=st.integers(0, 5))
+def test_plain_samples_want_all_that_follows(seed: int, count: int, layout: Layout) -> None:
+    found = samples_of(random.Random(seed), DOCUMENT, 3, layout, END, count=count)
+    assert len(found) <= count
+    assert all(END in one.answer or len(one.answer) == 120 for one in found)

@@ -1,0 +1,116 @@
+"""Samples end to end in rows of one length, laid out once in a file: what a whole model learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from jupyter_turbopilot.prompt.formats import BoundFormat
+    from jupyter_turbopilot.training.tree import Sample
+
+LEAST = 48  # tokens before a cursor; a sample that would keep fewer goes into the next row
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The tokens that nobody types: what they follow cannot be learnt, and they fill a row up."""
+
+    middle: int
+    all: tuple[int, ...]
+
+    @classmethod
+    def of(cls, form: BoundFormat, end: int) -> Marks:
+        """Return those of a format; without one, the token that ends a text."""
+        marks = tuple(sorted(form.markers.values())) or (end,)
+        return cls(form.markers.get("middle", end), marks)
+
+    def learnt(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which tokens behind the first of each row are learnt: all text, and where an answer ends."""
+        return ~np.isin(rows[:, 1:], self.all)
+
+    def answered(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which of them belong to answers."""
+        places = np.where(np.isin(rows, self.all), np.arange(rows.shape[1]), 0)
+        last = np.maximum.accumulate(places, axis=1)[:, :-1]
+        return (np.take_along_axis(rows, last, 1) == self.middle) & self.learnt(rows)
+
+
+def packed(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[list[int]]:
+    """Put samples one behind the other into rows of `length` tokens and one; a prompt is cut at its start."""
+    row: list[int] = []
+    for sample in samples:
+        for room in (length + 1 - len(row), length + 1):
+            if (tokens := shortened(sample, room, marks)) is not None:
+                if room > length:
+                    yield from _filled(row, length, marks)
+                    row = []
+                row += tokens
+                break
+    yield from _filled(row, length, marks)
+
+
+def _filled(row: list[int], length: int, marks: Marks) -> Iterator[list[int]]:
+    if row:
+        yield row + [marks.all[0]] * (length + 1 - len(row))
+
+
+def shortened(sample: Sample, room: int, marks: Marks) -> list[int] | None:
+    """Return a sample's tokens, the start of its prompt left out so that they fit; None if little is left."""
+    prompt = sample.prompt
+    excess = len(prompt) + len(sample.answer) - room
+    start = next((at for at, token in enumerate(prompt) if token not in marks.all), len(prompt))
+    stop = next((at for at in range(start, len(prompt)) if prompt[at] in marks.all), len(prompt))
+    if excess > 0 and stop - start - excess < LEAST:
+        return None
+    return [*prompt[:start], *prompt[start + max(0, excess) :], *sample.answer]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows in a file, read where they are needed, each epoch in another order."""
+
+    tokens: NDArray[Any]  # rows of `length` tokens and one
+    seed: int = 5
+
+    @property
+    def length(self) -> int:
+        """How many tokens a row teaches."""
+        return int(self.tokens.shape[1]) - 1
+
+    def batch(self, step: int, tokens: int) -> NDArray[Any]:
+        """Return the rows of a step that learns so many tokens: the same ones whenever it is asked."""
+        size = max(1, tokens // self.length)
+        epoch, first = divmod(step * size, len(self.tokens))
+        order = [*self._order(epoch)[first : first + size]]
+        while len(order) < size:  # the next epoch, or several of a small file
+            epoch += 1
+            order += [*self._order(epoch)[: size - len(order)]]
+        return self.tokens[order]
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng((self.seed, epoch)).permutation(len(self.tokens))
+
+
+def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int) -> int:
+    """Write rows in the smallest numbers that hold a vocabulary's tokens; return how many there were."""
+    kind = np.min_scalar_type(vocabulary - 1)
+    made = [np.array(row, kind) for row in rows]
+    with write_atomically(path, TurbopilotError) as partial, partial.open("wb") as out:
+        np.save(out, np.stack(made))
+    return len(made)
+
+
+def read_rows(path: Path) -> Rows:
+    """Map a file of rows into memory."""
+    return Rows(np.load(path, mmap_mode="r", allow_pickle=False))

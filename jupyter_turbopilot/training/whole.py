@@ -1,0 +1,98 @@
+"""Trains all weights of a model: plain rows, 16-bit products, and Muon for the matrices."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional
+
+from jupyter_turbopilot.training.network import best_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from jupyter_turbopilot.training.loop import Log
+    from jupyter_turbopilot.training.network import Network
+    from jupyter_turbopilot.training.rows import Marks, Rows
+
+STEP = 8192  # tokens
+LOGITS = 2**28  # most scores of what could follow in a step: a big vocabulary takes fewer tokens
+COMPILERS = ("g++", "clang++", "c++")
+
+
+@dataclass
+class WholeModel:
+    """A network all of whose weights learn from rows: short ones, and at last ones as long as the context."""
+
+    network: Network
+    marks: Marks
+    short: Rows
+    long: Rows
+    held_out: NDArray[Any]
+    text_weight: float = 0.5  # how much the text around the answers counts
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        """Choose the numbers to multiply, and compile where that is wanted and there is a compiler."""
+        self._type = best_type(self.network.device)
+        vocabulary = self.network.model.lm_head.weight.shape[0]
+        self._step = min(STEP, LOGITS // vocabulary)
+        self._losses: Callable[..., torch.Tensor] = self._computed
+        if self.compiled and any(map(shutil.which, COMPILERS)):
+            self._losses = torch.compile(self._computed)
+
+    def optimizers(self, rate: float) -> list[torch.optim.Optimizer]:
+        """Return what changes the matrices, and what changes all else."""
+        learnt = self.network.learnt()
+        inner = {name: part for name, part in learnt.items() if part.ndim > 1 and ".layers." in name}
+        outer = [part for name, part in learnt.items() if name not in inner]
+        return [
+            torch.optim.Muon(inner.values(), lr=rate, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(outer, lr=rate, betas=(0.9, 0.95), weight_decay=0.0),
+        ]
+
+    def batches(self, log: Log) -> Iterator[NDArray[Any]]:
+        """Yield the rows of each step from where a log stands."""
+        while True:
+            yield (self.long if log.falls else self.short).batch(log.steps, self._step)
+
+    def size(self, batch: NDArray[Any]) -> tuple[int, int]:
+        """Count the samples and tokens of a step."""
+        return int((batch == self.marks.middle).sum()), batch[:, 1:].size
+
+    def loss(self, batch: NDArray[Any]) -> torch.Tensor:
+        """Return the mean loss of what is learnt."""
+        learnt, answered = self.marks.learnt(batch), self.marks.answered(batch)
+        weights = torch.from_numpy(learnt * self.text_weight + answered * (1 - self.text_weight))
+        losses = self._of(batch)
+        weights = weights.to(losses)
+        return (losses * weights).sum() / weights.sum()
+
+    @torch.no_grad()
+    def held_loss(self) -> float | None:
+        """Return the loss of answers that are not trained on, each token counting the same."""
+        total = count = 0.0
+        size = max(1, self._step // (self.held_out.shape[1] - 1))
+        for start in range(0, len(self.held_out), size):
+            rows = self.held_out[start : start + size]
+            answered = torch.from_numpy(self.marks.answered(rows))
+            losses = self._of(rows)
+            total += losses[answered.to(losses.device)].sum().item()
+            count += answered.sum().item()
+        return total / count if count else None
+
+    def _of(self, rows: NDArray[Any]) -> torch.Tensor:
+        tokens = torch.from_numpy(rows.astype("int64")).to(self.network.device)
+        return self._losses(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
+
+    def _computed(self, tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        model = self.network.model
+        with torch.autocast(tokens.device.type, self._type, enabled=self._type != torch.float32):
+            states = model.model(input_ids=tokens, use_cache=False).last_hidden_state
+            logits = model.lm_head(states)
+        return functional.cross_entropy(logits.float().transpose(1, 2), targets, reduction="none")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.prompt.formats import BoundFormat
+from jupyter_turbopilot.training.rows import LEAST, Marks, Rows, packed, read_rows, shortened, write_rows
+from jupyter_turbopilot.training.tree import Sample
+
+END, PREFIX, SUFFIX, MIDDLE = range(99, 103)
+MARKS = Marks(MIDDLE, (PREFIX, SUFFIX, MIDDLE))
+LENGTH = 128
+texts = st.lists(st.integers(0, 98), max_size=150)
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> Sample:
+    prompt = (PREFIX, *draw(texts), SUFFIX, *draw(texts)[:20], MIDDLE)
+    return Sample(prompt, (*draw(texts)[:20], END))
+
+
+@given(sample=samples(), room=st.integers(1, 300))
+def test_a_sample_that_is_cut_keeps_what_is_near_the_cursor(sample: Sample, room: int) -> None:
+    made = shortened(sample, room, MARKS)
+    whole = [*sample.prompt, *sample.answer]
+    before = sample.prompt.index(SUFFIX) - 1
+    if made is None:
+        assert before - (len(whole) - room) < LEAST
+    else:
+        assert len(made) == min(room, len(whole))
+        assert made[0] == PREFIX
+        assert made[1:] == whole[len(whole) - len(made) + 1 :]
+
+
+@given(many=st.lists(samples(), max_size=12))
+def test_rows_are_of_one_length_and_lose_no_answer(many: list[Sample]) -> None:
+    rows = np.array([*packed(many, LENGTH, MARKS)]).reshape(-1, LENGTH + 1)
+    answers = rows[:, 1:][MARKS.answered(rows)].tolist()
+    fitting = [sample for sample in many if shortened(sample, LENGTH + 1, MARKS)]
+    assert answers == [token for sample in fitting for token in sample.answer]
+    assert len(rows) <= len(fitting)
+
+
+@given(many=st.lists(samples(), min_size=1, max_size=12))
+def test_marks_and_what_fills_a_row_up_are_not_learnt(many: list[Sample]) -> None:
+    rows = np.array([*packed(many, LENGTH, MARKS)]).reshape(-1, LENGTH + 1)
+    targets = rows[:, 1:]
+    assert set(targets[~MARKS.learnt(rows)].tolist()) <= set(MARKS.all)
+    assert not set(targets[MARKS.learnt(rows)].tolist()) & set(MARKS.all)
+
+
+def test_a_model_without_marks_learns_text_alone() -> None:
+    marks = Marks.of(BoundFormat("none"), END)
+    rows = np.array([*packed([Sample((1, 2, 3), (4, 5, END))], 8, marks)])
+    assert rows.tolist() == [[1, 2, 3, 4, 5, END, END, END, END]]
+    assert marks.learnt(rows).tolist() == [[True] * 4 + [False] * 4]
+
+
+@given(count=st.integers(1, 40), tokens=st.integers(1, 1000), step=st.integers(0, 50))
+def test_each_row_comes_once_before_one_comes_again(count: int, tokens: int, step: int) -> None:
+    rows = Rows(np.arange(count).repeat(9).reshape(count, 9))
+    size = max(1, tokens // 8)
+    assert rows.batch(step, tokens)[:, 0].tolist() == rows.batch(step, tokens)[:, 0].tolist()
+    taken = [int(row) for number in range(step + 1) for row in rows.batch(number, tokens)[:, 0]]
+    assert len(taken) == size * (step + 1)
+    for first in range(0, len(taken) - count + 1, count):
+        assert sorted(taken[first : first + count]) == list(range(count))
+
+
+@pytest.mark.parametrize(("vocabulary", "kind"), [(128, "uint8"), (256, "uint8"), (49_152, "uint16")])
+def test_rows_take_no_more_bytes_than_a_vocabulary_needs(vocabulary: int, kind: str, tmp_path: Path) -> None:
+    rows = [[1, 2, 3], [4, 5, vocabulary - 1]]
+    assert write_rows(tmp_path / "a.rows", rows, vocabulary) == 2
+    read = read_rows(tmp_path / "a.rows")
+    assert read.tokens.dtype == kind
+    assert read.tokens.tolist() == rows
+    assert read.length == 2

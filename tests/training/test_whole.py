@@ -1,0 +1,71 @@
+"""Learning all weights from rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from jupyter_turbopilot.training import whole
+from jupyter_turbopilot.training.loop import Log, Schedule, Training
+from jupyter_turbopilot.training.network import free, load
+from jupyter_turbopilot.training.rows import Marks, Rows
+from jupyter_turbopilot.training.scratch import TEXT, Shape, write_blank
+from jupyter_turbopilot.training.whole import WholeModel
+
+FIRST = len(TEXT)
+END, PREFIX, SUFFIX, MIDDLE = range(FIRST, FIRST + 4)
+MARKS = Marks(MIDDLE, (PREFIX, SUFFIX, MIDDLE))
+ROW = [PREFIX, *range(20), SUFFIX, *range(30, 40), MIDDLE, *range(20, 30), END]
+
+
+@pytest.fixture
+def learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WholeModel:
+    monkeypatch.setattr(whole, "STEP", 4 * (len(ROW) - 1))
+    path = write_blank(tmp_path / "blank.gguf", Shape(width=64, layers=2, heads=2, length=64))
+    network = load(path, torch.device("cpu"), torch.float32)
+    free(network)
+    rows = np.array([ROW] * 6, np.uint8)
+    return WholeModel(network, MARKS, Rows(rows), Rows(np.hstack([rows, rows[:, 1:]])), rows[:2])
+
+
+def test_it_learns_to_fill_in(learning: WholeModel, tmp_path: Path) -> None:
+    log = Training(learning, Schedule(9.0, 1e-2, 0.2, steps=60), tmp_path / "kept").run(lambda *_: None)
+    assert log.held[0][1] > 4
+    assert log.held[-1][1] < 1
+    assert log.tokens >= 60 * 4 * (len(ROW) - 1)
+    assert log.samples == 60 * 4
+
+
+def test_text_counts_less_than_answers_and_marks_do_not_count(learning: WholeModel) -> None:
+    rows = np.array([ROW], np.uint8)
+    with torch.no_grad():
+        logits = learning.network.model(input_ids=torch.tensor([ROW[:-1]])).logits[0]
+        losses = functional.cross_entropy(logits, torch.tensor(ROW[1:]), reduction="none").tolist()
+        answer = ROW.index(MIDDLE)
+        text = [loss for loss, token in zip(losses[:answer], ROW[1:], strict=False) if token not in MARKS.all]
+        total = 0.5 * sum(text) + sum(losses[answer:])
+        wanted = total / (0.5 * len(text) + len(losses[answer:]))
+        assert learning.loss(rows).item() == pytest.approx(wanted, abs=0.02)
+        learning.held_out = rows
+        assert learning.held_loss() == pytest.approx(np.mean(losses[answer:]), abs=0.02)
+
+
+def test_rows_are_as_long_as_the_context_when_the_rate_falls(learning: WholeModel) -> None:
+    assert next(learning.batches(Log())).shape == (4, len(ROW))
+    assert next(learning.batches(Log(falls_from=0.8))).shape == (2, 2 * len(ROW) - 1)
+
+
+def test_matrices_and_all_else_change_in_ways_of_their_own(learning: WholeModel) -> None:
+    inner, outer = (
+        {id(part) for group in one.param_groups for part in group["params"]}
+        for one in learning.optimizers(1.0)
+    )
+    names = {id(part): name for name, part in learning.network.learnt().items()}
+    assert not inner & outer
+    assert inner | outer == set(names)
+    assert all("proj" in names[part] for part in inner)
+    assert len(inner) == 2 * 7
