@@ -42,7 +42,7 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True)
 class TrainingDocument(Notebook):
-    """A notebook, or a file in parts; `group` names where it came from, so that copies stay on one side."""
+    """A notebook, or a file as one cell; `group` names where it came from: copies stay on one side."""
 
     group: str = ""
 
@@ -98,12 +98,15 @@ def _file(path: Path, name: str, group: str) -> Iterator[TrainingDocument]:
         if notebook := parse_notebook(text, name):
             yield TrainingDocument(name, notebook.cells, notebook.language, group)
     elif text and (language := LANGUAGES.get(path.suffix.lower())):
-        yield _parts(text, name, language, group)
+        yield TrainingDocument(name, (NotebookCell("code", text),), language, group)
 
 
-def _parts(text: str, name: str, language: str, group: str) -> TrainingDocument:
-    cells = tuple(NotebookCell("code", part) for part in blocks(text, BLOCK))
-    return TrainingDocument(name, cells, language, group)
+def in_parts(document: TrainingDocument) -> TrainingDocument:
+    """Return a file in parts that somebody could type as cells; a notebook as it is."""
+    if len(document.cells) != 1:
+        return document
+    parts = blocks(document.cells[0].source, BLOCK)
+    return replace(document, cells=tuple(NotebookCell("code", part) for part in parts))
 
 
 def _prepared(path: Path) -> Iterator[TrainingDocument]:
@@ -116,9 +119,9 @@ def _prepared(path: Path) -> Iterator[TrainingDocument]:
                 name = f"{group}/{number}"
                 if "c" in raw:
                     cells = tuple(NotebookCell(str(kind), str(source)) for kind, source in raw["c"])
-                    yield TrainingDocument(name, cells, language, group)
                 else:
-                    yield _parts(str(raw["t"]), name, language, group)
+                    cells = (NotebookCell("code", str(raw["t"])),)
+                yield TrainingDocument(name, cells, language, group)
     except (
         OSError,
         EOFError,

@@ -57,7 +57,7 @@ class Dataset:
         """Return the documents to test with as notebooks to type."""
         return [
             TypedNotebook(document.name, document.cells, document.language, tuple(typed_cells(document)))
-            for document in self.held_out
+            for document in map(corpus.in_parts, self.held_out)
         ]
 
 
@@ -68,5 +68,7 @@ def gather(options: TrainingOptions) -> Dataset:
         document for document in corpus.read(options.paths) if not wanted or document.language in wanted
     )
     gathered = corpus.clean(documents, ascii_only=options.scratch)
-    training, held_out = corpus.split(gathered.documents, options.held_out)
+    # A tree's branches start within a cell: a file is learnt from in parts, unless in plain rows.
+    kept = gathered.documents if options.whole else [*map(corpus.in_parts, gathered.documents)]
+    training, held_out = corpus.split(kept, options.held_out)
     return Dataset(training, held_out, gathered.summary())

@@ -9,6 +9,7 @@ from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL
 from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.training.corpus import LARGEST
 from jupyter_turbopilot.training.tree import Sample
 
 if TYPE_CHECKING:
@@ -23,19 +24,21 @@ EVERY, APART = 12, 200  # characters for each branch, and for each plain sample
 PLACES = 24  # most of them in a tree
 ABOVE, BELOW = 60, 2  # cells that are looked at
 ENDS = 0.3  # how often the cell is the last
+NEAR = 8192  # characters of a file on either side of the cursor
 FUTURE = 400  # characters that are looked at for an answer
 
 
 @dataclass(frozen=True)
 class Cuts:
-    """How cells are cut: how often the text behind the cursor stays, and more than a line is wanted."""
+    """How cells are cut."""
 
-    stays: float
-    whole: float
+    stays: float  # how often the text behind the cursor stays
+    whole: float  # how often more than a line is wanted
+    longest: int  # characters of a cell that are looked at
 
 
-BRANCHES = Cuts(0.2, 0.4)  # of a tree: what stands before them is read once
-PLAIN = Cuts(0.35, 1.0)  # each reads everything itself: an answer should be worth it
+BRANCHES = Cuts(0.2, 0.4, LONGEST_CELL)  # of a tree: what stands before them is read once
+PLAIN = Cuts(0.35, 1.0, LARGEST)  # each reads everything itself: an answer should be worth it
 
 
 @dataclass(frozen=True)
@@ -57,25 +60,26 @@ def typed_cells(document: TrainingDocument) -> list[int]:
 
 
 def examples(
-    rng: random.Random, document: TrainingDocument, active: int, stays: float, count: int
+    rng: random.Random, document: TrainingDocument, active: int, cuts: Cuts, count: int
 ) -> Iterator[Example]:
     """Put the cursor at some places of a cell, at characters: in the middle of a word too."""
-    text = document.cells[active].source.rstrip()[:LONGEST_CELL]
-    whole = len(document.cells[active].source.rstrip()) <= LONGEST_CELL
+    text = document.cells[active].source.rstrip()[: cuts.longest]
+    whole = len(document.cells[active].source.rstrip()) <= cuts.longest
     above = _cells(document.cells[max(0, active - ABOVE) : active])
     below = [] if rng.random() < ENDS else _cells(document.cells[active + 1 : active + 1 + BELOW])
     for place in sorted(rng.sample(range(1, len(text)), min(count, len(text) - 1))):
         end = len(text)
-        if rng.random() < stays:
+        if rng.random() < cuts.stays:
             end = _line_end(text, place, rng.randrange(3))
         future = text[place:end]
         if not future.strip():
             continue
-        cell = Cell(source=text[:place] + text[end:])
+        start = text.rfind("\n", 0, max(0, place - NEAR)) + 1
+        cell = Cell(source=text[start:place] + text[end : end + NEAR])
         request = Completion(
             cells=[*above, cell, *below],
             active=len(above),
-            offset=place,
+            offset=place - start,
             path=document.name,
             language=document.language,
         )
@@ -139,7 +143,7 @@ def samples_of(
     """Return so many samples of one cell; fewer where nothing is left to be written."""
     made = (
         sample(rng, example, layout, end, cuts.whole)
-        for example in examples(rng, document, active, cuts.stays, count)
+        for example in examples(rng, document, active, cuts, count)
     )
     return [one for one in made if one]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from jupyter_turbopilot.training.forward import logits
 from jupyter_turbopilot.training.network import best_type
 
 if TYPE_CHECKING:
@@ -91,8 +92,7 @@ class WholeModel:
         return self._losses(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
 
     def _computed(self, tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        model = self.network.model
-        with torch.autocast(tokens.device.type, self._type, enabled=self._type != torch.float32):
-            states = model.model(input_ids=tokens, use_cache=False).last_hidden_state
-            logits = model.lm_head(states)
-        return functional.cross_entropy(logits.float().transpose(1, 2), targets, reduction="none")
+        scores = logits(self.network.model, tokens, self._type)
+        return functional.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="none").view_as(
+            targets
+        )
