@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.formats import BoundFormat
     from jupyter_turbopilot.training.tree import Sample
 
-LEAST = 48  # tokens before a cursor; a sample that would keep fewer goes into the next row
+LEAST = 32  # tokens before a cursor; a sample that would keep fewer goes into another row
+WAITING = 128  # samples that the next one to fit is looked for among
 
 
 @dataclass(frozen=True)
@@ -48,32 +50,47 @@ class Marks:
 
 def packed(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[list[int]]:
     """Put samples one behind the other into rows of `length` tokens and one; a prompt is cut at its start."""
+    coming = ((sample, *_text(sample, marks)) for sample in samples)
+    waiting = [*islice(coming, WAITING)]
     row: list[int] = []
-    for sample in samples:
-        for room in (length + 1 - len(row), length + 1):
-            if (tokens := shortened(sample, room, marks)) is not None:
-                if room > length:
-                    yield from _filled(row, length, marks)
-                    row = []
-                row += tokens
-                break
-    yield from _filled(row, length, marks)
-
-
-def _filled(row: list[int], length: int, marks: Marks) -> Iterator[list[int]]:
+    while waiting:
+        room = length + 1 - len(row)
+        fitting = (n for n, (sample, _, text) in enumerate(waiting) if _fits(sample, room, text))
+        if (number := next(fitting, None)) is not None:
+            sample, start, _ = waiting.pop(number)
+            excess = max(0, _size(sample) - room)
+            row += [*sample.prompt[:start], *sample.prompt[start + excess :], *sample.answer]
+        elif row:
+            yield _filled(row, length, marks)
+            row = []
+            continue
+        else:
+            del waiting[0]  # it fits into no row
+        waiting += islice(coming, 1)
     if row:
-        yield row + [marks.all[0]] * (length + 1 - len(row))
+        yield _filled(row, length, marks)
 
 
-def shortened(sample: Sample, room: int, marks: Marks) -> list[int] | None:
-    """Return a sample's tokens, the start of its prompt left out so that they fit; None if little is left."""
+def _text(sample: Sample, marks: Marks) -> tuple[int, int]:
+    """Return where the text before the cursor starts in a prompt, and how long it is."""
     prompt = sample.prompt
-    excess = len(prompt) + len(sample.answer) - room
     start = next((at for at, token in enumerate(prompt) if token not in marks.all), len(prompt))
     stop = next((at for at in range(start, len(prompt)) if prompt[at] in marks.all), len(prompt))
-    if excess > 0 and stop - start - excess < LEAST:
-        return None
-    return [*prompt[:start], *prompt[start + max(0, excess) :], *sample.answer]
+    return start, stop - start
+
+
+def _size(sample: Sample) -> int:
+    return len(sample.prompt) + len(sample.answer)
+
+
+def _fits(sample: Sample, room: int, text: int) -> bool:
+    """Tell whether a sample fits whole, or with enough of the text before the cursor."""
+    excess = _size(sample) - room
+    return excess <= 0 or text - excess >= LEAST
+
+
+def _filled(row: list[int], length: int, marks: Marks) -> list[int]:
+    return row + [marks.all[0]] * (length + 1 - len(row))
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from jupyter_turbopilot.training.forward import logits
+from jupyter_turbopilot.training.forward import Forward
 from jupyter_turbopilot.training.network import best_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -43,9 +43,8 @@ class WholeModel:
         self._type = best_type(self.network.device)
         vocabulary = self.network.model.lm_head.weight.shape[0]
         self._step = min(STEP, LOGITS // vocabulary)
-        self._losses: Callable[..., torch.Tensor] = self._computed
-        if self.compiled and any(map(shutil.which, COMPILERS)):
-            self._losses = torch.compile(self._computed)
+        compiled = self.compiled and any(map(shutil.which, COMPILERS))
+        self._forward = Forward(self.network.model, self._type, compiled=compiled)
 
     def optimizers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Return what changes the matrices, and what changes all else."""
@@ -89,10 +88,8 @@ class WholeModel:
 
     def _of(self, rows: NDArray[Any]) -> torch.Tensor:
         tokens = torch.from_numpy(rows.astype("int64")).to(self.network.device)
-        return self._losses(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
-
-    def _computed(self, tokens: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        scores = logits(self.network.model, tokens, self._type)
+        scores = self._forward(tokens[:, :-1])
+        targets = tokens[:, 1:]
         return functional.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="none").view_as(
             targets
         )
