@@ -100,7 +100,7 @@ def _products(inputs: torch.Tensor, layers: tuple[Product, ...]) -> tuple[torch.
     weights = torch.cat([weight for weight, _ in layers]).to(inputs.dtype)
     biases = [bias for _, bias in layers if bias is not None]
     products = functional.linear(inputs, weights, torch.cat(biases).to(inputs.dtype) if biases else None)
-    return products.split([weight.shape[0] for weight, _ in layers], -1)
+    return torch.split(products, [weight.shape[0] for weight, _ in layers], -1)
 
 
 def _normed(stream: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:

@@ -39,13 +39,15 @@ class Marks:
 
     def learnt(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which tokens behind the first of each row are learnt: all text, and where an answer ends."""
-        return ~np.isin(rows[:, 1:], self.all)
+        learnt: NDArray[np.bool_] = ~np.isin(rows[:, 1:], self.all)
+        return learnt
 
     def answered(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which of them belong to answers."""
         places = np.where(np.isin(rows, self.all), np.arange(rows.shape[1]), 0)
         last = np.maximum.accumulate(places, axis=1)[:, :-1]
-        return (np.take_along_axis(rows, last, 1) == self.middle) & self.learnt(rows)
+        behind: NDArray[np.bool_] = np.take_along_axis(rows, last, 1) == self.middle
+        return behind & self.learnt(rows)
 
 
 def packed(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[list[int]]:
