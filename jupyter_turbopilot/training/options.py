@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
 
-ADAPTER_RATE, SCRATCH_RATE = 3e-4, 2e-3
+ADAPTER_RATE, SCRATCH_RATE = 3e-4, 6e-3
 SHARE_OF_A_LANGUAGE = 0.1  # of the minutes, for each tune behind a training from scratch
 
 

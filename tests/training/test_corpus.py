@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.training.corpus import TrainingDocument, clean, parses, read, split, usual
+from jupyter_turbopilot.training.corpus import TrainingDocument, clean, in_parts, parses, read, split, usual
 
 GOOD = "import numpy as np\nvalues = np.arange(12)\nprint(values.mean())\n"
 
@@ -130,3 +130,18 @@ def test_what_belongs_together_stays_on_one_side_and_the_same_each_time() -> Non
     assert split(documents[::-1], 0.2)[1] == held[::-1]
     assert split(documents, 0.0) == (documents, [])
     assert split(documents[:2], 0.5) == (documents[:2], [])
+
+
+def test_a_file_is_read_whole_and_taken_in_parts_where_cells_are_wanted(tmp_path: Path) -> None:
+    text = "\n\n".join(f"def scale{number}(value):\n    return value * {number}\n" for number in range(60))
+    (tmp_path / "a.py").write_text(text)
+    (tmp_path / "b.kt").write_text("fun main() {}\n")
+    file, other = read([tmp_path])
+    assert [cell.source for cell in file.cells] == [text]
+    assert other.language == "kotlin"
+    parts = in_parts(file).cells
+    assert len(parts) > 4
+    assert max(len(part.source) for part in parts) <= 600
+    assert " ".join(part.source for part in parts).split() == text.split()
+    book = TrainingDocument("a.ipynb", (NotebookCell("markdown", "# A"), NotebookCell("code", text)))
+    assert in_parts(book) is book

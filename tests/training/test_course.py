@@ -43,3 +43,13 @@ def test_the_words_are_those_that_stand_in_the_documents(
 ) -> None:
     words = set(Course(documents, layout, END).words())
     assert words == {END, *"".join(document.code for document in documents).encode()}
+
+
+def test_plain_samples_come_from_all_over_once_and_the_same_each_time(
+    layout: Layout, documents: list[TrainingDocument]
+) -> None:
+    course = Course(documents, layout, END)
+    samples = list(course.plain())
+    assert samples == list(course.plain())
+    assert 8 <= len(samples) <= 12  # a cell each, but where nothing is left to be written
+    assert list(Course([], layout, END).plain()) == []

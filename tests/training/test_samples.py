@@ -11,6 +11,9 @@ from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.samples import (
+    BRANCHES,
+    NEAR,
+    PLAIN,
     Example,
     branches_of,
     examples,
@@ -36,7 +39,7 @@ def test_only_code_worth_typing_is_typed() -> None:
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 3]))
 def test_what_is_asked_and_what_follows_make_up_the_cell(seed: int, active: int) -> None:
     source = CELLS[active].source
-    for example in examples(random.Random(seed), DOCUMENT, active, 0.2, 6):
+    for example in examples(random.Random(seed), DOCUMENT, active, BRANCHES, 6):
         request = example.request
         assert request.prefix + example.future + request.suffix == source
         assert example.future.strip()
@@ -48,7 +51,7 @@ def test_what_is_asked_and_what_follows_make_up_the_cell(seed: int, active: int)
 
 def test_a_long_cell_is_typed_up_to_a_limit_and_its_end_is_not_taken_for_the_end() -> None:
     long = TrainingDocument("a", (NotebookCell("code", "value = 1\n" * 200),))
-    found = list(examples(random.Random(1), long, 0, 0.2, 24))
+    found = list(examples(random.Random(1), long, 0, BRANCHES, 24))
     assert all(len(example.request.prefix) < 600 for example in found)
     assert any(not example.whole for example in found)
 
@@ -91,3 +94,17 @@ def test_plain_samples_want_all_that_follows(seed: int, count: int, layout: Layo
     found = samples_of(random.Random(seed), DOCUMENT, 3, layout, END, count=count)
     assert len(found) <= count
     assert all(END in one.answer or len(one.answer) == 120 for one in found)
+
+
+def test_a_file_is_cut_anywhere_and_only_what_is_near_is_looked_at() -> None:
+    text = "".join(f"value{number} = compute({number})\n" for number in range(2000)).rstrip()
+    file = TrainingDocument("a.py", (NotebookCell("code", text),))
+    found = list(examples(random.Random(1), file, 0, PLAIN, 50))
+    for example in found:
+        cell = example.request
+        assert len(cell.prefix) <= NEAR + 40
+        assert len(cell.suffix) <= NEAR
+        assert cell.prefix + example.future + cell.suffix in text
+        assert cell.prefix.startswith("value")
+    assert max(len(example.request.prefix) for example in found) > NEAR - 40
+    assert {bool(example.request.suffix) for example in found} == {True, False}

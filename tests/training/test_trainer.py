@@ -15,7 +15,15 @@ from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import Dataset
 from jupyter_turbopilot.training.loop import Log
 from jupyter_turbopilot.training.options import TrainingOptions
-from jupyter_turbopilot.training.trainer import Trainer, blank, compare, layout_of, need_memory
+from jupyter_turbopilot.training.rows import read_rows
+from jupyter_turbopilot.training.trainer import (
+    Trainer,
+    blank,
+    compare,
+    layout_of,
+    need_memory,
+    row_layout,
+)
 
 from .conftest import END
 
@@ -48,16 +56,35 @@ def test_an_adapter_of_the_upper_layers_is_written_and_the_next_training_resumes
     assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
 
 
-def test_a_whole_model_is_written_where_that_is_asked_for(
+def test_a_whole_model_is_written_and_given_more_time_later(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
-    whole = trainer(replace(options, whole=True), data, engine, tiny_model)
-    whole.unpack()
-    whole.train(silent)
-    whole.write()
+    options = replace(options, whole=True)
+    first = trainer(options, data, engine, tiny_model)
+    assert first.unpack() == 0
+    steps = first.train(silent).steps
+    first.write()
     written, before = read_header(options.output), read_header(tiny_model)
     assert written.architecture == "llama"
     assert {part.name for part in written.parts} >= {part.name for part in before.parts}
+    assert trainer(options, data, engine, tiny_model).unpack() == steps
+    longer = trainer(replace(options, minutes=1.0), data, engine, tiny_model)
+    assert 0 < longer.unpack() <= steps  # from before the rate fell, if it fell
+    assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
+
+
+def test_rows_hold_prompts_that_fit_and_are_laid_out_once(
+    options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
+) -> None:
+    trainer(replace(options, whole=True), data, engine, tiny_model).unpack()
+    short, long = (read_rows(options.output.with_suffix(ending)) for ending in (".rows", ".long"))
+    assert (short.length, long.length) == (engine.context_size // 2, engine.context_size)
+    written = options.output.with_suffix(".rows").stat().st_mtime_ns
+    trainer(replace(options, whole=True), data, engine, tiny_model).unpack()
+    assert options.output.with_suffix(".rows").stat().st_mtime_ns == written
+    layout, end = row_layout(engine, Turbopilot(), 512)
+    assert layout.settings.prompt_tokens * layout.unit <= 512
+    assert end == END
 
 
 def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_token(
