@@ -81,7 +81,7 @@ def _layer(
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Attend to what lies behind, for one block of tokens after the other; a graphics card does so by itself."""
+    """Attend to what lies behind, block after block; on a graphics card the library does it well."""
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value, is_causal=True)
     length, scale = query.shape[2], query.shape[3] ** -0.5
