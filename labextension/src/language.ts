@@ -41,7 +41,8 @@ export const SAME_LANGUAGE: ReadonlySet<string> = new Set([
   'debug'
 ]);
 
-const CELL_MAGIC = /^\s*%%([\p{L}\p{N}_]+)/u;
+/** White space as Python takes it. */
+const CELL_MAGIC = /^(?:(?!\ufeff)[\s\x1c-\x1f\x85])*%%([\p{L}\p{N}_]+)/u;
 
 const MIME_LANGUAGES: ReadonlyMap<string, string> = new Map([
   ['text/plain', 'text'],
@@ -84,6 +85,7 @@ const PRIVATE_FOLDERS = new Set(['.ssh', '.aws', '.gnupg', '.azure', '.kube', '.
 /** Whether a file by that name holds credentials. */
 export function isPrivatePath(path: string): boolean {
   const parts = path.split(/[\\/]/).filter(part => part !== '' && part !== '.');
-  const name = parts.pop() ?? '';
+  // Python takes these for an `i` where case does not count.
+  const name = (parts.pop() ?? '').replace(/[\u0130\u0131]/g, 'i');
   return PRIVATE_FILE.test(name) || parts.some(part => PRIVATE_FOLDERS.has(part));
 }

@@ -1,0 +1,97 @@
+/**
+ * Which brackets and quotes a text leaves open, in any language. Pure.
+ *
+ * A quote is closed by the next of its kind; within quotes, nothing else opens or closes.
+ */
+
+import { LINE } from './bounds';
+import { first, isLonger, strip, stripStart } from './text';
+
+const QUOTES = '"\'`';
+const NESTED = 32; // brackets behind the cursor that are looked at: no code is nested so deeply
+type Pairs = ReadonlyMap<string, string>;
+const SAME: [string, string][] = Array.from(QUOTES, quote => [quote, quote]);
+const CLOSERS: Pairs = new Map([['(', ')'], ['[', ']'], ['{', '}'], ...SAME]);
+const OPENERS: Pairs = new Map([[')', '('], [']', '['], ['}', '{'], ...SAME]); // for a text that is read backwards
+
+/** Update what has yet to be closed, the innermost last, with the next character. */
+function follow(pending: string[], character: string, pairs = CLOSERS): void {
+  const innermost = pending.at(-1);
+  const closer = pairs.get(character);
+  if (character === innermost) {
+    pending.pop();
+  } else if (closer !== undefined && !(innermost !== undefined && QUOTES.includes(innermost))) {
+    pending.push(closer);
+  }
+}
+
+/** The brackets that would close a text, the innermost last, and the quote open at its end. */
+function unclosed(text: string, pairs = CLOSERS): [pending: string[], quote: string] {
+  const pending: string[] = [];
+  for (let at = 0; at < text.length; at++) {
+    follow(pending, text[at], pairs);
+  }
+  const innermost = pending.at(-1) ?? '(';
+  return [pending, QUOTES.includes(innermost) ? (pending.pop() ?? '') : ''];
+}
+
+/** The quote that is open at the end of a line, or ''; a line too long for code has none. */
+export function openQuote(line: string, quotes = QUOTES): string {
+  return isLonger(line, LINE) ? '' : unclosed(line, new Map(Array.from(quotes, quote => [quote, quote])))[1];
+}
+
+/**
+ * Tell for each place of a text whether it is outside all brackets and quotes that the text itself has opened.
+ *
+ * `quote` was open before the text; up to its end, the text counts as outside. An opening bracket is outside of
+ * what it opens; an opening quote is not.
+ */
+export function outside(text: string, quote = ''): boolean[] {
+  const pending = quote ? [quote] : [];
+  let withinGiven = quote !== '';
+  const places: boolean[] = [];
+  for (let at = 0; at < text.length; at++) {
+    places.push(withinGiven || !(pending.length > 0 || QUOTES.includes(text[at])));
+    follow(pending, text[at]);
+    withinGiven &&= pending.length > 0;
+  }
+  return places;
+}
+
+/** Whether a text opens a bracket or quote that it does not close; `quote` was open before it. */
+export function leavesOpen(text: string, quote = ''): boolean {
+  return !outside(`${text} `, quote)[text.length];
+}
+
+/**
+ * How much of a text can stand before these closing brackets without one being closed twice.
+ *
+ * The text may contain what is closed behind it only where it has opened the same again.
+ */
+export function balancedLength(text: string, closed: string): number {
+  if (!closed) {
+    return text.length; // most often, and asked at every token
+  }
+  const given = Array.from(closed).reverse();
+  const pending = [...given];
+  let length = 0;
+  for (let at = 0; at < text.length; at++) {
+    follow(pending, text[at]);
+    if (given.every((bracket, depth) => pending[depth] === bracket)) {
+      length = at + 1;
+    }
+  }
+  return length;
+}
+
+/** The closing brackets right behind the cursor, if they close all that the line has opened. */
+export function closersBehind(line: string, behind: string): string {
+  const rest = strip(behind);
+  const closed = rest.slice(0, rest.length - stripStart(rest, ')]}').length).slice(0, NESTED);
+  if (!closed || isLonger(line, LINE)) {
+    return '';
+  }
+  const [opened, quote] = unclosed(line);
+  const [closing] = unclosed(Array.from(first(rest, LINE + 1)).reverse().join(''), OPENERS);
+  return rest.includes(quote) && opened.length <= closing.length ? closed : '';
+}

@@ -1,0 +1,176 @@
+/**
+ * How likely each beginning of an answer is to be right, and so how much of it is shown. Pure.
+ *
+ * An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary is a
+ * logistic function of the features there. A beginning whose score passes the setting's threshold is shown as soon as
+ * it does.
+ */
+
+import { balancedLength, leavesOpen } from './brackets';
+import { type CursorFeatures, features, type Features, score, SMALLEST, sumOf } from './features';
+import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
+
+const WORTH_A_KEY = 4; // characters: less of a line is not shown before the line is finished
+const TRIED = 128; // boundaries of a line that are tried at most: the text up to each has to be parsed
+const FORGIVEN = 0.4; // below this share of the threshold, the rest of an answer is not generated
+
+/** A place in an answer where it may end, and the score of the text up to there. */
+export interface IBoundary {
+  end: number;
+  score: number;
+  /** how many lines with text end before it */
+  line: number;
+  /** whether the line is finished there */
+  whole: boolean;
+  /** whether it may be shown before the line is finished */
+  early: boolean;
+}
+
+/** Whether a text may end here: not within a word or a number, and not after a dot. */
+export function mayEnd(text: string, following: string): boolean {
+  if (isBlank(text) || ' \t.'.includes(text[text.length - 1])) {
+    return false;
+  }
+  return !(beginsWithWord(characterBefore(text, text.length)) && beginsWithWord(following));
+}
+
+/** Scores an answer token by token, and says how much of it may be shown. */
+export class Gate {
+  /** `fits`: whether the cell could still become a valid program with a text. */
+  constructor(
+    private readonly _cursor: CursorFeatures,
+    private readonly _threshold: number,
+    private readonly _fits: (text: string) => boolean,
+    private readonly _coefficients: Readonly<Features>
+  ) {}
+
+  /** Take one more token. */
+  add(piece: string, probability: number): void {
+    const [head, newline, rest] = cutAt(piece, '\n');
+    const ends = newline !== '' && !isBlank(this._written() + head);
+    if (this._sure.length > 0 && !(ends && !head) && mayEnd(this._text, piece)) {
+      this._note(false);
+    }
+    this._sure.push(Math.log(Math.max(SMALLEST, probability)));
+    if (!ends) {
+      this._text += piece;
+      return;
+    }
+    // The probability of the token that ends the line is that of its ending here.
+    this._text += head;
+    this._note(true);
+    this._text += newline + rest;
+    this._sure = [];
+    this._start = this._text.length - rest.length;
+    this._line++;
+  }
+
+  /** Take the end of the text as the end of its last line. */
+  end(): void {
+    this._ended = true;
+    if (this._sure.length > 0) {
+      this._note(true);
+    }
+  }
+
+  /** Whether nothing more would be shown, whatever came. */
+  get hopeless(): boolean {
+    if (!this._threshold) {
+      return false;
+    }
+    // After a line that is not shown whole, none is shown. Each further token lowers the probability of the line.
+    return (
+      this._open < this._line ||
+      (this._sure.length > 0 && sumOf(this._sure) < Math.log(this._threshold * FORGIVEN))
+    );
+  }
+
+  /**
+   * How much of the trimmed text may be shown, never less than before, and its score.
+   *
+   * While the first line is being written, that is its longest beginning that passes and leaves nothing open; once it
+   * is finished, the boundary from there on with the greatest expected gain. Further lines are shown only whole.
+   */
+  shown(text: string, final: boolean): [end: number, confidence: number] {
+    let end = 0;
+    let confidence = 0;
+    for (let line = 0; ; line++) {
+      const boundary = this._best(text, line, end, final || this._ended || this._line > line);
+      if (!boundary) {
+        break;
+      }
+      end = Math.min(boundary.end, text.length);
+      confidence = line ? Math.min(boundary.score, confidence) : boundary.score;
+      if (!boundary.whole) {
+        break;
+      }
+    }
+    return [end, confidence];
+  }
+
+  /** The boundary up to which a line is shown. */
+  private _best(text: string, line: number, start: number, settled: boolean): IBoundary | undefined {
+    const passing = this._boundaries.filter(
+      boundary =>
+        boundary.line === line &&
+        boundary.score >= this._threshold &&
+        (boundary.whole || !line) &&
+        Math.min(boundary.end, text.length) > start
+    );
+    const early = this._firstFit(text, passing.filter(boundary => boundary.early).reverse());
+    if (!settled) {
+      return early;
+    }
+    // Characters saved, less the key that accepts them. Without a threshold, the longest text wins.
+    const gain = ({ end, score }: IBoundary) =>
+      this._threshold ? score * Math.max(0.5, codePoints(strip(text.slice(start, end))) - 1) : 0;
+    const further = passing
+      .filter(boundary => !early || boundary.end >= early.end)
+      .map(boundary => ({ boundary, gain: gain(boundary) }))
+      .sort((one, other) => other.gain - one.gain || other.boundary.end - one.boundary.end);
+    return this._firstFit(
+      text,
+      further.map(({ boundary }) => boundary)
+    );
+  }
+
+  private _firstFit(text: string, boundaries: readonly IBoundary[]): IBoundary | undefined {
+    return boundaries.slice(0, TRIED).find(({ end }) => this._mayStand(text.slice(0, end)));
+  }
+
+  private _mayStand(text: string): boolean {
+    return balancedLength(text, this._cursor.closed) === text.length && this._fits(text);
+  }
+
+  private _note(whole: boolean): void {
+    const text = this._written();
+    if (isBlank(text)) {
+      return;
+    }
+    const values = features(text, this._sure, this._cursor, { whole, further: this._line > 0 });
+    const value = score(values, this._coefficients);
+    const worth = codePoints(strip(text)) >= WORTH_A_KEY;
+    const early = worth && !(this._line || leavesOpen(text, this._cursor.quote));
+    this._boundaries.push({
+      end: stripEnd(this._text).length,
+      score: value,
+      line: this._line,
+      whole,
+      early: !whole && (early || !this._threshold)
+    });
+    this._open += Number(whole && value >= this._threshold && this._open === this._line);
+  }
+
+  /** What was written of the line. */
+  private _written(): string {
+    return this._text.slice(this._start);
+  }
+
+  private _text = '';
+  private readonly _boundaries: IBoundary[] = [];
+  private _sure: number[] = []; // log probabilities of the line being written
+  private _start = 0; // where that line begins in the text
+  private _line = 0;
+  private _open = 0; // how many of the finished lines pass as a whole, from the first on
+  private _ended = false;
+}

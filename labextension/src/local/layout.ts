@@ -1,0 +1,91 @@
+/** The layout of a suggestion's prompt, the same as the server's. */
+
+import type { IRequest } from '../wire';
+import { keepLast, keepTail, piecesLeftOut, readHead, WIDEST } from './budget';
+import { remembered } from './bounds';
+import type { IVocabulary } from './engineinterface';
+import type { IContext } from './notebook';
+import { outline } from './notebook';
+import { chosen } from './ranking';
+
+const PIECES_REMEMBERED = 2 ** 20; // characters of cells
+const PIECES_SHARE = 8; // one such share for the outline of what is left out, one for the best of it
+const READ_ANEW = 9; // tokens from the suffix's mark on that are read again at each keystroke
+
+/** Lengths in tokens of about three characters. */
+export interface IBudget {
+  promptTokens: number;
+  suffixTokens: number;
+  maxTokens: number;
+}
+
+export interface IPrompt {
+  tokens: number[];
+  /** the part of the suffix that may be moved instead of read again: from, to */
+  suffixSpan: [number, number];
+}
+
+/** Lays out prompts for a model, and remembers the tokens of cells: those above seldom change. */
+export class Layout {
+  constructor(
+    private readonly _vocabulary: IVocabulary,
+    private readonly _contextSize: number,
+    private readonly _budget: IBudget
+  ) {
+    this._tokenize = remembered(text => _vocabulary.tokenize(text), PIECES_REMEMBERED);
+  }
+
+  prompt(request: Pick<IRequest, 'max_tokens'>, context: IContext): IPrompt {
+    const { unit, marks } = this._vocabulary;
+    const { promptTokens, suffixTokens, maxTokens } = this._budget;
+    // The marks, the beginning-of-text token and at least one token of the answer have to fit as well.
+    const most = this._contextSize - 8;
+    const behind = Math.min(suffixTokens * unit, Math.floor(most / 4));
+    const answer = Math.min((request.max_tokens || maxTokens) * unit, Math.floor(most / 2));
+    const before = Math.max(1, Math.min(promptTokens * unit, most - behind - answer));
+    const near = this._vocabulary.tokenize(keepTail(context.prefix, WIDEST * before));
+    const prefix = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
+    const suffix = marks && behind > 0 ? readHead(t => this._vocabulary.tokenize(t), context.suffix, behind) : [];
+    return this._filled(prefix, suffix);
+  }
+
+  /** The tokens of the pieces that fit, behind the best of those that do not. */
+  private _pieces(pieces: readonly string[], near: number, room: number): number[] {
+    const tokens = pieces.map(piece => this._tokenize(piece));
+    const sizes = tokens.map(piece => piece.length);
+    const gone = piecesLeftOut(sizes, near, room);
+    const share = Math.floor(room / PIECES_SHARE);
+    const left = gone > 0 ? this._best(pieces.slice(0, gone), pieces.slice(gone).join(''), share) : [];
+    return [...left, ...tokens.slice(gone)].flat();
+  }
+
+  /** What is kept of pieces that do not fit: an outline, and those most relevant to the rest. */
+  private _best(pieces: readonly string[], kept: string, share: number): number[][] {
+    const about = [kept, share, ...pieces];
+    // Typing does not change it.
+    if (about.length !== this._about.length || about.some((part, at) => part !== this._about[at])) {
+      const best = chosen(pieces, kept, share, piece => this._tokenize(piece).length);
+      this._about = about;
+      this._found = [this._tokenize(outline(pieces)).slice(0, share), ...best.map(piece => this._tokenize(piece))];
+    }
+    return this._found;
+  }
+
+  private _filled(prefix: readonly number[], suffix: readonly number[]): IPrompt {
+    const { bos, marks } = this._vocabulary;
+    const tokens = [...(bos === null ? [] : [bos]), ...(marks ? [marks.prefix] : []), ...prefix];
+    if (!marks) {
+      return { tokens, suffixSpan: [0, 0] };
+    }
+    // The tokens right behind the cursor tell the model where it is, so they have to be read again.
+    const from = tokens.length + READ_ANEW;
+    tokens.push(marks.suffix, ...suffix);
+    const to = tokens.length;
+    tokens.push(marks.middle);
+    return { tokens, suffixSpan: from < to ? [from, to] : [0, 0] };
+  }
+
+  private readonly _tokenize: (text: string) => number[];
+  private _about: (string | number)[] = [];
+  private _found: number[][] = [];
+}

@@ -1,0 +1,83 @@
+/** Source cut into lexemes as Python has them, finished or not; and what a text leaves open. Pure. */
+
+import { LETTER, SPACE, WORD } from './text';
+
+const BODY = (quote: string, more: string) => `${quote}(?:\\\\(?:.|$)|(?!${quote})[^\\\\${more}])*`;
+const LEXEME = new RegExp(
+  `(?<string>[rbfuRBFU]{0,2}(?:(?<long>${BODY('"""', '')}|${BODY("'''", '')})(?<longEnd>"""|''')?` +
+    `|(?<short>${BODY('"', '\\n')}|${BODY("'", '\\n')})(?<shortEnd>["'])?))` +
+    `|(?<comment>#[^\\n]*)|(?<number>\\p{Nd}[${WORD}.]*)|(?<name>[${LETTER}][${WORD}]*)` +
+    `|(?<sign>\\*\\*|[=!<>]=|[^${SPACE}${WORD}])|(?<line>\\n)`,
+  'gsu'
+);
+const KINDS = ['string', 'comment', 'number', 'name', 'sign', 'line'] as const;
+const CONTINUATIONS = new Set(['else', 'elif', 'except', 'finally', 'case']);
+const CLOSERS: Readonly<Record<string, string | undefined>> = { '(': ')', '[': ']', '{': '}' };
+
+/** A word, number, string, sign, comment or line end of a source text. */
+export interface ILexeme {
+  kind: (typeof KINDS)[number];
+  text: string;
+  start: number;
+  /** the quote that a string lacks at its end */
+  unclosed: string;
+}
+
+/** Cut a source text into lexemes; white space other than line ends is left out. */
+export function lex(source: string): ILexeme[] {
+  return Array.from(source.matchAll(LEXEME), found => {
+    const groups = (found.groups ?? {}) as Record<string, string | undefined>;
+    const { long, longEnd, short, shortEnd } = groups;
+    return {
+      kind: KINDS.find(name => groups[name] !== undefined) ?? 'sign',
+      text: found[0],
+      start: found.index,
+      unclosed: longEnd || shortEnd ? '' : (long?.slice(0, 3) ?? short?.[0] ?? '')
+    };
+  });
+}
+
+/** What is open at the end of a text. */
+export interface IOpen {
+  quote: string;
+  brackets: string;
+  balanced: boolean;
+  comment: boolean;
+  /** where the last statement at the outermost level begins; the text above it does not matter */
+  start: number;
+}
+
+/** Find the quote and the brackets that are open at the end. */
+export function scan(text: string): IOpen {
+  const stack: string[] = [];
+  let [balanced, decorated, start] = [true, false, 0];
+  const lexemes = lex(text);
+  for (const lexeme of lexemes) {
+    const closer = CLOSERS[lexeme.text];
+    if (closer) {
+      stack.push(closer);
+    } else if (')]}'.includes(lexeme.text)) {
+      balanced = stack.pop() === lexeme.text && balanced;
+    } else if (stack.length === 0 && opensStatement(text, lexeme)) {
+      start = decorated ? start : lexeme.start;
+      decorated = lexeme.text === '@';
+    }
+  }
+  // An unclosed string or a comment that a line follows is not the last lexeme.
+  const end = lexemes.at(-1);
+  return {
+    quote: end?.unclosed ?? '',
+    brackets: stack.reverse().join(''),
+    balanced,
+    comment: end?.kind === 'comment',
+    start
+  };
+}
+
+/** Whether a statement at the outermost level certainly begins here. */
+function opensStatement(text: string, { kind, text: lexeme, start }: ILexeme): boolean {
+  if (start && (text[start - 1] !== '\n' || text.slice(0, start).endsWith('\\\n'))) {
+    return false;
+  }
+  return !(kind === 'line' || kind === 'comment' || '\'"'.includes(lexeme[0]) || CONTINUATIONS.has(lexeme));
+}

@@ -1,0 +1,140 @@
+/** Turn cells into the text before and after the cursor. Pure. */
+
+import { cellLanguage, isPrivatePath } from '../language';
+import type { IRequest } from '../wire';
+import { endOf, remembered } from './bounds';
+import { commentMark } from './languages';
+import { cellMagic, withoutCellMagic, withoutCommands } from './magics';
+import { withoutSecrets } from './private';
+import {
+  codePoints,
+  cutAt,
+  END,
+  findAll,
+  first,
+  isBlank,
+  lastLine,
+  linesOf,
+  SPACE,
+  START,
+  strip,
+  stripEnd,
+  without
+} from './text';
+
+const HEADING = new RegExp(`${START}#{1,6}[${SPACE}]+([^\\n]+)${END}`, 'g');
+const OUTLINE = new RegExp(
+  `${START}(?:import |from [^${SPACE}]+ import|def |class |library\\(|using )[^\\n]*`,
+  'g'
+);
+const MAX_HEADING = 120;
+const NEAR = 2 ** 17; // characters before the cursor that are looked at: many times what a model reads
+const ABOVE = 2 ** 18; // characters of the cells above
+const MAX_ERROR = 200; // characters of the error that the active cell ended with
+const NEXT_CELL = 320; // characters of the cell below that the model reads
+const BELOW = 2 ** 14; // characters of a cell below that are looked at
+
+/** The pieces of text before the active cell, furthest first, and the two halves of the cell. */
+export interface IContext {
+  pieces: string[];
+  prefix: string;
+  suffix: string;
+}
+
+/** The active cell up to the cursor. */
+export function prefixOf(request: IRequest): string {
+  return first(request.cells[request.active].source, request.offset);
+}
+
+/** The active cell behind the cursor. */
+export function suffixOf(request: IRequest): string {
+  return without(request.cells[request.active].source, request.offset);
+}
+
+/** Choose what the model reads; `described`: what a kernel knows, as comments. */
+export function gather(request: IRequest, described = ''): IContext {
+  const active = request.cells[request.active];
+  const language = cellLanguage(active.source, request.language);
+  const prefix = endOf(prefixOf(request), NEAR);
+  const suffix = first(suffixOf(request), NEAR);
+  if (isPrivatePath(request.path)) {
+    return { pieces: [], prefix, suffix };
+  }
+  const pieces = above(request, language);
+  if (active.type === 'code') {
+    pieces.push(...below(request, language));
+    if (language === 'python' && described) {
+      pieces.push(`${described}\n`);
+    }
+    const failure = strip(withoutSecrets(active.error ?? ''));
+    if (failure) {
+      pieces.push(`${commentMark(language)} ${first(linesOf(failure).at(-1) ?? '', MAX_ERROR)}\n`);
+    }
+  }
+  // On a blank line whole lines are missing: the suffix begins with the next line, not with this one's end.
+  const begins = isBlank(lastLine(prefix)) && suffix.startsWith('\n');
+  return { pieces, prefix, suffix: begins ? suffix.slice(1) : suffix };
+}
+
+/** The cells above as text; of a very long notebook, only the nearer ones. */
+function above(request: IRequest, language: string): string[] {
+  const cells = request.cells.slice(0, request.active);
+  const step = ABOVE / 4; // cut in steps, so that the start seldom moves
+  // Of a longer cell only its end, or it would leave no room for the others.
+  const sources = cells.map(cell => endOf(cell.source, step));
+  const sizes = sources.map(codePoints);
+  const over = Math.max(0, sizes.reduce((total, size) => total + size, 0) - ABOVE);
+  let excess = Math.ceil(over / step) * step;
+  return cells.flatMap((cell, at) => {
+    if (excess > 0) {
+      excess -= sizes[at];
+      return [];
+    }
+    const text = cellText(cell.type, request.language, language, sources[at]);
+    return text ? [text] : [];
+  });
+}
+
+/** The beginning of the next cell. It stands above the cursor: behind it, each keystroke would have it read again. */
+function below(request: IRequest, language: string): string[] {
+  for (const { type, source } of request.cells.slice(request.active + 1)) {
+    const text = type === 'code' && cellText(type, request.language, language, first(source, BELOW));
+    if (text) {
+      return [`${stripEnd(first(text, NEXT_CELL))}\n\n`];
+    }
+  }
+  return [];
+}
+
+/** What later cells need most of earlier ones: imports, and the heads of definitions. */
+export function outline(pieces: Iterable<string>): string {
+  const heads = new Set(Array.from(pieces).flatMap(piece => findAll(OUTLINE, piece).map(line => stripEnd(line))));
+  return heads.size > 0 ? `${[...heads].join('\n')}\n\n` : '';
+}
+
+/** Typing does not change the cells above. */
+const cellText = remembered(
+  (type: string, notebookLanguage: string, language: string, source: string): string => {
+    if (type === 'code' && cellLanguage(source, notebookLanguage) === language) {
+      const code = language === notebookLanguage ? ownCode(source, language) : withoutCellMagic(source);
+      const body = strip(withoutSecrets(code));
+      return body ? `${body}\n\n` : '';
+    }
+    if (type === 'markdown' && language === notebookLanguage) {
+      const mark = commentMark(language);
+      return findAll(HEADING, source)
+        .map(heading => `${mark} ${first(strip(heading), MAX_HEADING)}\n`)
+        .join('');
+    }
+    return '';
+  },
+  2 ** 20
+);
+
+/** A cell in the notebook's own language. */
+function ownCode(source: string, language: string): string {
+  if (language !== 'python') {
+    return source;
+  }
+  return withoutCommands(cellMagic(source) ? cutAt(withoutCellMagic(source), '\n')[2] : source);
+}

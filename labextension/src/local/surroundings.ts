@@ -1,0 +1,75 @@
+/** What trimming has to know about the text around the cursor. Pure. */
+
+import type { IRequest } from '../wire';
+import { closersBehind, openQuote } from './brackets';
+import { cutAt, isBlank, lastLine, stripEnd, stripStart } from './text';
+
+/** How long a suggestion may be, and what it must not repeat. */
+export interface ISurroundings {
+  /** whether it may have several lines */
+  multi: boolean;
+  /** a line that is indented less is not part of it */
+  indent: number;
+  /** what follows the cursor on its line */
+  rest: string;
+  /** the next line that is not blank */
+  nextLine: string;
+  /** the quote that is open at the cursor */
+  quote: string;
+  /** on a blank line: the last line above that is not blank */
+  above: string;
+  maxLines: number;
+  /** brackets right behind the cursor, if they close all that the line has opened */
+  closed: string;
+  /** whether the line up to the cursor is white space, and not empty */
+  indented: boolean;
+}
+
+/** The width of a line's leading white space. */
+export function indentation(line: string): number {
+  let width = 0;
+  for (let at = 0; line[at] === ' ' || line[at] === '\t'; at++) {
+    width += line[at] === '\t' ? 4 - (width % 4) : 1;
+  }
+  return width;
+}
+
+/**
+ * The surroundings of the cursor.
+ *
+ * With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
+ */
+export function surroundingsOf(
+  prefix: string,
+  suffix: string,
+  lines: IRequest['lines'] = 'auto',
+  maxLines = 8
+): ISurroundings {
+  const line = lastLine(prefix);
+  const [rest, , below] = cutAt(suffix, '\n');
+  const blank = isBlank(line);
+  const opensBlock = stripEnd(line).endsWith(':') && isBlank(rest);
+  const multi = isBlank(rest) && (lines === 'multi' || (lines === 'auto' && (blank || opensBlock)));
+  const above = lastLine(stripEnd(prefix));
+  // Also after Enter in an editor that does not indent.
+  const opened = blank && stripEnd(above).endsWith(':') && indentation(above) >= indentation(line);
+  return {
+    multi,
+    indent: opened ? indentation(above) + 1 : indentation(line) + (opensBlock ? 1 : 0),
+    rest,
+    nextLine: firstLine(below),
+    quote: openQuote(line),
+    above: blank ? above : '',
+    maxLines,
+    closed: closersBehind(line, rest),
+    indented: blank && line !== ''
+  };
+}
+
+/** The first line that is not blank. */
+export function firstLine(text: string): string {
+  const blank = text.length - stripStart(text).length;
+  const start = text.slice(0, blank).lastIndexOf('\n') + 1;
+  return isBlank(text) ? '' : cutAt(text.slice(start), '\n')[0];
+}
+

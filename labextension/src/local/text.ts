@@ -1,0 +1,122 @@
+/** Text as Python's `str` has it: code points, white space, words, lines. Pure. */
+
+import { codePoints } from '../window';
+
+/** Classes of characters, for use within brackets: what `\s`, `\w` and `\w` without digits take. */
+export const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+export const WORD = '\\p{L}\\p{N}_';
+export const LETTER = '\\p{L}\\p{Nl}\\p{No}_';
+/** Where a line begins and ends: JavaScript's own `^` and `$` know more line ends. */
+export const START = '(?<![^\\n])';
+export const END = '(?![^\\n])';
+const LINE_END = '\\n-\\r\\x1c-\\x1e\\x85\\u2028\\u2029';
+
+const SPACES = new RegExp(`[${SPACE}]`);
+const WORD_CHARACTER = new RegExp(`[${WORD}]`, 'u');
+const LINES = new RegExp(`[^${LINE_END}]*(?:\\r\\n|[${LINE_END}])|[^${LINE_END}]+`, 'g');
+const HIGH = /[\ud800-\udbff]/;
+
+export { codePoints };
+
+/** The index of a code point, in UTF-16 units. */
+function unitOf(text: string, count: number): number {
+  if (count <= 0 || count >= text.length || !HIGH.test(text)) {
+    return Math.min(Math.max(0, count), text.length);
+  }
+  let at = 0;
+  for (let left = count; left > 0 && at < text.length; left--) {
+    at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
+  }
+  return at;
+}
+
+/** So many of the first characters. */
+export function first(text: string, count: number): string {
+  return text.slice(0, unitOf(text, count));
+}
+
+/** All but so many of the first characters. */
+export function without(text: string, count: number): string {
+  return text.slice(unitOf(text, count));
+}
+
+/** So many of the last characters. */
+export function last(text: string, count: number): string {
+  return text.length <= count ? text : without(text, Math.max(0, codePoints(text) - count));
+}
+
+/** Whether a text has more than so many characters. */
+export function isLonger(text: string, count: number): boolean {
+  return text.length > count && codePoints(text) > count;
+}
+
+export function stripStart(text: string, characters?: string): string {
+  let at = 0;
+  while (at < text.length && isOneOf(text[at], characters)) {
+    at++;
+  }
+  return text.slice(at);
+}
+
+export function stripEnd(text: string, characters?: string): string {
+  let at = text.length;
+  while (at && isOneOf(text[at - 1], characters)) {
+    at--;
+  }
+  return text.slice(0, at);
+}
+
+export function strip(text: string, characters?: string): string {
+  return stripStart(stripEnd(text, characters), characters);
+}
+
+function isOneOf(character: string, characters?: string): boolean {
+  return characters === undefined ? SPACES.test(character) : characters.includes(character);
+}
+
+/** Whether nothing but white space is in a text. */
+export function isBlank(text: string): boolean {
+  return strip(text) === '';
+}
+
+/** What stands before and behind the first such sign; the whole text and nothing where there is none. */
+export function cutAt(text: string, sign: string): [before: string, sign: string, behind: string] {
+  const at = text.indexOf(sign);
+  return at < 0 ? [text, '', ''] : [text.slice(0, at), sign, text.slice(at + sign.length)];
+}
+
+/** What follows the last line end. */
+export function lastLine(text: string): string {
+  return text.slice(text.lastIndexOf('\n') + 1);
+}
+
+/** All lines, with their ends, whatever ends them. */
+export function linesOf(text: string): string[] {
+  return text.match(LINES) ?? [];
+}
+
+/** The character that ends at a place. */
+export function characterBefore(text: string, end: number): string {
+  const from = end - 2;
+  return from >= 0 && (text.codePointAt(from) ?? 0) > 0xffff ? text.slice(from, end) : text.slice(Math.max(0, end - 1), end);
+}
+
+/** Whether a text begins with a letter, a digit or an underscore. */
+export function beginsWithWord(text: string): boolean {
+  return text !== '' && WORD_CHARACTER.test(String.fromCodePoint(text.codePointAt(0) ?? 0));
+}
+
+/** All that a pattern with the flag `g` finds: its first group where it has one. */
+export function findAll(pattern: RegExp, text: string): string[] {
+  return Array.from(text.matchAll(pattern), found => found[found.length > 1 ? 1 : 0]);
+}
+
+/** The order that Python's `sorted` has. */
+export function compare(one: string, other: string): number {
+  for (let at = 0; at < one.length && at < other.length; at++) {
+    if (one[at] !== other[at]) {
+      return (one.codePointAt(at) ?? 0) - (other.codePointAt(at) ?? 0);
+    }
+  }
+  return one.length - other.length;
+}

@@ -1,0 +1,262 @@
+/**
+ * Where a suggestion ends: a pipeline of small filters over the text so far. Pure.
+ *
+ * Every filter keeps a prefix of its text, and never keeps less of a longer text. So what was shown stays shown:
+ * each frame is a prefix of the next. A filter holds back text that it cannot judge yet, until it can or until the
+ * answer is final.
+ */
+
+import { balancedLength, outside } from './brackets';
+import { Matcher } from './matching';
+import { indentation, type ISurroundings } from './surroundings';
+import {
+  beginsWithWord,
+  characterBefore,
+  cutAt,
+  first,
+  isBlank,
+  isLonger,
+  strip,
+  stripEnd,
+  stripStart
+} from './text';
+
+const CLOSERS = ')]}"\'`;,:';
+const MIN_REPEATED = 3;
+const MOST = 16000; // characters of a suggestion: nobody reads more, and each filter reads all of them
+const PHRASES = [
+  'Sure, ',
+  'Sure! ',
+  'Certainly',
+  'Here is ',
+  'Here are ',
+  "Here's ",
+  'This code ',
+  'This function ',
+  'This script ',
+  'This will ',
+  'Note that ',
+  'Explanation:',
+  'You can ',
+  'In this ',
+  'Let me ',
+  'To run ',
+  'To fix ',
+  'I have ',
+  "I've "
+];
+
+/** What may be shown, and whether more tokens could not add to it. */
+export interface ICut {
+  text: string;
+  done: boolean;
+}
+
+type Filter = (text: string, surroundings: ISurroundings, final: boolean) => ICut;
+
+const whole = (text: string): ICut => ({ text, done: false });
+const ended = (text: string): ICut => ({ text, done: true });
+
+/** Stop after `MOST` characters. */
+const longest: Filter = text => (isLonger(text, MOST) ? ended(first(text, MOST)) : whole(text));
+
+/** Hold back a word that may not be complete. */
+const unfinishedWord: Filter = (text, _, final) => {
+  let end = text.length;
+  for (let word = ''; !final && end && beginsWithWord((word = characterBefore(text, end))); ) {
+    end -= word.length;
+  }
+  return whole(text.slice(0, end));
+};
+
+/** Stop at the end of the line, unless there may be several lines. */
+const endOfLine: Filter = (text, { multi }) => {
+  const [head, newline] = cutAt(text, '\n');
+  return multi ? whole(text) : { text: head, done: newline !== '' };
+};
+
+/** Stop before a line that is indented less, and at a blank line after code without indentation. */
+const dedent: Filter = (text, { indent }, final) => {
+  const lines = text.split('\n');
+  let length = lines[0].length;
+  let at = length;
+  let started = !isBlank(lines[0]);
+  let blankBefore = false;
+  for (let number = 1; number < lines.length; number++) {
+    const line = lines[number];
+    const isLast = number === lines.length - 1;
+    at += 1 + line.length;
+    if (isBlank(line)) {
+      if (isLast && !final) {
+        break; // its indentation is not complete yet
+      }
+      blankBefore ||= started && !isLast;
+      continue;
+    }
+    const left = indentation(line);
+    if (left < indent || (blankBefore && started && left === 0)) {
+      return ended(text.slice(0, length));
+    }
+    started = true;
+    blankBefore = false;
+    length = at;
+  }
+  return whole(final ? text : text.slice(0, length));
+};
+
+/** Stop after `maxLines` lines, not counting blank ones at the beginning. */
+const lineLimit: Filter = (text, { maxLines }) => {
+  const body = stripStart(text, '\n');
+  const lines = body.split('\n');
+  const lead = text.slice(0, text.length - body.length);
+  return lines.length <= maxLines ? whole(text) : ended(lead + lines.slice(0, maxLines).join('\n'));
+};
+
+/** Stop before a Markdown fence, where code ends and chat begins. */
+const codeFence: Filter = (text, _, final) => {
+  const fence = text.search(/(?:^|\n)[ \t]*```/);
+  if (fence >= 0) {
+    return ended(text.slice(0, fence));
+  }
+  const begun = final ? -1 : text.search(/(?:^|\n)[ \t]*`{1,2}(?=\n?$)/);
+  return whole(begun < 0 ? text : text.slice(0, begun));
+};
+
+/** Stop before a line of prose addressed to the user. */
+const chat: Filter = (text, { quote }, final) => {
+  let at = 0;
+  for (const line of text.split('\n')) {
+    const words = stripStart(line);
+    if (at || !quote) {
+      const above = text.slice(0, Math.max(0, at - 1));
+      if (PHRASES.some(phrase => words.startsWith(phrase))) {
+        return ended(above);
+      }
+      const isLast = at + line.length === text.length;
+      if (words && isLast && !final && PHRASES.some(phrase => phrase.startsWith(words))) {
+        return whole(above);
+      }
+    }
+    at += line.length + 1;
+  }
+  return whole(text);
+};
+
+/** Leave out an answer that repeats the line above. */
+const lineAboveAgain: Filter = (text, surroundings, final) => {
+  const above = strip(surroundings.above);
+  const [head, newline] = cutAt(stripStart(text, '\n'), '\n');
+  const line = strip(head);
+  if (!beginsWithWord(above) || !above.startsWith(line)) {
+    return whole(text);
+  }
+  const isWhole = newline !== '' || final;
+  return line === above && isWhole ? ended('') : whole(isWhole ? text : '');
+};
+
+/** Stop before a line that repeats the next line below the cursor. */
+const nextLineAgain: Filter = (text, { nextLine }, final) => {
+  const wanted = strip(nextLine);
+  let at = 0;
+  for (const line of wanted ? text.split('\n') : []) {
+    const isLast = at + line.length === text.length;
+    const words = strip(line);
+    if (at && words) {
+      if (words === wanted && (!isLast || final)) {
+        return ended(text.slice(0, at - 1));
+      }
+      if (isLast && !final && wanted.startsWith(words)) {
+        return whole(text.slice(0, at - 1));
+      }
+    }
+    at += line.length + 1;
+  }
+  return whole(text);
+};
+
+/** Stop before the third of three equal lines. */
+const repetition: Filter = (text, _, final) => {
+  const lines = text.split('\n');
+  let at = 0;
+  for (const [number, line] of lines.entries()) {
+    const earlier = lines.slice(Math.max(0, number - MIN_REPEATED + 1), number);
+    if (
+      earlier.length === MIN_REPEATED - 1 &&
+      !isBlank(earlier[0]) &&
+      earlier.every(other => other === earlier[0])
+    ) {
+      const isLast = number === lines.length - 1;
+      if (line === earlier[0] && (!isLast || final)) {
+        return ended(text.slice(0, at - 1));
+      }
+      if (isLast && !final && earlier[0].startsWith(line)) {
+        return whole(text.slice(0, at - 1));
+      }
+    }
+    at += line.length + 1;
+  }
+  return whole(text);
+};
+
+/** Stop before text that repeats the rest of the line behind the cursor, most often closing brackets. */
+const restOfLine: Filter = (text, { rest: behind, quote }, final) => {
+  const rest = strip(behind);
+  if (!rest) {
+    return whole(text);
+  }
+  const isOutside = outside(text, quote);
+  const matcher = new Matcher(rest.slice(0, text.length + 1));
+  for (let end = matcher.find(text); end >= 0; end = matcher.find(text, end)) {
+    const at = end - rest.length;
+    const insideWord = at > 0 && beginsWithWord(characterBefore(text, at)) && beginsWithWord(rest);
+    if (isOutside[at] && !insideWord) {
+      return ended(text.slice(0, at));
+    }
+  }
+  const closing = closersAtTheEnd(text);
+  for (const length of matcher.beginnings()) {
+    const sure = length === rest.length || length <= closing;
+    if (isOutside[text.length - length] && (!final || sure)) {
+      return whole(text.slice(0, -length));
+    }
+  }
+  return whole(text);
+};
+
+function closersAtTheEnd(text: string): number {
+  let start = text.length;
+  while (start && (CLOSERS.includes(text[start - 1]) || isBlank(text[start - 1]))) {
+    start--;
+  }
+  return text.length - start;
+}
+
+/** Stop before a closing bracket that would close what is closed behind the cursor. */
+const closedBehind: Filter = (text, { closed }) => whole(text.slice(0, balancedLength(text, closed)));
+
+/** Leave out white space at the end. */
+const trailingSpace: Filter = text => whole(stripEnd(text));
+
+const FILTERS: readonly Filter[] = [
+  longest,
+  unfinishedWord,
+  endOfLine,
+  dedent,
+  lineLimit,
+  codeFence,
+  chat,
+  lineAboveAgain,
+  nextLineAgain,
+  repetition,
+  restOfLine,
+  closedBehind,
+  trailingSpace
+];
+
+/** Run the text through every filter. */
+export function trim(text: string, surroundings: ISurroundings, final: boolean): ICut {
+  return FILTERS.reduce((cut, keep) => {
+    const kept = keep(cut.text, surroundings, final || cut.done);
+    return { text: kept.text, done: cut.done || kept.done };
+  }, whole(text));
+}

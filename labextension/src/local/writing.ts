@@ -1,0 +1,116 @@
+/** The text of one answer while its tokens arrive; what is shown only grows. Pure. */
+
+import type { Gate } from './gate';
+import type { ISurroundings } from './surroundings';
+import { isBlank, stripEnd, stripStart } from './text';
+import { trim } from './trim';
+
+/** A token of an answer: its text, as far as it belongs to the answer. */
+export interface IPiece {
+  token: number;
+  text: string;
+  probability: number;
+}
+
+/** An answer that is trimmed and, if it was not asked for, shown only as far as the gate lets it. */
+export class Suggestion {
+  constructor(
+    private readonly _surroundings: ISurroundings,
+    private readonly _gate: Gate,
+    private readonly _unasked: boolean
+  ) {
+    // Of a line that is indented already, some models repeat that.
+    this._dropped = _surroundings.indented ? ' \t' : '';
+  }
+
+  readonly pieces: IPiece[] = [];
+  shown = '';
+  confidence = 1;
+  /** The text is complete: nothing that could follow belongs to it. */
+  ended = false;
+  /** Nothing that could follow would be shown. */
+  gaveUp = false;
+
+  /** Whether more tokens cannot add anything. */
+  get done(): boolean {
+    return this.ended || this.gaveUp;
+  }
+
+  /** Take tokens until the answer is done; return whether there is more to show. */
+  take(pieces: Iterable<IPiece>): boolean {
+    let grown = false;
+    for (const { token, text: written, probability } of pieces) {
+      const text = this._text || !this._dropped ? written : stripStart(written, this._dropped);
+      this.pieces.push({ token, text, probability });
+      this._text += text;
+      grown = this._judge(text, probability) || grown;
+      if (this.done) {
+        break;
+      }
+    }
+    return grown;
+  }
+
+  /** Take tokens that continue what was written: nothing is dropped at their beginning. */
+  resume(pieces: Iterable<IPiece>): boolean {
+    this._dropped = '';
+    return this.take(pieces);
+  }
+
+  /** Show what is left; `whole` means that the model has ended the text. */
+  finish(whole: boolean): void {
+    const { text } = trim(this._text, this._surroundings, whole);
+    if (whole && !this.gaveUp) {
+      this._gate.end();
+    }
+    this._pass(text, true);
+    if (!this._unasked) {
+      this._show(whole ? text : this._wholeLines(text));
+    }
+  }
+
+  /** Take one more piece of the text; return whether there is more to show. */
+  private _judge(piece: string, probability: number): boolean {
+    this._gate.add(piece, probability);
+    const cut = trim(this._text, this._surroundings, false);
+    this.ended = cut.done;
+    if (!this._unasked) {
+      return this._show(this._wholeLines(cut.text));
+    }
+    this.gaveUp = this._gate.hopeless;
+    return this._pass(cut.text, false);
+  }
+
+  /** Leave out the last line if it is unfinished and not the only one. */
+  private _wholeLines(text: string): string {
+    if (stripStart(this._text.slice(text.length), ' \t').startsWith('\n')) {
+      return text;
+    }
+    const above = text.slice(0, Math.max(0, text.lastIndexOf('\n')));
+    return isBlank(above) ? text : above;
+  }
+
+  private _pass(text: string, final: boolean): boolean {
+    const [end, confidence] = this._gate.shown(text, final);
+    this.confidence = confidence;
+    return this._unasked && this._show(stripEnd(text.slice(0, end)));
+  }
+
+  private _show(text: string): boolean {
+    if (text.length <= this.shown.length || isBlank(text)) {
+      return false;
+    }
+    this.shown = text;
+    return true;
+  }
+
+  private _text = '';
+  private _dropped: string; // characters that are dropped at the beginning of the text
+}
+
+/** A score as it is told: with four digits, half to even as Python rounds. */
+export function rounded(value: number): number {
+  const scaled = value * 1e4;
+  const isHalf = Number.isInteger(value * 32) && scaled % 1 === 0.5;
+  return isHalf ? (2 * Math.round(scaled / 2)) / 1e4 : Number(value.toFixed(4));
+}
