@@ -9,9 +9,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DONE := .make
 FRONT := labextension
-FRONT_SOURCES := $(wildcard $(FRONT)/src/*.ts $(FRONT)/style/* $(FRONT)/schema/*) $(FRONT)/package.json $(FRONT)/tsconfig.json
+FRONT_SOURCES := $(wildcard $(FRONT)/src/*.ts $(FRONT)/src/*/*.ts $(FRONT)/style/* $(FRONT)/schema/*) $(FRONT)/package.json $(FRONT)/tsconfig.json
 # Parts of them are generated, from the code.
-GENERATED := README.md docs/*.md $(FRONT)/src/wire.ts
+GENERATED := README.md docs/*.md $(FRONT)/src/wire.ts $(FRONT)/src/local/coefficients.ts
 ARGS ?=
 # Running as root is normal in a container; Jupyter asks for a word of consent.
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)

@@ -35,9 +35,8 @@ from jupyter_turbopilot.evaluate.scoring import (
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
-from jupyter_turbopilot.suggestion.coefficients import FITS
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
-from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
+from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -223,7 +222,7 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
 
 
 AIMS = {"balanced": 0.65, "quiet": 0.78}  # precision on the half that is fitted to
-TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "coefficients.py"
+TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "coefficients.json"
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -318,20 +317,9 @@ def _saved(tallies: dict[int, Tally]) -> float:
 
 
 def write(model: str, fitted: dict[str, dict[str, float]]) -> None:
-    """Write the module that the gate imports, with parts of one entry changed."""
-    lines = []
-    for name, parts in (FITS | {model: FITS.get(model, {}) | fitted}).items():
-        lines.append(f'    "{name}": {{')
-        for part, values in parts.items():
-            lines += [f'        "{part}": {{', *(f'            "{k}": {v},' for k, v in values.items())]
-            lines.append("        },")
-        lines.append("    },")
-    TARGET.write_text(
-        '"""The gate\'s fits by model, written by `scripts/fit_gate.py`. What an entry lacks is the default '
-        'model\'s."""\n\n'
-        "from __future__ import annotations\n\n"
-        "FITS: dict[str, dict[str, dict[str, float]]] = {\n" + "\n".join(lines) + "\n}\n"
-    )
+    """Write the table that the gate reads, with parts of one entry changed."""
+    table = FITS | {model: FITS.get(model, {}) | fitted}
+    TARGET.write_text(json.dumps(table, indent=2) + "\n", "utf-8")
 
 
 def main() -> None:

@@ -42,7 +42,6 @@ ELSEWHERE = {
     "server/routes/copilot.py": ["clients/test_copilot.py"],
     "server/routes/openai.py": ["clients/test_openai_package.py"],
     "server/routes/table.py": ["server/routes/test_every_route.py", "server/routes/test_openapi.py"],
-    "suggestion/coefficients.py": ["suggestion/test_gate.py", "suggestion/test_features.py"],
 }
 
 MODULES = sorted(

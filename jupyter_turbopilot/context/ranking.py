@@ -43,8 +43,9 @@ def scores(snippets: Sequence[str], near: str) -> list[float]:
     relevance = []
     for snippet in snippets:
         words = _words(snippet)
-        shared = sum(1 / often[word] for word in words & used)
-        defined = sum(1 / often[word] for word in used & _defined(snippet))
+        # Sorted: sets have another order in each process, and sums of another order other last digits.
+        shared = sum(sorted(1 / often[word] for word in words & used))
+        defined = sum(sorted(1 / often[word] for word in used & _defined(snippet)))
         relevance.append((shared + DEFINES * defined) / (1 + len(words)) ** 0.5)
     return relevance
 

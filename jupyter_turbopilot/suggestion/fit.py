@@ -1,12 +1,19 @@
-"""The gate's fit to a model: coefficients and thresholds, from `coefficients.py`. Pure."""
+"""The gate's fit to a model: coefficients and thresholds. Pure.
+
+`coefficients.json` has them by model, written by `scripts/fit_gate.py`; what an entry lacks is the default
+model's. The front end judges by the same numbers.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from jupyter_turbopilot.suggestion.coefficients import FITS
-
+FITS: dict[str, dict[str, dict[str, float]]] = json.loads(
+    Path(__file__).with_name("coefficients.json").read_text("utf-8")
+)
 DEFAULT = "qwen2.5-coder-0.5b"  # whose fit serves models that have none of their own
 EAGERNESS = ("quiet", "balanced", "eager", "always")
 

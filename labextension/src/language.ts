@@ -41,7 +41,8 @@ export const SAME_LANGUAGE: ReadonlySet<string> = new Set([
   'debug'
 ]);
 
-/** White space as Python takes it. */
+/** A `%%magic`, behind white space as Python takes it. */
+// eslint-disable-next-line no-control-regex
 const CELL_MAGIC = /^(?:(?!\ufeff)[\s\x1c-\x1f\x85])*%%([\p{L}\p{N}_]+)/u;
 
 const MIME_LANGUAGES: ReadonlyMap<string, string> = new Map([

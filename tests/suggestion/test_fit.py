@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.suggestion.coefficients import FITS
 from jupyter_turbopilot.suggestion.features import CursorFeatures, features
-from jupyter_turbopilot.suggestion.fit import DEFAULT, EAGERNESS, fit_for, is_fitted_to
+from jupyter_turbopilot.suggestion.fit import DEFAULT, EAGERNESS, FITS, fit_for, is_fitted_to
 
 
 def test_a_model_without_a_fit_of_its_own_gets_the_default_models() -> None:

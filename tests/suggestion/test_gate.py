@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.coefficients import FITS
 from jupyter_turbopilot.suggestion.features import CursorFeatures
-from jupyter_turbopilot.suggestion.fit import EAGERNESS, fit_for
+from jupyter_turbopilot.suggestion.fit import EAGERNESS, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 
 

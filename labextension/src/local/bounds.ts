@@ -15,7 +15,7 @@ export function endOf(text: string, room: number): string {
 }
 
 /** Remember what a function made of texts, the least recently used out first, bounded in characters. */
-export function remembered<A extends string[], R extends NonNullable<unknown>>(
+export function remembered<A extends string[], R>(
   make: (...given: A) => R,
   limit: number
 ): (...given: A) => R {

@@ -28,8 +28,8 @@ function follow(pending: string[], character: string, pairs = CLOSERS): void {
 /** The brackets that would close a text, the innermost last, and the quote open at its end. */
 function unclosed(text: string, pairs = CLOSERS): [pending: string[], quote: string] {
   const pending: string[] = [];
-  for (let at = 0; at < text.length; at++) {
-    follow(pending, text[at], pairs);
+  for (const character of text) {
+    follow(pending, character, pairs);
   }
   const innermost = pending.at(-1) ?? '(';
   return [pending, QUOTES.includes(innermost) ? (pending.pop() ?? '') : ''];
@@ -50,9 +50,9 @@ export function outside(text: string, quote = ''): boolean[] {
   const pending = quote ? [quote] : [];
   let withinGiven = quote !== '';
   const places: boolean[] = [];
-  for (let at = 0; at < text.length; at++) {
-    places.push(withinGiven || !(pending.length > 0 || QUOTES.includes(text[at])));
-    follow(pending, text[at]);
+  for (const character of text.split('')) {
+    places.push(withinGiven || !(pending.length > 0 || QUOTES.includes(character)));
+    follow(pending, character);
     withinGiven &&= pending.length > 0;
   }
   return places;
@@ -92,6 +92,11 @@ export function closersBehind(line: string, behind: string): string {
     return '';
   }
   const [opened, quote] = unclosed(line);
-  const [closing] = unclosed(Array.from(first(rest, LINE + 1)).reverse().join(''), OPENERS);
+  const [closing] = unclosed(
+    Array.from(first(rest, LINE + 1))
+      .reverse()
+      .join(''),
+    OPENERS
+  );
   return rest.includes(quote) && opened.length <= closing.length ? closed : '';
 }

@@ -25,7 +25,11 @@ export function keepLast(tokens: readonly number[], room: number): readonly numb
 }
 
 /** The first tokens of a text, as many as fit. */
-export function readHead(tokenize: (text: string) => readonly number[], text: string, room: number): number[] {
+export function readHead(
+  tokenize: (text: string) => readonly number[],
+  text: string,
+  room: number
+): number[] {
   const most = Math.max(0, room);
   return tokenize(first(text, WIDEST * most)).slice(0, most);
 }

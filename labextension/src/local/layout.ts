@@ -41,11 +41,12 @@ export class Layout {
     // The marks, the beginning-of-text token and at least one token of the answer have to fit as well.
     const most = this._contextSize - 8;
     const behind = Math.min(suffixTokens * unit, Math.floor(most / 4));
-    const answer = Math.min((request.max_tokens || maxTokens) * unit, Math.floor(most / 2));
+    const answer = Math.min((request.max_tokens ?? maxTokens) * unit, Math.floor(most / 2));
     const before = Math.max(1, Math.min(promptTokens * unit, most - behind - answer));
     const near = this._vocabulary.tokenize(keepTail(context.prefix, WIDEST * before));
     const prefix = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
-    const suffix = marks && behind > 0 ? readHead(t => this._vocabulary.tokenize(t), context.suffix, behind) : [];
+    const suffix =
+      marks && behind > 0 ? readHead(t => this._vocabulary.tokenize(t), context.suffix, behind) : [];
     return this._filled(prefix, suffix);
   }
 
@@ -66,7 +67,10 @@ export class Layout {
     if (about.length !== this._about.length || about.some((part, at) => part !== this._about[at])) {
       const best = chosen(pieces, kept, share, piece => this._tokenize(piece).length);
       this._about = about;
-      this._found = [this._tokenize(outline(pieces)).slice(0, share), ...best.map(piece => this._tokenize(piece))];
+      this._found = [
+        this._tokenize(outline(pieces)).slice(0, share),
+        ...best.map(piece => this._tokenize(piece))
+      ];
     }
     return this._found;
   }

@@ -108,7 +108,9 @@ function below(request: IRequest, language: string): string[] {
 
 /** What later cells need most of earlier ones: imports, and the heads of definitions. */
 export function outline(pieces: Iterable<string>): string {
-  const heads = new Set(Array.from(pieces).flatMap(piece => findAll(OUTLINE, piece).map(line => stripEnd(line))));
+  const heads = new Set(
+    Array.from(pieces).flatMap(piece => findAll(OUTLINE, piece).map(line => stripEnd(line)))
+  );
   return heads.size > 0 ? `${[...heads].join('\n')}\n\n` : '';
 }
 

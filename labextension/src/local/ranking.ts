@@ -45,9 +45,7 @@ export function chosen(
 ): string[] {
   const relevance = scores(snippets, near);
   // Of two that are equally relevant the later one, which is more likely to be up to date.
-  const order = [...snippets.keys()].sort(
-    (one, other) => relevance[other] - relevance[one] || other - one
-  );
+  const order = [...snippets.keys()].sort((one, other) => relevance[other] - relevance[one] || other - one);
   const taken: number[] = [];
   let left = room;
   for (const at of order) {

@@ -72,4 +72,3 @@ export function firstLine(text: string): string {
   const start = text.slice(0, blank).lastIndexOf('\n') + 1;
   return isBlank(text) ? '' : cutAt(text.slice(start), '\n')[0];
 }
-

@@ -98,7 +98,9 @@ export function linesOf(text: string): string[] {
 /** The character that ends at a place. */
 export function characterBefore(text: string, end: number): string {
   const from = end - 2;
-  return from >= 0 && (text.codePointAt(from) ?? 0) > 0xffff ? text.slice(from, end) : text.slice(Math.max(0, end - 1), end);
+  return from >= 0 && (text.codePointAt(from) ?? 0) > 0xffff
+    ? text.slice(from, end)
+    : text.slice(Math.max(0, end - 1), end);
 }
 
 /** Whether a text begins with a letter, a digit or an underscore. */

@@ -63,7 +63,7 @@ const longest: Filter = text => (isLonger(text, MOST) ? ended(first(text, MOST))
 /** Hold back a word that may not be complete. */
 const unfinishedWord: Filter = (text, _, final) => {
   let end = text.length;
-  for (let word = ''; !final && end && beginsWithWord((word = characterBefore(text, end))); ) {
+  for (let word = ''; !final && end && beginsWithWord((word = characterBefore(text, end)));) {
     end -= word.length;
   }
   return whole(text.slice(0, end));

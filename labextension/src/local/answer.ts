@@ -1,0 +1,218 @@
+/** From a request to its answers: prompt, tokens, trimming, further answers, ranking; as the server does it. */
+
+import { cellLanguage } from '../language';
+import type { IRequest, ISuggestion } from '../wire';
+import { branches } from './candidates';
+import type { IAsk, IEngine, ISampling, IUsage } from './engineinterface';
+import { cursorFeatures } from './features';
+import { type Eagerness, fitFor } from './fit';
+import { Gate } from './gate';
+import { byBrackets, fitting, type Judge } from './grammar';
+import type { IBudget, Layout } from './layout';
+import { type IFacts, namesAt, scopeOf } from './names';
+import { gather, prefixOf, suffixOf } from './notebook';
+import { surroundingsOf } from './surroundings';
+import { cutAt, stripStart } from './text';
+import { type IPiece, rounded, Suggestion } from './writing';
+
+export interface ISettings extends IBudget {
+  maxLines: number;
+  eagerness: Eagerness;
+}
+
+export const DEFAULTS: ISettings = {
+  promptTokens: 1024,
+  suffixTokens: 96,
+  maxTokens: 48,
+  maxLines: 8,
+  eagerness: 'balanced'
+};
+
+/** What there is besides the request. */
+export interface ISources {
+  /** what the kernel knows; null: nothing is known */
+  facts?: IFacts | null;
+  /** the same, as comments that the model reads */
+  described?: string;
+  /** counts the faults of a text; brackets and quotes where there is no grammar */
+  judge?: Judge;
+}
+
+/** What is written of the first answer. */
+export interface IProgress {
+  text: string;
+  tokens: number;
+  usage: IUsage;
+  promptTokens: number;
+}
+
+/** Several words that a text may begin with, and what stands there already. */
+interface IOpening {
+  ask: IAsk;
+  written: IPiece[];
+}
+
+export function newProgress(): IProgress {
+  return { text: '', tokens: 0, usage: newUsage(), promptTokens: 0 };
+}
+
+function newUsage(): IUsage {
+  return { cachedTokens: 0, promptMs: 0, predictedMs: 0, draftedTokens: 0, acceptedTokens: 0 };
+}
+
+/** Writes the answers to one request. */
+export class Composer {
+  constructor(
+    private readonly _request: IRequest,
+    private readonly _engine: IEngine,
+    private readonly _layout: Layout,
+    private readonly _settings: ISettings,
+    private readonly _sources: ISources
+  ) {}
+
+  /** Yield the first answer whenever there is more to show; return all of them, the best first. */
+  async *write(
+    draft: string,
+    progress: IProgress,
+    signal: AbortSignal
+  ): AsyncGenerator<ISuggestion, ISuggestion[]> {
+    const { n, temperature } = this._request;
+    const items: ISuggestion[] = [];
+    const ask = this._ask(draft, progress);
+    const first = yield* this._text({ ask, written: [] }, items, progress, signal);
+    for (const opening of n > 1 ? this._further(ask, first) : []) {
+      const unseen = this._text(opening, items, progress, signal);
+      while (!(await unseen.next()).done) {
+        // Only the first answer is told while it grows.
+      }
+    }
+    return temperature ? items : items.sort((one, other) => other.confidence - one.confidence);
+  }
+
+  private _ask(draft: string, progress: IProgress): IAsk {
+    const { vocabulary } = this._engine;
+    const { seed, temperature, trigger, max_tokens: most } = this._request;
+    const { tokens, suffixSpan } = this._layout.prompt(this._request, this._context);
+    const names = namesAt(this._request, scopeOf(this._request, this._sources.facts ?? { names: {} }));
+    // Somebody who asks for it has the time for more.
+    const length = most ?? this._settings.maxTokens * (trigger === 'invoke' ? 4 : 1);
+    progress.promptTokens = tokens.length;
+    const sampling: ISampling = {
+      maxTokens: trigger === 'warm' ? 0 : length * vocabulary.unit,
+      temperature,
+      seed: seed ?? 0,
+      ways: names.map(name => vocabulary.tokenize(name)),
+      banned: null
+    };
+    return { prompt: tokens, suffixSpan, draft: vocabulary.tokenize(draft), sampling, usage: progress.usage };
+  }
+
+  /** How further answers begin: with other seeds, or where the first was unsure. */
+  private _further(first: IAsk, pieces: readonly IPiece[]): IOpening[] {
+    const { n, temperature } = this._request;
+    const opening = (written: IPiece[], changed: Partial<ISampling>): IOpening => ({
+      ask: {
+        prompt: [...first.prompt, ...written.map(({ token }) => token)],
+        suffixSpan: first.suffixSpan,
+        draft: [],
+        sampling: { ...first.sampling, ...changed },
+        usage: newUsage()
+      },
+      written
+    });
+    if (temperature) {
+      return Array.from({ length: n - 1 }, (_, at) => opening([], { seed: first.sampling.seed + at + 1 }));
+    }
+    return branches(pieces, n - 1).map(({ kept, banned }) =>
+      opening(kept, {
+        maxTokens: Math.max(1, first.sampling.maxTokens - kept.length),
+        ways: waysBehind(first.sampling.ways, kept),
+        banned
+      })
+    );
+  }
+
+  /** Write one text, and keep it unless another is the same. */
+  private async *_text(
+    { ask, written }: IOpening,
+    items: ISuggestion[],
+    progress: IProgress,
+    signal: AbortSignal
+  ): AsyncGenerator<ISuggestion, IPiece[]> {
+    const writing = this._writing();
+    const isFirst = ask.usage === progress.usage;
+    if (written.length > 0) {
+      writing.resume(written);
+    }
+    const room = Math.max(0, this._engine.contextSize - ask.prompt.length);
+    const maxTokens = Math.min(ask.sampling.maxTokens, room);
+    const within = { ...ask, sampling: { ...ask.sampling, maxTokens } };
+    let sent = 0;
+    if (!writing.done) {
+      for await (const { token, probability } of this._engine.generate(within, signal)) {
+        sent++;
+        progress.tokens++;
+        const text = this._engine.vocabulary.text(token);
+        progress.text += isFirst ? text : '';
+        if (writing.take([{ token, text, probability }])) {
+          yield itemOf(writing, 'streaming');
+        }
+        if (writing.done) {
+          break;
+        }
+      }
+    }
+    const whole = writing.done || sent < maxTokens;
+    writing.finish(whole);
+    const item = itemOf(writing, whole ? 'stop' : 'length');
+    if (item.text && !items.some(({ text }) => text === item.text)) {
+      items.push(item);
+    }
+    return writing.pieces;
+  }
+
+  /** Begin a text that is trimmed to its place and shown as far as the gate lets it. */
+  private _writing(): Suggestion {
+    const { trigger, lines, eagerness, max_lines: maxLines } = this._request;
+    const prefix = prefixOf(this._request);
+    const suffix = suffixOf(this._request);
+    const unasked = trigger === 'automatic' || trigger === 'ahead';
+    const { coefficients, thresholds } = fitFor(this._engine.name);
+    const gate = new Gate(
+      cursorFeatures(prefix, suffix, this._context.pieces),
+      unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
+      this._fits(prefix),
+      coefficients
+    );
+    const around = surroundingsOf(prefix, suffix, lines, maxLines ?? this._settings.maxLines);
+    return new Suggestion(around, gate, unasked);
+  }
+
+  /** A check whether a text fits in at the cursor. */
+  private _fits(prefix: string): (text: string) => boolean {
+    const { cells, active, language: own } = this._request;
+    const language = cellLanguage(cells[active].source, own);
+    // The line of a cell magic is not in the cell's language.
+    const [, newline, body] = cutAt(stripStart(prefix), '\n');
+    const code = language !== own && newline ? body : prefix;
+    return fitting(language, code, this._sources.judge ?? byBrackets);
+  }
+
+  private get _context() {
+    return (this._gathered ??= gather(this._request, this._sources.described));
+  }
+
+  private _gathered: ReturnType<typeof gather> | undefined;
+}
+
+/** What is left of the ways that a text may begin when these tokens are written. */
+function waysBehind(ways: ISampling['ways'], written: readonly IPiece[]): ISampling['ways'] {
+  const agree = (way: readonly number[]) =>
+    way.every((token, at) => !written[at] || written[at].token === token);
+  const left = ways.filter(agree).map(way => way.slice(written.length));
+  return left.some(way => way.length === 0) ? [] : left;
+}
+
+function itemOf(writing: Suggestion, reason: string): ISuggestion {
+  return { text: writing.shown, confidence: rounded(writing.confidence), finish_reason: reason };
+}
