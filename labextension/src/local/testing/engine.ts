@@ -1,0 +1,54 @@
+/** An engine that says what it is told to; for tests of everything else. A token is a character, or a word it says. */
+
+import type { IAsk, IEngine, IToken, IVocabulary } from '../engineinterface';
+
+const BEYOND = 0x110000; // no text holds such a character
+const MARKS = { prefix: BEYOND, suffix: BEYOND + 1, middle: BEYOND + 2 };
+/** Words that are said are numbered, in the order in which they are first said. */
+const SAID = BEYOND + 16;
+
+export function codePointsOf(text: string): number[] {
+  return Array.from(text, character => character.codePointAt(0) ?? 0);
+}
+
+export class ScriptedEngine implements IEngine {
+  /** `said`: the texts, one for each time it is asked, each as pieces with their probabilities */
+  constructor(
+    private readonly _said: readonly (readonly [text: string, probability: number])[][],
+    readonly contextSize: number,
+    fills: boolean
+  ) {
+    this.vocabulary = {
+      marks: fills ? MARKS : null,
+      bos: null,
+      unit: 3,
+      tokenize: codePointsOf,
+      text: token => this._texts[token - SAID] ?? String.fromCodePoint(token)
+    };
+  }
+
+  readonly name = 'scripted';
+  readonly vocabulary: IVocabulary;
+  readonly asks: IAsk[] = [];
+
+  async *generate(ask: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
+    const said = this._said[this.asks.length] ?? [];
+    this.asks.push(ask);
+    for (const [text, probability] of said.slice(0, ask.sampling.maxTokens)) {
+      await Promise.resolve();
+      signal.throwIfAborted();
+      yield { token: this._numberOf(text), probability };
+    }
+  }
+
+  private _numberOf(text: string): number {
+    const [only, ...others] = codePointsOf(text);
+    if (only !== undefined && others.length === 0) {
+      return only;
+    }
+    const known = this._texts.indexOf(text);
+    return SAID + (known < 0 ? this._texts.push(text) - 1 : known);
+  }
+
+  private readonly _texts: string[] = [];
+}

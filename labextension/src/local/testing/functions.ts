@@ -1,0 +1,222 @@
+/**
+ * What exists in Python and here, by the names that Python has. Arguments and results are JSON; places in a text are
+ * told in code points.
+ */
+
+import { cellLanguage, isPrivatePath } from '../../language';
+import type { IFrame, IRequest } from '../../wire';
+import { DEFAULTS, type ISettings } from '../answer';
+import { endOf } from '../bounds';
+import { balancedLength, closersBehind, leavesOpen, openQuote, outside } from '../brackets';
+import { keepTail, piecesLeftOut, readHead } from '../budget';
+import { branches } from '../candidates';
+import { Completer } from '../completer';
+import { CursorFeatures, cursorFeatures, features } from '../features';
+import { fitFor } from '../fit';
+import { Gate, mayEnd } from '../gate';
+import { byBrackets, fitting } from '../grammar';
+import { commentMark } from '../languages';
+import { Layout } from '../layout';
+import { lex, scan } from '../lexer';
+import { asPython, cellMagic, withoutCellMagic, withoutCommands } from '../magics';
+import { Matcher } from '../matching';
+import { bindings, type IFacts, namesAt, scopeOf } from '../names';
+import { gather, type IContext, outline } from '../notebook';
+import { looksSecret, withoutSecrets } from '../private';
+import { chosen, scores } from '../ranking';
+import { firstLine, indentation, surroundingsOf } from '../surroundings';
+import { codePoints, compare, linesOf, strip } from '../text';
+import { trim } from '../trim';
+import { rounded, Suggestion } from '../writing';
+import { codePointsOf, ScriptedEngine } from './engine';
+
+type Lines = IRequest['lines'];
+type Written = [text: string, probability: number][];
+const DEFAULT_FIT = fitFor('');
+
+/** Count in code points what is counted in UTF-16 units. */
+const pointsAt = (text: string, at: number) => codePoints(text.slice(0, at));
+
+export const FUNCTIONS = {
+  strip: (text: string) => strip(text),
+  splitlines: (text: string) => linesOf(text),
+  sorted: (texts: string[]) => [...texts].sort(compare),
+  rounded: (value: number) => rounded(value),
+  /** The code points that Python and JavaScript may take differently, each alone. */
+  characters: (text: string) =>
+    Array.from(text, character => [
+      strip(character) === '',
+      scan(character).start === 0 && lex(character)[0]?.kind === 'name',
+      lex(character)[0]?.kind === 'number',
+      linesOf(`${character}a`).length > 1
+    ]),
+
+  end_of: endOf,
+  cell_magic: cellMagic,
+  without_cell_magic: withoutCellMagic,
+  without_commands: withoutCommands,
+  as_python: asPython,
+  cell_language: cellLanguage,
+  comment_mark: commentMark,
+  is_private_path: isPrivatePath,
+  looks_secret: looksSecret,
+  without_secrets: withoutSecrets,
+  gather: (request: IRequest, described = '') => gather(request, described),
+  pieces: (request: IRequest) => gather(request).pieces,
+  outline: (pieces: string[]) => outline(pieces),
+  scores: (snippets: string[], near: string) => scores(snippets, near),
+  chosen: (snippets: string[], near: string, room: number) => chosen(snippets, near, room, codePoints),
+
+  keep_tail: keepTail,
+  read_head: (text: string, room: number) => readHead(codePointsOf, text, room),
+  pieces_left_out: piecesLeftOut,
+  layout: (
+    context: IContext,
+    contextSize: number,
+    settings: ISettings,
+    fills: boolean,
+    most: number | null
+  ) => {
+    const { vocabulary } = new ScriptedEngine([], contextSize, fills);
+    return new Layout(vocabulary, contextSize, settings).prompt({ max_tokens: most }, context);
+  },
+
+  open_quote: (line: string, quotes?: string) => openQuote(line, quotes),
+  outside: (text: string, quote = '') =>
+    outside(text, quote).filter((_, at) => !/[\udc00-\udfff]/.test(text[at])),
+  leaves_open: (text: string, quote = '') => leavesOpen(text, quote),
+  balanced_length: (text: string, closed: string) => pointsAt(text, balancedLength(text, closed)),
+  closers_behind: closersBehind,
+  lex: (source: string) =>
+    lex(source).map(({ kind, text, start, unclosed }) => [kind, text, pointsAt(source, start), unclosed]),
+  scan: (text: string) => {
+    const { quote, brackets, balanced, comment, start } = scan(text);
+    return [quote, brackets, balanced, comment, pointsAt(text, start)];
+  },
+  matches: (wanted: string, pieces: string[]) => {
+    const matcher = new Matcher(wanted);
+    const ends = pieces.flatMap(piece => {
+      const found = [];
+      for (let end = matcher.find(piece); end >= 0; end = matcher.find(piece, end)) {
+        found.push(pointsAt(piece, end));
+      }
+      return [found];
+    });
+    return [ends, matcher.beginnings().map(length => pointsAt(wanted, length))];
+  },
+
+  indentation,
+  first_line: firstLine,
+  surroundings_of: (prefix: string, suffix: string, lines: Lines = 'auto', maxLines = 8) => {
+    const { multi, indent, rest, nextLine, quote, above, closed, indented } = surroundingsOf(
+      prefix,
+      suffix,
+      lines,
+      maxLines
+    );
+    return [multi, indent, rest, nextLine, quote, above, closed, indented];
+  },
+  trim: (text: string, prefix: string, suffix: string, final = true, lines: Lines = 'auto', maxLines = 8) => {
+    const cut = trim(text, surroundingsOf(prefix, suffix, lines, maxLines), final);
+    return [cut.text, cut.done];
+  },
+
+  cursor_features: (prefix: string, suffix: string, pieces: string[], words: string[], lines: string[]) => {
+    const cursor = cursorFeatures(prefix, suffix, pieces);
+    const held = [words.map(word => cursor.words.has(word)), lines.map(line => cursor.lines.has(line))];
+    return [cursor.body, cursor.rest, cursor.quote, cursor.closed, cursor.lineFeatures, ...held];
+  },
+  features: (
+    text: string,
+    sure: number[],
+    [prefix, suffix]: [string, string],
+    whole: boolean,
+    further: boolean
+  ) => features(text, sure, cursorFeatures(prefix, suffix, []), { whole, further }),
+  may_end: mayEnd,
+  gate: (
+    written: Written,
+    [line, rest]: [string, string],
+    threshold: number,
+    ended: boolean,
+    unfit: string
+  ) => {
+    const fits = (text: string) => !unfit || !text.includes(unfit);
+    const gate = new Gate(new CursorFeatures(line, rest), threshold, fits, DEFAULT_FIT.coefficients);
+    let text = '';
+    const look = (final: boolean) => {
+      const [end, confidence] = gate.shown(text, final);
+      return [pointsAt(text, end), confidence, gate.hopeless];
+    };
+    const seen = written.map(([piece, probability]) => {
+      gate.add(piece, probability);
+      text += piece;
+      return look(false);
+    });
+    if (ended) {
+      gate.end();
+    }
+    return [...seen, look(true)];
+  },
+  suggestion: (
+    written: Written,
+    [prefix, suffix]: [string, string],
+    threshold: number,
+    unasked: boolean,
+    whole: boolean
+  ) => {
+    const cursor = cursorFeatures(prefix, suffix, []);
+    const gate = new Gate(cursor, threshold, () => true, DEFAULT_FIT.coefficients);
+    const writing = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked);
+    const look = (grown: boolean) => [
+      grown,
+      writing.shown,
+      writing.confidence,
+      writing.ended,
+      writing.gaveUp
+    ];
+    const seen = written.map(([text, probability]) =>
+      look(!writing.done && writing.take([{ token: 0, text, probability }]))
+    );
+    writing.finish(whole);
+    return [...seen, look(false)];
+  },
+  branches: (texts: string[], probabilities: number[], count: number) =>
+    branches(
+      texts.map((text, token) => ({ token, text, probability: probabilities[token] })),
+      count
+    ).map(({ kept, banned }) => [kept.length, banned]),
+  fit_for: fitFor,
+
+  bindings: (source: string) => [...bindings(source)].sort(compare),
+  names_at: (request: IRequest, facts: IFacts) => namesAt(request, scopeOf(request, facts)),
+  fits: (prefix: string, text: string) => fitting('', prefix, byBrackets)(text),
+
+  /** Answer with what an engine says that is told what to say: the frames, or all answers where several are asked. */
+  answer: async (
+    request: IRequest,
+    said: Written[],
+    contextSize: number,
+    settings: Partial<ISettings>,
+    facts: IFacts
+  ) => {
+    const engine = new ScriptedEngine(said, contextSize, true);
+    const completer = new Completer(engine, { ...DEFAULTS, ...settings });
+    const { signal } = new AbortController();
+    const asked = () =>
+      engine.asks.map(({ prompt, sampling, suffixSpan }) => ({ prompt, sampling, suffixSpan }));
+    if (request.n > 1) {
+      const { items } = await completer.answer(request, { facts }, signal);
+      return { items, asked: asked() };
+    }
+    const frames: Partial<IFrame>[] = [];
+    for await (const { text, confidence, done, finish_reason } of completer.frames(
+      request,
+      { facts },
+      signal
+    )) {
+      frames.push({ text, confidence, ...(done ? { done, finish_reason } : {}) });
+    }
+    return { frames, asked: asked() };
+  }
+};
