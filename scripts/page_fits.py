@@ -25,10 +25,11 @@ def typescript() -> str:
 
 
 def _parts(parts: dict[str, dict[str, float]]) -> str:
-    return ",\n".join(
-        f"    {part}: {{\n" + ",\n".join(f"      {_name(k)}: {_number(v)}" for k, v in values.items()) + "\n    }"
-        for part, values in parts.items()
-    )
+    return ",\n".join(f"    {part}: {{\n{_values(values)}\n    }}" for part, values in parts.items())
+
+
+def _values(values: dict[str, float]) -> str:
+    return ",\n".join(f"      {_name(name)}: {_number(value)}" for name, value in values.items())
 
 
 def _number(value: float) -> str:

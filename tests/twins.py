@@ -38,7 +38,11 @@ class Twins:
         options = ("--bundle", "--platform=node", "--format=esm", "--log-level=warning")
         subprocess.run([BUNDLER, entry, *options, f"--outfile={bundle}"], check=True, timeout=60)
         self._process = subprocess.Popen(
-            ["node", bundle], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            [shutil.which("node") or "node", bundle],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         )
 
     def __call__(self, name: str, *given: Any) -> Any:

@@ -8,52 +8,27 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.magics import as_python, cell_magic, without_cell_magic, without_commands
 
+from ..twins import golden
+
 SOURCES = st.text(alphabet="ab \t\n%!?=.,'#([", max_size=30)
 
 
-@pytest.mark.parametrize(
-    ("source", "name", "body"),
-    [
-        ("%%bash\nls", "bash", "\nls"),
-        ("\n  %%timeit -n 1\nx", "timeit", " -n 1\nx"),
-        ("%time x", "", "%time x"),
-        ("x\n%%bash", "", "x\n%%bash"),
-        ("%%\nx", "", "%%\nx"),
-        ("", "", ""),
-    ],
-)
-def test_a_cell_magic_stands_on_the_first_line_that_holds_anything(source: str, name: str, body: str) -> None:
-    assert (cell_magic(source), without_cell_magic(source)) == (name, body)
+@pytest.mark.parametrize(("source", "name"), golden("magics", "cell_magic"))
+def test_a_cell_magic_stands_on_the_first_line_that_holds_anything(source: str, name: str) -> None:
+    assert cell_magic(source) == name
 
 
-@pytest.mark.parametrize(
-    ("source", "rest"),
-    [
-        ("%matplotlib inline\nx = 1", "\nx = 1"),
-        ("  !ls\nx", "\nx"),
-        ("a = 5\n% 3", "a = 5\n% 3"),  # a line of an expression
-        ("x = !ls", "x = !ls"),
-        ("x?", "x?"),
-    ],
-)
+@pytest.mark.parametrize(("source", "body"), golden("magics", "without_cell_magic"))
+def test_behind_a_cell_magic_stand_its_arguments_and_the_cells_body(source: str, body: str) -> None:
+    assert without_cell_magic(source) == body
+
+
+@pytest.mark.parametrize(("source", "rest"), golden("magics", "without_commands"))
 def test_line_magics_and_shell_commands_go(source: str, rest: str) -> None:
     assert without_commands(source) == rest
 
 
-@pytest.mark.parametrize(
-    ("source", "python"),
-    [
-        ("%time f()", "pass"),
-        ("if x:\n    !ls (", "if x:\n    pass"),
-        ("files = !ls", "files = _"),
-        ("a, b.c = %time 1", "a, b.c = _"),
-        ("frame?", "pass"),
-        ("frame.head??", "pass"),
-        ("x = 'what?'", "x = 'what?'"),
-        ("# what?", "# what?"),
-        ("x = 7 % 3", "x = 7 % 3"),
-    ],
-)
+@pytest.mark.parametrize(("source", "python"), golden("magics", "as_python"))
 def test_ipythons_syntax_becomes_something_that_parses(source: str, python: str) -> None:
     assert as_python(source) == python
     ast.parse(python)

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import convert
 
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.context.notebook import (
@@ -16,6 +21,8 @@ from jupyter_turbopilot.context.notebook import (
 )
 from jupyter_turbopilot.request import Cell, Completion, Document
 
+from ..twins import golden
+
 
 def context_of(*cells: Cell | str, active: int | None = None, **more: object) -> object:
     listed = [Cell(source=cell) if isinstance(cell, str) else cell for cell in cells]
@@ -25,20 +32,20 @@ def context_of(*cells: Cell | str, active: int | None = None, **more: object) ->
     )
 
 
-def test_cells_above_come_in_order_and_end_with_a_blank_line() -> None:
-    assert context_of("a = 1", "b = 2", "c").pieces == ("a = 1\n\n", "b = 2\n\n")
+@pytest.mark.parametrize(("request_", "pieces"), golden("notebook", "pieces"))
+def test_cells_above_come_in_order_and_the_next_one_right_before_the_active_one(
+    request_: Any, pieces: list[str]
+) -> None:
+    assert gather(convert(request_, Completion)).pieces == tuple(pieces)
 
 
-def test_the_next_cell_stands_right_before_the_active_one_where_no_key_changes_it() -> None:
-    found = context_of("z", "a", "b", "c", active=1)
-    assert found.pieces == ("z\n\n", "b\n\n")
-    assert found.suffix == ""
-
-
-def test_on_an_empty_line_what_follows_begins_with_a_line() -> None:
-    for source, offset, suffix in (("if x:\n    \ny", 10, "y"), ("x = \ny", 4, "\ny"), ("\n\ny", 0, "\ny")):
-        request = Completion(cells=[Cell(source=source)], offset=offset)
-        assert gather(request).suffix == suffix
+@pytest.mark.parametrize(("request_", "described", "found"), golden("notebook", "gather"))
+def test_on_an_empty_line_what_follows_begins_with_a_line(
+    request_: Any, described: str, found: dict[str, str]
+) -> None:
+    context = gather(convert(request_, Completion))
+    assert described == ""
+    assert asdict(context) | found == asdict(context)
 
 
 def test_of_a_long_next_cell_the_beginning_is_enough() -> None:
@@ -53,29 +60,6 @@ def test_the_place_of_an_answer_is_told_by_what_stands_around_the_cursor() -> No
     before, after = text_before(request)
     assert before.endswith("above\nbefore")
     assert after == "|after\n\nbelow"
-
-
-def test_headings_become_comments_and_prose_is_left_out() -> None:
-    found = context_of(Cell(type="markdown", source="# Load the data\nSome words."), "x").pieces
-    assert found == ("# Load the data\n",)
-
-
-def test_shell_lines_and_line_magics_are_left_out() -> None:
-    assert context_of("%matplotlib inline\n!pip install x\nimport os", "x").pieces == ("import os\n\n",)
-
-
-def test_cells_of_another_language_are_left_out() -> None:
-    assert context_of("%%bash\nls", "%%time\ny = 1", "x").pieces == ("y = 1\n\n",)
-
-
-def test_a_cell_with_a_language_of_its_own_sees_its_like_alone() -> None:
-    found = context_of("import os", "%%sql\nselect 1", "%%sql\nselect ")
-    assert found.pieces == ("select 1\n\n",)
-
-
-def test_a_line_that_spells_out_a_secret_is_left_out() -> None:
-    found = context_of('import os\nAPI_KEY = "abcd1234efgh"\nx = 1', "y").pieces
-    assert found == ("import os\nx = 1\n\n",)
 
 
 def test_other_documents_come_first_unless_they_hold_credentials() -> None:
@@ -101,21 +85,18 @@ def test_a_terminals_history_comes_whole() -> None:
     assert context_of("x", extra=extra).pieces == ("nothing = 'in common'\n\n",)
 
 
-def test_a_credential_file_gets_no_context_at_all() -> None:
-    assert context_of("a = 1", "b", path="conf/.env").pieces == ()
+@pytest.mark.parametrize(("pieces", "heads"), golden("notebook", "outline"))
+def test_of_what_does_not_fit_imports_and_the_heads_of_definitions_stay(
+    pieces: list[str], heads: str
+) -> None:
+    assert outline(pieces) == heads
 
 
-def test_of_what_does_not_fit_imports_and_the_heads_of_definitions_stay() -> None:
-    pieces = ["import numpy as np\nx = 1\n\n", "def f(a):\n    return a\n\n", "import numpy as np\n\n"]
-    assert outline(pieces) == "import numpy as np\ndef f(a):\n\n"
-    assert outline(["x = 1\n"]) == ""
-
-
-def test_what_the_active_cell_failed_with_stands_before_it_as_one_comment() -> None:
-    failed = Cell(source="x", error="Traceback\n  File\nKeyError: 'price'")
-    assert context_of("a = 1", failed).pieces == ("a = 1\n\n", "# KeyError: 'price'\n")
-    assert context_of(failed, "y").pieces == ("x\n\n",)
-    assert context_of(Cell(source="x", error="\n")).pieces == ()
+@pytest.mark.parametrize(("request_", "pieces"), golden("notebook", "pieces/an error"))
+def test_what_the_active_cell_failed_with_stands_before_it_as_one_comment(
+    request_: Any, pieces: list[str]
+) -> None:
+    assert gather(convert(request_, Completion)).pieces == tuple(pieces)
 
 
 def test_a_cell_of_data_does_not_cost_the_others_their_place() -> None:
@@ -134,9 +115,7 @@ def test_a_long_cell_above_begins_at_the_same_place_when_it_has_grown_a_little()
     assert second.startswith(first.rstrip())
 
 
-def test_no_secret_of_an_error_or_of_another_document_is_sent() -> None:
-    failed = Cell(source="x", error="ValueError: password='hunter22'")
-    assert context_of(failed).pieces == ()
+def test_no_secret_of_another_document_is_sent() -> None:
     extra = [Document(path="util.py", source="def load(): ...\ntoken = 'abcd1234'")]
     assert context_of("a = load()", "x", extra=extra).pieces[0] == "# util.py\ndef load(): ...\n\n"
 
@@ -145,10 +124,6 @@ def test_long_errors_and_headings_are_cut() -> None:
     assert context_of(Cell(source="x", error="E" * 1000)).pieces == (f"# {'E' * MAX_ERROR}\n",)
     heading = Cell(type="markdown", source=f"# {'h' * 1000}")
     assert context_of(heading, "x").pieces == (f"# {'h' * MAX_HEADING}\n",)
-
-
-def test_a_cell_of_text_is_not_told_what_the_next_cell_holds() -> None:
-    assert context_of(Cell(type="markdown", source="x"), "y = 1", active=0).pieces == ()
 
 
 def test_facts_stand_right_before_a_cell_of_python() -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.ranking import blocks, chosen, scores
+
+from ..twins import golden
 
 SNIPPETS = [
     "def load_prices(path):\n    return open(path)\n\n",
@@ -18,18 +21,11 @@ def test_what_defines_a_used_name_counts_more_than_what_uses_it_too() -> None:
     assert found[0] > found[2] > found[1] == found[3] == 0
 
 
-def test_the_best_that_fit_are_taken_and_stay_in_their_order() -> None:
-    near = "load_prices('a')\nplot_style\n"
-    assert chosen(SNIPPETS, near, 1000, len) == [SNIPPETS[0], SNIPPETS[2], SNIPPETS[3]]
-    assert chosen(SNIPPETS, near, 30, len) == [SNIPPETS[3]]
-
-
-def test_nothing_in_common_is_not_worth_its_room() -> None:
-    assert chosen(SNIPPETS, "unrelated words", 1000, len) == []
-
-
-def test_of_two_alike_the_later_is_taken() -> None:
-    assert chosen(["rate = 1\n", "rate = 2\n"], "print(rate)", 10, len) == ["rate = 2\n"]
+@pytest.mark.parametrize(("snippets", "near", "room", "taken"), golden("ranking", "chosen"))
+def test_the_best_that_fit_are_taken_in_their_order_and_of_two_alike_the_later(
+    snippets: list[str], near: str, room: int, taken: list[str]
+) -> None:
+    assert chosen(snippets, near, room, len) == taken
 
 
 def test_a_document_is_cut_at_blank_lines_and_short_parts_stay_together() -> None:

@@ -7,6 +7,8 @@ import pytest
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, features, score
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 
+from ..twins import golden
+
 COEFFICIENTS = fit_for(DEFAULT).coefficients
 
 LINE_FEATURES = ("empty line", "after dot", "in word", "in brackets", "after =", "in string")
@@ -34,23 +36,10 @@ def test_every_feature_has_a_coefficient_and_surer_is_better() -> None:
     assert 0 < score(found[1], COEFFICIENTS) < score(found[0], COEFFICIENTS) < 1
 
 
-@pytest.mark.parametrize(
-    ("line", "set_"),
-    [
-        ("", {"empty line"}),
-        ("    ", {"empty line"}),
-        ("df.", {"after dot"}),
-        ("df.he", {"after dot", "in word"}),
-        ("f(", {"in brackets"}),
-        ("f(a, ", {"in brackets"}),
-        ("x = ", {"after ="}),
-        ("x = 'a", {"in word", "in string"}),
-        ("`a", {"in word"}),
-    ],
-)
-def test_the_line_up_to_the_cursor_has_features_of_its_own(line: str, set_: set[str]) -> None:
+@pytest.mark.parametrize(("line", "set_"), golden("features", "line_features"))
+def test_the_line_up_to_the_cursor_has_features_of_its_own(line: str, set_: list[str]) -> None:
     values = features("x", [-0.1], cursor_features(line, "", []), whole=True, further=False)
-    assert {name for name in LINE_FEATURES if values[name]} == set_
+    assert [name for name in LINE_FEATURES if values[name]] == set_
 
 
 def test_a_line_that_the_notebook_has_already_is_noticed() -> None:

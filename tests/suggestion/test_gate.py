@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.suggestion.features import CursorFeatures
 from jupyter_turbopilot.suggestion.fit import EAGERNESS, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
+
+from ..twins import golden
 
 
 class Product(Gate):
@@ -31,22 +34,32 @@ def shown(made: Gate) -> str:
     return made.text[: made.shown(made.text)[0]]
 
 
-def test_once_a_line_is_finished_the_beginning_that_promises_most_is_shown() -> None:
-    made = gate(("np", 0.9), (".mean", 0.9), ("(", 0.9), ("values", 0.4), (")", 0.9), ("\n", 0.9))
-    assert shown(made) == "np.mean("
+Written = list[tuple[str, float]]
 
 
-def test_a_longer_beginning_that_is_much_less_sure_promises_less() -> None:
-    made = gate(("result", 0.95), (".x", 0.3), ("\n", 1.0), threshold=0.2)
-    assert shown(made) == "result"
+def shown_of(written: Written, threshold: float = 0.5, ended: bool = False, final: bool = False) -> str:
+    made = gate(*written, threshold=threshold, ended=ended)
+    return made.text[: made.shown(made.text, final=final)[0]]
 
 
-def test_a_beginning_that_is_sure_is_shown_before_its_line_is_finished() -> None:
-    made = gate(("result", 0.95), (" = ", 0.95))
-    assert shown(made) == "result"
-    for piece in ("values", " + "):
-        made.add(piece, 0.95)
-    assert shown(made) == "result = values"
+@pytest.mark.parametrize("case", golden("gate", "shown/a finished line"))
+def test_once_a_line_is_finished_the_beginning_that_promises_most_is_shown(case: tuple[Any, ...]) -> None:
+    *given, text = case
+    assert shown_of(*given) == text
+
+
+@pytest.mark.parametrize("case", golden("gate", "shown/early"))
+def test_a_beginning_that_is_sure_is_shown_before_its_line_is_finished_if_it_is_worth_a_key(
+    case: tuple[Any, ...],
+) -> None:
+    *given, text = case
+    assert shown_of(*given) == text
+
+
+@pytest.mark.parametrize("case", golden("gate", "shown/the end"))
+def test_where_the_text_ends_it_is_shown_as_far_as_it_promises_most(case: tuple[Any, ...]) -> None:
+    *given, text = case
+    assert shown_of(*given) == text
 
 
 @pytest.mark.parametrize("opened", ["(a", "[a", "{a", "'a", '"a'])
@@ -55,45 +68,19 @@ def test_no_bracket_or_string_is_shown_half_while_its_line_is_written(opened: st
     assert shown(gate(("name", 0.95), (opened, 0.95), ("\n", 0.95))) == f"name{opened}"
 
 
-def test_what_nothing_more_comes_for_is_shown_as_far_as_it_promises_most() -> None:
-    made = gate(("name", 0.95), ("(", 0.95), ("a", 0.95))
-    assert made.text[: made.shown(made.text, final=True)[0]] == "name("
+@pytest.mark.parametrize("case", golden("gate", "shown/the end of a line"))
+def test_the_token_that_ends_a_line_says_whether_it_ends_there(case: tuple[Any, ...]) -> None:
+    *given, text = case
+    assert shown_of(*given) == text
 
 
-def test_so_little_of_a_line_is_not_shown_before_it_is_finished() -> None:
-    assert shown(gate(("abc", 0.9), (" + ", 0.9))) == ""
-    assert shown(gate(("abc", 0.9), ("\n", 0.9))) == "abc"
-
-
-def test_no_word_is_cut() -> None:
-    made = gate(("val", 0.9), ("ues", 0.1), (" + 1", 0.9), ("\n", 0.9))
-    assert shown(made) == ""
-
-
-def test_the_token_that_ends_a_line_says_whether_it_ends_there() -> None:
-    sure = gate(("x", 0.9), ("\n", 0.9), threshold=0.8)
-    unsure = gate(("x", 0.9), ("\n", 0.1), threshold=0.8)
-    assert sure.boundaries[-1].whole
-    assert (shown(sure), shown(unsure)) == ("x", "")
-
-
-def test_an_answer_that_is_cut_off_has_no_boundary_at_its_end() -> None:
-    assert shown(gate(("abc", 0.9))) == ""
-    assert shown(gate(("abc", 0.9), ended=True)) == "abc"
-
-
-def test_further_lines_are_shown_whole_and_in_turn() -> None:
-    made = gate(
-        ("a", 0.9), ("\n", 1.0), ("b", 0.9), ("\n", 1.0), ("c(", 0.9), ("d", 0.1), ("\n", 1.0), ("e\n", 1.0)
-    )
-    assert shown(made) == "a\nb"
-    assert made.hopeless
-
-
-def test_behind_a_line_that_is_shown_in_part_nothing_follows() -> None:
-    made = gate(("a(", 0.9), ("b", 0.1), ("\n", 1.0), ("c", 1.0), ("\n", 1.0))
-    assert shown(made) == "a("
-    assert made.hopeless
+@pytest.mark.parametrize("case", golden("gate", "shown/further lines"))
+def test_further_lines_are_shown_whole_and_in_turn_and_behind_a_part_of_one_nothing(
+    case: tuple[Any, ...],
+) -> None:
+    written, text = case
+    assert shown_of(written) == text
+    assert gate(*written).hopeless
 
 
 def test_a_line_that_became_improbable_is_given_up() -> None:
@@ -141,19 +128,7 @@ def test_what_may_be_shown_only_grows(tokens: list[tuple[str, float]], threshold
         before = now
 
 
-@pytest.mark.parametrize(
-    ("text", "following", "may"),
-    [
-        ("foo", "bar", False),
-        ("foo", "(", True),
-        ("foo(", "a", True),
-        ("np.", "mean", False),
-        ("x ", "=", False),
-        ("12", "3", False),
-        ("x", "", True),
-        ("  ", "x", False),
-    ],
-)
+@pytest.mark.parametrize(("text", "following", "may"), golden("gate", "may_end"))
 def test_boundaries_stand_between_words(text: str, following: str, may: bool) -> None:
     assert may_end(text, following) is may
 
@@ -164,14 +139,6 @@ def test_the_settings_are_steps() -> None:
         assert steps == sorted(steps)
         assert steps[0] == 0 < steps[1]
         assert steps[-1] < 1
-
-
-def test_without_a_threshold_the_longest_beginning_is_shown() -> None:
-    assert shown(gate(("a", 0.9), (" + b", 0.1), ("\n", 0.9), threshold=0.0)) == "a + b"
-
-
-def test_the_key_that_accepts_a_beginning_counts_against_it() -> None:
-    assert shown(gate(("ab", 0.9), ("(c", 0.45), ("\n", 1.0), threshold=0.3)) == "ab(c"
 
 
 def test_a_quote_that_was_open_at_the_cursor_is_closed_by_the_answer() -> None:

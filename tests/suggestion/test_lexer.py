@@ -4,13 +4,15 @@ import io
 import keyword
 import token
 import tokenize
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
+from jupyter_turbopilot.suggestion.lexer import lex
 
+from ..twins import golden
 from .test_syntax import PROGRAM
 
 SOURCES = st.text(alphabet="()[]{}\"'`\\#\n =%!?abr1.*", max_size=30) | st.text(max_size=30)
@@ -20,11 +22,14 @@ def kinds(source: str) -> list[tuple[str, str]]:
     return [(lexeme.kind, lexeme.text) for lexeme in lex(source)]
 
 
-def test_a_source_is_cut_into_words_numbers_signs_strings_comments_and_line_ends() -> None:
-    assert kinds("x_1 = f(2.5e3, **kw)  # note (\n") == [
-        ("name", "x_1"), ("sign", "="), ("name", "f"), ("sign", "("), ("number", "2.5e3"), ("sign", ","),
-        ("sign", "**"), ("name", "kw"), ("sign", ")"), ("comment", "# note ("), ("line", "\n"),
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "lexemes"),
+    [*golden("lexer", "lex"), *golden("lexer", "lex/strings"), *golden("lexer", "lex/unclosed")],
+)
+def test_a_source_is_cut_into_words_numbers_signs_strings_comments_and_line_ends(
+    source: str, lexemes: list[Any]
+) -> None:
+    assert [[found.kind, found.text, found.start, found.unclosed] for found in lex(source)] == lexemes
 
 
 @pytest.mark.parametrize("sign", ["==", "!=", "<=", ">=", "**"])
@@ -32,32 +37,9 @@ def test_comparisons_and_powers_are_one_lexeme(sign: str) -> None:
     assert ("sign", sign) in kinds(f"a {sign} b")
 
 
-@pytest.mark.parametrize(
-    "string",
-    [
-        "'a'",
-        '"a # ("',
-        "''",
-        r"'it\'s'",
-        'rb"x"',
-        "F'{a}'",
-        '"""a\n"b" \'c\'"""',
-        "'''\n'''",
-        "'a\\\nb'",
-        r"'\\'",
-    ],
-)
+@pytest.mark.parametrize("string", [source for source, _ in golden("lexer", "lex/strings")])
 def test_a_string_is_one_lexeme_to_its_quote(string: str) -> None:
     assert kinds(f"x = {string} + 1")[2] == ("string", string)
-    assert [lexeme.unclosed for lexeme in lex(string)] == [""]
-
-
-@pytest.mark.parametrize(
-    ("string", "quote"),
-    [("'a", "'"), ('"', '"'), ('"""a\n"', '"""'), ("'''a''", "'''"), ("'a\\", "'"), (r"'\'", "'")],
-)
-def test_a_string_that_is_not_closed_names_its_quote(string: str, quote: str) -> None:
-    assert [*lex(string)] == [Lexeme("string", string, len(string), quote)]
 
 
 def test_a_string_of_one_line_ends_with_its_line() -> None:

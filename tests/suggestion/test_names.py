@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from msgspec import convert
 from msgspec.structs import replace
 
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
+
+from ..twins import golden
 
 FACTS = Facts(
     names={
@@ -78,39 +83,12 @@ def test_a_magic_is_no_fault_of_the_language_it_stands_for() -> None:
     assert not fits("FROM FROM")
 
 
-ALL = ['class"', 'cost"', 'price"', 'qty; import os"', '\ufb01ne"']
-
-
-@pytest.mark.parametrize(
-    ("text", "suffix", "names"),
-    [
-        ('x = df["', "", ALL),
-        ('x = df["pr', "", ['ice"']),
-        ("x = df['pr", "']", ["ice'"]),
-        ('df["', "", []),  # a new column may be about to be assigned
-        ('df["pr', "", ['ice"']),
-        ('df["', '"].sum()', ALL),
-        ('x = df["x', "", []),
-        ("df.h", "", ["ead"]),
-        ("df.head", "", []),  # the name may be finished
-        ('other["', "", []),
-        ('df = f()\nx = df["', "", []),  # another df
-        ('x.df["', "", []),
-        ("df.q", "", []),  # qty; import os
-        ("df.cla", "", []),
-        ("df.\ufb01", "", []),  # Python reads it as fi
-        ('x = df["q', "", ['ty; import os"']),
-        ('x = df["n', "", []),
-    ],
-)
+@pytest.mark.parametrize(("request_", "facts", "names"), golden("names", "names_at"))
 def test_the_names_that_can_follow_are_known_without_a_model(
-    text: str, suffix: str, names: list[str]
+    request_: Any, facts: Any, names: list[str]
 ) -> None:
-    at = Completion(cells=[Cell(source=text + suffix)], offset=len(text))
-    labels = ("cost", 'the "best"', "qty; import os", "class", "\ufb01ne", "new\rline", "n\u202eame")
-    columns = [("price", "float64"), *((label, "int64") for label in labels)]
-    facts = Facts(names={"df": replace(FACTS.names["df"], columns=columns)}, all=True)
-    assert names_at(at, scope_of(at, facts)) == names
+    at = convert(request_, Completion)
+    assert names_at(at, scope_of(at, convert(facts, Facts))) == names
 
 
 def test_a_cell_of_text_binds_nothing() -> None:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.suggestion import syntax
-from jupyter_turbopilot.suggestion.syntax import Open, scan, valid_beginning
+from jupyter_turbopilot.suggestion.syntax import scan, valid_beginning
+
+from ..twins import golden
 
 PROGRAM = '''\
 import numpy as np
@@ -96,20 +98,9 @@ def test_a_string_may_end_anywhere(text: str) -> None:
     assert valid_beginning(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "opened"),
-    [
-        ("", Open("", "", balanced=True, comment=False, start=0)),
-        ("x = f([1, {'a", Open("'", "}])", balanced=True, comment=False, start=0)),
-        ("f(]", Open("", "", balanced=False, comment=False, start=0)),
-        ("f()]", Open("", "", balanced=False, comment=False, start=0)),
-        ("f(  # a ]", Open("", ")", balanced=True, comment=True, start=0)),
-        ("x  # a\n", Open("", "", balanced=True, comment=False, start=0)),
-        ("x = 'a\n", Open("", "", balanced=True, comment=False, start=0)),
-    ],
-)
-def test_what_is_open_at_the_end_of_a_text(text: str, opened: Open) -> None:
-    assert scan(text) == opened
+@pytest.mark.parametrize(("text", "opened"), golden("lexer", "scan"))
+def test_what_is_open_at_the_end_of_a_text(text: str, opened: list[object]) -> None:
+    assert [*scan(text)] == opened
 
 
 @pytest.mark.parametrize(

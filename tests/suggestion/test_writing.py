@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,8 @@ from jupyter_turbopilot.suggestion.features import CursorFeatures
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
+
+from ..twins import golden
 
 pieces = st.lists(st.text(alphabet="ab\n# `é", min_size=1, max_size=5), max_size=12)
 
@@ -77,35 +80,22 @@ def test_whoever_asks_is_shown_everything_and_told_how_sure_it_is() -> None:
     assert 0 < writing.confidence < 0.99  # of the whole line
 
 
-def test_unasked_the_sure_beginning_is_shown_when_the_rest_is_not() -> None:
-    writing = Suggestion(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.0), unasked=True)
-    writing.take([*tokens(["value", "("], 0.9), *tokens(["other"], 0.9)])
-    writing.finish(whole=False)
-    assert writing.shown == "value("  # not `other`, which may go on
-
-
 def test_only_the_tokens_that_were_taken_are_remembered() -> None:
     writing = Verbatim(["\n"])
     writing.take(tokens(["a", "\n", "b"]))
     assert [token.data for token in writing.tokens] == [b"a", b"\n"]
 
 
-def asked(*texts: str, whole: bool) -> list[str]:
-    """Return what is shown of an answer that somebody asked for, frame by frame."""
-    writing = Suggestion(surroundings_of("def f(n):\n    ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
-    frames = [writing.shown for token in tokens(list(texts)) if writing.take([token])]
+@pytest.mark.parametrize(
+    ("texts", "prefix", "suffix", "unasked", "whole", "frames"), golden("writing", "frames")
+)
+def test_the_first_line_comes_word_by_word_and_further_ones_whole(
+    texts: list[str], prefix: str, suffix: str, unasked: bool, whole: bool, frames: list[str]
+) -> None:
+    writing = Suggestion(surroundings_of(prefix, suffix), Gate(CursorFeatures(), 0.0), unasked=unasked)
+    seen = [writing.shown for token in tokens(texts) if writing.take([token])]
     writing.finish(whole=whole)
-    return list(dict.fromkeys([*frames, writing.shown]))
-
-
-def test_asked_for_the_first_line_comes_word_by_word_and_further_ones_whole() -> None:
-    frames = asked("a", " = 1", "\n    ", "b", " = 2", "\n    ", "c", whole=True)
-    assert frames == ["a =", "a = 1", "a = 1\n    b = 2", "a = 1\n    b = 2\n    c"]
-
-
-def test_an_answer_of_several_lines_that_is_cut_off_ends_with_a_whole_line() -> None:
-    assert asked("a = 1", "\n    ", "return", " (n %", whole=False)[-1] == "a = 1"
-    assert asked("a = (n %", whole=False)[-1] == "a = (n %"
+    assert [*dict.fromkeys([*seen, writing.shown])] == frames
 
 
 def test_what_continues_typed_indentation_keeps_its_own() -> None:

@@ -4,7 +4,7 @@ import { cellLanguage } from '../language';
 import type { IRequest, ISuggestion } from '../wire';
 import { branches } from './candidates';
 import type { IAsk, IEngine, ISampling, IUsage } from './engineinterface';
-import { cursorFeatures } from './features';
+import { cursorFeatures, score } from './features';
 import { type Eagerness, fitFor } from './fit';
 import { Gate } from './gate';
 import { byBrackets, fitting, type Judge } from './grammar';
@@ -182,7 +182,7 @@ export class Composer {
       cursorFeatures(prefix, suffix, this._context.pieces),
       unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
       this._fits(prefix),
-      coefficients
+      values => score(values, coefficients)
     );
     const around = surroundingsOf(prefix, suffix, lines, maxLines ?? this._settings.maxLines);
     return new Suggestion(around, gate, unasked);

@@ -7,7 +7,7 @@
  */
 
 import { balancedLength, leavesOpen } from './brackets';
-import { type CursorFeatures, features, type Features, score, SMALLEST, sumOf } from './features';
+import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from './features';
 import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
 
 const WORTH_A_KEY = 4; // characters: less of a line is not shown before the line is finished
@@ -36,12 +36,12 @@ export function mayEnd(text: string, following: string): boolean {
 
 /** Scores an answer token by token, and says how much of it may be shown. */
 export class Gate {
-  /** `fits`: whether the cell could still become a valid program with a text. */
+  /** `fits`: whether the cell could still become a valid program with a text; `rate`: the score of a beginning. */
   constructor(
     private readonly _cursor: CursorFeatures,
     private readonly _threshold: number,
     private readonly _fits: (text: string) => boolean,
-    private readonly _coefficients: Readonly<Features>
+    private readonly _rate: (values: Features) => number
   ) {}
 
   /** Take one more token. */
@@ -148,7 +148,7 @@ export class Gate {
       return;
     }
     const values = features(text, this._sure, this._cursor, { whole, further: this._line > 0 });
-    const value = score(values, this._coefficients);
+    const value = this._rate(values);
     const worth = codePoints(strip(text)) >= WORTH_A_KEY;
     const early = worth && !(this._line || leavesOpen(text, this._cursor.quote));
     this._boundaries.push({

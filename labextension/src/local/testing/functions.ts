@@ -11,7 +11,7 @@ import { balancedLength, closersBehind, leavesOpen, openQuote, outside } from '.
 import { keepTail, piecesLeftOut, readHead } from '../budget';
 import { branches } from '../candidates';
 import { Completer } from '../completer';
-import { CursorFeatures, cursorFeatures, features } from '../features';
+import { CursorFeatures, cursorFeatures, type Features, features, score } from '../features';
 import { fitFor } from '../fit';
 import { Gate, mayEnd } from '../gate';
 import { byBrackets, fitting } from '../grammar';
@@ -25,14 +25,16 @@ import { gather, type IContext, outline } from '../notebook';
 import { looksSecret, withoutSecrets } from '../private';
 import { chosen, scores } from '../ranking';
 import { firstLine, indentation, surroundingsOf } from '../surroundings';
-import { codePoints, compare, linesOf, strip } from '../text';
+import { beginsWithWord, codePoints, compare, LETTER, linesOf, strip } from '../text';
 import { trim } from '../trim';
 import { rounded, Suggestion } from '../writing';
 import { codePointsOf, ScriptedEngine } from './engine';
 
 type Lines = IRequest['lines'];
 type Written = [text: string, probability: number][];
-const DEFAULT_FIT = fitFor('');
+const byDefault = (values: Features) => score(values, fitFor('').coefficients);
+/** The product of the probabilities, so that the rest can be looked at by itself. */
+const byProduct = ({ sum }: Features) => Math.exp(sum);
 
 /** Count in code points what is counted in UTF-16 units. */
 const pointsAt = (text: string, at: number) => codePoints(text.slice(0, at));
@@ -42,14 +44,19 @@ export const FUNCTIONS = {
   splitlines: (text: string) => linesOf(text),
   sorted: (texts: string[]) => [...texts].sort(compare),
   rounded: (value: number) => rounded(value),
-  /** The code points that Python and JavaScript may take differently, each alone. */
-  characters: (text: string) =>
-    Array.from(text, character => [
-      strip(character) === '',
-      scan(character).start === 0 && lex(character)[0]?.kind === 'name',
-      lex(character)[0]?.kind === 'number',
-      linesOf(`${character}a`).length > 1
-    ]),
+  /** What each character of a text is taken for. */
+  characters: (text: string) => {
+    const words = beginsWithWord;
+    const letter = new RegExp(`[${LETTER}]`, 'u');
+    return Array.from(
+      text,
+      each =>
+        (strip(each) ? '' : 'space ') +
+        (words(each) ? 'word ' : '') +
+        (letter.test(each) ? 'letter ' : '') +
+        (linesOf(`${each}a`).length > 1 ? 'line end ' : '')
+    );
+  },
 
   end_of: endOf,
   cell_magic: cellMagic,
@@ -82,8 +89,12 @@ export const FUNCTIONS = {
   },
 
   open_quote: (line: string, quotes?: string) => openQuote(line, quotes),
+  /** + for what is outside */
   outside: (text: string, quote = '') =>
-    outside(text, quote).filter((_, at) => !/[\udc00-\udfff]/.test(text[at])),
+    outside(text, quote)
+      .filter((_, at) => !/[\udc00-\udfff]/.test(text[at]))
+      .map(place => (place ? '+' : '-'))
+      .join(''),
   leaves_open: (text: string, quote = '') => leavesOpen(text, quote),
   balanced_length: (text: string, closed: string) => pointsAt(text, balancedLength(text, closed)),
   closers_behind: closersBehind,
@@ -108,14 +119,12 @@ export const FUNCTIONS = {
   indentation,
   first_line: firstLine,
   surroundings_of: (prefix: string, suffix: string, lines: Lines = 'auto', maxLines = 8) => {
-    const { multi, indent, rest, nextLine, quote, above, closed, indented } = surroundingsOf(
-      prefix,
-      suffix,
-      lines,
-      maxLines
-    );
-    return [multi, indent, rest, nextLine, quote, above, closed, indented];
+    const { nextLine, maxLines: most, ...around } = surroundingsOf(prefix, suffix, lines, maxLines);
+    return { ...around, next_line: nextLine, max_lines: most };
   },
+  /** An answer that is final. */
+  trimmed: (text: string, prefix: string, suffix = '', lines: Lines = 'auto', maxLines = 8) =>
+    trim(text, surroundingsOf(prefix, suffix, lines, maxLines), true).text,
   trim: (text: string, prefix: string, suffix: string, final = true, lines: Lines = 'auto', maxLines = 8) => {
     const cut = trim(text, surroundingsOf(prefix, suffix, lines, maxLines), final);
     return [cut.text, cut.done];
@@ -133,6 +142,9 @@ export const FUNCTIONS = {
     whole: boolean,
     further: boolean
   ) => features(text, sure, cursorFeatures(prefix, suffix, []), { whole, further }),
+  /** The features of the line up to the cursor that are set. */
+  line_features: (line: string) =>
+    Object.entries(new CursorFeatures(line).lineFeatures).flatMap(([name, value]) => (value ? [name] : [])),
   may_end: mayEnd,
   gate: (
     written: Written,
@@ -142,7 +154,7 @@ export const FUNCTIONS = {
     unfit: string
   ) => {
     const fits = (text: string) => !unfit || !text.includes(unfit);
-    const gate = new Gate(new CursorFeatures(line, rest), threshold, fits, DEFAULT_FIT.coefficients);
+    const gate = new Gate(new CursorFeatures(line, rest), threshold, fits, byDefault);
     let text = '';
     const look = (final: boolean) => {
       const [end, confidence] = gate.shown(text, final);
@@ -158,6 +170,16 @@ export const FUNCTIONS = {
     }
     return [...seen, look(true)];
   },
+  /** What a gate shows that takes the product of the probabilities for the score. */
+  shown: (written: Written, threshold = 0.5, ended = false, final = false) => {
+    const gate = new Gate(new CursorFeatures(), threshold, () => true, byProduct);
+    written.forEach(([piece, probability]) => gate.add(piece, probability));
+    if (ended) {
+      gate.end();
+    }
+    const text = written.map(([piece]) => piece).join('');
+    return text.slice(0, gate.shown(text, final)[0]);
+  },
   suggestion: (
     written: Written,
     [prefix, suffix]: [string, string],
@@ -166,7 +188,7 @@ export const FUNCTIONS = {
     whole: boolean
   ) => {
     const cursor = cursorFeatures(prefix, suffix, []);
-    const gate = new Gate(cursor, threshold, () => true, DEFAULT_FIT.coefficients);
+    const gate = new Gate(cursor, threshold, () => true, byDefault);
     const writing = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked);
     const look = (grown: boolean) => [
       grown,
@@ -180,6 +202,17 @@ export const FUNCTIONS = {
     );
     writing.finish(whole);
     return [...seen, look(false)];
+  },
+  /** What is shown of an answer of sure tokens, frame by frame. */
+  frames: (texts: string[], prefix: string, suffix: string, unasked: boolean, whole: boolean) => {
+    const gate = new Gate(cursorFeatures(prefix, suffix, []), 0, () => true, byProduct);
+    const writing = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked);
+    const seen = texts.map(text => {
+      writing.take([{ token: 0, text, probability: 0.9 }]);
+      return writing.shown;
+    });
+    writing.finish(whole);
+    return [...new Set([...seen, writing.shown])].filter(text => text);
   },
   branches: (texts: string[], probabilities: number[], count: number) =>
     branches(

@@ -7,7 +7,7 @@ type Call = [name: keyof typeof FUNCTIONS, given: unknown[]];
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [name, given] = JSON.parse(line) as Call;
-  const called = async () => (FUNCTIONS[name] as (...given: unknown[]) => unknown)(...given);
+  const called = async () => await (FUNCTIONS[name] as (...given: unknown[]) => unknown)(...given);
   const answer = await called().then(
     result => ({ result }),
     (reason: unknown) => ({

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from jupyter_turbopilot.completer import suggestion_task
+from jupyter_turbopilot.context import notebook
+from jupyter_turbopilot.suggestion import grammar, names, resolve, syntax
+
+from ..twins import Twins, missing
+
+
+@pytest.fixture(scope="session")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
+    """The same functions in TypeScript."""
+    if reason := missing():
+        pytest.skip(reason)
+    started = Twins(tmp_path_factory.mktemp("twins"))
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_parsers() -> Iterator[None]:
+    """Let Python judge as a page without a grammar does: by brackets, and names by how a text looks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grammar, "_judge", lambda _, text: (int(not syntax.scan(text).balanced), 0))
+        patch.setattr(names, "bindings", resolve._loose_bindings)
+        patch.setattr(suggestion_task, "fits_at", lambda request, _: names.fits_at(request, resolve.Scope()))
+        patch.setattr(notebook, "describe", lambda *_: "")
+        yield

@@ -1,0 +1,64 @@
+"""What is generated: texts that the two languages might take differently, and how results are compared."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+EXAMPLES = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+
+# Quotes and brackets, line ends and white space of all kinds, letters and digits of any width, what case changes.
+SIGNS = "ab_Z01 .,:;=+-*/%!?@#()[]{}<>'\"`\\\n\t"
+AWKWARD = "\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\ufeff\u200b\u3000é²½٣Ⅻßİ\u0131\u017f\u212a中\u0301\ufb01😀\U0001d465\U0001d7d8\U00020000\x00"
+FRAGMENTS = [
+    "def f(x):\n", "    ", "\t", "return ", "x", "xs", " = ", "1", "\n", "\n\n", "import numpy as np\n",
+    "from a import b\n", "for i in range(3):\n", "lambda y: y", " in ", "import (a, b)", "class C:\n", "%%bash\n",
+    "%%time\n", "%time x\n", "!ls -l\n", "  x?\n", "y = !ls\n", "# Load\n", "## Two words \n", "'", '"', '"""',
+    "f'{", "}", "(", ")", "[", "]", "{", ", ", ".", ":", "```", "Here is ", "Sure, ", "print(x)", "x.head()",
+    "password = 'hunter22'", 'api_key: str = "abcdefgh"', "sk-abcdefghijklmnopqrstuvwxyz", "eyJhbGciOiJIUzI1",
+    ".eyJhbGciOiJIUzI1NiJ9.", "https://me:secret@host", "author = 'Somebody'", "token is 'abcdefgh'",
+    "Authorization: Bearer abcdefgh", "auth('abcdef')", "# comment", "\\\n", "ré = 'é'", "a = 1\n", "😀",
+]  # fmt: skip
+CHARACTERS = st.text(alphabet=SIGNS + AWKWARD, max_size=40)
+CODE = st.text(alphabet=SIGNS, max_size=40) | st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
+TEXT = CODE | CHARACTERS
+LINE = TEXT.map(lambda text: text.replace("\n", " "))
+LINES = st.sampled_from(["auto", "single", "multi"])
+QUOTE = st.sampled_from(["", "'", '"', "`"])
+LANGUAGE = st.sampled_from(["python", "python", "r", "javascript", "bash", "klingon"])
+PROBABILITY = st.floats(1e-6, 1.0)
+PIECES = [
+    "x",
+    "value",
+    " ",
+    "  ",
+    "\n",
+    "\n    ",
+    " = ",
+    "(",
+    ")",
+    "'",
+    ".",
+    "a(b",
+    ", ",
+    "é",
+    "😀",
+    "1",
+    ":",
+]
+WRITTEN = st.lists(st.tuples(st.sampled_from(PIECES) | CODE.filter(bool), PROBABILITY), max_size=12)
+
+
+def close(one: Any, other: Any, tolerance: float = 1e-9) -> bool:
+    """Tell whether two results are equal, numbers but for their last digits: C and JavaScript take logarithms
+    by themselves."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(close(a, b, tolerance) for a, b in zip(one, other, strict=True))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(close(one[k], other[k], tolerance) for k in one)
+    if isinstance(one, float) and isinstance(other, float | int) and not isinstance(other, bool):
+        return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
+    return bool(one == other)

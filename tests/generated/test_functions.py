@@ -1,0 +1,265 @@
+"""Functions that Python and the front end's TypeScript have to answer alike, with what hypothesis thinks of.
+
+A page without a server gathers context, trims and judges by itself. The functions' names are those of
+`labextension/src/local/testing/functions.ts`. Bounds of many thousand characters are not reached here.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot import bounds
+from jupyter_turbopilot.context import languages, magics, notebook, private, ranking
+from jupyter_turbopilot.generation import Token
+from jupyter_turbopilot.prompt import budget
+from jupyter_turbopilot.suggestion import (
+    brackets,
+    candidates,
+    features,
+    fit,
+    gate,
+    grammar,
+    lexer,
+    matching,
+    resolve,
+    surroundings,
+    syntax,
+    trim,
+    writing,
+)
+
+from ..twins import Twins
+from .kinds import CODE, EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT, WRITTEN, close
+
+
+def test_they_take_every_character_for_the_same(twins: Twins) -> None:
+    # A browser may know more.
+    known = "".join(
+        chr(code)
+        for code in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(code)) not in {"Cn", "Co", "Cs"}
+    )
+    for start in range(0, len(known), 20_000):
+        part = known[start : start + 20_000]
+        expected = [
+            "space " * character.isspace()
+            + "word " * (is_word := character.isalnum() or character == "_")
+            + "letter " * (is_word and not character.isdecimal())
+            + "line end " * (len(f"{character}a".splitlines()) > 1)
+            for character in part
+        ]
+        found = twins("characters", part)
+        assert [c for c, a, b in zip(part, expected, found, strict=True) if a != b] == []
+
+
+SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]] = {
+    "strip": (str.strip, (TEXT,)),
+    "splitlines": (lambda text: text.splitlines(keepends=True), (TEXT,)),
+    "sorted": (sorted, (st.lists(st.text(alphabet="ab\uffff😀\U0001d465é", max_size=3), max_size=8),)),
+    "rounded": (
+        lambda value: round(value, 4),
+        (st.floats(0, 1) | st.integers(0, 64).map(lambda n: n / 64) | st.integers(0, 9999).map(lambda n: n / 1e4),),
+    ),
+    "end_of": (bounds.end_of, (TEXT, st.integers(0, 50))),
+    "cell_magic": (magics.cell_magic, (TEXT,)),
+    "without_cell_magic": (magics.without_cell_magic, (TEXT,)),
+    "without_commands": (magics.without_commands, (TEXT,)),
+    "as_python": (magics.as_python, (TEXT,)),
+    "cell_language": (languages.cell_language, (TEXT, LANGUAGE)),
+    "comment_mark": (languages.comment_mark, (LANGUAGE,)),
+    "is_private_path": (
+        private.is_private_path,
+        (
+            st.lists(
+                st.sampled_from([".env", ".ssh", "/", "\\", "a", "id_rsa", ".pub", "İd_rsa", "\u0131d_dsa", "credentials",
+                                 "secrets", ".json", "service_account", ".key", "\n", ".", "é", "K.key", "\u017fecret"]),
+                max_size=6,
+            ).map("".join)
+            | TEXT,
+        ),
+    ),
+    "looks_secret": (private.looks_secret, (LINE,)),
+    "without_secrets": (private.without_secrets, (TEXT,)),
+    "outline": (notebook.outline, (st.lists(TEXT, max_size=4),)),
+    "keep_tail": (budget.keep_tail, (TEXT, st.integers(-2, 50))),
+    "read_head": (
+        lambda text, room: budget.read_head(lambda some: [*map(ord, some)], text, room), (TEXT, st.integers(-2, 50)),
+    ),
+    "pieces_left_out": (
+        budget.pieces_left_out,
+        (st.lists(st.integers(0, 400), max_size=12), st.integers(0, 300), st.integers(-5, 1000)),
+    ),
+    "open_quote": (brackets.open_quote, (TEXT, st.sampled_from(["\"'`", "'\"", "`"]))),
+    "outside": (
+        lambda text, quote: "".join("-+"[place] for place in brackets.outside(text, quote)), (TEXT, QUOTE),
+    ),
+    "leaves_open": (brackets.leaves_open, (TEXT, QUOTE)),
+    "balanced_length": (brackets.balanced_length, (TEXT, st.text(alphabet=")]}", max_size=3))),
+    "closers_behind": (brackets.closers_behind, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
+    "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in lexer.lex(text)], (TEXT,)),
+    "scan": (lambda text: [*syntax.scan(text)], (TEXT,)),
+    "indentation": (surroundings.indentation, (TEXT,)),
+    "first_line": (surroundings.first_line, (TEXT,)),
+    "may_end": (gate.may_end, (TEXT, TEXT)),
+    "bindings": (lambda text: sorted(resolve._loose_bindings(text)), (TEXT,)),
+    "fits": (lambda prefix, text: grammar.fitting("", prefix)(text), (CODE, CODE)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_functions_of_texts_and_numbers_answer_alike(twins: Twins, name: str) -> None:
+    function, kinds = SIMPLE[name]
+
+    @EXAMPLES
+    @given(st.tuples(*kinds))
+    def check(given: tuple[Any, ...]) -> None:
+        assert twins(name, *given) == function(*given)
+
+    check()
+
+
+@EXAMPLES
+@given(st.lists(CODE, max_size=6), CODE, st.integers(0, 60))
+def test_the_same_snippets_are_chosen(twins: Twins, snippets: list[str], near: str, room: int) -> None:
+    scores = ranking.scores(snippets, near)
+    assert close(scores, twins("scores", snippets, near))
+    ordered = sorted(scores)
+    assume(all(a == b or b - a > 1e-9 for a, b in pairwise(ordered)))
+    assert twins("chosen", snippets, near, room) == ranking.chosen(snippets, near, room, len)
+
+
+@EXAMPLES
+@given(
+    st.text(alphabet="ab😀", min_size=1, max_size=6),
+    st.lists(st.text(alphabet="ab😀", max_size=8), max_size=5),
+)
+def test_a_text_is_found_in_the_same_places(twins: Twins, wanted: str, pieces: list[str]) -> None:
+    matcher, ends = matching.Matcher(wanted), []
+    for piece in pieces:
+        found, end = [], 0
+        while (end := matcher.find(piece, end)) >= 0:
+            found.append(end)
+        ends.append(found)
+    assert twins("matches", wanted, pieces) == [ends, matcher.beginnings()]
+
+
+@EXAMPLES
+@given(TEXT, TEXT, LINES, st.integers(1, 9))
+def test_the_surroundings_are_the_same(twins: Twins, prefix: str, suffix: str, lines: Any, most: int) -> None:
+    found = surroundings.surroundings_of(prefix, suffix, lines, most)
+    assert twins("surroundings_of", prefix, suffix, lines, most) == asdict(found)
+
+
+@EXAMPLES
+@given(TEXT, TEXT, TEXT, st.booleans(), LINES, st.integers(1, 4))
+def test_an_answer_is_trimmed_to_the_same_text(
+    twins: Twins, text: str, prefix: str, suffix: str, final: bool, lines: Any, most: int
+) -> None:
+    around = surroundings.surroundings_of(prefix, suffix, lines, most)
+    for end in {len(text), len(text) // 2}:
+        cut = trim.trim(text[:end], around, final=final)
+        assert twins("trim", text[:end], prefix, suffix, final, lines, most) == [cut.text, cut.done]
+
+
+@EXAMPLES
+@given(TEXT, TEXT, st.lists(TEXT, max_size=3))
+def test_the_gate_knows_the_same_of_the_cursor(
+    twins: Twins, prefix: str, suffix: str, pieces: list[str]
+) -> None:
+    cursor = features.cursor_features(prefix, suffix, pieces)
+    every = "".join([*pieces, " ", prefix])
+    words = sorted({*lexer._LEXEME.sub(r"\g<name> ", every).split(), "lambda", "self", "nobody"})
+    lines = sorted({line.strip() for line in every.split("\n")} | {"nobody"})
+    held = [[word in cursor.words for word in words], [line in cursor.lines for line in lines]]
+    known = [cursor.body, cursor.rest, cursor.quote, cursor.closed, cursor.line_features, *held]
+    assert twins("cursor_features", prefix, suffix, pieces, words, lines) == known
+
+
+@EXAMPLES
+@given(TEXT, st.lists(st.floats(-9, 0), min_size=1, max_size=9), TEXT, TEXT, st.booleans(), st.booleans())
+def test_a_beginning_has_the_same_features(
+    twins: Twins, text: str, sure: list[float], prefix: str, suffix: str, whole: bool, further: bool
+) -> None:
+    cursor = features.cursor_features(prefix, suffix, [])
+    found = features.features(text, sure, cursor, whole=whole, further=further)
+    assert close(found, twins("features", text, sure, [prefix, suffix], whole, further))
+
+
+@EXAMPLES
+@given(
+    WRITTEN,
+    LINE,
+    LINE,
+    st.sampled_from([0.0, 0.05, 0.3, 0.575]),
+    st.booleans(),
+    st.sampled_from(["", ")", "x"]),
+)
+def test_the_gate_opens_equally_far(
+    twins: Twins,
+    written: list[tuple[str, float]],
+    line: str,
+    rest: str,
+    threshold: float,
+    ended: bool,
+    unfit: str,
+) -> None:
+    made = gate.Gate(
+        features.CursorFeatures(line, rest), threshold, lambda text: not unfit or unfit not in text
+    )
+    seen: list[Any] = []
+    for piece, probability in written:
+        made.add(piece, probability)
+        seen.append([*made.shown(made.text), made.hopeless])
+    if ended:
+        made.end()
+    seen.append([*made.shown(made.text, final=True), made.hopeless])
+    assert close(seen, twins("gate", written, [line, rest], threshold, ended, unfit))
+
+
+@EXAMPLES
+@given(WRITTEN, CODE, CODE, st.sampled_from([0.0, 0.05, 0.3]), st.booleans(), st.booleans())
+def test_as_tokens_arrive_the_same_text_is_shown(
+    twins: Twins,
+    written: list[tuple[str, float]],
+    prefix: str,
+    suffix: str,
+    threshold: float,
+    unasked: bool,
+    whole: bool,
+) -> None:
+    made = gate.Gate(features.cursor_features(prefix, suffix, []), threshold)
+    text = writing.Suggestion(surroundings.surroundings_of(prefix, suffix), made, unasked=unasked)
+    seen: list[Any] = []
+    for piece, probability in written:
+        grown = not text.done and text.take([Token(piece.encode(), probability)])
+        seen.append([grown, text.shown, text.confidence, text.ended, text.gave_up])
+    text.finish(whole=whole)
+    seen.append([False, text.shown, text.confidence, text.ended, text.gave_up])
+    assert close(seen, twins("suggestion", written, [prefix, suffix], threshold, unasked, whole))
+
+
+@EXAMPLES
+@given(
+    st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from([0.1, 0.5, 0.5, 0.95])), max_size=9),
+    st.integers(0, 5),
+)
+def test_alternatives_branch_off_at_the_same_tokens(
+    twins: Twins, written: list[tuple[str, float]], count: int
+) -> None:
+    tokens = [Token(text.encode(), chance, number) for number, (text, chance) in enumerate(written)]
+    found = [[len(kept), banned] for kept, banned in candidates.branches(tokens, count)]
+    assert twins("branches", [text for text, _ in written], [chance for _, chance in written], count) == found
+
+
+def test_models_have_the_same_fit(twins: Twins) -> None:
+    for model in (fit.DEFAULT, "somebody's.gguf"):
+        assert twins("fit_for", model) == asdict(fit.fit_for(model))

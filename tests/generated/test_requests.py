@@ -1,0 +1,260 @@
+"""Whole requests that Python and the front end's TypeScript have to answer alike."""
+
+from __future__ import annotations
+
+import string
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import convert, structs, to_builtins
+
+from jupyter_turbopilot.completer.compose import Composer
+from jupyter_turbopilot.completer.progress import AnswerInProgress
+from jupyter_turbopilot.completer.suggestion_task import suggestion_task
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context import notebook
+from jupyter_turbopilot.context.facts import Facts
+from jupyter_turbopilot.context.notebook import Context
+from jupyter_turbopilot.engine.abilities import Abilities
+from jupyter_turbopilot.engine.code_points import CodePoints
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.generation import Ask, Sampling, Token
+from jupyter_turbopilot.prompt.layout import Layout
+from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion import fit, names
+
+from ..twins import Twins
+from .kinds import CODE, EXAMPLES, LANGUAGE, LINES, TEXT, WRITTEN, close
+
+CELLS = st.lists(
+    st.builds(
+        Cell,
+        type=st.sampled_from(["code", "code", "code", "markdown", "raw"]),
+        source=TEXT,
+        executed=st.sampled_from([True, False, None]),
+        error=st.none() | st.sampled_from(["KeyError: 'x'", "a\x1eb\n", "password = 'hunter22'"]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+SETTINGS = st.fixed_dictionaries(
+    {
+        "promptTokens": st.sampled_from([64, 100, 1024]),
+        "suffixTokens": st.sampled_from([0, 8, 96]),
+        "maxTokens": st.sampled_from([2, 48]),
+        "maxLines": st.integers(1, 4),
+        "eagerness": st.sampled_from(fit.EAGERNESS),
+    }
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn, **more: Any) -> Completion:
+    cells = draw(CELLS)
+    active = draw(st.integers(0, len(cells) - 1))
+    return Completion(
+        cells=cells,
+        active=active,
+        offset=draw(st.integers(0, len(cells[active].source))),
+        language=draw(LANGUAGE),
+        path=draw(st.sampled_from(["a.ipynb", "a.ipynb", "conf/.env"])),
+        **{name: draw(kind) for name, kind in more.items()},
+    )
+
+
+@EXAMPLES
+@given(requests(), st.sampled_from(["", "# df: DataFrame\n"]))
+def test_the_same_context_is_gathered(twins: Twins, request: Completion, described: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(notebook, "describe", lambda *_: described)
+        found = asdict(notebook.gather(request))
+    assert twins("gather", to_builtins(request), described) == found | {"pieces": [*found["pieces"]]}
+
+
+@dataclass
+class Said:
+    """An engine that says what it is told to, a piece at a step; words have numbers beyond all characters."""
+
+    texts: list[list[tuple[str, float]]]
+    context_size: int
+    fills: bool = True
+    name = "scripted"
+    fim = "auto"
+
+    def __post_init__(self) -> None:
+        self.abilities = Abilities()
+        self.vocabulary = CodePoints(fills=self.fills)
+        self.vocabulary.piece = self._piece  # type: ignore[method-assign]
+        self.asks: list[Ask] = []
+        self._words: list[str] = []
+
+    def _piece(self, token: int) -> bytes:
+        beyond = token - sys.maxunicode - 17
+        return (self._words[beyond] if beyond >= 0 else chr(token)).encode()
+
+    def say(self, ask: Ask) -> Iterator[list[Token]]:
+        said = self.texts[len(self.asks)] if len(self.asks) < len(self.texts) else []
+        self.asks.append(ask)
+        most = max(0, min(ask.sampling.max_tokens, self.context_size - len(ask.prompt)))
+        for text, probability in said[:most]:
+            ask.usage.predicted_tokens += 1
+            yield [Token(text.encode(), probability, self._number(text))]
+        while True:
+            yield []
+
+    def _number(self, text: str) -> int:
+        if len(text) == 1:
+            return ord(text)
+        if text not in self._words:
+            self._words.append(text)
+        return sys.maxunicode + 17 + self._words.index(text)
+
+
+class Nothing:
+    """Stands in for the results: nothing is known."""
+
+    def find(self, place: Any) -> None: ...
+
+    def remember(self, *given: Any, **more: Any) -> None: ...
+
+
+def configured(chosen: dict[str, Any]) -> Turbopilot:
+    settings = {
+        "".join(f"_{c.lower()}" if c in string.ascii_uppercase else c for c in k): v
+        for k, v in chosen.items()
+    }
+    return Turbopilot(token_healing=False, **settings)
+
+
+@EXAMPLES
+@given(
+    st.lists(TEXT, max_size=8), TEXT, TEXT, st.sampled_from([200, 300, 2048]), SETTINGS, st.booleans(),
+    st.sampled_from([None, 1, 40]),
+)  # fmt: skip
+def test_prompts_are_laid_out_alike(
+    twins: Twins, pieces: list[str], prefix: str, suffix: str, size: int, chosen: Any, fills: bool, most: Any
+) -> None:
+    pieces = [piece * 5 for piece in pieces]
+    layout = Layout(engine := Said([], size, fills), configured(chosen))  # type: ignore[arg-type]
+    request = Completion(cells=[Cell()], offset=0, max_tokens=most)
+    prompt = layout.prompt(request, Context(tuple(pieces), prefix, suffix))
+    context = {"pieces": pieces, "prefix": prefix, "suffix": suffix}
+    found = twins("layout", context, engine.context_size, chosen, fills, most)
+    assert found == {"tokens": prompt.tokens, "suffixSpan": [*prompt.suffix_span]}
+
+
+FACTS = st.dictionaries(
+    st.sampled_from(["df", "x", "xs", "é"]),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "columns": st.none()
+            | st.lists(
+                st.tuples(
+                    st.sampled_from(["price", "pr", "a b", "it's", "class", "\ufb01ne", "x\u202e", "é"]),
+                    st.just("int64"),
+                ),
+                max_size=3,
+            ),
+            "all": st.booleans(),
+            "module": st.sampled_from([None, "pandas", "polars.dataframe"]),
+            "attributes": st.none()
+            | st.lists(st.sampled_from(["head", "hex", "class", "a b", "\ufb01t", "\U0001d465"]), max_size=3),
+        },
+    ),
+    max_size=3,
+).map(lambda names: {"names": names, "all": True})
+TYPED = st.sampled_from(
+    ["df.", "df.h", "x.", "df['", 'x = df["', 'df["p', "é['p", "xs.he", "y = x['", "x.head", "\U0001d465.h"]
+)
+
+
+@EXAMPLES
+@given(CELLS, CODE, TYPED, st.sampled_from(["", "']", '"]', "\nx", ")"]), FACTS)
+def test_the_same_names_can_follow(
+    twins: Twins, cells: list[Cell], before: str, typed: str, behind: str, known: Any
+) -> None:
+    text = before + typed
+    request = Completion(cells=[*cells, Cell(source=text + behind)], active=len(cells), offset=len(text))
+    expected = names.names_at(request, names.scope_of(request, convert(known, Facts)))
+    assert twins("names_at", to_builtins(request), known) == expected
+
+
+def answer(request: Completion, engine: Said, chosen: Turbopilot, facts: Facts) -> dict[str, Any]:
+    """Return what a server answers whose engine says this."""
+    layout = Layout(engine, chosen)  # type: ignore[arg-type]
+    task = suggestion_task(request, facts, engine.name, chosen, lambda _: layout)
+    job = Job(lambda *_: iter(()), lambda _: None)  # type: ignore[arg-type,return-value]
+    job.progress = AnswerInProgress()
+    frames: list[dict[str, Any]] = []
+
+    def told(reply: Reply) -> None:
+        frame = reply.frame()
+        kept = ("text", "confidence", "done", "finish_reason")
+        frames.append({name: frame[name] for name in kept if name in frame})
+
+    work = Composer("name", task, engine, job, told, Nothing()).write()  # type: ignore[arg-type]
+    last, said, tokens = None, iter([]), None
+    try:
+        while True:
+            ask = work.send(tokens)  # type: ignore[arg-type]
+            if ask is not last:
+                last, said = ask, engine.say(ask)
+            tokens = next(said)
+    except StopIteration as stop:
+        reply = replace(stop.value, done=True)
+    asked = [
+        {
+            "prompt": [*ask.prompt],
+            "sampling": _sampling(ask.sampling, len(ask.prompt), engine.context_size),
+            "suffixSpan": [*ask.suffix_span],
+        }
+        for ask in engine.asks
+    ]
+    if request.n > 1:
+        return {"items": reply.body()["items"], "asked": asked}
+    told(reply)
+    return {"frames": frames, "asked": asked}
+
+
+def _sampling(sampling: Sampling, prompt: int, context_size: int) -> dict[str, Any]:
+    beginning = sampling.beginning
+    return {
+        "maxTokens": min(sampling.max_tokens, max(0, context_size - prompt)),
+        "temperature": sampling.temperature,
+        "seed": sampling.seed,
+        "ways": [[*map(ord, way.decode())] for way in beginning.ways],
+        "banned": beginning.banned,
+    }
+
+
+@EXAMPLES
+@given(
+    requests(
+        trigger=st.sampled_from(["automatic", "invoke", "ahead", "warm"]),
+        lines=LINES,
+        eagerness=st.none() | st.sampled_from(fit.EAGERNESS),
+        n=st.sampled_from([1, 1, 2, 4]),
+        max_tokens=st.sampled_from([None, 3]),
+        max_lines=st.sampled_from([None, 2]),
+        temperature=st.sampled_from([0.0, 0.0, 0.7]),
+        seed=st.sampled_from([None, 5]),
+    ),
+    st.lists(WRITTEN, min_size=1, max_size=4),
+    st.sampled_from([400, 2048]),
+    SETTINGS,
+    FACTS,
+)
+def test_requests_are_answered_alike(
+    twins: Twins, request: Completion, said: Any, size: int, chosen: Any, known: Any
+) -> None:
+    request = structs.replace(request, stream=request.n == 1)
+    expected = answer(request, Said(said, size), configured(chosen), convert(known, Facts))
+    found = twins("answer", to_builtins(request), said, size, chosen, known)
+    assert close(expected, found, 2e-4)
