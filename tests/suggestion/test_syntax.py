@@ -51,41 +51,14 @@ def test_every_beginning_of_a_program_that_cuts_no_word_is_valid() -> None:
             assert valid_beginning(text), text[-60:]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "%time x = f(",
-        "!ls -la | grep (",
-        "frame?",
-        "files = !ls *.py",
-        "%%time\nx = 1 +",
-        "# it's a comment (",
-        "x = f(  # a comment (",
-    ],
-)
-def test_magics_and_comments_are_no_errors(text: str) -> None:
-    assert valid_beginning(text)
+@pytest.mark.parametrize(("text", "valid"), golden("grammar", "valid_beginning/magics and comments"))
+def test_magics_and_comments_are_no_errors(text: str, valid: bool) -> None:
+    assert valid_beginning(text) is valid
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "foo)",
-        "foo(]",
-        "x = = 1",
-        "def def",
-        "import import",
-        "x y z",
-        "f(a b",
-        "]",
-        "'a' 3",
-        "if x = 3:",
-        "class 3",
-        "f(a b  # c",
-    ],
-)
-def test_what_no_ending_can_mend_is_not_valid(text: str) -> None:
-    assert not valid_beginning(text)
+@pytest.mark.parametrize(("text", "valid"), golden("grammar", "valid_beginning/wrong"))
+def test_what_no_ending_can_mend_is_not_valid(text: str, valid: bool) -> None:
+    assert valid_beginning(text) is valid
 
 
 @given(st.text(max_size=60))
@@ -93,9 +66,14 @@ def test_any_text_gets_an_answer(text: str) -> None:
     assert valid_beginning(text) in {True, False}
 
 
-@pytest.mark.parametrize("text", ["x = f'a\\", "x = f'{a", "x = f'{a!", "x = 'a\\", "x = f(r'a"])
-def test_a_string_may_end_anywhere(text: str) -> None:
-    assert valid_beginning(text)
+@pytest.mark.parametrize(("text", "valid"), golden("grammar", "valid_beginning/strings"))
+def test_a_string_may_end_anywhere(text: str, valid: bool) -> None:
+    assert valid_beginning(text) is valid
+
+
+@pytest.mark.parametrize(("text", "valid"), golden("grammar", "valid_beginning/indentation"))
+def test_a_line_stands_right_below_another_or_opens_a_block(text: str, valid: bool) -> None:
+    assert valid_beginning(text) is valid
 
 
 @pytest.mark.parametrize(("text", "opened"), golden("lexer", "scan"))

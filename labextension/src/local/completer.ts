@@ -5,7 +5,7 @@ import { Composer, DEFAULTS, type IProgress, type ISettings, type ISources, newP
 import type { IEngine } from './engineinterface';
 import { Layout } from './layout';
 import { prefixOf, suffixOf } from './notebook';
-import { type Ended, Turns } from './turns';
+import { Turns } from './turns';
 
 /** An answer's place and its beginning: a guess at what follows while somebody types along. */
 interface IEarlier {
@@ -22,66 +22,55 @@ export class Completer {
     this._layout = new Layout(_engine.vocabulary, _engine.contextSize, _settings);
   }
 
-  /** Yield the answer's frames, each text a beginning of the next; the last is `done`. */
-  async *frames(request: IRequest, sources: ISources, signal: AbortSignal): AsyncGenerator<IFrame> {
-    const answering = this._answer(request, sources, signal);
-    let step = await answering.next();
-    for (; !step.done; step = await answering.next()) {
-      yield step.value;
-    }
-    const { id, model, timings, items, finish_reason } = step.value;
-    const { text, confidence, finish_reason: reason } = items.at(0) ?? NOTHING;
-    yield { id, text, confidence, done: true, finish_reason: finish_reason ?? reason, model, timings };
-  }
-
-  /** Return all answers at once. */
-  async answer(request: IRequest, sources: ISources, signal: AbortSignal): Promise<IAnswer> {
-    const answering = this._answer(request, sources, signal);
-    for (;;) {
-      const step = await answering.next();
-      if (step.done) {
-        return step.value;
-      }
-    }
-  }
-
-  private async *_answer(
+  /** Complete, calling `frame` as the text grows: each is a beginning of the next, the last is `done`. */
+  async complete(
     request: IRequest,
     sources: ISources,
-    signal: AbortSignal
-  ): AsyncGenerator<IFrame, IAnswer> {
+    signal: AbortSignal,
+    frame: (frame: IFrame) => void
+  ): Promise<void> {
+    const { items, finish_reason, ...told } = await this._answer(request, sources, signal, frame);
+    const { text, confidence, finish_reason: reason } = items.at(0) ?? NOTHING;
+    frame({ ...told, text, confidence, done: true, finish_reason: finish_reason ?? reason });
+  }
+
+  /** Several whole alternatives. */
+  alternatives(request: IRequest, sources: ISources, signal: AbortSignal): Promise<IAnswer> {
+    return this._answer(request, sources, signal, () => undefined);
+  }
+
+  private async _answer(
+    request: IRequest,
+    sources: ISources,
+    signal: AbortSignal,
+    frame: (frame: IFrame) => void
+  ): Promise<IAnswer> {
     const id = `page-${++this._count}`;
     const asked = performance.now();
     const awaited = request.trigger === 'automatic' || request.trigger === 'invoke';
     const turn = this._turns.enter(request.client, awaited, signal);
     const progress = newProgress();
-    let begun = asked;
-    const told = (items: ISuggestion[], ended: Ended | null): IAnswer => ({
-      id,
-      items,
-      model: this._engine.name,
-      timings: timingsOf(asked, begun, progress),
-      ...(ended ? { finish_reason: ended } : {})
-    });
+    const times = { asked, begun: asked };
     try {
       await turn.free;
       turn.signal.throwIfAborted();
-      begun = performance.now();
+      times.begun = performance.now();
       const composer = new Composer(request, this._engine, this._layout, this._settings, sources);
       const writing = composer.write(this._draft(request, progress), progress, turn.signal);
       for (;;) {
         const step = await writing.next();
         turn.signal.throwIfAborted();
         if (step.done) {
-          return told(step.value, null);
+          return { id, items: step.value, model: this._engine.name, timings: timingsOf(times, progress) };
         }
-        yield { id, text: step.value.text, confidence: step.value.confidence };
+        frame({ id, text: step.value.text, confidence: step.value.confidence });
       }
     } catch (reason) {
-      if (turn.ended && !signal.aborted) {
-        return told([], turn.ended);
+      if (!turn.ended || signal.aborted) {
+        throw reason;
       }
-      throw reason;
+      const timings = timingsOf(times, progress);
+      return { id, items: [], model: this._engine.name, timings, finish_reason: turn.ended };
     } finally {
       turn.leave();
     }
@@ -104,7 +93,10 @@ export class Completer {
 
 const NOTHING: ISuggestion = { text: '', confidence: 0, finish_reason: 'stop' };
 
-function timingsOf(asked: number, begun: number, { usage, promptTokens, tokens }: IProgress): ITimings {
+function timingsOf(
+  { asked, begun }: { asked: number; begun: number },
+  { usage, promptTokens, tokens }: IProgress
+): ITimings {
   const whole = (ms: number) => Math.round(ms * 100) / 100;
   return {
     queue_ms: whole(begun - asked),

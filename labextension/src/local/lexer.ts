@@ -40,6 +40,8 @@ export function lex(source: string): ILexeme[] {
 /** What is open at the end of a text. */
 export interface IOpen {
   quote: string;
+  /** the string that lacks this quote, or the comment, that the text ends with */
+  tail: string;
   brackets: string;
   balanced: boolean;
   comment: boolean;
@@ -67,6 +69,7 @@ export function scan(text: string): IOpen {
   const end = lexemes.at(-1);
   return {
     quote: end?.unclosed ?? '',
+    tail: end && (end.unclosed || end.kind === 'comment') ? end.text : '',
     brackets: stack.reverse().join(''),
     balanced,
     comment: end?.kind === 'comment',

@@ -3,6 +3,7 @@
  * told in code points.
  */
 
+import { parser } from '@lezer/python';
 import { cellLanguage, isPrivatePath } from '../../language';
 import type { IFrame, IRequest } from '../../wire';
 import { DEFAULTS, type ISettings } from '../answer';
@@ -14,7 +15,7 @@ import { Completer } from '../completer';
 import { CursorFeatures, cursorFeatures, type Features, features, score } from '../features';
 import { fitFor } from '../fit';
 import { Gate, mayEnd } from '../gate';
-import { byBrackets, fitting } from '../grammar';
+import { byBrackets, byGrammar, fitting } from '../grammar';
 import { commentMark } from '../languages';
 import { Layout } from '../layout';
 import { lex, scan } from '../lexer';
@@ -32,6 +33,7 @@ import { codePointsOf, ScriptedEngine } from './engine';
 
 type Lines = IRequest['lines'];
 type Written = [text: string, probability: number][];
+const byLezer = byGrammar(() => parser);
 const byDefault = (values: Features) => score(values, fitFor('').coefficients);
 /** The product of the probabilities, so that the rest can be looked at by itself. */
 const byProduct = ({ sum }: Features) => Math.exp(sum);
@@ -225,6 +227,11 @@ export const FUNCTIONS = {
   names_at: (request: IRequest, facts: IFacts) => namesAt(request, scopeOf(request, facts)),
   fits: (prefix: string, text: string) => fitting('', prefix, byBrackets)(text),
 
+  valid_beginning: (text: string) =>
+    fitting('python', '', byLezer)(text) && byLezer('python', text).faults === 0,
+  /** Which of the texts fit behind a prefix of Python. */
+  fitting: (prefix: string, texts: string[]) => texts.map(fitting('python', prefix, byLezer)),
+
   /** Answer with what an engine says that is told what to say: the frames, or all answers where several are asked. */
   answer: async (
     request: IRequest,
@@ -239,17 +246,13 @@ export const FUNCTIONS = {
     const asked = () =>
       engine.asks.map(({ prompt, sampling, suffixSpan }) => ({ prompt, sampling, suffixSpan }));
     if (request.n > 1) {
-      const { items } = await completer.answer(request, { facts }, signal);
+      const { items } = await completer.alternatives(request, { facts }, signal);
       return { items, asked: asked() };
     }
     const frames: Partial<IFrame>[] = [];
-    for await (const { text, confidence, done, finish_reason } of completer.frames(
-      request,
-      { facts },
-      signal
-    )) {
-      frames.push({ text, confidence, ...(done ? { done, finish_reason } : {}) });
-    }
+    await completer.complete(request, { facts }, signal, ({ text, confidence, done, finish_reason }) =>
+      frames.push({ text, confidence, ...(done ? { done, finish_reason } : {}) })
+    );
     return { frames, asked: asked() };
   }
 };

@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest';
+import type { IFrame, IRequest } from '../wire';
+import type { ISources } from './answer';
+import { Completer } from './completer';
+import { ScriptedEngine } from './testing/engine';
+
+const { signal } = new AbortController();
+
+function typed(source: string, more: Partial<IRequest> = {}): IRequest {
+  return {
+    path: 'a.ipynb',
+    language: 'python',
+    cells: [{ id: 'cell', type: 'code', source }],
+    active: 0,
+    offset: source.length,
+    extra: [],
+    trigger: 'invoke',
+    lines: 'auto',
+    stream: true,
+    client: 'tab',
+    n: 1,
+    temperature: 0,
+    ...more
+  };
+}
+
+/** An engine that says the same whenever it is asked. */
+function saying(text: string, probability = 0.95): ScriptedEngine {
+  const pieces = text.match(/\s*\S+|\s+$/g) ?? [];
+  const said = pieces.map(piece => [piece, probability] as const);
+  return new ScriptedEngine(Array<typeof said>(9).fill(said), 2048, true);
+}
+
+async function framesOf(completer: Completer, request: IRequest, sources: ISources = {}): Promise<IFrame[]> {
+  const frames: IFrame[] = [];
+  await completer.complete(request, sources, signal, frame => frames.push(frame));
+  return frames;
+}
+
+describe('an answer', () => {
+  it('grows frame by frame; the last is done and says what it cost', async () => {
+    const completer = new Completer(saying('a + b\nnext'));
+    const frames = await framesOf(completer, typed('x = '));
+    expect(frames.map(({ text, done }) => [text, done])).toEqual([
+      ['a +', undefined],
+      ['a + b', undefined],
+      ['a + b', true]
+    ]);
+    expect(frames.at(-1)).toMatchObject({
+      finish_reason: 'stop',
+      model: 'scripted',
+      timings: { prompt_tokens: 7, predicted_tokens: 4 }
+    });
+    expect(new Set(frames.map(({ id }) => id)).size).toBe(1);
+  });
+
+  it('is silent where the model is unsure, unless it is asked for', async () => {
+    const unsure = typed('x = ', { trigger: 'automatic' });
+    const [last] = await framesOf(new Completer(saying('a + b', 0.1)), unsure);
+    expect(last).toMatchObject({ text: '', done: true });
+    expect(await framesOf(new Completer(saying('a + b', 0.1)), typed('x = '))).not.toEqual([]);
+  });
+
+  it('begins with a column that the kernel knows', async () => {
+    const engine = saying('price"]');
+    const facts = { names: { df: { columns: [['price', 'int64']] as [string, string][], all: true } } };
+    await framesOf(new Completer(engine), typed('x = df["pr'), { facts });
+    expect(engine.asks[0].sampling.ways).toEqual([Array.from('ice"', character => character.charCodeAt(0))]);
+  });
+
+  it('to several is the best of them first, none twice', async () => {
+    const request = typed('x = ', { n: 3, stream: false });
+    const { items } = await new Completer(saying('alpha + b', 0.5)).alternatives(request, {}, signal);
+    expect(items.map(({ text }) => text)).toEqual([...new Set(items.map(({ text }) => text))]);
+    expect(items.length).toBeGreaterThan(0);
+  });
+
+  it('to a request that only reads ahead writes nothing', async () => {
+    const engine = saying('a');
+    const frames = await framesOf(new Completer(engine), typed('x', { trigger: 'warm' }));
+    expect(frames).toMatchObject([{ text: '', done: true }]);
+    expect(engine.asks[0].sampling.maxTokens).toBe(0);
+  });
+});
+
+describe('a newer request', () => {
+  it('of the same editor ends the older one, and begins with a guess at what it wrote', async () => {
+    const engine = saying('alpha + beta\n');
+    const completer = new Completer(engine);
+    let newer: Promise<IFrame[]> | undefined;
+    const older: IFrame[] = [];
+    await completer.complete(typed('x = '), {}, signal, frame => {
+      older.push(frame);
+      newer ??= framesOf(completer, typed('x = al'));
+    });
+    expect(older).toMatchObject([{ text: 'alpha +' }, { text: '', done: true, finish_reason: 'superseded' }]);
+    expect((await newer)?.at(-1)).toMatchObject({ done: true, finish_reason: 'stop' });
+    expect(String.fromCodePoint(...engine.asks[1].draft)).toMatch(/^pha/);
+  });
+
+  it('whose text was typed differently has no guess', async () => {
+    const engine = saying('alpha');
+    const completer = new Completer(engine);
+    await framesOf(completer, typed('x = '));
+    await framesOf(completer, typed('x = b'));
+    expect(engine.asks[1].draft).toEqual([]);
+  });
+
+  it('ends what nobody waits for, and is never ended by that', async () => {
+    const completer = new Completer(saying('a b c'));
+    const warm = framesOf(completer, typed('x', { trigger: 'ahead' }));
+    const asked = framesOf(completer, typed('y', { client: 'other' }));
+    const late = framesOf(completer, typed('z', { trigger: 'warm' }));
+    expect((await warm).at(-1)?.finish_reason).toBe('yielded');
+    expect((await late).at(-1)?.finish_reason).toBe('yielded');
+    expect((await asked).at(-1)).toMatchObject({ text: 'a b c', finish_reason: 'stop' });
+  });
+});
+
+it('nobody is told anything once who asked has gone', async () => {
+  const stop = new AbortController();
+  const completer = new Completer(saying('a b c'));
+  const frames: IFrame[] = [];
+  const asked = completer.complete(typed('x = '), {}, stop.signal, frame => {
+    frames.push(frame);
+    stop.abort();
+  });
+  await expect(asked).rejects.toThrow();
+  expect(frames.length).toBe(1);
+  expect(await framesOf(completer, typed('x = '))).not.toEqual([]);
+});
+
+it('an engine that fails leaves the next request its turn', async () => {
+  const engine = saying('a');
+  const generate = engine.generate.bind(engine);
+  engine.generate = () => {
+    throw new Error('broken');
+  };
+  const completer = new Completer(engine);
+  await expect(framesOf(completer, typed('x = '))).rejects.toThrow('broken');
+  engine.generate = generate;
+  expect((await framesOf(completer, typed('x = '))).at(-1)?.text).toBe('a');
+});

@@ -1,0 +1,113 @@
+import { parser as javascript } from '@lezer/javascript';
+import { parser as python } from '@lezer/python';
+import { describe, expect, it } from 'vitest';
+import { byBrackets, byGrammar, fitting } from './grammar';
+
+const judge = byGrammar(language => ({ python, javascript })[language] ?? null);
+
+const PROGRAM = `from pathlib import (
+    Path,
+)
+@decorated(1)
+async def main(a, *rest, key: int = 3, **more) -> None:
+    """Say 'something'."""
+    return await values[1:-1:2](key=more)
+for i, (b, c) in enumerate(zip(a, rest)):
+    if not b and c != {"x": [1, 2]}["x"][0]:
+        print(f"{b:>4} of {c!r}", end="")  # a comment's "quote
+    elif isinstance(b, (int, str)):
+        del rest[0]
+    else:
+        raise ValueError('no \\'way\\'') from None
+with open("a") as file, Path("b").open() as other:
+    values = [x ** 2 for x in file if x] + [lambda y: y]
+try:
+    assert error, "message"
+except (OSError, KeyError) as error:
+    pass
+finally:
+    a = b = yes if key else no
+more = {k: v for k, v in more.items()}
+`;
+
+/** The beginnings of a text that cut no word, no sign and no white space. */
+function beginnings(text: string, signs: RegExp): string[] {
+  return Array.from(text, (_, at) => text.slice(0, at)).filter(begun => {
+    const rest = text.slice(begun.length);
+    return (
+      !/^\s/.test(rest) &&
+      !(/\w$/.test(begun) && /^\w/.test(rest)) &&
+      !(signs.test(begun) && /^[*=>&|]/.test(rest))
+    );
+  });
+}
+
+describe('a text in Python', () => {
+  it('is valid wherever a program is left off', () => {
+    const wrong = beginnings(PROGRAM, /[*!=<>:-]$/).filter(text => judge('python', text).faults > 0);
+    expect(wrong.map(text => text.slice(-60))).toEqual([]);
+  });
+
+  it.each([
+    ['x = {"a": ', '1}'],
+    ['for i in ', 'range(3):\n    print(i)'],
+    ['%time f(', 'a)']
+  ])('fits behind %j', (prefix, text) => {
+    expect(fitting('python', prefix, judge)(text)).toBe(true);
+  });
+
+  it.each([
+    ['x = f(a', ']'],
+    ['x = ', '= 1'],
+    ['if a:\n    b\n', '  c']
+  ])('does not fit behind %j', (prefix, text) => {
+    expect(fitting('python', prefix, judge)(text)).toBe(false);
+  });
+});
+
+describe('a text in another language', () => {
+  const program = `const a = (b) => {\n  return \`x \${b}\`;\n};\nfor (let i = 0; i < 3; i++) {\n  foo(a, 'b');\n}\n`;
+
+  it('is valid wherever a program is left off', () => {
+    const wrong = beginnings(program, /[=<>+]$/).filter(text => judge('javascript', text).faults > 0);
+    expect(wrong.map(text => text.slice(-60))).toEqual([]);
+  });
+
+  it.each([
+    ['const a = ', 'for let'],
+    ['foo(', 'a b c ']
+  ])('does not fit behind %j', (prefix, text) => {
+    expect(fitting('javascript', prefix, judge)(text)).toBe(false);
+  });
+
+  it('is not to blame for what was wrong before', () => {
+    expect(fitting('javascript', 'let let = = ;\nfoo(', judge)('a)')).toBe(true);
+  });
+
+  it('has a bracket too many in no language', () => {
+    for (const language of ['python', 'javascript', 'klingon']) {
+      expect(fitting(language, 'f(a', judge)(')')).toBe(true);
+      expect(fitting(language, 'f(a', judge)('))')).toBe(false);
+    }
+  });
+});
+
+describe('what costs too much', () => {
+  it('is judged by its brackets where it is long', () => {
+    const prefix = `${'// a comment\n'.repeat(400)}f(a`;
+    expect(fitting('javascript', prefix, judge)(' b of)')).toBe(true);
+    expect(fitting('javascript', prefix, judge)(']')).toBe(false);
+  });
+
+  it('fits behind a text that is too long to parse', () => {
+    expect(fitting('python', 'x\n'.repeat(20_000), byBrackets)('))')).toBe(true);
+  });
+
+  it('does not fit once one answer has cost too much', () => {
+    const fits = fitting('python', 'x = ', judge);
+    const long = `[${'1, '.repeat(4000)}`;
+    expect(fits(`${long}1`)).toBe(true);
+    Array.from({ length: 20 }, (_, at) => fits(`${long}${at}2`));
+    expect(fits('2')).toBe(false);
+  });
+});
