@@ -14,7 +14,7 @@ EXAMPLES = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slo
 SIGNS = "ab_Z01 .,:;=+-*/%!?@#()[]{}<>'\"`\\\n\t"
 AWKWARD = "\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\ufeff\u200b\u3000é²½٣Ⅻßİ\u0131\u017f\u212a中\u0301\ufb01😀\U0001d465\U0001d7d8\U00020000\x00"
 FRAGMENTS = [
-    "def f(x):\n", "    ", "\t", "return ", "x", "xs", " = ", "1", "\n", "\n\n", "import numpy as np\n",
+    "def f(x):\n", "    ", "\t", "  \t", "return ", "x", "xs", " = ", "1", "\n", "\n\n", "import numpy as np\n",
     "from a import b\n", "for i in range(3):\n", "lambda y: y", " in ", "import (a, b)", "class C:\n", "%%bash\n",
     "%%time\n", "%time x\n", "!ls -l\n", "  x?\n", "y = !ls\n", "# Load\n", "## Two words \n", "'", '"', '"""',
     "f'{", "}", "(", ")", "[", "]", "{", ", ", ".", ":", "```", "Here is ", "Sure, ", "print(x)", "x.head()",

@@ -6,6 +6,7 @@ A page without a server gathers context, trims and judges by itself. The functio
 
 from __future__ import annotations
 
+import json
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -37,7 +38,7 @@ from jupyter_turbopilot.suggestion import (
     writing,
 )
 
-from ..twins import Twins
+from ..twins import GOLDEN, Twins, golden
 from .kinds import CODE, EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT, WRITTEN, close
 
 
@@ -113,6 +114,9 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "bindings": (lambda text: sorted(resolve._loose_bindings(text)), (TEXT,)),
     "fits": (lambda prefix, text: grammar.fitting("", prefix)(text), (CODE, CODE)),
 }  # fmt: skip
+
+
+DIFFERENCES = [*json.loads((GOLDEN / "differences.json").read_text("utf-8"))]
 
 
 @pytest.mark.parametrize("name", SIMPLE)
@@ -263,3 +267,9 @@ def test_alternatives_branch_off_at_the_same_tokens(
 def test_models_have_the_same_fit(twins: Twins) -> None:
     for model in (fit.DEFAULT, "somebody's.gguf"):
         assert twins("fit_for", model) == asdict(fit.fit_for(model))
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_what_the_languages_take_differently_by_themselves(name: str) -> None:
+    for *arguments, expected in golden("differences", name):
+        assert SIMPLE[name][0](*arguments) == expected
