@@ -1,0 +1,180 @@
+/** A model in WebAssembly: what it has read, and what it expects to follow. */
+
+import { ModelError, readGguf } from './gguf';
+import { Sequence } from './sequence';
+import type { Span } from './sequence';
+import { LONGEST, placesOf, shapeOf } from './shape';
+import type { IPlace, IShape } from './shape';
+import { Vocabulary } from './vocabulary';
+
+/** What `labextension/wasm/llama.c` exports. */
+interface IExports {
+  memory: WebAssembly.Memory;
+  create(
+    width: number,
+    inner: number,
+    layers: number,
+    heads: number,
+    keyHeads: number,
+    vocabulary: number,
+    length: number,
+    epsilon: number,
+    tied: number
+  ): number;
+  norm(layer: number, which: number): number;
+  rotations(): number;
+  tokens(): number;
+  staging(): number;
+  logits(n: number): number;
+  put_rows(layer: number, which: number, four: number, type: number, present: number): number;
+  evaluate(start: number, count: number, outputs: number): void;
+  move(from: number, to: number, count: number): void;
+}
+
+/** So many tokens are evaluated at a time. */
+export const BATCH = 16;
+const ROWS = 4; // that are put into a matrix at a time
+
+export class Engine {
+  readonly vocabulary: Vocabulary;
+  /** How many tokens fit. */
+  readonly length: number;
+  /** How many tokens were evaluated, ever. */
+  evaluated = 0;
+  /** How many tokens of the guess the last batch read. */
+  guessed = 0;
+  private readonly wasm: IExports;
+  private readonly sequence: Sequence;
+  private last: Promise<void> = Promise.resolve(); // when whoever came last has ended
+  private outputs = 0; // vectors of the last batch that have logits
+
+  private constructor(wasm: IExports, shape: IShape, vocabulary: Vocabulary) {
+    this.wasm = wasm;
+    this.vocabulary = vocabulary;
+    this.length = shape.length;
+    this.sequence = new Sequence((from, to, count) => wasm.move(from, to, count));
+  }
+
+  /** Load a model. Throws a `ModelError` that says why it cannot be used. */
+  static load(bytes: Uint8Array, module: WebAssembly.Module, longest = LONGEST): Engine {
+    const file = readGguf(bytes);
+    const shape = shapeOf(file, longest);
+    const places = placesOf(file, shape);
+    const vocabulary = new Vocabulary(file.values);
+    if (vocabulary.size !== shape.vocabulary) {
+      throw new ModelError('The model file is damaged: it has not as many embeddings as tokens.');
+    }
+    const wasm = new WebAssembly.Instance(module).exports as unknown as IExports;
+    const { width, inner, layers, heads, keyHeads, length, epsilon } = shape;
+    const tied = Number(shape.tied);
+    if (!wasm.create(width, inner, layers, heads, keyHeads, vocabulary.size, length, epsilon, tied)) {
+      throw new ModelError('There is not enough memory for the model. Close other tabs and try again.');
+    }
+    const finite = [
+      ...places.norms.map(([layer, which, place]) => putNorm(wasm, layer, which, place)),
+      ...places.matrices.map(([layer, which, place]) => putMatrix(wasm, layer, which, place))
+    ];
+    if (!finite.every(Boolean)) {
+      throw new ModelError(
+        'The model file is damaged: it holds weights that are no numbers. Fetch it again.'
+      );
+    }
+    putRotations(wasm, shape);
+    return new Engine(wasm, shape, vocabulary);
+  }
+
+  /**
+   * Read the next batch of a text: of what differs from what was read before. Returns how many tokens are left;
+   * none: `logits` has what follows. A batch that reads the text to its end also reads a guess of what follows,
+   * as far as it has room. `suffix` says where in the text a part stands that moves but seldom changes.
+   */
+  read(text: readonly number[], guess: readonly number[] = [], suffix?: Span): number {
+    if (!text.length || text.length > this.length) {
+      throw new RangeError(`The engine reads between 1 and ${this.length} tokens.`);
+    }
+    const { start, stop } = this.sequence.next(text, suffix);
+    const count = Math.min(BATCH, stop - start);
+    const ends = start + count === text.length;
+    const room = ends ? Math.min(BATCH - count, this.length - text.length) : 0;
+    const batch = [...text.slice(start, start + count), ...guess.slice(0, room)];
+    if (batch.some(id => !(id >= 0 && id < this.vocabulary.size))) {
+      throw new RangeError('There is no such token.');
+    }
+    new Int32Array(this.wasm.memory.buffer, this.wasm.tokens(), batch.length).set(batch);
+    this.guessed = batch.length - count;
+    this.outputs = ends ? count - 1 : batch.length;
+    this.wasm.evaluate(start, batch.length, this.outputs);
+    this.evaluated += batch.length;
+    this.sequence.grow(batch);
+    return this.sequence.left(text);
+  }
+
+  /** How many tokens would have to be read of a text. */
+  pending(text: readonly number[]): number {
+    return this.sequence.left(text);
+  }
+
+  /** The logits of what follows the text, or so many tokens of the guess. Valid until more is read. */
+  logits(guessed = 0): Float32Array {
+    const at = this.wasm.logits(this.outputs + guessed);
+    const row = new Float32Array(this.wasm.memory.buffer, at, this.vocabulary.size);
+    if (!row.every(Number.isFinite)) {
+      throw new ModelError('The model computes no numbers: its weights are damaged. Fetch it again.');
+    }
+    return row;
+  }
+
+  /** Wait until nobody else writes; the function that is returned lets the next one begin. */
+  async turn(): Promise<() => void> {
+    const before = this.last;
+    let end = (): void => undefined;
+    this.last = new Promise(resolve => (end = resolve));
+    await before;
+    return end;
+  }
+
+  /** Forget what was read. */
+  clear(): void {
+    this.sequence.clear();
+  }
+}
+
+function putNorm(wasm: IExports, layer: number, which: number, { tensor, columns }: IPlace): boolean {
+  const row = new Float32Array(wasm.memory.buffer, wasm.norm(layer, which), columns);
+  const view = new DataView(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+  for (let at = 0; at < columns; at++) {
+    row[at] = view.getFloat32(4 * at, true);
+  }
+  return row.every(Number.isFinite);
+}
+
+function putMatrix(wasm: IExports, layer: number, which: number, { tensor, rows }: IPlace): boolean {
+  const staging = new Uint8Array(wasm.memory.buffer, wasm.staging());
+  const size = tensor.data.length / rows;
+  // Two fours belong together: what a vocabulary lacks to its last two is zero.
+  for (let four = 0; four < 2 * Math.ceil(rows / (2 * ROWS)); four++) {
+    const from = four * ROWS;
+    const present = Math.max(0, Math.min(ROWS, rows - from));
+    staging.set(tensor.data.subarray(from * size, (from + present) * size));
+    if (!wasm.put_rows(layer, which, four, tensor.type, present)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** The angles of every position: cosines, then sines with the sign that rotation wants. */
+function putRotations(wasm: IExports, { width, heads, length, frequency }: IShape): void {
+  const size = width / heads;
+  const table = new Float32Array(wasm.memory.buffer, wasm.rotations(), length * 2 * size);
+  for (let pair = 0; pair < size / 2; pair++) {
+    const speed = frequency ** ((-2 * pair) / size);
+    for (let position = 0; position < length; position++) {
+      const at = position * 2 * size + 2 * pair;
+      const sine = Math.sin(position * speed);
+      table[at] = table[at + 1] = Math.cos(position * speed);
+      table[at + size] = -sine;
+      table[at + size + 1] = sine;
+    }
+  }
+}

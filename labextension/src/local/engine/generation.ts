@@ -1,0 +1,135 @@
+/** One text being written: a token at a time, and other work of the thread between them. */
+
+import type { Engine } from './engine';
+import { choose, likeliest, logSoftmax, random } from './sampling';
+import type { Chance, ISampling } from './sampling';
+import type { Span } from './sequence';
+
+export interface IAsk extends ISampling {
+  prompt: readonly number[];
+  /** How many tokens are written at most; none: the prompt is read. */
+  most: number;
+  /** A token that the text may not begin with. */
+  banned?: number;
+  /** What the text may turn out to be: it is verified in batches, and changes nothing but the time. */
+  hint?: readonly number[];
+  /** How many of the likeliest tokens are told at each place. */
+  top?: number;
+  /** Where in the prompt a part stands that moves but seldom changes. */
+  suffix?: Span;
+}
+
+export interface IToken {
+  id: number;
+  text: string;
+  probability: number;
+  /** The likeliest tokens here. */
+  top: Chance[];
+}
+
+/** What it cost. */
+export interface IUsage {
+  prompt: number;
+  cached: number;
+  written: number;
+  evaluated: number;
+  /** Tokens of the hint that were verified, and those that were right. */
+  drafted: number;
+  accepted: number;
+  finish: 'end' | 'length' | 'aborted';
+}
+
+/** Guess at most so many tokens at once: a wrong guess costs what reading them costs. */
+const DRAFT = 7;
+
+/**
+ * Write a text; one that is asked for meanwhile waits until it has ended. Between batches it awaits `pause`, so
+ * that the thread's messages are seen: whoever asked for it aborts within a token, or a batch of its prompt.
+ */
+export async function* write(
+  engine: Engine,
+  ask: IAsk,
+  pause: () => Promise<void>,
+  signal: AbortSignal
+): AsyncGenerator<IToken, IUsage, void> {
+  const end = await engine.turn();
+  try {
+    return yield* writeAlone(engine, ask, pause, signal);
+  } finally {
+    end();
+  }
+}
+
+async function* writeAlone(
+  engine: Engine,
+  ask: IAsk,
+  pause: () => Promise<void>,
+  signal: AbortSignal
+): AsyncGenerator<IToken, IUsage, void> {
+  const { vocabulary } = engine;
+  const { hint = [] } = ask;
+  const text = [...ask.prompt];
+  const most = Math.min(ask.most, engine.length - text.length);
+  const draw = random(ask.seed ?? 0);
+  const usage: IUsage = {
+    prompt: text.length,
+    cached: text.length - Math.max(1, engine.pending(text)),
+    written: 0,
+    evaluated: 0,
+    drafted: 0,
+    accepted: 0,
+    finish: 'length'
+  };
+  let hinted = true; // whether the hint was right so far
+  let finish: IUsage['finish'] | null = null;
+
+  /** Choose what follows the text, and the guess as far as it was right. */
+  const follow = (guess: readonly number[]): IToken[] => {
+    const tokens: IToken[] = [];
+    usage.drafted += engine.guessed;
+    for (let at = 0; at <= engine.guessed && !finish; at++) {
+      const row = logSoftmax(engine.logits(at), text.length === ask.prompt.length ? ask.banned : undefined);
+      const [id, logarithm] = choose(row, vocabulary, ask, draw);
+      if (vocabulary.ends.has(id)) {
+        finish = 'end';
+        break;
+      }
+      text.push(id);
+      const likely = likeliest(row, ask.top ?? 0);
+      tokens.push({ id, text: vocabulary.decode([id]), probability: Math.exp(logarithm), top: likely });
+      finish = ++usage.written < most ? null : 'length';
+      hinted &&= hint[usage.written - 1] === id;
+      if (id !== guess[at]) {
+        break;
+      }
+      usage.accepted += Number(at < engine.guessed);
+    }
+    return tokens;
+  };
+
+  if (signal.aborted) {
+    finish = 'aborted';
+  }
+  while (!finish) {
+    const room = Math.min(DRAFT, most - usage.written - 1);
+    const guess = hinted && room > 0 ? hint.slice(usage.written, usage.written + room) : [];
+    const before = engine.evaluated;
+    const left = engine.read(text, guess, ask.suffix);
+    usage.evaluated += engine.evaluated - before;
+    if (!left && most <= 0) {
+      finish = 'length';
+    }
+    const tokens = left || finish ? [] : follow(guess);
+    await pause();
+    for (const token of tokens) {
+      if (signal.aborted) {
+        break;
+      }
+      yield token;
+    }
+    if (signal.aborted) {
+      finish = 'aborted';
+    }
+  }
+  return { ...usage, finish };
+}

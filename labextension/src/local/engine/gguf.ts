@@ -1,0 +1,208 @@
+/** What a GGUF file says, with every claim checked against the bytes that are there. Pure. */
+
+/** Why a model cannot be used, in words for a person. */
+export class ModelError extends Error {
+  override name = 'ModelError';
+}
+
+export type Value = number | bigint | boolean | string | number[] | string[];
+
+export interface ITensor {
+  /** GGUF's number: see `TYPES`. */
+  type: number;
+  /** The length of a row comes first. */
+  shape: number[];
+  data: Uint8Array;
+}
+
+export interface IGguf {
+  values: Map<string, Value>;
+  tensors: Map<string, ITensor>;
+}
+
+export const MOST_BYTES = 64 * 1024 * 1024;
+/** By its number: how many bytes so many weights take. */
+export const TYPES: Record<number, { name: string; weights: number; bytes: number } | undefined> = {
+  0: { name: 'F32', weights: 1, bytes: 4 },
+  1: { name: 'F16', weights: 1, bytes: 2 },
+  8: { name: 'Q8_0', weights: 32, bytes: 34 }
+};
+const MAGIC = 0x46554747; // "GGUF"
+const VERSIONS = [2, 3];
+const STRING = 8;
+const ARRAY = 9;
+/** The bytes of a value of each type; a string has a length at least. */
+const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
+const LONGEST_NAME = 256;
+const MOST_DIMENSIONS = 4;
+
+class Reader {
+  private readonly view: DataView;
+  private readonly decoder = new TextDecoder();
+  at = 0;
+
+  constructor(private readonly bytes: Uint8Array) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Step over so many bytes and return where they begin. */
+  private skip(size: number): number {
+    const start = this.at;
+    if (size > this.bytes.length - start) {
+      throw new ModelError('The model file is cut short. Fetch it again.');
+    }
+    this.at += size;
+    return start;
+  }
+
+  u32(): number {
+    return this.view.getUint32(this.skip(4), true);
+  }
+
+  u64(): bigint {
+    return this.view.getBigUint64(this.skip(8), true);
+  }
+
+  /** How many things follow, each of so many bytes at least. */
+  count(size: number): number {
+    const count = this.u64();
+    if (count > BigInt(Math.floor((this.bytes.length - this.at) / size))) {
+      throw new ModelError('The model file is damaged: it claims to hold more than it does. Fetch it again.');
+    }
+    return Number(count);
+  }
+
+  string(): string {
+    const size = this.count(1);
+    const start = this.skip(size);
+    return this.decoder.decode(this.bytes.subarray(start, start + size));
+  }
+
+  name(known: Map<string, unknown>): string {
+    const name = this.string();
+    if (name.length > LONGEST_NAME || known.has(name)) {
+      throw new ModelError('The model file is damaged: a name in it is too long or stands twice.');
+    }
+    return name;
+  }
+
+  value(type = this.u32()): Value {
+    if (type === ARRAY) {
+      const inner = this.u32();
+      if (inner === ARRAY || SIZES[inner] === undefined) {
+        throw new ModelError(`The model file holds a list of a type (${inner}) that is not known.`);
+      }
+      const items = Array.from({ length: this.count(SIZES[inner]) }, () => this.value(inner));
+      return items as number[] | string[];
+    }
+    if (type === STRING) {
+      return this.string();
+    }
+    if (SIZES[type] === undefined) {
+      throw new ModelError(`The model file holds a value of a type (${type}) that is not known.`);
+    }
+    const at = this.skip(SIZES[type]);
+    switch (type) {
+      case 0:
+        return this.view.getUint8(at);
+      case 1:
+        return this.view.getInt8(at);
+      case 2:
+        return this.view.getUint16(at, true);
+      case 3:
+        return this.view.getInt16(at, true);
+      case 4:
+        return this.view.getUint32(at, true);
+      case 5:
+        return this.view.getInt32(at, true);
+      case 6:
+        return this.view.getFloat32(at, true);
+      case 7:
+        return this.view.getUint8(at) !== 0;
+      case 10:
+        return this.view.getBigUint64(at, true);
+      case 11:
+        return this.view.getBigInt64(at, true);
+      default:
+        return this.view.getFloat64(at, true);
+    }
+  }
+
+  /** A tensor's name is read; its shape, type and place follow. */
+  tensor(name: string): { type: number; shape: number[]; offset: bigint; bytes: number } {
+    const dimensions = this.u32();
+    if (dimensions < 1 || dimensions > MOST_DIMENSIONS) {
+      throw new ModelError(`The model file is damaged: ${name} has ${dimensions} dimensions.`);
+    }
+    let weights = 1n;
+    const shape = Array.from({ length: dimensions }, () => {
+      const length = this.u64();
+      weights *= length;
+      return Number(length);
+    });
+    // At least a byte each: this also keeps every product exact.
+    if (weights < 1n || weights > BigInt(MOST_BYTES)) {
+      throw new ModelError(`The model file is damaged: ${name} has an impossible shape.`);
+    }
+    const type = this.u32();
+    const layout = TYPES[type];
+    if (!layout) {
+      throw new ModelError(
+        `This model's weights are of a type (${type}) that the engine of the browser does not read. Quantise it to Q8_0.`
+      );
+    }
+    if (shape[0] % layout.weights) {
+      throw new ModelError(`The model file is damaged: rows of ${name} end within a block.`);
+    }
+    return { type, shape, offset: this.u64(), bytes: (Number(weights) / layout.weights) * layout.bytes };
+  }
+}
+
+/** Read a file's values and where its tensors stand. The tensors share the memory of `bytes`. */
+export function readGguf(bytes: Uint8Array): IGguf {
+  if (bytes.length > MOST_BYTES) {
+    const size = Math.round(bytes.length / 1e6);
+    throw new ModelError(
+      `The model is too large for the engine of the browser (${size} MB). Choose a smaller one.`
+    );
+  }
+  const reader = new Reader(bytes);
+  if (bytes.length < 4 || reader.u32() !== MAGIC) {
+    throw new ModelError('This is not a model file (GGUF). Check its address.');
+  }
+  const version = reader.u32();
+  if (!VERSIONS.includes(version)) {
+    throw new ModelError(
+      `This model file has version ${version} of GGUF; the engine of the browser reads 2 and 3.`
+    );
+  }
+  const tensorCount = reader.count(32);
+  const valueCount = reader.count(13);
+  const values = new Map<string, Value>();
+  for (let number = 0; number < valueCount; number++) {
+    const name = reader.name(values);
+    values.set(name, reader.value());
+  }
+  const found = new Map<string, ReturnType<Reader['tensor']>>();
+  for (let number = 0; number < tensorCount; number++) {
+    const name = reader.name(found);
+    found.set(name, reader.tensor(name));
+  }
+  const alignment = values.get('general.alignment') ?? 32;
+  if (
+    typeof alignment !== 'number' ||
+    ![8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096].includes(alignment)
+  ) {
+    throw new ModelError('The model file is damaged: its alignment is impossible.');
+  }
+  const start = Math.ceil(reader.at / alignment) * alignment;
+  const tensors = new Map<string, ITensor>();
+  for (const [name, { type, shape, offset, bytes: size }] of found) {
+    if (offset % BigInt(alignment) || offset + BigInt(start + size) > BigInt(bytes.length)) {
+      throw new ModelError(`The model file is cut short or damaged: ${name} is not in it. Fetch it again.`);
+    }
+    const from = start + Number(offset);
+    tensors.set(name, { type, shape, data: bytes.subarray(from, from + size) });
+  }
+  return { values, tensors };
+}

@@ -1,0 +1,75 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Sequence } from './sequence';
+import type { Span } from './sequence';
+
+/** Which token was read at each position: what the engine's memory would hold. */
+class Memory {
+  readonly slots: number[] = [];
+  readonly sequence = new Sequence((from, to, count) => {
+    this.slots.splice(to, count, ...this.slots.slice(from, from + count));
+  });
+
+  /** Read a text in batches, at most so many; returns how many tokens were read. */
+  read(text: readonly number[], suffix?: Span, batches = Infinity): number {
+    let count = 0;
+    for (let left = 1; left > 0 && batches > 0; batches--) {
+      const { start, stop } = this.sequence.next(text, suffix);
+      const batch = text.slice(start, Math.min(stop, start + 4));
+      expect(batch.length).toBeGreaterThan(0);
+      this.slots.splice(start, batch.length, ...batch);
+      this.sequence.grow(batch);
+      count += batch.length;
+      left = this.sequence.left(text);
+    }
+    return count;
+  }
+}
+
+const token = fc.nat(2);
+const part = fc.array(token, { maxLength: 12 });
+
+describe('Sequence', () => {
+  it('reads what differs and what stands behind it, and the last token at least', () => {
+    const memory = new Memory();
+    expect(memory.read([1, 2, 3])).toBe(3);
+    expect(memory.read([1, 2, 3, 4])).toBe(1);
+    expect(memory.read([1, 2, 3, 4])).toBe(1);
+    expect(memory.read([1, 2])).toBe(1);
+    expect(memory.read([1, 2, 3, 4])).toBe(2);
+    expect(memory.read([5, 2, 3, 4])).toBe(4);
+    memory.sequence.clear();
+    expect(memory.sequence.left([5, 2, 3, 4])).toBe(4);
+  });
+
+  it('holds a text whole once nothing of it is left, whatever was read, moved or given up before', () => {
+    const step = fc.record({
+      before: part,
+      typed: part,
+      long: fc.boolean(),
+      batches: fc.constantFrom(1, 2, Infinity)
+    });
+    const suffix = Array.from({ length: 30 }, (_, at) => at % 3);
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), steps => {
+        const memory = new Memory();
+        for (const { before, typed, long, batches } of steps) {
+          const kept = long ? suffix : suffix.slice(0, 26);
+          const text = [7, ...before, ...typed, 8, ...kept, 9];
+          const at = text.length - kept.length - 1;
+          memory.read(text, [at, text.length - 1], batches);
+          if (memory.sequence.left(text) === 0) {
+            expect(memory.slots.slice(0, text.length)).toEqual(text);
+          }
+        }
+      }),
+      { numRuns: 500 }
+    );
+  });
+
+  it('reads a short suffix again', () => {
+    const memory = new Memory();
+    memory.read([7, 1, 2, 3, 9], [1, 4]);
+    expect(memory.read([7, 5, 1, 2, 3, 9], [2, 5])).toBe(5);
+  });
+});

@@ -1,0 +1,106 @@
+"""Write a tiny model of characters, and what llama.cpp computes with it: golden values for the engine of the browser.
+
+`python -m tests.character_model` writes both anew into `tests/golden/engine/`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+import gguf
+import numpy as np
+
+from jupyter_turbopilot.engine.llama.bindings import bindings
+from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
+from jupyter_turbopilot.training.scratch import TEXT, Shape, write_blank
+
+GOLDEN = Path(__file__).parent / "golden" / "engine"
+MODEL, LOGITS = GOLDEN / "tiny.gguf", GOLDEN / "logits.json"
+SHAPE = Shape(width=32, layers=3, heads=2, length=512)
+KEY_HEADS = 1  # both heads share their keys
+LENGTHS = (1, 2, 3, 16, 17, 31, 32, 33, 64, 150, 300)
+DIGITS = 5
+
+
+def write_model(path: Path) -> Path:
+    """Write a model as `scratch` does, quantised to Q8_0, with heads that share keys and norms that differ."""
+    rng = np.random.default_rng(5)
+    with TemporaryDirectory() as folder:
+        reader = gguf.GGUFReader(write_blank(Path(folder) / "blank.gguf", SHAPE))
+        writer = gguf.GGUFWriter(path, "llama")
+        for field in reader.fields.values():
+            if field.name.startswith("GGUF.") or field.name == "general.architecture":
+                continue
+            shared = field.name == "llama.attention.head_count_kv"
+            value = KEY_HEADS if shared else field.contents()
+            inner = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(field.name, value, field.types[0], sub_type=inner)
+        for tensor in reader.tensors:
+            values = tensor.data.astype(np.float32)
+            if values.ndim == 1:
+                writer.add_tensor(tensor.name, values * rng.uniform(0.5, 2, values.shape).astype(np.float32))
+                continue
+            if ".attn_k." in tensor.name or ".attn_v." in tensor.name:
+                values = values[: SHAPE.width // SHAPE.heads * KEY_HEADS]
+            kind = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(tensor.name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+    return path
+
+
+def unquantised(path: Path, target: Path) -> Path:
+    """Write the same weights in single precision: llama.cpp rounds nothing when it computes with those."""
+    order: Any = SimpleNamespace(source=path, target=target, kind="F32", number=kinds()["F32"], again=True)
+    return quantize(order, 1)
+
+
+def texts(seed: int = 1) -> list[list[int]]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, len(TEXT), length).tolist() for length in LENGTHS]
+
+
+def logits(path: Path, prompts: list[list[int]]) -> list[list[float]]:
+    """Return what llama.cpp expects to follow each text, with keys and values in single precision."""
+    lib = bindings()
+    model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
+    options = lib.llama_context_default_params()
+    options.n_ctx = options.n_batch = options.n_ubatch = SHAPE.length
+    options.n_threads = options.n_threads_batch = 1
+    options.type_k = options.type_v = lib.GGML_TYPE_F32
+    options.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    context = lib.llama_init_from_model(model, options)
+    rows = []
+    for ids in prompts:
+        lib.llama_memory_clear(lib.llama_get_memory(context), True)
+        array = (ctypes.c_int32 * len(ids))(*ids)
+        assert lib.llama_decode(context, lib.llama_batch_get_one(array, len(ids))) == 0
+        row = np.ctypeslib.as_array(lib.llama_get_logits_ith(context, -1), shape=(128,))
+        rows.append(row.astype(float).tolist())
+    lib.llama_free(context)
+    lib.llama_model_free(model)
+    return rows
+
+
+def golden() -> list[dict[str, list[Any]]]:
+    """Return texts and their logits, with the weights of the checked-in model."""
+    with TemporaryDirectory() as folder:
+        path = unquantised(MODEL, Path(folder) / "exact.gguf")
+        rows = logits(path, texts())
+    return [
+        {"ids": ids, "logits": [round(value, DIGITS) for value in row]}
+        for ids, row in zip(texts(), rows, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    write_model(MODEL)
+    LOGITS.write_text("[\n" + ",\n".join(map(json.dumps, golden())) + "\n]\n")
