@@ -7,6 +7,8 @@
 #pragma once
 #include "simd.h"
 
+#define NEGLIGIBLE 1e-7f
+
 enum { MOST = 8191, CHUNK = 16, SPAN = 32, MAX_HEAD = 128, MOST_LENGTH = 2048 };
 
 typedef struct {
@@ -60,22 +62,32 @@ INLINE vec four_dots(const int16_t *query, const int16_t *key, int size) {
   return wasm_f32x4_add(wasm_i64x2_shuffle(ab, cd, 0, 2), wasm_i64x2_shuffle(ab, cd, 1, 3));
 }
 
-// Weighs the values of `spans` times SPAN positions by their chances and adds them up.
+// Weighs the values of `spans` times SPAN positions by their chances, of which the largest is 1, and adds them up.
+// Where no chance of a span matters, its values are not even looked at: that spares much of what has to be read
+// from memory, because most heads of a trained model look at few places.
 static void add_values(const Head *head, int spans, const float *chances, float *out) {
   static int16_t weights[MOST_LENGTH];
   static float scales[MOST_LENGTH / SPAN];
-  for (int span = 0; span < spans; span++) {
+  static int starts[MOST_LENGTH / SPAN];
+  int count = 0;
+  for (int start = 0; start < spans * SPAN; start += SPAN) {
     float row[SPAN];
+    vec most = wasm_f32x4_splat(0);
     for (int i = 0; i < SPAN; i += 4) {
-      vec chance = wasm_v128_load(chances + span * SPAN + i);
-      wasm_v128_store(row + i, wasm_f32x4_mul(chance, wasm_v128_load(head->value_scales + span * SPAN + i)));
+      vec chance = wasm_v128_load(chances + start + i);
+      most = wasm_f32x4_pmax(most, chance);
+      wasm_v128_store(row + i, wasm_f32x4_mul(chance, wasm_v128_load(head->value_scales + start + i)));
     }
-    scales[span] = scaled(row, SPAN, weights + span * SPAN);
+    if (largest_of(most) < NEGLIGIBLE) continue;
+    starts[count] = start;
+    scales[count] = scaled(row, SPAN, weights + count * SPAN);
+    count++;
   }
   for (int i = 0; i < head->size; i += CHUNK) {
-    const int16_t *value = value_at(head, 0, i), *weight = weights;
+    const int16_t *weight = weights;
     vec sums[4] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
-    for (int span = 0; span < spans; span++) {
+    for (int span = 0; span < count; span++) {
+      const int16_t *value = value_at(head, starts[span], i);
       vec parts[4] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0), wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
 #pragma unroll
       for (int pair = 0; pair < SPAN / 2; pair++, weight += 2, value += 2 * CHUNK) {

@@ -6,7 +6,7 @@
 #pragma once
 #include "simd.h"
 
-enum { BLOCK = 32, ROWS = 4, BATCH = 16, F32 = 0, F16 = 1, Q8_0 = 8 };
+enum { BLOCK = 32, ROWS = 4, BATCH = 8, F32 = 0, F16 = 1, Q8_0 = 8 };
 
 typedef struct {
   float scales[ROWS];

@@ -91,6 +91,14 @@ describe('what follows a text', () => {
     expect(() => engine.read([-1])).toThrow(RangeError);
   });
 
+  it('is computed up to the bound, however long a context the model and its user claim', () => {
+    const engine = Engine.load(changed({ 'llama.context_length': 1 << 20 }), MODULE, 1 << 20);
+    expect(engine.length).toBe(2048);
+    const whole = Array.from({ length: 2048 }, (_, at) => (at * 31) % 98);
+    expect(logits(engine, whole).every(Number.isFinite)).toBe(true);
+    expect(Engine.load(MODEL, MODULE, 100).length).toBe(100);
+  });
+
   it('comes alike from embeddings that are the output, too', () => {
     const { tensors } = readGguf(MODEL);
     const embedding = tensors.get('token_embd.weight');

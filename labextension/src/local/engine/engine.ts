@@ -32,7 +32,7 @@ interface IExports {
 }
 
 /** So many tokens are evaluated at a time. */
-export const BATCH = 16;
+export const BATCH = 8;
 const ROWS = 4; // that are put into a matrix at a time
 
 export class Engine {

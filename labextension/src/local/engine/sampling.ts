@@ -34,13 +34,23 @@ export function logSoftmax(logits: ArrayLike<number>, banned?: number): Float64A
   if (banned !== undefined) {
     row[banned] = -Infinity;
   }
-  const peak = row.reduce((a, b) => Math.max(a, b), -Infinity);
-  const mass = Math.log(row.reduce((sum, value) => sum + Math.exp(value - peak), 0));
-  return row.map(value => value - peak - mass);
+  let peak = -Infinity;
+  for (const value of row) {
+    peak = Math.max(peak, value);
+  }
+  let sum = 0;
+  for (const value of row) {
+    sum += Math.exp(value - peak);
+  }
+  const mass = peak + Math.log(sum);
+  return row.map(value => value - mass);
 }
 
 /** The likeliest tokens. */
 export function likeliest(row: Float64Array, count: number): Chance[] {
+  if (!count) {
+    return [];
+  }
   const ids = Array.from(row.keys()).sort((a, b) => row[b] - row[a]);
   return ids.slice(0, count).map(id => [id, row[id]] as const);
 }
