@@ -2,10 +2,11 @@
  * Measures the engine of the browser beside wllama in one page of one Chromium, and beside llama.cpp on one core.
  *
  *     node benchmarks/browser/measure.mjs --model model.gguf --wllama node_modules/@wllama/wllama
- *         [--python .venv/bin/python] [--rounds 5] [--prompts 200] [--aborts 60] [--out results.json]
+ *         [--python .venv/bin/python] [--rounds 5] [--prompts 200] [--aborts 60] [--exact f32.gguf] [--out results.json]
  *
  * The model is one that `jupyter turbopilot train --scratch` wrote, quantised to Q8_0; `--wllama` is the unpacked
- * npm package (3.8.1). Each round measures A B C A B C; the middle of all rounds is told, of aborts p95. Needs the
+ * npm package (3.8.1); `--exact` the same weights in single precision (`models quantize model.gguf F32`), with which
+ * llama.cpp rounds nothing while it computes: how far off are our logits, and how far its own? Each round measures A B C A B C; the middle of all rounds is told, of aborts p95. Needs the
  * front end's packages (`make dev`) and Chromium.
  */
 
@@ -31,6 +32,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     prompts: { type: 'string', default: '200' },
     aborts: { type: 'string', default: '60' },
+    exact: { type: 'string' },
     out: { type: 'string' }
   }
 });
@@ -105,6 +107,7 @@ const at = (list, share) =>
   [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * share))];
 
 const llama = native(values.model);
+const exact = values.exact ? native(values.exact) : null;
 const { context, close } = await openBrowser();
 const browser = context.browser()?.version() ?? '';
 const page = await context.newPage();
@@ -150,6 +153,17 @@ try {
     ];
     same += ours.filter((token, index) => token === theirs[index]).length;
   }
+  const off = { ours: 0, 'llama.cpp': 0 };
+  for (let number = 0; exact && number < prompts; number++) {
+    const ids = encode(piece(number + 50, 20 + ((number * 37) % 400)));
+    const known = await exact.ask({ do: 'logits', ids });
+    for (const [name, row] of [
+      ['ours', await call('logits', ids)],
+      ['llama.cpp', await llama.ask({ do: 'logits', ids })]
+    ]) {
+      off[name] = Math.max(off[name], ...row.map((value, index) => Math.abs(value - known[index])));
+    }
+  }
   const of = Object.fromEntries(Object.entries(seen).map(([name, list]) => [name, middle(list)]));
   const ratio = (a, b) => of[a] / of[b];
   const rows = [
@@ -161,6 +175,10 @@ try {
     ['abort, p95, ms', at(seen['ours abort'], 0.95), 15],
     ['arg-max as llama.cpp, Q8_0', prompts ? same / (prompts * FORCED) : NaN, 0.99]
   ];
+  if (exact) {
+    rows.push(['largest difference of a logit, Q8_0', off.ours, 0.01]);
+    rows.push(['the same, of llama.cpp itself', off['llama.cpp'], NaN]);
+  }
   for (const [name, ms] of Object.entries(of)) {
     console.log(
       `${name.padEnd(24)} ${ms.toFixed(3)} ms  (${seen[name]
@@ -178,6 +196,7 @@ try {
   }
 } finally {
   llama.close();
+  exact?.close();
   await close();
   server.close();
 }

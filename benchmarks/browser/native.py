@@ -55,6 +55,13 @@ class Native:
         first = len(ids) - count
         return [self.read(ids[: first + 1]), *(self.read([token]) for token in ids[first + 1 :])]
 
+    def logits(self, ids: list[int]) -> list[float]:
+        """Return the logits of what follows."""
+        self.clear()
+        self.read(ids)
+        row = self.lib.llama_get_logits_ith(self.context, -1)
+        return [float(value) for value in np.ctypeslib.as_array(row, shape=(self.size,))]
+
 
 def main() -> None:
     """Answer until the input ends."""

@@ -37,10 +37,6 @@ class Ours {
   abort() {
     this.#worker.postMessage({ kind: 'abort' });
   }
-
-  follow(ids, count) {
-    return this.ask({ kind: 'follow', ids, count });
-  }
 }
 
 class Theirs {
@@ -127,5 +123,8 @@ window.bench = {
     return times;
   },
 
-  follow: (ids, count) => engines.ours.follow(ids, count)
+  /** What is likeliest behind each of the last `count` tokens. */
+  follow: (ids, count) => engines.ours.ask({ kind: 'follow', ids, count }),
+
+  logits: ids => engines.ours.ask({ kind: 'logits', ids })
 };

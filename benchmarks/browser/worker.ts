@@ -6,7 +6,7 @@ import { pauses } from '../../labextension/src/local/engine/pause';
 
 interface IMessage {
   id: number;
-  kind: 'load' | 'write' | 'abort' | 'follow';
+  kind: 'load' | 'write' | 'abort' | 'follow' | 'logits';
   wasm?: ArrayBuffer;
   model?: ArrayBuffer;
   text?: string;
@@ -33,6 +33,12 @@ async function answer({
     // So many characters are to be written, whatever the model would end with.
     (engine.vocabulary.ends as Set<number>).clear();
     return null;
+  }
+  if (kind === 'logits') {
+    while (engine.read(ids)) {
+      // The next batch.
+    }
+    return Array.from(engine.logits());
   }
   if (kind === 'follow') {
     // What is likeliest behind each of the last `count` tokens.

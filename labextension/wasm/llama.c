@@ -12,7 +12,7 @@ enum { QUERY, KEY, VALUE, ATTENTION_OUTPUT, GATE, UP, DOWN, MATRICES };
 typedef struct {
   float *norms[NORMS];
   Matrix matrices[MATRICES];
-  int16_t *keys, *values;
+  int8_t *keys, *values;
   float *key_scales, *value_scales;
 } Layer;
 
@@ -22,7 +22,7 @@ static struct {
   Matrix embedding, output;
   float *output_norm, *rotations;
   Layer layer[LAYERS];
-  int *tokens;
+  int *tokens, *moved;
   uint8_t *staging;
   float *stream, *query, *key, *value, *rest, *gate, *up, *scores, *logits;
   Rounded narrow, wide;
@@ -69,13 +69,14 @@ EXPORT int create(int width, int inner, int layers, int heads, int key_heads, in
     layer->matrices[GATE] = new_matrix(inner, width);
     layer->matrices[UP] = new_matrix(inner, width);
     layer->matrices[DOWN] = new_matrix(width, inner);
-    layer->keys = take((uint64_t)length * keys * 2);
-    layer->values = take((uint64_t)length * keys * 2);
+    layer->keys = take((uint64_t)length * keys);
+    layer->values = take((uint64_t)length * keys);
     layer->key_scales = take((uint64_t)length * key_heads * 4);
     layer->value_scales = take((uint64_t)length * key_heads * 4);
   }
   int widest = inner > width ? inner : width;
   model.tokens = take(BATCH * 4);
+  model.moved = take(4 * length);
   model.staging = take(ROWS * 4 * widest);
   model.stream = take(BATCH * 4 * width);
   model.query = take(BATCH * 4 * width);
@@ -158,6 +159,22 @@ static void read_keys_and_values(Layer *layer, int start, int count) {
   }
 }
 
+// What the heads of one token find. Keys that were moved are turned by other angles than those of their positions:
+// instead of them, the query is turned.
+static void attend(const Head *head, const float *query, int position, float *out) {
+  for (int start = 0, stop; start <= position; start = stop) {
+    int moved = model.moved[start];
+    for (stop = start + 1; stop <= position && model.moved[stop] == moved;) stop++;
+    float turned[MOST_HEAD];
+    for (int i = 0; i < head->size; i++) turned[i] = query[i];
+    rotate(turned, moved < 0 ? -moved : moved, moved < 0 ? 1 : -1);
+    score(head, turned, start, stop, model.scores);
+  }
+  int positions = (position / SPAN + 1) * SPAN;
+  float sum = softmax(model.scores, positions, position);
+  add_values(head, positions, model.scores, 1 / sum, out);
+}
+
 static void attention(Layer *layer, int start, int from, int count) {
   int size = model.head_size, sharing = model.heads / model.key_heads;
   multiply(&layer->matrices[QUERY], &model.narrow, from, count, model.query, 0);
@@ -166,7 +183,7 @@ static void attention(Layer *layer, int start, int from, int count) {
     for (int t = from; t < count; t++) {
       float *query = model.query + t * model.width + h * size;
       rotate(query, start + t, 1);
-      attend(&head, query, start + t, model.scores, model.rest + t * model.width + h * size);
+      attend(&head, query, start + t, model.rest + t * model.width + h * size);
     }
   }
   for (int t = from; t < count; t++) round_row(&model.narrow, t, model.rest + t * model.width);
@@ -193,7 +210,10 @@ static void feed(Layer *layer, int from, int count) {
 // Reads the `count` tokens of a batch at the positions from `start` on. Those from `outputs` on get logits; what
 // only they need is not computed for the others.
 EXPORT void evaluate(int start, int count, int outputs) {
-  for (int t = 0; t < count; t++) unpack_row(&model.embedding, model.tokens[t], model.stream + t * model.width);
+  for (int t = 0; t < count; t++) {
+    unpack_row(&model.embedding, model.tokens[t], model.stream + t * model.width);
+    model.moved[start + t] = 0;
+  }
   for (int n = 0; n < model.layers; n++) {
     Layer *layer = model.layer + n;
     int from = n + 1 < model.layers ? 0 : outputs;
@@ -207,24 +227,15 @@ EXPORT void evaluate(int start, int count, int outputs) {
   multiply(&model.output, &model.narrow, outputs, count, model.logits, 0);
 }
 
-static void move_position(const Head *head, int from, int to) {
-  float key[MAX_HEAD];
-  const int16_t *old = head->keys + from * head->size;
-  for (int i = 0; i < head->size; i++) key[i] = old[i] * head->key_scales[from];
-  rotate(key, to > from ? to - from : from - to, to > from ? 1 : -1);
-  put_key(head, to, key);
-  for (int i = 0; i < head->size; i++) *value_at(head, to, i) = *value_at(head, from, i);
-  head->value_scales[to] = head->value_scales[from];
-}
-
-// Moves what was read at `count` positions to others: the keys turn by as much as they move.
+// Moves what was read at `count` positions to others.
 EXPORT void move(int from, int to, int count) {
-  for (int n = 0; n < model.layers; n++)
-    for (int h = 0; h < model.key_heads; h++) {
-      Head head = head_of(model.layer + n, h);
-      for (int i = 0; i < count; i++) {
-        int at = to > from ? count - 1 - i : i;
-        move_position(&head, from + at, to + at);
+  for (int n = 0; n < count; n++) {
+    int i = to > from ? count - 1 - n : n;
+    model.moved[to + i] = model.moved[from + i] + to - from;
+    for (int layer = 0; layer < model.layers; layer++)
+      for (int h = 0; h < model.key_heads; h++) {
+        Head head = head_of(model.layer + layer, h);
+        move_position(&head, from + i, to + i);
       }
-    }
+  }
 }

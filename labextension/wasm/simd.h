@@ -54,3 +54,18 @@ INLINE vec exponential(vec x) {
   vec power = wasm_i32x4_shl(wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n), wasm_i32x4_splat(127)), 23);
   return wasm_f32x4_mul(y, power);
 }
+
+// Rounds a vector to whole numbers up to `most`; returns what they are to be multiplied with.
+static float scale_to(float most, const float *x, int size, int16_t *to) {
+  vec peak = wasm_f32x4_splat(0);
+  for (int i = 0; i < size; i += 4) peak = wasm_f32x4_pmax(peak, wasm_f32x4_abs(wasm_v128_load(x + i)));
+  float largest = largest_of(peak);
+  vec by = wasm_f32x4_splat(largest > 0 ? most / largest : 0);
+  for (int i = 0; i < size; i += 8) {
+    vec low = wasm_f32x4_nearest(wasm_f32x4_mul(wasm_v128_load(x + i), by));
+    vec high = wasm_f32x4_nearest(wasm_f32x4_mul(wasm_v128_load(x + i + 4), by));
+    low = wasm_i32x4_trunc_sat_f32x4(low), high = wasm_i32x4_trunc_sat_f32x4(high);
+    wasm_v128_store(to + i, wasm_i16x8_narrow_i32x4(low, high));
+  }
+  return largest / most;
+}
