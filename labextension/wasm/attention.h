@@ -1,35 +1,38 @@
-// Keys and values of what was read, in eight bits, and attention to them.
+// Keys and values of what was read, and attention to them.
 //
-// A key or value of a head is scaled to eight bits: half of what sixteen take is read from memory for each token,
-// and the error is a quarter of that of llama.cpp's products. What they are multiplied with, queries and chances,
-// has sixteen. Keys stand one behind the other; of values, two positions stand side by side, as the product that
-// adds neighbours wants them, and sixteen of a head's numbers at a time.
+// How much memory has to be read for each token decides how fast a long text is. A key is scaled to eight bits: a
+// score is a sum, in which such errors cancel out. A value has sixteen, because those of the places that matter are
+// the answer; where they do not matter they are not looked at. Queries and chances have sixteen bits. Keys stand one
+// behind the other; of values, two positions stand side by side, as the product that adds neighbours wants them, and
+// sixteen of a head's numbers at a time.
 #pragma once
 #include "simd.h"
 
 #define NEGLIGIBLE 1e-7f
 
-enum { CHUNK = 16, SPAN = 32, MOST_HEAD = 128, MOST_LENGTH = 2048 };
+// Of products of two numbers up to MOST_VALUE, SPAN can be added in 32 bits.
+enum { CHUNK = 16, SPAN = 32, MOST_HEAD = 128, MOST_LENGTH = 2048, MOST_KEY = 127, MOST_VALUE = 8191 };
 
 typedef struct {
   int size, length;  // of a head; how many positions there are, a multiple of SPAN
-  int8_t *keys, *values;
+  int8_t *keys;
+  int16_t *values;
   float *key_scales, *value_scales;
 } Head;
 
-INLINE int8_t *value_at(const Head *head, int position, int i) {
+INLINE int16_t *value_at(const Head *head, int position, int i) {
   return head->values + (i / CHUNK * head->length + (position & ~1)) * CHUNK + i % CHUNK * 2 + (position & 1);
 }
 
 static void put_key(const Head *head, int position, const float *x) {
   int16_t row[MOST_HEAD];
-  head->key_scales[position] = scale_to(127, x, head->size, row);
+  head->key_scales[position] = scale_to(MOST_KEY, x, head->size, row);
   for (int i = 0; i < head->size; i++) head->keys[position * head->size + i] = row[i];
 }
 
 static void put_value(const Head *head, int position, const float *x) {
   int16_t row[MOST_HEAD];
-  head->value_scales[position] = scale_to(127, x, head->size, row);
+  head->value_scales[position] = scale_to(MOST_VALUE, x, head->size, row);
   for (int i = 0; i < head->size; i++) *value_at(head, position, i) = row[i];
 }
 
@@ -106,21 +109,21 @@ static void add_values(const Head *head, int positions, const float *chances, fl
     }
     if (largest_of(most) < NEGLIGIBLE) continue;
     starts[count] = start;
-    scales[count] = scale_to(32767, row, SPAN, weights + count * SPAN) * share;
+    scales[count] = scale_to(MOST_VALUE, row, SPAN, weights + count * SPAN) * share;
     count++;
   }
   for (int i = 0; i < head->size; i += CHUNK) {
     const int16_t *weight = weights;
     vec sums[4] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
     for (int span = 0; span < count; span++) {
-      const int8_t *value = value_at(head, starts[span], i);
+      const int16_t *value = value_at(head, starts[span], i);
       vec parts[4] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0), wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
 #pragma unroll
       for (int pair = 0; pair < SPAN / 2; pair++, weight += 2, value += 2 * CHUNK) {
         vec both = wasm_v128_load32_splat(weight);
 #pragma unroll
         for (int n = 0; n < 4; n++)
-          parts[n] = wasm_i32x4_add(parts[n], wasm_i32x4_dot_i16x8(both, wasm_i16x8_load8x8(value + 8 * n)));
+          parts[n] = wasm_i32x4_add(parts[n], wasm_i32x4_dot_i16x8(both, wasm_v128_load(value + 8 * n)));
       }
       vec scale = wasm_v128_load32_splat(scales + span);
 #pragma unroll

@@ -12,7 +12,8 @@ enum { QUERY, KEY, VALUE, ATTENTION_OUTPUT, GATE, UP, DOWN, MATRICES };
 typedef struct {
   float *norms[NORMS];
   Matrix matrices[MATRICES];
-  int8_t *keys, *values;
+  int8_t *keys;
+  int16_t *values;
   float *key_scales, *value_scales;
 } Layer;
 
@@ -70,7 +71,7 @@ EXPORT int create(int width, int inner, int layers, int heads, int key_heads, in
     layer->matrices[UP] = new_matrix(inner, width);
     layer->matrices[DOWN] = new_matrix(width, inner);
     layer->keys = take((uint64_t)length * keys);
-    layer->values = take((uint64_t)length * keys);
+    layer->values = take((uint64_t)length * keys * 2);
     layer->key_scales = take((uint64_t)length * key_heads * 4);
     layer->value_scales = take((uint64_t)length * key_heads * 4);
   }

@@ -157,7 +157,7 @@ describe('a suffix that moves', () => {
     for (const typed of [[5], [5, 6], [5, 6, 7, 8], [5], [], [9, 9], Array<number>(30).fill(7), [1]]) {
       const cost = read(engine, typed);
       expect(cost).toBeLessThanOrEqual(typed.length + 1);
-      expect(distance(engine.logits(), logits(fresh, laid(typed)))).toBeLessThan(0.05);
+      expect(distance(engine.logits(), logits(fresh, laid(typed)))).toBeLessThan(0.03);
     }
   });
 
