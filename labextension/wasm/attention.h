@@ -1,14 +1,11 @@
 // Keys and values of what was read, and attention to them.
 //
 // How much memory has to be read for each token decides how fast a long text is. A key is scaled to eight bits: a
-// score is a sum, in which such errors cancel out. A value has sixteen, because those of the places that matter are
-// the answer; where they do not matter they are not looked at. Queries and chances have sixteen bits. Keys stand one
-// behind the other; of values, two positions stand side by side, as the product that adds neighbours wants them, and
-// sixteen of a head's numbers at a time.
+// score is a sum, in which such errors cancel out. A value has sixteen, like queries and chances: eight made the
+// logits' error twice as large. Keys stand one behind the other; of values, two positions stand side by side, as the
+// product that adds neighbours wants them, and sixteen of a head's numbers at a time.
 #pragma once
 #include "simd.h"
-
-#define NEGLIGIBLE 1e-7f
 
 // Of products of two numbers up to MOST_VALUE, SPAN can be added in 32 bits.
 enum { CHUNK = 16, SPAN = 32, MOST_HEAD = 128, MOST_LENGTH = 2048, MOST_KEY = 127, MOST_VALUE = 8191 };
@@ -92,31 +89,22 @@ static float softmax(float *scores, int count, int own) {
   return sum_of(sum);
 }
 
-// Weighs the values of `positions`, a multiple of SPAN, by their chances, and adds them up. Where no chance of a
-// span matters, its values are not even looked at: most heads of a trained model look at few places.
+// Weighs the values of `positions`, a multiple of SPAN, by their chances times `share`, and adds them up.
 static void add_values(const Head *head, int positions, const float *chances, float share, float *out) {
   static int16_t weights[MOST_LENGTH];
   static float scales[MOST_LENGTH / SPAN];
-  static int starts[MOST_LENGTH / SPAN];
-  int count = 0;
   for (int start = 0; start < positions; start += SPAN) {
     float row[SPAN];
-    vec most = wasm_f32x4_splat(0);
-    for (int i = 0; i < SPAN; i += 4) {
-      vec chance = wasm_v128_load(chances + start + i);
-      most = wasm_f32x4_pmax(most, chance);
-      wasm_v128_store(row + i, wasm_f32x4_mul(chance, wasm_v128_load(head->value_scales + start + i)));
+    for (int i = start; i < start + SPAN; i += 4) {
+      vec scale = wasm_v128_load(head->value_scales + i);
+      wasm_v128_store(row + i - start, wasm_f32x4_mul(wasm_v128_load(chances + i), scale));
     }
-    if (largest_of(most) < NEGLIGIBLE) continue;
-    starts[count] = start;
-    scales[count] = scale_to(MOST_VALUE, row, SPAN, weights + count * SPAN) * share;
-    count++;
+    scales[start / SPAN] = scale_to(MOST_VALUE, row, SPAN, weights + start) * share;
   }
   for (int i = 0; i < head->size; i += CHUNK) {
-    const int16_t *weight = weights;
+    const int16_t *weight = weights, *value = value_at(head, 0, i);
     vec sums[4] = {wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0), wasm_f32x4_splat(0)};
-    for (int span = 0; span < count; span++) {
-      const int16_t *value = value_at(head, starts[span], i);
+    for (int span = 0; span < positions / SPAN; span++) {
       vec parts[4] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0), wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
 #pragma unroll
       for (int pair = 0; pair < SPAN / 2; pair++, weight += 2, value += 2 * CHUNK) {

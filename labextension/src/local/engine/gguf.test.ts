@@ -33,6 +33,7 @@ describe('readGguf', () => {
     ['version 1', patched(4, 1)],
     ['the other byte order', patched(4, 0, 0, 0, 3)],
     ['2⁶⁴ − 1 tensors', patched(8, ...ALL)],
+    ['4 000 tensors in a file for a few', patched(8, 0xa0, 0x0f)],
     ['2⁶⁴ − 1 values', patched(16, ...ALL)],
     ['a name of 2⁶⁴ − 1 bytes', patched(24, ...ALL)],
     ['2 GB and more than is read', new Uint8Array(MOST_BYTES + 1)]
@@ -61,6 +62,14 @@ describe('readGguf', () => {
 
   it.each([0, 7, 12, 1 << 20, 'wide'])('refuses an alignment of %s', alignment => {
     expect(() => readGguf(changed({ 'general.alignment': alignment }))).toThrow(ModelError);
+  });
+
+  it('takes no memory for more than a model needs, also where the file is as long as it claims', () => {
+    const many = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [`key.${at}`, at]));
+    expect(() => readGguf(changed(many))).toThrow('too much');
+    const list = Array<number>(600_000).fill(1);
+    expect(() => readGguf(changed({ list }))).not.toThrow();
+    expect(() => readGguf(changed({ list, another: list }))).toThrow('too much');
   });
 
   it('refuses a file that is cut short anywhere', () => {

@@ -33,12 +33,16 @@ const STRING = 8;
 const ARRAY = 9;
 /** The bytes of a value of each type; a string has a length at least. */
 const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
+// Far more than any model has that can be used: memory is taken for no more, whatever a file claims.
+const MOST_ENTRIES = 4096;
+const MOST_ITEMS = 1 << 20;
 const LONGEST_NAME = 256;
 const MOST_DIMENSIONS = 4;
 
 class Reader {
   private readonly view: DataView;
   private readonly decoder = new TextDecoder();
+  private items = 0; // of all lists so far
   at = 0;
 
   constructor(private readonly bytes: Uint8Array) {
@@ -64,8 +68,11 @@ class Reader {
   }
 
   /** How many things follow, each of so many bytes at least. */
-  count(size: number): number {
+  count(size: number, most = MOST_BYTES): number {
     const count = this.u64();
+    if (count > BigInt(most)) {
+      throw new ModelError('The engine of the browser cannot run this model: its file lists too much.');
+    }
     if (count > BigInt(Math.floor((this.bytes.length - this.at) / size))) {
       throw new ModelError('The model file is damaged: it claims to hold more than it does. Fetch it again.');
     }
@@ -92,8 +99,9 @@ class Reader {
       if (inner === ARRAY || SIZES[inner] === undefined) {
         throw new ModelError(`The model file holds a list of a type (${inner}) that is not known.`);
       }
-      const items = Array.from({ length: this.count(SIZES[inner]) }, () => this.value(inner));
-      return items as number[] | string[];
+      const length = this.count(SIZES[inner], MOST_ITEMS - this.items);
+      this.items += length;
+      return Array.from({ length }, () => this.value(inner)) as number[] | string[];
     }
     if (type === STRING) {
       return this.string();
@@ -176,8 +184,8 @@ export function readGguf(bytes: Uint8Array): IGguf {
       `This model file has version ${version} of GGUF; the engine of the browser reads 2 and 3.`
     );
   }
-  const tensorCount = reader.count(32);
-  const valueCount = reader.count(13);
+  const tensorCount = reader.count(32, MOST_ENTRIES);
+  const valueCount = reader.count(13, MOST_ENTRIES);
   const values = new Map<string, Value>();
   for (let number = 0; number < valueCount; number++) {
     const name = reader.name(values);
