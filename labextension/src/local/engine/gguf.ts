@@ -70,11 +70,11 @@ class Reader {
   /** How many things follow, each of so many bytes at least. */
   count(size: number, most = MOST_BYTES): number {
     const count = this.u64();
-    if (count > BigInt(most)) {
-      throw new ModelError('The engine of the browser cannot run this model: its file lists too much.');
-    }
     if (count > BigInt(Math.floor((this.bytes.length - this.at) / size))) {
       throw new ModelError('The model file is damaged: it claims to hold more than it does. Fetch it again.');
+    }
+    if (count > BigInt(most)) {
+      throw new ModelError('The engine of the browser cannot run this model: its file lists too much.');
     }
     return Number(count);
   }
