@@ -7,9 +7,11 @@ const SHORTEST = 9; // characters: `://a:bcd@`
 /** A name that suggests a secret, to its end. `\w` has no `-`: names with one have a pattern of their own. */
 const NAMED = [
   new RegExp(
-    '(?:pass|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or))' + `[${WORD}]*`,
+    '(?:pass|pwd|secret|token(?!i[sz])|api_?key|access_?key|private_?key|credential|auth(?!or))' +
+      `[${WORD}]*`,
     'giu'
   ),
+  new RegExp(`(?<!sa)creds?(?![a-z])[${WORD}]*`, 'giu'),
   new RegExp(`(?:api|access|private)-key[${WORD}]*`, 'giu')
 ];
 const AFTER_NAME = new RegExp(`(?<=[${WORD}])["']?\\]?[${SPACE}]*(?=[=:(])`, 'uy');
@@ -17,11 +19,22 @@ const VALUE = new RegExp(`[=:(](?=[${SPACE}]*[rbf]?["'][^"'\\n]{4})`, 'giu');
 const KEY = new RegExp(
   '-----BEGIN [A-Z ]*PRIVATE KEY' +
     `|(?<![${WORD}])(?:gh[pousr]_[A-Za-z0-9]{20}|github_pat_[${WORD}]{20}|sk-[A-Za-z0-9_-]{20}` +
-    '|hf_[A-Za-z0-9]{20}|xox[abprs]-[A-Za-z0-9-]{10}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30})' +
+    '|hf_[A-Za-z0-9]{20}|xox[abprs]-[A-Za-z0-9-]{10}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30}' +
+    `|[rs]k_(?:live|test)_(?=[a-z]*[0-9])[a-z0-9]{10}|hooks\\.slack\\.com/[${WORD}]+/[${WORD}])` +
     `|(?<![${WORD}])authorization["']?:[${SPACE}]*["']?[${WORD}]+[${SPACE}][A-Za-z0-9._~+/=-]{8}` +
     `|://[^/${SPACE}:@]+:[^/${SPACE}:@]{3,}@`,
   'iu'
 );
+/** A text given to `login`, and one behind another value where a name and a password stand together. */
+const LOGIN = new RegExp(
+  `(?:(?<!def )(?<![@${WORD}])login\\((?:[^\\n]{0,64}?,)?|(?:auth|creds?|credentials?)(?:[${SPACE}]*=[${SPACE}]*[(\\[]|\\()[^\\n]{0,64}?,)` +
+    `[${SPACE}]*(?:[${WORD}]{1,32}[${SPACE}]*=[${SPACE}]*)?[rbf]?["'][^"'\\n]{4}`,
+  'iu'
+);
+const LONG_VALUE = /["']([A-Za-z0-9+/_=-]{32,64})/g;
+const HEXADECIMAL = /^[0-9A-Fa-f-]{32}/;
+const TURN = /[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[0-9])/g;
+const MOST_A_TURN = 4; // characters of a random value for each turn; words have more
 const WEB_TOKEN = new RegExp(`(?<![${WORD}])eyJ[${WORD}-]{10,}`, 'giu');
 const WEB_TOKEN_REST = new RegExp(`\\.[${WORD}-]{10,}\\.`, 'uy');
 
@@ -34,9 +47,19 @@ export function looksSecret(text: string): boolean {
   const line = text.replace(/[\u0130\u0131]/g, 'i');
   return (
     KEY.test(line) ||
+    LOGIN.test(line) ||
+    Array.from(text.matchAll(LONG_VALUE), ([, value]) => value).some(isRandom) ||
     endsOf(WEB_TOKEN, line).some(end => matchAt(WEB_TOKEN_REST, line, end) >= 0) ||
     NAMED.some(pattern => isAssigned(line, endsOf(pattern, line)))
   );
+}
+
+/** Whether a long value is hexadecimal, or letters and digits in no order. */
+function isRandom(value: string): boolean {
+  if (!/[0-9]/.test(value) || !/[A-Za-z]/.test(value)) {
+    return false;
+  }
+  return HEXADECIMAL.test(value) || (value.match(TURN)?.length ?? 0) * MOST_A_TURN > value.length;
 }
 
 /** Whether a quoted text is assigned to one of the names that end at these positions. */
