@@ -55,6 +55,9 @@ class TurbopilotExtension(ExtensionApp):
             root=cast("ServerApp", self.serverapp).root_dir,
         )
         self._secret = runtime.new_secret()
+        # By this mark the front end knows that a server completes; a page without one may do so itself.
+        web_app = cast("ServerApp", self.serverapp).web_app
+        web_app.settings.setdefault("page_config_data", {})["jupyterTurbopilot"] = "server"
 
     def initialize_handlers(self) -> None:
         """Mount the routes under `turbopilot/`."""

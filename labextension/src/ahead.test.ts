@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Ahead, afterAccepting } from './ahead';
-import type { Client } from './client';
+import type { ICompletionClient } from './client';
 import type { IRequest } from './wire';
 
 function request(source: string, offset: number): IRequest {
@@ -50,7 +50,7 @@ describe('Ahead', () => {
       sent.push({ body, signal });
       return new Promise(() => undefined);
     }
-  } as unknown as Client;
+  } as unknown as ICompletionClient;
 
   beforeEach(() => {
     vi.useFakeTimers();

@@ -1,7 +1,7 @@
 /** What the server may do before anybody asks: read a cell that got the focus, write on after what is shown. */
 
 import { Text } from '@jupyterlab/coreutils';
-import type { Client } from './client';
+import type { ICompletionClient } from './client';
 import type { IRequest } from './wire';
 import { codePoints } from './window';
 
@@ -27,7 +27,7 @@ export function afterAccepting(body: IRequest, text: string): IRequest {
 }
 
 export class Ahead {
-  constructor(private readonly _client: Client) {}
+  constructor(private readonly _client: ICompletionClient) {}
 
   /** Let the server read a document around a cursor. */
   warm(body: () => IRequest | null): void {

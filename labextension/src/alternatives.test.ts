@@ -7,7 +7,7 @@ vi.mock('@jupyterlab/console', () => ({ ConsolePanel: vi.fn() }));
 vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
 
 import { Alternatives } from './alternatives';
-import type { Client } from './client';
+import type { ICompletionClient } from './client';
 import type { IContext } from './document';
 import type { Provider } from './provider';
 import { DEFAULTS } from './settings';
@@ -23,7 +23,7 @@ function bench({ main = 'first', invoked = true, alternatives = 2 } = {}) {
       asked++;
       return new Promise<IAnswer>(resolve => (answer = resolve));
     }
-  } as unknown as Client;
+  } as unknown as ICompletionClient;
   const provider = {
     invoked,
     settings: { ...DEFAULTS, alternatives },

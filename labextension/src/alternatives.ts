@@ -5,7 +5,7 @@ import type {
   IInlineCompletionList,
   IInlineCompletionProvider
 } from '@jupyterlab/completer';
-import type { Client } from './client';
+import type { ICompletionClient } from './client';
 import { type IContext, placeIn } from './document';
 import { isAt } from './editor';
 import { NOTHING, type Provider } from './provider';
@@ -17,7 +17,7 @@ export class Alternatives implements IInlineCompletionProvider {
 
   constructor(
     private readonly _main: Provider,
-    private readonly _client: Client
+    private readonly _client: ICompletionClient
   ) {
     this.schema = this._main.schema;
   }

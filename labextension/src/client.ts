@@ -1,178 +1,25 @@
-/** Our server's routes, as functions. */
+/** What completes and what manages models, whether a server does it or this page. */
 
-import { URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
-import { parseLines } from './ndjson';
-import { AnswerError, FOREIGN, readRetryAfter, ServerError } from './trouble';
-import type {
-  IAnswer,
-  IError,
-  IFeedback,
-  IFrame,
-  IHealth,
-  IModel,
-  IPull,
-  IRemoved,
-  IRequest,
-  ISelect,
-  IStep
-} from './wire';
+import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
 
-/** Without a byte for so long, an answer is given up. The first one may take as long as the server thinks. */
-const FIRST_BYTE = 30000;
-const NEXT_BYTE = 10000;
-
-export class Client {
-  constructor(readonly settings: ServerConnection.ISettings) {}
-
+export interface ICompletionClient {
   /** Complete, calling `frame` as the text grows. */
-  async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
-    await this._stream<IFrame>('complete', request, signal, line => {
-      if (line.error) {
-        throw new ServerError(500, line.error.code, line.error.message);
-      }
-      if (typeof line.text !== 'string') {
-        throw new AnswerError('garbled');
-      }
-      frame(line);
-    });
-  }
-
+  complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void>;
   /** Several whole alternatives. */
-  async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
-    return whole(
-      await this._ask('complete', 'POST', request, signal),
-      (answer: IAnswer) =>
-        Array.isArray(answer.items) && answer.items.every(({ text }) => typeof text === 'string')
-    );
-  }
-
-  async health(signal?: AbortSignal): Promise<IHealth> {
-    return whole(await this._ask('health', 'GET', undefined, signal), isHealth);
-  }
-
-  async models(): Promise<IModel[]> {
-    const listed = await whole(await this._ask('models', 'GET'), (answer: { models: IModel[] }) =>
-      Array.isArray(answer.models)
-    );
-    return listed.models;
-  }
-
-  async select(model: string, tuned: boolean | null = null): Promise<IHealth> {
-    return whole(await this._ask('models', 'POST', { model, tuned } satisfies ISelect), isHealth);
-  }
-
-  /** Fetch a model, calling `step` as it comes. An end without the file is an error. */
-  async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
-    await this._stream<IStep>('models/pull', { model, mirrors, select } satisfies IPull, undefined, line => {
-      if (line.error) {
-        throw new ServerError(500, line.error.code, line.error.message);
-      }
-      if (typeof line.phase !== 'string' || line.phase === 'failed') {
-        throw new AnswerError('garbled');
-      }
-      step(line);
-    });
-  }
-
-  /** Delete a model's file; the bytes that are free now are returned. */
-  async remove(model: string): Promise<number> {
-    const removed = await whole(
-      await this._ask('models', 'DELETE', { model }),
-      (answer: IRemoved) => typeof answer.freed === 'number'
-    );
-    return removed.freed;
-  }
-
-  async stopPull(model: string): Promise<void> {
-    await this._ask('models/pull', 'DELETE', { model });
-  }
-
+  alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer>;
+  health(signal?: AbortSignal): Promise<IHealth>;
   /** Counters only; nobody waits for it and nobody is told when it fails. */
-  feedback(id: string, event: IFeedback['event'], chars: number): void {
-    this._ask('feedback', 'POST', { id, event, chars } satisfies IFeedback).catch(() => undefined);
-  }
-
-  /** Read a stream to its last line, which says `done`; one that ends without it was cut. */
-  private async _stream<T extends { done?: boolean }>(
-    path: string,
-    body: unknown,
-    signal: AbortSignal | undefined,
-    take: (line: T) => void
-  ): Promise<void> {
-    const stop = new AbortController();
-    let silent = false;
-    const listen = (ms: number) =>
-      setTimeout(() => {
-        silent = true;
-        stop.abort();
-      }, ms);
-    let timer = listen(FIRST_BYTE);
-    let done = false;
-    try {
-      const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-      const response = await this._ask(path, 'POST', body, either);
-      for await (const line of lines<T>(response)) {
-        clearTimeout(timer);
-        timer = listen(NEXT_BYTE);
-        take(line);
-        done ||= line.done === true;
-      }
-    } catch (reason) {
-      throw silent ? new AnswerError('silent') : reason;
-    } finally {
-      clearTimeout(timer);
-      stop.abort();
-    }
-    if (!done) {
-      throw new AnswerError('cut');
-    }
-  }
-
-  private async _ask(path: string, method: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-    const response = await ServerConnection.makeRequest(
-      URLExt.join(this.settings.baseUrl, 'turbopilot', path),
-      {
-        method,
-        headers: { 'Content-Type': 'application/json' },
-        cache: 'no-cache',
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(signal ? { signal } : {})
-      },
-      this.settings
-    );
-    if (!response.ok) {
-      const answer = (await response.json().catch(() => null)) as {
-        error?: IError;
-      } | null;
-      throw new ServerError(
-        response.status,
-        answer?.error?.code ?? FOREIGN,
-        answer?.error?.message ?? response.statusText,
-        readRetryAfter(response.headers.get('Retry-After'), Date.now())
-      );
-    }
-    return response;
-  }
+  feedback(id: string, event: IFeedback['event'], chars: number): void;
 }
 
-/** Read a whole answer of ours; a page of somebody else's with the same status is none. */
-async function whole<T>(response: Response, ours: (answer: T) => boolean): Promise<T> {
-  const answer = (await response.json().catch((reason: unknown) => {
-    throw reason instanceof SyntaxError ? new AnswerError('garbled') : reason;
-  })) as T | null;
-  if (typeof answer !== 'object' || answer === null || !ours(answer)) {
-    throw new AnswerError('garbled');
-  }
-  return answer;
+export interface IModelClient {
+  models(): Promise<IModel[]>;
+  select(model: string, tuned?: boolean | null): Promise<IHealth>;
+  /** Fetch a model, calling `step` as it comes. An end without the file is an error. */
+  pull(model: string, mirrors: boolean, step: (step: IStep) => void, select?: boolean): Promise<void>;
+  stopPull(model: string): Promise<void>;
+  /** Delete a model's file; the bytes that are free now are returned. */
+  remove(model: string): Promise<number>;
 }
 
-function isHealth(answer: IHealth): boolean {
-  return typeof answer.ready === 'boolean' && typeof answer.phase === 'string';
-}
-
-async function* lines<T extends object>(response: Response): AsyncGenerator<T> {
-  if (response.body) {
-    yield* parseLines<T>(response.body.getReader());
-  }
-}
+export type IClient = ICompletionClient & IModelClient;

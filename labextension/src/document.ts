@@ -12,6 +12,9 @@ import type { IPlace } from './suggestion';
 import { wellFormed } from './window';
 import type { ICell } from './wire';
 
+/** The type that editors have until it is known what they hold. */
+const PLAIN = 'text/plain';
+
 /** What a provider is given; the completer hands over the editor, though its type does not say so. */
 export type IContext = IInlineCompletionContext & {
   editor?: CodeEditor.IEditor | null;
@@ -44,6 +47,18 @@ function failureOf(model: ICellModel): string | null {
   return wellFormed(`${last.ename}: ${last.evalue}`.split('\n')[0].slice(0, 200));
 }
 
+/** The language of a notebook's code cells; until its kernel has said which, that of the kernel's specification. */
+function languageOfNotebook({ content, sessionContext }: NotebookPanel): string {
+  const mimeType = content.codeMimetype;
+  if (mimeType && mimeType !== PLAIN) {
+    return languageOf(mimeType);
+  }
+  const { defaultKernelName = '', defaultKernelLanguage = '' } = content.model ?? {};
+  const name = sessionContext.session?.kernel?.name ?? defaultKernelName;
+  const specified = sessionContext.specsManager.specs?.kernelspecs[name]?.language;
+  return languageOf(`text/x-${(specified ?? defaultKernelLanguage) || 'python'}`);
+}
+
 /** The text and the cursor that a completion is asked for. */
 export function placeIn(request: CompletionHandler.IRequest): IPlace {
   return { text: request.text, offset: Text.charIndexToJsIndex(request.offset, request.text) };
@@ -58,8 +73,7 @@ export function readDocument(context: IContext, text: string, mimeType: string):
     const shown = widget.content.widgets;
     const edited = shown.findIndex((candidate: Cell) => candidate.editor === editor);
     const active = edited >= 0 ? edited : widget.content.activeCellIndex;
-    const kernelLanguage = widget.content.model.defaultKernelLanguage || 'python';
-    const language = languageOf(widget.content.codeMimetype || `text/x-${kernelLanguage}`);
+    const language = languageOfNotebook(widget);
     const type = cells.get(active).type;
     return {
       path: widget.context.path,

@@ -2,7 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
-import type { Client } from './client';
+import type { IModelClient } from './client';
 import { ServerError } from './trouble';
 import type { IModel, IStep } from './wire';
 import { describeError } from './words';
@@ -26,7 +26,7 @@ export type Outcome =
 
 export class Downloads {
   constructor(
-    private readonly _client: Client,
+    private readonly _client: IModelClient,
     private readonly _availability: Availability,
     private readonly _trans: TranslationBundle
   ) {}

@@ -1,10 +1,11 @@
+import type { Notification } from '@jupyterlab/apputils';
 import { nullTranslator } from '@jupyterlab/translation';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Availability } from './availability';
 import { notifyOfHealth } from './healthnotice';
 import type { Notice } from './notice';
 import type { DownloadOffer } from './offer';
-import { AnswerError } from './trouble';
+import { AnswerError, FOREIGN, ServerError } from './trouble';
 import type { IHealth } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
@@ -19,17 +20,27 @@ const MISSING = {
 describe('a notification of the health', () => {
   let said: string[];
   let availability: Availability;
+  let health: () => Promise<IHealth>;
 
   beforeEach(() => {
     said = [];
-    availability = new Availability(() => new Promise(() => undefined));
+    health = () => new Promise(() => undefined);
+    availability = new Availability(() => health());
     const notice = {
-      warn: (message: string) => said.push(message),
+      warn: (message: string, actions: Notification.IAction[]) => {
+        said.push(message);
+        actions.forEach(({ label, callback }) => {
+          said.push(label);
+          callback?.(new Event('click') as MouseEvent);
+        });
+      },
       clear: () => said.push('clear'),
       forget: () => said.push('forget')
     } as unknown as Notice;
     const offer = { offer: (name: string) => said.push(`offer ${name}`) } as unknown as DownloadOffer;
-    notifyOfHealth(availability, notice, offer, nullTranslator.load('jupyter_turbopilot'));
+    notifyOfHealth(availability, notice, offer, nullTranslator.load('jupyter_turbopilot'), () =>
+      said.push('here')
+    );
     return () => availability.dispose();
   });
 
@@ -49,6 +60,14 @@ describe('a notification of the health', () => {
     availability.failed(new AnswerError('silent'));
     availability.told({ ...READY, ready: false, phase: 'loading' });
     expect(said).toEqual(['clear']);
+  });
+
+  it('offers the browser where a server lacks our extension', async () => {
+    const absent = new ServerError(404, FOREIGN, 'Not Found');
+    health = () => Promise.reject(absent);
+    availability.failed(absent);
+    await availability.check();
+    expect(said.slice(-2)).toEqual(['Complete in the browser', 'here']);
   });
 
   it('offers a model that is missing', () => {

@@ -14,7 +14,8 @@ export function notifyOfHealth(
   availability: Availability,
   notice: Notice,
   offer: DownloadOffer,
-  trans: TranslationBundle
+  trans: TranslationBundle,
+  completeHere: () => unknown
 ): void {
   availability.changed.connect((_, { now: { failures, health, trouble } }) => {
     if (failures === 0) {
@@ -24,7 +25,8 @@ export function notifyOfHealth(
     } else if (health?.code === 'model_missing') {
       void offer.offer(health.model);
     } else if (failures >= WORTH_TELLING) {
-      notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`);
+      const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };
+      notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`, trouble.kind === 'absent' ? [here] : []);
     }
   });
 }

@@ -11,11 +11,14 @@ import { MenuSvg } from '@jupyterlab/ui-components';
 import { Acceptor } from './accept';
 import { Alternatives } from './alternatives';
 import { Availability } from './availability';
-import { Client } from './client';
+import { ChosenClient } from './chosenclient';
 import { addCommands, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
 import { Downloads } from './downloads';
+import { Engines } from './engines';
 import { notifyOfHealth } from './healthnotice';
+import { HttpClient } from './httpclient';
+import { pageFacts } from './jupyterserver';
 import { Notice } from './notice';
 import { DownloadOffer } from './offer';
 import { Page } from './page';
@@ -46,7 +49,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const { commands, serviceManager, shell } = app;
 
     // What suggests.
-    const client = new Client(serviceManager.serverSettings);
+    const client = new ChosenClient();
+    const engines = new Engines(client, pageFacts(serviceManager.serverSettings), {
+      server: () => Promise.resolve(new HttpClient(serviceManager.serverSettings)),
+      // Loaded where it is used: a page with a server has no need of it.
+      browser: async () => (await import('./local/lab')).localClient(serviceManager)
+    });
     const availability = new Availability(
       signal => client.health(signal),
       () => !document.hidden
@@ -72,7 +80,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const preferences = new Preferences();
     const notice = new Notice();
     const downloads = new Downloads(client, availability, trans);
-    notifyOfHealth(availability, notice, new DownloadOffer(client, downloads, trans), trans);
+    notifyOfHealth(availability, notice, new DownloadOffer(client, downloads, trans), trans, () =>
+      preferences.useEngine('browser')
+    );
     const status = new Status(trans, availability, provider, page);
     const menu = new MenuSvg({ commands });
     const statusItem = new StatusItem(trans, menu);
@@ -112,8 +122,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
     statusBar?.registerStatusItem(PLUGIN_ID, { item: statusItem, align: 'right', rank: 50, priority: 1 });
 
     // What they have to know of.
+    const useEngine = async (): Promise<void> => {
+      if (await engines.use(preferences.current.engine)) {
+        provider.forget();
+        void availability.check();
+      }
+    };
     preferences.changed.connect((_, settings) => {
       provider.settings = settings;
+      void useEngine();
       if (!settings.enabled) {
         provider.cancel();
       }
@@ -122,7 +139,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     if (registry) {
       preferences
         .load(registry, PLUGIN_ID)
-        .catch((reason: unknown) => console.error('Turbopilot settings', reason));
+        .catch((reason: unknown) => console.error('Turbopilot settings', reason))
+        .finally(useEngine);
+    } else {
+      void useEngine();
     }
     NotebookActions.executed.connect(() => provider.forget());
     shell.currentChanged?.connect(() => {

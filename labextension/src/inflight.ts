@@ -4,7 +4,7 @@ import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInlineCompletionItem } from '@jupyterlab/completer';
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability } from './availability';
-import type { Client } from './client';
+import type { ICompletionClient } from './client';
 import { placeOf } from './editor';
 import { type IPlace, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
@@ -44,7 +44,7 @@ export class Run {
 export class InFlight {
   /** `finished` gets each latest request that was answered, `failed` each that was not. */
   constructor(
-    private readonly _client: Client,
+    private readonly _client: ICompletionClient,
     private readonly _availability: Availability,
     private readonly _finished: (run: Run, body: IRequest) => void,
     private readonly _failed: (run: Run) => void

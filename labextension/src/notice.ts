@@ -24,16 +24,16 @@ function dismiss(said: ISaid): void {
 
 export class Notice {
   /** Say what is wrong, unless it has been said. */
-  warn(message: string): void {
+  warn(message: string, actions: Notification.IAction[] = []): void {
     if (message === this._warning.message) {
       return;
     }
     this.clear();
     if (message === this._answer.message && isThere(this._answer)) {
       this._warning = this._answer;
-      Notification.update({ id: this._warning.id, message, type: 'warning', autoClose: SHOWN });
+      Notification.update({ id: this._warning.id, message, type: 'warning', autoClose: SHOWN, actions });
     } else {
-      this._warning = { id: Notification.warning(message, { autoClose: SHOWN }), message };
+      this._warning = { id: Notification.warning(message, { autoClose: SHOWN, actions }), message };
     }
   }
 

@@ -25,7 +25,7 @@ vi.mock('@jupyterlab/apputils', () => {
   };
 });
 
-import type { Client } from './client';
+import type { IModelClient } from './client';
 import type { Downloads, IOptions, Outcome } from './downloads';
 import { DownloadOffer } from './offer';
 import type { IModel } from './wire';
@@ -38,7 +38,7 @@ function bench(models: IModel[], ...outcomes: Outcome[]) {
   const state = { reachable: true };
   const client = {
     models: () => (state.reachable ? Promise.resolve(models) : Promise.reject(new Error('gone')))
-  } as unknown as Client;
+  } as unknown as IModelClient;
   const downloads = {
     start: (_: unknown, { mirrors, progress }: IOptions) => {
       started.push(mirrors);

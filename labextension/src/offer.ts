@@ -2,7 +2,7 @@
 
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Client } from './client';
+import type { IModelClient } from './client';
 import { describeStep, type Downloads, megabytes, type Outcome } from './downloads';
 import type { IModel } from './wire';
 
@@ -11,7 +11,7 @@ type Missing = Pick<IModel, 'name' | 'spec'> & Partial<IModel>;
 
 export class DownloadOffer {
   constructor(
-    private readonly _client: Client,
+    private readonly _client: IModelClient,
     private readonly _downloads: Downloads,
     private readonly _trans: TranslationBundle
   ) {}

@@ -8,7 +8,7 @@ import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { type Availability, servesAnother } from './availability';
 import { ordered, size, suits } from './choice';
-import type { Client } from './client';
+import type { IModelClient } from './client';
 import type { Downloadable, Downloads } from './downloads';
 import { button, type IActions, modelRow, titles } from './modelrow';
 import { ServerError } from './trouble';
@@ -53,7 +53,7 @@ export function panelOpener(
 
 export class ModelPanel extends Widget {
   constructor(
-    private readonly _client: Client,
+    private readonly _client: IModelClient,
     private readonly _availability: Availability,
     private readonly _downloads: Downloads,
     private readonly _trans: TranslationBundle

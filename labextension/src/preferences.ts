@@ -2,6 +2,7 @@
 
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { type ISignal, Signal } from '@lumino/signaling';
+import type { Wanted } from './engine';
 import { DEFAULTS, type ISettings, readSettings } from './settings';
 
 export class Preferences {
@@ -21,9 +22,19 @@ export class Preferences {
     read();
   }
 
-  async enable(enabled: boolean): Promise<void> {
-    this._set({ ...this._current, enabled });
-    await this._stored?.set('enabled', enabled);
+  enable(enabled: boolean): Promise<void> {
+    return this._change({ enabled });
+  }
+
+  useEngine(engine: Wanted): Promise<void> {
+    return this._change({ engine });
+  }
+
+  private async _change(change: Partial<ISettings>): Promise<void> {
+    this._set({ ...this._current, ...change });
+    for (const [name, value] of Object.entries(change)) {
+      await this._stored?.set(name, value);
+    }
   }
 
   private _set(settings: ISettings): void {

@@ -7,7 +7,7 @@ vi.mock('@jupyterlab/console', () => ({ ConsolePanel: vi.fn() }));
 vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
 
 import { Availability } from './availability';
-import type { Client } from './client';
+import type { ICompletionClient } from './client';
 import type { IFrame, IHealth, IRequest } from './wire';
 import type { IContext } from './document';
 import { Provider } from './provider';
@@ -36,7 +36,7 @@ class Bench {
           this.asked.push({ body, signal, frame: part => frame(part as IFrame), end, fail });
         }),
       feedback: () => undefined
-    } as unknown as Client;
+    } as unknown as ICompletionClient;
     this.availability = new Availability(() => this.health());
     this.provider = new Provider(client, this.availability, {
       widget: null,

@@ -16,7 +16,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import { Ahead } from './ahead';
 import { type Availability, type IChange, servesAnother } from './availability';
 import { SuggestionCache } from './cache';
-import type { Client } from './client';
+import type { ICompletionClient } from './client';
 import { type Decline, declineOf } from './decline';
 import { type IContext, placeIn, readDocument } from './document';
 import { deferWhileComposing, follow, isAt, placeOf } from './editor';
@@ -54,7 +54,7 @@ export class Provider implements IInlineCompletionProvider {
   };
 
   constructor(
-    private readonly _client: Client,
+    private readonly _client: ICompletionClient,
     private readonly _availability: Availability,
     private readonly _page: IPage
   ) {

@@ -1,8 +1,11 @@
 /** What the person has chosen, with every value checked. Pure. */
 
+import { ENGINES, type Wanted } from './engine';
+
 const STEPS = ['server default', 'quiet', 'balanced', 'eager', 'always'] as const;
 
 export interface ISettings {
+  engine: Wanted;
   enabled: boolean;
   mode: 'automatic' | 'on demand';
   delay: number;
@@ -17,6 +20,7 @@ export interface ISettings {
 }
 
 export const DEFAULTS: ISettings = {
+  engine: 'as the page has it',
   enabled: true,
   mode: 'automatic',
   delay: 0,
@@ -40,6 +44,7 @@ function bounded(value: unknown, low: number, high: number, otherwise: number): 
 export function readSettings(stored: Record<string, unknown>): ISettings {
   const languages = stored.disabledLanguages;
   return {
+    engine: ENGINES.find(engine => engine === stored.engine) ?? DEFAULTS.engine,
     enabled: stored.enabled !== false,
     mode: stored.mode === 'on demand' ? 'on demand' : 'automatic',
     delay: bounded(stored.delay, 0, 5000, DEFAULTS.delay),

@@ -1,0 +1,30 @@
+/** What a page knows of the server that it came from. */
+
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+import type { IPageFacts } from './engine';
+
+/** The option that our server extension puts into a page's configuration. */
+const MARK = 'jupyterTurbopilot';
+
+export function pageFacts(settings: ServerConnection.ISettings): IPageFacts {
+  return {
+    marked: PageConfig.getOption(MARK) === 'server',
+    hasServer: () => hasServer(settings)
+  };
+}
+
+/** Whether a Jupyter server answers; a static site has nothing at this address, or a page of its own. */
+async function hasServer(settings: ServerConnection.ISettings): Promise<boolean> {
+  try {
+    const address = URLExt.join(settings.baseUrl, 'api');
+    const response = await ServerConnection.makeRequest(address, { cache: 'no-cache' }, settings);
+    if (response.status === 401 || response.status === 403) {
+      return true;
+    }
+    const answer = response.ok ? ((await response.json()) as { version?: unknown } | null) : null;
+    return typeof answer?.version === 'string';
+  } catch {
+    return false;
+  }
+}
