@@ -9,15 +9,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DONE := .make
 FRONT := labextension
-FRONT_SOURCES := $(wildcard $(FRONT)/src/*.ts $(FRONT)/src/*/*.ts $(FRONT)/style/* $(FRONT)/schema/*) $(FRONT)/package.json $(FRONT)/tsconfig.json
+FRONT_SOURCES := $(wildcard $(FRONT)/src/*.ts $(FRONT)/src/*/*.ts $(FRONT)/src/*/*/*.ts $(FRONT)/wasm/*.wasm $(FRONT)/models/* \
+	$(FRONT)/style/* $(FRONT)/schema/*) $(FRONT)/package.json $(FRONT)/tsconfig.json
+SITE := $(DONE)/site
 # Parts of them are generated, from the code.
-GENERATED := README.md docs/*.md $(FRONT)/src/wire.ts $(FRONT)/src/local/coefficients.ts
+GENERATED := README.md docs/*.md $(FRONT)/src/wire.ts $(FRONT)/src/local/coefficients.ts $(FRONT)/src/local/probe.ts
 ARGS ?=
 # Running as root is normal in a container; Jupyter asks for a word of consent.
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab test test-heavy check fix docs bench clean preflight test-python test-front test-ui test-wheel
+.PHONY: help lab lite demo test test-heavy check fix docs bench clean preflight test-python test-front test-ui test-wheel
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -60,6 +62,21 @@ lab: $(DONE)/package  ## open JupyterLab on the demo notebook; ARGS are passed o
 	exec $(BIN)/jupyter lab $(ROOT_FLAG) --Turbopilot.mirrors=True --ServerApp.root_dir=notebooks \
 		--LabApp.default_url=/lab/tree/demo.ipynb $(ARGS)
 
+$(DONE)/lite: requirements.lock | preflight
+	@$(PYTHON) -m venv $@
+	$@/bin/python -m pip install -q -c requirements.lock jupyterlite-core jupyterlite-pyodide-kernel jupyter-server
+	touch $@
+
+lite: $(DONE)/lite $(DONE)/front  ## build a JupyterLite site and serve it; ARGS="--headers" sends COOP and COEP
+	@mkdir -p $(SITE)
+	(cd $(SITE) && $(abspath $(DONE))/lite/bin/jupyter lite build --output-dir=lite \
+		--LiteBuildConfig.federated_extensions=$(abspath jupyter_turbopilot/labextension) >/dev/null)
+	exec $(PYTHON) scripts/serve_site.py $(SITE)/lite $(ARGS)
+
+demo: $(DONE)/npm $(FRONT_SOURCES) $(wildcard $(FRONT)/demo/*)  ## build the static page and serve it
+	@(cd $(FRONT) && npm run --silent build:demo)
+	exec $(PYTHON) scripts/serve_site.py $(FRONT)/demo/dist $(ARGS)
+
 check: $(DONE)/dev  ## lint, types, import contracts, generated docs and types
 	@$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
@@ -91,9 +108,10 @@ test-python: $(DONE)/dev
 test-front: $(DONE)/front
 	@(cd $(FRONT) && npm run --silent test)
 
-test-ui: $(DONE)/dev
+test-ui: $(DONE)/dev $(DONE)/lite
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
-	(cd $(FRONT) && JUPYTER=$(abspath $(BIN))/jupyter npm run --silent test:ui)
+	(cd $(FRONT) && JUPYTER=$(abspath $(BIN))/jupyter JUPYTERLITE=$(abspath $(DONE))/lite/bin/jupyter \
+		npm run --silent test:ui)
 
 test-wheel: $(DONE)/dev
 	@$(BIN)/python scripts/wheel_test.py
@@ -118,4 +136,4 @@ test-heavy: $(DONE)/dev  ## whole-size shapes with random weights (half an hour,
 	$(BIN)/python benchmarks/heavy.py $(or $(FOLDER),$(DONE)/heavy)
 
 clean:  ## forget what was built (models and the engine's wheel stay)
-	@rm -rf $(DONE) $(VENV) $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/ui-results jupyter_turbopilot/labextension dist
+	@rm -rf $(DONE) $(VENV) $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/demo/dist $(FRONT)/ui-results jupyter_turbopilot/labextension dist

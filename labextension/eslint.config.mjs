@@ -2,13 +2,16 @@ import js from '@eslint/js';
 import ts from 'typescript-eslint';
 
 export default ts.config(
-  { ignores: ['lib/', 'node_modules/', 'ui-results/'] },
+  { ignores: ['lib/', 'node_modules/', 'ui-results/', 'demo/dist/'] },
   js.configs.recommended,
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.ts', 'demo/*.ts'],
     extends: [...ts.configs.strictTypeChecked, ...ts.configs.stylisticTypeChecked],
     languageOptions: {
-      parserOptions: { project: './tsconfig.eslint.json', tsconfigRootDir: import.meta.dirname }
+      parserOptions: {
+        project: ['./tsconfig.eslint.json', './demo/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname
+      }
     },
     rules: {
       // JupyterLab's own convention: interfaces begin with an I.
@@ -29,12 +32,20 @@ export default ts.config(
     }
   },
   {
-    files: ['ui-tests/**/*.mjs', '*.mjs'],
+    files: ['ui-tests/**/*.mjs', 'models/*.mjs', 'demo/*.mjs', '*.mjs'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['process', 'console', 'fetch', 'setTimeout', 'clearTimeout', 'document', 'window', 'URL'].map(
-          name => [name, 'readonly']
-        )
+        [
+          'process',
+          'console',
+          'fetch',
+          'setTimeout',
+          'clearTimeout',
+          'document',
+          'window',
+          'navigator',
+          'URL'
+        ].map(name => [name, 'readonly'])
       )
     }
   }

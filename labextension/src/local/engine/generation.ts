@@ -11,6 +11,8 @@ export interface IAsk extends ISampling {
   most: number;
   /** A token that the text may not begin with. */
   banned?: number;
+  /** The text begins with one of these; none: with what it likes. Behind one anything may follow. */
+  ways?: readonly (readonly number[])[];
   /** What the text may turn out to be: it is verified in batches, and changes nothing but the time. */
   hint?: readonly number[];
   /** How many of the likeliest tokens are told at each place. */
@@ -88,7 +90,8 @@ async function* writeAlone(
     const tokens: IToken[] = [];
     usage.drafted += engine.guessed;
     for (let at = 0; at <= engine.guessed && !finish; at++) {
-      const row = logSoftmax(engine.logits(at), text.length === ask.prompt.length ? ask.banned : undefined);
+      const banned = text.length === ask.prompt.length ? ask.banned : undefined;
+      const row = logSoftmax(engine.logits(at), banned, followers(ask.ways ?? [], text, ask.prompt.length));
       const [id, logarithm] = choose(row, vocabulary, ask, draw);
       if (vocabulary.ends.has(id)) {
         finish = 'end';
@@ -132,4 +135,16 @@ async function* writeAlone(
     }
   }
   return { ...usage, finish };
+}
+
+/** The tokens of which one has to follow a text, of which so many are the prompt; null: any may. */
+export function followers(
+  ways: readonly (readonly number[])[],
+  text: readonly number[],
+  prompt: number
+): ReadonlySet<number> | null {
+  const written = text.length - prompt;
+  const open = ways.filter(way => way.slice(0, written).every((token, at) => text[prompt + at] === token));
+  const free = open.length === 0 || open.some(way => way.length <= written);
+  return free ? null : new Set(open.map(way => way[written]));
 }

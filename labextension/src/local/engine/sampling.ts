@@ -28,9 +28,16 @@ export function random(seed: number): () => number {
   };
 }
 
-/** The logarithms of the probabilities. A banned token has none, and the others share what is left. */
-export function logSoftmax(logits: ArrayLike<number>, banned?: number): Float64Array {
-  const row = Float64Array.from(logits);
+/**
+ * The logarithms of the probabilities. A banned token has none, nor has what is not one of `only`; the others share
+ * what is left.
+ */
+export function logSoftmax(
+  logits: ArrayLike<number>,
+  banned?: number,
+  only: ReadonlySet<number> | null = null
+): Float64Array {
+  const row = Float64Array.from(logits, (value, id) => (only && !only.has(id) ? -Infinity : value));
   if (banned !== undefined) {
     row[banned] = -Infinity;
   }

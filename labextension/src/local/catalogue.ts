@@ -1,0 +1,53 @@
+/** The models that a site offers to the browser: `models.json`, beside the extension. */
+
+import { ServerError } from '../trouble';
+import type { ISource } from './modelfile';
+
+export interface ILocalModel extends ISource {
+  name: string;
+  /** the language it is tuned to; empty: for all */
+  language: string;
+  licence: string;
+  use: string;
+}
+
+/** Read the list; addresses in it are relative to its own. */
+export async function readCatalogue(address: string): Promise<ILocalModel[]> {
+  const response = await fetch(address, { cache: 'no-cache' }).catch(() => null);
+  if (!response) {
+    throw new ServerError(
+      500,
+      'download_failed',
+      `The list of models cannot be fetched from ${address}. Is there a connection?`
+    );
+  }
+  const read = response.ok
+    ? ((await response.json().catch(() => null)) as { models?: unknown } | null)
+    : null;
+  const models = Array.isArray(read?.models) ? read.models.filter(isModel) : [];
+  if (models.length === 0) {
+    throw new ServerError(
+      500,
+      'no_model',
+      `This site has no model for the browser. Build it again: its list is ${address}`
+    );
+  }
+  return models.map(model => ({
+    ...model,
+    language: model.language ?? '',
+    licence: model.licence ?? '',
+    use: model.use ?? '',
+    url: new URL(model.url, address).href
+  }));
+}
+
+function isModel(value: unknown): value is ISource & { name: string } & Partial<ILocalModel> {
+  const { name, url, sha256, size } = (value ?? {}) as Partial<ILocalModel>;
+  return (
+    typeof name === 'string' &&
+    typeof url === 'string' &&
+    typeof sha256 === 'string' &&
+    /^[0-9a-f]{64}$/.test(sha256) &&
+    Number.isSafeInteger(size)
+  );
+}

@@ -1,0 +1,71 @@
+/** A character model in WebAssembly, as whoever answers requests asks it. */
+
+import { Engine } from './engine/engine';
+import { write } from './engine/generation';
+import type { IAsk, IEngine, IMarks, IToken, IVocabulary } from './engineinterface';
+
+export class CharacterModel implements IEngine {
+  readonly contextSize: number;
+  readonly vocabulary: IVocabulary;
+
+  /** `pause` lets the messages through that wait for this thread. */
+  constructor(
+    readonly name: string,
+    private readonly _engine: Engine,
+    private readonly _pause: () => Promise<void>
+  ) {
+    const { vocabulary, length } = _engine;
+    const { prefix, suffix, middle } = vocabulary.markers;
+    const marks: IMarks = { prefix, suffix, middle };
+    this.contextSize = length;
+    this.vocabulary = {
+      marks,
+      bos: null,
+      unit: 3,
+      tokenize: text => vocabulary.encode(text),
+      text: token => vocabulary.decode([token])
+    };
+  }
+
+  /** The text of each token. */
+  get texts(): string[] {
+    const { vocabulary } = this._engine;
+    return Array.from({ length: vocabulary.size }, (_, token) => vocabulary.decode([token]));
+  }
+
+  async *generate(
+    { prompt, suffixSpan, draft, sampling, usage }: IAsk,
+    signal: AbortSignal
+  ): AsyncGenerator<IToken> {
+    const { maxTokens, temperature, seed, ways, banned } = sampling;
+    const begun = performance.now();
+    const ask = {
+      prompt,
+      most: maxTokens,
+      temperature,
+      seed,
+      ways,
+      hint: draft,
+      ...(banned === null ? {} : { banned }),
+      ...(suffixSpan[1] > suffixSpan[0] ? { suffix: suffixSpan } : {})
+    };
+    const writing = write(this._engine, ask, this._pause, signal);
+    let step = await writing.next();
+    const first = performance.now();
+    usage.promptMs = first - begun;
+    try {
+      for (; !step.done; step = await writing.next()) {
+        yield { token: step.value.id, probability: step.value.probability };
+      }
+      const { cached, drafted, accepted } = step.value;
+      usage.cachedTokens = cached;
+      usage.draftedTokens = drafted;
+      usage.acceptedTokens = accepted;
+      signal.throwIfAborted();
+    } finally {
+      usage.predictedMs = performance.now() - first;
+      // Who has enough leaves the loop: the next text waits until this one has ended.
+      await writing.return(undefined as never);
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { IFrame, IRequest } from '../wire';
+import { type ILine, LocalClient } from './client';
+import type { FromWorker, ToWorker } from './messages';
+
+const TEXTS = ['', '', '', ...Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)), '\n'];
+const BASE = { name: 'characters', url: 'base.gguf', sha256: 'a'.repeat(64), size: 6 };
+const PYTHON = { ...BASE, name: 'python', url: 'python.gguf', language: 'python', sha256: 'b'.repeat(64) };
+
+/** A worker that has every model it is told to open, and writes `yes` at every place. */
+class Worker implements ILine {
+  onmessage: ((event: MessageEvent<FromWorker>) => void) | null = null;
+  onerror: ((event: ErrorEvent) => void) | null = null;
+  readonly opened: string[] = [];
+  error: { code: string; message: string } | null = null;
+  silent = false;
+  ended = false;
+
+  postMessage(message: ToWorker): void {
+    if (message.kind === 'open') {
+      this.opened.push(message.name);
+      this._say(
+        this.error
+          ? { kind: 'not opened', error: this.error }
+          : {
+              kind: 'opened',
+              model: {
+                name: message.name,
+                contextSize: 512,
+                texts: TEXTS,
+                marks: { prefix: 0, suffix: 1, middle: 2 },
+                bos: null,
+                standIn: 3
+              }
+            }
+      );
+    } else if (message.kind === 'generate' && !this.silent) {
+      const usage = { cachedTokens: 0, promptMs: 1, predictedMs: 1, draftedTokens: 0, acceptedTokens: 0 };
+      const tokens = Array.from('yes', character => [TEXTS.indexOf(character), 0.99]).flat();
+      this._say({ kind: 'tokens', id: message.id, tokens });
+      this._say({ kind: 'end', id: message.id, usage });
+    } else if (message.kind === 'stored') {
+      this._say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
+    }
+  }
+
+  terminate(): void {
+    this.ended = true;
+  }
+
+  private _say(data: FromWorker): void {
+    queueMicrotask(() => !this.ended && this.onmessage?.({ data } as MessageEvent<FromWorker>));
+  }
+}
+
+const request = (language = 'python'): IRequest => ({
+  path: 'a.py',
+  language,
+  cells: [{ id: '', type: 'code', source: 'answer = ' }],
+  active: 0,
+  offset: 9,
+  extra: [],
+  trigger: 'automatic',
+  lines: 'auto',
+  eagerness: 'always',
+  stream: true,
+  client: 'one',
+  n: 1,
+  temperature: 0
+});
+
+describe('the client in a page', () => {
+  let listed: () => Response;
+  let asked: number;
+  let workers: Worker[];
+  let client: LocalClient;
+  let prepare: (worker: Worker) => void;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    asked = 0;
+    workers = [];
+    prepare = () => undefined;
+    listed = () => new Response(JSON.stringify({ models: [BASE, PYTHON] }));
+    vi.stubGlobal('fetch', () => {
+      asked += 1;
+      return Promise.resolve(listed());
+    });
+    client = new LocalClient({
+      catalogue: 'https://site.test/models.json',
+      connect: () => {
+        const worker = new Worker();
+        prepare(worker);
+        workers.push(worker);
+        return worker;
+      },
+      sources: () => ({})
+    });
+  });
+
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+  });
+
+  async function complete(language?: string): Promise<string> {
+    const frames: IFrame[] = [];
+    await client.complete(request(language), new AbortController().signal, frame => frames.push(frame));
+    return frames.at(-1)?.text ?? '';
+  }
+
+  it('starts no worker and fetches nothing before it is asked', async () => {
+    expect(await client.health()).toMatchObject({ status: 'ok', phase: 'empty', ready: false });
+    expect([asked, workers.length]).toEqual([0, 0]);
+  });
+
+  it('completes with the model that is tuned to the language, or with the one for all', async () => {
+    expect(await complete('python')).toBe('yes');
+    expect(await client.health()).toMatchObject({ ready: true, model: 'python' });
+    expect(await complete('go')).toBe('yes');
+    expect(await complete('rust')).toBe('yes');
+    expect(workers.map(({ opened }) => opened)).toEqual([['python', 'characters']]);
+  });
+
+  it('completes with the model that was chosen, whatever the language', async () => {
+    await client.select('characters');
+    await complete('python');
+    expect(workers[0].opened).toEqual(['characters']);
+    expect((await client.models()).map(({ selected }) => selected)).toEqual([true, false]);
+  });
+
+  it('asks for a list that is missing once, not at each key', async () => {
+    listed = () => new Response('no', { status: 404 });
+    for (let key = 0; key < 5; key++) {
+      await expect(complete()).rejects.toThrow('has no model for the browser');
+    }
+    expect(asked).toBe(1);
+    expect(await client.health()).toMatchObject({ status: 'error', phase: 'failed', code: 'no_model' });
+  });
+
+  it('tries again by itself after a while where there was no connection', async () => {
+    const error = { code: 'download_failed', message: 'Is there a connection?' };
+    prepare = worker => (worker.error = error);
+    for (let key = 0; key < 5; key++) {
+      await expect(complete()).rejects.toThrow('Is there a connection?');
+    }
+    expect(workers[0].opened).toHaveLength(1);
+    expect(await client.health()).toMatchObject({ phase: 'failed', reason: error.message });
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(await client.health()).toMatchObject({ phase: 'loading' });
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(await client.health()).toMatchObject({ phase: 'failed' });
+    expect(workers[0].opened).toHaveLength(2);
+    workers[0].error = null;
+    await vi.advanceTimersByTimeAsync(11_000);
+    await client.health();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await client.health()).toMatchObject({ phase: 'ready', code: null });
+    expect(await complete()).toBe('yes');
+  });
+
+  it('says that a browser cannot run the engine, and does not try again', async () => {
+    prepare = worker => (worker.error = { code: 'no_engine', message: 'no SIMD' });
+    await expect(complete()).rejects.toThrow('no SIMD');
+    await vi.advanceTimersByTimeAsync(1_000_000);
+    expect(await client.health()).toMatchObject({ phase: 'failed', code: 'no_engine' });
+    expect(workers[0].opened).toHaveLength(1);
+  });
+
+  it('ends a worker from which nothing is heard, and starts another at the next key', async () => {
+    prepare = worker => (worker.silent = workers.length === 0);
+    const failed = expect(complete()).rejects.toThrow('does not answer any more');
+    await vi.advanceTimersByTimeAsync(60_000);
+    await failed;
+    expect(workers[0].ended).toBe(true);
+    expect(await complete()).toBe('yes');
+    expect(workers).toHaveLength(2);
+  });
+
+  it('starts another worker when one has crashed', async () => {
+    await complete();
+    workers[0].onerror?.({ message: 'out of memory' } as ErrorEvent);
+    expect(await complete()).toBe('yes');
+    expect(workers).toHaveLength(2);
+  });
+
+  it('refuses a model that the site does not have', async () => {
+    await expect(client.select('other')).rejects.toThrow('no model called other');
+  });
+});

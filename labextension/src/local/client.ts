@@ -1,0 +1,350 @@
+/** Completes in this page: a model in a worker, everything else here. */
+
+import type { IClient } from '../client';
+import { ServerError } from '../trouble';
+import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
+import type { ISources } from './answer';
+import { type ILocalModel, readCatalogue } from './catalogue';
+import { Completer } from './completer';
+import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
+import { WorkerEngine } from './workerengine';
+
+/** Milliseconds after which a model that could not be fetched is fetched again; the wait doubles each time, up to a bound. */
+const AGAIN = 10_000;
+const LONGEST_WAIT = 300_000;
+/** Milliseconds without a word after which a worker counts as gone: a browser may end one without telling. */
+const SILENCE = 30_000;
+
+/** The code of an error that the person made. */
+const STOPPED = 'stopped';
+
+/** What the worker is, as far as this page uses it. */
+export type ILine = IPort<FromWorker, ToWorker> & {
+  onerror: ((event: ErrorEvent) => void) | null;
+  terminate(): void;
+};
+
+export interface ILocalOptions {
+  /** the address of the list of models */
+  catalogue: string;
+  /** Start the worker. */
+  connect(): ILine;
+  /** What is known here beside a request. */
+  sources(request: IRequest): ISources;
+  /** Hear how far a model is that is being fetched. */
+  progress?(step: IStep): void;
+}
+
+/** A model that is being loaded or is there, and what will answer with it. */
+interface ILoading {
+  model: ILocalModel;
+  completer: Promise<Completer>;
+}
+
+/** Why there is no model, since when, and how long it is left at that. */
+interface IFailure {
+  model: ILocalModel | null;
+  error: ServerError;
+  at: number;
+  wait: number;
+}
+
+export class LocalClient implements IClient {
+  constructor(private readonly _options: ILocalOptions) {}
+
+  async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
+    const take = (grown: IFrame): void => {
+      frame(grown);
+      this._lastMs = grown.timings?.total_ms ?? this._lastMs;
+    };
+    await this._answered(request, completer =>
+      completer.complete(request, this._options.sources(request), signal, take)
+    );
+  }
+
+  async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
+    return this._answered(request, completer =>
+      completer.alternatives(request, this._options.sources(request), signal)
+    );
+  }
+
+  /** Nothing is counted in a page. */
+  feedback(): void {
+    return;
+  }
+
+  health(): Promise<IHealth> {
+    this._tryAgain();
+    const ready = this._phase === 'ready';
+    return Promise.resolve({
+      status: ready || this._phase === 'empty' ? 'ok' : this._phase === 'loading' ? 'loading model' : 'error',
+      live: this._line !== null,
+      ready,
+      phase: this._phase,
+      code: this._failure?.error.code ?? null,
+      model: (this._loading ?? this._failure)?.model?.name ?? this._chosen?.name ?? '',
+      reason: this._failure?.error.message ?? null,
+      address: null,
+      notice: null,
+      last_ms: this._lastMs
+    });
+  }
+
+  async models(): Promise<IModel[]> {
+    const models = await this._catalogue();
+    const stored = (await this._call({ kind: 'stored', sources: models })) as boolean[];
+    return models.map((model, at) => ({
+      name: model.name,
+      spec: model.name,
+      size: model.size,
+      counted: true,
+      architecture: 'llama',
+      fim: 'auto',
+      checkpoint: '',
+      licence: model.licence,
+      use: model.use,
+      stored: stored[at],
+      verified: stored[at],
+      selected: model === (this._loading?.model ?? this._chosen),
+      adapters: [],
+      tuned: false,
+      pulling: false,
+      failed: null,
+      progress: null,
+      mirror: false
+    }));
+  }
+
+  async select(name: string): Promise<IHealth> {
+    this._chosen = await this._named(name);
+    this._forget();
+    await this._load(this._chosen);
+    return this.health();
+  }
+
+  /** Fetch a model; the worker keeps it where the browser keeps anything. */
+  async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
+    const model = await this._named(name);
+    this._step = step;
+    try {
+      if (select) {
+        this._chosen = model;
+      }
+      this._forget();
+      await this._load(model);
+      step({ phase: 'done', done: true });
+    } finally {
+      this._step = null;
+    }
+  }
+
+  /** End the worker, and with it what it fetches. */
+  stopPull(): Promise<void> {
+    this._end(new ServerError(500, STOPPED, 'Stopped. The model was not fetched.'));
+    return Promise.resolve();
+  }
+
+  async remove(name: string): Promise<number> {
+    const source = await this._named(name);
+    if (source === this._loading?.model) {
+      this._forget();
+    }
+    return (await this._call({ kind: 'remove', source })) as number;
+  }
+
+  private _catalogue(): Promise<ILocalModel[]> {
+    this._listed ??= readCatalogue(this._options.catalogue).catch((reason: unknown) => {
+      this._listed = null; // the next one asks again
+      throw reason;
+    });
+    return this._listed;
+  }
+
+  private async _named(name: string): Promise<ILocalModel> {
+    const model = (await this._catalogue()).find(one => one.name === name);
+    if (!model) {
+      throw new ServerError(404, 'no_model', `This site has no model called ${name}.`);
+    }
+    return model;
+  }
+
+  /** The model that was chosen, or the one tuned to a language, or the one for all. */
+  private async _suited(language: string): Promise<ILocalModel> {
+    if (this._chosen) {
+      return this._chosen;
+    }
+    const models = await this._catalogue();
+    return (
+      models.find(model => model.language === language) ?? models.find(model => !model.language) ?? models[0]
+    );
+  }
+
+  /** Do something with the model for a request; a worker from which nothing is heard meanwhile is ended. */
+  private async _answered<T>(request: IRequest, answer: (completer: Completer) => Promise<T>): Promise<T> {
+    const completer = await this._completer(request.language);
+    const heard = this._heard;
+    const watch = setInterval(() => {
+      if (heard === this._heard) {
+        this._end(
+          new ServerError(500, 'model_failed', 'The model does not answer any more. It is started again.')
+        );
+      }
+    }, SILENCE);
+    try {
+      return await answer(completer);
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  private async _completer(language: string): Promise<Completer> {
+    if (this._failure) {
+      throw this._failure.error; // not fetched at each key: it is tried again after a while
+    }
+    const model = await this._suited(language).catch((reason: unknown) => {
+      throw this._failed(null, reason);
+    });
+    return this._load(model);
+  }
+
+  /** Load a model unless it is the one that is loaded. */
+  private _load(model: ILocalModel): Promise<Completer> {
+    if (this._loading?.model !== model) {
+      const before = this._loading?.completer;
+      const completer = (async () => {
+        await before?.catch(() => undefined); // the worker opens one after the other
+        return this._open(model);
+      })().catch((reason: unknown) => {
+        throw this._failed(model, reason);
+      });
+      this._loading = { model, completer };
+    }
+    return this._loading.completer;
+  }
+
+  private async _open(model: ILocalModel): Promise<Completer> {
+    this._phase = 'loading';
+    const line = this._connected();
+    const { name, url, sha256, size } = model;
+    const opened = await new Promise<IOpened>((resolve, reject) => {
+      this._opening = { resolve, reject };
+      line.postMessage({ kind: 'open', name, source: { url, sha256, size } });
+    });
+    const engine = (this._engine = new WorkerEngine(line, opened));
+    this._phase = 'ready';
+    this._failure = null;
+    this._wait = AGAIN;
+    return new Completer(engine);
+  }
+
+  /** Note why there is no model. */
+  private _failed(model: ILocalModel | null, reason: unknown): ServerError {
+    const error =
+      reason instanceof ServerError ? reason : new ServerError(500, 'model_failed', String(reason));
+    if (error.code !== STOPPED) {
+      this._loading = null;
+      this._phase = 'failed';
+      this._failure = { model, error, at: Date.now(), wait: this._wait };
+      this._wait = Math.min(LONGEST_WAIT, this._wait * 2);
+    }
+    return error;
+  }
+
+  /** Fetch what could not be fetched once more, if that was a while ago: there may be a connection by now. */
+  private _tryAgain(): void {
+    if (
+      this._failure?.error.code !== 'download_failed' ||
+      Date.now() - this._failure.at < this._failure.wait
+    ) {
+      return;
+    }
+    const { model } = this._failure;
+    this._failure = null;
+    this._phase = 'loading';
+    (model ? this._load(model) : this._completer('')).catch(() => undefined); // it is noted
+  }
+
+  private _forget(): void {
+    this._loading = null;
+    this._failure = null;
+    this._phase = 'empty';
+  }
+
+  private _connected(): ILine {
+    if (this._line) {
+      return this._line;
+    }
+    const line = (this._line = this._options.connect());
+    line.onmessage = ({ data }) => this._take(data);
+    line.onerror = event => {
+      // The browser may end a worker to get its memory back; the next key starts another.
+      const why = event.message || 'no reason given';
+      this._end(new ServerError(500, 'model_failed', `The model has stopped (${why}).`));
+    };
+    return line;
+  }
+
+  private _take(message: FromWorker): void {
+    this._heard++;
+    switch (message.kind) {
+      case 'step':
+        this._step?.(message.step);
+        this._options.progress?.(message.step);
+        break;
+      case 'opened':
+        this._opening?.resolve(message.model);
+        break;
+      case 'not opened':
+        this._opening?.reject(new ServerError(500, message.error.code, message.error.message));
+        break;
+      case 'answer':
+        this._calls.get(message.call)?.resolve(message.value);
+        this._calls.delete(message.call);
+        break;
+      default:
+        this._engine?.take(message);
+    }
+  }
+
+  private _call(
+    message: { kind: 'stored'; sources: ILocalModel[] } | { kind: 'remove'; source: ILocalModel }
+  ): Promise<unknown> {
+    const call = ++this._lastCall;
+    const line = this._connected();
+    return new Promise((resolve, reject) => {
+      this._calls.set(call, { resolve, reject });
+      line.postMessage({ ...message, call });
+    });
+  }
+
+  private _end(error: ServerError): void {
+    this._line?.terminate();
+    this._line = null;
+    this._forget();
+    this._opening?.reject(error);
+    this._engine?.fail(error);
+    this._engine = null;
+    this._calls.forEach(call => call.reject(error));
+    this._calls.clear();
+  }
+
+  private _listed: Promise<ILocalModel[]> | null = null;
+  /** what the person chose; null: what suits the language */
+  private _chosen: ILocalModel | null = null;
+  private _loading: ILoading | null = null;
+  private _opening: { resolve: (model: IOpened) => void; reject: (error: Error) => void } | null = null;
+  private _line: ILine | null = null;
+  private _engine: WorkerEngine | null = null;
+  private _phase: Phase = 'empty';
+  private _failure: IFailure | null = null;
+  private _wait = AGAIN;
+  private _lastMs: number | null = null;
+  private _step: ((step: IStep) => void) | null = null;
+  private readonly _calls = new Map<
+    number,
+    { resolve: (value: unknown) => void; reject: (error: Error) => void }
+  >();
+  private _lastCall = 0;
+  /** how many messages have come from the worker */
+  private _heard = 0;
+}

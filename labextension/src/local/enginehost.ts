@@ -1,0 +1,106 @@
+/** The worker's side: an engine that does what a page says, one text at a time. */
+
+import { ServerError } from '../trouble';
+import type { IStep } from '../wire';
+import type { IEngine, IUsage } from './engineinterface';
+import type { Asked, FromWorker, IOpened, IPort, ToWorker } from './messages';
+import type { ISource } from './modelfile';
+
+/** An engine, and what the page has to know of its vocabulary. */
+export interface IHosted {
+  engine: IEngine;
+  about: Pick<IOpened, 'texts' | 'standIn'>;
+}
+
+/** What a worker can do with the files of models. */
+export interface IModels {
+  open(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted>;
+  /** Which of these the browser keeps. */
+  stored(sources: readonly ISource[]): Promise<boolean[]>;
+  /** Delete a file; return how many bytes are free now. */
+  remove(source: ISource): Promise<number>;
+}
+
+export class EngineHost {
+  constructor(
+    private readonly _port: IPort<ToWorker, FromWorker>,
+    private readonly _models: IModels
+  ) {
+    _port.onmessage = ({ data }) => void this._take(data);
+  }
+
+  private async _take(message: ToWorker): Promise<void> {
+    switch (message.kind) {
+      case 'open':
+        await this._open(message.name, message.source);
+        break;
+      case 'generate':
+        this._begin(message.id, message.ask);
+        break;
+      case 'stop':
+        this._stops.get(message.id)?.abort();
+        break;
+      case 'stored':
+        this._answer(message.call, await this._models.stored(message.sources));
+        break;
+      case 'remove':
+        this._answer(message.call, await this._models.remove(message.source));
+    }
+  }
+
+  private async _open(name: string, source: ISource): Promise<void> {
+    try {
+      const { engine, about } = await this._models.open(name, source, step =>
+        this._port.postMessage({ kind: 'step', step })
+      );
+      this._engine = engine;
+      const { marks, bos } = engine.vocabulary;
+      this._port.postMessage({
+        kind: 'opened',
+        model: { name, contextSize: engine.contextSize, marks, bos, ...about }
+      });
+    } catch (reason) {
+      const code = reason instanceof ServerError ? reason.code : 'model_failed';
+      this._port.postMessage({ kind: 'not opened', error: { code, message: (reason as Error).message } });
+    }
+  }
+
+  /** Write a text once the one before has ended; a newer one is for the same person, who waits for it. */
+  private _begin(id: number, ask: Asked): void {
+    const stop = new AbortController();
+    this._stops.set(id, stop);
+    this._writing = this._writing.then(() => this._write(id, ask, stop.signal));
+  }
+
+  private async _write(id: number, ask: Asked, signal: AbortSignal): Promise<void> {
+    const usage: IUsage = {
+      cachedTokens: 0,
+      promptMs: 0,
+      predictedMs: 0,
+      draftedTokens: 0,
+      acceptedTokens: 0
+    };
+    let error: string | undefined;
+    try {
+      signal.throwIfAborted();
+      if (!this._engine) {
+        throw new Error('No model is loaded.');
+      }
+      for await (const { token, probability } of this._engine.generate({ ...ask, usage }, signal)) {
+        this._port.postMessage({ kind: 'tokens', id, tokens: [token, probability] });
+      }
+    } catch (reason) {
+      error = (reason as Error).message;
+    }
+    this._stops.delete(id);
+    this._port.postMessage({ kind: 'end', id, usage, ...(error === undefined ? {} : { error }) });
+  }
+
+  private _answer(call: number, value: unknown): void {
+    this._port.postMessage({ kind: 'answer', call, value });
+  }
+
+  private _engine: IEngine | null = null;
+  private readonly _stops = new Map<number, AbortController>();
+  private _writing: Promise<void> = Promise.resolve();
+}

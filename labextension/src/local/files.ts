@@ -1,0 +1,87 @@
+/** Files that the page keeps in the browser, by name. */
+
+export interface IFiles {
+  /** Return a file's bytes, or null where it is not there. */
+  read(name: string): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** Keep bytes; tell whether there was room. */
+  write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean>;
+  /** Delete a file; return how many bytes it had. */
+  remove(name: string): Promise<number>;
+  /** The names of the files that are there, the oldest first. */
+  names(): Promise<string[]>;
+}
+
+const FOLDER = 'jupyter-turbopilot';
+
+/** A handle with which a worker writes; only one at a time, in all tabs. */
+interface IAccess {
+  truncate(size: number): void;
+  write(bytes: BufferSource, options: { at: number }): number;
+  flush(): void;
+  close(): void;
+}
+
+/** Keeps files in the browser's origin-private file system. To be used in a worker. */
+export class PrivateFiles implements IFiles {
+  private constructor(private readonly _folder: FileSystemDirectoryHandle) {}
+
+  /** Open the folder; null where the browser keeps nothing, as in some private windows and over plain HTTP. */
+  static async open(): Promise<IFiles | null> {
+    try {
+      const root = await navigator.storage.getDirectory();
+      return new PrivateFiles(await root.getDirectoryHandle(FOLDER, { create: true }));
+    } catch {
+      return null;
+    }
+  }
+
+  async read(name: string): Promise<Uint8Array<ArrayBuffer> | null> {
+    try {
+      const file = await (await this._folder.getFileHandle(name)).getFile();
+      return new Uint8Array(await file.arrayBuffer());
+    } catch {
+      return null;
+    }
+  }
+
+  async write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+    try {
+      const handle = await this._folder.getFileHandle(name, { create: true });
+      const access = await (
+        handle as unknown as { createSyncAccessHandle(): Promise<IAccess> }
+      ).createSyncAccessHandle();
+      try {
+        access.truncate(0);
+        if (access.write(bytes, { at: 0 }) === bytes.length) {
+          access.flush();
+          return true;
+        }
+      } finally {
+        access.close();
+      }
+    } catch {
+      return false; // another tab is writing it, or the quota is used up
+    }
+    await this.remove(name);
+    return false;
+  }
+
+  async remove(name: string): Promise<number> {
+    try {
+      const { size } = await (await this._folder.getFileHandle(name)).getFile();
+      await this._folder.removeEntry(name);
+      return size;
+    } catch {
+      return 0;
+    }
+  }
+
+  async names(): Promise<string[]> {
+    const found: { name: string; changed: number }[] = [];
+    for await (const name of (this._folder as unknown as { keys(): AsyncIterable<string> }).keys()) {
+      const handle = await this._folder.getFileHandle(name).catch(() => null);
+      found.push({ name, changed: (await handle?.getFile())?.lastModified ?? 0 });
+    }
+    return found.sort((one, other) => one.changed - other.changed).map(({ name }) => name);
+  }
+}

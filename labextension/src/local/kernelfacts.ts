@@ -1,0 +1,148 @@
+/** Asks live kernels for their facts, once after every execution, as the server does where there is one. */
+
+import { type Kernel, KernelMessage } from '@jupyterlab/services';
+import { UUID } from '@lumino/coreutils';
+import { readFacts } from './facts';
+import type { IFacts } from './names';
+import { INSTALLATION, TARGET } from './probe';
+
+/** After an execution: the next of several cells may follow at once. */
+const SETTLE = 150;
+/** After so long an answer is no longer expected. */
+const PATIENCE = 5000;
+
+type Connection = Pick<
+  Kernel.IKernelConnection,
+  | 'sendShellMessage'
+  | 'iopubMessage'
+  | 'statusChanged'
+  | 'disposed'
+  | 'clientId'
+  | 'username'
+  | 'status'
+  | 'info'
+>;
+
+/** One kernel: a handler is installed silently, then asked in a comm of its own each time. */
+class Watch {
+  constructor(private readonly _kernel: Connection) {
+    _kernel.iopubMessage.connect((_, message) => this._hear(message));
+    _kernel.statusChanged.connect((_, status) => {
+      if (status === 'restarting' || status === 'autorestarting' || status === 'starting') {
+        this._installed = false;
+        this._comm = '';
+        this.facts = null;
+      }
+    });
+    this._soon();
+  }
+
+  facts: IFacts | null = null;
+
+  close(): void {
+    clearTimeout(this._timer);
+    this._isGone = true;
+  }
+
+  private _soon(): void {
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => void this._ask(), SETTLE);
+  }
+
+  private async _ask(): Promise<void> {
+    const info = await this._kernel.info;
+    if (info.language_info.name !== 'python' || this._isGone) {
+      return;
+    }
+    if (this._kernel.status === 'busy' || (this._comm && Date.now() - this._askedAt < PATIENCE)) {
+      return; // the end of what it does asks again
+    }
+    const { clientId: session, username } = this._kernel;
+    const from = { channel: 'shell', session, username } as const;
+    if (!this._installed) {
+      const content = {
+        code: INSTALLATION,
+        silent: true,
+        store_history: false,
+        user_expressions: {},
+        allow_stdin: false,
+        stop_on_error: false
+      };
+      this._send(
+        KernelMessage.createMessage<KernelMessage.IExecuteRequestMsg>({
+          ...from,
+          msgType: 'execute_request',
+          content
+        })
+      );
+      this._installed = true;
+    }
+    this._comm = UUID.uuid4();
+    this._answered = false;
+    this._askedAt = Date.now();
+    this._send(
+      KernelMessage.createMessage<KernelMessage.ICommOpenMsg<'shell'>>({
+        ...from,
+        msgType: 'comm_open',
+        content: { comm_id: this._comm, target_name: TARGET, data: {} }
+      })
+    );
+  }
+
+  private _send(message: KernelMessage.IExecuteRequestMsg | KernelMessage.ICommOpenMsg<'shell'>): void {
+    this._ours.add(message.header.msg_id);
+    this._kernel.sendShellMessage(message, false, true);
+  }
+
+  private _hear(message: KernelMessage.IIOPubMessage): void {
+    if (KernelMessage.isCommMsgMsg(message) && message.content.comm_id === this._comm) {
+      this.facts = readFacts(message.content.data);
+      this._answered = true;
+    } else if (KernelMessage.isCommCloseMsg(message) && message.content.comm_id === this._comm) {
+      this._comm = '';
+      if (!this._answered && this._installed) {
+        // It knows nothing of us: another process than the one that we knew.
+        this._installed = false;
+        this.facts = null;
+      }
+    } else if (KernelMessage.isStatusMsg(message) && message.content.execution_state === 'idle') {
+      const parent = message.parent_header as Partial<KernelMessage.IHeader>;
+      if (parent.msg_type === 'execute_request' && !this._ours.delete(parent.msg_id ?? '')) {
+        this._soon();
+      }
+    }
+  }
+
+  private readonly _ours = new Set<string>();
+  private _timer: ReturnType<typeof setTimeout> | undefined;
+  private _installed = false;
+  private _comm = '';
+  private _answered = false;
+  private _askedAt = 0;
+  private _isGone = false;
+}
+
+/** The kernels whose facts somebody has asked for. */
+export class KernelFacts {
+  constructor(private readonly _connect: (id: string) => Connection) {}
+
+  /** Return what is known of a kernel now; begin to watch it. */
+  of(id: string | null | undefined): IFacts | null {
+    if (!id) {
+      return null;
+    }
+    let watch = this._watches.get(id);
+    if (!watch) {
+      const kernel = this._connect(id);
+      const made = (watch = new Watch(kernel));
+      this._watches.set(id, made);
+      kernel.disposed.connect(() => {
+        made.close();
+        this._watches.delete(id);
+      });
+    }
+    return watch.facts;
+  }
+
+  private readonly _watches = new Map<string, Watch>();
+}

@@ -1,0 +1,125 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { IStep } from '../wire';
+import type { IFiles } from './files';
+import { evict, type ISource, LARGEST, modelFile, MOST } from './modelfile';
+
+const MODEL = new Uint8Array([1, 2, 3, 4, 5, 6]);
+const SOURCE: ISource = {
+  url: 'http://site.test/m.gguf',
+  sha256: bytesToHex(sha256(MODEL)),
+  size: MODEL.length
+};
+
+class Files implements IFiles {
+  readonly kept = new Map<string, Uint8Array<ArrayBuffer>>();
+  read = (name: string) => Promise.resolve(this.kept.get(name) ?? null);
+  write = (name: string, bytes: Uint8Array<ArrayBuffer>) => Promise.resolve(!!this.kept.set(name, bytes));
+  remove = (name: string) => Promise.resolve(this.kept.delete(name) ? 1 : 0);
+  names = () => Promise.resolve([...this.kept.keys()]);
+}
+
+const nobody = (): void => undefined;
+
+describe("a model's file", () => {
+  let answer: () => Promise<Response>;
+  let asked: number;
+
+  beforeEach(() => {
+    asked = 0;
+    answer = () => Promise.resolve(new Response(MODEL));
+    vi.stubGlobal('location', { href: 'http://site.test/' });
+    vi.stubGlobal('fetch', () => {
+      asked += 1;
+      return answer();
+    });
+  });
+
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('is fetched once, and then read from what the browser keeps', async () => {
+    const files = new Files();
+    const steps: IStep[] = [];
+    expect(await modelFile(SOURCE, files, step => steps.push(step))).toEqual(MODEL);
+    expect(steps.at(-2)).toEqual({ phase: 'fetching', received: 6, total: 6, source: 'site.test' });
+    expect(await modelFile(SOURCE, files, nobody)).toEqual(MODEL);
+    expect(asked).toBe(1);
+  });
+
+  it('is fetched again where what is kept is damaged', async () => {
+    const files = new Files();
+    files.kept.set(SOURCE.sha256, new Uint8Array([1, 2, 3]));
+    expect(await modelFile(SOURCE, files, nobody)).toEqual(MODEL);
+    expect(files.kept.get(SOURCE.sha256)).toEqual(MODEL);
+  });
+
+  it('is fetched each time where the browser keeps nothing', async () => {
+    await modelFile(SOURCE, null, nobody);
+    await modelFile(SOURCE, null, nobody);
+    expect(asked).toBe(2);
+  });
+
+  it.each([
+    ['is not there', () => new Response('no', { status: 404 }), '404'],
+    ['is a page of HTML of its size', () => new Response('<html>'), 'not the model'],
+    ['is too long', () => new Response(new Uint8Array(7)), 'larger'],
+    ['is cut', () => new Response(MODEL.slice(0, 3)), 'shorter']
+  ])('that %s is refused in words and not kept', async (_, response, words) => {
+    const files = new Files();
+    answer = () => Promise.resolve(response());
+    await expect(modelFile(SOURCE, files, nobody)).rejects.toThrow(words);
+    expect(files.kept.size).toBe(0);
+  });
+
+  it('whose connection breaks is refused in words', async () => {
+    answer = () => Promise.reject(new TypeError('Failed to fetch'));
+    await expect(modelFile(SOURCE, null, nobody)).rejects.toThrow('Is there a connection?');
+    const body = new ReadableStream({ pull: controller => controller.error(new TypeError('network')) });
+    answer = () => Promise.resolve(new Response(body));
+    await expect(modelFile(SOURCE, null, nobody)).rejects.toThrow('The connection ended');
+  });
+
+  it('that is too large for a page is not even asked for', async () => {
+    await expect(modelFile({ ...SOURCE, size: LARGEST + 1 }, null, nobody)).rejects.toThrow('too large');
+    expect(asked).toBe(0);
+  });
+
+  it('is given up when nobody wants it any more', async () => {
+    const stop = new AbortController();
+    answer = () => {
+      stop.abort(new Error('stopped'));
+      return Promise.reject(stop.signal.reason as Error);
+    };
+    await expect(modelFile(SOURCE, null, nobody, stop.signal)).rejects.toThrow('stopped');
+  });
+
+  it('takes the place of the oldest', async () => {
+    const files = new Files();
+    for (let at = 0; at < MOST; at++) {
+      files.kept.set(`${at}`, MODEL);
+    }
+    await modelFile(SOURCE, files, nobody);
+    expect(files.kept.size).toBe(MOST);
+    expect(files.kept.has('0')).toBe(false);
+    expect(files.kept.has(SOURCE.sha256)).toBe(true);
+  });
+
+  it('takes the place of all others where there is no room, and does without a place', async () => {
+    const files = new Files();
+    files.kept.set('old', MODEL);
+    files.write = (name, bytes) => Promise.resolve(files.kept.size === 0 && !!files.kept.set(name, bytes));
+    await modelFile(SOURCE, files, nobody);
+    expect(await files.names()).toEqual([SOURCE.sha256]);
+    files.write = () => Promise.resolve(false);
+    files.kept.clear();
+    expect(await modelFile(SOURCE, files, nobody)).toEqual(MODEL);
+  });
+
+  it('evicts nothing while there is room', async () => {
+    const files = new Files();
+    files.kept.set('old', MODEL);
+    await evict(files, 1);
+    expect(files.kept.size).toBe(1);
+  });
+});

@@ -1,0 +1,131 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { EngineHost, type IModels } from './enginehost';
+import type { IAsk, IEngine, IToken } from './engineinterface';
+import type { FromWorker } from './messages';
+import { CharacterVocabulary } from './vocabulary';
+import { WorkerEngine } from './workerengine';
+
+const TEXTS = ['a', 'b', 'c', '?', ''];
+
+/** Writes the prompt again, a token a turn of the message loop, until it is told to stop. */
+class Echo implements IEngine {
+  readonly name = 'echo';
+  readonly contextSize = 100;
+  readonly vocabulary = new CharacterVocabulary(TEXTS, null, null, 3);
+  stopped = 0;
+
+  async *generate({ prompt, sampling, usage }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
+    usage.cachedTokens = prompt.length;
+    for (let count = 0; count < sampling.maxTokens; count++) {
+      await new Promise(resolve => setTimeout(resolve));
+      if (signal.aborted) {
+        this.stopped += 1;
+        signal.throwIfAborted();
+      }
+      if (prompt[count % prompt.length] === 4) {
+        throw new Error('broken');
+      }
+      yield { token: prompt[count % prompt.length], probability: 0.5 };
+    }
+  }
+}
+
+const ask = (text: string, maxTokens: number): IAsk => ({
+  prompt: new CharacterVocabulary(TEXTS, null, null, 3).tokenize(text),
+  suffixSpan: [0, 0],
+  draft: [],
+  sampling: { maxTokens, temperature: 0, seed: 0, ways: [], banned: null },
+  usage: { cachedTokens: 0, promptMs: 0, predictedMs: 0, draftedTokens: 0, acceptedTokens: 0 }
+});
+
+describe('the engine in a worker', () => {
+  let close: (() => void)[] = [];
+
+  afterEach(() => {
+    close.forEach(end => end());
+    close = [];
+  });
+
+  async function opened(echo: Echo): Promise<WorkerEngine> {
+    const { port1, port2 } = new MessageChannel();
+    close.push(() => port1.close());
+    const models = {
+      open: () => Promise.resolve({ engine: echo, about: { texts: TEXTS, standIn: 3 } })
+    } as unknown as IModels;
+    new EngineHost(port2, models);
+    return new Promise(resolve => {
+      let engine: WorkerEngine | null = null;
+      port1.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+        if (data.kind === 'opened') {
+          engine = new WorkerEngine(port1, data.model);
+          resolve(engine);
+        } else {
+          engine?.take(data);
+        }
+      };
+      port1.postMessage({ kind: 'open', name: 'echo', source: { url: '', sha256: '', size: 0 } });
+    });
+  }
+
+  async function written(engine: WorkerEngine, asked: IAsk, signal = new AbortController().signal) {
+    let text = '';
+    for await (const { token, probability } of engine.generate(asked, signal)) {
+      expect(probability).toBe(0.5);
+      text += engine.vocabulary.text(token);
+    }
+    return text;
+  }
+
+  it('writes what it writes there, and says what it cost', async () => {
+    const engine = await opened(new Echo());
+    const asked = ask('abé', 5);
+    expect(await written(engine, asked)).toBe('ab?ab');
+    expect(asked.usage.cachedTokens).toBe(3);
+  });
+
+  it('ends when nobody waits any more, and writes the next text', async () => {
+    const echo = new Echo();
+    const engine = await opened(echo);
+    const stop = new AbortController();
+    const first = written(engine, ask('a', 1e9), stop.signal);
+    setTimeout(() => stop.abort(), 20);
+    await expect(first).rejects.toThrow('aborted');
+    expect(await written(engine, ask('b', 2))).toBe('bb');
+    expect(echo.stopped).toBe(1);
+  });
+
+  it('ends when whoever reads has enough', async () => {
+    const echo = new Echo();
+    const engine = await opened(echo);
+    for await (const { token } of engine.generate(ask('c', 1e9), new AbortController().signal)) {
+      expect(token).toBe(2);
+      break;
+    }
+    expect(await written(engine, ask('a', 1))).toBe('a');
+    expect(echo.stopped).toBe(1);
+  });
+
+  it('never begins what was given up before its turn', async () => {
+    const engine = await opened(new Echo());
+    const stop = new AbortController();
+    const long = written(engine, ask('a', 50));
+    const given = written(engine, ask('b', 5), stop.signal);
+    stop.abort();
+    await expect(given).rejects.toThrow('aborted');
+    expect(await long).toBe('a'.repeat(50));
+  });
+
+  it('passes on what goes wrong, and goes on', async () => {
+    const engine = await opened(new Echo());
+    const asked = ask('a', 3);
+    await expect(written(engine, { ...asked, prompt: [4] })).rejects.toThrow('broken');
+    expect(await written(engine, asked)).toBe('aaa');
+  });
+
+  it('says so when its worker has gone', async () => {
+    const engine = await opened(new Echo());
+    const lost = written(engine, ask('a', 1e9));
+    engine.fail(new Error('gone'));
+    await expect(lost).rejects.toThrow('gone');
+  });
+});

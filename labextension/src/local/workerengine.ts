@@ -1,0 +1,96 @@
+/** The engine in the worker, as the page sees it. */
+
+import type { IAsk, IEngine, IToken, IVocabulary } from './engineinterface';
+import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
+import { CharacterVocabulary } from './vocabulary';
+
+export type EnginePort = IPort<FromWorker, ToWorker>;
+
+/** A text that is being written: what came of it, and who waits for more. */
+interface IWritten {
+  tokens: IToken[];
+  ended: boolean;
+  error: Error | null;
+  wake: () => void;
+}
+
+export class WorkerEngine implements IEngine {
+  readonly name: string;
+  readonly contextSize: number;
+  readonly vocabulary: IVocabulary;
+
+  constructor(
+    private readonly _port: Pick<EnginePort, 'postMessage'>,
+    { name, contextSize, texts, marks, bos, standIn }: IOpened
+  ) {
+    this.name = name;
+    this.contextSize = contextSize;
+    this.vocabulary = new CharacterVocabulary(texts, marks, bos, standIn);
+  }
+
+  async *generate({ usage, ...ask }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
+    signal.throwIfAborted();
+    const id = ++this._last;
+    const written: IWritten = { tokens: [], ended: false, error: null, wake: () => undefined };
+    const stop = (): void => written.wake();
+    this._texts.set(id, { written, usage });
+    signal.addEventListener('abort', stop);
+    this._port.postMessage({ kind: 'generate', id, ask });
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        if (written.error) {
+          throw written.error;
+        }
+        const token = written.tokens.shift();
+        if (token) {
+          yield token;
+        } else if (written.ended) {
+          return;
+        } else {
+          await new Promise<void>(resolve => (written.wake = resolve));
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this._texts.delete(id);
+      if (!written.ended) {
+        this._port.postMessage({ kind: 'stop', id });
+      }
+    }
+  }
+
+  /** Take what the worker says of a text; what it says of one that nobody wants any more is dropped. */
+  take(message: FromWorker): void {
+    if (message.kind !== 'tokens' && message.kind !== 'end') {
+      return;
+    }
+    const text = this._texts.get(message.id);
+    if (!text) {
+      return;
+    }
+    const { written, usage } = text;
+    if (message.kind === 'tokens') {
+      for (let at = 0; at < message.tokens.length; at += 2) {
+        written.tokens.push({ token: message.tokens[at], probability: message.tokens[at + 1] });
+      }
+    } else {
+      Object.assign(usage, message.usage);
+      written.ended = true;
+      written.error = message.error === undefined ? null : new Error(message.error);
+    }
+    written.wake();
+  }
+
+  /** The worker has gone: what it was writing does not come. */
+  fail(error: Error): void {
+    for (const { written } of this._texts.values()) {
+      written.ended = true;
+      written.error = error;
+      written.wake();
+    }
+  }
+
+  private readonly _texts = new Map<number, { written: IWritten; usage: IAsk['usage'] }>();
+  private _last = 0;
+}
