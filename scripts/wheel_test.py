@@ -37,7 +37,8 @@ def main() -> None:
         (wheel,) = dist.glob("*.whl")
         names = run(sys.executable, "-m", "zipfile", "-l", wheel)
         for needed in (
-            "labextension/package.json",
+            "labextensions/jupyter-turbopilot/package.json",
+            "labextensions/jupyter-turbopilot/static/models.json",
             "jupyter_turbopilot/server/extension.py",
             "jupyter_turbopilot/models/tuned/qwen2.5-coder-0.5b.gguf",
             "jupyter_turbopilot.json",
@@ -46,6 +47,8 @@ def main() -> None:
                 sys.exit(f"The wheel holds no {needed}.")
         if "node_modules" in names or "/src/" in names:
             sys.exit("The wheel holds what it should not.")
+        if names.count("static/models.json") > 1:
+            sys.exit("The wheel holds the front end, and its model, twice.")
         home = Path(folder) / "venv"
         venv.create(home, with_pip=True)
         python = home / "bin" / "python"

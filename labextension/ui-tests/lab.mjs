@@ -198,7 +198,8 @@ export async function ready(lab) {
   throw new Error('The model did not load in time.');
 }
 
-export async function openBrowser() {
+/** Open a browser; `flags` are Chromium's, beside those that every test wants. */
+export async function openBrowser(flags = []) {
   const profile = mkdtempSync(path.join(tmpdir(), 'turbopilot-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: findBrowser(),
@@ -211,7 +212,8 @@ export async function openBrowser() {
       '--no-first-run',
       '--disable-background-networking',
       '--disable-component-update',
-      '--disable-sync'
+      '--disable-sync',
+      ...flags
     ]
   });
   const close = async () => {

@@ -1,0 +1,145 @@
+/** Asks for a suggestion at each key, and shows what is left of the one there is while somebody types along. */
+
+import type { Extension } from '@codemirror/state';
+import { EditorView, type ViewUpdate } from '@codemirror/view';
+import type { ICompletionClient } from '../src/client';
+import { type IPlace, Suggestion } from '../src/suggestion';
+import { ServerError } from '../src/trouble';
+import { chooseWindow } from '../src/window';
+import type { IRequest } from '../src/wire';
+import { showGhost } from './ghost';
+
+/** What the person has chosen. */
+export interface IChoice {
+  language: string;
+  /** the name of a file in that language */
+  path: string;
+  eagerness: NonNullable<IRequest['eagerness']>;
+}
+
+export interface IListener {
+  /** A suggestion is there, after so many milliseconds; empty: there is none. */
+  answered(text: string, ms: number): void;
+  failed(reason: unknown): void;
+}
+
+export class Asker {
+  constructor(
+    private readonly _client: Pick<ICompletionClient, 'complete'>,
+    private readonly _choice: () => IChoice,
+    private readonly _listener: IListener
+  ) {}
+
+  /** Follows an editor. */
+  get extension(): Extension {
+    return [
+      EditorView.updateListener.of(update => this._updated(update)),
+      EditorView.domEventHandlers({
+        compositionend: (_, view) => {
+          setTimeout(() => this._ask(view, 'automatic')); // the composed text is in the document by then
+        },
+        blur: (_, view) => this.dismiss(view)
+      })
+    ];
+  }
+
+  /** Let the model be loaded, and read what stands there. */
+  warm(view: EditorView): void {
+    this._ask(view, 'warm');
+  }
+
+  /** Ask because the person wants to. */
+  invoke(view: EditorView): void {
+    this._ask(view, 'invoke');
+  }
+
+  /** Forget what is shown and what is under way. */
+  dismiss(view: EditorView): void {
+    this._leave();
+    showGhost(view, '');
+  }
+
+  private _updated({ view, docChanged, selectionSet, transactions }: ViewUpdate): void {
+    if (!docChanged) {
+      if (selectionSet) {
+        this.dismiss(view);
+      }
+      return;
+    }
+    const rest = this._suggestion?.rest(placeIn(view));
+    const typed = transactions.some(one => one.isUserEvent('input') || one.isUserEvent('delete'));
+    if (rest) {
+      showGhost(view, rest);
+    } else if (typed && !view.composing) {
+      this._ask(view, 'automatic'); // what the model has written by now is a guess that it starts from
+    } else {
+      this._leave();
+    }
+  }
+
+  private _ask(view: EditorView, trigger: IRequest['trigger']): void {
+    this._leave();
+    if (!view.state.selection.main.empty) {
+      return;
+    }
+    const place = placeIn(view);
+    const suggestion = (this._suggestion = new Suggestion('', place));
+    const abort = (this._abort = new AbortController());
+    const begun = performance.now();
+    const grow = (text: string): void => {
+      suggestion.grow(text);
+      if (this._suggestion === suggestion) {
+        showGhost(view, suggestion.rest(placeIn(view)) ?? '');
+      }
+    };
+    this._client
+      .complete(this._request(place, trigger), abort.signal, ({ text }) => grow(text))
+      .then(
+        () => {
+          if (this._suggestion === suggestion && trigger !== 'warm') {
+            this._listener.answered(suggestion.text, performance.now() - begun);
+          }
+        },
+        (reason: unknown) => {
+          // That there is no model is worth knowing even if nobody waits for this answer any more.
+          if (!abort.signal.aborted || reason instanceof ServerError) {
+            this._listener.failed(reason);
+          }
+        }
+      )
+      .finally(() => suggestion.finish());
+  }
+
+  private _request({ text, offset }: IPlace, trigger: IRequest['trigger']): IRequest {
+    const { language, path, eagerness } = this._choice();
+    const cell = { id: '', type: 'code' as const, source: text, executed: null };
+    return {
+      ...chooseWindow(1, () => cell, 0, offset),
+      path,
+      language,
+      kernel_id: null,
+      extra: [],
+      trigger,
+      lines: 'auto',
+      eagerness,
+      stream: true,
+      client: 'page',
+      n: 1,
+      max_tokens: null,
+      temperature: 0
+    };
+  }
+
+  private _leave(): void {
+    this._abort?.abort();
+    this._abort = null;
+    this._suggestion = null;
+  }
+
+  private _suggestion: Suggestion | null = null;
+  private _abort: AbortController | null = null;
+}
+
+function placeIn({ state }: EditorView): IPlace {
+  return { text: state.doc.toString(), offset: state.selection.main.head };
+}

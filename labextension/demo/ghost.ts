@@ -1,0 +1,93 @@
+/** Grey text behind the cursor of an editor. It is no part of the document until somebody takes it. */
+
+import { Prec, StateEffect, StateField, type Extension } from '@codemirror/state';
+import { Decoration, EditorView, keymap, WidgetType } from '@codemirror/view';
+import { firstLine, firstWord } from '../src/suggestion';
+
+const setGhost = StateEffect.define<string>();
+
+class Grey extends WidgetType {
+  constructor(readonly text: string) {
+    super();
+  }
+
+  override eq(other: Grey): boolean {
+    return other.text === this.text;
+  }
+
+  override toDOM(): HTMLElement {
+    const grey = document.createElement('span');
+    grey.className = 'ghost';
+    grey.setAttribute('aria-hidden', 'true'); // the live region reads it out, where that is wanted
+    grey.textContent = this.text;
+    return grey;
+  }
+
+  override ignoreEvent(): boolean {
+    return false;
+  }
+}
+
+const field = StateField.define<string>({
+  create: () => '',
+  update: (text, transaction) => {
+    for (const effect of transaction.effects) {
+      if (effect.is(setGhost)) {
+        return effect.value;
+      }
+    }
+    // What it was meant for is another text now, or another place.
+    return transaction.docChanged || transaction.selection ? '' : text;
+  },
+  provide: self =>
+    EditorView.decorations.from(self, text => view => {
+      const widget = Decoration.widget({ widget: new Grey(text), side: 1 });
+      return text ? Decoration.set(widget.range(view.state.selection.main.head)) : Decoration.none;
+    })
+});
+
+/** The grey text that is shown; empty: none. */
+export function ghostOf(view: EditorView): string {
+  return view.state.field(field);
+}
+
+export function showGhost(view: EditorView, text: string): void {
+  if (ghostOf(view) !== text) {
+    view.dispatch({ effects: setGhost.of(text) });
+  }
+}
+
+/** A command that takes a part of the grey text; where there is none, the key does what it does otherwise. */
+function take(partOf: (text: string) => string): (view: EditorView) => boolean {
+  return view => {
+    const part = partOf(ghostOf(view));
+    if (!part) {
+      return false;
+    }
+    const { head } = view.state.selection.main;
+    view.dispatch({
+      changes: { from: head, insert: part },
+      selection: { anchor: head + part.length },
+      userEvent: 'input.complete',
+      scrollIntoView: true
+    });
+    return true;
+  };
+}
+
+/** Grey text and its keys; `dismissed` hears of Escape. */
+export function ghostText(dismissed: () => void): Extension {
+  const dismiss = (view: EditorView): boolean => {
+    const shown = ghostOf(view) !== '';
+    showGhost(view, '');
+    dismissed();
+    return shown;
+  };
+  const keys = [
+    { key: 'Tab', run: take(text => text) },
+    { key: 'Ctrl-ArrowRight', run: take(text => text && firstWord(text)) },
+    { key: 'Alt-ArrowRight', run: take(text => text && firstLine(text)) },
+    { key: 'Escape', run: dismiss }
+  ];
+  return [field, Prec.highest(keymap.of(keys))];
+}

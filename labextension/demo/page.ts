@@ -1,0 +1,159 @@
+/** A page that completes by itself: an editor, the client of the extension, and what is said of the model. */
+
+import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
+import {
+  bracketMatching,
+  defaultHighlightStyle,
+  indentOnInput,
+  syntaxHighlighting
+} from '@codemirror/language';
+import { Compartment, EditorState } from '@codemirror/state';
+import { EditorView, keymap } from '@codemirror/view';
+import { LocalClient } from '../src/local/client';
+import { Asker, type IChoice } from './asker';
+import { darkHighlightStyle } from './dark';
+import { ghostText } from './ghost';
+import { LANGUAGES } from './languages';
+import { errorInWords, modelInWords, Speed, stepInWords } from './status';
+
+/** Milliseconds between looks at a model that could not be loaded. */
+const LOOK = 2000;
+
+function element<T extends HTMLElement>(id: string, type: new () => T): T {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) {
+    throw new Error(`The page has no ${id}.`);
+  }
+  return found;
+}
+
+const status = element('status', HTMLElement);
+const languages = element('language', HTMLSelectElement);
+const eagerness = element('eagerness', HTMLSelectElement);
+const announce = element('announce', HTMLInputElement);
+const said = element('said', HTMLElement);
+const speed = new Speed();
+
+function say(words: string, isError = false): void {
+  if (status.textContent !== words) {
+    status.textContent = words; // the same words are not read out at each key
+  }
+  status.classList.toggle('error', isError);
+}
+
+const client = new LocalClient({
+  catalogue: new URL('./models.json', document.baseURI).href,
+  connect: () => new Worker(new URL('../src/local/worker.ts', import.meta.url), { type: 'module' }),
+  sources: () => ({}),
+  progress: step => say(stepInWords(step))
+});
+
+function choice(): IChoice {
+  const { name, path } = LANGUAGES[languages.selectedIndex];
+  return { language: name, path, eagerness: eagerness.value as IChoice['eagerness'] };
+}
+
+const asker = new Asker(client, choice, {
+  answered: (text, ms) => {
+    ready();
+    element('speed', HTMLElement).textContent = speed.note(ms);
+    if (announce.checked && text) {
+      said.textContent = `Suggestion: ${text}`;
+    }
+  },
+  failed: reason => {
+    say(errorInWords(reason), true);
+    look();
+  }
+});
+
+let looking: ReturnType<typeof setTimeout> | undefined;
+
+/** Look again after a while whether the model has come. */
+function look(): void {
+  clearTimeout(looking);
+  looking = setTimeout(() => {
+    void client.health().then(({ ready: isReady, phase, reason }) => {
+      if (isReady) {
+        ready();
+      } else if (phase === 'failed' || phase === 'loading') {
+        if (reason) {
+          say(reason, true);
+        }
+        look();
+      }
+    });
+  }, LOOK);
+}
+
+let told = '';
+
+/** The model is loaded: say which it is. */
+function ready(): void {
+  say('Ready.');
+  void client.models().then(models => {
+    const model = models.find(({ selected }) => selected);
+    if (model && model.name !== told) {
+      told = model.name;
+      element('model', HTMLElement).textContent = modelInWords(model);
+    }
+  });
+}
+
+function ask(editor: EditorView): boolean {
+  asker.invoke(editor);
+  return true;
+}
+
+const grammar = new Compartment();
+const colours = new Compartment();
+const dark = window.matchMedia('(prefers-color-scheme: dark)');
+const coloursNow = () =>
+  dark.matches ? syntaxHighlighting(darkHighlightStyle) : syntaxHighlighting(defaultHighlightStyle);
+
+const view: EditorView = new EditorView({
+  parent: element('editor', HTMLElement),
+  state: EditorState.create({
+    extensions: [
+      ghostText(() => asker.dismiss(view)),
+      asker.extension,
+      history(),
+      indentOnInput(),
+      bracketMatching(),
+      EditorView.lineWrapping,
+      EditorView.contentAttributes.of({ 'aria-label': 'Code', 'aria-describedby': 'status' }),
+      EditorView.domEventHandlers({
+        focus: () => {
+          if (!told) {
+            say('Loading the model…');
+            asker.warm(view);
+          }
+        }
+      }),
+      keymap.of([{ key: 'Alt-\\', run: ask }, ...defaultKeymap, ...historyKeymap, indentWithTab]),
+      EditorState.tabSize.of(4),
+      grammar.of([]),
+      colours.of(coloursNow())
+    ]
+  })
+});
+
+dark.addEventListener('change', () => view.dispatch({ effects: colours.reconfigure(coloursNow()) }));
+
+async function useLanguage(): Promise<void> {
+  const chosen = LANGUAGES[languages.selectedIndex];
+  asker.dismiss(view);
+  const loaded = await chosen.load();
+  if (chosen === LANGUAGES[languages.selectedIndex]) {
+    view.dispatch({ effects: grammar.reconfigure(loaded) });
+  }
+}
+
+languages.append(...LANGUAGES.map(({ name, label }) => new Option(label, name)));
+languages.addEventListener('change', () => void useLanguage());
+void useLanguage();
+
+// Kept by the browser, the page needs no network from its second visit on.
+if ('serviceWorker' in navigator && import.meta.env.PROD) {
+  navigator.serviceWorker.register('./service-worker.js').catch(() => undefined);
+}

@@ -1,0 +1,39 @@
+/** What the page says of the model: how far it is, what is wrong, how fast it was. */
+
+import { troubleOf } from '../src/trouble';
+import type { IModel, IStep } from '../src/wire';
+
+const RECENT = 50;
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** Say how far the model is. */
+export function stepInWords({ phase, received, total }: IStep): string {
+  if (phase !== 'fetching' || !total) {
+    return phase === 'verifying' ? 'Checking the model…' : 'Loading the model…';
+  }
+  return `Fetching the model: ${megabytes(received ?? 0)} of ${megabytes(total)}…`;
+}
+
+/** Say what went wrong; an error that says so itself is taken at its word. */
+export function errorInWords(reason: unknown): string {
+  return troubleOf(reason).message || 'Something went wrong in the page. Reload it and try again.';
+}
+
+export function modelInWords({ name, size, licence, use }: IModel): string {
+  const facts = [size === null ? '' : megabytes(size), licence].filter(Boolean).join(', ');
+  return `The model: ${name}${facts ? ` (${facts})` : ''}.${use ? ` ${use}` : ''}`;
+}
+
+/** How long suggestions took. */
+export class Speed {
+  /** Note one; say how fast they are. */
+  note(ms: number): string {
+    this._recent = [...this._recent, ms].slice(-RECENT);
+    const sorted = [...this._recent].sort((one, other) => one - other);
+    const median = sorted[Math.floor(sorted.length / 2)];
+    return `${Math.round(ms)} ms for the last key, ${Math.round(median)} ms usually`;
+  }
+
+  private _recent: number[] = [];
+}

@@ -1,0 +1,150 @@
+/** The static page: an editor with grey text, and no Jupyter. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { ROOT, screenshot } from './lab.mjs';
+import { BEGUN, ISOLATED, listed, modelIn, openAlone, REST, serveSite } from './site.mjs';
+
+const FRONT = path.join(ROOT, 'labextension');
+const GHOST = '.ghost';
+
+describe('the static page', { timeout: 120_000 }, () => {
+  let browser;
+  let folder;
+  const sites = [];
+
+  before(async () => {
+    folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-page-'));
+    const built = spawnSync(
+      path.join(FRONT, 'node_modules', '.bin', 'vite'),
+      ['build', 'demo', '--config', 'demo/vite.config.mjs', '--outDir', folder, '--logLevel', 'warn'],
+      { cwd: FRONT, encoding: 'utf8' }
+    );
+    assert.equal(built.status, 0, built.stdout + built.stderr);
+    browser = await openAlone();
+  });
+
+  afterEach(() => Promise.all(browser.context.pages().map(page => page.close())));
+
+  after(async () => {
+    await browser?.close();
+    await Promise.all(sites.map(site => site.stop()));
+    if (folder) {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  /** Serve the page with the tests' model, or with other files in its place, and open it in a new tab. */
+  async function open({ files = {}, ...options } = {}) {
+    const site = await serveSite(folder, { files: { ...modelIn(''), ...files }, ...options });
+    sites.push(site);
+    const page = await browser.context.newPage();
+    await page.goto(site.url);
+    await page.locator('.cm-content').click();
+    return { site, page };
+  }
+
+  /** What the editor holds, without the grey text. */
+  const textOf = page =>
+    page.locator('.cm-content').evaluate(node => {
+      const copy = node.cloneNode(true);
+      copy.querySelectorAll('.ghost').forEach(grey => grey.remove());
+      return [...copy.querySelectorAll('.cm-line')].map(line => line.textContent).join('\n');
+    });
+
+  /** Type what the model knows, and wait for the grey text behind it. */
+  async function type(page, text = BEGUN, rest = REST) {
+    await page.keyboard.insertText(text.slice(0, -1));
+    await page.keyboard.type(text.at(-1));
+    await page.locator(GHOST, { hasText: rest }).waitFor({ timeout: 20_000 });
+    assert.equal(await page.locator(GHOST).innerText(), rest);
+  }
+
+  test('has grey text that Tab takes, in a subfolder with odd characters', async () => {
+    const { site, page } = await open({ prefix: '/a b/ü/' });
+    await type(page);
+    await screenshot(page, 'page-light');
+    await page.keyboard.press('Tab');
+    await page.waitForSelector(GHOST, { state: 'detached' });
+    assert.equal(await textOf(page), BEGUN + REST);
+    assert.match(await page.locator('#speed').innerText(), /^\d+ ms for the last key/);
+    assert.match(await page.locator('#model').innerText(), /rectangles \(0\.1 MB\)/);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.keyboard.press('Control+Home');
+    await screenshot(page, 'page-dark');
+    assert.equal(site.asked.filter(name => name?.endsWith('.gguf')).length, 1);
+  });
+
+  test('shows what is left while somebody types along, and lets them take a word or nothing', async () => {
+    const { page } = await open({ headers: ISOLATED });
+    await type(page);
+    await page.keyboard.type('urn');
+    assert.equal(await page.locator(GHOST).innerText(), REST.slice(3));
+    await page.keyboard.press('Control+ArrowRight');
+    assert.equal(await textOf(page), `${BEGUN}urn width`);
+    assert.equal(await page.locator(GHOST).innerText(), ' * height');
+    for (const key of ['Escape', 'ArrowLeft']) {
+      await page.keyboard.press('Control+a');
+      await page.keyboard.press('Delete');
+      await type(page);
+      await page.keyboard.press(key);
+      assert.equal(await page.locator(GHOST).count(), 0);
+    }
+    await page.keyboard.press('End');
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Delete');
+    await type(page);
+    await page.locator('.cm-line').first().click();
+    assert.equal(await page.locator(GHOST).count(), 0);
+    assert.equal(await textOf(page), BEGUN);
+    await page.keyboard.press('Control+z');
+    assert.equal(await page.locator(GHOST).count(), 0);
+  });
+
+  test('works without a network after the first visit', async () => {
+    const { site, page } = await open();
+    await type(page);
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await site.stop();
+    await page.reload();
+    await page.locator('.cm-content').click();
+    await type(page);
+    await page.keyboard.press('Tab');
+    assert.equal(await textOf(page), BEGUN + REST);
+  });
+
+  const MODEL = modelIn('')['rectangles.gguf'].body;
+  for (const [what, files, words] of [
+    ['is not there', { 'rectangles.gguf': { status: 404, body: 'no' } }, /cannot be fetched.*\(404\)/],
+    [
+      'is a page of HTML',
+      { 'rectangles.gguf': { body: '<!doctype html><title>Sign in</title>' } },
+      /shorter than the model/
+    ],
+    [
+      'has another digest',
+      { 'models.json': { body: listed({ sha256: '0'.repeat(64) }) } },
+      /is not the model that was expected/
+    ],
+    ['is cut in the middle', { 'rectangles.gguf': { body: MODEL, cut: true } }, /connection ended/],
+    ['is in no list', { 'models.json': { body: '{"models": []}' } }, /has no model for the browser/]
+  ]) {
+    test(`says it once where the model ${what}`, async () => {
+      const { site, page } = await open({ files });
+      const status = page.locator('#status');
+      await page.locator('#status.error').waitFor({ timeout: 20_000 });
+      assert.match(await status.innerText(), words);
+      const before = site.asked.length;
+      await page.keyboard.type('def area', { delay: 20 });
+      assert.match(await status.innerText(), words);
+      assert.equal(site.asked.length, before);
+      assert.equal(await textOf(page), 'def area');
+    });
+  }
+
+  test('nothing was asked of any other site', () => assert.deepEqual(browser.outside, []));
+});

@@ -1,0 +1,164 @@
+/** A static site, and a browser that reaches nothing else. */
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { openBrowser, ROOT } from './lab.mjs';
+
+const TYPES = {
+  '.css': 'text/css',
+  '.gguf': 'application/octet-stream',
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.json': 'application/json',
+  '.mjs': 'text/javascript',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm'
+};
+
+/** What makes a page cross-origin isolated. */
+export const ISOLATED = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp'
+};
+
+/** Where the Pyodide kernel fetches its runtime: JupyterLite's request, not ours. */
+const PYODIDE = 'https://cdn.jsdelivr.net/pyodide/';
+
+/**
+ * The tests' own model, which scripts/train_test_model.py wrote, quantised to Q8_0. It has learnt a few lines by heart:
+ * behind BEGUN it writes REST.
+ */
+const MODEL = readFileSync(path.join(ROOT, 'labextension', 'ui-tests', 'model', 'rectangles.gguf'));
+export const BEGUN = 'def area(width, height):\n    ret';
+export const REST = 'urn width * height';
+
+/** A list of models with the tests' one. */
+export function listed(changes = {}) {
+  const model = {
+    name: 'rectangles',
+    url: 'rectangles.gguf',
+    sha256: createHash('sha256').update(MODEL).digest('hex'),
+    size: MODEL.length,
+    ...changes
+  };
+  return JSON.stringify({ models: [model] });
+}
+
+/** The tests' model and its list, to lie in a folder of a site. */
+export function modelIn(folder) {
+  return { [`${folder}models.json`]: { body: listed() }, [`${folder}rectangles.gguf`]: { body: MODEL } };
+}
+
+/**
+ * Serve a folder below a path. `files` lie above those of the folder: a status, a body, headers; one that is `cut`
+ * ends in the middle. What was asked for is in `asked`.
+ */
+export async function serveSite(folder, { prefix = '/', headers = {}, files = {} } = {}) {
+  const asked = [];
+  const server = createServer((request, response) => {
+    const address = decodeURIComponent(new URL(request.url, 'http://site').pathname);
+    const name = address.startsWith(prefix) ? address.slice(prefix.length) : null;
+    asked.push(name);
+    const file = name === null ? null : (site.files[name] ?? onDisk(folder, name));
+    if (!file) {
+      response.writeHead(404, headers).end('There is no such file.');
+      return;
+    }
+    const type = TYPES[path.extname(file.path ?? name)] ?? 'text/plain';
+    response.writeHead(file.status ?? 200, {
+      'Content-Type': type,
+      'Cache-Control': 'no-cache',
+      ...(file.cut ? { 'Content-Length': file.body.length } : {}),
+      ...headers,
+      ...file.headers
+    });
+    if (file.cut) {
+      response.write(file.body.subarray(0, file.body.length / 2), () => response.destroy());
+    } else {
+      response.end(file.body);
+    }
+  });
+  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  const site = {
+    url: `http://127.0.0.1:${port}${encodeURI(prefix)}`,
+    files,
+    asked,
+    stop: () =>
+      new Promise(resolve => {
+        server.close(resolve);
+        server.closeAllConnections();
+      })
+  };
+  return site;
+}
+
+function onDisk(folder, name) {
+  let found = path.join(folder, name);
+  try {
+    if (statSync(found).isDirectory()) {
+      found = path.join(found, 'index.html');
+    }
+    return { path: found, body: readFileSync(found) };
+  } catch {
+    return null;
+  }
+}
+
+/** Open a browser for which there is nothing but this machine; `outside` lists what else it was asked for. */
+export async function openAlone() {
+  const browser = await openBrowser(['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1']);
+  const outside = [];
+  browser.context.on('request', request => {
+    const { protocol, hostname } = new URL(request.url());
+    const ours = !protocol.startsWith('http') || hostname === '127.0.0.1';
+    if (!ours && !request.url().startsWith(PYODIDE)) {
+      outside.push(request.url());
+    }
+  });
+  return { ...browser, outside };
+}
+
+/** Build a JupyterLite site with the extension as it was built here, and some files in it. */
+export function buildLite(contents = {}, config = {}) {
+  const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-lite-'));
+  const files = path.join(home, 'files');
+  mkdirSync(files);
+  for (const [name, text] of Object.entries(contents)) {
+    writeFileSync(path.join(files, name), text);
+  }
+  writeFileSync(
+    path.join(home, 'jupyter-lite.json'),
+    JSON.stringify({
+      'jupyter-lite-schema-version': 0,
+      'jupyter-config-data': { exposeAppInBrowser: true, ...config }
+    })
+  );
+  const jupyter = process.env.JUPYTERLITE ?? path.join(ROOT, '.make', 'lite', 'bin', 'jupyter');
+  const built = spawnSync(
+    jupyter,
+    [
+      'lite',
+      'build',
+      '--output-dir=site',
+      '--no-sourcemaps',
+      '--apps=lab',
+      '--apps=notebooks',
+      '--apps=edit',
+      '--apps=tree',
+      '--contents=files',
+      `--LiteBuildConfig.federated_extensions=${path.join(ROOT, 'jupyter_turbopilot', 'labextension')}`
+    ],
+    { cwd: home, encoding: 'utf8' }
+  );
+  if (built.status !== 0) {
+    throw new Error(
+      `The site was not built. (make .make/lite)\n${built.stdout}${built.stderr}${built.error ?? ''}`
+    );
+  }
+  return { folder: path.join(home, 'site'), remove: () => rmSync(home, { recursive: true, force: true }) };
+}

@@ -1,0 +1,58 @@
+"""Serve a folder of static files on this machine; with --headers, as a page that is cross-origin isolated."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+ISOLATED = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Answers with what browsers want of modules and WebAssembly, whatever this machine's tables say."""
+
+    extensions_map = {  # noqa: RUF012 - as the base class has it
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".js": "text/javascript",
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+        ".json": "application/json",
+    }
+
+    def __init__(self, *args: object, headers_too: dict[str, str], **kwargs: object) -> None:
+        self._headers_too = headers_too
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+
+    def end_headers(self) -> None:
+        """Add our headers to each answer."""
+        for name, value in {"Cache-Control": "no-cache", **self._headers_too}.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--headers", action="store_true", help="send COOP and COEP")
+    chosen = parser.parse_args()
+    handler = partial(Handler, directory=str(chosen.folder), headers_too=ISOLATED if chosen.headers else {})
+    with ThreadingHTTPServer(("127.0.0.1", chosen.port), handler) as server:
+        print(
+            f"{chosen.folder} is served at http://127.0.0.1:{server.server_port}/ (Ctrl+C ends it)",
+            flush=True,
+        )
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+if __name__ == "__main__":
+    main()
