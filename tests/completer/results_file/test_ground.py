@@ -109,7 +109,7 @@ def test_a_link_that_the_setting_names_is_followed_once(tmp_path: Path) -> None:
     ("name", "why"),
     [
         ("answers.db", "relative"),
-        ("./work/answers.db", "relative"),
+        ("./folder/answers.db", "relative"),
         ("", "relative"),
         ("~nosuchuser/answers.db", "home folder"),
         ("/tmp/an\0swers.db", "not a valid path"),
