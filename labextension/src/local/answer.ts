@@ -13,6 +13,7 @@ import { type IFacts, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { surroundingsOf } from './surroundings';
 import { cutAt, stripStart } from './text';
+import { waysBehind } from './ways';
 import { type IPiece, rounded, Suggestion } from './writing';
 
 export interface ISettings extends IBudget {
@@ -126,7 +127,10 @@ export class Composer {
     return branches(pieces, n - 1).map(({ kept, banned }) =>
       opening(kept, {
         maxTokens: Math.max(1, first.sampling.maxTokens - kept.length),
-        ways: waysBehind(first.sampling.ways, kept),
+        ways: waysBehind(
+          first.sampling.ways,
+          kept.map(({ token }) => token)
+        ),
         banned
       })
     );
@@ -203,14 +207,6 @@ export class Composer {
   }
 
   private _gathered: ReturnType<typeof gather> | undefined;
-}
-
-/** What is left of the ways that a text may begin when these tokens are written. */
-function waysBehind(ways: ISampling['ways'], written: readonly IPiece[]): ISampling['ways'] {
-  const agree = (way: readonly number[]) =>
-    way.every((token, at) => !written[at] || written[at].token === token);
-  const left = ways.filter(agree).map(way => way.slice(written.length));
-  return left.some(way => way.length === 0) ? [] : left;
 }
 
 function itemOf(writing: Suggestion, reason: string): ISuggestion {

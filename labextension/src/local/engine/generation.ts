@@ -4,6 +4,7 @@ import type { Engine } from './engine';
 import { choose, likeliest, logSoftmax, random } from './sampling';
 import type { Chance, ISampling } from './sampling';
 import type { Span } from './sequence';
+import { waysBehind, type Ways } from '../ways';
 
 export interface IAsk extends ISampling {
   prompt: readonly number[];
@@ -12,7 +13,7 @@ export interface IAsk extends ISampling {
   /** A token that the text may not begin with. */
   banned?: number;
   /** The text begins with one of these; none: with what it likes. Behind one anything may follow. */
-  ways?: readonly (readonly number[])[];
+  ways?: Ways;
   /** What the text may turn out to be: it is verified in batches, and changes nothing but the time. */
   hint?: readonly number[];
   /** How many of the likeliest tokens are told at each place. */
@@ -91,7 +92,9 @@ async function* writeAlone(
     usage.drafted += engine.guessed;
     for (let at = 0; at <= engine.guessed && !finish; at++) {
       const banned = text.length === ask.prompt.length ? ask.banned : undefined;
-      const row = logSoftmax(engine.logits(at), banned, followers(ask.ways ?? [], text, ask.prompt.length));
+      const ways = ask.ways?.length ? waysBehind(ask.ways, text.slice(ask.prompt.length)) : [];
+      const only = ways.length > 0 ? new Set(ways.map(([next]) => next)) : null;
+      const row = logSoftmax(engine.logits(at), banned, only);
       const [id, logarithm] = choose(row, vocabulary, ask, draw);
       if (vocabulary.ends.has(id)) {
         finish = 'end';
@@ -135,16 +138,4 @@ async function* writeAlone(
     }
   }
   return { ...usage, finish };
-}
-
-/** The tokens of which one has to follow a text, of which so many are the prompt; null: any may. */
-export function followers(
-  ways: readonly (readonly number[])[],
-  text: readonly number[],
-  prompt: number
-): ReadonlySet<number> | null {
-  const written = text.length - prompt;
-  const open = ways.filter(way => way.slice(0, written).every((token, at) => text[prompt + at] === token));
-  const free = open.length === 0 || open.some(way => way.length <= written);
-  return free ? null : new Set(open.map(way => way[written]));
 }

@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { waysBehind } from './ways';
+
+const WAYS = [
+  [1, 2, 3],
+  [1, 4]
+];
+
+describe('the ways that a text may begin', () => {
+  it('are all of them before anything is written', () => {
+    expect(waysBehind(WAYS, [])).toEqual(WAYS);
+    expect(waysBehind([], [])).toEqual([]);
+  });
+
+  it('are what is left of those that agree', () => {
+    expect(waysBehind(WAYS, [1])).toEqual([[2, 3], [4]]);
+    expect(waysBehind(WAYS, [1, 2])).toEqual([[3]]);
+  });
+
+  it('hold nothing any more behind one that is complete, or where none agrees', () => {
+    expect(waysBehind(WAYS, [1, 4])).toEqual([]);
+    expect(waysBehind(WAYS, [1, 4, 9])).toEqual([]);
+    expect(waysBehind(WAYS, [5])).toEqual([]);
+  });
+});
