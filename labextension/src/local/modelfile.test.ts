@@ -2,8 +2,9 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IStep } from '../wire';
+import { MOST_BYTES } from './engine/gguf';
 import type { IFiles } from './files';
-import { evict, type ISource, LARGEST, modelFile, MOST } from './modelfile';
+import { evict, type ISource, modelFile, MOST } from './modelfile';
 
 const MODEL = new Uint8Array([1, 2, 3, 4, 5, 6]);
 const SOURCE: ISource = {
@@ -81,7 +82,7 @@ describe("a model's file", () => {
   });
 
   it('that is too large for a page is not even asked for', async () => {
-    await expect(modelFile({ ...SOURCE, size: LARGEST + 1 }, null, nobody)).rejects.toThrow('too large');
+    await expect(modelFile({ ...SOURCE, size: MOST_BYTES + 1 }, null, nobody)).rejects.toThrow('too large');
     expect(asked).toBe(0);
   });
 

@@ -4,10 +4,8 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
+import { MOST_BYTES } from './engine/gguf';
 import type { IFiles } from './files';
-
-/** Larger files than this are not fetched: they would not be completed with at each key. */
-export const LARGEST = 64 * 1024 * 1024;
 
 /** How many files are kept: sites of one origin share the room, each with a model for every language. */
 export const MOST = 24;
@@ -70,7 +68,7 @@ async function fetched(
   step: (step: IStep) => void,
   signal?: AbortSignal
 ): Promise<Bytes> {
-  if (size > LARGEST) {
+  if (size > MOST_BYTES) {
     throw failure(
       `The model at ${url} has ${Math.round(size / 1e6)} MB, which is too large for the browser.`
     );
