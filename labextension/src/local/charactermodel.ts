@@ -2,11 +2,14 @@
 
 import { Engine } from './engine/engine';
 import { write } from './engine/generation';
-import type { IAsk, IEngine, IMarks, IToken, IVocabulary } from './engineinterface';
+import { STAND_IN } from './engine/vocabulary';
+import type { IHosted } from './enginehost';
+import type { IAsk, IToken } from './engineinterface';
+import { CharacterVocabulary } from './vocabulary';
 
-export class CharacterModel implements IEngine {
+export class CharacterModel implements IHosted {
   readonly contextSize: number;
-  readonly vocabulary: IVocabulary;
+  readonly vocabulary: CharacterVocabulary;
 
   /** `pause` lets the messages through that wait for this thread. */
   constructor(
@@ -16,21 +19,10 @@ export class CharacterModel implements IEngine {
   ) {
     const { vocabulary, length } = _engine;
     const { prefix, suffix, middle } = vocabulary.markers;
-    const marks: IMarks = { prefix, suffix, middle };
+    const texts = Array.from({ length: vocabulary.size }, (_, token) => vocabulary.decode([token]));
+    const [standIn] = vocabulary.encode(STAND_IN);
     this.contextSize = length;
-    this.vocabulary = {
-      marks,
-      bos: null,
-      unit: 3,
-      tokenize: text => vocabulary.encode(text),
-      text: token => vocabulary.decode([token])
-    };
-  }
-
-  /** The text of each token. */
-  get texts(): string[] {
-    const { vocabulary } = this._engine;
-    return Array.from({ length: vocabulary.size }, (_, token) => vocabulary.decode([token]));
+    this.vocabulary = new CharacterVocabulary(texts, { prefix, suffix, middle }, null, standIn);
   }
 
   async *generate(

@@ -3,13 +3,13 @@
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
 import type { IEngine, IUsage } from './engineinterface';
-import type { Asked, FromWorker, IOpened, IPort, ToWorker } from './messages';
+import type { Asked, FromWorker, IPort, ToWorker } from './messages';
 import type { ISource } from './modelfile';
+import type { CharacterVocabulary } from './vocabulary';
 
-/** An engine, and what the page has to know of its vocabulary. */
-export interface IHosted {
-  engine: IEngine;
-  about: Pick<IOpened, 'texts' | 'standIn'>;
+/** An engine whose vocabulary the page can be told. */
+export interface IHosted extends IEngine {
+  readonly vocabulary: CharacterVocabulary;
 }
 
 /** What a worker can do with the files of models. */
@@ -50,14 +50,14 @@ export class EngineHost {
 
   private async _open(name: string, source: ISource): Promise<void> {
     try {
-      const { engine, about } = await this._models.open(name, source, step =>
+      const engine = await this._models.open(name, source, step =>
         this._port.postMessage({ kind: 'step', step })
       );
       this._engine = engine;
-      const { marks, bos } = engine.vocabulary;
+      const { texts, marks, bos, standIn } = engine.vocabulary;
       this._port.postMessage({
         kind: 'opened',
-        model: { name, contextSize: engine.contextSize, marks, bos, ...about }
+        model: { name, contextSize: engine.contextSize, texts, marks, bos, standIn }
       });
     } catch (reason) {
       const code = reason instanceof ServerError ? reason.code : 'model_failed';

@@ -9,7 +9,7 @@ export interface IOpened {
   name: string;
   contextSize: number;
   /** the text of each token; empty for a control token */
-  texts: string[];
+  texts: readonly string[];
   marks: IMarks | null;
   bos: number | null;
   /** the token for characters that the model does not have */

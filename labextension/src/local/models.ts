@@ -6,7 +6,6 @@ import { CharacterModel } from './charactermodel';
 import type { IHosted, IModels } from './enginehost';
 import { Engine } from './engine/engine';
 import { pauses } from './engine/pause';
-import { STAND_IN } from './engine/vocabulary';
 import type { IFiles } from './files';
 import { type ISource, modelFile } from './modelfile';
 
@@ -29,11 +28,7 @@ export class Models implements IModels {
         );
       })
     ]);
-    const model = new CharacterModel(name, Engine.load(bytes, module), pauses());
-    return {
-      engine: model,
-      about: { texts: model.texts, standIn: model.vocabulary.tokenize(STAND_IN)[0] }
-    };
+    return new CharacterModel(name, Engine.load(bytes, module), pauses());
   }
 
   async stored(sources: readonly ISource[]): Promise<boolean[]> {

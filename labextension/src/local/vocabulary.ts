@@ -8,21 +8,21 @@ export class CharacterVocabulary implements IVocabulary {
 
   /** `standIn` is the token for any character that has none of its own. */
   constructor(
-    private readonly _texts: readonly string[],
+    readonly texts: readonly string[],
     readonly marks: IMarks | null,
     readonly bos: number | null,
-    private readonly _standIn: number
+    readonly standIn: number
   ) {
-    this._tokens = new Map(_texts.map((text, token) => [text, token]));
+    this._tokens = new Map(texts.map((text, token) => [text, token]));
     this._tokens.delete('');
   }
 
   tokenize(text: string): number[] {
-    return Array.from(text, character => this._tokens.get(character) ?? this._standIn);
+    return Array.from(text, character => this._tokens.get(character) ?? this.standIn);
   }
 
   text(token: number): string {
-    return this._texts[token] ?? '';
+    return this.texts[token] ?? '';
   }
 
   private readonly _tokens: Map<string, number>;

@@ -50,7 +50,7 @@ describe('the engine in a worker', () => {
     const { port1, port2 } = new MessageChannel();
     close.push(() => port1.close());
     const models = {
-      open: () => Promise.resolve({ engine: echo, about: { texts: TEXTS, standIn: 3 } })
+      open: () => Promise.resolve(echo)
     } as unknown as IModels;
     new EngineHost(port2, models);
     return new Promise(resolve => {
