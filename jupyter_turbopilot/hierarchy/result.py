@@ -53,7 +53,7 @@ def result_of(
     undefined = tuple(name for name in missing if name not in imports)
     listed = _listed("May come from a star import:" if open_ else "Not defined here:", undefined)
     unfitting = _listed("These exist, and do not take the calls here:", tuple(sorted(unfit)))
-    imported = _with_imports(above, sorted(imports.values()))
+    imported = _with_imports(above, python, sorted(imports.values()))
     head = "\n".join(part for part in (listed, unfitting, imported) if part)
     source = "\n\n\n".join([*([head] if head else []), *ordered]) + "\n"
     return Result(source, () if open_ else undefined)
@@ -65,10 +65,10 @@ def runnable(source: str, above: str) -> str:
     return "\n".join(lines.get(line, line) for line in source.split("\n"))
 
 
-def _with_imports(above: str, imports: list[str]) -> str:
-    """Put imports above the code that needs them, behind what has to be first in a file."""
+def _with_imports(above: str, python: str, imports: list[str]) -> str:
+    """Put imports above the code that needs them, which Python reads as `python`, behind what has to be first."""
     end = 0
-    tree = parsed(readable(above)) if imports else None
+    tree = parsed(python) if imports else None
     for at, node in enumerate(tree.body if tree else ()):
         match node:
             case ast.Expr(value=ast.Constant(value=str())) if not at:
