@@ -10,13 +10,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 
-def tell(words: str) -> None:
-    """Tell what happens."""
-    from jupyter_turbopilot.shell.output import printable
-
-    print(printable(words), file=sys.stderr)
-
-
 def run(source: str, length: int | None, settings: Turbopilot, *, test: bool, as_json: bool) -> int:
     """Print the functions; what happens meanwhile goes to standard error."""
     from jupyter_turbopilot.bounds import FUNCTION_TOKENS
@@ -27,9 +20,8 @@ def run(source: str, length: int | None, settings: Turbopilot, *, test: bool, as
     from jupyter_turbopilot.shell.tree_output import TreeOutput
 
     request = Hierarchy(source=source, max_tokens=length or FUNCTION_TOKENS)
-    local = InProcess(settings)
+    local, output = InProcess(settings), TreeOutput(terminal=True)
     try:
-        output = TreeOutput(terminal=True)
         written = write(request, local.hierarchy, output, output.say, test=test)
     finally:
         local.close()
@@ -40,7 +32,7 @@ def run(source: str, length: int | None, settings: Turbopilot, *, test: bool, as
         # A terminal would obey what a pipe passes on.
         print(printable(written.source) if sys.stdout.isatty() else written.source, end="")
     if written.broken:
-        tell(f"{written.broken} Not all was written.")
+        output.say(f"{written.broken} Not all was written.")
     if written.stopped:
         raise KeyboardInterrupt
     return 1 if written.failed or written.broken else 0
