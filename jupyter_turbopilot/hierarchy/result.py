@@ -66,7 +66,7 @@ def runnable(source: str, above: str) -> str:
 
 
 def _with_imports(above: str, python: str, imports: list[str]) -> str:
-    """Put imports above the code that needs them, which Python reads as `python`, behind what has to be first."""
+    """Put imports above the code that needs them, behind what must be first; Python reads it as `python`."""
     end = 0
     tree = parsed(python) if imports else None
     for at, node in enumerate(tree.body if tree else ()):
