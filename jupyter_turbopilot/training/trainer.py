@@ -138,7 +138,8 @@ def layout_of(engine: LlamaEngine, settings: Turbopilot, context: int) -> tuple[
     """Return what lays prompts out as the product does, and the token that ends an answer."""
     vocabulary = engine.vocabulary
     ends = [vocabulary.find_token(text) for text in ("<|endoftext|>", "<|end_of_text|>", "</s>", "<EOT>")]
-    end = next((token for token in ends if token in vocabulary.ends), min(vocabulary.ends, default=None))
+    silent = [token for token in vocabulary.ends if not vocabulary.piece(token)]
+    end = next((token for token in ends if token in vocabulary.ends), min(silent, default=None))
     if end is None:
         raise TurbopilotError("The model's vocabulary has no token that ends a text.")
     most = engine.context_size // (2 * vocabulary.unit)

@@ -10,12 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.training.network import free, load, write_model
 from jupyter_turbopilot.training.scratch import ROWS, TEXT, Shape, write_blank
+from jupyter_turbopilot.training.trainer import layout_of
 
 from ..models.convert import native
 
@@ -54,6 +56,14 @@ def test_it_can_fill_in_the_middle_and_ends(engine: LlamaEngine) -> None:
     assert form.markers == {"prefix": first + 1, "suffix": first + 2, "middle": first + 3}
     assert first in engine.vocabulary.ends
     assert engine.vocabulary.piece(first + 1) == b""
+
+
+def test_a_text_ends_before_what_stands_for_other_characters(engine: LlamaEngine) -> None:
+    [stand_in] = engine.vocabulary.tokenize("é")
+    assert stand_in in engine.vocabulary.ends
+    assert stand_in in engine.vocabulary.controls  # it is not written where nothing may end a text either
+    _, end = layout_of(engine, Turbopilot(), 64)
+    assert end == len(TEXT)  # a training ends its answers with the token that is made for it
 
 
 def test_its_shape_is_what_was_asked_for(blank: Path, tmp_path: Path) -> None:

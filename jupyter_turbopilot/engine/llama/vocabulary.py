@@ -38,12 +38,14 @@ class LlamaVocabulary(TableVocabulary):
         self._unknown = unknown_characters(pieces)
         super().__init__(pieces)
         self.ends = {t for t in range(self.size) if lib.llama_vocab_is_eog(self.handle, t)}
+        # What a model means by characters that it lacks cannot be shown: a text ends before them.
+        unknown = [pieces.index(STAND_IN.encode())] if self._unknown else []
+        self.ends.update(unknown)
         # With these any text can be written, whatever a grammar leaves.
         self.short = np.array([t for t, piece in enumerate(pieces) if len(piece) == 1 or t in self.ends])
-        self.controls = np.array(
-            [t for t in range(self.size) if lib.llama_vocab_is_control(self.handle, t)], dtype=np.int64
-        )
-        texts = {int(t): lib.llama_vocab_get_text(self.handle, t) or b"" for t in self.controls}
+        controls = [t for t in range(self.size) if lib.llama_vocab_is_control(self.handle, t)]
+        self.controls = np.array([*unknown, *controls], dtype=np.int64)
+        texts = {t: lib.llama_vocab_get_text(self.handle, t) or b"" for t in controls}
         self.specials = {text.decode("utf-8", "replace"): token for token, text in texts.items() if text}
 
     def _read_markers(self) -> Markers:
