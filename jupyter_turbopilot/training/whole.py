@@ -76,6 +76,8 @@ class WholeModel:
     @torch.no_grad()
     def held_loss(self) -> float | None:
         """Return the loss of answers that are not trained on, each token counting the same."""
+        if not len(self.held_out):
+            return None
         total = count = 0.0
         size = max(1, self._step // (self.held_out.shape[1] - 1))
         for start in range(0, len(self.held_out), size):
@@ -84,7 +86,7 @@ class WholeModel:
             losses = self._of(rows)
             total += losses[answered.to(losses.device)].sum().item()
             count += answered.sum().item()
-        return total / count if count else None
+        return total / count
 
     def _of(self, rows: NDArray[Any]) -> torch.Tensor:
         tokens = torch.from_numpy(rows.astype("int64")).to(self.network.device)

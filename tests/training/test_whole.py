@@ -40,6 +40,11 @@ def test_it_learns_to_fill_in(learning: WholeModel, tmp_path: Path) -> None:
     assert log.samples == 60 * 4
 
 
+def test_without_text_to_test_on_it_is_not_tested(learning: WholeModel) -> None:
+    learning.held_out = np.array([])
+    assert learning.held_loss() is None
+
+
 def test_text_counts_less_than_answers_and_marks_do_not_count(learning: WholeModel) -> None:
     rows = np.array([ROW], np.uint8)
     with torch.no_grad():
