@@ -43,17 +43,17 @@ def fitting(language: str, prefix: str) -> Callable[[str], bool]:
     left = PATIENCE
 
     @cache
-    def faults_of(text: str) -> int:
+    def given() -> int:
+        return _judge(language, prefix)[0]
+
+    @cache
+    def fits(text: str) -> bool:
         nonlocal left
         if left <= 0:
-            return STATEMENT
-        count, parsed = _judge(language, text)
+            return False
+        count, parsed = _judge(language, prefix + text)
         left -= parsed
-        return count
-
-    def fits(text: str) -> bool:
-        count = faults_of(prefix + text)
-        return not count or count <= faults_of(prefix)
+        return not count or count <= given()
 
     return fits
 

@@ -109,7 +109,14 @@ def _completed(plain: str, opened: Open) -> Iterator[str]:
             " _}" + opened.quote,
             "r}" + opened.quote,
         ]
-        yield from (plain + quote + opened.brackets + end for end in _ENDINGS for quote in quotes)
+        # Within brackets, it may be a key or the last default of a lambda.
+        inner = ("", ": _") if opened.brackets else ("",)
+        yield from (
+            plain + quote + rest + opened.brackets + end
+            for rest in inner
+            for end in _ENDINGS
+            for quote in quotes
+        )
     elif not opened.brackets:
         yield from (plain + end for end in _ENDINGS)
     else:

@@ -109,6 +109,15 @@ def test_once_an_answer_has_cost_too_much_parsing_nothing_more_fits(monkeypatch:
     assert not all(fits(f"{number} + 1") for number in range(1000))
 
 
+def test_an_answer_that_never_fitted_does_not_fit_when_it_has_cost_too_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grammar, "PATIENCE", 1)
+    fits = fitting("python", "x = ")
+    assert fits("1")  # costs all there is, and the beginning was not judged yet
+    assert not fits(")")
+
+
 def test_a_long_text_is_judged_by_its_brackets() -> None:
     prefix = "# a comment\n" * (grammar.LONGEST_TREE // 10) + "f(a"
     assert fitting("r", prefix)(" b of)")

@@ -125,7 +125,11 @@ function* endingsOf({ comment, quote, tail, brackets }: IOpen): Generator<string
     const begun = /^\w*(["'])\1\1[^]*?(\1{1,2})$/.exec(tail)?.[2] ?? '';
     const within = tail.endsWith('\\') ? ['', '\\'] : [''];
     const fields = /^[rR]?[fF]/.test(tail) ? ['}', ' _}', 'r}'] : [];
-    const closed = [...within, ...fields].map(end => end + quote.slice(begun.length) + brackets);
+    // Within brackets, it may be a key or the last default of a lambda.
+    const inner = brackets ? ['', ': _'] : [''];
+    const closed = inner.flatMap(rest =>
+      [...within, ...fields].map(end => end + quote.slice(begun.length) + rest + brackets)
+    );
     yield* ENDINGS.flatMap(ending => closed.map(end => end + ending));
   } else {
     const outer = brackets ? OUTER_ENDINGS : [''];
