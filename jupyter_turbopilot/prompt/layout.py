@@ -32,10 +32,11 @@ class Layout:
     def __init__(self, engine: Engine, settings: Turbopilot) -> None:
         self._engine = weakref.ref(engine)  # weak: an engine that is replaced is freed
         self._context_size = engine.context_size
-        self._heals = settings.token_healing and engine.abilities.holds
         self.settings = settings
         vocabulary = engine.vocabulary
         self.unit = vocabulary.unit
+        # No token of characters can be cut in two by the cursor.
+        self._heals = settings.token_healing and engine.abilities.holds and self.unit == 1
         self.form = form_for(vocabulary.find_token, vocabulary.markers, engine.fim)
         self.tokenize = remembered(PIECES_REMEMBERED)(self._tokenize)
         self._best_of = remembered(BEST_REMEMBERED)(self._find_best)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.context.notebook_file import NotebookCell
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.training.corpus import TrainingDocument
@@ -22,6 +25,7 @@ from jupyter_turbopilot.training.samples import (
     typed_cells,
 )
 
+from ..tiny_model import write_tiny_model
 from .conftest import CELLS, END
 
 DOCUMENT = TrainingDocument("a.ipynb", CELLS, group="a")
@@ -61,8 +65,20 @@ def test_a_sample_is_the_prompt_that_the_product_sends_and_what_the_person_write
     made = sample(random.Random(1), Example(request, "th.join(a, b)\nprint(1)", whole=True), layout, END, 0.4)
     assert made
     assert list(made.prompt) == layout.prompt(request, gather(request)).tokens
-    # The product backs up over the last token of a word and holds the model to what was typed.
-    assert text_of(layout, made.answer).startswith("ath.join(a, b)")
+    assert text_of(layout, made.answer).startswith("th.join(a, b)")
+
+
+def test_the_answer_begins_with_the_words_last_token_where_the_product_backs_up_over_it(
+    tmp_path: Path,
+) -> None:
+    path = write_tiny_model(tmp_path / "merged.gguf", merges=[("p", "a")])
+    engine = LlamaEngine(path, name="merged", context_size=256, threads=1)
+    layout = Layout(engine, Turbopilot(prompt_tokens=64, max_tokens=40))
+    request = Completion(cells=[Cell(source="os.pa")], offset=5, path="a.ipynb")
+    made = sample(random.Random(1), Example(request, "th.join(a, b)", whole=True), layout, END, 0.4)
+    assert made
+    assert text_of(layout, made.answer).startswith("path.join(a, b)")
+    engine.close()
 
 
 @given(seed=st.integers(0, 200))
