@@ -1,6 +1,7 @@
 """Collect what the model writes at many places of real notebooks, and fit the gate's score to it.
 
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
+python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
 python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl
 python scripts/fit_gate.py compare --set NOTEBOOKS -m MODEL without.jsonl with.jsonl
 
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
+from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.context.notebook import gather
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
+    from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.cache import Place
 
 
@@ -68,19 +72,53 @@ class Recorder:
         """Take anybody's answers."""
 
 
-def places(
-    local: InProcess, recorder: Recorder, notebook: TypedNotebook, active: int
-) -> Iterator[dict[str, Any]]:
+Written = tuple[list[tuple[bytes, float]], bool]  # tokens with their probabilities; whether the model ended
+
+
+class Server:
+    """Answers as the server does."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._local = _in_process(options)
+        self._recorder = Recorder()
+        self._local.pilot.completer.results = self._recorder  # type: ignore[assignment]
+
+    def write(self, request: Completion) -> Written:
+        """Return what the model writes."""
+        self._recorder.tokens, self._recorder.ended = [], False
+        self._local.last(request)
+        return [(token.data, token.probability) for token in self._recorder.tokens], self._recorder.ended
+
+    def close(self) -> None:
+        """Unload the model."""
+        self._local.close()
+
+
+class Page:
+    """Answers as a page does."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._model = PageModel(Path(options.model), "")
+
+    def write(self, request: Completion) -> Written:
+        """Return what the model writes."""
+        answer = self._model.last(structs.replace(request, eagerness="always"))
+        return [(text.encode(), probability) for text, probability in answer.tokens], answer.ended
+
+    def close(self) -> None:
+        """Unload the model."""
+        self._model.close()
+
+
+def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Iterator[dict[str, Any]]:
     """Ask at every place of one cell."""
     for place in range(EVERY, len(notebook.cells[active].source[:LONGEST_CELL]), EVERY):
-        recorder.tokens, recorder.ended = [], False
-        local.last(request_at(notebook, active, place, trigger="automatic"))
-        tokens = [(t.data.decode("latin-1"), round(t.probability, 5)) for t in recorder.tokens]
-        yield {"place": place, "tokens": tokens, "ended": recorder.ended}
+        written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
+        tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
+        yield {"place": place, "tokens": tokens, "ended": ended}
 
 
-def collect(options: argparse.Namespace) -> None:
-    """Write a line for each place: the cell, the cursor, and the tokens with their probabilities."""
+def _in_process(options: argparse.Namespace) -> InProcess:
     settings = read_settings(options.model, engine=options.engine)
     settings.eagerness, settings.max_tokens = "always", options.tokens
     settings.considerate = settings.keep_sequences = False
@@ -89,8 +127,12 @@ def collect(options: argparse.Namespace) -> None:
         settings.adapters, settings.fold_adapters = options.adapters, not options.live
     local = InProcess(settings)
     local.wait()
-    recorder = Recorder()
-    local.pilot.completer.results = recorder  # type: ignore[assignment]
+    return local
+
+
+def collect(options: argparse.Namespace) -> None:
+    """Write a line for each place: the cell, the cursor, and the tokens with their probabilities."""
+    source = Page(options) if options.page else Server(options)
     notebooks = read(options.set)
     # One cell of each notebook, then the next: whoever stops early has something of every notebook.
     turns = sorted(
@@ -103,11 +145,11 @@ def collect(options: argparse.Namespace) -> None:
         for done, (turn, number) in enumerate(turns, 1):
             notebook = notebooks[number]
             active = notebook.typed[turn]
-            for line in places(local, recorder, notebook, active):
+            for line in places(source, notebook, active):
                 out.write(json.dumps({"notebook": number, "cell": active} | line) + "\n")
             out.flush()
             print(f"{done}/{len(turns)} {notebook.name}", file=sys.stderr, flush=True)
-    local.close()
+    source.close()
 
 
 class Watching(Gate):
@@ -338,6 +380,7 @@ def main() -> None:
     gather.add_argument("--live", action="store_true", help="adapters beside the model")
     gather.add_argument("-m", "--model", help="the configured one by default")
     gather.add_argument("--engine", choices=[*KINDS], help="the configured one by default")
+    gather.add_argument("--page", action="store_true", help="as a page answers, with its own engine")
     gather.set_defaults(run=collect)
     fitting = commands.add_parser("fit")
     fitting.add_argument("--set", type=Path, required=True)
