@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import structs
 from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
@@ -98,11 +97,11 @@ class Page:
     """Answers as a page does."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self._model = PageModel(Path(options.model), "")
+        self._model = PageModel(Path(options.model), "", "always")
 
     def write(self, request: Completion) -> Written:
         """Return what the model writes."""
-        answer = self._model.last(structs.replace(request, eagerness="always"))
+        answer = self._model.last(request)
         return [(text.encode(), probability) for text, probability in answer.tokens], answer.ended
 
     def close(self) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from msgspec import to_builtins
+from msgspec import structs, to_builtins
+
+from jupyter_turbopilot.reply import Timings
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Facts
@@ -26,18 +28,25 @@ class PageAnswer:
     text: str
     ended: bool
     tokens: list[tuple[str, float]]
+    ms: float
 
     @property
     def items(self) -> list[PageAnswer]:
         """The answers there are, as a server's reply has them."""
         return [self] if self.text else []
 
+    @property
+    def timings(self) -> Timings:
+        """How long it took."""
+        return Timings(total_ms=self.ms)
+
 
 class PageModel:
     """A model for the browser, run by the page's own code and engine."""
 
-    def __init__(self, model: Path, name: str) -> None:
-        """`name` chooses the coefficients of the gate."""
+    def __init__(self, model: Path, name: str, eagerness: str = "balanced") -> None:
+        """`name` chooses the coefficients of the gate; `eagerness` is that of requests that name none."""
+        self._eagerness: Any = eagerness
         self._folder = TemporaryDirectory()
         bundle = Path(self._folder.name) / "page_model.mjs"
         bundler = FRONT / "node_modules" / "esbuild" / "bin" / "esbuild"
@@ -55,7 +64,8 @@ class PageModel:
 
     def last(self, request: Completion, facts: Facts | None = None) -> PageAnswer:  # noqa: ARG002
         """Return the whole answer."""
-        return PageAnswer(**self._ask(to_builtins(request)))
+        eager = structs.replace(request, eagerness=request.eagerness or self._eagerness)
+        return PageAnswer(**self._ask(to_builtins(eager)))
 
     def _ask(self, message: object) -> dict[str, Any]:
         stdin, stdout = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)

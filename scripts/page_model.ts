@@ -55,6 +55,7 @@ async function answer(line: string): Promise<unknown> {
     return null;
   }
   const request = JSON.parse(line) as IRequest;
+  const begun = performance.now();
   const progress = newProgress();
   const composer = new Composer(request, engine, layout, DEFAULTS, {});
   const writing = composer.write('', progress, new AbortController().signal);
@@ -65,6 +66,7 @@ async function answer(line: string): Promise<unknown> {
   return {
     text: step.value[0]?.text ?? '',
     ended: engine.ended,
+    ms: performance.now() - begun,
     tokens: engine.tokens.map(({ token, probability }) => [engine?.vocabulary.text(token), probability])
   };
 }
