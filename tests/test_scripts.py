@@ -7,21 +7,27 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
+BEGUN = "def area(width, height):\n    ret"  # the model of the browser tests knows the rest
 
 import cli_reference
 import engine
 import numpy as np
 import preflight
 import pytest
+from msgspec import structs
+from page_model import PageModel
 
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.fold import deltas_of
+from jupyter_turbopilot.request import Cell, Completion
 
 from . import tiny_adapter
+from .twins import missing
 
 
 def test_all_that_is_missing_is_named_at_once_with_the_command_that_installs_it(tmp_path: Path) -> None:
@@ -112,3 +118,19 @@ def test_the_reference_of_the_command_line_names_every_subcommand_and_what_its_o
     assert "| `PATH ...` | folders, notebooks, code, or a prepared .jsonl |" in text
     assert "A small model of characters, from nothing:" in text
     assert "%(" not in text
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_a_model_for_the_browser_answers_as_in_a_page() -> None:
+    model = PageModel(
+        ROOT / "labextension" / "ui-tests" / "model" / "rectangles.gguf", "characters", "always"
+    )
+    with closing(model):
+        request = Completion(
+            cells=[Cell(source=BEGUN)], offset=len(BEGUN), path="a.ipynb", trigger="automatic"
+        )
+        answer = model.last(request)
+        assert answer.items[0].text == "urn width * height"
+        assert [text for text, _ in answer.tokens][:3] == ["u", "r", "n"]
+        assert answer.timings.total_ms > 0
+        assert model.last(structs.replace(request, eagerness="quiet")).text in {"", answer.text}
