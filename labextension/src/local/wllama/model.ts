@@ -196,9 +196,9 @@ export class WllamaModel implements IHosted {
   }
 
   private async _measure(): Promise<void> {
-    const answer = await (
-      await this._running()
-    ).createCompletion({ prompt: SAMPLE, max_tokens: SAMPLE_TOKENS, temperature: 0 });
+    const wllama = await this._running();
+    const asked = { prompt: SAMPLE, max_tokens: SAMPLE_TOKENS, temperature: 0, ignore_eos: true };
+    const answer = await wllama.createCompletion(asked);
     if (answer.timings) {
       this._pace.note(answer.timings);
     }
