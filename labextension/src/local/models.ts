@@ -55,7 +55,7 @@ export class Models implements IModels {
     const files = await this._files();
     const engine = await modelFile({ url: wllama, ...WLLAMA }, files, step);
     const file = await modelFile(source, files, step);
-    const { WllamaModel } = await import('./wllama/model');
+    const { WllamaModel } = await import('./wllama/wllamamodel');
     return WllamaModel.open(name, file, engine);
   }
 
