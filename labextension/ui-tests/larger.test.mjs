@@ -1,7 +1,7 @@
 /** A JupyterLite site that also offers a model for wllama: it completes where somebody chooses it, and only there. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { editCell, ghost, ROOT, screenshot, textOf } from './lab.mjs';
@@ -10,6 +10,9 @@ import { BEGUN, buildLite, modelIn, openAlone, REST, serveSite } from './site.mj
 const STATIC = 'extensions/jupyter-turbopilot/static/';
 const PACKAGE = path.join(ROOT, 'labextension', 'node_modules', '@wllama', 'wllama');
 const WLLAMA = readFileSync(path.join(PACKAGE, 'esm', 'wasm', 'wllama.wasm'));
+/** What docs/browser.md says a policy has to allow; a worker obeys the one that its script comes with. */
+const POLICY =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob:";
 const NOTEBOOK = JSON.stringify({
   cells: [{ id: 'one', cell_type: 'code', source: '', metadata: {}, execution_count: null, outputs: [] }],
   metadata: {
@@ -34,9 +37,14 @@ describe('a site with a model for wllama', { timeout: 120_000 }, () => {
     const { models } = JSON.parse(files[`${STATIC}models.json`].body);
     const larger = { ...models[0], name: 'larger', engine: 'wllama', use: 'for those who ask for it' };
     const body = JSON.stringify({ wllama: 'wllama.wasm', models: [...models, larger] });
-    site = await serveSite(lite.folder, {
-      files: { ...files, [`${STATIC}models.json`]: { body }, [`${STATIC}wllama.wasm`]: { body: WLLAMA } }
-    });
+    const folder = path.join(lite.folder, STATIC);
+    for (const name of readdirSync(folder).filter(file => file.endsWith('.js'))) {
+      const headers = { 'Content-Security-Policy': POLICY };
+      files[STATIC + name] = { body: readFileSync(path.join(folder, name)), headers };
+    }
+    files[`${STATIC}models.json`] = { body };
+    files[`${STATIC}wllama.wasm`] = { body: WLLAMA };
+    site = await serveSite(lite.folder, { files });
     page = await browser.context.newPage();
     await page.goto(`${site.url}lab/index.html?path=shapes.ipynb`);
   });
