@@ -19,6 +19,7 @@ const stage = vi.hoisted(() => ({
   started: 0,
   ended: 0,
   crash: false,
+  fails: null as ((log: (reason: unknown) => void) => Promise<void>) | null,
   compat: undefined
 }));
 
@@ -27,7 +28,14 @@ vi.mock('@wllama/wllama/esm/index.js', () => {
   const TIMINGS = { cache_n: 3, prompt_n: 1, prompt_ms: 5, predicted_n: 2, predicted_ms: 7 };
   class Wllama {
     setCompat = (compat: unknown) => (stage.compat = compat);
-    loadModel = () => Promise.resolve((stage.started += 1));
+    constructor(
+      _: unknown,
+      private readonly _options: { logger: { error: (reason: unknown) => void } }
+    ) {}
+    loadModel = () => {
+      stage.started += 1;
+      return stage.fails?.(this._options.logger.error) ?? Promise.resolve();
+    };
     getLoadedContextInfo = () => ({ n_ctx_train: 1024 });
     exit = () => Promise.resolve((stage.ended += 1));
     async createCompletion({ onData, abortSignal, ...options }: Asked) {
@@ -74,7 +82,16 @@ describe('a model in wllama', () => {
   let model: WllamaModel;
 
   beforeEach(async () => {
-    Object.assign(stage, { script: [], asked: [], writing: 0, most: 0, started: 0, ended: 0, crash: false });
+    Object.assign(stage, {
+      script: [],
+      asked: [],
+      writing: 0,
+      most: 0,
+      started: 0,
+      ended: 0,
+      crash: false,
+      fails: null
+    });
     vi.stubGlobal('navigator', { userAgent: 'Firefox/150.0' });
     vi.spyOn(WebAssembly, 'Memory').mockImplementation(() => ({}) as WebAssembly.Memory);
     model = await WllamaModel.open('larger', FILE, new Blob(['wasm']));
@@ -170,6 +187,22 @@ describe('a model in wllama', () => {
 
   it('frees what it holds when it is closed', async () => {
     await model.close();
+    expect(stage.ended).toBe(1);
+  });
+
+  it.each([
+    ['it is not known to wllama', () => Promise.reject(new Error('load')), 'does not know its architecture'],
+    [
+      'no worker may start',
+      (log: (reason: unknown) => void) => {
+        log(new Event('error'));
+        return new Promise<void>(() => undefined);
+      },
+      'worker-src'
+    ]
+  ])('is refused in words where %s', async (_, fails, words) => {
+    stage.fails = fails;
+    await expect(WllamaModel.open('larger', FILE, new Blob(['wasm']))).rejects.toThrow(words);
     expect(stage.ended).toBe(1);
   });
 

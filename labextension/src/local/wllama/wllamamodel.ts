@@ -212,26 +212,33 @@ export class WllamaModel implements IHosted {
 /** Have the timings told with each token: a text may be left before its end. */
 const TIMED: object = { timings_per_token: true };
 
+const NOT_STARTED =
+  "wllama does not start here: the Content-Security-Policy of the site has to allow worker-src 'self' blob:.";
+const NOT_LOADED =
+  'This model cannot be loaded: wllama does not know its architecture, or the memory is used up. ' +
+  'Choose another model, or close other tabs and try again.';
+
 async function started(file: Blob, engine: string): Promise<Wllama> {
-  const wllama = new Wllama({ default: engine }, { logger: SILENT, suppressNativeLog: true });
+  let fail: (reason: unknown) => void = nothing;
+  const failed = new Promise<never>((_, reject) => (fail = reject));
+  failed.catch(nothing); // also where it fails after it was loaded
+  // A worker that does not start is only told to the log; it would be waited for without end.
+  const logger = { ...SILENT, error: fail };
+  const wllama = new Wllama({ default: engine }, { logger, suppressNativeLog: true });
   wllama.setCompat(null); // otherwise it fetches one from a host of its own
+  const options = {
+    n_ctx: LENGTH,
+    n_batch: BATCH,
+    n_ubatch: BATCH,
+    n_threads: 1,
+    n_parallel: 1,
+    n_gpu_layers: 0
+  };
   try {
-    await wllama.loadModel([file], {
-      n_ctx: LENGTH,
-      n_batch: BATCH,
-      n_ubatch: BATCH,
-      n_threads: 1,
-      n_parallel: 1,
-      n_gpu_layers: 0
-    });
-  } catch {
+    await Promise.race([wllama.loadModel([file], options), failed]);
+  } catch (reason) {
     await wllama.exit();
-    throw new ServerError(
-      500,
-      'model_failed',
-      'This model cannot be loaded: wllama does not know its architecture, or the memory is used up. ' +
-        'Choose another model, or close other tabs and try again.'
-    );
+    throw new ServerError(500, 'model_failed', reason instanceof Event ? NOT_STARTED : NOT_LOADED);
   }
   return wllama;
 }
