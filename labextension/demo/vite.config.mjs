@@ -19,7 +19,8 @@ function offline() {
       const files = [
         './',
         'models.json',
-        ...Object.keys(bundle).filter(name => name !== 'index.html')
+        // What runs larger models is fetched where somebody chooses one.
+        ...Object.keys(bundle).filter(name => name !== 'index.html' && !name.includes('wllama'))
       ].sort();
       const digest = createHash('sha256');
       for (const name of ['index.html', ...files.slice(1)]) {

@@ -26,6 +26,17 @@ describe('the list of models for the browser', () => {
     expect(await readCatalogue(ADDRESS)).toHaveLength(1);
   });
 
+  it('has models for wllama where it says where that is, and none for engines that are not known', async () => {
+    const larger = { ...MODEL, name: 'larger', engine: 'wllama' };
+    const models = [MODEL, larger, { ...MODEL, engine: 'another' }];
+    serve(JSON.stringify({ models }));
+    expect((await readCatalogue(ADDRESS)).map(({ name }) => name)).toEqual(['characters']);
+    serve(JSON.stringify({ models, wllama: 'wllama.wasm' }));
+    const read = await readCatalogue(ADDRESS);
+    expect(read.map(({ wllama }) => wllama)).toEqual(['', 'https://site.test/ext/wllama.wasm']);
+    expect(read[1]).not.toHaveProperty('engine');
+  });
+
   it.each([
     ['<html>', 200],
     ['{}', 200],

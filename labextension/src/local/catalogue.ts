@@ -11,7 +11,10 @@ export interface ILocalModel extends ISource {
   use: string;
 }
 
-/** Read the list; addresses in it are relative to its own. */
+/**
+ * Read the list; addresses in it are relative to its own. Models for wllama are left out where the list does not say
+ * where its WebAssembly is, and so are models for engines that are not known here.
+ */
 export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   const response = await fetch(address, { cache: 'no-cache' }).catch(() => null);
   if (!response) {
@@ -22,9 +25,12 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
     );
   }
   const read = response.ok
-    ? ((await response.json().catch(() => null)) as { models?: unknown } | null)
+    ? ((await response.json().catch(() => null)) as { models?: unknown; wllama?: unknown } | null)
     : null;
-  const models = Array.isArray(read?.models) ? read.models.filter(isModel) : [];
+  const wllama = typeof read?.wllama === 'string' ? new URL(read.wllama, address).href : '';
+  const models = (Array.isArray(read?.models) ? read.models.filter(isModel) : []).filter(
+    ({ engine }) => engine === undefined || (engine === 'wllama' && wllama)
+  );
   if (models.length === 0) {
     throw new ServerError(
       500,
@@ -32,16 +38,20 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
       `This site has no model for the browser. Build it again: its list is ${address}`
     );
   }
-  return models.map(model => ({
+  return models.map(({ engine, ...model }) => ({
     ...model,
     language: model.language ?? '',
     licence: model.licence ?? '',
     use: model.use ?? '',
-    url: new URL(model.url, address).href
+    url: new URL(model.url, address).href,
+    wllama: engine ? wllama : ''
   }));
 }
 
-function isModel(value: unknown): value is ISource & { name: string } & Partial<ILocalModel> {
+/** A model as the list has it. */
+type Listed = ISource & { name: string; engine?: string } & Partial<ILocalModel>;
+
+function isModel(value: unknown): value is Listed {
   const { name, url, sha256, size } = (value ?? {}) as Partial<ILocalModel>;
   return (
     typeof name === 'string' &&

@@ -85,7 +85,9 @@ export class LocalClient implements IClient {
       model: (this._loading ?? this._failure)?.model?.name ?? this._chosen?.name ?? '',
       reason: this._failure?.error.message ?? null,
       address: null,
-      notice: null,
+      notice: this._engine?.onDemand
+        ? `${this._engine.name} is too slow here to suggest at each key. It suggests where you ask: press Alt+\\.`
+        : null,
       last_ms: this._lastMs
     });
   }
@@ -173,7 +175,15 @@ export class LocalClient implements IClient {
     if (this._chosen) {
       return this._chosen;
     }
-    const models = await this._catalogue();
+    // A model that wllama runs is larger than most want to fetch: somebody has to choose it.
+    const models = (await this._catalogue()).filter(({ wllama }) => !wllama);
+    if (models.length === 0) {
+      throw new ServerError(
+        500,
+        'no_model',
+        'This site has no model that loads by itself. Choose one in the models panel.'
+      );
+    }
     return (
       models.find(model => model.language === language) ?? models.find(model => !model.language) ?? models[0]
     );
@@ -225,10 +235,10 @@ export class LocalClient implements IClient {
   private async _open(model: ILocalModel): Promise<Completer> {
     this._phase = 'loading';
     const line = this._connected();
-    const { name, url, sha256, size } = model;
+    const { name, url, sha256, size, wllama } = model;
     const opened = await new Promise<IOpened>((resolve, reject) => {
       this._opening = { resolve, reject };
-      line.postMessage({ kind: 'open', name, source: { url, sha256, size } });
+      line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
     });
     const engine = (this._engine = new WorkerEngine(line, opened));
     this._phase = 'ready';

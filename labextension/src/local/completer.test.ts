@@ -83,6 +83,24 @@ describe('an answer', () => {
   });
 });
 
+describe('a model that is too slow for each key', () => {
+  const slow = (): ScriptedEngine => Object.assign(saying('a + b'), { onDemand: true });
+
+  it('is asked where somebody asks, and may read ahead', async () => {
+    const engine = slow();
+    expect((await framesOf(new Completer(engine), typed('x = '))).at(-1)).toMatchObject({ text: 'a + b' });
+    await framesOf(new Completer(engine), typed('x = ', { trigger: 'warm' }));
+    expect(engine.asks).toHaveLength(2);
+  });
+
+  it.each(['automatic', 'ahead'] as const)('is not asked at a key (%s)', async trigger => {
+    const engine = slow();
+    const frames = await framesOf(new Completer(engine), typed('x = ', { trigger }));
+    expect(frames).toMatchObject([{ text: '', done: true, finish_reason: 'on demand' }]);
+    expect(engine.asks).toHaveLength(0);
+  });
+});
+
 describe('a newer request', () => {
   it('of the same editor ends the older one, and begins with a guess at what it wrote', async () => {
     const engine = saying('alpha + beta\n');

@@ -2,14 +2,18 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
-import type { IEngine, IUsage } from './engineinterface';
+import type { IAsk, IEngine, IToken, IUsage, IVocabulary } from './engineinterface';
 import type { Asked, FromWorker, IPort, ToWorker } from './messages';
 import type { ISource } from './modelfile';
-import type { CharacterVocabulary } from './vocabulary';
+import type { IVocabularyTold } from './vocabulary';
 
 /** An engine whose vocabulary the page can be told. */
-export interface IHosted extends IEngine {
-  readonly vocabulary: CharacterVocabulary;
+export interface IHosted extends Omit<IEngine, 'generate'> {
+  readonly vocabulary: IVocabulary & IVocabularyTold;
+  /** As any engine does; `alive` is to be called now and then while a long prompt is read. */
+  generate(ask: IAsk, signal: AbortSignal, alive: () => void): AsyncIterable<IToken>;
+  /** Free what it holds; it is not asked again. */
+  close?(): Promise<void>;
 }
 
 /** What a worker can do with the files of models. */
@@ -50,6 +54,7 @@ export class EngineHost {
 
   private async _open(name: string, source: ISource): Promise<void> {
     try {
+      await this._close();
       const engine = await this._models.open(name, source, step =>
         this._port.postMessage({ kind: 'step', step })
       );
@@ -57,12 +62,29 @@ export class EngineHost {
       const { texts, marks, bos, standIn } = engine.vocabulary;
       this._port.postMessage({
         kind: 'opened',
-        model: { name, contextSize: engine.contextSize, texts, marks, bos, standIn }
+        model: {
+          name,
+          contextSize: engine.contextSize,
+          onDemand: engine.onDemand,
+          texts,
+          marks,
+          bos,
+          standIn
+        }
       });
     } catch (reason) {
       const code = reason instanceof ServerError ? reason.code : 'model_failed';
       this._port.postMessage({ kind: 'not opened', error: { code, message: (reason as Error).message } });
     }
+  }
+
+  /** Let go of the model there was, once nothing is written any more: two large ones may not fit. */
+  private async _close(): Promise<void> {
+    const engine = this._engine;
+    this._engine = null;
+    this._stops.forEach(stop => stop.abort());
+    await this._writing;
+    await engine?.close?.();
   }
 
   /** Write a text once the one before has ended; a newer one is for the same person, who waits for it. */
@@ -86,21 +108,24 @@ export class EngineHost {
       if (!this._engine) {
         throw new Error('No model is loaded.');
       }
-      for await (const { token, probability } of this._engine.generate({ ...ask, usage }, signal)) {
-        this._port.postMessage({ kind: 'tokens', id, tokens: [token, probability] });
+      const tell = (tokens: number[]): void => this._port.postMessage({ kind: 'tokens', id, tokens });
+      const written = this._engine.generate({ ...ask, usage }, signal, () => tell([]));
+      for await (const { token, probability } of written) {
+        tell([token, probability]);
       }
     } catch (reason) {
-      error = (reason as Error).message;
+      error = signal.aborted ? undefined : (reason as Error).message; // nobody waits for it
     }
     this._stops.delete(id);
-    this._port.postMessage({ kind: 'end', id, usage, ...(error === undefined ? {} : { error }) });
+    const onDemand = this._engine?.onDemand;
+    this._port.postMessage({ kind: 'end', id, usage, onDemand, ...(error === undefined ? {} : { error }) });
   }
 
   private _answer(call: number, value: unknown): void {
     this._port.postMessage({ kind: 'answer', call, value });
   }
 
-  private _engine: IEngine | null = null;
+  private _engine: IHosted | null = null;
   private readonly _stops = new Map<number, AbortController>();
   private _writing: Promise<void> = Promise.resolve();
 }

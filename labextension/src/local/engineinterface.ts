@@ -69,6 +69,8 @@ export interface IEngine {
   /** how many tokens a prompt and its answer may have together */
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
+  /** whether it is too slow here to be asked at each key: it answers only those who ask */
+  readonly onDemand?: boolean;
   /**
    * Write a text, token by token. It ends, without the token being told, where the model ends it (also at the
    * stand-in for characters it does not have), and after `maxTokens`. One text is written at a time.

@@ -1,10 +1,10 @@
 /** Files that the page keeps in the browser, by name. */
 
 export interface IFiles {
-  /** Return a file's bytes, or null where it is not there. */
-  read(name: string): Promise<Uint8Array<ArrayBuffer> | null>;
-  /** Keep bytes; tell whether there was room. */
-  write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean>;
+  /** Return a file, or null where it is not there. */
+  read(name: string): Promise<Blob | null>;
+  /** Keep what a file holds; tell whether there was room. */
+  write(name: string, content: Blob): Promise<boolean>;
   /** Delete a file; return how many bytes it had. */
   remove(name: string): Promise<number>;
   /** The names of the files that are there, the oldest first. */
@@ -12,6 +12,15 @@ export interface IFiles {
 }
 
 const FOLDER = 'jupyter-turbopilot';
+/** So many bytes are in memory at a time. */
+const PIECE = 4 * 1024 * 1024;
+
+/** The bytes of a file in pieces: it may be larger than the memory. */
+export async function* pieces(content: Blob): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (let at = 0; at < content.size; at += PIECE) {
+    yield new Uint8Array(await content.slice(at, at + PIECE).arrayBuffer());
+  }
+}
 
 /** A handle with which a worker writes; only one at a time, in all tabs. */
 interface IAccess {
@@ -35,16 +44,15 @@ export class PrivateFiles implements IFiles {
     }
   }
 
-  async read(name: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  async read(name: string): Promise<Blob | null> {
     try {
-      const file = await (await this._folder.getFileHandle(name)).getFile();
-      return new Uint8Array(await file.arrayBuffer());
+      return await (await this._folder.getFileHandle(name)).getFile();
     } catch {
       return null;
     }
   }
 
-  async write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  async write(name: string, content: Blob): Promise<boolean> {
     try {
       const handle = await this._folder.getFileHandle(name, { create: true });
       const access = await (
@@ -52,7 +60,11 @@ export class PrivateFiles implements IFiles {
       ).createSyncAccessHandle();
       try {
         access.truncate(0);
-        if (access.write(bytes, { at: 0 }) === bytes.length) {
+        let at = 0;
+        for await (const bytes of pieces(content)) {
+          at += access.write(bytes, { at });
+        }
+        if (at === content.size) {
           access.flush();
           return true;
         }

@@ -1,19 +1,15 @@
 /** What the page and the worker with the engine say to each other. */
 
 import type { IError, IStep } from '../wire';
-import type { IAsk, IMarks, IUsage } from './engineinterface';
+import type { IAsk, IUsage } from './engineinterface';
 import type { ISource } from './modelfile';
+import type { IVocabularyTold } from './vocabulary';
 
 /** A model as the page knows it. */
-export interface IOpened {
+export interface IOpened extends IVocabularyTold {
   name: string;
   contextSize: number;
-  /** the text of each token; empty for a control token */
-  texts: readonly string[];
-  marks: IMarks | null;
-  bos: number | null;
-  /** the token for characters that the model does not have */
-  standIn: number;
+  onDemand?: boolean;
 }
 
 /** What a text is asked with; what it costs comes back with its end. */
@@ -30,9 +26,9 @@ export type FromWorker =
   | { kind: 'step'; step: IStep }
   | { kind: 'opened'; model: IOpened }
   | { kind: 'not opened'; error: Pick<IError, 'code' | 'message'> }
-  /** tokens and their probabilities, in turn */
+  /** tokens and their probabilities, in turn; none: it still reads */
   | { kind: 'tokens'; id: number; tokens: number[] }
-  | { kind: 'end'; id: number; usage: IUsage; error?: string }
+  | { kind: 'end'; id: number; usage: IUsage; onDemand?: boolean; error?: string }
   | { kind: 'answer'; call: number; value: unknown };
 
 /** One end of the line between them: a worker, the inside of one, or a port. */

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IStep } from '../wire';
 import { MOST_BYTES } from './engine/gguf';
 import type { IFiles } from './files';
-import { evict, type ISource, modelFile, MOST } from './modelfile';
+import { evict, type ISource, modelFile, MOST, MOST_WLLAMA } from './modelfile';
 
 const MODEL = new Uint8Array([1, 2, 3, 4, 5, 6]);
 const SOURCE: ISource = {
@@ -14,14 +14,15 @@ const SOURCE: ISource = {
 };
 
 class Files implements IFiles {
-  readonly kept = new Map<string, Uint8Array<ArrayBuffer>>();
+  readonly kept = new Map<string, Blob>();
   read = (name: string) => Promise.resolve(this.kept.get(name) ?? null);
-  write = (name: string, bytes: Uint8Array<ArrayBuffer>) => Promise.resolve(!!this.kept.set(name, bytes));
+  write = (name: string, content: Blob) => Promise.resolve(!!this.kept.set(name, content));
   remove = (name: string) => Promise.resolve(this.kept.delete(name) ? 1 : 0);
   names = () => Promise.resolve([...this.kept.keys()]);
 }
 
 const nobody = (): void => undefined;
+const bytesOf = async (content: Blob | undefined) => new Uint8Array((await content?.arrayBuffer()) ?? []);
 
 describe("a model's file", () => {
   let answer: () => Promise<Response>;
@@ -42,17 +43,17 @@ describe("a model's file", () => {
   it('is fetched once, and then read from what the browser keeps', async () => {
     const files = new Files();
     const steps: IStep[] = [];
-    expect(await modelFile(SOURCE, files, step => steps.push(step))).toEqual(MODEL);
+    expect(await bytesOf(await modelFile(SOURCE, files, step => steps.push(step)))).toEqual(MODEL);
     expect(steps.at(-2)).toEqual({ phase: 'fetching', received: 6, total: 6, source: 'site.test' });
-    expect(await modelFile(SOURCE, files, nobody)).toEqual(MODEL);
+    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
     expect(asked).toBe(1);
   });
 
   it('is fetched again where what is kept is damaged', async () => {
     const files = new Files();
-    files.kept.set(SOURCE.sha256, new Uint8Array([1, 2, 3]));
-    expect(await modelFile(SOURCE, files, nobody)).toEqual(MODEL);
-    expect(files.kept.get(SOURCE.sha256)).toEqual(MODEL);
+    files.kept.set(SOURCE.sha256, new Blob([MODEL.slice(0, 5), MODEL.slice(0, 1)]));
+    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+    expect(await bytesOf(files.kept.get(SOURCE.sha256))).toEqual(MODEL);
   });
 
   it('is fetched each time where the browser keeps nothing', async () => {
@@ -83,7 +84,28 @@ describe("a model's file", () => {
 
   it('that is too large for a page is not even asked for', async () => {
     await expect(modelFile({ ...SOURCE, size: MOST_BYTES + 1 }, null, nobody)).rejects.toThrow('too large');
+    const larger = { ...SOURCE, wllama: 'http://site.test/wllama.wasm' };
+    await expect(modelFile({ ...larger, size: MOST_WLLAMA + 1 }, null, nobody)).rejects.toThrow('too large');
     expect(asked).toBe(0);
+  });
+
+  it('that only wllama can run may be larger, and is put together from the pieces that come', async () => {
+    const large = new Uint8Array(17 * 1024 * 1024).map((_, at) => at % 251);
+    const source = { url: SOURCE.url, sha256: bytesToHex(sha256(large)), size: large.length };
+    const files = new Files();
+    answer = () => Promise.resolve(new Response(large));
+    await modelFile({ ...source, wllama: 'http://site.test/wllama.wasm' }, files, nobody);
+    const kept = await bytesOf(files.kept.get(source.sha256));
+    expect(bytesToHex(sha256(kept))).toBe(source.sha256);
+  });
+
+  it('is fetched again where what is kept cannot be read any more', async () => {
+    const files = new Files();
+    const gone = new Blob([MODEL]);
+    gone.slice = () => ({ arrayBuffer: () => Promise.reject(new Error('gone')) }) as unknown as Blob;
+    files.kept.set(SOURCE.sha256, gone);
+    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+    expect(asked).toBe(1);
   });
 
   it('is given up when nobody wants it any more', async () => {
@@ -98,7 +120,7 @@ describe("a model's file", () => {
   it('takes the place of the oldest', async () => {
     const files = new Files();
     for (let at = 0; at < MOST; at++) {
-      files.kept.set(`${at}`, MODEL);
+      files.kept.set(`${at}`, new Blob([MODEL]));
     }
     await modelFile(SOURCE, files, nobody);
     expect(files.kept.size).toBe(MOST);
@@ -108,18 +130,19 @@ describe("a model's file", () => {
 
   it('takes the place of all others where there is no room, and does without a place', async () => {
     const files = new Files();
-    files.kept.set('old', MODEL);
-    files.write = (name, bytes) => Promise.resolve(files.kept.size === 0 && !!files.kept.set(name, bytes));
+    files.kept.set('old', new Blob([MODEL]));
+    files.write = (name, content) =>
+      Promise.resolve(files.kept.size === 0 && !!files.kept.set(name, content));
     await modelFile(SOURCE, files, nobody);
     expect(await files.names()).toEqual([SOURCE.sha256]);
     files.write = () => Promise.resolve(false);
     files.kept.clear();
-    expect(await modelFile(SOURCE, files, nobody)).toEqual(MODEL);
+    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
   });
 
   it('evicts nothing while there is room', async () => {
     const files = new Files();
-    files.kept.set('old', MODEL);
+    files.kept.set('old', new Blob([MODEL]));
     await evict(files, 1);
     expect(files.kept.size).toBe(1);
   });

@@ -5,10 +5,14 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
 import { MOST_BYTES } from './engine/gguf';
-import type { IFiles } from './files';
+import { type IFiles, pieces } from './files';
 
 /** How many files are kept: sites of one origin share the room, each with a model for every language. */
 export const MOST = 24;
+/** Bytes of a model that wllama runs: its file system counts no further. */
+export const MOST_WLLAMA = 2 ** 31 - 1;
+/** So many bytes of a file that is fetched are given to the browser at a time, which may put them on the disk. */
+const PIECE = 16 * 1024 * 1024;
 
 export interface ISource {
   /** Where the file is. */
@@ -16,38 +20,38 @@ export interface ISource {
   sha256: string;
   /** Bytes. */
   size: number;
+  /** Where wllama's WebAssembly is, which runs the model; empty: our own engine does. */
+  wllama?: string;
 }
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
-/** Return the bytes of a model; `step` hears how far it is. */
+/** Return the file of a model; `step` hears how far it is. */
 export async function modelFile(
   source: ISource,
   files: IFiles | null,
   step: (step: IStep) => void,
   signal?: AbortSignal
-): Promise<Bytes> {
+): Promise<Blob> {
   const kept = await files?.read(source.sha256);
-  if (kept && digestOf(kept) === source.sha256) {
+  if (kept?.size === source.size && (await isIntact(kept, source))) {
     return kept;
   }
-  const bytes = await fetched(source, step, signal);
+  const content = await fetched(source, step, signal);
   step({ phase: 'verifying' });
-  if (digestOf(bytes) !== source.sha256) {
+  if (!(await isIntact(content, source))) {
     throw failure(`The file at ${source.url} is not the model that was expected. Reload the page.`);
   }
   if (files) {
-    await keep(source.sha256, bytes, files);
+    await keep(source.sha256, content, files);
   }
-  return bytes;
+  return content;
 }
 
 /** Keep a file in the place of the oldest, or of all others where the browser has no more room. */
-async function keep(name: string, bytes: Bytes, files: IFiles): Promise<void> {
+async function keep(name: string, content: Blob, files: IFiles): Promise<void> {
   await evict(files, MOST - 1);
-  if (!(await files.write(name, bytes))) {
+  if (!(await files.write(name, content))) {
     await evict(files, 0);
-    await files.write(name, bytes);
+    await files.write(name, content);
   }
 }
 
@@ -59,16 +63,25 @@ export async function evict(files: IFiles, kept: number): Promise<void> {
   }
 }
 
-function digestOf(bytes: Bytes): string {
-  return bytesToHex(sha256(bytes));
+/** Whether a file is what its digest says. One that cannot be read any more is not. */
+async function isIntact(content: Blob, source: ISource): Promise<boolean> {
+  try {
+    const digest = sha256.create();
+    for await (const bytes of pieces(content)) {
+      digest.update(bytes);
+    }
+    return bytesToHex(digest.digest()) === source.sha256;
+  } catch {
+    return false;
+  }
 }
 
 async function fetched(
-  { url, size }: ISource,
+  { url, size, wllama }: ISource,
   step: (step: IStep) => void,
   signal?: AbortSignal
-): Promise<Bytes> {
-  if (size > MOST_BYTES) {
+): Promise<Blob> {
+  if (size > (wllama ? MOST_WLLAMA : MOST_BYTES)) {
     throw failure(
       `The model at ${url} has ${Math.round(size / 1e6)} MB, which is too large for the browser.`
     );
@@ -84,7 +97,9 @@ async function fetched(
   if (!response.ok || !response.body) {
     throw failure(`The model cannot be fetched from ${url} (${response.status}).`);
   }
-  const bytes = new Uint8Array(size);
+  const parts: Blob[] = [];
+  let pending: Uint8Array<ArrayBuffer>[] = [];
+  let pendingBytes = 0;
   const reader = response.body.getReader();
   let received = 0;
   for (;;) {
@@ -98,14 +113,20 @@ async function fetched(
       await reader.cancel();
       throw failure(`The file at ${url} is larger than the model that was expected. Reload the page.`);
     }
-    bytes.set(value, received);
+    pending.push(value);
     received += value.length;
+    pendingBytes += value.length;
+    if (pendingBytes >= PIECE) {
+      parts.push(new Blob(pending));
+      pending = [];
+      pendingBytes = 0;
+    }
     step({ phase: 'fetching', received, total: size, source: new URL(url, location.href).host });
   }
   if (received < size) {
     throw failure(`The file at ${url} is shorter than the model that was expected. Reload the page.`);
   }
-  return bytes;
+  return new Blob([...parts, ...pending]);
 }
 
 function failure(message: string): ServerError {

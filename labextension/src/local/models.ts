@@ -9,6 +9,12 @@ import { pauses } from './engine/pause';
 import type { IFiles } from './files';
 import { type ISource, modelFile } from './modelfile';
 
+/** The WebAssembly of wllama 3.8.1, `esm/wasm/wllama.wasm` in its package: the only one that its code here fits. */
+export const WLLAMA = {
+  sha256: '551f13439366eff11e057b1b91fe46a7fdac29d56d67372d4c5f19a549dfe70c',
+  size: 8763949
+};
+
 export class Models implements IModels {
   /** `files` is null where the browser keeps nothing; `engine` has the compiled engine. */
   constructor(
@@ -16,8 +22,15 @@ export class Models implements IModels {
     private readonly _module: () => Promise<WebAssembly.Module>
   ) {}
 
-  async open(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted> {
-    const [bytes, module] = await Promise.all([
+  open(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted> {
+    return source.wllama
+      ? this._openLarger(name, source, source.wllama, step)
+      : this._openOwn(name, source, step);
+  }
+
+  /** Open a model with our own engine. */
+  private async _openOwn(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted> {
+    const [file, module] = await Promise.all([
       modelFile(source, await this._files(), step),
       this._module().catch(() => {
         throw new ServerError(
@@ -28,7 +41,22 @@ export class Models implements IModels {
         );
       })
     ]);
+    const bytes = new Uint8Array(await file.arrayBuffer());
     return new CharacterModel(name, Engine.load(bytes, module), pauses());
+  }
+
+  /** Open a model with wllama, which is fetched for it. */
+  private async _openLarger(
+    name: string,
+    source: ISource,
+    wllama: string,
+    step: (step: IStep) => void
+  ): Promise<IHosted> {
+    const files = await this._files();
+    const engine = await modelFile({ url: wllama, ...WLLAMA }, files, step);
+    const file = await modelFile(source, files, step);
+    const { WllamaModel } = await import('./wllama/wllamamodel');
+    return WllamaModel.open(name, file, engine);
   }
 
   async stored(sources: readonly ISource[]): Promise<boolean[]> {

@@ -2,7 +2,7 @@
 
 import type { IAsk, IEngine, IToken, IVocabulary } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
-import { CharacterVocabulary } from './vocabulary';
+import { vocabularyOf } from './vocabulary';
 
 export type EnginePort = IPort<FromWorker, ToWorker>;
 
@@ -18,14 +18,16 @@ export class WorkerEngine implements IEngine {
   readonly name: string;
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
+  onDemand: boolean;
 
   constructor(
     private readonly _port: Pick<EnginePort, 'postMessage'>,
-    { name, contextSize, texts, marks, bos, standIn }: IOpened
+    { name, contextSize, onDemand = false, ...vocabulary }: IOpened
   ) {
     this.name = name;
     this.contextSize = contextSize;
-    this.vocabulary = new CharacterVocabulary(texts, marks, bos, standIn);
+    this.onDemand = onDemand;
+    this.vocabulary = vocabularyOf(vocabulary);
   }
 
   async *generate({ usage, ...ask }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
@@ -64,6 +66,9 @@ export class WorkerEngine implements IEngine {
   take(message: FromWorker): void {
     if (message.kind !== 'tokens' && message.kind !== 'end') {
       return;
+    }
+    if (message.kind === 'end') {
+      this.onDemand = message.onDemand ?? this.onDemand;
     }
     const text = this._texts.get(message.id);
     if (!text) {

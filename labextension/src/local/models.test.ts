@@ -1,0 +1,33 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Models, WLLAMA } from './models';
+
+const PACKAGE = 'node_modules/@wllama/wllama/';
+
+describe('the WebAssembly of wllama', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('is the one of the package that its code comes from', () => {
+    const bytes = readFileSync(`${PACKAGE}esm/wasm/wllama.wasm`);
+    expect(WLLAMA).toEqual({ sha256: bytesToHex(sha256(bytes)), size: bytes.length });
+    expect(JSON.parse(readFileSync(`${PACKAGE}package.json`, 'utf8'))).toMatchObject({ version: '3.8.1' });
+  });
+
+  it('is refused where it is another, before the model is fetched', async () => {
+    vi.stubGlobal('location', { href: 'http://site.test/' });
+    const asked: string[] = [];
+    vi.stubGlobal('fetch', (url: string) => {
+      asked.push(url);
+      return Promise.resolve(new Response(new Uint8Array(WLLAMA.size)));
+    });
+    const models = new Models(
+      () => Promise.resolve(null),
+      () => Promise.reject(new Error('our own engine is not wanted'))
+    );
+    const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9, wllama: '/wllama.wasm' };
+    await expect(models.open('larger', source, () => undefined)).rejects.toThrow('not the model');
+    expect(asked).toEqual(['/wllama.wasm']);
+  });
+});
