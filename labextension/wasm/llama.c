@@ -12,8 +12,7 @@ enum { QUERY, KEY, VALUE, ATTENTION_OUTPUT, GATE, UP, DOWN, MATRICES };
 typedef struct {
   float *norms[NORMS];
   Matrix matrices[MATRICES];
-  int8_t *keys;
-  int16_t *values;
+  int8_t *keys, *values, *fine_keys, *fine_values;
   float *key_scales, *value_scales;
 } Layer;
 
@@ -27,6 +26,10 @@ static struct {
   uint8_t *staging;
   float *stream, *query, *key, *value, *rest, *gate, *up, *scores, *logits;
   Rounded narrow, wide;
+  // Neighbours that were moved by as much: where they end, and by how much.
+  struct {
+    int stop, moved;
+  } runs[MOST_LENGTH];
 } model;
 
 extern uint8_t __heap_base;
@@ -71,7 +74,9 @@ EXPORT int create(int width, int inner, int layers, int heads, int key_heads, in
     layer->matrices[UP] = new_matrix(inner, width);
     layer->matrices[DOWN] = new_matrix(width, inner);
     layer->keys = take((uint64_t)length * keys);
-    layer->values = take((uint64_t)length * keys * 2);
+    layer->values = take((uint64_t)length * keys);
+    layer->fine_keys = take((uint64_t)length * keys);
+    layer->fine_values = take((uint64_t)length * keys);
     layer->key_scales = take((uint64_t)length * key_heads * 4);
     layer->value_scales = take((uint64_t)length * key_heads * 4);
   }
@@ -112,9 +117,15 @@ EXPORT int put_rows(int layer, int which, int four, int type, int present) {
 }
 
 static Head head_of(const Layer *layer, int head) {
-  int before = head * model.length, size = model.head_size;
-  return (Head){size, model.length, layer->keys + before * size, layer->values + before * size,
-                layer->key_scales + before, layer->value_scales + before};
+  int at = head * model.length, size = model.head_size;
+  return (Head){size,
+                model.length,
+                layer->keys + at * size,
+                layer->values + at * size,
+                layer->fine_keys + at * size,
+                layer->fine_values + at * size,
+                layer->key_scales + at,
+                layer->value_scales + at};
 }
 
 // Turns pairs of neighbours by a position's angles; `sign` -1: back.
@@ -160,20 +171,49 @@ static void read_keys_and_values(Layer *layer, int start, int count) {
   }
 }
 
-// What the heads of one token find. Keys that were moved are turned by other angles than those of their positions:
-// instead of them, the query is turned.
-static void attend(const Head *head, const float *query, int position, float *out) {
-  for (int start = 0, stop; start <= position; start = stop) {
-    int moved = model.moved[start];
-    for (stop = start + 1; stop <= position && model.moved[stop] == moved;) stop++;
-    float turned[MOST_HEAD];
-    for (int i = 0; i < head->size; i++) turned[i] = query[i];
-    rotate(turned, moved < 0 ? -moved : moved, moved < 0 ? 1 : -1);
-    score(head, turned, start, stop, model.scores);
+static void find_runs(int count) {
+  for (int run = 0, start = 0; start < count; run++) {
+    int stop = start + 1, moved = model.moved[start];
+    while (stop < count && model.moved[stop] == moved) stop++;
+    model.runs[run].stop = start = stop;
+    model.runs[run].moved = moved;
   }
-  int positions = (position / SPAN + 1) * SPAN;
-  float sum = softmax(model.scores, positions, position);
-  add_values(head, positions, model.scores, 1 / sum, out);
+}
+
+// A query for keys that were moved: they are turned by other angles than those of their positions, and instead of
+// them, the query is.
+static Query turned(const float *query, int moved) {
+  Query rounded;
+  float x[MOST_HEAD];
+  for (int i = 0; i < model.head_size; i++) x[i] = query[i];
+  rotate(x, moved < 0 ? -moved : moved, moved < 0 ? 1 : -1);
+  round_query(&rounded, x, model.head_size);
+  return rounded;
+}
+
+// What one head of one token finds.
+static void attend(const Head *head, const float *query, int position, float *out) {
+  static int found[MOST_LENGTH];
+  float *chances = model.scores;
+  int end = position + 1, positions = (position / SPAN + 1) * SPAN;
+  for (int run = 0, start = 0; start < end; start = model.runs[run++].stop) {
+    int stop = model.runs[run].stop;
+    Query rounded = turned(query, model.runs[run].moved);
+    score(head, &rounded, start, stop < end ? stop : end, chances);
+  }
+  float sum = softmax(chances, positions, position), grown = 0;
+  int count = find_chances(chances, positions, MUCH * sum, found);
+  for (int run = 0, n = 0; n < count; run++) {
+    if (found[n] >= model.runs[run].stop) continue;
+    Query rounded = turned(query, model.runs[run].moved);
+    for (; n < count && found[n] < model.runs[run].stop; n++) {
+      float *chance = chances + found[n], before = *chance;
+      *chance *= fine_factor(head, &rounded, found[n]);
+      grown += *chance - before;
+    }
+  }
+  add_values(head, positions, chances, sum + grown, out);
+  for (int n = 0; n < count; n++) add_fine(head, found[n], chances[found[n]] / (sum + grown), out);
 }
 
 static void attention(Layer *layer, int start, int from, int count) {
@@ -215,6 +255,7 @@ EXPORT void evaluate(int start, int count, int outputs) {
     unpack_row(&model.embedding, model.tokens[t], model.stream + t * model.width);
     model.moved[start + t] = 0;
   }
+  find_runs(start + count);
   for (int n = 0; n < model.layers; n++) {
     Layer *layer = model.layer + n;
     int from = n + 1 < model.layers ? 0 : outputs;

@@ -1,7 +1,7 @@
 /** A character model in WebAssembly, as whoever answers requests asks it. */
 
 import { Engine } from './engine/engine';
-import { write } from './engine/generation';
+import { newUsage, write } from './engine/generation';
 import { STAND_IN } from './engine/vocabulary';
 import type { IHosted } from './enginehost';
 import type { IAsk, IToken } from './engineinterface';
@@ -31,7 +31,9 @@ export class CharacterModel implements IHosted {
   ): AsyncGenerator<IToken> {
     const { maxTokens, temperature, seed, ways, banned } = sampling;
     const begun = performance.now();
+    const cost = newUsage();
     const ask = {
+      usage: cost,
       prompt,
       most: maxTokens,
       temperature,
@@ -49,12 +51,11 @@ export class CharacterModel implements IHosted {
       for (; !step.done; step = await writing.next()) {
         yield { token: step.value.id, probability: step.value.probability };
       }
-      const { cached, drafted, accepted } = step.value;
-      usage.cachedTokens = cached;
-      usage.draftedTokens = drafted;
-      usage.acceptedTokens = accepted;
       signal.throwIfAborted();
     } finally {
+      usage.cachedTokens = cost.cached;
+      usage.draftedTokens = cost.drafted;
+      usage.acceptedTokens = cost.accepted;
       usage.predictedMs = performance.now() - first;
       // Who has enough leaves the loop: the next text waits until this one has ended.
       await writing.return(undefined as never);

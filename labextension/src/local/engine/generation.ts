@@ -20,6 +20,8 @@ export interface IAsk extends ISampling {
   top?: number;
   /** Where in the prompt a part stands that moves but seldom changes. */
   suffix?: Span;
+  /** Is filled in as the text is written: whoever has enough of it learns what it cost, too. */
+  usage?: IUsage;
 }
 
 export interface IToken {
@@ -33,6 +35,7 @@ export interface IToken {
 /** What it cost. */
 export interface IUsage {
   prompt: number;
+  /** How many tokens of the prompt had not to be evaluated. */
   cached: number;
   written: number;
   evaluated: number;
@@ -40,6 +43,10 @@ export interface IUsage {
   drafted: number;
   accepted: number;
   finish: 'end' | 'length' | 'aborted';
+}
+
+export function newUsage(): IUsage {
+  return { prompt: 0, cached: 0, written: 0, evaluated: 0, drafted: 0, accepted: 0, finish: 'length' };
 }
 
 /** Guess at most so many tokens at once: a wrong guess costs what reading them costs. */
@@ -74,15 +81,8 @@ async function* writeAlone(
   const text = [...ask.prompt];
   const most = Math.min(ask.most, engine.length - text.length);
   const draw = random(ask.seed ?? 0);
-  const usage: IUsage = {
-    prompt: text.length,
-    cached: text.length - Math.max(1, engine.pending(text)),
-    written: 0,
-    evaluated: 0,
-    drafted: 0,
-    accepted: 0,
-    finish: 'length'
-  };
+  const usage = ask.usage ?? newUsage();
+  usage.prompt = text.length;
   let hinted = true; // whether the hint was right so far
   let finish: IUsage['finish'] | null = null;
 
@@ -122,6 +122,9 @@ async function* writeAlone(
     const before = engine.evaluated;
     const left = engine.read(text, guess, ask.suffix);
     usage.evaluated += engine.evaluated - before;
+    if (!usage.written) {
+      usage.cached = Math.max(0, text.length - left - usage.evaluated + engine.guessed);
+    }
     if (!left && most <= 0) {
       finish = 'length';
     }
@@ -137,5 +140,6 @@ async function* writeAlone(
       finish = 'aborted';
     }
   }
-  return { ...usage, finish };
+  usage.finish = finish;
+  return usage;
 }

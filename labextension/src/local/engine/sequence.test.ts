@@ -72,4 +72,40 @@ describe('Sequence', () => {
     memory.read([7, 1, 2, 3, 9], [1, 4]);
     expect(memory.read([7, 5, 1, 2, 3, 9], [2, 5])).toBe(5);
   });
+
+  it('counts what came or went before a suffix until all of it is read again', () => {
+    const [suffix, typed, more] = [10, 200, 400].map(first =>
+      Array.from({ length: 100 }, (_, at) => first + at)
+    );
+    const memory = new Memory();
+    memory.read([7, ...suffix, 9], [1, 101]);
+    expect(memory.read([7, ...typed, ...suffix, 9], [101, 201])).toBe(101);
+    // The end of the suffix is read again; its beginning is what was read before anything was typed.
+    const rest = suffix.slice(0, 90);
+    expect(memory.read([7, ...typed, ...rest, 9], [101, 191])).toBe(1);
+    expect(memory.read([7, ...typed, ...more, ...rest, 9], [201, 291])).toBe(191);
+    expect(memory.read([7, ...typed, ...more, 8, ...rest, 9], [202, 292])).toBe(2);
+  });
+
+  it('keeps what was written behind the marks once it is taken', () => {
+    const memory = new Memory();
+    const [typed, written] = [10, 200].map(first => Array.from({ length: 16 }, (_, at) => first + at));
+    memory.read([7, ...typed, 8, 9, ...written]);
+    expect(memory.read([7, ...typed, ...written, 8, 9])).toBe(2);
+    expect(memory.slots.slice(0, 35)).toEqual([7, ...typed, ...written, 8, 9]);
+  });
+
+  it('keeps what is left once the window has slid, also behind an outline of what has gone', () => {
+    const [gone, kept] = [10, 1000].map(first => Array.from({ length: 400 }, (_, at) => first + at));
+    const memory = new Memory();
+    memory.read([7, ...gone, ...kept, 8, 9]);
+    expect(memory.read([7, ...kept, 5, 8, 9])).toBe(3);
+    memory.sequence.clear();
+    memory.read([7, ...gone, ...kept, 8, 9]);
+    // What the outline begins with stands further behind, too.
+    const outline = gone.slice(50, 60);
+    expect(memory.read([7, ...outline, ...kept, 5, 8, 9])).toBe(13);
+    // A text that begins otherwise shares nothing.
+    expect(memory.read([6, ...kept, 8, 9])).toBe(403);
+  });
 });

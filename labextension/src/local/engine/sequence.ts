@@ -5,6 +5,9 @@ export type Span = readonly [number, number];
 
 /** A shorter suffix is read again. */
 const WORTH_MOVING = 24;
+/** What stands further behind is read again if it is shorter, or, with other text before it, than the latter. */
+const WORTH_KEEPING = 8;
+const WORTH_A_GAP = 256;
 /** A suffix is read again once so many tokens before it have come or gone; until then answers hardly change. */
 const MOVED_LIMIT = 192;
 
@@ -18,7 +21,7 @@ export class Sequence {
   /** A suffix that stands behind what is still to be read before it. */
   private ahead: ISuffix | null = null;
   private moved = 0; // tokens that came or went before a suffix since it was read
-  private movedEnd = 0; // where that suffix ends
+  private movedAt = Infinity; // from where on that is so
 
   /** `move` moves what was read at `count` positions from one place to another. */
   constructor(private readonly move: (from: number, to: number, count: number) => void) {}
@@ -35,10 +38,14 @@ export class Sequence {
     if (suffix) {
       this.moveSuffix(text, start, suffix);
     }
+    if (start > 0 && !this.stands(text, start)) {
+      this.keepRun(text, start);
+    }
     if (!this.stands(text, start)) {
       this.ahead = null;
-      if (start < this.movedEnd) {
-        this.moved = this.movedEnd = 0;
+      if (start <= this.movedAt) {
+        this.moved = 0;
+        this.movedAt = Infinity;
       }
     }
     this.held.length = start;
@@ -55,7 +62,8 @@ export class Sequence {
   clear(): void {
     this.held = [];
     this.ahead = null;
-    this.moved = this.movedEnd = 0;
+    this.moved = 0;
+    this.movedAt = Infinity;
   }
 
   /** Hold the suffix, too, once all before it has been read. */
@@ -102,7 +110,41 @@ export class Sequence {
     }
     this.ahead = { at, tokens };
     this.moved = moved;
-    this.movedEnd = stop;
+    this.movedAt = this.movedAt < start ? this.movedAt : at;
+  }
+
+  /**
+   * Keep what a text goes on with, if that was read further behind: what was written behind the marks and is taken
+   * now, or what is left once the window has slid. It is as if it had been read with what has gone.
+   */
+  private keepRun(text: readonly number[], start: number): void {
+    const gap = start + ((text.length - start) >> 1); // after a slide there may be an outline of what is left out
+    const [here, there] = [start, gap].map(place => this.longest(text, start, place));
+    const [at, from, count] = here[2] < there[2] ? there : here;
+    if (count >= (at > start ? WORTH_A_GAP : WORTH_KEEPING)) {
+      this.move(from, at, count);
+      this.ahead = { at, tokens: text.slice(at, at + count) };
+      this.moved = 0;
+      this.movedAt = Infinity;
+    }
+  }
+
+  /** The longest run around a place of a text that was read further behind: where, from where, how many. */
+  private longest(text: readonly number[], start: number, place: number): [number, number, number] {
+    let best: [number, number, number] = [start, start, 0];
+    for (let behind = place + 1; behind < this.held.length; behind++) {
+      let [before, count] = [0, 0];
+      while (place + count < text.length - 1 && text[place + count] === this.held[behind + count]) {
+        count++;
+      }
+      while (count && place - before > start && text[place - before - 1] === this.held[behind - before - 1]) {
+        before++;
+      }
+      if (count + before > best[2]) {
+        best = [place - before, behind - before, count + before];
+      }
+    }
+    return best;
   }
 
   /** Where tokens stand behind what is kept; −1: nowhere. */
