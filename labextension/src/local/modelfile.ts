@@ -1,11 +1,10 @@
 /** A model's file: from what the browser keeps, or from its address, checked by its digest either way. */
 
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex } from '@noble/hashes/utils.js';
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
 import { MOST_BYTES } from './engine/gguf';
-import { type IFiles, pieces } from './files';
+import { sha256 } from './digest';
+import type { IFiles } from './files';
 
 /** How many files are kept: sites of one origin share the room, each with a model for every language. */
 export const MOST = 24;
@@ -66,11 +65,7 @@ export async function evict(files: IFiles, kept: number): Promise<void> {
 /** Whether a file is what its digest says. One that cannot be read any more is not. */
 async function isIntact(content: Blob, source: ISource): Promise<boolean> {
   try {
-    const digest = sha256.create();
-    for await (const bytes of pieces(content)) {
-      digest.update(bytes);
-    }
-    return bytesToHex(digest.digest()) === source.sha256;
+    return (await sha256(content)) === source.sha256;
   } catch {
     return false;
   }
