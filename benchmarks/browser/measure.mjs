@@ -2,21 +2,25 @@
  * Measures the engine of the browser beside wllama in one page of one Chromium, and beside llama.cpp on one core.
  *
  *     node benchmarks/browser/measure.mjs --model model.gguf --wllama node_modules/@wllama/wllama
- *         [--python .venv/bin/python] [--rounds 5] [--prompts 200] [--aborts 60] [--exact f32.gguf] [--out results.json]
+ *         [--notebooks notebooks.json.gz] [--python .venv/bin/python] [--rounds 5] [--prompts 200] [--aborts 60]
+ *         [--typed 4000] [--exact f32.gguf] [--out results.json]
  *
- * The model is one that `jupyter turbopilot train --scratch` wrote, quantised to Q8_0; `--wllama` is the unpacked
- * npm package (3.8.1); `--exact` the same weights in single precision (`models quantize model.gguf F32`), with which
- * llama.cpp rounds nothing while it computes: how far off are our logits, and how far its own? Each round measures A B C A B C; the middle of all rounds is told, of aborts p95. Needs the
- * front end's packages (`make dev`) and Chromium.
+ * The model is one that `jupyter turbopilot train --scratch` wrote, quantised to Q8_0; `--wllama` is the unpacked npm
+ * package (3.8.1); `--exact` the same weights in single precision (`models quantize --force model.gguf exact.gguf
+ * F32`), with which llama.cpp rounds nothing while it computes: how far off are our logits, and how far its own?
+ * `--notebooks` is a set as `benchmarks/replay.py` types it. Each round measures A B C A B C; the middle of all rounds
+ * is told, of aborts p95. Needs the front end's packages (`make dev`) and Chromium.
  */
 
-import { spawn } from 'node:child_process';
-import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, '..', '..');
@@ -33,10 +37,14 @@ const { values } = parseArgs({
     prompts: { type: 'string', default: '200' },
     aborts: { type: 'string', default: '60' },
     exact: { type: 'string' },
+    notebooks: { type: 'string' },
+    typed: { type: 'string', default: '4000' },
     out: { type: 'string' }
   }
 });
-const [rounds, prompts, aborts] = [values.rounds, values.prompts, values.aborts].map(Number);
+const [rounds, prompts, aborts, typed] = [values.rounds, values.prompts, values.aborts, values.typed].map(
+  Number
+);
 const FORCED = 16; // tokens of each prompt that are followed
 // Real code of this repository, as characters every model has.
 const CODE = ['training/samples.py', 'engine/worker.py', 'prompt/layout.py', 'models/gguf.py', 'request.py']
@@ -100,6 +108,27 @@ function native(model) {
     },
     close: () => child.stdin.end()
   };
+}
+
+/** What typing evaluates, by the kind of typing: with the marks of each prompt, and without. */
+async function traces() {
+  const folder = mkdtempSync(path.join(tmpdir(), 'traces-'));
+  try {
+    const outfile = path.join(folder, 'traces.mjs');
+    const entry = path.join(HERE, 'traces.ts');
+    await build({ entryPoints: [entry], bundle: true, format: 'esm', outfile, logLevel: 'error' });
+    const { Typist } = await import(pathToFileURL(outfile).href);
+    const module = new WebAssembly.Module(readFileSync(path.join(FRONT, 'wasm/engine.wasm')));
+    const typist = new Typist(new Uint8Array(readFileSync(values.model)), module);
+    const notebooks = JSON.parse(gunzipSync(readFileSync(values.notebooks)));
+    return {
+      append: await typist.append(notebooks, typed),
+      edit: await typist.edit(notebooks, typed >> 2),
+      take: await typist.take(notebooks, typed >> 7)
+    };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 const middle = list => [...list].sort((a, b) => a - b)[list.length >> 1];
@@ -180,6 +209,18 @@ try {
     rows.push(['largest difference of a logit, Q8_0', off.ours, 0.01]);
     rows.push(['the same, of llama.cpp itself', off['llama.cpp'], NaN]);
   }
+  const counts = values.notebooks ? await traces() : {};
+  for (const [kind, target] of [
+    ['append', 1.5],
+    ['take', 2],
+    ['edit', NaN]
+  ]) {
+    if (counts[kind]) {
+      const { typed: keys, characters, evaluated } = counts[kind];
+      rows.push([`characters evaluated for each typed, ${kind}`, characters / keys, target]);
+      rows.push([`the same with the prompt's two marks, ${kind}`, evaluated / keys, NaN]);
+    }
+  }
   for (const [name, ms] of Object.entries(of)) {
     console.log(
       `${name.padEnd(24)} ${ms.toFixed(3)} ms  (${seen[name]
@@ -188,12 +229,14 @@ try {
         .join(' ')})`
     );
   }
-  console.log(`\nChromium ${browser}`);
+  const { stdout } = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
+  console.log(`\nChromium ${browser}, ${new Date().toISOString().slice(0, 10)}, commit ${stdout.trim()}\n`);
+  console.log('| what | measured | target |\n| --- | --- | --- |');
   for (const [name, value, target] of rows) {
-    console.log(`${name.padEnd(46)} ${value.toFixed(3)}   target ${target}`);
+    console.log(`| ${name} | ${value.toFixed(3)} | ${Number.isNaN(target) ? '' : target} |`);
   }
   if (values.out) {
-    writeFileSync(values.out, JSON.stringify({ browser, seen, rows }, null, 1) + '\n');
+    writeFileSync(values.out, JSON.stringify({ browser, seen, rows, counts }, null, 1) + '\n');
   }
 } finally {
   llama.close();
