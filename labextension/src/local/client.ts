@@ -15,8 +15,8 @@ const LONGEST_WAIT = 300_000;
 /** Milliseconds without a word after which a worker counts as gone: a browser may end one without telling. */
 const SILENCE = 30_000;
 
-/** The code of an error that the person made. */
-const STOPPED = 'stopped';
+/** The code of an error that the person made, as the server has it. */
+const STOPPED = 'cancelled';
 
 /** What the worker is, as far as this page uses it. */
 export type ILine = IPort<FromWorker, ToWorker> & {
@@ -39,6 +39,8 @@ export interface ILocalOptions {
 interface ILoading {
   model: ILocalModel;
   completer: Promise<Completer>;
+  /** how far its file is; null: it is not being fetched */
+  step: IStep | null;
 }
 
 /** Why there is no model, since when, and how long it is left at that. */
@@ -93,6 +95,7 @@ export class LocalClient implements IClient {
   async models(): Promise<IModel[]> {
     const models = await this._catalogue();
     const stored = (await this._call({ kind: 'stored', sources: models })) as boolean[];
+    const step = (model: ILocalModel) => (model === this._loading?.model ? this._loading.step : null);
     return models.map((model, at) => ({
       name: model.name,
       spec: model.name,
@@ -108,9 +111,9 @@ export class LocalClient implements IClient {
       selected: model === (this._loading?.model ?? this._chosen),
       adapters: [],
       tuned: false,
-      pulling: false,
-      failed: null,
-      progress: null,
+      pulling: step(model) !== null,
+      failed: model === this._failure?.model ? this._failure.error.message : null,
+      progress: step(model),
       mirror: false
     }));
   }
@@ -217,7 +220,7 @@ export class LocalClient implements IClient {
       })().catch((reason: unknown) => {
         throw this._failed(model, reason);
       });
-      this._loading = { model, completer };
+      this._loading = { model, completer, step: null };
     }
     return this._loading.completer;
   }
@@ -231,6 +234,9 @@ export class LocalClient implements IClient {
       line.postMessage({ kind: 'open', name, source: { url, sha256, size } });
     });
     const engine = (this._engine = new WorkerEngine(line, opened));
+    if (this._loading?.model === model) {
+      this._loading.step = null;
+    }
     this._phase = 'ready';
     this._failure = null;
     this._wait = AGAIN;
@@ -288,6 +294,9 @@ export class LocalClient implements IClient {
     this._heard++;
     switch (message.kind) {
       case 'step':
+        if (this._loading) {
+          this._loading.step = message.step;
+        }
         this._step?.(message.step);
         this._options.progress?.(message.step);
         break;
