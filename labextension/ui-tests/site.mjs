@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openBrowser, ROOT } from './lab.mjs';
+import { ghost, openBrowser, ROOT } from './lab.mjs';
 
 const TYPES = {
   '.css': 'text/css',
@@ -161,4 +161,54 @@ export function buildLite(contents = {}, config = {}) {
     );
   }
   return { folder: path.join(home, 'site'), remove: () => rmSync(home, { recursive: true, force: true }) };
+}
+
+/** Where the extension's files are in a site. */
+export const STATIC = 'extensions/jupyter-turbopilot/static/';
+
+const NOTEBOOK = JSON.stringify({
+  cells: [{ id: 'one', cell_type: 'code', source: '', metadata: {}, execution_count: null, outputs: [] }],
+  metadata: {
+    kernelspec: { display_name: 'Python (Pyodide)', language: 'python', name: 'python' },
+    language_info: { name: 'python' }
+  },
+  nbformat: 4,
+  nbformat_minor: 5
+});
+
+/** Build a JupyterLite site with an empty notebook and an empty file, and open a browser for it. */
+export async function openLite(config = {}) {
+  const lite = buildLite({ 'shapes.ipynb': NOTEBOOK, 'shapes.py': '' }, config);
+  const sites = [];
+  let browser;
+  const close = async () => {
+    await browser?.close();
+    await Promise.all(sites.map(site => site.stop()));
+    lite.remove();
+  };
+  try {
+    browser = await openAlone();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  /** Serve the site, with the tests' model unless told otherwise. */
+  const serve = async (options = {}) => {
+    const site = await serveSite(lite.folder, { files: modelIn(STATIC), ...options });
+    sites.push(site);
+    return site;
+  };
+  const open = async (site, address = 'lab/index.html?path=shapes.ipynb') => {
+    const page = await browser.context.newPage();
+    await page.goto(site.url + address);
+    return page;
+  };
+  return { folder: lite.folder, browser, serve, open, close };
+}
+
+/** Type what the model knows; return the grey text behind it. */
+export async function typeBegun(page) {
+  await page.keyboard.insertText(BEGUN.slice(0, -1));
+  await page.keyboard.type(BEGUN.at(-1));
+  return ghost(page);
 }
