@@ -1,6 +1,7 @@
 /** A static site, and a browser that reaches nothing else. */
 
 import { spawnSync } from 'node:child_process';
+import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -36,16 +37,29 @@ const MODEL = readFileSync(path.join(ROOT, 'labextension', 'ui-tests', 'model', 
 export const BEGUN = 'def area(width, height):\n    ret';
 export const REST = 'urn width * height';
 
+/** The tests' model as a list has it. */
+function entry(changes = {}, body = MODEL) {
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  return { name: 'rectangles', url: 'rectangles.gguf', sha256, size: body.length, ...changes };
+}
+
 /** A list of models with the tests' one. */
 export function listed(changes = {}) {
-  const model = {
-    name: 'rectangles',
-    url: 'rectangles.gguf',
-    sha256: createHash('sha256').update(MODEL).digest('hex'),
-    size: MODEL.length,
-    ...changes
+  return JSON.stringify({ models: [entry(changes)] });
+}
+
+/** The same model under two names, in two files, with what a list says of them. */
+export function twoModelsIn(folder) {
+  const other = Buffer.concat([MODEL, Buffer.alloc(32)]);
+  const models = [
+    entry({ licence: 'Apache-2.0', use: 'any language' }),
+    entry({ name: 'shapes', url: 'shapes.gguf', licence: 'MIT', language: 'python' }, other)
+  ];
+  return {
+    [`${folder}models.json`]: { body: JSON.stringify({ models }) },
+    [`${folder}rectangles.gguf`]: { body: MODEL },
+    [`${folder}shapes.gguf`]: { body: other }
   };
-  return JSON.stringify({ models: [model] });
 }
 
 /** The tests' model and its list, to lie in a folder of a site. */
@@ -55,7 +69,7 @@ export function modelIn(folder) {
 
 /**
  * Serve a folder below a path. `files` lie above those of the folder: a status, a body, headers; one that is `cut`
- * ends in the middle. What was asked for is in `asked`.
+ * ends in the middle, one that is `stuck` comes no further than that. What was asked for is in `asked`.
  */
 export async function serveSite(folder, { prefix = '/', headers = {}, files = {} } = {}) {
   const asked = [];
@@ -72,11 +86,13 @@ export async function serveSite(folder, { prefix = '/', headers = {}, files = {}
     response.writeHead(file.status ?? 200, {
       'Content-Type': type,
       'Cache-Control': 'no-cache',
-      ...(file.cut ? { 'Content-Length': file.body.length } : {}),
+      ...(file.cut || file.stuck ? { 'Content-Length': file.body.length } : {}),
       ...headers,
       ...file.headers
     });
-    if (file.cut) {
+    if (file.stuck) {
+      response.write(file.body.subarray(0, file.body.length / 2));
+    } else if (file.cut) {
       response.write(file.body.subarray(0, file.body.length / 2), () => response.destroy());
     } else {
       response.end(file.body);

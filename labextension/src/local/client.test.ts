@@ -210,6 +210,14 @@ describe('the client in a page', () => {
     expect(steps.at(-1)).toMatchObject({ phase: 'done' });
   });
 
+  it('goes on with the model in use when another was fetched', async () => {
+    await complete();
+    await client.pull('characters', false, () => undefined, false);
+    expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);
+    await complete();
+    expect(workers[0].opened).toEqual(['python', 'characters', 'python']);
+  });
+
   it('says which model could not be fetched, and why', async () => {
     prepare = worker => (worker.error = { code: 'download_failed', message: 'cut' });
     await expect(client.select('characters')).rejects.toThrow('cut');

@@ -52,6 +52,8 @@ interface IFailure {
 }
 
 export class LocalClient implements IClient {
+  readonly inPage = true;
+
   constructor(private readonly _options: ILocalOptions) {}
 
   async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
@@ -84,7 +86,7 @@ export class LocalClient implements IClient {
       ready,
       phase: this._phase,
       code: this._failure?.error.code ?? null,
-      model: (this._loading ?? this._failure)?.model?.name ?? this._chosen?.name ?? '',
+      model: (this._chosen ?? this._used ?? (this._loading ?? this._failure)?.model)?.name ?? '',
       reason: this._failure?.error.message ?? null,
       address: null,
       notice: null,
@@ -108,7 +110,7 @@ export class LocalClient implements IClient {
       use: model.use,
       stored: stored[at],
       verified: stored[at],
-      selected: model === (this._loading?.model ?? this._chosen),
+      selected: model === (this._chosen ?? this._used),
       adapters: [],
       tuned: false,
       pulling: step(model) !== null,
@@ -128,6 +130,7 @@ export class LocalClient implements IClient {
   /** Fetch a model; the worker keeps it where the browser keeps anything. */
   async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
     const model = await this._named(name);
+    const before = this._loading?.model;
     this._step = step;
     try {
       if (select) {
@@ -138,6 +141,9 @@ export class LocalClient implements IClient {
       step({ phase: 'done', done: true });
     } finally {
       this._step = null;
+    }
+    if (before && !select) {
+      this._load(before).catch(() => undefined); // it is noted
     }
   }
 
@@ -207,6 +213,7 @@ export class LocalClient implements IClient {
     const model = await this._suited(language).catch((reason: unknown) => {
       throw this._failed(null, reason);
     });
+    this._used = model;
     return this._load(model);
   }
 
@@ -340,6 +347,8 @@ export class LocalClient implements IClient {
   private _listed: Promise<ILocalModel[]> | null = null;
   /** what the person chose; null: what suits the language */
   private _chosen: ILocalModel | null = null;
+  /** what completed last */
+  private _used: ILocalModel | null = null;
   private _loading: ILoading | null = null;
   private _opening: { resolve: (model: IOpened) => void; reject: (error: Error) => void } | null = null;
   private _line: ILine | null = null;
