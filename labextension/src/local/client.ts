@@ -141,9 +141,10 @@ export class LocalClient implements IClient {
       step({ phase: 'done', done: true });
     } finally {
       this._step = null;
-    }
-    if (before && !select) {
-      this._load(before).catch(() => undefined); // it is noted
+      if (before && !select) {
+        this._forget();
+        this._load(before).catch(() => undefined); // it is noted
+      }
     }
   }
 
