@@ -11,8 +11,13 @@ export class ChosenClient implements IClient {
 
   /** Use a client from now on. */
   use(client: IClient): void {
+    this._inPage = client.inPage;
     this._resolve(client);
     this._client = Promise.resolve(client);
+  }
+
+  get inPage(): boolean {
+    return this._inPage;
   }
 
   async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
@@ -52,5 +57,6 @@ export class ChosenClient implements IClient {
   }
 
   private _client: Promise<IClient>;
+  private _inPage = false;
   private _resolve: (client: IClient) => void = () => undefined;
 }

@@ -13,6 +13,8 @@ export interface ICompletionClient {
 }
 
 export interface IModelClient {
+  /** Whether the models run in this page, and those that it can use are a site's. */
+  readonly inPage: boolean;
   models(): Promise<IModel[]>;
   select(model: string, tuned?: boolean | null): Promise<IHealth>;
   /** Fetch a model, calling `step` as it comes. An end without the file is an error. */

@@ -24,6 +24,8 @@ const FIRST_BYTE = 30000;
 const NEXT_BYTE = 10000;
 
 export class HttpClient implements IClient {
+  readonly inPage = false;
+
   constructor(readonly settings: ServerConnection.ISettings) {}
 
   /** Complete, calling `frame` as the text grows. */

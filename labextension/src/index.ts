@@ -2,6 +2,7 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
 import { NotebookActions } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -35,7 +36,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Ghost text from a model inside the Jupyter server.',
   autoStart: true,
   requires: [ICompletionProviderManager, IInlineCompleterFactory],
-  optional: [ISettingRegistry, IStatusBar, ICommandPalette, ITranslator],
+  optional: [ISettingRegistry, IStatusBar, ICommandPalette, ITranslator, IEditorLanguageRegistry],
   activate: (
     app: JupyterFrontEnd,
     manager: ICompletionProviderManager,
@@ -43,7 +44,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     registry: ISettingRegistry | null,
     statusBar: IStatusBar | null,
     palette: ICommandPalette | null,
-    translator: ITranslator | null
+    translator: ITranslator | null,
+    languages: IEditorLanguageRegistry | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_turbopilot');
     const { commands, serviceManager, shell } = app;
@@ -53,7 +55,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const engines = new Engines(client, pageFacts(serviceManager.serverSettings), {
       server: () => Promise.resolve(new HttpClient(serviceManager.serverSettings)),
       // Loaded where it is used: a page with a server has no need of it.
-      browser: async () => (await import('./local/lab')).localClient(serviceManager)
+      browser: async () => (await import('./local/lab')).localClient(serviceManager, languages)
     });
     const availability = new Availability(
       signal => client.health(signal),

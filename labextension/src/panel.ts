@@ -115,7 +115,7 @@ export class ModelPanel extends Widget {
 
   protected override onActivateRequest(message: Message): void {
     super.onActivateRequest(message);
-    this._other.focus();
+    (this._form.hidden ? this._body.querySelector('button') : this._other)?.focus();
   }
 
   override dispose(): void {
@@ -169,12 +169,15 @@ export class ModelPanel extends Widget {
     };
     const { health } = this._availability.state;
     const address = health?.address ?? '';
-    this._intro.textContent = address
-      ? this._trans.__('The model runs at %1, where code is sent to. It is chosen there.', address)
-      : this._trans.__(
-          'A model runs inside your Jupyter server. Sizes with ~ and speeds are estimates for this machine.'
-        );
-    this._form.hidden = this._label.hidden = address !== '';
+    const { inPage } = this._client;
+    this._intro.textContent = inPage
+      ? this._trans.__('A model of this site runs in your browser, which keeps its file. No code is sent.')
+      : address
+        ? this._trans.__('The model runs at %1, where code is sent to. It is chosen there.', address)
+        : this._trans.__(
+            'A model runs inside your Jupyter server. Sizes with ~ and speeds are estimates for this machine.'
+          );
+    this._form.hidden = this._label.hidden = inPage || address !== '';
     const shown = ordered(this._models).filter(model => this._all.checked || suits(model));
     this._body.replaceChildren(
       ...shown.map(model =>

@@ -170,6 +170,13 @@ export async function startLab({
   lab.get = async route =>
     (await fetch(`${url}/${route}`, { headers: { Authorization: `token ${lab.token}` } })).json();
 
+  lab.put = async (route, body) =>
+    fetch(`${url}/${route}`, {
+      method: 'PUT',
+      headers: { Authorization: `token ${lab.token}` },
+      body: JSON.stringify(body)
+    });
+
   await lab.start();
   return lab;
 }

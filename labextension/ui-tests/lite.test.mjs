@@ -4,67 +4,28 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, screenshot, textOf } from './lab.mjs';
-import { BEGUN, buildLite, ISOLATED, modelIn, openAlone, REST, serveSite } from './site.mjs';
-
-const STATIC = 'extensions/jupyter-turbopilot/static/';
-const NOTEBOOK = JSON.stringify({
-  cells: [{ id: 'one', cell_type: 'code', source: '', metadata: {}, execution_count: null, outputs: [] }],
-  metadata: {
-    kernelspec: { display_name: 'Python (Pyodide)', language: 'python', name: 'python' },
-    language_info: { name: 'python' }
-  },
-  nbformat: 4,
-  nbformat_minor: 5
-});
+import { editCell, GHOST, screenshot, textOf } from './lab.mjs';
+import { BEGUN, ISOLATED, modelIn, openLite, REST, STATIC, typeBegun } from './site.mjs';
 
 describe('in a JupyterLite site', { timeout: 120_000 }, () => {
-  let browser;
   let lite;
-  const sites = [];
 
-  before(async () => {
-    lite = buildLite({ 'shapes.ipynb': NOTEBOOK, 'shapes.py': '' }, { enableServiceWorkerCache: 'true' });
-    browser = await openAlone();
-  });
+  before(async () => (lite = await openLite({ enableServiceWorkerCache: 'true' })));
 
-  afterEach(() => Promise.all(browser.context.pages().map(page => page.close())));
+  afterEach(() => Promise.all(lite.browser.context.pages().map(page => page.close())));
 
-  after(async () => {
-    await browser?.close();
-    await Promise.all(sites.map(site => site.stop()));
-    lite?.remove();
-  });
-
-  async function serve(options = {}) {
-    const site = await serveSite(lite.folder, { files: modelIn(STATIC), ...options });
-    sites.push(site);
-    return site;
-  }
-
-  async function open(site, address) {
-    const page = await browser.context.newPage();
-    await page.goto(site.url + address);
-    return page;
-  }
-
-  /** Type what the model knows; return the grey text behind it. */
-  async function type(page) {
-    await page.keyboard.insertText(BEGUN.slice(0, -1));
-    await page.keyboard.type(BEGUN.at(-1));
-    return ghost(page);
-  }
+  after(() => lite?.close());
 
   async function completesIn(page, cell) {
-    assert.equal(await type(page), REST);
+    assert.equal(await typeBegun(page), REST);
     await page.keyboard.press('Tab');
     await page.waitForSelector(GHOST, { state: 'detached' });
     assert.equal(await textOf(cell), BEGUN + REST);
   }
 
   test('a notebook in JupyterLab has grey text, from a subfolder with odd characters', async () => {
-    const site = await serve({ prefix: '/a b/ü/' });
-    const page = await open(site, 'lab/index.html?path=shapes.ipynb');
+    const site = await lite.serve({ prefix: '/a b/ü/' });
+    const page = await lite.open(site);
     await completesIn(page, await editCell(page, 0));
     await screenshot(page, 'lite-lab');
     assert.equal(site.asked.filter(name => name?.endsWith('.gguf')).length, 1);
@@ -75,32 +36,48 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     const config = JSON.parse(readFileSync(path.join(lite.folder, 'jupyter-lite.json'), 'utf8'));
     config['jupyter-config-data'].turbopilotModels = 'files/models/models.json';
     const files = { ...modelIn('files/models/'), 'jupyter-lite.json': { body: JSON.stringify(config) } };
-    const site = await serve({ headers: ISOLATED, files });
-    const notebook = await open(site, 'notebooks/index.html?path=shapes.ipynb');
+    const site = await lite.serve({ headers: ISOLATED, files });
+    const notebook = await lite.open(site, 'notebooks/index.html?path=shapes.ipynb');
     await completesIn(notebook, await editCell(notebook, 0));
     assert.equal(await notebook.evaluate(() => window.crossOriginIsolated), true);
     await screenshot(notebook, 'lite-notebook');
-    const page = await open(site, 'edit/index.html?path=shapes.py');
+    const page = await lite.open(site, 'edit/index.html?path=shapes.py');
     const editor = page.locator('.jp-FileEditor');
     await editor.locator('.cm-content').click({ timeout: 60_000 });
     await completesIn(page, editor);
     await screenshot(page, 'lite-editor');
   });
 
+  test('no byte of a model is fetched before there is an editor to type in', async () => {
+    const site = await lite.serve();
+    const page = await lite.open(site, 'lab/index.html');
+    await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor({ timeout: 60_000 });
+    await page.waitForTimeout(1000);
+    const ours = () => site.asked.filter(name => /models\.json$|\.gguf$|\.wasm$|worker/.test(name ?? ''));
+    const before = ours().filter(name => name.startsWith(STATIC));
+    assert.deepEqual(before, []);
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('docmanager:open', { path: 'shapes.ipynb' })
+    );
+    await editCell(page, 0);
+    await typeBegun(page);
+    assert.equal(ours().filter(name => name.startsWith(STATIC)).length, 3);
+  });
+
   test('reloaded without a network it still completes', async () => {
-    const site = await serve();
-    let page = await open(site, 'lab/index.html?path=shapes.ipynb');
+    const site = await lite.serve();
+    let page = await lite.open(site);
     await editCell(page, 0);
     // What JupyterLite's service worker keeps is what is fetched while it is there: from the second visit on.
     await page.evaluate(() => navigator.serviceWorker.ready);
     await page.close();
-    page = await open(site, 'lab/index.html?path=shapes.ipynb');
+    page = await lite.open(site);
     await completesIn(page, await editCell(page, 0));
     // Of the files that the site offers, it keeps those that somebody has saved.
     await page.evaluate(() => window.jupyterapp.commands.execute('docmanager:save'));
     await site.stop();
     await page.close();
-    page = await open(site, 'lab/index.html?path=shapes.ipynb');
+    page = await lite.open(site);
     const cell = await editCell(page, 0);
     await page.keyboard.press('Control+a');
     await page.keyboard.press('Delete');
@@ -108,8 +85,8 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
   });
 
   test('says it once where there is no model, and asks for it once', async () => {
-    const site = await serve({ files: { [`${STATIC}models.json`]: { body: '{"models": []}' } } });
-    const page = await open(site, 'lab/index.html?path=shapes.ipynb');
+    const site = await lite.serve({ files: { [`${STATIC}models.json`]: { body: '{"models": []}' } } });
+    const page = await lite.open(site);
     await editCell(page, 0);
     await page.keyboard.type('def area', { delay: 50 });
     const notice = page.locator('.Toastify__toast', { hasText: 'no model for the browser' });
@@ -120,5 +97,5 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await screenshot(page, 'lite-without-model');
   });
 
-  test('nothing was asked of any other site', () => assert.deepEqual(browser.outside, []));
+  test('nothing was asked of any other site', () => assert.deepEqual(lite.browser.outside, []));
 });

@@ -1,12 +1,13 @@
 /** A static site, and a browser that reaches nothing else. */
 
 import { spawnSync } from 'node:child_process';
+import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openBrowser, ROOT } from './lab.mjs';
+import { ghost, openBrowser, ROOT } from './lab.mjs';
 
 const TYPES = {
   '.css': 'text/css',
@@ -36,16 +37,29 @@ const MODEL = readFileSync(path.join(ROOT, 'labextension', 'ui-tests', 'model', 
 export const BEGUN = 'def area(width, height):\n    ret';
 export const REST = 'urn width * height';
 
+/** The tests' model as a list has it. */
+function entry(changes = {}, body = MODEL) {
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  return { name: 'rectangles', url: 'rectangles.gguf', sha256, size: body.length, ...changes };
+}
+
 /** A list of models with the tests' one. */
 export function listed(changes = {}) {
-  const model = {
-    name: 'rectangles',
-    url: 'rectangles.gguf',
-    sha256: createHash('sha256').update(MODEL).digest('hex'),
-    size: MODEL.length,
-    ...changes
+  return JSON.stringify({ models: [entry(changes)] });
+}
+
+/** The same model under two names, in two files, with what a list says of them. */
+export function twoModelsIn(folder) {
+  const other = Buffer.concat([MODEL, Buffer.alloc(32)]);
+  const models = [
+    entry({ licence: 'Apache-2.0', use: 'any language' }),
+    entry({ name: 'shapes', url: 'shapes.gguf', licence: 'MIT', language: 'python' }, other)
+  ];
+  return {
+    [`${folder}models.json`]: { body: JSON.stringify({ models }) },
+    [`${folder}rectangles.gguf`]: { body: MODEL },
+    [`${folder}shapes.gguf`]: { body: other }
   };
-  return JSON.stringify({ models: [model] });
 }
 
 /** The tests' model and its list, to lie in a folder of a site. */
@@ -55,7 +69,7 @@ export function modelIn(folder) {
 
 /**
  * Serve a folder below a path. `files` lie above those of the folder: a status, a body, headers; one that is `cut`
- * ends in the middle. What was asked for is in `asked`.
+ * ends in the middle, one that is `stuck` comes no further than that. What was asked for is in `asked`.
  */
 export async function serveSite(folder, { prefix = '/', headers = {}, files = {} } = {}) {
   const asked = [];
@@ -72,11 +86,13 @@ export async function serveSite(folder, { prefix = '/', headers = {}, files = {}
     response.writeHead(file.status ?? 200, {
       'Content-Type': type,
       'Cache-Control': 'no-cache',
-      ...(file.cut ? { 'Content-Length': file.body.length } : {}),
+      ...(file.cut || file.stuck ? { 'Content-Length': file.body.length } : {}),
       ...headers,
       ...file.headers
     });
-    if (file.cut) {
+    if (file.stuck) {
+      response.write(file.body.subarray(0, file.body.length / 2));
+    } else if (file.cut) {
       response.write(file.body.subarray(0, file.body.length / 2), () => response.destroy());
     } else {
       response.end(file.body);
@@ -161,4 +177,54 @@ export function buildLite(contents = {}, config = {}) {
     );
   }
   return { folder: path.join(home, 'site'), remove: () => rmSync(home, { recursive: true, force: true }) };
+}
+
+/** Where the extension's files are in a site. */
+export const STATIC = 'extensions/jupyter-turbopilot/static/';
+
+const NOTEBOOK = JSON.stringify({
+  cells: [{ id: 'one', cell_type: 'code', source: '', metadata: {}, execution_count: null, outputs: [] }],
+  metadata: {
+    kernelspec: { display_name: 'Python (Pyodide)', language: 'python', name: 'python' },
+    language_info: { name: 'python' }
+  },
+  nbformat: 4,
+  nbformat_minor: 5
+});
+
+/** Build a JupyterLite site with an empty notebook and an empty file, and open a browser for it. */
+export async function openLite(config = {}) {
+  const lite = buildLite({ 'shapes.ipynb': NOTEBOOK, 'shapes.py': '' }, config);
+  const sites = [];
+  let browser;
+  const close = async () => {
+    await browser?.close();
+    await Promise.all(sites.map(site => site.stop()));
+    lite.remove();
+  };
+  try {
+    browser = await openAlone();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  /** Serve the site, with the tests' model unless told otherwise. */
+  const serve = async (options = {}) => {
+    const site = await serveSite(lite.folder, { files: modelIn(STATIC), ...options });
+    sites.push(site);
+    return site;
+  };
+  const open = async (site, address = 'lab/index.html?path=shapes.ipynb') => {
+    const page = await browser.context.newPage();
+    await page.goto(site.url + address);
+    return page;
+  };
+  return { folder: lite.folder, browser, serve, open, close };
+}
+
+/** Type what the model knows; return the grey text behind it. */
+export async function typeBegun(page) {
+  await page.keyboard.insertText(BEGUN.slice(0, -1));
+  await page.keyboard.type(BEGUN.at(-1));
+  return ghost(page);
 }

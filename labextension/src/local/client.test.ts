@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { IFrame, IRequest } from '../wire';
+import type { IFrame, IRequest, IStep } from '../wire';
 import { type ILine, LocalClient } from './client';
 import type { FromWorker, ToWorker } from './messages';
 
@@ -14,11 +14,17 @@ class Worker implements ILine {
   readonly opened: string[] = [];
   error: { code: string; message: string } | null = null;
   silent = false;
+  /** how far a model's file is that does not come any further */
+  stuck: IStep | null = null;
   ended = false;
 
   postMessage(message: ToWorker): void {
     if (message.kind === 'open') {
       this.opened.push(message.name);
+      if (this.stuck) {
+        this._say({ kind: 'step', step: this.stuck });
+        return;
+      }
       this._say(
         this.error
           ? { kind: 'not opened', error: this.error }
@@ -182,6 +188,40 @@ describe('the client in a page', () => {
     workers[0].onerror?.({ message: 'out of memory' } as ErrorEvent);
     expect(await complete()).toBe('yes');
     expect(workers).toHaveLength(2);
+  });
+
+  it('says how far a model is that is being fetched, and that it was stopped', async () => {
+    const stuck: IStep = { phase: 'fetching', received: 3, total: 6 };
+    prepare = worker => (worker.stuck = workers.length === 0 ? stuck : null);
+    const steps: IStep[] = [];
+    const fetching = client.pull('characters', false, step => steps.push(step));
+    const stopped = expect(fetching).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(steps).toEqual([stuck]);
+    const told = (await client.models()).map(({ pulling, progress }) => [pulling, progress]);
+    expect(told).toEqual([
+      [true, stuck],
+      [false, null]
+    ]);
+    await client.stopPull();
+    await stopped;
+    expect((await client.models()).some(({ pulling }) => pulling)).toBe(false);
+    await client.pull('characters', false, step => steps.push(step));
+    expect(steps.at(-1)).toMatchObject({ phase: 'done' });
+  });
+
+  it('goes on with the model in use when another was fetched', async () => {
+    await complete();
+    await client.pull('characters', false, () => undefined, false);
+    expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);
+    await complete();
+    expect(workers[0].opened).toEqual(['python', 'characters', 'python']);
+  });
+
+  it('says which model could not be fetched, and why', async () => {
+    prepare = worker => (worker.error = { code: 'download_failed', message: 'cut' });
+    await expect(client.select('characters')).rejects.toThrow('cut');
+    expect((await client.models()).map(({ failed }) => failed)).toEqual(['cut', null]);
   });
 
   it('refuses a model that the site does not have', async () => {

@@ -15,8 +15,8 @@ const LONGEST_WAIT = 300_000;
 /** Milliseconds without a word after which a worker counts as gone: a browser may end one without telling. */
 const SILENCE = 30_000;
 
-/** The code of an error that the person made. */
-const STOPPED = 'stopped';
+/** The code of an error that the person made, as the server has it. */
+const STOPPED = 'cancelled';
 
 /** What the worker is, as far as this page uses it. */
 export type ILine = IPort<FromWorker, ToWorker> & {
@@ -39,6 +39,8 @@ export interface ILocalOptions {
 interface ILoading {
   model: ILocalModel;
   completer: Promise<Completer>;
+  /** how far its file is; null: it is not being fetched */
+  step: IStep | null;
 }
 
 /** Why there is no model, since when, and how long it is left at that. */
@@ -50,6 +52,8 @@ interface IFailure {
 }
 
 export class LocalClient implements IClient {
+  readonly inPage = true;
+
   constructor(private readonly _options: ILocalOptions) {}
 
   async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
@@ -82,7 +86,7 @@ export class LocalClient implements IClient {
       ready,
       phase: this._phase,
       code: this._failure?.error.code ?? null,
-      model: (this._loading ?? this._failure)?.model?.name ?? this._chosen?.name ?? '',
+      model: (this._chosen ?? this._used ?? (this._loading ?? this._failure)?.model)?.name ?? '',
       reason: this._failure?.error.message ?? null,
       address: null,
       notice: this._engine?.onDemand
@@ -95,6 +99,7 @@ export class LocalClient implements IClient {
   async models(): Promise<IModel[]> {
     const models = await this._catalogue();
     const stored = (await this._call({ kind: 'stored', sources: models })) as boolean[];
+    const step = (model: ILocalModel) => (model === this._loading?.model ? this._loading.step : null);
     return models.map((model, at) => ({
       name: model.name,
       spec: model.name,
@@ -107,12 +112,12 @@ export class LocalClient implements IClient {
       use: model.use,
       stored: stored[at],
       verified: stored[at],
-      selected: model === (this._loading?.model ?? this._chosen),
+      selected: model === (this._chosen ?? this._used),
       adapters: [],
       tuned: false,
-      pulling: false,
-      failed: null,
-      progress: null,
+      pulling: step(model) !== null,
+      failed: model === this._failure?.model ? this._failure.error.message : null,
+      progress: step(model),
       mirror: false
     }));
   }
@@ -127,6 +132,7 @@ export class LocalClient implements IClient {
   /** Fetch a model; the worker keeps it where the browser keeps anything. */
   async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
     const model = await this._named(name);
+    const before = this._loading?.model;
     this._step = step;
     try {
       if (select) {
@@ -137,6 +143,10 @@ export class LocalClient implements IClient {
       step({ phase: 'done', done: true });
     } finally {
       this._step = null;
+      if (before && !select) {
+        this._forget();
+        this._load(before).catch(() => undefined); // it is noted
+      }
     }
   }
 
@@ -214,6 +224,7 @@ export class LocalClient implements IClient {
     const model = await this._suited(language).catch((reason: unknown) => {
       throw this._failed(null, reason);
     });
+    this._used = model;
     return this._load(model);
   }
 
@@ -227,7 +238,7 @@ export class LocalClient implements IClient {
       })().catch((reason: unknown) => {
         throw this._failed(model, reason);
       });
-      this._loading = { model, completer };
+      this._loading = { model, completer, step: null };
     }
     return this._loading.completer;
   }
@@ -241,6 +252,9 @@ export class LocalClient implements IClient {
       line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
     });
     const engine = (this._engine = new WorkerEngine(line, opened));
+    if (this._loading?.model === model) {
+      this._loading.step = null;
+    }
     this._phase = 'ready';
     this._failure = null;
     this._wait = AGAIN;
@@ -298,6 +312,9 @@ export class LocalClient implements IClient {
     this._heard++;
     switch (message.kind) {
       case 'step':
+        if (this._loading) {
+          this._loading.step = message.step;
+        }
         this._step?.(message.step);
         this._options.progress?.(message.step);
         break;
@@ -341,6 +358,8 @@ export class LocalClient implements IClient {
   private _listed: Promise<ILocalModel[]> | null = null;
   /** what the person chose; null: what suits the language */
   private _chosen: ILocalModel | null = null;
+  /** what completed last */
+  private _used: ILocalModel | null = null;
   private _loading: ILoading | null = null;
   private _opening: { resolve: (model: IOpened) => void; reject: (error: Error) => void } | null = null;
   private _line: ILine | null = null;

@@ -1,5 +1,6 @@
 import { parser as javascript } from '@lezer/javascript';
 import { parser as python } from '@lezer/python';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { byBrackets, byGrammar, fitting } from './grammar';
 
@@ -65,6 +66,32 @@ describe('a text in Python', () => {
   });
 });
 
+describe('a text that is parsed after another', () => {
+  const code = fc
+    .array(
+      fc.constantFrom(...PROGRAM.split(/(?<=\n)|(?<=[^ ] )/), '(', ']', '"', "'''", '\n    ', 'f"{', '= ')
+    )
+    .map(parts => parts.join(''));
+
+  it('is judged as if it had been the first', () => {
+    fc.assert(
+      fc.property(
+        fc.array(code, { minLength: 1 }),
+        fc.constantFrom('python', 'javascript'),
+        (texts, language) => {
+          const known = byGrammar(name => ({ python, javascript })[name] ?? null);
+          const program = PROGRAM + PROGRAM;
+          for (const text of texts) {
+            const whole = program.slice(0, 30 * text.length) + text;
+            const fresh = byGrammar(name => ({ python, javascript })[name] ?? null);
+            expect([whole, known(language, whole).faults]).toEqual([whole, fresh(language, whole).faults]);
+          }
+        }
+      )
+    );
+  });
+});
+
 describe('a text in another language', () => {
   const program = `const a = (b) => {\n  return \`x \${b}\`;\n};\nfor (let i = 0; i < 3; i++) {\n  foo(a, 'b');\n}\n`;
 
@@ -105,9 +132,18 @@ describe('what costs too much', () => {
 
   it('does not fit once one answer has cost too much', () => {
     const fits = fitting('python', 'x = ', judge);
-    const long = `[${'1, '.repeat(4000)}`;
-    expect(fits(`${long}1`)).toBe(true);
-    Array.from({ length: 20 }, (_, at) => fits(`${long}${at}2`));
+    const long = '1, '.repeat(4000);
+    expect(fits(`[${long}1`)).toBe(true);
+    Array.from({ length: 20 }, (_, at) => fits(`[${at}${long}2`));
     expect(fits('2')).toBe(false);
+  });
+
+  it('is not parsed again from its beginning', () => {
+    const prefix = `class Long:\n${'    def one(self):\n        return [self.value, 2]\n\n'.repeat(200)}    x = `;
+    const { parsed } = judge('python', `${prefix}y`);
+    expect(parsed).toBeGreaterThan(prefix.length);
+    const further = judge('python', `${prefix}y + z`);
+    expect(further.faults).toBe(0);
+    expect(further.parsed).toBeLessThan(1000);
   });
 });

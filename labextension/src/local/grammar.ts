@@ -5,6 +5,7 @@
  * early is none.
  */
 
+import { type Parser, TreeFragment } from '@lezer/common';
 import { STATEMENT } from './bounds';
 import { type IOpen, lex, scan } from './lexer';
 import { asPython } from './magics';
@@ -12,22 +13,25 @@ import { isLonger, lastLine, stripEnd } from './text';
 
 const PATIENCE = 200_000; // characters that are parsed for one answer; after that, nothing more fits
 const LONGEST = 4000; // characters of a text that is parsed whole
-/** What may complete an unfinished line of Python: the rest of an expression, of a statement's head, of a clause. */
+/**
+ * What may complete an unfinished line of Python, the likeliest first: the rest of an expression, of a statement's head,
+ * of a clause.
+ */
 const ENDINGS = [
   ...[
     '',
+    ': _',
     ' _',
     ':',
     '():',
+    '=_',
     ' _:',
     ' in _:',
     ' in _',
     ' _ in _',
     ' import _',
     ' else _',
-    ': _',
-    ' _: _',
-    '=_'
+    ' _: _'
   ],
   ...[' as _:', ' _():', ' = _', ' _ import _', ' def _():', ' _ in _:', ' _ else _', ': _ = _']
 ];
@@ -37,14 +41,7 @@ const OUTER_ENDINGS = ['', ':', ' in _:', ' _', ' = _'];
 const DECORATES = /(?:^|\n)([ \t]*)@(?![^]*\n[ \t]*(?:async|def|class)\b)/;
 
 /** A parser, as far as it is used here: one of Lezer's, which the page's editors have. */
-export interface IParser {
-  parse(text: string): { iterate(visitor: { enter(node: INode): void }): void };
-}
-
-interface INode {
-  readonly type: { readonly isError: boolean };
-  readonly from: number;
-}
+export type IParser = Pick<Parser, 'parse'>;
 
 /** How many faults a text has that no further text could mend, and how many characters were parsed for that. */
 export type Judge = (language: string, text: string) => { faults: number; parsed: number };
@@ -54,8 +51,15 @@ export const byBrackets: Judge = (_, text) => ({ faults: Number(!scan(text).bala
 
 /** Judge by a language's grammar; by brackets and quotes where there is none. */
 export function byGrammar(parserFor: (language: string) => IParser | null): Judge {
+  const known = new Map<IParser, Reparser>();
+  const reparser = (parser: IParser): Reparser => {
+    const made = known.get(parser) ?? new Reparser(parser);
+    known.set(parser, made);
+    return made;
+  };
   return (language, text) => {
-    const parser = parserFor(language);
+    const grammar = parserFor(language);
+    const parser = grammar && reparser(grammar);
     if (parser && language === 'python' && !isLonger(text, STATEMENT)) {
       return judgePython(parser, text);
     }
@@ -83,58 +87,104 @@ export function fitting(language: string, prefix: string, judge: Judge): (text: 
   };
 }
 
+/** Parses texts one after the other; what one has in common with the one before is not parsed again. */
+class Reparser {
+  constructor(private readonly _parser: IParser) {}
+
+  /** how many characters were parsed */
+  parsed = 0;
+
+  /** Return the places of the faults, from the first on. */
+  *faults(text: string): Generator<number> {
+    const { length } = this._text;
+    let same = 0;
+    while (same < length && text[same] === this._text[same]) {
+      same++;
+    }
+    const change = { fromA: same, toA: length, fromB: same, toB: text.length };
+    const fragments = TreeFragment.applyChanges(this._fragments, [change]);
+    const tree = this._parser.parse(text, fragments);
+    this._fragments = TreeFragment.addTree(tree);
+    this._text = text;
+    this.parsed += fragments.reduce((left, { from, to }) => left - (to - from), text.length);
+    const cursor = tree.cursor();
+    do {
+      if (cursor.type.isError) {
+        yield cursor.from;
+      }
+    } while (cursor.next());
+  }
+
+  private _text = '';
+  private _fragments: readonly TreeFragment[] = [];
+}
+
 /** Count the faults before the end of a text. */
-function judgeAny(parser: IParser, text: string): ReturnType<Judge> {
+function judgeAny(parser: Reparser, text: string): ReturnType<Judge> {
   const end = stripEnd(text).length;
-  const faults = faultsBefore(parser, text, end);
+  const before = parser.parsed;
+  const count = (whole: string): number => [...parser.faults(whole)].filter(at => at < end).length;
+  const faults = count(text);
   const quote = faults ? scan(text).quote : '';
   // Some grammars read a string as one token; an unfinished one is no fault either.
-  const closed = quote ? faultsBefore(parser, text + quote, end) : faults;
-  return { faults: Math.min(faults, closed), parsed: text.length };
+  const closed = quote ? count(text + quote) : faults;
+  return { faults: Math.min(faults, closed), parsed: parser.parsed - before };
 }
 
 /** Python parses once it is completed in some way: its grammar has few faults at the end of a text alone. */
-function judgePython(parser: IParser, text: string): ReturnType<Judge> {
+function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
   const plain = asPython(text);
   const opened = scan(plain);
   const code = plain.slice(opened.start, opened.comment ? -opened.tail.length : plain.length);
   // More white space may follow where a line is blank so far.
   const last = stripEnd(code, ' \t');
-  let parsed = last.length;
+  const before = parser.parsed;
   // A fault before the end stays, whatever follows.
   const end = opened.quote ? last.length - opened.tail.length : stripEnd(last).length;
-  const faults = faultsBefore(parser, last, end);
-  if (opened.balanced && !faults && isIndentedEvenly(last)) {
-    for (const ending of endingsOf(opened)) {
-      const whole = withBody(last + ending);
-      parsed += whole.length;
-      if (faultsBefore(parser, whole, whole.length + 1) === 0) {
-        return { faults: 0, parsed };
-      }
-    }
-  }
-  return { faults: 1, parsed };
+  const completes =
+    opened.balanced &&
+    firstFault(parser, last) >= end &&
+    isIndentedEvenly(last) &&
+    reach(parser, last, endingsOf(opened)) === Infinity;
+  return { faults: Number(!completes), parsed: parser.parsed - before };
 }
 
-/** What may complete a text, with its open quote and brackets closed. */
-function* endingsOf({ comment, quote, tail, brackets }: IOpen): Generator<string> {
-  if (comment) {
-    yield `\n${brackets}`;
-  } else if (quote) {
-    // The text may also end with a backslash, within the quotes, or within a replacement field of an f-string.
-    const begun = /^\w*(["'])\1\1[^]*?(\1{1,2})$/.exec(tail)?.[2] ?? '';
-    const within = tail.endsWith('\\') ? ['', '\\'] : [''];
-    const fields = /^[rR]?[fF]/.test(tail) ? ['}', ' _}', 'r}'] : [];
-    // Within brackets, it may be a key or the last default of a lambda.
-    const inner = brackets ? ['', ': _'] : [''];
-    const closed = inner.flatMap(rest =>
-      [...within, ...fields].map(end => end + quote.slice(begun.length) + rest + brackets)
-    );
-    yield* ENDINGS.flatMap(ending => closed.map(end => end + ending));
-  } else {
-    const outer = brackets ? OUTER_ENDINGS : [''];
-    yield* outer.flatMap(tail => ENDINGS.map(ending => ending + brackets + tail));
+/**
+ * How far a text can be read that is completed in the best way: up to its first fault; Infinity if there is none.
+ * `endings` has the ways for each part that may be missing. What is wrong with a text before a part, no part mends.
+ */
+function reach(parser: Reparser, text: string, endings: readonly (readonly string[])[]): number {
+  if (endings.length === 0) {
+    return firstFault(parser, withBody(text));
   }
+  const [[...ways], ...others] = endings;
+  const end = stripEnd(text).length - 1; // its last sign may be half of one
+  let furthest = end;
+  for (const way of ways) {
+    const at = reach(parser, text + way, others);
+    if (at < end || at === Infinity) {
+      return at;
+    }
+    furthest = Math.max(furthest, at);
+  }
+  return furthest;
+}
+
+/** What may complete a text, part by part, with its open quote and brackets closed. */
+function endingsOf({ comment, quote, tail, brackets }: IOpen): string[][] {
+  if (comment) {
+    return [[`\n${brackets}`]];
+  }
+  if (!quote) {
+    return brackets ? [ENDINGS, [brackets], OUTER_ENDINGS] : [ENDINGS];
+  }
+  // The text may also end with a backslash, within the quotes, or within a replacement field of an f-string.
+  const begun = /^\w*(["'])\1\1[^]*?(\1{1,2})$/.exec(tail)?.[2] ?? '';
+  const within = tail.endsWith('\\') ? ['', '\\'] : [''];
+  const fields = /^[rR]?[fF]/.test(tail) ? ['}', ' _}', 'r}'] : [];
+  const closed = [...within, ...fields].map(end => end + quote.slice(begun.length));
+  // Within brackets, it may be a key or the last default of a lambda.
+  return brackets ? [closed, ['', ': _'], [brackets], ENDINGS] : [closed, ENDINGS];
 }
 
 /** Give a head without a body one, and a decorator something to decorate. */
@@ -175,12 +225,8 @@ function columns(space: string): number {
   return Array.from(space).reduce((width, sign) => (sign === '\t' ? width - (width % 8) + 8 : width + 1), 0);
 }
 
-function faultsBefore(parser: IParser, text: string, end: number): number {
-  let count = 0;
-  parser.parse(text).iterate({
-    enter({ type, from }) {
-      count += Number(type.isError && from < end);
-    }
-  });
-  return count;
+/** Where the first fault of a text is; Infinity if there is none. */
+function firstFault(parser: Reparser, text: string): number {
+  const [first = Infinity] = parser.faults(text);
+  return first;
 }

@@ -1,24 +1,31 @@
 /** The client that completes in a page of JupyterLab or Notebook. */
 
+import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import type { ServiceManager } from '@jupyterlab/services';
 import { LocalClient } from './client';
+import { byBrackets, byGrammar } from './grammar';
 import { KernelFacts } from './kernelfacts';
+import { parsersOf } from './parsers';
 
 /** The list of models that lies in the extension. */
 const CATALOGUE = 'jupyter-turbopilot/static/models.json';
 /** A site's configuration may name another list, relative to the site's address. */
 const OPTION = 'turbopilotModels';
 
-export function localClient(services: ServiceManager.IManager): LocalClient {
+export function localClient(
+  services: ServiceManager.IManager,
+  languages: IEditorLanguageRegistry | null
+): LocalClient {
   const extensions = PageConfig.getOption('fullLabextensionsUrl') || PageConfig.getOption('labextensionsUrl');
   const named = PageConfig.getOption(OPTION);
   const base = new URL(PageConfig.getBaseUrl(), document.baseURI);
   const kernels = new KernelFacts(id => services.kernels.connectTo({ model: { id, name: '' } }));
+  const judge = languages ? byGrammar(parsersOf(languages)) : byBrackets;
   return new LocalClient({
     catalogue: (named ? new URL(named, base) : new URL(URLExt.join(extensions, CATALOGUE), document.baseURI))
       .href,
     connect: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
-    sources: request => ({ facts: kernels.of(request.kernel_id) })
+    sources: request => ({ facts: kernels.of(request.kernel_id), judge })
   });
 }

@@ -71,7 +71,10 @@ export function strip(text: string, characters?: string): string {
 }
 
 function isOneOf(character: string, characters?: string): boolean {
-  return characters === undefined ? SPACES.test(character) : characters.includes(character);
+  if (characters !== undefined) {
+    return characters.includes(character);
+  }
+  return !(character > ' ' && character < '\x7f') && SPACES.test(character); // most are none
 }
 
 /** Whether nothing but white space is in a text. */

@@ -94,13 +94,15 @@ describe('the engine in a worker', () => {
     expect(echo.stopped).toBe(1);
   });
 
-  it('ends when whoever reads has enough', async () => {
+  it('ends when whoever reads has enough, and says what it cost', async () => {
     const echo = new Echo();
     const engine = await opened(echo);
-    for await (const { token } of engine.generate(ask('c', 1e9), new AbortController().signal)) {
+    const asked = ask('cc', 1e9);
+    for await (const { token } of engine.generate(asked, new AbortController().signal)) {
       expect(token).toBe(2);
       break;
     }
+    expect(asked.usage.cachedTokens).toBe(2);
     expect(await written(engine, ask('a', 1))).toBe('a');
     expect(echo.stopped).toBe(1);
   });

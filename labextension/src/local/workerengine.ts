@@ -35,6 +35,7 @@ export class WorkerEngine implements IEngine {
     const id = ++this._last;
     const written: IWritten = { tokens: [], ended: false, error: null, wake: () => undefined };
     const stop = (): void => written.wake();
+    const news = (): Promise<void> => new Promise(resolve => (written.wake = resolve));
     this._texts.set(id, { written, usage });
     signal.addEventListener('abort', stop);
     this._port.postMessage({ kind: 'generate', id, ask });
@@ -50,15 +51,19 @@ export class WorkerEngine implements IEngine {
         } else if (written.ended) {
           return;
         } else {
-          await new Promise<void>(resolve => (written.wake = resolve));
+          await news();
         }
       }
     } finally {
-      signal.removeEventListener('abort', stop);
-      this._texts.delete(id);
       if (!written.ended) {
         this._port.postMessage({ kind: 'stop', id });
       }
+      // Who has enough is told what it cost; who gave up waits for nothing.
+      while (!written.ended && !signal.aborted) {
+        await news();
+      }
+      signal.removeEventListener('abort', stop);
+      this._texts.delete(id);
     }
   }
 

@@ -1,0 +1,165 @@
+/** JupyterLab with a server: it loads nothing of the page's own engine unless that is wanted, which asks real kernels. */
+
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { editCell, ghost, openFile, openLab, ROOT, screenshot, writeNotebook } from './lab.mjs';
+import { modelIn, REST, typeBegun } from './site.mjs';
+
+const BUILT = path.join(ROOT, 'jupyter_turbopilot', 'labextension', 'static');
+/** What only the page's own engine needs: the model, its list, and scripts that can start it. */
+const LOCAL = readdirSync(BUILT).filter(
+  name =>
+    /\.(wasm|gguf)$|^models\.json$/.test(name) ||
+    (name.endsWith('.js') &&
+      /turbopilotModels|WebAssembly/.test(readFileSync(path.join(BUILT, name), 'utf8')))
+);
+
+/** Note what of ours a page asks for, and have the tests' model there. */
+async function watch(context) {
+  const asked = [];
+  const files = modelIn('');
+  await context.route('**/jupyter-turbopilot/static/**', async route => {
+    const name = path.basename(new URL(route.request().url()).pathname);
+    asked.push(name);
+    await (files[name] ? route.fulfill({ body: files[name].body }) : route.continue());
+  });
+  return asked;
+}
+
+async function clear(page) {
+  await page.keyboard.press('Control+a');
+  await page.keyboard.press('Delete');
+}
+
+/** Run code in a cell of its own, the last one; return what it printed. */
+async function run(page, code) {
+  const cells = page.locator('.jp-Notebook .jp-Cell');
+  const index = (await cells.count()) - 1;
+  const cell = await editCell(page, index);
+  await page.keyboard.insertText(code);
+  await page.keyboard.press('Shift+Enter');
+  await cell.locator('.jp-InputPrompt', { hasText: /\d/ }).waitFor({ timeout: 30_000 });
+  return (await cell.locator('.jp-OutputArea-output').allInnerTexts()).join('');
+}
+
+describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
+  let asked;
+  let browser;
+  let close;
+  let lab;
+  let page;
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({ says: 'nothing_else' }));
+    asked = await watch(browser.context);
+    writeNotebook(lab, 'one.ipynb', ['']);
+    page = await openFile(browser.context, lab, 'one.ipynb');
+  });
+
+  after(() => close?.());
+
+  const local = () => LOCAL.filter(name => asked.includes(name));
+
+  /** Type in the last cell until the grey text begins so: facts come a moment after an execution. */
+  async function suggests(text, expected) {
+    const cells = page.locator('.jp-Notebook .jp-Cell');
+    await editCell(page, (await cells.count()) - 1);
+    const end = Date.now() + 20_000;
+    let found = '';
+    while (!found.startsWith(expected) && Date.now() < end) {
+      await clear(page);
+      await page.keyboard.insertText(text.slice(0, -1));
+      await page.keyboard.type(text.at(-1));
+      found = await ghost(page, { timeout: 3000 }).catch(() => '');
+    }
+    await screenshot(page, 'page-kernel');
+    await clear(page);
+    assert.equal(found.slice(0, expected.length), expected);
+  }
+
+  test('loads no byte of the code and of the model that would complete in the page', async () => {
+    assert.ok(LOCAL.length >= 4, LOCAL.join());
+    await editCell(page, 0);
+    await page.keyboard.type('x = ');
+    assert.match(await ghost(page), /^nothing_else/);
+    assert.ok(asked.some(name => name.startsWith('remoteEntry')));
+    assert.deepEqual(local(), []);
+  });
+
+  test('completes in the page where that is wanted', async () => {
+    await lab.put('lab/api/settings/jupyter-turbopilot:plugin', {
+      raw: JSON.stringify({ engine: 'browser', eagerness: 'always' })
+    });
+    await page.close();
+    page = await openFile(browser.context, lab, 'one.ipynb');
+    await editCell(page, 0);
+    await clear(page);
+    assert.equal(await typeBegun(page), REST);
+    assert.deepEqual(local(), LOCAL);
+    await clear(page);
+  });
+
+  test('then the page asks the kernel which columns and attributes there are', async () => {
+    await run(
+      page,
+      "import pandas as pd\ndf = pd.DataFrame({'zebra': [1], 'okapi': [2]})\n" +
+        'class Thing:\n    def __init__(self):\n        self.quagga = 1\nthing = Thing()'
+    );
+    await suggests("y = df['z", "ebra'");
+    await suggests("y = df['o", "kapi'");
+    await suggests('y = df.z', 'ebra');
+    await suggests('y = thing.qu', 'agga');
+  });
+
+  test('of which the kernel keeps no trace', async () => {
+    await run(page, '41 + 1');
+    await page.waitForTimeout(1000); // asked meanwhile
+    const told = await run(
+      page,
+      'print(len(In), Out, _)\n' +
+        'print([n for _, n, _ in get_ipython().history_manager.get_range()])\n' +
+        "print(*sorted(name for name in globals() if not name.startswith('_')))\n" +
+        "print(sorted(name for name in globals() if 'turbopilot' in name.lower()))"
+    );
+    assert.deepEqual(told.trim().split('\n'), [
+      '4 {2: 42} 42',
+      '[1, 2, 3]',
+      'In Out Thing df exit get_ipython open pd quit thing',
+      '[]'
+    ]);
+  });
+});
+
+describe('JupyterLab whose server lacks our extension', { timeout: 120_000 }, () => {
+  let browser;
+  let close;
+  let lab;
+
+  before(async () => {
+    const flags = ["--ServerApp.jpserver_extensions={'jupyter_turbopilot': False}"];
+    ({ lab, browser, close } = await openLab({ loaded: false, flags }));
+  });
+
+  after(() => close?.());
+
+  test('says so, and completes in the page once somebody wants that', async () => {
+    const asked = await watch(browser.context);
+    writeNotebook(lab, 'one.ipynb', ['']);
+    const page = await openFile(browser.context, lab, 'one.ipynb');
+    const notice = page.locator('.Toastify__toast', { hasText: 'jupyter server extension enable' });
+    await notice.waitFor({ timeout: 30_000 });
+    await screenshot(page, 'page-offer');
+    assert.deepEqual(
+      asked.filter(name => LOCAL.includes(name)),
+      []
+    );
+    await notice.getByRole('button', { name: 'Complete in the browser' }).click();
+    await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor({ timeout: 30_000 });
+    await editCell(page, 0);
+    assert.equal(await typeBegun(page), REST);
+    await screenshot(page, 'page-offer-taken');
+    await page.close();
+  });
+});

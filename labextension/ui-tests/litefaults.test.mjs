@@ -1,0 +1,137 @@
+/** A JupyterLite site whose page loses what it stands on: storage, its worker, its cell, the foreground. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { editCell, GHOST, ghost, screenshot, textOf } from './lab.mjs';
+import { BEGUN, modelIn, openLite, REST, STATIC, typeBegun } from './site.mjs';
+
+const MODEL = `${STATIC}rectangles.gguf`;
+
+describe('in a JupyterLite site', { timeout: 120_000 }, () => {
+  let cell;
+  let errors;
+  let lite;
+  let page;
+  let site;
+
+  before(async () => {
+    lite = await openLite();
+    site = await lite.serve();
+    ({ page, cell, errors } = await edit(await lite.open(site)));
+  });
+
+  after(() => lite?.close());
+
+  /** Go into a page's first cell, and note what goes wrong in the page. */
+  async function edit(opened) {
+    const wrong = [];
+    // The kernel's runtime is elsewhere, where nothing is reached.
+    opened.on('pageerror', ({ message }) => message.includes('pyodide') || wrong.push(message));
+    return { page: opened, cell: await editCell(opened, 0), errors: wrong };
+  }
+
+  async function empty(where) {
+    await where.keyboard.press('Control+a');
+    await where.keyboard.press('Delete');
+  }
+
+  async function completesAgain(where) {
+    await empty(where);
+    assert.equal(await typeBegun(where), REST);
+  }
+
+  const fetched = () => site.asked.filter(name => name === MODEL).length;
+
+  test('two tabs complete at once, with a file that was fetched once', async () => {
+    await completesAgain(page);
+    const other = await lite.open(site, 'edit/index.html?path=shapes.py');
+    await other.locator('.jp-FileEditor .cm-content').click({ timeout: 60_000 });
+    await Promise.all([completesAgain(page), completesAgain(other)]);
+    await Promise.all([completesAgain(page), completesAgain(other)]);
+    assert.equal(fetched(), 1);
+    await other.close();
+  });
+
+  test('grey text comes to a tab that was in the background meanwhile', async () => {
+    const hide = hidden =>
+      page.evaluate(value => {
+        Object.defineProperty(document, 'hidden', { configurable: true, value });
+        document.dispatchEvent(new window.Event('visibilitychange'));
+      }, hidden);
+    await empty(page);
+    await page.keyboard.insertText(BEGUN.slice(0, -1));
+    await page.keyboard.type(BEGUN.at(-1));
+    await hide(true);
+    await page.waitForTimeout(1000);
+    await hide(false);
+    assert.equal(await ghost(page), REST);
+    await completesAgain(page);
+  });
+
+  test('a cell is deleted while a model writes for it', async () => {
+    await page.evaluate(() => window.jupyterapp.commands.execute('notebook:insert-cell-below'));
+    await editCell(page, 1);
+    await page.keyboard.insertText('for row in ro');
+    await page.keyboard.type('ws');
+    await page.evaluate(() => window.jupyterapp.commands.execute('notebook:delete-cell'));
+    await page.waitForTimeout(500);
+    assert.equal(await page.locator('.jp-Notebook .jp-Cell').count(), 1);
+    assert.equal(await page.locator(GHOST).count(), 0);
+    await editCell(page, 0);
+    await completesAgain(page);
+    assert.deepEqual(errors, []);
+  });
+
+  test('storage is cleared, and the page goes on; the next one fetches the model again', async () => {
+    const left = await page.evaluate(async () => {
+      const root = await navigator.storage.getDirectory();
+      await root.removeEntry('jupyter-turbopilot', { recursive: true });
+      return (await Array.fromAsync(root.keys())).length;
+    });
+    assert.equal(left, 0);
+    await completesAgain(page);
+    assert.equal(fetched(), 1);
+    await page.close();
+    ({ page, cell, errors } = await edit(await lite.open(site)));
+    await completesAgain(page);
+    assert.equal(fetched(), 2);
+    await page.close();
+  });
+
+  test('a worker is ended without a word, and another is there soon', async () => {
+    const opened = await lite.browser.context.newPage();
+    await opened.clock.install();
+    await opened.goto(`${site.url}lab/index.html?path=shapes.ipynb`);
+    ({ page, cell, errors } = await edit(opened));
+    await completesAgain(page);
+    const workers = () => page.workers().filter(worker => worker.url().startsWith(site.url + STATIC));
+    assert.equal(workers().length, 1);
+    await workers()[0].evaluate('self.close()');
+    await empty(page);
+    await page.keyboard.type('def', { delay: 50 });
+    await page.waitForTimeout(300);
+    assert.equal(workers().length, 0);
+    await page.clock.fastForward(31_000);
+    await page.clock.runFor(10_000); // its health is asked for once more
+    await completesAgain(page);
+    assert.equal(await textOf(cell), BEGUN);
+    assert.equal(workers().length, 1);
+    assert.deepEqual(errors, []);
+    await page.close();
+  });
+
+  test('the model has gone from the site: one sentence, and typing goes on', async () => {
+    site = await lite.serve({ files: { ...modelIn(STATIC), [MODEL]: { status: 404, body: 'no' } } });
+    ({ page, cell, errors } = await edit(await lite.open(site)));
+    await page.keyboard.type('def area', { delay: 50 });
+    const notice = page.locator('.Toastify__toast', { hasText: /cannot be fetched.*\(404\)/ });
+    await notice.waitFor({ timeout: 30_000 });
+    await page.keyboard.type('(width', { delay: 50 });
+    assert.equal(await notice.count(), 1);
+    assert.equal(await textOf(cell), 'def area(width');
+    assert.equal(fetched(), 1);
+    await screenshot(page, 'lite-model-gone');
+  });
+
+  test('nothing was asked of any other site', () => assert.deepEqual(lite.browser.outside, []));
+});

@@ -1,0 +1,104 @@
+/** The panel of models in a JupyterLite site: fetch, stop, use, remove; with the keyboard, light and dark. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { editCell, screenshot } from './lab.mjs';
+import { openLite, REST, STATIC, twoModelsIn, typeBegun } from './site.mjs';
+
+describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () => {
+  let files;
+  let lite;
+  let page;
+  let site;
+
+  const row = name => page.locator(`.jp-Turbopilot-models tr[data-model="${name}"]`);
+  const said = words => page.locator('.jp-Turbopilot-said', { hasText: words }).waitFor({ timeout: 20_000 });
+  const press = async (name, label) => {
+    await row(name).getByRole('button', { name: label }).focus();
+    await page.keyboard.press('Enter');
+  };
+  const fetched = name => site.asked.filter(asked => asked === STATIC + name).length;
+
+  before(async () => {
+    lite = await openLite();
+    files = twoModelsIn(STATIC);
+    site = await lite.serve({ files });
+    page = await lite.open(site);
+    await editCell(page, 0);
+    assert.equal(await typeBegun(page), REST);
+    await page.locator('.jp-Turbopilot-status').click();
+    await page.getByText('Models…').first().click();
+    await row('shapes').waitFor();
+  });
+
+  after(() => lite?.close());
+
+  test('it says which models the site has, and which is in use', async () => {
+    assert.match(await row('shapes').innerText(), /in use/); // it is tuned to the notebook's language
+    assert.match(await row('rectangles').innerText(), /any language[\s\S]*Apache-2\.0[\s\S]*Download/);
+    assert.equal(await page.locator('.jp-Turbopilot-models form').isVisible(), false);
+    await screenshot(page, 'lite-models');
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
+    );
+    await page.waitForTimeout(500);
+    await screenshot(page, 'lite-models-dark');
+  });
+
+  test('a model is fetched, with progress, and stopped', async () => {
+    const whole = files[`${STATIC}rectangles.gguf`];
+    files[`${STATIC}rectangles.gguf`] = { ...whole, stuck: true };
+    await press('rectangles', /Download/);
+    await row('rectangles').locator('progress').waitFor();
+    const bar = await row('rectangles')
+      .locator('progress')
+      .evaluate(({ value, max }) => value / max);
+    assert.ok(bar > 0.1 && bar < 1, String(bar));
+    await screenshot(page, 'lite-models-progress');
+    await press('rectangles', /Stop/);
+    await said('Stopped');
+    await row('rectangles')
+      .getByRole('button', { name: /Download/ })
+      .waitFor();
+    await screenshot(page, 'lite-models-stopped');
+    files[`${STATIC}rectangles.gguf`] = whole;
+    await press('rectangles', /Download/);
+    await said('rectangles is on this machine.');
+    assert.equal(fetched('rectangles.gguf'), 2);
+  });
+
+  test('another is used, and its file is deleted and fetched again', async () => {
+    await press('rectangles', /Use/);
+    await said('rectangles is ready.');
+    await row('rectangles').getByText('in use').waitFor();
+    await press('shapes', /Remove/);
+    await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
+    await said('0 MB freed.');
+    await row('shapes')
+      .getByRole('button', { name: /Download/ })
+      .waitFor();
+    const kept = files[`${STATIC}shapes.gguf`];
+    files[`${STATIC}shapes.gguf`] = { ...kept, cut: true };
+    await press('shapes', /Download/);
+    await said('The connection ended');
+    assert.match(await row('shapes').innerText(), /The download failed\. The connection ended/);
+    // What is in use is not touched by that.
+    await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor({ timeout: 20_000 });
+    await screenshot(page, 'lite-models-failed');
+    files[`${STATIC}shapes.gguf`] = kept;
+    await press('shapes', /Download/);
+    await said('shapes is on this machine.');
+    assert.equal(fetched('shapes.gguf'), 3);
+    await row('rectangles').getByText('in use').waitFor();
+  });
+
+  test('grey text is there all along', async () => {
+    await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
+    await editCell(page, 0);
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Delete');
+    assert.equal(await typeBegun(page), REST);
+    assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /rectangles/);
+    await screenshot(page, 'lite-lab-dark');
+  });
+});
