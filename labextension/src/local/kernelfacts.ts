@@ -4,7 +4,6 @@ import { type Kernel, KernelMessage } from '@jupyterlab/services';
 import { UUID } from '@lumino/coreutils';
 import { readFacts } from './facts';
 import type { IFacts } from './names';
-import { INSTALLATION, TARGET } from './probe';
 
 /** After an execution: the next of several cells may follow at once. */
 const SETTLE = 150;
@@ -51,7 +50,11 @@ class Watch {
 
   private async _ask(): Promise<void> {
     const info = await this._kernel.info;
-    if (info.language_info.name !== 'python' || this._isGone) {
+    if (info.language_info.name !== 'python') {
+      return;
+    }
+    const { INSTALLATION, TARGET } = await import('./probe');
+    if (this._isGone) {
       return;
     }
     if (this._kernel.status === 'busy' || (this._comm && Date.now() - this._askedAt < PATIENCE)) {
