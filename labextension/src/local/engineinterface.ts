@@ -28,7 +28,8 @@ export interface ISampling {
   /** the same seed draws the same text */
   seed: number;
   /**
-   * The text begins with one of these; none: with what it likes. Behind one that is complete anything may follow.
+   * The text begins with one of these; none: with what it likes. Behind one that is complete anything may follow; where
+   * tokens are characters, anything that does not make a word longer.
    * Until then, a token's probability is the one among those that may follow.
    */
   ways: readonly (readonly number[])[];

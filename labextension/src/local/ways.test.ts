@@ -17,8 +17,12 @@ describe('the ways that a text may begin', () => {
     expect(waysBehind(WAYS, [1, 2])).toEqual([[3]]);
   });
 
-  it('hold nothing any more behind one that is complete, or where none agrees', () => {
-    expect(waysBehind(WAYS, [1, 4])).toEqual([]);
+  it('leave nothing of one that is complete', () => {
+    expect(waysBehind(WAYS, [1, 4])).toEqual([[]]);
+    expect(waysBehind([...WAYS, [1, 4, 5]], [1, 4])).toEqual([[], [5]]);
+  });
+
+  it('hold nothing any more behind one that was complete before, or where none agrees', () => {
     expect(waysBehind(WAYS, [1, 4, 9])).toEqual([]);
     expect(waysBehind(WAYS, [5])).toEqual([]);
   });

@@ -52,6 +52,26 @@ describe('write', () => {
     expect(usage).toMatchObject({ evaluated: PROMPT.length, cached: 0, written: 0, finish: 'length' });
   });
 
+  it('makes no word longer that it is held to', async () => {
+    const word = fc.stringMatching(/^[a-z_]{1,6}$/);
+    await fc.assert(
+      fc.asyncProperty(fc.array(word, { minLength: 1, maxLength: 4 }), fc.nat(99), async (words, seed) => {
+        const ways = words.map(each => engine.vocabulary.encode(each));
+        const { tokens } = await all({ ways, seed, temperature: 9, most: 12 });
+        expect(words).toContain(/^\w*/.exec(tokens.map(({ text }) => text).join(''))?.[0]);
+      }),
+      { numRuns: 30 }
+    );
+  });
+
+  it('goes on as it likes behind a sign that it is held to', async () => {
+    const ways = [engine.vocabulary.encode('a"')];
+    const texts = await Promise.all(
+      Array.from({ length: 30 }, (_, seed) => all({ ways, seed, temperature: 9, topP: 1, most: 3 }))
+    );
+    expect(texts.some(({ tokens }) => /^\w$/.test(tokens[2]?.text ?? ''))).toBe(true);
+  });
+
   it('evaluates what was typed alone when a text is gone on with', async () => {
     engine.clear();
     const first = await all({ most: 5 });

@@ -4,6 +4,7 @@ import type { Engine } from './engine';
 import { choose, likeliest, logSoftmax, random } from './sampling';
 import type { Chance, ISampling } from './sampling';
 import type { Span } from './sequence';
+import type { Vocabulary } from './vocabulary';
 import { waysBehind, type Ways } from '../ways';
 
 export interface IAsk extends ISampling {
@@ -12,7 +13,7 @@ export interface IAsk extends ISampling {
   most: number;
   /** A token that the text may not begin with. */
   banned?: number;
-  /** The text begins with one of these; none: with what it likes. Behind one anything may follow. */
+  /** The text begins with one of these; none: with what it likes. A word among them is not made longer. */
   ways?: Ways;
   /** What the text may turn out to be: it is verified in batches, and changes nothing but the time. */
   hint?: readonly number[];
@@ -92,9 +93,7 @@ async function* writeAlone(
     usage.drafted += engine.guessed;
     for (let at = 0; at <= engine.guessed && !finish; at++) {
       const banned = text.length === ask.prompt.length ? ask.banned : undefined;
-      const ways = ask.ways?.length ? waysBehind(ask.ways, text.slice(ask.prompt.length)) : [];
-      const only = ways.length > 0 ? new Set(ways.map(([next]) => next)) : null;
-      const row = logSoftmax(engine.logits(at), banned, only);
+      const row = logSoftmax(engine.logits(at), banned, mayFollow(vocabulary, ask, text));
       const [id, logarithm] = choose(row, vocabulary, ask, draw);
       if (vocabulary.ends.has(id)) {
         finish = 'end';
@@ -142,4 +141,14 @@ async function* writeAlone(
   }
   usage.finish = finish;
   return usage;
+}
+
+/** The tokens of which one has to follow, where a text is held to words: one of them, and the end of it. null: any. */
+function mayFollow(vocabulary: Vocabulary, ask: IAsk, text: readonly number[]): ReadonlySet<number> | null {
+  const ways = ask.ways?.length ? waysBehind(ask.ways, text.slice(ask.prompt.length)) : [];
+  const isComplete = ways.some(way => way.length === 0);
+  if (ways.length === 0 || (isComplete && vocabulary.outside.has(text.at(-1) ?? -1))) {
+    return null;
+  }
+  return new Set([...ways.flatMap(way => way.slice(0, 1)), ...(isComplete ? vocabulary.outside : [])]);
 }

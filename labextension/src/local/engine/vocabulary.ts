@@ -23,6 +23,8 @@ export class Vocabulary {
   readonly ends: ReadonlySet<number>;
   /** Tokens that stand for no character and do not end a text: they are never written. */
   readonly hidden: ReadonlySet<number>;
+  /** What may stand behind a word without becoming part of it. */
+  readonly outside: ReadonlySet<number>;
   private readonly pieces: string[];
   private readonly ids: Int32Array;
   private readonly standIn: number;
@@ -75,6 +77,7 @@ export class Vocabulary {
       end: control('eos')
     };
     this.ends = new Set([this.markers.end, this.standIn]);
+    this.outside = new Set([...this.ends, ...this.ids.filter((id, code) => id >= 0 && isOutside(code))]);
     this.hidden = new Set([...controls].filter(id => !this.ends.has(id)));
   }
 
@@ -96,6 +99,10 @@ export class Vocabulary {
     }
     return text;
   }
+}
+
+function isOutside(code: number): boolean {
+  return /\W/.test(String.fromCharCode(code));
 }
 
 /** The character a token stands for, in GPT-2's alphabet of bytes; −1: not one of ASCII. */
