@@ -1,30 +1,19 @@
 /** The static page: an editor with grey text, and no Jupyter. */
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { ROOT, screenshot } from './lab.mjs';
-import { BEGUN, ISOLATED, listed, modelIn, openAlone, REST, serveSite } from './site.mjs';
+import { screenshot } from './lab.mjs';
+import { BEGUN, buildPage, ISOLATED, listed, modelIn, openAlone, REST, serveSite } from './site.mjs';
 
-const FRONT = path.join(ROOT, 'labextension');
 const GHOST = '.ghost';
 
 describe('the static page', { timeout: 120_000 }, () => {
   let browser;
-  let folder;
+  let built;
   const sites = [];
 
   before(async () => {
-    folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-page-'));
-    const built = spawnSync(
-      path.join(FRONT, 'node_modules', '.bin', 'vite'),
-      ['build', 'demo', '--config', 'demo/vite.config.mjs', '--outDir', folder, '--logLevel', 'warn'],
-      { cwd: FRONT, encoding: 'utf8' }
-    );
-    assert.equal(built.status, 0, built.stdout + built.stderr);
+    built = buildPage();
     browser = await openAlone();
   });
 
@@ -33,14 +22,12 @@ describe('the static page', { timeout: 120_000 }, () => {
   after(async () => {
     await browser?.close();
     await Promise.all(sites.map(site => site.stop()));
-    if (folder) {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    built?.remove();
   });
 
   /** Serve the page with the tests' model, or with other files in its place, and open it in a new tab. */
   async function open({ files = {}, ...options } = {}) {
-    const site = await serveSite(folder, { files: { ...modelIn(''), ...files }, ...options });
+    const site = await serveSite(built.folder, { files: { ...modelIn(''), ...files }, ...options });
     sites.push(site);
     const page = await browser.context.newPage();
     await page.goto(site.url);

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ghost, openBrowser, ROOT } from './lab.mjs';
+import { ghost, openBrowser as openChromium, ROOT } from './lab.mjs';
 
 const TYPES = {
   '.css': 'text/css',
@@ -127,7 +127,7 @@ function onDisk(folder, name) {
 
 /** Open a browser for which there is nothing but this machine; `outside` lists what else it was asked for. */
 export async function openAlone() {
-  const browser = await openBrowser(['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1']);
+  const browser = await openChromium(['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1']);
   const outside = [];
   browser.context.on('request', request => {
     const { protocol, hostname } = new URL(request.url());
@@ -192,8 +192,23 @@ const NOTEBOOK = JSON.stringify({
   nbformat_minor: 5
 });
 
+/** Build the static page. */
+export function buildPage() {
+  const folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-page-'));
+  const front = path.join(ROOT, 'labextension');
+  const built = spawnSync(
+    path.join(front, 'node_modules', '.bin', 'vite'),
+    ['build', 'demo', '--config', 'demo/vite.config.mjs', '--outDir', folder, '--logLevel', 'warn'],
+    { cwd: front, encoding: 'utf8' }
+  );
+  if (built.status !== 0) {
+    throw new Error(`The page was not built.\n${built.stdout}${built.stderr}`);
+  }
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
 /** Build a JupyterLite site with an empty notebook and an empty file, and open a browser for it. */
-export async function openLite(config = {}) {
+export async function openLite(config = {}, openBrowser = openAlone) {
   const lite = buildLite({ 'shapes.ipynb': NOTEBOOK, 'shapes.py': '' }, config);
   const sites = [];
   let browser;
@@ -203,7 +218,7 @@ export async function openLite(config = {}) {
     lite.remove();
   };
   try {
-    browser = await openAlone();
+    browser = await openBrowser();
   } catch (error) {
     await close();
     throw error;

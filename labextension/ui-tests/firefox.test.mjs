@@ -1,0 +1,56 @@
+/** The static page and a JupyterLite site in Firefox, where it is installed. */
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, describe, test } from 'node:test';
+import { firefox } from 'playwright-core';
+import { editCell, GHOST, screenshot, textOf } from './lab.mjs';
+import { BEGUN, buildPage, modelIn, openLite, REST, serveSite, typeBegun } from './site.mjs';
+
+const FIREFOX = [process.env.FIREFOX_BIN, '/usr/bin/firefox', '/usr/bin/firefox-esr'].find(
+  candidate => candidate && existsSync(candidate)
+);
+const skip = FIREFOX ? false : 'Firefox is not installed (on Debian: sudo apt-get install firefox-esr)';
+
+async function openFirefox() {
+  // The channel has Firefox driven as it is, by WebDriver BiDi.
+  const browser = await firefox.launch({ channel: 'moz-firefox', executablePath: FIREFOX });
+  const context = await browser.newContext({ viewport: { width: 1180, height: 760 } });
+  return { context, close: () => browser.close() };
+}
+
+describe('in Firefox', { timeout: 120_000, skip }, () => {
+  const close = [];
+  after(() => Promise.all(close.reverse().map(end => end())));
+
+  test('the static page has grey text that Tab takes', async () => {
+    const { folder, remove } = buildPage();
+    close.push(remove);
+    const site = await serveSite(folder, { files: modelIn('') });
+    close.push(site.stop);
+    const browser = await openFirefox();
+    close.push(browser.close);
+    const page = await browser.context.newPage();
+    await page.goto(site.url);
+    await page.locator('.cm-content').click();
+    await page.keyboard.insertText(BEGUN.slice(0, -1));
+    await page.keyboard.type(BEGUN.at(-1));
+    await page.locator('.ghost', { hasText: REST }).waitFor({ timeout: 20_000 });
+    await screenshot(page, 'firefox-page');
+    await page.keyboard.press('Tab');
+    await page.waitForSelector('.ghost', { state: 'detached' });
+    assert.match(await page.locator('.cm-content').innerText(), /return width \* height$/);
+  });
+
+  test('a notebook in JupyterLite has grey text that Tab takes', async () => {
+    const lite = await openLite({}, openFirefox);
+    close.push(lite.close);
+    const page = await lite.open(await lite.serve());
+    const cell = await editCell(page, 0);
+    assert.equal(await typeBegun(page), REST);
+    await screenshot(page, 'firefox-lite');
+    await page.keyboard.press('Tab');
+    await page.waitForSelector(GHOST, { state: 'detached' });
+    assert.equal(await textOf(cell), BEGUN + REST);
+  });
+});
