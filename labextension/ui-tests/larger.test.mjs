@@ -5,33 +5,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { editCell, ghost, ROOT, screenshot, textOf } from './lab.mjs';
-import { BEGUN, buildLite, modelIn, openAlone, REST, serveSite } from './site.mjs';
+import { BEGUN, modelIn, openLite, REST, STATIC } from './site.mjs';
 
-const STATIC = 'extensions/jupyter-turbopilot/static/';
 const PACKAGE = path.join(ROOT, 'labextension', 'node_modules', '@wllama', 'wllama');
 const WLLAMA = readFileSync(path.join(PACKAGE, 'esm', 'wasm', 'wllama.wasm'));
 /** What docs/browser.md says a policy has to allow; a worker obeys the one that its script comes with. */
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob:";
-const NOTEBOOK = JSON.stringify({
-  cells: [{ id: 'one', cell_type: 'code', source: '', metadata: {}, execution_count: null, outputs: [] }],
-  metadata: {
-    kernelspec: { display_name: 'Python (Pyodide)', language: 'python', name: 'python' },
-    language_info: { name: 'python' }
-  },
-  nbformat: 4,
-  nbformat_minor: 5
-});
 
 describe('a site with a model for wllama', { timeout: 120_000 }, () => {
-  let browser;
   let lite;
   let site;
   let page;
 
   before(async () => {
-    lite = buildLite({ 'shapes.ipynb': NOTEBOOK });
-    browser = await openAlone();
+    lite = await openLite();
     // The tests' own model once more, under a name of its own.
     const files = modelIn(STATIC);
     const { models } = JSON.parse(files[`${STATIC}models.json`].body);
@@ -44,16 +32,11 @@ describe('a site with a model for wllama', { timeout: 120_000 }, () => {
     }
     files[`${STATIC}models.json`] = { body };
     files[`${STATIC}wllama.wasm`] = { body: WLLAMA };
-    site = await serveSite(lite.folder, { files });
-    page = await browser.context.newPage();
-    await page.goto(`${site.url}lab/index.html?path=shapes.ipynb`);
+    site = await lite.serve({ files });
+    page = await lite.open(site);
   });
 
-  after(async () => {
-    await browser?.close();
-    await site?.stop();
-    lite?.remove();
-  });
+  after(() => lite?.close());
 
   /** The scripts of ours that were fetched, by what is in them. */
   const fetched = words =>
@@ -114,5 +97,5 @@ describe('a site with a model for wllama', { timeout: 120_000 }, () => {
     assert.equal(site.asked.filter(name => name === `${STATIC}wllama.wasm`).length, 1);
   });
 
-  test('asks nothing of any other site', () => assert.deepEqual(browser.outside, []));
+  test('asks nothing of any other site', () => assert.deepEqual(lite.browser.outside, []));
 });
