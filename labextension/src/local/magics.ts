@@ -5,11 +5,17 @@ import { END, SPACE, START, WORD } from './text';
 const CELL_MAGIC = new RegExp(`^[${SPACE}]*%%([${WORD}]+)`, 'u');
 const COMMAND = new RegExp(`${START}[ \\t]*(?:!|%[A-Za-z_])[^\\n]*`, 'g');
 const QUESTION = `(?:[^\\n#'"=(?]*\\?)+[ \\t]*`;
-const WHOLE_LINE = new RegExp(`${START}([ \\t]*)(?:[%!][^\\n]*|${QUESTION})${END}`, 'g');
+const WHOLE_LINE = new RegExp(`${START}${atomic('indent', '[ \\t]*')}(?:[%!][^\\n]*|${QUESTION})${END}`, 'g');
 const ASSIGNED = new RegExp(
-  `${START}([ \\t]*(?:(?<= )|[${WORD},.[\\]])[${WORD}, .[\\]]*=[ \\t]*)[%!][^\\n]*`,
+  `${START}(${atomic('indent', '[ \\t]*')}(?:(?<= )|[${WORD},.[\\]])${atomic('names', `[${WORD}, .[\\]]*`)}=[ \\t]*)` +
+    `[%!][^\\n]*`,
   'gu'
 );
+
+/** A group that gives nothing back: a long line of blanks is read once, not once for each of them. */
+function atomic(name: string, pattern: string): string {
+  return `(?=(?<${name}>${pattern}))\\k<${name}>`;
+}
 
 /** The name of the `%%magic` that a cell begins with; '' where there is none. */
 export function cellMagic(source: string): string {
@@ -28,5 +34,5 @@ export function withoutCommands(source: string): string {
 
 /** Put something that parses in the place of magics, shell commands and questions. */
 export function asPython(source: string): string {
-  return source.replace(WHOLE_LINE, '$1pass').replace(ASSIGNED, '$1_');
+  return source.replace(WHOLE_LINE, '$<indent>pass').replace(ASSIGNED, '$1_');
 }
