@@ -40,4 +40,39 @@ describe('the engine in use', () => {
     expect(await engines.use('server')).toBe(false);
     expect(await engines.use('as the page has it')).toBe(false);
   });
+
+  it('is the one that was wanted last, whichever is made first', async () => {
+    const { client, makers, engines } = bench(true);
+    let made: (client: IClient) => void = () => undefined;
+    makers.browser.mockReturnValueOnce(new Promise(resolve => (made = resolve)));
+    const browser = engines.use('browser');
+    expect(await engines.use('server')).toBe(true);
+    made(named('browser'));
+    expect(await browser).toBe(false);
+    expect((await client.health()).model).toBe('server');
+  });
+
+  it('can be had later where it could not be loaded', async () => {
+    const { client, makers, engines } = bench(true);
+    await engines.retry();
+    makers.browser.mockRejectedValueOnce(new Error('ChunkLoadError'));
+    await expect(engines.use('browser')).rejects.toMatchObject({ code: 'not_loaded' });
+    await engines.retry();
+    expect((await client.health()).model).toBe('browser');
+    await engines.retry();
+    expect(makers.browser).toHaveBeenCalledTimes(2);
+  });
+
+  it('is left alone by a failure of one that nobody wants any more', async () => {
+    const { client, makers, engines } = bench(true);
+    let fail: (reason: Error) => void = () => undefined;
+    makers.browser.mockReturnValueOnce(new Promise((_, reject) => (fail = reject)));
+    const browser = engines.use('browser');
+    await engines.use('server');
+    fail(new Error('ChunkLoadError'));
+    expect(await browser).toBe(false);
+    await engines.retry();
+    expect((await client.health()).model).toBe('server');
+    expect(makers.browser).toHaveBeenCalledTimes(1);
+  });
 });

@@ -3,6 +3,7 @@
 import type { ChosenClient } from './chosenclient';
 import type { IClient } from './client';
 import { chooseEngine, type Engine, type IPageFacts, type Wanted } from './engine';
+import { ServerError } from './trouble';
 
 export class Engines {
   /** `makers` make the client of an engine; none is made before it is needed. */
@@ -18,16 +19,47 @@ export class Engines {
       return false;
     }
     this._wanted = wanted;
-    const engine = await chooseEngine(wanted, this._page);
-    if (wanted !== this._wanted || engine === this._engine) {
-      return false; // somebody wants something else by now
+    this._failed = null;
+    try {
+      const engine = await chooseEngine(wanted, this._page);
+      const client = await this._make(engine);
+      if (wanted !== this._wanted || engine === this._engine) {
+        return false; // somebody wants something else by now
+      }
+      this._engine = engine;
+      this._client.use(client);
+      return true;
+    } catch (reason) {
+      if (wanted !== this._wanted) {
+        return false;
+      }
+      this._wanted = null;
+      this._failed = wanted;
+      throw reason;
     }
-    this._engine = engine;
-    this._client.use(await (this._made[engine] ??= this._makers[engine]()));
-    return true;
+  }
+
+  /** Try again what has failed, if anything has. */
+  async retry(): Promise<void> {
+    if (this._failed) {
+      await this.use(this._failed);
+    }
+  }
+
+  private _make(engine: Engine): Promise<IClient> {
+    return (this._made[engine] ??= this._makers[engine]().catch(() => {
+      this._made[engine] = undefined;
+      throw new ServerError(
+        500,
+        'not_loaded',
+        'The part of the extension that completes could not be loaded. It is tried again; or reload the page.'
+      );
+    }));
   }
 
   private _wanted: Wanted | null = null;
+  /** what was wanted and could not be had; null: nothing */
+  private _failed: Wanted | null = null;
   private _engine: Engine | null = null;
   private readonly _made: Partial<Record<Engine, Promise<IClient>>> = {};
 }

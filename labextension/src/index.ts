@@ -58,7 +58,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       browser: async () => (await import('./local/lab')).localClient(serviceManager, languages)
     });
     const availability = new Availability(
-      signal => client.health(signal),
+      async signal => {
+        await engines.retry();
+        return client.health(signal);
+      },
       () => !document.hidden
     );
     const completers = new Completers();
@@ -125,9 +128,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
 
     // What they have to know of.
     const useEngine = async (): Promise<void> => {
-      if (await engines.use(preferences.current.engine)) {
-        provider.forget();
-        void availability.check();
+      try {
+        if (await engines.use(preferences.current.engine)) {
+          provider.forget();
+          void availability.checkAnew();
+        }
+      } catch (reason) {
+        availability.failed(reason);
       }
     };
     preferences.changed.connect((_, settings) => {
