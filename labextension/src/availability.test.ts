@@ -172,6 +172,18 @@ describe('the availability of a server', () => {
     expect(availability.open).toBe(true);
   });
 
+  it('of another engine is not what the one before says later', async () => {
+    let late: (health: IHealth) => void = () => undefined;
+    answer = () => new Promise(resolve => (late = resolve));
+    const before = availability.check();
+    await pass(0);
+    answer = () => Promise.resolve({ ...READY, model: 'b' });
+    await availability.checkAnew();
+    late(phase('failed'));
+    await before;
+    expect(availability.state).toMatchObject({ open: true, model: 'b' });
+  });
+
   it('is noticed to have gone while nobody types', async () => {
     await availability.check();
     answer = () => Promise.reject(new TypeError('Failed to fetch'));

@@ -152,6 +152,12 @@ export class Availability {
     return this._checking.finished;
   }
 
+  /** Check the health of another engine, whatever is being asked of the one before. */
+  checkAnew(): Promise<void> {
+    this._dropCheck();
+    return this.check();
+  }
+
   /** Wait until the server is not loading a model, or cannot be asked; return the state then. */
   async loaded(): Promise<IState> {
     while (this._state.health?.phase === 'loading') {
