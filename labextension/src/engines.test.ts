@@ -46,6 +46,7 @@ describe('the engine in use', () => {
     let made: (client: IClient) => void = () => undefined;
     makers.browser.mockReturnValueOnce(new Promise(resolve => (made = resolve)));
     const browser = engines.use('browser');
+    await vi.waitFor(() => expect(makers.browser).toHaveBeenCalled());
     expect(await engines.use('server')).toBe(true);
     made(named('browser'));
     expect(await browser).toBe(false);
@@ -68,6 +69,7 @@ describe('the engine in use', () => {
     let fail: (reason: Error) => void = () => undefined;
     makers.browser.mockReturnValueOnce(new Promise((_, reject) => (fail = reject)));
     const browser = engines.use('browser');
+    await vi.waitFor(() => expect(makers.browser).toHaveBeenCalled());
     await engines.use('server');
     fail(new Error('ChunkLoadError'));
     expect(await browser).toBe(false);
