@@ -42,3 +42,7 @@ async def test_kernels_do_not_inherit_the_key_of_a_server_elsewhere(jp_serverapp
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     assert app.pilot.kind.address == "127.0.0.1:9"  # the section beside `Turbopilot` is read too
     assert key.read_key("", provider=False) == "sk-hush"
+
+
+async def test_pages_of_the_server_are_told_that_it_completes(jp_serverapp: Any) -> None:
+    assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server"
