@@ -65,9 +65,10 @@ function take(partOf: (text: string) => string): (view: EditorView) => boolean {
       return false;
     }
     const { head } = view.state.selection.main;
+    const insert = view.state.toText(part); // a line end may be shorter in the document
     view.dispatch({
-      changes: { from: head, insert: part },
-      selection: { anchor: head + part.length },
+      changes: { from: head, insert },
+      selection: { anchor: head + insert.length },
       userEvent: 'input.complete',
       scrollIntoView: true
     });
@@ -78,10 +79,9 @@ function take(partOf: (text: string) => string): (view: EditorView) => boolean {
 /** Grey text and its keys; `dismissed` hears of Escape. */
 export function ghostText(dismissed: () => void): Extension {
   const dismiss = (view: EditorView): boolean => {
-    const shown = ghostOf(view) !== '';
     showGhost(view, '');
     dismissed();
-    return shown;
+    return false; // behind Escape, Tab leaves the editor
   };
   const keys = [
     { key: 'Tab', run: take(text => text) },
