@@ -29,7 +29,8 @@ self.addEventListener('fetch', event => {
   if (request.method !== 'GET' || !request.url.startsWith(self.registration.scope)) {
     return;
   }
-  const kept = () => caches.open(CACHE).then(cache => cache.match(request, { ignoreSearch: true }));
+  const kept = () =>
+    caches.open(CACHE).then(cache => cache.match(request, { ignoreSearch: true, ignoreVary: true }));
   const { pathname } = new URL(request.url);
   if (request.mode === 'navigate' || pathname.endsWith('/models.json')) {
     // These may be newer than what is kept, and are small.
