@@ -18,6 +18,8 @@ export interface IChoice {
 }
 
 export interface IListener {
+  /** The model is there. */
+  ready(): void;
   /** A suggestion is there, after so many milliseconds; empty: there is none. */
   answered(text: string, ms: number): void;
   failed(reason: unknown): void;
@@ -45,7 +47,11 @@ export class Asker {
 
   /** Let the model be loaded, and read what stands there. */
   warm(view: EditorView): void {
-    this._ask(view, 'warm');
+    const { signal } = new AbortController(); // whatever is asked meanwhile goes first
+    this._client
+      .complete(this._request(placeIn(view), 'warm'), signal, () => undefined)
+      .then(() => this._listener.ready())
+      .catch((reason: unknown) => this._listener.failed(reason));
   }
 
   /** Ask because the person wants to. */
@@ -96,7 +102,8 @@ export class Asker {
       .complete(this._request(place, trigger), abort.signal, ({ text }) => grow(text))
       .then(
         () => {
-          if (this._suggestion === suggestion && trigger !== 'warm') {
+          this._listener.ready();
+          if (this._suggestion === suggestion) {
             this._listener.answered(suggestion.text, performance.now() - begun);
           }
         },

@@ -54,8 +54,8 @@ function choice(): IChoice {
 }
 
 const asker = new Asker(client, choice, {
+  ready: () => void ready(),
   answered: (text, ms) => {
-    ready();
     element('speed', HTMLElement).textContent = speed.note(ms);
     if (announce.checked && text) {
       said.textContent = `Suggestion: ${text}`;
@@ -75,7 +75,7 @@ function look(): void {
   looking = setTimeout(() => {
     void client.health().then(({ ready: isReady, phase, reason }) => {
       if (isReady) {
-        ready();
+        void ready();
       } else if (phase === 'failed' || phase === 'loading') {
         if (reason) {
           say(reason, true);
@@ -89,15 +89,18 @@ function look(): void {
 let told = '';
 
 /** The model is loaded: say which it is. */
-function ready(): void {
+async function ready(): Promise<void> {
   say('Ready.');
-  void client.models().then(models => {
-    const model = models.find(({ selected }) => selected);
-    if (model && model.name !== told) {
-      told = model.name;
-      element('model', HTMLElement).textContent = modelInWords(model);
-    }
-  });
+  const { model: name } = await client.health();
+  if (name === told) {
+    return; // the worker is not asked at each key
+  }
+  told = name;
+  const models = await client.models().catch(() => []);
+  const model = models.find(({ selected }) => selected);
+  if (model) {
+    element('model', HTMLElement).textContent = modelInWords(model);
+  }
 }
 
 function ask(editor: EditorView): boolean {
@@ -143,7 +146,7 @@ dark.addEventListener('change', () => view.dispatch({ effects: colours.reconfigu
 async function useLanguage(): Promise<void> {
   const chosen = LANGUAGES[languages.selectedIndex];
   asker.dismiss(view);
-  const loaded = await chosen.load();
+  const loaded = await chosen.load().catch(() => []); // without a connection: no colours
   if (chosen === LANGUAGES[languages.selectedIndex]) {
     view.dispatch({ effects: grammar.reconfigure(loaded) });
   }

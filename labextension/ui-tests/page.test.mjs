@@ -92,8 +92,41 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(await page.locator(GHOST).count(), 0);
   });
 
-  test('works without a network after the first visit', async () => {
-    const { site, page } = await open();
+  test('says when the model is there, and asks for its facts once', async () => {
+    const { page } = await open();
+    await page.locator('#status', { hasText: 'Ready.' }).waitFor({ timeout: 20_000 });
+    await page.locator('#model', { hasText: 'rectangles' }).waitFor();
+    await page.evaluate(() => {
+      const { prototype } = globalThis.Worker;
+      const post = prototype.postMessage;
+      window.said = [];
+      prototype.postMessage = function (message) {
+        window.said.push(message.kind);
+        return post.call(this, message);
+      };
+    });
+    await type(page);
+    assert.deepEqual([...new Set(await page.evaluate(() => window.said))].sort(), ['generate', 'stop']);
+  });
+
+  test('can be left by Escape and Tab, with grey text and without', async () => {
+    const { page } = await open();
+    const focused = () => page.evaluate(() => document.activeElement?.className ?? '');
+    for (const begun of [BEGUN, '']) {
+      await page.locator('.cm-content').click();
+      if (begun) {
+        await type(page);
+      }
+      await page.keyboard.press('Escape');
+      assert.equal(await page.locator(GHOST).count(), 0);
+      await page.keyboard.press('Tab');
+      assert.doesNotMatch(await focused(), /cm-content/);
+      assert.equal(await textOf(page), BEGUN);
+    }
+  });
+
+  test('works without a network after the first visit, whatever the host says of its answers', async () => {
+    const { site, page } = await open({ headers: { Vary: 'Accept, Origin' } });
     await type(page);
     await page.evaluate(() => navigator.serviceWorker.ready);
     await site.stop();
