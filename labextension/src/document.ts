@@ -7,7 +7,7 @@ import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import type { Cell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import { Text } from '@jupyterlab/coreutils';
-import { cellLanguage, languageOf } from './language';
+import { cellLanguage, languageNamed, languageOf } from './language';
 import type { IPlace } from './suggestion';
 import { wellFormed } from './window';
 import type { ICell } from './wire';
@@ -56,7 +56,7 @@ function languageOfNotebook({ content, sessionContext }: NotebookPanel): string 
   const { defaultKernelName = '', defaultKernelLanguage = '' } = content.model ?? {};
   const name = sessionContext.session?.kernel?.name ?? defaultKernelName;
   const specified = sessionContext.specsManager.specs?.kernelspecs[name]?.language;
-  return languageOf(`text/x-${(specified ?? defaultKernelLanguage) || 'python'}`);
+  return languageNamed((specified ?? defaultKernelLanguage) || 'python');
 }
 
 /** The text and the cursor that a completion is asked for. */

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { cellLanguage, isPrivatePath, languageOf, MAGIC_LANGUAGES, SAME_LANGUAGE } from './language';
+import {
+  cellLanguage,
+  isPrivatePath,
+  languageNamed,
+  languageOf,
+  MAGIC_LANGUAGES,
+  SAME_LANGUAGE
+} from './language';
 
 interface ICases {
   private_paths: string[];
@@ -22,6 +29,16 @@ describe('the language', () => {
     ['text/plain; charset=utf-8', 'text']
   ])('of %s is %s', (mime, language) => {
     expect(languageOf(mime)).toBe(language);
+  });
+
+  it.each([
+    ['python', 'python'],
+    ['R', 'r'],
+    ['Julia', 'julia'],
+    ['C++17', 'cpp'],
+    ['c++', 'cpp']
+  ])('of a kernel that says %s is %s', (name, language) => {
+    expect(languageNamed(name)).toBe(language);
   });
 
   it.each(cases.cell_languages)('of %j is %s', (source, language) => {

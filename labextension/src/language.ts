@@ -62,6 +62,11 @@ export function languageOf(mimeType: string): string {
   return MIME_LANGUAGES.get(mime) ?? mime.replace(/^(text|application)\/(x-)?/, '');
 }
 
+/** The language that a kernel's specification names in its own way: `R`, `C++17`. */
+export function languageNamed(name: string): string {
+  return languageOf(`text/x-${name.toLowerCase().replace(/^c\+\+\d*$/, 'c++src')}`);
+}
+
 /** The language of a cell: a `%%magic` on its first line may give it one of its own. */
 export function cellLanguage(source: string, language: string): string {
   const magic = CELL_MAGIC.exec(source)?.[1];
