@@ -12,7 +12,9 @@ export function stepInWords({ phase, received, total }: IStep): string {
   if (phase !== 'fetching' || !total) {
     return phase === 'verifying' ? 'Checking the model…' : 'Loading the model…';
   }
-  return `Fetching the model: ${megabytes(received ?? 0)} of ${megabytes(total)}…`;
+  // In tenths: each change is read out.
+  const percent = Math.floor((10 * (received ?? 0)) / total) * 10;
+  return `Fetching the model (${megabytes(total)}): ${percent} %…`;
 }
 
 /** Say what went wrong; an error that says so itself is taken at its word. */
