@@ -7,8 +7,8 @@ const CACHE = OURS + VERSION;
 
 self.addEventListener('install', event => {
   const files = FILES.map(name => new Request(name, { cache: 'reload' }));
+  // It waits until no page of the version before is open: such a page may still fetch a part of itself.
   event.waitUntil(caches.open(CACHE).then(cache => cache.addAll(files)));
-  self.skipWaiting();
 });
 
 self.addEventListener('activate', event => {

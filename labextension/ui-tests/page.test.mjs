@@ -1,6 +1,8 @@
 /** The static page: an editor with grey text, and no Jupyter. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { screenshot } from './lab.mjs';
 import { BEGUN, buildPage, ISOLATED, listed, modelIn, openAlone, REST, serveSite } from './site.mjs';
@@ -135,6 +137,24 @@ describe('the static page', { timeout: 120_000 }, () => {
     await type(page);
     await page.keyboard.press('Tab');
     assert.equal(await textOf(page), BEGUN + REST);
+  });
+
+  test('keeps its files while it is open, though another version is out', async () => {
+    const { site, page } = await open();
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    const source = readFileSync(path.join(built.folder, 'service-worker.js'), 'utf8');
+    site.files['service-worker.js'] = { body: source.replace(/VERSION = '\w+'/, "VERSION = 'next'") };
+    const waits = await page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.getRegistration();
+      await registration.update();
+      const { installing } = registration;
+      await new Promise(resolve => {
+        installing.onstatechange = () => installing.state !== 'installing' && setTimeout(resolve, 300);
+      });
+      return installing.state;
+    });
+    assert.equal(waits, 'installed');
+    assert.equal((await page.evaluate(() => globalThis.caches.keys())).length, 2);
   });
 
   const MODEL = modelIn('')['rectangles.gguf'].body;
