@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { troubleOf } from '../trouble';
 import { EngineHost, type IModels } from './enginehost';
 import type { IAsk, IEngine, IToken } from './engineinterface';
 import type { FromWorker } from './messages';
@@ -120,7 +121,9 @@ describe('the engine in a worker', () => {
   it('passes on what goes wrong, and goes on', async () => {
     const engine = await opened(new Echo());
     const asked = ask('a', 3);
-    await expect(written(engine, { ...asked, prompt: [4] })).rejects.toThrow('broken');
+    const failed = await written(engine, { ...asked, prompt: [4] }).catch((reason: unknown) => reason);
+    // In its own words, not as a server that cannot be reached.
+    expect(troubleOf(failed)).toMatchObject({ kind: 'told', message: 'broken' });
     expect(await written(engine, asked)).toBe('aaa');
   });
 

@@ -1,5 +1,6 @@
 /** The engine in the worker, as the page sees it. */
 
+import { ServerError } from '../trouble';
 import type { IAsk, IEngine, IToken, IVocabulary } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
 import { vocabularyOf } from './vocabulary';
@@ -87,7 +88,8 @@ export class WorkerEngine implements IEngine {
     } else {
       Object.assign(usage, message.usage);
       written.ended = true;
-      written.error = message.error === undefined ? null : new Error(message.error);
+      const { error } = message;
+      written.error = error === undefined ? null : new ServerError(500, 'model_failed', error);
     }
     written.wake();
   }
