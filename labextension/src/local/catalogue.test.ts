@@ -22,7 +22,16 @@ describe('the list of models for the browser', () => {
   });
 
   it('leaves out what is no model', async () => {
-    serve(JSON.stringify({ models: [{ ...MODEL, sha256: 'short' }, null, { ...MODEL, size: '6' }, MODEL] }));
+    const wrong = [
+      null,
+      { ...MODEL, sha256: 'short' },
+      { ...MODEL, size: '6' },
+      { ...MODEL, size: -1 },
+      { ...MODEL, url: 'http://' },
+      { ...MODEL, use: {} },
+      { ...MODEL, language: 1 }
+    ];
+    serve(JSON.stringify({ models: [...wrong, MODEL] }));
     expect(await readCatalogue(ADDRESS)).toHaveLength(1);
   });
 

@@ -27,9 +27,9 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   const read = response.ok
     ? ((await response.json().catch(() => null)) as { models?: unknown; wllama?: unknown } | null)
     : null;
-  const wllama = typeof read?.wllama === 'string' ? new URL(read.wllama, address).href : '';
+  const wllama = typeof read?.wllama === 'string' ? absolute(read.wllama, address) : '';
   const models = (Array.isArray(read?.models) ? read.models.filter(isModel) : []).filter(
-    ({ engine }) => engine === undefined || (engine === 'wllama' && wllama)
+    ({ url, engine }) => absolute(url, address) && (engine === undefined || (engine === 'wllama' && wllama))
   );
   if (models.length === 0) {
     throw new ServerError(
@@ -43,21 +43,32 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
     language: model.language ?? '',
     licence: model.licence ?? '',
     use: model.use ?? '',
-    url: new URL(model.url, address).href,
+    url: absolute(model.url, address),
     wllama: engine ? wllama : ''
   }));
+}
+
+/** An address relative to another one; empty where it is none. */
+function absolute(url: string, base: string): string {
+  try {
+    return new URL(url, base).href;
+  } catch {
+    return '';
+  }
 }
 
 /** A model as the list has it. */
 type Listed = ISource & { name: string; engine?: string } & Partial<ILocalModel>;
 
 function isModel(value: unknown): value is Listed {
-  const { name, url, sha256, size } = (value ?? {}) as Partial<ILocalModel>;
+  const { name, url, sha256, size, ...words } = (value ?? {}) as Partial<ILocalModel>;
   return (
     typeof name === 'string' &&
     typeof url === 'string' &&
     typeof sha256 === 'string' &&
     /^[0-9a-f]{64}$/.test(sha256) &&
-    Number.isSafeInteger(size)
+    Number.isSafeInteger(size) &&
+    Number(size) > 0 &&
+    [words.language, words.licence, words.use].every(word => typeof (word ?? '') === 'string')
   );
 }
