@@ -202,13 +202,14 @@ export class LocalClient implements IClient {
   /** Do something with the model for a request; a worker from which nothing is heard meanwhile is ended. */
   private async _answered<T>(request: IRequest, answer: (completer: Completer) => Promise<T>): Promise<T> {
     const completer = await this._completer(request.language);
-    const heard = this._heard;
+    let heard = this._heard;
     const watch = setInterval(() => {
       if (heard === this._heard) {
         this._end(
           new ServerError(500, 'model_failed', 'The model does not answer any more. It is started again.')
         );
       }
+      heard = this._heard;
     }, SILENCE);
     try {
       return await answer(completer);
