@@ -1,7 +1,7 @@
 """Functions that Python and the front end's TypeScript have to answer alike, with what hypothesis thinks of.
 
 A page without a server gathers context, trims and judges by itself. The functions' names are those of
-`labextension/src/local/testing/functions.ts`. Bounds of many thousand characters are not reached here.
+`labextension/src/local/testing/functions.ts`. Bounds of many thousand characters are in test_bounds.
 """
 
 from __future__ import annotations

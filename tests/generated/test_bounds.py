@@ -1,0 +1,56 @@
+"""At the bounds that generated texts do not reach, characters outside the basic plane count as one there, too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import to_builtins
+
+from jupyter_turbopilot import bounds
+from jupyter_turbopilot.context import notebook, private
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion import brackets, surroundings, trim
+
+from ..twins import Twins
+
+UNITS = ["x", "😀", "é ", "a😀\n", "'😀", "(😀"]
+
+
+def text_of(unit: str, length: int) -> str:
+    """Return so many characters."""
+    return (unit * (length // len(unit) + 1))[:length]
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_line_is_too_long_at_the_same_length(twins: Twins, unit: str, more: int) -> None:
+    line = text_of(unit, bounds.LINE + more)
+    assert twins("looks_secret", line) == private.looks_secret(line)
+    assert twins("open_quote", line) == brackets.open_quote(line)
+    for before, behind in [(line, ")"), ("f(", f"){line}")]:
+        assert twins("closers_behind", before, behind) == brackets.closers_behind(before, behind)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("unit", UNITS)
+def test_an_answer_is_cut_at_the_same_length(twins: Twins, unit: str, more: int) -> None:
+    text = text_of(unit, trim.MOST + more)
+    around = surroundings.surroundings_of("x = '", "' + y", "multi", 99_999)
+    cut = trim.trim(text, around, final=True)
+    assert twins("trim", text, "x = '", "' + y", True, "multi", 99_999) == [cut.text, cut.done]
+
+
+@pytest.mark.parametrize("own", [notebook.NEAR, notebook.NEAR + 1])
+@pytest.mark.parametrize(
+    "sizes", [[notebook.ABOVE + 1], [notebook.ABOVE // 4] * 4, [notebook.ABOVE // 4 + 1] * 5]
+)
+@pytest.mark.parametrize("unit", ["x = 1\n", "😀 = 2\n", "é\r\n"])
+def test_the_same_is_left_out_of_a_long_notebook(twins: Twins, unit: str, sizes: list[int], own: int) -> None:
+    sources = [*(text_of(unit, size) for size in sizes), text_of(unit, 2 * own), text_of(unit, 20_000)]
+    cells = [Cell(id=str(at), type="code", source=source) for at, source in enumerate(sources)]
+    request = Completion(path="a.ipynb", language="python", cells=cells, active=len(sizes), offset=own)
+    expected = notebook.gather(request)
+    found: dict[str, Any] = twins("gather", to_builtins(request))
+    assert (found["prefix"], found["suffix"]) == (expected.prefix, expected.suffix)
+    assert found["pieces"] == [*expected.pieces]
