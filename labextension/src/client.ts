@@ -24,4 +24,7 @@ export interface IModelClient {
   remove(model: string): Promise<number>;
 }
 
-export type IClient = ICompletionClient & IModelClient;
+export interface IClient extends ICompletionClient, IModelClient {
+  /** Another client is used from now on: give back what this one holds. It may be used again later. */
+  leave?(): void;
+}

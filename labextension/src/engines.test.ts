@@ -34,6 +34,17 @@ describe('the engine in use', () => {
     expect([makers.server.mock.calls.length, makers.browser.mock.calls.length]).toEqual([1, 1]);
   });
 
+  it('gives back what it holds once another is used', async () => {
+    const { makers, engines } = bench(true);
+    const leave = vi.fn();
+    makers.browser.mockResolvedValueOnce({ ...named('browser'), leave });
+    await engines.use('browser');
+    await engines.use('browser');
+    expect(leave).not.toHaveBeenCalled();
+    await engines.use('server');
+    expect(leave).toHaveBeenCalledTimes(1);
+  });
+
   it('does not change where the same comes out', async () => {
     const { engines } = bench(true);
     expect(await engines.use('server')).toBe(true);

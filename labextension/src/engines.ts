@@ -26,8 +26,10 @@ export class Engines {
       if (wanted !== this._wanted || engine === this._engine) {
         return false; // somebody wants something else by now
       }
+      const before = this._engine && this._made[this._engine];
       this._engine = engine;
       this._client.use(client);
+      (await before)?.leave?.();
       return true;
     } catch (reason) {
       if (wanted !== this._wanted) {

@@ -190,6 +190,15 @@ describe('the client in a page', () => {
     }
   );
 
+  it('ends its worker when another client is used, and starts one when it is used again', async () => {
+    await complete();
+    client.leave();
+    expect(workers[0].ended).toBe(true);
+    expect(await client.health()).toMatchObject({ phase: 'empty', code: null });
+    expect(await complete()).toBe('yes');
+    expect(workers).toHaveLength(2);
+  });
+
   it('starts another worker when one has crashed', async () => {
     await complete();
     workers[0].onerror?.({ message: 'out of memory' } as ErrorEvent);

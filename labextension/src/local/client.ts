@@ -156,6 +156,11 @@ export class LocalClient implements IClient {
     return Promise.resolve();
   }
 
+  /** End the worker: it holds a model. */
+  leave(): void {
+    this._end(new ServerError(500, STOPPED, 'Stopped. Another engine completes now.'));
+  }
+
   async remove(name: string): Promise<number> {
     const source = await this._named(name);
     if (source === this._loading?.model) {
