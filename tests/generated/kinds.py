@@ -21,6 +21,7 @@ FRAGMENTS = [
     "password = 'hunter22'", 'api_key: str = "abcdefgh"', "sk-abcdefghijklmnopqrstuvwxyz", "eyJhbGciOiJIUzI1",
     ".eyJhbGciOiJIUzI1NiJ9.", "https://me:secret@host", "author = 'Somebody'", "token is 'abcdefgh'",
     "Authorization: Bearer abcdefgh", "auth('abcdef')", "# comment", "\\\n", "ré = 'é'", "a = 1\n", "😀",
+    "\r\n", "\r\n    ", "\x00", "\u202e", "e\u0301", "👩\u200d👧", "creds = ('a', 'hunter2')", "{x!r:>{w}}",
 ]  # fmt: skip
 CHARACTERS = st.text(alphabet=SIGNS + AWKWARD, max_size=40)
 CODE = st.text(alphabet=SIGNS, max_size=40) | st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
