@@ -54,6 +54,24 @@ describe('an answer', () => {
     expect(new Set(frames.map(({ id }) => id)).size).toBe(1);
   });
 
+  it('stops the engine where whoever takes it fails', async () => {
+    let stopped = 0;
+    const engine = saying('a + b\nnext');
+    const generate = engine.generate.bind(engine);
+    engine.generate = async function* (ask, given) {
+      try {
+        yield* generate(ask, given);
+      } finally {
+        stopped++;
+      }
+    };
+    const asked = new Completer(engine).complete(typed('x = '), {}, signal, () => {
+      throw new Error('nobody there');
+    });
+    await expect(asked).rejects.toThrow('nobody there');
+    expect(stopped).toBe(1);
+  });
+
   it('is silent where the model is unsure, unless it is asked for', async () => {
     const unsure = typed('x = ', { trigger: 'automatic' });
     const [last] = await framesOf(new Completer(saying('a + b', 0.1)), unsure);

@@ -62,13 +62,17 @@ export class Completer {
       times.begun = performance.now();
       const composer = new Composer(request, this._engine, this._layout, this._settings, sources);
       const writing = composer.write(this._draft(request, progress), progress, turn.signal);
-      for (;;) {
-        const step = await writing.next();
-        turn.signal.throwIfAborted();
-        if (step.done) {
-          return { id, items: step.value, model: this._engine.name, timings: timingsOf(times, progress) };
+      try {
+        for (;;) {
+          const step = await writing.next();
+          turn.signal.throwIfAborted();
+          if (step.done) {
+            return { id, items: step.value, model: this._engine.name, timings: timingsOf(times, progress) };
+          }
+          frame({ id, text: step.value.text, confidence: step.value.confidence });
         }
-        frame({ id, text: step.value.text, confidence: step.value.confidence });
+      } finally {
+        await writing.return([]); // the engine stops, too
       }
     } catch (reason) {
       if (!turn.ended || signal.aborted) {
