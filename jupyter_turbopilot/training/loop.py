@@ -180,7 +180,7 @@ class Training:
 
     def _resumed(self) -> Log:
         log = self._loaded(self.path)
-        if log.falls and log.towards != self.schedule.minutes and self.before_the_fall.is_file():
+        if log.falls and log.towards < self.schedule.minutes and self.before_the_fall.is_file():
             log = self._loaded(self.before_the_fall)
         return log
 

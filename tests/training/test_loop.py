@@ -119,6 +119,21 @@ def test_more_time_goes_on_as_if_the_rate_had_never_fallen(
     assert run("a", 16)[1].steps == 16  # nothing is left to do
 
 
+def test_less_time_than_was_trained_leaves_what_was_learnt(
+    tiny_model: Path, course: Course, tmp_path: Path
+) -> None:
+    def run(steps: int) -> tuple[Network, Log]:
+        learning = adapter_of(tiny_model, course)
+        schedule = Schedule(1e6 + steps, 1e-2, 0.25, steps=steps)
+        return learning.network, Training(learning, schedule, tmp_path / "kept").run(silent)
+
+    trained, log = run(8)
+    again, same = run(4)
+    assert same.losses == log.losses
+    for a, b in zip(trained.learnt().values(), again.learnt().values(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_the_time_is_the_limit_and_includes_what_was_trained_before(adapter: Adapter, tmp_path: Path) -> None:
     first = Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent)
     assert first.steps >= 1
