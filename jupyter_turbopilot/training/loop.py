@@ -141,7 +141,9 @@ class Training:
     def slope(self) -> float:
         """Which share of the full rate is due: all of it until it falls, then down half a wave."""
         begun = self.log.falls_from
-        return 0.5 * (1 + math.cos(math.pi * (self.done - begun) / (1 - begun))) if self.log.falls else 1.0
+        if not self.log.falls or self.done < begun:  # given more time since, it goes on at full rate
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (self.done - begun) / (1 - begun)))
 
     def _step(self, batch: Any) -> None:
         begun = time.monotonic()

@@ -99,6 +99,22 @@ def test_the_rate_is_full_until_it_falls_to_nothing(adapter: Adapter, tmp_path: 
     assert slopes == sorted(slopes, reverse=True)
 
 
+def test_more_time_without_the_file_from_before_the_fall_brings_the_full_rate_back(
+    tiny_model: Path, course: Course, tmp_path: Path
+) -> None:
+    def training(steps: int) -> Training:
+        return Training(adapter_of(tiny_model, course), Schedule(1e6 + steps, 1e-2, 0.25, steps=steps), kept)
+
+    kept = tmp_path / "kept"
+    training(4).run(silent)
+    (tmp_path / "kept.steady").unlink()
+    more = training(16)
+    slopes: list[float] = []
+    more.run(lambda _log, _done: slopes.append(more.slope))
+    assert slopes[:8] == [1.0] * 8
+    assert slopes == sorted(slopes, reverse=True)
+
+
 def test_more_time_goes_on_as_if_the_rate_had_never_fallen(
     tiny_model: Path, course: Course, tmp_path: Path
 ) -> None:
