@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 ADAPTER_RATE, SCRATCH_RATE = 3e-4, 6e-3
+KEPT = (".training", ".steady", ".rows", ".long")  # beside what is written, to go on from
 SHARE_OF_A_LANGUAGE = 0.1  # of the minutes, for each tune behind a training from scratch
 
 
@@ -45,7 +46,13 @@ class TrainingOptions:
             output=self.output.with_stem(f"{self.output.stem}-{language}"),
             minutes=self.minutes * SHARE_OF_A_LANGUAGE,
             scratch=False,
+            each_language=False,
         )
+
+    def forget(self) -> None:
+        """Delete what an earlier training kept to go on from."""
+        for ending in KEPT:
+            self.output.with_suffix(ending).unlink(missing_ok=True)
 
 
 def changed(settings: Turbopilot, **traits: Any) -> Turbopilot:

@@ -67,14 +67,16 @@ class Trainer:
         """Unpack the model; return the step that an earlier training stopped at."""
         options = self.options
         if options.fresh:
-            for ending in (".training", ".steady", ".rows", ".long"):
-                options.output.with_suffix(ending).unlink(missing_ok=True)
+            options.forget()
         kind = torch.float32 if options.whole else network.best_type(self.device)
         self._network = network.load(self.path, self.device, kind)
         learning = self._whole() if options.whole else self._adapter()
         usual = SCRATCH_RATE if options.scratch else ADAPTER_RATE
         schedule = loop.Schedule(options.minutes, options.rate or usual, FALL if options.whole else 1.0)
         self._training = loop.Training(learning, schedule, self.resumes)
+        if options.each_language and self._training.done < 1:
+            for language in self.data.languages():  # earlier tunes began with less than there will be
+                options.tune(language).forget()
         return self._training.log.steps
 
     def _adapter(self) -> Adapter:

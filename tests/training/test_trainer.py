@@ -11,6 +11,7 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.adapters import check
+from jupyter_turbopilot.training import dataset
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import Dataset
 from jupyter_turbopilot.training.loop import Log
@@ -71,6 +72,26 @@ def test_a_whole_model_is_written_and_given_more_time_later(
     longer = trainer(replace(options, minutes=1.0), data, engine, tiny_model)
     assert 0 < longer.unpack() <= steps  # from before the rate fell, if it fell
     assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
+
+
+def test_tunes_begin_again_when_what_they_began_with_is_trained_further(
+    options: TrainingOptions,
+    data: Dataset,
+    engine: LlamaEngine,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dataset, "LEAST_CELLS", 2)
+    options = replace(options, whole=True, each_language=True)
+    first = trainer(options, data, engine, tiny_model)
+    first.unpack()
+    first.train(silent)
+    kept = options.tune("python").output.with_suffix(".training")
+    kept.write_bytes(b"learnt")
+    trainer(options, data, engine, tiny_model).unpack()  # its time is up
+    assert kept.is_file()
+    trainer(replace(options, minutes=1.0), data, engine, tiny_model).unpack()
+    assert not kept.is_file()
 
 
 def test_rows_hold_prompts_that_fit_and_are_laid_out_once(
