@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -121,13 +122,31 @@ class Rows:
         return np.random.default_rng((self.seed, epoch)).permutation(len(self.tokens))
 
 
-def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int) -> int:
-    """Write rows in the smallest numbers that hold a vocabulary's tokens; return how many there were."""
+def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int, origin: bytes = b"") -> int:
+    """Write rows in the smallest numbers that hold a vocabulary's tokens; return how many there were.
+
+    `origin`: a digest of what they were made of, which stands at the end of the file.
+    """
     kind = np.min_scalar_type(vocabulary - 1)
     made = [np.array(row, kind) for row in rows]
+    if not made:
+        raise TurbopilotError(
+            "Nothing of the code fits into the model's context. Give it more, or longer, code."
+        )
     with write_atomically(path, TurbopilotError) as partial, partial.open("wb") as out:
         np.save(out, np.stack(made))
+        out.write(origin)
     return len(made)
+
+
+def are_of(path: Path, origin: bytes) -> bool:
+    """Tell whether a file holds the rows that were made of something."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(origin), os.SEEK_END)
+            return file.read() == origin
+    except OSError:
+        return False
 
 
 def read_rows(path: Path) -> Rows:

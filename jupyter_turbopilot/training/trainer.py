@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from jupyter_turbopilot.training import loop, network
 from jupyter_turbopilot.training.adapter import Adapter, TreeLoss
 from jupyter_turbopilot.training.course import Course
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, changed
-from jupyter_turbopilot.training.rows import Marks, Rows, packed, read_rows, write_rows
+from jupyter_turbopilot.training.rows import Marks, Rows, are_of, packed, read_rows, write_rows
 from jupyter_turbopilot.training.scratch import Shape, write_blank
 from jupyter_turbopilot.training.whole import WholeModel
 
@@ -106,10 +107,15 @@ class Trainer:
         )
 
     def _rows(self, ending: str, documents: list[TrainingDocument], length: int, most: int | None) -> Rows:
-        path = self.options.output.with_suffix(ending)
-        if not path.is_file():
-            rows = islice(self._laid_out(documents, length), most)
-            write_rows(path, rows, self._network.model.lm_head.weight.shape[0])
+        path, vocabulary = (
+            self.options.output.with_suffix(ending),
+            self._network.model.lm_head.weight.shape[0],
+        )
+        digest = hashlib.blake2b(f"{vocabulary} {length} {most}".encode(), digest_size=16)
+        for document in documents:
+            digest.update(repr(document).encode())
+        if not are_of(path, digest.digest()):
+            write_rows(path, islice(self._laid_out(documents, length), most), vocabulary, digest.digest())
         return read_rows(path)
 
     def _laid_out(self, documents: list[TrainingDocument], length: int, seed: int = 5) -> Iterator[list[int]]:

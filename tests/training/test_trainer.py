@@ -108,6 +108,24 @@ def test_rows_hold_prompts_that_fit_and_are_laid_out_once(
     assert end == END
 
 
+def test_rows_of_other_documents_or_cut_short_are_laid_out_again(
+    options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
+) -> None:
+    options = replace(options, whole=True)
+    rows = options.output.with_suffix(".rows")
+
+    def laid_out(data: Dataset) -> bytes:
+        trainer(options, data, engine, tiny_model).unpack()
+        return rows.read_bytes()
+
+    wanted = laid_out(data)
+    assert laid_out(Dataset(data.training[:1], data.held_out)) != wanted
+    assert laid_out(data) == wanted
+    for cut in (b"", wanted[:10], wanted[:-20]):
+        rows.write_bytes(cut)
+        assert laid_out(data) == wanted
+
+
 def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_token(
     engine: LlamaEngine,
 ) -> None:
