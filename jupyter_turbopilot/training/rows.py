@@ -29,14 +29,14 @@ WAITING = 128  # samples that the next one to fit is looked for among
 class Marks:
     """The tokens that nobody types: what they follow cannot be learnt, and they fill a row up."""
 
-    middle: int
+    middle: int | None  # what stands before an answer; None: nothing tells where answers are
     all: tuple[int, ...]
 
     @classmethod
     def of(cls, form: BoundFormat, end: int) -> Marks:
         """Return those of a format; without one, the token that ends a text."""
         marks = tuple(sorted(form.markers.values())) or (end,)
-        return cls(form.markers.get("middle", end), marks)
+        return cls(form.markers.get("middle"), marks)
 
     def learnt(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which tokens behind the first of each row are learnt: all text, and where an answer ends."""
@@ -44,7 +44,9 @@ class Marks:
         return learnt
 
     def answered(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Tell which of them belong to answers."""
+        """Tell which of them belong to answers: all, where that cannot be told."""
+        if self.middle is None:
+            return self.learnt(rows)
         places = np.where(np.isin(rows, self.all), np.arange(rows.shape[1]), 0)
         last = np.maximum.accumulate(places, axis=1)[:, :-1]
         behind: NDArray[np.bool_] = np.take_along_axis(rows, last, 1) == self.middle

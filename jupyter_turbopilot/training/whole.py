@@ -63,7 +63,8 @@ class WholeModel:
 
     def size(self, batch: NDArray[Any]) -> tuple[int, int]:
         """Count the samples and tokens of a step."""
-        return int((batch == self.marks.middle).sum()), batch[:, 1:].size
+        middle = self.marks.middle
+        return len(batch) if middle is None else int((batch == middle).sum()), batch[:, 1:].size
 
     def loss(self, batch: NDArray[Any]) -> torch.Tensor:
         """Return the mean loss of what is learnt."""

@@ -58,7 +58,7 @@ def test_a_model_without_marks_learns_text_alone() -> None:
     marks = Marks.of(BoundFormat("none"), END)
     rows = np.array([*packed([Sample((1, 2, 3), (4, 5, END))], 8, marks)])
     assert rows.tolist() == [[1, 2, 3, 4, 5, END, END, END, END]]
-    assert marks.learnt(rows).tolist() == [[True] * 4 + [False] * 4]
+    assert marks.learnt(rows).tolist() == marks.answered(rows).tolist() == [[True] * 4 + [False] * 4]
 
 
 @given(count=st.integers(1, 40), tokens=st.integers(1, 1000), step=st.integers(0, 50))
