@@ -21,7 +21,7 @@ from jupyter_turbopilot.training.course import Course
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, changed
 from jupyter_turbopilot.training.rows import Marks, Rows, are_of, packed, read_rows, write_rows
 from jupyter_turbopilot.training.scratch import Shape, write_blank
-from jupyter_turbopilot.training.whole import WholeModel
+from jupyter_turbopilot.training.whole import WholeModel, step_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,8 @@ COMPILED_FROM = 5.0  # minutes: compiling takes one of them
 UPPER = 0.5  # which share of the layers is adapted, from the top: the others would cost as much again
 CELLS_ON_A_CARD = 16  # a step
 WHOLE_BYTES, ADAPTER_BYTES = 16, 4  # for each weight: with what it changes by, or alone
-WORK_BYTES = 3_000_000_000  # for what a step computes
+WORK_BYTES = 3_000_000_000  # for what a step of an adapter computes
+OTHER_BYTES = 1_000_000_000  # for libraries and documents
 
 
 class Trainer:
@@ -53,7 +54,7 @@ class Trainer:
         self.options, self.settings, self.path = options, settings, path
         self.data, self.engine = data, engine
         self.device = network.best_device()
-        need_memory(path, whole=options.whole)
+        need_memory(path, options, engine.context_size)
 
     @property
     def resumes(self) -> Path:
@@ -162,13 +163,23 @@ def row_layout(engine: LlamaEngine, settings: Turbopilot, length: int) -> tuple[
     return Layout(engine, changed(layout.settings, **shares, max_tokens=length // 4 // unit)), end
 
 
-def need_memory(path: Path, *, whole: bool) -> None:
-    """Refuse in words what the memory does not suffice for."""
-    needs = read_header(path).parameters * (WHOLE_BYTES if whole else ADAPTER_BYTES) + WORK_BYTES
+def need_memory(path: Path, options: TrainingOptions, length: int) -> None:
+    """Refuse in words what the memory does not suffice for; `length` is that of the longest rows."""
+    header, device = read_header(path), network.best_device()
+    advice = "Close other programs."
+    needs = header.parameters * ADAPTER_BYTES + WORK_BYTES
+    if options.whole:
+        on_a_card = device.type != "cpu"
+        work = 0 if on_a_card else step_bytes(header, length, network.best_type(device))
+        needs = header.parameters * WHOLE_BYTES + OTHER_BYTES + work
+        advice = (
+            "Choose a smaller --length, --width or --layers."
+            if options.scratch
+            else "Train an adapter: leave --whole out."
+        )
     if needs > (free := machine.free_memory()):
-        advice = " Train an adapter: leave --whole out." if whole else " Close other programs."
         raise TurbopilotError(
-            f"Training {path.name} takes {needs / 1e9:.1f} GB of memory; only {free / 1e9:.1f} GB is free."
+            f"Training {path.name} takes {needs / 1e9:.1f} GB of memory; only {free / 1e9:.1f} GB is free. "
             f"{advice}"
         )
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
@@ -11,12 +12,13 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.adapters import check
-from jupyter_turbopilot.training import dataset
+from jupyter_turbopilot.training import dataset, network
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import Dataset
 from jupyter_turbopilot.training.loop import Log
 from jupyter_turbopilot.training.options import TrainingOptions
 from jupyter_turbopilot.training.rows import read_rows
+from jupyter_turbopilot.training.scratch import Shape, write_blank
 from jupyter_turbopilot.training.trainer import (
     Trainer,
     blank,
@@ -138,14 +140,20 @@ def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_t
 
 
 def test_too_little_memory_is_refused_before_anything_is_unpacked(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    options: TrainingOptions, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    need_memory(tiny_model, whole=False)
+    whole, scratch = replace(options, whole=True), replace(options, whole=True, scratch=True)
+    characters = write_blank(tmp_path / "characters.gguf", Shape())
+    need_memory(tiny_model, options, 1024)
+    monkeypatch.setattr(network, "best_type", lambda _: torch.bfloat16)
     monkeypatch.setattr(machine, "free_memory", lambda: 3_000_000_000)
-    with pytest.raises(TurbopilotError, match="leave --whole out"):
-        need_memory(tiny_model, whole=True)
+    need_memory(characters, whole, 2048)
+    with pytest.raises(TurbopilotError, match=r"takes 4\.\d GB of memory; only 3\.0 GB .* leave --whole out"):
+        need_memory(characters, whole, 4096)
+    with pytest.raises(TurbopilotError, match="smaller --length"):
+        need_memory(characters, scratch, 4096)
     with pytest.raises(TurbopilotError, match=r"takes 3\.0 GB of memory; only 3\.0 GB is free"):
-        need_memory(tiny_model, whole=False)
+        need_memory(tiny_model, options, 1024)
 
 
 def test_a_model_to_begin_with_is_as_big_as_was_asked(options: TrainingOptions) -> None:
