@@ -13,6 +13,7 @@ import torch
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import lines
+from jupyter_turbopilot.files import write_atomically
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop, network
@@ -139,8 +140,9 @@ class Trainer:
 def blank(options: TrainingOptions) -> Path:
     """Write a model of random weights to begin with."""
     path = options.output.with_name(f"{options.output.stem}-blank.gguf").resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_blank(path, Shape(options.width, options.layers, options.heads, options.length))
+    with write_atomically(path, TurbopilotError) as partial:
+        write_blank(partial, Shape(options.width, options.layers, options.heads, options.length))
+    return path
 
 
 def layout_of(engine: LlamaEngine, settings: Turbopilot, context: int) -> tuple[Layout, int]:

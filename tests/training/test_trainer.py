@@ -167,6 +167,14 @@ def test_a_model_to_begin_with_is_as_big_as_was_asked(options: TrainingOptions) 
     ]
 
 
+def test_where_nothing_can_be_written_it_is_said_before_anything_is_learnt(
+    options: TrainingOptions, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TurbopilotError, match="to-blank.gguf could not be written"):
+        blank(replace(options, output=tmp_path / "file" / "to.gguf"))
+
+
 def test_without_places_there_is_no_test(data: Dataset) -> None:
     settings = Turbopilot()
     assert compare(settings, settings, data, 0, lambda *_: None) == "Not tested."
