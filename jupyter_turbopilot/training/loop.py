@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WARMUP = 30  # steps
 SAVED_EVERY = 180.0  # seconds
-PAUSED = 60.0  # seconds: a step that took longer was interrupted, and does not count as more
+PAUSED = 60.0  # seconds: a step that took longer, and twice as long as the one before, was interrupted
 
 
 @dataclass
@@ -89,6 +89,7 @@ class Training:
         self.learnt = learning.network.learnt()
         self.optimizers = learning.optimizers(schedule.rate)
         self.log = self._resumed()
+        self._took = 0.0  # seconds of the step before
 
     @property
     def before_the_fall(self) -> Path:
@@ -162,7 +163,9 @@ class Training:
         log.samples += samples
         log.tokens += tokens
         log.losses.append((log.steps, round(loss.item(), 4)))
-        log.seconds += min(PAUSED, time.monotonic() - begun)
+        took = time.monotonic() - begun
+        log.seconds += min(took, max(PAUSED, 2 * self._took))
+        self._took = took
 
     def _check(self) -> None:
         if (loss := self.learning.held_loss()) is not None:

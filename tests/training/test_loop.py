@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -158,10 +159,23 @@ def test_the_time_is_the_limit_and_includes_what_was_trained_before(adapter: Ada
     assert Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent).steps == steps
 
 
-def test_a_pause_does_not_count(adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "PAUSED", 1e-9)
-    log = Training(adapter, Schedule(0.02, steps=3), tmp_path / "kept").run(silent)
-    assert log.seconds == pytest.approx(3e-9)
+@pytest.mark.parametrize(
+    ("took", "counted"), [([2, 3, 30_000, 2], 67), ([200, 210, 190], 460), ([200, 210, 30_000, 200], 890)]
+)
+def test_a_pause_does_not_count_but_long_steps_do(
+    took: list[int], counted: int, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, loss = 0.0, adapter.loss
+
+    def slow(batch: Tree) -> torch.Tensor:
+        nonlocal now
+        now += took.pop(0)
+        return loss(batch)
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(adapter, "loss", slow)
+    log = Training(adapter, Schedule(1e6, steps=len(took)), tmp_path / "kept").run(silent)
+    assert log.seconds == counted
 
 
 def test_what_is_kept_for_later_holds_no_code(adapter: Adapter, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_where_nothing_can_be_written_it_is_said_before_anything_is_learnt(
     options: TrainingOptions, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TurbopilotError, match="to-blank.gguf could not be written"):
+    with pytest.raises(TurbopilotError, match=r"to-blank\.gguf could not be written"):
         blank(replace(options, output=tmp_path / "file" / "to.gguf"))
 
 
