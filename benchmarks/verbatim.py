@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -90,6 +91,8 @@ def look(name: str, engine: LlamaEngine, rows: NDArray[np.uint8], learnt: bytes,
             if says_something(window):
                 windows += 1
                 found += bytes(engine.vocabulary.tokenize(window)) in learnt
+    if not lengths:
+        sys.exit(f"{name}: in no place does the original go on in words for long enough. Give more rows.")
     shares = ", ".join(
         f"{n} characters {sum(length >= n for length in lengths) / len(lengths):.3f}" for n in AS_THE_ORIGINAL
     )

@@ -394,6 +394,8 @@ def main() -> None:
     comparing.add_argument("places", type=Path, nargs=2)
     comparing.set_defaults(run=compare)
     options = parser.parse_args()
+    if options.run is collect and options.page and not options.model:
+        parser.error("--page needs -m: the file of the model that the page runs")
     options.run(options)
 
 

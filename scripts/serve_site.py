@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,8 +43,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--headers", action="store_true", help="send COOP and COEP")
     chosen = parser.parse_args()
+    if not chosen.folder.is_dir():
+        sys.exit(f"There is no folder {chosen.folder}: build the site first.")
     handler = partial(Handler, directory=str(chosen.folder), headers_too=ISOLATED if chosen.headers else {})
-    with ThreadingHTTPServer(("127.0.0.1", chosen.port), handler) as server:
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", chosen.port), handler)
+    except OSError as error:
+        sys.exit(f"Port {chosen.port} cannot be used ({error.strerror}). Choose another one with --port.")
+    with server:
         print(
             f"{chosen.folder} is served at http://127.0.0.1:{server.server_port}/ (Ctrl+C ends it)",
             flush=True,

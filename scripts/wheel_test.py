@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,11 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run(*command: str | Path, **environment: str) -> str:
+def run(*command: str | Path, folder: Path = ROOT, **environment: str) -> str:
     """Run a command; its output, both streams, is returned, and shown where it fails."""
     done = subprocess.run(
         [str(part) for part in command],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **environment},
         text=True,
         stdout=subprocess.PIPE,
@@ -63,7 +64,22 @@ def main() -> None:
         for said, what in ((server, "jupyter_turbopilot"), (front, "jupyter-turbopilot")):
             if not any(what in line and "OK" in line for line in said.splitlines()):
                 sys.exit(f"Jupyter does not say OK of {what}:\n{said}")
-        print("The wheel installs; jupyter server extension list and jupyter labextension list say OK.")
+        run(*install, "jupyterlite-core")
+        site = Path(folder) / "site"
+        build_site(home / "bin" / "jupyter", Path(folder) / "lite", site)
+        print("The wheel installs, Jupyter says OK of both halves, and a JupyterLite site has the extension.")
+
+
+def build_site(jupyter: Path, sources: Path, site: Path) -> None:
+    """Build a JupyterLite site with no configuration, and look for the extension and its list of models."""
+    sources.mkdir()
+    run(jupyter, "lite", "build", "--output-dir", site, folder=sources)
+    config = json.loads((site / "jupyter-lite.json").read_text())["jupyter-config-data"]
+    names = [extension["name"] for extension in config["federated_extensions"]]
+    if "jupyter-turbopilot" not in names:
+        sys.exit(f"The JupyterLite site lacks the extension: it has {names}.")
+    if not (site / "extensions" / "jupyter-turbopilot" / "static" / "models.json").is_file():
+        sys.exit("The JupyterLite site lacks the list of models.")
 
 
 def without_engine(wheel: Path) -> list[str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from urllib.request import urlopen
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -134,3 +135,30 @@ def test_a_model_for_the_browser_answers_as_in_a_page() -> None:
         assert [text for text, _ in answer.tokens][:3] == ["u", "r", "n"]
         assert answer.timings.total_ms > 0
         assert model.last(structs.replace(request, eagerness="quiet")).text in {"", answer.text}
+
+
+def test_a_site_is_served_with_what_browsers_want(tmp_path: Path) -> None:
+    (tmp_path / "engine.wasm").write_bytes(b"code")
+    command = [sys.executable, ROOT / "scripts" / "serve_site.py", tmp_path]
+    with subprocess.Popen(
+        [*command, "--port", "0", "--headers"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        assert server.stdout
+        try:
+            address = re.search(r"http://127.0.0.1:(\d+)/", server.stdout.readline())
+            assert address
+            headers = urlopen(f"{address[0]}engine.wasm", timeout=30).headers
+            assert headers["Content-Type"] == "application/wasm"
+            assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+            taken = subprocess.run([*command, "--port", address[1]], capture_output=True, text=True)
+            assert "Choose another one with --port" in taken.stderr
+        finally:
+            server.terminate()
+    nowhere = subprocess.run([*command[:2], tmp_path / "site"], capture_output=True, text=True)
+    assert "build the site first" in nowhere.stderr
+
+
+def test_what_a_page_answers_is_collected_for_a_model_that_is_named() -> None:
+    command = [sys.executable, "scripts/fit_gate.py", "collect", "--set", "x", "--out", "y", "--page"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert "--page needs -m" in done.stderr

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.commands.progress import Bar
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
-from jupyter_turbopilot.training.options import ADAPTER_RATE, TrainingOptions, changed
+from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, TrainingOptions, changed
 
 if TYPE_CHECKING:
     import argparse
@@ -54,7 +54,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rank", type=int, default=16, help="rank of the adapter: how much it can learn (%(default)s)"
     )
-    parser.add_argument("--rate", type=float, help=f"learning rate ({ADAPTER_RATE})")
+    parser.add_argument(
+        "--rate", type=float, help=f"learning rate ({ADAPTER_RATE}; with --scratch, {SCRATCH_RATE})"
+    )
     parser.add_argument(
         "--cells", type=int, default=0, help="cells in a step; 0: one on the CPU, sixteen on a GPU"
     )
@@ -111,6 +113,7 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     except ImportError:
         raise TurbopilotError(NEED) from None
     from jupyter_turbopilot.engine.load import machine
+    from jupyter_turbopilot.training.browser import write_for_browsers
     from jupyter_turbopilot.training.dataset import gather
 
     torch.set_num_threads(machine.cores())
@@ -124,11 +127,15 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     )
     data.check()
     _train(options, settings, data)
+    if options.scratch:
+        print(f"For browsers: {write_for_browsers(options.output)} (docs/browser.md)")
     if options.each_language:
         settings = changed(settings, model=str(options.output))
         for language in data.languages():
             print(f"\nTuning to {language}:")
-            _train(options.tune(language), settings, data.only(language))
+            tune = options.tune(language)
+            _train(tune, settings, data.only(language))
+            write_for_browsers(tune.output, language)
     return 0
 
 

@@ -29,7 +29,7 @@ class Dataset:
     @property
     def cells(self) -> int:
         """How many cells there are to learn from."""
-        return sum(len(typed_cells(document)) for document in self.training)
+        return sum(map(_cells, self.training))
 
     def check(self) -> None:
         """Refuse what is too little to learn from."""
@@ -43,7 +43,7 @@ class Dataset:
         """Return the languages there is enough of."""
         cells: Counter[str] = Counter()
         for document in self.training:
-            cells[document.language] += len(typed_cells(document))
+            cells[document.language] += _cells(document)
         return sorted(language for language, count in cells.items() if count > 2 * LEAST_CELLS)
 
     def only(self, language: str) -> Dataset:
@@ -59,6 +59,11 @@ class Dataset:
             TypedNotebook(document.name, document.cells, document.language, tuple(typed_cells(document)))
             for document in map(corpus.in_parts, self.held_out)
         ]
+
+
+def _cells(document: TrainingDocument) -> int:
+    """Count cells; a file that is learnt from whole has as many as it could be typed in."""
+    return len(typed_cells(corpus.in_parts(document)))
 
 
 def gather(options: TrainingOptions) -> Dataset:

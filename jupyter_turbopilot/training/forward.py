@@ -5,6 +5,7 @@ Compiled, that takes about half the time that the library's own takes on a proce
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LOG = logging.getLogger(__name__)
 BLOCK = 128  # tokens that attend together: what lies ahead of them is not computed
 Turns = tuple[torch.Tensor, torch.Tensor]
 Product = tuple[torch.Tensor, torch.Tensor | None]  # a matrix, and what is added
@@ -61,9 +63,20 @@ class Forward:
         turns = model.rotary_emb(stream, torch.arange(tokens.shape[1], device=tokens.device)[None])
         for layer in model.layers:
             size = layer.self_attn.head_dim
-            stream = self._layer(stream, turns, Weights.of(layer), size, self.epsilon, self.kind)
+            stream = self._through(stream, turns, Weights.of(layer), size)
         stream = _normed(stream, model.norm.weight, self.epsilon).to(self.kind)
         return _products(stream, ((head.weight, head.bias),))[0].float()
+
+    def _through(self, stream: torch.Tensor, turns: Turns, weights: Weights, head: int) -> torch.Tensor:
+        """Compute a layer; where it cannot be compiled, as it is written."""
+        try:
+            return self._layer(stream, turns, weights, head, self.epsilon, self.kind)
+        except RuntimeError:  # a compiler alone does not do: it takes Python's headers, and OpenMP
+            if self._layer is _layer:
+                raise
+            LOG.warning("The layers could not be compiled: training takes about twice as long a step.")
+            self._layer = _layer
+            return self._through(stream, turns, weights, head)
 
 
 def _layer(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WARMUP = 30  # steps
 SAVED_EVERY = 180.0  # seconds
-PAUSED = 60.0  # seconds: a step that took longer was interrupted, and does not count as more
+PAUSED = 60.0  # seconds: a step that took longer, and twice as long as the one before, was interrupted
 
 
 @dataclass
@@ -89,6 +89,7 @@ class Training:
         self.learnt = learning.network.learnt()
         self.optimizers = learning.optimizers(schedule.rate)
         self.log = self._resumed()
+        self._took = 0.0  # seconds of the step before
 
     @property
     def before_the_fall(self) -> Path:
@@ -141,7 +142,9 @@ class Training:
     def slope(self) -> float:
         """Which share of the full rate is due: all of it until it falls, then down half a wave."""
         begun = self.log.falls_from
-        return 0.5 * (1 + math.cos(math.pi * (self.done - begun) / (1 - begun))) if self.log.falls else 1.0
+        if not self.log.falls or self.done < begun:  # given more time since, it goes on at full rate
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (self.done - begun) / (1 - begun)))
 
     def _step(self, batch: Any) -> None:
         begun = time.monotonic()
@@ -160,7 +163,9 @@ class Training:
         log.samples += samples
         log.tokens += tokens
         log.losses.append((log.steps, round(loss.item(), 4)))
-        log.seconds += min(PAUSED, time.monotonic() - begun)
+        took = time.monotonic() - begun
+        log.seconds += min(took, max(PAUSED, 2 * self._took))
+        self._took = took
 
     def _check(self) -> None:
         if (loss := self.learning.held_loss()) is not None:
@@ -180,7 +185,7 @@ class Training:
 
     def _resumed(self) -> Log:
         log = self._loaded(self.path)
-        if log.falls and log.towards != self.schedule.minutes and self.before_the_fall.is_file():
+        if log.falls and log.towards < self.schedule.minutes and self.before_the_fall.is_file():
             log = self._loaded(self.before_the_fall)
         return log
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 ADAPTER_RATE, SCRATCH_RATE = 3e-4, 6e-3
+KEPT = (".training", ".steady", ".rows", ".long")  # beside what is written, to go on from
 SHARE_OF_A_LANGUAGE = 0.1  # of the minutes, for each tune behind a training from scratch
+_STRANGE = re.compile(r"[^\w+#-]+")
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,17 @@ class TrainingOptions:
         """Ask for a tune of what was trained from scratch to one language."""
         return replace(
             self,
-            output=self.output.with_stem(f"{self.output.stem}-{language}"),
+            # Notebooks call their languages as they like.
+            output=self.output.with_stem(f"{self.output.stem}-{_STRANGE.sub('-', language)}"),
             minutes=self.minutes * SHARE_OF_A_LANGUAGE,
             scratch=False,
+            each_language=False,
         )
+
+    def forget(self) -> None:
+        """Delete what an earlier training kept to go on from."""
+        for ending in KEPT:
+            self.output.with_suffix(ending).unlink(missing_ok=True)
 
 
 def changed(settings: Turbopilot, **traits: Any) -> Turbopilot:

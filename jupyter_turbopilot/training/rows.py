@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -28,14 +29,14 @@ WAITING = 128  # samples that the next one to fit is looked for among
 class Marks:
     """The tokens that nobody types: what they follow cannot be learnt, and they fill a row up."""
 
-    middle: int
+    middle: int | None  # what stands before an answer; None: nothing tells where answers are
     all: tuple[int, ...]
 
     @classmethod
     def of(cls, form: BoundFormat, end: int) -> Marks:
         """Return those of a format; without one, the token that ends a text."""
         marks = tuple(sorted(form.markers.values())) or (end,)
-        return cls(form.markers.get("middle", end), marks)
+        return cls(form.markers.get("middle"), marks)
 
     def learnt(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which tokens behind the first of each row are learnt: all text, and where an answer ends."""
@@ -43,7 +44,9 @@ class Marks:
         return learnt
 
     def answered(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Tell which of them belong to answers."""
+        """Tell which of them belong to answers: all, where that cannot be told."""
+        if self.middle is None:
+            return self.learnt(rows)
         places = np.where(np.isin(rows, self.all), np.arange(rows.shape[1]), 0)
         last = np.maximum.accumulate(places, axis=1)[:, :-1]
         behind: NDArray[np.bool_] = np.take_along_axis(rows, last, 1) == self.middle
@@ -121,13 +124,31 @@ class Rows:
         return np.random.default_rng((self.seed, epoch)).permutation(len(self.tokens))
 
 
-def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int) -> int:
-    """Write rows in the smallest numbers that hold a vocabulary's tokens; return how many there were."""
+def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int, origin: bytes = b"") -> int:
+    """Write rows in the smallest numbers that hold a vocabulary's tokens; return how many there were.
+
+    `origin`: a digest of what they were made of, which stands at the end of the file.
+    """
     kind = np.min_scalar_type(vocabulary - 1)
     made = [np.array(row, kind) for row in rows]
+    if not made:
+        raise TurbopilotError(
+            "Nothing of the code fits into the model's context. Give it more, or longer, code."
+        )
     with write_atomically(path, TurbopilotError) as partial, partial.open("wb") as out:
         np.save(out, np.stack(made))
+        out.write(origin)
     return len(made)
+
+
+def are_of(path: Path, origin: bytes) -> bool:
+    """Tell whether a file holds the rows that were made of something."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(origin), os.SEEK_END)
+            return file.read() == origin
+    except OSError:
+        return False
 
 
 def read_rows(path: Path) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -12,15 +13,16 @@ import torch
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import lines
+from jupyter_turbopilot.files import write_atomically
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop, network
 from jupyter_turbopilot.training.adapter import Adapter, TreeLoss
 from jupyter_turbopilot.training.course import Course
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, changed
-from jupyter_turbopilot.training.rows import Marks, Rows, packed, read_rows, write_rows
+from jupyter_turbopilot.training.rows import Marks, Rows, are_of, packed, read_rows, write_rows
 from jupyter_turbopilot.training.scratch import Shape, write_blank
-from jupyter_turbopilot.training.whole import WholeModel
+from jupyter_turbopilot.training.whole import WholeModel, step_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +42,8 @@ COMPILED_FROM = 5.0  # minutes: compiling takes one of them
 UPPER = 0.5  # which share of the layers is adapted, from the top: the others would cost as much again
 CELLS_ON_A_CARD = 16  # a step
 WHOLE_BYTES, ADAPTER_BYTES = 16, 4  # for each weight: with what it changes by, or alone
-WORK_BYTES = 3_000_000_000  # for what a step computes
+WORK_BYTES = 3_000_000_000  # for what a step of an adapter computes
+OTHER_BYTES = 1_000_000_000  # for libraries and documents
 
 
 class Trainer:
@@ -52,7 +55,7 @@ class Trainer:
         self.options, self.settings, self.path = options, settings, path
         self.data, self.engine = data, engine
         self.device = network.best_device()
-        need_memory(path, whole=options.whole)
+        need_memory(path, options, engine.context_size)
 
     @property
     def resumes(self) -> Path:
@@ -67,14 +70,16 @@ class Trainer:
         """Unpack the model; return the step that an earlier training stopped at."""
         options = self.options
         if options.fresh:
-            for ending in (".training", ".steady", ".rows", ".long"):
-                options.output.with_suffix(ending).unlink(missing_ok=True)
+            options.forget()
         kind = torch.float32 if options.whole else network.best_type(self.device)
         self._network = network.load(self.path, self.device, kind)
         learning = self._whole() if options.whole else self._adapter()
         usual = SCRATCH_RATE if options.scratch else ADAPTER_RATE
         schedule = loop.Schedule(options.minutes, options.rate or usual, FALL if options.whole else 1.0)
         self._training = loop.Training(learning, schedule, self.resumes)
+        if options.each_language and self._training.done < 1:
+            for language in self.data.languages():  # earlier tunes began with less than there will be
+                options.tune(language).forget()
         return self._training.log.steps
 
     def _adapter(self) -> Adapter:
@@ -104,10 +109,15 @@ class Trainer:
         )
 
     def _rows(self, ending: str, documents: list[TrainingDocument], length: int, most: int | None) -> Rows:
-        path = self.options.output.with_suffix(ending)
-        if not path.is_file():
-            rows = islice(self._laid_out(documents, length), most)
-            write_rows(path, rows, self._network.model.lm_head.weight.shape[0])
+        path, vocabulary = (
+            self.options.output.with_suffix(ending),
+            self._network.model.lm_head.weight.shape[0],
+        )
+        digest = hashlib.blake2b(f"{vocabulary} {length} {most}".encode(), digest_size=16)
+        for document in documents:
+            digest.update(repr(document).encode())
+        if not are_of(path, digest.digest()):
+            write_rows(path, islice(self._laid_out(documents, length), most), vocabulary, digest.digest())
         return read_rows(path)
 
     def _laid_out(self, documents: list[TrainingDocument], length: int, seed: int = 5) -> Iterator[list[int]]:
@@ -130,8 +140,9 @@ class Trainer:
 def blank(options: TrainingOptions) -> Path:
     """Write a model of random weights to begin with."""
     path = options.output.with_name(f"{options.output.stem}-blank.gguf").resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return write_blank(path, Shape(options.width, options.layers, options.heads, options.length))
+    with write_atomically(path, TurbopilotError) as partial:
+        write_blank(partial, Shape(options.width, options.layers, options.heads, options.length))
+    return path
 
 
 def layout_of(engine: LlamaEngine, settings: Turbopilot, context: int) -> tuple[Layout, int]:
@@ -154,13 +165,23 @@ def row_layout(engine: LlamaEngine, settings: Turbopilot, length: int) -> tuple[
     return Layout(engine, changed(layout.settings, **shares, max_tokens=length // 4 // unit)), end
 
 
-def need_memory(path: Path, *, whole: bool) -> None:
-    """Refuse in words what the memory does not suffice for."""
-    needs = read_header(path).parameters * (WHOLE_BYTES if whole else ADAPTER_BYTES) + WORK_BYTES
+def need_memory(path: Path, options: TrainingOptions, length: int) -> None:
+    """Refuse in words what the memory does not suffice for; `length` is that of the longest rows."""
+    header, device = read_header(path), network.best_device()
+    advice = "Close other programs."
+    needs = header.parameters * ADAPTER_BYTES + WORK_BYTES
+    if options.whole:
+        on_a_card = device.type != "cpu"
+        work = 0 if on_a_card else step_bytes(header, length, network.best_type(device))
+        needs = header.parameters * WHOLE_BYTES + OTHER_BYTES + work
+        advice = (
+            "Choose a smaller --length, --width or --layers."
+            if options.scratch
+            else "Train an adapter: leave --whole out."
+        )
     if needs > (free := machine.free_memory()):
-        advice = " Train an adapter: leave --whole out." if whole else " Close other programs."
         raise TurbopilotError(
-            f"Training {path.name} takes {needs / 1e9:.1f} GB of memory; only {free / 1e9:.1f} GB is free."
+            f"Training {path.name} takes {needs / 1e9:.1f} GB of memory; only {free / 1e9:.1f} GB is free. "
             f"{advice}"
         )
 

@@ -17,13 +17,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from jupyter_turbopilot.models.gguf import Header
     from jupyter_turbopilot.training.loop import Log
     from jupyter_turbopilot.training.network import Network
     from jupyter_turbopilot.training.rows import Marks, Rows
 
 STEP = 8192  # tokens
 LOGITS = 2**28  # most scores of what could follow in a step: a big vocabulary takes fewer tokens
+SCORE_BYTES = 12  # for each score: itself, its loss and its slope
 COMPILERS = ("g++", "clang++", "c++")
+
+
+def step_bytes(header: Header, length: int, kind: torch.dtype) -> int:
+    """Return what a step with rows of a length computes and keeps, as measured and a fifth more."""
+    vocabulary = next(part.shape[1] for part in header.parts if part.name == "token_embd.weight")
+    tokens = max(length, min(STEP, LOGITS // vocabulary))
+    layer = (
+        header.number("attention.head_count") * length
+        + 10 * header.number("embedding_length")
+        + 4 * header.number("feed_forward_length")
+    )
+    return tokens * (header.number("block_count") * layer * kind.itemsize + SCORE_BYTES * vocabulary)
 
 
 @dataclass
@@ -63,7 +77,8 @@ class WholeModel:
 
     def size(self, batch: NDArray[Any]) -> tuple[int, int]:
         """Count the samples and tokens of a step."""
-        return int((batch == self.marks.middle).sum()), batch[:, 1:].size
+        middle = self.marks.middle
+        return len(batch) if middle is None else int((batch == middle).sum()), batch[:, 1:].size
 
     def loss(self, batch: NDArray[Any]) -> torch.Tensor:
         """Return the mean loss of what is learnt."""

@@ -8,22 +8,27 @@ import { fileURLToPath } from 'node:url';
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const LIST = 'models.json';
 
-/** The files beside a list that it names; an address elsewhere is nobody's to copy. */
-function filesOf(list) {
-  return list.models.filter(({ url }) => !/^[a-z]+:/i.test(url));
+/** Whether an address names a file beside a list; what lies elsewhere is nobody's to copy. */
+function isBeside(url) {
+  return !/^([a-z]+:|\/)/i.test(url);
 }
 
 export function copyModels(target, source = HERE) {
   const list = JSON.parse(readFileSync(path.join(source, LIST), 'utf8'));
   mkdirSync(target, { recursive: true });
-  for (const { name, url, sha256, size } of filesOf(list)) {
-    const bytes = readFileSync(path.join(source, url));
+  for (const { name, url, sha256, size } of list.models.filter(({ url }) => isBeside(url))) {
+    const file = decodeURIComponent(url);
+    const bytes = readFileSync(path.join(source, file));
     if (bytes.length !== size || createHash('sha256').update(bytes).digest('hex') !== sha256) {
       throw new Error(
-        `${url} is not the file that ${LIST} lists for ${name}: its size or its digest differs.`
+        `${file} is not the file that ${LIST} lists for ${name}: its size or its digest differs.`
       );
     }
-    copyFileSync(path.join(source, url), path.join(target, url));
+    copyFileSync(path.join(source, file), path.join(target, file));
+  }
+  if (list.wllama && isBeside(list.wllama)) {
+    const file = decodeURIComponent(list.wllama);
+    copyFileSync(path.join(source, file), path.join(target, file)); // browsers check its digest
   }
   copyFileSync(path.join(source, LIST), path.join(target, LIST));
 }

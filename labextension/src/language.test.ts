@@ -25,6 +25,8 @@ describe('the language', () => {
     ['text/x-ipythongfm', 'markdown'],
     ['text/x-julia', 'julia'],
     ['text/x-rsrc', 'r'],
+    ['text/x-rustsrc', 'rust'],
+    ['text/x-R', 'r'], // as the specification of a kernel spells it
     ['application/javascript', 'javascript'],
     ['text/plain; charset=utf-8', 'text']
   ])('of %s is %s', (mime, language) => {

@@ -50,6 +50,7 @@ const MIME_LANGUAGES: ReadonlyMap<string, string> = new Map([
   ['text/x-ipython', 'python'],
   ['text/x-ipythongfm', 'markdown'],
   ['text/x-rsrc', 'r'],
+  ['text/x-rustsrc', 'rust'],
   ['text/x-c++src', 'cpp'],
   ['text/x-csrc', 'c'],
   ['text/x-sh', 'bash'],
@@ -58,7 +59,7 @@ const MIME_LANGUAGES: ReadonlyMap<string, string> = new Map([
 
 /** The language of a MIME type. */
 export function languageOf(mimeType: string): string {
-  const [mime] = mimeType.split(';', 1);
+  const [mime] = mimeType.toLowerCase().split(';', 1);
   return MIME_LANGUAGES.get(mime) ?? mime.replace(/^(text|application)\/(x-)?/, '');
 }
 

@@ -121,5 +121,11 @@ def test_a_small_model_is_trained_from_nothing_and_tuned_to_each_language(work: 
         assert f"{name}: 0." in done.stdout
         assert read_header(tmp_path / name).architecture == "llama"
     assert f"c.Turbopilot.model = '{tmp_path}/small.gguf'" in done.stdout
+    assert "For browsers: models.json" in done.stdout
+    models = json.loads((tmp_path / "models.json").read_text())["models"]
+    assert [(one["url"], one.get("language")) for one in models] == [
+        ("small-q8.gguf", None),
+        ("small-javascript-q8.gguf", "javascript"),
+    ]
     before, after = map(float, re.search(r"(\d\.\d+) before, (\d\.\d+) after", done.stdout).groups())  # type: ignore[union-attr]
     assert after < before - 0.5

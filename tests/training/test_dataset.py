@@ -36,6 +36,13 @@ def test_a_language_counts_when_there_is_enough_of_it() -> None:
     assert [document.name for document in data.only("r").held_out] == ["d"]
 
 
+def test_a_long_file_counts_as_the_cells_it_could_be_typed_in() -> None:
+    source = "def scale(value):\n    return value * 2\n\n\n" * 60
+    data = Dataset([TrainingDocument("a.go", (NotebookCell("code", source),), "go")], [])
+    assert 2 < data.cells < 60
+    assert Dataset(data.training * LEAST_CELLS, []).languages() == ["go"]
+
+
 def test_what_is_kept_apart_is_typed_as_notebooks() -> None:
     (notebook,) = Dataset([], [document("d", "python", 2)]).notebooks()
     assert notebook.name == "d"

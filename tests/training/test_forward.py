@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +42,21 @@ def test_they_are_the_librarys(config: Any, kind: Any) -> None:
         near = Forward(model, torch.bfloat16, compiled=False)(tokens)
     assert near.dtype == torch.float32
     assert (near - wanted).abs().max() < 0.1 * wanted.abs().max()
+
+
+def test_where_a_compiler_lacks_what_it_needs_the_layers_are_computed_as_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiler = tmp_path / "g++"
+    compiler.write_text("#!/bin/sh\necho 'Python.h: No such file' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    model = LlamaForCausalLM(LlamaConfig(**SIZES))
+    tokens = torch.randint(0, 128, (1, 40))
+    forward = Forward(model, torch.float32, compiled=True)
+    scores = forward(tokens)
+    scores.sum().backward()
+    assert "could not be compiled" in caplog.text
+    assert torch.equal(scores, Forward(model, torch.float32, compiled=False)(tokens))
+    assert all(part.grad is not None for part in model.parameters())

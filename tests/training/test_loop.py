@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -99,6 +100,22 @@ def test_the_rate_is_full_until_it_falls_to_nothing(adapter: Adapter, tmp_path: 
     assert slopes == sorted(slopes, reverse=True)
 
 
+def test_more_time_without_the_file_from_before_the_fall_brings_the_full_rate_back(
+    tiny_model: Path, course: Course, tmp_path: Path
+) -> None:
+    def training(steps: int) -> Training:
+        return Training(adapter_of(tiny_model, course), Schedule(1e6 + steps, 1e-2, 0.25, steps=steps), kept)
+
+    kept = tmp_path / "kept"
+    training(4).run(silent)
+    (tmp_path / "kept.steady").unlink()
+    more = training(16)
+    slopes: list[float] = []
+    more.run(lambda _log, _done: slopes.append(more.slope))
+    assert slopes[:8] == [1.0] * 8
+    assert slopes == sorted(slopes, reverse=True)
+
+
 def test_more_time_goes_on_as_if_the_rate_had_never_fallen(
     tiny_model: Path, course: Course, tmp_path: Path
 ) -> None:
@@ -119,6 +136,21 @@ def test_more_time_goes_on_as_if_the_rate_had_never_fallen(
     assert run("a", 16)[1].steps == 16  # nothing is left to do
 
 
+def test_less_time_than_was_trained_leaves_what_was_learnt(
+    tiny_model: Path, course: Course, tmp_path: Path
+) -> None:
+    def run(steps: int) -> tuple[Network, Log]:
+        learning = adapter_of(tiny_model, course)
+        schedule = Schedule(1e6 + steps, 1e-2, 0.25, steps=steps)
+        return learning.network, Training(learning, schedule, tmp_path / "kept").run(silent)
+
+    trained, log = run(8)
+    again, same = run(4)
+    assert same.losses == log.losses
+    for a, b in zip(trained.learnt().values(), again.learnt().values(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_the_time_is_the_limit_and_includes_what_was_trained_before(adapter: Adapter, tmp_path: Path) -> None:
     first = Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent)
     assert first.steps >= 1
@@ -127,10 +159,23 @@ def test_the_time_is_the_limit_and_includes_what_was_trained_before(adapter: Ada
     assert Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent).steps == steps
 
 
-def test_a_pause_does_not_count(adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "PAUSED", 1e-9)
-    log = Training(adapter, Schedule(0.02, steps=3), tmp_path / "kept").run(silent)
-    assert log.seconds == pytest.approx(3e-9)
+@pytest.mark.parametrize(
+    ("took", "counted"), [([2, 3, 30_000, 2], 67), ([200, 210, 190], 460), ([200, 210, 30_000, 200], 890)]
+)
+def test_a_pause_does_not_count_but_long_steps_do(
+    took: list[int], counted: int, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, loss = 0.0, adapter.loss
+
+    def slow(batch: Tree) -> torch.Tensor:
+        nonlocal now
+        now += took.pop(0)
+        return loss(batch)
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(adapter, "loss", slow)
+    log = Training(adapter, Schedule(1e6, steps=len(took)), tmp_path / "kept").run(silent)
+    assert log.seconds == counted
 
 
 def test_what_is_kept_for_later_holds_no_code(adapter: Adapter, tmp_path: Path) -> None:

@@ -19,6 +19,20 @@ def test_a_tune_to_a_language_is_a_tenth_as_long_and_goes_on_from_what_was_train
     assert tune.paths == options.paths
 
 
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [
+        ("c++", "small-c++.gguf"),
+        ("MIT/GNU Scheme", "small-MIT-GNU-Scheme.gguf"),
+        ("../../x", "small--x.gguf"),
+    ],
+)
+def test_a_tune_lies_beside_what_it_began_with_whatever_its_language_is_called(
+    language: str, name: str, options: TrainingOptions
+) -> None:
+    assert replace(options, output=Path("to/small.gguf")).tune(language).output == Path("to") / name
+
+
 def test_settings_are_copied_and_the_copy_alone_is_changed() -> None:
     settings = Turbopilot(threads=3, adapters=["a.gguf"])
     copy = changed(settings, adapters=["b.gguf"])

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.prompt.formats import BoundFormat
-from jupyter_turbopilot.training.rows import LEAST, Marks, Rows, packed, read_rows, write_rows
+from jupyter_turbopilot.training.rows import LEAST, Marks, Rows, are_of, packed, read_rows, write_rows
 from jupyter_turbopilot.training.tree import Sample
 
 END, PREFIX, SUFFIX, MIDDLE = range(99, 103)
@@ -57,7 +58,7 @@ def test_a_model_without_marks_learns_text_alone() -> None:
     marks = Marks.of(BoundFormat("none"), END)
     rows = np.array([*packed([Sample((1, 2, 3), (4, 5, END))], 8, marks)])
     assert rows.tolist() == [[1, 2, 3, 4, 5, END, END, END, END]]
-    assert marks.learnt(rows).tolist() == [[True] * 4 + [False] * 4]
+    assert marks.learnt(rows).tolist() == marks.answered(rows).tolist() == [[True] * 4 + [False] * 4]
 
 
 @given(count=st.integers(1, 40), tokens=st.integers(1, 1000), step=st.integers(0, 50))
@@ -79,3 +80,16 @@ def test_rows_take_no_more_bytes_than_a_vocabulary_needs(vocabulary: int, kind: 
     assert read.tokens.dtype == kind
     assert read.tokens.tolist() == rows
     assert read.length == 2
+
+
+def test_a_file_of_rows_says_what_they_were_made_of(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.rows", [[1, 2, 3]], 128, b"these documents")
+    assert read_rows(tmp_path / "a.rows").tokens.tolist() == [[1, 2, 3]]
+    assert are_of(tmp_path / "a.rows", b"these documents")
+    assert not are_of(tmp_path / "a.rows", b"other documents")
+    assert not are_of(tmp_path / "b.rows", b"these documents")
+
+
+def test_code_of_which_nothing_fits_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(TurbopilotError, match="longer, code"):
+        write_rows(tmp_path / "a.rows", [], 128)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
@@ -11,11 +12,13 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.adapters import check
+from jupyter_turbopilot.training import dataset, network
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import Dataset
 from jupyter_turbopilot.training.loop import Log
 from jupyter_turbopilot.training.options import TrainingOptions
 from jupyter_turbopilot.training.rows import read_rows
+from jupyter_turbopilot.training.scratch import Shape, write_blank
 from jupyter_turbopilot.training.trainer import (
     Trainer,
     blank,
@@ -73,6 +76,26 @@ def test_a_whole_model_is_written_and_given_more_time_later(
     assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
 
 
+def test_tunes_begin_again_when_what_they_began_with_is_trained_further(
+    options: TrainingOptions,
+    data: Dataset,
+    engine: LlamaEngine,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dataset, "LEAST_CELLS", 2)
+    options = replace(options, whole=True, each_language=True)
+    first = trainer(options, data, engine, tiny_model)
+    first.unpack()
+    first.train(silent)
+    kept = options.tune("python").output.with_suffix(".training")
+    kept.write_bytes(b"learnt")
+    trainer(options, data, engine, tiny_model).unpack()  # its time is up
+    assert kept.is_file()
+    trainer(replace(options, minutes=1.0), data, engine, tiny_model).unpack()
+    assert not kept.is_file()
+
+
 def test_rows_hold_prompts_that_fit_and_are_laid_out_once(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
@@ -87,6 +110,24 @@ def test_rows_hold_prompts_that_fit_and_are_laid_out_once(
     assert end == END
 
 
+def test_rows_of_other_documents_or_cut_short_are_laid_out_again(
+    options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
+) -> None:
+    options = replace(options, whole=True)
+    rows = options.output.with_suffix(".rows")
+
+    def laid_out(data: Dataset) -> bytes:
+        trainer(options, data, engine, tiny_model).unpack()
+        return rows.read_bytes()
+
+    wanted = laid_out(data)
+    assert laid_out(Dataset(data.training[:1], data.held_out)) != wanted
+    assert laid_out(data) == wanted
+    for cut in (b"", wanted[:10], wanted[:-20]):
+        rows.write_bytes(cut)
+        assert laid_out(data) == wanted
+
+
 def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_token(
     engine: LlamaEngine,
 ) -> None:
@@ -99,14 +140,20 @@ def test_prompts_leave_half_of_the_context_and_answers_end_with_the_models_own_t
 
 
 def test_too_little_memory_is_refused_before_anything_is_unpacked(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    options: TrainingOptions, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    need_memory(tiny_model, whole=False)
+    whole, scratch = replace(options, whole=True), replace(options, whole=True, scratch=True)
+    characters = write_blank(tmp_path / "characters.gguf", Shape())
+    need_memory(tiny_model, options, 1024)
+    monkeypatch.setattr(network, "best_type", lambda _: torch.bfloat16)
     monkeypatch.setattr(machine, "free_memory", lambda: 3_000_000_000)
-    with pytest.raises(TurbopilotError, match="leave --whole out"):
-        need_memory(tiny_model, whole=True)
+    need_memory(characters, whole, 2048)
+    with pytest.raises(TurbopilotError, match=r"takes 4\.\d GB of memory; only 3\.0 GB .* leave --whole out"):
+        need_memory(characters, whole, 4096)
+    with pytest.raises(TurbopilotError, match="smaller --length"):
+        need_memory(characters, scratch, 4096)
     with pytest.raises(TurbopilotError, match=r"takes 3\.0 GB of memory; only 3\.0 GB is free"):
-        need_memory(tiny_model, whole=False)
+        need_memory(tiny_model, options, 1024)
 
 
 def test_a_model_to_begin_with_is_as_big_as_was_asked(options: TrainingOptions) -> None:
@@ -118,6 +165,14 @@ def test_a_model_to_begin_with_is_as_big_as_was_asked(options: TrainingOptions) 
         3,
         512,
     ]
+
+
+def test_where_nothing_can_be_written_it_is_said_before_anything_is_learnt(
+    options: TrainingOptions, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TurbopilotError, match=r"to-blank\.gguf could not be written"):
+        blank(replace(options, output=tmp_path / "file" / "to.gguf"))
 
 
 def test_without_places_there_is_no_test(data: Dataset) -> None:

@@ -45,6 +45,16 @@ def test_without_text_to_test_on_it_is_not_tested(learning: WholeModel) -> None:
     assert learning.held_loss() is None
 
 
+def test_without_marks_all_text_is_tested_on(learning: WholeModel) -> None:
+    learning.marks = Marks(None, (END,))
+    learning.held_out = np.array([[*range(20), END, END]], np.uint8)
+    with torch.no_grad():
+        logits = learning.network.model(input_ids=torch.arange(19)[None]).logits[0]
+        wanted = functional.cross_entropy(logits, torch.arange(1, 20)).item()
+    assert learning.held_loss() == pytest.approx(wanted, abs=0.02)
+    assert learning.size(learning.held_out) == (1, 21)
+
+
 def test_text_counts_less_than_answers_and_marks_do_not_count(learning: WholeModel) -> None:
     rows = np.array([ROW], np.uint8)
     with torch.no_grad():

@@ -126,20 +126,27 @@ describe('what costs too much', () => {
     expect(fitting('javascript', prefix, judge)(']')).toBe(false);
   });
 
+  it('is judged by its brackets where a statement is long', () => {
+    const prefix = `x = [${'1, '.repeat(4000)}`;
+    expect(fitting('python', prefix, judge)('2 3')).toBe(true);
+    expect(fitting('python', prefix, judge)('2)')).toBe(false);
+    expect(fitting('python', `${prefix}]\ny = [`, judge)('2 3')).toBe(false);
+  });
+
   it('fits behind a text that is too long to parse', () => {
     expect(fitting('python', 'x\n'.repeat(20_000), byBrackets)('))')).toBe(true);
   });
 
   it('does not fit once one answer has cost too much', () => {
     const fits = fitting('python', 'x = ', judge);
-    const long = '1, '.repeat(4000);
+    const long = '1, '.repeat(2000);
     expect(fits(`[${long}1`)).toBe(true);
     Array.from({ length: 20 }, (_, at) => fits(`[${at}${long}2`));
     expect(fits('2')).toBe(false);
   });
 
   it('is not parsed again from its beginning', () => {
-    const prefix = `class Long:\n${'    def one(self):\n        return [self.value, 2]\n\n'.repeat(200)}    x = `;
+    const prefix = `class Long:\n${'    def one(self):\n        return [self.value, 2]\n\n'.repeat(150)}    x = `;
     const { parsed } = judge('python', `${prefix}y`);
     expect(parsed).toBeGreaterThan(prefix.length);
     const further = judge('python', `${prefix}y + z`);

@@ -11,8 +11,9 @@ import { type IOpen, lex, scan } from './lexer';
 import { asPython } from './magics';
 import { isLonger, lastLine, stripEnd } from './text';
 
-const PATIENCE = 200_000; // characters that are parsed for one answer; after that, nothing more fits
+const PATIENCE = 40_000; // characters that are parsed for one answer; after that, nothing more fits
 const LONGEST = 4000; // characters of a text that is parsed whole
+const LONGEST_STATEMENT = 10_000; // of Python, whose parser goes on from where a text differs from the one before
 /**
  * What may complete an unfinished line of Python, the likeliest first: the rest of an expression, of a statement's head,
  * of a clause.
@@ -60,10 +61,10 @@ export function byGrammar(parserFor: (language: string) => IParser | null): Judg
   return (language, text) => {
     const grammar = parserFor(language);
     const parser = grammar && reparser(grammar);
-    if (parser && language === 'python' && !isLonger(text, STATEMENT)) {
-      return judgePython(parser, text);
+    if (!parser || isLonger(text, language === 'python' ? STATEMENT : LONGEST)) {
+      return byBrackets(language, text);
     }
-    return parser && !isLonger(text, LONGEST) ? judgeAny(parser, text) : byBrackets(language, text);
+    return language === 'python' ? judgePython(parser, text) : judgeAny(parser, text);
   };
 }
 
@@ -136,6 +137,9 @@ function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
   const plain = asPython(text);
   const opened = scan(plain);
   const code = plain.slice(opened.start, opened.comment ? -opened.tail.length : plain.length);
+  if (isLonger(code, LONGEST_STATEMENT)) {
+    return { faults: Number(!opened.balanced), parsed: 0 };
+  }
   // More white space may follow where a line is blank so far.
   const last = stripEnd(code, ' \t');
   const before = parser.parsed;
