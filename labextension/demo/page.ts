@@ -5,6 +5,7 @@ import {
   bracketMatching,
   defaultHighlightStyle,
   indentOnInput,
+  indentUnit,
   syntaxHighlighting
 } from '@codemirror/language';
 import { Compartment, EditorState } from '@codemirror/state';
@@ -148,7 +149,7 @@ async function useLanguage(): Promise<void> {
   asker.dismiss(view);
   const loaded = await chosen.load().catch(() => []); // without a connection: no colours
   if (chosen === LANGUAGES[languages.selectedIndex]) {
-    view.dispatch({ effects: grammar.reconfigure(loaded) });
+    view.dispatch({ effects: grammar.reconfigure([indentUnit.of(chosen.indent), loaded]) });
   }
 }
 

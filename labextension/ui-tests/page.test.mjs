@@ -68,6 +68,13 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(site.asked.filter(name => name?.endsWith('.gguf')).length, 1);
   });
 
+  test('indents as the language does, so that what is typed line by line is completed too', async () => {
+    const { page } = await open();
+    await page.keyboard.type(BEGUN.replace('\n    ', '\n'));
+    await page.locator(GHOST, { hasText: REST }).waitFor({ timeout: 20_000 });
+    assert.equal(await textOf(page), BEGUN);
+  });
+
   test('shows what is left while somebody types along, and lets them take a word or nothing', async () => {
     const { page } = await open({ headers: ISOLATED });
     await type(page);
