@@ -292,7 +292,8 @@ def fit(options: argparse.Namespace) -> None:
             f"{b.precision:.3f} {b.share_saved:.3f} {b.per_hundred:.1f}"
         )
     thresholds = {"always": 0.0, "eager": max(found, key=lambda t: found[t].share_saved)}
-    for name, aim in AIMS.items():
+    for name in AIMS:
+        aim = getattr(options, name)
         thresholds[name] = next((t for t, a in found.items() if a.precision >= aim), max(found))
     print(thresholds)
     if options.write:
@@ -385,6 +386,8 @@ def main() -> None:
     fitting.add_argument("--set", type=Path, required=True)
     fitting.add_argument("places", type=Path)
     fitting.add_argument("-m", "--model", default=DEFAULT, help="whose places these are (%(default)s)")
+    for name, aim in AIMS.items():
+        fitting.add_argument(f"--{name}", type=float, default=aim, help="precision aimed at (%(default)s)")
     fitting.add_argument("--keep", action="store_true", help="the coefficients that are used now")
     fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")
     fitting.set_defaults(run=fit)

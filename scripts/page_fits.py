@@ -7,7 +7,7 @@ import re
 
 from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS
 
-MODELS = (DEFAULT,)  # those that a page runs, and the one whose fit serves all others
+MODELS = (DEFAULT, "characters")  # the one whose fit serves all others, and that of the extension
 
 
 def typescript() -> str:

@@ -42,6 +42,40 @@ export const FITS: Readonly<Record<string, Partial<IFit>>> = {
       balanced: 0.575,
       quiet: 0.775
     }
+  },
+  characters: {
+    coefficients: {
+      bias: 0.1971,
+      sum: 2.1791,
+      odds: -1.0047,
+      'worst odds': 0.659,
+      worst: -0.6917,
+      first: 0.0978,
+      last: 0.4282,
+      tokens: 2.6908,
+      length: -1.9118,
+      whole: 0.299,
+      'whole sum': 0.0861,
+      known: -1.5982,
+      unknown: -0.8992,
+      rest: 0,
+      further: -2.7758,
+      'empty line': -2.0951,
+      'after dot': 0.3126,
+      'in word': 0.1017,
+      'in brackets': -0.0708,
+      'after =': -0.0523,
+      'in string': 0.1253,
+      comment: 0.2431,
+      again: 2.5733,
+      'known sum': -0.1742
+    },
+    thresholds: {
+      always: 0,
+      eager: 0.15,
+      balanced: 0.4,
+      quiet: 0.55
+    }
   }
 };
 // [[[end]]]
