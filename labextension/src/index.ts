@@ -33,7 +33,7 @@ const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: PLUGIN_ID,
-  description: 'Ghost text from a model inside the Jupyter server.',
+  description: 'Ghost text from a model inside the Jupyter server, or inside the page where there is none.',
   autoStart: true,
   requires: [ICompletionProviderManager, IInlineCompleterFactory],
   optional: [ISettingRegistry, IStatusBar, ICommandPalette, ITranslator, IEditorLanguageRegistry],
@@ -55,7 +55,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const engines = new Engines(client, pageFacts(serviceManager.serverSettings), {
       server: () => Promise.resolve(new HttpClient(serviceManager.serverSettings)),
       // Loaded where it is used: a page with a server has no need of it.
-      browser: async () => (await import('./local/lab')).localClient(serviceManager, languages)
+      browser: async () =>
+        (await import('./local/lab')).localClient(
+          serviceManager,
+          languages,
+          preferences.current.browserModels
+        )
     });
     const availability = new Availability(
       async signal => {

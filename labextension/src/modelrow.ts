@@ -11,6 +11,8 @@ export interface IActions {
   download(model: IModel, mirrors: boolean): void;
   stop(model: IModel): void;
   remove(model: IModel): void;
+  /** whether the model in use can be removed, too: it comes again when it is needed */
+  removesUsed: boolean;
 }
 
 export function button(label: string, type: 'button' | 'submit'): HTMLButtonElement {
@@ -120,6 +122,9 @@ function stateCell(
       addButton(model.tuned ? trans.__('Use without tuning') : trans.__('Use tuned'), 'tune', () =>
         actions.use(model.spec, !model.tuned)
       );
+    }
+    if (actions.removesUsed) {
+      addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
     }
   } else if (model.verdict === 'with transformers') {
     cell.append(trans.__('with transformers'));

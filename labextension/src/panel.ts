@@ -165,7 +165,8 @@ export class ModelPanel extends Widget {
       use: (spec, tuned) => void this._use(spec, tuned),
       download: (model, mirrors) => void this._download(model, mirrors),
       stop: model => void this._stop(model),
-      remove: model => void this._remove(model)
+      remove: model => void this._remove(model),
+      removesUsed: this._client.inPage
     };
     const { health } = this._availability.state;
     const address = health?.address ?? '';

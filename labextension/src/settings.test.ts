@@ -24,6 +24,13 @@ describe('settings', () => {
     }
   });
 
+  it('name a list of models only by an address', () => {
+    expect(readSettings({ browserModels: ' https://site/models.json ' }).browserModels).toBe(
+      'https://site/models.json'
+    );
+    expect(readSettings({ browserModels: 3 }).browserModels).toBe('');
+  });
+
   it('stay within bounds whatever somebody wrote into the file', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...Object.keys(DEFAULTS)), fc.anything()), stored => {

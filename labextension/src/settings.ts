@@ -6,6 +6,8 @@ const STEPS = ['server default', 'quiet', 'balanced', 'eager', 'always'] as cons
 
 export interface ISettings {
   engine: Wanted;
+  /** the address of a list of models; empty: the site's */
+  browserModels: string;
   enabled: boolean;
   mode: 'automatic' | 'on demand';
   delay: number;
@@ -21,6 +23,7 @@ export interface ISettings {
 
 export const DEFAULTS: ISettings = {
   engine: 'as the page has it',
+  browserModels: '',
   enabled: true,
   mode: 'automatic',
   delay: 0,
@@ -45,6 +48,7 @@ export function readSettings(stored: Record<string, unknown>): ISettings {
   const languages = stored.disabledLanguages;
   return {
     engine: ENGINES.find(engine => engine === stored.engine) ?? DEFAULTS.engine,
+    browserModels: typeof stored.browserModels === 'string' ? stored.browserModels.trim() : '',
     enabled: stored.enabled !== false,
     mode: stored.mode === 'on demand' ? 'on demand' : 'automatic',
     delay: bounded(stored.delay, 0, 5000, DEFAULTS.delay),

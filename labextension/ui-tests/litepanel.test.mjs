@@ -101,4 +101,18 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /rectangles/);
     await screenshot(page, 'lite-lab-dark');
   });
+
+  test('what is in use can be removed, too, and comes again with the next key', async () => {
+    await page.locator('.lm-TabBar-tab', { hasText: 'Models' }).first().click();
+    const before = fetched('rectangles.gguf');
+    await press('rectangles', /Remove/);
+    await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
+    await said('0 MB freed.');
+    await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
+    await editCell(page, 0);
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Delete');
+    assert.equal(await typeBegun(page), REST);
+    assert.equal(fetched('rectangles.gguf'), before + 1);
+  });
 });

@@ -15,16 +15,20 @@ const OPTION = 'turbopilotModels';
 
 export function localClient(
   services: ServiceManager.IManager,
-  languages: IEditorLanguageRegistry | null
+  languages: IEditorLanguageRegistry | null,
+  preferred: string
 ): LocalClient {
   const extensions = PageConfig.getOption('fullLabextensionsUrl') || PageConfig.getOption('labextensionsUrl');
-  const named = PageConfig.getOption(OPTION);
+  const named = preferred || PageConfig.getOption(OPTION);
   const base = new URL(PageConfig.getBaseUrl(), document.baseURI);
   const kernels = new KernelFacts(id => services.kernels.connectTo({ model: { id, name: '' } }));
   const judge = languages ? byGrammar(parsersOf(languages)) : byBrackets;
   return new LocalClient({
-    catalogue: (named ? new URL(named, base) : new URL(URLExt.join(extensions, CATALOGUE), document.baseURI))
-      .href,
+    // An address that is none is told as one that nothing comes from.
+    catalogue:
+      named && !URL.canParse(named, base)
+        ? named
+        : (named ? new URL(named, base) : new URL(URLExt.join(extensions, CATALOGUE), document.baseURI)).href,
     connect: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
     sources: request => ({ facts: kernels.of(request.kernel_id), judge })
   });
