@@ -97,7 +97,11 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
     await editCell(page, 0);
     await clear(page);
     assert.equal(await typeBegun(page), REST);
-    assert.deepEqual(local(), LOCAL);
+    // All but the extension's own model and the code for larger ones: the page, its worker, the engine, the list.
+    const kinds = local()
+      .map(name => path.extname(name))
+      .sort();
+    assert.deepEqual(kinds, ['.js', '.js', '.json', '.wasm']);
     await clear(page);
   });
 

@@ -57,7 +57,9 @@ class Watch {
     if (this._isGone) {
       return;
     }
-    if (this._kernel.status === 'busy' || (this._comm && Date.now() - this._askedAt < PATIENCE)) {
+    this._isDue =
+      this._kernel.status === 'busy' || (this._comm !== '' && Date.now() - this._askedAt < PATIENCE);
+    if (this._isDue) {
       return; // the end of what it does asks again
     }
     const { clientId: session, username } = this._kernel;
@@ -110,7 +112,9 @@ class Watch {
       }
     } else if (KernelMessage.isStatusMsg(message) && message.content.execution_state === 'idle') {
       const parent = message.parent_header as Partial<KernelMessage.IHeader>;
-      if (parent.msg_type === 'execute_request' && !this._ours.delete(parent.msg_id ?? '')) {
+      const isOurs = this._ours.delete(parent.msg_id ?? '');
+      // It may also have been busy with what somebody else asked.
+      if (this._isDue || (parent.msg_type === 'execute_request' && !isOurs)) {
         this._soon();
       }
     }
@@ -122,6 +126,8 @@ class Watch {
   private _comm = '';
   private _answered = false;
   private _askedAt = 0;
+  /** whether it is to be asked as soon as it can */
+  private _isDue = false;
   private _isGone = false;
 }
 
