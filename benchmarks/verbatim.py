@@ -86,9 +86,10 @@ def look(name: str, engine: LlamaEngine, rows: NDArray[np.uint8], learnt: bytes,
         tokens = list(write(engine, prompt, Sampling(LENGTH), Usage(), Cancel()))
         text = b"".join(token.data for token in tokens).decode("utf-8", "replace")
         lengths.append(shared(text, future))
+        above = text_of(engine, prompt)  # what it repeats of that is the person's own
         for start in range(0, len(text) - ANYWHERE + 1, STRIDE):
             window = text[start : start + ANYWHERE]
-            if says_something(window):
+            if says_something(window) and window not in above:
                 windows += 1
                 found += bytes(engine.vocabulary.tokenize(window)) in learnt
     if not lengths:
