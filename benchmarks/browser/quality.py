@@ -25,14 +25,13 @@ from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import of_kind, request_at
 from jupyter_turbopilot.evaluate.typist import by_keystrokes
 from jupyter_turbopilot.shell.in_process import InProcess
+from jupyter_turbopilot.suggestion.fit import EAGERNESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.evaluate.lines import Cursor
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
-
-EAGERNESS = ("quiet", "balanced", "eager")
 
 
 def in_server(model: str, eagerness: str) -> InProcess:
@@ -65,7 +64,7 @@ def measure(
     with closing(begin("always")) as local:
         lines = complete(local, notebooks, chosen, tell)
     print(f"{name}: exact {lines.share:.3f} of {len(lines.exact)}", flush=True)
-    for eagerness in EAGERNESS:
+    for eagerness in EAGERNESS[:-1]:  # the last shows everything
         with closing(begin(eagerness)) as local:
             total = by_keystrokes(local, of_kind(notebooks, "append", requests), tell).total
         print(

@@ -9,7 +9,6 @@
  * `--model` the model is the tests' one.
  */
 
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -34,19 +33,7 @@ const [keys, rounds, before, pause] = [values.keys, values.rounds, values.before
 const SAMPLE = 200; // microseconds between the profiler's looks
 const CODE = readFileSync(path.join(ROOT, 'jupyter_turbopilot', 'suggestion', 'gate.py'), 'utf8');
 
-const files = modelIn(STATIC);
-if (values.model) {
-  const body = readFileSync(values.model);
-  const sha256 = createHash('sha256').update(body).digest('hex');
-  const model = {
-    name: 'rectangles',
-    url: 'rectangles.gguf',
-    sha256,
-    size: body.length
-  };
-  files[`${STATIC}models.json`] = { body: JSON.stringify({ models: [model] }) };
-  files[`${STATIC}rectangles.gguf`] = { body };
-}
+const files = modelIn(STATIC, values.model && readFileSync(values.model));
 
 const lite = await openLite({
   settingsOverrides: {

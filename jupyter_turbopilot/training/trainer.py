@@ -109,10 +109,8 @@ class Trainer:
         )
 
     def _rows(self, ending: str, documents: list[TrainingDocument], length: int, most: int | None) -> Rows:
-        path, vocabulary = (
-            self.options.output.with_suffix(ending),
-            self._network.model.lm_head.weight.shape[0],
-        )
+        path = self.options.output.with_suffix(ending)
+        vocabulary = self._network.model.lm_head.weight.shape[0]
         digest = hashlib.blake2b(f"{vocabulary} {length} {most}".encode(), digest_size=16)
         for document in documents:
             digest.update(repr(document).encode())

@@ -17,6 +17,14 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     await row(name).getByRole('button', { name: label }).focus();
     await page.keyboard.press('Enter');
   };
+  const remove = async name => {
+    await press(name, /Remove/);
+    await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
+    await said('0 MB freed.');
+    await row(name)
+      .getByRole('button', { name: /Download/ })
+      .waitFor();
+  };
   const fetched = name => site.asked.filter(asked => asked === STATIC + name).length;
 
   before(async () => {
@@ -71,12 +79,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     await press('rectangles', /Use/);
     await said('rectangles is ready.');
     await row('rectangles').getByText('in use').waitFor();
-    await press('shapes', /Remove/);
-    await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
-    await said('0 MB freed.');
-    await row('shapes')
-      .getByRole('button', { name: /Download/ })
-      .waitFor();
+    await remove('shapes');
     const kept = files[`${STATIC}shapes.gguf`];
     files[`${STATIC}shapes.gguf`] = { ...kept, cut: true };
     await press('shapes', /Download/);
@@ -105,12 +108,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
   test('what is in use can be removed, too, and comes again with the next key', async () => {
     await page.locator('.lm-TabBar-tab', { hasText: 'Models' }).first().click();
     const before = fetched('rectangles.gguf');
-    await press('rectangles', /Remove/);
-    await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
-    await said('0 MB freed.');
-    await row('rectangles')
-      .getByRole('button', { name: /Download/ })
-      .waitFor();
+    await remove('rectangles');
     await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
     await editCell(page, 0);
     await page.keyboard.press('Control+a');

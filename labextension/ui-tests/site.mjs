@@ -62,9 +62,13 @@ export function twoModelsIn(folder) {
   };
 }
 
-/** The tests' model and its list, to lie in a folder of a site. */
-export function modelIn(folder) {
-  return { [`${folder}models.json`]: { body: listed() }, [`${folder}rectangles.gguf`]: { body: MODEL } };
+/** The tests' model, or another one in its place, and its list, to lie in a folder of a site. */
+export function modelIn(folder, body = MODEL) {
+  const models = [entry({}, body)];
+  return {
+    [`${folder}models.json`]: { body: JSON.stringify({ models }) },
+    [`${folder}rectangles.gguf`]: { body }
+  };
 }
 
 /**

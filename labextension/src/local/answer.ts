@@ -3,7 +3,7 @@
 import { cellLanguage } from '../language';
 import type { IRequest, ISuggestion } from '../wire';
 import { branches } from './candidates';
-import type { IAsk, IEngine, ISampling, IUsage } from './engineinterface';
+import { type IAsk, type IEngine, type ISampling, type IUsage, newUsage } from './engineinterface';
 import { cursorFeatures, score } from './features';
 import { type Eagerness, fitFor } from './fit';
 import { Gate } from './gate';
@@ -55,10 +55,6 @@ interface IOpening {
 
 export function newProgress(): IProgress {
   return { text: '', tokens: 0, usage: newUsage(), promptTokens: 0 };
-}
-
-function newUsage(): IUsage {
-  return { cachedTokens: 0, promptMs: 0, predictedMs: 0, draftedTokens: 0, acceptedTokens: 0 };
 }
 
 /** Writes the answers to one request. */

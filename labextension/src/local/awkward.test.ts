@@ -11,6 +11,7 @@ import { pauses } from './engine/pause';
 import { MODULE } from './engine/testing/model';
 import { EngineHost, type IModels } from './enginehost';
 import type { ToWorker } from './messages';
+import { requestOf } from './testing/request';
 import { codePoints } from './text';
 
 const bytes = new Uint8Array(readFileSync(new URL('../../ui-tests/model/rectangles.gguf', import.meta.url)));
@@ -40,21 +41,7 @@ function connect(): ILine {
 const code = (source: string): ICell => ({ id: '', type: 'code', source, executed: true });
 
 function request(cells: ICell[], offset: number, active = cells.length - 1): IRequest {
-  return {
-    path: 'a.ipynb',
-    language: 'python',
-    cells,
-    active,
-    offset,
-    extra: [],
-    trigger: 'invoke',
-    lines: 'auto',
-    stream: true,
-    client: 'tab',
-    n: 1,
-    max_tokens: 16,
-    temperature: 0
-  };
+  return requestOf('', { cells, active, offset, max_tokens: 16 });
 }
 
 describe('an answer', () => {

@@ -49,7 +49,7 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
 }
 
 /** An address relative to another one; empty where it is none. */
-function absolute(url: string, base: string): string {
+export function absolute(url: string, base: string): string {
   try {
     return new URL(url, base).href;
   } catch {

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IFrame, IRequest, IStep } from '../wire';
 import { type ILine, LocalClient } from './client';
+import { newUsage } from './engineinterface';
 import type { FromWorker, ToWorker } from './messages';
+import { requestOf } from './testing/request';
 
 const TEXTS = ['', '', '', ...Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)), '\n'];
 const BASE = { name: 'characters', url: 'base.gguf', sha256: 'a'.repeat(64), size: 6 };
@@ -43,7 +45,7 @@ class Worker implements ILine {
             }
       );
     } else if (message.kind === 'generate' && !this.silent) {
-      const usage = { cachedTokens: 0, promptMs: 1, predictedMs: 1, draftedTokens: 0, acceptedTokens: 0 };
+      const usage = { ...newUsage(), promptMs: 1, predictedMs: 1 };
       const tokens = Array.from('yes', character => [TEXTS.indexOf(character), 0.99]).flat();
       this._say({ kind: 'tokens', id: message.id, tokens });
       if (!this.stops) {
@@ -63,21 +65,8 @@ class Worker implements ILine {
   }
 }
 
-const request = (language = 'python'): IRequest => ({
-  path: 'a.py',
-  language,
-  cells: [{ id: '', type: 'code', source: 'answer = ' }],
-  active: 0,
-  offset: 9,
-  extra: [],
-  trigger: 'automatic',
-  lines: 'auto',
-  eagerness: 'always',
-  stream: true,
-  client: 'one',
-  n: 1,
-  temperature: 0
-});
+const request = (language = 'python'): IRequest =>
+  requestOf('answer = ', { path: 'a.py', language, trigger: 'automatic', eagerness: 'always' });
 
 describe('the client in a page', () => {
   let listed: () => Response;

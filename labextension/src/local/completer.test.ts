@@ -3,26 +3,9 @@ import type { IFrame, IRequest } from '../wire';
 import type { ISources } from './answer';
 import { Completer } from './completer';
 import { ScriptedEngine } from './testing/engine';
+import { requestOf } from './testing/request';
 
 const { signal } = new AbortController();
-
-function typed(source: string, more: Partial<IRequest> = {}): IRequest {
-  return {
-    path: 'a.ipynb',
-    language: 'python',
-    cells: [{ id: 'cell', type: 'code', source }],
-    active: 0,
-    offset: source.length,
-    extra: [],
-    trigger: 'invoke',
-    lines: 'auto',
-    stream: true,
-    client: 'tab',
-    n: 1,
-    temperature: 0,
-    ...more
-  };
-}
 
 /** An engine that says the same whenever it is asked. */
 function saying(text: string, probability = 0.95): ScriptedEngine {
@@ -40,7 +23,7 @@ async function framesOf(completer: Completer, request: IRequest, sources: ISourc
 describe('an answer', () => {
   it('grows frame by frame; the last is done and says what it cost', async () => {
     const completer = new Completer(saying('a + b\nnext'));
-    const frames = await framesOf(completer, typed('x = '));
+    const frames = await framesOf(completer, requestOf('x = '));
     expect(frames.map(({ text, done }) => [text, done])).toEqual([
       ['a +', undefined],
       ['a + b', undefined],
@@ -65,7 +48,7 @@ describe('an answer', () => {
         stopped++;
       }
     };
-    const asked = new Completer(engine).complete(typed('x = '), {}, signal, () => {
+    const asked = new Completer(engine).complete(requestOf('x = '), {}, signal, () => {
       throw new Error('nobody there');
     });
     await expect(asked).rejects.toThrow('nobody there');
@@ -73,21 +56,21 @@ describe('an answer', () => {
   });
 
   it('is silent where the model is unsure, unless it is asked for', async () => {
-    const unsure = typed('x = ', { trigger: 'automatic' });
+    const unsure = requestOf('x = ', { trigger: 'automatic' });
     const [last] = await framesOf(new Completer(saying('a + b', 0.1)), unsure);
     expect(last).toMatchObject({ text: '', done: true });
-    expect(await framesOf(new Completer(saying('a + b', 0.1)), typed('x = '))).not.toEqual([]);
+    expect(await framesOf(new Completer(saying('a + b', 0.1)), requestOf('x = '))).not.toEqual([]);
   });
 
   it('begins with a column that the kernel knows', async () => {
     const engine = saying('price"]');
     const facts = { names: { df: { columns: [['price', 'int64']] as [string, string][], all: true } } };
-    await framesOf(new Completer(engine), typed('x = df["pr'), { facts });
+    await framesOf(new Completer(engine), requestOf('x = df["pr'), { facts });
     expect(engine.asks[0].sampling.ways).toEqual([Array.from('ice"', character => character.charCodeAt(0))]);
   });
 
   it('to several is the best of them first, none twice', async () => {
-    const request = typed('x = ', { n: 3, stream: false });
+    const request = requestOf('x = ', { n: 3, stream: false });
     const { items } = await new Completer(saying('alpha + b', 0.5)).alternatives(request, {}, signal);
     expect(items.map(({ text }) => text)).toEqual([...new Set(items.map(({ text }) => text))]);
     expect(items.length).toBeGreaterThan(0);
@@ -95,7 +78,7 @@ describe('an answer', () => {
 
   it('to a request that only reads ahead writes nothing', async () => {
     const engine = saying('a');
-    const frames = await framesOf(new Completer(engine), typed('x', { trigger: 'warm' }));
+    const frames = await framesOf(new Completer(engine), requestOf('x', { trigger: 'warm' }));
     expect(frames).toMatchObject([{ text: '', done: true }]);
     expect(engine.asks[0].sampling.maxTokens).toBe(0);
   });
@@ -106,14 +89,16 @@ describe('a model that is too slow for each key', () => {
 
   it('is asked where somebody asks, and may read ahead', async () => {
     const engine = slow();
-    expect((await framesOf(new Completer(engine), typed('x = '))).at(-1)).toMatchObject({ text: 'a + b' });
-    await framesOf(new Completer(engine), typed('x = ', { trigger: 'warm' }));
+    expect((await framesOf(new Completer(engine), requestOf('x = '))).at(-1)).toMatchObject({
+      text: 'a + b'
+    });
+    await framesOf(new Completer(engine), requestOf('x = ', { trigger: 'warm' }));
     expect(engine.asks).toHaveLength(2);
   });
 
   it.each(['automatic', 'ahead'] as const)('is not asked at a key (%s)', async trigger => {
     const engine = slow();
-    const frames = await framesOf(new Completer(engine), typed('x = ', { trigger }));
+    const frames = await framesOf(new Completer(engine), requestOf('x = ', { trigger }));
     expect(frames).toMatchObject([{ text: '', done: true, finish_reason: 'on demand' }]);
     expect(engine.asks).toHaveLength(0);
   });
@@ -125,9 +110,9 @@ describe('a newer request', () => {
     const completer = new Completer(engine);
     let newer: Promise<IFrame[]> | undefined;
     const older: IFrame[] = [];
-    await completer.complete(typed('x = '), {}, signal, frame => {
+    await completer.complete(requestOf('x = '), {}, signal, frame => {
       older.push(frame);
-      newer ??= framesOf(completer, typed('x = al'));
+      newer ??= framesOf(completer, requestOf('x = al'));
     });
     expect(older).toMatchObject([{ text: 'alpha +' }, { text: '', done: true, finish_reason: 'superseded' }]);
     expect((await newer)?.at(-1)).toMatchObject({ done: true, finish_reason: 'stop' });
@@ -137,16 +122,16 @@ describe('a newer request', () => {
   it('whose text was typed differently has no guess', async () => {
     const engine = saying('alpha');
     const completer = new Completer(engine);
-    await framesOf(completer, typed('x = '));
-    await framesOf(completer, typed('x = b'));
+    await framesOf(completer, requestOf('x = '));
+    await framesOf(completer, requestOf('x = b'));
     expect(engine.asks[1].draft).toEqual([]);
   });
 
   it('ends what nobody waits for, and is never ended by that', async () => {
     const completer = new Completer(saying('a b c'));
-    const warm = framesOf(completer, typed('x', { trigger: 'ahead' }));
-    const asked = framesOf(completer, typed('y', { client: 'other' }));
-    const late = framesOf(completer, typed('z', { trigger: 'warm' }));
+    const warm = framesOf(completer, requestOf('x', { trigger: 'ahead' }));
+    const asked = framesOf(completer, requestOf('y', { client: 'other' }));
+    const late = framesOf(completer, requestOf('z', { trigger: 'warm' }));
     expect((await warm).at(-1)?.finish_reason).toBe('yielded');
     expect((await late).at(-1)?.finish_reason).toBe('yielded');
     expect((await asked).at(-1)).toMatchObject({ text: 'a b c', finish_reason: 'stop' });
@@ -157,13 +142,13 @@ it('nobody is told anything once who asked has gone', async () => {
   const stop = new AbortController();
   const completer = new Completer(saying('a b c'));
   const frames: IFrame[] = [];
-  const asked = completer.complete(typed('x = '), {}, stop.signal, frame => {
+  const asked = completer.complete(requestOf('x = '), {}, stop.signal, frame => {
     frames.push(frame);
     stop.abort();
   });
   await expect(asked).rejects.toThrow();
   expect(frames.length).toBe(1);
-  expect(await framesOf(completer, typed('x = '))).not.toEqual([]);
+  expect(await framesOf(completer, requestOf('x = '))).not.toEqual([]);
 });
 
 it('an engine that fails leaves the next request its turn', async () => {
@@ -173,7 +158,7 @@ it('an engine that fails leaves the next request its turn', async () => {
     throw new Error('broken');
   };
   const completer = new Completer(engine);
-  await expect(framesOf(completer, typed('x = '))).rejects.toThrow('broken');
+  await expect(framesOf(completer, requestOf('x = '))).rejects.toThrow('broken');
   engine.generate = generate;
-  expect((await framesOf(completer, typed('x = '))).at(-1)?.text).toBe('a');
+  expect((await framesOf(completer, requestOf('x = '))).at(-1)?.text).toBe('a');
 });

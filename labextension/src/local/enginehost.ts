@@ -2,7 +2,7 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
-import type { IAsk, IEngine, IToken, IUsage, IVocabulary } from './engineinterface';
+import { type IAsk, type IEngine, type IToken, type IVocabulary, newUsage } from './engineinterface';
 import type { Asked, FromWorker, IPort, ToWorker } from './messages';
 import type { ISource } from './modelfile';
 import type { IVocabularyTold } from './vocabulary';
@@ -95,13 +95,7 @@ export class EngineHost {
   }
 
   private async _write(id: number, ask: Asked, signal: AbortSignal): Promise<void> {
-    const usage: IUsage = {
-      cachedTokens: 0,
-      promptMs: 0,
-      predictedMs: 0,
-      draftedTokens: 0,
-      acceptedTokens: 0
-    };
+    const usage = newUsage();
     let error: string | undefined;
     try {
       signal.throwIfAborted();

@@ -47,6 +47,11 @@ export interface IUsage {
   acceptedTokens: number;
 }
 
+/** What a text cost that is not begun. */
+export function newUsage(): IUsage {
+  return { cachedTokens: 0, promptMs: 0, predictedMs: 0, draftedTokens: 0, acceptedTokens: 0 };
+}
+
 /** A text to be written. */
 export interface IAsk {
   prompt: readonly number[];

@@ -3,6 +3,7 @@
 import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import type { ServiceManager } from '@jupyterlab/services';
+import { absolute } from './catalogue';
 import { LocalClient } from './client';
 import { byBrackets, byGrammar } from './grammar';
 import { KernelFacts } from './kernelfacts';
@@ -20,15 +21,13 @@ export function localClient(
 ): LocalClient {
   const extensions = PageConfig.getOption('fullLabextensionsUrl') || PageConfig.getOption('labextensionsUrl');
   const named = preferred || PageConfig.getOption(OPTION);
-  const base = new URL(PageConfig.getBaseUrl(), document.baseURI);
+  const base = absolute(PageConfig.getBaseUrl(), document.baseURI);
+  const shipped = absolute(URLExt.join(extensions, CATALOGUE), document.baseURI);
   const kernels = new KernelFacts(id => services.kernels.connectTo({ model: { id, name: '' } }));
   const judge = languages ? byGrammar(parsersOf(languages)) : byBrackets;
   return new LocalClient({
     // An address that is none is told as one that nothing comes from.
-    catalogue:
-      named && !URL.canParse(named, base)
-        ? named
-        : (named ? new URL(named, base) : new URL(URLExt.join(extensions, CATALOGUE), document.baseURI)).href,
+    catalogue: named ? absolute(named, base) || named : shipped,
     connect: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
     sources: request => ({ facts: kernels.of(request.kernel_id), judge })
   });

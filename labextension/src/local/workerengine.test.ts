@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { troubleOf } from '../trouble';
 import { EngineHost, type IModels } from './enginehost';
-import type { IAsk, IEngine, IToken } from './engineinterface';
+import { type IAsk, type IEngine, type IToken, newUsage } from './engineinterface';
 import type { FromWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
 import { WorkerEngine } from './workerengine';
@@ -36,7 +36,7 @@ const ask = (text: string, maxTokens: number): IAsk => ({
   suffixSpan: [0, 0],
   draft: [],
   sampling: { maxTokens, temperature: 0, seed: 0, ways: [], banned: null },
-  usage: { cachedTokens: 0, promptMs: 0, predictedMs: 0, draftedTokens: 0, acceptedTokens: 0 }
+  usage: newUsage()
 });
 
 describe('the engine in a worker', () => {

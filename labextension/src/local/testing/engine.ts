@@ -1,11 +1,10 @@
 /** An engine that says what it is told to; for tests of everything else. A token is a character, or a word it says. */
 
 import type { IAsk, IEngine, IToken, IVocabulary } from '../engineinterface';
+import { MARKS } from '../vocabulary';
 
-const BEYOND = 0x110000; // no text holds such a character
-const MARKS = { prefix: BEYOND, suffix: BEYOND + 1, middle: BEYOND + 2 };
 /** Words that are said are numbered, in the order in which they are first said. */
-const SAID = BEYOND + 16;
+const SAID = MARKS.prefix + 16;
 
 export function codePointsOf(text: string): number[] {
   return Array.from(text, character => character.codePointAt(0) ?? 0);

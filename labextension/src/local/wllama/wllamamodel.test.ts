@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { IAsk } from '../engineinterface';
+import { type IAsk, newUsage } from '../engineinterface';
 import { CodePoints } from '../vocabulary';
 import { WllamaModel } from './wllamamodel';
 
@@ -74,7 +74,7 @@ function ask(text: string, changed: Partial<IAsk['sampling']> = {}): IAsk {
     suffixSpan: [0, 0],
     draft: [],
     sampling: { maxTokens: 30, temperature: 0, seed: 0, ways: [], banned: null, ...changed },
-    usage: { cachedTokens: 0, promptMs: 0, predictedMs: 0, draftedTokens: 0, acceptedTokens: 0 }
+    usage: newUsage()
   };
 }
 

@@ -1,0 +1,21 @@
+/** What an editor asks, for tests: one cell of a notebook in Python, with the cursor at its end. */
+
+import type { IRequest } from '../../wire';
+
+export function requestOf(source: string, more: Partial<IRequest> = {}): IRequest {
+  return {
+    path: 'a.ipynb',
+    language: 'python',
+    cells: [{ id: 'cell', type: 'code', source }],
+    active: 0,
+    offset: source.length,
+    extra: [],
+    trigger: 'invoke',
+    lines: 'auto',
+    stream: true,
+    client: 'tab',
+    n: 1,
+    temperature: 0,
+    ...more
+  };
+}
