@@ -23,6 +23,11 @@ Answer = Callable[[str], str]
 MARKS = {"<|fim_prefix|>": 1_114_113, "<|fim_suffix|>": 1_114_114, "<|fim_middle|>": 1_114_115}
 
 
+def words(count: int) -> str:
+    """Return a text that goes on: one that only repeats itself is stopped."""
+    return " ".join(f"word{number}" for number in range(count))
+
+
 @dataclass(eq=False)
 class ScriptedRun:
     """A text being said."""

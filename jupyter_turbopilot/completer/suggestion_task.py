@@ -43,7 +43,7 @@ def suggestion_task(
     cursor = _Cursor(request, facts, model, settings, layout_for)
     before, after = text_before(request)
     asked_for = (request.lines, request.language, request.path)
-    length = _length(request, settings)
+    length = _length(request, settings, multi=cursor.multi)
     return Task(
         prompt=cursor.prompt,
         writing=cursor.writing,
@@ -90,6 +90,11 @@ class _Cursor:
         eagerness = request.eagerness or settings.eagerness
         self.threshold = self._fit.thresholds[eagerness] if self.unasked else 0.0
 
+    @property
+    def multi(self) -> bool:
+        """Whether the answer may have several lines."""
+        return self._surroundings.multi
+
     @cached_property
     def _context(self) -> Context:
         return gather(*_leaving(self._request, self._facts, self._settings))
@@ -124,9 +129,9 @@ def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[C
     return request, facts if settings.remote.send_kernel_facts else NONE
 
 
-def _length(request: Completion, settings: Turbopilot) -> int:
+def _length(request: Completion, settings: Turbopilot, *, multi: bool) -> int:
     """Return how many tokens are written at most."""
     if request.trigger == "warm":
         return 0
-    # Somebody who asks for it has the time for more.
-    return request.max_tokens or settings.max_tokens * (4 if request.trigger == "invoke" else 1)
+    # Somebody who asks for several lines has the time for more.
+    return request.max_tokens or settings.max_tokens * (4 if multi and request.trigger == "invoke" else 1)

@@ -17,7 +17,8 @@ class Surroundings:
     rest: str  # what follows the cursor on its line
     next_line: str  # the next line that is not blank
     quote: str = ""  # the quote that is open at the cursor
-    above: str = ""  # on a blank line: the last line above that is not blank
+    above: str = ""  # the last line above that is not blank
+    line: str = ""  # the line up to the cursor
     max_lines: int = 8
     closed: str = ""  # brackets right behind the cursor, if they close all that the line has opened
     indented: bool = False  # whether the line up to the cursor is white space, and not empty
@@ -35,13 +36,13 @@ def surroundings_of(
 
     With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
     """
-    line = prefix.rpartition("\n")[2]
+    before, _, line = prefix.rpartition("\n")
     rest, _, below = suffix.partition("\n")
     blank = not line.strip()
     opens_block = line.rstrip().endswith(":") and not rest.strip()
     multi = not rest.strip() and (lines == "multi" or (lines == "auto" and (blank or opens_block)))
     indent = indentation(line) + (1 if opens_block else 0)
-    above = prefix.rstrip().rpartition("\n")[2]
+    above = before.rstrip().rpartition("\n")[2]
     if blank and above.rstrip().endswith(":") and indentation(above) >= indentation(line):
         indent = indentation(above) + 1  # after Enter in an editor that does not indent
     return Surroundings(
@@ -50,7 +51,8 @@ def surroundings_of(
         rest=rest,
         next_line=first_line(below),
         quote=open_quote(line),
-        above=above if blank else "",
+        above=above,
+        line=line,
         max_lines=max_lines,
         closed=closers_behind(line, rest),
         indented=blank and line != "",

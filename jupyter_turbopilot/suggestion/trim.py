@@ -17,6 +17,8 @@ from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
+_LONGEST_PIECE = 60  # characters of what is repeated within a line or a few
+_LEAST_REPEATED = 16  # characters: `0, 0, 0` is code
 MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter reads all of them
 _PHRASES = (
     "Sure, ", "Sure! ", "Certainly", "Here is ", "Here are ", "Here's ", "This code ", "This function ",
@@ -107,14 +109,17 @@ def chat(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Leave out an answer that repeats the line above."""
+    """Leave out an answer that makes the line the same as the one above."""
     above = surroundings.above.strip()
-    line, newline, _ = text.lstrip("\n").partition("\n")
-    if not _is_word(above[:1] or " ") or not above.startswith(line.strip()):
+    begun = surroundings.line.lstrip()
+    written, newline, _ = (text if begun else text.lstrip("\n")).partition("\n")
+    line = (begun + written).strip()
+    if not _is_word(above[:1] or " ") or not above.startswith(line):
         return Cut(text)
-    if line.strip() == above and (newline or final):
-        return Cut("", done=True)
-    return Cut(text if newline or final else "")
+    if not (newline or final):
+        return Cut("")
+    again = above in {line, (begun + written + surroundings.rest).strip()}
+    return Cut("", done=True) if again else Cut(text)
 
 
 def next_line_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
@@ -149,6 +154,32 @@ def repetition(text: str, surroundings: Surroundings, final: bool) -> Cut:  # no
                     return Cut(text[: at - 1])
         at += len(line) + 1
     return Cut(text)
+
+
+def loop(text: str, surroundings: Surroundings, final: bool) -> Cut:
+    """Stop where the end of the text only repeats itself: before a third copy, or a second such sign."""
+    typed = surroundings.line[-2 * _LONGEST_PIECE :]
+    written = typed + text
+    sure: list[int] = []
+    possible = [len(written)]
+    for period in range(1, min(_LONGEST_PIECE, len(written) - 1) + 1):
+        start = _start_of_run(written, period)
+        kept = start + (period if period == 1 else 2 * period)
+        if kept < len(written) and written[-period:].strip():
+            loops = len(written) - start >= max(MIN_REPEATED * period, _LEAST_REPEATED)
+            (sure if loops else possible).append(kept)
+    if final and not sure:
+        return Cut(text)
+    end = min(sure or possible) - len(typed)
+    return Cut(text[: max(0, end)], done=bool(sure))
+
+
+def _start_of_run(text: str, period: int) -> int:
+    """Return where the end of a text begins that repeats itself after so many characters."""
+    at = len(text) - period
+    while at > 0 and text[at - 1] == text[at - 1 + period]:
+        at -= 1
+    return at
 
 
 def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
@@ -212,6 +243,7 @@ FILTERS: tuple[Filter, ...] = (
     line_above_again,
     next_line_again,
     repetition,
+    loop,
     rest_of_line,
     closed_behind,
     trailing_space,

@@ -18,7 +18,7 @@ from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.cache import Results
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, words
 
 ANSWER = "alpha beta gamma delta epsilon"
 MIDDLE = "<|fim_middle|>"
@@ -304,7 +304,7 @@ def test_closing_the_older_stream_first_leaves_a_draft(make: Callable[..., Edito
 
 
 def test_a_close_ends_what_was_taken_over(make: Callable[..., Editor]) -> None:
-    editor = make("word " * 500)
+    editor = make(words(500))
     first = editor.ask("x = ")
     wait_until(lambda: len(first.texts) > 1)
     second = editor.ask("x = wor")

@@ -4,14 +4,15 @@ from collections.abc import Callable
 
 from jupyter_turbopilot.errors import EngineError
 
+from ..scripted_engine import words
 from .desk import Desk, request
 
 
 def test_a_deadline_gives_what_there_is(desk: Callable[..., Desk]) -> None:
-    d = desk("a " * 100, pause=0.01, settings={"deadline": 0.2})
+    d = desk(words(100), pause=0.01, settings={"deadline": 0.2})
     (reply,) = d.ask(request())
     assert reply.items[0].finish_reason == "deadline"
-    assert reply.items[0].text.startswith("a a")
+    assert reply.items[0].text.startswith("word0 word1")
 
 
 def test_a_failing_engine_is_an_answer_and_the_next_request_succeeds(desk: Callable[..., Desk]) -> None:
@@ -24,7 +25,7 @@ def test_a_failing_engine_is_an_answer_and_the_next_request_succeeds(desk: Calla
 def test_who_waited_longer_than_the_deadline_is_told_that_it_was_the_deadline(
     desk: Callable[..., Desk],
 ) -> None:
-    d = desk("a " * 400, pause=0.005, settings={"deadline": 0.3})
+    d = desk(words(400), pause=0.005, settings={"deadline": 0.3})
     for number in range(8):
         d.begin(request(max_tokens=400), f"{number}")
     (reply,) = d.ask(request("y = ", max_tokens=400))

@@ -14,7 +14,7 @@ from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.cache import Answer, Place, Results
 
-from ..scripted_engine import ScriptedEngine
+from ..scripted_engine import ScriptedEngine, words
 from .desk import Desk, heard, request
 
 
@@ -44,7 +44,7 @@ def test_while_the_machine_is_needed_nothing_is_done_ahead(desk: Callable[..., D
 
 
 def test_an_answer_that_is_known_ends_what_the_editor_asked_for_before(desk: Callable[..., Desk]) -> None:
-    d = desk(lambda prompt: "a " * 400 if "y = " in prompt else "known", pause=0.005)
+    d = desk(lambda prompt: words(400) if "y = " in prompt else "known", pause=0.005)
     assert d.texts(request("x = ", client="editor")) == ["known"]
     _, older = d.begin(request("y = ", client="editor", max_tokens=400))
     assert d.texts(request("x = ", client="editor")) == ["known"]

@@ -10,6 +10,7 @@ from jupyter_turbopilot.completer.latest import Editor, LatestJobs
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.queue import Priority
 
+from ..scripted_engine import words
 from .desk import Desk, heard, request
 
 
@@ -27,7 +28,7 @@ def test_after_ten_thousand_requests_there_is_one_thread_and_nothing_is_kept(
 def test_what_one_person_asks_never_ends_what_another_asked_under_the_same_name(
     desk: Callable[..., Desk],
 ) -> None:
-    d = desk("a " * 400, pause=0.005)
+    d = desk(words(400), pause=0.005)
     asked = request(client="same", max_tokens=400)
     _, first = d.begin(asked, "ann")
     bens, other = d.begin(asked, "ben")
@@ -41,7 +42,7 @@ def test_what_one_person_asks_never_ends_what_another_asked_under_the_same_name(
 
 
 def test_a_newer_request_of_the_same_editor_ends_the_older(desk: Callable[..., Desk]) -> None:
-    d = desk("a " * 200, pause=0.01)
+    d = desk(words(200), pause=0.01)
     _, old = d.begin(request(client="editor"))
     time.sleep(0.05)
     assert d.ask(request("y = ", client="editor", max_tokens=2))[-1].items

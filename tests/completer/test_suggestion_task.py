@@ -69,11 +69,20 @@ def test_what_may_have_come_from_another_open_document_does_not_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trigger", "given", "length"),
-    [("automatic", None, 10), ("invoke", None, 40), ("invoke", 7, 7), ("ahead", None, 10), ("warm", 7, 0)],
+    ("trigger", "lines", "given", "length"),
+    [
+        ("automatic", "multi", None, 10),
+        ("invoke", "multi", None, 40),
+        ("invoke", "single", None, 10),
+        ("invoke", "multi", 7, 7),
+        ("ahead", "multi", None, 10),
+        ("warm", "multi", 7, 0),
+    ],
 )
-def test_whoever_asks_for_it_has_the_time_for_more(trigger: str, given: int | None, length: int) -> None:
-    asked = request(trigger=trigger, max_tokens=given)
+def test_whoever_asks_for_several_lines_has_the_time_for_more(
+    trigger: str, lines: str, given: int | None, length: int
+) -> None:
+    asked = request(trigger=trigger, lines=lines, max_tokens=given)
     task = suggestion_task(
         asked, NONE, "model", Turbopilot(max_tokens=10), lambda _: pytest.fail("no engine")
     )

@@ -19,7 +19,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.standalone import application
 
-from ..scripted_engine import ScriptedEngine, pilot_with
+from ..scripted_engine import ScriptedEngine, pilot_with, words
 
 CELLS = [{"source": "x = "}]
 BODIES: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ MOMENTS = (None, 0, 1, 400)
 def pilot(tiny_model: Path, tmp_path: Path) -> Iterator[Pilot]:
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
-    engine = ScriptedEngine("word " * 60, pause=0.002)
+    engine = ScriptedEngine(words(60), pause=0.002)
     found = pilot_with(Turbopilot(model=str(own)), lambda *_: engine)
     yield found
     found.stop()

@@ -25,7 +25,13 @@ FRAGMENTS = [
 ]  # fmt: skip
 CHARACTERS = st.text(alphabet=SIGNS + AWKWARD, max_size=40)
 CODE = st.text(alphabet=SIGNS, max_size=40) | st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
-TEXT = CODE | CHARACTERS
+LOOPS = st.builds(
+    lambda piece, count, rest: piece * count + rest,
+    st.text(alphabet=SIGNS + AWKWARD, max_size=5),
+    st.integers(0, 9),
+    CODE,
+)
+TEXT = CODE | CHARACTERS | LOOPS
 LINE = TEXT.map(lambda text: text.replace("\n", " "))
 LINES = st.sampled_from(["auto", "single", "multi"])
 QUOTE = st.sampled_from(["", "'", '"', "`"])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.trim import FILTERS, MOST, trim
 
+from ..scripted_engine import words
 from ..twins import golden
 
 
@@ -61,7 +62,13 @@ CODE = st.text(alphabet="ab ()[]'\"\n\t:`.x", max_size=40)
 LINES = st.lists(
     st.sampled_from(["a = 1", "    b()", "```", "x)", "", "  ", "print(a)", "a = 1"]), max_size=8
 ).map("\n".join)
-TEXT = CODE | LINES
+LOOPS = st.builds(
+    lambda piece, count, rest: piece * count + rest,
+    st.text(alphabet="ab, #\n", max_size=7),
+    st.integers(0, 9),
+    CODE,
+)
+TEXT = CODE | LINES | LOOPS
 
 
 @given(TEXT, TEXT, TEXT, st.sampled_from(["auto", "single", "multi"]))
@@ -113,5 +120,5 @@ def test_a_suggestion_is_always_a_beginning_of_what_was_written(text: str, prefi
 
 
 def test_nobody_reads_more_than_so_much() -> None:
-    cut = trim("a" * (MOST + 1), around(""), final=True)
+    cut = trim(words(MOST)[: MOST + 1], around(""), final=True)
     assert (len(cut.text), cut.done) == (MOST, True)

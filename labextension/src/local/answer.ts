@@ -11,7 +11,7 @@ import { byBrackets, fitting, type Judge } from './grammar';
 import type { IBudget, Layout } from './layout';
 import { type IFacts, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
-import { surroundingsOf } from './surroundings';
+import { type ISurroundings, surroundingsOf } from './surroundings';
 import { cutAt, stripStart } from './text';
 import { waysBehind } from './ways';
 import { type IPiece, rounded, Suggestion } from './writing';
@@ -91,8 +91,8 @@ export class Composer {
     const { seed, temperature, trigger, max_tokens: most } = this._request;
     const { tokens, suffixSpan } = this._layout.prompt(this._request, this._context);
     const names = namesAt(this._request, scopeOf(this._request, this._sources.facts ?? { names: {} }));
-    // Somebody who asks for it has the time for more.
-    const length = most ?? this._settings.maxTokens * (trigger === 'invoke' ? 4 : 1);
+    // Somebody who asks for several lines has the time for more.
+    const length = most ?? this._settings.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
     progress.promptTokens = tokens.length;
     const sampling: ISampling = {
       maxTokens: trigger === 'warm' ? 0 : length * vocabulary.unit,
@@ -173,7 +173,7 @@ export class Composer {
 
   /** Begin a text that is trimmed to its place and shown as far as the gate lets it. */
   private _writing(): Suggestion {
-    const { trigger, lines, eagerness, max_lines: maxLines } = this._request;
+    const { trigger, eagerness } = this._request;
     const prefix = prefixOf(this._request);
     const suffix = suffixOf(this._request);
     const unasked = trigger === 'automatic' || trigger === 'ahead';
@@ -184,8 +184,7 @@ export class Composer {
       this._fits(prefix),
       values => score(values, coefficients)
     );
-    const around = surroundingsOf(prefix, suffix, lines, maxLines ?? this._settings.maxLines);
-    return new Suggestion(around, gate, unasked);
+    return new Suggestion(this._around, gate, unasked);
   }
 
   /** A check whether a text fits in at the cursor. */
@@ -198,11 +197,22 @@ export class Composer {
     return fitting(language, code, this._sources.judge ?? byBrackets);
   }
 
+  private get _around() {
+    const { lines, max_lines: maxLines } = this._request;
+    return (this._surroundings ??= surroundingsOf(
+      prefixOf(this._request),
+      suffixOf(this._request),
+      lines,
+      maxLines ?? this._settings.maxLines
+    ));
+  }
+
   private get _context() {
     return (this._gathered ??= gather(this._request, this._sources.described));
   }
 
   private _gathered: ReturnType<typeof gather> | undefined;
+  private _surroundings: ISurroundings | undefined;
 }
 
 function itemOf(writing: Suggestion, reason: string): ISuggestion {

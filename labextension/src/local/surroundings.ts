@@ -16,8 +16,10 @@ export interface ISurroundings {
   nextLine: string;
   /** the quote that is open at the cursor */
   quote: string;
-  /** on a blank line: the last line above that is not blank */
+  /** the last line above that is not blank */
   above: string;
+  /** the line up to the cursor */
+  line: string;
   maxLines: number;
   /** brackets right behind the cursor, if they close all that the line has opened */
   closed: string;
@@ -50,7 +52,7 @@ export function surroundingsOf(
   const blank = isBlank(line);
   const opensBlock = stripEnd(line).endsWith(':') && isBlank(rest);
   const multi = isBlank(rest) && (lines === 'multi' || (lines === 'auto' && (blank || opensBlock)));
-  const above = lastLine(stripEnd(prefix));
+  const above = lastLine(stripEnd(prefix.slice(0, prefix.length - line.length)));
   // Also after Enter in an editor that does not indent.
   const opened = blank && stripEnd(above).endsWith(':') && indentation(above) >= indentation(line);
   return {
@@ -59,7 +61,8 @@ export function surroundingsOf(
     rest,
     nextLine: firstLine(below),
     quote: openQuote(line),
-    above: blank ? above : '',
+    above,
+    line,
     maxLines,
     closed: closersBehind(line, rest),
     indented: blank && line !== ''

@@ -12,10 +12,12 @@ import { indentation, type ISurroundings } from './surroundings';
 import {
   beginsWithWord,
   characterBefore,
+  codePoints,
   cutAt,
   first,
   isBlank,
   isLonger,
+  last,
   strip,
   stripEnd,
   stripStart
@@ -23,6 +25,8 @@ import {
 
 const CLOSERS = ')]}"\'`;,:';
 const MIN_REPEATED = 3;
+const LONGEST_PIECE = 60; // characters of what is repeated within a line or a few
+const LEAST_REPEATED = 16; // characters: `0, 0, 0` is code
 const MOST = 16000; // characters of a suggestion: nobody reads more, and each filter reads all of them
 const PHRASES = [
   'Sure, ',
@@ -142,16 +146,19 @@ const chat: Filter = (text, { quote }, final) => {
   return whole(text);
 };
 
-/** Leave out an answer that repeats the line above. */
+/** Leave out an answer that makes the line the same as the one above. */
 const lineAboveAgain: Filter = (text, surroundings, final) => {
   const above = strip(surroundings.above);
-  const [head, newline] = cutAt(stripStart(text, '\n'), '\n');
-  const line = strip(head);
+  const begun = stripStart(surroundings.line);
+  const [written, newline] = cutAt(begun ? text : stripStart(text, '\n'), '\n');
+  const line = strip(begun + written);
   if (!beginsWithWord(above) || !above.startsWith(line)) {
     return whole(text);
   }
-  const isWhole = newline !== '' || final;
-  return line === above && isWhole ? ended('') : whole(isWhole ? text : '');
+  if (!newline && !final) {
+    return whole('');
+  }
+  return line === above || strip(begun + written + surroundings.rest) === above ? ended('') : whole(text);
 };
 
 /** Stop before a line that repeats the next line below the cursor. */
@@ -197,6 +204,36 @@ const repetition: Filter = (text, _, final) => {
   }
   return whole(text);
 };
+
+/** Stop where the end of the text only repeats itself: before a third copy, or a second such sign. */
+const loop: Filter = (text, { line }, final) => {
+  const typed = last(line, 2 * LONGEST_PIECE);
+  const written = Array.from(typed + text);
+  const sure: number[] = [];
+  const possible = [written.length];
+  for (let period = 1; period <= Math.min(LONGEST_PIECE, written.length - 1); period++) {
+    const start = startOfRun(written, period);
+    const kept = start + (period === 1 ? period : 2 * period);
+    if (kept < written.length && !isBlank(written.slice(-period).join(''))) {
+      const loops = written.length - start >= Math.max(MIN_REPEATED * period, LEAST_REPEATED);
+      (loops ? sure : possible).push(kept);
+    }
+  }
+  if (final && sure.length === 0) {
+    return whole(text);
+  }
+  const end = Math.min(...(sure.length > 0 ? sure : possible)) - codePoints(typed);
+  return { text: first(text, Math.max(0, end)), done: sure.length > 0 };
+};
+
+/** Where the end of a text begins that repeats itself after so many characters. */
+function startOfRun(text: readonly string[], period: number): number {
+  let at = text.length - period;
+  while (at > 0 && text[at - 1] === text[at - 1 + period]) {
+    at--;
+  }
+  return at;
+}
 
 /** Stop before text that repeats the rest of the line behind the cursor, most often closing brackets. */
 const restOfLine: Filter = (text, { rest: behind, quote }, final) => {
@@ -248,6 +285,7 @@ const FILTERS: readonly Filter[] = [
   lineAboveAgain,
   nextLineAgain,
   repetition,
+  loop,
   restOfLine,
   closedBehind,
   trailingSpace

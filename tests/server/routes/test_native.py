@@ -12,7 +12,7 @@ import pytest
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server import runtime
 
-from ...scripted_engine import ScriptedEngine
+from ...scripted_engine import ScriptedEngine, words
 from .conftest import Ask, complete_body, error_of, lines
 
 Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -164,7 +164,7 @@ def post(http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: An
 
 
 async def test_closing_the_connection_stops_the_model(post: Post, ready: Any, engine: ScriptedEngine) -> None:
-    engine.answer, engine.pause = "a " * 400, 0.01
+    engine.answer, engine.pause = words(400), 0.01
     reader, writer = await post("complete", complete_body(stream=True))
     await reader.readline()
     await asyncio.sleep(0.1)
@@ -190,7 +190,7 @@ async def test_a_client_that_leaves_before_its_answer_is_no_error_in_the_log(
     route: str,
     body: dict[str, Any],
 ) -> None:
-    engine.answer, engine.pause = "a " * 400, 0.01
+    engine.answer, engine.pause = words(400), 0.01
     jp_serverapp.log.propagate = True
     _, writer = await post(route, body)
     while ready.worker.state.phase != "thinking":
@@ -267,7 +267,7 @@ async def test_a_share_is_a_persons_however_their_programs_call_themselves(
 async def test_a_client_name_ends_what_the_same_caller_asked_and_nobody_elses(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
-    engine.answer, engine.pause = "a " * 100, 0.005
+    engine.answer, engine.pause = words(100), 0.005
 
     async def begin(source: str, agent: str) -> asyncio.Task[Any]:
         # By a token, without a cookie: the name that Jupyter makes up for each such request says nothing.
