@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NEED = 'Training needs more packages. Run: python -m pip install "jupyter-turbopilot[train]"'
 LATEST = 50  # steps the bar's loss stands for
-CONTEXT = 4096  # tokens that the engine holds while it cuts texts into tokens
+CONTEXT = 4096  # tokens of the longest rows: a model would not learn what to do with more
 LIMITS = {
     "minutes": (0.01, 100_000),
     "rank": (1, 256),
@@ -34,7 +34,7 @@ LIMITS = {
     "width": (32, 4096),
     "layers": (1, 64),
     "heads": (1, 64),
-    "length": (256, 32_768),
+    "length": (256, CONTEXT),
 }
 
 

@@ -97,6 +97,7 @@ def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_
         ([".", "--minutes", "0"], 2, "--minutes has to be between"),
         ([".", "--rank", "100000"], 2, "--rank has to be between"),
         ([".", "--held-out", "0.9"], 2, "--held-out has to be between"),
+        ([".", "--scratch", "--length", "8192"], 2, "--length has to be between 256 and 4096, not 8192"),
         ([".", "-o", "adapter.bin"], 2, r"has to end with \.gguf"),
         ([".", "-m", "codegen-350m-mono"], 1, "cells to learn from"),
     ],
