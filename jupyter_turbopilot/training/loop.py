@@ -177,11 +177,11 @@ class Training:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "log": asdict(self.log),
         }
-        with write_atomically(path, TurbopilotError) as partial:
+        with write_atomically(path, TurbopilotError, _bytes(state)) as partial:
             try:
                 torch.save(state, partial)
-            except RuntimeError as error:  # which is what torch makes of a full disk
-                raise OSError(str(error)) from error
+            except RuntimeError:  # which is what torch makes of a full disk, in words that say nothing
+                raise OSError("the disk does not take it") from None
 
     def _resumed(self) -> Log:
         log = self._loaded(self.path)
@@ -204,3 +204,11 @@ class Training:
             raise TurbopilotError(
                 f"{path} belongs to another training, or is damaged. Start again with --fresh."
             ) from None
+
+
+def _bytes(state: Any) -> int:
+    """Count the bytes of all tensors in a state."""
+    if isinstance(state, torch.Tensor):
+        return state.nbytes
+    parts = state.values() if isinstance(state, dict) else state if isinstance(state, list) else ()
+    return sum(map(_bytes, parts))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from jupyter_turbopilot import files
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop
@@ -183,6 +185,26 @@ def test_what_is_kept_for_later_holds_no_code(adapter: Adapter, tmp_path: Path) 
     state = torch.load(tmp_path / "kept", weights_only=True)
     assert set(state) == {"learnt", "optimizers", "log"}
     assert b"frame" not in (tmp_path / "kept").read_bytes()
+
+
+def test_a_full_disk_is_told_in_words_and_what_was_saved_stays(
+    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    Training(adapter, Schedule(1e6, steps=1), kept).run(silent)
+    saved = kept.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    training = Training(adapter, Schedule(1e6, steps=1), kept)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(saved) // 2, limits[1]))
+    try:
+        with pytest.raises(TurbopilotError, match=r"kept could not be written: the disk does not take it\."):
+            training.run(silent)
+        monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+        with pytest.raises(TurbopilotError, match=r"kept could not be written: \d MB .* missing\. Delete"):
+            training.run(silent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert kept.read_bytes() == saved
 
 
 def test_a_file_of_another_training_is_refused_in_words(
