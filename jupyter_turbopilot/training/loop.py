@@ -54,6 +54,16 @@ class Log:
         return self.falls_from >= 0
 
 
+class DivergedError(TurbopilotError):
+    """The loss, or its slope, is no number any more."""
+
+    def __init__(self, step: int, rate: float) -> None:
+        super().__init__(
+            f"Training stopped in step {step}: the loss is not finite any more. Run it again with a "
+            f"lower --rate than {rate:g}: it resumes from what was saved last. Add --fresh if it stops again."
+        )
+
+
 class Learning(Protocol):
     """What is trained: which weights, on what, and how wrong they are."""
 
@@ -102,6 +112,7 @@ class Training:
         if not log.held:
             self._check()
         saved = time.monotonic()
+        is_sound = True
         try:
             for batch in self._batches():
                 self._step(batch)
@@ -113,8 +124,12 @@ class Training:
                     saved = time.monotonic()
             if log.held and log.held[-1][0] != log.steps:
                 self._check()
+        except DivergedError:
+            is_sound = False  # what was saved last is further away from it
+            raise
         finally:
-            self._save(self.path)
+            if is_sound:
+                self._save(self.path)
         return log
 
     def _batches(self) -> Iterator[Any]:
@@ -152,7 +167,9 @@ class Training:
         rate = self.schedule.rate * min(1.0, (log.steps + 1) / WARMUP) * self.slope
         loss = self.learning.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.learnt.values(), 1.0)
+        slope = torch.nn.utils.clip_grad_norm_(self.learnt.values(), 1.0)
+        self._need_finite(loss.item())
+        self._need_finite(slope.item())
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -169,7 +186,12 @@ class Training:
 
     def _check(self) -> None:
         if (loss := self.learning.held_loss()) is not None:
+            self._need_finite(loss)
             self.log.held.append((self.log.steps, loss))
+
+    def _need_finite(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise DivergedError(self.log.steps + 1, self.schedule.rate)
 
     def _save(self, path: Path) -> None:
         state = {

@@ -187,6 +187,39 @@ def test_what_is_kept_for_later_holds_no_code(adapter: Adapter, tmp_path: Path) 
     assert b"frame" not in (tmp_path / "kept").read_bytes()
 
 
+NAN, INFINITE = float("nan"), float("inf")
+ODD = {
+    "no number": lambda loss: loss * NAN,
+    "infinite": lambda loss: loss * INFINITE,
+    "a number without a slope": lambda loss: loss + (loss * 0).sqrt(),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_loss_that_is_not_finite_stops_it_and_what_was_saved_stays(
+    odd: str, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, loss = tmp_path / "kept", adapter.loss
+    Training(adapter, Schedule(1e6, 1e-2, steps=2), kept).run(silent)
+    saved = kept.read_bytes()
+    training = Training(adapter, Schedule(1e6, 1e-2, steps=9), kept)
+    monkeypatch.setattr(adapter, "loss", lambda tree: ODD[odd](loss(tree)))
+    with pytest.raises(TurbopilotError, match=r"stopped in step 3: .* lower --rate than 0\.01: .* --fresh"):
+        training.run(silent)
+    assert kept.read_bytes() == saved
+    assert all(part.isfinite().all() for part in adapter.network.learnt().values())
+
+
+def test_so_does_one_of_what_is_held_out(
+    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, NAN])
+    monkeypatch.setattr(adapter, "held_loss", lambda: next(losses))
+    with pytest.raises(TurbopilotError, match="the loss is not finite"):
+        Training(adapter, Schedule(1e6, 1e-2, steps=8), tmp_path / "kept").run(silent)
+    assert not (tmp_path / "kept").exists()
+
+
 def test_a_full_disk_is_told_in_words_and_what_was_saved_stays(
     adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
