@@ -113,11 +113,13 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     except ImportError:
         raise TurbopilotError(NEED) from None
     from jupyter_turbopilot.engine.load import machine
-    from jupyter_turbopilot.training.browser import write_for_browsers
+    from jupyter_turbopilot.training.browser import listed_beside, write_for_browsers
     from jupyter_turbopilot.training.dataset import gather
 
     torch.set_num_threads(machine.cores())
     options = replace(options, whole=options.whole or options.scratch)
+    if options.scratch:
+        listed_beside(options.output)  # what is wrong with it is said before hours have passed
     if options.plain or options.whole:
         settings = changed(settings, adapters=[])
     data = gather(options)

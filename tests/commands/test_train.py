@@ -106,6 +106,15 @@ def test_what_cannot_be_done_is_said(arguments: list[str], code: int, reason: st
     assert re.search(reason, train(*arguments, into=tmp_path, code=code).stderr)
 
 
+def test_a_list_of_models_that_cannot_be_read_is_said_before_anything_is_learnt(
+    work: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "models.json").write_text('{"models": [}')
+    done = train(work, "--scratch", "-o", "small.gguf", into=tmp_path, code=1)
+    assert "models.json cannot be read: Expecting value: line 1 column 13" in done.stderr
+    assert "cells" not in done.stdout
+
+
 def test_a_model_that_is_not_there_or_of_another_kind_is_said(work: Path, tmp_path: Path) -> None:
     assert "models pull" in train(work, "-m", "smollm2-135m", into=tmp_path, code=1).stderr
 
