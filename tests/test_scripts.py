@@ -137,6 +137,13 @@ def test_a_model_for_the_browser_answers_as_in_a_page() -> None:
         assert model.last(structs.replace(request, eagerness="quiet")).text in {"", answer.text}
 
 
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_what_node_says_is_said_where_a_model_for_the_browser_cannot_be_run(tmp_path: Path) -> None:
+    (tmp_path / "damaged.gguf").write_bytes(b"nothing")
+    with pytest.raises(RuntimeError, match=r"Node\.js has ended:\n[^$]*ModelError: This is not a model file"):
+        PageModel(tmp_path / "damaged.gguf", "characters")
+
+
 def test_a_site_is_served_with_what_browsers_want(tmp_path: Path) -> None:
     (tmp_path / "engine.wasm").write_bytes(b"code")
     command = [sys.executable, ROOT / "scripts" / "serve_site.py", tmp_path]
