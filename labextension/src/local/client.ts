@@ -110,6 +110,7 @@ export class LocalClient implements IClient {
       checkpoint: '',
       licence: model.licence,
       use: model.use,
+      browser: true,
       stored: stored[at],
       verified: stored[at],
       selected: model === (this._chosen ?? this._used),
