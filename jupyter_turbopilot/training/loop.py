@@ -92,10 +92,13 @@ class Training:
 
     When the rate begins to fall, what there is is kept in a second file: a training that is given more time
     later goes on from there, as if the rate had never fallen.
+
+    `origin`: a digest of what it begins with. What is kept of a training that began with something else is
+    not gone on with.
     """
 
-    def __init__(self, learning: Learning, schedule: Schedule, path: Path) -> None:
-        self.learning, self.schedule, self.path = learning, schedule, path
+    def __init__(self, learning: Learning, schedule: Schedule, path: Path, origin: str = "") -> None:
+        self.learning, self.schedule, self.path, self.origin = learning, schedule, path, origin
         self.learnt = learning.network.learnt()
         self.optimizers = learning.optimizers(schedule.rate)
         self.log = self._resumed()
@@ -198,6 +201,7 @@ class Training:
             "learnt": {name: part.detach() for name, part in self.learnt.items()},
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "log": asdict(self.log),
+            "origin": self.origin,
         }
         with write_atomically(path, TurbopilotError, _bytes(state)) as partial:
             try:
@@ -216,6 +220,8 @@ class Training:
             return Log()
         try:
             state = torch.load(path, map_location=self.learning.network.device, weights_only=True)
+            if state.get("origin", "") != self.origin:
+                return Log()
             with torch.no_grad():
                 for name, part in self.learnt.items():
                     part.copy_(state["learnt"][name])

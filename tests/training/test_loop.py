@@ -180,10 +180,21 @@ def test_a_pause_does_not_count_but_long_steps_do(
     assert log.seconds == counted
 
 
+def test_what_began_with_something_else_is_not_gone_on_with(adapter: Adapter, tmp_path: Path) -> None:
+    def training(origin: str) -> Training:
+        return Training(adapter, Schedule(1e6, 1e-2, 0.25, steps=4), tmp_path / "kept", origin)
+
+    training("model").run(silent)
+    assert training("model").log.steps == 4
+    before = [part.clone() for part in adapter.network.learnt().values()]
+    assert training("model, trained further").log.steps == 0
+    assert all(map(torch.equal, before, adapter.network.learnt().values()))
+
+
 def test_what_is_kept_for_later_holds_no_code(adapter: Adapter, tmp_path: Path) -> None:
     Training(adapter, Schedule(9.0, steps=2), tmp_path / "kept").run(silent)
     state = torch.load(tmp_path / "kept", weights_only=True)
-    assert set(state) == {"learnt", "optimizers", "log"}
+    assert set(state) == {"learnt", "optimizers", "log", "origin"}
     assert b"frame" not in (tmp_path / "kept").read_bytes()
 
 
