@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
@@ -98,10 +99,11 @@ class Page:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._model = PageModel(Path(options.model), "", "always")
+        self._tokens: int = options.tokens
 
     def write(self, request: Completion) -> Written:
         """Return what the model writes."""
-        answer = self._model.last(request)
+        answer = self._model.last(structs.replace(request, max_tokens=self._tokens))
         return [(text.encode(), probability) for text, probability in answer.tokens], answer.ended
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,12 +54,15 @@ class PageModel:
         options = ("--bundle", "--platform=node", "--format=esm", "--log-level=warning")
         entry = Path(__file__).with_suffix(".ts")
         subprocess.run([bundler, entry, *options, f"--outfile={bundle}"], check=True, timeout=60)
-        self._process = subprocess.Popen(
-            [shutil.which("node") or "node", bundle],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-        )
+        self._said = Path(self._folder.name) / "stderr"
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                [shutil.which("node") or "node", bundle],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                encoding="utf-8",
+            )
         wasm = FRONT / "wasm" / "engine.wasm"
         self._ask({"name": name, "model": str(model.resolve()), "wasm": str(wasm)})
 
@@ -69,9 +73,13 @@ class PageModel:
 
     def _ask(self, message: object) -> dict[str, Any]:
         stdin, stdout = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
-        stdin.write(json.dumps(message) + "\n")
-        stdin.flush()
-        return cast("dict[str, Any]", json.loads(stdout.readline())) or {}
+        with suppress(BrokenPipeError):  # then there is no answer either
+            stdin.write(json.dumps(message) + "\n")
+            stdin.flush()
+        if not (line := stdout.readline()):
+            self._process.wait(10)
+            raise RuntimeError(f"Node.js has ended:\n{self._said.read_text('utf-8', 'replace')}")
+        return cast("dict[str, Any]", json.loads(line)) or {}
 
     def close(self) -> None:
         """End the process."""

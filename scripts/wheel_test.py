@@ -40,6 +40,7 @@ def main() -> None:
         for needed in (
             "labextensions/jupyter-turbopilot/package.json",
             "labextensions/jupyter-turbopilot/static/models.json",
+            "labextensions/jupyter-turbopilot/static/characters.gguf",
             "jupyter_turbopilot/server/extension.py",
             "jupyter_turbopilot/models/tuned/qwen2.5-coder-0.5b.gguf",
             "jupyter_turbopilot.json",
@@ -48,8 +49,15 @@ def main() -> None:
                 sys.exit(f"The wheel holds no {needed}.")
         if "node_modules" in names or "/src/" in names:
             sys.exit("The wheel holds what it should not.")
-        if names.count("static/models.json") > 1:
-            sys.exit("The wheel holds the front end, and its model, twice.")
+        if names.count("static/style.js") > 1:
+            sys.exit("The wheel holds the front end twice.")
+        (sdist,) = dist.glob("*.tar.gz")
+        for name, held in (
+            (wheel.name, names),
+            (sdist.name, run(sys.executable, "-m", "tarfile", "-l", sdist)),
+        ):
+            if held.count("characters.gguf") != 1:
+                sys.exit(f"{name} holds the browser's model {held.count('characters.gguf')} times.")
         home = Path(folder) / "venv"
         venv.create(home, with_pip=True)
         python = home / "bin" / "python"

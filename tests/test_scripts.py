@@ -7,16 +7,19 @@ import os
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
+RECTANGLES = ROOT / "labextension" / "ui-tests" / "model" / "rectangles.gguf"
 BEGUN = "def area(width, height):\n    ret"  # the model of the browser tests knows the rest
 
 import cli_reference
 import engine
+import fit_gate
 import numpy as np
 import preflight
 import pytest
@@ -123,9 +126,7 @@ def test_the_reference_of_the_command_line_names_every_subcommand_and_what_its_o
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_a_model_for_the_browser_answers_as_in_a_page() -> None:
-    model = PageModel(
-        ROOT / "labextension" / "ui-tests" / "model" / "rectangles.gguf", "characters", "always"
-    )
+    model = PageModel(RECTANGLES, "characters", "always")
     with closing(model):
         request = Completion(
             cells=[Cell(source=BEGUN)], offset=len(BEGUN), path="a.ipynb", trigger="automatic"
@@ -135,6 +136,24 @@ def test_a_model_for_the_browser_answers_as_in_a_page() -> None:
         assert [text for text, _ in answer.tokens][:3] == ["u", "r", "n"]
         assert answer.timings.total_ms > 0
         assert model.last(structs.replace(request, eagerness="quiet")).text in {"", answer.text}
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_the_gate_is_fitted_to_answers_of_a_page_that_are_as_long_as_was_asked() -> None:
+    written = {}
+    for tokens in (1, 2):
+        with closing(fit_gate.Page(Namespace(model=RECTANGLES, tokens=tokens))) as page:
+            request = Completion(cells=[Cell(source=BEGUN)], offset=len(BEGUN), path="a.ipynb")
+            written[tokens], ended = page.write(request)
+            assert not ended
+    assert len(written[2]) == 2 * len(written[1])
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_what_node_says_is_said_where_a_model_for_the_browser_cannot_be_run(tmp_path: Path) -> None:
+    (tmp_path / "damaged.gguf").write_bytes(b"nothing")
+    with pytest.raises(RuntimeError, match=r"Node\.js has ended:(?s:.*)ModelError: This is not a model file"):
+        PageModel(tmp_path / "damaged.gguf", "characters")
 
 
 def test_a_site_is_served_with_what_browsers_want(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NEED = 'Training needs more packages. Run: python -m pip install "jupyter-turbopilot[train]"'
 LATEST = 50  # steps the bar's loss stands for
-CONTEXT = 4096  # tokens that the engine holds while it cuts texts into tokens
+CONTEXT = 4096  # tokens of the longest rows: a model would not learn what to do with more
 LIMITS = {
     "minutes": (0.01, 100_000),
     "rank": (1, 256),
@@ -34,7 +34,7 @@ LIMITS = {
     "width": (32, 4096),
     "layers": (1, 64),
     "heads": (1, 64),
-    "length": (256, 32_768),
+    "length": (256, CONTEXT),
 }
 
 
@@ -113,11 +113,13 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     except ImportError:
         raise TurbopilotError(NEED) from None
     from jupyter_turbopilot.engine.load import machine
-    from jupyter_turbopilot.training.browser import write_for_browsers
+    from jupyter_turbopilot.training.browser import listed_beside, write_for_browsers
     from jupyter_turbopilot.training.dataset import gather
 
     torch.set_num_threads(machine.cores())
     options = replace(options, whole=options.whole or options.scratch)
+    if options.scratch:
+        listed_beside(options.output)  # what is wrong with it is said before hours have passed
     if options.plain or options.whole:
         settings = changed(settings, adapters=[])
     data = gather(options)

@@ -76,6 +76,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "checkpoint": model.checkpoint if model.engine == "llama" else "",  # others convert nothing
         "licence": model.licence,
         "use": model.use,
+        "browser": model.browser,
         "stored": stored is not None,
         "verified": bool(stored and stored.verified),
         "selected": pilot.worker.state.model == model.name,

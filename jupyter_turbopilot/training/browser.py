@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.files import read_object, replace_content, sha256_of, size_of
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.files import replace_content, sha256_of, size_of
 from jupyter_turbopilot.models.quantization import order
 
 if TYPE_CHECKING:
@@ -17,8 +18,23 @@ if TYPE_CHECKING:
 TYPE, LIST = "Q8_0", "models.json"
 
 
+def listed_beside(model: Path) -> dict[str, Any]:
+    """Return the list beside a model, or an empty one; one that cannot be read is somebody's to correct."""
+    path = model.with_name(LIST)
+    if not path.exists():
+        return {"models": []}
+    try:
+        kept = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise TurbopilotError(f"{path} cannot be read: {error}. Correct it, or move it elsewhere.") from None
+    if not isinstance(kept, dict) or not isinstance(kept.get("models", []), list):
+        raise TurbopilotError(f"{path} is not a list of models. Correct it, or move it elsewhere.")
+    return {"models": []} | kept
+
+
 def write_for_browsers(model: Path, language: str = "") -> Path:
     """Quantise a model and list it, both beside it; return the list. Its other entries stay as they are."""
+    kept = listed_beside(model)
     target = model.with_stem(f"{model.stem}-q8")
     quantize(order(model, target, TYPE, kinds(), force=False), machine.threads())
     entry: dict[str, Any] = {
@@ -29,13 +45,12 @@ def write_for_browsers(model: Path, language: str = "") -> Path:
     }
     if language:
         entry["language"] = language
-    path = model.with_name(LIST)
-    kept = read_object(path)
-    models = kept["models"] if isinstance(kept.get("models"), list) else []
+    models = kept["models"]
     same = (n for n, one in enumerate(models) if isinstance(one, dict) and one.get("url") == entry["url"])
     if (at := next(same, None)) is None:
         models.append(entry)
     else:
         models[at] |= entry  # what somebody wrote beside it, a licence for instance, stays
-    replace_content(path, (json.dumps(kept | {"models": models}, indent=2) + "\n").encode())
+    path = model.with_name(LIST)
+    replace_content(path, (json.dumps(kept, indent=2) + "\n").encode())
     return path

@@ -54,6 +54,16 @@ class Log:
         return self.falls_from >= 0
 
 
+class DivergedError(TurbopilotError):
+    """The loss, or its slope, is no number any more."""
+
+    def __init__(self, step: int, rate: float) -> None:
+        super().__init__(
+            f"Training stopped in step {step}: the loss is not finite any more. Run it again with a "
+            f"lower --rate than {rate:g}: it resumes from what was saved last. Add --fresh if it stops again."
+        )
+
+
 class Learning(Protocol):
     """What is trained: which weights, on what, and how wrong they are."""
 
@@ -82,10 +92,13 @@ class Training:
 
     When the rate begins to fall, what there is is kept in a second file: a training that is given more time
     later goes on from there, as if the rate had never fallen.
+
+    `origin`: a digest of what it begins with. What is kept of a training that began with something else is
+    not gone on with.
     """
 
-    def __init__(self, learning: Learning, schedule: Schedule, path: Path) -> None:
-        self.learning, self.schedule, self.path = learning, schedule, path
+    def __init__(self, learning: Learning, schedule: Schedule, path: Path, origin: str = "") -> None:
+        self.learning, self.schedule, self.path, self.origin = learning, schedule, path, origin
         self.learnt = learning.network.learnt()
         self.optimizers = learning.optimizers(schedule.rate)
         self.log = self._resumed()
@@ -102,6 +115,7 @@ class Training:
         if not log.held:
             self._check()
         saved = time.monotonic()
+        is_sound = True
         try:
             for batch in self._batches():
                 self._step(batch)
@@ -113,8 +127,12 @@ class Training:
                     saved = time.monotonic()
             if log.held and log.held[-1][0] != log.steps:
                 self._check()
+        except DivergedError:
+            is_sound = False  # what was saved last is further away from it
+            raise
         finally:
-            self._save(self.path)
+            if is_sound:
+                self._save(self.path)
         return log
 
     def _batches(self) -> Iterator[Any]:
@@ -152,7 +170,9 @@ class Training:
         rate = self.schedule.rate * min(1.0, (log.steps + 1) / WARMUP) * self.slope
         loss = self.learning.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.learnt.values(), 1.0)
+        slope = torch.nn.utils.clip_grad_norm_(self.learnt.values(), 1.0)
+        self._need_finite(loss.item())
+        self._need_finite(slope.item())
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -169,19 +189,25 @@ class Training:
 
     def _check(self) -> None:
         if (loss := self.learning.held_loss()) is not None:
+            self._need_finite(loss)
             self.log.held.append((self.log.steps, loss))
+
+    def _need_finite(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise DivergedError(self.log.steps + 1, self.schedule.rate)
 
     def _save(self, path: Path) -> None:
         state = {
             "learnt": {name: part.detach() for name, part in self.learnt.items()},
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "log": asdict(self.log),
+            "origin": self.origin,
         }
-        with write_atomically(path, TurbopilotError) as partial:
+        with write_atomically(path, TurbopilotError, _bytes(state)) as partial:
             try:
                 torch.save(state, partial)
-            except RuntimeError as error:  # which is what torch makes of a full disk
-                raise OSError(str(error)) from error
+            except RuntimeError:  # which is what torch makes of a full disk, in words that say nothing
+                raise OSError("the disk does not take it") from None
 
     def _resumed(self) -> Log:
         log = self._loaded(self.path)
@@ -194,6 +220,8 @@ class Training:
             return Log()
         try:
             state = torch.load(path, map_location=self.learning.network.device, weights_only=True)
+            if state.get("origin", "") != self.origin:
+                return Log()
             with torch.no_grad():
                 for name, part in self.learnt.items():
                     part.copy_(state["learnt"][name])
@@ -204,3 +232,11 @@ class Training:
             raise TurbopilotError(
                 f"{path} belongs to another training, or is damaged. Start again with --fresh."
             ) from None
+
+
+def _bytes(state: Any) -> int:
+    """Count the bytes of all tensors in a state."""
+    if isinstance(state, torch.Tensor):
+        return state.nbytes
+    parts = state.values() if isinstance(state, dict) else state if isinstance(state, list) else ()
+    return sum(map(_bytes, parts))

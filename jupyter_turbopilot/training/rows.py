@@ -135,8 +135,9 @@ def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int, origin: b
         raise TurbopilotError(
             "Nothing of the code fits into the model's context. Give it more, or longer, code."
         )
-    with write_atomically(path, TurbopilotError) as partial, partial.open("wb") as out:
-        np.save(out, np.stack(made))
+    table = np.stack(made)
+    with write_atomically(path, TurbopilotError, table.nbytes) as partial, partial.open("wb") as out:
+        np.save(out, table)
         out.write(origin)
     return len(made)
 

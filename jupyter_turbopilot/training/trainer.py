@@ -13,7 +13,7 @@ import torch
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import lines
-from jupyter_turbopilot.files import write_atomically
+from jupyter_turbopilot.files import sha256_of, write_atomically
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop, network
@@ -76,10 +76,9 @@ class Trainer:
         learning = self._whole() if options.whole else self._adapter()
         usual = SCRATCH_RATE if options.scratch else ADAPTER_RATE
         schedule = loop.Schedule(options.minutes, options.rate or usual, FALL if options.whole else 1.0)
-        self._training = loop.Training(learning, schedule, self.resumes)
-        if options.each_language and self._training.done < 1:
-            for language in self.data.languages():  # earlier tunes began with less than there will be
-                options.tune(language).forget()
+        # A tune begins again when the model that it tunes was trained further.
+        origin = sha256_of(self.path) if options.whole and not options.scratch else ""
+        self._training = loop.Training(learning, schedule, self.resumes, origin)
         return self._training.log.steps
 
     def _adapter(self) -> Adapter:

@@ -209,6 +209,8 @@ export interface IModel {
   licence: string;
   /** intended use */
   use: string;
+  /** whether it also runs in a browser */
+  browser: boolean;
   /** whether it is on disk */
   stored: boolean;
   /** whether its checksum was verified */

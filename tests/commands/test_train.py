@@ -97,12 +97,22 @@ def test_what_was_interrupted_is_gone_on_with(work: Path, tiny_model: Path, tmp_
         ([".", "--minutes", "0"], 2, "--minutes has to be between"),
         ([".", "--rank", "100000"], 2, "--rank has to be between"),
         ([".", "--held-out", "0.9"], 2, "--held-out has to be between"),
+        ([".", "--scratch", "--length", "8192"], 2, "--length has to be between 256 and 4096, not 8192"),
         ([".", "-o", "adapter.bin"], 2, r"has to end with \.gguf"),
         ([".", "-m", "codegen-350m-mono"], 1, "cells to learn from"),
     ],
 )
 def test_what_cannot_be_done_is_said(arguments: list[str], code: int, reason: str, tmp_path: Path) -> None:
     assert re.search(reason, train(*arguments, into=tmp_path, code=code).stderr)
+
+
+def test_a_list_of_models_that_cannot_be_read_is_said_before_anything_is_learnt(
+    work: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "models.json").write_text('{"models": [}')
+    done = train(work, "--scratch", "-o", "small.gguf", into=tmp_path, code=1)
+    assert "models.json cannot be read: Expecting value: line 1 column 13" in done.stderr
+    assert "cells" not in done.stdout
 
 
 def test_a_model_that_is_not_there_or_of_another_kind_is_said(work: Path, tmp_path: Path) -> None:

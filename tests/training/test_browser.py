@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.training.browser import write_for_browsers
 from jupyter_turbopilot.training.scratch import Shape, write_blank
@@ -47,7 +48,19 @@ def test_what_else_is_listed_stays(model: Path) -> None:
     assert json.loads(path.read_text())["note"] == "ours"
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"models": 3}', '{"models": [3, null]}'])
-def test_a_list_that_is_damaged_is_none(content: str, model: Path) -> None:
+@pytest.mark.parametrize("content", ["{}", '{"models": []}', '{"models": [3, null]}'])
+def test_entries_that_are_none_stay_too(content: str, model: Path) -> None:
     model.with_name("models.json").write_text(content)
-    assert listed(write_for_browsers(model))[-1]["name"] == "my model"
+    *others, mine = listed(write_for_browsers(model))
+    assert others == json.loads(content).get("models", [])
+    assert mine["name"] == "my model"
+
+
+@pytest.mark.parametrize("content", ["", '{"models": [}', "[]", '{"models": 3}', "\xff", "[" * 100_000])
+def test_a_list_that_is_damaged_is_left_to_whoever_wrote_it(content: str, model: Path) -> None:
+    path = model.with_name("models.json")
+    path.write_text(content, "latin-1")
+    with pytest.raises(TurbopilotError, match=r"models\.json .*\. Correct it, or move it elsewhere\."):
+        write_for_browsers(model)
+    assert path.read_text("latin-1") == content
+    assert not model.with_name("my model-q8.gguf").exists()

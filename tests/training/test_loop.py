@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from jupyter_turbopilot import files
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.training import loop
@@ -178,11 +180,75 @@ def test_a_pause_does_not_count_but_long_steps_do(
     assert log.seconds == counted
 
 
+def test_what_began_with_something_else_is_not_gone_on_with(adapter: Adapter, tmp_path: Path) -> None:
+    def training(origin: str) -> Training:
+        return Training(adapter, Schedule(1e6, 1e-2, 0.25, steps=4), tmp_path / "kept", origin)
+
+    training("model").run(silent)
+    assert training("model").log.steps == 4
+    before = [part.clone() for part in adapter.network.learnt().values()]
+    assert training("model, trained further").log.steps == 0
+    assert all(map(torch.equal, before, adapter.network.learnt().values()))
+
+
 def test_what_is_kept_for_later_holds_no_code(adapter: Adapter, tmp_path: Path) -> None:
     Training(adapter, Schedule(9.0, steps=2), tmp_path / "kept").run(silent)
     state = torch.load(tmp_path / "kept", weights_only=True)
-    assert set(state) == {"learnt", "optimizers", "log"}
+    assert set(state) == {"learnt", "optimizers", "log", "origin"}
     assert b"frame" not in (tmp_path / "kept").read_bytes()
+
+
+NAN, INFINITE = float("nan"), float("inf")
+ODD = {
+    "no number": lambda loss: loss * NAN,
+    "infinite": lambda loss: loss * INFINITE,
+    "a number without a slope": lambda loss: loss + (loss * 0).sqrt(),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_loss_that_is_not_finite_stops_it_and_what_was_saved_stays(
+    odd: str, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, loss = tmp_path / "kept", adapter.loss
+    Training(adapter, Schedule(1e6, 1e-2, steps=2), kept).run(silent)
+    saved = kept.read_bytes()
+    training = Training(adapter, Schedule(1e6, 1e-2, steps=9), kept)
+    monkeypatch.setattr(adapter, "loss", lambda tree: ODD[odd](loss(tree)))
+    with pytest.raises(TurbopilotError, match=r"stopped in step 3: .* lower --rate than 0\.01: .* --fresh"):
+        training.run(silent)
+    assert kept.read_bytes() == saved
+    assert all(part.isfinite().all() for part in adapter.network.learnt().values())
+
+
+def test_so_does_one_of_what_is_held_out(
+    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, NAN])
+    monkeypatch.setattr(adapter, "held_loss", lambda: next(losses))
+    with pytest.raises(TurbopilotError, match="the loss is not finite"):
+        Training(adapter, Schedule(1e6, 1e-2, steps=8), tmp_path / "kept").run(silent)
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_full_disk_is_told_in_words_and_what_was_saved_stays(
+    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    Training(adapter, Schedule(1e6, steps=1), kept).run(silent)
+    saved = kept.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    training = Training(adapter, Schedule(1e6, steps=1), kept)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(saved) // 2, limits[1]))
+    try:
+        with pytest.raises(TurbopilotError, match=r"kept could not be written: the disk does not take it\."):
+            training.run(silent)
+        monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+        with pytest.raises(TurbopilotError, match=r"kept could not be written: \d MB .* missing\. Delete"):
+            training.run(silent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert kept.read_bytes() == saved
 
 
 def test_a_file_of_another_training_is_refused_in_words(

@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.adapters import check
-from jupyter_turbopilot.training import dataset, network
+from jupyter_turbopilot.training import network
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.dataset import Dataset
 from jupyter_turbopilot.training.loop import Log
@@ -70,30 +70,27 @@ def test_a_whole_model_is_written_and_given_more_time_later(
     written, before = read_header(options.output), read_header(tiny_model)
     assert written.architecture == "llama"
     assert {part.name for part in written.parts} >= {part.name for part in before.parts}
-    assert trainer(options, data, engine, tiny_model).unpack() == steps
+    again = trainer(options, data, engine, tiny_model)
+    assert again.unpack() == steps
+    trained = options.output.read_bytes()
+    again.write()
+    assert options.output.read_bytes() == trained  # by which a tune knows what it began with
     longer = trainer(replace(options, minutes=1.0), data, engine, tiny_model)
     assert 0 < longer.unpack() <= steps  # from before the rate fell, if it fell
     assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
 
 
-def test_tunes_begin_again_when_what_they_began_with_is_trained_further(
-    options: TrainingOptions,
-    data: Dataset,
-    engine: LlamaEngine,
-    tiny_model: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_tune_begins_again_when_what_it_began_with_was_trained_further(
+    options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(dataset, "LEAST_CELLS", 2)
-    options = replace(options, whole=True, each_language=True)
-    first = trainer(options, data, engine, tiny_model)
-    first.unpack()
-    first.train(silent)
-    kept = options.tune("python").output.with_suffix(".training")
-    kept.write_bytes(b"learnt")
-    trainer(options, data, engine, tiny_model).unpack()  # its time is up
-    assert kept.is_file()
-    trainer(replace(options, minutes=1.0), data, engine, tiny_model).unpack()
-    assert not kept.is_file()
+    tune = replace(options, whole=True).tune("python")
+    first = trainer(tune, data, engine, tiny_model)
+    assert first.unpack() == 0
+    steps = first.train(silent).steps
+    assert trainer(tune, data, engine, tiny_model).unpack() == steps > 0
+    further = tmp_path / "further.gguf"
+    further.write_bytes(tiny_model.read_bytes()[:-1] + b"\x01")
+    assert trainer(tune, data, engine, further).unpack() == 0
 
 
 def test_rows_hold_prompts_that_fit_and_are_laid_out_once(

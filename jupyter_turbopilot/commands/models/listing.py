@@ -43,16 +43,17 @@ def run(options: Options, settings: Turbopilot) -> int:
         cells = [f"{mark} {name}".ljust(widths[1] + 2), size.rjust(widths[2])]
         cells += [text.ljust(width) for text, width in zip(others, widths[3:], strict=True)]
         print("  ".join(cells).rstrip())
-    print(f"\n* the configured model. Models are kept in {pilot.store.folder}")
+    print(f"\n* the configured model; browser: also runs in a page. Models are kept in {pilot.store.folder}")
     return 0
 
 
 def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
-    """Say in words whether a model is the configured one, its size, whether it is here and what it is for."""
+    """Describe a model in words: whether it is configured, its size, where it is and runs, what it is for."""
     size = f"{'' if entry['counted'] else '~'}{entry['size'] / 1e6:.0f} MB" if entry["size"] else ""
     state = "here" if entry["verified"] else "here, unverified"
     mark = "*" if entry["spec"] == configured else " "
-    return mark, entry["name"], size, state if entry["stored"] else "", entry["licence"], entry["use"]
+    here, browser = state if entry["stored"] else "", "browser" if entry["browser"] else ""
+    return mark, entry["name"], size, here, browser, entry["licence"], entry["use"]
 
 
 COMMAND = Command(

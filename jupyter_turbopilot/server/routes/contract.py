@@ -133,6 +133,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     ]
     licence: str
     use: Annotated[str, Meta(description="intended use")]
+    browser: Annotated[bool, Meta(description="whether it also runs in a browser")]
     stored: Annotated[bool, Meta(description="whether it is on disk")]
     verified: Annotated[bool, Meta(description="whether its checksum was verified")]
     selected: Annotated[bool, Meta(description="whether it is the model in use")]

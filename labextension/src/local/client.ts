@@ -110,6 +110,7 @@ export class LocalClient implements IClient {
       checkpoint: '',
       licence: model.licence,
       use: model.use,
+      browser: true,
       stored: stored[at],
       verified: stored[at],
       selected: model === (this._chosen ?? this._used),
@@ -166,7 +167,8 @@ export class LocalClient implements IClient {
     if (source === this._loading?.model) {
       this._forget();
     }
-    return (await this._call({ kind: 'remove', source })) as number;
+    const others = (await this._catalogue()).filter(model => model !== source);
+    return (await this._call({ kind: 'remove', source, others })) as number;
   }
 
   private _catalogue(): Promise<ILocalModel[]> {
@@ -340,7 +342,9 @@ export class LocalClient implements IClient {
   }
 
   private _call(
-    message: { kind: 'stored'; sources: ILocalModel[] } | { kind: 'remove'; source: ILocalModel }
+    message:
+      | { kind: 'stored'; sources: ILocalModel[] }
+      | { kind: 'remove'; source: ILocalModel; others: ILocalModel[] }
   ): Promise<unknown> {
     const call = ++this._lastCall;
     const line = this._connected();

@@ -21,8 +21,8 @@ export interface IModels {
   open(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted>;
   /** Which of these the browser keeps. */
   stored(sources: readonly ISource[]): Promise<boolean[]>;
-  /** Delete a file; return how many bytes are free now. */
-  remove(source: ISource): Promise<number>;
+  /** Delete a model, and what only it needs of all; return how many bytes are free now. */
+  remove(source: ISource, others: readonly ISource[]): Promise<number>;
 }
 
 export class EngineHost {
@@ -48,7 +48,7 @@ export class EngineHost {
         this._answer(message.call, await this._models.stored(message.sources));
         break;
       case 'remove':
-        this._answer(message.call, await this._models.remove(message.source));
+        this._answer(message.call, await this._models.remove(message.source, message.others));
     }
   }
 

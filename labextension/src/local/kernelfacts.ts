@@ -45,7 +45,11 @@ class Watch {
 
   private _soon(): void {
     clearTimeout(this._timer);
-    this._timer = setTimeout(() => void this._ask(), SETTLE);
+    this._timer = setTimeout(() => {
+      this._ask().catch(() => {
+        this._isDue = true; // its code cannot be fetched, or the kernel is gone: nobody waits for it
+      });
+    }, SETTLE);
   }
 
   private async _ask(): Promise<void> {

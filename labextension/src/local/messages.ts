@@ -20,7 +20,7 @@ export type ToWorker =
   | { kind: 'generate'; id: number; ask: Asked }
   | { kind: 'stop'; id: number }
   | { kind: 'stored'; call: number; sources: ISource[] }
-  | { kind: 'remove'; call: number; source: ISource };
+  | { kind: 'remove'; call: number; source: ISource; others: ISource[] };
 
 export type FromWorker =
   | { kind: 'step'; step: IStep }

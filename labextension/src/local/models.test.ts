@@ -2,9 +2,33 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { IFiles } from './files';
 import { Models, WLLAMA } from './models';
 
 const PACKAGE = 'node_modules/@wllama/wllama/';
+
+class Files implements IFiles {
+  readonly kept = new Map<string, Blob>();
+
+  read(name: string): Promise<Blob | null> {
+    return Promise.resolve(this.kept.get(name) ?? null);
+  }
+
+  write(name: string, content: Blob): Promise<boolean> {
+    this.kept.set(name, content);
+    return Promise.resolve(true);
+  }
+
+  remove(name: string): Promise<number> {
+    const size = this.kept.get(name)?.size ?? 0;
+    this.kept.delete(name);
+    return Promise.resolve(size);
+  }
+
+  names(): Promise<string[]> {
+    return Promise.resolve([...this.kept.keys()]);
+  }
+}
 
 describe('the WebAssembly of wllama', () => {
   afterEach(() => vi.unstubAllGlobals());
@@ -29,5 +53,22 @@ describe('the WebAssembly of wllama', () => {
     const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9, wllama: '/wllama.wasm' };
     await expect(models.open('larger', source, () => undefined)).rejects.toThrow('not the model');
     expect(asked).toEqual(['/wllama.wasm']);
+  });
+
+  it('is deleted with the last model that needs it', async () => {
+    const files = new Files();
+    for (const [at, name] of ['own', 'one', 'other', WLLAMA.sha256].entries()) {
+      files.kept.set(name, new Blob(['x'.repeat(10 ** at)]));
+    }
+    const models = new Models(
+      () => Promise.resolve(files),
+      () => Promise.reject(new Error('nothing is opened'))
+    );
+    const source = (sha256: string, wllama = '/wllama.wasm') => ({ url: '', sha256, size: 9, wllama });
+    const [own, one, other, absent] = [source('own', ''), source('one'), source('other'), source('absent')];
+    expect(await models.remove(own, [one, other, absent])).toBe(1);
+    expect(await models.remove(one, [own, other, absent])).toBe(10);
+    expect(await models.remove(other, [own, one, absent])).toBe(1100);
+    expect(files.kept.size).toBe(0);
   });
 });

@@ -64,7 +64,13 @@ export class Models implements IModels {
     return sources.map(({ sha256 }) => names.has(sha256));
   }
 
-  async remove({ sha256 }: ISource): Promise<number> {
-    return (await (await this._files())?.remove(sha256)) ?? 0;
+  async remove({ sha256, wllama }: ISource, others: readonly ISource[]): Promise<number> {
+    const files = await this._files();
+    const isLast = wllama && !(await this.stored(others.filter(other => other.wllama))).includes(true);
+    let freed = 0;
+    for (const name of isLast ? [sha256, WLLAMA.sha256] : [sha256]) {
+      freed += (await files?.remove(name)) ?? 0;
+    }
+    return freed;
   }
 }
