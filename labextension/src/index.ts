@@ -139,10 +139,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
       try {
         if (await engines.use(preferences.current.engine)) {
           provider.forget();
-          void availability.checkAnew();
+          availability.restart();
+          void availability.check();
         }
       } catch (reason) {
-        availability.failed(reason);
+        availability.restart(reason);
       }
     };
     preferences.changed.connect((_, settings) => {

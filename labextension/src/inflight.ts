@@ -48,7 +48,13 @@ export class InFlight {
     private readonly _availability: Availability,
     private readonly _finished: (run: Run, body: IRequest) => void,
     private readonly _failed: (run: Run) => void
-  ) {}
+  ) {
+    _availability.changed.connect((_, { before, now }) => {
+      if (before.model && before.model !== now.model) {
+        this._report({ lastMs: null }); // that was another model
+      }
+    });
+  }
 
   get latest(): Run | null {
     return this._latest;

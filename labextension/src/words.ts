@@ -18,6 +18,9 @@ export function describeTrouble(trans: TranslationBundle, { kind, message }: ITr
     absent: trans.__(
       'The server extension is not running. Run: jupyter server extension enable jupyter_turbopilot'
     ),
+    serverless: trans.__(
+      'No Jupyter server answers here. To complete without one, choose “browser” at “Where to complete” in the settings.'
+    ),
     failed: trans.__('The server failed (%1).', message)
   };
   return words[kind] || trans.__('The server cannot complete at the moment.');
