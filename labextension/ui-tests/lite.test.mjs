@@ -89,7 +89,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     const page = await lite.open(site);
     await editCell(page, 0);
     await page.keyboard.type('def area', { delay: 50 });
-    const notice = page.locator('.Toastify__toast', { hasText: 'no model for the browser' });
+    const notice = page.locator('.Toastify__toast', { hasText: 'lists no model' });
     await notice.waitFor({ timeout: 30_000 });
     await page.keyboard.type('(width', { delay: 50 });
     assert.equal(await notice.count(), 1);

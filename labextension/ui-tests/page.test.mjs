@@ -170,15 +170,24 @@ describe('the static page', { timeout: 120_000 }, () => {
     [
       'is a page of HTML',
       { 'rectangles.gguf': { body: '<!doctype html><title>Sign in</title>' } },
-      /shorter than the model/
+      /web page comes in place of rectangles\.gguf/
     ],
     [
       'has another digest',
       { 'models.json': { body: listed({ sha256: '0'.repeat(64) }) } },
-      /is not the model that was expected/
+      /is not the file that was expected \(another digest\)/
     ],
     ['is cut in the middle', { 'rectangles.gguf': { body: MODEL, cut: true } }, /connection ended/],
-    ['is in no list', { 'models.json': { body: '{"models": []}' } }, /has no model for the browser/]
+    [
+      'is in no list',
+      { 'models.json': { body: '{"models": []}' } },
+      /lists no model that runs in the browser/
+    ],
+    [
+      'is in a list with a mistake',
+      { 'models.json': { body: '{"models": [}' } },
+      /models\.json is not valid JSON/
+    ]
   ]) {
     test(`says it once where the model ${what}`, async () => {
       const { site, page } = await open({ files });

@@ -27,7 +27,9 @@ describe('the WebAssembly of wllama', () => {
       () => Promise.reject(new Error('our own engine is not wanted'))
     );
     const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9, wllama: '/wllama.wasm' };
-    await expect(models.open('larger', source, () => undefined)).rejects.toThrow('not the model');
+    await expect(models.open('larger', source, () => undefined)).rejects.toThrow(
+      'not the file that was expected'
+    );
     expect(asked).toEqual(['/wllama.wasm']);
   });
 });

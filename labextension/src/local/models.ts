@@ -36,7 +36,7 @@ export class Models implements IModels {
         throw new ServerError(
           500,
           'no_engine',
-          'This browser cannot run the engine: it lacks WebAssembly with SIMD, or the page forbids it. ' +
+          'This browser lacks WebAssembly with SIMD, or the page forbids it. ' +
             'Use a current browser, or complete on a server.'
         );
       })
