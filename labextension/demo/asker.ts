@@ -20,8 +20,8 @@ export interface IChoice {
 export interface IListener {
   /** The model is there. */
   ready(): void;
-  /** A suggestion is there, after so many milliseconds; empty: there is none. */
-  answered(text: string, ms: number): void;
+  /** A suggestion is there, after so many milliseconds; empty: there is none. `invoked`: the person asked for it. */
+  answered(text: string, ms: number, invoked: boolean): void;
   failed(reason: unknown): void;
 }
 
@@ -104,7 +104,7 @@ export class Asker {
         () => {
           this._listener.ready();
           if (this._suggestion === suggestion) {
-            this._listener.answered(suggestion.text, performance.now() - begun);
+            this._listener.answered(suggestion.text, performance.now() - begun, trigger === 'invoke');
           }
         },
         (reason: unknown) => {

@@ -19,6 +19,8 @@ import { errorInWords, modelInWords, Speed, stepInWords } from './status';
 
 /** Milliseconds between looks at a model that could not be loaded. */
 const LOOK = 2000;
+/** What is said to somebody who asked in vain, until the next key. */
+const NOTHING = 'No suggestion here.';
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
@@ -56,8 +58,11 @@ function choice(): IChoice {
 
 const asker = new Asker(client, choice, {
   ready: () => void ready(),
-  answered: (text, ms) => {
+  answered: (text, ms, invoked) => {
     element('speed', HTMLElement).textContent = speed.note(ms);
+    if (invoked && !text) {
+      say(NOTHING);
+    }
     if (announce.checked && text) {
       said.textContent = `Suggestion: ${text}`;
     }
@@ -126,6 +131,13 @@ const view: EditorView = new EditorView({
       bracketMatching(),
       EditorView.lineWrapping,
       EditorView.contentAttributes.of({ 'aria-label': 'Code', 'aria-describedby': 'status' }),
+      EditorView.domEventObservers({
+        keydown: () => {
+          if (status.textContent === NOTHING) {
+            say('Ready.');
+          }
+        }
+      }),
       EditorView.domEventHandlers({
         focus: () => {
           if (!told) {

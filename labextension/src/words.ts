@@ -49,7 +49,7 @@ export function describeDecline(
     selection: trans.__('Nothing is suggested while text is selected.'),
     unavailable: trouble ? describeTrouble(trans, trouble) : trans.__('The model is being loaded.'),
     nowhere: trans.__('Put the cursor into a cell, a file or a console first.'),
-    nothing: trans.__('There is no suggestion for this place.')
+    nothing: trans.__('No suggestion here.')
   };
   return words[decline];
 }

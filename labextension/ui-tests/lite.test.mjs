@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { editCell, GHOST, screenshot, textOf } from './lab.mjs';
-import { BEGUN, ISOLATED, modelIn, openLite, REST, STATIC, typeBegun } from './site.mjs';
+import { askInVain, BEGUN, ISOLATED, modelIn, openLite, REST, STATIC, typeBegun } from './site.mjs';
 
 describe('in a JupyterLite site', { timeout: 120_000 }, () => {
   let lite;
@@ -82,6 +82,17 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await page.keyboard.press('Control+a');
     await page.keyboard.press('Delete');
     await completesIn(page, cell);
+  });
+
+  test('says that there is no suggestion to somebody who asks for one, until the next key', async () => {
+    const page = await lite.open(await lite.serve());
+    await editCell(page, 0);
+    await askInVain(page);
+    const notice = page.locator('.Toastify__toast', { hasText: 'No suggestion here.' });
+    await notice.waitFor({ timeout: 30_000 });
+    await screenshot(page, 'lite-nothing');
+    await page.keyboard.press('ArrowLeft');
+    await notice.waitFor({ state: 'detached', timeout: 3000 }); // it would go by itself in four seconds
   });
 
   test('says it once where there is no model, and asks for it once', async () => {
