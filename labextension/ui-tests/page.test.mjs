@@ -140,6 +140,24 @@ describe('the static page', { timeout: 120_000 }, () => {
     await page.locator('#status', { hasText: 'Ready.' }).waitFor();
   });
 
+  test('shows at once what it showed before to somebody who deletes back', async () => {
+    const { page } = await open();
+    await type(page, BEGUN.slice(0, -1), `t${REST}`);
+    await page.waitForTimeout(300); // all of it has come
+    await page.keyboard.type('x');
+    await page.waitForTimeout(300);
+    assert.notDeepEqual(await page.locator(GHOST).allInnerTexts(), [`t${REST}`]);
+    await page.evaluate(() => {
+      const content = document.querySelector('.cm-content');
+      window.shown = [];
+      const note = () => window.shown.push(document.querySelector('.ghost')?.textContent ?? '');
+      new window.MutationObserver(note).observe(content, { childList: true, subtree: true });
+    });
+    await page.keyboard.press('Backspace');
+    await page.locator(GHOST, { hasText: `t${REST}` }).waitFor();
+    assert.deepEqual([...new Set(await page.evaluate(() => window.shown))], [`t${REST}`]);
+  });
+
   test('can be left by Escape and Tab, with grey text and without', async () => {
     const { page } = await open();
     const focused = () => page.evaluate(() => document.activeElement?.className ?? '');
