@@ -14,8 +14,8 @@ import { LocalClient } from '../src/local/client';
 import { Asker, type IChoice } from './asker';
 import { darkHighlightStyle } from './dark';
 import { ghostText } from './ghost';
-import { LANGUAGES } from './languages';
-import { errorInWords, modelInWords, Speed, stepInWords } from './status';
+import { type ILanguage, LANGUAGES } from './languages';
+import { errorInWords, expectationInWords, modelInWords, Speed, stepInWords } from './status';
 
 /** Milliseconds between looks at a model that could not be loaded. */
 const LOOK = 2000;
@@ -156,9 +156,19 @@ const view: EditorView = new EditorView({
 
 dark.addEventListener('change', () => view.dispatch({ effects: colours.reconfigure(coloursNow()) }));
 
+/** Say what to expect in a language, where that is less than in another one. */
+async function note(chosen: ILanguage): Promise<void> {
+  const best = await client.knowsBetter(chosen.name).catch(() => ''); // that there is no list is said elsewhere
+  const known = LANGUAGES.find(({ name }) => name === best);
+  if (chosen === LANGUAGES[languages.selectedIndex]) {
+    element('note', HTMLElement).textContent = known ? expectationInWords(chosen.label, known.label) : '';
+  }
+}
+
 async function useLanguage(): Promise<void> {
   const chosen = LANGUAGES[languages.selectedIndex];
   asker.dismiss(view);
+  void note(chosen);
   const loaded = await chosen.load().catch(() => []); // without a connection: no colours
   if (chosen === LANGUAGES[languages.selectedIndex]) {
     view.dispatch({ effects: grammar.reconfigure([indentUnit.of(chosen.indent), loaded]) });

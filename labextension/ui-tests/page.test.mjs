@@ -111,6 +111,17 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(await page.locator(GHOST).count(), 0);
   });
 
+  test('says what to expect in a language that the model knows less well', async () => {
+    const { page } = await open({ files: { 'models.json': { body: listed({ best: 'python' }) } } });
+    const note = page.locator('#note');
+    assert.equal(await note.innerText(), '');
+    await page.locator('#language').selectOption('rust');
+    await note.getByText('The model knows Python best. In Rust it suggests less').waitFor();
+    await screenshot(page, 'page-rust');
+    await page.locator('#language').selectOption('python');
+    await page.waitForFunction(() => !document.querySelector('#note').textContent);
+  });
+
   test('says when the model is there, and asks for its facts once', async () => {
     const { page } = await open();
     await page.locator('#status', { hasText: 'Ready.' }).waitFor({ timeout: 20_000 });

@@ -8,6 +8,8 @@ export interface ILocalModel extends ISource {
   name: string;
   /** the language it is tuned to; empty: for all */
   language: string;
+  /** the language that it knows best; empty: nobody says */
+  best: string;
   licence: string;
   use: string;
 }
@@ -42,6 +44,7 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   return models.map(({ engine, ...model }) => ({
     ...model,
     language: model.language ?? '',
+    best: model.best ?? '',
     licence: model.licence ?? '',
     use: model.use ?? '',
     url: absolute(model.url, address),
@@ -80,6 +83,6 @@ function isModel(value: unknown): value is Listed {
     /^[0-9a-f]{64}$/.test(sha256) &&
     Number.isSafeInteger(size) &&
     Number(size) > 0 &&
-    [words.language, words.licence, words.use].every(word => typeof (word ?? '') === 'string')
+    [words.language, words.best, words.licence, words.use].every(word => typeof (word ?? '') === 'string')
   );
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IFrame, IRequest, IStep } from '../wire';
-import { type ILine, LocalClient } from './client';
+import { type ILine, type ILocalOptions, LocalClient } from './client';
 import { newUsage } from './engineinterface';
 import type { FromWorker, ToWorker } from './messages';
 import { requestOf } from './testing/request';
@@ -74,6 +74,7 @@ describe('the client in a page', () => {
   let workers: Worker[];
   let client: LocalClient;
   let prepare: (worker: Worker) => void;
+  let options: ILocalOptions;
 
   beforeEach(() => {
     vi.useFakeTimers();
@@ -85,7 +86,7 @@ describe('the client in a page', () => {
       asked += 1;
       return Promise.resolve(listed());
     });
-    client = new LocalClient({
+    options = {
       catalogue: 'https://site.test/models.json',
       connect: () => {
         const worker = new Worker();
@@ -94,7 +95,8 @@ describe('the client in a page', () => {
         return worker;
       },
       sources: () => ({})
-    });
+    };
+    client = new LocalClient(options);
   });
 
   afterEach(() => {
@@ -119,6 +121,18 @@ describe('the client in a page', () => {
     expect(await complete('go')).toBe('yes');
     expect(await complete('rust')).toBe('yes');
     expect(workers.map(({ opened }) => opened)).toEqual([['python', 'characters']]);
+  });
+
+  it('says which language the model for another one knows better, if the site tells, and starts no worker', async () => {
+    expect(await client.knowsBetter('go')).toBe('');
+    listed = () => new Response(JSON.stringify({ models: [{ ...BASE, best: 'rust' }, PYTHON] }));
+    const other = new LocalClient(options);
+    expect(await Promise.all(['go', 'rust', 'python'].map(language => other.knowsBetter(language)))).toEqual([
+      'rust',
+      '',
+      ''
+    ]);
+    expect(workers).toHaveLength(0);
   });
 
   it('completes with the model that was chosen, whatever the language', async () => {

@@ -169,6 +169,12 @@ export class LocalClient implements IClient {
     return (await this._call({ kind: 'remove', source })) as number;
   }
 
+  /** The language that the model for this one knows better; empty: none, as far as the site says. */
+  async knowsBetter(language: string): Promise<string> {
+    const { language: tuned, best } = await this._suited(language);
+    return tuned === language || best === language ? '' : best;
+  }
+
   private _catalogue(): Promise<ILocalModel[]> {
     this._listed ??= readCatalogue(this._options.catalogue).catch((reason: unknown) => {
       this._listed = null; // the next one asks again
