@@ -23,7 +23,7 @@ export function describeTrouble(trans: TranslationBundle, { kind, message }: ITr
     ),
     failed: trans.__('The server failed (%1).', message)
   };
-  return words[kind] || trans.__('The server cannot complete at the moment.');
+  return words[kind] || trans.__('There are no suggestions at the moment.');
 }
 
 /** Say why a call failed. */

@@ -172,6 +172,19 @@ describe('the client in a page', () => {
     expect(await complete()).toBe('yes');
   });
 
+  it('tells what nobody foresaw as a failure of the page, and what nobody waits for as it is', async () => {
+    options.sources = () => {
+      throw new TypeError('x is not a function');
+    };
+    await expect(complete()).rejects.toMatchObject({
+      code: 'model_failed',
+      message: 'The model in this page has failed (TypeError). Reload the page.'
+    });
+    const abort = new AbortController();
+    abort.abort();
+    await expect(client.complete(request(), abort.signal, () => undefined)).rejects.toThrow(TypeError);
+  });
+
   it('says that a browser cannot run the engine, and does not try again', async () => {
     prepare = worker => (worker.error = { code: 'no_engine', message: 'no SIMD' });
     await expect(complete()).rejects.toThrow('no SIMD');

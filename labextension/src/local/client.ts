@@ -51,6 +51,12 @@ interface IFailure {
   wait: number;
 }
 
+/** What nobody foresaw; it is none of a server's. Its own words may quote what was typed. */
+function inWords(reason: unknown): ServerError {
+  const name = reason instanceof Error ? reason.name : typeof reason;
+  return new ServerError(500, 'model_failed', `The model in this page has failed (${name}). Reload the page.`);
+}
+
 export class LocalClient implements IClient {
   readonly inPage = true;
 
@@ -61,13 +67,13 @@ export class LocalClient implements IClient {
       frame(grown);
       this._lastMs = grown.timings?.total_ms ?? this._lastMs;
     };
-    await this._answered(request, completer =>
+    await this._answered(request, signal, completer =>
       completer.complete(request, this._options.sources(request), signal, take)
     );
   }
 
   async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
-    return this._answered(request, completer =>
+    return this._answered(request, signal, completer =>
       completer.alternatives(request, this._options.sources(request), signal)
     );
   }
@@ -211,7 +217,11 @@ export class LocalClient implements IClient {
   }
 
   /** Do something with the model for a request; a worker from which nothing is heard meanwhile is ended. */
-  private async _answered<T>(request: IRequest, answer: (completer: Completer) => Promise<T>): Promise<T> {
+  private async _answered<T>(
+    request: IRequest,
+    signal: AbortSignal,
+    answer: (completer: Completer) => Promise<T>
+  ): Promise<T> {
     const completer = await this._completer(request.language);
     let heard = this._heard;
     const watch = setInterval(() => {
@@ -224,6 +234,8 @@ export class LocalClient implements IClient {
     }, SILENCE);
     try {
       return await answer(completer);
+    } catch (reason) {
+      throw reason instanceof ServerError || signal.aborted ? reason : inWords(reason);
     } finally {
       clearInterval(watch);
     }
@@ -275,8 +287,7 @@ export class LocalClient implements IClient {
 
   /** Note why there is no model. */
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
-    const error =
-      reason instanceof ServerError ? reason : new ServerError(500, 'model_failed', String(reason));
+    const error = reason instanceof ServerError ? reason : inWords(reason);
     if (error.code !== STOPPED) {
       this._loading = null;
       this._phase = 'failed';
