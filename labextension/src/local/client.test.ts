@@ -16,6 +16,8 @@ class Worker implements ILine {
   readonly opened: string[] = [];
   error: { code: string; message: string } | null = null;
   silent = false;
+  /** whether its script has not come */
+  dead = false;
   /** whether it is gone once it has begun to write */
   stops = false;
   /** how far a model's file is that does not come any further */
@@ -23,13 +25,16 @@ class Worker implements ILine {
   ended = false;
 
   postMessage(message: ToWorker): void {
+    if (this.dead) {
+      return;
+    }
     if (message.kind === 'open') {
       this.opened.push(message.name);
       if (this.stuck) {
-        this._say({ kind: 'step', step: this.stuck });
+        this.say({ kind: 'step', step: this.stuck });
         return;
       }
-      this._say(
+      this.say(
         this.error
           ? { kind: 'not opened', error: this.error }
           : {
@@ -47,12 +52,12 @@ class Worker implements ILine {
     } else if (message.kind === 'generate' && !this.silent) {
       const usage = { ...newUsage(), promptMs: 1, predictedMs: 1 };
       const tokens = Array.from('yes', character => [TEXTS.indexOf(character), 0.99]).flat();
-      this._say({ kind: 'tokens', id: message.id, tokens });
+      this.say({ kind: 'tokens', id: message.id, tokens });
       if (!this.stops) {
-        this._say({ kind: 'end', id: message.id, usage });
+        this.say({ kind: 'end', id: message.id, usage });
       }
     } else if (message.kind === 'stored') {
-      this._say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
+      this.say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
     }
   }
 
@@ -60,7 +65,7 @@ class Worker implements ILine {
     this.ended = true;
   }
 
-  private _say(data: FromWorker): void {
+  say(data: FromWorker): void {
     queueMicrotask(() => !this.ended && this.onmessage?.({ data } as MessageEvent<FromWorker>));
   }
 }
@@ -205,6 +210,44 @@ describe('the client in a page', () => {
       expect(workers).toHaveLength(2);
     }
   );
+
+  it('ends a worker that is gone while it opens a model, and starts another at the next key', async () => {
+    prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
+    const failed = expect(complete()).rejects.toThrow('does not answer any more');
+    await vi.advanceTimersByTimeAsync(90_000);
+    await failed;
+    expect(workers[0].ended).toBe(true);
+    expect(await client.health()).toMatchObject({ phase: 'empty', code: null });
+    expect(await complete()).toBe('yes');
+    expect(workers).toHaveLength(2);
+  });
+
+  it('waits for a worker that is at work on a model for minutes', async () => {
+    prepare = worker => (worker.stuck = { phase: 'verifying' });
+    const answer = complete();
+    for (let beat = 0; beat < 60; beat++) {
+      await vi.advanceTimersByTimeAsync(5000);
+      workers[0].say({ kind: 'alive' });
+    }
+    workers[0].stuck = null;
+    workers[0].postMessage({ kind: 'open', name: 'python', source: PYTHON });
+    expect(await answer).toBe('yes');
+    expect(workers).toHaveLength(1);
+  });
+
+  it('says that a worker does not start, and tries again by itself after a while', async () => {
+    prepare = worker => (worker.dead = workers.length === 0);
+    const failed = expect(complete()).rejects.toThrow('The worker for the model does not start (404).');
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].onerror?.({ message: '404' } as ErrorEvent);
+    await failed;
+    await expect(complete()).rejects.toThrow('does not start');
+    expect(workers).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(11_000);
+    await client.health();
+    expect(await complete()).toBe('yes');
+    expect(workers).toHaveLength(2);
+  });
 
   it('ends its worker when another client is used, and starts one when it is used again', async () => {
     await complete();

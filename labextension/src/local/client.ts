@@ -17,6 +17,8 @@ const SILENCE = 30_000;
 
 /** The code of an error that the person made, as the server has it. */
 const STOPPED = 'cancelled';
+/** The code of an error that says nothing of the model: its worker is gone, and the next key starts another. */
+const GONE = 'worker_gone';
 
 /** What the worker is, as far as this page uses it. */
 export type ILine = IPort<FromWorker, ToWorker> & {
@@ -54,7 +56,11 @@ interface IFailure {
 /** What nobody foresaw; it is none of a server's. Its own words may quote what was typed. */
 function inWords(reason: unknown): ServerError {
   const name = reason instanceof Error ? reason.name : typeof reason;
-  return new ServerError(500, 'model_failed', `The model in this page has failed (${name}). Reload the page.`);
+  return new ServerError(
+    500,
+    'model_failed',
+    `The model in this page has failed (${name}). Reload the page.`
+  );
 }
 
 export class LocalClient implements IClient {
@@ -216,26 +222,31 @@ export class LocalClient implements IClient {
     );
   }
 
-  /** Do something with the model for a request; a worker from which nothing is heard meanwhile is ended. */
+  /** Do something with the model for a request. */
   private async _answered<T>(
     request: IRequest,
     signal: AbortSignal,
     answer: (completer: Completer) => Promise<T>
   ): Promise<T> {
     const completer = await this._completer(request.language);
+    try {
+      return await this._watched(answer(completer));
+    } catch (reason) {
+      throw reason instanceof ServerError || signal.aborted ? reason : inWords(reason);
+    }
+  }
+
+  /** Wait for something that the worker does; one from which nothing is heard meanwhile is ended. */
+  private async _watched<T>(work: Promise<T>): Promise<T> {
     let heard = this._heard;
     const watch = setInterval(() => {
       if (heard === this._heard) {
-        this._end(
-          new ServerError(500, 'model_failed', 'The model does not answer any more. It is started again.')
-        );
+        this._end(new ServerError(500, GONE, 'The model does not answer any more. It is started again.'));
       }
       heard = this._heard;
     }, SILENCE);
     try {
-      return await answer(completer);
-    } catch (reason) {
-      throw reason instanceof ServerError || signal.aborted ? reason : inWords(reason);
+      return await work;
     } finally {
       clearInterval(watch);
     }
@@ -271,10 +282,12 @@ export class LocalClient implements IClient {
     this._phase = 'loading';
     const line = this._connected();
     const { name, url, sha256, size, wllama } = model;
-    const opened = await new Promise<IOpened>((resolve, reject) => {
-      this._opening = { resolve, reject };
-      line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
-    });
+    const opened = await this._watched(
+      new Promise<IOpened>((resolve, reject) => {
+        this._opening = { resolve, reject };
+        line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
+      })
+    );
     const engine = (this._engine = new WorkerEngine(line, opened));
     if (this._loading?.model === model) {
       this._loading.step = null;
@@ -288,7 +301,7 @@ export class LocalClient implements IClient {
   /** Note why there is no model. */
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
     const error = reason instanceof ServerError ? reason : inWords(reason);
-    if (error.code !== STOPPED) {
+    if (error.code !== STOPPED && error.code !== GONE) {
       this._loading = null;
       this._phase = 'failed';
       this._failure = { model, error, at: Date.now(), wait: this._wait };
@@ -322,11 +335,16 @@ export class LocalClient implements IClient {
       return this._line;
     }
     const line = (this._line = this._options.connect());
+    const before = this._heard;
     line.onmessage = ({ data }) => this._take(data);
     line.onerror = event => {
-      // The browser may end a worker to get its memory back; the next key starts another.
       const why = event.message || 'no reason given';
-      this._end(new ServerError(500, 'model_failed', `The model has stopped (${why}).`));
+      this._end(
+        this._heard === before
+          ? new ServerError(500, 'download_failed', `The worker for the model does not start (${why}).`)
+          : // The browser may end a worker to get its memory back.
+            new ServerError(500, GONE, `The model has stopped (${why}). It is started again.`)
+      );
     };
     return line;
   }
@@ -334,6 +352,8 @@ export class LocalClient implements IClient {
   private _take(message: FromWorker): void {
     this._heard++;
     switch (message.kind) {
+      case 'alive':
+        break;
       case 'step':
         if (this._loading) {
           this._loading.step = message.step;
@@ -361,10 +381,12 @@ export class LocalClient implements IClient {
   ): Promise<unknown> {
     const call = ++this._lastCall;
     const line = this._connected();
-    return new Promise((resolve, reject) => {
-      this._calls.set(call, { resolve, reject });
-      line.postMessage({ ...message, call });
-    });
+    return this._watched(
+      new Promise((resolve, reject) => {
+        this._calls.set(call, { resolve, reject });
+        line.postMessage({ ...message, call });
+      })
+    );
   }
 
   private _end(error: ServerError): void {

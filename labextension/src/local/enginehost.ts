@@ -7,6 +7,9 @@ import type { Asked, FromWorker, IPort, ToWorker } from './messages';
 import type { ISource } from './modelfile';
 import type { IVocabularyTold } from './vocabulary';
 
+/** Milliseconds between words to a page that waits for files: it takes a worker that is silent for one that has died. */
+const BEAT = 5000;
+
 /** An engine whose vocabulary the page can be told. */
 export interface IHosted extends Omit<IEngine, 'generate'> {
   readonly vocabulary: IVocabulary & IVocabularyTold;
@@ -34,6 +37,11 @@ export class EngineHost {
   }
 
   private async _take(message: ToWorker): Promise<void> {
+    const beat = setInterval(() => this._port.postMessage({ kind: 'alive' }), BEAT);
+    await this._do(message).finally(() => clearInterval(beat));
+  }
+
+  private async _do(message: ToWorker): Promise<void> {
     switch (message.kind) {
       case 'open':
         await this._open(message.name, message.source);

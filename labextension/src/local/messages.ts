@@ -26,6 +26,8 @@ export type FromWorker =
   | { kind: 'step'; step: IStep }
   | { kind: 'opened'; model: IOpened }
   | { kind: 'not opened'; error: Pick<IError, 'code' | 'message'> }
+  /** it is at work on what takes a while */
+  | { kind: 'alive' }
   /** tokens and their probabilities, in turn; none: it still reads */
   | { kind: 'tokens'; id: number; tokens: number[] }
   | { kind: 'end'; id: number; usage: IUsage; onDemand?: boolean; error?: string }

@@ -1,8 +1,8 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { troubleOf } from '../trouble';
 import { EngineHost, type IModels } from './enginehost';
 import { type IAsk, type IEngine, type IToken, newUsage } from './engineinterface';
-import type { FromWorker } from './messages';
+import type { FromWorker, IPort, ToWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
 import { WorkerEngine } from './workerengine';
 
@@ -37,6 +37,29 @@ const ask = (text: string, maxTokens: number): IAsk => ({
   draft: [],
   sampling: { maxTokens, temperature: 0, seed: 0, ways: [], banned: null },
   usage: newUsage()
+});
+
+describe('a worker that opens a model', () => {
+  it('tells now and then that it is at work', async () => {
+    vi.useFakeTimers();
+    const said: FromWorker[] = [];
+    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
+      ToWorker,
+      FromWorker
+    >;
+    let open: () => void = () => undefined;
+    new EngineHost(port, {
+      open: () => new Promise(resolve => (open = () => resolve(new Echo())))
+    } as unknown as IModels);
+    const source = { url: '', sha256: '', size: 1 };
+    port.onmessage?.({ data: { kind: 'open', name: 'echo', source } } as MessageEvent<ToWorker>);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(said.map(({ kind }) => kind)).toEqual(Array(12).fill('alive'));
+    open();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(said.slice(12).map(({ kind }) => kind)).toEqual(['opened']);
+    vi.useRealTimers();
+  });
 });
 
 describe('the engine in a worker', () => {
