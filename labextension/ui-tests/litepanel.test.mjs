@@ -75,6 +75,13 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
       .evaluate(({ value, max }) => value / max);
     assert.ok(bar > 0.1 && bar < 1, String(bar));
     await screenshot(page, 'lite-models-progress');
+    // The one in use goes on meanwhile.
+    await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
+    await editCell(page, 0);
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Delete');
+    assert.equal(await typeBegun(page), REST);
+    await page.locator('.lm-TabBar-tab', { hasText: 'Models' }).first().click();
     await press('rectangles', /Stop/);
     await said('Stopped');
     await row('rectangles')

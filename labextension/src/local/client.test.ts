@@ -23,11 +23,14 @@ class Worker implements ILine {
   /** how far a model's file is that does not come any further */
   stuck: IStep | null = null;
   ended = false;
+  readonly told: ToWorker[] = [];
+  private called = 0;
 
   postMessage(message: ToWorker): void {
     if (this.dead) {
       return;
     }
+    this.told.push(message);
     if (message.kind === 'open') {
       this.opened.push(message.name);
       if (this.stuck) {
@@ -56,6 +59,13 @@ class Worker implements ILine {
       if (!this.stops) {
         this.say({ kind: 'end', id: message.id, usage });
       }
+    } else if (message.kind === 'fetch') {
+      this.called = message.call;
+      if (this.stuck) {
+        this.say({ kind: 'step', step: this.stuck, call: message.call });
+      } else {
+        this.answer();
+      }
     } else if (message.kind === 'stored') {
       this.say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
     }
@@ -63,6 +73,11 @@ class Worker implements ILine {
 
   terminate(): void {
     this.ended = true;
+  }
+
+  /** Answer the last call. */
+  answer(how: Partial<FromWorker & { kind: 'answer' }> = {}): void {
+    this.say({ kind: 'answer', call: this.called, value: null, ...how });
   }
 
   say(data: FromWorker): void {
@@ -278,11 +293,48 @@ describe('the client in a page', () => {
       [true, stuck],
       [false, null]
     ]);
-    await client.stopPull();
+    await client.stopPull('characters');
     await stopped;
+    expect(workers[0].told.at(-1)).toEqual({ kind: 'give up', call: 1 });
     expect((await client.models()).some(({ pulling }) => pulling)).toBe(false);
+    workers[0].stuck = null;
     await client.pull('characters', false, step => steps.push(step));
     expect(steps.at(-1)).toMatchObject({ phase: 'done' });
+    expect(workers).toHaveLength(1);
+  });
+
+  it('stops to fetch the model that was to be used at once, too', async () => {
+    prepare = worker =>
+      (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
+    const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(0);
+    await client.stopPull('python');
+    await stopped;
+    expect(workers[0].ended).toBe(true);
+    expect(await complete()).toBe('yes');
+  });
+
+  it('completes while another model is fetched', async () => {
+    await complete();
+    workers[0].stuck = { phase: 'fetching', received: 3, total: 6 };
+    const fetching = client.pull('characters', false, () => undefined, false);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await client.health()).toMatchObject({ phase: 'ready', model: 'python' });
+    expect(await complete()).toBe('yes');
+    workers[0].answer({ error: { code: 'download_failed', message: 'cut' } });
+    await expect(fetching).rejects.toThrow('cut');
+    expect(workers[0].opened).toEqual(['python']);
+  });
+
+  it('uses at once what it can fetch and not keep', async () => {
+    await complete();
+    workers[0].stuck = { phase: 'waiting' };
+    const fetching = client.pull('characters', false, () => undefined, false);
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].stuck = null;
+    workers[0].answer({ error: { code: 'no_storage', message: 'no files' } });
+    await fetching;
+    expect(workers[0].opened).toEqual(['python', 'characters']);
   });
 
   it('goes on with the model in use when another was fetched', async () => {
@@ -290,7 +342,7 @@ describe('the client in a page', () => {
     await client.pull('characters', false, () => undefined, false);
     expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);
     await complete();
-    expect(workers[0].opened).toEqual(['python', 'characters', 'python']);
+    expect(workers[0].opened).toEqual(['python']);
   });
 
   it('says which model could not be fetched, and why', async () => {

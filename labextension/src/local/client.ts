@@ -6,7 +6,7 @@ import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '.
 import type { ISources } from './answer';
 import { type ILocalModel, readCatalogue } from './catalogue';
 import { Completer } from './completer';
-import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
+import { type FromWorker, type IOpened, type IPort, NO_STORAGE, type ToWorker } from './messages';
 import { WorkerEngine } from './workerengine';
 
 /** Milliseconds after which a model that could not be fetched is fetched again; the wait doubles each time, up to a bound. */
@@ -43,6 +43,20 @@ interface ILoading {
   completer: Promise<Completer>;
   /** how far its file is; null: it is not being fetched */
   step: IStep | null;
+}
+
+/** A file that is being fetched beside the model in use. */
+interface IPull {
+  model: ILocalModel;
+  step: IStep;
+  tell: (step: IStep) => void;
+}
+
+/** Something that the worker was told to do with files. */
+interface ICall {
+  resolve: (value: unknown) => void;
+  reject: (error: Error) => void;
+  pull: IPull | null;
 }
 
 /** Why there is no model, since when, and how long it is left at that. */
@@ -111,7 +125,10 @@ export class LocalClient implements IClient {
   async models(): Promise<IModel[]> {
     const models = await this._catalogue();
     const stored = (await this._call({ kind: 'stored', sources: models })) as boolean[];
-    const step = (model: ILocalModel) => (model === this._loading?.model ? this._loading.step : null);
+    const pulls = [...this._calls.values()].map(({ pull }) => pull);
+    const step = (model: ILocalModel) =>
+      pulls.find(pull => pull?.model === model)?.step ??
+      (model === this._loading?.model ? this._loading.step : null);
     return models.map((model, at) => ({
       name: model.name,
       spec: model.name,
@@ -141,30 +158,37 @@ export class LocalClient implements IClient {
     return this.health();
   }
 
-  /** Fetch a model; the worker keeps it where the browser keeps anything. */
+  /** Fetch a model for the browser to keep; the one in use goes on meanwhile. */
   async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
-    const model = await this._named(name);
-    const before = this._loading?.model;
-    this._step = step;
-    try {
-      if (select) {
-        this._chosen = model;
+    const source = await this._named(name);
+    const pull: IPull = { model: source, step: { phase: 'waiting' }, tell: step };
+    const isKept = await this._call({ kind: 'fetch', source }, pull).then(
+      () => true,
+      (reason: unknown) => {
+        if (reason instanceof ServerError && reason.code === NO_STORAGE) {
+          return false;
+        }
+        throw reason;
       }
-      this._forget();
-      await this._load(model);
-      step({ phase: 'done', done: true });
-    } finally {
-      this._step = null;
-      if (before && !select) {
-        this._forget();
-        this._load(before).catch(() => undefined); // it is noted
-      }
+    );
+    if (select || !isKept) {
+      await this.select(name); // what cannot be kept is fetched to be used
     }
+    step({ phase: 'done', done: true });
   }
 
-  /** End the worker, and with it what it fetches. */
-  stopPull(): Promise<void> {
-    this._end(new ServerError(500, STOPPED, 'Stopped. The model was not fetched.'));
+  /** Give up fetching a model; the one that is being opened, too. */
+  stopPull(name: string): Promise<void> {
+    const stopped = new ServerError(500, STOPPED, 'Stopped. The model was not fetched.');
+    const pulls = [...this._calls].filter(([, { pull }]) => pull?.model.name === name);
+    for (const [call, { reject }] of pulls) {
+      this._line?.postMessage({ kind: 'give up', call });
+      this._calls.delete(call);
+      reject(stopped);
+    }
+    if (this._loading?.model.name === name && this._loading.step) {
+      this._end(stopped);
+    }
     return Promise.resolve();
   }
 
@@ -355,11 +379,7 @@ export class LocalClient implements IClient {
       case 'alive':
         break;
       case 'step':
-        if (this._loading) {
-          this._loading.step = message.step;
-        }
-        this._step?.(message.step);
-        this._options.progress?.(message.step);
+        this._stepped(message.step, message.call);
         break;
       case 'opened':
         this._opening?.resolve(message.model);
@@ -368,22 +388,46 @@ export class LocalClient implements IClient {
         this._opening?.reject(new ServerError(500, message.error.code, message.error.message));
         break;
       case 'answer':
-        this._calls.get(message.call)?.resolve(message.value);
-        this._calls.delete(message.call);
+        this._answer(message);
         break;
       default:
         this._engine?.take(message);
     }
   }
 
+  private _stepped(step: IStep, call?: number): void {
+    const pull = call === undefined ? null : this._calls.get(call)?.pull;
+    if (pull) {
+      pull.step = step;
+      pull.tell(step);
+    } else if (call === undefined) {
+      if (this._loading) {
+        this._loading.step = step;
+      }
+      this._options.progress?.(step);
+    }
+  }
+
+  private _answer({ call, value, error }: FromWorker & { kind: 'answer' }): void {
+    const asked = this._calls.get(call);
+    this._calls.delete(call);
+    if (error) {
+      asked?.reject(new ServerError(500, error.code, error.message));
+    } else {
+      asked?.resolve(value);
+    }
+  }
+
+  /** Have the worker do something with files; `pull` hears how far it is with one. */
   private _call(
-    message: { kind: 'stored'; sources: ILocalModel[] } | { kind: 'remove'; source: ILocalModel }
+    message: { kind: 'stored'; sources: ILocalModel[] } | { kind: 'remove' | 'fetch'; source: ILocalModel },
+    pull: IPull | null = null
   ): Promise<unknown> {
     const call = ++this._lastCall;
     const line = this._connected();
     return this._watched(
       new Promise((resolve, reject) => {
-        this._calls.set(call, { resolve, reject });
+        this._calls.set(call, { resolve, reject, pull });
         line.postMessage({ ...message, call });
       })
     );
@@ -413,11 +457,7 @@ export class LocalClient implements IClient {
   private _failure: IFailure | null = null;
   private _wait = AGAIN;
   private _lastMs: number | null = null;
-  private _step: ((step: IStep) => void) | null = null;
-  private readonly _calls = new Map<
-    number,
-    { resolve: (value: unknown) => void; reject: (error: Error) => void }
-  >();
+  private readonly _calls = new Map<number, ICall>();
   private _lastCall = 0;
   /** how many messages have come from the worker */
   private _heard = 0;

@@ -22,6 +22,8 @@ export interface IHosted extends Omit<IEngine, 'generate'> {
 /** What a worker can do with the files of models. */
 export interface IModels {
   open(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted>;
+  /** Fetch what a model needs, for the browser to keep. */
+  fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void>;
   /** Which of these the browser keeps. */
   stored(sources: readonly ISource[]): Promise<boolean[]>;
   /** Delete a file; return how many bytes are free now. */
@@ -52,6 +54,12 @@ export class EngineHost {
       case 'stop':
         this._stops.get(message.id)?.abort();
         break;
+      case 'fetch':
+        await this._fetch(message.call, message.source);
+        break;
+      case 'give up':
+        this._fetching.get(message.call)?.abort();
+        break;
       case 'stored':
         this._answer(message.call, await this._models.stored(message.sources));
         break;
@@ -81,8 +89,24 @@ export class EngineHost {
         }
       });
     } catch (reason) {
-      const code = reason instanceof ServerError ? reason.code : 'model_failed';
-      this._port.postMessage({ kind: 'not opened', error: { code, message: (reason as Error).message } });
+      this._port.postMessage({ kind: 'not opened', error: told(reason) });
+    }
+  }
+
+  private async _fetch(call: number, source: ISource): Promise<void> {
+    const stop = new AbortController();
+    this._fetching.set(call, stop);
+    try {
+      await this._models.fetch(
+        source,
+        step => this._port.postMessage({ kind: 'step', step, call }),
+        stop.signal
+      );
+      this._answer(call, null);
+    } catch (reason) {
+      this._port.postMessage({ kind: 'answer', call, value: null, error: told(reason) });
+    } finally {
+      this._fetching.delete(call);
     }
   }
 
@@ -127,7 +151,13 @@ export class EngineHost {
     this._port.postMessage({ kind: 'answer', call, value });
   }
 
+  private readonly _fetching = new Map<number, AbortController>();
   private _engine: IHosted | null = null;
   private readonly _stops = new Map<number, AbortController>();
   private _writing: Promise<void> = Promise.resolve();
+}
+
+function told(reason: unknown): { code: string; message: string } {
+  const code = reason instanceof ServerError ? reason.code : 'model_failed';
+  return { code, message: (reason as Error).message };
 }

@@ -2,6 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { IFiles } from './files';
 import { Models, WLLAMA } from './models';
 
 const PACKAGE = 'node_modules/@wllama/wllama/';
@@ -31,5 +32,31 @@ describe('the WebAssembly of wllama', () => {
       'not the file that was expected'
     );
     expect(asked).toEqual(['/wllama.wasm']);
+  });
+});
+
+describe('a model that is fetched for later', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('is kept, with nothing opened, or refused where the browser keeps nothing', async () => {
+    const bytes = new Uint8Array([1, 2, 3]);
+    vi.stubGlobal('location', { href: 'http://site.test/' });
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response(bytes)));
+    const kept = new Map<string, Blob>();
+    const files: IFiles = {
+      read: name => Promise.resolve(kept.get(name) ?? null),
+      write: (name, content) => Promise.resolve(!!kept.set(name, content)),
+      remove: name => Promise.resolve(kept.delete(name) ? 3 : 0),
+      names: () => Promise.resolve([...kept.keys()])
+    };
+    const source = { url: '/m.gguf', sha256: bytesToHex(sha256(bytes)), size: 3 };
+    const fetched = (where: IFiles | null) =>
+      new Models(
+        () => Promise.resolve(where),
+        () => Promise.reject(new Error('no engine is wanted'))
+      ).fetch(source, () => undefined, new AbortController().signal);
+    await fetched(files);
+    expect([...kept.keys()]).toEqual([source.sha256]);
+    await expect(fetched(null)).rejects.toMatchObject({ code: 'no_storage' });
   });
 });

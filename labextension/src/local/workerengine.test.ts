@@ -62,6 +62,42 @@ describe('a worker that opens a model', () => {
   });
 });
 
+describe('a worker that fetches a file', () => {
+  /** A worker of which the files are stuck until they are given up; what it says. */
+  function fetching() {
+    const said: FromWorker[] = [];
+    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
+      ToWorker,
+      FromWorker
+    >;
+    const fetch: IModels['fetch'] = (_, step, signal) => {
+      step({ phase: 'waiting' });
+      return new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(new Error('given up')))
+      );
+    };
+    new EngineHost(port, { fetch } as unknown as IModels);
+    const tell = (data: ToWorker) => port.onmessage?.({ data } as MessageEvent<ToWorker>);
+    return { said, tell };
+  }
+
+  it('tells how far it is, and gives up the one that nobody wants any more', async () => {
+    const { said, tell } = fetching();
+    const source = { url: '', sha256: '', size: 1 };
+    tell({ kind: 'fetch', call: 1, source });
+    tell({ kind: 'fetch', call: 2, source });
+    tell({ kind: 'give up', call: 2 });
+    await vi.waitFor(() => expect(said).toHaveLength(3));
+    expect(said.map(message => [message.kind, 'call' in message && message.call])).toEqual([
+      ['step', 1],
+      ['step', 2],
+      ['answer', 2]
+    ]);
+    tell({ kind: 'give up', call: 1 });
+    await vi.waitFor(() => expect(said).toHaveLength(4));
+  });
+});
+
 describe('the engine in a worker', () => {
   let close: (() => void)[] = [];
 
