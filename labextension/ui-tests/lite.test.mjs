@@ -95,9 +95,10 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await notice.waitFor({ state: 'detached', timeout: 3000 }); // it would go by itself in four seconds
   });
 
-  test('says it once where there is no model, and asks for it once', async () => {
+  /** Type where there is no model. */
+  async function withoutModel(address) {
     const site = await lite.serve({ files: { [`${STATIC}models.json`]: { body: '{"models": []}' } } });
-    const page = await lite.open(site);
+    const page = await lite.open(site, address);
     await editCell(page, 0);
     await page.keyboard.type('def area', { delay: 50 });
     const notice = page.locator('.Toastify__toast', { hasText: 'lists no model' });
@@ -105,7 +106,21 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await page.keyboard.type('(width', { delay: 50 });
     assert.equal(await notice.count(), 1);
     assert.equal(site.asked.filter(name => name === `${STATIC}models.json`).length, 1);
+    return page;
+  }
+
+  test('says it once where there is no model, and asks for it once', async () => {
+    const page = await withoutModel();
+    assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /lists no model/);
     await screenshot(page, 'lite-without-model');
+  });
+
+  test('says so in Notebook, too, which has no status bar: in a notice and in its menu', async () => {
+    const page = await withoutModel('notebooks/index.html?path=shapes.ipynb');
+    await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
+    await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turbopilot: not available' }).waitFor();
+    await screenshot(page, 'lite-notebook-without-model');
   });
 
   test('nothing was asked of any other site', () => assert.deepEqual(lite.browser.outside, []));
