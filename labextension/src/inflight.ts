@@ -50,8 +50,9 @@ export class InFlight {
     private readonly _failed: (run: Run) => void
   ) {
     _availability.changed.connect((_, { before, now }) => {
-      if (before.model && before.model !== now.model) {
-        this._report({ lastMs: null }); // that was another model
+      const isAnother = before.model !== '' && before.model !== now.model;
+      if (isAnother || (before.health && !now.health)) {
+        this._report({ lastMs: null }); // that was another model, or another engine
       }
     });
   }

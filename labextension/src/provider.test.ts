@@ -412,6 +412,8 @@ describe('the time of the last suggestion', () => {
     bench.availability.told({ ...READY, model: 'b' });
     expect(times.at(-1)).toBeNull();
     await answered();
+    bench.availability.told({ ...READY, model: '' });
+    await answered();
     bench.availability.restart();
     expect(times.at(-1)).toBeNull();
   });
