@@ -2,6 +2,7 @@
 
 import type { Extension } from '@codemirror/state';
 import { EditorView, type ViewUpdate } from '@codemirror/view';
+import { SuggestionCache } from '../src/cache';
 import type { ICompletionClient } from '../src/client';
 import { type IPlace, Suggestion } from '../src/suggestion';
 import { ServerError } from '../src/trouble';
@@ -20,8 +21,8 @@ export interface IChoice {
 export interface IListener {
   /** The model is there. */
   ready(): void;
-  /** A suggestion is there, after so many milliseconds; empty: there is none. */
-  answered(text: string, ms: number): void;
+  /** A suggestion is there, after so many milliseconds; empty: there is none. `invoked`: the person asked for it. */
+  answered(text: string, ms: number, invoked: boolean): void;
   failed(reason: unknown): void;
 }
 
@@ -77,10 +78,25 @@ export class Asker {
     if (rest) {
       showGhost(view, rest);
     } else if (typed && !view.composing) {
-      this._ask(view, 'automatic'); // what the model has written by now is a guess that it starts from
+      if (!this._recall(view)) {
+        this._ask(view, 'automatic'); // what the model has written by now is a guess that it starts from
+      }
     } else {
       this._leave();
     }
+  }
+
+  /** Show what was suggested for this place before; who deletes back sees it at once. */
+  private _recall(view: EditorView): boolean {
+    const place = placeIn(view);
+    const suggestion = this._cache.recall(this._request(place, 'automatic'), place)?.suggestion;
+    if (!suggestion) {
+      return false;
+    }
+    this._leave();
+    this._suggestion = suggestion;
+    showGhost(view, suggestion.rest(place) ?? '');
+    return true;
   }
 
   private _ask(view: EditorView, trigger: IRequest['trigger']): void {
@@ -89,6 +105,7 @@ export class Asker {
       return;
     }
     const place = placeIn(view);
+    const request = this._request(place, trigger);
     const suggestion = (this._suggestion = new Suggestion('', place));
     const abort = (this._abort = new AbortController());
     const begun = performance.now();
@@ -99,12 +116,15 @@ export class Asker {
       }
     };
     this._client
-      .complete(this._request(place, trigger), abort.signal, ({ text }) => grow(text))
+      .complete(request, abort.signal, ({ text }) => grow(text))
       .then(
         () => {
           this._listener.ready();
+          if (suggestion.text) {
+            this._cache.remember(request, { suggestion, id: '' });
+          }
           if (this._suggestion === suggestion) {
-            this._listener.answered(suggestion.text, performance.now() - begun);
+            this._listener.answered(suggestion.text, performance.now() - begun, trigger === 'invoke');
           }
         },
         (reason: unknown) => {
@@ -143,6 +163,7 @@ export class Asker {
     this._suggestion = null;
   }
 
+  private readonly _cache = new SuggestionCache();
   private _suggestion: Suggestion | null = null;
   private _abort: AbortController | null = null;
 }

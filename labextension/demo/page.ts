@@ -14,11 +14,13 @@ import { LocalClient } from '../src/local/client';
 import { Asker, type IChoice } from './asker';
 import { darkHighlightStyle } from './dark';
 import { ghostText } from './ghost';
-import { LANGUAGES } from './languages';
-import { errorInWords, modelInWords, Speed, stepInWords } from './status';
+import { type ILanguage, LANGUAGES } from './languages';
+import { errorInWords, expectationInWords, modelInWords, Speed, stepInWords } from './status';
 
 /** Milliseconds between looks at a model that could not be loaded. */
 const LOOK = 2000;
+/** What is said to somebody who asked in vain, until the next key. */
+const NOTHING = 'No suggestion here.';
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
@@ -56,8 +58,11 @@ function choice(): IChoice {
 
 const asker = new Asker(client, choice, {
   ready: () => void ready(),
-  answered: (text, ms) => {
+  answered: (text, ms, invoked) => {
     element('speed', HTMLElement).textContent = speed.note(ms);
+    if (invoked && !text) {
+      say(NOTHING);
+    }
     if (announce.checked && text) {
       said.textContent = `Suggestion: ${text}`;
     }
@@ -126,6 +131,13 @@ const view: EditorView = new EditorView({
       bracketMatching(),
       EditorView.lineWrapping,
       EditorView.contentAttributes.of({ 'aria-label': 'Code', 'aria-describedby': 'status' }),
+      EditorView.domEventObservers({
+        keydown: () => {
+          if (status.textContent === NOTHING) {
+            say('Ready.');
+          }
+        }
+      }),
       EditorView.domEventHandlers({
         focus: () => {
           if (!told) {
@@ -144,9 +156,19 @@ const view: EditorView = new EditorView({
 
 dark.addEventListener('change', () => view.dispatch({ effects: colours.reconfigure(coloursNow()) }));
 
+/** Say what to expect in a language, where that is less than in another one. */
+async function note(chosen: ILanguage): Promise<void> {
+  const best = await client.knowsBetter(chosen.name).catch(() => ''); // that there is no list is said elsewhere
+  const known = LANGUAGES.find(({ name }) => name === best);
+  if (chosen === LANGUAGES[languages.selectedIndex]) {
+    element('note', HTMLElement).textContent = known ? expectationInWords(chosen.label, known.label) : '';
+  }
+}
+
 async function useLanguage(): Promise<void> {
   const chosen = LANGUAGES[languages.selectedIndex];
   asker.dismiss(view);
+  void note(chosen);
   const loaded = await chosen.load().catch(() => []); // without a connection: no colours
   if (chosen === LANGUAGES[languages.selectedIndex]) {
     view.dispatch({ effects: grammar.reconfigure([indentUnit.of(chosen.indent), loaded]) });

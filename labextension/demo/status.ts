@@ -22,6 +22,11 @@ export function errorInWords(reason: unknown): string {
   return troubleOf(reason).message || 'Something went wrong in the page. Reload it and try again.';
 }
 
+/** Say what to expect in a language of a model that knows another one best. */
+export function expectationInWords(language: string, best: string): string {
+  return `The model knows ${best} best. In ${language} it suggests less, is wrong more often, and may write ${best}.`;
+}
+
 export function modelInWords({ name, size, licence, use }: IModel): string {
   const facts = [size === null ? '' : megabytes(size), licence].filter(Boolean).join(', ');
   return `The model: ${name}${facts ? ` (${facts})` : ''}.${use ? ` ${use}` : ''}`;

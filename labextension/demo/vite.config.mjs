@@ -1,4 +1,7 @@
-/** Builds the page: hashed files, relative addresses, the models beside them, and what makes it work offline. */
+/**
+ * Builds the page: hashed files, relative addresses, the models beside them, and what makes it work offline. The code for
+ * larger models stays out: somebody has to choose such a model, and the page has nothing to choose it with.
+ */
 
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -19,8 +22,7 @@ function offline() {
       const files = [
         './',
         'models.json',
-        // What runs larger models is fetched where somebody chooses one.
-        ...Object.keys(bundle).filter(name => name !== 'index.html' && !name.includes('wllama'))
+        ...Object.keys(bundle).filter(name => name !== 'index.html')
       ].sort();
       const digest = createHash('sha256');
       for (const name of ['index.html', ...files.slice(1)]) {
@@ -40,6 +42,9 @@ export default defineConfig({
   root: HERE,
   base: './',
   publicDir: false,
+  resolve: {
+    alias: [{ find: './wllama/wllamamodel', replacement: path.join(HERE, 'nolargermodels.ts') }]
+  },
   build: {
     outDir: 'dist',
     emptyOutDir: true,

@@ -1,7 +1,6 @@
 /** Taking a suggestion: all of it, a word, a line; each one step to undo. */
 
 import type { InlineCompleter } from '@jupyterlab/completer';
-import { CommandRegistry } from '@lumino/commands';
 import type { Completers } from './completers';
 import { inOneUndoStep, insertAtCursor } from './editor';
 import { firstLine, firstWord } from './suggestion';
@@ -25,29 +24,9 @@ export class Acceptor {
     });
   }
 
-  /**
-   * Let our shortcuts go before the editor's own while there is grey text:
-   * an editor moves its cursor by Ctrl → and Alt → and tells nobody else of the key.
-   */
-  claimKeys(commands: CommandRegistry, owned: string[]): void {
-    document.addEventListener(
-      'keydown',
-      event => {
-        const inside = (event.target as Element | null)?.closest?.(ACTIVE);
-        if (!inside || !this._completers.active) {
-          return;
-        }
-        const stroke = CommandRegistry.keystrokeForKeydownEvent(event);
-        const ours = commands.keyBindings.some(
-          binding =>
-            owned.includes(binding.command) && binding.keys.length === 1 && binding.keys[0] === stroke
-        );
-        if (ours) {
-          commands.processKeydownEvent(event);
-        }
-      },
-      true
-    );
+  /** Whether there is grey text around an element that can be taken. */
+  canTakeIn(target: Element): boolean {
+    return target.closest(ACTIVE) !== null && this._completers.active !== undefined;
   }
 
   acceptWord(): void {

@@ -36,6 +36,8 @@ const troubles = fc.record({
 const health = fc.constantFrom(READY, phase('empty'), phase('loading'), phase('failed'), phase('stopped'));
 const events: fc.Arbitrary<Event> = fc.oneof(
   fc.constant<Event>({ kind: 'answered' }),
+  fc.constant<Event>({ kind: 'restarted', trouble: null }),
+  troubles.map(trouble => ({ kind: 'restarted', trouble }) as const),
   troubles.map(trouble => ({ kind: 'failed', trouble }) as const),
   troubles.map(trouble => ({ kind: 'no health', trouble }) as const),
   health.map(told => ({ kind: 'health', health: told }) as const)
@@ -178,10 +180,20 @@ describe('the availability of a server', () => {
     const before = availability.check();
     await pass(0);
     answer = () => Promise.resolve({ ...READY, model: 'b' });
-    await availability.checkAnew();
+    availability.restart();
+    await availability.check();
     late(phase('failed'));
     await before;
     expect(availability.state).toMatchObject({ open: true, model: 'b' });
+  });
+
+  it('of another engine knows nothing of the one before, also where that other one cannot be had', async () => {
+    await availability.check();
+    availability.restart();
+    expect(availability.state).toEqual(START);
+    await availability.check();
+    availability.restart(new AnswerError('silent'));
+    expect(availability.state).toMatchObject({ open: false, health: null, model: '', failures: 1 });
   });
 
   it('is noticed to have gone while nobody types', async () => {

@@ -32,6 +32,7 @@ export interface IState {
 }
 
 export type Event =
+  | { kind: 'restarted'; trouble: ITrouble | null }
   | { kind: 'answered' }
   | { kind: 'failed'; trouble: ITrouble }
   | { kind: 'health'; health: IHealth }
@@ -66,6 +67,8 @@ function closed(state: IState, health: IHealth | null, trouble: ITrouble): IStat
 /** The state after an event. Pure. */
 export function after(state: IState, event: Event): IState {
   switch (event.kind) {
+    case 'restarted':
+      return event.trouble ? closed(START, null, event.trouble) : START;
     case 'answered':
       return { ...state, open: true, trouble: null, failures: 0, wait: STEADY };
     case 'failed':
@@ -152,10 +155,10 @@ export class Availability {
     return this._checking.finished;
   }
 
-  /** Check the health of another engine, whatever is being asked of the one before. */
-  checkAnew(): Promise<void> {
+  /** Another engine is wanted, of which the one before says nothing; `reason`: why it cannot be had. */
+  restart(reason?: unknown): void {
     this._dropCheck();
-    return this.check();
+    this._take({ kind: 'restarted', trouble: reason === undefined ? null : troubleOf(reason) });
   }
 
   /** Wait until the server is not loading a model, or cannot be asked; return the state then. */

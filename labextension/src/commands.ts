@@ -102,9 +102,14 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
 /** Asking for a suggestion, and for another one. */
 function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, availability, notice } = parts;
-  provider.declined.connect((_, decline) =>
-    notice.brief(`Turbopilot: ${describeDecline(trans, decline, availability.state.trouble)}`)
-  );
+  provider.declined.connect((_, decline) => {
+    const words = `Turbopilot: ${describeDecline(trans, decline, availability.state.trouble)}`;
+    if (decline === 'nothing') {
+      notice.untilKey(words);
+    } else {
+      notice.brief(words);
+    }
+  });
   const delegate = (label: string, command: string) => ({
     label,
     describedBy: {},

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { chooseEngine } from './engine';
+import { NoServerError } from './trouble';
 
 const page = (marked: boolean, server: boolean) => ({
   marked,
@@ -23,11 +24,15 @@ describe('which engine completes', () => {
     expect(alone.hasServer).toHaveBeenCalledTimes(1);
   });
 
-  it('is what the person wants, and nothing is asked', async () => {
-    for (const wanted of ['server', 'browser'] as const) {
-      const any = page(wanted === 'browser', wanted === 'browser');
-      expect(await chooseEngine(wanted, any)).toBe(wanted);
-      expect(any.hasServer).not.toHaveBeenCalled();
-    }
+  it('is the browser where the person wants that, and nothing is asked', async () => {
+    const any = page(true, true);
+    expect(await chooseEngine('browser', any)).toBe('browser');
+    expect(any.hasServer).not.toHaveBeenCalled();
+  });
+
+  it('is the server where the person wants that, if there is one', async () => {
+    expect(await chooseEngine('server', page(true, false))).toBe('server');
+    expect(await chooseEngine('server', page(false, true))).toBe('server');
+    await expect(chooseEngine('server', page(false, false))).rejects.toThrow(NoServerError);
   });
 });

@@ -1,5 +1,7 @@
 /** Which engine completes: the Jupyter server's, or one in this page. */
 
+import { NoServerError } from './trouble';
+
 export const ENGINES = ['as the page has it', 'server', 'browser'] as const;
 
 /** What the person wants. */
@@ -21,8 +23,14 @@ export interface IPageFacts {
  * there the person is told what is missing, and offered the browser.
  */
 export async function chooseEngine(wanted: Wanted, page: IPageFacts): Promise<Engine> {
-  if (wanted !== 'as the page has it') {
-    return wanted;
+  if (wanted === 'browser') {
+    return 'browser';
   }
-  return page.marked || (await page.hasServer()) ? 'server' : 'browser';
+  if (page.marked || (await page.hasServer())) {
+    return 'server';
+  }
+  if (wanted === 'server') {
+    throw new NoServerError();
+  }
+  return 'browser';
 }

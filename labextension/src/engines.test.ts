@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { ChosenClient } from './chosenclient';
 import type { IClient } from './client';
 import { Engines } from './engines';
+import { NoServerError } from './trouble';
 import type { IHealth } from './wire';
 
 function bench(server: boolean) {
@@ -73,6 +74,15 @@ describe('the engine in use', () => {
     expect((await client.health()).model).toBe('browser');
     await engines.retry();
     expect(makers.browser).toHaveBeenCalledTimes(2);
+  });
+
+  it('is told anew where the one that was wanted meanwhile could not be had', async () => {
+    const { client, engines } = bench(false);
+    await engines.use('as the page has it');
+    await expect(engines.use('server')).rejects.toThrow(NoServerError);
+    await expect(engines.retry()).rejects.toThrow(NoServerError);
+    expect(await engines.use('as the page has it')).toBe(true);
+    expect((await client.health()).model).toBe('browser');
   });
 
   it('is left alone by a failure of one that nobody wants any more', async () => {

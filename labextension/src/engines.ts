@@ -13,18 +13,22 @@ export class Engines {
     private readonly _makers: Readonly<Record<Engine, () => Promise<IClient>>>
   ) {}
 
-  /** Use what is wanted; return whether that is another engine than before. */
+  /** Use what is wanted; return whether that is another engine than before, or none could be had before. */
   async use(wanted: Wanted): Promise<boolean> {
     if (wanted === this._wanted) {
       return false;
     }
+    const hadFailed = this._failed !== null;
     this._wanted = wanted;
     this._failed = null;
     try {
       const engine = await chooseEngine(wanted, this._page);
       const client = await this._make(engine);
-      if (wanted !== this._wanted || engine === this._engine) {
+      if (wanted !== this._wanted) {
         return false; // somebody wants something else by now
+      }
+      if (engine === this._engine) {
+        return hadFailed;
       }
       const before = this._engine && this._made[this._engine];
       this._engine = engine;

@@ -5,7 +5,7 @@ import { Availability } from './availability';
 import { notifyOfHealth } from './healthnotice';
 import type { Notice } from './notice';
 import type { DownloadOffer } from './offer';
-import { AnswerError, FOREIGN, ServerError } from './trouble';
+import { AnswerError, FOREIGN, NoServerError, ServerError } from './trouble';
 import type { IHealth } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
@@ -62,11 +62,14 @@ describe('a notification of the health', () => {
     expect(said).toEqual(['clear']);
   });
 
-  it('offers the browser where a server lacks our extension', async () => {
-    const absent = new ServerError(404, FOREIGN, 'Not Found');
-    health = () => Promise.reject(absent);
-    availability.failed(absent);
+  it.each([
+    ['a server lacks our extension', new ServerError(404, FOREIGN, 'Not Found'), /jupyter server extension/],
+    ['no server is there', new NoServerError(), /No Jupyter server answers here/]
+  ])('offers the browser where %s', async (_, trouble, words) => {
+    health = () => Promise.reject(trouble);
+    availability.failed(trouble);
     await availability.check();
+    expect(said.at(-3)).toMatch(words);
     expect(said.slice(-2)).toEqual(['Complete in the browser', 'here']);
   });
 

@@ -26,7 +26,8 @@ export function notifyOfHealth(
       void offer.offer(health.model);
     } else if (failures >= WORTH_TELLING) {
       const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };
-      notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`, trouble.kind === 'absent' ? [here] : []);
+      const lacksServer = trouble.kind === 'absent' || trouble.kind === 'serverless';
+      notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`, lacksServer ? [here] : []);
     }
   });
 }

@@ -20,6 +20,7 @@ import { Engines } from './engines';
 import { notifyOfHealth } from './healthnotice';
 import { HttpClient } from './httpclient';
 import { pageFacts } from './jupyterserver';
+import { claimKeys } from './keys';
 import { Notice } from './notice';
 import { DownloadOffer } from './offer';
 import { Page } from './page';
@@ -81,7 +82,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
       provider.warm(editor);
     });
     completers.wrap(factory);
-    acceptor.claimKeys(commands, [CommandIDs.acceptWord, CommandIDs.acceptLine]);
+    // An editor moves its cursor by Ctrl → and Alt →, and indents by Ctrl Alt \.
+    claimKeys(commands, [CommandIDs.acceptWord, CommandIDs.acceptLine], target => acceptor.canTakeIn(target));
+    claimKeys(commands, [CommandIDs.toggle], target => target.closest('.jp-CodeMirrorEditor') !== null);
     // Before the application is restored, or no settings would reach them.
     manager.registerInlineProvider(provider);
     manager.registerInlineProvider(alternatives);
@@ -136,10 +139,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
       try {
         if (await engines.use(preferences.current.engine)) {
           provider.forget();
-          void availability.checkAnew();
+          availability.restart();
+          void availability.check();
         }
       } catch (reason) {
-        availability.failed(reason);
+        availability.restart(reason);
       }
     };
     preferences.changed.connect((_, settings) => {

@@ -48,7 +48,14 @@ export class InFlight {
     private readonly _availability: Availability,
     private readonly _finished: (run: Run, body: IRequest) => void,
     private readonly _failed: (run: Run) => void
-  ) {}
+  ) {
+    _availability.changed.connect((_, { before, now }) => {
+      const isAnother = before.model !== '' && before.model !== now.model;
+      if (isAnother || (before.health && !now.health)) {
+        this._report({ lastMs: null }); // that was another model, or another engine
+      }
+    });
+  }
 
   get latest(): Run | null {
     return this._latest;

@@ -17,6 +17,8 @@ describe('what a page knows of its server', () => {
     ['one that tells its version', says('{"version": "2.17.0"}'), true],
     ['one that wants a password', says('{"message": "Forbidden"}', 403), true],
     ['one that does not know the person', says('', 401), true],
+    ['one in trouble', says('{"message": "Internal error"}', 500), true],
+    ['a proxy that does not reach it', says('<html>Bad Gateway</html>', 502), true],
     ['a static site', says('not found', 404), false],
     ['a site that has a page for every address', says('<!doctype html>'), false],
     ['something else that speaks JSON', says('[1]'), false],

@@ -14,12 +14,15 @@ export function pageFacts(settings: ServerConnection.ISettings): IPageFacts {
   };
 }
 
-/** Whether a Jupyter server answers; a static site has nothing at this address, or a page of its own. */
+/**
+ * Whether a Jupyter server answers; a static site has nothing at this address, or a page of its own. What fails there
+ * (5xx), or stands before it, is no static site.
+ */
 async function hasServer(settings: ServerConnection.ISettings): Promise<boolean> {
   try {
     const address = URLExt.join(settings.baseUrl, 'api');
     const response = await ServerConnection.makeRequest(address, { cache: 'no-cache' }, settings);
-    if (response.status === 401 || response.status === 403) {
+    if (response.status === 401 || response.status === 403 || response.status >= 500) {
       return true;
     }
     const answer = response.ok ? ((await response.json()) as { version?: unknown } | null) : null;

@@ -11,8 +11,11 @@ export interface IActions {
   download(model: IModel, mirrors: boolean): void;
   stop(model: IModel): void;
   remove(model: IModel): void;
-  /** whether the model in use can be removed, too: it comes again when it is needed */
-  removesUsed: boolean;
+  /**
+   * Whether the models run in this page: what they take there is not estimated, and the one in use can be removed, too,
+   * as it comes again when it is needed.
+   */
+  inPage: boolean;
 }
 
 export function button(label: string, type: 'button' | 'submit'): HTMLButtonElement {
@@ -23,16 +26,23 @@ export function button(label: string, type: 'button' | 'submit'): HTMLButtonElem
   return element;
 }
 
-/** The titles of the columns, in the order of a row's cells. */
-export function titles(trans: TranslationBundle): string[] {
-  return [
-    trans.__('Model'),
-    trans.__('Size'),
-    trans.__('Memory'),
-    trans.__('Tokens/s'),
-    trans.__('Licence'),
-    trans.__('State')
+/** The columns between a model's name and its state: their titles, and what they say of a model. */
+function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IModel) => string][] {
+  const estimates: [string, (model: IModel) => string][] = [
+    [trans.__('Memory'), model => size(model.memory, false)],
+    [trans.__('Tokens/s'), model => speed(model.tokens_a_second)]
   ];
+  return [
+    [trans.__('Size'), model => size(model.size, model.counted)],
+    ...(inPage ? [] : estimates),
+    [trans.__('Licence'), model => model.licence]
+  ];
+}
+
+/** The titles of the columns, in the order of a row's cells. */
+export function titles(trans: TranslationBundle, inPage: boolean): string[] {
+  const between = figures(trans, inPage).map(([title]) => title);
+  return [trans.__('Model'), ...between, trans.__('State')];
 }
 
 /** Build the row of a model; `failure`: why its last download failed. */
@@ -46,19 +56,12 @@ export function modelRow(
   row.dataset.model = model.name;
   row.setAttribute('aria-current', String(model.selected));
   row.append(nameCell(trans, model));
-  const [, ...headings] = titles(trans);
-  const texts = [
-    size(model.size, model.counted),
-    size(model.memory, false),
-    speed(model.tokens_a_second),
-    model.licence
-  ];
-  texts.forEach((text, index) => {
+  for (const [title, textOf] of figures(trans, actions.inPage)) {
     const cell = row.insertCell();
-    cell.textContent = text;
+    cell.textContent = textOf(model);
     // Shown where there is no room for the table's head.
-    cell.dataset.title = headings[index];
-  });
+    cell.dataset.title = title;
+  }
   row.append(stateCell(trans, model, failure, actions));
   return row;
 }
@@ -123,7 +126,7 @@ function stateCell(
         actions.use(model.spec, !model.tuned)
       );
     }
-    if (actions.removesUsed) {
+    if (actions.inPage) {
       addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
     }
   } else if (model.verdict === 'with transformers') {

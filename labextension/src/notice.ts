@@ -39,13 +39,13 @@ export class Notice {
 
   /** Answer somebody who asked for something. What stands there already is shown again, not once more beside it. */
   brief(message: string): void {
-    const said = [this._warning, this._answer].find(one => one.message === message && isThere(one));
-    if (said) {
-      Notification.update({ id: said.id, message, autoClose: BRIEF });
-      return;
-    }
-    dismiss(this._answer);
-    this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
+    this._show(message);
+  }
+
+  /** Answer somebody who asked for something here: with the next key it is over. */
+  untilKey(message: string): void {
+    this._show(message);
+    document.addEventListener('keydown', () => dismiss(this._answer), { once: true, capture: true });
   }
 
   /** It is over, and may be said again when it comes back. */
@@ -57,6 +57,16 @@ export class Notice {
   /** Nothing is wrong at the moment. */
   clear(): void {
     dismiss(this._warning);
+  }
+
+  private _show(message: string): void {
+    const said = [this._warning, this._answer].find(one => one.message === message && isThere(one));
+    if (said) {
+      Notification.update({ id: said.id, message, autoClose: BRIEF });
+      return;
+    }
+    dismiss(this._answer);
+    this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
   }
 
   private _warning = NOTHING;

@@ -115,7 +115,13 @@ export class ModelPanel extends Widget {
 
   protected override onActivateRequest(message: Message): void {
     super.onActivateRequest(message);
-    (this._form.hidden ? this._body.querySelector('button') : this._other)?.focus();
+    this._focus();
+  }
+
+  /** Put the focus on the first thing that can be used, or on the panel until there is one. */
+  private _focus(): void {
+    const first = this._form.hidden ? this._body.querySelector('button') : this._other;
+    (first ?? this.node).focus();
   }
 
   override dispose(): void {
@@ -148,15 +154,35 @@ export class ModelPanel extends Widget {
     this._said.setAttribute('role', 'status');
     const table = document.createElement('table');
     table.setAttribute('aria-label', trans.__('Models'));
-    const head = table.createTHead().insertRow();
-    for (const title of titles(trans)) {
-      const cell = document.createElement('th');
-      cell.scope = 'col';
-      cell.textContent = title;
-      head.append(cell);
-    }
+    table.createTHead().append(this._head);
     table.append(this._body);
+    this.node.tabIndex = -1;
     this.node.append(heading, this._intro, form, label, this._said, table);
+    this._introduce();
+  }
+
+  /** Say where the models run, and offer what can be done there. */
+  private _introduce(): void {
+    const { inPage } = this._client;
+    const address = this._availability.state.health?.address ?? '';
+    this._intro.textContent = inPage
+      ? this._trans.__(
+          'A model of this site runs in your browser, which keeps its file. Your code stays in this page.'
+        )
+      : address
+        ? this._trans.__('The model runs at %1, where code is sent to. It is chosen there.', address)
+        : this._trans.__(
+            'A model runs inside your Jupyter server. Sizes with ~ and speeds are estimates for this machine.'
+          );
+    this._form.hidden = this._label.hidden = inPage || address !== '';
+    this._head.replaceChildren(
+      ...titles(this._trans, inPage).map(title => {
+        const cell = document.createElement('th');
+        cell.scope = 'col';
+        cell.textContent = title;
+        return cell;
+      })
+    );
   }
 
   private _show(): void {
@@ -166,19 +192,9 @@ export class ModelPanel extends Widget {
       download: (model, mirrors) => void this._download(model, mirrors),
       stop: model => void this._stop(model),
       remove: model => void this._remove(model),
-      removesUsed: this._client.inPage
+      inPage: this._client.inPage
     };
-    const { health } = this._availability.state;
-    const address = health?.address ?? '';
-    const { inPage } = this._client;
-    this._intro.textContent = inPage
-      ? this._trans.__('A model of this site runs in your browser, which keeps its file. No code is sent.')
-      : address
-        ? this._trans.__('The model runs at %1, where code is sent to. It is chosen there.', address)
-        : this._trans.__(
-            'A model runs inside your Jupyter server. Sizes with ~ and speeds are estimates for this machine.'
-          );
-    this._form.hidden = this._label.hidden = inPage || address !== '';
+    this._introduce();
     const shown = ordered(this._models).filter(model => this._all.checked || suits(model));
     this._body.replaceChildren(
       ...shown.map(model =>
@@ -188,6 +204,8 @@ export class ModelPanel extends Widget {
     if (focused) {
       // The rows are new; who was on a button stays on it.
       this._body.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    } else if (document.activeElement === this.node) {
+      this._focus();
     }
   }
 
@@ -271,6 +289,7 @@ export class ModelPanel extends Widget {
   private readonly _other = document.createElement('input');
   private readonly _all = document.createElement('input');
   private readonly _said = document.createElement('p');
+  private readonly _head = document.createElement('tr');
   private readonly _body = document.createElement('tbody');
   private _asked = 0;
   private _lost = false;

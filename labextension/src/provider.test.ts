@@ -388,6 +388,37 @@ describe('a place that was answered before', () => {
   });
 });
 
+describe('the time of the last suggestion', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is forgotten with the model that took it, and with the engine', async () => {
+    const bench = new Bench('x = ');
+    const times: (number | null)[] = [];
+    bench.provider.activity.connect((_, { lastMs }) => times.push(lastMs));
+    const answered = async (): Promise<void> => {
+      bench.type('1');
+      void bench.fetch(AUTOMATIC);
+      await vi.advanceTimersByTimeAsync(40);
+      bench.asked.at(-1)?.frame({ id: 'a', text: '', done: true });
+      bench.asked.at(-1)?.end();
+      await vi.advanceTimersByTimeAsync(1);
+      expect(times.at(-1)).toBeGreaterThanOrEqual(40);
+    };
+    bench.availability.told({ ...READY, model: '' });
+    await answered();
+    bench.availability.told({ ...READY, model: 'a' });
+    expect(times.at(-1)).not.toBeNull();
+    bench.availability.told({ ...READY, model: 'b' });
+    expect(times.at(-1)).toBeNull();
+    await answered();
+    bench.availability.told({ ...READY, model: '' });
+    await answered();
+    bench.availability.restart();
+    expect(times.at(-1)).toBeNull();
+  });
+});
+
 describe('a new line', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

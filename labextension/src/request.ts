@@ -32,7 +32,7 @@ export class RequestBuilder {
       kernel_id: context.session?.kernel?.id ?? null,
       trigger: invoked ? 'invoke' : 'automatic',
       lines: settings.lines,
-      eagerness: settings.eagerness === 'server default' ? null : settings.eagerness,
+      eagerness: settings.eagerness === 'default' ? null : settings.eagerness,
       stream: true,
       client: this._clientId,
       n: 1,

@@ -2,7 +2,7 @@
 
 import { ENGINES, type Wanted } from './engine';
 
-const STEPS = ['server default', 'quiet', 'balanced', 'eager', 'always'] as const;
+const STEPS = ['default', 'quiet', 'balanced', 'eager', 'always'] as const;
 
 export interface ISettings {
   engine: Wanted;
@@ -28,7 +28,7 @@ export const DEFAULTS: ISettings = {
   mode: 'automatic',
   delay: 0,
   lines: 'auto',
-  eagerness: 'server default',
+  eagerness: 'default',
   maxTokens: 0,
   alternatives: 2,
   disabledLanguages: ['markdown', 'raw', 'text'],

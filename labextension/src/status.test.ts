@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { after, START } from './availability';
+import { after, Availability, START } from './availability';
 import { nullTranslator } from '@jupyterlab/translation';
-import { conditionOf, describeStatus, type IStatus } from './status';
+import { Signal } from '@lumino/signaling';
+import type { IActivity } from './inflight';
+import type { Provider } from './provider';
+import { type Condition, conditionOf, describeStatus, type IStatus, Status } from './status';
 import type { IHealth } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
@@ -25,6 +28,29 @@ describe('the condition that is shown', () => {
     ['off', loading, { enabled: false }]
   ])('is %s', (condition, state, change) => {
     expect(conditionOf(state, { ...AT_REST, ...change })).toBe(condition);
+  });
+});
+
+describe('the status', () => {
+  it('changes when what it shows does, and not with each answer', () => {
+    const availability = new Availability(() => Promise.resolve(READY));
+    const activity = new Signal<object, IActivity>({});
+    const provider = { activity, settings: { enabled: true }, snoozed: new Set<string>() };
+    const trans = nullTranslator.load('jupyterlab');
+    const status = new Status(trans, availability, provider as unknown as Provider, { path: null });
+    const told: Condition[] = [];
+    status.changed.connect((_, { condition }) => told.push(condition));
+    availability.told(READY);
+    for (let key = 0; key < 3; key++) {
+      activity.emit({ thinking: true, lastMs: null });
+      availability.answered();
+      activity.emit({ thinking: false, lastMs: 40 });
+      availability.answered();
+      activity.emit({ thinking: false, lastMs: 40 });
+      status.update();
+    }
+    expect(told).toEqual(['ready', 'thinking', 'ready', 'thinking', 'ready', 'thinking', 'ready']);
+    availability.dispose();
   });
 });
 

@@ -1,6 +1,7 @@
 /** What the status bar shows: which model, how it is doing, how long the last suggestion took. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { JSONExt } from '@lumino/coreutils';
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
 import type { IActivity } from './inflight';
@@ -90,12 +91,17 @@ export class Status {
     return this._changed;
   }
 
-  /** Something that it depends on may have changed. */
+  /** Something that it depends on may have changed: each key begins and ends a request. */
   update(): void {
-    this._changed.emit(this.current);
+    const { current } = this;
+    if (!JSONExt.deepEqual({ ...current }, { ...this._last })) {
+      this._last = current;
+      this._changed.emit(current);
+    }
   }
 
   private readonly _changed = new Signal<this, IStatus>(this);
+  private _last: IStatus | null = null;
   private _activity: IActivity = { thinking: false, lastMs: null };
 }
 

@@ -3,9 +3,11 @@
 /**
  * `told`: in the server's own words · `unreachable`: no connection · `silent`: no answer in time ·
  * `garbled`: an answer that is not ours · `cut`: an answer without an end · `refused`: not signed in, or not
- * allowed · `absent`: no such route, the server extension is not enabled · `failed`: any other status.
+ * allowed · `absent`: no such route, the server extension is not enabled · `serverless`: no server is there to be
+ * asked · `failed`: any other status.
  */
-export type Kind = 'told' | 'unreachable' | 'silent' | 'garbled' | 'cut' | 'refused' | 'absent' | 'failed';
+export type Kind =
+  'told' | 'unreachable' | 'silent' | 'garbled' | 'cut' | 'refused' | 'absent' | 'serverless' | 'failed';
 
 export interface ITrouble {
   kind: Kind;
@@ -30,6 +32,9 @@ export class ServerError extends Error {
   }
 }
 
+/** A server is wanted in a page that has none. */
+export class NoServerError extends Error {}
+
 /** The server's answer was none of ours, or none at all. */
 export class AnswerError extends Error {
   constructor(readonly kind: 'silent' | 'garbled' | 'cut') {
@@ -48,6 +53,9 @@ export function readRetryAfter(header: string | null, now: number): number {
 export function troubleOf(reason: unknown): ITrouble {
   if (reason instanceof AnswerError) {
     return { kind: reason.kind, message: '', retryAfter: 0 };
+  }
+  if (reason instanceof NoServerError) {
+    return { kind: 'serverless', message: '', retryAfter: 0 };
   }
   if (reason instanceof ServerError) {
     const { status, code, message, retryAfter } = reason;

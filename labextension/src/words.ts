@@ -18,9 +18,12 @@ export function describeTrouble(trans: TranslationBundle, { kind, message }: ITr
     absent: trans.__(
       'The server extension is not running. Run: jupyter server extension enable jupyter_turbopilot'
     ),
+    serverless: trans.__(
+      'No Jupyter server answers here. To complete without one, choose “browser” at “Where to complete” in the settings.'
+    ),
     failed: trans.__('The server failed (%1).', message)
   };
-  return words[kind] || trans.__('The server cannot complete at the moment.');
+  return words[kind] || trans.__('There are no suggestions at the moment.');
 }
 
 /** Say why a call failed. */
@@ -46,7 +49,7 @@ export function describeDecline(
     selection: trans.__('Nothing is suggested while text is selected.'),
     unavailable: trouble ? describeTrouble(trans, trouble) : trans.__('The model is being loaded.'),
     nowhere: trans.__('Put the cursor into a cell, a file or a console first.'),
-    nothing: trans.__('There is no suggestion for this place.')
+    nothing: trans.__('No suggestion here.')
   };
   return words[decline];
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, openFile, openLab, screenshot, writeNotebook } from './lab.mjs';
+import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNotebook } from './lab.mjs';
 
 const CELLS = ['a = ', { cell_type: 'raw', source: 'hello' }, 'x = 1\ny = 2'];
 
@@ -98,6 +98,19 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
     );
+  });
+
+  test('the shortcut switches suggestions off and on from inside a cell, whose text it leaves alone', async () => {
+    const cell = await editCell(page, 2);
+    const text = await textOf(cell);
+    await page.keyboard.press('Control+Home');
+    await page.keyboard.insertText('        ');
+    for (const condition of ['off', 'ready']) {
+      await page.keyboard.press('Control+Alt+\\');
+      await page.locator(`.jp-Turbopilot-status[data-condition="${condition}"]`).waitFor();
+    }
+    assert.equal(await textOf(cell), `        ${text}`);
+    await page.keyboard.press('Control+z');
   });
 
   test('alternatives are counted, and come neither after Escape nor after the cursor has moved', async () => {
@@ -260,6 +273,9 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await openMenu();
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Suggest Now' }).click();
     await page.waitForSelector(GHOST);
+    await page.keyboard.press('Control+Alt+\\');
+    await openMenu();
+    await page.locator('.lm-Menu-item:not(.lm-mod-toggled)', { hasText: 'Enable Suggestions' }).waitFor();
     await page.close();
   });
 });

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { editCell, GHOST, screenshot, textOf } from './lab.mjs';
-import { BEGUN, ISOLATED, modelIn, openLite, REST, STATIC, typeBegun } from './site.mjs';
+import { askInVain, BEGUN, ISOLATED, modelIn, openLite, REST, STATIC, typeBegun } from './site.mjs';
 
 describe('in a JupyterLite site', { timeout: 120_000 }, () => {
   let lite;
@@ -84,17 +84,43 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await completesIn(page, cell);
   });
 
-  test('says it once where there is no model, and asks for it once', async () => {
+  test('says that there is no suggestion to somebody who asks for one, until the next key', async () => {
+    const page = await lite.open(await lite.serve());
+    await editCell(page, 0);
+    await askInVain(page);
+    const notice = page.locator('.Toastify__toast', { hasText: 'No suggestion here.' });
+    await notice.waitFor({ timeout: 30_000 });
+    await screenshot(page, 'lite-nothing');
+    await page.keyboard.press('ArrowLeft');
+    await notice.waitFor({ state: 'detached', timeout: 3000 }); // it would go by itself in four seconds
+  });
+
+  /** Type where there is no model. */
+  async function withoutModel(address) {
     const site = await lite.serve({ files: { [`${STATIC}models.json`]: { body: '{"models": []}' } } });
-    const page = await lite.open(site);
+    const page = await lite.open(site, address);
     await editCell(page, 0);
     await page.keyboard.type('def area', { delay: 50 });
-    const notice = page.locator('.Toastify__toast', { hasText: 'no model for the browser' });
+    const notice = page.locator('.Toastify__toast', { hasText: 'lists no model' });
     await notice.waitFor({ timeout: 30_000 });
     await page.keyboard.type('(width', { delay: 50 });
     assert.equal(await notice.count(), 1);
     assert.equal(site.asked.filter(name => name === `${STATIC}models.json`).length, 1);
+    return page;
+  }
+
+  test('says it once where there is no model, and asks for it once', async () => {
+    const page = await withoutModel();
+    assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /lists no model/);
     await screenshot(page, 'lite-without-model');
+  });
+
+  test('says so in Notebook, too, which has no status bar: in a notice and in its menu', async () => {
+    const page = await withoutModel('notebooks/index.html?path=shapes.ipynb');
+    await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
+    await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turbopilot: not available' }).waitFor();
+    await screenshot(page, 'lite-notebook-without-model');
   });
 
   test('nothing was asked of any other site', () => assert.deepEqual(lite.browser.outside, []));

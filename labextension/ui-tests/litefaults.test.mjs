@@ -133,5 +133,25 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await screenshot(page, 'lite-model-gone');
   });
 
+  test('a server is wanted where there is none: that is said, and the way back offered', async () => {
+    await page.close();
+    site = await lite.serve();
+    ({ page, cell, errors } = await edit(await lite.open(site)));
+    await completesAgain(page);
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('settingeditor:open', { query: 'Turbopilot' })
+    );
+    await page.locator('select[id*="engine"]').selectOption({ label: 'server' });
+    const notice = page.locator('.Toastify__toast', { hasText: 'No Jupyter server answers here' });
+    await notice.waitFor({ timeout: 20_000 });
+    const status = page.locator('.jp-Turbopilot-status');
+    assert.match(await status.getAttribute('title'), /^No Jupyter server answers here/);
+    await screenshot(page, 'lite-server-wanted');
+    await notice.getByRole('button', { name: 'Complete in the browser' }).click();
+    await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor();
+    assert.equal(await status.innerText(), 'Turbopilot: ready');
+    assert.deepEqual(errors, []);
+  });
+
   test('nothing was asked of any other site', () => assert.deepEqual(lite.browser.outside, []));
 });

@@ -34,8 +34,13 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     page = await lite.open(site);
     await editCell(page, 0);
     assert.equal(await typeBegun(page), REST);
-    await page.locator('.jp-Turbopilot-status').click();
-    await page.getByText('Models…').first().click();
+    await page.locator('.jp-Turbopilot-status').focus();
+    await page.keyboard.press('Enter');
+    const choose = page.locator('.lm-Menu-item', { hasText: 'Models…' });
+    while (!/lm-mod-active/.test(await choose.getAttribute('class'))) {
+      await page.keyboard.press('ArrowDown');
+    }
+    await page.keyboard.press('Enter');
     await row('shapes').waitFor();
   });
 
@@ -45,6 +50,13 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     assert.match(await row('shapes').innerText(), /in use/); // it is tuned to the notebook's language
     assert.match(await row('rectangles').innerText(), /any language[\s\S]*Apache-2\.0[\s\S]*Download/);
     assert.equal(await page.locator('.jp-Turbopilot-models form').isVisible(), false);
+    const titles = await page.locator('.jp-Turbopilot-models thead th').allInnerTexts();
+    assert.deepEqual(titles, ['Model', 'Size', 'Licence', 'State']);
+    assert.match(await page.locator('.jp-Turbopilot-models').innerText(), /Your code stays in this page\./);
+  });
+
+  test('opened with the keyboard, it has the focus', async () => {
+    await page.locator('.jp-Turbopilot-models button:focus').waitFor();
     await screenshot(page, 'lite-models');
     await page.evaluate(() =>
       window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
@@ -63,6 +75,13 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
       .evaluate(({ value, max }) => value / max);
     assert.ok(bar > 0.1 && bar < 1, String(bar));
     await screenshot(page, 'lite-models-progress');
+    // The one in use goes on meanwhile.
+    await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
+    await editCell(page, 0);
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Delete');
+    assert.equal(await typeBegun(page), REST);
+    await page.locator('.lm-TabBar-tab', { hasText: 'Models' }).first().click();
     await press('rectangles', /Stop/);
     await said('Stopped');
     await row('rectangles')

@@ -5,7 +5,17 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { screenshot } from './lab.mjs';
-import { BEGUN, buildPage, ISOLATED, listed, modelIn, openAlone, REST, serveSite } from './site.mjs';
+import {
+  askInVain,
+  BEGUN,
+  buildPage,
+  ISOLATED,
+  listed,
+  modelIn,
+  openAlone,
+  REST,
+  serveSite
+} from './site.mjs';
 
 const GHOST = '.ghost';
 
@@ -52,6 +62,18 @@ describe('the static page', { timeout: 120_000 }, () => {
     await page.locator(GHOST, { hasText: rest }).waitFor({ timeout: 20_000 });
     assert.equal(await page.locator(GHOST).innerText(), rest);
   }
+
+  /** Note what the page tells its worker from now on, in `said`. */
+  const listen = page =>
+    page.evaluate(() => {
+      const { prototype } = globalThis.Worker;
+      const post = prototype.postMessage;
+      window.said = [];
+      prototype.postMessage = function (message) {
+        window.said.push(message.kind);
+        return post.call(this, message);
+      };
+    });
 
   test('has grey text that Tab takes, in a subfolder with odd characters', async () => {
     const { site, page } = await open({ prefix: '/a b/ü/' });
@@ -101,21 +123,55 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(await page.locator(GHOST).count(), 0);
   });
 
+  test('says what to expect in a language that the model knows less well', async () => {
+    const { page } = await open({ files: { 'models.json': { body: listed({ best: 'python' }) } } });
+    const note = page.locator('#note');
+    assert.equal(await note.innerText(), '');
+    await page.locator('#language').selectOption('rust');
+    await note.getByText('The model knows Python best. In Rust it suggests less').waitFor();
+    await screenshot(page, 'page-rust');
+    await page.locator('#language').selectOption('python');
+    await page.waitForFunction(() => !document.querySelector('#note').textContent);
+  });
+
   test('says when the model is there, and asks for its facts once', async () => {
     const { page } = await open();
     await page.locator('#status', { hasText: 'Ready.' }).waitFor({ timeout: 20_000 });
     await page.locator('#model', { hasText: 'rectangles' }).waitFor();
-    await page.evaluate(() => {
-      const { prototype } = globalThis.Worker;
-      const post = prototype.postMessage;
-      window.said = [];
-      prototype.postMessage = function (message) {
-        window.said.push(message.kind);
-        return post.call(this, message);
-      };
-    });
+    await listen(page);
     await type(page);
-    assert.deepEqual([...new Set(await page.evaluate(() => window.said))].sort(), ['generate', 'stop']);
+    const said = new Set(await page.evaluate(() => window.said));
+    said.delete('stop'); // of what a newer key has overtaken, where that was quick enough
+    assert.deepEqual([...said], ['generate']);
+  });
+
+  test('says that there is no suggestion to somebody who asks for one, until the next key', async () => {
+    const { page } = await open();
+    await page.locator('#status', { hasText: 'Ready.' }).waitFor({ timeout: 20_000 });
+    await askInVain(page);
+    await page.locator('#status', { hasText: 'No suggestion here.' }).waitFor();
+    await screenshot(page, 'page-nothing');
+    await page.keyboard.press('ArrowLeft');
+    await page.locator('#status', { hasText: 'Ready.' }).waitFor();
+  });
+
+  test('shows at once what it showed before to somebody who deletes back', async () => {
+    const { page } = await open();
+    await type(page, BEGUN.slice(0, -1), `t${REST}`);
+    await page.waitForTimeout(300); // all of it has come
+    await page.keyboard.type('x');
+    await page.waitForTimeout(300);
+    await listen(page);
+    await page.evaluate(() => {
+      const content = document.querySelector('.cm-content');
+      window.shown = [];
+      const note = () => window.shown.push(document.querySelector('.ghost')?.textContent ?? '');
+      new window.MutationObserver(note).observe(content, { childList: true, subtree: true });
+    });
+    await page.keyboard.press('Backspace');
+    await page.locator(GHOST, { hasText: `t${REST}` }).waitFor();
+    assert.deepEqual([...new Set(await page.evaluate(() => window.shown))], [`t${REST}`]);
+    assert.deepEqual(await page.evaluate(() => window.said.filter(kind => kind === 'generate')), []);
   });
 
   test('can be left by Escape and Tab, with grey text and without', async () => {
@@ -170,15 +226,24 @@ describe('the static page', { timeout: 120_000 }, () => {
     [
       'is a page of HTML',
       { 'rectangles.gguf': { body: '<!doctype html><title>Sign in</title>' } },
-      /shorter than the model/
+      /web page comes in place of rectangles\.gguf/
     ],
     [
       'has another digest',
       { 'models.json': { body: listed({ sha256: '0'.repeat(64) }) } },
-      /is not the model that was expected/
+      /is not the file that was expected \(another digest\)/
     ],
     ['is cut in the middle', { 'rectangles.gguf': { body: MODEL, cut: true } }, /connection ended/],
-    ['is in no list', { 'models.json': { body: '{"models": []}' } }, /has no model for the browser/]
+    [
+      'is in no list',
+      { 'models.json': { body: '{"models": []}' } },
+      /lists no model that runs in the browser/
+    ],
+    [
+      'is in a list with a mistake',
+      { 'models.json': { body: '{"models": [}' } },
+      /models\.json is not valid JSON/
+    ]
   ]) {
     test(`says it once where the model ${what}`, async () => {
       const { site, page } = await open({ files });

@@ -241,6 +241,15 @@ export async function openLite(config = {}, openBrowser = openAlone) {
   return { folder: lite.folder, browser, serve, open, close };
 }
 
+/** Ask where all that the model knows stands behind the cursor already. */
+export async function askInVain(page) {
+  await page.keyboard.insertText(BEGUN + REST);
+  for (let moved = 0; moved < REST.length; moved++) {
+    await page.keyboard.press('ArrowLeft');
+  }
+  await page.keyboard.press('Alt+\\');
+}
+
 /** Type what the model knows; return the grey text behind it. */
 export async function typeBegun(page) {
   await page.keyboard.insertText(BEGUN.slice(0, -1));

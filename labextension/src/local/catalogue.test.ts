@@ -47,13 +47,47 @@ describe('the list of models for the browser', () => {
   });
 
   it.each([
-    ['<html>', 200],
-    ['{}', 200],
-    ['{"models": []}', 200],
-    ['no', 404]
-  ])('that is %s (%i) is said to be missing', async (body, status) => {
+    ['\n<!doctype html>', 200, /web page comes in place of models\.json/],
+    ['{}', 200, /lists no model/],
+    ['null', 200, /lists no model/],
+    ['{"models": []}', 200, /lists no model/],
+    ['', 200, /is not valid JSON/],
+    ['{\n"models": [1 2]\n}', 200, /is not valid JSON/],
+    ['no', 404, /cannot be fetched \(404\)/]
+  ])('that is %j (%i) is refused with what its owner has to do', async (body, status, words) => {
     serve(body, status);
-    await expect(readCatalogue(ADDRESS)).rejects.toThrow('has no model for the browser');
+    const refused = readCatalogue(ADDRESS);
+    await expect(refused).rejects.toThrow(words);
+    await expect(refused).rejects.toThrow(/owner of the site has to/);
+    await expect(refused).rejects.toMatchObject({ code: 'no_model' });
+  });
+
+  it('is refused in words of which a notification cuts nothing off, whatever its address', async () => {
+    for (const body of ['<html>', '[1, 2', '{}', null]) {
+      serve(body ?? '', body === null ? 404 : 200);
+      const reason: unknown = await readCatalogue(
+        `https://site.test/${'long/'.repeat(40)}${'name'.repeat(40)}`
+      ).catch((refused: unknown) => refused);
+      expect((reason as Error).message.length).toBeLessThanOrEqual(140 - 'Turbopilot: '.length);
+    }
+  });
+
+  it.each([
+    ['in JSON at position 13 (line 2 column 14)', ' (line 2)'],
+    ['at line 2 column 14 of the JSON data', ' (line 2)'],
+    ['Unexpected end of JSON input', '']
+  ])('is refused with the line of its mistake where the browser tells it: %s', async (told, where) => {
+    serve('{');
+    const parse = vi.spyOn(JSON, 'parse').mockImplementation(() => {
+      throw new SyntaxError(told);
+    });
+    await expect(readCatalogue(ADDRESS)).rejects.toThrow(`models.json is not valid JSON${where}. The owner`);
+    parse.mockRestore();
+  });
+
+  it('that a server in trouble does not give may be there later', async () => {
+    serve('Bad Gateway', 502);
+    await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({ code: 'download_failed' });
   });
 
   it('that cannot be fetched may be there later', async () => {

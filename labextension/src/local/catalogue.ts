@@ -1,12 +1,15 @@
 /** The models that a site offers to the browser: `models.json`, beside the extension. */
 
 import { ServerError } from '../trouble';
+import { absolute, fileName, isWebPage, webPageInPlaceOf } from './address';
 import type { ISource } from './modelfile';
 
 export interface ILocalModel extends ISource {
   name: string;
   /** the language it is tuned to; empty: for all */
   language: string;
+  /** the language that it knows best; empty: nobody says */
+  best: string;
   licence: string;
   use: string;
 }
@@ -16,31 +19,32 @@ export interface ILocalModel extends ISource {
  * where its WebAssembly is, and so are models for engines that are not known here.
  */
 export async function readCatalogue(address: string): Promise<ILocalModel[]> {
+  const name = fileName(address);
   const response = await fetch(address, { cache: 'no-cache' }).catch(() => null);
   if (!response) {
-    throw new ServerError(
-      500,
-      'download_failed',
-      `The list of models cannot be fetched from ${address}. Is there a connection?`
+    throw failure('download_failed', `${name} cannot be fetched. Is there a connection?`);
+  }
+  if (!response.ok) {
+    throw failure(
+      response.status < 500 ? 'no_model' : 'download_failed',
+      `The list of models, ${name}, cannot be fetched (${response.status}). The owner of the site has to put it there.`
     );
   }
-  const read = response.ok
-    ? ((await response.json().catch(() => null)) as { models?: unknown; wllama?: unknown } | null)
-    : null;
+  const read = parsed(await response.text().catch(() => ''), name);
   const wllama = typeof read?.wllama === 'string' ? absolute(read.wllama, address) : '';
   const models = (Array.isArray(read?.models) ? read.models.filter(isModel) : []).filter(
     ({ url, engine }) => absolute(url, address) && (engine === undefined || (engine === 'wllama' && wllama))
   );
   if (models.length === 0) {
-    throw new ServerError(
-      500,
+    throw failure(
       'no_model',
-      `This site has no model for the browser. Build it again: its list is ${address}`
+      `${name} lists no model that runs in the browser. The owner of the site has to add one.`
     );
   }
   return models.map(({ engine, ...model }) => ({
     ...model,
     language: model.language ?? '',
+    best: model.best ?? '',
     licence: model.licence ?? '',
     use: model.use ?? '',
     url: absolute(model.url, address),
@@ -48,13 +52,23 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   }));
 }
 
-/** An address relative to another one; empty where it is none. */
-export function absolute(url: string, base: string): string {
-  try {
-    return new URL(url, base).href;
-  } catch {
-    return '';
+/** Read the text of a list, or say what is wrong with it. */
+function parsed(text: string, name: string): { models?: unknown; wllama?: unknown } | null {
+  if (isWebPage(text)) {
+    throw failure('no_model', webPageInPlaceOf(name));
   }
+  try {
+    return JSON.parse(text) as { models?: unknown; wllama?: unknown } | null;
+  } catch (reason) {
+    // As far as the browser says where.
+    const [line] = /line \d+/.exec((reason as Error).message) ?? [];
+    const where = line ? ` (${line})` : '';
+    throw failure('no_model', `${name} is not valid JSON${where}. The owner of the site has to correct it.`);
+  }
+}
+
+function failure(code: string, message: string): ServerError {
+  return new ServerError(500, code, message);
 }
 
 /** A model as the list has it. */
@@ -69,6 +83,6 @@ function isModel(value: unknown): value is Listed {
     /^[0-9a-f]{64}$/.test(sha256) &&
     Number.isSafeInteger(size) &&
     Number(size) > 0 &&
-    [words.language, words.licence, words.use].every(word => typeof (word ?? '') === 'string')
+    [words.language, words.best, words.licence, words.use].every(word => typeof (word ?? '') === 'string')
   );
 }

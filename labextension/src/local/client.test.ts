@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IFrame, IRequest, IStep } from '../wire';
-import { type ILine, LocalClient } from './client';
+import { type ILine, type ILocalOptions, LocalClient } from './client';
 import { newUsage } from './engineinterface';
 import type { FromWorker, ToWorker } from './messages';
 import { requestOf } from './testing/request';
@@ -16,20 +16,28 @@ class Worker implements ILine {
   readonly opened: string[] = [];
   error: { code: string; message: string } | null = null;
   silent = false;
+  /** whether its script has not come */
+  dead = false;
   /** whether it is gone once it has begun to write */
   stops = false;
   /** how far a model's file is that does not come any further */
   stuck: IStep | null = null;
   ended = false;
+  readonly told: ToWorker[] = [];
+  private called = 0;
 
   postMessage(message: ToWorker): void {
+    if (this.dead) {
+      return;
+    }
+    this.told.push(message);
     if (message.kind === 'open') {
       this.opened.push(message.name);
       if (this.stuck) {
-        this._say({ kind: 'step', step: this.stuck });
+        this.say({ kind: 'step', step: this.stuck });
         return;
       }
-      this._say(
+      this.say(
         this.error
           ? { kind: 'not opened', error: this.error }
           : {
@@ -47,12 +55,19 @@ class Worker implements ILine {
     } else if (message.kind === 'generate' && !this.silent) {
       const usage = { ...newUsage(), promptMs: 1, predictedMs: 1 };
       const tokens = Array.from('yes', character => [TEXTS.indexOf(character), 0.99]).flat();
-      this._say({ kind: 'tokens', id: message.id, tokens });
+      this.say({ kind: 'tokens', id: message.id, tokens });
       if (!this.stops) {
-        this._say({ kind: 'end', id: message.id, usage });
+        this.say({ kind: 'end', id: message.id, usage });
+      }
+    } else if (message.kind === 'fetch') {
+      this.called = message.call;
+      if (this.stuck) {
+        this.say({ kind: 'step', step: this.stuck, call: message.call });
+      } else {
+        this.answer();
       }
     } else if (message.kind === 'stored') {
-      this._say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
+      this.say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
     }
   }
 
@@ -60,7 +75,12 @@ class Worker implements ILine {
     this.ended = true;
   }
 
-  private _say(data: FromWorker): void {
+  /** Answer the last call. */
+  answer(how: Partial<FromWorker & { kind: 'answer' }> = {}): void {
+    this.say({ kind: 'answer', call: this.called, value: null, ...how });
+  }
+
+  say(data: FromWorker): void {
     queueMicrotask(() => !this.ended && this.onmessage?.({ data } as MessageEvent<FromWorker>));
   }
 }
@@ -74,6 +94,7 @@ describe('the client in a page', () => {
   let workers: Worker[];
   let client: LocalClient;
   let prepare: (worker: Worker) => void;
+  let options: ILocalOptions;
 
   beforeEach(() => {
     vi.useFakeTimers();
@@ -85,7 +106,7 @@ describe('the client in a page', () => {
       asked += 1;
       return Promise.resolve(listed());
     });
-    client = new LocalClient({
+    options = {
       catalogue: 'https://site.test/models.json',
       connect: () => {
         const worker = new Worker();
@@ -94,7 +115,8 @@ describe('the client in a page', () => {
         return worker;
       },
       sources: () => ({})
-    });
+    };
+    client = new LocalClient(options);
   });
 
   afterEach(() => {
@@ -121,6 +143,18 @@ describe('the client in a page', () => {
     expect(workers.map(({ opened }) => opened)).toEqual([['python', 'characters']]);
   });
 
+  it('says which language the model for another one knows better, if the site tells, and starts no worker', async () => {
+    expect(await client.knowsBetter('go')).toBe('');
+    listed = () => new Response(JSON.stringify({ models: [{ ...BASE, best: 'rust' }, PYTHON] }));
+    const other = new LocalClient(options);
+    expect(await Promise.all(['go', 'rust', 'python'].map(language => other.knowsBetter(language)))).toEqual([
+      'rust',
+      '',
+      ''
+    ]);
+    expect(workers).toHaveLength(0);
+  });
+
   it('completes with the model that was chosen, whatever the language', async () => {
     await client.select('characters');
     await complete('python');
@@ -131,7 +165,7 @@ describe('the client in a page', () => {
   it('asks for a list that is missing once, not at each key', async () => {
     listed = () => new Response('no', { status: 404 });
     for (let key = 0; key < 5; key++) {
-      await expect(complete()).rejects.toThrow('has no model for the browser');
+      await expect(complete()).rejects.toThrow('models.json, cannot be fetched (404)');
     }
     expect(asked).toBe(1);
     expect(await client.health()).toMatchObject({ status: 'error', phase: 'failed', code: 'no_model' });
@@ -158,6 +192,19 @@ describe('the client in a page', () => {
     expect(await complete()).toBe('yes');
   });
 
+  it('tells what nobody foresaw as a failure of the page, and what nobody waits for as it is', async () => {
+    options.sources = () => {
+      throw new TypeError('x is not a function');
+    };
+    await expect(complete()).rejects.toMatchObject({
+      code: 'model_failed',
+      message: 'The model in this page has failed (TypeError). Reload the page.'
+    });
+    const abort = new AbortController();
+    abort.abort();
+    await expect(client.complete(request(), abort.signal, () => undefined)).rejects.toThrow(TypeError);
+  });
+
   it('says that a browser cannot run the engine, and does not try again', async () => {
     prepare = worker => (worker.error = { code: 'no_engine', message: 'no SIMD' });
     await expect(complete()).rejects.toThrow('no SIMD');
@@ -178,6 +225,44 @@ describe('the client in a page', () => {
       expect(workers).toHaveLength(2);
     }
   );
+
+  it('ends a worker that is gone while it opens a model, and starts another at the next key', async () => {
+    prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
+    const failed = expect(complete()).rejects.toThrow('does not answer any more');
+    await vi.advanceTimersByTimeAsync(90_000);
+    await failed;
+    expect(workers[0].ended).toBe(true);
+    expect(await client.health()).toMatchObject({ phase: 'empty', code: null });
+    expect(await complete()).toBe('yes');
+    expect(workers).toHaveLength(2);
+  });
+
+  it('waits for a worker that is at work on a model for minutes', async () => {
+    prepare = worker => (worker.stuck = { phase: 'verifying' });
+    const answer = complete();
+    for (let beat = 0; beat < 60; beat++) {
+      await vi.advanceTimersByTimeAsync(5000);
+      workers[0].say({ kind: 'alive' });
+    }
+    workers[0].stuck = null;
+    workers[0].postMessage({ kind: 'open', name: 'python', source: PYTHON });
+    expect(await answer).toBe('yes');
+    expect(workers).toHaveLength(1);
+  });
+
+  it('says that a worker does not start, and tries again by itself after a while', async () => {
+    prepare = worker => (worker.dead = workers.length === 0);
+    const failed = expect(complete()).rejects.toThrow('The worker for the model does not start (404).');
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].onerror?.({ message: '404' } as ErrorEvent);
+    await failed;
+    await expect(complete()).rejects.toThrow('does not start');
+    expect(workers).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(11_000);
+    await client.health();
+    expect(await complete()).toBe('yes');
+    expect(workers).toHaveLength(2);
+  });
 
   it('ends its worker when another client is used, and starts one when it is used again', async () => {
     await complete();
@@ -208,11 +293,48 @@ describe('the client in a page', () => {
       [true, stuck],
       [false, null]
     ]);
-    await client.stopPull();
+    await client.stopPull('characters');
     await stopped;
+    expect(workers[0].told.at(-1)).toEqual({ kind: 'give up', call: 1 });
     expect((await client.models()).some(({ pulling }) => pulling)).toBe(false);
+    workers[0].stuck = null;
     await client.pull('characters', false, step => steps.push(step));
     expect(steps.at(-1)).toMatchObject({ phase: 'done' });
+    expect(workers).toHaveLength(1);
+  });
+
+  it('stops to fetch the model that was to be used at once, too', async () => {
+    prepare = worker =>
+      (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
+    const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(0);
+    await client.stopPull('python');
+    await stopped;
+    expect(workers[0].ended).toBe(true);
+    expect(await complete()).toBe('yes');
+  });
+
+  it('completes while another model is fetched', async () => {
+    await complete();
+    workers[0].stuck = { phase: 'fetching', received: 3, total: 6 };
+    const fetching = client.pull('characters', false, () => undefined, false);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await client.health()).toMatchObject({ phase: 'ready', model: 'python' });
+    expect(await complete()).toBe('yes');
+    workers[0].answer({ error: { code: 'download_failed', message: 'cut' } });
+    await expect(fetching).rejects.toThrow('cut');
+    expect(workers[0].opened).toEqual(['python']);
+  });
+
+  it('uses at once what it can fetch and not keep', async () => {
+    await complete();
+    workers[0].stuck = { phase: 'waiting' };
+    const fetching = client.pull('characters', false, () => undefined, false);
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].stuck = null;
+    workers[0].answer({ error: { code: 'no_storage', message: 'no files' } });
+    await fetching;
+    expect(workers[0].opened).toEqual(['python', 'characters']);
   });
 
   it('goes on with the model in use when another was fetched', async () => {
@@ -220,7 +342,7 @@ describe('the client in a page', () => {
     await client.pull('characters', false, () => undefined, false);
     expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);
     await complete();
-    expect(workers[0].opened).toEqual(['python', 'characters', 'python']);
+    expect(workers[0].opened).toEqual(['python']);
   });
 
   it('says which model could not be fetched, and why', async () => {

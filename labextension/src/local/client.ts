@@ -6,7 +6,7 @@ import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '.
 import type { ISources } from './answer';
 import { type ILocalModel, readCatalogue } from './catalogue';
 import { Completer } from './completer';
-import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
+import { type FromWorker, type IOpened, type IPort, NO_STORAGE, type ToWorker } from './messages';
 import { WorkerEngine } from './workerengine';
 
 /** Milliseconds after which a model that could not be fetched is fetched again; the wait doubles each time, up to a bound. */
@@ -17,6 +17,8 @@ const SILENCE = 30_000;
 
 /** The code of an error that the person made, as the server has it. */
 const STOPPED = 'cancelled';
+/** The code of an error that says nothing of the model: its worker is gone, and the next key starts another. */
+const GONE = 'worker_gone';
 
 /** What the worker is, as far as this page uses it. */
 export type ILine = IPort<FromWorker, ToWorker> & {
@@ -43,12 +45,36 @@ interface ILoading {
   step: IStep | null;
 }
 
+/** A file that is being fetched beside the model in use. */
+interface IPull {
+  model: ILocalModel;
+  step: IStep;
+  tell: (step: IStep) => void;
+}
+
+/** Something that the worker was told to do with files. */
+interface ICall {
+  resolve: (value: unknown) => void;
+  reject: (error: Error) => void;
+  pull: IPull | null;
+}
+
 /** Why there is no model, since when, and how long it is left at that. */
 interface IFailure {
   model: ILocalModel | null;
   error: ServerError;
   at: number;
   wait: number;
+}
+
+/** What nobody foresaw; it is none of a server's. Its own words may quote what was typed. */
+function inWords(reason: unknown): ServerError {
+  const name = reason instanceof Error ? reason.name : typeof reason;
+  return new ServerError(
+    500,
+    'model_failed',
+    `The model in this page has failed (${name}). Reload the page.`
+  );
 }
 
 export class LocalClient implements IClient {
@@ -61,13 +87,13 @@ export class LocalClient implements IClient {
       frame(grown);
       this._lastMs = grown.timings?.total_ms ?? this._lastMs;
     };
-    await this._answered(request, completer =>
+    await this._answered(request, signal, completer =>
       completer.complete(request, this._options.sources(request), signal, take)
     );
   }
 
   async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
-    return this._answered(request, completer =>
+    return this._answered(request, signal, completer =>
       completer.alternatives(request, this._options.sources(request), signal)
     );
   }
@@ -99,7 +125,10 @@ export class LocalClient implements IClient {
   async models(): Promise<IModel[]> {
     const models = await this._catalogue();
     const stored = (await this._call({ kind: 'stored', sources: models })) as boolean[];
-    const step = (model: ILocalModel) => (model === this._loading?.model ? this._loading.step : null);
+    const pulls = [...this._calls.values()].map(({ pull }) => pull);
+    const step = (model: ILocalModel) =>
+      pulls.find(pull => pull?.model === model)?.step ??
+      (model === this._loading?.model ? this._loading.step : null);
     return models.map((model, at) => ({
       name: model.name,
       spec: model.name,
@@ -130,30 +159,37 @@ export class LocalClient implements IClient {
     return this.health();
   }
 
-  /** Fetch a model; the worker keeps it where the browser keeps anything. */
+  /** Fetch a model for the browser to keep; the one in use goes on meanwhile. */
   async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
-    const model = await this._named(name);
-    const before = this._loading?.model;
-    this._step = step;
-    try {
-      if (select) {
-        this._chosen = model;
+    const source = await this._named(name);
+    const pull: IPull = { model: source, step: { phase: 'waiting' }, tell: step };
+    const isKept = await this._call({ kind: 'fetch', source }, pull).then(
+      () => true,
+      (reason: unknown) => {
+        if (reason instanceof ServerError && reason.code === NO_STORAGE) {
+          return false;
+        }
+        throw reason;
       }
-      this._forget();
-      await this._load(model);
-      step({ phase: 'done', done: true });
-    } finally {
-      this._step = null;
-      if (before && !select) {
-        this._forget();
-        this._load(before).catch(() => undefined); // it is noted
-      }
+    );
+    if (select || !isKept) {
+      await this.select(name); // what cannot be kept is fetched to be used
     }
+    step({ phase: 'done', done: true });
   }
 
-  /** End the worker, and with it what it fetches. */
-  stopPull(): Promise<void> {
-    this._end(new ServerError(500, STOPPED, 'Stopped. The model was not fetched.'));
+  /** Give up fetching a model; the one that is being opened, too. */
+  stopPull(name: string): Promise<void> {
+    const stopped = new ServerError(500, STOPPED, 'Stopped. The model was not fetched.');
+    const pulls = [...this._calls].filter(([, { pull }]) => pull?.model.name === name);
+    for (const [call, { reject }] of pulls) {
+      this._line?.postMessage({ kind: 'give up', call });
+      this._calls.delete(call);
+      reject(stopped);
+    }
+    if (this._loading?.model.name === name && this._loading.step) {
+      this._end(stopped);
+    }
     return Promise.resolve();
   }
 
@@ -169,6 +205,12 @@ export class LocalClient implements IClient {
     }
     const others = (await this._catalogue()).filter(model => model !== source);
     return (await this._call({ kind: 'remove', source, others })) as number;
+  }
+
+  /** The language that the model for this one knows better; empty: none, as far as the site says. */
+  async knowsBetter(language: string): Promise<string> {
+    const { language: tuned, best } = await this._suited(language);
+    return tuned === language || best === language ? '' : best;
   }
 
   private _catalogue(): Promise<ILocalModel[]> {
@@ -206,20 +248,31 @@ export class LocalClient implements IClient {
     );
   }
 
-  /** Do something with the model for a request; a worker from which nothing is heard meanwhile is ended. */
-  private async _answered<T>(request: IRequest, answer: (completer: Completer) => Promise<T>): Promise<T> {
+  /** Do something with the model for a request. */
+  private async _answered<T>(
+    request: IRequest,
+    signal: AbortSignal,
+    answer: (completer: Completer) => Promise<T>
+  ): Promise<T> {
     const completer = await this._completer(request.language);
+    try {
+      return await this._watched(answer(completer));
+    } catch (reason) {
+      throw reason instanceof ServerError || signal.aborted ? reason : inWords(reason);
+    }
+  }
+
+  /** Wait for something that the worker does; one from which nothing is heard meanwhile is ended. */
+  private async _watched<T>(work: Promise<T>): Promise<T> {
     let heard = this._heard;
     const watch = setInterval(() => {
       if (heard === this._heard) {
-        this._end(
-          new ServerError(500, 'model_failed', 'The model does not answer any more. It is started again.')
-        );
+        this._end(new ServerError(500, GONE, 'The model does not answer any more. It is started again.'));
       }
       heard = this._heard;
     }, SILENCE);
     try {
-      return await answer(completer);
+      return await work;
     } finally {
       clearInterval(watch);
     }
@@ -255,10 +308,12 @@ export class LocalClient implements IClient {
     this._phase = 'loading';
     const line = this._connected();
     const { name, url, sha256, size, wllama } = model;
-    const opened = await new Promise<IOpened>((resolve, reject) => {
-      this._opening = { resolve, reject };
-      line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
-    });
+    const opened = await this._watched(
+      new Promise<IOpened>((resolve, reject) => {
+        this._opening = { resolve, reject };
+        line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
+      })
+    );
     const engine = (this._engine = new WorkerEngine(line, opened));
     if (this._loading?.model === model) {
       this._loading.step = null;
@@ -271,9 +326,8 @@ export class LocalClient implements IClient {
 
   /** Note why there is no model. */
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
-    const error =
-      reason instanceof ServerError ? reason : new ServerError(500, 'model_failed', String(reason));
-    if (error.code !== STOPPED) {
+    const error = reason instanceof ServerError ? reason : inWords(reason);
+    if (error.code !== STOPPED && error.code !== GONE) {
       this._loading = null;
       this._phase = 'failed';
       this._failure = { model, error, at: Date.now(), wait: this._wait };
@@ -307,11 +361,16 @@ export class LocalClient implements IClient {
       return this._line;
     }
     const line = (this._line = this._options.connect());
+    const before = this._heard;
     line.onmessage = ({ data }) => this._take(data);
     line.onerror = event => {
-      // The browser may end a worker to get its memory back; the next key starts another.
       const why = event.message || 'no reason given';
-      this._end(new ServerError(500, 'model_failed', `The model has stopped (${why}).`));
+      this._end(
+        this._heard === before
+          ? new ServerError(500, 'download_failed', `The worker for the model does not start (${why}).`)
+          : // The browser may end a worker to get its memory back.
+            new ServerError(500, GONE, `The model has stopped (${why}). It is started again.`)
+      );
     };
     return line;
   }
@@ -319,12 +378,10 @@ export class LocalClient implements IClient {
   private _take(message: FromWorker): void {
     this._heard++;
     switch (message.kind) {
+      case 'alive':
+        break;
       case 'step':
-        if (this._loading) {
-          this._loading.step = message.step;
-        }
-        this._step?.(message.step);
-        this._options.progress?.(message.step);
+        this._stepped(message.step, message.call);
         break;
       case 'opened':
         this._opening?.resolve(message.model);
@@ -333,25 +390,52 @@ export class LocalClient implements IClient {
         this._opening?.reject(new ServerError(500, message.error.code, message.error.message));
         break;
       case 'answer':
-        this._calls.get(message.call)?.resolve(message.value);
-        this._calls.delete(message.call);
+        this._answer(message);
         break;
       default:
         this._engine?.take(message);
     }
   }
 
+  private _stepped(step: IStep, call?: number): void {
+    const pull = call === undefined ? null : this._calls.get(call)?.pull;
+    if (pull) {
+      pull.step = step;
+      pull.tell(step);
+    } else if (call === undefined) {
+      if (this._loading) {
+        this._loading.step = step;
+      }
+      this._options.progress?.(step);
+    }
+  }
+
+  private _answer({ call, value, error }: FromWorker & { kind: 'answer' }): void {
+    const asked = this._calls.get(call);
+    this._calls.delete(call);
+    if (error) {
+      asked?.reject(new ServerError(500, error.code, error.message));
+    } else {
+      asked?.resolve(value);
+    }
+  }
+
+  /** Have the worker do something with files; `pull` hears how far it is with one. */
   private _call(
     message:
       | { kind: 'stored'; sources: ILocalModel[] }
       | { kind: 'remove'; source: ILocalModel; others: ILocalModel[] }
+      | { kind: 'fetch'; source: ILocalModel },
+    pull: IPull | null = null
   ): Promise<unknown> {
     const call = ++this._lastCall;
     const line = this._connected();
-    return new Promise((resolve, reject) => {
-      this._calls.set(call, { resolve, reject });
-      line.postMessage({ ...message, call });
-    });
+    return this._watched(
+      new Promise((resolve, reject) => {
+        this._calls.set(call, { resolve, reject, pull });
+        line.postMessage({ ...message, call });
+      })
+    );
   }
 
   private _end(error: ServerError): void {
@@ -378,11 +462,7 @@ export class LocalClient implements IClient {
   private _failure: IFailure | null = null;
   private _wait = AGAIN;
   private _lastMs: number | null = null;
-  private _step: ((step: IStep) => void) | null = null;
-  private readonly _calls = new Map<
-    number,
-    { resolve: (value: unknown) => void; reject: (error: Error) => void }
-  >();
+  private readonly _calls = new Map<number, ICall>();
   private _lastCall = 0;
   /** how many messages have come from the worker */
   private _heard = 0;

@@ -7,6 +7,9 @@ import type { Asked, FromWorker, IPort, ToWorker } from './messages';
 import type { ISource } from './modelfile';
 import type { IVocabularyTold } from './vocabulary';
 
+/** Milliseconds between words to a page that waits for files: it takes a worker that is silent for one that has died. */
+const BEAT = 5000;
+
 /** An engine whose vocabulary the page can be told. */
 export interface IHosted extends Omit<IEngine, 'generate'> {
   readonly vocabulary: IVocabulary & IVocabularyTold;
@@ -19,6 +22,8 @@ export interface IHosted extends Omit<IEngine, 'generate'> {
 /** What a worker can do with the files of models. */
 export interface IModels {
   open(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted>;
+  /** Fetch what a model needs, for the browser to keep. */
+  fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void>;
   /** Which of these the browser keeps. */
   stored(sources: readonly ISource[]): Promise<boolean[]>;
   /** Delete a model, and what only it needs of all; return how many bytes are free now. */
@@ -34,6 +39,11 @@ export class EngineHost {
   }
 
   private async _take(message: ToWorker): Promise<void> {
+    const beat = setInterval(() => this._port.postMessage({ kind: 'alive' }), BEAT);
+    await this._do(message).finally(() => clearInterval(beat));
+  }
+
+  private async _do(message: ToWorker): Promise<void> {
     switch (message.kind) {
       case 'open':
         await this._open(message.name, message.source);
@@ -43,6 +53,12 @@ export class EngineHost {
         break;
       case 'stop':
         this._stops.get(message.id)?.abort();
+        break;
+      case 'fetch':
+        await this._fetch(message.call, message.source);
+        break;
+      case 'give up':
+        this._fetching.get(message.call)?.abort();
         break;
       case 'stored':
         this._answer(message.call, await this._models.stored(message.sources));
@@ -73,8 +89,24 @@ export class EngineHost {
         }
       });
     } catch (reason) {
-      const code = reason instanceof ServerError ? reason.code : 'model_failed';
-      this._port.postMessage({ kind: 'not opened', error: { code, message: (reason as Error).message } });
+      this._port.postMessage({ kind: 'not opened', error: told(reason) });
+    }
+  }
+
+  private async _fetch(call: number, source: ISource): Promise<void> {
+    const stop = new AbortController();
+    this._fetching.set(call, stop);
+    try {
+      await this._models.fetch(
+        source,
+        step => this._port.postMessage({ kind: 'step', step, call }),
+        stop.signal
+      );
+      this._answer(call, null);
+    } catch (reason) {
+      this._port.postMessage({ kind: 'answer', call, value: null, error: told(reason) });
+    } finally {
+      this._fetching.delete(call);
     }
   }
 
@@ -119,7 +151,13 @@ export class EngineHost {
     this._port.postMessage({ kind: 'answer', call, value });
   }
 
+  private readonly _fetching = new Map<number, AbortController>();
   private _engine: IHosted | null = null;
   private readonly _stops = new Map<number, AbortController>();
   private _writing: Promise<void> = Promise.resolve();
+}
+
+function told(reason: unknown): { code: string; message: string } {
+  const code = reason instanceof ServerError ? reason.code : 'model_failed';
+  return { code, message: (reason as Error).message };
 }

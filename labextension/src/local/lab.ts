@@ -3,7 +3,7 @@
 import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import type { ServiceManager } from '@jupyterlab/services';
-import { absolute } from './catalogue';
+import { absolute } from './address';
 import { LocalClient } from './client';
 import { byBrackets, byGrammar } from './grammar';
 import { KernelFacts } from './kernelfacts';

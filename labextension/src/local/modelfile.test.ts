@@ -64,9 +64,10 @@ describe("a model's file", () => {
 
   it.each([
     ['is not there', () => new Response('no', { status: 404 }), '404'],
-    ['is a page of HTML of its size', () => new Response('<html>'), 'not the model'],
-    ['is too long', () => new Response(new Uint8Array(7)), 'larger'],
-    ['is cut', () => new Response(MODEL.slice(0, 3)), 'shorter']
+    ['is a page of HTML of its size', () => new Response('<html>'), 'web page comes in place of m.gguf'],
+    ['has other bytes', () => new Response(MODEL.map(byte => byte + 1)), '(another digest). The owner of'],
+    ['is too long', () => new Response(new Uint8Array(7)), '(it is larger). The owner of'],
+    ['is cut', () => new Response(MODEL.slice(0, 3)), '(it is shorter). The owner of']
   ])('that %s is refused in words and not kept', async (_, response, words) => {
     const files = new Files();
     answer = () => Promise.resolve(response());

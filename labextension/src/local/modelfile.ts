@@ -2,6 +2,7 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
+import { fileName, isWebPage, webPageInPlaceOf } from './address';
 import { MOST_BYTES } from './engine/gguf';
 import { sha256 } from './digest';
 import type { IFiles } from './files';
@@ -37,7 +38,7 @@ export async function modelFile(
   const content = await fetched(source, step, signal);
   step({ phase: 'verifying' });
   if (!(await isIntact(content, source))) {
-    throw failure(`The file at ${source.url} is not the model that was expected. Reload the page.`);
+    throw unexpected(source.url, 'another digest');
   }
   if (files) {
     await keep(source.sha256, content, files);
@@ -76,21 +77,22 @@ async function fetched(
   step: (step: IStep) => void,
   signal?: AbortSignal
 ): Promise<Blob> {
+  const name = fileName(url);
   if (size > (wllama ? MOST_WLLAMA : MOST_BYTES)) {
-    throw failure(
-      `The model at ${url} has ${Math.round(size / 1e6)} MB, which is too large for the browser.`
-    );
+    throw failure(`${name} has ${Math.round(size / 1e6)} MB, which is too large for the browser.`);
   }
   // Not from the browser's own cache: the file may be an older one of that name, and it is kept here anyway.
   const response = await fetch(url, { cache: 'no-store', ...(signal ? { signal } : {}) }).catch(
     (reason: unknown) => {
       throw signal?.aborted
         ? reason
-        : failure(`The model cannot be fetched from ${url}. Is there a connection?`);
+        : failure(`${name} cannot be fetched from ${hostOf(url)}. Is there a connection?`);
     }
   );
   if (!response.ok || !response.body) {
-    throw failure(`The model cannot be fetched from ${url} (${response.status}).`);
+    throw failure(
+      `${name} cannot be fetched (${response.status}). If that stays so, the owner of the site has to put it there.`
+    );
   }
   const parts: Blob[] = [];
   let pending: Uint8Array<ArrayBuffer>[] = [];
@@ -104,9 +106,13 @@ async function fetched(
     if (done) {
       break;
     }
+    if (received === 0 && isWebPage(new TextDecoder().decode(value.subarray(0, 64)))) {
+      await reader.cancel();
+      throw failure(webPageInPlaceOf(name));
+    }
     if (received + value.length > size) {
       await reader.cancel();
-      throw failure(`The file at ${url} is larger than the model that was expected. Reload the page.`);
+      throw unexpected(url, 'it is larger');
     }
     pending.push(value);
     received += value.length;
@@ -116,12 +122,23 @@ async function fetched(
       pending = [];
       pendingBytes = 0;
     }
-    step({ phase: 'fetching', received, total: size, source: new URL(url, location.href).host });
+    step({ phase: 'fetching', received, total: size, source: hostOf(url) });
   }
   if (received < size) {
-    throw failure(`The file at ${url} is shorter than the model that was expected. Reload the page.`);
+    throw unexpected(url, 'it is shorter');
   }
   return new Blob([...parts, ...pending]);
+}
+
+function hostOf(url: string): string {
+  return new URL(url, location.href).host;
+}
+
+/** The file is another one than the list of models says, or than what runs it needs. */
+function unexpected(url: string, how: string): ServerError {
+  return failure(
+    `${fileName(url)} is not the file that was expected (${how}). The owner of the site has to put that there.`
+  );
 }
 
 function failure(message: string): ServerError {

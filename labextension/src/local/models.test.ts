@@ -51,7 +51,9 @@ describe('the WebAssembly of wllama', () => {
       () => Promise.reject(new Error('our own engine is not wanted'))
     );
     const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9, wllama: '/wllama.wasm' };
-    await expect(models.open('larger', source, () => undefined)).rejects.toThrow('not the model');
+    await expect(models.open('larger', source, () => undefined)).rejects.toThrow(
+      'not the file that was expected'
+    );
     expect(asked).toEqual(['/wllama.wasm']);
   });
 
@@ -70,5 +72,31 @@ describe('the WebAssembly of wllama', () => {
     expect(await models.remove(one, [own, other, absent])).toBe(10);
     expect(await models.remove(other, [own, one, absent])).toBe(1100);
     expect(files.kept.size).toBe(0);
+  });
+});
+
+describe('a model that is fetched for later', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('is kept, with nothing opened, or refused where the browser keeps nothing', async () => {
+    const bytes = new Uint8Array([1, 2, 3]);
+    vi.stubGlobal('location', { href: 'http://site.test/' });
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response(bytes)));
+    const kept = new Map<string, Blob>();
+    const files: IFiles = {
+      read: name => Promise.resolve(kept.get(name) ?? null),
+      write: (name, content) => Promise.resolve(!!kept.set(name, content)),
+      remove: name => Promise.resolve(kept.delete(name) ? 3 : 0),
+      names: () => Promise.resolve([...kept.keys()])
+    };
+    const source = { url: '/m.gguf', sha256: bytesToHex(sha256(bytes)), size: 3 };
+    const fetched = (where: IFiles | null) =>
+      new Models(
+        () => Promise.resolve(where),
+        () => Promise.reject(new Error('no engine is wanted'))
+      ).fetch(source, () => undefined, new AbortController().signal);
+    await fetched(files);
+    expect([...kept.keys()]).toEqual([source.sha256]);
+    await expect(fetched(null)).rejects.toMatchObject({ code: 'no_storage' });
   });
 });

@@ -7,6 +7,7 @@ import type { IHosted, IModels } from './enginehost';
 import { Engine } from './engine/engine';
 import { pauses } from './engine/pause';
 import type { IFiles } from './files';
+import { NO_STORAGE } from './messages';
 import { type ISource, modelFile } from './modelfile';
 
 /** The WebAssembly of wllama 3.8.1, `esm/wasm/wllama.wasm` in its package: the only one that its code here fits. */
@@ -36,7 +37,7 @@ export class Models implements IModels {
         throw new ServerError(
           500,
           'no_engine',
-          'This browser cannot run the engine: it lacks WebAssembly with SIMD, or the page forbids it. ' +
+          'This browser lacks WebAssembly with SIMD, or the page forbids it. ' +
             'Use a current browser, or complete on a server.'
         );
       })
@@ -57,6 +58,17 @@ export class Models implements IModels {
     const file = await modelFile(source, files, step);
     const { WllamaModel } = await import('./wllama/wllamamodel');
     return WllamaModel.open(name, file, engine);
+  }
+
+  async fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void> {
+    const files = await this._files();
+    if (!files) {
+      throw new ServerError(500, NO_STORAGE, 'This browser keeps no files for this page.');
+    }
+    if (source.wllama) {
+      await modelFile({ url: source.wllama, ...WLLAMA }, files, step, signal);
+    }
+    await modelFile(source, files, step, signal);
   }
 
   async stored(sources: readonly ISource[]): Promise<boolean[]> {

@@ -1,8 +1,8 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { troubleOf } from '../trouble';
 import { EngineHost, type IModels } from './enginehost';
 import { type IAsk, type IEngine, type IToken, newUsage } from './engineinterface';
-import type { FromWorker } from './messages';
+import type { FromWorker, IPort, ToWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
 import { WorkerEngine } from './workerengine';
 
@@ -37,6 +37,65 @@ const ask = (text: string, maxTokens: number): IAsk => ({
   draft: [],
   sampling: { maxTokens, temperature: 0, seed: 0, ways: [], banned: null },
   usage: newUsage()
+});
+
+describe('a worker that opens a model', () => {
+  it('tells now and then that it is at work', async () => {
+    vi.useFakeTimers();
+    const said: FromWorker[] = [];
+    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
+      ToWorker,
+      FromWorker
+    >;
+    let open: () => void = () => undefined;
+    new EngineHost(port, {
+      open: () => new Promise(resolve => (open = () => resolve(new Echo())))
+    } as unknown as IModels);
+    const source = { url: '', sha256: '', size: 1 };
+    port.onmessage?.({ data: { kind: 'open', name: 'echo', source } } as MessageEvent<ToWorker>);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(said.map(({ kind }) => kind)).toEqual(Array(12).fill('alive'));
+    open();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(said.slice(12).map(({ kind }) => kind)).toEqual(['opened']);
+    vi.useRealTimers();
+  });
+});
+
+describe('a worker that fetches a file', () => {
+  /** A worker of which the files are stuck until they are given up; what it says. */
+  function fetching() {
+    const said: FromWorker[] = [];
+    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
+      ToWorker,
+      FromWorker
+    >;
+    const fetch: IModels['fetch'] = (_, step, signal) => {
+      step({ phase: 'waiting' });
+      return new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(new Error('given up')))
+      );
+    };
+    new EngineHost(port, { fetch } as unknown as IModels);
+    const tell = (data: ToWorker) => port.onmessage?.({ data } as MessageEvent<ToWorker>);
+    return { said, tell };
+  }
+
+  it('tells how far it is, and gives up the one that nobody wants any more', async () => {
+    const { said, tell } = fetching();
+    const source = { url: '', sha256: '', size: 1 };
+    tell({ kind: 'fetch', call: 1, source });
+    tell({ kind: 'fetch', call: 2, source });
+    tell({ kind: 'give up', call: 2 });
+    await vi.waitFor(() => expect(said).toHaveLength(3));
+    expect(said.map(message => [message.kind, 'call' in message && message.call])).toEqual([
+      ['step', 1],
+      ['step', 2],
+      ['answer', 2]
+    ]);
+    tell({ kind: 'give up', call: 1 });
+    await vi.waitFor(() => expect(said).toHaveLength(4));
+  });
 });
 
 describe('the engine in a worker', () => {

@@ -18,8 +18,8 @@ export function lackOf({ agent, wide, waits }: IBrowser): string | null {
   // In Firefox it does without waiting.
   return wide && (waits || agent.includes('Firefox/'))
     ? null
-    : 'This browser cannot run larger models: its WebAssembly lacks 64-bit memory or JSPI. ' +
-        'Use a current Chrome, Edge or Firefox, or choose another model.';
+    : 'This browser cannot run larger models (no 64-bit memory or JSPI). ' +
+        'Use a current Chrome, Edge or Firefox, or another model.';
 }
 
 function hasWideMemory(): boolean {

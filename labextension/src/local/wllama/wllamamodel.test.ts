@@ -191,7 +191,7 @@ describe('a model in wllama', () => {
   });
 
   it.each([
-    ['it is not known to wllama', () => Promise.reject(new Error('load')), 'does not know its architecture'],
+    ['it is not known to wllama', () => Promise.reject(new Error('load')), 'an unknown architecture'],
     [
       'no worker may start',
       (log: (reason: unknown) => void) => {

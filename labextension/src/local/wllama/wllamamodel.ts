@@ -215,8 +215,8 @@ const TIMED: object = { timings_per_token: true };
 const NOT_STARTED =
   "wllama does not start here: the Content-Security-Policy of the site has to allow worker-src 'self' blob:.";
 const NOT_LOADED =
-  'This model cannot be loaded: wllama does not know its architecture, or the memory is used up. ' +
-  'Choose another model, or close other tabs and try again.';
+  'wllama cannot load this model: an unknown architecture, or too little memory. ' +
+  'Choose another one, or close tabs and try again.';
 
 async function started(file: Blob, engine: string): Promise<Wllama> {
   let fail: (reason: unknown) => void = nothing;

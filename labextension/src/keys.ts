@@ -1,0 +1,27 @@
+/** Our shortcuts in editors, which take some of these keys for themselves and tell nobody else of them. */
+
+import { CommandRegistry } from '@lumino/commands';
+
+/** Let the shortcuts of some commands go before an editor's own keys, where `wanted` in an element. */
+export function claimKeys(
+  commands: CommandRegistry,
+  owned: readonly string[],
+  wanted: (target: Element) => boolean
+): void {
+  document.addEventListener(
+    'keydown',
+    event => {
+      if (!(event.target instanceof Element) || !wanted(event.target)) {
+        return;
+      }
+      const stroke = CommandRegistry.keystrokeForKeydownEvent(event);
+      const ours = commands.keyBindings.some(
+        ({ command, keys }) => owned.includes(command) && keys.length === 1 && keys[0] === stroke
+      );
+      if (ours) {
+        commands.processKeydownEvent(event);
+      }
+    },
+    true
+  );
+}

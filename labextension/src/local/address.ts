@@ -1,0 +1,37 @@
+/** Addresses of files: relative ones, and how they are called in a sentence. Pure. */
+
+/** The notifications of JupyterLab show 140 characters. */
+const LONGEST = 32;
+
+/** An address relative to another one; empty where it is none. */
+export function absolute(url: string, base: string): string {
+  try {
+    return new URL(url, base).href;
+  } catch {
+    return '';
+  }
+}
+
+/** The name of the file at an address, shortened to what fits a sentence. */
+export function fileName(url: string): string {
+  const name = /[^/]*$/.exec(url.replace(/[?#].*$/, '').replace(/\/+$/, ''))?.[0] ?? '';
+  const characters = Array.from(decoded(name));
+  return characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join('')}…` : characters.join('');
+}
+
+/** Whether what came is a page of HTML, such as a form to sign in. No model and no list begins so. */
+export function isWebPage(beginning: string): boolean {
+  return /^[\s\uFEFF]*</.test(beginning);
+}
+
+export function webPageInPlaceOf(name: string): string {
+  return `A web page comes in place of ${name}. Is there a sign-in? Else the owner of the site has to mend it.`;
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
