@@ -1,6 +1,8 @@
 """How a page's grammar of Python judges, beside Python's own parser.
 
-python benchmarks/grammar.py --set notebooks.json.gz places.jsonl    (places: scripts/fit_gate.py collect)
+python benchmarks/grammar.py --set notebooks.json.gz -m MODEL places.jsonl
+
+The places are what `scripts/fit_gate.py collect` writes.
 
 Every beginning of an answer that the gate may ask about is judged by both; what a page would show at each
 setting is judged by Python. `--spliced` puts answers to other places there, too, which seldom fit.
@@ -63,9 +65,9 @@ class Judged:
         )
 
 
-def shown(spot: Spot, eagerness: str, fits: Callable[[str], bool]) -> str:
+def shown(spot: Spot, model: str, eagerness: str, fits: Callable[[str], bool]) -> str:
     """Return what a gate shows that asks this about a text."""
-    fit = fit_for(DEFAULT)
+    fit = fit_for(model)
     gate = Gate(spot.watching.cursor, fit.thresholds[eagerness], fits)
     gate.boundaries = [
         boundary._replace(score=score(found, fit.coefficients))
@@ -79,6 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--set", type=Path, required=True)
     parser.add_argument("--spliced", action="store_true")
+    parser.add_argument("-m", "--model", default=DEFAULT, help="whose gate (%(default)s)")
     parser.add_argument("places", type=Path)
     options = parser.parse_args()
     notebooks = read(options.set)
@@ -92,7 +95,7 @@ def main() -> None:
             texts = sorted({spot.text[:end] for end in ends} - {""})
             words = judged.judge(spot.before, texts)
             for eagerness, counted in wrong.items():
-                if text := shown(spot, eagerness, lambda text, words=words: words[text]):  # type: ignore[misc]
+                if text := shown(spot, options.model, eagerness, words.__getitem__):
                     counted[0] += 1
                     counted[1] += not spot.fits(text)
         judged.report("answers of the replay")
