@@ -119,7 +119,8 @@ def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     if not (newline or final):
         return Cut("")
     again = above in {line, (begun + written + surroundings.rest).strip()}
-    return Cut("", done=True) if again else Cut(text)
+    # A line that was typed as it stands is what the person wants.
+    return Cut("", done=True) if again and written.strip() else Cut(text)
 
 
 def next_line_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
@@ -157,21 +158,28 @@ def repetition(text: str, surroundings: Surroundings, final: bool) -> Cut:  # no
 
 
 def loop(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop where the end of the text only repeats itself: before a third copy, or a second such sign."""
+    """Stop where the end of the text only repeats itself: before a third copy, or a second such sign.
+
+    One copy at least has to be the model's own, and no word is cut in two: half of a number is another one.
+    """
     typed = surroundings.line[-2 * _LONGEST_PIECE :]
     written = typed + text
     sure: list[int] = []
     possible = [len(written)]
     for period in range(1, min(_LONGEST_PIECE, len(written) - 1) + 1):
+        if not written[-period:].strip():
+            continue
         start = _start_of_run(written, period)
         kept = start + (period if period == 1 else 2 * period)
-        if kept < len(written) and written[-period:].strip():
-            loops = len(written) - start >= max(MIN_REPEATED * period, _LEAST_REPEATED)
-            (sure if loops else possible).append(kept)
+        if kept < len(written):
+            is_long = len(written) - start >= max(MIN_REPEATED * period, _LEAST_REPEATED)
+            (sure if is_long and len(text) >= period else possible).append(kept)
     if final and not sure:
         return Cut(text)
-    end = min(sure or possible) - len(typed)
-    return Cut(text[: max(0, end)], done=bool(sure))
+    end = max(0, min(sure or possible) - len(typed))
+    while 0 < end < len(text) and _is_word(text[end - 1]) and _is_word(text[end]):
+        end -= 1
+    return Cut(text[:end], done=bool(sure))
 
 
 def _start_of_run(text: str, period: int) -> int:

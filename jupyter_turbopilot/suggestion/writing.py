@@ -97,7 +97,8 @@ class Suggestion(Writing):
 
     def finish(self, *, whole: bool) -> None:
         """Show what is left."""
-        cut = trim(self._text, self._surroundings, final=whole)
+        # Where trimming has ended it, what was held back behind that is none of it.
+        cut = trim(self._text, self._surroundings, final=whole and not self.ended)
         if whole and not self.gave_up:
             self._gate.end()
         self._pass(cut.text, final=True)

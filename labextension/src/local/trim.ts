@@ -158,7 +158,9 @@ const lineAboveAgain: Filter = (text, surroundings, final) => {
   if (!newline && !final) {
     return whole('');
   }
-  return line === above || strip(begun + written + surroundings.rest) === above ? ended('') : whole(text);
+  const again = line === above || strip(begun + written + surroundings.rest) === above;
+  // A line that was typed as it stands is what the person wants.
+  return again && !isBlank(written) ? ended('') : whole(text);
 };
 
 /** Stop before a line that repeats the next line below the cursor. */
@@ -205,25 +207,40 @@ const repetition: Filter = (text, _, final) => {
   return whole(text);
 };
 
-/** Stop where the end of the text only repeats itself: before a third copy, or a second such sign. */
+/**
+ * Stop where the end of the text only repeats itself: before a third copy, or a second such sign.
+ * One copy at least has to be the model's own, and no word is cut in two: half of a number is another one.
+ */
 const loop: Filter = (text, { line }, final) => {
   const typed = last(line, 2 * LONGEST_PIECE);
   const written = Array.from(typed + text);
+  const begin = codePoints(typed);
   const sure: number[] = [];
   const possible = [written.length];
   for (let period = 1; period <= Math.min(LONGEST_PIECE, written.length - 1); period++) {
+    if (isBlank(written.slice(-period).join(''))) {
+      continue;
+    }
     const start = startOfRun(written, period);
     const kept = start + (period === 1 ? period : 2 * period);
-    if (kept < written.length && !isBlank(written.slice(-period).join(''))) {
-      const loops = written.length - start >= Math.max(MIN_REPEATED * period, LEAST_REPEATED);
-      (loops ? sure : possible).push(kept);
+    if (kept < written.length) {
+      const isLong = written.length - start >= Math.max(MIN_REPEATED * period, LEAST_REPEATED);
+      (isLong && written.length - begin >= period ? sure : possible).push(kept);
     }
   }
   if (final && sure.length === 0) {
     return whole(text);
   }
-  const end = Math.min(...(sure.length > 0 ? sure : possible)) - codePoints(typed);
-  return { text: first(text, Math.max(0, end)), done: sure.length > 0 };
+  let end = Math.max(begin, Math.min(...(sure.length > 0 ? sure : possible)));
+  while (
+    end > begin &&
+    end < written.length &&
+    beginsWithWord(written[end - 1]) &&
+    beginsWithWord(written[end])
+  ) {
+    end--;
+  }
+  return { text: first(text, end - begin), done: sure.length > 0 };
 };
 
 /** Where the end of a text begins that repeats itself after so many characters. */

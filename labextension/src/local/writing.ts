@@ -59,7 +59,8 @@ export class Suggestion {
 
   /** Show what is left; `whole` means that the model has ended the text. */
   finish(whole: boolean): void {
-    const { text } = trim(this._text, this._surroundings, whole);
+    // Where trimming has ended it, what was held back behind that is none of it.
+    const { text } = trim(this._text, this._surroundings, whole && !this.ended);
     if (whole && !this.gaveUp) {
       this._gate.end();
     }
