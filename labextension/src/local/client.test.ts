@@ -314,6 +314,33 @@ describe('the client in a page', () => {
     expect(await complete()).toBe('yes');
   });
 
+  it('opens a model that is chosen while another is opened after that one, and ends no worker at rest', async () => {
+    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
+    const first = complete();
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].stuck = null;
+    const selected = client.select('characters');
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].postMessage({ kind: 'open', name: 'python', source: PYTHON }); // the first one is there
+    await selected;
+    expect(await first).toBe('yes');
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(workers[0].opened).toEqual(['python', 'python', 'characters']);
+    expect(workers.map(({ ended }) => ended)).toEqual([false]);
+  });
+
+  it('opens no other model when the one before that is stopped', async () => {
+    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
+    const gone = [complete('python'), complete('go')].map(one =>
+      expect(one).rejects.toMatchObject({ code: 'cancelled' })
+    );
+    await vi.advanceTimersByTimeAsync(0);
+    client.leave();
+    await Promise.all(gone);
+    expect(workers).toHaveLength(1);
+    expect(await client.health()).toMatchObject({ phase: 'empty', live: false });
+  });
+
   it('completes while another model is fetched', async () => {
     await complete();
     workers[0].stuck = { phase: 'fetching', received: 3, total: 6 };

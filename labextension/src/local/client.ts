@@ -67,6 +67,18 @@ interface IFailure {
   wait: number;
 }
 
+/** Whether an error says that the worker has ended, and nothing of a model. */
+function isOfWorker(reason: unknown): boolean {
+  return reason instanceof ServerError && (reason.code === STOPPED || reason.code === GONE);
+}
+
+/** What waits for a model waits no longer when the worker has ended; that the model cannot be opened is no matter. */
+function withWorker(reason: unknown): void {
+  if (isOfWorker(reason)) {
+    throw reason as Error;
+  }
+}
+
 /** What nobody foresaw; it is none of a server's. Its own words may quote what was typed. */
 function inWords(reason: unknown): ServerError {
   const name = reason instanceof Error ? reason.name : typeof reason;
@@ -292,13 +304,14 @@ export class LocalClient implements IClient {
   /** Load a model unless it is the one that is loaded. */
   private _load(model: ILocalModel): Promise<Completer> {
     if (this._loading?.model !== model) {
-      const before = this._loading?.completer;
+      const before = this._last;
       const completer = (async () => {
-        await before?.catch(() => undefined); // the worker opens one after the other
+        await before?.catch(withWorker); // it opens one after the other, also one that nobody wants any more
         return this._open(model);
       })().catch((reason: unknown) => {
         throw this._failed(model, reason);
       });
+      this._last = completer;
       this._loading = { model, completer, step: null };
     }
     return this._loading.completer;
@@ -327,7 +340,7 @@ export class LocalClient implements IClient {
   /** Note why there is no model. */
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
     const error = reason instanceof ServerError ? reason : inWords(reason);
-    if (error.code !== STOPPED && error.code !== GONE) {
+    if (!isOfWorker(error)) {
       this._loading = null;
       this._phase = 'failed';
       this._failure = { model, error, at: Date.now(), wait: this._wait };
@@ -441,6 +454,7 @@ export class LocalClient implements IClient {
   private _end(error: ServerError): void {
     this._line?.terminate();
     this._line = null;
+    this._last = null;
     this._forget();
     this._opening?.reject(error);
     this._engine?.fail(error);
@@ -455,6 +469,8 @@ export class LocalClient implements IClient {
   /** what completed last */
   private _used: ILocalModel | null = null;
   private _loading: ILoading | null = null;
+  /** what the worker was told to open last */
+  private _last: Promise<Completer> | null = null;
   private _opening: { resolve: (model: IOpened) => void; reject: (error: Error) => void } | null = null;
   private _line: ILine | null = null;
   private _engine: WorkerEngine | null = null;
