@@ -61,10 +61,10 @@ export class EngineHost {
         this._fetching.get(message.call)?.abort();
         break;
       case 'stored':
-        this._answer(message.call, await this._models.stored(message.sources));
+        await this._answer(message.call, this._models.stored(message.sources));
         break;
       case 'remove':
-        this._answer(message.call, await this._models.remove(message.source, message.others));
+        await this._answer(message.call, this._models.remove(message.source, message.others));
     }
   }
 
@@ -96,18 +96,9 @@ export class EngineHost {
   private async _fetch(call: number, source: ISource): Promise<void> {
     const stop = new AbortController();
     this._fetching.set(call, stop);
-    try {
-      await this._models.fetch(
-        source,
-        step => this._port.postMessage({ kind: 'step', step, call }),
-        stop.signal
-      );
-      this._answer(call, null);
-    } catch (reason) {
-      this._port.postMessage({ kind: 'answer', call, value: null, error: told(reason) });
-    } finally {
-      this._fetching.delete(call);
-    }
+    const tell = (step: IStep): void => this._port.postMessage({ kind: 'step', step, call });
+    await this._answer(call, this._models.fetch(source, tell, stop.signal));
+    this._fetching.delete(call);
   }
 
   /** Let go of the model there was, once nothing is written any more: two large ones may not fit. */
@@ -147,8 +138,13 @@ export class EngineHost {
     this._port.postMessage({ kind: 'end', id, usage, onDemand, ...(error === undefined ? {} : { error }) });
   }
 
-  private _answer(call: number, value: unknown): void {
-    this._port.postMessage({ kind: 'answer', call, value });
+  /** Answer a call with what comes of it, also where that is an error. */
+  private async _answer(call: number, work: Promise<unknown>): Promise<void> {
+    const answer = await work.then(
+      value => ({ value }),
+      (reason: unknown) => ({ value: null, error: told(reason) })
+    );
+    this._port.postMessage({ kind: 'answer', call, ...answer });
   }
 
   private readonly _fetching = new Map<number, AbortController>();

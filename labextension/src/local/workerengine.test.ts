@@ -62,6 +62,28 @@ describe('a worker that opens a model', () => {
   });
 });
 
+describe('a worker that is asked for files', () => {
+  it('answers also where the browser refuses, as one that says nothing would be ended', async () => {
+    const said: FromWorker[] = [];
+    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
+      ToWorker,
+      FromWorker
+    >;
+    const refuse = () => Promise.reject(new DOMException('gone', 'NotFoundError'));
+    new EngineHost(port, { stored: refuse, remove: refuse } as unknown as IModels);
+    const source = { url: '', sha256: '', size: 1 };
+    const calls: ToWorker[] = [
+      { kind: 'stored', call: 1, sources: [source] },
+      { kind: 'remove', call: 2, source, others: [] }
+    ];
+    calls.forEach(data => port.onmessage?.({ data } as MessageEvent<ToWorker>));
+    const error = { code: 'model_failed', message: 'gone' };
+    await vi.waitFor(() =>
+      expect(said).toEqual([1, 2].map(call => ({ kind: 'answer', call, value: null, error })))
+    );
+  });
+});
+
 describe('a worker that fetches a file', () => {
   /** A worker of which the files are stuck until they are given up; what it says. */
   function fetching() {
