@@ -85,6 +85,18 @@ describe('the list of models for the browser', () => {
     parse.mockRestore();
   });
 
+  it('of which the connection ends in the middle may come later', async () => {
+    vi.stubGlobal('fetch', () =>
+      Promise.resolve(
+        new Response(new ReadableStream({ start: stream => stream.error(new TypeError('cut')) }))
+      )
+    );
+    await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({
+      code: 'download_failed',
+      message: 'models.json cannot be fetched. Is there a connection?'
+    });
+  });
+
   it('that a server in trouble does not give may be there later', async () => {
     serve('Bad Gateway', 502);
     await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({ code: 'download_failed' });

@@ -20,17 +20,17 @@ export interface ILocalModel extends ISource {
  */
 export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   const name = fileName(address);
-  const response = await fetch(address, { cache: 'no-cache' }).catch(() => null);
-  if (!response) {
+  const noConnection = (): never => {
     throw failure('download_failed', `${name} cannot be fetched. Is there a connection?`);
-  }
+  };
+  const response = await fetch(address, { cache: 'no-cache' }).catch(noConnection);
   if (!response.ok) {
     throw failure(
       response.status < 500 ? 'no_model' : 'download_failed',
       `The list of models, ${name}, cannot be fetched (${response.status}). The owner of the site has to put it there.`
     );
   }
-  const read = parsed(await response.text().catch(() => ''), name);
+  const read = parsed(await response.text().catch(noConnection), name);
   const wllama = typeof read?.wllama === 'string' ? absolute(read.wllama, address) : '';
   const models = (Array.isArray(read?.models) ? read.models.filter(isModel) : []).filter(
     ({ url, engine }) => absolute(url, address) && (engine === undefined || (engine === 'wllama' && wllama))
