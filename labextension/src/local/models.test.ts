@@ -78,7 +78,7 @@ describe('the WebAssembly of wllama', () => {
 describe('a model that is fetched for later', () => {
   afterEach(() => vi.unstubAllGlobals());
 
-  it('is kept, with nothing opened, or refused where the browser keeps nothing', async () => {
+  it('is kept, with nothing opened, or refused where the browser keeps nothing, or has no room', async () => {
     const bytes = new Uint8Array([1, 2, 3]);
     vi.stubGlobal('location', { href: 'http://site.test/' });
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(bytes)));
@@ -98,5 +98,9 @@ describe('a model that is fetched for later', () => {
     await fetched(files);
     expect([...kept.keys()]).toEqual([source.sha256]);
     await expect(fetched(null)).rejects.toMatchObject({ code: 'no_storage' });
+    kept.clear();
+    await expect(fetched({ ...files, write: () => Promise.resolve(false) })).rejects.toMatchObject({
+      code: 'no_storage'
+    });
   });
 });

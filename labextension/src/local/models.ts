@@ -69,6 +69,10 @@ export class Models implements IModels {
       await modelFile({ url: source.wllama, ...WLLAMA }, files, step, signal);
     }
     await modelFile(source, files, step, signal);
+    const [isKept] = await this.stored([source]);
+    if (!isKept) {
+      throw new ServerError(500, NO_STORAGE, 'This browser has no room for the model.');
+    }
   }
 
   async stored(sources: readonly ISource[]): Promise<boolean[]> {
