@@ -18,7 +18,7 @@ from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
 _LONGEST_PIECE = 60  # characters of what is repeated within a line or a few
-_LEAST_REPEATED = 16  # characters: `0, 0, 0` is code
+_LEAST_REPEATED = 32  # characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 MOST = 16_000  # characters of a suggestion: nobody reads more, and each filter reads all of them
 _PHRASES = (
     "Sure, ", "Sure! ", "Certainly", "Here is ", "Here are ", "Here's ", "This code ", "This function ",
@@ -110,15 +110,15 @@ def chat(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     """Leave out an answer that makes the line the same as the one above."""
-    above = surroundings.above.strip()
-    begun = surroundings.line.lstrip()
-    written, newline, _ = (text if begun else text.lstrip("\n")).partition("\n")
-    line = (begun + written).strip()
-    if not _is_word(above[:1] or " ") or not above.startswith(line):
+    above = surroundings.above.rstrip()
+    begun = surroundings.line if surroundings.line.strip() or not text.startswith("\n") else ""
+    written, newline, _ = (text if begun.strip() else text.lstrip("\n")).partition("\n")
+    line = (begun + written).rstrip()  # with its indentation: one that ends another block is another line
+    if not _is_word(above.lstrip()[:1] or " ") or not above.startswith(line):
         return Cut(text)
     if not (newline or final):
         return Cut("")
-    again = above in {line, (begun + written + surroundings.rest).strip()}
+    again = above in {line, (begun + written + surroundings.rest).rstrip()}
     # A line that was typed as it stands is what the person wants.
     return Cut("", done=True) if again and written.strip() else Cut(text)
 

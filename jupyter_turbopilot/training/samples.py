@@ -39,8 +39,8 @@ class Cuts:
 
 
 BRANCHES = Cuts(0.2, 0.4, LONGEST_CELL)  # of a tree: what stands before them is read once
-# Each reads everything itself: an answer should be worth it. A small model that seldom saw the start of a line
-# takes it for the middle of a word.
+# Each reads everything itself: an answer should be worth it. A small model that seldom saw the start of a
+# line takes it for the middle of a word.
 PLAIN = Cuts(0.35, 1.0, LARGEST, 0.2)
 
 

@@ -26,7 +26,7 @@ import {
 const CLOSERS = ')]}"\'`;,:';
 const MIN_REPEATED = 3;
 const LONGEST_PIECE = 60; // characters of what is repeated within a line or a few
-const LEAST_REPEATED = 16; // characters: `0, 0, 0` is code
+const LEAST_REPEATED = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 const MOST = 16000; // characters of a suggestion: nobody reads more, and each filter reads all of them
 const PHRASES = [
   'Sure, ',
@@ -148,17 +148,17 @@ const chat: Filter = (text, { quote }, final) => {
 
 /** Leave out an answer that makes the line the same as the one above. */
 const lineAboveAgain: Filter = (text, surroundings, final) => {
-  const above = strip(surroundings.above);
-  const begun = stripStart(surroundings.line);
-  const [written, newline] = cutAt(begun ? text : stripStart(text, '\n'), '\n');
-  const line = strip(begun + written);
-  if (!beginsWithWord(above) || !above.startsWith(line)) {
+  const above = stripEnd(surroundings.above);
+  const begun = !isBlank(surroundings.line) || !text.startsWith('\n') ? surroundings.line : '';
+  const [written, newline] = cutAt(isBlank(begun) ? stripStart(text, '\n') : text, '\n');
+  const line = stripEnd(begun + written); // with its indentation: one that ends another block is another line
+  if (!beginsWithWord(stripStart(above)) || !above.startsWith(line)) {
     return whole(text);
   }
   if (!newline && !final) {
     return whole('');
   }
-  const again = line === above || strip(begun + written + surroundings.rest) === above;
+  const again = line === above || stripEnd(begun + written + surroundings.rest) === above;
   // A line that was typed as it stands is what the person wants.
   return again && !isBlank(written) ? ended('') : whole(text);
 };
