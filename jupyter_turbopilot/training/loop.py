@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import pickle
 import time
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.training.network import Network
 
+LOG = logging.getLogger(__name__)
 WARMUP = 30  # steps
 SAVED_EVERY = 180.0  # seconds
 PAUSED = 60.0  # seconds: a step that took longer, and twice as long as the one before, was interrupted
@@ -55,7 +57,7 @@ class Log:
 
 
 class DivergedError(TurbopilotError):
-    """The loss, or its slope, is no number any more."""
+    """The loss, or the norm of its gradient, is not finite any more."""
 
     def __init__(self, step: int, rate: float) -> None:
         super().__init__(
@@ -170,9 +172,9 @@ class Training:
         rate = self.schedule.rate * min(1.0, (log.steps + 1) / WARMUP) * self.slope
         loss = self.learning.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        slope = torch.nn.utils.clip_grad_norm_(self.learnt.values(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.learnt.values(), 1.0)
         self._need_finite(loss.item())
-        self._need_finite(slope.item())
+        self._need_finite(norm.item())
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -221,6 +223,8 @@ class Training:
         try:
             state = torch.load(path, map_location=self.learning.network.device, weights_only=True)
             if state.get("origin", "") != self.origin:
+                old = path.rename(path.with_name(f"{path.name}.old"))
+                LOG.warning("%s began with another model: kept as %s. Training begins anew.", path, old.name)
                 return Log()
             with torch.no_grad():
                 for name, part in self.learnt.items():

@@ -180,7 +180,9 @@ def test_a_pause_does_not_count_but_long_steps_do(
     assert log.seconds == counted
 
 
-def test_what_began_with_something_else_is_not_gone_on_with(adapter: Adapter, tmp_path: Path) -> None:
+def test_what_began_with_something_else_is_kept_but_not_gone_on_with(
+    adapter: Adapter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def training(origin: str) -> Training:
         return Training(adapter, Schedule(1e6, 1e-2, 0.25, steps=4), tmp_path / "kept", origin)
 
@@ -188,6 +190,8 @@ def test_what_began_with_something_else_is_not_gone_on_with(adapter: Adapter, tm
     assert training("model").log.steps == 4
     before = [part.clone() for part in adapter.network.learnt().values()]
     assert training("model, trained further").log.steps == 0
+    assert torch.load(tmp_path / "kept.old", weights_only=True)["origin"] == "model"
+    assert "kept as kept.old" in caplog.text
     assert all(map(torch.equal, before, adapter.network.learnt().values()))
 
 
