@@ -226,15 +226,57 @@ describe('the client in a page', () => {
     }
   );
 
-  it('ends a worker that is gone while it opens a model, and starts another at the next key', async () => {
+  it('ends a worker that is gone while it opens a model, and starts another after a while', async () => {
     prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
     const failed = expect(complete()).rejects.toThrow('does not answer any more');
-    await vi.advanceTimersByTimeAsync(90_000);
+    await vi.advanceTimersByTimeAsync(60_000);
     await failed;
     expect(workers[0].ended).toBe(true);
-    expect(await client.health()).toMatchObject({ phase: 'empty', code: null });
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(await client.health()).toMatchObject({ phase: 'loading', code: null });
     expect(await complete()).toBe('yes');
     expect(workers).toHaveLength(2);
+  });
+
+  it('waits longer each time for a model that ends the worker whenever it is opened', async () => {
+    prepare = worker => (worker.stuck = { phase: 'verifying' });
+    const crash = async () => {
+      await vi.advanceTimersByTimeAsync(0);
+      workers.at(-1)?.say({ kind: 'alive' });
+      await vi.advanceTimersByTimeAsync(0);
+      workers.at(-1)?.onerror?.({ message: 'out of memory' } as ErrorEvent);
+      await vi.advanceTimersByTimeAsync(0);
+    };
+    const failed = expect(complete()).rejects.toThrow('The model has stopped (out of memory).');
+    await crash();
+    await failed;
+    for (const [wait, started] of [
+      [11_000, 2],
+      [11_000, 2],
+      [11_000, 3]
+    ]) {
+      for (let key = 0; key < 5; key++) {
+        await expect(complete()).rejects.toMatchObject({ code: 'worker_gone' });
+      }
+      expect(await client.health()).toMatchObject({ phase: 'failed', code: 'worker_gone' });
+      await vi.advanceTimersByTimeAsync(wait);
+      await client.health();
+      expect(workers).toHaveLength(started);
+      if ((await client.health()).phase === 'loading') {
+        await crash();
+      }
+    }
+  });
+
+  it('blames no model for the end of the worker that is not wanted any more', async () => {
+    prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
+    const gone = [complete('python'), complete('go')].map(one =>
+      expect(one).rejects.toMatchObject({ code: 'worker_gone' })
+    );
+    await vi.advanceTimersByTimeAsync(60_000);
+    await Promise.all(gone);
+    expect(await complete('go')).toBe('yes');
+    expect(workers[1].opened).toEqual(['characters']);
   });
 
   it('waits for a worker that is at work on a model for minutes', async () => {

@@ -17,7 +17,7 @@ const SILENCE = 30_000;
 
 /** The code of an error that the person made, as the server has it. */
 const STOPPED = 'cancelled';
-/** The code of an error that says nothing of the model: its worker is gone, and the next key starts another. */
+/** The code of an error: the worker is gone, and the next key starts another, or a later one where it was opening a model. */
 const GONE = 'worker_gone';
 
 /** What the worker is, as far as this page uses it. */
@@ -43,6 +43,13 @@ interface ILoading {
   completer: Promise<Completer>;
   /** how far its file is; null: it is not being fetched */
   step: IStep | null;
+}
+
+/** A model that the worker is opening. */
+interface IOpening {
+  model: ILocalModel;
+  resolve: (model: IOpened) => void;
+  reject: (error: Error) => void;
 }
 
 /** A file that is being fetched beside the model in use. */
@@ -323,7 +330,7 @@ export class LocalClient implements IClient {
     const { name, url, sha256, size, wllama } = model;
     const opened = await this._watched(
       new Promise<IOpened>((resolve, reject) => {
-        this._opening = { resolve, reject };
+        this._opening = { model, resolve, reject };
         line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
       })
     );
@@ -341,18 +348,26 @@ export class LocalClient implements IClient {
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
     const error = reason instanceof ServerError ? reason : inWords(reason);
     if (!isOfWorker(error)) {
-      this._loading = null;
-      this._phase = 'failed';
-      this._failure = { model, error, at: Date.now(), wait: this._wait };
-      this._wait = Math.min(LONGEST_WAIT, this._wait * 2);
+      this._note(model, error);
     }
     return error;
   }
 
-  /** Fetch what could not be fetched once more, if that was a while ago: there may be a connection by now. */
+  private _note(model: ILocalModel | null, error: ServerError): void {
+    this._loading = null;
+    this._phase = 'failed';
+    this._failure = { model, error, at: Date.now(), wait: this._wait };
+    this._wait = Math.min(LONGEST_WAIT, this._wait * 2);
+  }
+
+  /**
+   * Load once more what could not be fetched, or has ended the worker, if that was a while ago: there may be a connection
+   * by now, or memory.
+   */
   private _tryAgain(): void {
     if (
-      this._failure?.error.code !== 'download_failed' ||
+      !this._failure ||
+      !['download_failed', GONE].includes(this._failure.error.code) ||
       Date.now() - this._failure.at < this._failure.wait
     ) {
       return;
@@ -398,9 +413,11 @@ export class LocalClient implements IClient {
         break;
       case 'opened':
         this._opening?.resolve(message.model);
+        this._opening = null;
         break;
       case 'not opened':
         this._opening?.reject(new ServerError(500, message.error.code, message.error.message));
+        this._opening = null;
         break;
       case 'answer':
         this._answer(message);
@@ -455,8 +472,14 @@ export class LocalClient implements IClient {
     this._line?.terminate();
     this._line = null;
     this._last = null;
+    const opening = this._opening;
+    const isWanted = opening !== null && opening.model === this._loading?.model;
+    this._opening = null;
     this._forget();
-    this._opening?.reject(error);
+    if (isWanted && error.code === GONE) {
+      this._note(opening.model, error); // the model may end each worker that opens it
+    }
+    opening?.reject(error);
     this._engine?.fail(error);
     this._engine = null;
     this._calls.forEach(call => call.reject(error));
@@ -471,7 +494,7 @@ export class LocalClient implements IClient {
   private _loading: ILoading | null = null;
   /** what the worker was told to open last */
   private _last: Promise<Completer> | null = null;
-  private _opening: { resolve: (model: IOpened) => void; reject: (error: Error) => void } | null = null;
+  private _opening: IOpening | null = null;
   private _line: ILine | null = null;
   private _engine: WorkerEngine | null = null;
   private _phase: Phase = 'empty';
