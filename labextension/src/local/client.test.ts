@@ -15,6 +15,8 @@ class Worker implements ILine {
   onerror: ((event: ErrorEvent) => void) | null = null;
   readonly opened: string[] = [];
   error: { code: string; message: string } | null = null;
+  /** the only model that has the error; empty: all have it */
+  damaged = '';
   silent = false;
   /** whether its script has not come */
   dead = false;
@@ -38,7 +40,7 @@ class Worker implements ILine {
         return;
       }
       this.say(
-        this.error
+        this.error && (this.damaged || message.name) === message.name
           ? { kind: 'not opened', error: this.error }
           : {
               kind: 'opened',
@@ -418,6 +420,47 @@ describe('the client in a page', () => {
     prepare = worker => (worker.error = { code: 'download_failed', message: 'cut' });
     await expect(client.select('characters')).rejects.toThrow('cut');
     expect((await client.models()).map(({ failed }) => failed)).toEqual(['cut', null]);
+  });
+
+  it('goes on with the former choice where another cannot be opened', async () => {
+    await client.select('characters');
+    workers[0].error = { code: 'model_failed', message: 'damaged' };
+    await expect(client.select('python')).rejects.toThrow('damaged');
+    workers[0].error = null;
+    expect(await client.health()).toMatchObject({ status: 'ok', phase: 'empty', model: 'characters' });
+    expect((await client.models()).map(({ failed }) => failed)).toEqual([null, 'damaged']);
+    expect(await complete('python')).toBe('yes');
+    await vi.advanceTimersByTimeAsync(11_000);
+    await client.health();
+    expect(workers[0].opened).toEqual(['characters', 'python', 'characters']);
+  });
+
+  it.each([
+    ['is stopped', () => client.stopPull('characters'), 'cancelled'],
+    ['has ended the worker', () => vi.advanceTimersByTimeAsync(60_000), 'worker_gone']
+  ])('goes on with what suits the language where the first choice %s', async (_, end, code) => {
+    prepare = worker =>
+      (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
+    const failed = expect(client.select('characters')).rejects.toMatchObject({ code });
+    await vi.advanceTimersByTimeAsync(0);
+    await end();
+    await failed;
+    expect(await complete('python')).toBe('yes');
+    expect(workers[1].opened).toEqual(['python']);
+  });
+
+  it('takes the last of two choices, also where the first cannot be opened', async () => {
+    prepare = worker => {
+      worker.error = { code: 'model_failed', message: 'damaged' };
+      worker.damaged = 'python';
+    };
+    await complete('go');
+    const failed = expect(client.select('python')).rejects.toThrow('damaged');
+    const selected = client.select('characters');
+    await failed;
+    expect(await selected).toMatchObject({ phase: 'ready', code: null });
+    await complete('python');
+    expect(workers[0].opened).toEqual(['characters', 'python', 'characters']);
   });
 
   it('refuses a model that the site does not have', async () => {

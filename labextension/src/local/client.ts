@@ -148,6 +148,7 @@ export class LocalClient implements IClient {
     const step = (model: ILocalModel) =>
       pulls.find(pull => pull?.model === model)?.step ??
       (model === this._loading?.model ? this._loading.step : null);
+    const failure = this._failure ?? this._refused;
     return models.map((model, at) => ({
       name: model.name,
       spec: model.name,
@@ -165,16 +166,31 @@ export class LocalClient implements IClient {
       adapters: [],
       tuned: false,
       pulling: step(model) !== null,
-      failed: model === this._failure?.model ? this._failure.error.message : null,
+      failed: model === failure?.model ? failure.error.message : null,
       progress: step(model),
       mirror: false
     }));
   }
 
   async select(name: string): Promise<IHealth> {
-    this._chosen = await this._named(name);
+    const chosen = await this._named(name);
+    const selection = ++this._selections;
+    this._chosen = chosen;
+    this._refused = null;
     this._forget();
-    await this._load(this._chosen);
+    try {
+      await this._load(chosen);
+    } catch (reason) {
+      if (selection === this._selections && chosen !== this._proven) {
+        this._chosen = this._proven;
+        this._refused = this._failure;
+        this._forget();
+      }
+      throw reason;
+    }
+    if (selection === this._selections) {
+      this._proven = chosen;
+    }
     return this.health();
   }
 
@@ -182,6 +198,7 @@ export class LocalClient implements IClient {
   async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
     const source = await this._named(name);
     const pull: IPull = { model: source, step: { phase: 'waiting' }, tell: step };
+    this._refused = null;
     const isKept = await this._call({ kind: 'fetch', source }, pull).then(
       () => true,
       (reason: unknown) => {
@@ -347,7 +364,8 @@ export class LocalClient implements IClient {
   /** Note why there is no model. */
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
     const error = reason instanceof ServerError ? reason : inWords(reason);
-    if (!isOfWorker(error)) {
+    const isWanted = !model || !this._loading || this._loading.model === model;
+    if (isWanted && !isOfWorker(error)) {
       this._note(model, error);
     }
     return error;
@@ -489,6 +507,11 @@ export class LocalClient implements IClient {
   private _listed: Promise<ILocalModel[]> | null = null;
   /** what the person chose; null: what suits the language */
   private _chosen: ILocalModel | null = null;
+  /** what was chosen last and could be opened: it is used again when another choice cannot */
+  private _proven: ILocalModel | null = null;
+  private _selections = 0;
+  /** why the last choice could not be opened */
+  private _refused: IFailure | null = null;
   /** what completed last */
   private _used: ILocalModel | null = null;
   private _loading: ILoading | null = null;
