@@ -397,6 +397,20 @@ describe('the client in a page', () => {
     expect(workers[0].opened).toEqual(['python']);
   });
 
+  it('says that a download has ended with the worker, which is not begun again', async () => {
+    await complete();
+    workers[0].stuck = { phase: 'fetching', received: 3, total: 6 };
+    const cut = expect(client.pull('characters', false, () => undefined, false)).rejects.toMatchObject({
+      code: 'download_failed',
+      message: 'The download has ended, as its worker has stopped. Download the model again.'
+    });
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].onerror?.({ message: 'out of memory' } as ErrorEvent);
+    await cut;
+    expect(await complete()).toBe('yes');
+    expect(workers.map(({ opened }) => opened)).toEqual([['python'], ['python']]);
+  });
+
   it('uses at once what it can fetch and not keep', async () => {
     await complete();
     workers[0].stuck = { phase: 'waiting' };

@@ -96,6 +96,15 @@ function inWords(reason: unknown): ServerError {
   );
 }
 
+/** What a download ends with when its worker is gone. */
+function cut(): ServerError {
+  return new ServerError(
+    500,
+    'download_failed',
+    'The download has ended, as its worker has stopped. Download the model again.'
+  );
+}
+
 export class LocalClient implements IClient {
   readonly inPage = true;
 
@@ -500,7 +509,9 @@ export class LocalClient implements IClient {
     opening?.reject(error);
     this._engine?.fail(error);
     this._engine = null;
-    this._calls.forEach(call => call.reject(error));
+    // The model is started again, a download is not.
+    const ofDownload = error.code === GONE ? cut() : error;
+    this._calls.forEach(({ pull, reject }) => reject(pull ? ofDownload : error));
     this._calls.clear();
   }
 
