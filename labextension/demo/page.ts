@@ -11,6 +11,7 @@ import {
 import { Compartment, EditorState } from '@codemirror/state';
 import { EditorView, keymap } from '@codemirror/view';
 import { LocalClient } from '../src/local/client';
+import { isModifier } from '../src/modifier';
 import { Asker, type IChoice } from './asker';
 import { darkHighlightStyle } from './dark';
 import { ghostText } from './ghost';
@@ -132,8 +133,8 @@ const view: EditorView = new EditorView({
       EditorView.lineWrapping,
       EditorView.contentAttributes.of({ 'aria-label': 'Code', 'aria-describedby': 'status' }),
       EditorView.domEventObservers({
-        keydown: () => {
-          if (status.textContent === NOTHING) {
+        keydown: event => {
+          if (!isModifier(event) && status.textContent === NOTHING) {
             say('Ready.');
           }
         }
