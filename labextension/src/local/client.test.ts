@@ -157,6 +157,12 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(0);
   });
 
+  it('says which language the only model is tuned to', async () => {
+    listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
+    expect(await client.knowsBetter('go')).toBe('python');
+    expect(await client.knowsBetter('python')).toBe('');
+  });
+
   it('completes with the model that was chosen, whatever the language', async () => {
     await client.select('characters');
     await complete('python');

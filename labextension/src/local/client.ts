@@ -255,7 +255,7 @@ export class LocalClient implements IClient {
   /** The language that the model for this one knows better; empty: none, as far as the site says. */
   async knowsBetter(language: string): Promise<string> {
     const { language: tuned, best } = await this._suited(language);
-    return tuned === language || best === language ? '' : best;
+    return tuned === language || best === language ? '' : best || tuned;
   }
 
   private _catalogue(): Promise<ILocalModel[]> {
