@@ -45,6 +45,13 @@ function say(words: string, isError = false): void {
   status.classList.toggle('error', isError);
 }
 
+/** Have a suggestion read out, where that is wanted. */
+function readOut(suggestion: string): void {
+  if (announce.checked && suggestion) {
+    said.textContent = `Suggestion: ${suggestion}`;
+  }
+}
+
 const client = new LocalClient({
   catalogue: new URL('./models.json', document.baseURI).href,
   connect: () => new Worker(new URL('../src/local/worker.ts', import.meta.url), { type: 'module' }),
@@ -64,10 +71,9 @@ const asker = new Asker(client, choice, {
     if (invoked && !text) {
       say(NOTHING);
     }
-    if (announce.checked && text) {
-      said.textContent = `Suggestion: ${text}`;
-    }
+    readOut(text);
   },
+  recalled: readOut,
   failed: reason => {
     say(errorInWords(reason), true);
     look();
