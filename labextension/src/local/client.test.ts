@@ -353,7 +353,7 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(1);
   });
 
-  it('stops to fetch the model that was to be used at once, too', async () => {
+  it('stops fetching the model that was to be used at once, too', async () => {
     prepare = worker =>
       (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
