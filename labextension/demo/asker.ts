@@ -23,6 +23,8 @@ export interface IListener {
   ready(): void;
   /** A suggestion is there, after so many milliseconds; empty: there is none. `invoked`: the person asked for it. */
   answered(text: string, ms: number, invoked: boolean): void;
+  /** What was suggested before is shown again: this is left of it. */
+  recalled(text: string): void;
   failed(reason: unknown): void;
 }
 
@@ -95,7 +97,9 @@ export class Asker {
     }
     this._leave();
     this._suggestion = suggestion;
-    showGhost(view, suggestion.rest(place) ?? '');
+    const rest = suggestion.rest(place) ?? '';
+    showGhost(view, rest);
+    this._listener.recalled(rest);
     return true;
   }
 

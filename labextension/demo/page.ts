@@ -11,6 +11,7 @@ import {
 import { Compartment, EditorState } from '@codemirror/state';
 import { EditorView, keymap } from '@codemirror/view';
 import { LocalClient } from '../src/local/client';
+import { isModifier } from '../src/modifier';
 import { Asker, type IChoice } from './asker';
 import { darkHighlightStyle } from './dark';
 import { ghostText } from './ghost';
@@ -44,6 +45,13 @@ function say(words: string, isError = false): void {
   status.classList.toggle('error', isError);
 }
 
+/** Have a suggestion read out, where that is wanted. */
+function readOut(suggestion: string): void {
+  if (announce.checked && suggestion) {
+    said.textContent = `Suggestion: ${suggestion}`;
+  }
+}
+
 const client = new LocalClient({
   catalogue: new URL('./models.json', document.baseURI).href,
   connect: () => new Worker(new URL('../src/local/worker.ts', import.meta.url), { type: 'module' }),
@@ -63,10 +71,9 @@ const asker = new Asker(client, choice, {
     if (invoked && !text) {
       say(NOTHING);
     }
-    if (announce.checked && text) {
-      said.textContent = `Suggestion: ${text}`;
-    }
+    readOut(text);
   },
+  recalled: readOut,
   failed: reason => {
     say(errorInWords(reason), true);
     look();
@@ -132,8 +139,8 @@ const view: EditorView = new EditorView({
       EditorView.lineWrapping,
       EditorView.contentAttributes.of({ 'aria-label': 'Code', 'aria-describedby': 'status' }),
       EditorView.domEventObservers({
-        keydown: () => {
-          if (status.textContent === NOTHING) {
+        keydown: event => {
+          if (!isModifier(event) && status.textContent === NOTHING) {
             say('Ready.');
           }
         }

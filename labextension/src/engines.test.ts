@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ChosenClient } from './chosenclient';
 import type { IClient } from './client';
 import { Engines } from './engines';
@@ -11,14 +11,17 @@ function bench(server: boolean) {
     server: vi.fn(() => Promise.resolve(named('server'))),
     browser: vi.fn(() => Promise.resolve(named('browser')))
   };
-  const page = { marked: false, hasServer: () => Promise.resolve(server) };
-  return { client, makers, engines: new Engines(client, page, makers) };
+  const page = { marked: false, hasServer: vi.fn(() => Promise.resolve(server)) };
+  return { client, makers, page, engines: new Engines(client, page, makers) };
 }
 
 const named = (model: string) =>
   ({ health: () => Promise.resolve({ model } as IHealth) }) as unknown as IClient;
 
 describe('the engine in use', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
   it('is made once it is needed, and no other', async () => {
     const { client, makers, engines } = bench(false);
     expect(await engines.use('as the page has it')).toBe(true);
@@ -70,6 +73,7 @@ describe('the engine in use', () => {
     await engines.retry();
     makers.browser.mockRejectedValueOnce(new Error('ChunkLoadError'));
     await expect(engines.use('browser')).rejects.toMatchObject({ code: 'not_loaded' });
+    vi.advanceTimersByTime(5000);
     await engines.retry();
     expect((await client.health()).model).toBe('browser');
     await engines.retry();
@@ -83,6 +87,30 @@ describe('the engine in use', () => {
     await expect(engines.retry()).rejects.toThrow(NoServerError);
     expect(await engines.use('as the page has it')).toBe(true);
     expect((await client.health()).model).toBe('browser');
+  });
+
+  it('is asked for less and less often where it cannot be had, and says all along why', async () => {
+    const { page, engines } = bench(false);
+    await expect(engines.use('server')).rejects.toThrow(NoServerError);
+    for (let check = 0; check < 120; check++) {
+      vi.advanceTimersByTime(5000);
+      await expect(engines.retry()).rejects.toThrow(NoServerError);
+    }
+    // After 5, 15, 35 and 75 seconds, and once a minute from then on.
+    expect(page.hasServer).toHaveBeenCalledTimes(1 + 4 + 8);
+    page.hasServer.mockResolvedValue(true);
+    vi.advanceTimersByTime(60_000);
+    await engines.retry();
+    await engines.retry();
+    expect(page.hasServer).toHaveBeenCalledTimes(1 + 4 + 8 + 1);
+  });
+
+  it('is asked for at once by somebody who wants it', async () => {
+    const { client, page, engines } = bench(false);
+    await expect(engines.use('server')).rejects.toThrow(NoServerError);
+    page.hasServer.mockResolvedValue(true);
+    await engines.use('server');
+    expect((await client.health()).model).toBe('server');
   });
 
   it('is left alone by a failure of one that nobody wants any more', async () => {

@@ -5,6 +5,18 @@ import type { IClient } from './client';
 import { chooseEngine, type Engine, type IPageFacts, type Wanted } from './engine';
 import { ServerError } from './trouble';
 
+/** Milliseconds after which what has failed is tried again; the wait doubles each time, up to a bound. */
+const AGAIN = 5000;
+const LONGEST_WAIT = 60_000;
+
+/** What was wanted and could not be had. */
+interface IFailure {
+  wanted: Wanted;
+  reason: unknown;
+  at: number;
+  wait: number;
+}
+
 export class Engines {
   /** `makers` make the client of an engine; none is made before it is needed. */
   constructor(
@@ -18,7 +30,7 @@ export class Engines {
     if (wanted === this._wanted) {
       return false;
     }
-    const hadFailed = this._failed !== null;
+    const before = this._failed;
     this._wanted = wanted;
     this._failed = null;
     try {
@@ -28,28 +40,34 @@ export class Engines {
         return false; // somebody wants something else by now
       }
       if (engine === this._engine) {
-        return hadFailed;
+        return before !== null;
       }
-      const before = this._engine && this._made[this._engine];
+      const left = this._engine && this._made[this._engine];
       this._engine = engine;
       this._client.use(client);
-      (await before)?.leave?.();
+      (await left)?.leave?.();
       return true;
     } catch (reason) {
       if (wanted !== this._wanted) {
         return false;
       }
       this._wanted = null;
-      this._failed = wanted;
+      const wait = before?.wanted === wanted ? Math.min(LONGEST_WAIT, 2 * before.wait) : AGAIN;
+      this._failed = { wanted, reason, at: Date.now(), wait };
       throw reason;
     }
   }
 
-  /** Try again what has failed, if anything has. */
+  /** Try again what has failed, if anything has; soon after that it has failed still. */
   async retry(): Promise<void> {
-    if (this._failed) {
-      await this.use(this._failed);
+    if (!this._failed) {
+      return;
     }
+    const { wanted, reason, at, wait } = this._failed;
+    if (Date.now() - at < wait) {
+      throw reason;
+    }
+    await this.use(wanted);
   }
 
   private _make(engine: Engine): Promise<IClient> {
@@ -64,8 +82,7 @@ export class Engines {
   }
 
   private _wanted: Wanted | null = null;
-  /** what was wanted and could not be had; null: nothing */
-  private _failed: Wanted | null = null;
+  private _failed: IFailure | null = null;
   private _engine: Engine | null = null;
   private readonly _made: Partial<Record<Engine, Promise<IClient>>> = {};
 }

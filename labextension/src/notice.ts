@@ -1,6 +1,7 @@
 /** One quiet notification for one trouble, however many keys are pressed; gone when the trouble is. */
 
 import { Notification } from '@jupyterlab/apputils';
+import { isModifier } from './modifier';
 
 const SHOWN = 10000;
 const BRIEF = 4000;
@@ -44,8 +45,17 @@ export class Notice {
 
   /** Answer somebody who asked for something here: with the next key it is over. */
   untilKey(message: string): void {
-    this._show(message);
-    document.addEventListener('keydown', () => dismiss(this._answer), { once: true, capture: true });
+    const said = this._show(message);
+    const pressed = (event: KeyboardEvent): void => {
+      if (isModifier(event)) {
+        return;
+      }
+      document.removeEventListener('keydown', pressed, true);
+      if (said !== this._warning) {
+        dismiss(said); // a warning stays as long as the trouble
+      }
+    };
+    document.addEventListener('keydown', pressed, true);
   }
 
   /** It is over, and may be said again when it comes back. */
@@ -59,14 +69,15 @@ export class Notice {
     dismiss(this._warning);
   }
 
-  private _show(message: string): void {
+  private _show(message: string): ISaid {
     const said = [this._warning, this._answer].find(one => one.message === message && isThere(one));
     if (said) {
       Notification.update({ id: said.id, message, autoClose: BRIEF });
-      return;
+      return said;
     }
     dismiss(this._answer);
     this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
+    return this._answer;
   }
 
   private _warning = NOTHING;

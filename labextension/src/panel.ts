@@ -122,6 +122,7 @@ export class ModelPanel extends Widget {
   private _focus(): void {
     const first = this._form.hidden ? this._body.querySelector('button') : this._other;
     (first ?? this.node).focus();
+    this._awaitsFocus = first === null;
   }
 
   override dispose(): void {
@@ -157,6 +158,7 @@ export class ModelPanel extends Widget {
     table.createTHead().append(this._head);
     table.append(this._body);
     this.node.tabIndex = -1;
+    this.node.addEventListener('focusout', () => (this._awaitsFocus = false));
     this.node.append(heading, this._intro, form, label, this._said, table);
     this._introduce();
   }
@@ -204,8 +206,8 @@ export class ModelPanel extends Widget {
     if (focused) {
       // The rows are new; who was on a button stays on it.
       this._body.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
-    } else if (document.activeElement === this.node) {
-      this._focus();
+    } else if (this._awaitsFocus && document.activeElement === this.node) {
+      this._focus(); // a click beside the buttons focuses the panel, too: the next key is not for the first of them
     }
   }
 
@@ -296,4 +298,6 @@ export class ModelPanel extends Widget {
   private _models: IModel[] = [];
   private _timer = 0;
   private _loading = false;
+  /** whether the panel was activated and has the focus in the place of its first button, which is not there yet */
+  private _awaitsFocus = false;
 }

@@ -53,7 +53,8 @@ describe('the list of models for the browser', () => {
     ['{"models": []}', 200, /lists no model/],
     ['', 200, /is not valid JSON/],
     ['{\n"models": [1 2]\n}', 200, /is not valid JSON/],
-    ['no', 404, /cannot be fetched \(404\)/]
+    ['no', 404, /cannot be fetched \(404\)/],
+    ['no', 410, /cannot be fetched \(410\)/]
   ])('that is %j (%i) is refused with what its owner has to do', async (body, status, words) => {
     serve(body, status);
     const refused = readCatalogue(ADDRESS);
@@ -97,9 +98,12 @@ describe('the list of models for the browser', () => {
     });
   });
 
-  it('that a server in trouble does not give may be there later', async () => {
-    serve('Bad Gateway', 502);
-    await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({ code: 'download_failed' });
+  it.each([401, 403, 429, 502, 503])('that is not given (%i) may be there later', async status => {
+    serve('', status);
+    await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({
+      code: 'download_failed',
+      message: `The list of models, models.json, cannot be fetched (${status}). Try again later, or reload the page.`
+    });
   });
 
   it('that cannot be fetched may be there later', async () => {

@@ -25,9 +25,13 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   };
   const response = await fetch(address, { cache: 'no-cache' }).catch(noConnection);
   if (!response.ok) {
+    const isAbsent = response.status === 404 || response.status === 410;
+    const remedy = isAbsent
+      ? 'The owner of the site has to put it there.'
+      : 'Try again later, or reload the page.';
     throw failure(
-      response.status < 500 ? 'no_model' : 'download_failed',
-      `The list of models, ${name}, cannot be fetched (${response.status}). The owner of the site has to put it there.`
+      isAbsent ? 'no_model' : 'download_failed',
+      `The list of models, ${name}, cannot be fetched (${response.status}). ${remedy}`
     );
   }
   const read = parsed(await response.text().catch(noConnection), name);

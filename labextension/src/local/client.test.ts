@@ -15,6 +15,8 @@ class Worker implements ILine {
   onerror: ((event: ErrorEvent) => void) | null = null;
   readonly opened: string[] = [];
   error: { code: string; message: string } | null = null;
+  /** the only model that has the error; empty: all have it */
+  damaged = '';
   silent = false;
   /** whether its script has not come */
   dead = false;
@@ -38,7 +40,7 @@ class Worker implements ILine {
         return;
       }
       this.say(
-        this.error
+        this.error && (this.damaged || message.name) === message.name
           ? { kind: 'not opened', error: this.error }
           : {
               kind: 'opened',
@@ -155,6 +157,12 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(0);
   });
 
+  it('says which language the only model is tuned to', async () => {
+    listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
+    expect(await client.knowsBetter('go')).toBe('python');
+    expect(await client.knowsBetter('python')).toBe('');
+  });
+
   it('completes with the model that was chosen, whatever the language', async () => {
     await client.select('characters');
     await complete('python');
@@ -226,15 +234,57 @@ describe('the client in a page', () => {
     }
   );
 
-  it('ends a worker that is gone while it opens a model, and starts another at the next key', async () => {
+  it('ends a worker that is gone while it opens a model, and starts another after a while', async () => {
     prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
     const failed = expect(complete()).rejects.toThrow('does not answer any more');
-    await vi.advanceTimersByTimeAsync(90_000);
+    await vi.advanceTimersByTimeAsync(60_000);
     await failed;
     expect(workers[0].ended).toBe(true);
-    expect(await client.health()).toMatchObject({ phase: 'empty', code: null });
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(await client.health()).toMatchObject({ phase: 'loading', code: null });
     expect(await complete()).toBe('yes');
     expect(workers).toHaveLength(2);
+  });
+
+  it('waits longer each time for a model that ends the worker whenever it is opened', async () => {
+    prepare = worker => (worker.stuck = { phase: 'verifying' });
+    const crash = async () => {
+      await vi.advanceTimersByTimeAsync(0);
+      workers.at(-1)?.say({ kind: 'alive' });
+      await vi.advanceTimersByTimeAsync(0);
+      workers.at(-1)?.onerror?.({ message: 'out of memory' } as ErrorEvent);
+      await vi.advanceTimersByTimeAsync(0);
+    };
+    const failed = expect(complete()).rejects.toThrow('The model has stopped (out of memory).');
+    await crash();
+    await failed;
+    for (const [wait, started] of [
+      [11_000, 2],
+      [11_000, 2],
+      [11_000, 3]
+    ]) {
+      for (let key = 0; key < 5; key++) {
+        await expect(complete()).rejects.toMatchObject({ code: 'worker_gone' });
+      }
+      expect(await client.health()).toMatchObject({ phase: 'failed', code: 'worker_gone' });
+      await vi.advanceTimersByTimeAsync(wait);
+      await client.health();
+      expect(workers).toHaveLength(started);
+      if ((await client.health()).phase === 'loading') {
+        await crash();
+      }
+    }
+  });
+
+  it('blames no model for the end of the worker that is not wanted any more', async () => {
+    prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
+    const gone = [complete('python'), complete('go')].map(one =>
+      expect(one).rejects.toMatchObject({ code: 'worker_gone' })
+    );
+    await vi.advanceTimersByTimeAsync(60_000);
+    await Promise.all(gone);
+    expect(await complete('go')).toBe('yes');
+    expect(workers[1].opened).toEqual(['characters']);
   });
 
   it('waits for a worker that is at work on a model for minutes', async () => {
@@ -303,7 +353,7 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(1);
   });
 
-  it('stops to fetch the model that was to be used at once, too', async () => {
+  it('stops fetching the model that was to be used at once, too', async () => {
     prepare = worker =>
       (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
@@ -353,6 +403,20 @@ describe('the client in a page', () => {
     expect(workers[0].opened).toEqual(['python']);
   });
 
+  it('says that a download has ended with the worker, which is not begun again', async () => {
+    await complete();
+    workers[0].stuck = { phase: 'fetching', received: 3, total: 6 };
+    const cut = expect(client.pull('characters', false, () => undefined, false)).rejects.toMatchObject({
+      code: 'download_failed',
+      message: 'The download has ended, as its worker has stopped. Download the model again.'
+    });
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].onerror?.({ message: 'out of memory' } as ErrorEvent);
+    await cut;
+    expect(await complete()).toBe('yes');
+    expect(workers.map(({ opened }) => opened)).toEqual([['python'], ['python']]);
+  });
+
   it('uses at once what it can fetch and not keep', async () => {
     await complete();
     workers[0].stuck = { phase: 'waiting' };
@@ -376,6 +440,47 @@ describe('the client in a page', () => {
     prepare = worker => (worker.error = { code: 'download_failed', message: 'cut' });
     await expect(client.select('characters')).rejects.toThrow('cut');
     expect((await client.models()).map(({ failed }) => failed)).toEqual(['cut', null]);
+  });
+
+  it('goes on with the former choice where another cannot be opened', async () => {
+    await client.select('characters');
+    workers[0].error = { code: 'model_failed', message: 'damaged' };
+    await expect(client.select('python')).rejects.toThrow('damaged');
+    workers[0].error = null;
+    expect(await client.health()).toMatchObject({ status: 'ok', phase: 'empty', model: 'characters' });
+    expect((await client.models()).map(({ failed }) => failed)).toEqual([null, 'damaged']);
+    expect(await complete('python')).toBe('yes');
+    await vi.advanceTimersByTimeAsync(11_000);
+    await client.health();
+    expect(workers[0].opened).toEqual(['characters', 'python', 'characters']);
+  });
+
+  it.each([
+    ['is stopped', () => client.stopPull('characters'), 'cancelled'],
+    ['has ended the worker', () => vi.advanceTimersByTimeAsync(60_000), 'worker_gone']
+  ])('goes on with what suits the language where the first choice %s', async (_, end, code) => {
+    prepare = worker =>
+      (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
+    const failed = expect(client.select('characters')).rejects.toMatchObject({ code });
+    await vi.advanceTimersByTimeAsync(0);
+    await end();
+    await failed;
+    expect(await complete('python')).toBe('yes');
+    expect(workers[1].opened).toEqual(['python']);
+  });
+
+  it('takes the last of two choices, also where the first cannot be opened', async () => {
+    prepare = worker => {
+      worker.error = { code: 'model_failed', message: 'damaged' };
+      worker.damaged = 'python';
+    };
+    await complete('go');
+    const failed = expect(client.select('python')).rejects.toThrow('damaged');
+    const selected = client.select('characters');
+    await failed;
+    expect(await selected).toMatchObject({ phase: 'ready', code: null });
+    await complete('python');
+    expect(workers[0].opened).toEqual(['characters', 'python', 'characters']);
   });
 
   it('refuses a model that the site does not have', async () => {

@@ -17,7 +17,7 @@ const SILENCE = 30_000;
 
 /** The code of an error that the person made, as the server has it. */
 const STOPPED = 'cancelled';
-/** The code of an error that says nothing of the model: its worker is gone, and the next key starts another. */
+/** The code of an error: the worker is gone, and the next key starts another, or a later one where it was opening a model. */
 const GONE = 'worker_gone';
 
 /** What the worker is, as far as this page uses it. */
@@ -43,6 +43,13 @@ interface ILoading {
   completer: Promise<Completer>;
   /** how far its file is; null: it is not being fetched */
   step: IStep | null;
+}
+
+/** A model that the worker is opening. */
+interface IOpening {
+  model: ILocalModel;
+  resolve: (model: IOpened) => void;
+  reject: (error: Error) => void;
 }
 
 /** A file that is being fetched beside the model in use. */
@@ -86,6 +93,15 @@ function inWords(reason: unknown): ServerError {
     500,
     'model_failed',
     `The model in this page has failed (${name}). Reload the page.`
+  );
+}
+
+/** What a download ends with when its worker is gone. */
+function cut(): ServerError {
+  return new ServerError(
+    500,
+    'download_failed',
+    'The download has ended, as its worker has stopped. Download the model again.'
   );
 }
 
@@ -141,6 +157,7 @@ export class LocalClient implements IClient {
     const step = (model: ILocalModel) =>
       pulls.find(pull => pull?.model === model)?.step ??
       (model === this._loading?.model ? this._loading.step : null);
+    const failure = this._failure ?? this._refused;
     return models.map((model, at) => ({
       name: model.name,
       spec: model.name,
@@ -158,16 +175,31 @@ export class LocalClient implements IClient {
       adapters: [],
       tuned: false,
       pulling: step(model) !== null,
-      failed: model === this._failure?.model ? this._failure.error.message : null,
+      failed: model === failure?.model ? failure.error.message : null,
       progress: step(model),
       mirror: false
     }));
   }
 
   async select(name: string): Promise<IHealth> {
-    this._chosen = await this._named(name);
+    const chosen = await this._named(name);
+    const selection = ++this._selections;
+    this._chosen = chosen;
+    this._refused = null;
     this._forget();
-    await this._load(this._chosen);
+    try {
+      await this._load(chosen);
+    } catch (reason) {
+      if (selection === this._selections && chosen !== this._proven) {
+        this._chosen = this._proven;
+        this._refused = this._failure;
+        this._forget();
+      }
+      throw reason;
+    }
+    if (selection === this._selections) {
+      this._proven = chosen;
+    }
     return this.health();
   }
 
@@ -175,6 +207,7 @@ export class LocalClient implements IClient {
   async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
     const source = await this._named(name);
     const pull: IPull = { model: source, step: { phase: 'waiting' }, tell: step };
+    this._refused = null;
     const isKept = await this._call({ kind: 'fetch', source }, pull).then(
       () => true,
       (reason: unknown) => {
@@ -222,7 +255,7 @@ export class LocalClient implements IClient {
   /** The language that the model for this one knows better; empty: none, as far as the site says. */
   async knowsBetter(language: string): Promise<string> {
     const { language: tuned, best } = await this._suited(language);
-    return tuned === language || best === language ? '' : best;
+    return tuned === language || best === language ? '' : best || tuned;
   }
 
   private _catalogue(): Promise<ILocalModel[]> {
@@ -323,7 +356,7 @@ export class LocalClient implements IClient {
     const { name, url, sha256, size, wllama } = model;
     const opened = await this._watched(
       new Promise<IOpened>((resolve, reject) => {
-        this._opening = { resolve, reject };
+        this._opening = { model, resolve, reject };
         line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
       })
     );
@@ -340,19 +373,28 @@ export class LocalClient implements IClient {
   /** Note why there is no model. */
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
     const error = reason instanceof ServerError ? reason : inWords(reason);
-    if (!isOfWorker(error)) {
-      this._loading = null;
-      this._phase = 'failed';
-      this._failure = { model, error, at: Date.now(), wait: this._wait };
-      this._wait = Math.min(LONGEST_WAIT, this._wait * 2);
+    const isWanted = !model || !this._loading || this._loading.model === model;
+    if (isWanted && !isOfWorker(error)) {
+      this._note(model, error);
     }
     return error;
   }
 
-  /** Fetch what could not be fetched once more, if that was a while ago: there may be a connection by now. */
+  private _note(model: ILocalModel | null, error: ServerError): void {
+    this._loading = null;
+    this._phase = 'failed';
+    this._failure = { model, error, at: Date.now(), wait: this._wait };
+    this._wait = Math.min(LONGEST_WAIT, this._wait * 2);
+  }
+
+  /**
+   * Load once more what could not be fetched, or has ended the worker, if that was a while ago: there may be a connection
+   * by now, or memory.
+   */
   private _tryAgain(): void {
     if (
-      this._failure?.error.code !== 'download_failed' ||
+      !this._failure ||
+      !['download_failed', GONE].includes(this._failure.error.code) ||
       Date.now() - this._failure.at < this._failure.wait
     ) {
       return;
@@ -398,9 +440,11 @@ export class LocalClient implements IClient {
         break;
       case 'opened':
         this._opening?.resolve(message.model);
+        this._opening = null;
         break;
       case 'not opened':
         this._opening?.reject(new ServerError(500, message.error.code, message.error.message));
+        this._opening = null;
         break;
       case 'answer':
         this._answer(message);
@@ -455,23 +499,36 @@ export class LocalClient implements IClient {
     this._line?.terminate();
     this._line = null;
     this._last = null;
+    const opening = this._opening;
+    const isWanted = opening !== null && opening.model === this._loading?.model;
+    this._opening = null;
     this._forget();
-    this._opening?.reject(error);
+    if (isWanted && error.code === GONE) {
+      this._note(opening.model, error); // the model may end each worker that opens it
+    }
+    opening?.reject(error);
     this._engine?.fail(error);
     this._engine = null;
-    this._calls.forEach(call => call.reject(error));
+    // The model is started again, a download is not.
+    const ofDownload = error.code === GONE ? cut() : error;
+    this._calls.forEach(({ pull, reject }) => reject(pull ? ofDownload : error));
     this._calls.clear();
   }
 
   private _listed: Promise<ILocalModel[]> | null = null;
   /** what the person chose; null: what suits the language */
   private _chosen: ILocalModel | null = null;
+  /** what was chosen last and could be opened: it is used again when another choice cannot */
+  private _proven: ILocalModel | null = null;
+  private _selections = 0;
+  /** why the last choice could not be opened */
+  private _refused: IFailure | null = null;
   /** what completed last */
   private _used: ILocalModel | null = null;
   private _loading: ILoading | null = null;
   /** what the worker was told to open last */
   private _last: Promise<Completer> | null = null;
-  private _opening: { resolve: (model: IOpened) => void; reject: (error: Error) => void } | null = null;
+  private _opening: IOpening | null = null;
   private _line: ILine | null = null;
   private _engine: WorkerEngine | null = null;
   private _phase: Phase = 'empty';

@@ -1,10 +1,13 @@
 /** Files that the page keeps in the browser, by name. */
 
+/** What comes of writing a file: it is kept, it is being written elsewhere, or there is no room for it. */
+export type Written = 'kept' | 'busy' | 'full';
+
 export interface IFiles {
   /** Return a file, or null where it is not there. */
   read(name: string): Promise<Blob | null>;
-  /** Keep what a file holds; tell whether there was room. */
-  write(name: string, content: Blob): Promise<boolean>;
+  /** Keep what a file holds. */
+  write(name: string, content: Blob): Promise<Written>;
   /** Delete a file; return how many bytes it had. */
   remove(name: string): Promise<number>;
   /** The names of the files that are there, the oldest first. */
@@ -21,6 +24,9 @@ export async function* pieces(content: Blob): AsyncGenerator<Uint8Array<ArrayBuf
     yield new Uint8Array(await content.slice(at, at + PIECE).arrayBuffer());
   }
 }
+
+/** The name of the error where another tab writes a file, or this worker does. */
+const BUSY = 'NoModificationAllowedError';
 
 /** A handle with which a worker writes; only one at a time, in all tabs. */
 interface IAccess {
@@ -52,7 +58,7 @@ export class PrivateFiles implements IFiles {
     }
   }
 
-  async write(name: string, content: Blob): Promise<boolean> {
+  async write(name: string, content: Blob): Promise<Written> {
     try {
       const handle = await this._folder.getFileHandle(name, { create: true });
       const access = await (
@@ -66,16 +72,18 @@ export class PrivateFiles implements IFiles {
         }
         if (at === content.size) {
           access.flush();
-          return true;
+          return 'kept';
         }
       } finally {
         access.close();
       }
-    } catch {
-      return false; // another tab is writing it, or the quota is used up
+    } catch (reason) {
+      if ((reason as Error).name === BUSY) {
+        return 'busy';
+      }
     }
     await this.remove(name);
-    return false;
+    return 'full';
   }
 
   async remove(name: string): Promise<number> {

@@ -3,7 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IStep } from '../wire';
 import { MOST_BYTES } from './engine/gguf';
-import type { IFiles } from './files';
+import type { IFiles, Written } from './files';
 import { evict, type ISource, modelFile, MOST, MOST_WLLAMA } from './modelfile';
 
 const MODEL = new Uint8Array([1, 2, 3, 4, 5, 6]);
@@ -16,7 +16,10 @@ const SOURCE: ISource = {
 class Files implements IFiles {
   readonly kept = new Map<string, Blob>();
   read = (name: string) => Promise.resolve(this.kept.get(name) ?? null);
-  write = (name: string, content: Blob) => Promise.resolve(!!this.kept.set(name, content));
+  write = (name: string, content: Blob): Promise<Written> => {
+    this.kept.set(name, content);
+    return Promise.resolve('kept');
+  };
   remove = (name: string) => Promise.resolve(this.kept.delete(name) ? 1 : 0);
   names = () => Promise.resolve([...this.kept.keys()]);
 }
@@ -132,13 +135,21 @@ describe("a model's file", () => {
   it('takes the place of all others where there is no room, and does without a place', async () => {
     const files = new Files();
     files.kept.set('old', new Blob([MODEL]));
-    files.write = (name, content) =>
-      Promise.resolve(files.kept.size === 0 && !!files.kept.set(name, content));
+    const { write } = files;
+    files.write = (name, content) => (files.kept.size === 0 ? write(name, content) : Promise.resolve('full'));
     await modelFile(SOURCE, files, nobody);
     expect(await files.names()).toEqual([SOURCE.sha256]);
-    files.write = () => Promise.resolve(false);
+    files.write = () => Promise.resolve('full');
     files.kept.clear();
     expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+  });
+
+  it('takes the place of no other while it is being written elsewhere', async () => {
+    const files = new Files();
+    files.kept.set('old', new Blob([MODEL]));
+    files.write = () => Promise.resolve('busy');
+    expect(await bytesOf(await modelFile(SOURCE, files, nobody))).toEqual(MODEL);
+    expect(await files.names()).toEqual(['old']);
   });
 
   it('evicts nothing while there is room', async () => {

@@ -49,7 +49,7 @@ export async function modelFile(
 /** Keep a file in the place of the oldest, or of all others where the browser has no more room. */
 async function keep(name: string, content: Blob, files: IFiles): Promise<void> {
   await evict(files, MOST - 1);
-  if (!(await files.write(name, content))) {
+  if ((await files.write(name, content)) === 'full') {
     await evict(files, 0);
     await files.write(name, content);
   }

@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { IFiles } from './files';
+import type { IFiles, Written } from './files';
 import { Models, WLLAMA } from './models';
 
 const PACKAGE = 'node_modules/@wllama/wllama/';
@@ -14,9 +14,9 @@ class Files implements IFiles {
     return Promise.resolve(this.kept.get(name) ?? null);
   }
 
-  write(name: string, content: Blob): Promise<boolean> {
+  write(name: string, content: Blob): Promise<Written> {
     this.kept.set(name, content);
-    return Promise.resolve(true);
+    return Promise.resolve('kept');
   }
 
   remove(name: string): Promise<number> {
@@ -85,7 +85,7 @@ describe('a model that is fetched for later', () => {
     const kept = new Map<string, Blob>();
     const files: IFiles = {
       read: name => Promise.resolve(kept.get(name) ?? null),
-      write: (name, content) => Promise.resolve(!!kept.set(name, content)),
+      write: (name, content) => Promise.resolve(kept.set(name, content) && 'kept'),
       remove: name => Promise.resolve(kept.delete(name) ? 3 : 0),
       names: () => Promise.resolve([...kept.keys()])
     };
@@ -99,7 +99,7 @@ describe('a model that is fetched for later', () => {
     expect([...kept.keys()]).toEqual([source.sha256]);
     await expect(fetched(null)).rejects.toMatchObject({ code: 'no_storage' });
     kept.clear();
-    await expect(fetched({ ...files, write: () => Promise.resolve(false) })).rejects.toMatchObject({
+    await expect(fetched({ ...files, write: () => Promise.resolve('full') })).rejects.toMatchObject({
       code: 'no_storage'
     });
   });

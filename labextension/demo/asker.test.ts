@@ -1,0 +1,93 @@
+import { EditorState, type TransactionSpec } from '@codemirror/state';
+import { EditorView, type ViewUpdate } from '@codemirror/view';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { IFrame, IRequest } from '../src/wire';
+import { Asker } from './asker';
+import { ghostOf, ghostText } from './ghost';
+
+const LINE = 'print(1)';
+
+/** An editor that nobody sees. */
+class View {
+  readonly composing = false;
+  state: EditorState;
+
+  constructor(asker: Asker) {
+    this.state = EditorState.create({ extensions: [ghostText(() => undefined), asker.extension] });
+  }
+
+  dispatch(spec: TransactionSpec): void {
+    const transaction = this.state.update(spec);
+    this.state = transaction.state;
+    const { docChanged } = transaction;
+    const selectionSet = transaction.selection !== undefined;
+    const update = { view: this, docChanged, selectionSet, transactions: [transaction] };
+    for (const listener of this.state.facet(EditorView.updateListener)) {
+      listener(update as unknown as ViewUpdate);
+    }
+  }
+
+  type(text: string): void {
+    const at = this.state.doc.length;
+    this.dispatch({
+      changes: { from: at, insert: text },
+      selection: { anchor: at + text.length },
+      userEvent: 'input.type'
+    });
+  }
+
+  deleteBack(): void {
+    const at = this.state.doc.length;
+    this.dispatch({
+      changes: { from: at - 1, to: at },
+      selection: { anchor: at - 1 },
+      userEvent: 'delete.backward'
+    });
+  }
+
+  get ghost(): string {
+    return ghostOf(this as unknown as EditorView);
+  }
+}
+
+describe('a suggestion on the page', () => {
+  const heard: string[] = [];
+  const complete = vi.fn();
+  let view: View;
+
+  beforeEach(() => {
+    heard.length = 0;
+    complete.mockReset().mockImplementation((request: IRequest, _: unknown, frame: (one: IFrame) => void) => {
+      const { source } = request.cells[request.active];
+      frame({ text: LINE.startsWith(source) ? LINE.slice(source.length) : '' } as IFrame);
+      return Promise.resolve();
+    });
+    const asker = new Asker({ complete }, () => ({ language: 'python', path: 'a.py', eagerness: 'always' }), {
+      ready: () => undefined,
+      answered: text => heard.push(`answered ${text}`),
+      recalled: text => heard.push(`recalled ${text}`),
+      failed: reason => heard.push(String(reason))
+    });
+    view = new View(asker);
+  });
+
+  it('is told when it is fetched, and again when who deletes back sees it again', async () => {
+    view.type('pri');
+    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
+    view.type('x');
+    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)', 'answered ']));
+    view.deleteBack();
+    expect(view.ghost).toBe('nt(1)');
+    expect(heard.at(-1)).toBe('recalled nt(1)');
+    expect(complete).toHaveBeenCalledTimes(2);
+  });
+
+  it('is not told anew to who types along', async () => {
+    view.type('pri');
+    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
+    view.type('n');
+    expect(view.ghost).toBe('t(1)');
+    expect(heard).toHaveLength(1);
+    expect(complete).toHaveBeenCalledTimes(1);
+  });
+});
