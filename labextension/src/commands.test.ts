@@ -72,6 +72,14 @@ describe('the commands', () => {
     names.forEach(name => expect(OURS).toContain(name));
   });
 
+  it('take the grey text away once suggestions are off', () => {
+    parts.preferences.changed.emit(null);
+    expect(parts.log).not.toContain('dismiss');
+    parts.preferences.current = { ...DEFAULTS, enabled: false };
+    parts.preferences.changed.emit(null);
+    expect(parts.log).toEqual(expect.arrayContaining(['cancel', 'dismiss']));
+  });
+
   it('switch suggestions off, and say so when the settings change', () => {
     expect(parts.is(CommandIDs.toggle, 'isToggled')).toBe(true);
     parts.run(CommandIDs.toggle);
@@ -84,7 +92,10 @@ describe('the commands', () => {
     expect(parts.is(CommandIDs.snooze, 'isEnabled')).toBe(false);
     parts.page.path = 'a.ipynb';
     parts.run(CommandIDs.snooze);
-    expect([parts.is(CommandIDs.snooze, 'isToggled'), parts.log]).toEqual([true, ['cancel', 'update']]);
+    expect([parts.is(CommandIDs.snooze, 'isToggled'), parts.log]).toEqual([
+      true,
+      ['cancel', 'dismiss', 'update']
+    ]);
     parts.run(CommandIDs.snooze);
     expect([...parts.snoozed]).toEqual([]);
   });

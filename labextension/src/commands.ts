@@ -77,6 +77,15 @@ export function fillPalette(palette: ICommandPalette): void {
 /** Suggestions on and off, everywhere or in one document. */
 function addSwitches(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, preferences, status } = parts;
+  const clear = (): void => {
+    provider.cancel();
+    page.dismiss();
+  };
+  preferences.changed.connect(() => {
+    if (!preferences.current.enabled) {
+      clear();
+    }
+  });
   commands.addCommand(CommandIDs.toggle, {
     label: trans.__('Enable Suggestions'),
     isToggleable: true,
@@ -92,7 +101,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
       const { path } = page;
       if (path !== null && !provider.snoozed.delete(path)) {
         provider.snoozed.add(path);
-        provider.cancel();
+        clear();
       }
       status.update();
     }

@@ -274,6 +274,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Suggest Now' }).click();
     await page.waitForSelector(GHOST);
     await page.keyboard.press('Control+Alt+\\');
+    await page.waitForFunction(selector => !document.querySelector(selector), GHOST);
     await openMenu();
     await page.locator('.lm-Menu-item:not(.lm-mod-toggled)', { hasText: 'Enable Suggestions' }).waitFor();
     await page.close();
