@@ -18,6 +18,8 @@ PREFIX, SUFFIX, MIDDLE = range(sys.maxunicode + 1, sys.maxunicode + 4)  # no tex
 class CodePoints:
     """Text as code points; markers are numbers beyond them, which whoever reads a prompt knows."""
 
+    by_character = False  # what the model reads is not known
+
     def __init__(
         self, *, fills: bool = False, specials: Mapping[str, int] | None = None, unit: int = CHARACTERS
     ) -> None:

@@ -22,7 +22,8 @@ class TableVocabulary(ABC):
         """Take the tokens' bytes; tokenizing has to work by now."""
         self.table = ByteTable([*pieces])
         self.size = len(pieces)
-        self.unit = 1 if max(map(len, pieces), default=0) > 1 else CHARACTERS
+        self.by_character = max(map(len, pieces), default=0) <= 1
+        self.unit = CHARACTERS if self.by_character else 1
         # Some vocabularies put a space before any text: what follows a cut is tokenized behind a newline.
         self._newline: list[int] = []
         if self.join(self.tokenize_slice("a")).startswith(b" "):

@@ -30,6 +30,10 @@ class Vocabulary(Protocol):
     def unit(self) -> int:
         """How many tokens make up about three characters of code: budgets count in those."""
 
+    @property
+    def by_character(self) -> bool:
+        """Whether the model reads characters: a token of its own for each."""
+
     def find_token(self, text: str) -> int | None:
         """Return the id of a control token by its text."""
 

@@ -78,6 +78,17 @@ class BoundFormat:
     repository: int | None = None
     file: int | None = None
 
+    @property
+    def joined(self) -> BoundFormat:
+        """This format with the cell's own text behind the middle marker, where the answer goes on with it.
+
+        Typing then adds to the end of the prompt: nothing is read again, and nothing need be moved.
+        """
+        if self.order[-1] != "middle":
+            return self
+        order = ("CONTEXT" if part == "PREFIX" else part for part in self.order)
+        return replace(self, order=(*order, "NEAR"))
+
 
 def form_for(
     find_token: Callable[[str], int | None], detected: Markers, preferred: str = "auto"
@@ -138,8 +149,12 @@ def build(
     before = [token for piece in context for token in piece]
     prefix = keep_tail(prefix, WIDEST * budget.prefix)
     near, forced = heal(prefix) if heal else (tokenize(prefix), b"")
+    kept = keep_tail(before + near, budget.prefix)
+    begun = max(0, len(kept) - len(near))
     parts = {
-        "PREFIX": keep_tail(before + near, budget.prefix),
+        "PREFIX": kept,
+        "CONTEXT": kept[:begun],
+        "NEAR": kept[begun:],
         "SUFFIX": read_head(tokenize, suffix, budget.suffix) if suffix and budget.suffix else [],
     }
     return _lay_out(form, [form.bos] if form.bos is not None else [], parts, forced)

@@ -71,7 +71,8 @@ class Layout:
             kept = "".join(context.pieces[gone:])
             pieces = [*self._best_of(context.pieces[:gone], kept, prefix // PIECES_SHARE), *pieces[gone:]]
         return build(
-            self.form,
+            # A model of characters spells: it loses a word whose beginning stands far from its end.
+            self.form.joined if vocabulary.by_character else self.form,
             vocabulary.tokenize,
             context=pieces,
             prefix=near,

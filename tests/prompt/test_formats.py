@@ -27,6 +27,7 @@ QWEN = BoundFormat(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}
 )
 PLAIN = BoundFormat("none")
+INCODER = form_for({"<|mask:0|>": -1, "<|mask:1|>": -2}.get, Markers(bos=-9))
 
 
 def letters(text: str) -> list[int]:
@@ -61,7 +62,7 @@ def test_a_family_that_wants_the_suffix_first_gets_it_first() -> None:
 
 
 def test_incoder_has_a_mask_in_the_hole_and_again_before_what_fills_it() -> None:
-    form = form_for({"<|mask:0|>": -1, "<|mask:1|>": -2}.get, Markers(bos=-9))
+    form = INCODER
     assert make(form, "b", "c") == [-9, *letters("b"), -1, *letters("c"), -2, -1]
     prompt = build(form, letters, context=[], prefix="b", suffix="c" * 30, budget=Budget(100, 100), heal=None)
     assert prompt.suffix_span == (2 + READ_ANEW, 33)
@@ -103,6 +104,36 @@ def test_what_is_backed_up_over_is_not_in_the_prompt() -> None:
         heal=heal_word(letters, lambda token: chr(token).encode()),
     )
     assert (prompt.tokens, prompt.forced) == (letters("ab"), b"c")
+
+
+def joined(
+    prefix: str, suffix: str = "", context: str = "", form: BoundFormat = QWEN, room: int = 1000
+) -> Prompt:
+    return build(
+        form.joined,
+        letters,
+        context=[letters(context)],
+        prefix=prefix,
+        suffix=suffix,
+        budget=Budget(room, room),
+    )
+
+
+def test_where_it_is_joined_the_answer_goes_on_with_the_text_of_the_cell() -> None:
+    prompt = joined("b", "c" * 30, "a")
+    assert prompt.tokens == [-1, *letters("a"), -2, *letters("c" * 30), -3, *letters("b")]
+    assert (prompt.suffix_span, prompt.behind) == ((0, 0), 0)
+    assert joined("", "c", "a").tokens == make(QWEN, "", "c", context=("a",))
+    assert INCODER.joined == INCODER
+    assert joined("b", "c", "a", PLAIN).tokens == letters("ab")
+
+
+@given(st.text(max_size=30), st.text("ab", max_size=60), st.text(max_size=60), st.integers(1, 40))
+def test_typing_adds_to_the_end_of_a_joined_prompt(context: str, text: str, suffix: str, room: int) -> None:
+    before, after = joined(text, suffix, context, room=room), joined(text + "a", suffix, context, room=room)
+    assert len(after.tokens) <= 2 * room + 3
+    if len(context) + len(text) < room and text:
+        assert after.tokens == [*before.tokens, *letters("a")]
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 40))

@@ -78,8 +78,8 @@ describe('an answer', () => {
   ])('counts code points behind %s', async (_, before) => {
     const above = `${before}value = wid`;
     await answer(request([code(`${above}th\nother = 1`)], codePoints(above)));
-    expect(prompt).toMatch(/value = wid\|/); // the cursor
-    expect(prompt).toMatch(/\|th\nother = 1/);
+    expect(prompt).toMatch(/value = wid$/); // the cursor
+    expect(prompt).toMatch(/\|th\nother = 1\|/);
   });
 
   it.each([

@@ -14,6 +14,8 @@ export interface IVocabulary {
   readonly bos: number | null;
   /** How many tokens make up about three characters of code: budgets count in those. 3 where each is one. */
   readonly unit: number;
+  /** Whether the model reads characters: a token of its own for each. */
+  readonly byCharacter: boolean;
   /** Turn text into tokens, none of them a control token: what the model has no character for becomes its stand-in. */
   tokenize(text: string): number[];
   /** A token's text; '' for a control token. Texts of tokens, joined, are the text. */

@@ -36,7 +36,7 @@ export class Layout {
   }
 
   prompt(request: Pick<IRequest, 'max_tokens'>, context: IContext): IPrompt {
-    const { unit, marks } = this._vocabulary;
+    const { byCharacter, unit, marks } = this._vocabulary;
     const { promptTokens, suffixTokens, maxTokens } = this._budget;
     // The marks, the beginning-of-text token and at least one token of the answer have to fit as well.
     const most = this._contextSize - 8;
@@ -44,10 +44,18 @@ export class Layout {
     const answer = Math.min((request.max_tokens ?? maxTokens) * unit, Math.floor(most / 2));
     const before = Math.max(1, Math.min(promptTokens * unit, most - behind - answer));
     const near = this._vocabulary.tokenize(keepTail(context.prefix, WIDEST * before));
-    const prefix = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
+    const kept = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
     const suffix =
       marks && behind > 0 ? readHead(t => this._vocabulary.tokenize(t), context.suffix, behind) : [];
-    return this._filled(prefix, suffix);
+    if (!byCharacter || !marks) {
+      return this._filled(kept, suffix);
+    }
+    // A model of characters spells: it loses a word whose beginning stands far from its end. So the cell's own text
+    // stands behind the middle mark, where the answer goes on with it. Typing then adds to the end of the prompt:
+    // nothing is read again, and nothing need be moved.
+    const begun = Math.max(0, kept.length - near.length);
+    const { tokens } = this._filled(kept.slice(0, begun), suffix);
+    return { tokens: [...tokens, ...kept.slice(begun)], suffixSpan: [0, 0] };
   }
 
   /** The tokens of the pieces that fit, behind the best of those that do not. */

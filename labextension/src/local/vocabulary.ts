@@ -17,6 +17,7 @@ const CHARACTERS = 3;
 
 export class CharacterVocabulary implements IVocabulary {
   readonly unit = CHARACTERS;
+  readonly byCharacter = true;
 
   /** `standIn` is the token for any character that has none of its own. */
   constructor(
@@ -46,6 +47,7 @@ export const MARKS: IMarks = { prefix: 0x110000, suffix: 0x110001, middle: 0x110
 /** Text as code points, for an engine whose own tokens the page does not know. */
 export class CodePoints implements IVocabulary, IVocabularyTold {
   readonly unit = CHARACTERS;
+  readonly byCharacter = false;
   readonly texts = [];
   readonly marks: IMarks | null;
   readonly bos = null;
