@@ -89,11 +89,11 @@ export class Composer {
   private _ask(draft: string, progress: IProgress): IAsk {
     const { vocabulary } = this._engine;
     const { seed, temperature, trigger, max_tokens: most } = this._request;
-    const { tokens, suffixSpan } = this._layout.prompt(this._request, this._context);
+    const prompt = this._layout.prompt(this._request, this._context);
     const names = namesAt(this._request, scopeOf(this._request, this._sources.facts ?? { names: {} }));
     // Somebody who asks for several lines has the time for more.
     const length = most ?? this._settings.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
-    progress.promptTokens = tokens.length;
+    progress.promptTokens = prompt.length;
     const sampling: ISampling = {
       maxTokens: trigger === 'warm' ? 0 : length * vocabulary.unit,
       temperature,
@@ -101,7 +101,7 @@ export class Composer {
       ways: names.map(name => vocabulary.tokenize(name)),
       banned: null
     };
-    return { prompt: tokens, suffixSpan, draft: vocabulary.tokenize(draft), sampling, usage: progress.usage };
+    return { prompt, draft: vocabulary.tokenize(draft), sampling, usage: progress.usage };
   }
 
   /** How further answers begin: with other seeds, or where the first was unsure. */
@@ -110,7 +110,6 @@ export class Composer {
     const opening = (written: IPiece[], changed: Partial<ISampling>): IOpening => ({
       ask: {
         prompt: [...first.prompt, ...written.map(({ token }) => token)],
-        suffixSpan: first.suffixSpan,
         draft: [],
         sampling: { ...first.sampling, ...changed },
         usage: newUsage()

@@ -25,10 +25,7 @@ export class CharacterModel implements IHosted {
     this.vocabulary = new CharacterVocabulary(texts, { prefix, suffix, middle }, null, standIn);
   }
 
-  async *generate(
-    { prompt, suffixSpan, draft, sampling, usage }: IAsk,
-    signal: AbortSignal
-  ): AsyncGenerator<IToken> {
+  async *generate({ prompt, draft, sampling, usage }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
     const { maxTokens, temperature, seed, ways, banned } = sampling;
     const begun = performance.now();
     const cost = newUsage();
@@ -40,8 +37,7 @@ export class CharacterModel implements IHosted {
       seed,
       ways,
       hint: draft,
-      ...(banned === null ? {} : { banned }),
-      ...(suffixSpan[1] > suffixSpan[0] ? { suffix: suffixSpan } : {})
+      ...(banned === null ? {} : { banned })
     };
     const writing = write(this._engine, ask, this._pause, signal);
     let step = await writing.next();

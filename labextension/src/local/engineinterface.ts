@@ -57,8 +57,6 @@ export function newUsage(): IUsage {
 /** A text to be written. */
 export interface IAsk {
   prompt: readonly number[];
-  /** the part of the prompt that moves but seldom changes: from, to. [0, 0]: none */
-  suffixSpan: readonly [number, number];
   /** a guess at the text, which may be verified in one batch instead of being written */
   draft: readonly number[];
   sampling: ISampling;

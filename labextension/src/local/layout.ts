@@ -10,19 +10,12 @@ import { chosen } from './ranking';
 
 const PIECES_REMEMBERED = 2 ** 20; // characters of cells
 const PIECES_SHARE = 8; // one such share for the outline of what is left out, one for the best of it
-const READ_ANEW = 9; // tokens from the suffix's mark on that are read again at each keystroke
 
 /** Lengths in tokens of about three characters. */
 export interface IBudget {
   promptTokens: number;
   suffixTokens: number;
   maxTokens: number;
-}
-
-export interface IPrompt {
-  tokens: number[];
-  /** the part of the suffix that may be moved instead of read again: from, to */
-  suffixSpan: [number, number];
 }
 
 /** Lays out prompts for a model, and remembers the tokens of cells: those above seldom change. */
@@ -35,7 +28,7 @@ export class Layout {
     this._tokenize = remembered(text => _vocabulary.tokenize(text), PIECES_REMEMBERED);
   }
 
-  prompt(request: Pick<IRequest, 'max_tokens'>, context: IContext): IPrompt {
+  prompt(request: Pick<IRequest, 'max_tokens'>, context: IContext): number[] {
     const { byCharacter, unit, marks } = this._vocabulary;
     const { promptTokens, suffixTokens, maxTokens } = this._budget;
     // The marks, the beginning-of-text token and at least one token of the answer have to fit as well.
@@ -47,15 +40,10 @@ export class Layout {
     const kept = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
     const suffix =
       marks && behind > 0 ? readHead(t => this._vocabulary.tokenize(t), context.suffix, behind) : [];
-    if (!byCharacter || !marks) {
-      return this._filled(kept, suffix);
-    }
     // A model of characters spells: it loses a word whose beginning stands far from its end. So the cell's own text
-    // stands behind the middle mark, where the answer goes on with it. Typing then adds to the end of the prompt:
-    // nothing is read again, and nothing need be moved.
-    const begun = Math.max(0, kept.length - near.length);
-    const { tokens } = this._filled(kept.slice(0, begun), suffix);
-    return { tokens: [...tokens, ...kept.slice(begun)], suffixSpan: [0, 0] };
+    // stands behind the middle mark, where the answer goes on with it; typing then adds to the end of the prompt.
+    const begun = byCharacter && marks ? Math.max(0, kept.length - near.length) : kept.length;
+    return [...this._filled(kept.slice(0, begun), suffix), ...kept.slice(begun)];
   }
 
   /** The tokens of the pieces that fit, behind the best of those that do not. */
@@ -83,18 +71,10 @@ export class Layout {
     return this._found;
   }
 
-  private _filled(prefix: readonly number[], suffix: readonly number[]): IPrompt {
+  private _filled(prefix: readonly number[], suffix: readonly number[]): number[] {
     const { bos, marks } = this._vocabulary;
-    const tokens = [...(bos === null ? [] : [bos]), ...(marks ? [marks.prefix] : []), ...prefix];
-    if (!marks) {
-      return { tokens, suffixSpan: [0, 0] };
-    }
-    // The tokens right behind the cursor tell the model where it is, so they have to be read again.
-    const from = tokens.length + READ_ANEW;
-    tokens.push(marks.suffix, ...suffix);
-    const to = tokens.length;
-    tokens.push(marks.middle);
-    return { tokens, suffixSpan: from < to ? [from, to] : [0, 0] };
+    const before = [...(bos === null ? [] : [bos]), ...(marks ? [marks.prefix] : []), ...prefix];
+    return marks ? [...before, marks.suffix, ...suffix, marks.middle] : before;
   }
 
   private readonly _tokenize: (text: string) => number[];

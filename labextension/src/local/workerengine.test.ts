@@ -33,7 +33,6 @@ class Echo implements IEngine {
 
 const ask = (text: string, maxTokens: number): IAsk => ({
   prompt: new CharacterVocabulary(TEXTS, null, null, 3).tokenize(text),
-  suffixSpan: [0, 0],
   draft: [],
   sampling: { maxTokens, temperature: 0, seed: 0, ways: [], banned: null },
   usage: newUsage()

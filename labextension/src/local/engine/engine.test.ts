@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { BATCH, Engine } from './engine';
 import { ModelError, readGguf } from './gguf';
 import type { ITensor } from './gguf';
-import { CASES, MODEL, MODULE, changed, singleLayer } from './testing/model';
+import { CASES, MODEL, MODULE, changed } from './testing/model';
 
 const load = (bytes = MODEL): Engine => Engine.load(bytes, MODULE);
 
@@ -136,73 +136,6 @@ function halves(values: number[]): Uint8Array {
   });
   return new Uint8Array(bits.buffer);
 }
-
-describe('a suffix that moves', () => {
-  const before = CASES[9].ids.slice(0, 40);
-  const suffix = CASES[9].ids.slice(50, 90);
-  const laid = (typed: number[]): number[] => [101, ...before, ...typed, 102, ...suffix, 103];
-  const read = (engine: Engine, typed: number[]): number => {
-    const whole = laid(typed);
-    const start = engine.evaluated;
-    while (engine.read(whole, [], [whole.length - 2 - suffix.length, whole.length - 1])) {
-      // The next batch.
-    }
-    return engine.evaluated - start;
-  };
-
-  it('gives what reading anew gives, where it depends on nothing before it', () => {
-    const engine = load(singleLayer());
-    const fresh = load(singleLayer());
-    read(engine, []);
-    for (const typed of [[5], [5, 6], [5, 6, 7, 8], [5], [], [9, 9], Array<number>(30).fill(7), [1]]) {
-      const cost = read(engine, typed);
-      expect(cost).toBeLessThanOrEqual(typed.length + 1);
-      expect(distance(engine.logits(), logits(fresh, laid(typed)))).toBeLessThan(0.03);
-    }
-  });
-
-  it('is not read again for each key, but again once much has changed before it', () => {
-    const engine = load();
-    const all = read(engine, []);
-    const costs = Array.from({ length: 240 }, (_, count) => {
-      return read(
-        engine,
-        Array.from({ length: count + 1 }, (__, at) => at % 90)
-      );
-    });
-    expect(costs[0]).toBe(2);
-    const again = costs.filter(cost => cost > 2);
-    expect(again).toEqual([suffix.length + 3]);
-    expect(all).toBe(laid([]).length);
-  });
-
-  it('gives nearly what reading anew gives, whatever happens between', () => {
-    const engine = load();
-    const fresh = load();
-    fc.assert(
-      fc.property(
-        fc.array(fc.array(token, { maxLength: 30 }), { maxLength: 6 }),
-        fc.nat(6),
-        (edits, broken) => {
-          edits.forEach((typed, at) => {
-            const whole = laid(typed);
-            const span = [whole.length - 2 - suffix.length, whole.length - 1] as const;
-            if (at === broken) {
-              // It was aborted after the first batch.
-              engine.read(whole, [], span);
-              return;
-            }
-            read(engine, typed);
-            expect(distance(engine.logits(), logits(fresh, whole))).toBeLessThan(4);
-          });
-          // What follows a text without it is what always follows.
-          expect(logits(engine, before)).toEqual(logits(fresh, before));
-        }
-      ),
-      { numRuns: 30 }
-    );
-  });
-});
 
 describe('a model that cannot be used', () => {
   const tensor = (name: string, change: (data: Uint8Array) => void): Uint8Array => {

@@ -2,7 +2,6 @@
 
 import { ModelError, readGguf } from './gguf';
 import { Sequence } from './sequence';
-import type { Span } from './sequence';
 import { LONGEST, placesOf, shapeOf } from './shape';
 import type { IPlace, IShape } from './shape';
 import { Vocabulary } from './vocabulary';
@@ -86,13 +85,13 @@ export class Engine {
   /**
    * Read the next batch of a text: of what differs from what was read before. Returns how many tokens are left;
    * none: `logits` has what follows. A batch that reads the text to its end also reads a guess of what follows,
-   * as far as it has room. `suffix` says where in the text a part stands that moves but seldom changes.
+   * as far as it has room.
    */
-  read(text: readonly number[], guess: readonly number[] = [], suffix?: Span): number {
+  read(text: readonly number[], guess: readonly number[] = []): number {
     if (!text.length || text.length > this.length) {
       throw new RangeError(`The engine reads between 1 and ${this.length} tokens.`);
     }
-    const { start, stop } = this.sequence.next(text, suffix);
+    const { start, stop } = this.sequence.next(text);
     const count = Math.min(BATCH, stop - start);
     const ends = start + count === text.length;
     const room = ends ? Math.min(BATCH - count, this.length - text.length) : 0;

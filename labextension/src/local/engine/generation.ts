@@ -3,7 +3,6 @@
 import type { Engine } from './engine';
 import { choose, likeliest, logSoftmax, random } from './sampling';
 import type { Chance, ISampling } from './sampling';
-import type { Span } from './sequence';
 import type { Vocabulary } from './vocabulary';
 import { waysBehind, type Ways } from '../ways';
 
@@ -19,8 +18,6 @@ export interface IAsk extends ISampling {
   hint?: readonly number[];
   /** How many of the likeliest tokens are told at each place. */
   top?: number;
-  /** Where in the prompt a part stands that moves but seldom changes. */
-  suffix?: Span;
   /** Is filled in as the text is written: whoever has enough of it learns what it cost, too. */
   usage?: IUsage;
 }
@@ -119,7 +116,7 @@ async function* writeAlone(
     const room = Math.min(DRAFT, most - usage.written - 1);
     const guess = hinted && room > 0 ? hint.slice(usage.written, usage.written + room) : [];
     const before = engine.evaluated;
-    const left = engine.read(text, guess, ask.suffix);
+    const left = engine.read(text, guess);
     usage.evaluated += engine.evaluated - before;
     if (!usage.written) {
       usage.cached = Math.max(0, text.length - left - usage.evaluated + engine.guessed);

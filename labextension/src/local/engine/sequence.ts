@@ -1,27 +1,18 @@
 /** Which tokens were read, and so what of a text has to be read still. */
 
-/** A part of a text: from, to. */
-export type Span = readonly [number, number];
-
-/** A shorter suffix is read again. */
-const WORTH_MOVING = 24;
 /** What stands further behind is read again if it is shorter, or, with other text before it, than the latter. */
 const WORTH_KEEPING = 8;
 const WORTH_A_GAP = 256;
-/** A suffix is read again once so many tokens before it have come or gone; until then answers hardly change. */
-const MOVED_LIMIT = 192;
 
-interface ISuffix {
+/** Tokens that stand behind what is still to be read before them. */
+interface IRun {
   at: number;
   tokens: number[];
 }
 
 export class Sequence {
   private held: number[] = [];
-  /** A suffix that stands behind what is still to be read before it. */
-  private ahead: ISuffix | null = null;
-  private moved = 0; // tokens that came or went before a suffix since it was read
-  private movedAt = Infinity; // from where on that is so
+  private ahead: IRun | null = null;
 
   /** `move` moves what was read at `count` positions from one place to another. */
   constructor(private readonly move: (from: number, to: number, count: number) => void) {}
@@ -33,20 +24,13 @@ export class Sequence {
   }
 
   /** Forget what a text does not share, and return what of it is to be read next; at least its last token. */
-  next(text: readonly number[], suffix?: Span): { start: number; stop: number } {
+  next(text: readonly number[]): { start: number; stop: number } {
     const start = Math.min(this.common(text), text.length - 1);
-    if (suffix) {
-      this.moveSuffix(text, start, suffix);
-    }
     if (start > 0 && !this.stands(text, start)) {
       this.keepRun(text, start);
     }
     if (!this.stands(text, start)) {
       this.ahead = null;
-      if (start <= this.movedAt) {
-        this.moved = 0;
-        this.movedAt = Infinity;
-      }
     }
     this.held.length = start;
     this.join();
@@ -62,11 +46,9 @@ export class Sequence {
   clear(): void {
     this.held = [];
     this.ahead = null;
-    this.moved = 0;
-    this.movedAt = Infinity;
   }
 
-  /** Hold the suffix, too, once all before it has been read. */
+  /** Hold the run, too, once all before it has been read. */
   private join(): void {
     if (this.ahead?.at === this.held.length) {
       this.held.push(...this.ahead.tokens);
@@ -83,7 +65,7 @@ export class Sequence {
     return count;
   }
 
-  /** Whether the suffix stands where a text has it, with what the text ends with behind it. */
+  /** Whether the run stands where a text has it, with what the text ends with behind it. */
   private stands(text: readonly number[], start: number): boolean {
     const { ahead } = this;
     return (
@@ -92,25 +74,6 @@ export class Sequence {
       ahead.at + ahead.tokens.length < text.length &&
       matches(text, ahead.at, ahead.tokens)
     );
-  }
-
-  /** Move a suffix that was read to where it stands now, if what differs stands before it. */
-  private moveSuffix(text: readonly number[], start: number, [at, stop]: Span): void {
-    if (start > at || stop - at < WORTH_MOVING || this.stands(text, start)) {
-      return;
-    }
-    const tokens = text.slice(at, stop);
-    const from = this.find(tokens, start);
-    const moved = this.moved + Math.max(Math.abs(from - at), at - start);
-    if (from < 0 || moved > MOVED_LIMIT) {
-      return;
-    }
-    if (from !== at) {
-      this.move(from, at, tokens.length);
-    }
-    this.ahead = { at, tokens };
-    this.moved = moved;
-    this.movedAt = this.movedAt < start ? this.movedAt : at;
   }
 
   /**
@@ -124,8 +87,6 @@ export class Sequence {
     if (count >= (at > start ? WORTH_A_GAP : WORTH_KEEPING)) {
       this.move(from, at, count);
       this.ahead = { at, tokens: text.slice(at, at + count) };
-      this.moved = 0;
-      this.movedAt = Infinity;
     }
   }
 
@@ -145,20 +106,6 @@ export class Sequence {
       }
     }
     return best;
-  }
-
-  /** Where tokens stand behind what is kept; −1: nowhere. */
-  private find(tokens: readonly number[], start: number): number {
-    if (this.ahead) {
-      const same = this.ahead.tokens.length === tokens.length && matches(tokens, 0, this.ahead.tokens);
-      return same ? this.ahead.at : -1;
-    }
-    for (let from = start; from + tokens.length <= this.held.length; from++) {
-      if (matches(this.held, from, tokens)) {
-        return from;
-      }
-    }
-    return -1;
   }
 }
 

@@ -84,9 +84,11 @@ export const FUNCTIONS = {
     contextSize: number,
     settings: ISettings,
     fills: boolean,
+    byCharacter: boolean,
     most: number | null
   ) => {
     const { vocabulary } = new ScriptedEngine([], contextSize, fills);
+    Object.defineProperty(vocabulary, 'byCharacter', { value: byCharacter });
     return new Layout(vocabulary, contextSize, settings).prompt({ max_tokens: most }, context);
   },
 
@@ -243,8 +245,7 @@ export const FUNCTIONS = {
     const engine = new ScriptedEngine(said, contextSize, true);
     const completer = new Completer(engine, { ...DEFAULTS, ...settings });
     const { signal } = new AbortController();
-    const asked = () =>
-      engine.asks.map(({ prompt, sampling, suffixSpan }) => ({ prompt, sampling, suffixSpan }));
+    const asked = () => engine.asks.map(({ prompt, sampling }) => ({ prompt, sampling }));
     if (request.n > 1) {
       const { items } = await completer.alternatives(request, { facts }, signal);
       return { items, asked: asked() };

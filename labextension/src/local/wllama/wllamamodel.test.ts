@@ -71,7 +71,6 @@ const codes = (text: string): number[] => new CodePoints(false).tokenize(text);
 function ask(text: string, changed: Partial<IAsk['sampling']> = {}): IAsk {
   return {
     prompt: codes(text),
-    suffixSpan: [0, 0],
     draft: [],
     sampling: { maxTokens: 30, temperature: 0, seed: 0, ways: [], banned: null, ...changed },
     usage: newUsage()

@@ -114,9 +114,3 @@ export function changed(
   }
   return written(file);
 }
-
-/** The golden model with its first layer alone: what it read of a token depends on no other token. */
-export function singleLayer(): Uint8Array {
-  const others = [...readGguf(MODEL).tensors.keys()].filter(name => /^blk\.[1-9]/.test(name));
-  return changed({ 'llama.block_count': 1 }, Object.fromEntries(others.map(name => [name, undefined])));
-}
