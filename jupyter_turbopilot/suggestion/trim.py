@@ -168,10 +168,15 @@ def loop(text: str, surroundings: Surroundings, final: bool) -> Cut:
     sure: list[int] = []
     possible = [len(written)]
     blank = len(written) - len(written.rstrip())  # a piece that is blank is repeated by any code
+    runs: dict[int, int] = {}
     for period in range(blank + 1, min(_LONGEST_PIECE, len(written) - 1) + 1):
+        # Several copies of a shorter piece begin where that piece's run does: there is nothing new to find.
+        if any(period % piece == 0 and run >= piece + period for piece, run in runs.items()):
+            continue
         start = _start_of_run(written, period)
         kept = start + (period if period == 1 else 2 * period)
         if kept < len(written):
+            runs[period] = len(written) - start
             is_long = len(written) - start >= max(MIN_REPEATED * period, _LEAST_REPEATED)
             (sure if is_long and len(text) >= period else possible).append(kept)
     if final and not sure:

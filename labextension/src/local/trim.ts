@@ -219,10 +219,16 @@ const loop: Filter = (text, { line }, final) => {
   const sure: number[] = [];
   const possible = [written.length];
   const blank = written.length - codePoints(stripEnd(typed + text)); // a piece that is blank is repeated by any code
+  const runs: [piece: number, run: number][] = [];
   for (let period = blank + 1; period <= Math.min(LONGEST_PIECE, written.length - 1); period++) {
+    // Several copies of a shorter piece begin where that piece's run does: there is nothing new to find.
+    if (runs.some(([piece, run]) => period % piece === 0 && run >= piece + period)) {
+      continue;
+    }
     const start = startOfRun(written, period);
     const kept = start + (period === 1 ? period : 2 * period);
     if (kept < written.length) {
+      runs.push([period, written.length - start]);
       const isLong = written.length - start >= Math.max(MIN_REPEATED * period, LEAST_REPEATED);
       (isLong && written.length - begin >= period ? sure : possible).push(kept);
     }
