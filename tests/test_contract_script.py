@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+import contract
 import msgspec
 import pytest
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import contract
 
 from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.routes.openapi import schemas_of
 from jupyter_turbopilot.server.routes.table import ROUTES
+
+ROOT = Path(__file__).parent.parent
 
 
 class Size(StrEnum):

@@ -12,11 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-RECTANGLES = ROOT / "labextension" / "ui-tests" / "model" / "rectangles.gguf"
-BEGUN = "def area(width, height):\n    ret"  # the model of the browser tests knows the rest
-
 import cli_reference
 import engine
 import fit_gate
@@ -32,6 +27,10 @@ from jupyter_turbopilot.request import Cell, Completion
 
 from . import tiny_adapter
 from .twins import missing
+
+ROOT = Path(__file__).parent.parent
+RECTANGLES = ROOT / "labextension" / "ui-tests" / "model" / "rectangles.gguf"
+BEGUN = "def area(width, height):\n    ret"  # the model of the browser tests knows the rest
 
 
 def test_all_that_is_missing_is_named_at_once_with_the_command_that_installs_it(tmp_path: Path) -> None:

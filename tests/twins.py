@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from typescript import BUNDLER, FRONT, TypeScript
+
 GOLDEN = Path(__file__).parent / "golden"
-FRONT = Path(__file__).parents[1] / "labextension"
-BUNDLER = FRONT / "node_modules" / "esbuild" / "bin" / "esbuild"
 
 
 def golden(name: str, key: str) -> list[Any]:
@@ -33,33 +32,14 @@ class Twins:
     """The functions of `labextension/src/local/testing/functions.ts`, by name."""
 
     def __init__(self, folder: Path) -> None:
-        bundle = folder / "twins.mjs"
-        entry = FRONT / "src" / "local" / "testing" / "serve.ts"
-        options = ("--bundle", "--platform=node", "--format=esm", "--log-level=warning")
-        subprocess.run([BUNDLER, entry, *options, f"--outfile={bundle}"], check=True, timeout=60)
-        self._process = subprocess.Popen(
-            [shutil.which("node") or "node", bundle],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        self._program = TypeScript(FRONT / "src" / "local" / "testing" / "serve.ts", folder)
 
     def __call__(self, name: str, *given: Any) -> Any:
         """Answer a call."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        stdin.write(json.dumps([name, given]) + "\n")
-        stdin.flush()
-        answer = json.loads(stdout.readline())
+        answer = self._program.ask([name, given])
         assert "error" not in answer, answer["error"]
         return answer.get("result")
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(10)
-        assert self._process.stdout
-        self._process.stdout.close()
+        self._program.close()

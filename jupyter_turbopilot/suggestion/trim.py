@@ -111,8 +111,9 @@ def chat(text: str, surroundings: Surroundings, final: bool) -> Cut:
 def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     """Leave out an answer that makes the line the same as the one above."""
     above = surroundings.above.rstrip()
-    begun = surroundings.line if surroundings.line.strip() or not text.startswith("\n") else ""
-    written, newline, _ = (text if begun.strip() else text.lstrip("\n")).partition("\n")
+    body = text if surroundings.line.strip() else text.lstrip("\n")
+    begun = surroundings.line if body == text else ""  # a line further down begins anew
+    written, newline, _ = body.partition("\n")
     line = (begun + written).rstrip()  # with its indentation: one that ends another block is another line
     if not _is_word(above.lstrip()[:1] or " ") or not above.startswith(line):
         return Cut(text)
@@ -166,12 +167,16 @@ def loop(text: str, surroundings: Surroundings, final: bool) -> Cut:
     written = typed + text
     sure: list[int] = []
     possible = [len(written)]
-    for period in range(1, min(_LONGEST_PIECE, len(written) - 1) + 1):
-        if not written[-period:].strip():
+    blank = len(written) - len(written.rstrip())  # a piece that is blank is repeated by any code
+    runs: dict[int, int] = {}
+    for period in range(blank + 1, min(_LONGEST_PIECE, len(written) - 1) + 1):
+        # Several copies of a shorter piece begin where that piece's run does: there is nothing new to find.
+        if any(period % piece == 0 and run >= piece + period for piece, run in runs.items()):
             continue
         start = _start_of_run(written, period)
         kept = start + (period if period == 1 else 2 * period)
         if kept < len(written):
+            runs[period] = len(written) - start
             is_long = len(written) - start >= max(MIN_REPEATED * period, _LEAST_REPEATED)
             (sure if is_long and len(text) >= period else possible).append(kept)
     if final and not sure:

@@ -97,8 +97,8 @@ def _cells(cells: Sequence[NotebookCell]) -> list[Cell]:
 def _line_start(rng: random.Random, text: str, place: int) -> int:
     """Return where the line of a place begins, as often behind its indentation."""
     start = text.rfind("\n", 0, place) + 1
-    behind = text[start:]
-    return start + rng.choice((0, len(behind) - len(behind.lstrip(" \t"))))
+    line = text[start : _line_end(text, start, 0)]
+    return start + rng.choice((0, len(line) - len(line.lstrip(" \t"))))
 
 
 def _line_end(text: str, place: int, further: int) -> int:

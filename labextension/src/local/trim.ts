@@ -149,8 +149,9 @@ const chat: Filter = (text, { quote }, final) => {
 /** Leave out an answer that makes the line the same as the one above. */
 const lineAboveAgain: Filter = (text, surroundings, final) => {
   const above = stripEnd(surroundings.above);
-  const begun = !isBlank(surroundings.line) || !text.startsWith('\n') ? surroundings.line : '';
-  const [written, newline] = cutAt(isBlank(begun) ? stripStart(text, '\n') : text, '\n');
+  const body = isBlank(surroundings.line) ? stripStart(text, '\n') : text;
+  const begun = body === text ? surroundings.line : ''; // a line further down begins anew
+  const [written, newline] = cutAt(body, '\n');
   const line = stripEnd(begun + written); // with its indentation: one that ends another block is another line
   if (!beginsWithWord(stripStart(above)) || !above.startsWith(line)) {
     return whole(text);
@@ -217,13 +218,17 @@ const loop: Filter = (text, { line }, final) => {
   const begin = codePoints(typed);
   const sure: number[] = [];
   const possible = [written.length];
-  for (let period = 1; period <= Math.min(LONGEST_PIECE, written.length - 1); period++) {
-    if (isBlank(written.slice(-period).join(''))) {
+  const blank = written.length - codePoints(stripEnd(typed + text)); // a piece that is blank is repeated by any code
+  const runs: [piece: number, run: number][] = [];
+  for (let period = blank + 1; period <= Math.min(LONGEST_PIECE, written.length - 1); period++) {
+    // Several copies of a shorter piece begin where that piece's run does: there is nothing new to find.
+    if (runs.some(([piece, run]) => period % piece === 0 && run >= piece + period)) {
       continue;
     }
     const start = startOfRun(written, period);
     const kept = start + (period === 1 ? period : 2 * period);
     if (kept < written.length) {
+      runs.push([period, written.length - start]);
       const isLong = written.length - start >= Math.max(MIN_REPEATED * period, LEAST_REPEATED);
       (isLong && written.length - begin >= period ? sure : possible).push(kept);
     }
