@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import secrets
 import shutil
@@ -44,24 +43,15 @@ def partial_path(target: Path) -> Path:
 
 
 @contextmanager
-def write_atomically(target: Path, refuse: type[TurbopilotError], size: int = 0) -> Iterator[Path]:
+def write_atomically(target: Path, refuse: type[TurbopilotError]) -> Iterator[Path]:
     """Give a path to write a large file to; what the disk says against it is raised as the named error.
 
     The path is the same for each attempt: what a process that was killed left there is written over.
-    `size`: how many bytes are coming, if that is known; then it can be said how many a full disk lacks.
     """
     try:
         with _put(target, partial_path(target)) as partial:
-            try:
-                yield partial
-                flush(partial)
-            except OSError:
-                if (lack := size - size_of(partial) - free_room(target)) > 0:
-                    raise refuse(
-                        f"{target.name} could not be written: {math.ceil(lack / 1e6)} MB of disk space are "
-                        "missing. Delete something, and try again."
-                    ) from None
-                raise
+            yield partial
+            flush(partial)
     except OSError as error:
         raise refuse(f"{target.name} could not be written: {error.strerror or error}.") from None
 

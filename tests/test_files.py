@@ -59,25 +59,6 @@ def test_what_the_disk_says_is_said_in_words(tmp_path: Path) -> None:
         raise OSError(28, "No space left")
 
 
-def test_a_disk_that_gets_full_is_said_with_what_it_lacks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})())
-
-    def begin(size: int) -> None:
-        with write_atomically(tmp_path / "a.gguf", ConversionError, size) as partial:
-            partial.write_bytes(bytes(500_000))
-            raise OSError(28, "No space left")
-
-    with pytest.raises(
-        ConversionError, match=r"a\.gguf could not be written: 3 MB of disk space are missing"
-    ):
-        begin(4_500_000)
-    with pytest.raises(ConversionError, match="No space left"):
-        begin(1_500_000)
-    assert not list(tmp_path.iterdir())
-
-
 def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
     need_room(tmp_path / "no" / "such" / "a.gguf", 1000, ConversionError)
     with pytest.raises(ConversionError, match=r"MB of disk space; only .* MB is free\. Delete something"):

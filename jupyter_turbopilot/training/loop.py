@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.files import write_atomically
+from jupyter_turbopilot.files import need_room, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ class Log:
 
 
 class DivergedError(TurbopilotError):
-    """The loss, or the norm of its gradient, is not finite any more."""
+    """The loss, the norm of its gradient or a weight is not finite any more."""
 
     def __init__(self, step: int, rate: float) -> None:
         super().__init__(
@@ -199,13 +199,16 @@ class Training:
             raise DivergedError(self.log.steps + 1, self.schedule.rate)
 
     def _save(self, path: Path) -> None:
+        if not all(part.isfinite().all() for part in self.learnt.values()):
+            raise DivergedError(self.log.steps, self.schedule.rate)
         state = {
             "learnt": {name: part.detach() for name, part in self.learnt.items()},
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "log": asdict(self.log),
             "origin": self.origin,
         }
-        with write_atomically(path, TurbopilotError, _bytes(state)) as partial:
+        need_room(path, _bytes(state), TurbopilotError)
+        with write_atomically(path, TurbopilotError) as partial:
             try:
                 torch.save(state, partial)
             except RuntimeError:  # which is what torch makes of a full disk, in words that say nothing

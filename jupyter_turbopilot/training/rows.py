@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.files import write_atomically
+from jupyter_turbopilot.files import need_room, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -136,7 +136,8 @@ def write_rows(path: Path, rows: Iterable[list[int]], vocabulary: int, origin: b
             "Nothing of the code fits into the model's context. Give it more, or longer, code."
         )
     table = np.stack(made)
-    with write_atomically(path, TurbopilotError, table.nbytes) as partial, partial.open("wb") as out:
+    need_room(path, table.nbytes, TurbopilotError)
+    with write_atomically(path, TurbopilotError) as partial, partial.open("wb") as out:
         np.save(out, table)
         out.write(origin)
     return len(made)

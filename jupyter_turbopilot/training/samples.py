@@ -35,13 +35,10 @@ class Cuts:
     stays: float  # how often the text behind the cursor stays
     whole: float  # how often more than a line is wanted
     longest: int  # characters of a cell that are looked at
-    starts: float = 0.0  # how often the cursor goes back to where its line begins
 
 
 BRANCHES = Cuts(0.2, 0.4, LONGEST_CELL)  # of a tree: what stands before them is read once
-# Each reads everything itself: an answer should be worth it. A small model that seldom saw the start of a
-# line takes it for the middle of a word.
-PLAIN = Cuts(0.35, 1.0, LARGEST, 0.2)
+PLAIN = Cuts(0.35, 1.0, LARGEST)  # each reads everything itself: an answer should be worth it
 
 
 @dataclass(frozen=True)
@@ -70,8 +67,7 @@ def examples(
     whole = len(document.cells[active].source.rstrip()) <= cuts.longest
     above = _cells(document.cells[max(0, active - ABOVE) : active])
     below = [] if rng.random() < ENDS else _cells(document.cells[active + 1 : active + 1 + BELOW])
-    for sampled in sorted(rng.sample(range(1, len(text)), min(count, len(text) - 1))):
-        place = _line_start(rng, text, sampled) if rng.random() < cuts.starts else sampled
+    for place in sorted(rng.sample(range(1, len(text)), min(count, len(text) - 1))):
         end = len(text)
         if rng.random() < cuts.stays:
             end = _line_end(text, place, rng.randrange(3))
@@ -92,13 +88,6 @@ def examples(
 
 def _cells(cells: Sequence[NotebookCell]) -> list[Cell]:
     return [Cell(source=cell.source, type=cell.type) for cell in cells]  # type: ignore[arg-type]
-
-
-def _line_start(rng: random.Random, text: str, place: int) -> int:
-    """Return where the line of a place begins, as often behind its indentation."""
-    start = text.rfind("\n", 0, place) + 1
-    line = text[start : _line_end(text, start, 0)]
-    return start + rng.choice((0, len(line) - len(line.lstrip(" \t"))))
 
 
 def _line_end(text: str, place: int, further: int) -> int:

@@ -235,6 +235,21 @@ def test_so_does_one_of_what_is_held_out(
     assert not (tmp_path / "kept").exists()
 
 
+def test_weights_that_are_not_finite_after_the_last_step_are_not_saved(
+    adapter: Adapter, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    training = Training(adapter, Schedule(1e6, 1e-2, steps=1), kept)
+
+    def spoil(_log: Log, _done: float) -> None:
+        with torch.no_grad():
+            next(iter(training.learnt.values())).fill_(NAN)
+
+    with pytest.raises(TurbopilotError, match=r"stopped in step 1: .* lower --rate"):
+        training.run(spoil)
+    assert not kept.exists()
+
+
 def test_a_full_disk_is_told_in_words_and_what_was_saved_stays(
     adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,7 +263,9 @@ def test_a_full_disk_is_told_in_words_and_what_was_saved_stays(
         with pytest.raises(TurbopilotError, match=r"kept could not be written: the disk does not take it\."):
             training.run(silent)
         monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
-        with pytest.raises(TurbopilotError, match=r"kept could not be written: \d MB .* missing\. Delete"):
+        with pytest.raises(
+            TurbopilotError, match=r"kept needs \d MB of disk space; only 0 MB is free\. Delete"
+        ):
             training.run(silent)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -111,18 +110,6 @@ def test_plain_samples_want_all_that_follows(seed: int, count: int, layout: Layo
     found = samples_of(random.Random(seed), DOCUMENT, 3, layout, END, count=count)
     assert len(found) <= count
     assert all(END in one.answer or len(one.answer) == 120 for one in found)
-
-
-@given(st.integers(0, 2**32))
-def test_the_cursor_goes_back_to_the_start_of_a_line_as_often_as_is_wanted(seed: int) -> None:
-    file = TrainingDocument("a.py", (NotebookCell("code", "def f(x):\n    return x\n" * 4),))
-    cuts = replace(PLAIN, starts=1.0)
-    found = list(examples(random.Random(seed), file, 0, cuts, 20))
-    assert found
-    for example in found:
-        line = example.request.prefix.rpartition("\n")[2]
-        assert line in {"", "    "}
-        assert example.future.startswith(("def f", "    return x", "return x"))
 
 
 def test_a_file_is_cut_anywhere_and_only_what_is_near_is_looked_at() -> None:
