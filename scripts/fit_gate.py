@@ -265,6 +265,7 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
 
 
 AIMS = {"balanced": 0.65, "quiet": 0.78}  # precision on the half that is fitted to
+NEARLY_ALL = 0.95  # of the most that can be saved: the rest costs an eager gate too many wrong ones
 TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "coefficients.json"
 
 
@@ -293,7 +294,8 @@ def fit(options: argparse.Namespace) -> None:
             f"{threshold:.3f}  {a.precision:.3f} {a.share_saved:.3f}  "
             f"{b.precision:.3f} {b.share_saved:.3f} {b.per_hundred:.1f}"
         )
-    thresholds = {"always": 0.0, "eager": max(found, key=lambda t: found[t].share_saved)}
+    enough = NEARLY_ALL * max(one.share_saved for one in found.values())
+    thresholds = {"always": 0.0, "eager": max(t for t, one in found.items() if one.share_saved >= enough)}
     for name in AIMS:
         aim = getattr(options, name)
         thresholds[name] = next((t for t, a in found.items() if a.precision >= aim), max(found))
