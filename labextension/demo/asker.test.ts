@@ -54,6 +54,7 @@ describe('a suggestion on the page', () => {
   const heard: string[] = [];
   const complete = vi.fn();
   let view: View;
+  let asker: Asker;
 
   beforeEach(() => {
     heard.length = 0;
@@ -62,7 +63,7 @@ describe('a suggestion on the page', () => {
       frame({ text: LINE.startsWith(source) ? LINE.slice(source.length) : '' } as IFrame);
       return Promise.resolve();
     });
-    const asker = new Asker({ complete }, () => ({ language: 'python', path: 'a.py', eagerness: 'always' }), {
+    asker = new Asker({ complete }, () => ({ language: 'python', path: 'a.py', eagerness: 'always' }), {
       ready: () => undefined,
       answered: text => heard.push(`answered ${text}`),
       recalled: text => heard.push(`recalled ${text}`),
@@ -80,6 +81,24 @@ describe('a suggestion on the page', () => {
     expect(view.ghost).toBe('nt(1)');
     expect(heard.at(-1)).toBe('recalled nt(1)');
     expect(complete).toHaveBeenCalledTimes(2);
+  });
+
+  it('stays where somebody asks for more, which may only continue it', async () => {
+    view.type('pri');
+    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
+    const invoke = async (text: string) => {
+      const asked = complete.mock.calls.length;
+      complete.mockImplementationOnce((_: unknown, __: unknown, frame: (one: IFrame) => void) => {
+        frame({ text } as IFrame);
+        return Promise.resolve();
+      });
+      asker.invoke(view as unknown as EditorView);
+      expect(complete).toHaveBeenCalledTimes(asked + 1);
+      await vi.waitFor(() => expect(heard).toHaveLength(asked + 1));
+      return view.ghost;
+    };
+    expect(await invoke('vate = 0')).toBe('nt(1)');
+    expect(await invoke('nt(1)  # one')).toBe('nt(1)  # one');
   });
 
   it('is not told anew to who types along', async () => {

@@ -104,13 +104,16 @@ export class Asker {
   }
 
   private _ask(view: EditorView, trigger: IRequest['trigger']): void {
+    const place = placeIn(view);
+    // What is shown stays when somebody asks for more.
+    const shown = trigger === 'invoke' ? this._suggestion?.rest(place) : null;
     this._leave();
     if (!view.state.selection.main.empty) {
       return;
     }
-    const place = placeIn(view);
     const request = this._request(place, trigger);
     const suggestion = (this._suggestion = new Suggestion('', place));
+    suggestion.grow(shown ?? '');
     const abort = (this._abort = new AbortController());
     const begun = performance.now();
     const grow = (text: string): void => {

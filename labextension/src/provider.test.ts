@@ -239,6 +239,46 @@ describe('a request of a person, right behind a key', () => {
   });
 });
 
+describe('a request of a person where a suggestion is shown', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  /** A suggestion was shown and typed along, and the person asks for more. */
+  async function asked(): Promise<Bench> {
+    const bench = new Bench('min(v');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.asked[0].frame({ id: 'a', text: 'alues' });
+    bench.asked[0].end();
+    await vi.advanceTimersByTimeAsync(1);
+    bench.type('al');
+    expect((await bench.fetch(AUTOMATIC)).items[0].insertText).toBe('ues');
+    void bench.fetch(INVOKE);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['automatic', 'invoke']);
+    return bench;
+  }
+
+  it('keeps it, also where the answer is another', async () => {
+    const bench = await asked();
+    expect(await bench.textShown()).toBe('ues');
+    bench.asked[1].frame({ id: 'b', text: 'id, best)' });
+    bench.asked[1].end();
+    await vi.advanceTimersByTimeAsync(1);
+    expect((await bench.provider.settled())?.text).toBe('ues');
+  });
+
+  it('makes it longer where the answer begins with it', async () => {
+    const bench = await asked();
+    const { token = '' } = (await bench.shown).items[0];
+    const stream = bench.provider.stream(token);
+    const grown = stream.next();
+    bench.asked[1].frame({ id: 'b', text: 'u' });
+    bench.asked[1].frame({ id: 'b', text: 'ues, key=len)' });
+    expect((await grown).value).toEqual({ response: { insertText: 'ues, key=len)' } });
+  });
+});
+
 describe('a request that the next key comes before', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

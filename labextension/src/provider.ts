@@ -128,8 +128,9 @@ export class Provider implements IInlineCompletionProvider {
       this._page.dismiss();
       return NOTHING;
     }
+    const shown = invoked && run?.editor === editor && run.shown ? run : null;
     this._inFlight.leave(editor);
-    const answer = await this._fetch(request, context, editor, place, invoked);
+    const answer = await this._fetch(request, context, editor, place, invoked, shown);
     if (!this._inFlight.latest) {
       this._inFlight.closeOlder();
     }
@@ -144,7 +145,8 @@ export class Provider implements IInlineCompletionProvider {
     context: IContext,
     editor: CodeEditor.IEditor,
     place: IPlace,
-    invoked: boolean
+    invoked: boolean,
+    shown: Run | null
   ): Promise<IInlineCompletionList | Decline> {
     const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
     const decline = declineOf(editor, document, this.settings, this.snoozed);
@@ -172,7 +174,8 @@ export class Provider implements IInlineCompletionProvider {
     }
     this._pending = null;
     const body = this._requests.build(document, context, place, this.settings, invoked);
-    const run = this._recall(editor, place, body, invoked) ?? this._start(editor, place, body, invoked);
+    const run =
+      this._recall(editor, place, body, invoked) ?? this._start(editor, place, body, invoked, shown);
     const answer = await this._answer(run);
     const nothing = answer.items.length === 0 && this._inFlight.latest === run && isAt(editor, place);
     return nothing ? (this._availability.open ? 'nothing' : 'unavailable') : answer;
@@ -335,8 +338,21 @@ export class Provider implements IInlineCompletionProvider {
     return this._begin(new Run(editor, place, cached.suggestion, invoked, cached.id));
   }
 
-  private _start(editor: CodeEditor.IEditor, place: IPlace, body: IRequest, invoked: boolean): Run {
+  /** Ask for a suggestion; one that is shown there stays, and what comes may only continue it. */
+  private _start(
+    editor: CodeEditor.IEditor,
+    place: IPlace,
+    body: IRequest,
+    invoked: boolean,
+    shown: Run | null
+  ): Run {
     const run = this._begin(new Run(editor, place, new Suggestion(UUID.uuid4(), place), invoked));
+    const rest = shown?.suggestion.rest(place);
+    if (shown && rest) {
+      run.suggestion.grow(rest);
+      run.id = shown.id;
+      run.shown = true;
+    }
     this._inFlight.send(run, body, invoked ? 0 : this.settings.delay);
     return run;
   }
