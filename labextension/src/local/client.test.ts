@@ -70,6 +70,8 @@ class Worker implements ILine {
       }
     } else if (message.kind === 'stored') {
       this.say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
+    } else if (message.kind === 'remove') {
+      this.say({ kind: 'answer', call: message.call, value: message.source.size });
     }
   }
 
@@ -434,6 +436,51 @@ describe('the client in a page', () => {
     expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);
     await complete();
     expect(workers[0].opened).toEqual(['python']);
+  });
+
+  describe('where a model was removed', () => {
+    beforeEach(async () => {
+      await complete('python');
+      expect(await client.remove('python')).toBe(6);
+    });
+
+    const removed = 'python was removed. Download it in the models panel to use it again.';
+
+    it('says so and does not fetch it again', async () => {
+      expect(await client.health()).toMatchObject({ phase: 'failed', code: 'withheld', reason: removed });
+      await expect(complete('python')).rejects.toThrow(removed);
+      await vi.advanceTimersByTimeAsync(600_000);
+      await client.health();
+      await expect(complete('python')).rejects.toThrow(removed);
+      expect(workers[0].opened).toEqual(['python']);
+      expect((await client.models()).map(({ failed }) => failed)).toEqual([null, null]);
+    });
+
+    it.each([
+      ['was downloaded', () => client.pull('python', false, () => undefined, false)],
+      ['was chosen', () => client.select('python')]
+    ])('uses it once it %s', async (_, want) => {
+      await want();
+      expect(await complete('python')).toBe('yes');
+      expect(workers[0].opened).toEqual(['python', 'python']);
+    });
+
+    it('goes on without it where its download fails', async () => {
+      workers[0].stuck = { phase: 'waiting' };
+      const fetching = client.pull('python', false, () => undefined, false);
+      await vi.advanceTimersByTimeAsync(0);
+      workers[0].answer({ error: { code: 'download_failed', message: 'cut' } });
+      await expect(fetching).rejects.toThrow('cut');
+      await expect(complete('python')).rejects.toThrow(removed);
+    });
+  });
+
+  it('does not fetch what was removed before it was used', async () => {
+    await complete('go');
+    await client.remove('python');
+    expect(await complete('go')).toBe('yes');
+    await expect(complete('python')).rejects.toThrow('python was removed');
+    expect(workers[0].opened).toEqual(['characters']);
   });
 
   it('says which model could not be fetched, and why', async () => {

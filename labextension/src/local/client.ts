@@ -1,7 +1,7 @@
 /** Completes in this page: a model in a worker, everything else here. */
 
 import type { IClient } from '../client';
-import { ServerError } from '../trouble';
+import { ServerError, WITHHELD } from '../trouble';
 import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
 import type { ISources } from './answer';
 import { type ILocalModel, readCatalogue } from './catalogue';
@@ -175,7 +175,7 @@ export class LocalClient implements IClient {
       adapters: [],
       tuned: false,
       pulling: step(model) !== null,
-      failed: model === failure?.model ? failure.error.message : null,
+      failed: model === failure?.model && !this._withheld.has(model) ? failure.error.message : null,
       progress: step(model),
       mirror: false
     }));
@@ -184,6 +184,7 @@ export class LocalClient implements IClient {
   async select(name: string): Promise<IHealth> {
     const chosen = await this._named(name);
     const selection = ++this._selections;
+    this._withheld.delete(chosen);
     this._chosen = chosen;
     this._refused = null;
     this._forget();
@@ -217,6 +218,10 @@ export class LocalClient implements IClient {
         throw reason;
       }
     );
+    this._withheld.delete(source);
+    if (this._failure?.model === source) {
+      this._forget();
+    }
     if (select || !isKept) {
       await this.select(name); // what cannot be kept is fetched to be used
     }
@@ -245,9 +250,7 @@ export class LocalClient implements IClient {
 
   async remove(name: string): Promise<number> {
     const source = await this._named(name);
-    if (source === this._loading?.model) {
-      this._forget();
-    }
+    this._withhold(source, `${name} was removed. Download it in the models panel to use it again.`);
     const others = (await this._catalogue()).filter(model => model !== source);
     return (await this._call({ kind: 'remove', source, others })) as number;
   }
@@ -331,7 +334,21 @@ export class LocalClient implements IClient {
       throw this._failed(null, reason);
     });
     this._used = model;
+    const withheld = this._withheld.get(model);
+    if (withheld) {
+      this._note(model, withheld);
+      throw withheld;
+    }
     return this._load(model);
+  }
+
+  /** Do without a model that is not wanted: it is not fetched again by itself. */
+  private _withhold(model: ILocalModel, why: string): void {
+    const error = new ServerError(500, WITHHELD, why);
+    this._withheld.set(model, error);
+    if (model === this._loading?.model) {
+      this._note(model, error);
+    }
   }
 
   /** Load a model unless it is the one that is loaded. */
@@ -363,17 +380,18 @@ export class LocalClient implements IClient {
     const engine = (this._engine = new WorkerEngine(line, opened));
     if (this._loading?.model === model) {
       this._loading.step = null;
+      this._phase = 'ready';
+      this._failure = null;
+      this._wait = AGAIN;
     }
-    this._phase = 'ready';
-    this._failure = null;
-    this._wait = AGAIN;
     return new Completer(engine);
   }
 
   /** Note why there is no model. */
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
     const error = reason instanceof ServerError ? reason : inWords(reason);
-    const isWanted = !model || !this._loading || this._loading.model === model;
+    const isAnother = this._loading !== null && this._loading.model !== model;
+    const isWanted = !model || !(isAnother || this._withheld.has(model));
     if (isWanted && !isOfWorker(error)) {
       this._note(model, error);
     }
@@ -523,6 +541,8 @@ export class LocalClient implements IClient {
   private _selections = 0;
   /** why the last choice could not be opened */
   private _refused: IFailure | null = null;
+  /** what the person has removed, and why it is not there */
+  private readonly _withheld = new Map<ILocalModel, ServerError>();
   /** what completed last */
   private _used: ILocalModel | null = null;
   private _loading: ILoading | null = null;
