@@ -101,6 +101,26 @@ describe('a suggestion on the page', () => {
     expect(await invoke('nt(1)  # one')).toBe('nt(1)  # one');
   });
 
+  it('is told once, when all of it is there, without what was typed of it meanwhile', async () => {
+    let end: () => void = () => undefined;
+    complete.mockImplementation((_: unknown, __: unknown, frame: (one: IFrame) => void) => {
+      frame({ text: 'nt(' } as IFrame);
+      return new Promise<void>(resolve => {
+        end = () => {
+          frame({ text: 'nt(1)' } as IFrame);
+          resolve();
+        };
+      });
+    });
+    view.type('pri');
+    view.type('n');
+    expect([view.ghost, heard]).toEqual(['t(', []]);
+    end();
+    await vi.waitFor(() => expect(heard).toEqual(['answered t(1)']));
+    asker.dismiss(view as unknown as EditorView);
+    expect([view.ghost, heard]).toEqual(['', ['answered t(1)']]);
+  });
+
   it('is not told anew to who types along', async () => {
     view.type('pri');
     await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));

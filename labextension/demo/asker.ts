@@ -21,8 +21,11 @@ export interface IChoice {
 export interface IListener {
   /** The model is there. */
   ready(): void;
-  /** A suggestion is there, after so many milliseconds; empty: there is none. `invoked`: the person asked for it. */
-  answered(text: string, ms: number, invoked: boolean): void;
+  /**
+   * All of a suggestion is there, after so many milliseconds, and this is left of it; empty: there is none. `invoked`: the
+   * person asked for it.
+   */
+  answered(rest: string, ms: number, invoked: boolean): void;
   /** What was suggested before is shown again: this is left of it. */
   recalled(text: string): void;
   failed(reason: unknown): void;
@@ -131,7 +134,8 @@ export class Asker {
             this._cache.remember(request, { suggestion, id: '' });
           }
           if (this._suggestion === suggestion) {
-            this._listener.answered(suggestion.text, performance.now() - begun, trigger === 'invoke');
+            const rest = suggestion.rest(placeIn(view)) ?? '';
+            this._listener.answered(rest, performance.now() - begun, trigger === 'invoke');
           }
         },
         (reason: unknown) => {
