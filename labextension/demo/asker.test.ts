@@ -52,12 +52,13 @@ class View {
 
 describe('a suggestion on the page', () => {
   const heard: string[] = [];
+  const took: number[] = [];
   const complete = vi.fn();
   let view: View;
   let asker: Asker;
 
   beforeEach(() => {
-    heard.length = 0;
+    heard.length = took.length = 0;
     complete.mockReset().mockImplementation((request: IRequest, _: unknown, frame: (one: IFrame) => void) => {
       const { source } = request.cells[request.active];
       frame({ text: LINE.startsWith(source) ? LINE.slice(source.length) : '' } as IFrame);
@@ -65,7 +66,10 @@ describe('a suggestion on the page', () => {
     });
     asker = new Asker({ complete }, () => ({ language: 'python', path: 'a.py', eagerness: 'always' }), {
       ready: () => undefined,
-      answered: text => heard.push(`answered ${text}`),
+      answered: (text, ms) => {
+        heard.push(`answered ${text}`);
+        took.push(ms);
+      },
       recalled: text => heard.push(`recalled ${text}`),
       failed: reason => heard.push(String(reason))
     });
@@ -119,6 +123,16 @@ describe('a suggestion on the page', () => {
     await vi.waitFor(() => expect(heard).toEqual(['answered t(1)']));
     asker.dismiss(view as unknown as EditorView);
     expect([view.ghost, heard]).toEqual(['', ['answered t(1)']]);
+  });
+
+  it('is told with the time that the model took for it, not with that in which the model came', async () => {
+    complete.mockImplementation(async (_: unknown, __: unknown, frame: (one: IFrame) => void) => {
+      await new Promise(resolve => setTimeout(resolve, 50));
+      frame({ text: 'nt(1)', done: true, timings: { total_ms: 7 } } as IFrame);
+    });
+    view.type('pri');
+    await vi.waitFor(() => expect(heard).toHaveLength(1));
+    expect(took).toEqual([7]);
   });
 
   it('is not told anew to who types along', async () => {

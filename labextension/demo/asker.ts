@@ -7,7 +7,7 @@ import type { ICompletionClient } from '../src/client';
 import { type IPlace, Suggestion } from '../src/suggestion';
 import { ServerError } from '../src/trouble';
 import { chooseWindow } from '../src/window';
-import type { IRequest } from '../src/wire';
+import type { IFrame, IRequest } from '../src/wire';
 import { showGhost } from './ghost';
 
 /** What the person has chosen. */
@@ -118,15 +118,16 @@ export class Asker {
     const suggestion = (this._suggestion = new Suggestion('', place));
     suggestion.grow(shown ?? '');
     const abort = (this._abort = new AbortController());
-    const begun = performance.now();
-    const grow = (text: string): void => {
+    let ms = 0;
+    const grow = ({ text, timings }: IFrame): void => {
+      ms = timings?.total_ms ?? ms; // without the time that it takes to load the model
       suggestion.grow(text);
       if (this._suggestion === suggestion) {
         showGhost(view, suggestion.rest(placeIn(view)) ?? '');
       }
     };
     this._client
-      .complete(request, abort.signal, ({ text }) => grow(text))
+      .complete(request, abort.signal, grow)
       .then(
         () => {
           this._listener.ready();
@@ -135,7 +136,7 @@ export class Asker {
           }
           if (this._suggestion === suggestion) {
             const rest = suggestion.rest(placeIn(view)) ?? '';
-            this._listener.answered(rest, performance.now() - begun, trigger === 'invoke');
+            this._listener.answered(rest, ms, trigger === 'invoke');
           }
         },
         (reason: unknown) => {

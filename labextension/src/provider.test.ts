@@ -279,6 +279,30 @@ describe('a request of a person where a suggestion is shown', () => {
   });
 });
 
+describe('the time that an answer took', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is not told of one for which the model was loaded', async () => {
+    const bench = new Bench('min(');
+    let told: number | null = null;
+    bench.provider.activity.connect((_, { lastMs }) => (told = lastMs));
+    bench.availability.told({ ...READY, ready: false, phase: 'empty' });
+    for (const [request, ms] of [
+      [0, 3000],
+      [1, 40]
+    ]) {
+      void bench.fetch(AUTOMATIC);
+      await vi.advanceTimersByTimeAsync(ms);
+      bench.asked[request].frame({ id: 'a', text: '', done: true });
+      bench.asked[request].end();
+      await vi.advanceTimersByTimeAsync(0);
+      expect(told).toBe(request === 0 ? null : ms);
+      bench.type('x');
+    }
+  });
+});
+
 describe('a request that the next key comes before', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
