@@ -61,7 +61,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
         (await import('./local/lab')).localClient(
           serviceManager,
           languages,
-          preferences.current.browserModels
+          preferences.current.browserModels,
+          () => {
+            if (availability.state.health?.phase !== 'loading') {
+              void availability.check(); // while it is loading, that is done often
+            }
+          }
         )
     });
     const availability = new Availability(

@@ -6,6 +6,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
+import type { IStep } from './wire';
 import { describeTrouble } from './words';
 
 export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'failed';
@@ -13,6 +14,8 @@ export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | '
 export interface IStatus {
   condition: Condition;
   model: string;
+  /** How much of the model's file is here that is being fetched; `null`: none is, or nobody knows. */
+  percent: number | null;
   /** The host that code is sent to; empty where it stays on the server. */
   address: string;
   lastMs: number | null;
@@ -25,11 +28,14 @@ function describeTime(milliseconds: number): string {
 }
 
 /** A status in a few words, and how long the last suggestion took. */
-export function wordsOf(trans: TranslationBundle, { condition, address, lastMs }: IStatus): [string, string] {
+export function wordsOf(
+  trans: TranslationBundle,
+  { condition, percent, address, lastMs }: IStatus
+): [string, string] {
   const words: Record<Condition, string> = {
     off: trans.__('off'),
     snoozed: trans.__('snoozed'),
-    loading: trans.__('loading'),
+    loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
     thinking: trans.__('thinking'),
     failed: trans.__('not available')
@@ -37,6 +43,12 @@ export function wordsOf(trans: TranslationBundle, { condition, address, lastMs }
   const time = condition === 'ready' && lastMs !== null ? ` · ${describeTime(lastMs)}` : '';
   const at = address && condition !== 'off' ? ` · ${address}` : '';
   return [`Turbopilot: ${words[condition]}${at}`, time];
+}
+
+function percentOf(step: IStep | null | undefined): number | null {
+  return step?.phase === 'fetching' && step.total
+    ? Math.floor((100 * (step.received ?? 0)) / step.total)
+    : null;
 }
 
 /** The condition that the person sees. Pure. */
@@ -81,6 +93,7 @@ export class Status {
         thinking: this._activity.thinking
       }),
       model: state.model,
+      percent: percentOf(state.health?.inPage?.step),
       address: state.health?.address ?? '',
       lastMs: this._activity.lastMs,
       reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? '')

@@ -360,6 +360,10 @@ describe('the client in a page', () => {
       (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
     await vi.advanceTimersByTimeAsync(0);
+    expect((await client.health()).inPage).toEqual({
+      size: 6,
+      step: { phase: 'fetching', received: 3, total: 6 }
+    });
     await client.stopPull('python');
     await stopped;
     expect(workers[0].ended).toBe(true);

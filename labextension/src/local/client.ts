@@ -1,6 +1,6 @@
 /** Completes in this page: a model in a worker, everything else here. */
 
-import type { IClient } from '../client';
+import type { IClient, IEngineHealth } from '../client';
 import { ServerError, WITHHELD } from '../trouble';
 import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
 import type { ISources } from './answer';
@@ -131,22 +131,24 @@ export class LocalClient implements IClient {
     return;
   }
 
-  health(): Promise<IHealth> {
+  health(): Promise<IEngineHealth> {
     this._tryAgain();
     const ready = this._phase === 'ready';
+    const model = this._chosen ?? this._used ?? (this._loading ?? this._failure)?.model;
     return Promise.resolve({
       status: ready || this._phase === 'empty' ? 'ok' : this._phase === 'loading' ? 'loading model' : 'error',
       live: this._line !== null,
       ready,
       phase: this._phase,
       code: this._failure?.error.code ?? null,
-      model: (this._chosen ?? this._used ?? (this._loading ?? this._failure)?.model)?.name ?? '',
+      model: model?.name ?? '',
       reason: this._failure?.error.message ?? null,
       address: null,
       notice: this._engine?.onDemand
         ? `${this._engine.name} is too slow here to suggest at each key. It suggests where you ask: press Alt+\\.`
         : null,
-      last_ms: this._lastMs
+      last_ms: this._lastMs,
+      inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }
 

@@ -14,10 +14,12 @@ const CATALOGUE = 'jupyter-turbopilot/static/models.json';
 /** A site's configuration may name another list, relative to the site's address. */
 const OPTION = 'turbopilotModels';
 
+/** Make the client; `fetching` is called whenever more of its model has come. */
 export function localClient(
   services: ServiceManager.IManager,
   languages: IEditorLanguageRegistry | null,
-  preferred: string
+  preferred: string,
+  fetching: () => void
 ): LocalClient {
   const extensions = PageConfig.getOption('fullLabextensionsUrl') || PageConfig.getOption('labextensionsUrl');
   const named = preferred || PageConfig.getOption(OPTION);
@@ -29,6 +31,7 @@ export function localClient(
     // An address that is none is told as one that nothing comes from.
     catalogue: named ? absolute(named, base) || named : shipped,
     connect: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
-    sources: request => ({ facts: kernels.of(request.kernel_id), judge })
+    sources: request => ({ facts: kernels.of(request.kernel_id), judge }),
+    progress: fetching
   });
 }
