@@ -71,6 +71,22 @@ describe('a model in this page', () => {
     return status.current;
   }
 
+  it.each<[Partial<IEngineHealth>, string]>([
+    [{ ready: true, phase: 'ready', model: 'small' }, 'small, 6 MB, in this page: loaded'],
+    [{ ...LOADING, model: 'small' }, 'small, 6 MB, in this page: being loaded'],
+    [{ phase: 'failed', model: 'small' }, 'small, 6 MB, in this page: not available'],
+    [
+      { phase: 'empty', model: '', inPage: { size: null, step: null } },
+      'A model, in this page: not loaded yet'
+    ]
+  ])('is described with its size and its state: %#', (health, words) => {
+    expect(statusOf({ inPage: { size: 6_405_408, step: null }, ...health }).model).toBe(words);
+  });
+
+  it('is no model of a server', () => {
+    expect(statusOf(READY).model).toBe('a');
+  });
+
   it.each<[IStep | null, number | null]>([
     [{ phase: 'fetching', received: 1_999_999, total: 5_000_000 }, 39],
     [{ phase: 'fetching', total: 5_000_000 }, 0],

@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { JSONExt } from '@lumino/coreutils';
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
+import { megabytes } from './downloads';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
 import type { IStep } from './wire';
@@ -13,6 +14,7 @@ export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | '
 
 export interface IStatus {
   condition: Condition;
+  /** The model, in words. */
   model: string;
   /** How much of the model's file is here that is being fetched; `null`: none is, or nobody knows. */
   percent: number | null;
@@ -49,6 +51,22 @@ function percentOf(step: IStep | null | undefined): number | null {
   return step?.phase === 'fetching' && step.total
     ? Math.floor((100 * (step.received ?? 0)) / step.total)
     : null;
+}
+
+/** Say which model completes; of one in this page, how large it is and how it is, too. */
+export function describeModel(trans: TranslationBundle, { model, health }: IState): string {
+  if (!health?.inPage) {
+    return model;
+  }
+  const facts = [model || trans.__('A model'), megabytes(health.inPage.size)].filter(Boolean).join(', ');
+  const state = health.ready
+    ? trans.__('loaded')
+    : health.phase === 'empty'
+      ? trans.__('not loaded yet')
+      : health.phase === 'loading'
+        ? trans.__('being loaded')
+        : trans.__('not available');
+  return trans.__('%1, in this page: %2', facts, state);
 }
 
 /** The condition that the person sees. Pure. */
@@ -92,7 +110,7 @@ export class Status {
         snoozed: snoozed.has(this._page.path ?? ''),
         thinking: this._activity.thinking
       }),
-      model: state.model,
+      model: describeModel(this._trans, state),
       percent: percentOf(state.health?.inPage?.step),
       address: state.health?.address ?? '',
       lastMs: this._activity.lastMs,
