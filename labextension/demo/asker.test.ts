@@ -135,6 +135,26 @@ describe('a suggestion on the page', () => {
     expect(took).toEqual([7]);
   });
 
+  it('that was dismissed stays away from who types along it, and comes back where it is asked for', async () => {
+    const editor = view as unknown as EditorView;
+    view.type('pri');
+    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
+    asker.dismiss(editor);
+    view.type('n');
+    view.type('t');
+    expect([view.ghost, heard.filter(one => one.includes('('))]).toEqual(['', ['answered nt(1)']]);
+    asker.invoke(editor);
+    await vi.waitFor(() => expect(view.ghost).toBe('(1)'));
+    asker.dismiss(editor);
+    view.type('x');
+    complete.mockImplementation((_: unknown, __: unknown, frame: (one: IFrame) => void) => {
+      frame({ text: '=' } as IFrame);
+      return Promise.resolve();
+    });
+    view.type(' ');
+    await vi.waitFor(() => expect(view.ghost).toBe('='));
+  });
+
   it('is not told anew to who types along', async () => {
     view.type('pri');
     await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));

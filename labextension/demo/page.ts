@@ -175,7 +175,7 @@ async function note(chosen: ILanguage): Promise<void> {
 
 async function useLanguage(): Promise<void> {
   const chosen = LANGUAGES[languages.selectedIndex];
-  asker.dismiss(view);
+  asker.clear(view);
   void note(chosen);
   const loaded = await chosen.load().catch(() => []); // without a connection: no colours
   if (chosen === LANGUAGES[languages.selectedIndex]) {

@@ -279,6 +279,82 @@ describe('a request of a person where a suggestion is shown', () => {
   });
 });
 
+describe('a suggestion that was dismissed', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  const later = () => vi.advanceTimersByTimeAsync(1);
+
+  async function answer(bench: Bench, text: string): Promise<void> {
+    const asked = bench.asked[bench.asked.length - 1];
+    asked.frame({ id: 'a', text, done: true });
+    asked.end();
+    await later();
+  }
+
+  /** A suggestion was shown, all of it or its beginning, and the person has pressed Escape. */
+  async function dismissed(isWhole = true): Promise<Bench> {
+    const bench = new Bench('min(');
+    void bench.fetch(AUTOMATIC);
+    await later();
+    bench.asked[0].frame({ id: 'a', text: 'values' });
+    if (isWhole) {
+      await answer(bench, 'values');
+    }
+    expect(await bench.textShown()).toBe('values');
+    bench.provider.dismiss();
+    await later();
+    return bench;
+  }
+
+  async function type(bench: Bench, text: string): Promise<void> {
+    bench.type(text);
+    void bench.fetch(AUTOMATIC);
+    await later();
+  }
+
+  it('stays away while the person types along it, and nobody asks for it again', async () => {
+    const bench = await dismissed();
+    for (const key of 'val') {
+      await type(bench, key);
+      expect(await bench.textShown()).toBeUndefined();
+    }
+    expect(bench.asked).toHaveLength(1);
+  });
+
+  it('stays away where the server gives it again, and longer', async () => {
+    const bench = await dismissed(false);
+    await type(bench, 'v');
+    expect(bench.asked).toHaveLength(2);
+    await answer(bench, 'alues, key=len)');
+    expect(await bench.textShown()).toBeUndefined();
+  });
+
+  it('does not keep another away', async () => {
+    const bench = await dismissed(false);
+    await type(bench, 'v');
+    await answer(bench, 'alid)');
+    expect(await bench.textShown()).toBe('alid)');
+  });
+
+  it.each(['x', 'alues\n'])('is over once %j was typed', async typed => {
+    const bench = await dismissed(false);
+    await type(bench, 'v');
+    await answer(bench, '');
+    await type(bench, typed);
+    await answer(bench, 'values');
+    expect(await bench.textShown()).toBe('values');
+  });
+
+  it('comes back where the person asks for it', async () => {
+    const bench = await dismissed();
+    void bench.fetch(INVOKE);
+    await later();
+    await answer(bench, 'values');
+    expect(await bench.textShown()).toBe('values');
+  });
+});
+
 describe('the time that an answer took', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

@@ -18,6 +18,7 @@ import { type Availability, type IChange, servesAnother } from './availability';
 import { SuggestionCache } from './cache';
 import type { ICompletionClient } from './client';
 import { type Decline, declineOf } from './decline';
+import { Dismissal } from './dismissal';
 import { type IContext, placeIn, readDocument } from './document';
 import { deferWhileComposing, follow, isAt, placeOf } from './editor';
 import { type IActivity, InFlight, Run } from './inflight';
@@ -102,6 +103,9 @@ export class Provider implements IInlineCompletionProvider {
     const selfTriggered = this._selfTrigger.take();
     const invoked = context.triggerKind === InlineCompletionTriggerKind.Invoke && !selfTriggered;
     this.invoked = invoked;
+    if (invoked || !this._dismissed.get(editor)?.holds(place)) {
+      this._dismissed.delete(editor);
+    }
     const before = this._seen.get(editor);
     this._seen.set(editor, place.text);
 
@@ -248,6 +252,15 @@ export class Provider implements IInlineCompletionProvider {
     this._inFlight.cancel();
   }
 
+  /** The person does not want what is shown: it does not come back at the next key. */
+  dismiss(): void {
+    const run = this._inFlight.latest;
+    if (run?.shown && run.rest) {
+      this._dismissed.set(run.editor, new Dismissal(run.rest, placeOf(run.editor)));
+    }
+    this.cancel();
+  }
+
   /** The person took this much of what was shown. */
   accepted(text: string): void {
     const run = this._inFlight.latest;
@@ -382,7 +395,7 @@ export class Provider implements IInlineCompletionProvider {
       if (rest === null || this._inFlight.latest !== run || !run.editor.hasFocus()) {
         return NOTHING;
       }
-      if (rest) {
+      if (rest && !this._dismissed.get(run.editor)?.hides(rest, placeOf(run.editor))) {
         run.item = {
           insertText: rest,
           isIncomplete: !run.suggestion.done,
@@ -410,6 +423,7 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _appeared = new Signal<this, string>(this);
   private readonly _declined = new Signal<this, Decline>(this);
   private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
+  private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Dismissal>();
   private readonly _watched = new WeakSet<CodeEditor.IEditor>();
   private _pending: IPending | null = null;
 }
