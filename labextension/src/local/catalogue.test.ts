@@ -119,11 +119,16 @@ describe('the list of models for the browser', () => {
     });
   });
 
-  it.each([401, 403, 429, 502, 503])('that is not given (%i) may be there later', async status => {
+  it.each([
+    [401, 'Is there a sign-in? Else the owner of the site has to mend it.'],
+    [403, 'Is there a sign-in? Else the owner of the site has to mend it.'],
+    [429, 'Try again later, or reload the page.'],
+    [503, 'Try again later, or reload the page.']
+  ])('that is not given (%i) may be there later', async (status, remedy) => {
     serve('', status);
     await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({
       code: 'download_failed',
-      message: `The list of models, models.json, cannot be fetched (${status}). Try again later, or reload the page.`
+      message: `The list of models, models.json, cannot be fetched (${status}). ${remedy}`
     });
   });
 

@@ -1,7 +1,7 @@
 /** The models that a site offers to the browser: `models.json`, beside the extension. */
 
 import { ServerError } from '../trouble';
-import { absolute, fileName, isWebPage, webPageInPlaceOf } from './address';
+import { absolute, fileName, isAbsent, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import type { ISource } from './modelfile';
 
 export interface ILocalModel extends ISource {
@@ -25,13 +25,10 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   };
   const response = await fetch(address, { cache: 'no-cache' }).catch(noConnection);
   if (!response.ok) {
-    const isAbsent = response.status === 404 || response.status === 410;
-    const remedy = isAbsent
-      ? 'The owner of the site has to put it there.'
-      : 'Try again later, or reload the page.';
+    const { status } = response;
     throw failure(
-      isAbsent ? 'no_model' : 'download_failed',
-      `The list of models, ${name}, cannot be fetched (${response.status}). ${remedy}`
+      isAbsent(status) ? 'no_model' : 'download_failed',
+      `The list of models, ${name}, cannot be fetched (${status}). ${remedyFor(status)}`
     );
   }
   const read = parsed(await response.text().catch(noConnection), name);
