@@ -54,6 +54,9 @@ class Worker implements ILine {
               }
             }
       );
+    } else if (message.kind === 'stop opening') {
+      this.stuck = null;
+      this.say({ kind: 'not opened', error: { code: 'cancelled', message: 'Stopped.' } });
     } else if (message.kind === 'generate' && !this.silent) {
       const usage = { ...newUsage(), promptMs: 1, predictedMs: 1 };
       const tokens = Array.from('yes', character => [TEXTS.indexOf(character), 0.99]).flat();
@@ -355,19 +358,48 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(1);
   });
 
-  it('stops fetching the model that was to be used at once, too', async () => {
-    prepare = worker =>
-      (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
+  it('stops fetching the model that was to be used at once, too, and nothing else', async () => {
+    const step: IStep = { phase: 'fetching', received: 3, total: 6 };
+    prepare = worker => (worker.stuck = step);
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
+    const other = client.pull('characters', false, () => undefined, false);
     await vi.advanceTimersByTimeAsync(0);
-    expect((await client.health()).inPage).toEqual({
-      size: 6,
-      step: { phase: 'fetching', received: 3, total: 6 }
-    });
+    expect((await client.health()).inPage).toEqual({ size: 6, step });
     await client.stopPull('python');
     await stopped;
-    expect(workers[0].ended).toBe(true);
+    expect((await client.models()).map(({ pulling, failed }) => [pulling, failed])).toEqual([
+      [true, null],
+      [false, null]
+    ]);
+    workers[0].answer();
+    await other;
+    expect(workers.map(({ ended }) => ended)).toEqual([false]);
+  });
+
+  it('does not fetch what was stopped again before somebody wants it', async () => {
+    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
+    const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(0);
+    await client.stopPull('python');
+    await stopped;
+    const reason = 'The download of python was stopped. Download it in the models panel to use it.';
+    expect(await client.health()).toMatchObject({ phase: 'failed', code: 'withheld', reason });
+    await expect(complete()).rejects.toThrow(reason);
+    expect(workers[0].opened).toEqual(['python']);
+    await client.pull('python', false, () => undefined);
     expect(await complete()).toBe('yes');
+  });
+
+  it('opens what was chosen after a model that is stopped', async () => {
+    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
+    const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(0);
+    const selected = client.select('characters');
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].postMessage({ kind: 'stop opening' });
+    await stopped;
+    expect(await selected).toMatchObject({ phase: 'ready', model: 'characters' });
+    expect(workers[0].opened).toEqual(['python', 'characters']);
   });
 
   it('opens a model that is chosen while another is opened after that one, and ends no worker at rest', async () => {
@@ -517,7 +549,7 @@ describe('the client in a page', () => {
     await end();
     await failed;
     expect(await complete('python')).toBe('yes');
-    expect(workers[1].opened).toEqual(['python']);
+    expect(workers.at(-1)?.opened.at(-1)).toBe('python');
   });
 
   it('takes the last of two choices, also where the first cannot be opened', async () => {

@@ -2,11 +2,11 @@
 
 import type { IClient, IEngineHealth } from '../client';
 import { ServerError, WITHHELD } from '../trouble';
-import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
+import type { IAnswer, IError, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
 import type { ISources } from './answer';
 import { type ILocalModel, readCatalogue } from './catalogue';
 import { Completer } from './completer';
-import { type FromWorker, type IOpened, type IPort, NO_STORAGE, type ToWorker } from './messages';
+import { type FromWorker, type IOpened, type IPort, NO_STORAGE, STOPPED, type ToWorker } from './messages';
 import { WorkerEngine } from './workerengine';
 
 /** Milliseconds after which a model that could not be fetched is fetched again; the wait doubles each time, up to a bound. */
@@ -15,8 +15,6 @@ const LONGEST_WAIT = 300_000;
 /** Milliseconds without a word after which a worker counts as gone: a browser may end one without telling. */
 const SILENCE = 30_000;
 
-/** The code of an error that the person made, as the server has it. */
-const STOPPED = 'cancelled';
 /** The code of an error: the worker is gone, and the next key starts another, or a later one where it was opening a model. */
 const GONE = 'worker_gone';
 
@@ -74,15 +72,17 @@ interface IFailure {
   wait: number;
 }
 
-/** Whether an error says that the worker has ended, and nothing of a model. */
-function isOfWorker(reason: unknown): boolean {
-  return reason instanceof ServerError && (reason.code === STOPPED || reason.code === GONE);
+/** An error that says that the worker has ended, and nothing of a model. */
+class WorkerEnded extends ServerError {
+  constructor(code: string, message: string) {
+    super(500, code, message);
+  }
 }
 
 /** What waits for a model waits no longer when the worker has ended; that the model cannot be opened is no matter. */
 function withWorker(reason: unknown): void {
-  if (isOfWorker(reason)) {
-    throw reason as Error;
+  if (reason instanceof WorkerEnded) {
+    throw reason;
   }
 }
 
@@ -94,6 +94,11 @@ function inWords(reason: unknown): ServerError {
     'model_failed',
     `The model in this page has failed (${name}). Reload the page.`
   );
+}
+
+/** What a download ends with that was stopped. */
+function stopped(): ServerError {
+  return new ServerError(500, STOPPED, 'Stopped. The model was not fetched.');
 }
 
 /** What a download ends with when its worker is gone. */
@@ -230,24 +235,23 @@ export class LocalClient implements IClient {
     step({ phase: 'done', done: true });
   }
 
-  /** Give up fetching a model; the one that is being opened, too. */
+  /** Give up fetching a model, also where it is to be used at once; what else is fetched goes on. */
   stopPull(name: string): Promise<void> {
-    const stopped = new ServerError(500, STOPPED, 'Stopped. The model was not fetched.');
     const pulls = [...this._calls].filter(([, { pull }]) => pull?.model.name === name);
     for (const [call, { reject }] of pulls) {
       this._line?.postMessage({ kind: 'give up', call });
       this._calls.delete(call);
-      reject(stopped);
+      reject(stopped());
     }
     if (this._loading?.model.name === name && this._loading.step) {
-      this._end(stopped);
+      this._line?.postMessage({ kind: 'stop opening' });
     }
     return Promise.resolve();
   }
 
   /** End the worker: it holds a model. */
   leave(): void {
-    this._end(new ServerError(500, STOPPED, 'Stopped. Another engine completes now.'));
+    this._end(new WorkerEnded(STOPPED, 'Stopped. Another engine completes now.'));
   }
 
   async remove(name: string): Promise<number> {
@@ -317,7 +321,7 @@ export class LocalClient implements IClient {
     let heard = this._heard;
     const watch = setInterval(() => {
       if (heard === this._heard) {
-        this._end(new ServerError(500, GONE, 'The model does not answer any more. It is started again.'));
+        this._end(new WorkerEnded(GONE, 'The model does not answer any more. It is started again.'));
       }
       heard = this._heard;
     }, SILENCE);
@@ -394,7 +398,7 @@ export class LocalClient implements IClient {
     const error = reason instanceof ServerError ? reason : inWords(reason);
     const isAnother = this._loading !== null && this._loading.model !== model;
     const isWanted = !model || !(isAnother || this._withheld.has(model));
-    if (isWanted && !isOfWorker(error)) {
+    if (isWanted && !(error instanceof WorkerEnded)) {
       this._note(model, error);
     }
     return error;
@@ -444,7 +448,7 @@ export class LocalClient implements IClient {
         this._heard === before
           ? new ServerError(500, 'download_failed', `The worker for the model does not start (${why}).`)
           : // The browser may end a worker to get its memory back.
-            new ServerError(500, GONE, `The model has stopped (${why}). It is started again.`)
+            new WorkerEnded(GONE, `The model has stopped (${why}). It is started again.`)
       );
     };
     return line;
@@ -463,8 +467,7 @@ export class LocalClient implements IClient {
         this._opening = null;
         break;
       case 'not opened':
-        this._opening?.reject(new ServerError(500, message.error.code, message.error.message));
-        this._opening = null;
+        this._notOpened(message.error);
         break;
       case 'answer':
         this._answer(message);
@@ -474,12 +477,27 @@ export class LocalClient implements IClient {
     }
   }
 
+  private _notOpened({ code, message }: Pick<IError, 'code' | 'message'>): void {
+    const opening = this._opening;
+    this._opening = null;
+    if (opening && code === STOPPED) {
+      const { model } = opening;
+      this._withhold(
+        model,
+        `The download of ${model.name} was stopped. Download it in the models panel to use it.`
+      );
+      opening.reject(stopped());
+    } else {
+      opening?.reject(new ServerError(500, code, message));
+    }
+  }
+
   private _stepped(step: IStep, call?: number): void {
     const pull = call === undefined ? null : this._calls.get(call)?.pull;
     if (pull) {
       pull.step = step;
       pull.tell(step);
-    } else if (call === undefined) {
+    } else if (call === undefined && this._loading?.model === this._opening?.model) {
       if (this._loading) {
         this._loading.step = step;
       }

@@ -43,6 +43,7 @@ export async function modelFile(
   if (files) {
     await keep(source.sha256, content, files);
   }
+  signal?.throwIfAborted();
   return content;
 }
 
