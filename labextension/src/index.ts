@@ -62,10 +62,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
           serviceManager,
           languages,
           preferences.current.browserModels,
-          () => {
-            if (availability.state.health?.phase !== 'loading') {
-              void availability.check(); // while it is loading, that is done often
-            }
+          {
+            progress: () => {
+              if (availability.state.health?.phase !== 'loading') {
+                void availability.check(); // while it is loading, that is done often
+              }
+            },
+            opened: () => void availability.check()
           }
         )
     });

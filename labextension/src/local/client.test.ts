@@ -168,6 +168,19 @@ describe('the client in a page', () => {
     expect(await client.knowsBetter('python')).toBe('');
   });
 
+  it('tells that its model is loaded, before the first answer', async () => {
+    const told: string[] = [];
+    client = new LocalClient({
+      ...options,
+      opened: () => void client.health().then(({ phase, model }) => told.push(`${model} is ${phase}`))
+    });
+    const { signal } = new AbortController();
+    await client.complete(request(), signal, ({ text }) => told.push(text));
+    await complete();
+    expect(told[0]).toBe('python is ready');
+    expect(told.filter(one => one.endsWith('ready'))).toHaveLength(1);
+  });
+
   it('completes with the model that was chosen, whatever the language', async () => {
     await client.select('characters');
     await complete('python');

@@ -33,6 +33,8 @@ export interface ILocalOptions {
   sources(request: IRequest): ISources;
   /** Hear how far a model is that is being fetched. */
   progress?(step: IStep): void;
+  /** Hear that a model is loaded. */
+  opened?(): void;
 }
 
 /** A model that is being loaded or is there, and what will answer with it. */
@@ -389,6 +391,7 @@ export class LocalClient implements IClient {
       this._phase = 'ready';
       this._failure = null;
       this._wait = AGAIN;
+      this._options.opened?.();
     }
     return new Completer(engine);
   }

@@ -4,7 +4,7 @@ import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import type { ServiceManager } from '@jupyterlab/services';
 import { absolute } from './address';
-import { LocalClient } from './client';
+import { type ILocalOptions, LocalClient } from './client';
 import { byBrackets, byGrammar } from './grammar';
 import { KernelFacts } from './kernelfacts';
 import { parsersOf } from './parsers';
@@ -14,12 +14,11 @@ const CATALOGUE = 'jupyter-turbopilot/static/models.json';
 /** A site's configuration may name another list, relative to the site's address. */
 const OPTION = 'turbopilotModels';
 
-/** Make the client; `fetching` is called whenever more of its model has come. */
 export function localClient(
   services: ServiceManager.IManager,
   languages: IEditorLanguageRegistry | null,
   preferred: string,
-  fetching: () => void
+  hear: Pick<ILocalOptions, 'progress' | 'opened'>
 ): LocalClient {
   const extensions = PageConfig.getOption('fullLabextensionsUrl') || PageConfig.getOption('labextensionsUrl');
   const named = preferred || PageConfig.getOption(OPTION);
@@ -32,6 +31,6 @@ export function localClient(
     catalogue: named ? absolute(named, base) || named : shipped,
     connect: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
     sources: request => ({ facts: kernels.of(request.kernel_id), judge }),
-    progress: fetching
+    ...hear
   });
 }
