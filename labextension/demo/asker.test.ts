@@ -52,19 +52,24 @@ class View {
 
 describe('a suggestion on the page', () => {
   const heard: string[] = [];
+  const took: number[] = [];
   const complete = vi.fn();
   let view: View;
+  let asker: Asker;
 
   beforeEach(() => {
-    heard.length = 0;
+    heard.length = took.length = 0;
     complete.mockReset().mockImplementation((request: IRequest, _: unknown, frame: (one: IFrame) => void) => {
       const { source } = request.cells[request.active];
       frame({ text: LINE.startsWith(source) ? LINE.slice(source.length) : '' } as IFrame);
       return Promise.resolve();
     });
-    const asker = new Asker({ complete }, () => ({ language: 'python', path: 'a.py', eagerness: 'always' }), {
+    asker = new Asker({ complete }, () => ({ language: 'python', path: 'a.py', eagerness: 'always' }), {
       ready: () => undefined,
-      answered: text => heard.push(`answered ${text}`),
+      answered: (text, ms) => {
+        heard.push(`answered ${text}`);
+        took.push(ms);
+      },
       recalled: text => heard.push(`recalled ${text}`),
       failed: reason => heard.push(String(reason))
     });
@@ -80,6 +85,74 @@ describe('a suggestion on the page', () => {
     expect(view.ghost).toBe('nt(1)');
     expect(heard.at(-1)).toBe('recalled nt(1)');
     expect(complete).toHaveBeenCalledTimes(2);
+  });
+
+  it('stays where somebody asks for more, which may only continue it', async () => {
+    view.type('pri');
+    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
+    const invoke = async (text: string) => {
+      const asked = complete.mock.calls.length;
+      complete.mockImplementationOnce((_: unknown, __: unknown, frame: (one: IFrame) => void) => {
+        frame({ text } as IFrame);
+        return Promise.resolve();
+      });
+      asker.invoke(view as unknown as EditorView);
+      expect(complete).toHaveBeenCalledTimes(asked + 1);
+      await vi.waitFor(() => expect(heard).toHaveLength(asked + 1));
+      return view.ghost;
+    };
+    expect(await invoke('vate = 0')).toBe('nt(1)');
+    expect(await invoke('nt(1)  # one')).toBe('nt(1)  # one');
+  });
+
+  it('is told once, when all of it is there, without what was typed of it meanwhile', async () => {
+    let end: () => void = () => undefined;
+    complete.mockImplementation((_: unknown, __: unknown, frame: (one: IFrame) => void) => {
+      frame({ text: 'nt(' } as IFrame);
+      return new Promise<void>(resolve => {
+        end = () => {
+          frame({ text: 'nt(1)' } as IFrame);
+          resolve();
+        };
+      });
+    });
+    view.type('pri');
+    view.type('n');
+    expect([view.ghost, heard]).toEqual(['t(', []]);
+    end();
+    await vi.waitFor(() => expect(heard).toEqual(['answered t(1)']));
+    asker.dismiss(view as unknown as EditorView);
+    expect([view.ghost, heard]).toEqual(['', ['answered t(1)']]);
+  });
+
+  it('is told with the time that the model took for it, not with that in which the model came', async () => {
+    complete.mockImplementation(async (_: unknown, __: unknown, frame: (one: IFrame) => void) => {
+      await new Promise(resolve => setTimeout(resolve, 50));
+      frame({ text: 'nt(1)', done: true, timings: { total_ms: 7 } } as IFrame);
+    });
+    view.type('pri');
+    await vi.waitFor(() => expect(heard).toHaveLength(1));
+    expect(took).toEqual([7]);
+  });
+
+  it('that was dismissed stays away from who types along it, and comes back where it is asked for', async () => {
+    const editor = view as unknown as EditorView;
+    view.type('pri');
+    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
+    asker.dismiss(editor);
+    view.type('n');
+    view.type('t');
+    expect([view.ghost, heard.filter(one => one.includes('('))]).toEqual(['', ['answered nt(1)']]);
+    asker.invoke(editor);
+    await vi.waitFor(() => expect(view.ghost).toBe('(1)'));
+    asker.dismiss(editor);
+    view.type('x');
+    complete.mockImplementation((_: unknown, __: unknown, frame: (one: IFrame) => void) => {
+      frame({ text: '=' } as IFrame);
+      return Promise.resolve();
+    });
+    view.type(' ');
+    await vi.waitFor(() => expect(view.ghost).toBe('='));
   });
 
   it('is not told anew to who types along', async () => {

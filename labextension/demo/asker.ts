@@ -4,11 +4,12 @@ import type { Extension } from '@codemirror/state';
 import { EditorView, type ViewUpdate } from '@codemirror/view';
 import { SuggestionCache } from '../src/cache';
 import type { ICompletionClient } from '../src/client';
+import { Dismissal } from '../src/dismissal';
 import { type IPlace, Suggestion } from '../src/suggestion';
 import { ServerError } from '../src/trouble';
 import { chooseWindow } from '../src/window';
-import type { IRequest } from '../src/wire';
-import { showGhost } from './ghost';
+import type { IFrame, IRequest } from '../src/wire';
+import { ghostOf, showGhost } from './ghost';
 
 /** What the person has chosen. */
 export interface IChoice {
@@ -21,9 +22,12 @@ export interface IChoice {
 export interface IListener {
   /** The model is there. */
   ready(): void;
-  /** A suggestion is there, after so many milliseconds; empty: there is none. `invoked`: the person asked for it. */
-  answered(text: string, ms: number, invoked: boolean): void;
-  /** What was suggested before is shown again: this is left of it. */
+  /**
+   * All of a suggestion is there, after so many milliseconds, and this is left of it; empty: there is none. `invoked`: the
+   * person asked for it.
+   */
+  answered(rest: string, ms: number, invoked: boolean): void;
+  /** What was suggested before is shown again: this is left of it; empty: it was dismissed. */
   recalled(text: string): void;
   failed(reason: unknown): void;
 }
@@ -43,7 +47,7 @@ export class Asker {
         compositionend: (_, view) => {
           setTimeout(() => this._ask(view, 'automatic')); // the composed text is in the document by then
         },
-        blur: (_, view) => this.dismiss(view)
+        blur: (_, view) => this.clear(view)
       })
     ];
   }
@@ -59,11 +63,22 @@ export class Asker {
 
   /** Ask because the person wants to. */
   invoke(view: EditorView): void {
+    this._dismissal = null;
     this._ask(view, 'invoke');
   }
 
-  /** Forget what is shown and what is under way. */
+  /** The person does not want what is shown: it does not come back at the next key. */
   dismiss(view: EditorView): void {
+    const place = placeIn(view);
+    const rest = this._suggestion?.rest(place);
+    if (rest) {
+      this._dismissal = new Dismissal(rest, place);
+    }
+    this.clear(view);
+  }
+
+  /** Forget what is shown and what is under way. */
+  clear(view: EditorView): void {
     this._leave();
     showGhost(view, '');
   }
@@ -71,14 +86,17 @@ export class Asker {
   private _updated({ view, docChanged, selectionSet, transactions }: ViewUpdate): void {
     if (!docChanged) {
       if (selectionSet) {
-        this.dismiss(view);
+        this.clear(view);
       }
       return;
+    }
+    if (!this._dismissal?.holds(placeIn(view))) {
+      this._dismissal = null;
     }
     const rest = this._suggestion?.rest(placeIn(view));
     const typed = transactions.some(one => one.isUserEvent('input') || one.isUserEvent('delete'));
     if (rest) {
-      showGhost(view, rest);
+      this._show(view);
     } else if (typed && !view.composing) {
       if (!this._recall(view)) {
         this._ask(view, 'automatic'); // what the model has written by now is a guess that it starts from
@@ -97,30 +115,41 @@ export class Asker {
     }
     this._leave();
     this._suggestion = suggestion;
-    const rest = suggestion.rest(place) ?? '';
-    showGhost(view, rest);
-    this._listener.recalled(rest);
+    this._listener.recalled(this._show(view));
     return true;
   }
 
+  /** Show what is left of the suggestion, unless it was dismissed; return what is shown. */
+  private _show(view: EditorView): string {
+    const place = placeIn(view);
+    const rest = this._suggestion?.rest(place) ?? '';
+    const shown = this._dismissal?.hides(rest, place) ? '' : rest;
+    showGhost(view, shown);
+    return shown;
+  }
+
   private _ask(view: EditorView, trigger: IRequest['trigger']): void {
+    const place = placeIn(view);
+    // What is shown stays when somebody asks for more.
+    const shown = trigger === 'invoke' ? ghostOf(view) : '';
     this._leave();
     if (!view.state.selection.main.empty) {
       return;
     }
-    const place = placeIn(view);
     const request = this._request(place, trigger);
     const suggestion = (this._suggestion = new Suggestion('', place));
+    suggestion.grow(shown);
     const abort = (this._abort = new AbortController());
-    const begun = performance.now();
-    const grow = (text: string): void => {
+    let ms = 0;
+    const grow = ({ text, timings }: IFrame): void => {
+      ms = timings?.total_ms ?? ms; // without the time that it takes to load the model
       suggestion.grow(text);
       if (this._suggestion === suggestion) {
-        showGhost(view, suggestion.rest(placeIn(view)) ?? '');
+        this._show(view);
       }
     };
     this._client
-      .complete(request, abort.signal, ({ text }) => grow(text))
+      .complete(request, abort.signal, grow)
       .then(
         () => {
           this._listener.ready();
@@ -128,7 +157,7 @@ export class Asker {
             this._cache.remember(request, { suggestion, id: '' });
           }
           if (this._suggestion === suggestion) {
-            this._listener.answered(suggestion.text, performance.now() - begun, trigger === 'invoke');
+            this._listener.answered(this._show(view), ms, trigger === 'invoke');
           }
         },
         (reason: unknown) => {
@@ -169,6 +198,7 @@ export class Asker {
 
   private readonly _cache = new SuggestionCache();
   private _suggestion: Suggestion | null = null;
+  private _dismissal: Dismissal | null = null;
   private _abort: AbortController | null = null;
 }
 

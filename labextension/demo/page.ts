@@ -10,6 +10,7 @@ import {
 } from '@codemirror/language';
 import { Compartment, EditorState } from '@codemirror/state';
 import { EditorView, keymap } from '@codemirror/view';
+import { LiveRegion } from '../src/liveregion';
 import { LocalClient } from '../src/local/client';
 import { isModifier } from '../src/modifier';
 import { Asker, type IChoice } from './asker';
@@ -35,7 +36,7 @@ const status = element('status', HTMLElement);
 const languages = element('language', HTMLSelectElement);
 const eagerness = element('eagerness', HTMLSelectElement);
 const announce = element('announce', HTMLInputElement);
-const said = element('said', HTMLElement);
+const live = new LiveRegion('unseen');
 const speed = new Speed();
 
 function say(words: string, isError = false): void {
@@ -48,7 +49,7 @@ function say(words: string, isError = false): void {
 /** Have a suggestion read out, where that is wanted. */
 function readOut(suggestion: string): void {
   if (announce.checked && suggestion) {
-    said.textContent = `Suggestion: ${suggestion}`;
+    live.say(`Suggestion: ${suggestion}`);
   }
 }
 
@@ -66,12 +67,12 @@ function choice(): IChoice {
 
 const asker = new Asker(client, choice, {
   ready: () => void ready(),
-  answered: (text, ms, invoked) => {
+  answered: (rest, ms, invoked) => {
     element('speed', HTMLElement).textContent = speed.note(ms);
-    if (invoked && !text) {
+    if (invoked && !rest) {
       say(NOTHING);
     }
-    readOut(text);
+    readOut(rest);
   },
   recalled: readOut,
   failed: reason => {
@@ -174,7 +175,7 @@ async function note(chosen: ILanguage): Promise<void> {
 
 async function useLanguage(): Promise<void> {
   const chosen = LANGUAGES[languages.selectedIndex];
-  asker.dismiss(view);
+  asker.clear(view);
   void note(chosen);
   const loaded = await chosen.load().catch(() => []); // without a connection: no colours
   if (chosen === LANGUAGES[languages.selectedIndex]) {

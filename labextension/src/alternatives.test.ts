@@ -50,8 +50,8 @@ function bench({ main = 'first', invoked = true, alternatives = 2 } = {}) {
 }
 
 describe('alternatives', () => {
-  it('are those that differ from what is shown', async () => {
-    expect(await bench().reply('first', 'second', '')).toEqual(['second']);
+  it('are those that are more than a beginning of what is shown', async () => {
+    expect(await bench().reply('first', 'second', '', 'fir')).toEqual(['second']);
   });
 
   it.each([

@@ -44,7 +44,7 @@ export class Alternatives implements IInlineCompletionProvider {
         abort.signal
       );
       const items = answer.items
-        .filter(item => item.text && item.text !== main.text)
+        .filter(item => !main.text.startsWith(item.text))
         .map(item => ({ insertText: item.text }));
       return wanted() ? { items } : NOTHING;
     } catch {

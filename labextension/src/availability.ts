@@ -4,7 +4,7 @@
  */
 
 import { type ISignal, Signal } from '@lumino/signaling';
-import type { IHealth } from './wire';
+import type { IEngineHealth } from './client';
 import { AnswerError, type ITrouble, troubleOf } from './trouble';
 
 /** Milliseconds between checks while all is well; also the longest wait between checks while it is not. */
@@ -20,7 +20,7 @@ export interface IState {
   /** Whether it may be asked now. */
   readonly open: boolean;
   /** What the server said of itself last; `null` when it could not. */
-  readonly health: IHealth | null;
+  readonly health: IEngineHealth | null;
   /** The model it named when it last could. */
   readonly model: string;
   /** What went wrong last, until something goes right. */
@@ -35,7 +35,7 @@ export type Event =
   | { kind: 'restarted'; trouble: ITrouble | null }
   | { kind: 'answered' }
   | { kind: 'failed'; trouble: ITrouble }
-  | { kind: 'health'; health: IHealth }
+  | { kind: 'health'; health: IEngineHealth }
   | { kind: 'no health'; trouble: ITrouble };
 
 export const START: IState = {
@@ -48,11 +48,11 @@ export const START: IState = {
 };
 
 /** Whether a request would be answered. A server that loads its model at the first request waits for that one. */
-function canAnswer(health: IHealth | null): boolean {
+function canAnswer(health: IEngineHealth | null): boolean {
   return health !== null && (health.ready || health.phase === 'empty');
 }
 
-function closed(state: IState, health: IHealth | null, trouble: ITrouble): IState {
+function closed(state: IState, health: IEngineHealth | null, trouble: ITrouble): IState {
   const wait = Math.min(STEADY, FIRST_WAIT * 2 ** state.failures);
   return {
     open: false,
@@ -115,7 +115,7 @@ export function servesAnother({ before, now }: IChange): boolean {
 export class Availability {
   /** `visible` tells whether anybody could see the difference: nothing is checked for a hidden page. */
   constructor(
-    private readonly _health: (signal: AbortSignal) => Promise<IHealth>,
+    private readonly _health: (signal: AbortSignal) => Promise<IEngineHealth>,
     private readonly _visible: () => boolean = () => true
   ) {}
 
@@ -143,7 +143,7 @@ export class Availability {
   }
 
   /** The server told of its health in the answer to a request. */
-  told(health: IHealth): void {
+  told(health: IEngineHealth): void {
     this._dropCheck();
     this._take({ kind: 'health', health });
   }

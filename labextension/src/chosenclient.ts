@@ -1,6 +1,6 @@
 /** The client of the engine that completes here. Which one that is may be decided later, or otherwise. */
 
-import type { IClient } from './client';
+import type { IClient, IEngineHealth } from './client';
 import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
 
 export class ChosenClient implements IClient {
@@ -28,7 +28,7 @@ export class ChosenClient implements IClient {
     return (await this._client).alternatives(request, signal);
   }
 
-  async health(signal?: AbortSignal): Promise<IHealth> {
+  async health(signal?: AbortSignal): Promise<IEngineHealth> {
     return (await this._client).health(signal);
   }
 

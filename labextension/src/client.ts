@@ -2,12 +2,18 @@
 
 import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
 
+/** What is known of an engine: what a server says of itself, and more where it runs in this page. */
+export interface IEngineHealth extends IHealth {
+  /** of the model in this page: how many bytes it has, and how far its file is that is being fetched */
+  inPage?: { size: number | null; step: IStep | null };
+}
+
 export interface ICompletionClient {
   /** Complete, calling `frame` as the text grows. */
   complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void>;
   /** Several whole alternatives. */
   alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer>;
-  health(signal?: AbortSignal): Promise<IHealth>;
+  health(signal?: AbortSignal): Promise<IEngineHealth>;
   /** Counters only; nobody waits for it and nobody is told when it fails. */
   feedback(id: string, event: IFeedback['event'], chars: number): void;
 }

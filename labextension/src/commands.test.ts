@@ -35,7 +35,8 @@ function bench() {
     snoozed,
     declined: { connect: () => undefined },
     decline: (why: string) => log.push(`decline ${why}`),
-    cancel: note('cancel')
+    cancel: note('cancel'),
+    dismiss: note('not wanted')
   };
   const status = { changed: new Signal<object, unknown>({}), update: note('update') };
   addCommands(commands, {
@@ -120,6 +121,6 @@ describe('the commands', () => {
     parts.completers.active = {};
     expect(taking.map(id => parts.is(id, 'isEnabled'))).toEqual([true, true, true, true]);
     taking.forEach(id => parts.run(id));
-    expect(parts.log).toEqual(['accept', 'word', 'line', 'dismiss', 'cancel', 'cancel alternatives']);
+    expect(parts.log).toEqual(['accept', 'word', 'line', 'dismiss', 'not wanted', 'cancel alternatives']);
   });
 });

@@ -174,7 +174,7 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
     isEnabled,
     execute: () => {
       page.dismiss();
-      provider.cancel();
+      provider.dismiss();
       alternatives.cancel();
     }
   });

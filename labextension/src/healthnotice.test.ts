@@ -73,6 +73,13 @@ describe('a notification of the health', () => {
     expect(said.slice(-2)).toEqual(['Complete in the browser', 'here']);
   });
 
+  it('says nothing of a model to somebody who has removed it', () => {
+    const removed = { ...MISSING, code: 'withheld', reason: 'It was removed.' };
+    availability.told(removed);
+    availability.told(removed);
+    expect(said).toEqual([]);
+  });
+
   it('offers a model that is missing', () => {
     availability.told(MISSING);
     expect(said).toEqual(['offer a']);

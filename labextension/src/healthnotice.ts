@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { Notice } from './notice';
 import type { DownloadOffer } from './offer';
+import { WITHHELD } from './trouble';
 import { describeTrouble } from './words';
 
 /** A trouble that is over after so many failures is not worth a notification. */
@@ -24,7 +25,7 @@ export function notifyOfHealth(
       notice.clear();
     } else if (health?.code === 'model_missing') {
       void offer.offer(health.model);
-    } else if (failures >= WORTH_TELLING) {
+    } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD) {
       const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };
       const lacksServer = trouble.kind === 'absent' || trouble.kind === 'serverless';
       notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`, lacksServer ? [here] : []);

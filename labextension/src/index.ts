@@ -21,6 +21,7 @@ import { notifyOfHealth } from './healthnotice';
 import { HttpClient } from './httpclient';
 import { pageFacts } from './jupyterserver';
 import { claimKeys } from './keys';
+import { LiveRegion } from './liveregion';
 import { Notice } from './notice';
 import { DownloadOffer } from './offer';
 import { Page } from './page';
@@ -28,7 +29,7 @@ import { ModelPanel, panelOpener } from './panel';
 import { Preferences } from './preferences';
 import { Provider } from './provider';
 import { Status } from './status';
-import { LiveRegion, StatusItem } from './statusitem';
+import { StatusItem, StatusVoice } from './statusitem';
 
 const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 
@@ -60,7 +61,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
         (await import('./local/lab')).localClient(
           serviceManager,
           languages,
-          preferences.current.browserModels
+          preferences.current.browserModels,
+          {
+            progress: () => {
+              if (availability.state.health?.phase !== 'loading') {
+                void availability.check(); // while it is loading, that is done often
+              }
+            },
+            opened: () => void availability.check()
+          }
         )
     });
     const availability = new Availability(
@@ -99,10 +108,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const status = new Status(trans, availability, provider, page);
     const menu = new MenuSvg({ commands });
     const statusItem = new StatusItem(trans, menu);
-    const live = new LiveRegion();
+    const live = new LiveRegion('jp-Turbopilot-live');
+    const voice = new StatusVoice(trans, live);
     status.changed.connect((_, now) => {
       statusItem.display(now);
-      live.status(trans, now);
+      voice.tell(now);
     });
     provider.appeared.connect((_, text) => {
       if (provider.settings.announce) {

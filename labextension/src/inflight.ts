@@ -50,6 +50,9 @@ export class InFlight {
     private readonly _failed: (run: Run) => void
   ) {
     _availability.changed.connect((_, { before, now }) => {
+      if (now.health !== before.health) {
+        this._isLoaded = now.health?.ready ?? false;
+      }
       const isAnother = before.model !== '' && before.model !== now.model;
       if (isAnother || (before.health && !now.health)) {
         this._report({ lastMs: null }); // that was another model, or another engine
@@ -126,16 +129,18 @@ export class InFlight {
   private async _send(run: Run, body: IRequest, delay: number): Promise<void> {
     const { abort, suggestion } = run;
     const begun = Date.now();
+    const isLoaded = this._isLoaded; // loading a model is none of the time that an answer takes
     try {
       await sleep(delay, abort.signal);
       this._report({ thinking: true });
       this._asking = run;
       run.sent = true;
       await this._complete(run, body);
-      if (this._latest === run) {
+      if (isLoaded && this._latest === run) {
         this._report({ lastMs: Date.now() - begun - delay });
       }
       this._availability.answered();
+      this._isLoaded = true;
       if (this._latest === run) {
         this._finished(run, body);
       }
@@ -190,6 +195,7 @@ export class InFlight {
   }
 
   private readonly _activity = new Signal<this, IActivity>(this);
+  private _isLoaded = false;
   private _state: IActivity = { thinking: false, lastMs: null };
   private _latest: Run | null = null;
   /** What was asked before the latest, until the server has ended it. */

@@ -13,7 +13,7 @@ export interface IActions {
   remove(model: IModel): void;
   /**
    * Whether the models run in this page: what they take there is not estimated, and the one in use can be removed, too,
-   * as it comes again when it is needed.
+   * and downloaded again.
    */
   inPage: boolean;
 }

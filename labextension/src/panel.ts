@@ -273,7 +273,8 @@ export class ModelPanel extends Widget {
     }
     try {
       const freed = await this._client.remove(model.spec);
-      this._tell(this._trans.__('%1 freed.', size(freed)));
+      this._tell(this._trans.__('%1 freed. Download %2 to use it again.', size(freed), model.name));
+      void this._availability.check();
     } catch (reason) {
       this._tell(describeError(this._trans, reason), true);
     }

@@ -239,6 +239,146 @@ describe('a request of a person, right behind a key', () => {
   });
 });
 
+describe('a request of a person where a suggestion is shown', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  /** A suggestion was shown and typed along, and the person asks for more. */
+  async function asked(): Promise<Bench> {
+    const bench = new Bench('min(v');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.asked[0].frame({ id: 'a', text: 'alues' });
+    bench.asked[0].end();
+    await vi.advanceTimersByTimeAsync(1);
+    bench.type('al');
+    expect((await bench.fetch(AUTOMATIC)).items[0].insertText).toBe('ues');
+    void bench.fetch(INVOKE);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['automatic', 'invoke']);
+    return bench;
+  }
+
+  it('keeps it, also where the answer is another', async () => {
+    const bench = await asked();
+    expect(await bench.textShown()).toBe('ues');
+    bench.asked[1].frame({ id: 'b', text: 'id, best)' });
+    bench.asked[1].end();
+    await vi.advanceTimersByTimeAsync(1);
+    expect((await bench.provider.settled())?.text).toBe('ues');
+  });
+
+  it('makes it longer where the answer begins with it', async () => {
+    const bench = await asked();
+    const { token = '' } = (await bench.shown).items[0];
+    const stream = bench.provider.stream(token);
+    const grown = stream.next();
+    bench.asked[1].frame({ id: 'b', text: 'u' });
+    bench.asked[1].frame({ id: 'b', text: 'ues, key=len)' });
+    expect((await grown).value).toEqual({ response: { insertText: 'ues, key=len)' } });
+  });
+});
+
+describe('a suggestion that was dismissed', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  const later = () => vi.advanceTimersByTimeAsync(1);
+
+  async function answer(bench: Bench, text: string): Promise<void> {
+    const asked = bench.asked[bench.asked.length - 1];
+    asked.frame({ id: 'a', text, done: true });
+    asked.end();
+    await later();
+  }
+
+  /** A suggestion was shown, all of it or its beginning, and the person has pressed Escape. */
+  async function dismissed(isWhole = true): Promise<Bench> {
+    const bench = new Bench('min(');
+    void bench.fetch(AUTOMATIC);
+    await later();
+    bench.asked[0].frame({ id: 'a', text: 'values' });
+    if (isWhole) {
+      await answer(bench, 'values');
+    }
+    expect(await bench.textShown()).toBe('values');
+    bench.provider.dismiss();
+    await later();
+    return bench;
+  }
+
+  async function type(bench: Bench, text: string): Promise<void> {
+    bench.type(text);
+    void bench.fetch(AUTOMATIC);
+    await later();
+  }
+
+  it('stays away while the person types along it, and nobody asks for it again', async () => {
+    const bench = await dismissed();
+    for (const key of 'val') {
+      await type(bench, key);
+      expect(await bench.textShown()).toBeUndefined();
+    }
+    expect(bench.asked).toHaveLength(1);
+  });
+
+  it('stays away where the server gives it again, and longer', async () => {
+    const bench = await dismissed(false);
+    await type(bench, 'v');
+    expect(bench.asked).toHaveLength(2);
+    await answer(bench, 'alues, key=len)');
+    expect(await bench.textShown()).toBeUndefined();
+  });
+
+  it('does not keep another away', async () => {
+    const bench = await dismissed(false);
+    await type(bench, 'v');
+    await answer(bench, 'alid)');
+    expect(await bench.textShown()).toBe('alid)');
+  });
+
+  it.each(['x', 'alues\n'])('is over once %j was typed', async typed => {
+    const bench = await dismissed(false);
+    await type(bench, 'v');
+    await answer(bench, '');
+    await type(bench, typed);
+    await answer(bench, 'values');
+    expect(await bench.textShown()).toBe('values');
+  });
+
+  it('comes back where the person asks for it', async () => {
+    const bench = await dismissed();
+    void bench.fetch(INVOKE);
+    await later();
+    await answer(bench, 'values');
+    expect(await bench.textShown()).toBe('values');
+  });
+});
+
+describe('the time that an answer took', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is not told of one for which the model was loaded', async () => {
+    const bench = new Bench('min(');
+    let told: number | null = null;
+    bench.provider.activity.connect((_, { lastMs }) => (told = lastMs));
+    bench.availability.told({ ...READY, ready: false, phase: 'empty' });
+    for (const [request, ms] of [
+      [0, 3000],
+      [1, 40]
+    ]) {
+      void bench.fetch(AUTOMATIC);
+      await vi.advanceTimersByTimeAsync(ms);
+      bench.asked[request].frame({ id: 'a', text: '', done: true });
+      bench.asked[request].end();
+      await vi.advanceTimersByTimeAsync(0);
+      expect(told).toBe(request === 0 ? null : ms);
+      bench.type('x');
+    }
+  });
+});
+
 describe('a request that the next key comes before', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

@@ -18,6 +18,7 @@ import { type Availability, type IChange, servesAnother } from './availability';
 import { SuggestionCache } from './cache';
 import type { ICompletionClient } from './client';
 import { type Decline, declineOf } from './decline';
+import { Dismissal } from './dismissal';
 import { type IContext, placeIn, readDocument } from './document';
 import { deferWhileComposing, follow, isAt, placeOf } from './editor';
 import { type IActivity, InFlight, Run } from './inflight';
@@ -102,6 +103,9 @@ export class Provider implements IInlineCompletionProvider {
     const selfTriggered = this._selfTrigger.take();
     const invoked = context.triggerKind === InlineCompletionTriggerKind.Invoke && !selfTriggered;
     this.invoked = invoked;
+    if (invoked || !this._dismissed.get(editor)?.holds(place)) {
+      this._dismissed.delete(editor);
+    }
     const before = this._seen.get(editor);
     this._seen.set(editor, place.text);
 
@@ -128,8 +132,9 @@ export class Provider implements IInlineCompletionProvider {
       this._page.dismiss();
       return NOTHING;
     }
+    const shown = invoked && run?.editor === editor && run.shown ? run : null;
     this._inFlight.leave(editor);
-    const answer = await this._fetch(request, context, editor, place, invoked);
+    const answer = await this._fetch(request, context, editor, place, invoked, shown);
     if (!this._inFlight.latest) {
       this._inFlight.closeOlder();
     }
@@ -144,7 +149,8 @@ export class Provider implements IInlineCompletionProvider {
     context: IContext,
     editor: CodeEditor.IEditor,
     place: IPlace,
-    invoked: boolean
+    invoked: boolean,
+    shown: Run | null
   ): Promise<IInlineCompletionList | Decline> {
     const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
     const decline = declineOf(editor, document, this.settings, this.snoozed);
@@ -172,7 +178,8 @@ export class Provider implements IInlineCompletionProvider {
     }
     this._pending = null;
     const body = this._requests.build(document, context, place, this.settings, invoked);
-    const run = this._recall(editor, place, body, invoked) ?? this._start(editor, place, body, invoked);
+    const run =
+      this._recall(editor, place, body, invoked) ?? this._start(editor, place, body, invoked, shown);
     const answer = await this._answer(run);
     const nothing = answer.items.length === 0 && this._inFlight.latest === run && isAt(editor, place);
     return nothing ? (this._availability.open ? 'nothing' : 'unavailable') : answer;
@@ -243,6 +250,15 @@ export class Provider implements IInlineCompletionProvider {
   /** Stop what is under way and forget it. */
   cancel(): void {
     this._inFlight.cancel();
+  }
+
+  /** The person does not want what is shown: it does not come back at the next key. */
+  dismiss(): void {
+    const run = this._inFlight.latest;
+    if (run?.shown && run.rest) {
+      this._dismissed.set(run.editor, new Dismissal(run.rest, placeOf(run.editor)));
+    }
+    this.cancel();
   }
 
   /** The person took this much of what was shown. */
@@ -335,8 +351,21 @@ export class Provider implements IInlineCompletionProvider {
     return this._begin(new Run(editor, place, cached.suggestion, invoked, cached.id));
   }
 
-  private _start(editor: CodeEditor.IEditor, place: IPlace, body: IRequest, invoked: boolean): Run {
+  /** Ask for a suggestion; one that is shown there stays, and what comes may only continue it. */
+  private _start(
+    editor: CodeEditor.IEditor,
+    place: IPlace,
+    body: IRequest,
+    invoked: boolean,
+    shown: Run | null
+  ): Run {
     const run = this._begin(new Run(editor, place, new Suggestion(UUID.uuid4(), place), invoked));
+    const rest = shown?.suggestion.rest(place);
+    if (shown && rest) {
+      run.suggestion.grow(rest);
+      run.id = shown.id;
+      run.shown = true;
+    }
     this._inFlight.send(run, body, invoked ? 0 : this.settings.delay);
     return run;
   }
@@ -366,7 +395,7 @@ export class Provider implements IInlineCompletionProvider {
       if (rest === null || this._inFlight.latest !== run || !run.editor.hasFocus()) {
         return NOTHING;
       }
-      if (rest) {
+      if (rest && !this._dismissed.get(run.editor)?.hides(rest, placeOf(run.editor))) {
         run.item = {
           insertText: rest,
           isIncomplete: !run.suggestion.done,
@@ -394,6 +423,7 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _appeared = new Signal<this, string>(this);
   private readonly _declined = new Signal<this, Decline>(this);
   private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
+  private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Dismissal>();
   private readonly _watched = new WeakSet<CodeEditor.IEditor>();
   private _pending: IPending | null = null;
 }

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { after, Availability, START } from './availability';
 import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
+import type { IEngineHealth } from './client';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
 import { type Condition, conditionOf, describeStatus, type IStatus, Status } from './status';
-import type { IHealth } from './wire';
+import type { IHealth, IStep } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
 const LOADING = { ready: false, phase: 'loading', model: 'a' } as IHealth;
@@ -54,14 +55,70 @@ describe('the status', () => {
   });
 });
 
+describe('a model in this page', () => {
+  const trans = nullTranslator.load('jupyterlab');
+
+  function statusOf(health: Partial<IEngineHealth>): IStatus {
+    const availability = new Availability(() => Promise.resolve(READY));
+    const provider = {
+      activity: new Signal<object, IActivity>({}),
+      settings: { enabled: true },
+      snoozed: new Set<string>()
+    };
+    const status = new Status(trans, availability, provider as unknown as Provider, { path: null });
+    availability.told(health as IEngineHealth);
+    availability.dispose();
+    return status.current;
+  }
+
+  it.each<[Partial<IEngineHealth>, string]>([
+    [{ ready: true, phase: 'ready', model: 'small' }, 'small, 6 MB, in this page: loaded'],
+    [{ ...LOADING, model: 'small' }, 'small, 6 MB, in this page: being loaded'],
+    [{ phase: 'failed', model: 'small' }, 'small, 6 MB, in this page: not available'],
+    [
+      { phase: 'empty', model: '', inPage: { size: null, step: null } },
+      'A model, in this page: not loaded yet'
+    ]
+  ])('is described with its size and its state: %#', (health, words) => {
+    expect(statusOf({ inPage: { size: 6_405_408, step: null }, ...health }).model).toBe(words);
+  });
+
+  it('is no model of a server', () => {
+    expect(statusOf(READY).model).toBe('a');
+  });
+
+  it.each<[IStep | null, number | null]>([
+    [{ phase: 'fetching', received: 1_999_999, total: 5_000_000 }, 39],
+    [{ phase: 'fetching', total: 5_000_000 }, 0],
+    [{ phase: 'fetching', received: 1 }, null],
+    [{ phase: 'verifying' }, null],
+    [null, null]
+  ])('is here as far as %j says', (step, percent) => {
+    expect(statusOf({ ...LOADING, inPage: { size: 5_000_000, step } }).percent).toBe(percent);
+  });
+});
+
 describe('the words', () => {
   const trans = nullTranslator.load('jupyterlab');
-  const status: IStatus = { condition: 'ready', model: 'a', address: '', lastMs: 40, reason: '' };
+  const status: IStatus = {
+    condition: 'ready',
+    model: 'a',
+    percent: null,
+    address: '',
+    lastMs: 40,
+    reason: ''
+  };
 
   it('name the host that code is sent to', () => {
     expect(describeStatus(trans, status)).toBe('Turbopilot: ready · 40 ms');
     const elsewhere = { ...status, address: 'gpu.example.org' };
     expect(describeStatus(trans, elsewhere)).toBe('Turbopilot: ready · gpu.example.org · 40 ms');
     expect(describeStatus(trans, { ...elsewhere, condition: 'off' })).toBe('Turbopilot: off');
+  });
+
+  it('say how much of the model is here while it is loading', () => {
+    const words = (percent: number | null) =>
+      describeStatus(trans, { ...status, condition: 'loading', percent });
+    expect([words(40), words(null)]).toEqual(['Turbopilot: loading, 40 %', 'Turbopilot: loading']);
   });
 });

@@ -4,15 +4,20 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { JSONExt } from '@lumino/coreutils';
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
+import { megabytes } from './downloads';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
+import type { IStep } from './wire';
 import { describeTrouble } from './words';
 
 export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'failed';
 
 export interface IStatus {
   condition: Condition;
+  /** The model, in words. */
   model: string;
+  /** How much of the model's file is here that is being fetched; `null`: none is, or nobody knows. */
+  percent: number | null;
   /** The host that code is sent to; empty where it stays on the server. */
   address: string;
   lastMs: number | null;
@@ -25,11 +30,14 @@ function describeTime(milliseconds: number): string {
 }
 
 /** A status in a few words, and how long the last suggestion took. */
-export function wordsOf(trans: TranslationBundle, { condition, address, lastMs }: IStatus): [string, string] {
+export function wordsOf(
+  trans: TranslationBundle,
+  { condition, percent, address, lastMs }: IStatus
+): [string, string] {
   const words: Record<Condition, string> = {
     off: trans.__('off'),
     snoozed: trans.__('snoozed'),
-    loading: trans.__('loading'),
+    loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
     thinking: trans.__('thinking'),
     failed: trans.__('not available')
@@ -37,6 +45,28 @@ export function wordsOf(trans: TranslationBundle, { condition, address, lastMs }
   const time = condition === 'ready' && lastMs !== null ? ` · ${describeTime(lastMs)}` : '';
   const at = address && condition !== 'off' ? ` · ${address}` : '';
   return [`Turbopilot: ${words[condition]}${at}`, time];
+}
+
+function percentOf(step: IStep | null | undefined): number | null {
+  return step?.phase === 'fetching' && step.total
+    ? Math.floor((100 * (step.received ?? 0)) / step.total)
+    : null;
+}
+
+/** Say which model completes; of one in this page, how large it is and how it is, too. */
+export function describeModel(trans: TranslationBundle, { model, health }: IState): string {
+  if (!health?.inPage) {
+    return model;
+  }
+  const facts = [model || trans.__('A model'), megabytes(health.inPage.size)].filter(Boolean).join(', ');
+  const state = health.ready
+    ? trans.__('loaded')
+    : health.phase === 'empty'
+      ? trans.__('not loaded yet')
+      : health.phase === 'loading'
+        ? trans.__('being loaded')
+        : trans.__('not available');
+  return trans.__('%1, in this page: %2', facts, state);
 }
 
 /** The condition that the person sees. Pure. */
@@ -80,7 +110,8 @@ export class Status {
         snoozed: snoozed.has(this._page.path ?? ''),
         thinking: this._activity.thinking
       }),
-      model: state.model,
+      model: describeModel(this._trans, state),
+      percent: percentOf(state.health?.inPage?.step),
       address: state.health?.address ?? '',
       lastMs: this._activity.lastMs,
       reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? '')

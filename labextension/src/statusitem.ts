@@ -1,7 +1,8 @@
-/** The item in the status bar, and the same for a screen reader. */
+/** The item in the status bar, and the same read aloud. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { type Menu, Widget } from '@lumino/widgets';
+import type { LiveRegion } from './liveregion';
 import { type Condition, describeStatus, type IStatus, wordsOf } from './status';
 
 export class StatusItem extends Widget {
@@ -57,29 +58,21 @@ export class StatusItem extends Widget {
   private readonly _time = document.createElement('span');
 }
 
-/** Tells a screen reader what changes, in pages without a status bar too. */
-export class LiveRegion {
-  constructor() {
-    this._node.className = 'jp-Turbopilot-live';
-    this._node.setAttribute('aria-live', 'polite');
-    document.body.append(this._node);
-  }
+/** Has a status read aloud when it changes, in pages without a status bar too: not at first, and not whenever it thinks. */
+export class StatusVoice {
+  constructor(
+    private readonly _trans: TranslationBundle,
+    private readonly _live: LiveRegion
+  ) {}
 
-  /** Have a text read aloud. */
-  say(text: string): void {
-    this._node.textContent = text;
-  }
-
-  /** Say how it is when that has changed: not at first, and not whenever it thinks. */
-  status(trans: TranslationBundle, status: IStatus): void {
+  tell(status: IStatus): void {
     const condition = status.condition === 'thinking' ? 'ready' : status.condition;
     if (this._condition && this._condition !== condition) {
-      const words = describeStatus(trans, { ...status, condition, lastMs: null });
-      this.say([words, status.reason].filter(Boolean).join('. '));
+      const words = describeStatus(this._trans, { ...status, condition, lastMs: null });
+      this._live.say([words, status.reason].filter(Boolean).join('. '));
     }
     this._condition = condition;
   }
 
-  private readonly _node = document.createElement('div');
   private _condition: Condition | '' = '';
 }

@@ -20,6 +20,9 @@ export interface ITrouble {
 /** The code of an error that did not come from our routes. */
 export const FOREIGN = 'unknown';
 
+/** The code of an error: the person has removed the model or stopped its download. */
+export const WITHHELD = 'withheld';
+
 /** The server answered with an error; `code` says which. */
 export class ServerError extends Error {
   constructor(

@@ -124,18 +124,31 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     await screenshot(page, 'lite-lab-dark');
   });
 
-  test('what is in use can be removed, too, and comes again with the next key', async () => {
-    await page.locator('.lm-TabBar-tab', { hasText: 'Models' }).first().click();
+  test('what is in use can be removed, too, and comes again where it is downloaded', async () => {
+    const models = page.locator('.lm-TabBar-tab', { hasText: 'Models' }).first();
+    const status = condition =>
+      page.locator(`.jp-Turbopilot-status[data-condition="${condition}"]`).waitFor({ timeout: 20_000 });
+    const typeAnew = async () => {
+      await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
+      await editCell(page, 0);
+      await page.keyboard.press('Control+a');
+      await page.keyboard.press('Delete');
+    };
+    await models.click();
     const before = fetched('rectangles.gguf');
     await remove('rectangles');
-    await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
-    await editCell(page, 0);
-    await page.keyboard.press('Control+a');
-    await page.keyboard.press('Delete');
+    await status('failed');
+    assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /rectangles was removed/);
+    await typeAnew();
     await page.keyboard.type('z = 1'); // nothing is known of that
-    for (let waited = 0; fetched('rectangles.gguf') === before && waited < 100; waited++) {
-      await page.waitForTimeout(100);
-    }
+    await page.waitForTimeout(2000);
+    assert.equal(fetched('rectangles.gguf'), before);
+    await models.click();
+    await press('rectangles', /Download/);
+    await said('rectangles is on this machine.');
+    await status('ready');
+    await typeAnew();
+    assert.equal(await typeBegun(page), REST);
     assert.equal(fetched('rectangles.gguf'), before + 1);
   });
 });

@@ -174,6 +174,28 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.deepEqual(await page.evaluate(() => window.said.filter(kind => kind === 'generate')), []);
   });
 
+  test('has each suggestion read out once, and nothing when it goes, to somebody who wants that', async () => {
+    const { page } = await open();
+    await page.locator('#announce').check();
+    await page.locator('.cm-content').click();
+    await page.evaluate(() => {
+      const region = document.querySelector('.unseen[aria-live="polite"]');
+      window.heard = [];
+      const note = () => window.heard.push(region.textContent);
+      new window.MutationObserver(note).observe(region, {
+        childList: true,
+        characterData: true,
+        subtree: true
+      });
+    });
+    await type(page);
+    await page.waitForFunction(() => window.heard.length > 0);
+    await page.keyboard.type('urn');
+    await page.keyboard.press('Escape');
+    await page.waitForTimeout(300);
+    assert.deepEqual(await page.evaluate(() => window.heard), [`Suggestion: ${REST}`]);
+  });
+
   test('can be left by Escape and Tab, with grey text and without', async () => {
     const { page } = await open();
     const focused = () => page.evaluate(() => document.activeElement?.className ?? '');

@@ -24,6 +24,21 @@ export function isWebPage(beginning: string): boolean {
   return /^[\s\uFEFF]*</.test(beginning);
 }
 
+/** Say what to do about a file that comes with a status that is none of success. */
+export function remedyFor(status: number): string {
+  if (isAbsent(status)) {
+    return 'The owner of the site has to put it there.';
+  }
+  return status >= 500 || status === 408 || status === 429
+    ? 'Try again later, or reload the page.'
+    : 'Is there a sign-in? Else the owner of the site has to mend it.';
+}
+
+/** Whether a status says that there is no such file. */
+export function isAbsent(status: number): boolean {
+  return status === 404 || status === 410;
+}
+
 export function webPageInPlaceOf(name: string): string {
   return `A web page comes in place of ${name}. Is there a sign-in? Else the owner of the site has to mend it.`;
 }

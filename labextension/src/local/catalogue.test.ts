@@ -49,7 +49,10 @@ describe('the list of models for the browser', () => {
   it.each([
     ['\n<!doctype html>', 200, /web page comes in place of models\.json/],
     ['{}', 200, /lists no model/],
-    ['null', 200, /lists no model/],
+    ['null', 200, /^models\.json has to be an object with a list of “models”\. The/],
+    ['[]', 200, /^models\.json has to be an object/],
+    ['{"models": {}}', 200, /^“models” in models\.json has to be a list\. The/],
+    ['{"models": [3]}', 200, /^The entry of model 1 in models\.json has to be an object/],
     ['{"models": []}', 200, /lists no model/],
     ['', 200, /is not valid JSON/],
     ['{\n"models": [1 2]\n}', 200, /is not valid JSON/],
@@ -61,6 +64,24 @@ describe('the list of models for the browser', () => {
     await expect(refused).rejects.toThrow(words);
     await expect(refused).rejects.toThrow(/owner of the site has to/);
     await expect(refused).rejects.toMatchObject({ code: 'no_model' });
+  });
+
+  it.each([
+    ['sha256', undefined, 'is missing: it has to be 64 digits (0-9a-f)'],
+    ['sha256', 'A'.repeat(64), 'has to be 64 digits (0-9a-f)'],
+    ['size', '6', 'has to be a number of bytes'],
+    ['size', 1.5, 'has to be a number of bytes'],
+    ['url', 'http://', 'has to be an address'],
+    ['name', undefined, 'is missing: it has to be a text'],
+    ['use', {}, 'has to be a text']
+  ])('of which no entry is right names the field of the first: %s is %j', async (field, value, words) => {
+    serve(JSON.stringify({ models: [{ ...MODEL, engine: 'another' }, { ...MODEL, [field]: value }, {}] }));
+    const reason: unknown = await readCatalogue(ADDRESS).catch((refused: unknown) => refused);
+    const { message } = reason as Error;
+    expect(message).toBe(
+      `“${field}” of model 2 in models.json ${words}. The owner of the site has to correct it.`
+    );
+    expect(message.length).toBeLessThanOrEqual(140 - 'Turbopilot: '.length);
   });
 
   it('is refused in words of which a notification cuts nothing off, whatever its address', async () => {
@@ -98,11 +119,16 @@ describe('the list of models for the browser', () => {
     });
   });
 
-  it.each([401, 403, 429, 502, 503])('that is not given (%i) may be there later', async status => {
+  it.each([
+    [401, 'Is there a sign-in? Else the owner of the site has to mend it.'],
+    [403, 'Is there a sign-in? Else the owner of the site has to mend it.'],
+    [429, 'Try again later, or reload the page.'],
+    [503, 'Try again later, or reload the page.']
+  ])('that is not given (%i) may be there later', async (status, remedy) => {
     serve('', status);
     await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({
       code: 'download_failed',
-      message: `The list of models, models.json, cannot be fetched (${status}). Try again later, or reload the page.`
+      message: `The list of models, models.json, cannot be fetched (${status}). ${remedy}`
     });
   });
 

@@ -1,7 +1,7 @@
 /** The models that a site offers to the browser: `models.json`, beside the extension. */
 
 import { ServerError } from '../trouble';
-import { absolute, fileName, isWebPage, webPageInPlaceOf } from './address';
+import { absolute, fileName, isAbsent, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import type { ISource } from './modelfile';
 
 export interface ILocalModel extends ISource {
@@ -25,25 +25,25 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
   };
   const response = await fetch(address, { cache: 'no-cache' }).catch(noConnection);
   if (!response.ok) {
-    const isAbsent = response.status === 404 || response.status === 410;
-    const remedy = isAbsent
-      ? 'The owner of the site has to put it there.'
-      : 'Try again later, or reload the page.';
+    const { status } = response;
     throw failure(
-      isAbsent ? 'no_model' : 'download_failed',
-      `The list of models, ${name}, cannot be fetched (${response.status}). ${remedy}`
+      isAbsent(status) ? 'no_model' : 'download_failed',
+      `The list of models, ${name}, cannot be fetched (${status}). ${remedyFor(status)}`
     );
   }
   const read = parsed(await response.text().catch(noConnection), name);
-  const wllama = typeof read?.wllama === 'string' ? absolute(read.wllama, address) : '';
-  const models = (Array.isArray(read?.models) ? read.models.filter(isModel) : []).filter(
-    ({ url, engine }) => absolute(url, address) && (engine === undefined || (engine === 'wllama' && wllama))
-  );
+  const wllama = typeof read.wllama === 'string' ? absolute(read.wllama, address) : '';
+  const listed = read.models ?? [];
+  const isModel = (entry: unknown): entry is Listed => !mistakeIn(entry, address);
+  const models = listed.filter(isModel).filter(({ engine }) => !engine || (engine === 'wllama' && wllama));
   if (models.length === 0) {
-    throw failure(
-      'no_model',
-      `${name} lists no model that runs in the browser. The owner of the site has to add one.`
-    );
+    const at = listed.findIndex(entry => !isModel(entry));
+    throw at < 0
+      ? failure(
+          'no_model',
+          `${name} lists no model that runs in the browser. The owner of the site has to add one.`
+        )
+      : incorrect(mistakeIn(listed[at], address).replace('%', `model ${at + 1} in ${name}`));
   }
   return models.map(({ engine, ...model }) => ({
     ...model,
@@ -57,36 +57,68 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
 }
 
 /** Read the text of a list, or say what is wrong with it. */
-function parsed(text: string, name: string): { models?: unknown; wllama?: unknown } | null {
+function parsed(text: string, name: string): { models?: unknown[]; wllama?: unknown } {
   if (isWebPage(text)) {
     throw failure('no_model', webPageInPlaceOf(name));
   }
+  let read: unknown;
   try {
-    return JSON.parse(text) as { models?: unknown; wllama?: unknown } | null;
+    read = JSON.parse(text);
   } catch (reason) {
     // As far as the browser says where.
     const [line] = /line \d+/.exec((reason as Error).message) ?? [];
-    const where = line ? ` (${line})` : '';
-    throw failure('no_model', `${name} is not valid JSON${where}. The owner of the site has to correct it.`);
+    throw incorrect(`${name} is not valid JSON${line ? ` (${line})` : ''}`);
   }
+  if (!isObject(read)) {
+    throw incorrect(`${name} has to be an object with a list of “models”`);
+  }
+  if (!Array.isArray(read.models ?? [])) {
+    throw incorrect(`“models” in ${name} has to be a list`);
+  }
+  return read;
 }
 
 function failure(code: string, message: string): ServerError {
   return new ServerError(500, code, message);
 }
 
+function incorrect(words: string): ServerError {
+  return failure('no_model', `${words}. The owner of the site has to correct it.`);
+}
+
 /** A model as the list has it. */
 type Listed = ISource & { name: string; engine?: string } & Partial<ILocalModel>;
 
-function isModel(value: unknown): value is Listed {
-  const { name, url, sha256, size, ...words } = (value ?? {}) as Partial<ILocalModel>;
-  return (
-    typeof name === 'string' &&
-    typeof url === 'string' &&
-    typeof sha256 === 'string' &&
-    /^[0-9a-f]{64}$/.test(sha256) &&
-    Number.isSafeInteger(size) &&
-    Number(size) > 0 &&
-    [words.language, words.best, words.licence, words.use].every(word => typeof (word ?? '') === 'string')
-  );
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isTextOrMissing = (value: unknown): boolean => isText(value ?? '');
+
+/** What an entry holds, and how that is called. */
+const FIELDS: Record<string, [isRight: (value: unknown) => boolean, expected: string]> = {
+  name: [isText, 'a text'],
+  url: [isText, 'an address'],
+  sha256: [value => /^[0-9a-f]{64}$/.test(String(value)), '64 digits (0-9a-f)'],
+  size: [value => Number.isSafeInteger(value) && Number(value) > 0, 'a number of bytes'],
+  language: [isTextOrMissing, 'a text'],
+  best: [isTextOrMissing, 'a text'],
+  licence: [isTextOrMissing, 'a text'],
+  use: [isTextOrMissing, 'a text']
+};
+
+/** Say what is wrong with an entry, which is called `%`; empty: nothing is. */
+function mistakeIn(entry: unknown, address: string): string {
+  if (!isObject(entry)) {
+    return 'The entry of % has to be an object';
+  }
+  for (const [field, [isRight, expected]] of Object.entries(FIELDS)) {
+    const value = entry[field];
+    if (!isRight(value) || (field === 'url' && !absolute(value as string, address))) {
+      const is = value === undefined ? 'is missing: it has to be' : 'has to be';
+      return `“${field}” of % ${is} ${expected}`;
+    }
+  }
+  return '';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

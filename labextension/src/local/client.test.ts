@@ -54,6 +54,9 @@ class Worker implements ILine {
               }
             }
       );
+    } else if (message.kind === 'stop opening') {
+      this.stuck = null;
+      this.say({ kind: 'not opened', error: { code: 'cancelled', message: 'Stopped.' } });
     } else if (message.kind === 'generate' && !this.silent) {
       const usage = { ...newUsage(), promptMs: 1, predictedMs: 1 };
       const tokens = Array.from('yes', character => [TEXTS.indexOf(character), 0.99]).flat();
@@ -70,6 +73,8 @@ class Worker implements ILine {
       }
     } else if (message.kind === 'stored') {
       this.say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
+    } else if (message.kind === 'remove') {
+      this.say({ kind: 'answer', call: message.call, value: message.source.size });
     }
   }
 
@@ -161,6 +166,19 @@ describe('the client in a page', () => {
     listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
     expect(await client.knowsBetter('go')).toBe('python');
     expect(await client.knowsBetter('python')).toBe('');
+  });
+
+  it('tells that its model is loaded, before the first answer', async () => {
+    const told: string[] = [];
+    client = new LocalClient({
+      ...options,
+      opened: () => void client.health().then(({ phase, model }) => told.push(`${model} is ${phase}`))
+    });
+    const { signal } = new AbortController();
+    await client.complete(request(), signal, ({ text }) => told.push(text));
+    await complete();
+    expect(told[0]).toBe('python is ready');
+    expect(told.filter(one => one.endsWith('ready'))).toHaveLength(1);
   });
 
   it('completes with the model that was chosen, whatever the language', async () => {
@@ -353,15 +371,48 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(1);
   });
 
-  it('stops fetching the model that was to be used at once, too', async () => {
-    prepare = worker =>
-      (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
+  it('stops fetching the model that was to be used at once, too, and nothing else', async () => {
+    const step: IStep = { phase: 'fetching', received: 3, total: 6 };
+    prepare = worker => (worker.stuck = step);
+    const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
+    const other = client.pull('characters', false, () => undefined, false);
+    await vi.advanceTimersByTimeAsync(0);
+    expect((await client.health()).inPage).toEqual({ size: 6, step });
+    await client.stopPull('python');
+    await stopped;
+    expect((await client.models()).map(({ pulling, failed }) => [pulling, failed])).toEqual([
+      [true, null],
+      [false, null]
+    ]);
+    workers[0].answer();
+    await other;
+    expect(workers.map(({ ended }) => ended)).toEqual([false]);
+  });
+
+  it('does not fetch what was stopped again before somebody wants it', async () => {
+    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
     await vi.advanceTimersByTimeAsync(0);
     await client.stopPull('python');
     await stopped;
-    expect(workers[0].ended).toBe(true);
+    const reason = 'The download of python was stopped. Download it in the models panel to use it.';
+    expect(await client.health()).toMatchObject({ phase: 'failed', code: 'withheld', reason });
+    await expect(complete()).rejects.toThrow(reason);
+    expect(workers[0].opened).toEqual(['python']);
+    await client.pull('python', false, () => undefined);
     expect(await complete()).toBe('yes');
+  });
+
+  it('opens what was chosen after a model that is stopped', async () => {
+    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
+    const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(0);
+    const selected = client.select('characters');
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0].postMessage({ kind: 'stop opening' });
+    await stopped;
+    expect(await selected).toMatchObject({ phase: 'ready', model: 'characters' });
+    expect(workers[0].opened).toEqual(['python', 'characters']);
   });
 
   it('opens a model that is chosen while another is opened after that one, and ends no worker at rest', async () => {
@@ -436,6 +487,51 @@ describe('the client in a page', () => {
     expect(workers[0].opened).toEqual(['python']);
   });
 
+  describe('where a model was removed', () => {
+    beforeEach(async () => {
+      await complete('python');
+      expect(await client.remove('python')).toBe(6);
+    });
+
+    const removed = 'python was removed. Download it in the models panel to use it again.';
+
+    it('says so and does not fetch it again', async () => {
+      expect(await client.health()).toMatchObject({ phase: 'failed', code: 'withheld', reason: removed });
+      await expect(complete('python')).rejects.toThrow(removed);
+      await vi.advanceTimersByTimeAsync(600_000);
+      await client.health();
+      await expect(complete('python')).rejects.toThrow(removed);
+      expect(workers[0].opened).toEqual(['python']);
+      expect((await client.models()).map(({ failed }) => failed)).toEqual([null, null]);
+    });
+
+    it.each([
+      ['was downloaded', () => client.pull('python', false, () => undefined, false)],
+      ['was chosen', () => client.select('python')]
+    ])('uses it once it %s', async (_, want) => {
+      await want();
+      expect(await complete('python')).toBe('yes');
+      expect(workers[0].opened).toEqual(['python', 'python']);
+    });
+
+    it('goes on without it where its download fails', async () => {
+      workers[0].stuck = { phase: 'waiting' };
+      const fetching = client.pull('python', false, () => undefined, false);
+      await vi.advanceTimersByTimeAsync(0);
+      workers[0].answer({ error: { code: 'download_failed', message: 'cut' } });
+      await expect(fetching).rejects.toThrow('cut');
+      await expect(complete('python')).rejects.toThrow(removed);
+    });
+  });
+
+  it('does not fetch what was removed before it was used', async () => {
+    await complete('go');
+    await client.remove('python');
+    expect(await complete('go')).toBe('yes');
+    await expect(complete('python')).rejects.toThrow('python was removed');
+    expect(workers[0].opened).toEqual(['characters']);
+  });
+
   it('says which model could not be fetched, and why', async () => {
     prepare = worker => (worker.error = { code: 'download_failed', message: 'cut' });
     await expect(client.select('characters')).rejects.toThrow('cut');
@@ -466,7 +562,7 @@ describe('the client in a page', () => {
     await end();
     await failed;
     expect(await complete('python')).toBe('yes');
-    expect(workers[1].opened).toEqual(['python']);
+    expect(workers.at(-1)?.opened.at(-1)).toBe('python');
   });
 
   it('takes the last of two choices, also where the first cannot be opened', async () => {

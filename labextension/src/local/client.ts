@@ -1,12 +1,12 @@
 /** Completes in this page: a model in a worker, everything else here. */
 
-import type { IClient } from '../client';
-import { ServerError } from '../trouble';
-import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
+import type { IClient, IEngineHealth } from '../client';
+import { ServerError, WITHHELD } from '../trouble';
+import type { IAnswer, IError, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
 import type { ISources } from './answer';
 import { type ILocalModel, readCatalogue } from './catalogue';
 import { Completer } from './completer';
-import { type FromWorker, type IOpened, type IPort, NO_STORAGE, type ToWorker } from './messages';
+import { type FromWorker, type IOpened, type IPort, NO_STORAGE, STOPPED, type ToWorker } from './messages';
 import { WorkerEngine } from './workerengine';
 
 /** Milliseconds after which a model that could not be fetched is fetched again; the wait doubles each time, up to a bound. */
@@ -15,8 +15,6 @@ const LONGEST_WAIT = 300_000;
 /** Milliseconds without a word after which a worker counts as gone: a browser may end one without telling. */
 const SILENCE = 30_000;
 
-/** The code of an error that the person made, as the server has it. */
-const STOPPED = 'cancelled';
 /** The code of an error: the worker is gone, and the next key starts another, or a later one where it was opening a model. */
 const GONE = 'worker_gone';
 
@@ -35,6 +33,8 @@ export interface ILocalOptions {
   sources(request: IRequest): ISources;
   /** Hear how far a model is that is being fetched. */
   progress?(step: IStep): void;
+  /** Hear that a model is loaded. */
+  opened?(): void;
 }
 
 /** A model that is being loaded or is there, and what will answer with it. */
@@ -74,15 +74,17 @@ interface IFailure {
   wait: number;
 }
 
-/** Whether an error says that the worker has ended, and nothing of a model. */
-function isOfWorker(reason: unknown): boolean {
-  return reason instanceof ServerError && (reason.code === STOPPED || reason.code === GONE);
+/** An error that says that the worker has ended, and nothing of a model. */
+class WorkerEnded extends ServerError {
+  constructor(code: string, message: string) {
+    super(500, code, message);
+  }
 }
 
 /** What waits for a model waits no longer when the worker has ended; that the model cannot be opened is no matter. */
 function withWorker(reason: unknown): void {
-  if (isOfWorker(reason)) {
-    throw reason as Error;
+  if (reason instanceof WorkerEnded) {
+    throw reason;
   }
 }
 
@@ -94,6 +96,11 @@ function inWords(reason: unknown): ServerError {
     'model_failed',
     `The model in this page has failed (${name}). Reload the page.`
   );
+}
+
+/** What a download ends with that was stopped. */
+function stopped(): ServerError {
+  return new ServerError(500, STOPPED, 'Stopped. The model was not fetched.');
 }
 
 /** What a download ends with when its worker is gone. */
@@ -131,22 +138,24 @@ export class LocalClient implements IClient {
     return;
   }
 
-  health(): Promise<IHealth> {
+  health(): Promise<IEngineHealth> {
     this._tryAgain();
     const ready = this._phase === 'ready';
+    const model = this._chosen ?? this._used ?? (this._loading ?? this._failure)?.model;
     return Promise.resolve({
       status: ready || this._phase === 'empty' ? 'ok' : this._phase === 'loading' ? 'loading model' : 'error',
       live: this._line !== null,
       ready,
       phase: this._phase,
       code: this._failure?.error.code ?? null,
-      model: (this._chosen ?? this._used ?? (this._loading ?? this._failure)?.model)?.name ?? '',
+      model: model?.name ?? '',
       reason: this._failure?.error.message ?? null,
       address: null,
       notice: this._engine?.onDemand
         ? `${this._engine.name} is too slow here to suggest at each key. It suggests where you ask: press Alt+\\.`
         : null,
-      last_ms: this._lastMs
+      last_ms: this._lastMs,
+      inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }
 
@@ -175,7 +184,7 @@ export class LocalClient implements IClient {
       adapters: [],
       tuned: false,
       pulling: step(model) !== null,
-      failed: model === failure?.model ? failure.error.message : null,
+      failed: model === failure?.model && !this._withheld.has(model) ? failure.error.message : null,
       progress: step(model),
       mirror: false
     }));
@@ -184,6 +193,7 @@ export class LocalClient implements IClient {
   async select(name: string): Promise<IHealth> {
     const chosen = await this._named(name);
     const selection = ++this._selections;
+    this._withheld.delete(chosen);
     this._chosen = chosen;
     this._refused = null;
     this._forget();
@@ -217,37 +227,38 @@ export class LocalClient implements IClient {
         throw reason;
       }
     );
+    this._withheld.delete(source);
+    if (this._failure?.model === source) {
+      this._forget();
+    }
     if (select || !isKept) {
       await this.select(name); // what cannot be kept is fetched to be used
     }
     step({ phase: 'done', done: true });
   }
 
-  /** Give up fetching a model; the one that is being opened, too. */
+  /** Give up fetching a model, also where it is to be used at once; what else is fetched goes on. */
   stopPull(name: string): Promise<void> {
-    const stopped = new ServerError(500, STOPPED, 'Stopped. The model was not fetched.');
     const pulls = [...this._calls].filter(([, { pull }]) => pull?.model.name === name);
     for (const [call, { reject }] of pulls) {
       this._line?.postMessage({ kind: 'give up', call });
       this._calls.delete(call);
-      reject(stopped);
+      reject(stopped());
     }
     if (this._loading?.model.name === name && this._loading.step) {
-      this._end(stopped);
+      this._line?.postMessage({ kind: 'stop opening' });
     }
     return Promise.resolve();
   }
 
   /** End the worker: it holds a model. */
   leave(): void {
-    this._end(new ServerError(500, STOPPED, 'Stopped. Another engine completes now.'));
+    this._end(new WorkerEnded(STOPPED, 'Stopped. Another engine completes now.'));
   }
 
   async remove(name: string): Promise<number> {
     const source = await this._named(name);
-    if (source === this._loading?.model) {
-      this._forget();
-    }
+    this._withhold(source, `${name} was removed. Download it in the models panel to use it again.`);
     const others = (await this._catalogue()).filter(model => model !== source);
     return (await this._call({ kind: 'remove', source, others })) as number;
   }
@@ -312,7 +323,7 @@ export class LocalClient implements IClient {
     let heard = this._heard;
     const watch = setInterval(() => {
       if (heard === this._heard) {
-        this._end(new ServerError(500, GONE, 'The model does not answer any more. It is started again.'));
+        this._end(new WorkerEnded(GONE, 'The model does not answer any more. It is started again.'));
       }
       heard = this._heard;
     }, SILENCE);
@@ -331,7 +342,21 @@ export class LocalClient implements IClient {
       throw this._failed(null, reason);
     });
     this._used = model;
+    const withheld = this._withheld.get(model);
+    if (withheld) {
+      this._note(model, withheld);
+      throw withheld;
+    }
     return this._load(model);
+  }
+
+  /** Do without a model that is not wanted: it is not fetched again by itself. */
+  private _withhold(model: ILocalModel, why: string): void {
+    const error = new ServerError(500, WITHHELD, why);
+    this._withheld.set(model, error);
+    if (model === this._loading?.model) {
+      this._note(model, error);
+    }
   }
 
   /** Load a model unless it is the one that is loaded. */
@@ -363,18 +388,20 @@ export class LocalClient implements IClient {
     const engine = (this._engine = new WorkerEngine(line, opened));
     if (this._loading?.model === model) {
       this._loading.step = null;
+      this._phase = 'ready';
+      this._failure = null;
+      this._wait = AGAIN;
+      this._options.opened?.();
     }
-    this._phase = 'ready';
-    this._failure = null;
-    this._wait = AGAIN;
     return new Completer(engine);
   }
 
   /** Note why there is no model. */
   private _failed(model: ILocalModel | null, reason: unknown): ServerError {
     const error = reason instanceof ServerError ? reason : inWords(reason);
-    const isWanted = !model || !this._loading || this._loading.model === model;
-    if (isWanted && !isOfWorker(error)) {
+    const isAnother = this._loading !== null && this._loading.model !== model;
+    const isWanted = !model || !(isAnother || this._withheld.has(model));
+    if (isWanted && !(error instanceof WorkerEnded)) {
       this._note(model, error);
     }
     return error;
@@ -424,7 +451,7 @@ export class LocalClient implements IClient {
         this._heard === before
           ? new ServerError(500, 'download_failed', `The worker for the model does not start (${why}).`)
           : // The browser may end a worker to get its memory back.
-            new ServerError(500, GONE, `The model has stopped (${why}). It is started again.`)
+            new WorkerEnded(GONE, `The model has stopped (${why}). It is started again.`)
       );
     };
     return line;
@@ -443,8 +470,7 @@ export class LocalClient implements IClient {
         this._opening = null;
         break;
       case 'not opened':
-        this._opening?.reject(new ServerError(500, message.error.code, message.error.message));
-        this._opening = null;
+        this._notOpened(message.error);
         break;
       case 'answer':
         this._answer(message);
@@ -454,12 +480,27 @@ export class LocalClient implements IClient {
     }
   }
 
+  private _notOpened({ code, message }: Pick<IError, 'code' | 'message'>): void {
+    const opening = this._opening;
+    this._opening = null;
+    if (opening && code === STOPPED) {
+      const { model } = opening;
+      this._withhold(
+        model,
+        `The download of ${model.name} was stopped. Download it in the models panel to use it.`
+      );
+      opening.reject(stopped());
+    } else {
+      opening?.reject(new ServerError(500, code, message));
+    }
+  }
+
   private _stepped(step: IStep, call?: number): void {
     const pull = call === undefined ? null : this._calls.get(call)?.pull;
     if (pull) {
       pull.step = step;
       pull.tell(step);
-    } else if (call === undefined) {
+    } else if (call === undefined && this._loading?.model === this._opening?.model) {
       if (this._loading) {
         this._loading.step = step;
       }
@@ -523,6 +564,8 @@ export class LocalClient implements IClient {
   private _selections = 0;
   /** why the last choice could not be opened */
   private _refused: IFailure | null = null;
+  /** what the person has removed, and why it is not there */
+  private readonly _withheld = new Map<ILocalModel, ServerError>();
   /** what completed last */
   private _used: ILocalModel | null = null;
   private _loading: ILoading | null = null;

@@ -62,6 +62,17 @@ describe('an answer', () => {
     expect(await framesOf(new Completer(saying('a + b', 0.1)), requestOf('x = '))).not.toEqual([]);
   });
 
+  it('has three characters for each token of the length that is wanted', async () => {
+    const engine = saying('a');
+    await framesOf(new Completer(engine), requestOf('x = ', { max_tokens: 5, lines: 'single' }));
+    expect(engine.asks[0].sampling.maxTokens).toBe(15);
+  });
+
+  it.each(['', 'total = 1\n'])('is empty, also for who asks, where the model writes %j', async said => {
+    const stands = requestOf('total = 1\n', { trigger: 'invoke' });
+    expect((await framesOf(new Completer(saying(said)), stands)).at(-1)).toMatchObject({ text: '' });
+  });
+
   it('begins with a column that the kernel knows', async () => {
     const engine = saying('price"]');
     const facts = { names: { df: { columns: [['price', 'int64']] as [string, string][], all: true } } };

@@ -3,7 +3,7 @@
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
 import { type IAsk, type IEngine, type IToken, type IVocabulary, newUsage } from './engineinterface';
-import type { Asked, FromWorker, IPort, ToWorker } from './messages';
+import { type Asked, type FromWorker, type IPort, STOPPED, type ToWorker } from './messages';
 import type { ISource } from './modelfile';
 import type { IVocabularyTold } from './vocabulary';
 
@@ -21,7 +21,7 @@ export interface IHosted extends Omit<IEngine, 'generate'> {
 
 /** What a worker can do with the files of models. */
 export interface IModels {
-  open(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted>;
+  open(name: string, source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<IHosted>;
   /** Fetch what a model needs, for the browser to keep. */
   fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void>;
   /** Which of these the browser keeps. */
@@ -48,6 +48,9 @@ export class EngineHost {
       case 'open':
         await this._open(message.name, message.source);
         break;
+      case 'stop opening':
+        this._opening?.abort();
+        break;
       case 'generate':
         this._begin(message.id, message.ask);
         break;
@@ -69,11 +72,11 @@ export class EngineHost {
   }
 
   private async _open(name: string, source: ISource): Promise<void> {
+    const stop = (this._opening = new AbortController());
+    const tell = (step: IStep): void => this._port.postMessage({ kind: 'step', step });
     try {
       await this._close();
-      const engine = await this._models.open(name, source, step =>
-        this._port.postMessage({ kind: 'step', step })
-      );
+      const engine = await this._models.open(name, source, tell, stop.signal);
       this._engine = engine;
       const { texts, marks, bos, standIn } = engine.vocabulary;
       this._port.postMessage({
@@ -89,7 +92,10 @@ export class EngineHost {
         }
       });
     } catch (reason) {
-      this._port.postMessage({ kind: 'not opened', error: told(reason) });
+      const error = stop.signal.aborted ? { code: STOPPED, message: 'Stopped.' } : told(reason);
+      this._port.postMessage({ kind: 'not opened', error });
+    } finally {
+      this._opening = null;
     }
   }
 
@@ -148,6 +154,7 @@ export class EngineHost {
   }
 
   private readonly _fetching = new Map<number, AbortController>();
+  private _opening: AbortController | null = null;
   private _engine: IHosted | null = null;
   private readonly _stops = new Map<number, AbortController>();
   private _writing: Promise<void> = Promise.resolve();

@@ -4,7 +4,7 @@ import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import type { ServiceManager } from '@jupyterlab/services';
 import { absolute } from './address';
-import { LocalClient } from './client';
+import { type ILocalOptions, LocalClient } from './client';
 import { byBrackets, byGrammar } from './grammar';
 import { KernelFacts } from './kernelfacts';
 import { parsersOf } from './parsers';
@@ -17,7 +17,8 @@ const OPTION = 'turbopilotModels';
 export function localClient(
   services: ServiceManager.IManager,
   languages: IEditorLanguageRegistry | null,
-  preferred: string
+  preferred: string,
+  hear: Pick<ILocalOptions, 'progress' | 'opened'>
 ): LocalClient {
   const extensions = PageConfig.getOption('fullLabextensionsUrl') || PageConfig.getOption('labextensionsUrl');
   const named = preferred || PageConfig.getOption(OPTION);
@@ -29,6 +30,7 @@ export function localClient(
     // An address that is none is told as one that nothing comes from.
     catalogue: named ? absolute(named, base) || named : shipped,
     connect: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
-    sources: request => ({ facts: kernels.of(request.kernel_id), judge })
+    sources: request => ({ facts: kernels.of(request.kernel_id), judge }),
+    ...hear
   });
 }

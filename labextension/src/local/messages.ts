@@ -8,6 +8,9 @@ import type { IVocabularyTold } from './vocabulary';
 /** The code of an error: the browser keeps no files. */
 export const NO_STORAGE = 'no_storage';
 
+/** The code of an error that the person made, as the server has it. */
+export const STOPPED = 'cancelled';
+
 /** A model as the page knows it. */
 export interface IOpened extends IVocabularyTold {
   name: string;
@@ -23,6 +26,8 @@ type Told = Pick<IError, 'code' | 'message'>;
 
 export type ToWorker =
   | { kind: 'open'; name: string; source: ISource }
+  /** give up the model that is being opened */
+  | { kind: 'stop opening' }
   | { kind: 'generate'; id: number; ask: Asked }
   | { kind: 'stop'; id: number }
   | { kind: 'stored'; call: number; sources: ISource[] }

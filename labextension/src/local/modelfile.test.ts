@@ -66,7 +66,19 @@ describe("a model's file", () => {
   });
 
   it.each([
-    ['is not there', () => new Response('no', { status: 404 }), '404'],
+    ['is not there', () => new Response('no', { status: 404 }), '(404). The owner of the site has to put it'],
+    [
+      'is there no more',
+      () => new Response('no', { status: 410 }),
+      '(410). The owner of the site has to put it'
+    ],
+    ['is asked for too often', () => new Response('no', { status: 429 }), '(429). Try again later'],
+    ['has a host in trouble', () => new Response('no', { status: 503 }), '(503). Try again later'],
+    [
+      'is not for everybody',
+      () => new Response('no', { status: 403 }),
+      '(403). Is there a sign-in? Else the'
+    ],
     ['is a page of HTML of its size', () => new Response('<html>'), 'web page comes in place of m.gguf'],
     ['has other bytes', () => new Response(MODEL.map(byte => byte + 1)), '(another digest). The owner of'],
     ['is too long', () => new Response(new Uint8Array(7)), '(it is larger). The owner of'],

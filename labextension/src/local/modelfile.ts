@@ -2,7 +2,7 @@
 
 import { ServerError } from '../trouble';
 import type { IStep } from '../wire';
-import { fileName, isWebPage, webPageInPlaceOf } from './address';
+import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import { MOST_BYTES } from './engine/gguf';
 import { sha256 } from './digest';
 import type { IFiles } from './files';
@@ -43,6 +43,7 @@ export async function modelFile(
   if (files) {
     await keep(source.sha256, content, files);
   }
+  signal?.throwIfAborted();
   return content;
 }
 
@@ -90,9 +91,7 @@ async function fetched(
     }
   );
   if (!response.ok || !response.body) {
-    throw failure(
-      `${name} cannot be fetched (${response.status}). If that stays so, the owner of the site has to put it there.`
-    );
+    throw failure(`${name} cannot be fetched (${response.status}). ${remedyFor(response.status)}`);
   }
   const parts: Blob[] = [];
   let pending: Uint8Array<ArrayBuffer>[] = [];

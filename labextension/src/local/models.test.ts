@@ -51,10 +51,28 @@ describe('the WebAssembly of wllama', () => {
       () => Promise.reject(new Error('our own engine is not wanted'))
     );
     const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9, wllama: '/wllama.wasm' };
-    await expect(models.open('larger', source, () => undefined)).rejects.toThrow(
+    const { signal } = new AbortController();
+    await expect(models.open('larger', source, () => undefined, signal)).rejects.toThrow(
       'not the file that was expected'
     );
     expect(asked).toEqual(['/wllama.wasm']);
+  });
+
+  it.each(['', '/wllama.wasm'])('is not fetched any further once that is given up (%j)', async wllama => {
+    vi.stubGlobal('location', { href: 'http://site.test/' });
+    const given: unknown[] = [];
+    vi.stubGlobal('fetch', (_: string, options: RequestInit) => {
+      given.push(options.signal);
+      return Promise.reject(new Error('given up'));
+    });
+    const models = new Models(
+      () => Promise.resolve(null),
+      () => new Promise(() => undefined)
+    );
+    const { signal } = new AbortController();
+    const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9, wllama };
+    await expect(models.open('one', source, () => undefined, signal)).rejects.toThrow('cannot be fetched');
+    expect(given).toEqual([signal]);
   });
 
   it('is deleted with the last model that needs it', async () => {

@@ -23,16 +23,21 @@ export class Models implements IModels {
     private readonly _module: () => Promise<WebAssembly.Module>
   ) {}
 
-  open(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted> {
+  open(name: string, source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<IHosted> {
     return source.wllama
-      ? this._openLarger(name, source, source.wllama, step)
-      : this._openOwn(name, source, step);
+      ? this._openLarger(name, source, source.wllama, step, signal)
+      : this._openOwn(name, source, step, signal);
   }
 
   /** Open a model with our own engine. */
-  private async _openOwn(name: string, source: ISource, step: (step: IStep) => void): Promise<IHosted> {
+  private async _openOwn(
+    name: string,
+    source: ISource,
+    step: (step: IStep) => void,
+    signal: AbortSignal
+  ): Promise<IHosted> {
     const [file, module] = await Promise.all([
-      modelFile(source, await this._files(), step),
+      modelFile(source, await this._files(), step, signal),
       this._module().catch(() => {
         throw new ServerError(
           500,
@@ -51,11 +56,12 @@ export class Models implements IModels {
     name: string,
     source: ISource,
     wllama: string,
-    step: (step: IStep) => void
+    step: (step: IStep) => void,
+    signal: AbortSignal
   ): Promise<IHosted> {
     const files = await this._files();
-    const engine = await modelFile({ url: wllama, ...WLLAMA }, files, step);
-    const file = await modelFile(source, files, step);
+    const engine = await modelFile({ url: wllama, ...WLLAMA }, files, step, signal);
+    const file = await modelFile(source, files, step, signal);
     const { WllamaModel } = await import('./wllama/wllamamodel');
     return WllamaModel.open(name, file, engine);
   }

@@ -59,6 +59,32 @@ describe('a worker that opens a model', () => {
     expect(said.slice(12).map(({ kind }) => kind)).toEqual(['opened']);
     vi.useRealTimers();
   });
+
+  it('gives it up where nobody wants it any more, and opens the next', async () => {
+    const said: FromWorker[] = [];
+    const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
+      ToWorker,
+      FromWorker
+    >;
+    let begun = 0;
+    const open = (name: string, _: unknown, __: unknown, signal: AbortSignal) => {
+      begun++;
+      return name === 'echo'
+        ? Promise.resolve(new Echo())
+        : new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('x'))));
+    };
+    new EngineHost(port, { open } as unknown as IModels);
+    const tell = (data: ToWorker) => port.onmessage?.({ data } as MessageEvent<ToWorker>);
+    const source = { url: '', sha256: '', size: 1 };
+    tell({ kind: 'open', name: 'endless', source });
+    await vi.waitFor(() => expect(begun).toBe(1));
+    tell({ kind: 'stop opening' });
+    await vi.waitFor(() =>
+      expect(said).toMatchObject([{ kind: 'not opened', error: { code: 'cancelled' } }])
+    );
+    tell({ kind: 'open', name: 'echo', source });
+    await vi.waitFor(() => expect(said.at(-1)?.kind).toBe('opened'));
+  });
 });
 
 describe('a worker that is asked for files', () => {

@@ -1,0 +1,29 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LiveRegion } from './liveregion';
+
+/** As much of an element as a region uses. */
+class Element {
+  readonly attributes: Record<string, string> = {};
+  readonly children: Element[] = [];
+  className = '';
+  textContent = '';
+
+  append = (child: Element): void => void this.children.push(child);
+  setAttribute = (name: string, value: string): void => void (this.attributes[name] = value);
+}
+
+describe('what is told to a screen reader', () => {
+  const body = new Element();
+
+  beforeEach(() => vi.stubGlobal('document', { body, createElement: () => new Element() }));
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('waits for what is being said, in a region that is there before', () => {
+    const region = new LiveRegion('unseen');
+    expect(body.children).toMatchObject([
+      { className: 'unseen', textContent: '', attributes: { 'aria-live': 'polite' } }
+    ]);
+    region.say('Suggestion: x');
+    expect(body.children[0].textContent).toBe('Suggestion: x');
+  });
+});
