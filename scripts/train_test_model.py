@@ -21,7 +21,7 @@ LINES = [
     "import numpy as np\nimport pandas as pd",
 ]
 END, PREFIX, SUFFIX, MIDDLE = range(len(TEXT), len(TEXT) + 4)
-STEPS, BATCH, LENGTH = 450, 16, 96
+STEPS, BATCH, LENGTH = 450, 16, 128
 
 
 def sample(draw: random.Random) -> tuple[list[int], int]:

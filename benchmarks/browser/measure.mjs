@@ -216,9 +216,7 @@ try {
     ['edit', NaN]
   ]) {
     if (counts[kind]) {
-      const { typed: keys, characters, evaluated } = counts[kind];
-      rows.push([`characters evaluated for each typed, ${kind}`, characters / keys, target]);
-      rows.push([`the same with the prompt's two marks, ${kind}`, evaluated / keys, NaN]);
+      rows.push([`characters evaluated for each typed, ${kind}`, counts[kind].evaluated / counts[kind].typed, target]);
     }
   }
   for (const [name, ms] of Object.entries(of)) {

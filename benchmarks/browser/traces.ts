@@ -18,21 +18,19 @@ export interface INotebook {
   cells: ICell[];
 }
 
-/** How much was typed, and what the requests evaluated of their prompts: with the two marks of each, and without. */
+/** How much was typed, and what the requests evaluated of their prompts. */
 export interface ICounts {
   typed: number;
   requests: number;
   evaluated: number;
-  characters: number;
 }
 
 const TAKEN = 16;
-const MARKS = 2; // behind which the answer begins: they are evaluated with every prompt that grew
 const LINE = 24; // characters of a line that is worth typing again, at least
 
 export class Typist {
   private readonly completer: Completer;
-  private counts: ICounts = { typed: 0, requests: 0, evaluated: 0, characters: 0 };
+  private counts: ICounts = { typed: 0, requests: 0, evaluated: 0 };
 
   constructor(model: Uint8Array, module: WebAssembly.Module) {
     this.completer = new Completer(new CharacterModel('characters', Engine.load(model, module), pauses()));
@@ -119,15 +117,13 @@ export class Typist {
   }
 
   private count({ timings }: IFrame): void {
-    const evaluated = (timings?.prompt_tokens ?? 0) - (timings?.cached_tokens ?? 0);
     this.counts.requests++;
-    this.counts.evaluated += evaluated;
-    this.counts.characters += Math.max(0, evaluated - MARKS);
+    this.counts.evaluated += (timings?.prompt_tokens ?? 0) - (timings?.cached_tokens ?? 0);
   }
 
   private told(): ICounts {
     const { counts } = this;
-    this.counts = { typed: 0, requests: 0, evaluated: 0, characters: 0 };
+    this.counts = { typed: 0, requests: 0, evaluated: 0 };
     return counts;
   }
 }

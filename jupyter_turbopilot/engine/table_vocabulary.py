@@ -22,7 +22,7 @@ class TableVocabulary(ABC):
         """Take the tokens' bytes; tokenizing has to work by now."""
         self.table = ByteTable([*pieces])
         self.size = len(pieces)
-        self.by_character = max(map(len, pieces), default=0) <= 1
+        self.by_character = bool(pieces) and not any(piece.decode(errors="replace")[1:] for piece in pieces)
         self.unit = CHARACTERS if self.by_character else 1
         # Some vocabularies put a space before any text: what follows a cut is tokenized behind a newline.
         self._newline: list[int] = []

@@ -82,7 +82,7 @@ class BoundFormat:
     def joined(self) -> BoundFormat:
         """This format with the cell's own text behind the middle marker, where the answer goes on with it.
 
-        Typing then adds to the end of the prompt: nothing is read again, and nothing need be moved.
+        Typing then adds to the end of the prompt: while the suffix stays, nothing is read again or moved.
         """
         if self.order[-1] != "middle":
             return self

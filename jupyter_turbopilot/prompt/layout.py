@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
 
-LAYOUT = 1  # counts the changes of what a prompt looks like: each makes other answers
+LAYOUT = 2  # counts the changes of what a prompt looks like: each makes other answers
 PIECES_REMEMBERED = 2**24  # characters of cells and their tokens, each of which counts as several
 BEST_REMEMBERED = 2**22
 PIECES_SHARE = 8  # one such share for the outline of what is left out, one for the best of it

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from jupyter_turbopilot.errors import TurbopilotError
-from jupyter_turbopilot.files import need_room, write_atomically
+from jupyter_turbopilot.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,8 +61,9 @@ class DivergedError(TurbopilotError):
 
     def __init__(self, step: int, rate: float) -> None:
         super().__init__(
-            f"Training stopped in step {step}: the loss is not finite any more. Run it again with a "
-            f"lower --rate than {rate:g}: it resumes from what was saved last. Add --fresh if it stops again."
+            f"Training stopped in step {step}: its numbers are not finite any more. Run it again with a "
+            f"lower --rate than {rate:g}: it resumes from the last save, if there is one. "
+            "Add --fresh if it stops again."
         )
 
 
@@ -207,7 +208,6 @@ class Training:
             "log": asdict(self.log),
             "origin": self.origin,
         }
-        need_room(path, _bytes(state), TurbopilotError)
         with write_atomically(path, TurbopilotError) as partial:
             try:
                 torch.save(state, partial)
@@ -239,11 +239,3 @@ class Training:
             raise TurbopilotError(
                 f"{path} belongs to another training, or is damaged. Start again with --fresh."
             ) from None
-
-
-def _bytes(state: Any) -> int:
-    """Count the bytes of all tensors in a state."""
-    if isinstance(state, torch.Tensor):
-        return state.nbytes
-    parts = state.values() if isinstance(state, dict) else state if isinstance(state, list) else ()
-    return sum(map(_bytes, parts))

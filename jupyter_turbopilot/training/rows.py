@@ -30,13 +30,14 @@ class Marks:
     """The tokens that nobody types: what they follow cannot be learnt, and they fill a row up."""
 
     middle: int | None  # what stands before an answer; None: nothing tells where answers are
+    suffix: int | None  # what stands before the text behind the cursor
     all: tuple[int, ...]
 
     @classmethod
     def of(cls, form: BoundFormat, end: int) -> Marks:
         """Return those of a format; without one, the token that ends a text."""
         marks = tuple(sorted(form.markers.values())) or (end,)
-        return cls(form.markers.get("middle"), marks)
+        return cls(form.markers.get("middle"), form.markers.get("suffix"), marks)
 
     def learnt(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which tokens behind the first of each row are learnt: all text, and where an answer ends."""
@@ -44,7 +45,10 @@ class Marks:
         return learnt
 
     def answered(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Tell which of them belong to answers: all, where that cannot be told."""
+        """Tell which of them belong to answers, or to the text of a cell that the answer goes on with.
+
+        All of them, where that cannot be told.
+        """
         if self.middle is None:
             return self.learnt(rows)
         places = np.where(np.isin(rows, self.all), np.arange(rows.shape[1]), 0)
@@ -54,17 +58,18 @@ class Marks:
 
 
 def packed(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[list[int]]:
-    """Put samples one behind the other into rows of `length` tokens and one; a prompt is cut at its start."""
-    coming = ((sample, *_text(sample, marks)) for sample in samples)
+    """Put samples one behind the other into rows of `length` tokens and one, cut far from the cursor."""
+    coming = ((sample, _before(sample, marks)) for sample in samples)
     waiting = [*islice(coming, WAITING)]
     row: list[int] = []
     while waiting:
         room = length + 1 - len(row)
-        fitting = (n for n, (sample, _, text) in enumerate(waiting) if _fits(sample, room, text))
+        fitting = (n for n, (sample, before) in enumerate(waiting) if _fits(sample, room, len(before)))
         if (number := next(fitting, None)) is not None:
-            sample, start, _ = waiting.pop(number)
-            excess = max(0, _size(sample) - room)
-            row += [*sample.prompt[:start], *sample.prompt[start + excess :], *sample.answer]
+            sample, before = waiting.pop(number)
+            gone = {*before[: max(0, _size(sample) - room)]}
+            row += [token for at, token in enumerate(sample.prompt) if at not in gone]
+            row += sample.answer
         elif row:
             yield _filled(row, length, marks)
             row = []
@@ -76,22 +81,26 @@ def packed(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[lis
         yield _filled(row, length, marks)
 
 
-def _text(sample: Sample, marks: Marks) -> tuple[int, int]:
-    """Return where the text before the cursor starts in a prompt, and how long it is."""
-    prompt = sample.prompt
-    start = next((at for at, token in enumerate(prompt) if token not in marks.all), len(prompt))
-    stop = next((at for at in range(start, len(prompt)) if prompt[at] in marks.all), len(prompt))
-    return start, stop - start
+def _before(sample: Sample, marks: Marks) -> list[int]:
+    """Return where the tokens of the text before the cursor stand in a prompt."""
+    before = []
+    is_behind = False
+    for at, token in enumerate(sample.prompt):
+        if token in marks.all:
+            is_behind = token == marks.suffix
+        elif not is_behind:
+            before.append(at)
+    return before
 
 
 def _size(sample: Sample) -> int:
     return len(sample.prompt) + len(sample.answer)
 
 
-def _fits(sample: Sample, room: int, text: int) -> bool:
+def _fits(sample: Sample, room: int, before: int) -> bool:
     """Tell whether a sample fits whole, or with enough of the text before the cursor."""
     excess = _size(sample) - room
-    return excess <= 0 or text - excess >= LEAST
+    return excess <= 0 or before - excess >= LEAST
 
 
 def _filled(row: list[int], length: int, marks: Marks) -> list[int]:

@@ -15,12 +15,13 @@ from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.evaluate import lines
 from jupyter_turbopilot.files import sha256_of, write_atomically
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.prompt.layout import Layout
+from jupyter_turbopilot.prompt.layout import LAYOUT, Layout
 from jupyter_turbopilot.training import loop, network
 from jupyter_turbopilot.training.adapter import Adapter, TreeLoss
 from jupyter_turbopilot.training.course import Course
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, changed
 from jupyter_turbopilot.training.rows import Marks, Rows, are_of, packed, read_rows, write_rows
+from jupyter_turbopilot.training.samples import PLAIN
 from jupyter_turbopilot.training.scratch import Shape, write_blank
 from jupyter_turbopilot.training.whole import WholeModel, step_bytes
 
@@ -110,7 +111,7 @@ class Trainer:
     def _rows(self, ending: str, documents: list[TrainingDocument], length: int, most: int | None) -> Rows:
         path = self.options.output.with_suffix(ending)
         vocabulary = self._network.model.lm_head.weight.shape[0]
-        digest = hashlib.blake2b(f"{vocabulary} {length} {most}".encode(), digest_size=16)
+        digest = hashlib.blake2b(f"{vocabulary} {length} {most} {LAYOUT} {PLAIN}".encode(), digest_size=16)
         for document in documents:
             digest.update(repr(document).encode())
         if not are_of(path, digest.digest()):

@@ -49,7 +49,7 @@ class WholeModel:
     short: Rows
     long: Rows
     held_out: NDArray[Any]
-    text_weight: float = 0.5  # how much the text around the answers counts
+    text_weight: float = 0.5  # how much the text around cells and answers counts
     compiled: bool = False
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class WholeModel:
 
     @torch.no_grad()
     def held_loss(self) -> float | None:
-        """Return the loss of answers that are not trained on, each token counting the same."""
+        """Return the loss of what stands behind the middle marker in rows that are not trained on."""
         if not len(self.held_out):
             return None
         total = count = 0.0

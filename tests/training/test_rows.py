@@ -13,7 +13,7 @@ from jupyter_turbopilot.training.rows import LEAST, Marks, Rows, are_of, packed,
 from jupyter_turbopilot.training.tree import Sample
 
 END, PREFIX, SUFFIX, MIDDLE = range(99, 103)
-MARKS = Marks(MIDDLE, (PREFIX, SUFFIX, MIDDLE))
+MARKS = Marks(MIDDLE, SUFFIX, (PREFIX, SUFFIX, MIDDLE))
 LENGTH = 128
 texts = st.lists(st.integers(0, 98), max_size=150)
 
@@ -24,17 +24,22 @@ def samples(draw: st.DrawFn) -> Sample:
     return Sample(prompt, (*draw(texts)[:20], END))
 
 
-@given(sample=samples())
-def test_a_sample_that_is_cut_keeps_what_is_near_the_cursor(sample: Sample) -> None:
-    whole = [*sample.prompt, *sample.answer]
-    before = sample.prompt.index(SUFFIX) - 1
+@given(context=texts, suffix=texts, near=texts, answer=texts)
+def test_a_sample_that_is_cut_keeps_what_is_near_the_cursor(
+    context: list[int], suffix: list[int], near: list[int], answer: list[int]
+) -> None:
+    suffix, answer = suffix[:20], [*answer[:20], END]
+    sample = Sample((PREFIX, *context, SUFFIX, *suffix, MIDDLE, *near), (*answer,))
+    before = [*context, *near]
+    excess = max(0, len(sample.prompt) + len(answer) - LENGTH - 1)
     rows = [*packed([sample], LENGTH, MARKS)]
-    if before - max(0, len(whole) - LENGTH - 1) < min(LEAST, before):
+    if excess and len(before) - excess < LEAST:
         assert rows == []
     else:
-        kept = min(LENGTH + 1, len(whole))
-        assert rows[0][:kept] == [PREFIX, *whole[len(whole) - kept + 1 :]]
-        assert set(rows[0][kept:]) <= {PREFIX}
+        whole = [PREFIX, *context[excess:], SUFFIX, *suffix, MIDDLE]
+        whole += [*near[max(0, excess - len(context)) :], *answer]
+        assert rows[0][: len(whole)] == whole
+        assert set(rows[0][len(whole) :]) <= {PREFIX}
 
 
 @given(many=st.lists(samples(), max_size=12))

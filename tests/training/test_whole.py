@@ -18,7 +18,7 @@ from jupyter_turbopilot.training.whole import WholeModel
 
 FIRST = len(TEXT)
 END, PREFIX, SUFFIX, MIDDLE = range(FIRST, FIRST + 4)
-MARKS = Marks(MIDDLE, (PREFIX, SUFFIX, MIDDLE))
+MARKS = Marks(MIDDLE, SUFFIX, (PREFIX, SUFFIX, MIDDLE))
 ROW = [PREFIX, *range(20), SUFFIX, *range(30, 40), MIDDLE, *range(20, 30), END]
 
 
@@ -46,7 +46,7 @@ def test_without_text_to_test_on_it_is_not_tested(learning: WholeModel) -> None:
 
 
 def test_without_marks_all_text_is_tested_on(learning: WholeModel) -> None:
-    learning.marks = Marks(None, (END,))
+    learning.marks = Marks(None, None, (END,))
     learning.held_out = np.array([[*range(20), END, END]], np.uint8)
     with torch.no_grad():
         logits = learning.network.model(input_ids=torch.arange(19)[None]).logits[0]
