@@ -117,8 +117,12 @@ export class InFlight {
   /** The server has gone: what it was writing does not come. What is shown of it stays. */
   stall(): void {
     this.closeOlder();
-    this._latest?.abort.abort();
-    this._latest?.suggestion.finish();
+    const run = this._latest;
+    if (run && !run.suggestion.done) {
+      run.abort.abort();
+      run.suggestion.finish();
+      this._failed(run); // at once: it may be asked again before whoever was writing has heard of it
+    }
   }
 
   dispose(): void {
@@ -145,10 +149,10 @@ export class InFlight {
         this._finished(run, body);
       }
     } catch (reason) {
-      if (this._latest === run) {
-        this._failed(run);
-      }
       if (!abort.signal.aborted) {
+        if (this._latest === run) {
+          this._failed(run);
+        }
         this._availability.failed(reason);
       }
     } finally {

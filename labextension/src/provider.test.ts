@@ -10,6 +10,8 @@ import { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import type { IFrame, IHealth, IRequest } from './wire';
 import type { IContext } from './document';
+import { LocalClient } from './local/client';
+import { FakeWorker } from './local/testing/worker';
 import { Provider } from './provider';
 import { DEFAULTS } from './settings';
 import { AnswerError } from './trouble';
@@ -28,15 +30,20 @@ interface IAsked {
 
 /** A provider in an editor with one text, and what it asks its server. */
 class Bench {
-  constructor(public text: string) {
-    const client = {
-      complete: (body: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void) =>
-        new Promise<void>((end, fail) => {
-          signal.addEventListener('abort', () => fail(new Error('aborted')));
-          this.asked.push({ body, signal, frame: part => frame(part as IFrame), end, fail });
-        }),
-      feedback: () => undefined
-    } as unknown as ICompletionClient;
+  constructor(
+    public text: string,
+    other?: ICompletionClient
+  ) {
+    const client =
+      other ??
+      ({
+        complete: (body: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void) =>
+          new Promise<void>((end, fail) => {
+            signal.addEventListener('abort', () => fail(new Error('aborted')));
+            this.asked.push({ body, signal, frame: part => frame(part as IFrame), end, fail });
+          }),
+        feedback: () => undefined
+      } as unknown as ICompletionClient);
     this.availability = new Availability(() => this.health());
     this.provider = new Provider(client, this.availability, {
       widget: null,
@@ -573,5 +580,41 @@ describe('a new line', () => {
     bench.type(inserted);
     await vi.advanceTimersByTimeAsync(100);
     expect(bench.asked.map(({ body }) => body.trigger)).toEqual(Array(asked).fill('automatic'));
+  });
+});
+
+describe('the first suggestion of a model in the page', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+  });
+
+  it('comes once the model has been fetched, with no further key', async () => {
+    const entry = { name: 'characters', url: 'base.gguf', sha256: 'a'.repeat(64), size: 6 };
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response(JSON.stringify({ models: [entry] }))));
+    const worker = new FakeWorker();
+    worker.stuck = { phase: 'fetching', received: 3, total: 6 };
+    const client = new LocalClient({
+      catalogue: 'https://site.test/models.json',
+      connect: () => worker,
+      sources: () => ({}),
+      progress: () => {
+        if (bench.availability.state.health?.phase !== 'loading') {
+          void bench.availability.check();
+        }
+      },
+      opened: () => void bench.availability.check()
+    });
+    const bench: Bench = new Bench('answer = ', client);
+    bench.provider.settings = { ...bench.provider.settings, eagerness: 'always' };
+    bench.health = () => client.health();
+    await bench.availability.check();
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(bench.availability.open).toBe(false);
+    worker.arrive();
+    await vi.advanceTimersByTimeAsync(400);
+    expect(await bench.textShown()).toBe('yes');
   });
 });
