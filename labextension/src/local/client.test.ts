@@ -304,6 +304,7 @@ describe('the client in a page', () => {
   });
 
   it('does not fetch what was stopped again before somebody wants it', async () => {
+    listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
     prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
     await vi.advanceTimersByTimeAsync(0);
@@ -402,6 +403,7 @@ describe('the client in a page', () => {
 
   describe('where a model was removed', () => {
     beforeEach(async () => {
+      listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
       await complete('python');
       expect(await client.remove('python')).toBe(6);
     });
@@ -415,7 +417,9 @@ describe('the client in a page', () => {
       await client.health();
       await expect(complete('python')).rejects.toThrow(removed);
       expect(workers[0].opened).toEqual(['python']);
-      expect((await client.models()).map(({ failed }) => failed)).toEqual([null, null]);
+      expect((await client.models()).map(({ failed, selected }) => [failed, selected])).toEqual([
+        [null, false]
+      ]);
     });
 
     it.each([
@@ -437,12 +441,55 @@ describe('the client in a page', () => {
     });
   });
 
-  it('does not fetch what was removed before it was used', async () => {
+  it('does not fetch what was removed before it was used, and completes with what is left', async () => {
     await complete('go');
     await client.remove('python');
+    expect(await complete('python')).toBe('yes');
     expect(await complete('go')).toBe('yes');
-    await expect(complete('python')).rejects.toThrow('python was removed');
     expect(workers[0].opened).toEqual(['characters']);
+    await client.remove('characters');
+    await expect(complete('python')).rejects.toThrow('was removed');
+    await expect(complete('go')).rejects.toThrow('was removed');
+    await client.pull('characters', false, () => undefined, false);
+    expect(await complete('python')).toBe('yes');
+  });
+
+  it('completes with what is left where the one that was chosen is removed', async () => {
+    await client.select('characters');
+    await client.remove('characters');
+    expect(await client.health()).toMatchObject({ status: 'ok', code: null });
+    expect(await complete('go')).toBe('yes');
+    expect(await client.health()).toMatchObject({ phase: 'ready', model: 'python' });
+    expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);
+  });
+
+  it('does not try again to load a model that could not be fetched and was removed then', async () => {
+    prepare = worker => (worker.error = { code: 'download_failed', message: 'cut' });
+    await expect(complete('python')).rejects.toThrow('cut');
+    await client.remove('python');
+    await vi.advanceTimersByTimeAsync(11_000);
+    await client.health();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(workers[0].opened).toEqual(['python']);
+  });
+
+  it('stops a model that is being opened and is removed, and says that it was removed', async () => {
+    listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
+    prepare = worker => (worker.stuck = { phase: 'verifying' });
+    const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(0);
+    await client.remove('python');
+    await stopped;
+    expect(workers[0].told.map(({ kind }) => kind)).toEqual(['open', 'stop opening', 'remove']);
+    await expect(complete()).rejects.toThrow('python was removed');
+  });
+
+  it('goes on with a model that could not be removed', async () => {
+    await complete();
+    workers[0].refusal = { code: 'model_failed', message: 'in use' };
+    await expect(client.remove('python')).rejects.toThrow('in use');
+    expect(await complete()).toBe('yes');
+    expect(await client.health()).toMatchObject({ phase: 'ready', model: 'python' });
   });
 
   it('says which model could not be fetched, and why', async () => {

@@ -15,6 +15,8 @@ export class FakeWorker implements ILine {
   error: { code: string; message: string } | null = null;
   /** the only model that has the error; empty: all have it */
   damaged = '';
+  /** why nothing can be removed */
+  refusal: { code: string; message: string } | null = null;
   silent = false;
   /** whether its script has not come */
   dead = false;
@@ -67,7 +69,8 @@ export class FakeWorker implements ILine {
     } else if (message.kind === 'stored') {
       this.say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
     } else if (message.kind === 'remove') {
-      this.say({ kind: 'answer', call: message.call, value: message.source.size });
+      const error = this.refusal ? { error: this.refusal } : {};
+      this.say({ kind: 'answer', call: message.call, value: message.source.size, ...error });
     }
   }
 
