@@ -106,7 +106,7 @@ describe('the client in a page', () => {
   it('asks for a list that is missing once, not at each key', async () => {
     listed = () => new Response('no', { status: 404 });
     for (let key = 0; key < 5; key++) {
-      await expect(complete()).rejects.toThrow('models.json, cannot be fetched (404)');
+      await expect(complete()).rejects.toThrow('models.json cannot be fetched (404)');
     }
     expect(asked).toBe(1);
     expect(await client.health()).toMatchObject({ status: 'error', phase: 'failed', code: 'no_model' });
