@@ -457,7 +457,7 @@ describe('the client in a page', () => {
   it('completes with what is left where the one that was chosen is removed', async () => {
     await client.select('characters');
     await client.remove('characters');
-    expect(await client.health()).toMatchObject({ status: 'ok', code: null });
+    expect(await client.health()).toMatchObject({ status: 'ok', code: null, model: '' });
     expect(await complete('go')).toBe('yes');
     expect(await client.health()).toMatchObject({ phase: 'ready', model: 'python' });
     expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);

@@ -187,7 +187,7 @@ export class LocalClient implements IClient {
       browser: true,
       stored: stored[at],
       verified: stored[at],
-      selected: model === (this._choice ?? this._used) && !this._withheld.has(model),
+      selected: model === (this._choice ?? this._used),
       adapters: [],
       tuned: false,
       pulling: step(model) !== null,
@@ -375,10 +375,14 @@ export class LocalClient implements IClient {
 
   /** Do without a model that is not wanted: it is not fetched again by itself. Another takes its place, if there is one. */
   private _withhold(model: ILocalModel, why: string): void {
-    this._withheld.set(model, new ServerError(500, WITHHELD, why));
+    const error = new ServerError(500, WITHHELD, why);
+    this._withheld.set(model, error);
+    if (model === this._used) {
+      this._used = null;
+    }
     if (model === (this._loading ?? this._failure)?.model) {
       this._forget();
-      this._suited('').catch((reason: unknown) => this._failed(null, reason));
+      this._suited('').catch(() => this._note(model, error)); // nothing is left
     }
   }
 
