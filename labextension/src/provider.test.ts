@@ -309,7 +309,7 @@ describe('a suggestion that was dismissed', () => {
       await answer(bench, 'values');
     }
     expect(await bench.textShown()).toBe('values');
-    bench.provider.dismiss();
+    bench.provider.dismiss('values');
     await later();
     return bench;
   }
@@ -351,6 +351,20 @@ describe('a suggestion that was dismissed', () => {
     await type(bench, typed);
     await answer(bench, 'values');
     expect(await bench.textShown()).toBe('values');
+  });
+
+  it('is the one that the page shows, which may be an alternative', async () => {
+    const bench = new Bench('min(');
+    void bench.fetch(AUTOMATIC);
+    await later();
+    await answer(bench, 'values');
+    expect(await bench.textShown()).toBe('values');
+    bench.provider.dismiss('very, long)');
+    await type(bench, 'v');
+    expect(await bench.textShown()).toBe('alues');
+    await type(bench, 'e');
+    await answer(bench, 'ry, long)');
+    expect(await bench.textShown()).toBeUndefined();
   });
 
   it('comes back where the person asks for it', async () => {

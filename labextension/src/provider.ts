@@ -252,11 +252,11 @@ export class Provider implements IInlineCompletionProvider {
     this._inFlight.cancel();
   }
 
-  /** The person does not want what is shown: it does not come back at the next key. */
-  dismiss(): void {
+  /** The person does not want the text that the page shows: it does not come back at the next key. */
+  dismiss(text: string): void {
     const run = this._inFlight.latest;
-    if (run?.shown && run.rest) {
-      this._dismissed.set(run.editor, new Dismissal(run.rest, placeOf(run.editor)));
+    if (run?.shown && text) {
+      this._dismissed.set(run.editor, new Dismissal(text, placeOf(run.editor)));
     }
     this.cancel();
   }
