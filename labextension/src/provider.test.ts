@@ -275,6 +275,49 @@ describe('a request of a person where a suggestion is shown', () => {
     expect((await bench.provider.settled())?.text).toBe('ues');
   });
 
+  it('gives way to the other answer where the person asks once more', async () => {
+    const bench = await asked();
+    bench.asked[1].frame({ id: 'b', text: 'id, best)' });
+    bench.asked[1].end();
+    await vi.advanceTimersByTimeAsync(1);
+    void bench.fetch(INVOKE);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.asked[2].frame({ id: 'c', text: 'id, best)' });
+    expect(await bench.textShown()).toBe('id, best)');
+  });
+
+  it('asks for more also while that of the key is still being written', async () => {
+    const bench = new Bench('min(');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.asked[0].frame({ id: 'a', text: 'values' });
+    expect(await bench.textShown()).toBe('values');
+    void bench.fetch(INVOKE);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['automatic', 'invoke']);
+    expect(await bench.textShown()).toBe('values');
+  });
+
+  it('keeps it where nobody can be asked, and says so', async () => {
+    const bench = new Bench('min(');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.asked[0].frame({ id: 'a', text: 'values', done: true });
+    bench.asked[0].end();
+    await vi.advanceTimersByTimeAsync(1);
+    const declined: string[] = [];
+    bench.provider.declined.connect((_, why) => declined.push(why));
+    bench.health = () => Promise.reject(new AnswerError('cut'));
+    bench.availability.failed(new AnswerError('cut'));
+    void bench.fetch(INVOKE);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([await bench.textShown(), declined]).toEqual(['values', ['unavailable']]);
+    bench.health = () => Promise.resolve(READY);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(bench.asked.map(({ body }) => body.trigger)).toEqual(['automatic', 'invoke']);
+    bench.asked[1].frame({ id: 'b', text: 'values, key=len)' });
+  });
+
   it('makes it longer where the answer begins with it', async () => {
     const bench = await asked();
     const { token = '' } = (await bench.shown).items[0];
