@@ -101,8 +101,10 @@ describe('a suggestion on the page', () => {
       await vi.waitFor(() => expect(heard).toHaveLength(asked + 1));
       return view.ghost;
     };
-    expect(await invoke('vate = 0')).toBe('nt(1)');
     expect(await invoke('nt(1)  # one')).toBe('nt(1)  # one');
+    expect(await invoke('nt(1)')).toBe('nt(1)  # one');
+    expect(await invoke('vate = 0')).toBe('nt(1)  # one');
+    expect(await invoke('vate = 0')).toBe('vate = 0'); // who asks once more sees it
   });
 
   it('is told once, when all of it is there, without what was typed of it meanwhile', async () => {

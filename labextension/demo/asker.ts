@@ -130,8 +130,9 @@ export class Asker {
 
   private _ask(view: EditorView, trigger: IRequest['trigger']): void {
     const place = placeIn(view);
-    // What is shown stays when somebody asks for more.
-    const shown = trigger === 'invoke' ? ghostOf(view) : '';
+    // What is shown stays when somebody asks for more; who asks once more sees what did not go on with it.
+    const wantsAnother = this._suggestion?.hasDropped && this._suggestion.isFor(place);
+    const shown = trigger === 'invoke' && !wantsAnother ? ghostOf(view) : '';
     this._leave();
     if (!view.state.selection.main.empty) {
       return;

@@ -30,13 +30,17 @@ function bench() {
     enable: (enabled: boolean) => log.push(`enable ${enabled}`)
   };
   const completers = { active: undefined as unknown };
+  page.dismiss = () => {
+    log.push('dismiss');
+    completers.active = undefined;
+  };
   const snoozed = new Set<string>();
   const provider = {
     snoozed,
     declined: { connect: () => undefined },
     decline: (why: string) => log.push(`decline ${why}`),
     cancel: note('cancel'),
-    dismiss: note('not wanted')
+    dismiss: (text: string) => log.push(`not wanted: ${text}`)
   };
   const status = { changed: new Signal<object, unknown>({}), update: note('update') };
   addCommands(commands, {
@@ -118,9 +122,10 @@ describe('the commands', () => {
   it('take what is shown, where anything is', () => {
     const taking = [CommandIDs.accept, CommandIDs.acceptWord, CommandIDs.acceptLine, CommandIDs.dismiss];
     expect(taking.map(id => parts.is(id, 'isEnabled'))).toEqual([false, false, false, false]);
-    parts.completers.active = {};
+    parts.completers.active = { current: { insertText: 'values' } };
     expect(taking.map(id => parts.is(id, 'isEnabled'))).toEqual([true, true, true, true]);
     taking.forEach(id => parts.run(id));
-    expect(parts.log).toEqual(['accept', 'word', 'line', 'dismiss', 'not wanted', 'cancel alternatives']);
+    const dismissed = ['dismiss', 'not wanted: values', 'cancel alternatives'];
+    expect(parts.log).toEqual(['accept', 'word', 'line', ...dismissed]);
   });
 });

@@ -173,8 +173,9 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
     label: trans.__('Dismiss the Suggestion'),
     isEnabled,
     execute: () => {
+      const shown = completers.active?.current?.insertText ?? '';
       page.dismiss();
-      provider.dismiss();
+      provider.dismiss(shown);
       alternatives.cancel();
     }
   });

@@ -18,7 +18,10 @@ export class Dismissal {
     return this._rest(place) !== '';
   }
 
-  /** Whether a text at a place is the one that was dismissed, or a beginning of it, or goes on behind it. */
+  /**
+   * Whether a text at a place is the one that was dismissed, or a beginning of it, or goes on behind it. However short
+   * it was: while an answer is written its beginning is shown, and who dismisses that wants none of the rest either.
+   */
   hides(text: string, place: IPlace): boolean {
     const rest = this._rest(place);
     return rest !== '' && (rest.startsWith(text) || text.startsWith(rest));

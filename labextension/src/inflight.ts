@@ -50,9 +50,6 @@ export class InFlight {
     private readonly _failed: (run: Run) => void
   ) {
     _availability.changed.connect((_, { before, now }) => {
-      if (now.health !== before.health) {
-        this._isLoaded = now.health?.ready ?? false;
-      }
       const isAnother = before.model !== '' && before.model !== now.model;
       if (isAnother || (before.health && !now.health)) {
         this._report({ lastMs: null }); // that was another model, or another engine
@@ -117,8 +114,12 @@ export class InFlight {
   /** The server has gone: what it was writing does not come. What is shown of it stays. */
   stall(): void {
     this.closeOlder();
-    this._latest?.abort.abort();
-    this._latest?.suggestion.finish();
+    const run = this._latest;
+    if (run && !run.suggestion.done) {
+      run.abort.abort();
+      run.suggestion.finish();
+      this._failed(run); // at once: it may be asked again before whoever was writing has heard of it
+    }
   }
 
   dispose(): void {
@@ -128,27 +129,24 @@ export class InFlight {
 
   private async _send(run: Run, body: IRequest, delay: number): Promise<void> {
     const { abort, suggestion } = run;
-    const begun = Date.now();
-    const isLoaded = this._isLoaded; // loading a model is none of the time that an answer takes
     try {
       await sleep(delay, abort.signal);
       this._report({ thinking: true });
       this._asking = run;
       run.sent = true;
-      await this._complete(run, body);
-      if (isLoaded && this._latest === run) {
-        this._report({ lastMs: Date.now() - begun - delay });
+      const lastMs = await this._complete(run, body);
+      if (lastMs !== null && this._latest === run) {
+        this._report({ lastMs });
       }
       this._availability.answered();
-      this._isLoaded = true;
       if (this._latest === run) {
         this._finished(run, body);
       }
     } catch (reason) {
-      if (this._latest === run) {
-        this._failed(run);
-      }
       if (!abort.signal.aborted) {
+        if (this._latest === run) {
+          this._failed(run);
+        }
         this._availability.failed(reason);
       }
     } finally {
@@ -165,18 +163,21 @@ export class InFlight {
 
   /**
    * Ask the server. The request before may reach it later, on another connection, and ends this one there: then the
-   * newest is asked again.
+   * newest is asked again. Return the milliseconds that the answer took, without those in which a model was loaded.
    */
-  private async _complete(run: Run, body: IRequest): Promise<void> {
+  private async _complete(run: Run, body: IRequest): Promise<number | null> {
     let overtaken = true;
+    let ms: number | null = null;
     for (let tries = 0; overtaken && tries < TRIES && !run.abort.signal.aborted; tries++) {
       await this._client.complete(body, run.abort.signal, frame => {
         run.id = frame.id;
         run.suggestion.grow(frame.text);
         this._passOn(run, frame.text);
         overtaken = frame.finish_reason === 'superseded' && this._latest === run;
+        ms = frame.timings?.total_ms ?? ms;
       });
     }
+    return ms;
   }
 
   /** What comes for the request before the latest may be right for the text as it is by now. */
@@ -195,7 +196,6 @@ export class InFlight {
   }
 
   private readonly _activity = new Signal<this, IActivity>(this);
-  private _isLoaded = false;
   private _state: IActivity = { thinking: false, lastMs: null };
   private _latest: Run | null = null;
   /** What was asked before the latest, until the server has ended it. */

@@ -28,7 +28,10 @@ const page = vi.hoisted(() => ({
   createElement: (tag: string): unknown => new Element(tag)
 }));
 
-vi.mock('@jupyterlab/apputils', () => ({}));
+vi.mock('@jupyterlab/apputils', () => ({
+  Dialog: { cancelButton: () => ({}), warnButton: () => ({}) },
+  showDialog: () => Promise.resolve({ button: { accept: true } })
+}));
 vi.mock('@jupyterlab/ui-components', () => ({ LabIcon: vi.fn() }));
 vi.mock('@lumino/widgets', () => ({
   Widget: class {
@@ -44,13 +47,18 @@ vi.mock('@lumino/widgets', () => ({
 }));
 vi.mock('./modelrow', () => ({
   button: () => new Element('button'),
-  modelRow: () => new Element('button'),
+  modelRow: (_: unknown, model: IModel, __: unknown, actions: IActions) => {
+    const row = new Element('button');
+    row.listeners.set('remove', () => actions.remove(model));
+    return row;
+  },
   titles: () => []
 }));
 
 import { Availability } from './availability';
 import type { IModelClient } from './client';
 import type { Downloads } from './downloads';
+import type { IActions } from './modelrow';
 import { ModelPanel } from './panel';
 import type { IModel } from './wire';
 
@@ -107,5 +115,31 @@ describe('the focus in the models panel', () => {
     panel.node.focus();
     await panel.refresh();
     expect(page.activeElement).toBe(panel.node);
+  });
+});
+
+describe('a model that is removed in the models panel', () => {
+  beforeEach(() => {
+    vi.stubGlobal('document', page);
+    vi.stubGlobal('window', { setTimeout: () => 0, clearTimeout: () => undefined });
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  it.each([
+    [true, '6 MB freed. Download small to use it again.'],
+    [false, '6 MB freed.']
+  ])('is to be downloaded to be used again where it was in use: %s', async (selected, words) => {
+    const remove = vi.fn(() => Promise.resolve(6_000_000));
+    const models = [{ name: 'small', spec: 'small', verdict: 'runs', stored: true, selected } as IModel];
+    const panel = new ModelPanel(
+      { inPage: true, models: () => Promise.resolve(models), remove } as unknown as IModelClient,
+      new Availability(() => new Promise(() => undefined)),
+      { failureOf: () => undefined } as unknown as Downloads,
+      nullTranslator.load('jupyter_turbopilot')
+    );
+    await panel.refresh();
+    const parts = panel as unknown as { _body: Element; _said: { textContent: string } };
+    parts._body.children[0].listeners.get('remove')?.();
+    await vi.waitFor(() => expect(parts._said.textContent).toBe(words));
   });
 });

@@ -273,7 +273,11 @@ export class ModelPanel extends Widget {
     }
     try {
       const freed = await this._client.remove(model.spec);
-      this._tell(this._trans.__('%1 freed. Download %2 to use it again.', size(freed), model.name));
+      this._tell(
+        model.selected
+          ? this._trans.__('%1 freed. Download %2 to use it again.', size(freed), model.name)
+          : this._trans.__('%1 freed.', size(freed))
+      );
       void this._availability.check();
     } catch (reason) {
       this._tell(describeError(this._trans, reason), true);

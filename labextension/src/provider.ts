@@ -110,10 +110,11 @@ export class Provider implements IInlineCompletionProvider {
     this._seen.set(editor, place.text);
 
     const run = this._inFlight.latest;
-    if (run?.editor === editor && !(invoked && run.suggestion.done)) {
+    // Who asks wants more than what a key asked for.
+    if (run?.editor === editor && !(invoked && (run.suggestion.done || !run.invoked))) {
       const { suggestion } = run;
       // A timer may ask behind a person at the same place: that is no reason to end what they asked for.
-      const repeated = !suggestion.done && suggestion.isFor(place) && (run.invoked || !invoked);
+      const repeated = !suggestion.done && suggestion.isFor(place);
       // What the person asked for goes on behind the part that they have taken.
       const goesOn = !invoked && run.invoked && !suggestion.done && suggestion.isUsedUpAt(place);
       // Otherwise there is nothing to wait for: the newer text asks for itself.
@@ -132,9 +133,20 @@ export class Provider implements IInlineCompletionProvider {
       this._page.dismiss();
       return NOTHING;
     }
-    const shown = invoked && run?.editor === editor && run.shown ? run : null;
-    this._inFlight.leave(editor);
+    // Who asks once more at the same place sees what did not go on with what is shown.
+    const wantsAnother = run?.suggestion.hasDropped && run.suggestion.isFor(place);
+    const shown = invoked && run?.editor === editor && run.shown && !wantsAnother ? run : null;
+    if (!shown) {
+      this._inFlight.leave(editor);
+    }
     const answer = await this._fetch(request, context, editor, place, invoked, shown);
+    if (shown && this._inFlight.latest === shown && typeof answer === 'string') {
+      if (answer === 'unavailable') {
+        this.decline(answer);
+        return this._answer(shown);
+      }
+      this._inFlight.leave(editor);
+    }
     if (!this._inFlight.latest) {
       this._inFlight.closeOlder();
     }
@@ -172,9 +184,12 @@ export class Provider implements IInlineCompletionProvider {
       if (!this._availability.open) {
         return 'unavailable';
       }
-      if (this._inFlight.latest || !isAt(editor, place)) {
+      if (this._inFlight.latest !== shown || !isAt(editor, place)) {
         return NOTHING;
       }
+    }
+    if (shown) {
+      this._inFlight.leave(editor);
     }
     this._pending = null;
     const body = this._requests.build(document, context, place, this.settings, invoked);
@@ -252,11 +267,11 @@ export class Provider implements IInlineCompletionProvider {
     this._inFlight.cancel();
   }
 
-  /** The person does not want what is shown: it does not come back at the next key. */
-  dismiss(): void {
+  /** The person does not want the text that the page shows: it does not come back at the next key. */
+  dismiss(text: string): void {
     const run = this._inFlight.latest;
-    if (run?.shown && run.rest) {
-      this._dismissed.set(run.editor, new Dismissal(run.rest, placeOf(run.editor)));
+    if (run?.shown && text) {
+      this._dismissed.set(run.editor, new Dismissal(text, placeOf(run.editor)));
     }
     this.cancel();
   }

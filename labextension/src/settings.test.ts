@@ -28,7 +28,7 @@ describe('settings', () => {
     const { eagerness, maxTokens } = schema.properties;
     expect(eagerness.description).not.toMatch(/always appears/);
     expect(eagerness.description).toMatch(/Nothing appears where the model writes nothing/);
-    expect(maxTokens.description).toMatch(/as for the model in this page, three of them count as one/);
+    expect(maxTokens.description).toMatch(/as for a model in the page, three of them count as one/);
   });
 
   it('name a list of models only by an address', () => {

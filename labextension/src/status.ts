@@ -4,10 +4,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { JSONExt } from '@lumino/coreutils';
 import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
+import type { IEngineHealth } from './client';
 import { megabytes } from './downloads';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
-import type { IStep } from './wire';
 import { describeTrouble } from './words';
 
 export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'failed';
@@ -47,8 +47,9 @@ export function wordsOf(
   return [`Turbopilot: ${words[condition]}${at}`, time];
 }
 
-function percentOf(step: IStep | null | undefined): number | null {
-  return step?.phase === 'fetching' && step.total
+/** How much is here of a model that is being fetched; of what is fetched beside it to run it, nothing is told. */
+function percentOf({ size, step }: NonNullable<IEngineHealth['inPage']>): number | null {
+  return step?.phase === 'fetching' && step.total && step.total === size
     ? Math.floor((100 * (step.received ?? 0)) / step.total)
     : null;
 }
@@ -111,7 +112,7 @@ export class Status {
         thinking: this._activity.thinking
       }),
       model: describeModel(this._trans, state),
-      percent: percentOf(state.health?.inPage?.step),
+      percent: state.health?.inPage ? percentOf(state.health.inPage) : null,
       address: state.health?.address ?? '',
       lastMs: this._activity.lastMs,
       reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? '')

@@ -105,6 +105,15 @@ describe('what is left of a suggestion', () => {
     expect(made.text).toBe('abcd');
   });
 
+  it('tells whether a text has come that does not continue it', () => {
+    const made = suggestion('x = |', '1 + 2', false);
+    made.grow('1 + 2 + 3');
+    made.grow('1 +');
+    expect(made.hasDropped).toBe(false);
+    made.grow('2');
+    expect([made.hasDropped, made.text]).toEqual([true, '1 + 2 + 3']);
+  });
+
   it('typed and left together are always the whole', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), fc.nat(), (before, after, text, count) => {

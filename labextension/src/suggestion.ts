@@ -39,11 +39,18 @@ export class Suggestion {
     return this._text !== '' && place.offset === before.length && place.text === before + this._after;
   }
 
+  /** Whether a text has come that does not continue it: somebody who asks once more is to see that. */
+  get hasDropped(): boolean {
+    return this._hasDropped;
+  }
+
   /** More of it has come. What was shown never changes, so a text that does not continue it is dropped. */
   grow(text: string): void {
     if (!this._done && text.startsWith(this._text)) {
       this._text = text;
       this._wake();
+    } else if (!this._done && !this._text.startsWith(text)) {
+      this._hasDropped = true;
     }
   }
 
@@ -99,6 +106,7 @@ export class Suggestion {
   private _after: string;
   private _text = '';
   private _done = false;
+  private _hasDropped = false;
   private _waiting: (() => void)[] = [];
 }
 

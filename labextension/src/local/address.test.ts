@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { absolute, fileName } from './address';
+import { absolute, fileName, remedyFor } from './address';
 
 describe('an address', () => {
   it('is relative to another one, or none', () => {
@@ -14,6 +14,15 @@ describe('an address', () => {
     ['models/%zz', '%zz'],
     ['https://site.test/list/', 'list']
   ])('%s is called %s', (url, name) => expect(fileName(url)).toBe(name));
+
+  it.each([
+    [204, /without content/],
+    [404, /has to put it there/],
+    [403, /sign-in/],
+    [503, /Try again later/]
+  ])('whose file comes with %i is told with what to do about it', (status, words) => {
+    expect(remedyFor(status)).toMatch(words);
+  });
 
   it('is called by a name that fits a sentence', () => {
     fc.assert(fc.property(fc.webUrl(), url => Array.from(fileName(url)).length <= 32));

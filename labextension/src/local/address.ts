@@ -24,8 +24,11 @@ export function isWebPage(beginning: string): boolean {
   return /^[\s\uFEFF]*</.test(beginning);
 }
 
-/** Say what to do about a file that comes with a status that is none of success. */
+/** Say what to do about a file that comes with a status that is none of success, or without content. */
 export function remedyFor(status: number): string {
+  if (status < 300) {
+    return 'It came without content: the owner of the site has to put it there.';
+  }
   if (isAbsent(status)) {
     return 'The owner of the site has to put it there.';
   }

@@ -67,26 +67,40 @@ describe('the list of models for the browser', () => {
   });
 
   it.each([
-    ['sha256', undefined, 'is missing: it has to be 64 digits (0-9a-f)'],
+    ['sha256', undefined, 'is missing'],
+    ['sha256', ['a'.repeat(64)], 'has to be 64 digits (0-9a-f)'],
     ['sha256', 'A'.repeat(64), 'has to be 64 digits (0-9a-f)'],
     ['size', '6', 'has to be a number of bytes'],
     ['size', 1.5, 'has to be a number of bytes'],
     ['url', 'http://', 'has to be an address'],
-    ['name', undefined, 'is missing: it has to be a text'],
+    ['name', undefined, 'is missing'],
     ['use', {}, 'has to be a text']
   ])('of which no entry is right names the field of the first: %s is %j', async (field, value, words) => {
     serve(JSON.stringify({ models: [{ ...MODEL, engine: 'another' }, { ...MODEL, [field]: value }, {}] }));
     const reason: unknown = await readCatalogue(ADDRESS).catch((refused: unknown) => refused);
-    const { message } = reason as Error;
-    expect(message).toBe(
+    expect((reason as Error).message).toBe(
       `“${field}” of model 2 in models.json ${words}. The owner of the site has to correct it.`
     );
-    expect(message.length).toBeLessThanOrEqual(140 - 'Turbopilot: '.length);
   });
 
+  it('with a “$&” in its name is called by that name', async () => {
+    serve('{"models": [3]}');
+    await expect(readCatalogue('https://site.test/$&.json')).rejects.toThrow('model 1 in $&.json');
+  });
+
+  const others = Array.from({ length: 99 }, () => ({ ...MODEL, engine: 'another' }));
+
   it('is refused in words of which a notification cuts nothing off, whatever its address', async () => {
-    for (const body of ['<html>', '[1, 2', '{}', null]) {
-      serve(body ?? '', body === null ? 404 : 200);
+    const fields = ['name', 'url', 'sha256', 'size', 'language', 'best', 'licence', 'use'];
+    const mistakes = [
+      3,
+      {},
+      { ...MODEL, sha256: undefined },
+      ...fields.map(field => ({ ...MODEL, [field]: {} }))
+    ];
+    const lists = mistakes.map(wrong => JSON.stringify({ models: [...others, wrong] }));
+    for (const body of ['<html>', '[1, 2', '{}', '3', ...lists, 403, 404, 503]) {
+      serve(typeof body === 'string' ? body : '', typeof body === 'string' ? 200 : body);
       const reason: unknown = await readCatalogue(
         `https://site.test/${'long/'.repeat(40)}${'name'.repeat(40)}`
       ).catch((refused: unknown) => refused);
@@ -128,7 +142,7 @@ describe('the list of models for the browser', () => {
     serve('', status);
     await expect(readCatalogue(ADDRESS)).rejects.toMatchObject({
       code: 'download_failed',
-      message: `The list of models, models.json, cannot be fetched (${status}). ${remedy}`
+      message: `models.json cannot be fetched (${status}). ${remedy}`
     });
   });
 

@@ -28,7 +28,7 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
     const { status } = response;
     throw failure(
       isAbsent(status) ? 'no_model' : 'download_failed',
-      `The list of models, ${name}, cannot be fetched (${status}). ${remedyFor(status)}`
+      `${name} cannot be fetched (${status}). ${remedyFor(status)}`
     );
   }
   const read = parsed(await response.text().catch(noConnection), name);
@@ -43,7 +43,7 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
           'no_model',
           `${name} lists no model that runs in the browser. The owner of the site has to add one.`
         )
-      : incorrect(mistakeIn(listed[at], address).replace('%', `model ${at + 1} in ${name}`));
+      : incorrect(mistakeIn(listed[at], address).replace('%', () => `model ${at + 1} in ${name}`));
   }
   return models.map(({ engine, ...model }) => ({
     ...model,
@@ -96,7 +96,7 @@ const isTextOrMissing = (value: unknown): boolean => isText(value ?? '');
 const FIELDS: Record<string, [isRight: (value: unknown) => boolean, expected: string]> = {
   name: [isText, 'a text'],
   url: [isText, 'an address'],
-  sha256: [value => /^[0-9a-f]{64}$/.test(String(value)), '64 digits (0-9a-f)'],
+  sha256: [value => isText(value) && /^[0-9a-f]{64}$/.test(value as string), '64 digits (0-9a-f)'],
   size: [value => Number.isSafeInteger(value) && Number(value) > 0, 'a number of bytes'],
   language: [isTextOrMissing, 'a text'],
   best: [isTextOrMissing, 'a text'],
@@ -112,8 +112,7 @@ function mistakeIn(entry: unknown, address: string): string {
   for (const [field, [isRight, expected]] of Object.entries(FIELDS)) {
     const value = entry[field];
     if (!isRight(value) || (field === 'url' && !absolute(value as string, address))) {
-      const is = value === undefined ? 'is missing: it has to be' : 'has to be';
-      return `“${field}” of % ${is} ${expected}`;
+      return `“${field}” of % ${value === undefined ? 'is missing' : `has to be ${expected}`}`;
     }
   }
   return '';

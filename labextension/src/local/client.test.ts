@@ -1,96 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IFrame, IRequest, IStep } from '../wire';
-import { type ILine, type ILocalOptions, LocalClient } from './client';
-import { newUsage } from './engineinterface';
-import type { FromWorker, ToWorker } from './messages';
+import { type ILocalOptions, LocalClient } from './client';
 import { requestOf } from './testing/request';
+import { FakeWorker } from './testing/worker';
 
-const TEXTS = ['', '', '', ...Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)), '\n'];
 const BASE = { name: 'characters', url: 'base.gguf', sha256: 'a'.repeat(64), size: 6 };
 const PYTHON = { ...BASE, name: 'python', url: 'python.gguf', language: 'python', sha256: 'b'.repeat(64) };
-
-/** A worker that has every model it is told to open, and writes `yes` at every place. */
-class Worker implements ILine {
-  onmessage: ((event: MessageEvent<FromWorker>) => void) | null = null;
-  onerror: ((event: ErrorEvent) => void) | null = null;
-  readonly opened: string[] = [];
-  error: { code: string; message: string } | null = null;
-  /** the only model that has the error; empty: all have it */
-  damaged = '';
-  silent = false;
-  /** whether its script has not come */
-  dead = false;
-  /** whether it is gone once it has begun to write */
-  stops = false;
-  /** how far a model's file is that does not come any further */
-  stuck: IStep | null = null;
-  ended = false;
-  readonly told: ToWorker[] = [];
-  private called = 0;
-
-  postMessage(message: ToWorker): void {
-    if (this.dead) {
-      return;
-    }
-    this.told.push(message);
-    if (message.kind === 'open') {
-      this.opened.push(message.name);
-      if (this.stuck) {
-        this.say({ kind: 'step', step: this.stuck });
-        return;
-      }
-      this.say(
-        this.error && (this.damaged || message.name) === message.name
-          ? { kind: 'not opened', error: this.error }
-          : {
-              kind: 'opened',
-              model: {
-                name: message.name,
-                contextSize: 512,
-                texts: TEXTS,
-                marks: { prefix: 0, suffix: 1, middle: 2 },
-                bos: null,
-                standIn: 3
-              }
-            }
-      );
-    } else if (message.kind === 'stop opening') {
-      this.stuck = null;
-      this.say({ kind: 'not opened', error: { code: 'cancelled', message: 'Stopped.' } });
-    } else if (message.kind === 'generate' && !this.silent) {
-      const usage = { ...newUsage(), promptMs: 1, predictedMs: 1 };
-      const tokens = Array.from('yes', character => [TEXTS.indexOf(character), 0.99]).flat();
-      this.say({ kind: 'tokens', id: message.id, tokens });
-      if (!this.stops) {
-        this.say({ kind: 'end', id: message.id, usage });
-      }
-    } else if (message.kind === 'fetch') {
-      this.called = message.call;
-      if (this.stuck) {
-        this.say({ kind: 'step', step: this.stuck, call: message.call });
-      } else {
-        this.answer();
-      }
-    } else if (message.kind === 'stored') {
-      this.say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
-    } else if (message.kind === 'remove') {
-      this.say({ kind: 'answer', call: message.call, value: message.source.size });
-    }
-  }
-
-  terminate(): void {
-    this.ended = true;
-  }
-
-  /** Answer the last call. */
-  answer(how: Partial<FromWorker & { kind: 'answer' }> = {}): void {
-    this.say({ kind: 'answer', call: this.called, value: null, ...how });
-  }
-
-  say(data: FromWorker): void {
-    queueMicrotask(() => !this.ended && this.onmessage?.({ data } as MessageEvent<FromWorker>));
-  }
-}
 
 const request = (language = 'python'): IRequest =>
   requestOf('answer = ', { path: 'a.py', language, trigger: 'automatic', eagerness: 'always' });
@@ -98,9 +13,9 @@ const request = (language = 'python'): IRequest =>
 describe('the client in a page', () => {
   let listed: () => Response;
   let asked: number;
-  let workers: Worker[];
+  let workers: FakeWorker[];
   let client: LocalClient;
-  let prepare: (worker: Worker) => void;
+  let prepare: (worker: FakeWorker) => void;
   let options: ILocalOptions;
 
   beforeEach(() => {
@@ -116,7 +31,7 @@ describe('the client in a page', () => {
     options = {
       catalogue: 'https://site.test/models.json',
       connect: () => {
-        const worker = new Worker();
+        const worker = new FakeWorker();
         prepare(worker);
         workers.push(worker);
         return worker;
@@ -191,7 +106,7 @@ describe('the client in a page', () => {
   it('asks for a list that is missing once, not at each key', async () => {
     listed = () => new Response('no', { status: 404 });
     for (let key = 0; key < 5; key++) {
-      await expect(complete()).rejects.toThrow('models.json, cannot be fetched (404)');
+      await expect(complete()).rejects.toThrow('models.json cannot be fetched (404)');
     }
     expect(asked).toBe(1);
     expect(await client.health()).toMatchObject({ status: 'error', phase: 'failed', code: 'no_model' });
@@ -312,8 +227,7 @@ describe('the client in a page', () => {
       await vi.advanceTimersByTimeAsync(5000);
       workers[0].say({ kind: 'alive' });
     }
-    workers[0].stuck = null;
-    workers[0].postMessage({ kind: 'open', name: 'python', source: PYTHON });
+    workers[0].arrive();
     expect(await answer).toBe('yes');
     expect(workers).toHaveLength(1);
   });
@@ -390,6 +304,7 @@ describe('the client in a page', () => {
   });
 
   it('does not fetch what was stopped again before somebody wants it', async () => {
+    listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
     prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
     await vi.advanceTimersByTimeAsync(0);
@@ -419,14 +334,13 @@ describe('the client in a page', () => {
     prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
     const first = complete();
     await vi.advanceTimersByTimeAsync(0);
-    workers[0].stuck = null;
     const selected = client.select('characters');
     await vi.advanceTimersByTimeAsync(0);
-    workers[0].postMessage({ kind: 'open', name: 'python', source: PYTHON }); // the first one is there
+    workers[0].arrive();
     await selected;
     expect(await first).toBe('yes');
     await vi.advanceTimersByTimeAsync(120_000);
-    expect(workers[0].opened).toEqual(['python', 'python', 'characters']);
+    expect(workers[0].opened).toEqual(['python', 'characters']);
     expect(workers.map(({ ended }) => ended)).toEqual([false]);
   });
 
@@ -489,6 +403,7 @@ describe('the client in a page', () => {
 
   describe('where a model was removed', () => {
     beforeEach(async () => {
+      listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
       await complete('python');
       expect(await client.remove('python')).toBe(6);
     });
@@ -502,7 +417,9 @@ describe('the client in a page', () => {
       await client.health();
       await expect(complete('python')).rejects.toThrow(removed);
       expect(workers[0].opened).toEqual(['python']);
-      expect((await client.models()).map(({ failed }) => failed)).toEqual([null, null]);
+      expect((await client.models()).map(({ failed, selected }) => [failed, selected])).toEqual([
+        [null, false]
+      ]);
     });
 
     it.each([
@@ -524,12 +441,55 @@ describe('the client in a page', () => {
     });
   });
 
-  it('does not fetch what was removed before it was used', async () => {
+  it('does not fetch what was removed before it was used, and completes with what is left', async () => {
     await complete('go');
     await client.remove('python');
+    expect(await complete('python')).toBe('yes');
     expect(await complete('go')).toBe('yes');
-    await expect(complete('python')).rejects.toThrow('python was removed');
     expect(workers[0].opened).toEqual(['characters']);
+    await client.remove('characters');
+    await expect(complete('python')).rejects.toThrow('was removed');
+    await expect(complete('go')).rejects.toThrow('was removed');
+    await client.pull('characters', false, () => undefined, false);
+    expect(await complete('python')).toBe('yes');
+  });
+
+  it('completes with what is left where the one that was chosen is removed', async () => {
+    await client.select('characters');
+    await client.remove('characters');
+    expect(await client.health()).toMatchObject({ status: 'ok', code: null, model: '' });
+    expect(await complete('go')).toBe('yes');
+    expect(await client.health()).toMatchObject({ phase: 'ready', model: 'python' });
+    expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);
+  });
+
+  it('does not try again to load a model that could not be fetched and was removed then', async () => {
+    prepare = worker => (worker.error = { code: 'download_failed', message: 'cut' });
+    await expect(complete('python')).rejects.toThrow('cut');
+    await client.remove('python');
+    await vi.advanceTimersByTimeAsync(11_000);
+    await client.health();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(workers[0].opened).toEqual(['python']);
+  });
+
+  it('stops a model that is being opened and is removed, and says that it was removed', async () => {
+    listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
+    prepare = worker => (worker.stuck = { phase: 'verifying' });
+    const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(0);
+    await client.remove('python');
+    await stopped;
+    expect(workers[0].told.map(({ kind }) => kind)).toEqual(['open', 'stop opening', 'remove']);
+    await expect(complete()).rejects.toThrow('python was removed');
+  });
+
+  it('goes on with a model that could not be removed', async () => {
+    await complete();
+    workers[0].refusal = { code: 'model_failed', message: 'in use' };
+    await expect(client.remove('python')).rejects.toThrow('in use');
+    expect(await complete()).toBe('yes');
+    expect(await client.health()).toMatchObject({ phase: 'ready', model: 'python' });
   });
 
   it('says which model could not be fetched, and why', async () => {

@@ -50,6 +50,13 @@ interface IOpening {
   model: ILocalModel;
   resolve: (model: IOpened) => void;
   reject: (error: Error) => void;
+  opened: Promise<IOpened>;
+}
+
+function newOpening(model: ILocalModel): IOpening {
+  const opening = { model } as IOpening;
+  opening.opened = new Promise((resolve, reject) => Object.assign(opening, { resolve, reject }));
+  return opening;
 }
 
 /** A file that is being fetched beside the model in use. */
@@ -141,7 +148,7 @@ export class LocalClient implements IClient {
   health(): Promise<IEngineHealth> {
     this._tryAgain();
     const ready = this._phase === 'ready';
-    const model = this._chosen ?? this._used ?? (this._loading ?? this._failure)?.model;
+    const model = this._choice ?? this._used ?? (this._loading ?? this._failure)?.model;
     return Promise.resolve({
       status: ready || this._phase === 'empty' ? 'ok' : this._phase === 'loading' ? 'loading model' : 'error',
       live: this._line !== null,
@@ -180,7 +187,7 @@ export class LocalClient implements IClient {
       browser: true,
       stored: stored[at],
       verified: stored[at],
-      selected: model === (this._chosen ?? this._used),
+      selected: model === (this._choice ?? this._used),
       adapters: [],
       tuned: false,
       pulling: step(model) !== null,
@@ -227,7 +234,7 @@ export class LocalClient implements IClient {
         throw reason;
       }
     );
-    this._withheld.delete(source);
+    this._wantAgain(source);
     if (this._failure?.model === source) {
       this._forget();
     }
@@ -258,9 +265,20 @@ export class LocalClient implements IClient {
 
   async remove(name: string): Promise<number> {
     const source = await this._named(name);
-    this._withhold(source, `${name} was removed. Download it in the models panel to use it again.`);
     const others = (await this._catalogue()).filter(model => model !== source);
-    return (await this._call({ kind: 'remove', source, others })) as number;
+    const opening = this._opening?.model === source ? this._opening : null;
+    this._withhold(source, `${name} was removed. Download it in the models panel to use it again.`);
+    if (opening) {
+      this._line?.postMessage({ kind: 'stop opening' });
+      await opening.opened.catch(() => undefined); // it may be writing the file
+    }
+    return this._call({ kind: 'remove', source, others }).then(
+      freed => freed as number,
+      (reason: unknown) => {
+        this._wantAgain(source);
+        throw reason;
+      }
+    );
   }
 
   /** The language that the model for this one knows better; empty: none, as far as the site says. */
@@ -285,10 +303,15 @@ export class LocalClient implements IClient {
     return model;
   }
 
-  /** The model that was chosen, or the one tuned to a language, or the one for all. */
+  /** What the person chose, unless they have removed or stopped it since. */
+  private get _choice(): ILocalModel | null {
+    return this._chosen && !this._withheld.has(this._chosen) ? this._chosen : null;
+  }
+
+  /** The model that was chosen, or the one tuned to a language, or the one for all; none that is withheld. */
   private async _suited(language: string): Promise<ILocalModel> {
-    if (this._chosen) {
-      return this._chosen;
+    if (this._choice) {
+      return this._choice;
     }
     // A model that wllama runs is larger than most want to fetch: somebody has to choose it.
     const models = (await this._catalogue()).filter(({ wllama }) => !wllama);
@@ -299,9 +322,14 @@ export class LocalClient implements IClient {
         'This site has no model that loads by itself. Choose one in the models panel.'
       );
     }
-    return (
-      models.find(model => model.language === language) ?? models.find(model => !model.language) ?? models[0]
-    );
+    const suited = (among: ILocalModel[]) =>
+      among.find(model => model.language === language) ?? among.find(model => !model.language) ?? among[0];
+    const wanted = models.filter(model => !this._withheld.has(model));
+    const why = this._withheld.get(suited(models));
+    if (why && wanted.length === 0) {
+      throw why;
+    }
+    return suited(wanted);
   }
 
   /** Do something with the model for a request. */
@@ -342,20 +370,27 @@ export class LocalClient implements IClient {
       throw this._failed(null, reason);
     });
     this._used = model;
-    const withheld = this._withheld.get(model);
-    if (withheld) {
-      this._note(model, withheld);
-      throw withheld;
-    }
     return this._load(model);
   }
 
-  /** Do without a model that is not wanted: it is not fetched again by itself. */
+  /** Do without a model that is not wanted: it is not fetched again by itself. Another takes its place, if there is one. */
   private _withhold(model: ILocalModel, why: string): void {
     const error = new ServerError(500, WITHHELD, why);
     this._withheld.set(model, error);
-    if (model === this._loading?.model) {
-      this._note(model, error);
+    if (model === this._used) {
+      this._used = null;
+    }
+    if (model === (this._loading ?? this._failure)?.model) {
+      this._forget();
+      this._suited('').catch(() => this._note(model, error)); // nothing is left
+    }
+  }
+
+  /** Use a model again that was removed or stopped; what is told of others may be out of date. */
+  private _wantAgain(model: ILocalModel): void {
+    this._withheld.delete(model);
+    if (this._failure?.error.code === WITHHELD) {
+      this._forget();
     }
   }
 
@@ -379,12 +414,10 @@ export class LocalClient implements IClient {
     this._phase = 'loading';
     const line = this._connected();
     const { name, url, sha256, size, wllama } = model;
-    const opened = await this._watched(
-      new Promise<IOpened>((resolve, reject) => {
-        this._opening = { model, resolve, reject };
-        line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
-      })
-    );
+    const opening = newOpening(model);
+    this._opening = opening;
+    line.postMessage({ kind: 'open', name, source: { url, sha256, size, wllama } });
+    const opened = await this._watched(opening.opened);
     const engine = (this._engine = new WorkerEngine(line, opened));
     if (this._loading?.model === model) {
       this._loading.step = null;
@@ -485,10 +518,12 @@ export class LocalClient implements IClient {
     this._opening = null;
     if (opening && code === STOPPED) {
       const { model } = opening;
-      this._withhold(
-        model,
-        `The download of ${model.name} was stopped. Download it in the models panel to use it.`
-      );
+      if (!this._withheld.has(model)) {
+        this._withhold(
+          model,
+          `The download of ${model.name} was stopped. Download it in the models panel to use it.`
+        );
+      }
       opening.reject(stopped());
     } else {
       opening?.reject(new ServerError(500, code, message));

@@ -133,6 +133,17 @@ describe("a model's file", () => {
     await expect(modelFile(SOURCE, null, nobody, stop.signal)).rejects.toThrow('stopped');
   });
 
+  it('is not kept where it is given up while it is checked', async () => {
+    const files = new Files();
+    const stop = new AbortController();
+    const checked = ({ phase }: { phase: string }) =>
+      phase === 'verifying' && stop.abort(new Error('stopped'));
+    await expect(modelFile(SOURCE, files, checked, stop.signal)).rejects.toThrow('stopped');
+    expect(files.kept.size).toBe(0);
+    files.kept.set(SOURCE.sha256, new Blob([MODEL]));
+    await expect(modelFile(SOURCE, files, nobody, stop.signal)).rejects.toThrow('stopped');
+  });
+
   it('takes the place of the oldest', async () => {
     const files = new Files();
     for (let at = 0; at < MOST; at++) {

@@ -33,6 +33,7 @@ export async function modelFile(
 ): Promise<Blob> {
   const kept = await files?.read(source.sha256);
   if (kept?.size === source.size && (await isIntact(kept, source))) {
+    signal?.throwIfAborted();
     return kept;
   }
   const content = await fetched(source, step, signal);
@@ -40,6 +41,7 @@ export async function modelFile(
   if (!(await isIntact(content, source))) {
     throw unexpected(source.url, 'another digest');
   }
+  signal?.throwIfAborted(); // before it is kept: nobody would find it in the panel
   if (files) {
     await keep(source.sha256, content, files);
   }

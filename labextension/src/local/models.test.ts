@@ -93,6 +93,64 @@ describe('the WebAssembly of wllama', () => {
   });
 });
 
+describe('a model that is given up while it is opened', () => {
+  afterEach(() => {
+    vi.doUnmock('./wllama/wllamamodel');
+    vi.unstubAllGlobals();
+  });
+
+  it('is closed again, and not told to be open', async () => {
+    const stop = new AbortController();
+    const close = vi.fn(() => Promise.resolve());
+    const open = vi.fn(() => {
+      stop.abort(new Error('stopped'));
+      return Promise.resolve({ close });
+    });
+    vi.doMock('./wllama/wllamamodel', () => ({ WllamaModel: { open } }));
+    vi.stubGlobal('location', { href: 'http://site.test/' });
+    const wasm = readFileSync(`${PACKAGE}esm/wasm/wllama.wasm`);
+    const model = new Uint8Array([1, 2, 3]);
+    vi.stubGlobal('fetch', (url: string) =>
+      Promise.resolve(new Response(url.endsWith('.wasm') ? new Uint8Array(wasm) : model))
+    );
+    const models = new Models(
+      () => Promise.resolve(null),
+      () => Promise.reject(new Error('our own engine is not wanted'))
+    );
+    const source = {
+      url: '/m.gguf',
+      sha256: bytesToHex(sha256(model)),
+      size: model.length,
+      wllama: '/wllama.wasm'
+    };
+    await expect(models.open('larger', source, () => undefined, stop.signal)).rejects.toThrow('stopped');
+    expect([open.mock.calls.length, close.mock.calls.length]).toEqual([1, 1]);
+  });
+});
+
+describe('a model of our own engine that is given up once its file is there', () => {
+  it('is not loaded', async () => {
+    const stop = new AbortController();
+    const files = new Files();
+    const content = new Uint8Array([1, 2, 3]);
+    const kept = new Blob([content]);
+    let read = 0;
+    kept.arrayBuffer = () => {
+      if (++read === 2) {
+        stop.abort(new Error('stopped')); // it is checked by then
+      }
+      return Promise.resolve(content.buffer);
+    };
+    const source = { url: '/m.gguf', sha256: bytesToHex(sha256(content)), size: 3 };
+    files.kept.set(source.sha256, kept);
+    const models = new Models(
+      () => Promise.resolve(files),
+      () => Promise.resolve({} as WebAssembly.Module)
+    );
+    await expect(models.open('small', source, () => undefined, stop.signal)).rejects.toThrow('stopped');
+  });
+});
+
 describe('a model that is fetched for later', () => {
   afterEach(() => vi.unstubAllGlobals());
 

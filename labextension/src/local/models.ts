@@ -23,10 +23,20 @@ export class Models implements IModels {
     private readonly _module: () => Promise<WebAssembly.Module>
   ) {}
 
-  open(name: string, source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<IHosted> {
-    return source.wllama
-      ? this._openLarger(name, source, source.wllama, step, signal)
-      : this._openOwn(name, source, step, signal);
+  async open(
+    name: string,
+    source: ISource,
+    step: (step: IStep) => void,
+    signal: AbortSignal
+  ): Promise<IHosted> {
+    const engine = source.wllama
+      ? await this._openLarger(name, source, source.wllama, step, signal)
+      : await this._openOwn(name, source, step, signal);
+    if (signal.aborted) {
+      await engine.close?.();
+      signal.throwIfAborted();
+    }
+    return engine;
   }
 
   /** Open a model with our own engine. */
@@ -48,6 +58,7 @@ export class Models implements IModels {
       })
     ]);
     const bytes = new Uint8Array(await file.arrayBuffer());
+    signal.throwIfAborted();
     return new CharacterModel(name, Engine.load(bytes, module), pauses());
   }
 

@@ -51,7 +51,7 @@ export class Engine {
     this.wasm = wasm;
     this.vocabulary = vocabulary;
     this.length = shape.length;
-    this.sequence = new Sequence((from, to, count) => wasm.move(from, to, count));
+    this.sequence = new Sequence((from, to, count) => wasm.move(from, to, count), vocabulary.markers.suffix);
   }
 
   /** Load a model. Throws a `ModelError` that says why it cannot be used. */

@@ -2,12 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Sequence } from './sequence';
 
+const SUFFIX_MARK = 8;
+
 /** Which token was read at each position: what the engine's memory would hold. */
 class Memory {
   readonly slots: number[] = [];
   readonly sequence = new Sequence((from, to, count) => {
     this.slots.splice(to, count, ...this.slots.slice(from, from + count));
-  });
+  }, SUFFIX_MARK);
 
   /** Read a text in batches, at most so many; returns how many tokens were read. */
   read(text: readonly number[], batches = Infinity): number {
@@ -45,16 +47,15 @@ describe('Sequence', () => {
     const step = fc.record({
       before: part,
       typed: part,
-      long: fc.boolean(),
+      behind: fc.nat(30),
       batches: fc.constantFrom(1, 2, Infinity)
     });
     const suffix = Array.from({ length: 30 }, (_, at) => at % 3);
     fc.assert(
       fc.property(fc.array(step, { maxLength: 12 }), steps => {
         const memory = new Memory();
-        for (const { before, typed, long, batches } of steps) {
-          const kept = long ? suffix : suffix.slice(0, 26);
-          const text = [7, ...before, ...typed, 8, ...kept, 9];
+        for (const { before, typed, behind, batches } of steps) {
+          const text = [7, ...before, SUFFIX_MARK, ...suffix.slice(behind), 9, ...typed];
           memory.read(text, batches);
           if (memory.sequence.left(text) === 0) {
             expect(memory.slots.slice(0, text.length)).toEqual(text);
@@ -71,6 +72,22 @@ describe('Sequence', () => {
     memory.read([7, ...typed, 8, 9, ...written]);
     expect(memory.read([7, ...typed, ...written, 8, 9])).toBe(2);
     expect(memory.slots.slice(0, 35)).toEqual([7, ...typed, ...written, 8, 9]);
+  });
+
+  it('reads what follows the cursor anew where the cursor moves down, unless all of the text has slid', () => {
+    const [context, cell] = [10, 1000].map(first => Array.from({ length: 40 }, (_, at) => first + at));
+    const at = (line: number, before = context) => [
+      7,
+      ...before,
+      SUFFIX_MARK,
+      ...cell.slice(line),
+      9,
+      ...cell.slice(0, line)
+    ];
+    const memory = new Memory();
+    memory.read(at(0));
+    expect(memory.read(at(10))).toBe(41);
+    expect(memory.read(at(10, context.slice(20)))).toBe(1);
   });
 
   it('keeps what is left once the window has slid, also behind an outline of what has gone', () => {

@@ -14,8 +14,14 @@ export class Sequence {
   private held: number[] = [];
   private ahead: IRun | null = null;
 
-  /** `move` moves what was read at `count` positions from one place to another. */
-  constructor(private readonly move: (from: number, to: number, count: number) => void) {}
+  /**
+   * `move` moves what was read at `count` positions from one place to another. `suffixMark` is the token behind which
+   * stands what follows the cursor.
+   */
+  constructor(
+    private readonly move: (from: number, to: number, count: number) => void,
+    private readonly suffixMark: number
+  ) {}
 
   /** How many tokens of a text are to be read. */
   left(text: readonly number[]): number {
@@ -78,7 +84,8 @@ export class Sequence {
 
   /**
    * Keep what a text goes on with, if that was read further behind: what was written behind the marks and is taken
-   * now, or what is left once the window has slid. It is as if it had been read with what has gone.
+   * now, or what is left once the window has slid. It is as if it had been read with what has gone. What follows the
+   * cursor is not kept by itself: each line that the cursor moves down would leave it further from what is right.
    */
   private keepRun(text: readonly number[], start: number): void {
     const gap = start + ((text.length - start) >> 1); // after a slide there may be an outline of what is left out
@@ -90,8 +97,13 @@ export class Sequence {
     }
   }
 
-  /** The longest run around a place of a text that was read further behind: where, from where, how many. */
+  /**
+   * The longest run around a place of a text that was read further behind, and does not begin behind the suffix mark:
+   * where, from where, how many.
+   */
   private longest(text: readonly number[], start: number, place: number): [number, number, number] {
+    const mark = text.indexOf(this.suffixMark);
+    const last = mark < 0 ? text.length : mark;
     let best: [number, number, number] = [start, start, 0];
     for (let behind = place + 1; behind < this.held.length; behind++) {
       let [before, count] = [0, 0];
@@ -101,7 +113,7 @@ export class Sequence {
       while (count && place - before > start && text[place - before - 1] === this.held[behind - before - 1]) {
         before++;
       }
-      if (count + before > best[2]) {
+      if (count + before > best[2] && place - before <= last) {
         best = [place - before, behind - before, count + before];
       }
     }

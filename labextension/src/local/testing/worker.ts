@@ -1,0 +1,102 @@
+/** A worker as a page sees it, in tests: it has every model it is told to open. */
+
+import type { IStep } from '../../wire';
+import type { ILine } from '../client';
+import { newUsage } from '../engineinterface';
+import type { FromWorker, ToWorker } from '../messages';
+
+const TEXTS = ['', '', '', ...Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)), '\n'];
+
+/** It writes `yes` at every place. */
+export class FakeWorker implements ILine {
+  onmessage: ((event: MessageEvent<FromWorker>) => void) | null = null;
+  onerror: ((event: ErrorEvent) => void) | null = null;
+  readonly opened: string[] = [];
+  error: { code: string; message: string } | null = null;
+  /** the only model that has the error; empty: all have it */
+  damaged = '';
+  /** why nothing can be removed */
+  refusal: { code: string; message: string } | null = null;
+  silent = false;
+  /** whether its script has not come */
+  dead = false;
+  /** whether it is gone once it has begun to write */
+  stops = false;
+  /** how far a model's file is that does not come any further */
+  stuck: IStep | null = null;
+  ended = false;
+  readonly told: ToWorker[] = [];
+  private called = 0;
+  private opening = false;
+
+  postMessage(message: ToWorker): void {
+    if (this.dead) {
+      return;
+    }
+    this.told.push(message);
+    if (message.kind === 'open') {
+      this.opened.push(message.name);
+      this.opening = this.stuck !== null;
+      if (this.stuck) {
+        this.say({ kind: 'step', step: this.stuck });
+        return;
+      }
+      if (this.error && (this.damaged || message.name) === message.name) {
+        this.say({ kind: 'not opened', error: this.error });
+      } else {
+        this.open(message.name);
+      }
+    } else if (message.kind === 'stop opening') {
+      if (this.opening) {
+        this.opening = false;
+        this.stuck = null;
+        this.say({ kind: 'not opened', error: { code: 'cancelled', message: 'Stopped.' } });
+      }
+    } else if (message.kind === 'generate' && !this.silent) {
+      const usage = { ...newUsage(), promptMs: 1, predictedMs: 1 };
+      const tokens = Array.from('yes', character => [TEXTS.indexOf(character), 0.99]).flat();
+      this.say({ kind: 'tokens', id: message.id, tokens });
+      if (!this.stops) {
+        this.say({ kind: 'end', id: message.id, usage });
+      }
+    } else if (message.kind === 'fetch') {
+      this.called = message.call;
+      if (this.stuck) {
+        this.say({ kind: 'step', step: this.stuck, call: message.call });
+      } else {
+        this.answer();
+      }
+    } else if (message.kind === 'stored') {
+      this.say({ kind: 'answer', call: message.call, value: message.sources.map(() => true) });
+    } else if (message.kind === 'remove') {
+      const error = this.refusal ? { error: this.refusal } : {};
+      this.say({ kind: 'answer', call: message.call, value: message.source.size, ...error });
+    }
+  }
+
+  terminate(): void {
+    this.ended = true;
+  }
+
+  /** The model that is being opened is there. */
+  arrive(): void {
+    this.stuck = null;
+    this.opening = false;
+    this.open(this.opened[this.opened.length - 1]);
+  }
+
+  /** Answer the last call. */
+  answer(how: Partial<FromWorker & { kind: 'answer' }> = {}): void {
+    this.say({ kind: 'answer', call: this.called, value: null, ...how });
+  }
+
+  say(data: FromWorker): void {
+    queueMicrotask(() => !this.ended && this.onmessage?.({ data } as MessageEvent<FromWorker>));
+  }
+
+  private open(name: string): void {
+    const marks = { prefix: 0, suffix: 1, middle: 2 };
+    const model = { name, contextSize: 512, texts: TEXTS, marks, bos: null, standIn: 3 };
+    this.say({ kind: 'opened', model });
+  }
+}
