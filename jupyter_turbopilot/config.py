@@ -181,9 +181,9 @@ class Turbopilot(Configurable):
     eagerness = Enum(
         ("quiet", "balanced", "eager", "always"),
         default_value="balanced",
-        help="How sure a suggestion must be to appear by itself: quiet shows few, nearly all of "
-        "them right; eager shows many, more of them wrong; always shows everything. A "
-        "suggestion that is asked for is always shown.",
+        help="How sure a suggestion must be to appear by itself: quiet shows few, most of them right; eager "
+        "shows many, more of them wrong; always shows everything. A suggestion that is asked for is shown "
+        "however unsure the model is.",
     ).tag(config=True)
     token_healing = Bool(
         True,
