@@ -21,7 +21,7 @@ LINES = [
     "import numpy as np\nimport pandas as pd",
 ]
 END, PREFIX, SUFFIX, MIDDLE = range(len(TEXT), len(TEXT) + 4)
-STEPS, BATCH, LENGTH = 450, 16, 128
+STEPS, BATCH, LENGTH = 1200, 16, 128
 
 
 def sample(draw: random.Random) -> tuple[list[int], int]:
@@ -30,7 +30,8 @@ def sample(draw: random.Random) -> tuple[list[int], int]:
     at = draw.randrange(len(text))
     middle = text[at:].split("\n", 1)[0]
     ids = [TEXT.index(ord(character)) for character in text[:at] + middle]
-    prompt = [PREFIX, SUFFIX, MIDDLE, *ids[:at]]
+    # As our own engine asks it, and as wllama does.
+    prompt = draw.choice([[PREFIX, SUFFIX, MIDDLE, *ids[:at]], [PREFIX, *ids[:at], SUFFIX, MIDDLE]])
     return [*prompt, *ids[at:], END], len(prompt)
 
 
