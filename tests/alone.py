@@ -2,54 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
 
-from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.server.describe import describe_health
-from jupyter_turbopilot.server.standalone import application
+from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.identity import KeyIdentity, StandaloneIdentity
 
+from .on_thread import OnThread
 from .scripted_engine import ScriptedEngine, pilot_with
 
 KEY = "s3cret-key"
 
 
-class Alone:
-    """A server on a thread of its own."""
+class Alone(OnThread):
+    """A server whose one model is scripted."""
 
     def __init__(
-        self, model: Path, *, key: str = KEY, host: str = "127.0.0.1", load: bool = True, **settings: Any
+        self,
+        model: Path,
+        *,
+        key: str = KEY,
+        host: str = "127.0.0.1",
+        load: bool = True,
+        identity: Callable[[], StandaloneIdentity] | None = None,
+        prefix: str = "/",
+        **settings: Any,
     ) -> None:
         self.engine = ScriptedEngine("a + b + c")
         self.loading = threading.Event()
-        self.pilot = pilot_with(Turbopilot(model=str(model), **settings), self._engine)
-        started: list[Any] = []
-
-        async def run() -> None:
-            listening, self.port = bind_unused_port()
-            server = HTTPServer(application(self.pilot, key, host))
-            server.add_socket(listening)
-            self._ended = asyncio.Event()
-            started.append(asyncio.get_running_loop())
-            await self._ended.wait()
-            server.stop()
-
-        self._thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
-        self._thread.start()
-        self._wait(lambda: bool(started))
-        self.loop: asyncio.AbstractEventLoop = started[0]
+        pilot = self._pilot(Turbopilot(model=str(model), **settings))
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
+        super().__init__(pilot, identity or (lambda: KeyIdentity(key, host)), prefix, headers)
         if load:
             self.load()
+
+    def _pilot(self, settings: Turbopilot) -> Pilot:
+        return pilot_with(settings, self._engine)
 
     def _engine(self, *_: Any) -> ScriptedEngine:
         self.loading.wait(30)
@@ -58,15 +52,13 @@ class Alone:
     def load(self) -> None:
         """Let the model be loaded."""
         self.loading.set()
-        self.pilot.start()
-        self._wait(lambda: bool(describe_health(self.pilot)["ready"]))
+        super().load()
 
-    @staticmethod
-    def _wait(done: Any) -> None:
-        end = time.monotonic() + 30
-        while not done():
-            assert time.monotonic() < end
-            time.sleep(0.005)
+    def connected(self, address: str) -> httpx.Client:
+        """Return a client like this server's own, on another machine as far as the server can tell."""
+        transport = httpx.HTTPTransport(local_address=address)
+        url, headers = self.client.base_url, self.client.headers
+        return httpx.Client(base_url=url, headers=headers, timeout=30, transport=transport)
 
     def raw(self, head: str, body: bytes = b"", *, key: str = KEY) -> tuple[int, str, bytes]:
         """Send a request byte for byte; return the answer's status, head and body."""
@@ -83,7 +75,15 @@ class Alone:
     def stop(self) -> None:
         """End it."""
         self.loading.set()
-        self.client.close()
-        self.loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(10)
-        self.pilot.stop()
+        super().stop()
+
+
+class Front(Alone):
+    """A server without a model, which has another one compute."""
+
+    def __init__(self, url: str, *, remote: dict[str, Any] | None = None, **settings: Any) -> None:
+        elsewhere = TurbopilotRemote(urls=[url], **(remote or {}))
+        super().__init__(Path(), engine="remote", remote=elsewhere, **settings)
+
+    def _pilot(self, settings: Turbopilot) -> Pilot:
+        return Pilot(settings)

@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import models_dir
+from jupyter_turbopilot.models.personal import personal_dir
 
 from .tiny_model import write_tiny_model
 
@@ -21,12 +22,23 @@ settings.load_profile("default")
 _REAL_MODELS = models_dir()  # before any test points elsewhere
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers that many tests share do not touch the person's own files either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or touches the person's models, tokens or proxies."""
+    """No test sees or touches the person's models, own files, tokens or proxies."""
     monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("URL", "AUTH", "PLAIN_HTTP"):
+        monkeypatch.delenv(f"TURBOPILOT_ENGINE_{name}", raising=False)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
 
@@ -44,6 +56,12 @@ def default_model() -> Path:
     if not path.is_file():
         pytest.fail("The default model is not here. Run: jupyter turbopilot models pull --mirrors")
     return path
+
+
+@pytest.fixture
+def own_folder() -> Path:
+    """The folder of this test's person: what is kept of notebooks and of this machine."""
+    return personal_dir()
 
 
 @pytest.fixture

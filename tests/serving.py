@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import httpx
 
@@ -16,16 +17,24 @@ import httpx
 class Server:
     """A server that was started, and a client that holds its key."""
 
-    def __init__(self, model: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        model: Path,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        before: tuple[str, ...] = (),
+        log: IO[str] | None = None,
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "--port", str(self.port)]
         own = {"TURBOPILOT_MODELS": str(model.parent), "TURBOPILOT_API_KEY": ""} | (environment or {})
         self.process = subprocess.Popen(
-            [*command, "-m", str(model), *arguments],
+            [*before, *command, "-m", str(model), *arguments],
             env=os.environ | own,
             stdout=subprocess.PIPE,
+            stderr=log,
             text=True,
         )
         assert self.process.stdout is not None

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import end_of, remembered
+from jupyter_turbopilot.bounds import end_of, remembered, remembering_for
 
 
 @given(st.text(alphabet="ab\n", max_size=300), st.integers(1, 100))
@@ -52,3 +52,18 @@ def test_beyond_the_bound_the_least_recently_used_is_forgotten() -> None:
     assert asked == texts
     same(texts[0])
     assert asked == [*texts, texts[0]]
+
+
+def test_what_is_remembered_for_one_owner_is_not_found_for_another() -> None:
+    asked: list[str] = []
+
+    @remembered(10_000)
+    def same(text: str) -> str:
+        asked.append(text)
+        return text
+
+    for owner in ("one", "other", "one", "other", ""):
+        with remembering_for(owner):
+            same("a")
+    same("a")
+    assert len(asked) == 3

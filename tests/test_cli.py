@@ -61,6 +61,49 @@ def test_the_command_line_stands_above_the_configuration_files(
     assert (settings.model, settings.mirrors) == ("b.gguf", True)
 
 
+def test_an_environment_says_where_the_engine_is_unless_somebody_set_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    settings = cli.read_settings()
+    assert (settings.engine, settings.remote.urls) == ("llama", [])
+    assert (settings.remote.auth, settings.remote.plain_http) == ("", False)
+    url = "http://proxy/services/turbopilot"
+    monkeypatch.setenv("TURBOPILOT_ENGINE_URL", url)
+    monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "jupyterhub")
+    monkeypatch.setenv("TURBOPILOT_ENGINE_PLAIN_HTTP", "1")
+    settings = cli.read_settings()
+    assert (settings.engine, settings.remote.urls) == ("remote", [url])
+    assert (settings.remote.auth, settings.remote.plain_http) == ("jupyterhub", True)
+    (tmp_path / "jupyter_server_config.py").write_text(
+        "c.Turbopilot.engine = 'llama'\nc.TurbopilotRemote.auth = ''\nc.TurbopilotRemote.plain_http = False\n"
+    )
+    settings = cli.read_settings()
+    assert (settings.engine, settings.remote.urls) == ("llama", [url])
+    assert (settings.remote.auth, settings.remote.plain_http) == ("", False)
+
+
+def test_what_the_environment_says_of_its_own_address_does_not_hold_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("TURBOPILOT_ENGINE_URL", "http://proxy/services/turbopilot")
+    monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "jupyterhub")
+    monkeypatch.setenv("TURBOPILOT_ENGINE_PLAIN_HTTP", "1")
+    (tmp_path / "jupyter_server_config.py").write_text("c.TurbopilotRemote.urls = ['http://far']\n")
+    remote = cli.read_settings().remote
+    assert (remote.urls, remote.auth, remote.plain_http) == (["http://far"], "", False)
+
+
+def test_an_environment_that_names_no_way_to_be_known_is_refused_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURBOPILOT_ENGINE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "kerberos")
+    status, _, err = run(capsys, "doctor")
+    assert (status, "'auth'" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -116,7 +159,7 @@ def every_parser(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentP
 
 def test_every_option_has_a_help_text() -> None:
     parsers = list(every_parser(cli.parser()))
-    assert len(parsers) == 23
+    assert len(parsers) == 25
     bare = [
         f"{parser.prog} {action.dest}"
         for parser in parsers

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import stat
 import threading
@@ -11,7 +13,10 @@ from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.files import (
     ROOM_TO_SPARE,
     free_room,
+    is_forbidden,
+    is_readable,
     is_unfinished,
+    is_writable,
     need_room,
     read_object,
     remove,
@@ -147,3 +152,20 @@ def test_a_small_file_that_is_being_written_is_known_by_its_name(
         True,
         *[False] * 3,
     ]
+
+
+def test_what_somebody_else_has_to_allow_is_told_from_a_full_disk() -> None:
+    kinds = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO)
+    assert [is_forbidden(OSError(kind, "")) for kind in kinds] == [True, True, True, False, False]
+
+
+def test_whether_a_folder_can_be_written_to_is_told_before_it_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_writable(tmp_path / "a" / "b")
+    assert is_readable(tmp_path)
+    assert not is_readable(tmp_path / "missing")
+    asked: list[object] = []
+    monkeypatch.setattr(os, "access", lambda path, _: asked.append(path))
+    assert not is_writable(tmp_path / "a" / "b")
+    assert asked == [tmp_path]

@@ -11,7 +11,9 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 
 # What needs a running server, a real checkpoint or a client is tested where there is one.
 ELSEWHERE = {
+    "commands/size_sources.py": ["commands/test_size.py"],
     "config.py": ["test_cli.py", "test_scripts.py"],
+    "deploy/ray.py": ["scale/test_ray_replica.py"],
     "engine/table_vocabulary.py": ["engine/test_slices.py", "engine/transformers/test_vocabulary.py"],
     "engine/vocabulary.py": ["engine/test_code_points.py", "engine/llama/test_vocabulary.py"],
     "engine/base.py": ["engine/test_step_loop.py", "engine/test_stepping.py"],

@@ -29,6 +29,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.standalone import application
 
 from .scripted_engine import ScriptedEngine, pilot_with
@@ -195,7 +196,7 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     engine = SteppedEngine(script["answers"], script.get("probability", 0.99))
     settings = {"considerate": False, "keep_sequences": False, "deadline": 100.0} | script.get("settings", {})
     pilot = pilot_with(Turbopilot(model=str(model), **settings), lambda *_: engine)
-    server = HTTPServer(application(pilot, KEY, "127.0.0.1"))
+    server = HTTPServer(application(pilot, KeyIdentity(KEY, "127.0.0.1")))
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     pilot.start()

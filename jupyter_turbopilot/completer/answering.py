@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer.compose import Composer
 from jupyter_turbopilot.completer.latest import Editor
 from jupyter_turbopilot.completer.progress import AnswerInProgress
@@ -13,12 +15,13 @@ from jupyter_turbopilot.engine.job import DEADLINE, Job, Work
 from jupyter_turbopilot.reply import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from jupyter_turbopilot.completer.task import Task
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.generation import Ask, Token
     from jupyter_turbopilot.suggestion.cache import Results
 
 
@@ -28,7 +31,7 @@ class Answering:
     def __init__(
         self,
         task: Task,
-        owner: str,
+        caller: str,
         listener: Listener,
         results: Results,
         counters: dict[str, int],
@@ -36,20 +39,20 @@ class Answering:
     ) -> None:
         self.name = uuid4().hex
         self.task = task
-        self.editor = Editor(owner, task.client)
+        self.editor = Editor(caller, task.client)
         self._listener = listener
         self._results = results
         self._counters = counters
         self._ended = ended
         self._reply = Reply(id=self.name)
-        self.job = Job(self._work, self.end, priority=task.priority, deadline=task.deadline, owner=owner)
+        self.job = Job(self._work, self.end, priority=task.priority, deadline=task.deadline, caller=caller)
         self.job.progress = AnswerInProgress()
 
     def _work(self, engine: Engine, job: Job) -> Work:
         """Compose the answer, on the worker's thread."""
         composer = Composer(self.name, self.task, engine, job, self._listener, self._results)
         try:
-            self._reply = yield from composer.write()
+            self._reply = yield from _for_owner(self.task.place.owner, composer.write())
         finally:
             self._counters["taken_over"] += composer.taken_over
             self._counters["ended"] += composer.ended
@@ -70,3 +73,18 @@ class Answering:
         if reason and (reason != DEADLINE or not reply.items):
             return replace(reply, items=(), finish_reason=reason)
         return reply
+
+
+def _for_owner(owner: str, work: Generator[Ask, list[Token], Reply]) -> Generator[Ask, list[Token], Reply]:
+    """Do some work, of which each step remembers for its owner alone; others' steps come between."""
+    step = partial(next, work)
+    try:
+        while True:
+            with remembering_for(owner):
+                ask = step()
+            step = partial(work.send, (yield ask))
+    except StopIteration as ended:
+        reply: Reply = ended.value
+        return reply
+    finally:
+        work.close()

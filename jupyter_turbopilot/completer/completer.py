@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer.answering import Answering
 from jupyter_turbopilot.completer.latest import LatestJobs
+from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
 from jupyter_turbopilot.completer.replay import replay
 from jupyter_turbopilot.completer.suggestion_task import suggestion_task
@@ -54,6 +58,7 @@ class Completer:
         self.counters = dict.fromkeys(_COUNTED, 0)
         self.last_ms: float | None = None
         self.latest = LatestJobs()
+        self.secret = secrets.token_bytes(32)  # nobody else can tell whose an owner or a session is
         self._resting = resting
         self._root = root
         self._layout: Layout | None = None
@@ -63,14 +68,20 @@ class Completer:
         request: Completion | RawRequest,
         listener: Listener,
         facts: Facts = NONE,
+        caller: str = "",
         owner: str = "",
     ) -> Job:
         """Begin; `listener` is called, on the worker's threads or at once, the last time with `done`.
 
-        `owner` is who asks, as far as the caller knows: what one asks for never ends what another asked for.
+        `caller` is who asks, as far as is known: what one asks for never ends what another asked for.
+        `owner` is whose caches may serve it; empty where one person is served.
         """
-        task = self._task(request, facts)
-        answering = Answering(task, owner, listener, self.results, self.counters, self._ended)
+        with remembering_for(owner):
+            return self._submit(self._task(request, facts, owner), listener, caller)
+
+    def _submit(self, task: Task, listener: Listener, caller: str) -> Job:
+        """Begin a task, if it may run now."""
+        answering = Answering(task, caller, listener, self.results, self.counters, self._ended)
         self.counters["requests"] += 1
         if not task.priority.awaited and (self._resting() or self.latest.is_awaited(answering.editor)):
             # The machine is somebody's: nothing is computed that nobody waits for.
@@ -80,12 +91,17 @@ class Completer:
             self._begin(answering)
         return answering.job
 
-    def _task(self, request: Completion | RawRequest, facts: Facts) -> Task:
+    def _task(self, request: Completion | RawRequest, facts: Facts, owner: str = "") -> Task:
         """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
-            return suggestion_task(request, facts, model, self.settings, self._layout_for)
-        return raw_task(request, self.settings, self._layout_for)
+            task = suggestion_task(request, facts, model, self.settings, self._layout_for)
+            session = session_of(self.secret, request.path)
+        else:
+            task = raw_task(request, self.settings, self._layout_for)
+            owner, session = apart(owner, request.salt), request.session
+        # Two people's notebooks at the same path are two sessions.
+        return replace(task, place=replace(task.place, owner=owner), session=apart(session, owner))
 
     def _begin(self, answering: Answering) -> None:
         """Answer from memory, or put the job in the worker's queue in place of the editor's last one."""

@@ -133,7 +133,18 @@ class Composer:
         suffix_span = prompt.suffix_span if task.moves else (0, 0)
         aligned = (aligned and task.aligned) or bool(prompt.forced)
         urgency = task.priority.name.lower()
-        return Ask(prompt.tokens, sampling, Usage(), hint, aligned, suffix_span, task.language, urgency)
+        return Ask(
+            prompt.tokens,
+            sampling,
+            Usage(),
+            hint,
+            aligned,
+            suffix_span,
+            language=task.language,
+            priority=urgency,
+            owner=task.place.owner,
+            session=task.session,
+        )
 
     def _limit_reading(self, prompt: Prompt) -> None:
         """Say when the prompt should have been read."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Editor(NamedTuple):
     """Who asks, and from which of their editors."""
 
-    owner: str
+    caller: str
     client: str
 
 

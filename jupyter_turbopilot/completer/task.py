@@ -48,6 +48,7 @@ class Task:
     hint: Sequence[int] = ()  # the guess that came with an exact one
     aligned: bool = True  # whether that begins where a token began
     document: str = ""
+    session: str = ""
 
     @property
     def remembered(self) -> bool:

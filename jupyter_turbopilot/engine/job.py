@@ -37,12 +37,12 @@ class Job:
         *,
         priority: Priority = Priority.TYPING,
         deadline: float = 0.0,
-        owner: str = "",
+        caller: str = "",
     ) -> None:
         self.work = work
         self.done = done
         self.priority = priority
-        self.owner = owner
+        self.caller = caller
         self.cancel = Cancel()
         self.older: Job | None = None  # the job whose place it takes, until it has begun
         self.replaced = False  # whether another takes its place
@@ -53,6 +53,7 @@ class Job:
         self.queued_at = time.monotonic()
         self.started_at = 0.0
         self.deadline = self.queued_at + deadline if deadline else math.inf
+        self.read = 0  # tokens of its prompts that were read and not charged yet
         # When its prompt has to be read, except for so many tokens; 0: no limit.
         self.read_by, self.read_but = 0.0, 0
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import IntEnum
-from itertools import chain, zip_longest
+from itertools import chain
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from jupyter_turbopilot.engine.ring import Asked, Ring
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PLACES = 8  # texts written at a time, by an engine that can
 # Where somebody waits for one text, bulk gets one part in eight of the time: enough to come to an end.
 ONE_SHARE, BULK_SHARE = 7.0, 1.0
 HEAD_START = 2.0  # seconds of computing that somebody may use before who matters less gets a part
-# A caller's turn lasts so many seconds of computing, once it writes. A prompt may have to be read again after
-# others had its room, so shorter turns cost more; longer ones keep a ninth caller waiting.
-TURN = 0.5
 
 
 class Priority(IntEnum):
@@ -38,86 +36,15 @@ class Priority(IntEnum):
 _SHARES = {Priority.TYPING: ONE_SHARE, Priority.TEXT: ONE_SHARE, Priority.BULK: BULK_SHARE}
 
 
-class Waiting(Protocol):
+class Waiting(Asked, Protocol):
     """A request in a queue."""
 
     @property
     def priority(self) -> Priority:
         """How much it matters."""
 
-    @property
-    def owner(self) -> str:
-        """Who asks."""
-
 
 T = TypeVar("T", bound=Waiting)
-
-
-@dataclass
-class _Caller(Generic[T]):
-    """A caller's requests in the order they came, and how much of its turn is over."""
-
-    requests: list[T]
-    turn: float  # how long it lasts
-    used: float = 0.0
-    wrote: bool = False  # whether anything was written in this turn
-
-
-class _Rank(Generic[T]):
-    """All of one priority: a ring of callers."""
-
-    def __init__(self) -> None:
-        self.callers: dict[str, _Caller[T]] = {}
-        self.spent = 0.0  # time that was used, in parts of the share
-
-    def __iter__(self) -> Iterator[T]:
-        """List everybody's first, then everybody's second, and so on."""
-        rounds = zip_longest(*(caller.requests for caller in self.callers.values()))
-        return (request for request in chain.from_iterable(rounds) if request is not None)
-
-    def __contains__(self, request: T) -> bool:
-        return request.owner in self.callers and request in self.callers[request.owner].requests
-
-    def first(self, request: T) -> bool:
-        """Tell whether a request is the first of its caller."""
-        return self.callers[request.owner].requests[0] is request
-
-    def add(self, request: T) -> None:
-        self.callers.setdefault(request.owner, _Caller([], TURN)).requests.append(request)
-
-    def remove(self, request: T) -> None:
-        first = self.first(request)
-        requests = self.callers[request.owner].requests
-        requests.remove(request)
-        if first or not requests:
-            self._to_the_end(request.owner, TURN)
-
-    def replace(self, older: T, newer: T) -> None:
-        """Put a request in the place of another of the same caller, whose turn continues."""
-        requests = self.callers[older.owner].requests
-        requests[requests.index(older)] = newer
-
-    def use(self, seconds: float, served: Mapping[T, bool]) -> None:
-        """Charge callers for a step; a caller that has used up its turn goes to the end of the ring."""
-        # Counted by caller: another request may have taken the place of the one that was served.
-        places = Counter(request.owner for request in served if request.owner in self.callers)
-        writing = {request.owner for request, wrote in served.items() if wrote}
-        # Of those whose turns end together, whoever had more places stands further back from now on.
-        for owner in sorted(places, key=places.__getitem__):
-            caller = self.callers[owner]
-            caller.used += seconds
-            if owner in writing and not caller.wrote:
-                caller.wrote, caller.used, caller.turn = True, 0.0, TURN
-            if caller.used >= caller.turn:
-                # A turn that was too short to read the prompt is too short again if others had its room
-                # meanwhile: the next one is longer.
-                again = caller.wrote or len(places) == len(self.callers)
-                self._to_the_end(owner, TURN if again else 2 * caller.turn)
-
-    def _to_the_end(self, owner: str, turn: float) -> None:
-        """Begin a caller's next turn, behind all others."""
-        if requests := self.callers.pop(owner).requests:
-            self.callers[owner] = _Caller(requests, turn)
 
 
 class Queue(Generic[T]):
@@ -127,10 +54,13 @@ class Queue(Generic[T]):
     later: a caller's second waits for everybody's first, and whoever has used up a turn waits for the others.
     """
 
-    def __init__(self, limit: int, places: int = PLACES) -> None:
+    def __init__(self, limit: int, places: int = PLACES, *, running: int = 0, waiting: int = 0) -> None:
+        """`running`, `waiting`: how many of one caller's are served at a time, and may wait; 0: all."""
         self.limit = limit
         self.places = places  # how many texts that somebody waits for are written at a time
-        self._ranks: dict[Priority, _Rank[T]] = {priority: _Rank() for priority in Priority}
+        self._running = running
+        self._waiting = waiting
+        self._ranks: dict[Priority, Ring[T]] = {priority: Ring() for priority in Priority}
         self._begun: set[T] = set()
         self._size = 0
 
@@ -153,12 +83,21 @@ class Queue(Generic[T]):
         """Tell whether a request has begun."""
         return request in self._begun
 
+    def has_enough(self, caller: str) -> bool:
+        """Tell whether as many of a caller's requests wait as may."""
+        return 0 < self._waiting <= sum(other.caller == caller for other in self if other not in self._begun)
+
     def add(self, request: T) -> T | None:
-        """Add a request; return the one that is crowded out, which may be itself."""
+        """Add a request; return the one that is crowded out, which may be itself.
+
+        Who has enough that waits crowds out something of their own.
+        """
+        own = self.has_enough(request.caller)
         self._put(request)
-        if self.waiting + self._beyond() <= self.limit:
+        if not own and self.waiting + self._beyond() <= self.limit:
             return None
-        *_, last = (other for other in self if other not in self._begun)
+        waiting = (other for other in self if other not in self._begun)
+        *_, last = (other for other in waiting if not own or other.caller == request.caller)
         self.remove(last)
         return last
 
@@ -172,7 +111,7 @@ class Queue(Generic[T]):
         return True
 
     def replace(self, older: T, newer: T) -> bool:
-        """Put a request in the place of another of the same owner; tell whether that was there."""
+        """Put a request in the place of another of the same caller; tell whether that was there."""
         if older not in self:
             return False
         begun = older in self._begun
@@ -192,6 +131,19 @@ class Queue(Generic[T]):
         awaited = [priority for priority in present if priority.awaited]
         return sorted(awaited, key=lambda p: self._ranks[p].spent) or present[:1]
 
+    def together(self) -> list[T]:
+        """Return the requests that are served now by an engine whose texts do not hold each other up.
+
+        Whoever matters less has what places are left, and of many some in any case if somebody waits.
+        """
+        under_way: Counter[str] = Counter()
+        lines = [(priority, self._allowed(self.line(priority), under_way)) for priority in Priority]
+        part, together = self.places // PLACES, list[T]()
+        for place, (_, line) in enumerate(lines):
+            kept = sum(min(part, len(rest)) for priority, rest in lines[place + 1 :] if priority.awaited)
+            together += line[: max(0, self.places - kept - len(together))]
+        return together
+
     def line(self, priority: Priority) -> list[T]:
         """Return the requests of one priority that are served now, in order."""
         places, rank = self._places(priority), self._ranks[priority]
@@ -199,7 +151,7 @@ class Queue(Generic[T]):
         # they always begin: nobody's turn depends on when others come to an end.
         room = 2 * places - self._under_way(priority)
         line: list[T] = []
-        for request in rank:
+        for request in rank.by_turns(self._running):
             if len(line) == places:
                 break
             if request not in self._begun:
@@ -209,6 +161,15 @@ class Queue(Generic[T]):
             line.append(request)
         return line
 
+    def _allowed(self, line: Iterable[T], under_way: Counter[str]) -> list[T]:
+        """Return those with which no caller has too many under way, whatever they matter; count them."""
+        allowed: list[T] = []
+        for request in line:
+            if not self._running or under_way[request.caller] < self._running:
+                under_way[request.caller] += 1
+                allowed.append(request)
+        return allowed
+
     def _put(self, request: T) -> None:
         rank = self._ranks[request.priority]
         if not rank.callers:
@@ -217,7 +178,7 @@ class Queue(Generic[T]):
         self._size += 1
 
     def _places(self, priority: Priority) -> int:
-        return self.places if priority.awaited else 1
+        return self.places if priority.awaited else max(1, self.places // PLACES)
 
     def _under_way(self, priority: Priority) -> int:
         return sum(request.priority is priority for request in self._begun)
@@ -227,15 +188,22 @@ class Queue(Generic[T]):
         return sum(max(0, self._under_way(p) - 2 * self._places(p)) for p in Priority)
 
     def begin(self, request: T) -> None:
-        """Note that a request has begun: it stays until it has ended."""
+        """Note that a request is served: once it has begun, it stays until it has ended."""
         self._begun.add(request)
+        self._ranks[request.priority].serve(request)
 
-    def used(self, priority: Priority, seconds: float, served: Mapping[T, bool]) -> None:
+    def used(self, priority: Priority, seconds: float, served: Mapping[T, float]) -> None:
         """Note the time spent on requests of one priority, and whether each of them wrote anything."""
         rank = self._ranks[priority]
         rank.spent += seconds / _SHARES.get(priority, 1.0)
         if priority.awaited:  # the rest comes one by one
             rank.use(seconds, served)
+
+    def owe(self, request: T, seconds: float) -> None:
+        """Note what reading took elsewhere, told when it is over: it ends no turn, but costs later ones."""
+        rank = self._ranks[request.priority]
+        rank.spent += seconds / _SHARES.get(request.priority, 1.0)
+        rank.owe(request.caller, seconds)
 
     def _catch_up(self, priority: Priority) -> None:
         """Keep a priority that was absent from claiming afterwards the time it did not use."""

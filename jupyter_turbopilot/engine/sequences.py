@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.engine.moves import (
     Clear,
@@ -41,6 +41,16 @@ WORTH_MOVING = 24
 MOVED_LIMIT = 48
 
 
+class Partition(NamedTuple):
+    """What a sequence can serve: only prompts of the same owner, read with the same adapters."""
+
+    owner: str = ""
+    tuning: int = 0
+
+
+PLAIN = Partition()
+
+
 @dataclass(eq=False)
 class KVSequence:
     """The tokens one sequence holds; `cells` says which of them are shared with others."""
@@ -53,7 +63,7 @@ class KVSequence:
     turn: int = 0  # when it was last taken
     detached: bool = False  # whether it is a suffix without what stands before it
     moved: int = 0  # tokens that came or went before a suffix that was moved instead of read again
-    tuning: int = 0  # the adapters it was read with: only runs with the same ones can continue it
+    partition: Partition = PLAIN
 
 
 @dataclass(frozen=True)
@@ -120,9 +130,7 @@ class Sequences:
         self._movable = movable
         self._shares = shares
         self._all: list[KVSequence] = []
-        self._parked: OrderedDict[int, tuple[int, list[int]]] = (
-            OrderedDict()
-        )  # by number: the tuning and the tokens
+        self._parked: OrderedDict[int, tuple[Partition, list[int]]] = OrderedDict()  # by number
         self._next_cell = self._turn = self._number = 0
         self.used = 0
 
@@ -131,7 +139,7 @@ class Sequences:
         prompt: Sequence[int],
         room: int,
         suffix_span: tuple[int, int] = (0, 0),
-        tuning: int = 0,
+        partition: Partition = PLAIN,
         *,
         fresh: bool = False,
     ) -> Taken | None:
@@ -149,7 +157,7 @@ class Sequences:
             return None  # before anything is changed
         moves: list[Move] = []
         suffix = None
-        source, kept = self._empty(moves) if fresh else self._known(prompt, tuning, moves)
+        source, kept = self._empty(moves) if fresh else self._known(prompt, partition, moves)
         if source and (start := self._movable_part(source, kept, prompt, suffix_span)):
             sequence = source
             suffix = self._detach(sequence, kept, start, suffix_span, moves)
@@ -165,7 +173,7 @@ class Sequences:
         else:
             if not self._free:
                 self._evict(moves, spare=source)
-            sequence = self._new(tuning)
+            sequence = self._new(partition)
             if source and kept:
                 self._fork(source, sequence, kept)
                 sequence.moved = source.moved if kept > suffix_span[0] else 0
@@ -177,12 +185,14 @@ class Sequences:
         self._clear(moves, spare=source)
         return Taken(sequence, kept, moves, suffix)
 
-    def _known(self, prompt: Sequence[int], tuning: int, moves: list[Move]) -> tuple[KVSequence | None, int]:
+    def _known(
+        self, prompt: Sequence[int], partition: Partition, moves: list[Move]
+    ) -> tuple[KVSequence | None, int]:
         """Return the sequence that shares most with a prompt, and how many tokens that is."""
         # The last token is always read again: its row of logits is what the answer starts from.
         known = prompt[:-1]
-        self._fetch(known, tuning, moves)
-        return self._best(known, tuning)
+        self._fetch(known, partition, moves)
+        return self._best(known, partition)
 
     def _fork(self, source: KVSequence, target: KVSequence, count: int) -> None:
         """Note that a sequence holds the first tokens of another one, too."""
@@ -262,22 +272,24 @@ class Sequences:
         return [sequence for sequence in self._all if not sequence.busy]
 
     def park_all(self) -> tuple[list[Move], list[tuple[int, list[int]]]]:
-        """Park what is worth it; return the moves, and the copies read without a tuning, last used first."""
+        """Park what is worth it; return the moves, and the copies of the plain partition, last used first."""
         moves: list[Move] = []
         while self._evict(moves):
             pass
         return moves, [
-            (number, tokens) for number, (tuning, tokens) in reversed(self._parked.items()) if not tuning
+            (number, tokens)
+            for number, (partition, tokens) in reversed(self._parked.items())
+            if partition == PLAIN
         ]
 
-    def adopt(self, tokens: Sequence[int], tuning: int = 0) -> int:
+    def adopt(self, tokens: Sequence[int], partition: Partition = PLAIN) -> int:
         """Register a copy that is outside the cache; return its number."""
         self._number += 1
-        self._parked[self._number] = (tuning, list(tokens))
+        self._parked[self._number] = (partition, list(tokens))
         return self._number
 
-    def _new(self, tuning: int) -> KVSequence:
-        sequence = KVSequence(self._free.pop(), tuning=tuning)
+    def _new(self, partition: Partition) -> KVSequence:
+        sequence = KVSequence(self._free.pop(), partition=partition)
         self._all.append(sequence)
         return sequence
 
@@ -293,10 +305,10 @@ class Sequences:
         kept = common_prefix(tokens, known)
         return kept if self._divisible or kept == len(tokens) else 0
 
-    def _best(self, known: Sequence[int], tuning: int) -> tuple[KVSequence | None, int]:
+    def _best(self, known: Sequence[int], partition: Partition) -> tuple[KVSequence | None, int]:
         best: tuple[int, bool, int, KVSequence | None] = (0, False, 0, None)
         for sequence in self._all:
-            if sequence.tuning != tuning:
+            if sequence.partition != partition:
                 continue
             kept = 0 if sequence.detached else self._common(sequence.tokens, known)
             # Of equals, one that can be continued as it stands.
@@ -330,7 +342,7 @@ class Sequences:
     def _detach(
         self, sequence: KVSequence, kept: int, start: int, suffix_span: tuple[int, int], moves: list[Move]
     ) -> MovedSuffix:
-        detached = self._new(sequence.tuning)
+        detached = self._new(sequence.partition)
         detached.busy = detached.detached = True
         tokens = sequence.tokens[start : start + suffix_span[1] - suffix_span[0]]
         moves.append(Detach(sequence.id, detached.id, start, start + len(tokens)))
@@ -339,17 +351,17 @@ class Sequences:
         self.grow(detached, tokens)
         return MovedSuffix(detached, start, suffix_span[0])
 
-    def _fetch(self, known: Sequence[int], tuning: int, moves: list[Move]) -> None:
+    def _fetch(self, known: Sequence[int], partition: Partition, moves: list[Move]) -> None:
         """Restore a parked sequence if it holds clearly more of the prompt than those in the cache."""
         candidates = [
             (self._common(tokens, known), number)
-            for number, (kind, tokens) in self._parked.items()
-            if kind == tuning
+            for number, (kept_for, tokens) in self._parked.items()
+            if kept_for == partition
         ]
         if not candidates:
             return
         kept, number = max(candidates)
-        if kept < self._best(known, tuning)[1] + WORTH_KEEPING:
+        if kept < self._best(known, partition)[1] + WORTH_KEEPING:
             return
         tokens = self._parked[number][1]
         while not self._free or self.used + self._outstanding() + len(tokens) > self._capacity:
@@ -357,7 +369,7 @@ class Sequences:
                 return
         if self._parked.pop(number, None) is None:
             return  # it was discarded to make room
-        sequence = self._new(tuning)
+        sequence = self._new(partition)
         moves.append(Restore(number, sequence.id))
         self.grow(sequence, tokens)
         self._touch(sequence)
@@ -385,7 +397,7 @@ class Sequences:
             len(sequence.tokens) - self._shared(sequence) >= WORTH_PARKING
             and len(sequence.tokens) <= self._parking
         ):
-            number = self.adopt(sequence.tokens, sequence.tuning)
+            number = self.adopt(sequence.tokens, sequence.partition)
             moves.append(Park(sequence.id, number))
             while sum(len(tokens) for _, tokens in self._parked.values()) > self._parking:
                 moves.append(Discard(self._parked.popitem(last=False)[0]))

@@ -31,12 +31,15 @@ class _ActiveJob:
         self.ask: Ask | None = None
         self.run: Run | None = None
         self.suspended = False  # whether its run has given its room to others
-        self.suspect = False  # whether a batch failed that it was in
+        self.left = 0  # tokens that were to be read before the last batch that it was in
+        self.suspect = 0  # the same, where that batch failed and it has not got beyond it since
+        self.is_read = False  # whether its prompt has been read, and counted
 
     def take(self, older: _ActiveJob) -> None:
         """Take over what is computed for an older one."""
         self.ask, self.run, older.run = older.ask, older.run, None
         self.suspended, self.suspect = older.suspended, older.suspect
+        self.is_read = older.is_read
 
 
 class StepLoop:
@@ -73,8 +76,8 @@ class StepLoop:
         for active in ended:
             self._stop(active)
 
-    def step(self, line: Sequence[Job], others: Sequence[Job]) -> dict[Job, bool] | None:
-        """Advance jobs by one batch; return which, and whether each wrote anything. None: there was no room.
+    def step(self, line: Sequence[Job], others: Sequence[Job]) -> dict[Job, int] | None:
+        """Advance jobs by one batch; return which, and how many tokens each wrote. None: there was no room.
 
         Jobs further back in the line give their room to those before them, and `others` to all in the line.
         """
@@ -92,22 +95,31 @@ class StepLoop:
         if not runs or not engine:
             return None if any(job in self._active for job in line) else {}
         self._set_threads(engine)
+        for active, run in runs:
+            active.left = run.pending
         try:
             engine.step([run for _, run in runs], self._attention)
         except BaseException as failure:  # noqa: BLE001 - whatever the engine raises
-            served = self._served(runs)
+            served = self._count(runs)
             self._after_failure(runs, failure)
             return served
-        served = self._served(runs)
+        served = self._count(runs)
         for active, run in runs:
-            active.suspect = active.suspect and self._attention.is_set()
+            if served[active.job] or run.pending < active.suspect:
+                active.suspect = 0
             self._after_step(active, run)
         return served
 
     @staticmethod
-    def _served(runs: Sequence[tuple[_ActiveJob, Run]]) -> dict[Job, bool]:
-        """Return the jobs of a step, and whether each wrote anything."""
-        return {active.job: bool(run.fresh or run.done) for active, run in runs}
+    def _count(runs: Sequence[tuple[_ActiveJob, Run]]) -> dict[Job, int]:
+        """Return the jobs of a step, and how many tokens each wrote: the end of a text counts as one."""
+        written = {active.job: max(len(run.fresh), int(run.done)) for active, run in runs}
+        for active, _ in runs:
+            if written[active.job] and active.ask and not active.is_read:
+                usage = active.ask.usage
+                active.is_read = True
+                active.job.read += max(0, usage.prompt_tokens - usage.cached_tokens)
+        return written
 
     def _after_failure(self, runs: Sequence[tuple[_ActiveJob, Run]], failure: BaseException) -> None:
         """Hand over what was written before a step failed; end who is at fault."""
@@ -255,7 +267,7 @@ class StepLoop:
         if len(active_jobs) > 1 and not self.gone:
             log.info("Turbopilot: a batch failed (%s); its texts continue one by one", type(failure).__name__)
             for active in active_jobs:
-                active.suspect = True
+                active.suspect = active.left
             return
         for active in active_jobs:
             self._end(active, as_error(failure))
@@ -296,7 +308,7 @@ class StepLoop:
         return True
 
     def _release(self, active: _ActiveJob) -> None:
-        run, active.run, active.suspended = active.run, None, False
+        run, active.run, active.suspended, active.is_read = active.run, None, False, False
         if run and self.engine:
             try:
                 self.engine.release(run)

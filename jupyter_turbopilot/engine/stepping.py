@@ -1,4 +1,4 @@
-"""One step for everybody: a bounded piece of the prompts, or the next tokens of every text."""
+"""One step for everybody: the next token of every text, and a bounded piece of the prompts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.moves import Move, Truncate
-from jupyter_turbopilot.engine.sequences import KVSequence, Sequences, Taken
+from jupyter_turbopilot.engine.sequences import KVSequence, Partition, Sequences, Taken
 from jupyter_turbopilot.engine.step_run import BatchToken, Guess, Sampler, Share, StepRun
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Sampling, Token, Usage
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 # Prompts are read in pieces, so that a short prompt or a text being written waits for one piece at most.
 # Larger pieces are hardly faster.
 CHUNK = 64
-# When there are prompts to read and texts to write, each kind gets half of the time. Texts written together
-# cost half of what they cost one by one, so short prompts may take up to so many seconds more than half.
-SHORT, HEAD_START = 512, 0.5
+# A token written along with a piece of a prompt costs less than half of what it costs in a batch of its
+# own, but it waits for the whole piece. So texts are written along with short prompts, which are soon read;
+# where one is longer than this, half of the time belongs to batches in which texts alone are written.
+SHORT = 512
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
@@ -48,7 +50,8 @@ class Stepping(ABC):
     def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
         self.chunk = chunk  # tokens computed at a time, at most
-        self._ahead = 0.0  # seconds that reading prompts has used more than writing texts
+        # Seconds by which texts have waited longer for prompts than they were written alone.
+        self._ahead = 0.0
         self.sequences = Sequences(0, 0)
         self.tunings: dict[str, int] = {}  # numbers of the languages that adapters are for; 0 is any other
 
@@ -97,7 +100,8 @@ class Stepping(ABC):
         )
         if not ask.sampling.plain:
             try:
-                run.sampler = self.sampler(replace(ask.sampling, max_tokens=limit), ask.prompt)
+                with remembering_for(ask.owner):  # a grammar is checked once
+                    run.sampler = self.sampler(replace(ask.sampling, max_tokens=limit), ask.prompt)
             except BaseException:
                 self.release(run)
                 raise
@@ -105,8 +109,8 @@ class Stepping(ABC):
 
     def _take(self, ask: Ask, tokens: Sequence[int], room: int, *, fresh: bool = False) -> Taken | None:
         """Find a sequence for tokens and what is still to be written; None while others need the room."""
-        tuning = self.tunings.get(ask.language, 0)
-        taken = self.sequences.take(tokens, room, ask.suffix_span, tuning, fresh=fresh)
+        partition = Partition(ask.owner, self.tunings.get(ask.language, 0))
+        taken = self.sequences.take(tokens, room, ask.suffix_span, partition, fresh=fresh)
         if taken is None:
             return None
         try:
@@ -134,25 +138,22 @@ class Stepping(ABC):
 
     def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
         """Advance all runs and hand out what they wrote, those in one language after those in another."""
-        for tuning in sorted({run.sequence.tuning for run in runs}):
+        for tuning in sorted({run.sequence.partition.tuning for run in runs}):
             self.tune(tuning)
-            self._advance([run for run in runs if run.sequence.tuning == tuning], attention)
+            self._advance([run for run in runs if run.sequence.partition.tuning == tuning], attention)
 
     def _advance(self, runs: Sequence[StepRun], attention: Cancel) -> None:
-        """Advance runs with the same adapters.
-
-        Prompts and texts stand in batches of their own: nobody's text depends on who else's prompt is read.
-        """
+        """Advance runs with the same adapters by one batch."""
         # A run that gave up its room, or lost what was read, has to read again in the middle of its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
-        reading = [run for run in runs if not run.wrote or run.pending != 1]
-        short = all(run.pending <= SHORT for run in reading)
-        if reading and (not writing or self._ahead <= (HEAD_START if short else 0.0)):
-            seconds = self._compute(self._next_pieces(reading, alone=not writing), attention)
-            self._ahead = self._ahead + seconds if writing else 0.0
+        long = any(run.pending > SHORT for run in runs)
+        if not (writing and long):
+            self._ahead = 0.0
+            self._compute(self._next(runs), attention)
+        elif self._ahead > 0.0:
+            self._ahead -= self._compute(self._next(writing), attention)
         else:
-            seconds = self._compute(self._next_tokens(writing), attention)
-            self._ahead = max(0.0, self._ahead - seconds)
+            self._ahead += self._compute(self._next(runs), attention)
 
     def _compute(self, shares: Sequence[Share], attention: Cancel) -> float:
         """Compute one batch; return how many seconds it took."""
@@ -211,25 +212,23 @@ class Stepping(ABC):
             run.suffix = None
         self.sequences.release(run.sequence)
 
-    def _next_pieces(self, runs: Sequence[StepRun], *, alone: bool) -> list[Share]:
-        """Return what is read next of the prompts."""
+    def _next(self, runs: Sequence[StepRun]) -> list[Share]:
+        """Return what a batch computes: a token of each text, and of prompts as much as it has room for."""
         shares: list[Share] = []
         room = self.chunk
-        # The shortest first: a prompt that is nearly read is answered soon, and the total stays the same.
+        # The shortest first: a prompt that is nearly read is answered soon, and the total stays the same. But
+        # a quarter is kept for whoever has waited longest: short ones that come without end hold up nobody.
+        longest = min((run for run in runs if run.pending > 1), key=lambda r: r.started, default=None)
+        kept = max(0, min(self.chunk // 4, self.chunk - len(runs))) if longest else 0
         for run in sorted(runs, key=lambda r: r.pending):
-            count = min(self._readable(run), room)
+            kept = 0 if run is longest else kept
+            count = min(self._readable(run), room - kept)
             if run.ask.sampling.even and 1 < count == run.pending:
                 count -= 1  # the last one alone, as when the others are in the cache
             if count > 0:
-                guess = self._guess(run, count) if alone and len(runs) == 1 else Guess()
-                shares.append(Share(run, count, guess))
+                shares.append(Share(run, count, self._guess(run, count) if len(runs) == 1 else Guess()))
                 room -= count
         return shares
-
-    def _next_tokens(self, runs: Sequence[StepRun]) -> list[Share]:
-        """Return what is computed next of the texts."""
-        alone = len(runs) == 1
-        return [Share(run, run.pending, self._guess(run, run.pending) if alone else Guess()) for run in runs]
 
     def _readable(self, run: StepRun) -> int:
         """Return how many tokens can be read at once; reattach a detached suffix when its place comes."""

@@ -17,7 +17,7 @@ from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import BusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.lifecycle import Factory
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUSY = "The server has too many requests. Try again in a moment."
+ENOUGH = "You have too many requests that wait. Try again in a moment."
 # When nobody finds room in the engine, it is asked again after so many seconds.
 NO_ROOM = 0.01
+# An engine elsewhere serves others as well, so the time it takes says nothing of what a text costs. For each
+# token that it writes and reads so many seconds of computing are charged.
+WRITES, READS = 0.02, 0.01
 
 
 class Worker:
@@ -38,10 +42,17 @@ class Worker:
     """
 
     def __init__(
-        self, queue_limit: int = 32, threads: Callable[[], int] | None = None, idle: float = 0.0
+        self,
+        queue_limit: int = 32,
+        threads: Callable[[], int] | None = None,
+        idle: float = 0.0,
+        *,
+        running: int = 0,
+        waiting: int = 0,
     ) -> None:
+        """`running`, `waiting`: how many requests of a caller are served at a time, and may wait; 0: all."""
         self._wake = threading.Condition()
-        self._queue: Queue[Job] = Queue(queue_limit)
+        self._queue: Queue[Job] = Queue(queue_limit, running=running, waiting=waiting)
         self._loop = StepLoop(self._end, threads)
         self._life = Lifecycle(self._loop)
         self._turn: Priority | None = None  # whose step is under way
@@ -91,7 +102,7 @@ class Worker:
             self._life.refuse(name, error)
 
     def submit(self, job: Job, older: Job | None = None) -> None:
-        """Put a job in the queue, in the place of an older one of the same owner; an error says why not.
+        """Put a job in the queue, in the place of an older one of the same caller; an error says why not.
 
         What the older one has begun in the engine continues: the newer job decides what becomes of it.
         """
@@ -100,6 +111,7 @@ class Worker:
             if self._life.state.phase not in {Phase.READY, Phase.WAKING}:
                 raise not_ready(self._life.state)
             gone = self._deadlines.remove_cancelled()
+            enough = self._queue.has_enough(job.caller)
             replaced = older if older and not older.cancel.is_set() else None
             begun = replaced is not None and self._queue.begun(replaced)
             if replaced and self._queue.replace(replaced, job):
@@ -119,10 +131,11 @@ class Worker:
                 self._deadlines.look()
         for other in gone:
             other.tell(None)
+        refusal = BusyError(ENOUGH, code="too_many_waiting") if enough else BusyError(BUSY)
         if crowded_out is job:
-            raise BusyError(BUSY)
+            raise refusal
         if crowded_out:
-            busy = BusyError(BUSY) if crowded_out.priority.awaited else None
+            busy = refusal if crowded_out.priority.awaited else None
             crowded_out.cancel.set(YIELDED)
             crowded_out.tell(busy)
 
@@ -234,22 +247,26 @@ class Worker:
         if self._loop.broken:
             self._renew()
             return
+        engine = self._loop.engine
+        together = engine is not None and engine.abilities.elsewhere
         with self._wake:
-            turns = self._turns()
-        for turn in turns:
+            turns = self._queue.turns()
+        # A step that waits for one text of an engine elsewhere would keep the others': all take one together.
+        for turn in [min(turns)] if turns and together else turns:
             with self._wake:
-                line = [job for priority in turn for job in self._queue.line(priority)][: self._queue.places]
+                line = self._queue.together() if together else self._queue.line(turn)
                 for job in line:
                     self._queue.begin(job)
-                others = [job for job in self._queue if job.priority >= turn[0] and job not in line]
-                self._turn, self._computed = turn[0], line
+                others = [job for job in self._queue if job.priority >= turn and job not in line]
+                self._turn, self._computed = turn, line
             begun = time.monotonic()
             served = self._loop.step(line, others)
             with self._wake:
                 self._turn, self._computed = None, ()
-                for priority in turn:
-                    own = {job: wrote for job, wrote in (served or {}).items() if job.priority is priority}
-                    self._queue.used(priority, time.monotonic() - begun, own)
+                if together:
+                    self._charge(served or {})
+                else:
+                    self._queue.used(turn, time.monotonic() - begun, served or {})
             if self._loop.broken:
                 self._renew()
                 return
@@ -259,15 +276,13 @@ class Worker:
             if turns and not self._life.stopping and not self._life.pending:
                 self._wake.wait(NO_ROOM)
 
-    def _turns(self) -> list[list[Priority]]:
-        """Return which priorities are served together now, and which follow where these find no room.
-
-        An engine elsewhere computes nothing here: a step that waits for one text would keep the others'.
-        """
-        turns = self._queue.turns()
-        if self._loop.engine and self._loop.engine.abilities.elsewhere:
-            return [sorted(turns)] if turns else []
-        return [[turn] for turn in turns]
+    def _charge(self, served: Mapping[Job, int]) -> None:
+        """Charge each caller for the tokens that an engine elsewhere has read and written."""
+        for job, written in served.items():
+            if written:
+                self._queue.used(job.priority, WRITES * written, {job: written})
+                self._queue.owe(job, READS * job.read)
+                job.read = 0
 
     def _clear(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
         """End everything that has begun, and what waits."""

@@ -107,8 +107,9 @@ def type_one(
 class _OpenRequest:
     """A request as the editor keeps it: typing into what it shows asks for nothing."""
 
-    def __init__(self, local: InProcess, keystroke: Keystroke) -> None:
+    def __init__(self, local: InProcess, keystroke: Keystroke, caller: str) -> None:
         self._local = local
+        self._caller = caller
         self.keystroke = keystroke
         self._replies = Replies()
         self._begun = time.perf_counter()
@@ -139,29 +140,41 @@ class _OpenRequest:
                 self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="ahead")
 
     def _submit(self, keystroke: Keystroke, listener: Listener, **more: Any) -> None:
-        self._local.pilot.completer.submit(keystroke.request(client="typist", **more), listener)
+        request = keystroke.request(client="typist", **more)
+        caller = self._caller
+        self._local.pilot.completer.submit(request, listener, caller=caller, owner=caller)
 
 
 def on_a_clock(
-    local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], key: float = 0.2, seed: int = 3
+    local: InProcess,
+    traces: Iterable[Trace],
+    tell: Callable[[str], None],
+    key: float = 0.2,
+    seed: int = 3,
+    caller: str = "",
 ) -> TypingResult:
     """Type at a person's pace: a suggestion counts only where it stood there before the next key.
 
     The traces hold a keystroke for each character. As in the editor, a key asks anew unless it is typed into
-    what is shown, and leaves it to the server what becomes of what was asked before.
+    what is shown, and leaves it to the server what becomes of what was asked before. A `caller` is one of
+    several who type at once: nothing that another had read serves them, and none waits until a cell is read.
     """
     rng = random.Random(seed)  # noqa: S311 - a reproducible pace
     typed = TypingResult(pace=(pace := Pace()))
     counters, begun = dict(local.pilot.completer.counters), time.process_time()
     for trace in traces:
         person, request = Score(), None
-        local.last(trace.keystrokes[0].request(trigger="warm"))  # the cell got the focus
+        focus = trace.keystrokes[0].request(trigger="warm")
+        if caller:
+            local.pilot.completer.submit(focus, lambda _: None, caller=caller, owner=caller)
+        else:
+            local.last(focus)
         for keystroke in trace.keystrokes:
             if keystroke.place < person.covered(keystroke.active):
                 continue
             end = time.perf_counter() + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
             if not request or not request.rest(keystroke):
-                request = _OpenRequest(local, keystroke)
+                request = _OpenRequest(local, keystroke, caller)
                 pace.asked += 1
             was_shown = bool(request.text)
             request.wait(end)

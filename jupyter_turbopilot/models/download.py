@@ -16,8 +16,16 @@ from jupyter_turbopilot.errors import (
     NotWrittenError,
     UnknownModelError,
 )
-from jupyter_turbopilot.files import ROOM_TO_SPARE, flush, free_room, partial_path, sha256_of, size_of
-from jupyter_turbopilot.models.folder import OWN, lock_path, note_path, read_note, state_path, write_note
+from jupyter_turbopilot.files import (
+    ROOM_TO_SPARE,
+    flush,
+    free_room,
+    is_forbidden,
+    partial_path,
+    sha256_of,
+    size_of,
+)
+from jupyter_turbopilot.models.folder import OWN, lock_path, read_note, state_path, write_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import address, describe
 
@@ -51,14 +59,14 @@ def pull(
     """Fetch the model unless it is here, check it, put it in its place at once; return its path."""
     if store.has(model):
         path = store.path(model)
-        with _in_words(store.folder):
+        with in_words(store.folder):
             _confirm(path, model, progress)
         return path
     if model.path:
         raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
     cancel = cancel or threading.Event()
     progress(DownloadProgress("waiting"))
-    with _in_words(store.folder):
+    with in_words(store.folder):
         store.folder.mkdir(parents=True, exist_ok=True)
         with _alone(store.folder / model.file, cancel):
             if not store.has(model):  # another process may have fetched it while we waited
@@ -69,21 +77,31 @@ def pull(
 
 
 @contextmanager
-def _in_words(folder: Path) -> Iterator[None]:
+def in_words(folder: Path) -> Iterator[None]:
     """Say what the disk or the memory has against a download."""
     try:
         yield
     except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+        raise not_written(folder, error) from None
+    except MemoryError:
+        raise DownloadError("There is not enough memory to fetch the model. Close other programs.") from None
+
+
+def not_written(folder: Path, error: OSError | NotImplementedError) -> NotWrittenError:
+    """Word why a folder did not take a model; JupyterLab's notifications end after 140 characters."""
+    if isinstance(error, OSError) and is_forbidden(error):
+        failed = NotWrittenError(
+            "You may not write to the folder of models: ask whoever keeps it, or set "
+            "c.Turbopilot.models_dir or TURBOPILOT_MODELS to yours."
+        )
+    else:
         why = getattr(error, "strerror", None) or error
-        # JupyterLab's notifications end after 140 characters.
         failed = NotWrittenError(
             f"The model could not be written: {why}. "
             "Make room, or set TURBOPILOT_MODELS to a folder that can be written to."
         )
-        failed.hint = f"The folder is {folder}."
-        raise failed from None
-    except MemoryError:
-        raise DownloadError("There is not enough memory to fetch the model. Close other programs.") from None
+    failed.hint = f"The folder is {folder}."
+    return failed
 
 
 @contextmanager
@@ -188,7 +206,6 @@ class _Download:
             raise DownloadError(f"What was downloaded is not a model. {error.message}") from None
         flush(self._partial)
         size = self._partial.stat().st_size
-        _make_way(self._path)
         write_note(
             self._path,
             describe(source),
@@ -213,12 +230,3 @@ class _Download:
                 f"The model needs {missing / 1e6:.0f} MB and the folder of models has {free / 1e6:.0f} MB "
                 "free. Make room, or set TURBOPILOT_MODELS to another folder."
             )
-
-
-def _make_way(path: Path) -> None:
-    """Move away what an earlier version kept under this name, though it came from another address."""
-    if path.is_file() and (note := read_note(path)):
-        digest = str(note.get("sha256", ""))[:12]
-        other = path.with_name(f"{digest or 'other'}--{path.name}")
-        note_path(path).replace(note_path(other))
-        path.replace(other)

@@ -16,8 +16,12 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 from filelock import FileLock
 
+from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.files import (
+    is_forbidden,
+    is_readable,
     is_unfinished,
+    is_writable,
     partial_path,
     read_object,
     remove,
@@ -27,16 +31,11 @@ from jupyter_turbopilot.files import (
 from jupyter_turbopilot.models.fetched import CHECKPOINT_NOTE, CHECKPOINTS, read_checkpoint_note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
-SPEED = ".speed.json"
-VERDICTS = ".trials.json"
-SEQUENCES = ".sequences"
-SEQUENCES_MAGIC = b"turbopilot sequences 1\n"  # what such a file begins with
 COPIES = "tuned"
 OWN = "a file of your own"  # the source of what a person put there; only its digest was noted
 _COPY = re.compile(r".{1,255}-[0-9a-f]{12}\.(gguf|lock)")
-_VERDICT = re.compile(r"[0-9a-f]{32}")
 
 
 def models_dir(configured: str = "") -> Path:
@@ -45,6 +44,13 @@ def models_dir(configured: str = "") -> Path:
     if chosen:
         return Path(chosen).expanduser()
     return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "models"
+
+
+def described(folder: Path) -> str:
+    """Name a folder of models, and say what this person may not do there."""
+    if folder.is_dir() and not is_readable(folder):
+        return f"{folder}, which you may not read: ask whoever keeps it"
+    return f"{folder}" if is_writable(folder) else f"{folder}, which you may read but not write to"
 
 
 # Names ------------------------------------------------------------------------------------------------------
@@ -94,6 +100,16 @@ def remove_with_note(file: Path) -> int:
     return sum(map(remove, (file, note_path(file))))
 
 
+def remove_all(files: Iterable[Path]) -> int:
+    """Delete a model's files and return the bytes freed, or say in words why that cannot be."""
+    try:
+        return sum(map(remove, files))
+    except OSError as error:
+        advice = "Ask whoever keeps the folder of models." if is_forbidden(error) else "Try again."
+        why = f"{error.strerror or error}. {advice}"
+        raise BadRequestError(f"The model could not be removed: {why}", field="model") from None
+
+
 # What is ours -----------------------------------------------------------------------------------------------
 
 
@@ -104,9 +120,6 @@ def ours(folder: Path) -> Iterator[Path]:
         if noted := read_note(file):
             yield from _present(note, *(() if noted["source"] == OWN else (file,)))
     yield from _downloads(folder)
-    yield from sequences(folder)
-    yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
-    yield from _written(folder, VERDICTS, _holds_verdicts)
     yield from _copies(folder / COPIES)
     yield from _unfinished(folder, ".*.gguf.*")
     yield from _unfinished(folder / COPIES, ".*.gguf.*")
@@ -117,11 +130,6 @@ def ours(folder: Path) -> Iterator[Path]:
 def _unfinished(folder: Path, names: str) -> Iterator[Path]:
     """Iterate over what was being written when a process was killed."""
     return (path for path in folder.glob(names) if is_unfinished(path.name) and path.is_file())
-
-
-def sequences(folder: Path) -> Iterator[Path]:
-    """Iterate over the files that hold what was read of notebooks, whole or not."""
-    return _written(folder, SEQUENCES, _begins_as_sequences)
 
 
 def checkpoint_files(checkpoint: Path) -> list[Path]:
@@ -166,27 +174,8 @@ def _is_held(lock: Path) -> bool:
         return True
 
 
-def _written(folder: Path, name: str, known: Callable[[Path], bool]) -> Iterator[Path]:
-    """Iterate over a file and what is beside it while it is written."""
-    for path in folder.glob(f"{name}*"):
-        if path.is_file() and (is_unfinished(path.name) or known(path)):
-            yield path
-
-
-def _holds_verdicts(path: Path) -> bool:
-    return all(_VERDICT.fullmatch(key) for key in read_object(path) or {"": ""})
-
-
-def _begins_as_sequences(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return SEQUENCES_MAGIC.startswith(file.read(len(SEQUENCES_MAGIC)))
-    except OSError:
-        return False
-
-
 def _copies(folder: Path) -> Iterator[Path]:
-    """Iterate over copies of models with adapters; older ones have a lock instead of a note."""
+    """Iterate over copies of models with adapters; one whose note could not be written has its lock."""
     for copy in folder.glob("*.gguf"):
         lock, note = copy.with_suffix(".lock"), note_path(copy)
         if _COPY.fullmatch(copy.name) and (read_note(copy) or lock.is_file()):

@@ -164,13 +164,18 @@ def stamp(path: Path) -> str:
     if path.is_dir():
         files = sorted(file for file in path.glob("[!.]*") if file.is_file())
         return "|".join(f"{file.name}|{stamp(file)}" for file in files)
+    return f"{path.stat().st_mtime_ns}|{sample(path)}"
+
+
+def sample(path: Path) -> str:
+    """Return what distinguishes a file from others by its size and its contents alone."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         found = hashlib.blake2b(file.read(_SAMPLE), digest_size=8)
         # Two trainings of one model begin alike: what they say of themselves, and the vocabulary.
         file.seek(max(_SAMPLE, status.st_size - _SAMPLE))
         found.update(file.read(_SAMPLE))
-    return f"{status.st_size}|{status.st_mtime_ns}|{found.hexdigest()}"
+    return f"{status.st_size}|{found.hexdigest()}"
 
 
 def holds(path: Path, header: Header, text: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from jupyter_turbopilot.models.ggml import BITS
 
@@ -101,14 +100,3 @@ class Model:
         """Return the command that fetches this model."""
         engine = "" if self.engine == "llama" else f"--engine {self.engine} "
         return f"jupyter turbopilot models pull {engine}{self.spec}"
-
-    @property
-    def former_files(self) -> tuple[str, ...]:
-        """Return the names that earlier versions gave the file, which others may have, too."""
-        names = []
-        for source in self.sources:
-            if isinstance(source, Url):
-                names.append(unquote(urlsplit(source.url).path).rsplit("/", 1)[-1])
-            elif isinstance(source, HubFile) and "/" not in source.file:
-                names.append(f"{source.repo.replace('/', '--')}--{source.file}")
-        return tuple(file for file in names if file != self.file and SAFE_FILE.fullmatch(file))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
-from jupyter_turbopilot.models.download import DownloadProgress, pull
+from jupyter_turbopilot.models.download import DownloadProgress, not_written, pull
 from jupyter_turbopilot.models.fetched import is_complete
 from jupyter_turbopilot.models.folder import write_note
 
@@ -44,8 +44,7 @@ def obtain(
     except TurbopilotError:
         raise
     except OSError as error:
-        why = error.strerror or error
-        raise DownloadError(f"{model.name} could not be written: {why}. Make room.") from None
+        raise not_written(store.folder, error) from None
     except MemoryError:
         raise DownloadError(
             f"There is not enough memory to fetch {model.name}. Close other programs."
@@ -83,6 +82,6 @@ def _convert(
     )
     write_note(path, f"converted from Hugging Face, {model.checkpoint}", address=model.checkpoint)
     if not kept:
-        with suppress(OSError):
+        with suppress(TurbopilotError):
             repositories.remove(model.checkpoint)  # it is several times as large
     return path

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import UnknownModelError
-from jupyter_turbopilot.files import partial_path, remove, sha256_of
+from jupyter_turbopilot.files import partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.folder import OWN, copies, read_note, remove_with_note, state_path, write_note
+from jupyter_turbopilot.models.folder import (
+    OWN,
+    copies,
+    note_path,
+    read_note,
+    remove_all,
+    state_path,
+    write_note,
+)
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.model import IndexParts, Model, Source, address, describe
+from jupyter_turbopilot.models.model import IndexParts, Model, Source, address
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -41,14 +49,7 @@ class Store:
         """Return where the model's file is or would be."""
         if model.path:
             return model.path
-        path = self.folder / model.file
-        if not _is_there(path):
-            # Earlier versions named files by the end of their address alone; the note tells whose one is.
-            for former in model.former_files:
-                note = read_note(self.folder / former)
-                if note and _is_of(note, model) and _is_there(self.folder / former):
-                    return self.folder / former
-        return path
+        return self.folder / model.file
 
     def has(self, model: Model) -> bool:
         """Tell whether the model is on the disk; asks nobody else."""
@@ -104,12 +105,12 @@ class Store:
             raise UnknownModelError(
                 "This file is your own, not a download; delete it yourself.", field="model"
             )
-        freed = 0
-        if self.has(model):
-            freed = remove_with_note(path)
-            freed += sum(remove_with_note(copy) for copy in copies(self.folder, path))
         partial = partial_path(self.folder / model.file)
-        return freed + sum(map(remove, (partial, state_path(partial))))
+        files = [partial, state_path(partial)]
+        if self.has(model):
+            whole = [path, *copies(self.folder, path)]
+            files += [*whole, *map(note_path, whole)]
+        return remove_all(files)
 
 
 def _is_there(path: Path) -> bool:
@@ -126,6 +127,4 @@ def _is_of(note: dict[str, Any], model: Model) -> bool:
         return True
     if model.sha256:
         return bool(note.get("sha256") == model.sha256)
-    if noted := note.get("address"):
-        return noted in {*map(address, model.sources), model.checkpoint}
-    return note["source"] in {*map(describe, model.sources), model.checkpoint}
+    return note.get("address") in {*map(address, model.sources), model.checkpoint}

@@ -63,7 +63,11 @@ class Pilot:
         self.library = Library(self.store, self.kind)
         self.effort = Effort(considerate=settings.considerate, kernel_busy=kernel_busy)
         self.worker = Worker(
-            settings.queue_limit, threads=self.effort.threads, idle=settings.idle_minutes * 60
+            settings.queue_limit,
+            threads=self.effort.threads,
+            idle=settings.idle_minutes * 60,
+            running=settings.running_per_person,
+            waiting=settings.waiting_per_person,
         )
         self._keeper = keeper_of(settings)
         results = Results(

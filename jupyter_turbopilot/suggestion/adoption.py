@@ -27,7 +27,12 @@ class Rest(NamedTuple):
 
 
 def typed_since(older: Place, newer: Place) -> str | None:
-    """Return what was typed after the older request; None if the text has changed in any other way."""
+    """Return what was typed after the older request; None if the text has changed in any other way.
+
+    What one owner has written is nothing to another, even if their texts agree.
+    """
+    if newer.owner != older.owner:
+        return None
     if newer.before.startswith(older.before):
         return newer.before[len(older.before) :]
     # As the text grows, cells far above are left out.

@@ -50,6 +50,7 @@ class Place:
     limit: Hashable = None  # what may have cut the answer short
     after: str = ""
     lasts: bool = False  # whether an answer may be kept for another process
+    owner: str = ""  # what is known for one owner is neither an answer nor a guess for another
 
     @property
     def tail(self) -> str:
@@ -59,11 +60,14 @@ class Place:
     @cached_property
     def digest(self) -> bytes:
         """What all places along an answer have in common."""
-        return digest(self.group, self.after)
+        return digest(self.owner, self.group, self.after)
 
     def may_keep(self, text: str) -> bool:
-        """Tell whether an answer may be kept for another process: not in a secret or close behind one."""
-        if not self.lasts:
+        """Tell whether an answer may be kept for another process: not in a secret or close behind one.
+
+        What belongs to an owner is one of several people's, and stays in memory.
+        """
+        if self.owner or not self.lasts:
             return False
         above = self.before + text
         if above.rfind("-----BEGIN ") > above.rfind("-----END "):

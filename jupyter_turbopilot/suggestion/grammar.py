@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.bounds import STATEMENT, remembered
 from jupyter_turbopilot.suggestion.syntax import judged, scan
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _judge(language: str, text: str) -> tuple[int, int]:
     return faults(language, text), len(text) * LOGGED
 
 
-@lru_cache(maxsize=64)
+@remembered(2**18)
 def faults(language: str, text: str) -> int:
     """Return how many errors no continuation of a text could fix."""
     from tree_sitter import Parser

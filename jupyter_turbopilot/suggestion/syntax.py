@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.bounds import STATEMENT, remembered
 from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
 
@@ -77,7 +76,7 @@ def valid_beginning(text: str) -> bool:
     return judged(text).valid
 
 
-@lru_cache(maxsize=64)
+@remembered(2**20)
 def judged(text: str) -> ParseResult:
     """Judge whether a text can become a valid program."""
     if len(text) > STATEMENT:

@@ -131,10 +131,11 @@ class Verbatim(Writing):
         self.confidence *= probability
         before = len(self._text) - len(piece)
         ends = [(stop.text, before + end) for stop in self._stops if (end := stop.find(piece)) >= 0]
-        matches = [(end - len(text), text) for text, end in ends]
-        matches += [(at, "\n") for at in self._left_of_indentation()]
+        matches = [(end, end - len(text), text) for text, end in ends]
+        matches += [(at, at, "\n") for at in self._left_of_indentation()]
         if matches:
-            at, self.stopped_by = min(matches, key=lambda pair: (pair[0], -len(pair[1])))
+            # The first that is complete, in whatever pieces the text comes: no more was ever written.
+            _, at, self.stopped_by = min(matches)
             self.ended = True
             return self._extend(self._text[:at])
         return self._extend(self._text[: len(self._text) - self._held_back()])

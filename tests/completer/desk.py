@@ -35,10 +35,10 @@ class Desk:
             time.sleep(0.001)
 
     def begin(
-        self, request: Completion | RawRequest, owner: str = "", facts: Facts = NONE
+        self, request: Completion | RawRequest, caller: str = "", facts: Facts = NONE
     ) -> tuple[Job, Replies]:
         replies = Replies()
-        return self.completer.submit(request, replies.listen, facts, owner=owner), replies
+        return self.completer.submit(request, replies.listen, facts, caller=caller), replies
 
     def ask(self, request: Completion | RawRequest) -> list[Reply]:
         return heard(self.begin(request)[1])

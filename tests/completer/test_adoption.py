@@ -27,10 +27,10 @@ MIDDLE = "<|fim_middle|>"
 class Asked:
     """A request, and what came of it."""
 
-    def __init__(self, completer: Completer, request: Completion, owner: str) -> None:
+    def __init__(self, completer: Completer, request: Completion, caller: str) -> None:
         self.replies: list[Reply] = []
         self.done = threading.Event()
-        self.job: Job = completer.submit(request, self._take, owner=owner)
+        self.job: Job = completer.submit(request, self._take, caller=caller)
 
     def _take(self, reply: Reply) -> None:
         self.replies.append(reply)
@@ -60,10 +60,10 @@ class Editor:
         self.worker.load("scripted", lambda _: self.engine)
         wait_until(lambda: self.worker.state.ready)
 
-    def ask(self, source: str, owner: str = "ann", suffix: str = "", **more: object) -> Asked:
+    def ask(self, source: str, caller: str = "ann", suffix: str = "", **more: object) -> Asked:
         asked: dict[str, object] = {"client": "tab", "stream": True, "trigger": "invoke", **more}
         request = Completion(cells=[Cell(source=source + suffix)], offset=len(source), **asked)  # type: ignore[arg-type]
-        return Asked(self.completer, request, owner)
+        return Asked(self.completer, request, caller)
 
     @property
     def counted(self) -> tuple[int, int]:
@@ -277,7 +277,7 @@ def test_two_people_with_one_client_name_do_not_disturb_each_other(make: Callabl
     editor = make()
     ann = editor.ask("x = ")
     wait_until(lambda: len(ann.texts) > 1)
-    bob = editor.ask("x = alp", owner="bob")
+    bob = editor.ask("x = alp", caller="bob")
     assert (ann.text(), bob.text()) == (ANSWER, ANSWER)
     assert len(editor.engine.prompts) == 2
 

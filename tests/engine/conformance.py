@@ -23,7 +23,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.code_points import CodePoints
 from jupyter_turbopilot.engine.vocabulary_digest import vocabulary_digest
 from jupyter_turbopilot.errors import BadRequestError, TextFailedError, TurbopilotError
-from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token
+from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Token, Usage
 from jupyter_turbopilot.prompt.formats import form_for
 
 from .test_abilities import ASKED
@@ -186,6 +186,20 @@ def a_text_that_is_released_midway_leaves_the_next_one_alone(subject: Subject) -
     unread = subject.start(subject.ask("never read"))
     subject.engine.release(unread)
     assert said(subject.write(ask)) == said(whole)
+
+
+@check
+def what_was_read_for_one_owner_serves_no_other(subject: Subject) -> None:
+    """How much of a prompt was read before is told as `cached_tokens`."""
+    ask = subject.long_ask()
+    texts, cached = list[bytes](), list[int]()
+    for owner in ("one", "one", "other"):
+        asked = replace(ask, owner=owner, usage=Usage())
+        texts.append(said(subject.write(asked)))
+        cached.append(asked.usage.cached_tokens)
+    assert texts[0] == texts[1] == texts[2]
+    assert cached[0] == cached[2] == 0
+    assert cached[1] or subject.engine.abilities.elsewhere  # where others compute, they may not say
 
 
 @check

@@ -138,6 +138,13 @@ class Silent(Broken):
             self._engine.step([run for run in runs if not run.done], attention)
 
 
+class Sharing(Broken):
+    """Has what was read for one owner serve another."""
+
+    def start(self, ask: Ask) -> Any:
+        return self._engine.start(replace(ask, owner=""))
+
+
 class Deaf(Broken):
     """Does not look at what wants its attention."""
 
@@ -387,6 +394,7 @@ FAULTS: list[tuple[type[Broken], Check]] = [
     (Fragile, conformance.an_error_spoils_nobody_elses_text),
     (Boastful, conformance.a_text_ends_with_the_context),
     (Tired, conformance.the_number_of_threads_may_change),
+    (Sharing, conformance.what_was_read_for_one_owner_serves_no_other),
     (Deaf, conformance.attention_cuts_a_step_short),
     (Nervous, conformance.attention_may_come_at_any_time),
     (Hoarding, conformance.the_room_of_what_has_ended_is_free_again),

@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.queue import PLACES, TURN, Priority, Queue
+from jupyter_turbopilot.engine.queue import PLACES, Priority, Queue
+from jupyter_turbopilot.engine.ring import MOST_OWED, TURN
 
 TYPING, TEXT, BULK, AHEAD, WARM = Priority
 
@@ -15,7 +16,7 @@ TYPING, TEXT, BULK, AHEAD, WARM = Priority
 class One:
     """Something that takes so many steps."""
 
-    owner: str
+    caller: str
     priority: Priority = TYPING
     left: int = 1
     name: int = 0
@@ -145,8 +146,8 @@ def test_everybody_is_served_once_and_nobody_is_forgotten(
 ) -> None:
     queue: Queue[One] = Queue(limit)
     expected, crowded_out = [], []
-    for owner, priority, left, steps in events:
-        one = One(owner, priority, left)
+    for caller, priority, left, steps in events:
+        one = One(caller, priority, left)
         expected.append(one)
         if gone := queue.add(one):
             crowded_out.append(gone)
@@ -159,7 +160,7 @@ def test_everybody_is_served_once_and_nobody_is_forgotten(
         for kind in Priority:
             begun = [o for o in queue if o.priority is kind and queue.begun(o)]
             # Beyond that, only what was the first of its caller.
-            assert len(begun) <= max(2 * queue._places(kind), len({one.owner for one in begun}))
+            assert len(begun) <= max(2 * queue._places(kind), len({one.caller for one in begun}))
         assert len(queue) <= limit + sum(2 * queue._places(kind) for kind in Priority)
     rounds = sum(one.left for one in queue) + 1
     while queue:
@@ -185,10 +186,10 @@ def test_callers_who_want_more_than_there_is_get_the_same(
     rounds = 30 * length
     for _ in range(rounds):
         for number, count in enumerate(wanted):
-            theirs = sum(one.owner == str(number) for one in queue)
+            theirs = sum(one.caller == str(number) for one in queue)
             for _ in range(count - theirs):
                 queue.add(One(str(number), priority, length))
-        steps.update(one.owner for one in serve(queue))
+        steps.update(one.caller for one in serve(queue))
     # Where there are more callers than places, two of them may have to take turns.
     share = PLACES // len(wanted) or 0.5
     for number, count in enumerate(wanted):
@@ -231,6 +232,7 @@ def test_a_ninth_caller_has_a_place_within_one_turn_though_the_others_never_end(
     st.sampled_from([TYPING, BULK]),
     st.lists(st.integers(1, 3), min_size=40, max_size=40),
 )
+@example(33, 0.234375, TYPING, [1] * 40)  # a turn was a step longer than it may be
 def test_callers_whose_requests_never_end_share_the_time_and_nobody_waits_long(
     callers: int, seconds: float, priority: Priority, requests: list[int]
 ) -> None:
@@ -246,12 +248,12 @@ def test_callers_whose_requests_never_end_share_the_time_and_nobody_waits_long(
     last = dict.fromkeys(map(str, range(callers)), 0)
     steps: Counter[str] = Counter()
     for step in range(rounds):
-        owners = {one.owner for one in serve(queue, seconds)}
+        owners = {one.caller for one in serve(queue, seconds)}
         steps.update(owners)
-        for owner in owners:
-            waited = (step - last[owner] - 1) * seconds
+        for caller in owners:
+            waited = (step - last[caller] - 1) * seconds
             assert waited <= (callers // PLACES + 1) * turn
-            last[owner] = step
+            last[caller] = step
     assert len(steps) == callers
     assert min(steps.values()) >= 0.8 * max(steps.values())
 
@@ -263,24 +265,24 @@ def test_nobodys_next_goes_before_the_first_of_whoever_waited_by_then(
     """Whoever comes while others wait is not served before they are."""
     queue: Queue[One] = Queue(1000)
     before: dict[One, set[str]] = {}  # who waits, and who may not go first with something new
-    for name, (owner, _, left, steps) in enumerate(events):
-        queue.add(One(owner, TYPING, left, name))
+    for name, (caller, _, left, steps) in enumerate(events):
+        queue.add(One(caller, TYPING, left, name))
         for _ in range(min(steps, len(queue))):
             begun = {one for one in queue if queue.begun(one)}
             line = serve(queue, 0.2)
             for waiting, ended in before.items():
-                passed = [one for one in line if one.owner in ended and one not in begun]
+                passed = [one for one in line if one.caller in ended and one not in begun]
                 assert waiting in line or not passed
             before = {one: ended for one, ended in before.items() if one not in line and one in queue}
-            firsts = {one.owner: one for one in reversed(list(queue))}
+            firsts = {one.caller: one for one in reversed(list(queue))}
             for one in firsts.values():
                 if not queue.begun(one):
-                    before.setdefault(one, set()).update(o.owner for o in line if o not in queue)
+                    before.setdefault(one, set()).update(o.caller for o in line if o not in queue)
 
 
 def test_those_whose_turns_end_together_take_turns_with_the_places_that_are_left_over() -> None:
     queue = queue_of(*(One(name, left=10**6) for name in "abcde" for _ in range(3)))
-    steps = Counter(one.owner for _ in range(1000) for one in serve(queue, 0.1))
+    steps = Counter(one.caller for _ in range(1000) for one in serve(queue, 0.1))
     assert min(steps.values()) >= 0.9 * max(steps.values())
 
 
@@ -311,7 +313,7 @@ def test_many_callers_all_begin_and_of_one_caller_only_some() -> None:
         queue.add(One(str(number), left=10**6))
         for _ in range(20):
             serve(queue, TURN)
-    assert all(queue.begun(one) or one.owner == "greedy" for one in queue)
+    assert all(queue.begun(one) or one.caller == "greedy" for one in queue)
     assert sum(map(queue.begun, greedy)) < PLACES
     # What has begun beyond twice the places takes the room of some who wait.
     assert len(queue) == 5 * PLACES + 2 * PLACES
@@ -323,12 +325,12 @@ def test_many_callers_all_begin_and_of_one_caller_only_some() -> None:
 def test_one_that_takes_the_place_of_another_stands_where_that_stood(
     owners: list[str], which: int, steps: int
 ) -> None:
-    ones = [One(owner, left=100) for owner in owners]
+    ones = [One(caller, left=100) for caller in owners]
     queue = queue_of(*ones)
     for _ in range(steps):
         serve(queue)
     older = ones[which % len(ones)]
-    newer = One(older.owner, left=100)
+    newer = One(older.caller, left=100)
     before, begun, waiting = list(queue), queue.begun(older), queue.waiting
     assert queue.replace(older, newer)
     assert list(queue) == [newer if one is older else one for one in before]
@@ -361,7 +363,7 @@ def test_whoever_is_replaced_at_every_step_uses_up_a_turn_all_the_same() -> None
         line = queue.line(TYPING)
         for one in line:
             queue.begin(one)
-        served.update(one.owner for one in line)
+        served.update(one.caller for one in line)
         if typing in line:
             newer = One("typist", left=1000)
             assert queue.replace(typing, newer)
@@ -379,3 +381,160 @@ def test_who_types_goes_before_texts_of_other_programs_which_have_their_half_all
     assert [serve(queue, 0.02) for _ in range(50)] == [[typist]] * 50
     spent = Counter(serve(queue, 0.1)[0].priority for _ in range(2000))
     assert 0.9 < spent[TEXT] / spent[TYPING] < 1.1
+
+
+# What an engine elsewhere serves ----------------------------------------------------------------------------
+
+
+def write(queue: Queue[One], cost: float = 0.1) -> list[One]:
+    """Have all that an engine elsewhere serves write something; return them."""
+    line = queue.together()
+    for one in line:
+        queue.begin(one)
+    for one in line:
+        one.left -= 1
+        if not one.left:
+            queue.remove(one)
+        queue.used(one.priority, cost, {one: 1})
+    return line
+
+
+def test_elsewhere_all_are_served_at_once_and_people_before_what_nobody_waits_for() -> None:
+    kinds = (WARM, AHEAD, BULK, TEXT, TYPING)
+    ones = [One("a", kind) for kind in kinds]
+    queue = queue_of(*ones)
+    assert queue.together() == ones[::-1]
+    queue.places = 3
+    assert queue.together() == [ones[4], ones[3], ones[2]]
+
+
+def test_elsewhere_bulk_keeps_one_place_in_eight_and_no_more_than_it_takes() -> None:
+    typing = [One(str(number), left=10**6) for number in range(100)]
+    queue = queue_of(*typing, limit=1000)
+    queue.places = 4 * PLACES
+    bulk = [One("b", BULK, left=10**6) for _ in range(6)]
+    queue.add(bulk[0])
+    assert Counter(one.priority for one in queue.together()) == {TYPING: 31, BULK: 1}
+    for one in bulk[1:]:
+        queue.add(one)
+    for _ in range(100):
+        assert Counter(one.priority for one in write(queue)) == {TYPING: 28, BULK: 4}
+    queue.add(One("c", WARM))
+    assert WARM not in {one.priority for one in queue.together()}
+
+
+def test_elsewhere_more_is_read_ahead_where_there_are_many_places() -> None:
+    queue = queue_of(*(One(str(number), WARM) for number in range(9)))
+    assert len(queue.together()) == 1
+    queue.places = 4 * PLACES
+    assert len(queue.together()) == 4
+
+
+@given(EVENTS, st.integers(1, 30))
+def test_elsewhere_everybody_is_served_once_and_no_place_is_left_empty_or_given_twice(
+    events: list[tuple[str, Priority, int, int]], places: int
+) -> None:
+    queue: Queue[One] = Queue(1000)
+    queue.places = places
+    ones = []
+    for name, (caller, priority, left, steps) in enumerate(events):
+        ones.append(One(caller, priority, left, name))
+        queue.add(ones[-1])
+        for _ in range(steps):
+            awaited = sum(one.priority.awaited for one in queue)
+            line = write(queue)
+            assert len(line) == len(set(line)) <= places
+            assert sum(one.priority.awaited for one in line) == min(awaited, places)
+    for _ in range(sum(one.left for one in ones)):
+        write(queue)
+    assert not len(queue)
+
+
+def test_whose_prompts_take_more_than_others_gets_fewer_turns_and_some_all_the_same() -> None:
+    """One person has long prompts read for each text, the others short ones: all get as much of the machine."""
+    names = ["long", "short", "third"]
+    queue = queue_of(*(One(name) for name in names for _ in range(50)), limit=200)
+    queue.places = 1
+    tokens: Counter[str] = Counter()
+    for _ in range(600):
+        (one,) = write(queue, 0.01)
+        queue.add(One(one.caller))
+        read = 2 * TURN if one.caller == "long" else 0.0
+        queue.owe(one, read)
+        tokens[one.caller] += 1
+    assert abs(tokens["short"] - tokens["third"]) <= 1
+    assert 2 < tokens["short"] / tokens["long"] < 4
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=12), st.integers(1, 4))
+def test_whatever_somebody_owes_they_wait_for_no_more_than_so_many_turns(
+    owed: list[float], places: int
+) -> None:
+    queue = queue_of(*(One(str(number), left=10**9) for number in range(len(owed))), limit=100)
+    queue.places = places
+    last = dict.fromkeys(range(len(owed)), 0)
+    for step in range(60 * len(owed)):
+        for one in write(queue, TURN):
+            number = int(one.caller)
+            assert step - last[number] <= (MOST_OWED + 3) * len(owed)
+            last[number] = step
+            queue.owe(one, owed[number])
+    assert min(last.values()) > 0
+
+
+# Limits for each caller ---------------------------------------------------------------------------------------
+
+
+def test_of_one_caller_only_so_many_are_served_at_a_time_though_there_is_room() -> None:
+    queue: Queue[One] = Queue(100, running=2)
+    many = [One("many") for _ in range(5)]
+    for one in (*many, few := One("few")):
+        queue.add(one)
+    assert queue.line(TYPING) == queue.together() == [many[0], few, many[1]]
+    assert [len(serve(queue)) for _ in range(3)] == [3, 2, 1]
+
+
+def test_who_has_enough_that_waits_crowds_out_their_own_and_first_what_nobody_waits_for() -> None:
+    queue: Queue[One] = Queue(100, waiting=2)
+    warm, first, other = One("a", WARM), One("a"), One("b")
+    assert [queue.add(one) for one in (warm, first, other)] == [None] * 3
+    assert queue.has_enough("a")
+    assert not queue.has_enough("b")
+    second = One("a")
+    assert queue.add(second) is warm
+    third = One("a")
+    assert queue.add(third) is third
+    assert list(queue) == [first, other, second]
+    serve(queue)
+    assert not queue.has_enough("a")
+
+
+@given(EVENTS, st.integers(1, 3), st.integers(1, 30))
+def test_elsewhere_nobody_has_more_under_way_than_the_limit_and_others_get_all_places(
+    events: list[tuple[str, Priority, int, int]], running: int, places: int
+) -> None:
+    queue: Queue[One] = Queue(1000, running=running)
+    queue.places = places
+    for caller, priority, left, steps in events:
+        queue.add(One(caller, priority, left))
+        for _ in range(steps):
+            allowed = Counter(one.caller for one in queue if one.priority.awaited)
+            served = [one for one in write(queue) if one.priority.awaited]
+            assert max(Counter(one.caller for one in served).values(), default=0) <= running
+            assert len(served) == min(places, sum(min(running, count) for count in allowed.values()))
+
+
+@given(EVENTS, st.integers(0, 3), st.integers(0, 3))
+def test_nobody_has_more_under_way_or_waiting_than_the_limits_say(
+    events: list[tuple[str, Priority, int, int]], running: int, waiting: int
+) -> None:
+    queue: Queue[One] = Queue(1000, running=running, waiting=waiting)
+    for caller, priority, left, steps in events:
+        queue.add(One(caller, priority, left))
+        waits = Counter(one.caller for one in queue if not queue.begun(one))
+        assert not waiting or max(waits.values(), default=0) <= waiting
+        for _ in range(steps if queue else 0):
+            if not len(queue):
+                break
+            served = Counter(one.caller for one in serve(queue))
+            assert not running or max(served.values()) <= running

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.moves import Clear, Copy, Detach, Discard, Move, Park, Restore, Truncate
 from jupyter_turbopilot.engine.sequences import (
     IDLE_CELLS,
+    PLAIN,
     WORTH_KEEPING,
     KVSequence,
+    Partition,
     Sequences,
     common_prefix,
 )
@@ -48,9 +50,15 @@ class Memory:
                     assert not any(self.cells.values())
 
 
-def serve(sequences: Sequences, memory: Memory, prompt: list[int], room: int = 0) -> KVSequence:
+def serve(
+    sequences: Sequences,
+    memory: Memory,
+    prompt: list[int],
+    room: int = 0,
+    partition: Partition = PLAIN,
+) -> KVSequence:
     """Take a sequence for a prompt and read all of it."""
-    taken = sequences.take(prompt, room)
+    taken = sequences.take(prompt, room, partition=partition)
     assert taken is not None
     memory.apply(taken.moves)
     rest = prompt[taken.kept :]
@@ -289,3 +297,76 @@ def test_a_fresh_sequence_leaves_those_that_are_busy() -> None:
     assert taken is not None
     assert (taken.kept, taken.moves) == (0, [])
     assert busy.tokens == [1] * 100
+
+
+partitions = st.builds(Partition, st.sampled_from(["", "one", "other"]), st.integers(0, 1))
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, 1), min_size=1, max_size=80), partitions, st.booleans()),
+        max_size=30,
+    ),
+    st.booleans(),
+)
+def test_nothing_that_was_read_for_one_partition_ever_serves_another(
+    prompts: list[tuple[list[int], Partition, bool]], shares: bool
+) -> None:
+    sequences = Sequences(4, 300, parked=200, shares=shares)
+    held: dict[int, Partition] = {}  # whose tokens each sequence of the cache holds
+    parked: dict[int, Partition] = {}
+    read: dict[Partition, list[list[int]]] = {}
+    busy: list[KVSequence] = []
+    for prompt, partition, ends in prompts:
+        if len(busy) == 3:
+            sequences.release(busy.pop(0))
+        taken = sequences.take(prompt, 0, partition=partition)
+        assert taken is not None
+        for move in taken.moves:
+            match move:
+                case Copy(source, target, _):
+                    assert held[source] == partition
+                    held[target] = partition
+                case Park(sequence, number):
+                    parked[number] = held[sequence]
+                case Restore(number, sequence):
+                    assert parked.pop(number) == partition
+                    held[sequence] = partition
+        if taken.kept:
+            assert held[taken.sequence.id] == partition
+            assert any(known[: taken.kept] == prompt[: taken.kept] for known in read[partition])
+        assert taken.sequence.partition == partition
+        held[taken.sequence.id] = partition
+        read.setdefault(partition, []).append(prompt)
+        sequences.grow(taken.sequence, prompt[taken.kept :])
+        cells = {
+            each: {
+                cell for sequence in sequences._all if sequence.partition == each for cell in sequence.cells
+            }
+            for each in read
+        }
+        assert all(not cells[one] & cells[other] for one in cells for other in cells if one != other)
+        busy.append(taken.sequence)
+        if ends:
+            sequences.release(busy.pop())
+
+
+def test_a_suffix_that_is_moved_stays_with_its_partition() -> None:
+    sequences, memory = Sequences(4, 1000, movable=True), Memory()
+    prompt = [*range(100), *range(200, 240), 300]
+    sequences.release(serve(sequences, memory, prompt, partition=Partition("one")))
+    longer = [*range(100), 7, *range(200, 240), 300]
+    other = sequences.take(longer, 0, (101, 141), Partition("other"))
+    assert other is not None
+    assert (other.kept, other.suffix) == (0, None)
+    mine = sequences.take(longer, 0, (101, 141), Partition("one"))
+    assert mine is not None
+    assert mine.suffix is not None
+    assert mine.suffix.sequence.partition == Partition("one")
+
+
+def test_only_what_has_no_owner_and_no_adapters_is_kept_for_the_next_start() -> None:
+    sequences, memory = Sequences(4, 1000, parked=1000), Memory()
+    for number, partition in enumerate((PLAIN, Partition("one"), Partition("", 1))):
+        sequences.release(serve(sequences, memory, [number] * 100, partition=partition))
+    assert [tokens for _, tokens in sequences.park_all()[1]] == [[0] * 100]

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.job import YIELDED, Job
+from jupyter_turbopilot.engine.job import YIELDED, Job, Work
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import EngineError, TextFailedError
+from jupyter_turbopilot.generation import Ask, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .jobs import SmallEngine, Told, nothing_but_one, until_cancelled
+from .test_stepping import Arithmetic
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.step_run import BatchToken
 
 
 def loop_with(engine: Engine) -> StepLoop:
@@ -27,7 +30,7 @@ def test_one_that_may_have_failed_a_batch_and_finds_no_room_keeps_nobody_waiting
     loop = loop_with(SmallEngine("word " * 50))
     first, suspect = (Job(until_cancelled, Told()) for _ in range(2))
     assert loop.step([first, suspect], []) == {first: True}
-    loop._active[suspect].suspect = True
+    loop._active[suspect].suspect = 1
     assert loop.step([first, suspect], []) == {first: True}
 
 
@@ -37,6 +40,39 @@ def test_what_gives_up_its_room_for_good_does_not_cut_the_step_short_that_it_mak
     assert loop.step([warm], []) == {warm: True}
     assert loop.step([typing], [warm]) == {typing: True}
     assert warm.cancel.reason == YIELDED
+
+
+def test_a_prompt_that_fails_far_down_is_found_while_others_write_on() -> None:
+    class Poisoned(Arithmetic):
+        failures = 0
+
+        def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
+            if any((row.token, row.position) == (9, 180) for row in rows):
+                self.failures += 1
+                raise IndexError
+            return super().evaluate(rows, attention)
+
+    def writing(prompt: list[int], count: int) -> Callable[..., Work]:
+        def work(*_: object) -> Work:
+            ask = Ask(prompt, Sampling(max_tokens=count, ignore_end=True))
+            while (yield ask):
+                pass
+
+        return work
+
+    engine = Poisoned(capacity=4000)
+    engine.context_size, engine.drafts, engine.ends = 1000, False, set()
+    loop, told, guilty = loop_with(engine), Told(), Told()
+    jobs = [Job(writing([n, 2, 3] * 30, 500), told) for n in range(2)]
+    jobs.append(Job(writing([4] * 180 + [9] + [4] * 100, 5), guilty))
+    steps = 0
+    while not guilty.event.is_set():
+        loop.step(jobs, [])
+        steps += 1
+        assert steps < 40
+    assert isinstance(guilty.wait(), EngineError)
+    assert engine.failures <= 4
+    assert not told.event.is_set()
 
 
 def test_texts_that_all_ended_in_the_batch_that_failed_fail_nobody() -> None:

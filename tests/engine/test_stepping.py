@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -8,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.step_run import BatchToken, StepRun
-from jupyter_turbopilot.engine.stepping import CHUNK, HEAD_START, Stepping, write
+from jupyter_turbopilot.engine.stepping import CHUNK, SHORT, Stepping, write
 from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
@@ -84,6 +87,26 @@ class Arithmetic(Stepping):
 
     def logits(self, index: int) -> np.ndarray:
         return self.rows[index]
+
+
+def test_what_is_worked_out_of_a_grammar_is_remembered_for_its_owner_alone() -> None:
+    checked: list[str] = []
+
+    @remembered(1000)
+    def check(grammar: str) -> str:
+        checked.append(grammar)
+        return grammar
+
+    class Checking(Arithmetic):
+        def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Any:
+            check(sampling.grammar)
+
+    engine = Checking()
+    for owner in ("ada", "eve", "ada", "eve"):
+        run = engine.start(Ask([1, 2], Sampling(max_tokens=1, grammar="root ::= [a]"), owner=owner))
+        assert run is not None
+        engine.release(run)
+    assert len(checked) == 2
 
 
 def alone(prompt: list[int], count: int) -> bytes:
@@ -234,59 +257,76 @@ def test_nothing_is_guessed_when_the_text_is_drawn_at_random() -> None:
     assert usage.drafted_tokens == 0
 
 
-def test_behind_each_piece_of_a_long_prompt_who_writes_has_as_much_time() -> None:
-    engine, short = writing()
-    long = engine.start(Ask([3] * 900, Sampling(max_tokens=1)))
-    assert long is not None
-    engine.batches.clear()
-    engine.step([short, long], Cancel())
-    assert [row.sequence for row in engine.batches[0]] == [long.sequence.id] * CHUNK
-    while not short.done:
-        engine.step([short, long], Cancel())
-    # A piece takes as long as so many tokens.
-    assert [[row.sequence for row in rows] for rows in engine.batches[1:]] == [[short.sequence.id]] * (
-        len(engine.batches) - 1
-    )
+def places(engine: Arithmetic) -> list[Counter[int]]:
+    """Count the rows of each sequence, batch by batch."""
+    return [Counter(row.sequence for row in rows) for rows in engine.batches]
 
 
-def test_who_writes_waits_for_a_short_prompt_to_be_written_together() -> None:
+def test_who_writes_does_so_in_each_batch_that_reads() -> None:
     engine, short = writing()
     other = engine.start(Ask([4] * 300, Sampling(max_tokens=9)))
     assert other is not None
-    before = short.wrote
+    engine.batches.clear()
     while not other.wrote:
-        assert short.wrote == before
         engine.step([short, other], Cancel())
-    engine.step([short, other], Cancel())
-    assert (short.wrote, other.wrote) == (before + 1, 2)
-    assert len(engine.batches[-1]) == 2
+    assert all(batch[short.sequence.id] == 1 for batch in places(engine))
+    assert [sum(batch.values()) for batch in places(engine)[:-1]] == [CHUNK] * (len(engine.batches) - 1)
 
 
-def test_who_writes_does_not_wait_for_ever() -> None:
+def test_behind_each_piece_of_a_long_prompt_who_writes_has_as_much_time() -> None:
     engine, short = writing()
-    spent = 0.0
-    for number in range(40):
-        other = engine.start(Ask([number // 10, *[number % 10] * (CHUNK - 1)], Sampling(max_tokens=1)))
-        assert other is not None
-        begun, wrote = engine.now, short.wrote
-        engine.step([short, other], Cancel())
-        spent += engine.now - begun
-        engine.release(other)
-        if short.wrote > wrote:
-            break
-    assert short.wrote > wrote
-    assert spent < HEAD_START + 2 * CHUNK / 1000
-
-
-def test_a_text_is_computed_the_same_whether_or_not_a_prompt_is_read_beside_it() -> None:
-    engine, short = writing()
-    long = engine.start(Ask([3] * 900, Sampling(max_tokens=1)))
+    long = engine.start(Ask([3] * (SHORT + 2 * CHUNK), Sampling(max_tokens=1)))
     assert long is not None
-    engine.step([short, long], Cancel())
-    engine.release(long)
-    engine.step([short], Cancel())
-    own = [rows for rows in engine.batches if rows[0].sequence == short.sequence.id]
-    assert all(row.sequence == short.sequence.id for rows in own for row in rows)
+    engine.batches.clear()
+    while not short.done:
+        engine.step([short, long], Cancel())
+    first, *others = places(engine)
+    assert first == {short.sequence.id: 1, long.sequence.id: CHUNK - 1}
+    # A piece takes as long as so many tokens.
+    assert others == [{short.sequence.id: 1}] * len(others)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(1, SHORT + CHUNK), min_size=1, max_size=5), st.integers(1, 30))
+def test_each_batch_writes_a_token_of_every_text_however_many_prompts_there_are(
+    sizes: list[int], count: int
+) -> None:
+    engine = Arithmetic(capacity=6000)
+    engine.context_size = 2000
+    asks = [
+        Ask([number % 10, *[number // 10 % 10] * size], Sampling(max_tokens=count))
+        for number, size in enumerate(sizes)
+    ]
+    runs = [run for ask in asks if (run := engine.start(ask))]
+    while any(not run.done for run in runs):
+        under_way = [run for run in runs if not run.done]
+        texts = [run for run in under_way if run.wrote]
+        before = [run.wrote for run in texts]
+        engine.step(under_way, Cancel())
+        assert all(run.wrote > wrote for run, wrote in zip(texts, before, strict=True))
+
+
+def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_read() -> None:
+    engine = Arithmetic(count=9, capacity=9000)
+    engine.context_size, engine.drafts = 2000, False
+    numbers = count()
+
+    def short() -> StepRun:
+        run = engine.start(Ask([next(numbers) % 10] + [4] * 60, Sampling(max_tokens=2)))
+        assert run is not None
+        return run
+
+    long = engine.start(Ask([3] * 1000, Sampling(max_tokens=1)))
+    assert long is not None
+    others = [short() for _ in range(7)]
+    engine.batches.clear()
+    while not long.done:
+        engine.step([*others, long], Cancel())
+        for run in [run for run in others if run.done]:
+            engine.release(run)
+            others[others.index(run)] = short()
+        full = [batch for batch in engine.batches if len(batch) == CHUNK]
+        assert len(full) <= 1000 // (CHUNK // 4) + 1
 
 
 def test_a_batch_that_serves_several_is_never_cut_short() -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.engine import lifecycle, queue
+from jupyter_turbopilot.engine import lifecycle, ring
 from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, Work
 from jupyter_turbopilot.engine.phase import EngineState, Phase
 from jupyter_turbopilot.engine.queue import PLACES, Priority
-from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.engine.worker import READS, WRITES, Worker
 from jupyter_turbopilot.errors import (
     BusyError,
     EngineError,
@@ -106,9 +106,9 @@ def test_a_full_queue_is_said_to_be_full_and_nobody_is_lost(worker: Worker) -> N
 
 def test_who_fills_the_queue_does_not_keep_others_out(worker: Worker) -> None:
     running = crowd(worker)
-    first = submit(worker, nothing, owner="greedy")[1]
-    last = submit(worker, nothing, owner="greedy")[1]
-    other = submit(worker, nothing, owner="modest")[1]
+    first = submit(worker, nothing, caller="greedy")[1]
+    last = submit(worker, nothing, caller="greedy")[1]
+    other = submit(worker, nothing, caller="modest")[1]
     assert isinstance(last.wait(), BusyError)
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
@@ -266,8 +266,8 @@ def test_who_sends_many_does_not_keep_others_waiting(worker: Worker) -> None:
     worker._queue.limit = 8
     order: list[str] = []
     running = crowd(worker)
-    jobs = [submit(worker, noting(lambda: order.append("many")), owner="many")[1] for _ in range(3)]
-    jobs.append(submit(worker, noting(lambda: order.append("one")), owner="one")[1])
+    jobs = [submit(worker, noting(lambda: order.append("many")), caller="many")[1] for _ in range(3)]
+    jobs.append(submit(worker, noting(lambda: order.append("one")), caller="one")[1])
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
     for told in jobs:
@@ -279,10 +279,10 @@ def test_of_one_caller_whoever_came_first_goes_first(worker: Worker) -> None:
     worker._queue.limit = 8
     order: list[int] = []
     running = crowd(worker)
-    told = [submit(worker, noting(lambda n=n: order.append(n)), owner="same")[1] for n in range(3)]  # type: ignore[misc]
+    told = [submit(worker, noting(lambda n=n: order.append(n)), caller="same")[1] for n in range(3)]  # type: ignore[misc]
     running.pop()[0].cancel.set(SUPERSEDED)
     told[0].wait()
-    told += [submit(worker, noting(lambda n=n: order.append(n)), owner="same")[1] for n in range(3, 6)]  # type: ignore[misc]
+    told += [submit(worker, noting(lambda n=n: order.append(n)), caller="same")[1] for n in range(3, 6)]  # type: ignore[misc]
     for one in told:
         one.wait()
     assert order == sorted(order)
@@ -651,10 +651,10 @@ def test_sixteen_prompts_of_one_do_not_keep_anothers_ghost_text_waiting(worker: 
     worker._queue.limit = 32
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
-    bulk = [submit(worker, until_cancelled, priority=Priority.BULK, owner="bulk") for _ in range(16)]
+    bulk = [submit(worker, until_cancelled, priority=Priority.BULK, caller="bulk") for _ in range(16)]
     wait_until(lambda: len(engine.asks) == PLACES and all(a.usage.predicted_tokens for a in engine.asks))
     before = sum(ask.usage.predicted_tokens for ask in engine.asks)
-    typing, told = submit(worker, until_cancelled, owner="typist")
+    typing, told = submit(worker, until_cancelled, caller="typist")
     wait_until(lambda: len(engine.asks) > PLACES and engine.asks[-1].usage.predicted_tokens >= 20)
     during = sum(ask.usage.predicted_tokens for ask in engine.asks[:PLACES])
     # At most the step that was under way, or one that was begun before.
@@ -670,11 +670,11 @@ def test_sixteen_prompts_of_one_do_not_keep_anothers_ghost_text_waiting(worker: 
 def test_a_ninth_caller_is_served_while_eight_others_never_come_to_an_end(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "TURN", 0.01)
+    monkeypatch.setattr(ring, "TURN", 0.01)
     worker._queue.limit = PLACES
-    others = [submit(worker, until_cancelled, owner=str(number)) for number in range(PLACES)]
+    others = [submit(worker, until_cancelled, caller=str(number)) for number in range(PLACES)]
     wait_until(lambda: all(job.started_at for job, _ in others))
-    assert submit(worker, nothing_but_one, owner="ninth")[1].wait() is None
+    assert submit(worker, nothing_but_one, caller="ninth")[1].wait() is None
     for job, told in others:
         assert not told.event.is_set()
         job.cancel.set(SUPERSEDED)
@@ -682,12 +682,12 @@ def test_a_ninth_caller_is_served_while_eight_others_never_come_to_an_end(
 
 
 def test_where_there_is_room_for_one_alone_callers_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "TURN", 0.01)
+    monkeypatch.setattr(ring, "TURN", 0.01)
     engine = SmallEngine("word " * 5000, pause=0.002)
     worker = Worker()
     worker.load("small", lambda _: engine)
     wait_until(lambda: worker.state.phase is Phase.READY)
-    jobs = [submit(worker, until_cancelled, owner=name) for name in "abc"]
+    jobs = [submit(worker, until_cancelled, caller=name) for name in "abc"]
     wait_until(lambda: len(engine.asks) == 3 and all(a.usage.predicted_tokens > 10 for a in engine.asks))
     for job, _ in jobs:
         job.cancel.set(SUPERSEDED)
@@ -767,7 +767,7 @@ def test_a_text_that_ended_in_a_batch_that_failed_has_its_end(worker: Worker) ->
     wait_until(lambda: worker.state.phase is Phase.READY)
     told = [Told(), Told()]
     for number, one in enumerate(told):
-        worker.submit(Job(text, one, owner=str(number)))
+        worker.submit(Job(text, one, caller=str(number)))
     assert [one.wait() for one in told] == [None, None]
 
 
@@ -875,13 +875,13 @@ def test_a_key_interrupts_somebody_elses_bulk_though_its_older_request_stands_st
     worker = Worker()
     worker.load("scripted", lambda _: engine)
     wait_until(lambda: worker.state.phase is Phase.READY)
-    ahead, _ = submit(worker, until_cancelled, priority=Priority.AHEAD, owner="ann")
+    ahead, _ = submit(worker, until_cancelled, priority=Priority.AHEAD, caller="ann")
     wait_until(lambda: bool(engine.prompts))
-    submit(worker, until_cancelled, priority=Priority.BULK, owner="bob")
+    submit(worker, until_cancelled, priority=Priority.BULK, caller="bob")
     wait_until(lambda: len(engine.prompts) == 2)
     begun = time.monotonic()
     told = Told()
-    worker.submit(Job(nothing, told, owner="ann"), ahead)
+    worker.submit(Job(nothing, told, caller="ann"), ahead)
     assert told.wait() is None
     assert time.monotonic() - begun < 1
     worker.stop()
@@ -943,7 +943,7 @@ def test_the_engine_says_how_many_are_served_at_a_time() -> None:
     worker = Worker()
     worker.load("scripted", lambda _: engine)
     wait_until(lambda: worker.state.phase is Phase.READY)
-    jobs = [submit(worker, until_cancelled, owner=str(number))[0] for number in range(4)]
+    jobs = [submit(worker, until_cancelled, caller=str(number))[0] for number in range(4)]
     wait_until(lambda: sum(ask.usage.predicted_tokens > 3 for ask in engine.asks) >= 2)
     assert len(engine.asks) == 2
     for job in jobs:
@@ -965,10 +965,72 @@ def test_an_engine_elsewhere_is_waited_for_by_everybody_at_once() -> None:
     worker = Worker()
     worker.load("scripted", lambda _: engine)
     wait_until(lambda: worker.state.phase is Phase.READY)
-    bulk, _ = submit(worker, until_cancelled, priority=Priority.BULK, owner="a")
-    typing, _ = submit(worker, until_cancelled, priority=Priority.TYPING, owner="b")
+    bulk, _ = submit(worker, until_cancelled, priority=Priority.BULK, caller="a")
+    typing, _ = submit(worker, until_cancelled, priority=Priority.TYPING, caller="b")
     wait_until(lambda: len(engine.asks) == 2 and all(a.usage.predicted_tokens > 5 for a in engine.asks))
     assert together[-1] == 2
     for job in (bulk, typing):
         job.cancel.set(SUPERSEDED)
+    worker.stop()
+
+
+def test_of_an_engine_elsewhere_tokens_are_charged_and_not_the_time_that_it_is_waited_for() -> None:
+    """Both callers have a place for as long, and one of them gets thrice as many tokens."""
+
+    class Uneven(ScriptedEngine):
+        def step(self, runs: Sequence[ScriptedRun], attention: Cancel) -> None:
+            super().step([run for run in runs for _ in range(3 if run.ask.prompt == [1] else 1)], attention)
+
+    engine = Uneven("word " * 5000, pause=0.002)
+    engine.abilities = Abilities(places=4, elsewhere=True)
+    worker = Worker()
+    charged: dict[str, float] = {}
+    used, owe = worker._queue.used, worker._queue.owe
+
+    def note(priority: Priority, seconds: float, served: dict[Job, int]) -> None:
+        (job,) = served
+        charged[job.caller] = charged.get(job.caller, 0.0) + seconds
+        used(priority, seconds, served)
+
+    owed: dict[str, float] = {}
+
+    def note_owed(job: Job, seconds: float) -> None:
+        owed[job.caller] = owed.get(job.caller, 0.0) + seconds
+        owe(job, seconds)
+
+    worker._queue.used, worker._queue.owe = note, note_owed  # type: ignore[assignment, method-assign]
+    worker.load("scripted", lambda _: engine)
+    wait_until(lambda: worker.state.phase is Phase.READY)
+
+    def long(*_: object) -> Work:
+        ask = Ask([3] * 50, Sampling(max_tokens=5000))
+        while (yield ask):
+            pass
+
+    jobs = [submit(worker, work, caller=name)[0] for name, work in (("a", until_cancelled), ("b", long))]
+    wait_until(lambda: len(charged) == 2 and charged["b"] > 20 * WRITES)
+    for job in jobs:
+        job.cancel.set(SUPERSEDED)
+    worker.stop()
+    assert 2 < charged["a"] / charged["b"] < 4
+    assert owed == {"a": READS, "b": pytest.approx(50 * READS)}
+
+
+def test_who_has_enough_that_waits_is_told_so_and_others_are_not() -> None:
+    worker = Worker(running=1, waiting=1)
+    worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
+    wait_until(lambda: worker.state.phase is Phase.READY)
+    running, _ = submit(worker, until_cancelled, caller="a")
+    wait_until(lambda: running.started_at > 0)
+    _, ahead = submit(worker, until_cancelled, caller="a", priority=Priority.AHEAD)
+    waiting, _ = submit(worker, until_cancelled, caller="a")
+    assert ahead.wait() is None
+    with pytest.raises(BusyError) as refused:
+        submit(worker, until_cancelled, caller="a")
+    assert (refused.value.code, refused.value.status) == ("too_many_waiting", 429)
+    _, other = submit(worker, nothing_but_one, caller="b")
+    assert other.wait() is None
+    assert not waiting.started_at
+    running.cancel.set(SUPERSEDED)
+    wait_until(lambda: waiting.started_at > 0)
     worker.stop()

@@ -17,6 +17,8 @@ class Knows:
         self.says = says
         self.asked: list[Completion] = []
         self.facts: list[Facts] = []
+        self.callers: list[str] = []
+        self.owners: list[str] = []
         self.counters: dict[str, int] = {}
         self.pilot = SimpleNamespace(completer=self)
 
@@ -26,7 +28,11 @@ class Knows:
         text = self.says(request)
         return Reply("id", "model", (Item(text, 0.9, "stop"),) if text else (), done=True)
 
-    def submit(self, request: Completion, listener: Callable[[Reply], None]) -> None:
+    def submit(
+        self, request: Completion, listener: Callable[[Reply], None], caller: str = "", owner: str = ""
+    ) -> None:
+        self.callers.append(caller)
+        self.owners.append(owner)
         listener(self.last(request))
 
 
@@ -66,7 +72,9 @@ def test_on_a_clock_only_what_comes_before_the_next_key_counts(appended: list[tr
     assert typed.total.saved > 0
 
     class Late(Knows):
-        def submit(self, request: Completion, listener: Callable[[Reply], None]) -> None:
+        def submit(
+            self, request: Completion, listener: Callable[[Reply], None], caller: str = "", owner: str = ""
+        ) -> None:
             pass
 
     typed = typist.on_a_clock(Late(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
@@ -86,3 +94,12 @@ def test_on_a_clock_typing_into_what_is_shown_asks_nothing_and_what_follows_is_w
         ("ahead", CODE[:10] + "??"),
         ("automatic", CODE[:12]),
     ]
+
+
+def test_one_of_several_asks_under_a_name_and_does_not_wait_for_a_cell_to_be_read(
+    appended: list[traces.Trace],
+) -> None:
+    knows = Knows(rest_of_line)
+    typist.on_a_clock(knows, appended, lambda _: None, 0.004, caller="a")  # type: ignore[arg-type]
+    assert set(knows.callers) == set(knows.owners) == {"a"}
+    assert len(knows.callers) == len(knows.asked)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
 import socket
 import subprocess
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.errors import CancelledError, DownloadError
+from jupyter_turbopilot.errors import CancelledError, DownloadError, NotWrittenError
 from jupyter_turbopilot.models import connection, transfer
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import DownloadProgress, pull
@@ -320,3 +322,18 @@ def test_a_page_instead_of_a_model_is_not_kept(server: SourceServer, store: Stor
     with pytest.raises(DownloadError, match="is not a model"):
         pull(store, find(f"{server.url}/m.gguf"))
     assert list(store.folder.glob("*.gguf")) == []
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_folder_that_others_keep_is_said_with_whom_to_ask(
+    store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(NotWrittenError, match="ask whoever keeps it") as failed:
+        pull(store, model(data))
+    assert "c.Turbopilot.models_dir" in failed.value.message
+    assert len(failed.value.message) < 140  # as long as JupyterLab's notifications are
+    assert str(store.folder) in failed.value.hint

@@ -24,7 +24,6 @@ from jupyter_turbopilot.models.folder import (
     ours,
     read_note,
     remove_with_note,
-    sequences,
     write_note,
 )
 
@@ -74,28 +73,6 @@ def test_what_a_download_left_is_ours_once_it_does_not_run(tmp_path: Path) -> No
     assert set(ours(tmp_path)) == files
 
 
-@pytest.mark.parametrize(
-    ("name", "known", "unknown"),
-    [
-        (module.SPEED, '{"bytes_a_second": 1}', '{"speed": 1}'),
-        (module.VERDICTS, json.dumps({"a" * 32: "ok"}), '{"trial": "ok"}'),
-        (module.VERDICTS, json.dumps({"a" * 32: "ok"}), "{}"),
-        (module.SEQUENCES, module.SEQUENCES_MAGIC.decode() + "and more", "turbopilot"[::-1]),
-        (module.SEQUENCES, module.SEQUENCES_MAGIC.decode()[:5], "mine"),
-    ],
-)
-def test_a_file_without_a_note_is_ours_by_what_is_in_it(
-    name: str, known: str, unknown: str, tmp_path: Path
-) -> None:
-    (path,) = put(tmp_path, name, content=known)
-    (beside,) = put(tmp_path, f"{name}.1a2b3c4d.new", content=known)
-    assert set(ours(tmp_path)) == {path, beside}
-    assert set(sequences(tmp_path)) == ({path, beside} if name == module.SEQUENCES else set())
-    path.write_text(unknown)
-    beside.unlink()
-    assert set(ours(tmp_path)) == set()
-
-
 def test_copies_are_a_models_own(tmp_path: Path) -> None:
     model = tmp_path / "m.gguf"
     mine = copy_path(tmp_path, model, KEY)
@@ -119,9 +96,6 @@ def test_a_copy_is_ours_by_its_name_and_a_note_or_a_lock(tmp_path: Path) -> None
     [
         (".", ".m.gguf.json"),
         (".", ".m.gguf.state"),
-        (".", ".speed.json"),
-        (".", ".trials.json"),
-        (".", ".sequences"),
         ("tuned", ".m.gguf.json"),
         ("checkpoints/owner--name", ".fetched.json"),
     ],

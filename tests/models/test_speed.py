@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.models.folder import SPEED
+from jupyter_turbopilot.models.personal import SPEED
 from jupyter_turbopilot.models.speed import rate, remember
 
 
@@ -16,6 +16,7 @@ def test_what_was_measured_is_remembered_and_the_latest_counts(tmp_path: Path) -
     assert rate(tmp_path) == 3e9
     remember(tmp_path, 2e9)
     assert rate(tmp_path) == 2e9
+    assert (tmp_path / SPEED).stat().st_mode & 0o077 == 0
 
 
 def test_a_rough_measurement_does_not_replace_a_careful_one(tmp_path: Path) -> None:

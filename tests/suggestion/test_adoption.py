@@ -71,3 +71,9 @@ def test_an_answer_is_sure_where_it_begins_with_a_whole_token_and_nothing_was_ty
     assert Rest(()).sure
     assert not Rest((), whole=False).sure
     assert not Rest((), ahead=b"typed").sure
+
+
+@given(texts, texts)
+def test_nothing_was_typed_into_what_is_anothers(before: str, typed: str) -> None:
+    assert typed_since(Place("g", before, owner="one"), Place("g", before + typed, owner="other")) is None
+    assert typed_since(Place("g", before, owner="one"), Place("g", before + typed, owner="one")) == typed

@@ -315,3 +315,19 @@ def test_an_answer_in_or_close_behind_a_secret_is_not_kept(before: str, text: st
 )
 def test_any_other_answer_is(before: str, text: str) -> None:
     assert Place("g", before, lasts=True).may_keep(text)
+
+
+@given(st.text(max_size=8), st.sampled_from(["", "one", "other"]), st.sampled_from(["", "one", "other"]))
+def test_what_is_known_for_an_owner_is_known_for_nobody_else(before: str, owner: str, other: str) -> None:
+    results = Results(1 << 20)
+    results.remember(Place("g", before, owner=owner), tokens("abc"), ended=True)
+    for typed in ("", "a"):
+        assert (results.find(Place("g", before + typed, owner=other)) is None) == (owner != other)
+
+
+def test_no_owners_answer_is_kept_for_another_process() -> None:
+    kept: list[Answer] = []
+    results = Results(1 << 20, keep=kept.append)
+    for owner in ("", "one"):
+        results.remember(Place("g", "x = ", lasts=True, owner=owner), tokens("a"), ended=True)
+    assert len(kept) == 1

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.generation import Token
@@ -19,6 +19,8 @@ def tokens(texts: list[str], probability: float = 0.9) -> list[Token]:
     return [Token(text.encode(), probability) for text in texts]
 
 
+@example(["a\n", "a"], ["\n", "a\na"])
+@example(["a\na"], ["\n", "a\na"])
 @given(pieces, st.lists(st.text(alphabet="ab\n", min_size=1, max_size=3), max_size=3))
 def test_a_stop_text_ends_the_answer_and_is_never_part_of_it(texts: list[str], stop: list[str]) -> None:
     writing = Verbatim(stop)
@@ -30,12 +32,13 @@ def test_a_stop_text_ends_the_answer_and_is_never_part_of_it(texts: list[str], s
             break
     writing.finish(whole=True)
     whole = "".join(texts)
-    first = min((at for text in stop if (at := whole.find(text)) >= 0), default=len(whole))
+    found = [(at + len(text), at) for text in stop if (at := whole.find(text)) >= 0]
+    _, first = min(found, default=(0, len(whole)))  # the one that is complete first
     assert writing.shown == whole[:first]
     assert all(writing.shown.startswith(frame) for frame in frames)
 
 
-def test_the_earliest_of_several_stop_texts_wins() -> None:
+def test_the_stop_text_that_is_complete_first_wins() -> None:
     writing = Verbatim(["def", "\n"])
     writing.take(tokens(["x\ndef"]))
     assert (writing.shown, writing.stopped_by, writing.ended) == ("x", "\n", True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.files import UNFINISHED, replace_content
-from jupyter_turbopilot.models.folder import SEQUENCES_MAGIC
+from jupyter_turbopilot.models.personal import SEQUENCES_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,12 +86,7 @@ def _lock(path: Path, wait: float) -> BaseFileLock:
 
 def _clean(path: Path) -> None:
     """Delete unfinished files of processes that were killed while writing."""
-    left = [
-        file
-        for file in path.parent.glob(f"{path.name}.*")
-        if file.suffix == UNFINISHED or file.suffix[1:].isdecimal()  # older versions wrote the latter
-    ]
-    if left:
+    if left := [*path.parent.glob(f"{path.name}.*{UNFINISHED}")]:
         with suppress(OSError), _lock(path, 0):
             for file in left:
                 file.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,7 @@ import psutil
 MAX_THREADS = 8
 _CGROUP = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60
+_FEATURES = ("model name", "flags", "CPU part", "Features")  # on Intel and AMD, on ARM
 
 
 def cores(cgroup: Path = _CGROUP) -> int:
@@ -44,6 +46,15 @@ def _suitable_threads() -> int:
     physical = psutil.cpu_count(logical=False) or usable
     # Two hyperthreads of one core slow each other down; a quota already counts hyperthreads.
     return max(1, min(usable, max(physical, 2), MAX_THREADS))
+
+
+def processor(told: Path = Path("/proc/cpuinfo")) -> str:
+    """Return what distinguishes this processor from others: one home may be on several machines."""
+    try:
+        first = told.read_text().split("\n\n")[0]
+    except OSError:
+        return platform.processor()
+    return "|".join(line for line in first.splitlines() if line.startswith(_FEATURES))
 
 
 def free_memory(cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:

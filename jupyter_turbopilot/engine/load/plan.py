@@ -86,14 +86,19 @@ def compute_bytes(header: Header) -> int:
 
 def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> Plan:
     """Choose context, sequences and threads for a GGUF file, or refuse it if there is too little memory."""
-    sizes = Sizes(
+    plan = fit(sizes_of(header, hardware), name, limits, machine.free_memory())
+    return replace(plan, hardware=hardware)
+
+
+def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
+    """Read off a GGUF file's header what it takes."""
+    return Sizes(
         trained=header.number("context_length", DEFAULT_CONTEXT),
         # Weights on a GPU take none of this memory.
         weights=0 if hardware.gpu_layers < 0 else header.file_size,
         token=header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type],
         compute=compute_bytes(header),
     )
-    return replace(fit(sizes, name, limits, machine.free_memory()), hardware=hardware)
 
 
 def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> Plan:

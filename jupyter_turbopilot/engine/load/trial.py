@@ -20,6 +20,7 @@ import msgspec
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.load.loader import load
+from jupyter_turbopilot.engine.load.machine import processor
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.files import read_object, replace_content
 from jupyter_turbopilot.models.gguf import stamp
@@ -90,11 +91,11 @@ _ADVICE = {
 
 
 def _key(path: Path, plan: Plan) -> str:
-    """Return a digest of the file, the engine and the settings: a change of any needs another trial."""
+    """Return a digest of file, engine, processor and settings: a change of any needs another trial."""
     from jupyter_turbopilot.engine.llama.bindings import installation
 
     settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware.stamp}"
-    about = f"2|{path.resolve()}|{stamp(path)}|{installation()}|{settings}"
+    about = f"{path.resolve()}|{stamp(path)}|{installation()}|{processor()}|{settings}"
     return hashlib.sha256(about.encode()).hexdigest()[:32]
 
 
@@ -158,8 +159,8 @@ def _read(memory: Path) -> dict[str, str]:
 
 
 def _write(memory: Path, verdicts: dict[str, str]) -> None:
-    with suppress(OSError):  # in a read-only folder the trial is repeated each time
-        replace_content(memory, json.dumps(verdicts).encode())
+    with suppress(OSError):  # where nothing can be written the trial is repeated each time
+        replace_content(memory, json.dumps(verdicts).encode(), private=True)
 
 
 def main(arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 FIRST, LONGEST = 1.0, 60.0  # seconds
+LEAST = 0.1  # seconds, though a server says that it may be asked at once
 
 
 @dataclass
@@ -37,6 +38,28 @@ class Rests:
     def next(self, now: float, tried: int | None = None) -> int | None:
         """Return the first address that does not rest, another than the one tried; None: all rest."""
         return next((n for n, rest in enumerate(self._rests) if rest.until <= now and n != tried), None)
+
+
+class Waits:
+    """Sessions for which a server asked to be left alone, by its number: until when, and with which status.
+
+    Each session waits for itself: behind one address others may be answered.
+    """
+
+    def __init__(self) -> None:
+        self._waits: dict[tuple[int, str], tuple[float, int]] = {}
+
+    def asked(self, number: int, session: str, status: int, seconds: float, now: float) -> float:
+        """Have a session wait; return for how many seconds."""
+        seconds = max(LEAST, seconds)
+        self._waits = {key: wait for key, wait in self._waits.items() if wait[0] > now}
+        self._waits[number, session] = now + min(seconds, LONGEST), status
+        return seconds
+
+    def left(self, number: int, session: str, now: float) -> tuple[float, int]:
+        """Return for how many seconds a session still waits, and with which status it was told to."""
+        until, status = self._waits.get((number, session), (now, 0))
+        return max(0.0, until - now), status
 
 
 def pause(failures: int) -> float:

@@ -101,7 +101,7 @@ class ByIds:
         """Return what is sent."""
         sampling = ask.sampling
         body = sampling_fields(sampling, self.style)
-        if "logit_bias" in body and not self._ours:
+        if "logit_bias" in body:  # a router in between may take nothing but OpenAI's form of it
             body["logit_bias"] = biases_by_id(sampling, self._vocabulary)
         # Others than ours write at least one token.
         length = sampling.max_tokens if self._ours else max(1, sampling.max_tokens)

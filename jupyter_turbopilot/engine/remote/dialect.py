@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from jupyter_turbopilot.engine.remote.far_side import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask, Sampling, Token
+
+
+SESSION_HEADER = "X-Session-Id"  # of a request: a router sends the same to the same replica
+REPLICA_HEADER = "X-Replica-Id"  # of an answer: which of several behind one address gives it
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Heard:
     cached: int | None = None  # tokens of the prompt that were not read again, where that is said
     cut: bool = False  # whether it ended at a limit, or broke off
     version: str = ""  # what else the answer depends on, where that is said
+    replica: str = ""  # which of several behind one address answers, where that is said
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Request:
 
     route: str
     body: dict[str, Any] = field(repr=False)
+    session: str = ""  # the notebook that it belongs to: a router sends the same to the same replica
 
 
 class Dialect(Protocol):
@@ -121,10 +129,26 @@ def sampling_fields(sampling: Sampling, style: Style) -> dict[str, Any]:
     return body
 
 
+def owner_fields(kind: Kind, owner: str) -> dict[str, Any]:
+    """Return the fields of a body that keep what is read for one owner from serving another.
+
+    llama-server knows nothing of owners: it reads each prompt from its beginning. What only says that it
+    speaks OpenAI's protocol may be vLLM, as Ray's `serve.llm` is: better refused than shared.
+    """
+    match kind:
+        case _ if not owner:
+            return {}
+        case Kind.OURS | Kind.VLLM | Kind.OPENAI:
+            return {"cache_salt": owner}
+        case Kind.LLAMA:
+            return {"cache_prompt": False}
+    return {}
+
+
 def biases_by_id(sampling: Sampling, vocabulary: Vocabulary) -> dict[str, float]:
-    """Return biases by token id, those of texts for each of their tokens."""
+    """Return biases by token id, those of texts for each of their tokens; several of a token add up."""
     biases: dict[str, float] = {}
     for name, bias in sampling.logit_bias:
         for token in (name,) if isinstance(name, int) else vocabulary.tokenize(name):
-            biases[str(token)] = bias
+            biases[str(token)] = biases.get(str(token), 0.0) + bias
     return biases

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.text_prompt import Spellings
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
+UNTOLD_PLACES = 4  # texts that a server is asked for at a time that does not say itself
 TOPS = {Kind.LLAMA: 100, Kind.VLLM: 20, Kind.OPENAI: 5}  # of the likeliest tokens, with ids
 
 
@@ -64,4 +65,5 @@ def by_text(
 
 def _abilities(far: FarSide, remote: TurbopilotRemote, **abilities: Any) -> Abilities:
     defaults = {"holds": False, "chances": True, "top": 0}
-    return Abilities(places=far.places or remote.places, elsewhere=True, **(defaults | abilities))
+    places = remote.places or far.places or UNTOLD_PLACES
+    return Abilities(places=places, elsewhere=True, **(defaults | abilities))

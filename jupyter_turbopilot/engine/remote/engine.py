@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.queue import Priority
-from jupyter_turbopilot.engine.remote.dialect import Heard
+from jupyter_turbopilot.engine.remote.dialect import Heard, owner_fields
 from jupyter_turbopilot.engine.remote.held_token import FREE, after, ask_for_one, held_token
 from jupyter_turbopilot.engine.remote.run import Answer, RemoteRun
 from jupyter_turbopilot.errors import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.engine.remote.exchange import Exchange
     from jupyter_turbopilot.engine.remote.far_side import FarSide
+    from jupyter_turbopilot.engine.remote.figures import Figures
     from jupyter_turbopilot.engine.remote.thread import Connections
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.generation import Ask
@@ -59,12 +61,18 @@ class RemoteEngine:
         self.vocabulary = vocabulary
         # Whether a text is held to its beginning here, by choosing from what the far side lists.
         self._chooses = abilities.holds and not far.holds
+        self._kind = far.kind
         self._dialect = dialect
         self._exchange = exchange
         self._connections = connections
         self._close = close
         self._came = threading.Condition()
         self._runs: set[RemoteRun] = set()  # those that have room
+
+    @property
+    def figures(self) -> Figures:
+        """What is counted of the far side."""
+        return self._exchange.figures
 
     def start(self, ask: Ask) -> RemoteRun | None:
         """Send a request; None while as many are under way as the far side takes."""
@@ -137,6 +145,8 @@ class RemoteEngine:
     async def _write(self, ask: Ask, hear: Callable[[Heard], bool]) -> None:
         """Have an ask written, unless there is no way to ask it."""
         if request := self._dialect.request(ask):
+            body = request.body | owner_fields(self._kind, ask.owner)
+            request = replace(request, body=body, session=ask.session)
             await self._exchange.write(request, hear, awaited=ask.priority not in NOT_AWAITED)
 
     def step(self, runs: Sequence[RemoteRun], attention: Cancel) -> None:

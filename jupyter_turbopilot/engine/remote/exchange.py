@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from jupyter_turbopilot.engine.remote import words
-from jupyter_turbopilot.engine.remote.back_off import Rests, pause
+from jupyter_turbopilot.engine.remote.back_off import Rests, Waits, pause
 from jupyter_turbopilot.engine.remote.dialect import Heard
 from jupyter_turbopilot.engine.remote.far_side import Kind
+from jupyter_turbopilot.engine.remote.figures import Figures
 from jupyter_turbopilot.engine.remote.words import AskedToWaitError, DiedError, StrangeAnswerError
 from jupyter_turbopilot.errors import EngineGoneError, NotReadyError, TurbopilotError
 
@@ -77,6 +78,8 @@ class Exchange:
         self._timeout = timeout
         self._rests = Rests(len(sides))
         self._uses = [_Use() for _ in sides]
+        self._waits = Waits()
+        self.figures = Figures([side.address.host for side in sides])
         # How the model is called in answers. Others than ours may call it otherwise than in their list.
         self._called = {far.model} if far.kind is Kind.OURS else set()
 
@@ -126,19 +129,27 @@ class Exchange:
         *,
         awaited: bool,
     ) -> None:
-        """Send a request to one address; again where it asks to be left alone first and there is time."""
+        """Send a request to one address; again where it asks to be left alone first and there is time.
+
+        Nothing is sent for a session that was told to wait before that is over.
+        """
         loop, waits = asyncio.get_running_loop(), 0
+        host, session = self._sides[number].address.host, request.session
         while True:
-            try:
-                await self._listen(number, request, hear, deadline)
-            except AskedToWaitError as asked:
-                seconds = pause(waits) if asked.after is None else asked.after
-                if not awaited or loop.time() + seconds >= deadline:
-                    raise asked.error from None
-            else:
-                return
+            seconds, status = self._waits.left(number, session, loop.time())
+            if not seconds:
+                try:
+                    await self._listen(number, request, hear, deadline)
+                except AskedToWaitError as asked:
+                    self.figures.addresses[host].told_to_wait += 1
+                    status, after = asked.error.status, pause(waits) if asked.after is None else asked.after
+                    seconds = self._waits.asked(number, session, status, after, loop.time())
+                    waits += 1
+                else:
+                    return
+            if not awaited or loop.time() + seconds >= deadline:
+                raise words.asked_to_wait(host, status, seconds)
             await asyncio.sleep(seconds)
-            waits += 1
 
     async def _listen(
         self, number: int, request: Request, hear: Callable[[Heard], bool], deadline: float
@@ -146,6 +157,7 @@ class Exchange:
         """Hear an answer out. Once there is something of it, it ends with what there is."""
         side, use = self._sides[number], self._uses[number]
         loop, spoke = asyncio.get_running_loop(), False
+        counted = self.figures.sent(side.address.host, request.session, loop.time())
         self._watch(number)
         try:
             async with asyncio.timeout_at(deadline) as patience:
@@ -153,6 +165,7 @@ class Exchange:
                 async with aclosing(side.stream(request, self._dialect)) as events:
                     async for heard in events:
                         await self._check_answer(side, heard)
+                        counted.heard(heard, loop.time())
                         if heard.tokens or heard.ended:
                             use.heard, use.asked = loop.time(), math.inf
                         if heard.tokens:
@@ -175,6 +188,7 @@ class Exchange:
             raise
         finally:
             use.streaming -= spoke
+            counted.end()
         if not spoke:
             raise DiedError("its answer broke off")
         hear(CUT)

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from jupyter_turbopilot.engine.remote.back_off import retry_after
-from jupyter_turbopilot.engine.remote.dialect import Heard, refused_option
+from jupyter_turbopilot.engine.remote.dialect import REPLICA_HEADER, SESSION_HEADER, Heard, refused_option
 from jupyter_turbopilot.engine.remote.events import Events
 from jupyter_turbopilot.engine.remote.words import (
     WAIT,
@@ -37,8 +37,10 @@ END = b"[DONE]"
 class HttpSide:
     """Connections to one address, kept open. Used on the thread of connections alone."""
 
-    def __init__(self, address: Address, key: str, timeout: float) -> None:
+    def __init__(self, address: Address, key: str, timeout: float, *, in_hub: bool = False) -> None:
+        """`in_hub`: whether it is a service of the JupyterHub that this server belongs to."""
         self.address = address
+        self._in_hub = in_hub
         self.known = False  # whether it was asked who it is, and has not failed since
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         secure = address.root.startswith("https:")
@@ -76,20 +78,24 @@ class HttpSide:
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[Heard]:
         """Send a request; yield what its answer says, event by event."""
         events = Events()
-        async with self._answer("POST", request.route, request.body) as answer:
+        async with self._answer("POST", request.route, request.body, request.session) as answer:
             await self._check(answer)
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise StrangeAnswerError("what is not a stream of events")
+            if replica := answer.headers.get(REPLICA_HEADER):
+                yield Heard(replica=replica)
             async for chunk in answer.aiter_raw():
                 for data in events.feed(chunk):
                     yield Heard(ended=True) if data == END else dialect.read(data)
 
     @asynccontextmanager
     async def _answer(
-        self, method: str, route: str, body: dict[str, Any] | None
+        self, method: str, route: str, body: dict[str, Any] | None, session: str = ""
     ) -> AsyncIterator[httpx.Response]:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
+        if session:
+            headers[SESSION_HEADER] = session
         url = f"{self.address.root}{route}"
         with _in_words():
             async with self._client.stream(method, url, content=content, headers=headers) as answer:
@@ -102,7 +108,7 @@ class HttpSide:
             if answer.headers.get("content-encoding", "identity") != "identity":
                 raise StrangeAnswerError("a compressed answer, which was not asked for")
             return
-        error = refused(self.address.host, status)
+        error = refused(self.address.host, status, in_hub=self._in_hub)
         if status in WAIT:
             raise AskedToWaitError(
                 error, retry_after(answer.headers.get("retry-after", ""), datetime.now(UTC))

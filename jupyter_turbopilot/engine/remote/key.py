@@ -9,12 +9,18 @@ from pathlib import Path
 from jupyter_turbopilot.errors import ModelRefusedError
 
 ENGINE_KEY, HUB_KEY = "TURBOPILOT_ENGINE_KEY", "HF_TOKEN"
+JUPYTERHUB_KEY = "JUPYTERHUB_API_TOKEN"
 _taken: dict[str, str] = {}  # keys that are in the environment no more
 MOST = 1 << 14  # characters
 
 
-def read_key(file: str, *, provider: bool) -> str:
-    """Return the key, or nothing where none is set. No error repeats what it read."""
+def read_key(file: str, *, provider: bool, jupyterhub: bool = False) -> str:
+    """Return the key, or nothing where none is set. No error repeats what it read.
+
+    `jupyterhub`: it is the token that a JupyterHub gave this server.
+    """
+    if jupyterhub:
+        return _hub_token(file, provider=provider)
     if file:
         return _checked(_content(Path(file).expanduser()), "The file c.TurbopilotRemote.key_file")
     variable = HUB_KEY if provider else ENGINE_KEY
@@ -29,6 +35,20 @@ def take_from_environment(*, provider: bool) -> None:
     for variable in (ENGINE_KEY, HUB_KEY) if provider else (ENGINE_KEY,):
         if key := os.environ.pop(variable, ""):
             _taken[variable] = key
+
+
+def _hub_token(file: str, *, provider: bool) -> str:
+    """Return the token. The hub's own code in this process needs it, so it stays in the environment."""
+    if file or provider:
+        what = "an address has hf:" if provider else "c.TurbopilotRemote.key_file is set"
+        raise _refused(f'c.TurbopilotRemote.auth is "jupyterhub", but {what}. Leave out either.')
+    if not (token := os.environ.get(JUPYTERHUB_KEY)):
+        raise _refused(
+            f'c.TurbopilotRemote.auth is "jupyterhub", but the environment has no {JUPYTERHUB_KEY}: a '
+            "JupyterHub sets it in servers that it starts. Start this one from the hub, or leave the setting "
+            "out."
+        )
+    return _checked(token, f"The environment's {JUPYTERHUB_KEY}")
 
 
 def _content(path: Path) -> str:

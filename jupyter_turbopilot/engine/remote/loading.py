@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import CancelledError as Stopped
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 T = TypeVar("T")
+ROUND_TRIPS = 3  # of which the shortest counts
 CONTEXT_SIZE = 4096  # tokens, where neither the far side nor a setting says
 
 
 def check(settings: Turbopilot) -> None:
     """Refuse settings that no load could make sense of. Nobody is asked."""
     for address in _checked_addresses(settings.remote):
-        read_key(settings.remote.key_file, provider=bool(address.provider))
+        _key(settings.remote, address)
 
 
 def take_key(settings: Turbopilot) -> None:
@@ -58,11 +60,11 @@ def address(settings: Turbopilot) -> str:
         return ""
 
 
-def far_side(settings: Turbopilot, cancel: Cancel) -> FarSide:
-    """Ask the far side who it is; its `model` may be one whose vocabulary is known."""
+def far_side(settings: Turbopilot, cancel: Cancel) -> tuple[FarSide, float]:
+    """Ask the far side who it is; return that, and how many seconds an answer takes on an open connection."""
     sides, connections = _sides(settings.remote), Connections()
     try:
-        return _wait(connections, _first(sides, partial(_ask_who, settings.remote)), cancel)[1]
+        return _wait(connections, _first(sides, partial(_ask_again, settings.remote)), cancel)[1]
     finally:
         connections.close(_close(sides))
 
@@ -119,14 +121,22 @@ def _checked_addresses(remote: TurbopilotRemote) -> tuple[Address, ...]:
     return found
 
 
+def _in_hub(remote: TurbopilotRemote) -> bool:
+    return bool(remote.auth == "jupyterhub")
+
+
+def _key(remote: TurbopilotRemote, address: Address) -> str:
+    return read_key(remote.key_file, provider=bool(address.provider), jupyterhub=_in_hub(remote))
+
+
 def _sides(remote: TurbopilotRemote) -> list[AnySide]:
     sides: list[AnySide] = []
     for address in _checked_addresses(remote):
-        key = read_key(remote.key_file, provider=bool(address.provider))
+        key = _key(remote, address)
         if address.provider:
             sides.append(provider.ProviderSide(address, key, remote.model, remote.timeout))
         else:
-            sides.append(HttpSide(address, key, remote.timeout))
+            sides.append(HttpSide(address, key, remote.timeout, in_hub=_in_hub(remote)))
     return sides
 
 
@@ -161,6 +171,15 @@ async def _first(sides: Sequence[AnySide], work: Callable[[AnySide], Awaitable[T
         except EngineGoneError as error:
             gone = gone or error
     raise gone or words.gone(", ".join(side.address.host for side in sides), reason)
+
+
+async def _ask_again(remote: TurbopilotRemote, side: AnySide) -> tuple[FarSide, float]:
+    far, took = await _ask_who(remote, side), []
+    for _ in range(ROUND_TRIPS):
+        begun = time.perf_counter()
+        far = await _ask_who(remote, side)
+        took.append(time.perf_counter() - begun)
+    return far, min(took)
 
 
 async def _ask_who(remote: TurbopilotRemote, side: AnySide) -> FarSide:

@@ -28,6 +28,13 @@ _REFUSALS = {
     501: "cannot do this with its model. Set c.TurbopilotRemote.fim to another form.",
 }
 
+_HUB_REFUSALS = {
+    401: "does not know your JupyterHub token: it has expired, or was revoked. Stop your server in the hub's "
+    "control panel and start it again.",
+    403: "is not open to your JupyterHub token. Ask the hub's administrator for the scope to use the service "
+    "(docs/jupyterhub.md); then stop your server and start it again.",
+}
+
 
 class StrangeAnswerError(ValueError):
     """A far side sent what cannot be read; the words say what, and nothing of it."""
@@ -61,13 +68,26 @@ class AskedToWaitError(Exception):
         self.after = after
 
 
-def refused(host: str, status: int) -> TurbopilotError:
+def refused(host: str, status: int, *, in_hub: bool = False) -> TurbopilotError:
     """Return the error for an HTTP status that is none of success."""
     if status == TOO_MANY:
         return BusyError(f"{host} has too many requests. Try again in a moment.")
+    if status == UNAVAILABLE and in_hub:
+        return NotReadyError(
+            f"{host} is not ready: the model that the JupyterHub's users share is loading, or does not run. "
+            "Try again in a moment."
+        )
     if status == UNAVAILABLE:
         return NotReadyError(f"{host} is not ready: its model may be loading. Try again in a moment.")
-    return FarRefusalError(f"{host} {_refusal(status)}", status)
+    told = (in_hub and _HUB_REFUSALS.get(status)) or _refusal(status)
+    return FarRefusalError(f"{host} {told}", status)
+
+
+def asked_to_wait(host: str, status: int, seconds: float) -> TurbopilotError:
+    """Return the error for a far side that asks to be left alone for so many seconds."""
+    error = refused(host, status)
+    error.after = seconds
+    return error
 
 
 def not_accepted(host: str, option: str) -> BadRequestError:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ConversionError, DownloadError
-from jupyter_turbopilot.files import partial_path, remove, sha256_of
+from jupyter_turbopilot.files import partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
-from jupyter_turbopilot.models.download import DownloadProgress
+from jupyter_turbopilot.models.download import DownloadProgress, in_words
 from jupyter_turbopilot.models.fetched import (
     CheckpointNote,
     checkpoint_path,
@@ -22,7 +22,7 @@ from jupyter_turbopilot.models.fetched import (
     read_checkpoint_note,
     write_checkpoint_note,
 )
-from jupyter_turbopilot.models.folder import checkpoint_files, state_path
+from jupyter_turbopilot.models.folder import checkpoint_files, remove_all, state_path
 from jupyter_turbopilot.models.model import HubFile
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Repositories:
         if "config.json" not in names or not weights:
             raise ConversionError(f"{repository} holds no checkpoint: config.json and model*.safetensors.")
         wanted = ["config.json", *(name for name in _TOKENIZER if name in names), *weights]
-        with self._locked(folder):
+        with in_words(self.folder), self._locked(folder):
             self._fetch_into(folder, repository, wanted)
             if keep:
                 write_checkpoint_note(folder, replace(read_checkpoint_note(folder), complete=True))
@@ -101,7 +101,7 @@ class Repositories:
             if not any((folder / name).is_file() for name in _TOKENIZER):
                 raise
             return folder  # what was fetched before serves
-        with self._locked(folder):
+        with in_words(self.folder), self._locked(folder):
             self._fetch_into(folder, source, [name for name in names if name in _TOKENIZER])
         return folder
 
@@ -119,7 +119,7 @@ class Repositories:
 
     def remove(self, repository: str) -> int:
         """Delete what was fetched of a repository, and return the bytes freed."""
-        freed = sum(map(remove, checkpoint_files(self.where(repository))))
+        freed = remove_all(checkpoint_files(self.where(repository)))
         with suppress(OSError):  # somebody else's files are in it
             self.where(repository).rmdir()
         return freed

@@ -12,9 +12,10 @@ import numpy as np
 from filelock import FileLock
 
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models.folder import copies, copy_path, remove_with_note, write_note
+from jupyter_turbopilot.files import is_forbidden, is_readable, size_of
+from jupyter_turbopilot.models.folder import copies, copy_path, read_note, remove_with_note, write_note
 from jupyter_turbopilot.models.ggml import F16, F32, Q8_0, TYPES, UNQUANTISED
-from jupyter_turbopilot.models.gguf import read_header, stamp
+from jupyter_turbopilot.models.gguf import read_header, sample, stamp
 from jupyter_turbopilot.models.tuning.adapters import check
 from jupyter_turbopilot.models.tuning.rewrite import Change, rewrite
 
@@ -38,9 +39,11 @@ def folded(
 ) -> Path:
     """Return the copy of a model that holds these adapters; made where it is not there yet."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
-    identity = "|".join([stamp(model), *(f"{_digest(path)}={scale}" for path, scale in paths)])
-    key = hashlib.blake2b(identity.encode(), digest_size=6).hexdigest()
-    target = copy_path(folder, model, key)
+    target = place_of(folder, model, adapters)
+    if target.is_file():  # in a folder that is another's, not even its lock could be taken
+        if not is_readable(target):
+            raise ModelRefusedError(f"You may not read {target}. Ask whoever keeps it.")
+        return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
@@ -49,8 +52,38 @@ def folded(
                 write_note(target, f"{model.name} with {len(paths)} adapters")
                 _tidy(folder, model)
     except OSError as error:
+        if is_forbidden(error):
+            raise ModelRefusedError(
+                f"{model.name} has no copy with its adapters. {kept_by(folder)}"
+            ) from None
         raise ModelRefusedError(f"{target.name} could not be written: {error.strerror}.") from None
     return target
+
+
+def place_of(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
+    """Return where the copy of a model that holds these adapters is, or would be."""
+    if not is_readable(model):
+        raise ModelRefusedError(f"You may not read {model}. Ask whoever keeps it.")
+    digests = (f"{_digest(Path(adapter.path))}={adapter.scale}" for adapter in adapters)
+    identity = "|".join([_identity(model), *digests])
+    return copy_path(folder, model, hashlib.blake2b(identity.encode(), digest_size=6).hexdigest())
+
+
+def kept_by(folder: Path) -> str:
+    """Say who makes a copy where the folder of models is read-only."""
+    how = "whoever keeps it makes the copy with `jupyter turbopilot models pull`."
+    return f"You may not write to {folder}: {how}"
+
+
+def _identity(model: Path) -> str:
+    """Return what distinguishes a model's file; its time only where no digest is noted.
+
+    Files that are put into a container's image, or copied for a class, get other times.
+    """
+    noted = read_note(model)
+    if noted.get("sha256") and noted.get("size") == size_of(model):
+        return f"{noted['sha256']}|{sample(model)}"
+    return stamp(model)
 
 
 def fold(

@@ -15,13 +15,19 @@ from jupyter_turbopilot.engine.load.plan import Hardware, Plan, make_plan
 from jupyter_turbopilot.engine.load.retry import LoadConditions
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.catalog import catalog, find
-from jupyter_turbopilot.models.folder import SEQUENCES, VERDICTS
 from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
+from jupyter_turbopilot.models.personal import SEQUENCES, VERDICTS, personal_dir
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of, missing
+from jupyter_turbopilot.pilot.kinds.llama_findings import (
+    adapter_files,
+    copy_with_adapters,
+    graphics,
+    model_file,
+)
 from jupyter_turbopilot.pilot.kinds.vocabularies import LatestVocabulary
 
 if TYPE_CHECKING:
@@ -92,8 +98,10 @@ class LlamaKind:
         *,
         mirrors: bool = False,
     ) -> Path:
-        """Fetch a model; return where it is."""
-        return obtain(self.store, model, progress, cancel, mirrors=mirrors)
+        """Fetch a model, and make its copy with adapters for all who use the folder; return where it is."""
+        path = obtain(self.store, model, progress, cancel, mirrors=mirrors)
+        self.weights(model)
+        return path
 
     def conditions(self, spec: str, *, tuned: bool) -> LoadConditions:
         """Say what the next load depends on; costs a look at the disk and at the memory."""
@@ -115,14 +123,14 @@ class LlamaKind:
     def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
         """Load a model, after a trial in a child process where it has not passed one yet."""
         path, plan = self.plan(model, tuned=tuned)
-        snapshot = self.store.folder / SEQUENCES if self.settings.keep_sequences else None
+        own = personal_dir()
+        snapshot = own / SEQUENCES if self.settings.keep_sequences else None
         if self.settings.isolate:
             return self._load_isolated(model, path, plan, snapshot, cancel)
         if self.settings.trial and self.engine_factory is llama_engine:
             from jupyter_turbopilot.engine.load.trial import ensure_loads
 
-            verdicts = self.store.folder / VERDICTS
-            ensure_loads(path, plan, verdicts, timeout=self.settings.load_timeout, cancel=cancel)
+            ensure_loads(path, plan, own / VERDICTS, timeout=self.settings.load_timeout, cancel=cancel)
         return self.engine_factory(path, model, plan, snapshot)
 
     def _load_isolated(
@@ -140,15 +148,21 @@ class LlamaKind:
     def weights(self, model: Model, *, tuned: bool = True) -> tuple[Path, Hardware]:
         """Return the file to load, and how: adapters are in a copy of the model, or else beside it."""
         path, hardware = self.store.path(model), self.hardware(model, tuned=tuned)
-        always = [adapter for adapter in hardware.adapters if not adapter.language]
-        if not always or not self.settings.fold_adapters:
+        added = self.added(model) if tuned else []
+        if not added:
             return path, hardware
         try:
-            copy = folded(self.store.folder, path, always)
+            copy = folded(self.store.folder, path, added)
         except TurbopilotError as error:
             log.warning("%s The adapters are used beside the model, which is slower.", error)
             return path, hardware
         return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
+
+    def added(self, model: Model) -> list[AdapterSpec]:
+        """Return the adapters that are added to a copy of a model: those that are for any language."""
+        if not self.settings.fold_adapters:
+            return []
+        return [adapter for adapter in self.adapters(model) if not adapter.language]
 
     def adapters(self, model: Model) -> tuple[AdapterSpec, ...]:
         """Return the adapters that are set for a model."""
@@ -168,69 +182,23 @@ class LlamaKind:
         )
 
     def examine(self) -> Iterator[Finding]:
-        """Examine the bindings, the graphics card, the adapters and the model's file."""
+        """Examine the bindings, the graphics card, the adapters, the model's file and its copy."""
         from jupyter_turbopilot.engine.llama import bindings as llama
 
         settings = self.settings
         try:
             yield Finding("engine", f"llama-cpp-python {llama.version()}: {llama.instruction_sets()}")
-            yield _graphics(settings, able=llama.supports_gpu())
-            yield from _adapters(settings)
+            yield graphics(settings, able=llama.supports_gpu())
+            yield from adapter_files(settings)
         except TurbopilotError as error:
             yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
-        yield from self._file()
-
-    def _file(self) -> Iterator[Finding]:
-        """Say whether the model's file is there, and whether its digest was checked."""
         try:
-            model = find(self.settings.model)
+            model = find(settings.model)
         except TurbopilotError as error:
             yield Finding("model", error.message, problem=True)
             return
-        stored = self.store.stored(model)
-        if stored is None:
+        if stored := self.store.stored(model):
+            yield model_file(model, stored)
+            yield from copy_with_adapters(self.store.folder, stored.path, self.added(model))
+        else:
             yield from missing(model)
-            return
-        checked = (
-            "checked by digest"
-            if stored.verified
-            else "unverified: run `jupyter turbopilot models verify`"
-            if model.sha256
-            else "unverified: its publisher gives no digest"
-        )
-        yield Finding("model", f"{model.name}, {stored.size / 1e6:.0f} MB, {checked}, {stored.path}")
-
-
-def _adapters(settings: Turbopilot) -> Iterator[Finding]:
-    """Say of each adapter whether it is one, and for what."""
-    try:
-        specs = adapters.chosen(settings.adapters, find(settings.model).name, configured=True)
-    except TurbopilotError as error:
-        yield Finding("adapter", error.message, problem=True)
-        return
-    for name, scale, language in specs:
-        try:
-            path = Path(name)
-            header = adapters.check(path)
-            size = f"{header.file_size / 1e6:.0f} MB"
-            where = f" in {language} alone" if language else ""
-            counts = f"for a {header.architecture}, counts {scale:g}{where}"
-            yield Finding("adapter", f"{path.name}, {size}, {counts}")
-        except TurbopilotError as error:
-            yield Finding("adapter", error.message, problem=True)
-
-
-def _graphics(settings: Turbopilot, *, able: bool) -> Finding:
-    """Say whether layers can be computed by a graphics card, and whether they are to be."""
-    layers = settings.gpu_layers
-    if layers and not able:
-        return Finding(
-            "graphics",
-            "gpu_layers is set, but this engine was built without GPU support. Build it for the GPU "
-            "(docs/models.md), or set c.Turbopilot.gpu_layers = 0.",
-            problem=True,
-        )
-    if layers:
-        count = "all" if layers < 0 else layers
-        return Finding("graphics", f"{count} layers on card {settings.main_gpu}")
-    return Finding("graphics", "none used" + (": c.Turbopilot.gpu_layers = -1 would" if able else ""))

@@ -130,15 +130,17 @@ class RemoteKind:
 
     def examine(self) -> Iterator[Finding]:
         """Say which server answers, and with which model."""
+        from jupyter_turbopilot.engine.remote.far_side import Kind
         from jupyter_turbopilot.engine.remote.loading import check, far_side
 
         try:
             check(self.settings)
-            far = far_side(self.settings, Cancel())
+            far, seconds = far_side(self.settings, Cancel())
         except TurbopilotError as error:
             yield Finding("engine", error.message, problem=True)
             return
-        yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'not named'}")
+        trip = "" if far.kind is Kind.PROVIDER else f", a round trip takes {1000 * seconds:.1f} ms"
+        yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'not named'}{trip}")
         try:
             engine = self.load(self.find(""), Cancel(), tuned=False)
         except TurbopilotError as error:

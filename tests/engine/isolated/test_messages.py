@@ -54,6 +54,9 @@ asks = st.builds(
     st.booleans(),
     st.tuples(small, small),
     texts,
+    texts,
+    texts,
+    texts,
 )
 tokens = st.builds(
     Token, st.binary(), finite, small, st.lists(st.tuples(small, finite), max_size=3).map(tuple)

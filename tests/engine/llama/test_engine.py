@@ -371,3 +371,27 @@ def test_a_chat_template_is_never_run(tmp_path: Path) -> None:
     prompt = engine.vocabulary.tokenize("x = ")
     assert len(list(write(engine, prompt, Sampling(max_tokens=2), Usage(), Cancel()))) <= 2
     engine.close()
+
+
+def test_nothing_that_was_read_for_an_owner_is_kept_for_the_next_start(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    texts = {"": "a" * 100, "ada": "b" * 100}
+
+    def reused(engine: LlamaEngine, owner: str) -> int:
+        usage = Usage()
+        run = engine.start(Ask(engine.vocabulary.tokenize(texts[owner]), Sampling(1), usage, owner=owner))
+        assert run
+        while not run.done:
+            engine.step([run], Cancel())
+        engine.release(run)
+        return usage.cached_tokens
+
+    found = []
+    for _ in range(2):
+        engine = LlamaEngine(
+            tiny_model, name="tiny", context_size=512, threads=1, parked=512, state=tmp_path / "state"
+        )
+        found.append({owner: reused(engine, owner) for owner in texts})
+        engine.close()
+    assert found == [{"": 0, "ada": 0}, {"": 99, "ada": 0}]

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.snapshot import SavedSequence, _lock, _warn, load, save
-from jupyter_turbopilot.models.folder import SEQUENCES_MAGIC
+from jupyter_turbopilot.models.personal import SEQUENCES_MAGIC
 
 KEPT = [SavedSequence([1, 2, 3], b"\x00\xff" * 50), SavedSequence([], b""), SavedSequence([151935], b"x")]
 
@@ -130,17 +130,15 @@ def test_what_a_killed_process_left_is_cleaned_at_the_next_start(tmp_path: Path)
         "state.save(Path(sys.argv[1]), 'model', [])\n"
     )
     subprocess.run([sys.executable, "-c", child, str(path)], check=False, timeout=60)
-    (tmp_path / ".sequences.4321").write_bytes(b"older")
     (tmp_path / ".sequences.txt").write_bytes(b"somebody's")
     assert list(tmp_path.glob(".sequences.*.new"))
-    (tmp_path / ".sequences.new").write_bytes(b"the last version's")
     assert load(path, "model") == []
     assert {one.name for one in tmp_path.iterdir()} == {".sequences.lock", ".sequences.txt"}
 
 
 def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / ".sequences"
-    unfinished = tmp_path / ".sequences.new"
+    unfinished = tmp_path / ".sequences.0a1b2c3d.new"
     unfinished.write_bytes(b"half of it")
     with _lock(path, 0):
         load(path, "model")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,15 @@ def test_a_containers_memory_limit_counts_not_the_machines(tmp_path: Path) -> No
     (tmp_path / "memory.current").write_text("200000000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 50000000\n")
     assert machine.free_memory(tmp_path) == 150_000_000
+
+
+def test_a_processor_is_known_by_its_model_and_what_it_can_do(tmp_path: Path) -> None:
+    told = tmp_path / "cpuinfo"
+    cores = [
+        f"processor\t: {core}\nmodel name\t: A\ncpu MHz\t: {core}99\nflags\t: fpu avx512f" for core in (0, 1)
+    ]
+    told.write_text("\n\n".join(cores))
+    assert machine.processor(told) == "model name\t: A|flags\t: fpu avx512f"
+    told.write_text("\n\n".join(cores).replace(" avx512f", ""))
+    assert machine.processor(told) == "model name\t: A|flags\t: fpu"
+    assert machine.processor(tmp_path / "elsewhere") == platform.processor()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 import sys
@@ -20,7 +19,6 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load import trial
 from jupyter_turbopilot.engine.load.plan import Hardware, Plan
 from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
-from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 from ...tiny_adapter import make
@@ -167,18 +165,6 @@ def test_what_the_file_causes_is_remembered_until_the_file_or_a_setting_changes(
     ensure(model, memory)
 
 
-def test_verdicts_of_earlier_versions_which_remembered_everything_are_not_believed(
-    tiny_model: Path, tmp_path: Path
-) -> None:
-    memory = tmp_path / "trials.json"
-    about = (
-        f"{tiny_model.resolve()}|{stamp(tiny_model)}|{bindings.installation()}|256|0|1|{PLAN.hardware.stamp}"
-    )
-    key = hashlib.sha256(about.encode()).hexdigest()[:32]
-    memory.write_text(json.dumps({key: "did not answer within 180 seconds"}))
-    ensure(tiny_model, memory)
-
-
 def test_a_child_that_says_much_is_not_waited_for(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,5 +228,15 @@ def test_an_engine_that_is_installed_anew_is_tried_anew(
     memory = tmp_path / "trials.json"
     for name in ("one", "another"):
         monkeypatch.setattr(bindings, "installation", lambda name=name: name)
+        ensure(tiny_model, memory)
+    assert len(json.loads(memory.read_text())) == 2
+
+
+def test_what_another_processor_could_load_is_tried_on_this_one(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "trials.json"
+    for name in ("with AVX-512", "without"):
+        monkeypatch.setattr(trial, "processor", lambda name=name: name)
         ensure(tiny_model, memory)
     assert len(json.loads(memory.read_text())) == 2

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.remote.back_off import FIRST, LONGEST, Rests, pause, retry_after
+from jupyter_turbopilot.engine.remote.back_off import (
+    FIRST,
+    LEAST,
+    LONGEST,
+    Rests,
+    Waits,
+    pause,
+    retry_after,
+)
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -74,3 +82,29 @@ def test_retry_after_is_read_as_seconds_or_a_date(header: str, seconds: float | 
 def test_any_header_is_a_time_or_nothing(header: str) -> None:
     seconds = retry_after(header, NOW)
     assert seconds is None or seconds >= 0
+
+
+def test_a_session_that_was_told_to_wait_waits_and_no_other_does() -> None:
+    waits = Waits()
+    assert waits.asked(0, "a", 429, 3.0, 10.0) == 3.0
+    assert waits.left(0, "a", 11.0) == (2.0, 429)
+    assert waits.left(0, "b", 11.0)[0] == waits.left(1, "a", 11.0)[0] == waits.left(0, "a", 13.0)[0] == 0.0
+
+
+def test_who_may_be_asked_at_once_is_left_alone_for_a_moment() -> None:
+    waits = Waits()
+    assert waits.asked(0, "a", 503, 0.0, 0.0) == LEAST
+    assert waits.left(0, "a", 0.0) == (LEAST, 503)
+
+
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 1e9)), min_size=1, max_size=50))
+def test_however_the_clock_jumps_what_is_remembered_is_over_in_a_minute(
+    asked: list[tuple[float, float]],
+) -> None:
+    waits = Waits()
+    for number, (now, seconds) in enumerate(asked):
+        waits.asked(0, str(number), 429, seconds, now)
+        assert 0 < waits.left(0, str(number), now)[0] <= LONGEST + 1e-6
+        assert waits.left(0, str(number), now + LONGEST + 1e-3)[0] == 0
+    waits.asked(0, "last", 429, 1.0, 2e6)
+    assert len(waits._waits) == 1

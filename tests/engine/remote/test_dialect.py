@@ -8,10 +8,12 @@ from jupyter_turbopilot.engine.remote.dialect import (
     Request,
     Style,
     biases_by_id,
+    owner_fields,
     refused_option,
     samplers,
     sampling_fields,
 )
+from jupyter_turbopilot.engine.remote.far_side import Kind
 from jupyter_turbopilot.generation import Sampling
 
 ALL = Sampling(
@@ -60,6 +62,8 @@ def test_a_penalty_of_the_far_sides_own_is_switched_off() -> None:
 
 def test_a_bias_of_a_text_is_one_of_each_of_its_tokens() -> None:
     assert biases_by_id(ALL, CodePoints()) == {"5": 1.0, "97": -2.0, "98": -2.0}
+    several = Sampling(logit_bias=((97, 1.0), ("ab", 2.0)))
+    assert biases_by_id(several, CodePoints()) == {"97": 3.0, "98": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -82,3 +86,15 @@ def test_of_a_refusal_only_the_options_name_is_read(data: bytes, option: str) ->
 
 def test_what_is_sent_stands_in_no_log() -> None:
     assert "hush" not in repr(Request("/x", {"prompt": "hush"}))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_owner_is_told_to_who_knows_owners_and_nothing_is_reused_where_nobody_does(kind: Kind) -> None:
+    told = {
+        Kind.OURS: {"cache_salt": "o"},
+        Kind.VLLM: {"cache_salt": "o"},
+        Kind.OPENAI: {"cache_salt": "o"},  # it may be vLLM behind a router with a list of models of its own
+        Kind.LLAMA: {"cache_prompt": False},
+    }
+    assert owner_fields(kind, "o") == told.get(kind, {})
+    assert owner_fields(kind, "") == {}

@@ -46,3 +46,9 @@ def test_text_is_sent_ahead_only_where_that_is_set(ahead: str, allowed: bool) ->
     form, remote = TextForm("suffix", chances=True), TurbopilotRemote(ahead=ahead, places=3)
     _, abilities = by_text(FarSide(Kind.OPENAI), form, Spellings(), remote)
     assert (abilities.ahead, abilities.chances, abilities.places) == (allowed, True, 3)
+
+
+def test_before_several_servers_more_texts_are_asked_for_than_one_of_them_says() -> None:
+    for places, expected in ((0, 5), (3, 3), (64, 64)):
+        assert by_ids(OURS, CodePoints(), TurbopilotRemote(places=places))[1].places == expected
+    assert by_ids(FarSide(Kind.VLLM), CodePoints(), TurbopilotRemote())[1].places == 4

@@ -286,3 +286,18 @@ def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:
     assert begun.wait(5)
     engine.close()
     assert closed.wait(5)
+
+
+def test_a_session_and_an_owner_go_with_each_request(serve: Serve, connect: Connect) -> None:
+    server = serve(words("a"))
+    engine = connect(server)
+    for asked in (ask(), replace(ask(), session="a-session", owner="an-owner")):
+        write(engine, asked)
+    (plain, bare), (headers, body) = [
+        (headers, body) for route, headers, body in server.requests if route == "/v1/completions"
+    ]
+    assert "x-session-id" not in plain
+    assert "cache_salt" not in bare
+    assert headers["x-session-id"] == "a-session"
+    assert body["cache_salt"] == "an-owner"
+    assert "session" not in body

@@ -253,10 +253,61 @@ def test_what_nobody_waits_for_is_not_sent_again_to_who_asks_to_be_left_alone() 
 
 
 def test_nobody_waits_for_longer_than_there_is_time() -> None:
-    side = Scripted([AskedToWaitError(refused("h", 429), 60.0)])
-    with pytest.raises(BusyError):
-        write(side, Scripted([WORD, END]))
-    assert side.asked == 1
+    side, other = Scripted([AskedToWaitError(refused("h", 429), 30.0)]), Scripted([WORD, END])
+    with pytest.raises(BusyError) as told:
+        write(side, other)
+    assert (side.asked, other.asked, told.value.after) == (1, 0, 30.0)
+
+
+async def outcomes(exchange: Exchange, *asks: tuple[str, bool]) -> list[object]:
+    """Ask for sessions, which are awaited or not, one after the other; return what came of it."""
+    found: list[object] = []
+    for session, awaited in asks:
+        heard: list[Heard] = []
+        request = replace(REQUEST, session=session)
+        try:
+            await exchange.write(request, lambda one, to=heard: to.append(one) or one.ended, awaited=awaited)
+            found.append(heard)
+        except (BusyError, NotReadyError) as error:
+            found.append(error)
+    return found
+
+
+def test_who_types_on_sends_nothing_before_the_wait_is_over_and_others_are_asked_for() -> None:
+    side = Scripted([AskedToWaitError(refused("h", 429), 30.0)], [WORD, END])
+    exchange = Exchange([side], FarSide(Kind.VLLM, "m"), None, recognize, 5.0)  # type: ignore[arg-type]
+    asked = [("a", True), ("a", True), ("a", False), ("b", True)]
+    first, again, warm, other = asyncio.run(outcomes(exchange, *asked))
+    assert side.asked == 2
+    for told in (first, again, warm):
+        assert isinstance(told, BusyError)
+        assert 29 < told.after <= 30
+    assert other == [WORD, END]
+    assert exchange.figures.addresses[side.address.host].told_to_wait == 1
+
+
+def test_after_the_wait_the_next_key_is_asked_for_again() -> None:
+    side = Scripted([AskedToWaitError(refused("h", 429), 0.3)], [WORD, END])
+    exchange = Exchange([side], FarSide(Kind.VLLM, "m"), None, recognize, 0.2)  # type: ignore[arg-type]
+
+    async def type_on() -> list[object]:
+        found = await outcomes(exchange, ("a", True))
+        await asyncio.sleep(0.31)
+        return found + await outcomes(exchange, ("a", True))
+
+    refused_first, then = asyncio.run(type_on())
+    assert isinstance(refused_first, BusyError)
+    assert (then, side.asked) == ([WORD, END], 2)
+
+
+def test_what_answers_cost_and_who_gives_them_is_counted() -> None:
+    by_x, by_y = (Heard(replica=name, cached=cached) for name, cached in (("x", 0), ("y", 5)))
+    side = Scripted([by_x, WORD, END], [by_y, WORD, END], [by_y, 60.0])
+    exchange = Exchange([side], FarSide(Kind.VLLM, "m"), None, recognize, 0.1)  # type: ignore[arg-type]
+    asyncio.run(outcomes(exchange, ("a", True), ("a", True), ("a", True)))
+    counted = exchange.figures.addresses[side.address.host]
+    assert (counted.answers, exchange.figures.moved, exchange.figures.hits) == (2, 1, 1)
+    assert counted.requests >= 3
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 500, 502])

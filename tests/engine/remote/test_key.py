@@ -85,3 +85,30 @@ def test_a_key_that_was_taken_is_known_here_and_inherited_by_nobody(
     assert key.ENGINE_KEY not in os.environ
     assert (key.HUB_KEY in os.environ) != provider  # a notebook's own token stays where it is
     assert (read_key("", provider=False), read_key("", provider=True)) == ("sk-1", "hf-1")
+
+
+def test_the_token_that_a_jupyterhub_gave_is_sent_where_that_was_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(key.ENGINE_KEY, "sk-engine")
+    monkeypatch.setenv(key.JUPYTERHUB_KEY, "hub-token")
+    assert read_key("", provider=False, jupyterhub=True) == "hub-token"
+    assert read_key("", provider=False) == "sk-engine"
+    key.take_from_environment(provider=False)
+    assert os.environ[key.JUPYTERHUB_KEY] == "hub-token"  # the hub's own code needs it
+
+
+def test_outside_of_a_hub_there_is_no_token_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(key.JUPYTERHUB_KEY, raising=False)
+    with pytest.raises(ModelRefusedError, match="JUPYTERHUB_API_TOKEN"):
+        read_key("", provider=False, jupyterhub=True)
+
+
+def test_a_hubs_token_is_never_a_providers_and_never_beside_another_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(key.JUPYTERHUB_KEY, "hub-token")
+    with pytest.raises(ModelRefusedError, match="hf:"):
+        read_key("", provider=True, jupyterhub=True)
+    with pytest.raises(ModelRefusedError, match="key_file"):
+        read_key(file_with(tmp_path, b"sk-1"), provider=False, jupyterhub=True)

@@ -196,7 +196,8 @@ def test_a_load_can_be_stopped(serve: Serve) -> None:
 
 
 def test_who_a_far_side_is_can_be_asked_before_a_load(serve: Serve) -> None:
-    far = far_side(settings_for(serve()), Cancel())
+    far, seconds = far_side(settings_for(serve()), Cancel())
+    assert 0 < seconds < 5
     assert (far.kind, far.model, far.context_size) == (Kind.VLLM, "far", 512)
 
 
@@ -218,3 +219,27 @@ def test_settings_are_checked_without_asking_anybody(monkeypatch: pytest.MonkeyP
 def test_no_settings_are_refused() -> None:
     with pytest.raises(ModelRefusedError, match="urls"):
         check(Turbopilot())
+
+
+def test_in_a_jupyterhub_its_token_is_sent_and_never_along_a_redirect(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
+    elsewhere = serve(words("a"))
+    server = serve(words("a"))
+    server.routes["/v1/models"] = lambda wire, _: wire.answer(307, b"", Location=f"{elsewhere.url}/v1/models")
+    with pytest.raises(TurbopilotError, match="redirects"):
+        load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
+    assert [headers["authorization"] for _, headers, _ in server.requests] == ["Bearer hub-token"]
+    assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize(("code", "told"), [(401, "revoked"), (403, "scope")])
+def test_in_a_jupyterhub_a_refused_token_is_told_in_its_words(
+    code: int, told: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
+    server = serve()
+    server.routes["/v1/models"] = status(code)
+    with pytest.raises(TurbopilotError, match=told):
+        load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))

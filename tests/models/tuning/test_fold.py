@@ -10,12 +10,12 @@ import pytest
 from jupyter_turbopilot import files
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.models.folder import copies
+from jupyter_turbopilot.models.folder import copies, write_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.models.tuning import fold as module
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-from jupyter_turbopilot.models.tuning.fold import fold, folded
+from jupyter_turbopilot.models.tuning.fold import fold, folded, place_of
 
 from ...tiny_adapter import make
 from ...tiny_model import write_tiny_model
@@ -105,3 +105,40 @@ def test_older_copies_go(tmp_path: Path) -> None:
     assert len(found) == module.KEPT
     assert last in found
     assert stays.is_file()
+
+
+def test_a_model_whose_digest_is_noted_keeps_its_copy_when_it_is_copied_for_others(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.gguf")
+    adapters = [AdapterSpec(str(make(tmp_path / "a.gguf")), 1.0)]
+    write_note(model, "somewhere", sha256="1" * 64, size=model.stat().st_size)
+    copy = folded(tmp_path, model, adapters)
+    os.utime(model, ns=(1, 1))  # as layers of a container's image have whole seconds
+    assert place_of(tmp_path, model, adapters) == copy
+    data = bytearray(model.read_bytes())
+    data[-1] ^= 1
+    model.write_bytes(data)  # another file in its place
+    assert place_of(tmp_path, model, adapters) != copy
+    write_note(model, "somewhere", sha256="2" * 64, size=len(data))
+    noted = place_of(tmp_path, model, adapters)
+    model.write_bytes(data + b"more")  # of which the note says nothing
+    unnoted = place_of(tmp_path, model, adapters)
+    os.utime(model, ns=(1, 1))
+    assert len({copy, noted, unnoted, place_of(tmp_path, model, adapters)}) == 4
+
+
+def test_a_copy_that_is_there_is_used_without_writing_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_tiny_model(tmp_path / "tiny.gguf")
+    adapters = [AdapterSpec(str(make(tmp_path / "a.gguf")), 1.0)]
+    copy = folded(tmp_path, model, adapters)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module, "FileLock", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert folded(tmp_path, model, adapters) == copy
+    copy.unlink()
+    with pytest.raises(ModelRefusedError, match="whoever keeps it makes the copy"):
+        folded(tmp_path, model, adapters)

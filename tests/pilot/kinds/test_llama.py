@@ -11,6 +11,7 @@ from jupyter_turbopilot.engine.load import loader as engine_loader
 from jupyter_turbopilot.engine.load import trial
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.folder import copies
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.pilot.kinds.llama import LlamaKind, llama_engine
 from jupyter_turbopilot.pilot.library import store_of
@@ -58,8 +59,8 @@ def test_llama_cpp_alone_is_tried_in_a_child_process_first(
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_what_was_read_is_kept_beside_the_models_unless_it_is_not_to_be(
-    tiny_model: Path, *, keep: bool
+def test_what_was_read_is_kept_in_the_persons_own_folder_unless_it_is_not_to_be(
+    tiny_model: Path, own_folder: Path, *, keep: bool
 ) -> None:
     given: list[tuple[Any, ...]] = []
 
@@ -70,7 +71,7 @@ def test_what_was_read_is_kept_beside_the_models_unless_it_is_not_to_be(
     kind, model = kind_with(engine, keep_sequences=keep), find(str(tiny_model))
     path, plan = kind.plan(model, tuned=True)
     kind.load(model, Cancel(), tuned=True)
-    assert given == [(path, model, plan, kind.store.folder / ".sequences" if keep else None)]
+    assert given == [(path, model, plan, own_folder / "sequences" if keep else None)]
 
 
 def test_facts_change_with_the_file_and_with_its_adapters(tiny_model: Path, tmp_path: Path) -> None:
@@ -99,3 +100,22 @@ def test_the_selected_model_is_listed_once_wherever_it_is(models_folder: Path, t
     assert [model.path for model in kind.models(str(inside))[known:]] == [inside]
     assert [model.path for model in kind.models(str(outside))[known:]] == [inside, outside]
     assert [model.path for model in kind.models("no such model")[known:]] == [inside]
+
+
+def test_who_fetches_a_model_makes_its_copy_for_all(
+    models_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    own = models_folder / "own.gguf"
+    own.write_bytes(tiny_model.read_bytes())
+    adapter, one_language = str(make(tmp_path / "a.gguf")), str(make(tmp_path / "b.gguf"))
+    settings = {"model": str(own), "adapters": [adapter, f"{one_language}@r"]}
+    beside = kind_with(**settings, fold_adapters=False)
+    assert beside.added(find(str(own))) == []
+    assert beside.obtain(find(str(own))) == own
+    assert copies(models_folder, own) == []
+    kind = kind_with(**settings)
+    assert kind.added(find(str(own))) == [AdapterSpec(adapter)]
+    assert kind.obtain(find(str(own))) == own
+    (copy,) = copies(models_folder, own)
+    path, hardware = kind.weights(find(str(own)))
+    assert (path, hardware.adapters) == (copy, (AdapterSpec(one_language, 1.0, "r"),))

@@ -1,0 +1,60 @@
+"""A person's own folder: what is kept of this person's notebooks and this machine, apart from the models.
+
+Models may be in a folder that many people read and only its keeper writes to. Here are `sequences`, what was
+read of notebooks; `trials.json`, which models could be loaded; `speed.json`, how fast this machine writes.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from jupyter_turbopilot.files import is_unfinished, read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SPEED = "speed.json"
+VERDICTS = "trials.json"
+SEQUENCES = "sequences"
+SEQUENCES_MAGIC = b"turbopilot sequences 1\n"  # what such a file begins with
+_VERDICT = re.compile(r"[0-9a-f]{32}")
+
+
+def personal_dir() -> Path:
+    """Return the person's own folder. All that is in it can be made again, so it is a cache."""
+    return Path(platformdirs.user_cache_dir("jupyter-turbopilot", appauthor=False))
+
+
+def personal_files(folder: Path) -> Iterator[Path]:
+    """Iterate over the files in a person's own folder that we wrote."""
+    yield from sequences(folder)
+    yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
+    yield from _written(folder, VERDICTS, _holds_verdicts)
+
+
+def sequences(folder: Path) -> Iterator[Path]:
+    """Iterate over the files that hold what was read of notebooks, whole or not."""
+    return _written(folder, SEQUENCES, _begins_as_sequences)
+
+
+def _written(folder: Path, name: str, known: Callable[[Path], bool]) -> Iterator[Path]:
+    """Iterate over a file and what is beside it while it is written."""
+    for path in folder.glob(f"{name}*"):
+        if path.is_file() and (is_unfinished(path.name) or known(path)):
+            yield path
+
+
+def _holds_verdicts(path: Path) -> bool:
+    return all(_VERDICT.fullmatch(key) for key in read_object(path) or {"": ""})
+
+
+def _begins_as_sequences(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return SEQUENCES_MAGIC.startswith(file.read(len(SEQUENCES_MAGIC)))
+    except OSError:
+        return False

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.completer.owner import DIGITS, apart, owner_of, session_of
+
+SECRET = b"s" * 32
+names = st.text(max_size=20) | st.sampled_from(
+    ["a", "ada", "ada\n", "group", "all", "user", "('user', 'ada')"]
+)
+shares = st.sampled_from(["none", "group", "all"])
+groups = st.frozensets(names, max_size=3)
+
+
+@given(names, groups, shares, names, st.binary(max_size=40))
+def test_an_owner_is_a_digest_that_is_never_empty(
+    name: str, member_of: frozenset[str], share: str, group: str, secret: bytes
+) -> None:
+    owner = owner_of(name, member_of, share, group, secret)
+    assert len(owner) == DIGITS
+    assert set(owner) <= set("0123456789abcdef")
+    assert owner == owner_of(name, member_of, share, group, secret)
+
+
+@given(names, names, groups, groups, names)
+def test_two_people_never_have_one_owner_unless_they_share(
+    one: str, other: str, groups_of_one: frozenset[str], groups_of_other: frozenset[str], group: str
+) -> None:
+    assume(one != other)
+
+    def same(share: str) -> bool:
+        return owner_of(one, groups_of_one, share, group, SECRET) == owner_of(
+            other, groups_of_other, share, group, SECRET
+        )
+
+    assert not same("none")
+    assert same("group") == bool(group and group in groups_of_one & groups_of_other)
+    assert same("all")
+
+
+@given(names, groups, shares, names)
+def test_another_server_makes_other_owners(
+    name: str, member_of: frozenset[str], share: str, group: str
+) -> None:
+    assert owner_of(name, member_of, share, group, b"one") != owner_of(
+        name, member_of, share, group, b"other"
+    )
+
+
+@given(names, names, names, names)
+def test_a_salt_splits_and_reaches_nobody_else(owner: str, other: str, salt: str, another: str) -> None:
+    assert apart(owner, "") == owner
+    assert (apart(owner, salt) == apart(owner, another)) == (salt == another)
+    assume(owner != other and salt)
+    assert apart(owner, salt) != apart(other, another) or (not another and apart(owner, salt) == other)
+
+
+@given(names, names, shares)
+def test_no_salt_that_tells_another_owner_is_that_owner(name: str, other: str, share: str) -> None:
+    victim = owner_of(other, (), share, "", SECRET)
+    assert apart(owner_of(name, (), "none", "", SECRET), victim) != victim
+
+
+@given(names, names)
+def test_a_session_is_a_notebooks_and_says_nothing_of_its_path(path: str, other: str) -> None:
+    session = session_of(SECRET, path)
+    assert session == session_of(SECRET, path)
+    assert (session == session_of(SECRET, other)) == (path == other)
+    assert session != session_of(b"another server's", path)
+    assert session != owner_of(path, (), "none", "", SECRET)

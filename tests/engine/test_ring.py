@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jupyter_turbopilot.engine.ring import TURN, Ring
+
+
+@dataclass(eq=False)
+class One:
+    """A request."""
+
+    caller: str
+
+
+def ring_of(*callers: str) -> tuple[Ring[One], list[One]]:
+    ring, ones = Ring[One](), [One(caller) for caller in callers]
+    for one in ones:
+        ring.add(one)
+    return ring, ones
+
+
+def order(ring: Ring[One]) -> str:
+    return "".join(one.caller for one in ring)
+
+
+def test_everybodys_first_comes_before_anybodys_second() -> None:
+    ring, _ = ring_of(*"aaabbc")
+    assert order(ring) == "abcaba"
+    assert "".join(one.caller for one in ring.by_turns(2)) == "abcab"
+
+
+def test_the_step_that_writes_first_counts_and_what_was_read_before_it_is_owed() -> None:
+    ring, (first, *_) = ring_of(*"ab")
+    ring.serve(first)
+    ring.use(TURN - 0.1, {first: False})
+    ring.use(0.3, {first: True})
+    assert order(ring) == "ab"
+    ring.use(TURN - 0.3, {first: True})
+    assert order(ring) == "ba"
+    assert ring.callers["a"].owed == TURN - 0.1
+
+
+def test_who_owes_a_turn_leaves_one_out() -> None:
+    ring, (first, second) = ring_of(*"ab")
+    ring.serve(first)
+    ring.owe("a", 1.5 * TURN)
+    ring.use(TURN, {first: True})
+    ring.add(One("c"))
+    for waiting in (second, *ring.callers["c"].requests):
+        ring.serve(waiting)
+        ring.use(TURN, {waiting: True})
+    assert order(ring) == "bac"
+    assert ring.callers["a"].owed == 0.5 * TURN
+
+
+def test_whoever_has_nothing_left_to_ask_owes_nothing_any_more() -> None:
+    ring, (only,) = ring_of("a")
+    ring.owe("a", 5.0)
+    ring.remove(only)
+    ring.owe("a", 5.0)
+    ring.add(One("a"))
+    assert ring.callers["a"].owed == 0.0

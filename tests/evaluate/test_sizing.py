@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.evaluate.sizing import BUSIEST, Demand, ModelMemory, memory_needed
+
+PEOPLE = st.integers(1, 1_000_000)
+SHARES = st.floats(0.001, 1.0)
+RATES = st.floats(0.001, 100.0)
+SECONDS = st.floats(0.001, 600.0)
+PARTS = st.floats(0.01, BUSIEST)
+DEMANDS = st.builds(Demand, PEOPLE, SHARES, RATES, SECONDS)
+MODELS = st.builds(
+    ModelMemory, st.integers(0, 1 << 40), st.integers(0, 1 << 30), st.floats(1, 1e7), st.integers(1, 131072)
+)
+
+
+def test_three_hundred_people_need_eight_replicas_by_hand() -> None:
+    demand = Demand(300, 0.3, 0.2, 0.25)
+    assert demand.busy == pytest.approx(4.5)
+    assert demand.exactly() == 7.5
+    assert demand.replicas() == 8
+
+
+def test_rounding_adds_no_replica() -> None:
+    assert Demand(3, 0.1, 1.0, 6.0).exactly() == 3.0
+    assert Demand(3, 0.1, 1.0, 6.0).replicas() == 3
+
+
+@given(DEMANDS, PARTS)
+def test_no_replica_is_busier_than_it_may_be_and_none_is_too_many(demand: Demand, part: float) -> None:
+    replicas = demand.replicas(part)
+    assert demand.busy <= replicas * part * (1 + 1e-9) + 1e-9
+    assert replicas == 1 or demand.busy > (replicas - 1) * part * (1 - 1e-9) - 1e-9
+
+
+@given(PEOPLE, PEOPLE, SHARES, RATES, SECONDS, PARTS)
+def test_more_people_need_no_fewer_replicas(
+    people: int, more: int, share: float, rate: float, seconds: float, part: float
+) -> None:
+    fewer = Demand(people, share, rate, seconds).replicas(part)
+    assert Demand(people + more, share, rate, seconds).replicas(part) >= fewer
+
+
+@given(DEMANDS, PARTS, PARTS)
+def test_replicas_that_may_be_busier_are_no_more(demand: Demand, one: float, other: float) -> None:
+    assert demand.replicas(max(one, other)) <= demand.replicas(min(one, other))
+
+
+@given(DEMANDS, st.integers(1, 10_000), MODELS)
+def test_everybody_who_types_has_room_somewhere(demand: Demand, replicas: int, model: ModelMemory) -> None:
+    needed = memory_needed(demand, replicas, model)
+    assert needed.people * replicas >= demand.typing - 1e-6
+    assert needed.keys_and_values >= needed.people * model.token * model.context * (1 - 1e-9)
+    assert needed.all == replicas * (model.weights + model.compute + needed.keys_and_values)
+
+
+def test_the_default_models_memory_by_hand() -> None:
+    needed = memory_needed(Demand(300, 0.3, 0.2, 0.25), 8, ModelMemory(500, 100, 12 * 1024, 4096))
+    assert (needed.people, needed.keys_and_values) == (12, 12 * 12 * 1024 * 4096)
+    assert needed.each == 600 + needed.keys_and_values

@@ -1,0 +1,68 @@
+"""`serve`'s application on a thread of its own, for any pilot and identity."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.describe import describe_health
+from jupyter_turbopilot.server.identity import StandaloneIdentity
+from jupyter_turbopilot.server.standalone import application
+
+
+class OnThread:
+    """A server and a client of it; the model is loaded by `load`."""
+
+    def __init__(
+        self,
+        pilot: Pilot,
+        identity: Callable[[], StandaloneIdentity],
+        prefix: str = "/",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.pilot = pilot
+        started: list[Any] = []
+
+        async def run() -> None:
+            listening, self.port = bind_unused_port()
+            who = identity()
+            server = HTTPServer(application(pilot, who, prefix))
+            server.add_socket(listening)
+            self._ended = asyncio.Event()
+            started.append(asyncio.get_running_loop())
+            await self._ended.wait()
+            server.stop()
+            await who.stop()
+
+        self._thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+        self._thread.start()
+        self._wait(lambda: bool(started))
+        self.loop: asyncio.AbstractEventLoop = started[0]
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
+
+    def load(self) -> None:
+        """Have the model loaded."""
+        self.pilot.start()
+        self._wait(lambda: bool(describe_health(self.pilot)["ready"]))
+
+    @staticmethod
+    def _wait(done: Callable[[], bool]) -> None:
+        end = time.monotonic() + 30
+        while not done():
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """End it."""
+        self.client.close()
+        self.loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(10)
+        self.pilot.stop()

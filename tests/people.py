@@ -1,0 +1,71 @@
+"""A service that tells people apart, in this process: each request says who sends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.auth.identity import User
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import RefusedError, TurbopilotError
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.identity import KeyIdentity, StandaloneIdentity
+
+from .on_thread import OnThread
+
+WHO, GROUPS = "X-Who", "X-Groups"
+
+
+@dataclass
+class Person(User):
+    """A user with groups, as a hub has them."""
+
+    groups: tuple[str, ...] = ()
+
+
+class People(StandaloneIdentity):
+    """Takes everybody's word for who they are."""
+
+    names_people = True
+
+    def get_user(self, handler: Any) -> Person | None:
+        headers = handler.request.headers
+        name = headers.get(WHO)
+        groups = tuple(filter(None, headers.get(GROUPS, "").split(",")))
+        return Person(name, groups=groups) if name else None
+
+    def may_manage(self, user: Any) -> bool:
+        return False
+
+    def admits_any_host(self, headers: Any) -> bool:
+        return False
+
+    def unknown(self) -> TurbopilotError:
+        return RefusedError(401)
+
+
+class Service(OnThread):
+    """A server with a real engine unless a pilot is given."""
+
+    def __init__(
+        self, model: Path, *, pilot: Pilot | None = None, named: bool = True, **settings: Any
+    ) -> None:
+        plain: dict[str, Any] = {"trial": False, "keep_sequences": False, "considerate": False, "threads": 1}
+        pilot = pilot or Pilot(Turbopilot(model=str(model), **(plain | settings)))
+        super().__init__(pilot, People if named else lambda: KeyIdentity("key", "127.0.0.1"))
+        self.load()
+
+    def post(self, route: str, body: dict[str, Any], who: str, *groups: str, **headers: str) -> Any:
+        """Return the answer to what somebody asks."""
+        sent = {WHO: who, GROUPS: ",".join(groups), "Authorization": "Bearer key"} | headers
+        answer = self.client.post(f"/{route}", json=body, headers=sent)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def reused(self, prompt: str, who: str, *groups: str, headers: Any = None, **more: Any) -> int:
+        """Return how many tokens of a prompt were not read again."""
+        body = {"prompt": prompt, "max_tokens": 1, "temperature": 0} | more
+        usage = self.post("v1/completions", body, who, *groups, **(headers or {}))["usage"]
+        return int(usage["prompt_tokens_details"]["cached_tokens"])
