@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 STATEMENT = 20_000  # characters of Python that its parser is given at once
 LINE = 20_000  # a longer line is data, not code
 FUNCTION_TOKENS, MOST_FUNCTION_TOKENS = 2048, 16384  # of functions that are written together
 
 R = TypeVar("R")
+_OWNER = ContextVar("owner", default="")
+
+
+@contextmanager
+def remembering_for(owner: str) -> Iterator[None]:
+    """Remember and find only what was worked out for one owner: the time it takes tells of nobody else."""
+    before = _OWNER.set(owner)
+    try:
+        yield
+    finally:
+        _OWNER.reset(before)
 
 
 def end_of(text: str, room: int) -> str:
@@ -33,24 +46,25 @@ def remembered(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Remember what a function returned, the least recently used out first, bounded in characters."""
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
-        known: OrderedDict[tuple[Any, ...], tuple[R, int]] = OrderedDict()
+        known: OrderedDict[tuple[str, tuple[Any, ...]], tuple[R, int]] = OrderedDict()
         lock = threading.Lock()
         size = 0
 
         @wraps(function)
         def call(*given: Any) -> R:
             nonlocal size
+            key = _OWNER.get(), given
             with lock:
-                if (entry := known.get(given)) is not None:
-                    known.move_to_end(given)
+                if (entry := known.get(key)) is not None:
+                    known.move_to_end(key)
                     return entry[0]
             result = function(*given)
             cost = size_of(given) + size_of(result)
             if cost > limit // 4:
                 return result
             with lock:
-                if given not in known:
-                    known[given] = (result, cost)
+                if key not in known:
+                    known[key] = (result, cost)
                     size += cost
                 while size > limit:
                     _, (_, gone) = known.popitem(last=False)

@@ -73,7 +73,7 @@ def read_settings(
                     raise ConfigurationError(str(Path(folder) / name), error) from error
     try:
         settings = Turbopilot(config=config)
-        _ = settings.transformers, settings.remote  # what the files set of these is checked now, too
+        _ = settings.transformers, settings.remote.auth  # what the files set of these is checked now, too
     except Exception as error:  # what the files set may be of any type
         raise ConfigurationError("Jupyter's configuration", error) from error
     if model:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from traitlets import Bool, Enum, Float, Instance, Int, List, Unicode, default
 from traitlets.config import Configurable
+
+# An environment can say where the engine is, for servers that somebody else starts, as a JupyterHub does.
+ENGINE_URL, ENGINE_AUTH = "TURBOPILOT_ENGINE_URL", "TURBOPILOT_ENGINE_AUTH"
+ENGINE_PLAIN_HTTP = "TURBOPILOT_ENGINE_PLAIN_HTTP"
 
 
 class TurbopilotTransformers(Configurable):
@@ -39,7 +45,8 @@ class TurbopilotRemote(Configurable):
     urls = List(
         Unicode(),
         help="Addresses of the server, such as http://127.0.0.1:8080/v1. Several: the next one is asked when "
-        "one fails. `hf:PROVIDER` asks one of Hugging Face's inference providers, and stands alone.",
+        "one fails. `hf:PROVIDER` asks one of Hugging Face's inference providers, and stands alone. Not set: "
+        f"the environment's {ENGINE_URL}.",
     ).tag(config=True)
     model = Unicode("", help="The model's name at the server. Empty: the only one that it has.").tag(
         config=True
@@ -60,27 +67,57 @@ class TurbopilotRemote(Configurable):
         help="A file with the server's key that only you can read. Empty: the environment's "
         "TURBOPILOT_ENGINE_KEY, or HF_TOKEN for Hugging Face's providers.",
     ).tag(config=True)
+    auth = Enum(
+        ("", "jupyterhub"),
+        default_value="",
+        help="What the server knows you by. Empty: the key. jupyterhub: the token that JupyterHub gave your "
+        "server, for a service of that hub (docs/jupyterhub.md). Not set: the environment's "
+        f"{ENGINE_AUTH}, if the address is the environment's too.",
+    ).tag(config=True)
     timeout = Float(
         10.0, min=0.1, max=600.0, help="Seconds to wait for the server's first word before it counts as gone."
     ).tag(config=True)
-    places = Int(4, min=1, max=256, help="Texts to ask a server for at a time that does not say itself.").tag(
-        config=True
-    )
+    places = Int(
+        0,
+        min=0,
+        max=4096,
+        help="Texts to ask the server for at a time. 0: as many as it says, or 4. Where a router stands "
+        "before several servers: the sum of theirs.",
+    ).tag(config=True)
     ahead = Enum(
         ("auto", "yes", "no"),
         default_value="auto",
         help="Whether the server is asked for what nobody waits for yet. auto: yes, except for servers that "
         "get text, which may be paid for each token.",
     ).tag(config=True)
-    plain_http = Bool(False, help="Allow http:// to another machine: whoever is between reads along.").tag(
-        config=True
-    )
+    plain_http = Bool(
+        False,
+        help="Allow http:// to another machine: whoever is between reads along. Not set: whether the "
+        f"environment's {ENGINE_PLAIN_HTTP} is 1, if the address is the environment's too.",
+    ).tag(config=True)
     send_documents = Bool(
         False, help="Send the server code of other open documents too, not only of the notebook itself."
     ).tag(config=True)
     send_kernel_facts = Bool(
         False, help="Send the server names, types and columns that the kernel holds. Values are never sent."
     ).tag(config=True)
+
+    @default("urls")
+    def _default_urls(self) -> list[str]:
+        url = os.environ.get(ENGINE_URL)
+        return [url] if url else []
+
+    @default("auth")
+    def _default_auth(self) -> str:
+        return self._said_of_url(ENGINE_AUTH)
+
+    @default("plain_http")
+    def _default_plain_http(self) -> bool:
+        return self._said_of_url(ENGINE_PLAIN_HTTP) == "1"
+
+    def _said_of_url(self, name: str) -> str:
+        """Return what the environment says of its own address: no token of its goes to another one."""
+        return os.environ.get(name, "") if self.urls == self._default_urls() else ""
 
 
 class Turbopilot(Configurable):
@@ -90,7 +127,7 @@ class Turbopilot(Configurable):
         ("llama", "transformers", "remote"),
         default_value="llama",
         help="What computes: llama.cpp in this process, transformers in this process, or a server elsewhere "
-        "(docs/engines.md).",
+        f"(docs/engines.md). Not set: remote where the environment has {ENGINE_URL}, else llama.",
     ).tag(config=True)
     isolate = Bool(
         False,
@@ -104,7 +141,8 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     models_dir = Unicode(
         "",
-        help="Where models are stored. Empty: $TURBOPILOT_MODELS, or the platform's data directory.",
+        help="Where models are stored. Empty: $TURBOPILOT_MODELS, or the platform's data directory. The "
+        "folder may be read-only and shared by several people (docs/models.md).",
     ).tag(config=True)
     mirrors = Bool(
         False,
@@ -142,8 +180,8 @@ class Turbopilot(Configurable):
     fold_adapters = Bool(
         True,
         help="Add adapters to a copy of the model in the models folder, which takes disk space and "
-        "makes them free at run time. Off: they are applied beside the model, which is "
-        "slower.",
+        "makes them free at run time. Off, or where there is no copy and the folder is read-only: they are "
+        "applied beside the model, which is slower.",
     ).tag(config=True)
     cache_type = Enum(
         ("f16", "q8_0", "q4_0"),
@@ -208,6 +246,35 @@ class Turbopilot(Configurable):
     queue_limit = Int(
         32, min=1, max=4096, help="Requests that may wait; further ones are answered 429 with Retry-After."
     ).tag(config=True)
+    requests_per_minute = Int(
+        0,
+        min=0,
+        max=1_000_000,
+        help="Requests that one person may make in a minute; further ones are answered 429 with "
+        "Retry-After. Tokenizing counts as one for each 8 KiB. 0: no limit; `serve` for several "
+        "people: 600.",
+    ).tag(config=True)
+    burst = Int(
+        60,
+        min=1,
+        max=1_000_000,
+        help="Requests that one person may make at once before `requests_per_minute` counts. Reading "
+        "ahead leaves half of them to what is waited for.",
+    ).tag(config=True)
+    running_per_person = Int(
+        0,
+        min=0,
+        max=4096,
+        help="Texts that are written for one person at a time; further requests wait. 0: no limit; "
+        "`serve` for several people: 2.",
+    ).tag(config=True)
+    waiting_per_person = Int(
+        0,
+        min=0,
+        max=4096,
+        help="Requests of one person that may wait; further ones are answered 429 with Retry-After. "
+        "0: no limit but `queue_limit`; `serve` for several people: 8.",
+    ).tag(config=True)
     results_memory = Int(
         8, min=0, max=4096, help="Megabytes of answers to remember, so that none is computed twice. 0: none."
     ).tag(config=True)
@@ -233,6 +300,16 @@ class Turbopilot(Configurable):
         help="Megabytes of keys and values of other notebooks to keep, so that coming back to them "
         "costs nothing. 0: none.",
     ).tag(config=True)
+    share = Enum(
+        ("none", "group", "all"),
+        default_value="none",
+        help="Where several people are served: who shares what the model has read. none: nobody, so that "
+        "nobody can tell from an answer's time what others have written; group: the members of "
+        "`share_group`, for a course's common notebooks; all: everybody.",
+    ).tag(config=True)
+    share_group = Unicode(
+        "", help="The hub's group whose members share, where `share` is group. Empty: nobody does."
+    ).tag(config=True)
     move_suffix = Bool(
         True,
         help="Move the text behind the cursor to its new place in the cache instead of reading it "
@@ -241,9 +318,9 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     keep_sequences = Bool(
         True,
-        help="Keep what was read of the latest notebooks across restarts, in a file beside the "
-        "models that only its owner can read, so that coming back is instant. `jupyter "
-        "turbopilot forget` deletes it.",
+        help="Keep what was read of the latest notebooks across restarts, in a file in your cache "
+        "folder that only you can read, so that coming back is instant. `jupyter turbopilot "
+        "forget` deletes it.",
     ).tag(config=True)
     max_threads = Int(0, min=0, max=512, help="Upper limit on threads, whatever else is set. 0: none.").tag(
         config=True
@@ -272,6 +349,10 @@ class Turbopilot(Configurable):
 
     transformers = Instance(TurbopilotTransformers)
     remote = Instance(TurbopilotRemote)
+
+    @default("engine")
+    def _default_engine(self) -> str:
+        return "remote" if os.environ.get(ENGINE_URL) else "llama"
 
     @default("transformers")
     def _default_transformers(self) -> TurbopilotTransformers:

@@ -23,6 +23,7 @@ class TurbopilotError(Exception):
     code = "internal"
     exit_status = 1  # of a command; 2 where what it was given is wrong
     hint = ""  # more for a command line: never sent to a client, so it may name a path
+    after = 1.0  # seconds until it is worth another try, where the status says that it is
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -105,10 +106,18 @@ class ContextLengthError(BadRequestError):
 
 
 class BusyError(TurbopilotError):
-    """The queue is full; the client should come back shortly."""
+    """More was asked than there is room for, or than one caller may ask: `code` says which.
+
+    The client should come back in `after` seconds.
+    """
 
     status = 429
     code = "busy"
+
+    def __init__(self, message: str, *, code: str = "busy", after: float = 1.0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.after = after
 
 
 class NotReadyError(TurbopilotError):

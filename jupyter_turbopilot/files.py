@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -22,10 +23,30 @@ UNFINISHED = ".new"  # what a small file that is being written ends in
 RANDOM_BYTES = 4  # in its name, so that several may be written at once
 
 
+def _nearest(path: Path) -> Path:
+    """Return a folder, or the first above it that exists."""
+    path = path.absolute()
+    return next(one for one in (path, *path.parents) if one.is_dir())
+
+
 def free_room(path: Path) -> int:
     """Return how many bytes are free where a path is, or would be."""
-    path = path.absolute()
-    return shutil.disk_usage(next(one for one in (path, *path.parents) if one.is_dir())).free
+    return shutil.disk_usage(_nearest(path)).free
+
+
+def is_writable(folder: Path) -> bool:
+    """Tell whether this person may put files into a folder, as far as it can be told without trying."""
+    return os.access(_nearest(folder), os.W_OK | os.X_OK)
+
+
+def is_readable(path: Path) -> bool:
+    """Tell whether this person may read a file, or list a folder."""
+    return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
+
+
+def is_forbidden(error: OSError) -> bool:
+    """Tell whether somebody else has to do it: more room or another attempt would not help."""
+    return error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def need_room(target: Path, size: int, refuse: type[TurbopilotError]) -> None:

@@ -111,3 +111,5 @@ class Ask:
     suffix_span: tuple[int, int] = (0, 0)  # the part of the prompt that moves but seldom changes: from, to
     language: str = ""  # some adapters are for one language alone
     priority: str = ""  # who waits for it: for an engine that serves others, too
+    owner: str = ""  # what was read for one owner never serves another
+    session: str = ""  # the notebook that it belongs to, for what chooses between engines

@@ -23,7 +23,6 @@ class ExactAsk:
     suffix_span: tuple[int, int] = (0, 0)
     language: str = ""
     urgency: Urgency | None = None
-    session: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,3 +47,5 @@ class RawRequest:
     seconds: float = 0.0  # how long may be written
     ahead: bool = False  # only read, for what will be asked later: everything else goes first
     exact: ExactAsk | None = None  # the prompt is token ids, which are used as they are
+    salt: str = ""  # splits the owner's texts: what has another salt shares nothing with it
+    session: str = ""  # which notebook it belongs to: a router sends the same to the same replica

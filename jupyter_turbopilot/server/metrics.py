@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from jupyter_turbopilot.engine.remote.figures import Figures
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.reply import Timings
 
@@ -46,6 +47,45 @@ class _CurrentState(Collector):
         yield CounterMetricFamily(
             "turbopilot_known", "Requests answered without the model.", value=counters["known"]
         )
+        yield CounterMetricFamily(
+            "turbopilot_taken_over",
+            "Requests that went on with the text of an earlier one.",
+            value=counters["taken_over"],
+        )
+        if figures := getattr(worker.engine, "figures", None):
+            yield from _elsewhere(figures)
+
+
+def _elsewhere(figures: Figures) -> Iterator[Metric]:
+    """Tell of a server elsewhere since it was connected to."""
+    requests = CounterMetricFamily(
+        "turbopilot_engine_requests", "Requests to a server elsewhere.", labels=["address"]
+    )
+    waits = CounterMetricFamily(
+        "turbopilot_engine_told_to_wait", "Requests that it answered with 429 or 503.", labels=["address"]
+    )
+    first = SummaryMetricFamily(
+        "turbopilot_engine_first_word_seconds",
+        "From a request to the first word of its answer.",
+        labels=["address"],
+    )
+    for address, counted in figures.addresses.items():
+        requests.add_metric([address], counted.requests)
+        waits.add_metric([address], counted.told_to_wait)
+        first.add_metric([address], counted.answers, counted.waited)
+    found = CounterMetricFamily(
+        "turbopilot_engine_affinity",
+        "Answers to a session that was there before, by whether anything read for it was found.",
+        labels=["found"],
+    )
+    found.add_metric(["hit"], figures.hits)
+    found.add_metric(["miss"], figures.misses)
+    yield from (requests, waits, first, found)
+    yield CounterMetricFamily(
+        "turbopilot_engine_sessions_moved",
+        "Times that a session was answered by another address or replica than before.",
+        value=figures.moved,
+    )
 
 
 class Metrics:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -81,56 +80,6 @@ def test_an_address_that_ends_like_the_default_model_is_not_the_default_model(
     pull(store, find(f"{server.url}/{default.file}"))
     assert not store.has(default)
     assert store.stored(default) is None
-
-
-def as_before(store: Store, name: str, data: bytes, source: str, *, verified: bool = False) -> Path:
-    """A model as earlier versions left it."""
-    path = store.folder / name
-    path.write_bytes(data)
-    note = {"sha256": digest_of(data), "verified": verified, "source": source}
-    note_path(path).write_text(json.dumps(note))
-    return path
-
-
-def test_what_earlier_versions_fetched_is_still_there(
-    store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(httpx.Client, "send", lambda *_, **__: pytest.fail("the network was asked"))
-    entry = Model("m", "m.gguf", (HubFile("o/r", "m.gguf"),), sha256=digest_of(data))
-    mirrored = as_before(store, "m.gguf", data, "a mirror on the Python package index, x", verified=True)
-    hub = as_before(store, "owner--repo--x.gguf", data, "Hugging Face, owner/repo")
-    url = as_before(store, "y.gguf", data, "https://example.org/a/y.gguf")
-    before = sorted(store.folder.iterdir())
-    for path, model in (
-        (mirrored, entry),
-        (hub, find("owner/repo/x.gguf")),
-        (url, find("https://example.org/a/y.gguf")),
-        (url, find(f"https://example.org/a/y.gguf#sha256={digest_of(data)}")),
-    ):
-        assert store.has(model)
-        assert pull(store, model) == path
-    assert sorted(store.folder.iterdir()) == before  # nothing was renamed or written
-    stored = store.stored(entry)
-    assert stored
-    assert stored.verified
-    for spec in ("owner/repo/sub/x.gguf", "other/repo/x.gguf", "https://example.org/b/y.gguf"):
-        assert not store.has(find(spec))
-    assert not store.has(find(f"https://example.org/a/y.gguf#sha256={'b' * 64}"))
-
-
-def test_what_an_earlier_version_kept_in_the_place_of_a_model_makes_way_and_is_not_lost(
-    server: SourceServer, store: Store, data: bytes
-) -> None:
-    other = changed(data)
-    address = f"{server.url}/a/m.gguf"
-    as_before(store, "m.gguf", other, address)
-    entry = Model("m", "m.gguf", (Url(f"{server.url}/b/m.gguf"),), sha256=digest_of(data), size=len(data))
-    assert not store.has(entry)
-    assert not store.stored(entry)
-    assert store.has(find(address))
-    server.files["/b/m.gguf"] = data
-    assert pull(store, entry).read_bytes() == data
-    assert any(path.read_bytes() == other for path in store.others())
 
 
 def test_a_file_that_was_put_there_by_hand_is_checked_before_it_is_called_right(

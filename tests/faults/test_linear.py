@@ -85,6 +85,8 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
                 yield from within(one, name)
 
     for module in pkgutil.walk_packages(jupyter_turbopilot.__path__, "jupyter_turbopilot."):
+        if module.name == "jupyter_turbopilot.deploy.ray":  # Ray is in an environment of its own
+            continue
         for name, value in vars(importlib.import_module(module.name)).items():
             yield from within(value, f"{module.name}.{name}")
 

@@ -17,6 +17,7 @@ from tornado.testing import bind_unused_port
 
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.standalone import application
 
 from ..scripted_engine import ScriptedEngine, pilot_with, words
@@ -62,7 +63,7 @@ async def leave(port: int, route: str, body: dict[str, Any], moment: int | None)
 async def storm(pilot: Pilot, seen: list[dict[str, Any]]) -> set[Any]:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: seen.append(context))
-    server = HTTPServer(application(pilot, "", "127.0.0.1"))
+    server = HTTPServer(application(pilot, KeyIdentity("", "127.0.0.1")))
     socket, port = bind_unused_port(address="127.0.0.1")
     server.add_sockets([socket])
     before = asyncio.all_tasks()

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from jupyter_turbopilot.engine.remote.dialect import Heard
+from jupyter_turbopilot.engine.remote.figures import Figures
 from jupyter_turbopilot.reply import Timings
 from jupyter_turbopilot.server.metrics import Metrics
 
 
 @pytest.fixture
 def pilot() -> Any:
-    counters = {"shown": 4, "accepted": 3, "dismissed": 2, "hidden": 1, "known": 7}
-    worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=5)
+    counters = {"shown": 4, "accepted": 3, "dismissed": 2, "hidden": 1, "known": 7, "taken_over": 6}
+    worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=5, engine=None)
     return SimpleNamespace(worker=worker, completer=SimpleNamespace(counters=counters))
 
 
@@ -70,10 +72,32 @@ def test_the_state_is_that_of_the_moment(metrics: Metrics, pilot: Any) -> None:
     assert value(metrics, "turbopilot_queue") == 5
     assert (value(metrics, "turbopilot_memory_bytes") or 0) > 1_000_000
     assert value(metrics, "turbopilot_known_total") == 7
+    assert value(metrics, "turbopilot_taken_over_total") == 6
     for event, count in (("shown", 4), ("accepted", 3), ("dismissed", 2), ("hidden", 1)):
         assert value(metrics, "turbopilot_suggestions_total", event=event) == count
     pilot.worker.state.ready, pilot.worker.waiting = False, 0
     assert (value(metrics, "turbopilot_ready"), value(metrics, "turbopilot_queue")) == (0, 0)
+
+
+def test_of_a_server_elsewhere_addresses_and_sessions_are_counted_and_none_is_named(
+    metrics: Metrics, pilot: Any
+) -> None:
+    assert value(metrics, "turbopilot_engine_sessions_moved_total") is None
+    figures = Figures(["gpu:1", "gpu:2"])
+    pilot.worker.engine = SimpleNamespace(figures=figures)
+    for address, cached in (("gpu:1", 0), ("gpu:1", 7), ("gpu:2", 0)):
+        answer = figures.sent(address, "SECRET-SESSION", 1.0)
+        answer.heard(Heard(ended=True, cached=cached, replica="SECRET-REPLICA"), 1.5)
+        answer.end()
+    figures.addresses["gpu:2"].told_to_wait = 3
+    assert value(metrics, "turbopilot_engine_requests_total", address="gpu:1") == 2
+    assert value(metrics, "turbopilot_engine_told_to_wait_total", address="gpu:2") == 3
+    assert value(metrics, "turbopilot_engine_first_word_seconds_sum", address="gpu:1") == 1.0
+    assert value(metrics, "turbopilot_engine_first_word_seconds_count", address="gpu:1") == 2
+    assert value(metrics, "turbopilot_engine_affinity_total", found="hit") == 1
+    assert value(metrics, "turbopilot_engine_affinity_total", found="miss") == 1
+    assert value(metrics, "turbopilot_engine_sessions_moved_total") == 1
+    assert b"SECRET" not in metrics.text()
 
 
 def test_two_servers_in_one_process_count_apart(pilot: Any) -> None:

@@ -19,14 +19,17 @@ import pytest
 
 from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.routes.admission import is_loopback
 from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.standalone import Place
 from jupyter_turbopilot.server.standalone import serve as serve_until_told
 
 from ..scripted_engine import ScriptedEngine, pilot_with
 from ..serving import Server
 
 Serve = Callable[..., httpx.Client]
+KEY = KeyIdentity("key", "127.0.0.1")
 BODY = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}
 
 
@@ -142,7 +145,7 @@ def test_it_ends_when_told_to_where_loops_know_no_signals(
         port = probe.getsockname()[1]
     try:
         with asyncio.Runner(loop_factory=Windows) as runner:
-            runner.run(asyncio.wait_for(serve_until_told(pilot, "127.0.0.1", port, "key"), 20))
+            runner.run(asyncio.wait_for(serve_until_told(pilot, KEY, Place("127.0.0.1", port)), 20))
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -167,7 +170,7 @@ def test_a_request_that_comes_in_at_the_end_is_no_failure_in_the_log(
         port = probe.getsockname()[1]
 
     async def visit() -> None:
-        served = asyncio.create_task(serve_until_told(pilot, "127.0.0.1", port, "key"))
+        served = asyncio.create_task(serve_until_told(pilot, KEY, Place("127.0.0.1", port)))
         await started.wait()
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from jupyter_turbopilot.errors import RefusedError, TurbopilotError
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Health
@@ -17,6 +18,10 @@ class MetricsRoute(Route):
     """`GET metrics`."""
 
     _track_activity = False
+
+    def refusal(self) -> TurbopilotError | None:
+        """Refuse whoever is one of several people and does not manage the server."""
+        return super().refusal() if self.sees_totals else RefusedError(403)
 
     @Endpoint()
     async def get(self) -> None:
@@ -60,12 +65,16 @@ class OpenHealthRoute(Route):
         """Return whether the server is ready; without the key, only its status."""
         health = describe_health(self.pilot)
         self.set_status(200 if health["ready"] else 503)
-        self.answer(health if self.current_user else {"status": health["status"]})
+        if not self.current_user:
+            health = {"status": health["status"]}
+        elif not self.sees_totals:
+            health["last_ms"] = None  # it may be somebody else's
+        self.answer(health)
 
 
 class MissingRoute(Route):
     """Every other address: Jupyter's own answer fails on some bodies."""
 
-    def refusal(self) -> int:
+    def refusal(self) -> TurbopilotError:
         """Refuse every request."""
-        return 404
+        return RefusedError(404)

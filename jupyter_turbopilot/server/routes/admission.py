@@ -27,13 +27,18 @@ def is_key(text: str) -> bool:
     return 0 < len(text) <= MAX_KEY and text.isascii() and text.isprintable() and " " not in text
 
 
-def has_key(headers: Mapping[str, str], key: str) -> bool:
-    """Tell whether the key was sent, in any header and under any scheme that clients use.
+def sent_keys(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the keys that were sent, in any header and under any scheme that clients use.
 
     Bearer, token, Api-Key or none: the scheme's name protects nothing.
     """
     sent = (headers.get(name, "").rpartition(" ")[2] for name in KEY_HEADERS)
-    return any(hmac.compare_digest(value.encode(), key.encode()) for value in sent)
+    return tuple(filter(None, sent))
+
+
+def has_key(headers: Mapping[str, str], key: str) -> bool:
+    """Tell whether the key was sent."""
+    return any(hmac.compare_digest(value.encode(), key.encode()) for value in sent_keys(headers))
 
 
 def is_same_site(headers: Mapping[str, str]) -> bool:

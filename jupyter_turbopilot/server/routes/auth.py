@@ -10,6 +10,8 @@ from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
+from jupyter_turbopilot.errors import RefusedError, TurbopilotError
+from jupyter_turbopilot.server.identity import StandaloneIdentity
 from jupyter_turbopilot.server.routes.admission import is_loopback, is_same_site
 from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.runtime import SECRET_HEADER
@@ -17,6 +19,8 @@ from jupyter_turbopilot.server.runtime import SECRET_HEADER
 
 class KernelIdentity(IdentityProvider):
     """Knows a kernel of this server by the secret it read from a file that its owner alone can read."""
+
+    names_people = False
 
     def get_user(self, _handler: Any) -> User:
         """Return who a kernel is to the authorizer."""
@@ -43,7 +47,7 @@ class AuthenticatedHandler(APIHandler):
     """
 
     secret = ""
-    refused = 0  # the status with which this caller is refused; 0: not refused
+    refused: TurbopilotError | None = None  # why this caller is refused, if so
 
     @property
     def _trusted(self) -> bool:
@@ -56,42 +60,63 @@ class AuthenticatedHandler(APIHandler):
         return _kernel_identity() if self._trusted else super().identity_provider
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Find out who calls, and note with which status they are refused."""
+        """Find out who calls, and note why they are refused, if they are."""
         try:
             await super().prepare()
             self.refused = self.refusal()
+        except TurbopilotError as error:  # who calls cannot be told, or may not
+            self.refused = error
         except web.HTTPError as error:
             self.refused = self._unadmitted(error.status_code)
         except ValueError:  # an Origin that is no address
             self.refused = self._unadmitted(403)
 
     @property
+    def alone(self) -> StandaloneIdentity | None:
+        """Who decides who is let in where there is no Jupyter server."""
+        provider = self.settings.get("identity_provider")
+        return provider if isinstance(provider, StandaloneIdentity) else None
+
+    @property
+    def names_people(self) -> bool:
+        """Whether callers are told apart as people: Jupyter's own way makes names up, a key has none."""
+        provider = self.identity_provider
+        real = not self.standalone and type(provider).get_user is not IdentityProvider.get_user
+        return bool(getattr(provider, "names_people", real))
+
+    @property
     def standalone(self) -> bool:
         """Whether there is no Jupyter server to decide who is let in."""
-        return bool(self.settings.get("standalone"))
+        return self.alone is not None
 
-    def _unadmitted(self, status: int) -> int:
-        """Return the status for a caller who was not let in: a key would help, or nothing would."""
-        if self.standalone and self.settings["key"] and not self.current_user:
-            return 401
-        return 403 if status == 404 else status  # noqa: PLR2004 - Jupyter's word for another origin
+    def _unadmitted(self, status: int) -> TurbopilotError:
+        """Return the error for a caller who was not let in: bringing a key would help, or nothing would."""
+        if self.alone and not self.current_user and (unknown := self.alone.unknown()):
+            return unknown
+        return RefusedError(403 if status == 404 else status)  # noqa: PLR2004 - Jupyter's word for another origin
 
-    def refusal(self) -> int:
-        """Return the status with which somebody who was let in is refused; 0: not refused."""
+    def refusal(self) -> TurbopilotError | None:
+        """Return why somebody who was let in is refused, if so."""
         if self.may_manage or self.request.method in {"GET", "HEAD", "OPTIONS"}:
-            return 0
-        return 403 if any(endpoint.access == "manage" for endpoint in endpoints(type(self)).values()) else 0
+            return None
+        manages = any(endpoint.access == "manage" for endpoint in endpoints(type(self)).values())
+        return RefusedError(403) if manages else None
 
     @property
     def may_manage(self) -> bool:
-        """Whether this caller may see and change what is loaded: without a key nobody may."""
-        return not self.standalone or bool(self.settings["key"])
+        """Whether this caller may see and change what is loaded."""
+        return self.alone is None or self.alone.may_manage(self.current_user)
+
+    @property
+    def sees_totals(self) -> bool:
+        """Whether this caller may see what all requests took: two looks tell what one between them was."""
+        return self.may_manage or not self.names_people
 
     def check_host(self) -> bool:
-        """Let who brings the key call this machine by any name; a page's trick with names has no key."""
-        if not self.standalone:
+        """Let a request call this machine by its own names, and by others where the identity says so."""
+        if self.alone is None:
             return super().check_host()
-        return is_loopback(self.request.host_name) or self.settings["admits_any_host"](self.request.headers)
+        return is_loopback(self.request.host_name) or self.alone.admits_any_host(self.request.headers)
 
     def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
         """Refuse pages of other sites."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -80,8 +81,10 @@ class Route(AuthenticatedHandler):
             self._received = MAX_BODY + 1
             setattr(self, str(self.request.method).lower(), self._refuse)
 
-    def _refuse(self, *_arguments: Any, **_named: Any) -> None:
-        raise web.HTTPError(self.refused)
+    def _refuse(self, *_arguments: Any, **_named: Any) -> Future[None]:
+        error = self.refused or RefusedError(403)
+        self.set_status(error.status)
+        return self._finish_with(error)
 
     def set_default_headers(self) -> None:
         """Number every answer: Copilot's clients take one without a number for a firewall's."""
@@ -163,7 +166,7 @@ class Route(AuthenticatedHandler):
         if error.status == 405:  # noqa: PLR2004
             self.set_header("Allow", ", ".join(self._methods()))
         if error.status in {429, 503}:
-            self.set_header("Retry-After", "1")
+            self.set_header("Retry-After", str(max(1, math.ceil(error.after))))
         if isinstance(error, BodyTooLargeError):
             self.set_header("Connection", "close")  # the rest of it is not worth reading
         self.set_header("Content-Type", "application/json")

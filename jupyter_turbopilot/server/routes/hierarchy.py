@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from tornado.iostream import StreamClosedError
 
+from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.hierarchy.follow import follow_async
@@ -37,9 +38,10 @@ class HierarchyRoute(NotebookRoute):
     async def post(self, request: Hierarchy) -> None:
         """Write a function and the functions that it calls. Nothing is run."""
         facts = await self.facts(request)
-        growth = await asyncio.to_thread(grow, request, facts)
-        events = follow_async(growth, lambda completion: self._written(completion, facts))
-        await self.stream(lines(await anext(events), events))
+        with remembering_for(self.owner):
+            growth = await asyncio.to_thread(grow, request, facts)
+            events = follow_async(growth, lambda completion: self._written(completion, facts))
+            await self.stream(lines(await anext(events), events))
 
     async def _written(self, completion: Completion, facts: Facts) -> AsyncGenerator[Reply]:
         """Yield what the model writes; it stops when nobody listens any more."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jupyter_server.auth.identity import IdentityProvider
 
+from jupyter_turbopilot.completer.owner import owner_of
+from jupyter_turbopilot.completer.raw_task import priority_of
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.engine.phase import not_ready
-from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.engine.remote.dialect import SESSION_HEADER
+from jupyter_turbopilot.errors import BadRequestError, BusyError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.request import Completion
+from jupyter_turbopilot.server.rates import Rates
+from jupyter_turbopilot.server.routes.admission import is_key
 from jupyter_turbopilot.server.routes.base import Route
 
 if TYPE_CHECKING:
@@ -24,6 +32,17 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
+
+
+MOST_SESSION = 128  # characters
+ONE_REQUEST = 1 << 13  # bytes to tokenize that count as a request: a megabyte takes a second of computing
+
+
+def is_awaited(request: Completion | RawRequest) -> bool:
+    """Tell whether anybody waits for what is asked."""
+    if isinstance(request, Completion):
+        return request.trigger not in {"warm", "ahead"}
+    return priority_of(request).awaited
 
 
 class JobRoute(Route):
@@ -42,7 +61,34 @@ class JobRoute(Route):
         """Who asks and gets a share of the model: nothing that a client can vary to get more of them."""
         name = self._username()
         # A key says nothing of who brings it, and without a name there is nothing else to go by.
-        return f"{name} {self.request.remote_ip}" if self.standalone or not name else name
+        named = bool(name) and (self.alone is None or self.alone.names_people)
+        return name if named else f"{name} {self.request.remote_ip}"
+
+    @property
+    def owner(self) -> str:
+        """Whose caches may serve what is asked: nobody's in particular where one person is served.
+
+        Whoever brings a Jupyter server's token is taken for one person. Where names are real, the person
+        whose server it is has no owner either, so that what was read for them is kept as ever; others whom
+        they let in share their kernels and files, but not what they write.
+        """
+        name = self._username()
+        own = not self.standalone and name == os.environ.get("JUPYTERHUB_USER")
+        if own or not self.names_people:
+            return ""
+        settings, secret = self.pilot.settings, self.pilot.completer.secret
+        return owner_of(name, groups_of(self.current_user), settings.share, settings.share_group, secret)
+
+    def _caller_for(self, request: Completion | RawRequest) -> str:
+        """Return who gets a share of the model: a server that brings the key asks for several people."""
+        trusted = self.standalone and not self.names_people and self.may_manage
+        salt = request.salt if trusted and not isinstance(request, Completion) else ""
+        return f"{self.caller} {salt}" if salt else self.caller
+
+    def _session(self) -> str:
+        """Return the session that another server of ours names; what could not be sent on is none."""
+        told = self.request.headers.get(SESSION_HEADER, "")
+        return told if is_key(told) and len(told) <= MOST_SESSION else ""
 
     def _editor(self, client: str) -> str:
         """Return what tells an editor from the caller's others: a newer request ends its own alone."""
@@ -62,6 +108,15 @@ class JobRoute(Route):
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
 
+    @property
+    def _rates(self) -> Rates:
+        """How often each caller may ask."""
+        if "turbopilot_rates" not in self.settings:
+            settings = self.pilot.settings
+            self.settings["turbopilot_rates"] = Rates(settings.requests_per_minute, settings.burst)
+        rates: Rates = self.settings["turbopilot_rates"]
+        return rates
+
     def replies(self, request: Completion | RawRequest, facts: Facts = NONE) -> AsyncReplies:
         """Begin, and return the replies as they grow; an error is raised if it comes first."""
         replies = AsyncReplies(self._count)
@@ -70,6 +125,12 @@ class JobRoute(Route):
 
     def together(self, requests: Sequence[RawRequest]) -> AsyncBatch:
         """Begin several at a time, and return the replies to all of them as they come."""
+        most = self.pilot.settings.waiting_per_person
+        if 0 < most < len(requests):  # to come back later would not help
+            raise BadRequestError(
+                f"Here one person may have {most} texts waiting. Send that many prompts at a time.",
+                field="prompt",
+            )
         batch = AsyncBatch(len(requests), self._count)
         for number, request in enumerate(requests):
             self._begin(request, NONE, batch.listener(number))
@@ -79,9 +140,21 @@ class JobRoute(Route):
         self.pilot.ensure()  # `load_at_start` may be off; what kept it from being loaded may have gone
         if isinstance(request, Completion):
             request = msgspec.structs.replace(request, client=self._editor(request.client))
+        else:
+            request = replace(request, session=self._session())
+        caller = self._caller_for(request)
         try:
-            self._jobs.append(self.pilot.completer.submit(request, listener, facts, self.caller))
+            self._rates.take(caller, time.monotonic(), awaited=is_awaited(request))
+            self._jobs.append(self.pilot.completer.submit(request, listener, facts, caller, self.owner))
         except TurbopilotError as error:
+            self.metrics.count(self.name, error.code)
+            raise
+
+    def count_body(self) -> None:
+        """Count a request that is not the model's to answer, by the size of what was sent."""
+        try:
+            self._rates.take(self.caller, time.monotonic(), count=max(1.0, self._received / ONE_REQUEST))
+        except BusyError as error:
             self.metrics.count(self.name, error.code)
             raise
 
@@ -134,3 +207,11 @@ class JobRoute(Route):
         self._left = True
         self.drop()
         super().on_connection_close()
+
+
+def groups_of(user: Any) -> frozenset[str]:
+    """Return the groups that an identity names for a user; most name none."""
+    named = getattr(user, "groups", None)
+    if not isinstance(named, list | tuple | set | frozenset):
+        return frozenset()
+    return frozenset(name for name in named if isinstance(name, str))

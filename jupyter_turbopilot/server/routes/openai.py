@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from jupyter_turbopilot.engine.phase import Phase
+from jupyter_turbopilot.engine.remote.dialect import REPLICA_HEADER
 from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 
+REPLICA = secrets.token_hex(4)  # tells this process from others behind the same address
 # What each pilot's engine offered last: a server that is asleep is as good as one that is not.
 _OFFERS: WeakKeyDictionary[Pilot, dict[str, Any]] = WeakKeyDictionary()
 
@@ -41,6 +44,11 @@ class OpenAIRoute(Route):
 
 class CompletionsRoute(OpenAIRoute, JobRoute):
     """`POST v1/completions`, and `v1/engines/…/completions` as older clients have it."""
+
+    def set_default_headers(self) -> None:
+        """Say which of several servers behind one address answers."""
+        super().set_default_headers()
+        self.set_header(REPLICA_HEADER, REPLICA)
 
     @Endpoint(CompletionsBody, read=read)
     async def post(self, body: CompletionsBody, _engine: str = "") -> None:

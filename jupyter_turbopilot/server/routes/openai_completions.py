@@ -75,6 +75,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     samplers: Name | Annotated[list[Name], Meta(max_length=32)] | None = None
     post_sampling_probs: bool = False
     cache_prompt: bool = True
+    cache_salt: Annotated[str, Meta(max_length=256)] | None = None  # as vLLM has it
     ignore_eos: bool = False
     grammar: Annotated[str, Meta(max_length=65536)] | None = None
     json_schema: dict[str, Any] | None = None
@@ -143,6 +144,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
                 cut=extra is not None and not self.echo,  # what is sent back is as long as was read
                 bulk=len(prompts) > 1,
                 exact=exact,
+                salt=self.cache_salt or "",
             )
             for prompt in prompts
         ]

@@ -54,7 +54,6 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
     priority: Annotated[
         Urgency | None, Meta(description="how urgent it is; several texts or long ones are `bulk` at most")
     ] = None
-    session: Annotated[Name, Meta(description="tells the caller's editors apart; not used yet")] = ""
 
     def beginning(self) -> Beginning:
         """Return what the text may begin with."""
@@ -80,7 +79,6 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
             suffix_span=(start, stop),
             language=self.language,
             urgency=self.priority,
-            session=self.session,
         )
 
 

@@ -44,6 +44,7 @@ class TokenizeRoute(JobRoute):
     @Endpoint(TokenizeBody, read=read)
     async def post(self, body: TokenizeBody) -> None:
         """Return the tokens of a text."""
+        self.count_body()
         # A megabyte takes its time, and the event loop is everybody's.
         self.answer(await self.pilot.background.run(_tokenized, self.vocabulary(), body))
 
@@ -102,6 +103,7 @@ class DetokenizeRoute(JobRoute):
     @Endpoint(DetokenizeBody, read=read)
     async def post(self, body: DetokenizeBody) -> None:
         """Return the text of tokens."""
+        self.count_body()
         self.answer(await self.pilot.background.run(_detokenized, self.vocabulary(), body.tokens))
 
 

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jupyter_server.auth.identity import IdentityProvider, User
 
+from jupyter_turbopilot.raw_request import ExactAsk, RawRequest
 from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.routes import llamacpp, openai_wording
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
-from jupyter_turbopilot.server.routes.jobs import JobRoute
+from jupyter_turbopilot.server.routes.jobs import JobRoute, groups_of, is_awaited
 
 from .conftest import Ask, complete_body, error_of
 
@@ -55,3 +59,124 @@ async def test_without_a_model_the_engine_is_asked_for_in_vain(ask: Ask, pilot: 
     response = await ask("tokenize", {"content": "x"})
     assert response.code == 503
     assert error_of(response)["message"]
+
+
+class Named(IdentityProvider):
+    """Has real names, as a hub does."""
+
+    def get_user(self, handler: Any) -> User:
+        return User(handler.request.headers.get("X-Who", "ada"))
+
+    def is_token_authenticated(self, handler: Any) -> bool:
+        return True
+
+
+@pytest.fixture
+def owners(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The owners of what is asked."""
+    seen: list[str] = []
+    submit = ready.completer.submit
+
+    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str) -> Any:
+        seen.append(owner)
+        return submit(request, listener, facts, caller, owner)
+
+    monkeypatch.setattr(ready.completer, "submit", noted)
+    return seen
+
+
+async def test_whoever_brings_a_servers_token_or_is_its_kernel_has_no_owner(
+    ask: Ask, owners: list[str], jp_serverapp: Any
+) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    for headers in ({}, {"X-Turbopilot-Secret": app._secret, "Authorization": ""}):
+        assert (await ask("complete", complete_body(), headers=headers)).code == 200
+    assert owners == ["", ""]
+
+
+async def test_on_a_persons_server_only_others_have_owners(
+    ask: Ask, owners: list[str], jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
+    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    for name in ("ada", "bob", "eve", "bob"):
+        assert (await ask("complete", complete_body(), headers={"X-Who": name})).code == 200
+    ada, bob, eve, again = owners
+    assert ada == ""
+    assert bob == again
+    assert len({ada, bob, eve}) == 3
+
+
+async def test_a_session_that_could_not_be_sent_on_is_none(ask: Ask, ready: Any, engine: Any) -> None:
+    for session in ("an-id", "with space", "x" * 300, "", "\u00e9"):
+        headers = {"X-Session-Id": session}
+        assert (await ask("v1/completions", {"prompt": "x", "max_tokens": 1}, headers=headers)).code == 200
+    assert [each.session for each in engine.asks] == ["an-id", "", "", "", ""]
+
+
+@pytest.mark.parametrize("groups", [None, "course", 7, {"course": 1}, [["course"]], [b"course"]])
+def test_groups_that_are_none_are_none(groups: Any) -> None:
+    assert groups_of(SimpleNamespace(groups=groups)) == frozenset()
+    assert groups_of(SimpleNamespace()) == frozenset()
+
+
+def test_groups_are_those_that_the_identity_names() -> None:
+    assert groups_of(SimpleNamespace(groups=["a", "b"])) == {"a", "b"}
+
+
+async def limited(ask: Ask, *paths_and_bodies: tuple[str, dict[str, Any]]) -> list[Any]:
+    return [await ask(path, body) for path, body in paths_and_bodies]
+
+
+@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 2}])
+async def test_who_asks_too_often_is_told_which_limit_that_is_and_when_to_come_back(
+    ask: Ask, ready: Any
+) -> None:
+    asked = [
+        ("complete", complete_body()),
+        ("v1/completions", {"prompt": "x"}),
+        ("complete", complete_body()),
+    ]
+    granted, too, refused = await limited(ask, *asked)
+    assert (granted.code, too.code, refused.code) == (200, 200, 429)
+    assert error_of(refused)["code"] == "too_many_requests"
+    assert 55 <= int(refused.headers["Retry-After"]) <= 60
+    text = (await ask("metrics", method="GET")).body.decode()
+    assert 'turbopilot_requests_total{outcome="too_many_requests",route="complete"} 1.0' in text
+
+
+@pytest.mark.parametrize("server_traits", [{"waiting_per_person": 2}])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_more_prompts_than_may_ever_wait_are_no_reason_to_come_back(
+    ask: Ask, ready: Any, stream: bool
+) -> None:
+    answers = [
+        await ask("v1/completions", {"prompt": ["x"] * count, "max_tokens": 1, "stream": stream})
+        for count in (2, 3, 2)
+    ]
+    assert [answer.code for answer in answers] == [200, 400, 200]
+    error = error_of(answers[1])
+    assert (error["param"], "2 texts" in error["message"]) == ("prompt", True)
+
+
+@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
+async def test_what_nobody_waits_for_is_refused_first(ask: Ask, ready: Any) -> None:
+    warm = complete_body(trigger="warm")
+    answers = await limited(ask, *[("complete", warm)] * 2, *[("complete", complete_body())] * 3)
+    assert [answer.code for answer in answers] == [200, 429, 200, 200, 429]
+
+
+def test_what_nobody_waits_for_is_known_in_every_protocol() -> None:
+    cells = [Cell(source="x")]
+    asked: list[tuple[Completion | RawRequest, bool]] = [
+        (Completion(cells=cells, offset=1, trigger="automatic"), True),
+        (Completion(cells=cells, offset=1, trigger="invoke"), True),
+        (Completion(cells=cells, offset=1, trigger="warm"), False),
+        (Completion(cells=cells, offset=1, trigger="ahead"), False),
+        (RawRequest("x"), True),
+        (RawRequest("x", ahead=True), False),
+        (RawRequest((1,), exact=ExactAsk(urgency="warm")), False),
+        (RawRequest((1,), exact=ExactAsk(urgency="typing")), True),
+    ]
+    for request, awaited in asked:
+        assert is_awaited(request) is awaited

@@ -246,9 +246,9 @@ async def test_a_share_is_a_persons_however_their_programs_call_themselves(
     asked: list[tuple[str, str]] = []
     submit = ready.completer.submit
 
-    def noted(request: Any, listener: Any, facts: Any, owner: str) -> Any:
-        asked.append((owner, request.client))
-        return submit(request, listener, facts, owner)
+    def noted(request: Any, listener: Any, facts: Any, caller: str, owner: str) -> Any:
+        asked.append((caller, request.client))
+        return submit(request, listener, facts, caller, owner)
 
     monkeypatch.setattr(ready.completer, "submit", noted)
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
@@ -258,7 +258,7 @@ async def test_a_share_is_a_persons_however_their_programs_call_themselves(
             for client in ("a", "b", ""):
                 body = complete_body(client=client)
                 assert (await ask("complete", body, headers=headers | {"User-Agent": agent})).code == 200
-        assert len({owner for owner, _ in asked}) == 1
+        assert len({caller for caller, _ in asked}) == 1
         editors = [client for _, client in asked]
         assert len(set(editors)) == 5
         assert editors.count("") == 2

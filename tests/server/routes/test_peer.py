@@ -81,7 +81,6 @@ def body_of(ask: Ask, **more: Any) -> dict[str, Any]:
             "fixed": [*ask.suffix_span],
             "language": ask.language,
             "priority": "typing",
-            "session": "an editor",
         }
         | more,
     }
@@ -219,7 +218,6 @@ async def test_all_that_is_sent_reaches_the_engine(ready: Any, engine: ScriptedE
         ({"fixed": [0, 3]}, "turbopilot.fixed"),
         ({"priority": "first"}, "turbopilot.priority"),
         ({"language": "x" * 200}, "turbopilot.language"),
-        ({"session": 1}, "turbopilot.session"),
     ],
 )
 async def test_a_field_that_is_wrong_is_named(
@@ -321,7 +319,7 @@ def test_an_ask_comes_back_from_the_wire_as_it_was(
     assert set(found.ways) <= set(ways)
     assert all(way.startswith(found.ways) for way in ways)
     assert not any(way.startswith(other) for way in found.ways for other in found.ways if other is not way)
-    assert text.exact == ExactAsk(tuple(hint), True, span, "", priority, "an editor")
+    assert text.exact == ExactAsk(tuple(hint), True, span, "", priority)
 
 
 def test_a_beginning_shorter_than_what_was_typed_is_refused() -> None:

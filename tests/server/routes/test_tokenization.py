@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.server.routes import tokenization
+from jupyter_turbopilot.server.routes.jobs import ONE_REQUEST
 from jupyter_turbopilot.server.routes.tokenization import split_specials
 
 from ...scripted_engine import ScriptedEngine
@@ -82,3 +83,11 @@ async def test_tokens_are_written_whole_over_many_slices(ask: Ask, ready: Any) -
     ids = [token["id"] for token in answer["tokens"]]
     assert json.loads((await ask("tokenize", {"content": text})).body)["tokens"] == ids
     assert json.loads((await ask("detokenize", {"tokens": ids})).body)["content"] == text
+
+
+@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
+@pytest.mark.parametrize(("path", "body"), [("tokenize", {"content": ""}), ("detokenize", {"tokens": []})])
+async def test_what_is_sent_counts_by_its_size(ask: Ask, ready: Any, path: str, body: dict[str, Any]) -> None:
+    assert (await ask(path, body)).code == 200  # one of three
+    long = body | {"unknown": "x" * (3 * ONE_REQUEST // 2)}
+    assert [(await ask(path, long)).code, (await ask(path, body)).code] == [200, 429]

@@ -1,0 +1,175 @@
+"""The routes as an ASGI application: behind a server that is none of ours they answer as behind ours."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPInputError,
+    HTTPMessageDelegate,
+    RequestStartLine,
+    ResponseStartLine,
+)
+from tornado.iostream import StreamClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from tornado.web import Application
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+START, BODY = "http.response.start", "http.response.body"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a route may ask of a connection beside what was sent on it."""
+
+    remote_ip: str
+    protocol: str
+
+
+class Connection(HTTPConnection):
+    """Takes what a route writes; `deliver` sends it on, one message at a time and in order."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.closed = False
+        self._written: asyncio.Queue[tuple[Message, asyncio.Future[None] | None]] = asyncio.Queue()
+
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None:
+        """Nothing to do: who has gone is told to the route by `Delegate.on_connection_close`."""
+
+    def write_headers(
+        self,
+        start_line: RequestStartLine | ResponseStartLine,
+        headers: HTTPHeaders,
+        chunk: bytes | None = None,
+    ) -> asyncio.Future[None]:
+        """Begin an answer."""
+        assert isinstance(start_line, ResponseStartLine)  # noqa: S101 - a server's connection
+        sent = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.get_all()
+        ]
+        self._written.put_nowait(({"type": START, "status": start_line.code, "headers": sent}, None))
+        return self.write(chunk or b"")
+
+    def write(self, chunk: bytes) -> asyncio.Future[None]:
+        """Go on with an answer; what is returned is done once it was sent."""
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.closed:
+            sent.set_exception(StreamClosedError())
+            sent.exception()  # nobody has to look at it
+        else:
+            self._written.put_nowait(({"type": BODY, "body": chunk, "more_body": True}, sent))
+        return sent
+
+    def finish(self) -> None:
+        """End an answer."""
+        self._written.put_nowait(({"type": BODY, "body": b"", "more_body": False}, None))
+
+    async def deliver(self, send: Send) -> None:
+        """Send what is written until the answer's end."""
+        more = True
+        while more:
+            message, sent = await self._written.get()
+            await send(message)
+            more = bool(message.get("more_body", True))
+            if sent and not sent.done():
+                sent.set_result(None)
+
+    def close(self) -> None:
+        """Have whoever waits for something to be sent know that it will not be."""
+        self.closed = True
+        while not self._written.empty():
+            _, sent = self._written.get_nowait()
+            if sent and not sent.done():
+                sent.set_exception(StreamClosedError())
+                sent.exception()
+
+
+class Mounted:
+    """An ASGI application that answers with the routes of `made`."""
+
+    def __init__(self, made: Application) -> None:
+        self._made = made
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request. Whoever goes away, or is cancelled, is not written for any longer."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        if scope["type"] != "http":
+            raise ValueError(f"Only HTTP is spoken here, not {scope['type']}.")
+        client = scope.get("client") or ("", 0)
+        connection = Connection(Context(str(client[0]), scope.get("scheme", "http")))
+        delegate: HTTPMessageDelegate = self._made.start_request(object(), connection)
+        asking = asyncio.ensure_future(_ask(scope, receive, delegate, connection))
+        answering = asyncio.ensure_future(connection.deliver(send))
+        try:
+            # An answer may be complete before its request is: a refusal needs no body.
+            await asyncio.wait({asking, answering}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answered = answering.done()
+            connection.close()
+            for task in (asking, answering):
+                task.cancel()
+            asked, sent = await asyncio.gather(asking, answering, return_exceptions=True)
+            if not answered or isinstance(sent, Exception):
+                delegate.on_connection_close()
+        if isinstance(asked, Exception):
+            raise asked
+
+
+async def _ask(
+    scope: Message, receive: Receive, delegate: HTTPMessageDelegate, connection: Connection
+) -> None:
+    """Hand a request on as it comes; return once its client has gone."""
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    query = scope.get("query_string", b"").decode("latin-1")
+    line = RequestStartLine(scope["method"], quote(path) + (f"?{query}" if query else ""), "HTTP/1.1")
+    headers = HTTPHeaders()
+    try:
+        for name, value in scope["headers"]:
+            headers.add(name.decode("latin-1"), value.decode("latin-1"))
+        await _waited(delegate.headers_received(line, headers))
+    except HTTPInputError:
+        connection.write_headers(ResponseStartLine("", 400, ""), HTTPHeaders({"Content-Length": "0"}))
+        connection.finish()
+        await _left(receive)
+        return
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        await _waited(delegate.data_received(message.get("body", b"")))
+        more = message.get("more_body", False)
+    delegate.finish()
+    await _left(receive)
+
+
+async def _left(receive: Receive) -> None:
+    """Wait until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _waited(step: Awaitable[None] | None) -> None:
+    if step is not None:
+        await step
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Agree to start and to end: what is mounted was started, and will be stopped, by who mounts it."""
+    for event in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{event}.complete"})

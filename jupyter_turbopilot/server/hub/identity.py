@@ -1,0 +1,117 @@
+"""Who calls a service of a hub: whoever the hub says that the token belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jupyter_server.auth.identity import User
+
+from jupyter_turbopilot.errors import BusyError
+from jupyter_turbopilot.server.hub.answers import Answers, digest_of
+from jupyter_turbopilot.server.hub.refusals import NoScopeError, NoTokenError, UnknownHubTokenError
+from jupyter_turbopilot.server.identity import StandaloneIdentity
+from jupyter_turbopilot.server.routes.admission import is_key, sent_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.server.hub.person import Person
+
+MOST_ASKED = 256  # questions under way: whoever makes tokens up does not keep the hub from others for long
+
+
+class Asked(Protocol):
+    """Who knows whom a token belongs to."""
+
+    async def who(self, token: str) -> Person | None:
+        """Return them; None: nobody's. A `HubGoneError` where that cannot be told now."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+@dataclass
+class HubUser(User):
+    """Somebody whom the hub knows."""
+
+    groups: tuple[str, ...] = ()
+    admin: bool = False
+
+
+class HubIdentity(StandaloneIdentity):
+    """Knows people by their tokens of a hub. The hub is asked, and what it says counts for a while."""
+
+    names_people = True
+
+    def __init__(self, hub: Asked, service: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """`service`: the name the hub has for this one."""
+        super().__init__()
+        self._hub = hub
+        self._service = service
+        self._clock = clock
+        self._answers = Answers()
+        self._asking: dict[str, asyncio.Task[Person | None]] = {}  # by the token's digest
+
+    async def get_user(self, handler: Any) -> User | None:
+        """Return the caller; None where no token was sent."""
+        sent = sent_keys(handler.request.headers)
+        if not sent:
+            return None
+        person = await self._person(sent[0]) if is_key(sent[0]) else None
+        if person is None:
+            raise UnknownHubTokenError
+        if not person.may_use(self._service):
+            raise NoScopeError(self._service)
+        return HubUser(person.known_as, person.name, groups=person.groups, admin=person.admin)
+
+    async def _person(self, token: str) -> Person | None:
+        """Return whom a token belongs to, without waiting for the hub where that is known."""
+        digest = digest_of(token)
+        answer = self._answers.find(digest, self._clock())
+        if answer is None:
+            if len(self._asking) >= MOST_ASKED and digest not in self._asking:
+                raise BusyError("The JupyterHub is asked about many tokens. Try again in a moment.")
+            return await asyncio.shield(self._ask(digest, token))
+        if answer.is_old(self._clock()):
+            self._ask(digest, token)
+        return answer.person
+
+    def _ask(self, digest: str, token: str) -> asyncio.Task[Person | None]:
+        """Ask the hub, once at a time for each token."""
+        if digest not in self._asking:
+            task = self._asking[digest] = asyncio.create_task(self._ask_hub(digest, token))
+            task.add_done_callback(lambda done: self._asked(digest, done))
+        return self._asking[digest]
+
+    async def _ask_hub(self, digest: str, token: str) -> Person | None:
+        asked = self._clock()
+        person = await self._hub.who(token)
+        self._answers.keep(digest, person, asked)
+        return person
+
+    def _asked(self, digest: str, done: asyncio.Task[Person | None]) -> None:
+        del self._asking[digest]
+        if not done.cancelled():
+            done.exception()  # where nobody waits, a hub that is gone is no news for the log
+
+    def may_manage(self, user: Any) -> bool:
+        """Only the hub's administrators."""
+        return bool(getattr(user, "admin", False))
+
+    def admits_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """The proxy passes the hub's own names on; nothing is done for anybody without a token."""
+        return True
+
+    def unknown(self) -> TurbopilotError | None:
+        """A token would help."""
+        return NoTokenError()
+
+    async def stop(self) -> None:
+        """Ask nothing any more."""
+        for task in list(self._asking.values()):
+            task.cancel()
+        await self._hub.close()

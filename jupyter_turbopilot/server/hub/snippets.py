@@ -1,0 +1,102 @@
+"""What an administrator adds to a JupyterHub's configuration, for each way hubs are installed. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from jupyter_turbopilot.server.hub.person import scope_for
+
+NAME = "turbopilot"
+PORT = 10101
+# JupyterHub's own, which a role of the same name would replace.
+DEFAULTS: Final = {"user": ["self"], "server": ["users:activity!user", "access:servers!server"]}
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Where things are on the hub's machine."""
+
+    python: str  # the one that has jupyter-turbopilot
+    models: str  # the folder of models
+
+
+ON_HOST = """\
+# One model for everybody on this hub.{where}
+# Both roles need the last scope: `user` for people's own tokens, `server` for those of their Jupyter servers.
+# The other scopes are JupyterHub's own, which a role that is set here would lose. If you have set either role
+# already, add the scope there instead.
+c.JupyterHub.services.append(
+    {{
+        "name": {name!r},
+        "url": "http://127.0.0.1:{port}",
+        "command": [{python!r}, "-m", "jupyter_turbopilot.cli", "serve", "--hub"],
+        "environment": {{"TURBOPILOT_MODELS": {models!r}}},
+    }}
+)
+c.JupyterHub.load_roles.extend(
+    [
+        {{"name": "user", "scopes": {user!r}}},
+        {{"name": "server", "scopes": {server!r}}},
+    ]
+)
+c.Spawner.environment.update(
+    {{
+        # With c.JupyterHub.base_url, its path goes before /services.
+        "TURBOPILOT_ENGINE_URL": "http://127.0.0.1:{port}/services/{name}",
+        "TURBOPILOT_ENGINE_AUTH": "jupyterhub",
+        # People's servers read the vocabulary of the model from its file, so the folder has to be readable.
+        "TURBOPILOT_MODELS": {models!r},
+    }}
+)
+"""
+
+IN_CLUSTER = """\
+# One model for everybody on this hub: values for the chart of Zero to JupyterHub. The model runs in a
+# deployment of its own, which docs/jupyterhub.md has. Both roles need the last scope: `user` for people's
+# own tokens, `server` for those of their Jupyter servers. The other scopes are JupyterHub's own, which a role
+# that is set here would lose.
+hub:
+  services:
+    {name}:
+      url: http://{name}:{port}
+  loadRoles:
+    user:
+      scopes:
+{user}
+    server:
+      scopes:
+{server}
+singleuser:
+  # People's pods may not reach private addresses except the hub's proxy, so the model is asked through it.
+  # With hub.baseUrl, its path goes before /services. With HTTPS at the proxy, use the hub's public https://
+  # address and leave PLAIN_HTTP out.
+  extraEnv:
+    TURBOPILOT_ENGINE_URL: http://proxy-public/services/{name}
+    TURBOPILOT_ENGINE_AUTH: jupyterhub
+    TURBOPILOT_ENGINE_PLAIN_HTTP: "1"
+"""
+
+
+def scopes(role: str) -> list[str]:
+    """Return what a role is to have."""
+    return [*DEFAULTS[role], scope_for(NAME)]
+
+
+def on_host(installed: Installed, where: str) -> str:
+    """Return Python for a hub whose people are on its own machine; `where` it goes."""
+    return ON_HOST.format(
+        where=f" {where}" if where else "",
+        name=NAME,
+        port=PORT,
+        python=installed.python,
+        models=installed.models,
+        user=scopes("user"),
+        server=scopes("server"),
+    )
+
+
+def in_cluster() -> str:
+    """Return the chart's values."""
+    user, server = ("\n".join(f"        - {scope}" for scope in scopes(role)) for role in DEFAULTS)
+    return IN_CLUSTER.format(name=NAME, port=PORT, user=user, server=server)

@@ -1,0 +1,303 @@
+"""What people and routers do to a front server: after each, it is healthy and the next good request succeeds."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.errors import BusyError
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.request import MAX_BODY, Cell, Completion
+from jupyter_turbopilot.server.describe import describe_health
+
+from ..alone import KEY, Front
+from ..engine.remote.far_server import Act, FarServer, Wire, status, words
+from ..serving import Server
+from ..tiny_model import write_tiny_model
+
+GOOD = {"prompt": "x = ", "max_tokens": 4}
+LONG = {"prompt": "x = ", "max_tokens": 200, "ignore_eos": True}
+ROUTE = "/v1/completions"
+Start = Callable[..., Front]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("front") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def far(model: Path) -> Iterator[Server]:
+    server = Server(model, "--no-api-key")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def router() -> Iterator[FarServer]:
+    found = FarServer(words("ab"))
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def start(far: Server, model: Path, router: FarServer) -> Iterator[Start]:
+    """Start a front server before the model; at the end of the test it has to answer."""
+    fronts: list[Front] = []
+
+    def begin(url: str = far.url, *, remote: dict[str, Any] | None = None, **settings: Any) -> Front:
+        told = {"vocabulary": str(model), "timeout": 5.0} | (remote or {})
+        fronts.append(Front(url, remote=told, **settings))
+        return fronts[-1]
+
+    yield begin
+    try:
+        for front in fronts:
+            goes_on(front)
+    finally:
+        for front in fronts:
+            front.stop()
+
+
+def goes_on(front: Front) -> None:
+    assert front.pilot.worker.alive()
+    with closing(front.connected("127.0.0.9")) as client:
+        assert client.get("/health").json()["ready"]
+        answer = client.post(ROUTE, json=GOOD)
+        assert answer.status_code == 200, answer.text
+
+
+def counted(front: Front, start: str) -> float:
+    """Return the sum of the figures whose name and labels begin so."""
+    lines = front.client.get("/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
+
+
+def test_fifty_requests_at_once_from_one_are_refused_beyond_their_share_and_others_notice_nothing(
+    start: Start,
+) -> None:
+    front = start(running_per_person=2, waiting_per_person=3, queue_limit=256)
+    others = [front.connected(f"127.0.0.{number}") for number in (2, 3, 4)]
+    with ThreadPoolExecutor(60) as pool:
+        greedy = [pool.submit(front.client.post, ROUTE, json=LONG) for _ in range(50)]
+        modest = [pool.submit(other.post, ROUTE, json=GOOD) for other in others for _ in range(3)]
+        assert {answer.result().status_code for answer in modest} == {200}
+        answers = [answer.result() for answer in greedy]
+    statuses = Counter(answer.status_code for answer in answers)
+    assert set(statuses) == {200, 429}
+    assert statuses[200] >= 5
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+    assert all("requests that wait" in answer.json()["error"]["message"] for answer in refused)
+    found = counted(front, 'turbopilot_requests_total{outcome="too_many_waiting",route="completions"}')
+    assert found == len(refused)
+    for other in others:
+        other.close()
+
+
+def test_a_body_of_five_megabytes_is_refused(start: Start) -> None:
+    body = b'{"prompt": "' + b"x" * 5 * MAX_BODY + b'"}'
+    headers = {"Content-Type": "application/json"}
+    assert start().client.post(ROUTE, content=body, headers=headers).status_code == 413
+
+
+@pytest.mark.parametrize("token", [10**6, 2**31 - 1, -1, 2**31, 2**64, 1.5, True])
+def test_a_token_that_the_model_does_not_have_is_refused_before_anybody_is_asked(
+    start: Start, token: Any
+) -> None:
+    front = start()
+    before = counted(front, "turbopilot_engine_requests_total")
+    for fields in ({"prompt": [1, token]}, {"prompt": [1], "turbopilot": {"hint": [token]}}):
+        answer = front.client.post(ROUTE, json=GOOD | fields)
+        assert answer.status_code == 400, answer.text
+    assert counted(front, "turbopilot_engine_requests_total") == before
+
+
+def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
+    """Return what a person's own server has inside: its engine is the front server."""
+    key = tmp_path / "key"
+    key.write_text(KEY)
+    key.chmod(0o600)
+    url = f"http://127.0.0.1:{front.port}/v1"
+    elsewhere = TurbopilotRemote(urls=[url], key_file=str(key), **remote)
+    pilot = Pilot(Turbopilot(engine="remote", remote=elsewhere, results_memory=0))
+    pilot.start()
+    end = time.monotonic() + 20
+    while describe_health(pilot)["phase"] == "loading":
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return pilot
+
+
+def test_who_has_another_vocabulary_is_told_so(start: Start, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
+    pilot = person(start(), tmp_path, vocabulary=str(other))
+    try:
+        assert "another vocabulary" in describe_health(pilot)["reason"]
+    finally:
+        pilot.stop()
+
+
+def type_key(pilot: Pilot, key: int) -> Reply:
+    source = f"value_{key} = "
+    replies = Replies()
+    asked = Completion(cells=[Cell(source=source)], offset=len(source), eagerness="always", client="editor")
+    pilot.completer.submit(asked, replies.listen)
+    return replies.last()
+
+
+def test_over_the_limit_a_person_gets_no_text_and_sends_nothing_until_the_time_is_over(
+    start: Start, tmp_path: Path, model: Path
+) -> None:
+    front = start(requests_per_minute=30, burst=2)
+    pilot = person(front, tmp_path, vocabulary=str(model), timeout=0.5)
+    try:
+        assert [type_key(pilot, key).error for key in range(2)] == [None, None]
+        refused = 'turbopilot_requests_total{outcome="too_many_requests",route="completions"}'
+        for key in range(2, 12):
+            reply = type_key(pilot, key)
+            assert isinstance(reply.error, BusyError)
+            assert 0.5 < reply.error.after <= 2.0
+            assert not reply.items
+        assert counted(front, refused) == 1
+        assert describe_health(pilot)["ready"]
+        time.sleep(2.0)
+        assert type_key(pilot, 99).error is None
+    finally:
+        pilot.stop()
+
+
+def test_who_stops_reading_holds_up_nobody_and_is_not_written_for_once_they_are_gone(start: Start) -> None:
+    front = start(running_per_person=64)
+    body = json.dumps(LONG | {"stream": True, "logprobs": 20, "n": 8}).encode()
+    head = f"POST {ROUTE} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    deaf = []
+    for _ in range(6):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.connect(("127.0.0.1", front.port))
+        connection.sendall(head.encode() + body)
+        deaf.append(connection)
+    with closing(front.connected("127.0.0.2")) as other:
+        for _ in range(10):
+            assert other.post(ROUTE, json=GOOD).status_code == 200
+    for connection in deaf:
+        connection.close()
+    end = time.monotonic() + 20
+    while len(front.pilot.worker._queue):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("jump", [1e9, -1e9])
+def test_a_clock_that_jumps_changes_nothing(
+    start: Start, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    front = start(requests_per_minute=600, burst=5, running_per_person=2, waiting_per_person=2)
+    goes_on(front)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + jump)
+    for _ in range(2):
+        goes_on(front)
+    monkeypatch.undo()
+    goes_on(front)
+
+
+# A router between ---------------------------------------------------------------------------------------------
+
+
+def behind(start: Start, router: FarServer, *acts: Act) -> Front:
+    """Start a front server before a router that does so and so, and then answers."""
+    front = start(router.url, remote={"vocabulary": "none", "fim": "none"})
+    router.acts = [*acts, words("ab")]
+    return front
+
+
+def html(code: int) -> Act:
+    def act(wire: Wire, _: dict[str, Any]) -> None:
+        wire.answer(code, b"<html><body>SECRET of the router</body></html>", "text/html")
+
+    return act
+
+
+@pytest.mark.parametrize("code", [200, 302, 401, 404, 500, 502, 504])
+def test_a_router_that_answers_with_a_page_is_an_error_in_our_words(
+    start: Start, router: FarServer, code: int
+) -> None:
+    front = behind(start, router, html(code))
+    answer = front.client.post(ROUTE, json=GOOD)
+    assert answer.status_code in {500, 503}
+    assert answer.json()["error"]["message"]
+    assert "SECRET" not in answer.text
+
+
+def date(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_router_that_names_a_date_is_left_alone_until_then_and_the_caller_is_told(
+    start: Start, router: FarServer, code: int
+) -> None:
+    front = behind(start, router, status(code, Retry_After=date(7)))
+    before = len(router.asked(ROUTE))
+    with closing(front.connected("127.0.0.2")) as client:
+        answers = [client.post(ROUTE, json=GOOD) for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {code}
+    assert all(5 <= int(answer.headers["Retry-After"]) <= 7 for answer in answers)
+    assert len(router.asked(ROUTE)) == before + 1
+    # It is not asked before: what comes next waits for the rest of that time.
+    time.sleep(max(0.0, int(answers[-1].headers["Retry-After"]) - 4))
+
+
+@pytest.mark.parametrize(
+    "said", ["Wed, 21 Oct 2015 07:28:00 GMT", "0", "soon", "-3", "1e3", "٣", ""], ids=repr
+)
+def test_a_time_that_is_over_or_is_none_is_no_reason_to_give_up(
+    start: Start, router: FarServer, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_turbopilot.engine.remote.exchange.pause", lambda _: 0.05)
+    front = behind(start, router, status(429, Retry_After=said) if said.isascii() else status(429))
+    assert front.client.post(ROUTE, json=GOOD).json()["choices"][0]["text"] == "ab"
+
+
+def test_many_who_are_told_to_wait_at_once_ask_nobody_else_and_are_answered_after_it(
+    start: Start, router: FarServer
+) -> None:
+    front = behind(start, router, *[status(429, Retry_After="1")] * 4)
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(front.client.post, ROUTE, json=GOOD) for _ in range(8)]
+        assert {answer.result().status_code for answer in answers} == {200}
+    assert counted(front, "turbopilot_engine_told_to_wait_total") <= 4
+
+
+def test_a_front_server_counts_for_whom_nothing_is_named(start: Start, far: Server) -> None:
+    front = start()
+    for _ in range(3):
+        assert front.client.post(ROUTE, json=GOOD).status_code == 200
+    text = front.client.get("/metrics").text
+    assert counted(front, "turbopilot_engine_requests_total") == 3
+    assert counted(front, "turbopilot_engine_first_word_seconds_count") == 3
+    assert f'address="127.0.0.1:{far.port}"' in text
+    assert "x = " not in text
+    answer = httpx.post(far.url + ROUTE, json=GOOD)
+    assert len(answer.headers["X-Replica-Id"]) == 8
+    threads = {thread.name for thread in threading.enumerate()}
+    assert "turbopilot-remote" in threads

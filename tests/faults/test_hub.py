@@ -1,0 +1,156 @@
+"""A service of a hub that misbehaves, and people with awkward names and tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jupyter_turbopilot.server.hub.asking import Hub
+from jupyter_turbopilot.server.hub.identity import HubIdentity
+
+from ..alone import Alone
+from ..server.hub.fake_hub import REFUSED, FakeHub, answer, known
+
+if TYPE_CHECKING:
+    import httpx
+
+TOKEN = "t"
+ASKED = {"prompt": "x = ", "max_tokens": 2}
+PREFIX = "/a.b+(c)%40/services/turbopilot/"
+Service = Callable[..., Alone]
+
+
+class HubThread:
+    """A fake hub with an event loop of its own, as a real one is a process of its own."""
+
+    def __init__(self, says: Any) -> None:
+        self.fake = FakeHub(says)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.fake.__aenter__(), self.loop).result(10)
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self.fake.stop(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+
+
+@pytest.fixture
+def service(tiny_model: Path) -> Iterator[Service]:
+    started: list[Any] = []
+
+    def start(says: bytes | Callable[[str], Awaitable[bytes | None]] | None, seconds: float = 5.0) -> Alone:
+        hub = HubThread(says)
+        alone = Alone(
+            tiny_model,
+            key="",
+            identity=lambda: HubIdentity(Hub(hub.fake.api, seconds), "turbopilot"),
+            prefix=PREFIX,
+        )
+        started.extend((alone, hub))
+        return alone
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+def ask(alone: Alone, token: str = TOKEN, **headers: str) -> httpx.Response:
+    sent = {"Authorization": f"Bearer {token}"} | headers
+    return alone.client.post(f"{PREFIX}v1/completions", json=ASKED, headers=sent)
+
+
+NAMES = [
+    "a/b",
+    "../../etc",
+    "%2e%2e%2f",
+    "a\r\nSet-Cookie: b=c",
+    "\x00\x1b[2J",
+    "Ада",
+    "a" * 5000,
+    "{name}%s",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_is_served_and_appears_nowhere(
+    name: str, service: Service, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    said = ask(service(known(name=name, groups=[name])))
+    assert said.status_code == 200
+    assert "set-cookie" not in said.headers
+    told = str(said.headers) + said.text + caplog.text + "".join(capfd.readouterr())
+    assert name not in told
+
+
+STRANGE = {
+    "a page": answer(200, b"<html>t0ken</html>", kind="text/html"),
+    "an error": answer(500, b"t0ken"),
+    "elsewhere": answer(302, b"", "Location: http://127.0.0.1:1/"),
+    "nothing": b"",
+    "silence": None,
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_hub_that_says_nothing_of_use_is_told_in_words_and_health_answers(
+    name: str, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    alone = service(STRANGE[name], 0.3)
+    said = ask(alone, "t0ken")
+    assert (said.status_code, said.json()["error"]["code"]) == (503, "hub_gone")
+    assert said.headers["retry-after"]
+    assert alone.client.get(f"{PREFIX}health").status_code == 200
+    assert "t0ken" not in caplog.text + said.text
+
+
+def test_the_next_good_request_succeeds(service: Service) -> None:
+    answers = iter([answer(500, b""), REFUSED, known()])
+
+    async def says(_: str) -> bytes:
+        return next(answers)
+
+    alone = service(says)
+    assert [ask(alone).status_code for _ in range(4)] == [503, 401, 200, 200]
+
+
+def test_who_is_known_is_not_kept_waiting_by_a_hub_that_is_slow_for_others(service: Service) -> None:
+    free = threading.Event()
+
+    async def says(token: str) -> bytes:
+        while token != "known" and not free.is_set():
+            await asyncio.sleep(0.01)
+        return known(name=token)
+
+    alone = service(says, 60.0)
+    assert ask(alone, "known").status_code == 200
+    others = [threading.Thread(target=ask, args=(alone, f"new{number}")) for number in range(5)]
+    for other in others:
+        other.start()
+    for _ in range(5):
+        assert ask(alone, "known").status_code == 200
+    assert all(other.is_alive() for other in others)
+    free.set()
+    for other in others:
+        other.join(20)
+        assert not other.is_alive()
+
+
+@pytest.mark.parametrize("host", ["hub.example.org", "proxy-public", "evil.example", "10.0.0.7:10101"])
+def test_the_proxys_names_are_admitted_with_a_token_alone(host: str, service: Service) -> None:
+    alone = service(known())
+    assert ask(alone, Host=host).status_code == 200
+    assert alone.client.post(f"{PREFIX}v1/completions", json=ASKED, headers={"Host": host}).status_code == 401
+
+
+def test_a_page_of_another_site_is_refused_whoever_opens_it(service: Service) -> None:
+    assert ask(service(known()), Origin="https://evil.example").status_code == 403

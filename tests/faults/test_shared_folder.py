@@ -1,0 +1,204 @@
+"""A folder of models that its keeper writes to, and others only read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.engine.llama import snapshot
+from jupyter_turbopilot.models.folder import copies
+
+from ..serving import Server
+from ..tiny_adapter import make
+
+# Root writes wherever it likes, unless it gives that up.
+READER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or bool(READER and not shutil.which("setpriv")), reason="needs permissions"
+)
+
+
+class Person:
+    """Who has a home, but may write to no other folder."""
+
+    def __init__(self, home: Path, shared: Path, **settings: object) -> None:
+        home.mkdir()
+        self.own = home / "cache" / "jupyter-turbopilot"
+        (home / "jupyter_turbopilot_config.json").write_text(json.dumps({"Turbopilot": settings}))
+        self.environment = {
+            "TURBOPILOT_MODELS": str(shared),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "JUPYTER_CONFIG_DIR": str(home),
+            "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        }
+
+    def run(self, *arguments: str, before: tuple[str, ...] = READER) -> subprocess.CompletedProcess[str]:
+        command = [*before, str(Path(sys.executable).parent / "jupyter-turbopilot"), *arguments]
+        environment = os.environ | self.environment
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+    def kept(self) -> set[str]:
+        return {path.name for path in self.own.iterdir()}
+
+
+@pytest.fixture
+def model(models_folder: Path, tiny_model: Path) -> Iterator[Path]:
+    shutil.copy(tiny_model, models_folder / "tiny.gguf")
+    yield models_folder / "tiny.gguf"
+    for folder in (models_folder, *(path for path in models_folder.iterdir() if path.is_dir())):
+        folder.chmod(0o755)
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> str:
+    return str(make(tmp_path / "house.gguf"))
+
+
+def close(folder: Path) -> dict[Path, int]:
+    """Take away everybody's permission to write; return what is there."""
+    files = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    for path in (*files, folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    return files
+
+
+def test_two_people_share_the_models_and_the_copy_and_each_keeps_what_is_their_own(
+    models_folder: Path, model: Path, adapter: str, tmp_path: Path
+) -> None:
+    keeper = Person(tmp_path / "keeper", models_folder, adapters=[adapter])
+    assert keeper.run("models", "pull", str(model), before=()).stdout == f"{model}\n"
+    (copy,) = copies(models_folder, model)
+    before = close(models_folder)
+    people = [Person(tmp_path / name, models_folder, adapters=[adapter]) for name in ("ada", "bob")]
+    logs = [(person.own.parents[1] / "log").open("w+") for person in people]
+    servers = [
+        Server(model, "--no-api-key", environment=person.environment, before=READER, log=log)
+        for person, log in zip(people, logs, strict=True)
+    ]
+    for server, name in zip(servers, ("ada", "bob"), strict=True):
+        body = {"prompt": f"{name} = " * 20, "max_tokens": 4}
+        assert server.client.post("/v1/completions", json=body).json()["usage"]["completion_tokens"] == 4
+        mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
+        assert str(copy) in mapped
+        assert f"{model}\n" not in mapped
+    for server in servers:
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(30)
+        server.client.close()
+    for person, log in zip(people, logs, strict=True):
+        assert person.kept() == {"sequences", "sequences.lock", "trials.json"}
+        for name in ("sequences", "trials.json"):
+            assert (person.own / name).stat().st_mode & 0o077 == 0
+        log.seek(0)
+        assert log.read() == ""
+        log.close()
+    ada, bob = ((person.own / "sequences").read_bytes() for person in people)
+    assert ada.startswith(snapshot.SEQUENCES_MAGIC)
+    assert ada != bob
+    assert {path: path.stat().st_mtime_ns for path in models_folder.rglob("*")} == before
+
+
+def test_without_a_copy_the_adapters_are_used_beside_the_model_and_one_line_says_who_can_make_it(
+    models_folder: Path, model: Path, adapter: str, tmp_path: Path
+) -> None:
+    person = Person(tmp_path / "ada", models_folder, adapters=[adapter])
+    before = close(models_folder)
+    done = person.run("complete", "-m", str(model), "--line", "1", str(Path(__file__)))
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line == (
+        f"tiny.gguf has no copy with its adapters. You may not write to {models_folder}: whoever keeps it makes "
+        "the copy with `jupyter turbopilot models pull`. The adapters are used beside the model, which is slower."
+    )
+    assert {path: path.stat().st_mtime_ns for path in models_folder.rglob("*")} == before
+
+
+def test_a_copy_that_may_not_be_read_is_said_and_costs_time_alone(
+    models_folder: Path, model: Path, adapter: str, tmp_path: Path
+) -> None:
+    person = Person(tmp_path / "ada", models_folder, adapters=[adapter])
+    person.run("models", "pull", str(model), before=())
+    (copy,) = copies(models_folder, model)
+    close(models_folder)
+    copy.chmod(0)
+    done = person.run("complete", "-m", str(model), "--line", "1", str(Path(__file__)))
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+    assert f"You may not read {copy}. Ask whoever keeps it." in done.stderr
+    assert "You may not read it: ask whoever keeps it" in person.run("doctor", "-m", str(model)).stdout
+
+
+def test_the_doctor_and_the_list_say_what_may_not_be_written(
+    models_folder: Path, model: Path, adapter: str, tmp_path: Path
+) -> None:
+    person = Person(tmp_path / "ada", models_folder, adapters=[adapter])
+    close(models_folder)
+    told = person.run("doctor", "-m", str(model)).stdout
+    assert f"✓ models       in {models_folder}, which you may read but not write to" in told
+    assert f"✓ own files    in {person.own}" in told
+    assert "✗ copy         there is none. The adapters are used beside the model, which is slower." in told
+    listed = person.run("models", "list").stdout
+    assert listed.endswith(f"Models are kept in {models_folder}, which you may read but not write to\n")
+    assert person.kept() >= {"speed.json", "trials.json"}
+    person.run("models", "pull", str(model), before=())  # as root, whom nothing stops, or in vain
+    model.chmod(0)
+    told = person.run("doctor", "-m", str(model)).stdout
+    assert f"✗ model        you may not read {model}: ask whoever keeps it" in told
+    models_folder.chmod(0)
+    told = person.run("doctor", "-m", str(model)).stdout
+    assert f"✗ models       in {models_folder}, which you may not read: ask whoever keeps it" in told
+
+
+def test_the_doctor_says_when_a_person_has_no_folder_of_their_own(
+    models_folder: Path, model: Path, tmp_path: Path
+) -> None:
+    person = Person(tmp_path / "ada", models_folder)
+    home = person.own.parents[1]
+    home.chmod(0o555)
+    done = person.run("doctor", "-m", str(model))
+    home.chmod(0o755)
+    assert f"✗ own files    {person.own} cannot be written to" in done.stdout
+    assert "Set XDG_CACHE_HOME" in done.stdout
+    assert len([line for line in done.stderr.splitlines() if line]) <= 1
+
+
+@pytest.mark.parametrize("arguments", [("smollm2-135m",), ("smollm2-135m", "--mirrors")])
+def test_a_pull_says_at_once_whom_to_ask(
+    models_folder: Path, model: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    person = Person(tmp_path / "ada", models_folder)
+    close(models_folder)
+    done = person.run("models", "pull", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "You may not write to the folder of models: ask whoever keeps it" in line
+    assert f"The folder is {models_folder}." in line
+    assert model.is_file()
+
+
+def test_nothing_of_a_shared_folder_is_removed_and_a_persons_own_goes(
+    models_folder: Path, model: Path, tmp_path: Path
+) -> None:
+    model.with_name(f".{model.name}.json").write_text('{"source": "https://example.org/tiny.gguf"}')
+    person = Person(tmp_path / "ada", models_folder)
+    before = close(models_folder)
+    person.run("complete", "-m", str(model), "--line", "1", str(Path(__file__)))
+    assert "trials.json" in person.kept()
+    refused = person.run("models", "rm", str(model))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(
+        "turbopilot: The model could not be removed: Permission denied. Ask whoever"
+    )
+    purged = person.run("purge", "--yes")
+    assert purged.returncode == 0
+    assert f"Left, because you may not write there:\n  {models_folder}\n" in purged.stdout
+    assert not person.own.exists()
+    assert {path: path.stat().st_mtime_ns for path in models_folder.rglob("*")} == before

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.server.hub.answers import COUNTS, RENEWED, Answers, digest_of
+from jupyter_turbopilot.server.hub.person import Person
+
+ADA = Person("ada", "user", admin=False, groups=(), scopes=frozenset())
+BOB = Person("bob", "user", admin=False, groups=(), scopes=frozenset())
+
+
+def test_an_answer_counts_for_a_while_and_is_asked_for_anew_before_it_ends() -> None:
+    answers = Answers()
+    answers.keep("d", ADA, 1000.0)
+    fresh, old = answers.find("d", 1000.0 + RENEWED - 1), answers.find("d", 1000.0 + RENEWED)
+    assert fresh is not None
+    assert not fresh.is_old(1000.0 + RENEWED - 1)
+    assert old is not None
+    assert old.is_old(1000.0 + RENEWED)
+    assert answers.find("d", 1000.0 + COUNTS) is None
+
+
+def test_a_token_that_was_revoked_is_known_no_more() -> None:
+    answers = Answers()
+    answers.keep("d", ADA, 0.0)
+    answers.keep("d", None, 1.0)
+    assert answers.find("d", 1.0) is None
+
+
+def test_who_was_asked_about_longest_ago_is_forgotten_first() -> None:
+    answers = Answers(most=2)
+    for number, name in enumerate("abac"):
+        answers.keep(name, ADA, float(number))
+    assert [name for name in "abc" if answers.find(name, 4.0)] == ["a", "c"]
+
+
+def test_a_digest_says_nothing_of_its_token() -> None:
+    assert digest_of("token") != digest_of("tokem")
+    assert "token" not in digest_of("token")
+
+
+STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([ADA, BOB, None]), st.floats(0, 200)))
+
+
+@given(STEPS)
+def test_what_is_found_is_what_was_said_last_and_lately(
+    steps: list[tuple[str, Person | None, float]],
+) -> None:
+    answers, said, now = Answers(most=3), dict[str, tuple[Person | None, float]](), 0.0
+    for name, person, pause in steps:
+        now += pause
+        answers.keep(name, person, now)
+        said[name] = (person, now)
+        found = {name: answer for name in "abcdef" if (answer := answers.find(name, now))}
+        assert len(found) <= 3
+        for each, answer in found.items():
+            assert (answer.person, answer.asked) == said[each]
+            assert now - answer.asked < COUNTS

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from jupyter_turbopilot.server.hub.asking import MOST, Hub
+from jupyter_turbopilot.server.hub.refusals import HubGoneError
+
+from .fake_hub import REFUSED, FakeHub, answer, known
+
+
+@asynccontextmanager
+async def asking(fake: FakeHub, seconds: float = 5.0) -> AsyncIterator[Hub]:
+    async with fake:
+        hub = Hub(fake.api, seconds)
+        yield hub
+        await hub.close()
+
+
+def ask(says: bytes | None, seconds: float = 5.0) -> tuple[object, list[str]]:
+    async def go() -> tuple[object, list[str]]:
+        fake = FakeHub(says)
+        async with asking(fake, seconds) as hub:
+            return await hub.who("secret-token"), fake.heads
+
+    return asyncio.run(go())
+
+
+def test_a_hub_is_asked_with_the_token_that_it_is_asked_about() -> None:
+    person, heads = ask(known(name="ada", groups=["course"]))
+    assert (person.name, person.groups) == ("ada", ("course",))  # type: ignore[attr-defined]
+    assert heads[0].startswith("GET /hub/api/user HTTP/1.1\r\n")
+    assert "authorization: token secret-token\r\n" in heads[0].lower()
+    assert "cookie" not in heads[0].lower()
+
+
+@pytest.mark.parametrize("says", [REFUSED, answer(401, b"{}")])
+def test_a_token_that_the_hub_refuses_is_nobodys(says: bytes) -> None:
+    assert ask(says)[0] is None
+
+
+STRANGE: dict[str, bytes] = {
+    "a proxy's page": answer(200, b"<html>secret-token</html>", kind="text/html"),
+    "an error": answer(500, b'{"message": "secret-token"}'),
+    "a page of an error": answer(503, b"<html>", kind="text/html"),
+    "too many": answer(429, b"{}", "Retry-After: 1"),
+    "nowhere": answer(404, b"{}"),
+    "elsewhere": answer(302, b"", "Location: http://127.0.0.1:1/login"),
+    "nobody": answer(200, b"{}"),
+    "no end": answer(200, b" " * (MOST + 1)),
+    "compressed": answer(200, b"\x1f\x8b", "Content-Encoding: gzip"),
+    "broken off": b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{"name"',
+    "not HTTP": b"secret-token\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_hub_that_says_anything_else_is_gone_and_nothing_is_logged(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with pytest.raises(HubGoneError) as gone:
+        ask(STRANGE[name], 0.5)
+    assert gone.value.__cause__ is None
+    assert "secret-token" not in gone.value.message + caplog.text
+
+
+def test_a_redirect_is_not_followed_with_the_token() -> None:
+    async def go() -> list[str]:
+        async with FakeHub(known()) as other:
+            fake = FakeHub(answer(302, b"", f"Location: {other.api}/user"))
+            async with asking(fake) as hub:
+                with pytest.raises(HubGoneError):
+                    await hub.who("secret-token")
+            return other.heads
+
+    assert asyncio.run(go()) == []
+
+
+def test_a_hub_that_is_slow_is_waited_for_no_longer_than_its_time() -> None:
+    with pytest.raises(HubGoneError):
+        ask(None, 0.1)
+
+
+def test_a_hub_that_does_not_run_is_gone_and_comes_back() -> None:
+    async def go() -> None:
+        fake = FakeHub(known())
+        async with fake:
+            port = fake.port
+        hub = Hub(f"http://127.0.0.1:{port}/hub/api")
+        with pytest.raises(HubGoneError):
+            await hub.who("t")
+        server = await asyncio.start_server(fake._serve, "127.0.0.1", port)
+        assert await hub.who("t") is not None
+        server.close()
+        await hub.close()
+        await fake.stop()
+
+    asyncio.run(go())
+
+
+def test_others_are_not_kept_waiting_by_a_question() -> None:
+    async def go() -> None:
+        let_go = asyncio.Event()
+
+        async def says(token: str) -> bytes:
+            if token == "slow":
+                await let_go.wait()
+            return known(name=token)
+
+        async with asking(FakeHub(says)) as hub:
+            slow = asyncio.create_task(hub.who("slow"))
+            quick = await hub.who("quick")
+            assert quick is not None
+            assert not slow.done()
+            let_go.set()
+            assert await slow is not None
+
+    asyncio.run(go())

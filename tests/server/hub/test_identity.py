@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tornado.httputil import HTTPHeaders
+
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.server.hub.answers import COUNTS, RENEWED
+from jupyter_turbopilot.server.hub.identity import MOST_ASKED, HubIdentity
+from jupyter_turbopilot.server.hub.person import Person, scope_for
+from jupyter_turbopilot.server.hub.refusals import HubGoneError
+
+TOKEN = "t"
+
+
+def person(
+    name: str = "ada", *, admin: bool = False, scopes: tuple[str, ...] = (scope_for("ghost"),)
+) -> Person:
+    return Person(name, "user", admin, ("course",), frozenset(scopes))
+
+
+class Hub:
+    """Says what it was told to; None: it is gone."""
+
+    def __init__(self, **people: Person) -> None:
+        self.people: dict[str, Person] | None = people
+        self.asked: list[str] = []
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def who(self, token: str) -> Person | None:
+        self.asked.append(token)
+        await self.free.wait()
+        if self.people is None:
+            raise HubGoneError
+        return self.people.get(token)
+
+    async def close(self) -> None:
+        self.people = None
+
+
+class Desk:
+    """An identity with a clock of its own."""
+
+    def __init__(self, **people: Person) -> None:
+        self.hub, self.now = Hub(**people), 1e6
+        self.identity = HubIdentity(self.hub, "ghost", lambda: self.now)
+
+    async def user(self, token: str | None = TOKEN, header: str = "Authorization") -> Any:
+        headers = HTTPHeaders({} if token is None else {header: f"Bearer {token}"})
+        return await self.identity.get_user(SimpleNamespace(request=SimpleNamespace(headers=headers)))
+
+    async def status(self, token: str | None = TOKEN) -> int:
+        try:
+            return 200 if await self.user(token) else 401
+        except TurbopilotError as error:
+            return error.status
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
+def test_people_are_known_by_name_and_groups(header: str) -> None:
+    async def go() -> None:
+        desk = Desk(t=person("ada", admin=True), u=person("bob"))
+        ada, bob = await desk.user("t", header), await desk.user("u", header)
+        assert (ada.username, ada.name, ada.groups) == ("user:ada", "ada", ("course",))
+        assert bob.username == "user:bob"
+        assert desk.identity.may_manage(ada)
+        assert not desk.identity.may_manage(bob)
+        assert not desk.identity.may_manage(None)
+        assert desk.identity.names_people
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("token", "status"),
+    [(None, 401), ("unknown", 401), ("other", 403), ("t", 200), ("t\u00e9", 401), ("x" * 5000, 401)],
+)
+def test_whoever_is_not_known_or_may_not_is_refused(token: str | None, status: int) -> None:
+    async def go() -> None:
+        desk = Desk(t=person(), other=person(scopes=(scope_for("another"),)))
+        assert await desk.status(token) == status
+
+    asyncio.run(go())
+
+
+def test_what_cannot_be_a_token_is_not_sent_to_the_hub() -> None:
+    async def go() -> None:
+        desk = Desk()
+        assert await desk.status("caf\u00e9") == 401
+        assert desk.hub.asked == []
+
+    asyncio.run(go())
+
+
+def test_the_hub_is_asked_once_and_again_in_the_background_when_the_answer_is_old() -> None:
+    async def go() -> None:
+        desk = Desk(t=person())
+        for _ in range(3):
+            assert await desk.status() == 200
+        assert desk.hub.asked == ["t"]
+        desk.now += RENEWED
+        desk.hub.free.clear()  # nobody waits for it now
+        for _ in range(3):
+            assert await desk.status() == 200
+        await settle()
+        assert desk.hub.asked == ["t", "t"]
+        desk.hub.free.set()
+        await settle()
+        desk.now += COUNTS - 1
+        assert await desk.status() == 200  # the answer is the newer one
+
+    asyncio.run(go())
+
+
+def test_a_revoked_token_lives_until_the_hub_is_asked_again() -> None:
+    async def go() -> None:
+        desk = Desk(t=person())
+        assert await desk.status() == 200
+        desk.hub.people = {}
+        desk.now += RENEWED
+        assert await desk.status() == 200
+        await settle()
+        assert await desk.status() == 401
+
+    asyncio.run(go())
+
+
+def test_a_scope_that_was_taken_away_counts_when_the_hub_was_asked_again() -> None:
+    async def go() -> None:
+        desk = Desk(t=person())
+        assert await desk.status() == 200
+        desk.hub.people = {"t": person(scopes=())}
+        desk.now += COUNTS
+        assert await desk.status() == 403
+
+    asyncio.run(go())
+
+
+def test_while_the_hub_is_gone_who_was_known_goes_on_until_the_answer_counts_no_more() -> None:
+    async def go() -> None:
+        desk = Desk(t=person())
+        assert await desk.status() == 200
+        desk.hub.people = None
+        assert await desk.status("new") == 503
+        desk.now += COUNTS - 1
+        assert await desk.status() == 200
+        await settle()
+        desk.now += 1
+        assert await desk.status() == 503
+        desk.hub.people = {"t": person()}
+        assert await desk.status() == 200
+
+    asyncio.run(go())
+
+
+def test_a_hub_that_goes_while_nobody_waits_for_it_is_no_news_for_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def go() -> None:
+        desk = Desk(t=person())
+        await desk.user()
+        desk.hub.people, desk.now = None, desk.now + RENEWED
+        await desk.user()
+        await settle()
+        assert len(desk.hub.asked) == 2
+
+    asyncio.run(go())
+    assert caplog.text == ""
+
+
+def test_who_comes_together_waits_for_one_answer_and_one_who_leaves_takes_it_from_nobody() -> None:
+    async def go() -> None:
+        desk = Desk(t=person())
+        desk.hub.free.clear()
+        first, second = (asyncio.create_task(desk.user()) for _ in range(2))
+        await settle()
+        first.cancel()
+        await settle()
+        desk.hub.free.set()
+        assert (await second).name == "ada"
+        assert desk.hub.asked == ["t"]
+
+    asyncio.run(go())
+
+
+def test_of_many_made_up_tokens_some_are_asked_for_and_who_is_known_goes_on() -> None:
+    async def go() -> None:
+        desk = Desk(t=person(), u=person("bob"))
+        assert await desk.status() == 200
+        desk.hub.free.clear()
+        made_up = [asyncio.create_task(desk.status(f"made-up-{number}")) for number in range(2 * MOST_ASKED)]
+        await settle()
+        assert len(desk.hub.asked) == 1 + MOST_ASKED
+        assert await desk.status() == 200
+        assert await desk.status("u") == 429
+        desk.now += RENEWED
+        assert await desk.status() == 200
+        await settle()
+        assert desk.hub.asked[-1] == "t"  # who is known is renewed all the same
+        desk.hub.free.set()
+        assert {await asked for asked in made_up} == {401, 429}
+        assert await desk.status("u") == 200
+
+    asyncio.run(go())
+
+
+def test_a_clock_of_the_day_that_jumps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go() -> None:
+        hub = Hub(t=person())
+        identity = HubIdentity(hub, "ghost")
+        request: Any = SimpleNamespace(request=SimpleNamespace(headers=HTTPHeaders({"X-Api-Key": "t"})))
+        await identity.get_user(request)
+        monkeypatch.setattr("time.time", lambda: 9e9)
+        await identity.get_user(request)
+        assert hub.asked == ["t"]
+
+    asyncio.run(go())
+
+
+def test_no_token_is_kept() -> None:
+    async def go() -> None:
+        desk = Desk(secret=person())
+        await desk.user("secret")
+        desk.hub.asked.clear()
+        assert "secret" not in repr(vars(desk.identity)) + repr(vars(desk.identity._answers))
+
+    asyncio.run(go())
+
+
+def test_the_end_leaves_nothing_behind() -> None:
+    async def go() -> None:
+        desk = Desk(t=person())
+        desk.hub.free.clear()
+        waiting = asyncio.create_task(desk.user())
+        await settle()
+        await desk.identity.stop()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert desk.hub.people is None
+
+    asyncio.run(go())

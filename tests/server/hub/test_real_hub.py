@@ -1,0 +1,227 @@
+"""A real JupyterHub with its proxy, our service, and the servers of two people."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from jupyterhub.services.auth import HubAuth, check_scopes
+
+from jupyter_turbopilot.server.hub.asking import Hub
+
+from ...tiny_model import write_tiny_model
+from .real_hub import PREFIX, PROXY, RealHub, wait
+
+SCOPE = "access:services!service=turbopilot"
+TEXT = "secret_plan = "
+ASKED = {"prompt": TEXT, "max_tokens": 2, "temperature": 0}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHub]:
+    if not PROXY.exists():
+        pytest.fail("The hub's proxy is not here. Run: make .make/npm")
+    folder = tmp_path_factory.mktemp("hub")
+    (folder / "models").mkdir()
+    model = write_tiny_model(folder / "models" / "tiny.gguf")
+    lean = {"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"}
+    hub = RealHub(folder / "hub", model, environment=lean, flags=("--Turbopilot.eagerness=always",))
+    try:
+        hub.start_servers()
+        hub.wait_for_engines()
+        yield hub
+    finally:
+        hub.stop()
+
+
+def ask(hub: RealHub, token: str, **changes: Any) -> httpx.Response:
+    """Have the service write something, through the hub's proxy."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.post(f"{hub.through}/v1/completions", headers=headers, json=ASKED | changes, timeout=30)
+
+
+def complete(hub: RealHub, name: str, token: str, source: str) -> httpx.Response:
+    """Complete in somebody's own server."""
+    return httpx.post(
+        f"{hub.url}/user/{name}/turbopilot/complete",
+        headers={"Authorization": f"token {token}"},
+        json={"cells": [{"source": source}], "offset": len(source), "max_tokens": 3},
+        timeout=30,
+    )
+
+
+def test_both_peoples_servers_complete_with_the_one_model(hub: RealHub) -> None:
+    for name in hub.people:
+        token, _ = hub.token(name)
+        answer = complete(hub, name, token, f"{name} = ")
+        assert (answer.status_code, answer.json()["model"]) == (200, "tiny.gguf")
+        headers = {"Authorization": f"token {token}"}
+        health = httpx.get(f"{hub.url}/user/{name}/turbopilot/health", headers=headers).json()
+        assert health["address"] == f"127.0.0.1:{hub.service}"
+
+
+def test_a_token_without_the_scope_is_told_which_one_and_who_gives_it(hub: RealHub) -> None:
+    with_scope, _ = hub.token("bob", SCOPE)
+    assert ask(hub, with_scope).status_code == 200
+    without, _ = hub.token("bob", "users:activity!user=bob", "access:servers!user=bob")
+    for token in (without, hub.other_token):
+        refused = ask(hub, token)
+        assert refused.status_code == 403
+        assert f"{SCOPE}," in refused.json()["error"]["message"]
+    health = httpx.get(f"{hub.through}/health")
+    assert (health.status_code, health.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("token", ["", "f" * 32, "caf\u00e9", "a\tb"])
+def test_a_token_that_is_missing_or_made_up_is_told_what_to_do(hub: RealHub, token: str) -> None:
+    headers = {b"Authorization": f"Bearer {token}".encode("latin-1")} if token else {}
+    refused = httpx.post(f"{hub.through}/v1/completions", headers=headers, json=ASKED)  # type: ignore[arg-type]
+    assert refused.status_code == 401
+    assert "JupyterHub" in refused.json()["error"]["message"]
+    assert "set-cookie" not in refused.headers
+
+
+def test_a_cookie_or_an_address_lets_nobody_in(hub: RealHub) -> None:
+    token, _ = hub.token("bob")
+    cookies = {"Cookie": f"jupyterhub-services={token}; token={token}"}
+    assert httpx.get(f"{hub.through}/v1/models", headers=cookies).status_code == 401
+    assert httpx.get(f"{hub.through}/v1/models?token={token}").status_code == 401
+
+
+def test_a_revoked_token_and_an_expired_one_are_nobodys(hub: RealHub) -> None:
+    revoked, token_id = hub.token("bob")
+    hub.revoke("bob", token_id)
+    expired, _ = hub.token("bob", expires_in=1)
+    time.sleep(1.2)
+    for token in (revoked, expired):
+        refused = ask(hub, token)
+        assert refused.status_code == 401
+        assert "expired, or was revoked" in refused.json()["error"]["message"]
+
+
+def test_only_administrators_manage(hub: RealHub) -> None:
+    statuses = []
+    for name in hub.people:
+        headers = {"Authorization": f"Bearer {hub.token(name)[0]}"}
+        choice = {"model": "not-there"}
+        statuses.append(httpx.post(f"{hub.through}/models", headers=headers, json=choice).status_code)
+        listing = httpx.get(f"{hub.through}/models", headers=headers).json()
+        assert ("models" in listing) == (name == "ada")
+        figures = httpx.get(f"{hub.through}/metrics", headers=headers).status_code
+        assert figures == (200 if name == "ada" else 403)
+    assert statuses == [404, 403]  # an administrator's choice is looked for
+    headers = {"Authorization": f"Bearer {hub.figures_token}"}
+    assert httpx.get(f"{hub.through}/metrics", headers=headers).status_code == 200
+
+
+def test_what_the_model_has_read_for_one_person_serves_nobody_else(hub: RealHub) -> None:
+    def reused(token: str) -> int:
+        usage = ask(hub, token, prompt="def owned(by):\n    return by.name" * 4).json()["usage"]
+        return int(usage["prompt_tokens_details"]["cached_tokens"])
+
+    ada, bob = hub.token("ada")[0], hub.token("bob")[0]
+    assert reused(ada) == 0
+    assert reused(bob) == 0
+    assert reused(hub.token("ada")[0]) > 0  # the person counts, not the token
+
+
+@pytest.mark.parametrize("path", ["", "/", "//health", "/health/", "/v1/models"])
+def test_routes_stand_under_the_services_prefix(hub: RealHub, path: str) -> None:
+    headers = {"Authorization": f"Bearer {hub.token('bob')[0]}"}
+    for base in (hub.through, hub.direct):
+        assert httpx.get(base + path, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/services/turbopilotx/health", f"/x{PREFIX}/health", f"{PREFIX}/none"]
+)
+def test_nothing_stands_elsewhere(hub: RealHub, path: str) -> None:
+    headers = {"Authorization": f"Bearer {hub.token('bob')[0]}"}
+    assert httpx.get(f"http://127.0.0.1:{hub.service}{path}", headers=headers).status_code == 404
+
+
+def test_who_somebody_is_is_read_as_jupyterhub_itself_reads_it(hub: RealHub) -> None:
+    hub.admin.post("/groups/course", json={"users": ["bob"]}).raise_for_status()
+    theirs = HubAuth(api_url=hub.api_url, api_token=hub.other_token)
+
+    async def both(token: str) -> None:
+        ours = Hub(hub.api_url)
+        model, person = await theirs.user_for_token(token, use_cache=False, sync=False), await ours.who(token)
+        await ours.close()
+        assert (model is None) == (person is None)
+        if model and person:
+            assert (person.name, person.kind) == (model["name"], model["kind"])
+            assert (person.admin, [*person.groups]) == (model.get("admin", False), model.get("groups", []))
+            assert person.may_use("turbopilot") == bool(check_scopes({SCOPE}, set(model["scopes"])))
+
+    async def go() -> None:
+        scopes = [(), (SCOPE,), ("access:services",), ("users:activity!user=ada",)]
+        for token in (
+            *(hub.token("ada", *each)[0] for each in scopes),
+            hub.token("bob")[0],
+            "f" * 32,
+            hub.other_token,
+        ):
+            await both(token)
+        person = await Hub(hub.api_url).who(hub.token("bob", SCOPE)[0])
+        assert person is not None
+        assert (person.groups, person.admin) == (("course",), False)
+
+    asyncio.run(go())
+
+
+def test_while_the_hub_hangs_who_is_known_goes_on_and_others_are_told_in_words(hub: RealHub) -> None:
+    known, new = hub.token("bob")[0], hub.token("ada")[0]
+    assert ask(hub, known).status_code == 200
+    hub.halt_hub()
+    try:
+        assert ask(hub, known).status_code == 200
+        refused = ask(hub, new)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "hub_gone")
+        assert refused.headers["retry-after"]
+        assert httpx.get(f"{hub.through}/health").status_code == 200
+    finally:
+        hub.halt_hub(halt=False)
+    assert ask(hub, new).status_code == 200
+
+
+def test_a_hub_that_is_stopped_and_started_finds_everybody_again(hub: RealHub) -> None:
+    token, _ = hub.token("bob")
+    hub.stop_hub()  # it takes its service along, and leaves people's servers
+    hub.start_hub()
+    wait(hub.ready, what="the service")
+    assert ask(hub, token).status_code == 200
+    wait(lambda: complete(hub, "bob", token, "again = ").status_code == 200, what="bob's server")
+
+
+def test_a_service_that_is_stopped_is_told_as_such_and_found_again(hub: RealHub) -> None:
+    token, _ = hub.token("ada")
+    assert complete(hub, "ada", token, "before = ").status_code == 200
+    hub.stop_service()
+    wait(lambda: complete(hub, "ada", token, f"gone{time.monotonic()} = ").status_code == 503)
+    hub.start_service()
+    wait(lambda: complete(hub, "ada", token, "after = ").status_code == 200)
+
+
+def test_who_closes_the_connection_is_not_written_for_any_longer(hub: RealHub) -> None:
+    headers = {"Authorization": f"Bearer {hub.token('bob')[0]}"}
+    body = {"prompt": "x = ", "n_predict": 900, "ignore_eos": True, "stream": True}
+    with httpx.stream("POST", f"{hub.through}/completion", headers=headers, json=body, timeout=30) as answer:
+        next(answer.iter_lines())
+    left = 'turbopilot_requests_total{outcome="disconnected",route="completion"} 1.0'
+    headers = {"Authorization": f"Bearer {hub.token('ada')[0]}"}
+    wait(lambda: left in httpx.get(f"{hub.through}/metrics", headers=headers).text, 20)
+
+
+def test_nothing_of_anybodys_is_in_the_services_log(hub: RealHub) -> None:
+    token, _ = hub.token("ada")
+    assert ask(hub, token).status_code == 200
+    assert ask(hub, "f" * 32).status_code == 401
+    log = hub.service_log()
+    assert "Serving on" in log
+    for private in (token, TEXT.strip(), "ada", "bob", "f" * 32, hub.admin_token):
+        assert private not in log.replace(str(hub.folder), "")

@@ -1,0 +1,99 @@
+"""The snippets, read by what reads them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jupyterhub.roles
+import yaml
+from traitlets.config import Config
+
+from jupyter_turbopilot.config import ENGINE_AUTH, ENGINE_PLAIN_HTTP, ENGINE_URL, Turbopilot
+from jupyter_turbopilot.engine.remote.address import read_addresses
+from jupyter_turbopilot.server.hub.environment import read_environment
+from jupyter_turbopilot.server.hub.snippets import DEFAULTS, Installed, in_cluster, on_host
+
+if TYPE_CHECKING:
+    import pytest
+
+SCOPE = "access:services!service=turbopilot"
+HERE = Installed("/opt/it's/bin/python", "/srv/models")
+
+
+def read(before: str = "") -> Any:
+    from jupyterhub.app import JupyterHub
+
+    config = Config()
+    exec(before + on_host(HERE, "Somewhere."), {"c": config})  # noqa: S102
+    return JupyterHub(config=config), config
+
+
+def test_jupyterhub_reads_the_service_and_both_roles() -> None:
+    hub, _ = read()
+    (service,) = hub.services
+    assert service["command"] == ["/opt/it's/bin/python", "-m", "jupyter_turbopilot.cli", "serve", "--hub"]
+    assert service["environment"] == {"TURBOPILOT_MODELS": "/srv/models"}
+    assert {role["name"]: role["scopes"][-1] for role in hub.load_roles} == {"user": SCOPE, "server": SCOPE}
+
+
+def test_what_an_administrator_has_set_already_stays() -> None:
+    before = "c.JupyterHub.services = [{'name': 'a'}]\nc.JupyterHub.load_roles = [{'name': 'b'}]\n"
+    before += "c.Spawner.environment = {'LANG': 'C'}\n"
+    hub, config = read(before)
+    assert [service["name"] for service in hub.services] == ["a", "turbopilot"]
+    assert [role["name"] for role in hub.load_roles] == ["b", "user", "server"]
+    assert config.Spawner.environment["LANG"] == "C"
+
+
+def test_the_scopes_that_a_role_would_lose_are_jupyterhubs_own() -> None:
+    own = {role["name"]: role["scopes"] for role in jupyterhub.roles.get_default_roles()}
+    assert {name: own[name] for name in DEFAULTS} == DEFAULTS
+
+
+def test_a_server_that_the_hub_starts_asks_where_the_service_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jupyterhub.spawner import Spawner
+
+    hub, config = read()
+    for name, value in Spawner(config=config).environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Turbopilot()
+    assert (settings.engine, settings.remote.auth) == ("remote", "jupyterhub")
+    (address,) = read_addresses(settings.remote.urls, plain_http=settings.remote.plain_http)
+    service = read_environment(
+        {
+            "JUPYTERHUB_SERVICE_NAME": hub.services[0]["name"],
+            "JUPYTERHUB_SERVICE_PREFIX": f"/services/{hub.services[0]['name']}/",
+            "JUPYTERHUB_SERVICE_URL": hub.services[0]["url"],
+            "JUPYTERHUB_API_URL": "http://127.0.0.1:8081/hub/api",
+        }
+    )
+    assert address.root == f"http://{service.host}:{service.port}{service.prefix.rstrip('/')}"
+
+
+def test_a_chart_gets_the_same_and_asks_through_the_proxy() -> None:
+    values = yaml.safe_load(in_cluster())
+    hub, _ = read()
+    assert values["hub"]["services"] == {"turbopilot": {"url": "http://turbopilot:10101"}}
+    roles = {name: role["scopes"] for name, role in values["hub"]["loadRoles"].items()}
+    assert roles == {role["name"]: role["scopes"] for role in hub.load_roles}
+    environment = values["singleuser"]["extraEnv"]
+    assert environment.keys() == {ENGINE_URL, ENGINE_AUTH, ENGINE_PLAIN_HTTP}
+    assert all(isinstance(value, str) for value in environment.values())
+    (address,) = read_addresses([environment[ENGINE_URL]], plain_http=environment[ENGINE_PLAIN_HTTP] == "1")
+    assert address.host == "proxy-public"
+
+
+def test_what_the_documentation_has_of_a_cluster_fits_the_values_and_starts_a_service() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "jupyterhub.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    deployment, service = yaml.safe_load_all(block)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    found = read_environment({each["name"]: each["value"] for each in container["env"]})
+    assert found.name == "turbopilot"
+    url = yaml.safe_load(in_cluster())["hub"]["services"]["turbopilot"]["url"]
+    assert url == f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
+    assert found.port == service["spec"]["ports"][0]["port"]
+    assert container["readinessProbe"]["httpGet"] == {"path": f"{found.prefix}health", "port": found.port}
+    assert service["spec"]["selector"] == {"app": deployment["spec"]["template"]["metadata"]["labels"]["app"]}

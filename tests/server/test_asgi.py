@@ -1,0 +1,204 @@
+"""The routes behind a server that is none of ours: the same answers, and nobody is written for in vain."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.request import MAX_BODY
+from jupyter_turbopilot.server.asgi import Mounted
+from jupyter_turbopilot.server.describe import describe_health
+from jupyter_turbopilot.server.identity import KeyIdentity
+from jupyter_turbopilot.server.routes.openai import REPLICA
+from jupyter_turbopilot.server.standalone import application
+
+from ..scripted_engine import ScriptedEngine, pilot_with, words
+
+KEY = "k3y"
+HEADERS = {"host": "anywhere", "content-type": "application/json", "authorization": f"Bearer {KEY}"}
+
+
+class Client:
+    """One request to an ASGI application, and what comes of it."""
+
+    def __init__(self, mounted: Mounted, method: str, path: str, **more: Any) -> None:
+        headers = HEADERS | more.pop("headers", {})
+        self.scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items() if value],
+            "client": ("10.0.0.9", 1234),
+        } | more
+        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.task = asyncio.ensure_future(mounted(self.scope, self.incoming.get, self.sent.put))
+
+    def body(self, data: bytes, *, more: bool = False) -> Client:
+        self.incoming.put_nowait({"type": "http.request", "body": data, "more_body": more})
+        return self
+
+    def leave(self) -> None:
+        self.incoming.put_nowait({"type": "http.disconnect"})
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        await asyncio.wait_for(self.task, 20)
+        start, *parts = [self.sent.get_nowait() for _ in range(self.sent.qsize())]
+        assert [part.get("more_body") for part in parts] == [True] * (len(parts) - 1) + [False]
+        headers = {name.decode(): value.decode() for name, value in start["headers"]}
+        assert len(headers) == len(start["headers"]), "a header that is sent twice"
+        return start["status"], headers, b"".join(part["body"] for part in parts)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine("a + b + c")
+
+
+@pytest.fixture
+def pilot(engine: ScriptedEngine, tiny_model: Path) -> Iterator[Any]:
+    pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: engine)
+    pilot.start()
+    end = time.monotonic() + 20
+    while not describe_health(pilot)["ready"]:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    yield pilot
+    pilot.stop()
+
+
+@pytest.fixture
+def mounted(pilot: Any) -> Any:
+    return Mounted(application(pilot, KeyIdentity(KEY, "example.org")))
+
+
+@pytest.fixture
+def call(mounted: Mounted) -> Callable[..., Client]:
+    return partial(Client, mounted)
+
+
+def asked(**more: Any) -> bytes:
+    return json.dumps({"prompt": "x = ", "max_tokens": 4} | more).encode()
+
+
+Call = Callable[..., Client]
+
+
+async def test_a_text_is_answered_and_says_which_replica_wrote_it(call: Call) -> None:
+    status, headers, body = await call("POST", "/v1/completions").body(asked()).answer()
+    assert (status, headers["x-replica-id"]) == (200, REPLICA)
+    assert json.loads(body)["choices"][0]["text"]
+
+
+async def test_a_body_may_come_in_parts_and_an_answer_goes_in_parts(call: Call) -> None:
+    data = asked(stream=True)
+    client = call("POST", "/v1/completions")
+    for at in range(0, len(data), 7):
+        client.body(data[at : at + 7], more=True)
+    status, headers, body = await client.body(b"").answer()
+    assert (status, headers["content-type"]) == (200, "text/event-stream")
+    assert body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_paths_are_read_behind_where_it_is_mounted(call: Call) -> None:
+    status, _, body = await call("GET", "/own/v1/models", root_path="/own").body(b"").answer()
+    assert status == 200
+    (model,) = json.loads(body)["data"]
+    path = f"/v1/models/{model['id']}"
+    assert (await call("GET", path, query_string=b"a=%2f").body(b"").answer())[0] == 200
+    assert (await call("GET", "/v1/models/%2e%2e/x y").body(b"").answer())[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status"),
+    [
+        ("GET", "/v1/models", {"authorization": ""}, b"", 401),
+        ("POST", "/v1/completions", {"authorization": "Bearer wrong"}, asked(), 401),
+        ("POST", "/v1/completions", {"origin": "https://elsewhere.example"}, asked(), 403),
+        ("POST", "/v1/completions", {"content-type": "text/plain"}, b"{", 400),
+        ("POST", "/v1/completions", {}, b"x" * (MAX_BODY + 1), 413),
+        ("DELETE", "/v1/completions", {}, b"", 405),
+        ("GET", "/nothing", {}, b"", 404),
+        ("GET", "/v1/models", {"x-odd": "a\r\nb: c"}, b"", 400),
+        ("BREW", "/v1/models", {}, b"", 405),
+    ],
+)
+async def test_what_is_wrong_is_refused_as_over_our_own_server(
+    call: Call, method: str, path: str, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    assert (await call(method, path, headers=headers).body(body).answer())[0] == status
+    assert (await call("GET", "/health").body(b"").answer())[0] == 200
+
+
+async def test_a_refusal_does_not_wait_for_the_rest_of_a_body(call: Call) -> None:
+    client = call("POST", "/nothing").body(b"x", more=True)
+    client.body(b"x" * MAX_BODY, more=True)
+    client.leave()
+    await asyncio.wait_for(client.task, 20)
+
+
+@pytest.mark.parametrize("how", ["left", "cancelled"])
+async def test_whoever_goes_away_is_not_written_for_any_longer(
+    call: Call, engine: ScriptedEngine, how: str
+) -> None:
+    engine.answer, engine.pause = words(2000), 0.02
+    client = call("POST", "/v1/completions").body(asked(stream=True, max_tokens=500))
+    assert (await asyncio.wait_for(client.sent.get(), 20))["type"] == "http.response.start"
+    await asyncio.wait_for(client.sent.get(), 20)
+    if how == "left":
+        client.leave()
+    else:
+        client.task.cancel()
+    await asyncio.wait({client.task}, timeout=20)
+    assert client.task.done()
+    end = time.monotonic() + 20
+    while not engine.released:
+        assert time.monotonic() < end, "it is still being written"
+        await asyncio.sleep(0.01)
+    assert engine.finished == [False]
+    assert (await call("GET", "/health").body(b"").answer())[0] == 200
+
+
+async def test_nothing_is_written_faster_than_it_is_taken(call: Call, mounted: Any) -> None:
+    gate, taken, waiting = asyncio.Semaphore(1), list[dict[str, Any]](), list[bool]()
+
+    async def send(message: dict[str, Any]) -> None:
+        waiting.append(gate.locked())
+        await gate.acquire()
+        taken.append(message)
+
+    asking = call("POST", "/v1/completions").body(asked(stream=True, max_tokens=6))
+    asking.task.cancel()
+    task = asyncio.ensure_future(mounted(asking.scope, asking.incoming.get, send))
+    while len(waiting) < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    assert len(taken) == 1
+    assert waiting == [False, True]
+    for _ in range(100):
+        gate.release()
+    await asyncio.wait_for(task, 20)
+    assert taken[-1]["more_body"] is False
+
+
+async def test_it_agrees_to_start_and_to_end(mounted: Any) -> None:
+    sent: list[str] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, str]) -> None:
+        sent.append(message["type"])
+
+    await mounted({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    with pytest.raises(ValueError, match="Only HTTP"):
+        await mounted({"type": "websocket"}, receive, send)
