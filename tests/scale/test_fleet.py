@@ -1,0 +1,208 @@
+"""Two replicas behind Ray Serve and behind vllm-router: who is sent where, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .fleet import ASK, KEY, Fleet, RayFleet, RouterFleet, until
+from .typists import Typists
+
+LONG = {"prompt": "x", "max_tokens": 900, "temperature": 1, "ignore_eos": True, "stream": True}
+STARTED = "Ray runtime started"  # in the log of a node
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("key") / "key"
+    path.touch(0o600)
+    path.write_text(KEY)
+    return path
+
+
+@pytest.fixture
+def two(ray_fleet: RayFleet) -> Iterator[RayFleet]:
+    """Ray with two replicas, and with two again at the end."""
+    yield ray_fleet
+    ray_fleet.deploy(2)
+
+
+def test_a_notebook_goes_to_the_same_replica(fleet: Fleet) -> None:
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    with fleet.client() as client:
+        for number in range(1000):
+            session = f"notebook {number % 25}"
+            answer = client.post("/v1/completions", json=ASK, headers={"x-session-id": session})
+            assert answer.status_code == 200
+            seen[session][answer.headers["x-replica-id"]] += 1
+    assert sum(max(counts.values()) for counts in seen.values()) >= 990
+    assert len({name for counts in seen.values() for name in counts}) == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"Authorization": "Bearer another"}, ASK, 401),
+        ({}, {"prompt": [10**6]}, 400),
+        ({}, {"prompt": "x" * (5 << 20)}, 413),
+        ({"Origin": "https://elsewhere.example"}, ASK, 403),
+    ],
+)
+def test_what_is_wrong_is_refused_as_without_a_router(
+    fleet: Fleet, headers: dict[str, str], body: dict[str, Any], status: int
+) -> None:
+    with fleet.client() as client:
+        assert client.post("/v1/completions", json=body, headers=headers).status_code == status
+        assert client.post("/v1/completions", json=ASK).status_code == 200
+
+
+async def begin(client: httpx.AsyncClient, session: str, seen: Counter[str]) -> None:
+    """Ask for much, again where that is refused, and read on until cancelled."""
+    headers = {"x-session-id": session}
+    while True:
+        async with client.stream("POST", "/v1/completions", json=LONG, headers=headers) as answer:
+            seen["answered"] += 1
+            if answer.status_code == 200:
+                seen["open"] += 1
+                async for _ in answer.aiter_raw():
+                    pass
+                seen["open"] -= 1
+        await asyncio.sleep(0.2)
+
+
+def is_seen_to_be_busy(fleet: Fleet, sessions: dict[str, str]) -> bool:
+    """Have something written, and look; a text that only repeats itself may have ended by then."""
+    with fleet.client() as client, client.stream("POST", "/v1/completions", json=LONG) as answer:
+        parts = answer.iter_raw()  # whose end is the connection's
+        next(parts)
+        return any(fleet.busy(sessions))
+
+
+async def test_of_five_hundred_that_leave_at_once_none_is_written_for(fleet: Fleet) -> None:
+    seen: Counter[str] = Counter()
+    sessions = fleet.sessions()
+    until(lambda: is_seen_to_be_busy(fleet, sessions), "a replica that is seen to write", 30)
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(
+        base_url=fleet.url, headers=HEADERS, timeout=60, limits=limits, trust_env=False
+    ) as client:
+        tasks = [asyncio.create_task(begin(client, f"{number}", seen)) for number in range(500)]
+        end = time.monotonic() + 60
+        while seen["open"] < 2 or seen["answered"] < 400:
+            assert time.monotonic() < end, seen
+            await asyncio.sleep(0.05)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(1.0)
+    assert await asyncio.to_thread(fleet.busy, sessions) == [False, False]
+
+
+def test_a_replica_that_is_killed_costs_nobody_a_completion(
+    two: RayFleet, model: Path, key_file: Path
+) -> None:
+    with Typists(two, model, key_file) as typists:
+        typists.until_all_got(4, 60)
+        two.processes_of_replicas()[0].kill()
+        typists.until_all_got(8, 60)
+        two.replicas(2)
+        typists.until_all_got(2, 60)
+    report = typists.report()
+    print(report)
+    assert report["lost"] == []
+    assert report["worst_gap"] <= 10
+
+
+def test_a_server_behind_vllm_router_that_is_killed_costs_nobody_a_completion(
+    model: Path, key_file: Path
+) -> None:
+    fleet = RouterFleet(model)
+    try:
+        with Typists(fleet, model, key_file) as typists:
+            typists.until_all_got(4, 60)
+            fleet.servers[0].process.kill()
+            typists.until_all_got(8, 60)
+        report = typists.report()
+        print(report)
+        assert report["lost"] == []
+        assert report["worst_gap"] <= 10
+    finally:
+        fleet.stop()
+
+
+def test_a_replica_that_hangs_is_replaced(two: RayFleet, model: Path, key_file: Path) -> None:
+    with Typists(two, model, key_file, count=6) as typists:
+        typists.until_all_got(4, 60)
+        two.processes_of_replicas()[0].suspend()
+        typists.until_all_got(30, 120)
+    print(typists.report())
+    assert len(two.replicas(2)) == 2
+
+
+def test_when_every_replica_is_gone_that_is_told_and_then_mended(two: RayFleet) -> None:
+    for process in two.processes_of_replicas():
+        process.kill()
+    with two.client() as client:
+        answer = client.post("/v1/completions", json=ASK)
+        assert answer.status_code in {200, 503}
+    assert len(two.replicas(2)) == 2
+
+
+def test_a_replica_that_is_let_go_ends_what_it_writes(two: RayFleet) -> None:
+    async def read_all() -> list[str]:
+        async with httpx.AsyncClient(
+            base_url=two.url, headers=HEADERS, timeout=120, trust_env=False
+        ) as client:
+            body = LONG | {"prompt": "y"}
+
+            async def one(number: int) -> str:
+                answer = await client.post(
+                    "/v1/completions", json=body, headers={"x-session-id": f"{number}"}
+                )
+                return answer.text[-14:]
+
+            asked = [asyncio.create_task(one(number)) for number in range(8)]
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(two.deploy, 1)
+            return list(await asyncio.gather(*asked))
+
+    assert asyncio.run(read_all()) == ["data: [DONE]\n\n"] * 8
+
+
+def test_few_notebooks_move_when_a_replica_is_added_under_load(
+    two: RayFleet, model: Path, key_file: Path
+) -> None:
+    sessions = [f"notebook {number}" for number in range(120)]
+    before = {session: two.who_answers(session) for session in sessions}
+    with Typists(two, model, key_file, count=8) as typists:
+        two.deploy(3)
+        typists.until_all_got(3, 60)
+    after = {session: two.who_answers(session) for session in sessions}
+    moved = sum(after[session] != before[session] for session in sessions) / len(sessions)
+    print({"moved": moved, **typists.report()})
+    assert typists.report()["lost"] == []
+    assert 0 < moved <= 1.5 / 3
+
+
+def test_a_second_node_may_leave(two: RayFleet, model: Path, key_file: Path) -> None:
+    """A second `ray start` on the same machine."""
+    two.deploy(1)
+    node = two.add_node(cpus=2)
+    until(lambda: two.log.read_text().count(STARTED) == 2, "a second node")
+    two.deploy(2, max_replicas_per_node=1)
+    until(lambda: len({process.ppid() for process in two.processes_of_replicas()}) == 2, "a replica each")
+    with Typists(two, model, key_file, count=8) as typists:
+        typists.until_all_got(3, 60)
+        node.terminate()
+        typists.until_all_got(10, 120)
+    print(typists.report())
+    assert typists.report()["worst_gap"] <= 30
+    assert len({process.ppid() for process in two.processes_of_replicas()}) == 1

@@ -1,0 +1,35 @@
+"""The engine `remote` does behind Ray Serve and behind vllm-router what every engine has to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
+from jupyter_turbopilot.engine.remote.loading import load
+
+from ..engine.conformance import CHECKS, Check, Subject
+from .fleet import KEY, Fleet
+
+
+@pytest.fixture(scope="session")
+def subject(fleet: Fleet, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    key = tmp_path_factory.mktemp("key") / "key"
+    key.touch(0o600)
+    key.write_text(KEY)
+    settings = Turbopilot()
+    settings.remote.urls = [f"{fleet.url}/v1"]
+    settings.remote.key_file = str(key)
+    vocabulary = load_vocabulary(model)
+    made = Subject(lambda: load(settings, Cancel(), lambda _: vocabulary))
+    yield made
+    made.engine.close()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_an_engine_behind_a_router_does_what_it_has_to(subject: Subject, check: Check) -> None:
+    check(subject)

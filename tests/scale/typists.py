@@ -1,0 +1,101 @@
+"""People who type: each asks one server that has the engine `remote`, and waits for no other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.raw_request import RawRequest
+
+from .fleet import Fleet, until
+
+PAUSE = 0.3  # seconds between an answer and the next key
+LENGTH = 12
+
+
+@dataclass
+class Typist:
+    """One person: when they got a completion, and what they were told in place of one."""
+
+    number: int
+    got: list[float] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    @property
+    def worst_gap(self) -> float:
+        """The longest time without a completion."""
+        return max((late - early for early, late in pairwise(self.got)), default=0.0)
+
+
+class Typists:
+    """Several people, in a thread each, from `with` on until its end."""
+
+    def __init__(self, fleet: Fleet, model: Path, key_file: Path, count: int = 20) -> None:
+        settings = Turbopilot(engine="remote", results_memory=0)
+        settings.remote.urls, settings.remote.key_file = [f"{fleet.url}/v1"], str(key_file)
+        settings.remote.vocabulary = str(model)
+        self._pilot = Pilot(settings)
+        self._pilot.start()
+        until(lambda: self._pilot.worker.state.ready, "the engine remote", 60)
+        self.people = [Typist(number) for number in range(count)]
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._type, args=(person,)) for person in self.people]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(60)
+        self._pilot.stop()
+
+    def _type(self, person: Typist) -> None:
+        text = f"# {person.number}\nvalue = "
+        while not self._ended.wait(PAUSE):
+            text += "x"
+            if told := self._ask(text[-200:], f"person {person.number}"):
+                person.lost.append(told)
+            else:
+                person.got.append(time.monotonic())
+
+    def _ask(self, text: str, caller: str) -> str:
+        """Have a text completed; return what is told in its place, if it is not."""
+        request, replies = RawRequest(text, sampling=Sampling(max_tokens=LENGTH)), Replies()
+        try:
+            self._pilot.ensure()
+            self._pilot.completer.submit(request, replies.listen, caller=caller)
+        except TurbopilotError as error:
+            return error.message
+        last = replies.last()
+        if last.error:
+            return last.error.message
+        return "" if last.items else f"nothing was written ({last.finish_reason})"
+
+    def report(self) -> dict[str, Any]:
+        """Return what all of them got."""
+        return {
+            "completions": sum(len(person.got) for person in self.people),
+            "lost": [message for person in self.people for message in person.lost],
+            "worst_gap": max(person.worst_gap for person in self.people),
+        }
+
+    def until_all_got(self, more: int, seconds: float) -> None:
+        """Wait until everybody has got so many more completions."""
+        wanted = [len(person.got) + more for person in self.people]
+
+        def all_got() -> bool:
+            return all(len(person.got) >= most for person, most in zip(self.people, wanted, strict=True))
+
+        until(all_got, f"{more} completions for everybody", seconds)
