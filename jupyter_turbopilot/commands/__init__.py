@@ -12,9 +12,11 @@ from jupyter_turbopilot.commands import (
     evaluate,
     forget,
     generate,
+    hub_config,
     models,
     purge,
     serve,
+    size,
     train,
 )
 
@@ -28,6 +30,8 @@ COMMANDS: tuple[Entry, ...] = (
     bench.COMMAND,
     train.COMMAND,
     serve.COMMAND,
+    hub_config.COMMAND,
+    size.COMMAND,
     evaluate.COMMAND,
     cache.COMMAND,
     purge.COMMAND,

@@ -93,7 +93,7 @@ def run(options: Options, settings: Turbopilot) -> int:
         for count in threads
         for batch in options.batch
     ]
-    _remember(settings, rows)
+    _remember(rows)
     if options.plot:
         draw(rows, options.plot)
     print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
@@ -179,13 +179,13 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
     figure.savefig(target)
 
 
-def _remember(settings: Turbopilot, rows: Sequence[Measurement]) -> None:
+def _remember(rows: Sequence[Measurement]) -> None:
     """Keep how fast this machine reads weights, to tell the speed of models that are not here."""
     from jupyter_turbopilot.models import speed
-    from jupyter_turbopilot.models.folder import models_dir
+    from jupyter_turbopilot.models.personal import personal_dir
 
     best = max(rows, key=lambda row: row.size * row.written_a_second)
-    speed.remember(models_dir(settings.models_dir), best.size * best.written_a_second)
+    speed.remember(personal_dir(), best.size * best.written_a_second)
 
 
 COMMAND = Command("bench", "measure how fast models read and write on this machine", Options, declare, run)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.shell.in_process import InProcess
 
 SPEED_TOKENS = 32
@@ -37,7 +38,7 @@ def _count(problems: int) -> str:
 
 
 def examine(settings: Turbopilot) -> Iterator[Finding]:
-    """Examine the machine, the packages, the engine, the model and the extensions, in this order."""
+    """Examine machine, packages, folders, engine, model and extensions, in this order."""
     from jupyter_turbopilot.engine.load import machine
 
     yield Finding("system", f"{platform.platform()}, Python {platform.python_version()}")
@@ -47,6 +48,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
         f"{machine.cores()} cores to use, {machine.threads(settings.threads)} threads, "
         f"{machine.free_memory() / 1e9:.1f} GB of memory free",
     )
+    yield from _folders(settings)
     yield from _engine(settings)
     yield from _server_extension()
 
@@ -59,6 +61,25 @@ def _packages() -> Iterator[Finding]:
             yield Finding(name, version(name))
         except PackageNotFoundError:
             yield Finding(name, f"missing. Run: python -m pip install {name}", problem=True)
+
+
+def _folders(settings: Turbopilot) -> Iterator[Finding]:
+    """Say where models are, and where this person's own files are."""
+    from jupyter_turbopilot.files import is_readable, is_writable
+    from jupyter_turbopilot.models.folder import described, models_dir
+    from jupyter_turbopilot.models.personal import personal_dir
+
+    models, own = models_dir(settings.models_dir), personal_dir()
+    yield Finding("models", f"in {described(models)}", problem=models.is_dir() and not is_readable(models))
+    if is_writable(own):
+        yield Finding("own files", f"in {own}")
+    else:
+        lost = "what was read of notebooks is lost when a server stops, and each load begins with a trial"
+        yield Finding(
+            "own files",
+            f"{own} cannot be written to: {lost}. Set XDG_CACHE_HOME to a folder of yours.",
+            problem=True,
+        )
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:
@@ -75,6 +96,8 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
         yield from findings
         if not any(finding.problem and finding.name in {"engine", "model"} for finding in findings):
             yield _speed(local)
+            if kind.address:
+                yield _kept(local)
             yield _gate(local.pilot.worker.state.model)
     except TurbopilotError as error:
         yield Finding("speed", error.message, problem=True)
@@ -95,16 +118,34 @@ _FASTER = {
 }
 
 
+def _written(local: InProcess, name: str) -> Reply:
+    """Have the body of a function written."""
+    from jupyter_turbopilot.request import Cell, Completion
+
+    source = f"{_SAMPLE}def {name}(values):\n    "
+    cells = [Cell(source=source)]
+    return local.last(Completion(cells=cells, offset=len(source), max_tokens=SPEED_TOKENS, lines="multi"))
+
+
+def _kept(local: InProcess) -> Finding:
+    """Say how much of a prompt a server elsewhere has kept from the one before."""
+    timings = _written(local, "mode").timings
+    share = timings.cached_tokens / max(1, timings.prompt_tokens)
+    if share:
+        return Finding("kept", f"{share:.0%} of the next prompt need not be read again")
+    return Finding(
+        "kept",
+        "nothing of the next prompt, or the server does not say. A router before several servers has to "
+        "send a session to the same one each time (docs/engines.md)",
+    )
+
+
 def _speed(local: InProcess) -> Finding:
     """Say how fast a completion is."""
     from jupyter_turbopilot.models import speed
-    from jupyter_turbopilot.request import Cell, Completion
+    from jupyter_turbopilot.models.personal import personal_dir
 
-    pilot, source = local.pilot, f"{_SAMPLE}def median(values):\n    "
-    asked = Completion(
-        cells=[Cell(source=source)], offset=len(source), max_tokens=SPEED_TOKENS, lines="multi"
-    )
-    reply = local.last(asked)
+    pilot, reply = local.pilot, _written(local, "median")
     if reply.error:
         return Finding("speed", reply.error.message, problem=True)
     timings = reply.timings
@@ -114,7 +155,7 @@ def _speed(local: InProcess) -> Finding:
     write = timings.predicted_tokens / max(timings.predicted_ms, 0.1) * 1000
     stored = pilot.kind.stored(pilot.kind.find(pilot.selected))
     if stored and pilot.settings.engine == "llama":  # what other engines read a second says nothing of it
-        speed.remember(pilot.store.folder, stored.size * write, rough=True)
+        speed.remember(personal_dir(), stored.size * write, rough=True)
     slow = write < SLOW_TOKENS_A_SECOND
     advice = f" That is slow: {_FASTER[pilot.settings.engine]}." if slow else ""
     return Finding("speed", f"reads {read:.0f}, writes {write:.0f} tokens a second.{advice}", problem=slow)

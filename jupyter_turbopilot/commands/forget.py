@@ -17,12 +17,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """There are no options."""
 
 
-def run(_: NoOptions, settings: Turbopilot) -> int:
+def run(_: NoOptions, __: Turbopilot) -> int:
     """Remove what was read of notebooks."""
-    from jupyter_turbopilot.models.folder import models_dir, sequences
+    from jupyter_turbopilot.models.personal import personal_dir, sequences
     from jupyter_turbopilot.server import runtime
 
-    files = list(sequences(models_dir(settings.models_dir)))
+    files = list(sequences(personal_dir()))
     done = f"{megabytes(files)} removed." if files else "Nothing was kept."
     remaining = remove(files)
     print(done)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, add_model_and_engine, within
+from jupyter_turbopilot.errors import BadRequestError
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.server.identity import StandaloneIdentity
+    from jupyter_turbopilot.server.standalone import Place
 
 API_KEY = "TURBOPILOT_API_KEY"
 
@@ -25,6 +29,7 @@ class Options:
     api_key: str | None
     api_key_file: Path | None
     no_api_key: bool
+    hub: bool
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +48,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help=f"a file that holds the key; the environment variable {API_KEY} does as well",
     )
     keys.add_argument("--no-api-key", action="store_true", help="no key; on this machine's own address only")
+    keys.add_argument(
+        "--hub",
+        action="store_true",
+        help="be a service of a JupyterHub (docs/jupyterhub.md): people bring their hub's tokens; the "
+        "environment says where to listen, not --host and --port",
+    )
     add_model_and_engine(parser)
 
 
@@ -58,11 +69,42 @@ def run(options: Options, settings: Turbopilot) -> int:
     import asyncio
 
     from jupyter_turbopilot.pilot.pilot import Pilot
+    from jupyter_turbopilot.server.several import for_several
     from jupyter_turbopilot.server.standalone import serve
 
-    key = key_of(options)
-    asyncio.run(serve(Pilot(settings), options.host, options.port, key))
+    identity, place, notice = _for_hub() if options.hub else _for_key(options)
+    if identity.names_people:
+        for_several(settings)
+    asyncio.run(serve(Pilot(settings), identity, place, notice))
     return 0
+
+
+def _for_hub() -> tuple[StandaloneIdentity, Place, str]:
+    from jupyter_turbopilot.server.hub.asking import Hub
+    from jupyter_turbopilot.server.hub.environment import read_environment
+    from jupyter_turbopilot.server.hub.identity import HubIdentity
+    from jupyter_turbopilot.server.standalone import Place
+
+    service = read_environment(os.environ)
+    place = Place(service.host, service.port, service.prefix)
+    return HubIdentity(Hub(service.api_url), service.name), place, ""
+
+
+def _for_key(options: Options) -> tuple[StandaloneIdentity, Place, str]:
+    from jupyter_turbopilot.server.identity import KeyIdentity
+    from jupyter_turbopilot.server.routes.admission import is_loopback
+    from jupyter_turbopilot.server.standalone import Place
+
+    key = key_of(options)
+    if key == "" and not is_loopback(options.host):
+        raise BadRequestError(
+            "Without a key, only this machine can be served: use --host 127.0.0.1, or set a key."
+        )
+    notice = ""
+    if key is None:
+        key = secrets.token_urlsafe(24)
+        notice = f"Key: {key}   (send it as: Authorization: Bearer …)"
+    return KeyIdentity(key, options.host), Place(options.host, options.port), notice
 
 
 def key_of(options: Options) -> str | None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models import speed
 
+from ..serving import Server
 from .running import run
 
 if TYPE_CHECKING:
@@ -13,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def test_what_the_doctor_measured_is_what_is_recommended_by(
-    capsys: pytest.CaptureFixture[str], own: str, models_folder: Path
+    capsys: pytest.CaptureFixture[str], own: str, own_folder: Path
 ) -> None:
     assert "guessed" in run(capsys, "models", "recommend")[1]
     run(capsys, "doctor", "-m", own)
     assert "(measured)" in run(capsys, "models", "recommend")[1]
-    measured = speed.rate(models_folder)
-    speed.remember(models_folder, 2e9)
-    speed.remember(models_folder, 1e9, rough=True)
-    assert speed.rate(models_folder) == 2e9 != measured
+    measured = speed.rate(own_folder)
+    speed.remember(own_folder, 2e9)
+    speed.remember(own_folder, 1e9, rough=True)
+    assert speed.rate(own_folder) == 2e9 != measured
 
 
 def test_the_doctor_names_each_problem_and_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,3 +64,22 @@ def test_the_doctor_looks_at_adapters(
     out = run(capsys, "doctor")[1]
     assert "tiny.gguf is not a LoRA adapter" in out
     assert "There is no file none.gguf" in out
+
+
+def test_the_doctor_says_how_far_a_server_elsewhere_is_and_what_it_keeps(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    far = Server(tiny_model, "--no-api-key")
+    try:
+        monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+        remote = {"urls": [far.url], "vocabulary": str(tiny_model)}
+        said = json.dumps({"Turbopilot": {"engine": "remote"}, "TurbopilotRemote": remote})
+        (tmp_path / "jupyter_turbopilot_config.json").write_text(said)
+        out = run(capsys, "doctor")[1]
+    finally:
+        far.stop()
+    assert f"code is sent to 127.0.0.1:{far.port}" in out
+    assert re.search(r"a round trip takes [0-9.]+ ms", out)
+    kept = re.search(r"(\d+)% of the next prompt need not be read again", out)
+    assert kept
+    assert 50 < int(kept[1]) < 100

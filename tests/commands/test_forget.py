@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def test_what_was_read_of_notebooks_can_be_forgotten_alone(
-    capsys: pytest.CaptureFixture[str], models_folder: Path
+    capsys: pytest.CaptureFixture[str], own_folder: Path
 ) -> None:
-    state.save(models_folder / ".sequences", "key", [])
-    speed.remember(models_folder, 1e9)
+    state.save(own_folder / "sequences", "key", [])
+    speed.remember(own_folder, 1e9)
     assert run(capsys, "forget")[0] == 0
-    assert files(models_folder) == {".speed.json"}
+    assert files(own_folder) == {"speed.json"}
     assert "Nothing was kept" in run(capsys, "forget")[1]

@@ -13,6 +13,7 @@ from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
+from jupyter_turbopilot.models.folder import write_note
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
@@ -35,10 +36,7 @@ THEIRS = (
     ".other.gguf.partial",
     ".other.gguf.state",
     ".full.gguf.lock",
-    ".trials.json",
-    ".speed.json",
     ".sequences",
-    ".sequences.txt",
     "tuned/house.gguf",
     "tuned/house-0123456789ab.gguf",
     "checkpoints/mine/model.safetensors",
@@ -68,6 +66,7 @@ def test_everything_that_we_write_is_removed(
     server: SourceServer,
     tiny_model: Path,
     models_folder: Path,
+    own_folder: Path,
     tmp_path: Path,
 ) -> None:
     store = Store(models_folder)
@@ -87,32 +86,31 @@ def test_everything_that_we_write_is_removed(
     with pytest.raises(Exception, match="cannot be reached"):
         obtain(store, converted)
     folded(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
-    speed.remember(models_folder, 1e9)
-    (models_folder / ".trials.json").write_text(json.dumps({"a" * 32: "ok"}))
-    state.save(models_folder / ".sequences", "key", [])
-    (models_folder / ".sequences.77").write_bytes((models_folder / ".sequences").read_bytes()[:9])
+    speed.remember(own_folder, 1e9)
+    (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
+    state.save(own_folder / "sequences", "key", [])
     assert len(files(models_folder)) > 12
-    put = {name for name in THEIRS if name not in {".trials.json", ".speed.json", ".sequences"}}
-    for name in put:
-        (models_folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (models_folder / name).write_text("[1]" if name.endswith("json") else "mine")
+    put_theirs(models_folder)
     assert run(capsys, "purge", "--yes")[0] == 0
-    assert files(models_folder) == put
+    assert files(models_folder) == set(THEIRS)
+    assert not own_folder.exists()
 
 
-def test_an_emptied_folder_goes_and_a_missing_one_is_no_matter(
-    capsys: pytest.CaptureFixture[str], models_folder: Path
+def test_emptied_folders_go_and_missing_ones_are_no_matter(
+    capsys: pytest.CaptureFixture[str], models_folder: Path, own_folder: Path
 ) -> None:
-    speed.remember(models_folder, 1e9)
+    speed.remember(own_folder, 1e9)
+    write_note(models_folder / "gone.gguf", "https://example.org/gone.gguf")
     assert run(capsys, "purge", "--yes")[0] == 0
     assert not models_folder.exists()
+    assert not own_folder.exists()
     assert run(capsys, "purge", "--yes")[0] == 0
 
 
 def test_it_asks_first_and_takes_silence_for_a_no(
-    capsys: pytest.CaptureFixture[str], models_folder: Path, monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speed.remember(models_folder, 1e9)
+    speed.remember(own_folder, 1e9)
     monkeypatch.setattr("builtins.input", lambda _: "n")
     assert run(capsys, "purge")[0] == 1
 
@@ -121,7 +119,7 @@ def test_it_asks_first_and_takes_silence_for_a_no(
 
     monkeypatch.setattr("builtins.input", silence)
     assert run(capsys, "purge")[0] == 1
-    assert files(models_folder) == {".speed.json"}
+    assert files(own_folder) == {"speed.json"}
 
 
 def test_files_of_servers_that_run_here_or_elsewhere_stay(
@@ -218,22 +216,22 @@ def test_servers_that_have_the_file_of_answers_are_named_when_it_goes(
 @pytest.mark.parametrize("name", ["answers.db", "~nosuchuser/a.db", "/an\0swers.db"])
 def test_a_setting_that_names_no_file_is_said_and_the_rest_goes(
     capsys: pytest.CaptureFixture[str],
-    models_folder: Path,
+    own_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
     (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {name!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    speed.remember(models_folder, 1e9)
+    speed.remember(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
     assert "The file in c.Turbopilot.results_file" in out
-    assert not models_folder.exists()
+    assert not own_folder.exists()
 
 
 def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
-    capsys: pytest.CaptureFixture[str], models_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "locked" / "answers.db"
     (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
@@ -243,8 +241,8 @@ def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
         raise PermissionError
 
     monkeypatch.setattr(disk, "is_ours", refuse)  # root may read every folder
-    speed.remember(models_folder, 1e9)
+    speed.remember(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
     assert f"The file in c.Turbopilot.results_file, {str(path)!r}, cannot be used: PermissionError." in out
-    assert not models_folder.exists()
+    assert not own_folder.exists()

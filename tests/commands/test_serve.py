@@ -11,7 +11,7 @@ from jupyter_turbopilot.errors import BadRequestError
 
 
 def options(key: str | None = None, file: Path | None = None, *, none: bool = False) -> Options:
-    return Options("127.0.0.1", 18080, key, file, none)
+    return Options("127.0.0.1", 18080, key, file, none, hub=False)
 
 
 def test_the_key_is_the_options_or_the_environments_or_to_be_made(

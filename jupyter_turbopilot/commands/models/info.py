@@ -37,16 +37,17 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: Options, settings: Turbopilot) -> int:
     """Describe a file."""
     from jupyter_turbopilot.models.catalog import find
+    from jupyter_turbopilot.models.personal import personal_dir
     from jupyter_turbopilot.pilot.library import store_of
 
     store = store_of(settings)
-    description = describe(store.path(find(options.model)), options.context, store.folder)
+    description = describe(store.path(find(options.model)), options.context, personal_dir())
     print(json.dumps(description, indent=1) if options.json else words(description))
     return 0
 
 
-def describe(path: Path, context: int, store: Path) -> dict[str, Any]:
-    """Read off a file's header what it holds and what it takes; the store knows this machine's speed."""
+def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
+    """Read off a file's header what it holds and what it takes; the personal folder has its speed here."""
     from jupyter_turbopilot.engine.load.plan import compute_bytes
     from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
     from jupyter_turbopilot.models.gguf import read_header
@@ -61,7 +62,7 @@ def describe(path: Path, context: int, store: Path) -> dict[str, Any]:
     trained = header.number("context_length")
     context = min(context, trained) if trained else context
     cache = header.kv_bytes(context)
-    measured = rate(store)
+    measured = rate(personal)
     return {
         "file": str(path),
         "name": header.metadata.get("general.name", path.stem),

@@ -29,6 +29,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options, settings: Turbopilot) -> int:
     """List models."""
+    from jupyter_turbopilot.models.folder import described
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.server.describe import describe_models
 
@@ -43,7 +44,8 @@ def run(options: Options, settings: Turbopilot) -> int:
         cells = [f"{mark} {name}".ljust(widths[1] + 2), size.rjust(widths[2])]
         cells += [text.ljust(width) for text, width in zip(others, widths[3:], strict=True)]
         print("  ".join(cells).rstrip())
-    print(f"\n* the configured model; browser: also runs in a page. Models are kept in {pilot.store.folder}")
+    where = described(pilot.store.folder)
+    print(f"\n* the configured model; browser: also runs in a page. Models are kept in {where}")
     return 0
 
 

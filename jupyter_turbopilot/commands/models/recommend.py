@@ -29,10 +29,11 @@ def run(options: Options, settings: Turbopilot) -> int:
     """Say which model suits this machine."""
     from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.models import speed
+    from jupyter_turbopilot.models.personal import personal_dir
     from jupyter_turbopilot.pilot.pilot import Pilot
 
     library = Pilot(settings).library
-    measured = speed.rate(library.store.folder)
+    measured = speed.rate(personal_dir())
     print(
         f"{machine.free_memory() / 1e9:.1f} GB of memory free, {machine.cores()} cores, "
         + (

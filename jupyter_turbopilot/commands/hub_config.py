@@ -1,0 +1,54 @@
+"""`jupyter turbopilot hub-config`: what an administrator adds to a JupyterHub's configuration."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.commands.command import Command
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.config import Turbopilot
+
+WHERE = {
+    "hub": "Add this to jupyterhub_config.py, then restart the hub and people's servers.",
+    "tljh": "Save this as /opt/tljh/config/jupyterhub_config.d/turbopilot.py, then run "
+    "`tljh-config reload` and restart people's servers.",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """For which kind of hub."""
+
+    kind: str
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--kind",
+        choices=[*WHERE, "helm"],
+        default="hub",
+        help="how the hub is installed: hub (its own jupyterhub_config.py), tljh (The Littlest JupyterHub), "
+        "helm (Zero to JupyterHub); default: %(default)s",
+    )
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Print it."""
+    from jupyter_turbopilot.models.folder import models_dir
+    from jupyter_turbopilot.server.hub.snippets import Installed, in_cluster, on_host
+
+    if options.kind == "helm":
+        print(in_cluster(), end="")
+    else:
+        here = Installed(sys.executable, str(models_dir(settings.models_dir).absolute()))
+        print(on_host(here, WHERE[options.kind]), end="")
+    return 0
+
+
+COMMAND = Command("hub-config", "print what a JupyterHub needs to share one model", Options, declare, run)

@@ -1,0 +1,171 @@
+"""`jupyter turbopilot size`: how many replicas some people need, measured here, with its assumptions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.commands.command import Command, add_model_and_engine, whole
+from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.evaluate.sizing import BUSIEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.evaluate.crowd import Measured
+
+
+@dataclass(frozen=True)
+class Options:
+    """Who is to be served, and what is known of them."""
+
+    people: int
+    typing_share: float
+    utilisation: float
+    requests_per_second: float | None
+    seconds_per_request: float | None
+    from_metrics: list[str] | None
+    metrics_people: int
+    notebooks: Path | None
+    key: int
+    seconds: int
+    json: bool
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--people", type=_people, required=True, metavar="N", help="how many are to be served"
+    )
+    parser.add_argument(
+        "--typing-share",
+        type=_number(0.0, 1.0),
+        default=0.3,
+        metavar="A",
+        help="share of them that types at the same time (%(default)s, a guess)",
+    )
+    parser.add_argument(
+        "--utilisation",
+        type=_number(0.0, BUSIEST),
+        default=BUSIEST,
+        metavar="PART",
+        help="part of the time that a replica may be busy; above %(default)s people wait for each other "
+        "(%(default)s)",
+    )
+    parser.add_argument(
+        "--requests-per-second",
+        type=_number(0.0, 100.0),
+        metavar="R",
+        help="requests a second of one who types that reach the model; measured if left out",
+    )
+    parser.add_argument(
+        "--seconds-per-request",
+        type=_number(0.0, 600.0),
+        metavar="S",
+        help="seconds of one replica for a request, while several type; measured if left out",
+    )
+    parser.add_argument(
+        "--from-metrics",
+        nargs="+",
+        metavar="SOURCE",
+        help="take the requests a second from counters of a running server: a URL or a file, and perhaps a "
+        "file with earlier ones",
+    )
+    parser.add_argument(
+        "--metrics-people",
+        type=_people,
+        default=1,
+        metavar="N",
+        help="how many people that server serves, typing or not (%(default)s)",
+    )
+    parser.add_argument(
+        "--notebooks",
+        type=Path,
+        metavar="FOLDER",
+        help="notebooks to type while measuring; default: functions of Python's own library",
+    )
+    parser.add_argument(
+        "--key",
+        type=_milliseconds,
+        default=200,
+        metavar="MS",
+        help="time between two keys while measuring, in milliseconds (%(default)s)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=40,
+        metavar="N",
+        help="seconds of typing: by one, and again by as many as keep the model busy for --utilisation "
+        "(%(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_model_and_engine(parser)
+
+
+def _people(text: str) -> int:
+    """Read how many people."""
+    return whole(text, 1, 10_000_000)
+
+
+def _milliseconds(text: str) -> int:
+    """Read how long a key takes."""
+    return whole(text, 20, 60_000)
+
+
+def _seconds(text: str) -> int:
+    """Read how long to type."""
+    return whole(text, 1, 3600)
+
+
+def _number(above: float, most: float) -> Callable[[str], float]:
+    """Return what reads a number above one bound and up to another."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not above < number <= most:
+            raise argparse.ArgumentTypeError(f"it is a number above {above:g} and up to {most:g}")
+        return number
+
+    return read
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Measure what is not given, compute, and say which of the figures are guesses."""
+    from jupyter_turbopilot.commands import size_report
+    from jupyter_turbopilot.commands import size_sources as sources
+    from jupyter_turbopilot.commands.size_report import Figure, Sized
+    from jupyter_turbopilot.evaluate.sizing import Demand, memory_needed
+
+    if options.from_metrics and options.requests_per_second:
+        raise BadRequestError("Give either --from-metrics or --requests-per-second.", field="from_metrics")
+    rate = sources.rate(options)
+    seconds = Figure(options.seconds_per_request, "given") if options.seconds_per_request else None
+    runs: list[Measured] = []
+    if not (rate and seconds):
+        runs = sources.measure(options, settings)
+        loaded = runs[-1]
+        how = f"measured here, {loaded.people} typing at once, {options.key} ms a key"
+        rate = rate or Figure(loaded.requests_per_second, how)
+        seconds = seconds or Figure(loaded.seconds_per_request, how)
+    demand = Demand(options.people, options.typing_share, rate.value, seconds.value)
+    replicas = demand.replicas(options.utilisation)
+    model = sources.model_memory(settings)
+    memory = memory_needed(demand, replicas, model) if model else None
+    sized = Sized(demand, options.utilisation, replicas, rate.how, seconds.how, tuple(runs), model, memory)
+    if options.json:
+        print(json.dumps(size_report.as_json(sized), indent=1))
+    else:
+        print(size_report.words(sized))
+    return 0
+
+
+COMMAND = Command("size", "say how many replicas some people need", Options, declare, run)

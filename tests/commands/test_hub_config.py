@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .running import run
+
+
+@pytest.mark.parametrize("kind", ["hub", "tljh"])
+def test_the_snippet_starts_this_installation_with_the_models_that_are_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path))
+    status, out, _ = run(capsys, "hub-config", "--kind", kind)
+    assert status == 0
+    compile(out, kind, "exec")
+    assert repr(sys.executable) in out
+    assert repr(str(tmp_path)) in out
+    assert ("jupyterhub_config.d" in out) == (kind == "tljh")
+
+
+def test_a_chart_gets_values(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "hub-config", "--kind", "helm")
+    assert status == 0
+    assert yaml.safe_load(out)["hub"]["services"]

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.evaluate import crowd
+from jupyter_turbopilot.evaluate.crowd import Measured
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
+from jupyter_turbopilot.pilot.library import store_of
+
+from ..evaluate.test_counters import counters
+from .running import run
+
+NOTEBOOKS = Path(__file__).parent.parent / "data"
+KNOWN = ("--requests-per-second", "0.2", "--seconds-per-request", "0.25")
+
+
+def test_what_is_given_is_computed_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "size", "--people", "300", *KNOWN)
+    assert (status, err) == (0, "")
+    assert out.startswith(
+        "8 replicas: 300 people x 0.3 typing x 0.2 requests a second x 0.25 s / 0.6 = 7.5\n"
+    )
+    assert "assumed" in out
+    assert "Memory: unknown" in out
+
+
+def test_a_short_run_measures_and_says_so(capsys: pytest.CaptureFixture[str], own: str) -> None:
+    asked = ("-m", own, "--notebooks", str(NOTEBOOKS), "--seconds", "1", "--key", "20", "--json")
+    status, out, err = run(capsys, "size", "--people", "5", *asked)
+    assert status == 0, err
+    found = json.loads(out)
+    assert found["requests_per_second"]["value"] > 0
+    assert "measured here" in found["seconds_per_request"]["how"]
+    assert found["runs"][0]["people"] == 1
+    assert found["memory"]["each"] > 0
+    assert found["replicas"] >= 1
+    assert "one types" in err
+
+
+def test_the_memory_of_a_replica_is_what_loading_it_asks_for(
+    capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    status, out, _ = run(capsys, "size", "--people", "40", *KNOWN, "-m", own, "--json")
+    assert status == 0
+    needed = json.loads(out)["memory"]
+    settings = Turbopilot(model=own, sequences_memory=-(-needed["keys_and_values"] // 2**20))
+    kind = LlamaKind(settings, store_of(settings))
+    _, plan = kind.plan(kind.find(own), tuned=True)
+    assert plan.needs == pytest.approx(needed["each"], abs=2**20)
+
+
+def test_with_nothing_to_type_it_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    status, out, err = run(capsys, "size", "--people", "5", "-m", own, "--notebooks", str(tmp_path / "empty"))
+    assert (status, out) == (1, "")
+    assert "no notebooks with code" in err
+    assert "--requests-per-second" in err
+
+
+def test_a_model_that_is_elsewhere_or_missing_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "size", "--people", "5", "--engine", "remote")
+    assert status == 2
+    assert "run this command there" in err
+    status, _, err = run(capsys, "size", "--people", "5")
+    assert status == 1
+    assert "models pull" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--people", "0"),
+        ("--people", "5", "--utilisation", "0.7"),
+        ("--people", "5", "--utilisation", "nan"),
+        ("--people", "5", "--typing-share", "0"),
+        ("--people", "5", "--typing-share", "much"),
+        ("--people", "5", "--seconds-per-request", "inf"),
+        (),
+    ],
+)
+def test_what_cannot_be_is_refused(capsys: pytest.CaptureFixture[str], wrong: tuple[str, ...]) -> None:
+    assert run(capsys, "size", *wrong)[0] == 2
+
+
+def test_stopped_while_measuring_it_says_no_more(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own: str
+) -> None:
+    def stopped(*_: object) -> Measured:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(crowd, "type_at_once", stopped)
+    assert run(capsys, "size", "--people", "5", "-m", own) == (130, "", "turbopilot: stopped\n")
+
+
+@pytest.fixture
+def answering() -> Iterator[str]:
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/metrics" else 403)
+            self.end_headers()
+            self.wfile.write(counters(answered=100, since=1.0).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_requests_are_counted_by_a_server_between_two_looks(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, answering: str
+) -> None:
+    import os
+    import time
+
+    earlier = tmp_path / "earlier.txt"
+    earlier.write_text(counters(answered=40, since=1.0))
+    os.utime(earlier, (time.time() - 100, time.time() - 100))
+    asked = ("--from-metrics", f"{answering}/metrics", str(earlier), "--metrics-people", "10", "--json")
+    more = ("--seconds-per-request", "0.5", "--typing-share", "0.5")
+    status, out, err = run(capsys, "size", "--people", "100", *asked, *more)
+    assert status == 0, err
+    found = json.loads(out)
+    # 60 requests in 100 s of 10 people: 0.06 of each; half of them type.
+    assert found["requests_per_second"]["value"] == pytest.approx(0.12, rel=0.05)
+    assert found["exactly"] == pytest.approx(100 * 0.06 * 0.5 / 0.6, rel=0.05)
+
+
+def test_a_source_that_gives_no_counters_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, answering: str
+) -> None:
+    (tmp_path / "a.txt").write_text("hello {")
+    for source, words in (
+        (f"{answering}/other", "answers 403"),
+        ("http://127.0.0.1:1/metrics", "cannot be fetched"),
+        (str(tmp_path / "none.txt"), "cannot be read"),
+        (str(tmp_path / "a.txt"), "counters"),
+    ):
+        status, out, err = run(
+            capsys, "size", "--people", "5", "--seconds-per-request", "1", "--from-metrics", source
+        )
+        assert status in {1, 2}
+        assert out == ""
+        assert words in err
+        assert err.count("\n") == 1
+    assert "either" in run(capsys, "size", "--people", "5", *KNOWN, "--from-metrics", "a")[2]
+    three = ("--from-metrics", "a", "b", "c", "--seconds-per-request", "1")
+    assert "earlier counters" in run(capsys, "size", "--people", "5", *three)[2]
