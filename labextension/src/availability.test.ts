@@ -124,7 +124,7 @@ describe('the availability of a server', () => {
     expect(availability.open).toBe(false);
     await pass(FIRST_WAIT);
     expect(availability.open).toBe(true);
-    expect(availability.state.trouble?.kind).toBe('told');
+    expect(availability.state.trouble?.kind).toBe('busy');
     availability.answered();
     expect(availability.state.trouble).toBeNull();
   });

@@ -56,6 +56,18 @@ describe('a notification of the health', () => {
     expect(said.at(-1)).toBe('forget');
   });
 
+  it('is not worth a word where the server has too many requests, however often it says so', () => {
+    availability.told(READY);
+    said.length = 0;
+    for (let key = 0; key < 20; key++) {
+      availability.failed(new ServerError(429, key % 2 ? 'busy' : 'too_many_requests', 'Busy.', 1000));
+      expect(availability.state).toMatchObject({ open: false, trouble: { kind: 'busy' } });
+      availability.told(READY);
+      expect(availability.open).toBe(true);
+    }
+    expect(said.filter(words => !['clear', 'forget'].includes(words))).toEqual([]);
+  });
+
   it('is taken away while the model is loading, and may be the same again', () => {
     availability.failed(new AnswerError('silent'));
     availability.told({ ...READY, ready: false, phase: 'loading' });

@@ -7,7 +7,7 @@ import type { DownloadOffer } from './offer';
 import { WITHHELD } from './trouble';
 import { describeTrouble } from './words';
 
-/** A trouble that is over after so many failures is not worth a notification. */
+/** A trouble that is over after so many failures is not worth a notification; that a server is busy never is. */
 const WORTH_TELLING = 2;
 
 /** Notify the person of what goes wrong from now on. */
@@ -25,7 +25,7 @@ export function notifyOfHealth(
       notice.clear();
     } else if (health?.code === 'model_missing') {
       void offer.offer(health.model);
-    } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD) {
+    } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD && trouble.kind !== 'busy') {
       const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };
       const lacksServer = trouble.kind === 'absent' || trouble.kind === 'serverless';
       notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`, lacksServer ? [here] : []);

@@ -1,13 +1,22 @@
 /** What can go wrong when the server is asked, in a form that can be put into words. Pure. */
 
 /**
- * `told`: in the server's own words · `unreachable`: no connection · `silent`: no answer in time ·
+ * `told`: in the server's own words · `busy`: too much was asked, of the server or by one person · `unreachable`: no connection · `silent`: no answer in time ·
  * `garbled`: an answer that is not ours · `cut`: an answer without an end · `refused`: not signed in, or not
  * allowed · `absent`: no such route, the server extension is not enabled · `serverless`: no server is there to be
  * asked · `failed`: any other status.
  */
 export type Kind =
-  'told' | 'unreachable' | 'silent' | 'garbled' | 'cut' | 'refused' | 'absent' | 'serverless' | 'failed';
+  | 'told'
+  | 'busy'
+  | 'unreachable'
+  | 'silent'
+  | 'garbled'
+  | 'cut'
+  | 'refused'
+  | 'absent'
+  | 'serverless'
+  | 'failed';
 
 export interface ITrouble {
   kind: Kind;
@@ -65,11 +74,13 @@ export function troubleOf(reason: unknown): ITrouble {
     const kind =
       status === 401 || status === 403
         ? 'refused'
-        : status === 404 && (code === FOREIGN || code === 'not_found')
-          ? 'absent'
-          : code === FOREIGN
-            ? 'failed'
-            : 'told';
+        : status === 429
+          ? 'busy'
+          : status === 404 && (code === FOREIGN || code === 'not_found')
+            ? 'absent'
+            : code === FOREIGN
+              ? 'failed'
+              : 'told';
     return { kind, message: kind === 'failed' ? `${status} ${message}`.trim() : message, retryAfter };
   }
   return { kind: 'unreachable', message: '', retryAfter: 0 };

@@ -8,6 +8,7 @@ import { type ITrouble, type Kind, troubleOf } from './trouble';
 export function describeTrouble(trans: TranslationBundle, { kind, message }: ITrouble): string {
   const words: Record<Kind, string> = {
     told: message,
+    busy: message || trans.__('The server has too many requests. It is asked again in a moment.'),
     unreachable: trans.__('The server cannot be reached.'),
     silent: trans.__('The server does not answer.'),
     garbled: trans.__(

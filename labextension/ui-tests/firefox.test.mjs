@@ -10,11 +10,27 @@ import { BEGUN, buildPage, modelIn, openLite, REST, serveSite, typeBegun } from 
 const FIREFOX = [process.env.FIREFOX_BIN, '/usr/bin/firefox', '/usr/bin/firefox-esr'].find(
   candidate => candidate && existsSync(candidate)
 );
-const skip = FIREFOX ? false : 'Firefox is not installed (on Debian: sudo apt-get install firefox-esr)';
+// The channel has Firefox driven as it is, by WebDriver BiDi.
+const launch = () => firefox.launch({ channel: 'moz-firefox', executablePath: FIREFOX });
+const skip = FIREFOX
+  ? await isTooOld()
+  : 'Firefox is not installed (on Debian: sudo apt-get install firefox-esr)';
+
+/** Say why this Firefox cannot be driven, if that is so. */
+async function isTooOld() {
+  try {
+    await (await launch()).close();
+    return false;
+  } catch (error) {
+    if (String(error).includes('unknown command')) {
+      return 'this Firefox lacks commands of WebDriver BiDi that playwright-core needs: install a newer one';
+    }
+    throw error;
+  }
+}
 
 async function openFirefox() {
-  // The channel has Firefox driven as it is, by WebDriver BiDi.
-  const browser = await firefox.launch({ channel: 'moz-firefox', executablePath: FIREFOX });
+  const browser = await launch();
   const context = await browser.newContext({ viewport: { width: 1180, height: 760 } });
   return { context, close: () => browser.close() };
 }
