@@ -1,4 +1,4 @@
-"""Eight editors at once: all tokens per second and the slowest first token, against llama-server.
+"""Eight editors at once: tokens a second, slowest first token and mean text, against llama-server.
 
 python benchmarks/editors.py --set notebooks.json.gz
 """
@@ -28,8 +28,8 @@ from jupyter_turbopilot.pilot.pilot import Pilot
 EDITORS, TOKENS, LONGEST = 8, 48, 1800
 
 
-def stream(port: int, step: Keystroke, found: list[tuple[float, int]]) -> None:
-    """Ask for a stream; note the time of the first piece and the tokens."""
+def stream(port: int, step: Keystroke, found: list[tuple[float, int, float]]) -> None:
+    """Ask for a stream; note the time of the first piece, the tokens and the time of the end."""
     body = {
         "input_prefix": step.prefix,
         "input_suffix": step.suffix,
@@ -50,12 +50,12 @@ def stream(port: int, step: Keystroke, found: list[tuple[float, int]]) -> None:
             first = first or time.perf_counter() - begun
             event = json.loads(raw[6:])
             predicted = event.get("tokens_predicted", predicted)
-    found.append((first * 1000, int(predicted)))
+    found.append((first * 1000, int(predicted), (time.perf_counter() - begun) * 1000))
 
 
-def crowd(player: Player, steps: list[Keystroke]) -> tuple[float, float]:
-    """Let all editors ask at once; return tokens a second and the slowest first token."""
-    found: list[tuple[float, int]] = []
+def crowd(player: Player, steps: list[Keystroke]) -> tuple[float, float, float]:
+    """Let all editors ask at once; return tokens a second, the slowest first token, a text's mean time."""
+    found: list[tuple[float, int, float]] = []
     threads = [threading.Thread(target=stream, args=(player.port, step, found)) for step in steps]
     begun = time.perf_counter()
     for thread in threads:
@@ -63,7 +63,8 @@ def crowd(player: Player, steps: list[Keystroke]) -> tuple[float, float]:
     for thread in threads:
         thread.join()
     took = time.perf_counter() - begun
-    return sum(tokens for _, tokens in found) / took, max(first for first, _ in found)
+    rate = sum(tokens for _, tokens, _ in found) / took
+    return rate, max(first for first, _, _ in found), statistics.mean(done for _, _, done in found)
 
 
 def main() -> None:
@@ -80,13 +81,14 @@ def main() -> None:
     traces = mixed(read(options.set), 4000)
     steps = [trace.keystrokes[-1] for trace in traces if len(trace.keystrokes[-1].prefix) < LONGEST]
     with Player("llama-server", theirs, "infill") as a, Player("turbopilot", ours, "infill") as b:
-        figures: dict[str, list[tuple[float, float]]] = {a.name: [], b.name: []}
+        figures: dict[str, list[tuple[float, float, float]]] = {a.name: [], b.name: []}
         for number in range(options.rounds):
             asked = [steps[(number * EDITORS + n) % len(steps)] for n in range(EDITORS)]
             for player in (a, b):
                 figures[player.name].append(crowd(player, asked))
                 print(player.name, figures[player.name][-1], flush=True)
-    for index, word in ((0, "tokens a second"), (1, "slowest first token, ms")):
+    words = ("tokens a second", "slowest first token, ms", "mean time of a text, ms")
+    for index, word in enumerate(words):
         theirs_, ours_ = (statistics.mean(run[index] for run in runs) for runs in figures.values())
         print(f"{word}: ours {ours_:.1f}, llama-server {theirs_:.1f}; {ours_ / theirs_:.2f}")
 

@@ -168,13 +168,13 @@ def killed(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def served(port: int, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the block ends."""
+def served(port: int, *command: str, more: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block ends; `more`: lines of its configuration."""
     import httpx
 
     config = tempfile.TemporaryDirectory()
     settings = "c.Turbopilot.considerate = False\nc.Turbopilot.results_memory = 0\n"
-    (Path(config.name) / "jupyter_turbopilot_config.py").write_text(settings)
+    (Path(config.name) / "jupyter_turbopilot_config.py").write_text(settings + more)
     process = subprocess.Popen(
         [*command, "--port", str(port)],
         stdout=subprocess.DEVNULL,
@@ -199,10 +199,10 @@ def served(port: int, *command: str) -> Iterator[subprocess.Popen[bytes]]:
         config.cleanup()
 
 
-def our_server(port: int) -> Any:
+def our_server(port: int, more: str = "") -> Any:
     """Run `jupyter turbopilot serve`, which answers nothing from memory."""
     command = str(Path(sys.executable).with_name("jupyter-turbopilot"))
-    return served(port, command, "serve", "--no-api-key")
+    return served(port, command, "serve", "--no-api-key", more=more)
 
 
 def far_desk(*ports: int, **settings: Any) -> Desk:
