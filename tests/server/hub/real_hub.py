@@ -167,10 +167,13 @@ class RealHub:
         return (self.folder / "hub.log").read_text(errors="replace")
 
     def start_hub(self) -> None:
+        """Start the hub, and wait until it has found its service: one that stops before ends the hub."""
+        begins = len(self.log())
         self._hub = self._run(sys.executable, "-m", "jupyterhub", "-f", self.folder / "jupyterhub_config.py")
         try:
             wait(
-                lambda: self._hub.poll() is not None or self.admin.get("/").status_code == 200, what="the hub"
+                lambda: self._hub.poll() is not None or "JupyterHub is now running" in self.log()[begins:],
+                what="the hub",
             )
         except AssertionError:
             raise AssertionError(self.log()) from None
