@@ -192,6 +192,32 @@ def test_few_notebooks_move_when_a_replica_is_added_under_load(
     assert 0 < moved <= 1.5 / 3
 
 
+def test_a_replica_is_added_by_itself_where_many_ask(two: RayFleet) -> None:
+    two.deploy(1)
+    two.deploy({"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 2, "upscale_delay_s": 1})
+    ended = asyncio.Event()
+
+    async def asks(client: httpx.AsyncClient, number: int) -> set[int]:
+        statuses: set[int] = set()
+        while not ended.is_set():
+            headers = {"x-session-id": f"{number}"}
+            statuses.add((await client.post("/v1/completions", json=LONG, headers=headers)).status_code)
+        return statuses
+
+    async def many() -> set[int]:
+        async with httpx.AsyncClient(
+            base_url=two.url, headers=HEADERS, timeout=120, trust_env=False
+        ) as client:
+            asking = [asyncio.create_task(asks(client, number)) for number in range(6)]
+            try:
+                await asyncio.to_thread(two.replicas, 2)
+            finally:
+                ended.set()
+            return set[int]().union(*await asyncio.gather(*asking))
+
+    assert asyncio.run(many()) == {200}
+
+
 def test_a_second_node_may_leave(two: RayFleet, model: Path, key_file: Path) -> None:
     """A second `ray start` on the same machine."""
     two.deploy(1)
