@@ -202,6 +202,8 @@ def test_a_person_who_looks_sees_whether_it_is_ready_and_nothing_else(serve: Ser
     client.headers.pop("Authorization")
     page = client.get("/")
     assert page.status_code == 200
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "style-src 'unsafe-inline'" in page.headers["Content-Security-Policy"]
     assert "tiny.gguf: ready." in page.text
     assert "s3cret-key" not in page.text
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 401
