@@ -29,10 +29,11 @@ CHUNK = 64
 # Larger pieces are read faster, by up to a quarter, but whoever comes waits longer. So the size of a piece
 # grows with how many prompts are being read, up to so many times: behind several, a piece is soon over.
 PIECES = 4
-# Prompts and texts take turns: a token costs more in a batch with a piece of a prompt than in one of its own,
-# because attention then covers everybody's cells for each row. Between two people, both kinds get half of the
-# time. Each further one doubles what prompts get for what texts get, up to this: the sooner all are read, the
-# more are written together, and eight texts together cost half of what they cost by themselves.
+# What fits into one piece is computed together. Otherwise prompts and texts take turns: beside a full piece of
+# a prompt, a token costs more than in a batch of its own, because attention then covers everybody's cells for
+# each row. Between two people, both kinds get half of the time. Each further one doubles what prompts get for
+# what texts get, up to this: the sooner all are read, the more are written together, and eight texts together
+# cost half of what they cost by themselves.
 READING_MOST = 64
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
@@ -154,12 +155,14 @@ class Stepping(ABC):
         # A run that gave up its room, or lost what was read, has to read again in the middle of its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
         reading = [run for run in runs if not (run.wrote and run.pending == 1)]
-        if reading and (not writing or self._owed <= 0.0):
+        if not (writing and reading) or sum(run.pending for run in runs) < self.chunk:
+            self._owed = 0.0
+            self._compute(self._next(runs), attention)
+        elif self._owed <= 0.0:
             seconds = self._compute(self._next(reading), attention)
-            self._owed += seconds / min(2 ** (len(runs) - 2), READING_MOST) if writing else 0.0
+            self._owed += seconds / min(2 ** (len(runs) - 2), READING_MOST)
         else:
-            seconds = self._compute(self._next(writing), attention)
-            self._owed = max(0.0, self._owed - seconds) if reading else 0.0
+            self._owed -= self._compute(self._next(writing), attention)
 
     def _compute(self, shares: Sequence[Share], attention: Cancel) -> float:
         """Compute one batch; return how many seconds it took."""
@@ -219,7 +222,7 @@ class Stepping(ABC):
         self.sequences.release(run.sequence)
 
     def _next(self, runs: Sequence[StepRun]) -> list[Share]:
-        """Return what a batch computes: a token of each text, or of prompts as much as it has room for."""
+        """Return what a batch computes: a token of each text, and of prompts as much as it has room for."""
         shares: list[Share] = []
         prompts = sum(run.pending > self.chunk for run in runs)
         room = self.chunk * max(1, min(prompts, PIECES))

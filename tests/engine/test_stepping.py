@@ -262,14 +262,23 @@ def places(engine: Arithmetic) -> list[Counter[int]]:
     return [Counter(row.sequence for row in rows) for rows in engine.batches]
 
 
-def test_a_batch_reads_or_writes() -> None:
-    engine, short = writing()
-    other = engine.start(Ask([4] * 300, Sampling(max_tokens=9)))
+def test_beside_a_whole_piece_of_a_prompt_nothing_is_written() -> None:
+    engine, text = writing()
+    other = engine.start(Ask([4] * (5 * CHUNK), Sampling(max_tokens=9)))
     assert other is not None
     engine.batches.clear()
     while not other.wrote:
-        engine.step([short, other], Cancel())
+        engine.step([text, other], Cancel())
     assert all(len(batch) == 1 for batch in places(engine))
+
+
+def test_what_fits_into_one_piece_is_computed_together() -> None:
+    engine, text = writing()
+    others = [engine.start(Ask([n, *[4] * 20], Sampling(max_tokens=9))) for n in (1, 2)]
+    engine.batches.clear()
+    engine.step([text, *(run for run in others if run)], Cancel())
+    assert len(engine.batches) == 1
+    assert all(run and run.wrote == 1 for run in others)
 
 
 @pytest.mark.parametrize(("people", "part"), [(2, 1), (3, 2), (4, 4), (5, 8)])
