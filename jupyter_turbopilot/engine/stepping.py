@@ -29,8 +29,8 @@ CHUNK = 64
 # Larger pieces are read faster, by up to a quarter, but whoever comes waits longer. So the size of a piece
 # grows with how many prompts are being read, up to so many times: behind several, a piece is soon over.
 PIECES = 4
-# What fits into one piece is computed together. Otherwise prompts and texts take turns: beside a full piece of
-# a prompt, a token costs more than in a batch of its own, because attention then covers everybody's cells for
+# What fits into one piece is computed together. Otherwise prompts and texts take turns: beside a full piece,
+# a token costs more than in a batch of its own, because attention then covers everybody's cells for
 # each row. Between two people, both kinds get half of the time. Each further one doubles what prompts get for
 # what texts get, up to this: the sooner all are read, the more are written together, and eight texts together
 # cost half of what they cost by themselves.
