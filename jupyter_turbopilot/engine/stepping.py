@@ -32,10 +32,11 @@ CHUNK = 64
 PIECES = 4
 # Less than one piece is computed together. Otherwise prompts and texts take turns: beside a full piece, a
 # token costs more than in a batch of its own, because attention then covers everybody's cells for each row.
-# Texts and the last prompt share the time equally. Each further prompt doubles what reading gets, up to this:
-# the sooner all are read, the more are written together, and eight texts together cost half of what they cost
-# alone.
-READING_MOST = 64
+# Between two people both share the time equally. The sooner all prompts are read, the more texts are written
+# together, and eight together cost half of what they cost alone: so each further text or prompt doubles what
+# reading gets, up to this; but only each further prompt where one has more tokens than that, which others who
+# write would wait for too long.
+READING_MOST, LONG = 64, 512
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
@@ -164,7 +165,9 @@ class Stepping(ABC):
             self._compute(self._next(runs), attention)
         elif self._owed[tuning] <= 0.0:
             seconds = self._compute(self._next(reading), attention)
-            self._owed[tuning] += seconds / min(2 ** (len(reading) - 1), READING_MOST)
+            long = any(run.ask.usage.prompt_tokens - run.ask.usage.cached_tokens > LONG for run in reading)
+            further = len(reading) - 1 if long else len(runs) - 2
+            self._owed[tuning] += seconds / min(2**further, READING_MOST)
         else:
             self._owed[tuning] -= self._compute(self._next(writing), attention)
 

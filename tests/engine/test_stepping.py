@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import remembered
+from jupyter_turbopilot.engine import stepping
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.sequences import Sequences
@@ -120,6 +121,7 @@ def alone(prompt: list[int], count: int) -> bytes:
     return bytes(97 + token for token in text[len(prompt) :])
 
 
+LONG_PROMPT = 2 * stepping.LONG - 2
 LONG = next([a, b, 3] for a in range(10) for b in range(10) if len(alone([a, b, 3], 12)) == 12)
 
 
@@ -281,16 +283,27 @@ def test_what_fits_into_one_piece_is_computed_together() -> None:
     assert all(run and run.wrote == 1 for run in others)
 
 
-@pytest.mark.parametrize(("texts", "prompts", "part"), [(1, 1, 1), (7, 1, 1), (1, 2, 2), (4, 4, 8)])
-def test_each_further_prompt_doubles_what_reading_gets_for_what_writing_gets(
-    texts: int, prompts: int, part: int
+@pytest.mark.parametrize(
+    ("size", "texts", "prompts", "part"),
+    [
+        (LONG_PROMPT, 1, 1, 1),
+        (LONG_PROMPT, 7, 1, 1),
+        (LONG_PROMPT, 1, 2, 2),
+        (LONG_PROMPT, 4, 4, 8),
+        (LONG_PROMPT // 2, 1, 1, 1),
+        (LONG_PROMPT // 2, 7, 1, 64),
+        (LONG_PROMPT // 2, 2, 2, 4),
+    ],
+)
+def test_each_further_person_doubles_what_reading_gets_but_who_writes_does_not_wait_for_a_long_prompt(
+    size: int, texts: int, prompts: int, part: int
 ) -> None:
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
     written = [engine.start(Ask([n, 3, 3], Sampling(max_tokens=900))) for n in range(texts)]
     runs = [run for run in written if run]
     engine.step(runs, Cancel())
-    read = [engine.start(Ask([n, *[3] * 900], Sampling(max_tokens=1))) for n in range(prompts)]
+    read = [engine.start(Ask([n, *[3] * size], Sampling(max_tokens=1))) for n in range(prompts)]
     under_way = [*runs, *(run for run in read if run)]
     engine.batches.clear()
     while not any(run.wrote for run in under_way[texts:]):
