@@ -126,6 +126,8 @@ class Sequences:
         self._free = list(range(count - 1, -1, -1))
         self._capacity = capacity
         self._parking = parked
+        # A memory that cannot forget a part has a state of one size besides, however short a sequence is.
+        self._worth_parking = WORTH_PARKING if divisible else 4 * WORTH_PARKING
         self._divisible = divisible
         self._movable = movable
         self._shares = shares
@@ -357,7 +359,7 @@ class Sequences:
         candidates = [
             (self._common(tokens, known), number)
             for number, (kept_for, tokens) in self._parked.items()
-            # There may be hundreds, and one token tells of most that they do not go far enough.
+            # There may be hundreds: one token rules most of them out.
             if kept_for == partition and tokens[least - 1 : least] == known[least - 1 : least] != []
         ]
         kept, number = max(candidates, default=(0, 0))
@@ -394,7 +396,7 @@ class Sequences:
             return False
         sequence = min(idle, key=lambda one: one.turn)
         if (
-            len(sequence.tokens) - self._shared(sequence) >= WORTH_PARKING
+            len(sequence.tokens) - self._shared(sequence) >= self._worth_parking
             and len(sequence.tokens) <= self._parking
         ):
             number = self.adopt(sequence.tokens, sequence.partition)

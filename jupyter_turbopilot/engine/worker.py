@@ -13,6 +13,7 @@ from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job
 from jupyter_turbopilot.engine.lifecycle import Lifecycle, engine_failed
 from jupyter_turbopilot.engine.phase import EngineState, Phase, not_ready
 from jupyter_turbopilot.engine.queue import Priority, Queue
+from jupyter_turbopilot.engine.refusals import Refusals
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.errors import BusyError
 
@@ -27,8 +28,6 @@ log = logging.getLogger(__name__)
 
 BUSY = "The server has too many requests. Try again in a moment."
 ENOUGH = "You have too many requests that wait. Try again in a moment."
-LATEST = 8  # texts
-LONGEST_AFTER = 30.0  # seconds after which whoever has enough that waits may come back, at most
 # When nobody finds room in the engine, it is asked again after so many seconds.
 NO_ROOM = 0.01
 # An engine elsewhere serves others as well, so the time it takes says nothing of what a text costs. For each
@@ -60,7 +59,7 @@ class Worker:
         self._turn: Priority | None = None  # whose step is under way
         self._computed: Sequence[Job] = ()  # and for which of them
         self._idle = idle or None  # seconds without work after which the memory is freed
-        self._text_seconds = 1.0  # from the beginning of a text to its end, on average of the latest
+        self._refusals = Refusals(running)
         self._thread: threading.Thread | None = None
         self._deadlines = Deadlines(self._queue, self._wake)
 
@@ -114,9 +113,7 @@ class Worker:
             if self._life.state.phase not in {Phase.READY, Phase.WAKING}:
                 raise not_ready(self._life.state)
             gone = self._deadlines.remove_cancelled()
-            enough = self._queue.has_enough(job.caller)
-            # When as many texts are written. Refusing costs time, too, and many would come back every second.
-            after = min(LONGEST_AFTER, self._text_seconds * self._queue.waiting_of(job.caller))
+            waiting, enough = self._queue.waiting_of(job.caller), self._queue.has_enough(job.caller)
             replaced = older if older and not older.cancel.is_set() else None
             begun = replaced is not None and self._queue.begun(replaced)
             if replaced and self._queue.replace(replaced, job):
@@ -126,6 +123,11 @@ class Worker:
                 gone.append(replaced)
             else:
                 crowded_out = self._queue.add(job)
+            after = 1.0
+            if not (crowded_out and crowded_out.priority.awaited):
+                self._refusals.accept(job.caller, waiting)
+            elif enough:
+                after = self._refusals.refuse(job.caller)
             if crowded_out is not job:
                 # What has begun is stopped by a step that ends, what waits by `Deadlines`.
                 job.cancel.watch(self._loop.nudge if job.older and begun else self._deadlines.look)
@@ -301,8 +303,9 @@ class Worker:
     def _end(self, job: Job, error: TurbopilotError | None) -> None:
         with self._wake:
             there = self._queue.remove(job)
-            if there and job.started_at and job.priority.awaited:
-                self._text_seconds += (time.monotonic() - job.started_at - self._text_seconds) / LATEST
+            whole = not (error or job.stopped or job.cancel.is_set())
+            if there and whole and job.started_at and job.priority.awaited:
+                self._refusals.ended(time.monotonic() - job.started_at)
         if there:
             job.tell(error)
 

@@ -161,7 +161,7 @@ def test_the_cache_is_cleared_of_what_nobody_uses() -> None:
     assert len(memory.parked) == 4
 
 
-def test_a_short_sequence_is_brought_back_too_and_none_that_goes_less_far() -> None:
+def test_a_short_sequence_is_brought_back_too() -> None:
     sequences, memory = Sequences(4, 1000, parked=10_000), Memory()
     prompts = [[number] * 20 + [100 + number] * 20 for number in range(20)]
     for prompt in prompts:
@@ -174,6 +174,20 @@ def test_a_short_sequence_is_brought_back_too_and_none_that_goes_less_far() -> N
         assert taken.kept == len(prompt)
         assert memory.cells[taken.sequence.id][: len(prompt)] == prompt
         sequences.release(taken.sequence)
+
+
+def test_of_copies_that_agree_at_one_place_the_one_that_goes_furthest_is_brought_back() -> None:
+    sequences, memory = Sequences(2, 2000, parked=10_000), Memory()
+    near, far = [1] * 16 + [5] * 284, [1] * 200 + [6] * 100
+    other = [2] * 15 + [1] + [7] * 284  # its sixteenth token is the same, and no other
+    for prompt in (near, far, other, [8] * 900, [9] * 900):
+        sequences.release(serve(sequences, memory, prompt))
+    assert len(memory.parked) >= 3
+    taken = sequences.take([1] * 250, 0)
+    assert taken is not None
+    memory.apply(taken.moves)
+    assert taken.kept == 200
+    assert memory.cells[taken.sequence.id][:200] == [1] * 200
 
 
 def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
