@@ -41,7 +41,7 @@ class Job:
     ) -> None:
         self.work = work
         self.done = done
-        self.priority = priority
+        self.priority = self.asked_as = priority
         self.caller = caller
         self.cancel = Cancel()
         self.older: Job | None = None  # the job whose place it takes, until it has begun
@@ -56,6 +56,11 @@ class Job:
         self.read = 0  # tokens of its prompts that were read and not charged yet
         # When its prompt has to be read, except for so many tokens; 0: no limit.
         self.read_by, self.read_but = 0.0, 0
+
+    @property
+    def over(self) -> bool:
+        """Tell whether nobody wants it any more."""
+        return self.cancel.is_set()
 
     def tell(self, error: TurbopilotError | None) -> None:
         """Call `done`, once; if that raises, it is logged."""

@@ -39,9 +39,15 @@ _SHARES = {Priority.TYPING: ONE_SHARE, Priority.TEXT: ONE_SHARE, Priority.BULK: 
 class Waiting(Asked, Protocol):
     """A request in a queue."""
 
+    priority: Priority  # how much it matters: it may become bulk
+
     @property
-    def priority(self) -> Priority:
-        """How much it matters."""
+    def asked_as(self) -> Priority:
+        """How much it mattered when it came."""
+
+    @property
+    def over(self) -> bool:
+        """Tell whether nobody wants it any more."""
 
 
 T = TypeVar("T", bound=Waiting)
@@ -55,7 +61,10 @@ class Queue(Generic[T]):
     """
 
     def __init__(self, limit: int, places: int = PLACES, *, running: int = 0, waiting: int = 0) -> None:
-        """`running`, `waiting`: how many of a caller's are served at a time, or wait, at most; 0: all."""
+        """`running`, `waiting`: how many of a caller's are served at a time, or wait, at most; 0: all.
+
+        Requests beyond `running` of equal or higher priority become bulk.
+        """
         self.limit = limit
         self.places = places  # how many texts that somebody waits for are written at a time
         self._running = running
@@ -97,6 +106,7 @@ class Queue(Generic[T]):
         Who has enough that waits crowds out something of their own.
         """
         own = self.has_enough(request.caller)
+        self._demote(request)
         self._put(request)
         if not own and self.waiting + self._beyond() <= self.limit:
             return None
@@ -119,6 +129,7 @@ class Queue(Generic[T]):
         if older not in self:
             return False
         begun = older in self._begun
+        self._demote(newer, besides=older)
         if older.priority is newer.priority:
             self._ranks[older.priority].replace(older, newer)
             self._begun.discard(older)
@@ -194,6 +205,22 @@ class Queue(Generic[T]):
         rank.add(request)
         self._size += 1
 
+    def _demote(self, request: T, besides: T | None = None) -> None:
+        """Make a request bulk where its caller has asked for as many of its kind as may be served."""
+        if not self._running or request.priority >= Priority.BULK:
+            return
+        asked = [other for other in self if other.caller == request.caller and other is not besides]
+        if sum(other.asked_as <= request.priority and not other.over for other in asked) >= self._running:
+            request.priority = Priority.BULK
+
+    def _share(self, priority: Priority) -> float:
+        """Return which part of the time a priority gets: all bulk together no more than one who types."""
+        share = _SHARES.get(priority, 1.0)
+        if priority is not Priority.BULK:
+            return share
+        callers = max(len(self._ranks[each].callers) for each in Priority if each < Priority.BULK)
+        return min(share, ONE_SHARE / max(1, callers))
+
     def _places(self, priority: Priority) -> int:
         return self.places if priority.awaited else max(1, self.places // PLACES)
 
@@ -212,14 +239,14 @@ class Queue(Generic[T]):
     def used(self, priority: Priority, seconds: float, served: Mapping[T, float]) -> None:
         """Note the time spent on requests of one priority, and whether each of them wrote anything."""
         rank = self._ranks[priority]
-        rank.spent += seconds / _SHARES.get(priority, 1.0)
+        rank.spent += seconds / self._share(priority)
         if priority.awaited:  # the rest comes one by one
             rank.use(seconds, served)
 
     def owe(self, request: T, seconds: float) -> None:
         """Note what reading took elsewhere, told when it is over: it ends no turn, but costs later ones."""
         rank = self._ranks[request.priority]
-        rank.spent += seconds / _SHARES.get(request.priority, 1.0)
+        rank.spent += seconds / self._share(request.priority)
         rank.owe(request.caller, seconds)
 
     def _catch_up(self, priority: Priority) -> None:

@@ -21,6 +21,10 @@ class One:
     priority: Priority = TYPING
     left: int = 1
     name: int = 0
+    over: bool = False
+
+    def __post_init__(self) -> None:
+        self.asked_as = self.priority
 
 
 def queue_of(*ones: One, limit: int = 100) -> Queue[One]:
@@ -495,7 +499,62 @@ def test_of_one_caller_only_so_many_are_served_at_a_time_though_there_is_room() 
     assert [len(serve(queue)) for _ in range(3)] == [2, 2, 1]
 
 
-@pytest.mark.parametrize("priority", [TYPING, Priority.TEXT])
+@pytest.mark.parametrize("priority", [TYPING, TEXT])
+def test_what_one_asks_beyond_what_may_be_served_is_bulk(priority: Priority) -> None:
+    queue: Queue[One] = Queue(100, running=2)
+    many, other = [One("many", priority) for _ in range(5)], One("other", priority)
+    for one in (One("many", WARM), *many, other):
+        queue.add(one)
+    assert [one.priority for one in (*many, other)] == [priority] * 2 + [BULK] * 3 + [priority]
+    for one in many[:4]:
+        queue.remove(one)
+    queue.add(second := One("many", priority))
+    assert second.priority is priority
+
+
+def test_somebodys_own_texts_and_what_they_no_longer_want_do_not_make_their_typing_bulk() -> None:
+    queue: Queue[One] = Queue(100, running=2, waiting=8)
+    for _ in range(6):
+        queue.add(One("a", TEXT))
+        queue.add(One("a", BULK))
+    for _ in range(2):
+        queue.add(One("a", TYPING, over=True))
+    queue.add(key := One("a", TYPING))
+    assert key.priority is TYPING
+
+
+def test_who_takes_the_place_of_ones_own_does_not_count_it() -> None:
+    queue: Queue[One] = Queue(100, running=1)
+    queue.add(older := One("a"))
+    queue.begin(older)
+    assert queue.replace(older, newer := One("a"))
+    assert newer.priority is TYPING
+    assert queue.begun(newer)
+
+
+def test_bulk_that_takes_the_place_of_bulk_stays_where_that_stood() -> None:
+    queue: Queue[One] = Queue(100, running=1)
+    first, older, last = ones = [One("a"), One("a"), One("a")]
+    for one in ones:
+        queue.add(one)
+    assert queue.replace(older, newer := One("a"))
+    assert list(queue) == [first, newer, last]
+    assert newer.priority is BULK
+
+
+def test_without_a_limit_nothing_becomes_bulk() -> None:
+    many = [One("many") for _ in range(20)]
+    queue_of(*many)
+    assert {one.priority for one in many} == {TYPING}
+
+
+def test_all_bulk_together_gets_no_more_than_one_of_many_who_type() -> None:
+    queue = queue_of(*(One(f"typist {n}", left=10_000) for n in range(28)), One("many", BULK, left=10_000))
+    steps = Counter(one.priority for _ in range(3000) for one in serve(queue)[:1])
+    assert 0.02 < steps[BULK] / steps.total() < 1 / 28
+
+
+@pytest.mark.parametrize("priority", [TYPING, TEXT])
 def test_who_asks_for_many_has_no_more_served_than_who_asks_for_few(priority: Priority) -> None:
     queue: Queue[One] = Queue(100, running=2)
     many, few = [One("many", priority) for _ in range(5)], [One("few") for _ in range(2)]
