@@ -1,8 +1,9 @@
 """Fifty clients for a minute, against ours and against llama.cpp's own server with as many slots.
 
-    python benchmarks/load.py [--clients 50] [--seconds 60]
+    python benchmarks/load.py [--clients 50] [--seconds 30] [--rounds 6]
 
-Prints answers, tokens a second, what the slowest and the quickest client got, memory before and after.
+Both run all the time and are asked in turns, in another order each round: a machine's speed drifts. Prints
+answers, tokens a second, what the slowest and the quickest client got, memory before and after.
 """
 
 from __future__ import annotations
@@ -78,33 +79,48 @@ def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--clients", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--rounds", type=int, default=6)
     options = parser.parse_args()
     theirs = [str(programs()["llama-server"]), "-m", str(default_weights()), "-t", "2", "--no-webui"]
     theirs += ["-c", str(1024 * PLACES), "-np", str(PLACES)]
     ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
-    rates = {}
     more = "c.Turbopilot.queue_limit = 64\n"
-    for name, command in (("llama-server", theirs), ("turbopilot", ours)):
-        with Player(name, command, "infill", more if name == "turbopilot" else "") as player:
-            process = psutil.Process(player.process.pid)
+    rates: dict[str, list[float]] = {"llama-server": [], "turbopilot": []}
+    with (
+        Player("llama-server", theirs, "infill", "") as first,
+        Player("turbopilot", ours, "infill", more) as second,
+    ):
+        players = [("llama-server", first), ("turbopilot", second)]
+        for _, player in players:
             asyncio.run(crowd(player.port, options.clients, 5))
-            before = process.memory_info().rss / 1e6
-            begun = time.monotonic()
-            heard = asyncio.run(crowd(player.port, options.clients, options.seconds))
-            took = time.monotonic() - begun
-            after = process.memory_info().rss / 1e6
-        answers = [one.answers for one in heard]
-        waits = sorted(wait for one in heard for wait in one.waits)
-        rates[name] = sum(one.tokens for one in heard) / took
-        print(
-            f"{name}: {sum(answers)} answers, {rates[name]:.1f} tokens/s, of one client {min(answers)} to "
-            f"{max(answers)}, told to wait {sum(one.told_to_wait for one in heard)}, failed "
-            f"{sum(one.failed for one in heard)}, wait median {waits[len(waits) // 2]:.1f} s, most "
-            f"{waits[-1]:.1f} s, memory {before:.0f} to {after:.0f} MB",
-            flush=True,
-        )
-    print(f"throughput, ours / theirs: {rates['turbopilot'] / rates['llama-server']:.2f}")
+        for number in range(options.rounds):
+            for name, player in players[:: 1 if number % 2 else -1]:
+                rates[name].append(a_round(name, player, options))
+    pairs = [ours / theirs for ours, theirs in zip(rates["turbopilot"], rates["llama-server"], strict=True)]
+    print(
+        f"throughput, ours / theirs: {sum(rates['turbopilot']) / sum(rates['llama-server']):.2f} "
+        f"(pairs: {', '.join(f'{pair:.2f}' for pair in pairs)})"
+    )
+
+
+def a_round(name: str, player: Player, options: argparse.Namespace) -> float:
+    """Let everybody ask one server; print what they got, and return the tokens a second."""
+    process = psutil.Process(player.process.pid)
+    before = process.memory_info().rss / 1e6
+    begun = time.monotonic()
+    heard = asyncio.run(crowd(player.port, options.clients, options.seconds))
+    rate = sum(one.tokens for one in heard) / (time.monotonic() - begun)
+    answers = [one.answers for one in heard]
+    waits = sorted(wait for one in heard for wait in one.waits)
+    print(
+        f"{name}: {sum(answers)} answers, {rate:.1f} tokens/s, of one client {min(answers)} to "
+        f"{max(answers)}, told to wait {sum(one.told_to_wait for one in heard)}, failed "
+        f"{sum(one.failed for one in heard)}, wait median {waits[len(waits) // 2]:.1f} s, most "
+        f"{waits[-1]:.1f} s, memory {before:.0f} to {process.memory_info().rss / 1e6:.0f} MB",
+        flush=True,
+    )
+    return rate
 
 
 if __name__ == "__main__":
