@@ -266,10 +266,11 @@ def test_a_server_that_comes_back_with_another_model_is_loaded_again(serve: Serv
     engine = connect(server, timeout=TIMEOUT)
     assert outcome(engine) == b"ab"
     server.stop()
-    assert isinstance(outcome(engine), EngineGoneError)
+    end = time.monotonic() + 20
+    while not isinstance(outcome(engine), EngineGoneError):
+        assert time.monotonic() < end  # a connection may outlive the server for a moment
     again = serve(words("cd", model="other"), port=server.port)
     again.models = {"data": [{"id": "other", "owned_by": "vllm", "max_model_len": 512}]}
-    end = time.monotonic() + 10
     while "another model" not in (told := outcome(engine)).message:  # type: ignore[union-attr]
         assert time.monotonic() < end
         time.sleep(0.05)  # the address rests
