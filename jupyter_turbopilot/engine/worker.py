@@ -123,11 +123,7 @@ class Worker:
                 gone.append(replaced)
             else:
                 crowded_out = self._queue.add(job)
-            after = 1.0
-            if not (crowded_out and crowded_out.priority.awaited):
-                self._refusals.accept(job.caller, waiting)
-            elif enough:
-                after = self._refusals.refuse(job.caller)
+            refusal = self._refusal(job, crowded_out, waiting, enough=enough)
             if crowded_out is not job:
                 # What has begun is stopped by a step that ends, what waits by `Deadlines`.
                 job.cancel.watch(self._loop.nudge if job.older and begun else self._deadlines.look)
@@ -138,13 +134,22 @@ class Worker:
                 self._deadlines.look()
         for other in gone:
             other.tell(None)
-        refusal = BusyError(ENOUGH, code="too_many_waiting", after=after) if enough else BusyError(BUSY)
         if crowded_out is job:
             raise refusal
         if crowded_out:
             busy = refusal if crowded_out.priority.awaited else None
             crowded_out.cancel.set(YIELDED)
             crowded_out.tell(busy)
+
+    def _refusal(self, job: Job, crowded_out: Job | None, waiting: int, *, enough: bool) -> BusyError:
+        """Note whether a job was accepted while so many of its caller's waited; return what to say if not."""
+        after = 1.0
+        if job.priority.awaited:  # nobody comes back for what is done ahead
+            if not (crowded_out and crowded_out.priority.awaited):
+                self._refusals.accept(job.caller, waiting)
+            elif enough:
+                after = self._refusals.refuse(job.caller)
+        return BusyError(ENOUGH, code="too_many_waiting", after=after) if enough else BusyError(BUSY)
 
     def wake(self) -> None:
         """Have an engine that is asleep loaded again."""

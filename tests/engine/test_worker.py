@@ -1033,6 +1033,11 @@ def test_who_has_enough_that_waits_is_told_so_and_others_are_not() -> None:
     with pytest.raises(BusyError) as again:
         submit(worker, until_cancelled, caller="a")
     assert again.value.after == 2 * refused.value.after
+    with pytest.raises(BusyError):
+        submit(worker, until_cancelled, caller="a", priority=Priority.AHEAD)  # nobody comes back for that
+    with pytest.raises(BusyError) as again:
+        submit(worker, until_cancelled, caller="a")
+    assert again.value.after == 3 * refused.value.after
     _, other = submit(worker, nothing_but_one, caller="b")
     assert other.wait() is None
     assert not waiting.started_at
