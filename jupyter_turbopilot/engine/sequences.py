@@ -127,7 +127,7 @@ class Sequences:
         self._capacity = capacity
         self._parking = parked
         # A memory that cannot forget a part has a state of one size besides, however short a sequence is.
-        self._worth_parking = WORTH_PARKING if divisible else 4 * WORTH_PARKING
+        self._worth_parking = WORTH_PARKING if divisible else 2 * WORTH_PARKING
         self._divisible = divisible
         self._movable = movable
         self._shares = shares
@@ -355,6 +355,8 @@ class Sequences:
 
     def _fetch(self, known: Sequence[int], partition: Partition, moves: list[Move]) -> None:
         """Restore a parked sequence if it holds clearly more of the prompt than those in the cache."""
+        if not self._parked:
+            return
         least = self._best(known, partition)[1] + WORTH_KEEPING
         candidates = [
             (self._common(tokens, known), number)
