@@ -1,4 +1,4 @@
-"""Fifty clients for a minute, against ours and against llama.cpp's own server with as many slots.
+"""Fifty clients at once, against ours and against llama.cpp's own server with as many slots.
 
     python benchmarks/load.py [--clients 50] [--seconds 30] [--rounds 6]
 

@@ -53,6 +53,11 @@ class Composer:
         self.taken_over = False  # whether it went on with what was being written
         self.ended = False  # whether it did not, although that agreed with what was typed
 
+    @property
+    def _urgency(self) -> str:
+        """Who waits, in the words of another server: the job may have become bulk."""
+        return self._job.priority.name.lower()
+
     def write(self) -> Generator[Ask, list[Token], Reply]:
         """Yield what is to be computed, be sent the tokens; return the whole answer."""
         begun = time.perf_counter()
@@ -140,7 +145,7 @@ class Composer:
             aligned,
             suffix_span,
             language=task.language,
-            priority=self._job.priority.name.lower(),
+            priority=self._urgency,
             owner=task.place.owner,
             session=task.session,
         )
@@ -199,8 +204,9 @@ class Composer:
                 break
             # It was to be as long as an earlier request wanted it.
             sampling = replace(self._sampling, max_tokens=left)
-            priority = self._job.priority.name.lower()
-            ask = replace(ask, prompt=prompt, sampling=sampling, usage=Usage(), hint=(), priority=priority)
+            ask = replace(
+                ask, prompt=prompt, sampling=sampling, usage=Usage(), hint=(), priority=self._urgency
+            )
         self._finish(writing, whole=ended and not cut)
         return writing, ended and not cut
 
