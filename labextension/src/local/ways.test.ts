@@ -22,6 +22,10 @@ describe('the ways that a text may begin', () => {
     expect(waysBehind([...WAYS, [1, 4, 5]], [1, 4])).toEqual([[], [5]]);
   });
 
+  it('hold to a longer one behind one that was complete before', () => {
+    expect(waysBehind([[1], [1, 1, 2]], [1, 1])).toEqual([[2]]);
+  });
+
   it('hold nothing any more behind one that was complete before, or where none agrees', () => {
     expect(waysBehind(WAYS, [1, 4, 9])).toEqual([]);
     expect(waysBehind(WAYS, [5])).toEqual([]);

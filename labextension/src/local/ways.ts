@@ -4,11 +4,11 @@
 export type Ways = readonly (readonly number[])[];
 
 /**
- * What is left of the ways behind tokens that are written: nothing of one that is complete. None once one was complete
- * before, or none agrees.
+ * What is left of the ways behind tokens that are written: nothing of one that is complete. One that is shorter holds
+ * nothing any more, but a longer one that agrees does: a text held to `_` and `__all__` does not stop at `__`.
  */
 export function waysBehind(ways: Ways, written: readonly number[]): Ways {
-  const agreeing = ways.filter(way => written.every((token, at) => at >= way.length || way[at] === token));
-  const wasComplete = agreeing.some(way => way.length < written.length);
-  return wasComplete ? [] : agreeing.map(way => way.slice(written.length));
+  return ways
+    .filter(way => written.every((token, at) => way[at] === token))
+    .map(way => way.slice(written.length));
 }
