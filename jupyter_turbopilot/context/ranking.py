@@ -65,7 +65,7 @@ def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], 
 def blocks(source: str, most: int = 800) -> list[str]:
     """Cut a document at its blank lines into snippets of at most `most` characters."""
     parts: list[str] = []
-    for part in _parts(source.strip()):
+    for part in parts(source.strip()):
         if parts and len(parts[-1]) + len(part) < most // 2:
             parts[-1] += f"\n\n{part}"
         else:
@@ -73,7 +73,7 @@ def blocks(source: str, most: int = 800) -> list[str]:
     return [part[:most] for part in parts if part.strip()]
 
 
-def _parts(source: str) -> Iterator[str]:
+def parts(source: str) -> Iterator[str]:
     """Cut a text at blank lines before a line without indentation."""
     start = 0
     for blank in _BLANK_LINES.finditer(source):

@@ -43,4 +43,4 @@ class Memory(Protocol):
         """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
 
     def imports(self, name: str) -> Sequence[tuple[str, int]]:
-        """Return the import lines that bind a name, and how many documents have each; the most frequent first."""
+        """Return the import lines that bind a name, with the number of documents of each; the most first."""
