@@ -1,4 +1,4 @@
-"""A connection to the results file, and what SQLite says on it."""
+"""A connection to a SQLite file, and what SQLite says on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.results_file.ground import check
+from jupyter_turbopilot.sqlite_file.ground import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
