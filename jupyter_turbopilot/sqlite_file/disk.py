@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 from contextlib import closing, suppress
 from enum import Enum
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -100,9 +101,10 @@ def _is_sound(connection: sqlite3.Connection, layout: Layout) -> bool:
     return bool(connection.execute(layout.sound).fetchone()[0])
 
 
+@cache
 def _objects_of(layout: Layout) -> list[tuple[str, str, str | None]]:
     """Return what is in an empty file."""
-    with closing(sqlite3.connect(":memory:")) as empty:
+    with closing(sqlite3.connect("file::memory:?cache=private", uri=True)) as empty:
         for statement in layout.statements:
             empty.execute(statement)
         return empty.execute(_OBJECTS, (-1,)).fetchall()
