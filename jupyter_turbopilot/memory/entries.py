@@ -149,6 +149,11 @@ def words_of(source: str) -> frozenset[str]:
     return frozenset(list(words)[:MOST_WORDS])
 
 
+def is_word(text: str) -> bool:
+    """Tell whether entries can be found by a text."""
+    return len(text) <= LONGEST_WORD and bool(_WORD.fullmatch(text))
+
+
 def modules_of(page: Page) -> frozenset[str]:
     """Return the top-level modules that a file imports."""
     return frozenset(

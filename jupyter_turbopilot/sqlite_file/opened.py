@@ -1,4 +1,4 @@
-"""A SQLite file of ours, open: transactions, and its bound in bytes. One thread's."""
+"""A SQLite file of ours, open: transactions, and its bound in bytes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ _SPARE = 2 * 1024**2  # bytes of the bound for what SQLite keeps beside the file
 
 
 class OpenFile:
-    """A file that `prepare` has seen to; what SQLite keeps beside it is within its bound, too."""
+    """A file that `prepare` has seen to; what SQLite keeps beside it is within its bound, too.
 
-    def __init__(self, path: Path, limit: int) -> None:
+    It is one thread's, or where it is `shared`, that of several who take turns.
+    """
+
+    def __init__(self, path: Path, limit: int, *, wait: float | None = None, shared: bool = False) -> None:
         self.room = limit - min(limit // 2, _SPARE)
         with ExitStack() as opened:
             opened.enter_context(using(path))
             self._path, self._status = path, path.lstat()  # before it is opened: a later one may be another's
-            self._connection = opened.enter_context(closing(connect(path)))
+            self._connection = opened.enter_context(closing(connect(path, wait=wait, shared=shared)))
             self._page = int(value_of(self._connection, "page_size"))
             self._opened = opened.pop_all()
 
