@@ -9,6 +9,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,7 @@ class Builder:
         self._everything = True  # whether the whole source is to be looked at
         self._used = False
         self._ended = False
+        self._rushing = False  # whether somebody waits for the index
         self._swept = float("-inf")  # when it was last seen what is there
         self._pause = SWEEP
         self._deleted = False  # since the file was last tidied
@@ -96,6 +98,13 @@ class Builder:
             self._thread.start()
         except RuntimeError:  # no more threads
             self._give_up("there are no more threads")
+
+    def build_now(self) -> None:
+        """Build the index anew, on this thread and without pauses; OSError or sqlite3.Error: it cannot be."""
+        self._rushing = True
+        with closing(self._open()) as store:
+            store.clear()
+            self._work(store)
 
     def changed(self, *paths: str) -> None:
         """Say that something was saved, renamed or deleted."""
@@ -283,7 +292,7 @@ class Builder:
     def _await_turn(self, store: Store) -> None:
         """Wait until the machine is nobody's."""
         begun = time.monotonic()
-        while True:
+        while not self._rushing:
             self._tend(store)
             now, asked = time.monotonic(), self._asked()
             if asked != self._before:
@@ -296,7 +305,7 @@ class Builder:
     def _wait(self, seconds: float) -> None:
         """Let others have the machine."""
         with self._wake:
-            if not self._ended:
+            if not (self._ended or self._rushing):
                 self._wake.wait_for(lambda: self._ended, seconds)
         self._check_end()
 

@@ -33,8 +33,10 @@ def indexes() -> list[Path]:
     return sorted(path for path in folder().glob(f"*{_ENDING}") if is_ours(path))
 
 
-def index_files() -> list[Path]:
-    """Return every file that belongs to an index, finished or not."""
+def index_files(index: Path | None = None) -> list[Path]:
+    """Return every file that belongs to an index, finished or not; of all indexes, unless one is named."""
+    if index:
+        return belonging(index)
     names = set(folder().glob(f"*{_ENDING}"))
     names |= {
         path.with_name(path.name.removeprefix(".").removesuffix(".lock")) for path in folder().glob(".*.lock")
