@@ -31,13 +31,13 @@ function bench(memory: IMemory | null, used = true) {
 
 describe('the index of the notebooks', () => {
   it('is described in a few words', () => {
-    expect(describeMemory(TRANS, MEMORY)).toBe('Index of your code: 12 files');
-    expect(describeMemory(TRANS, { ...MEMORY, files: 1 })).toBe('Index of your code: 1 file');
+    expect(describeMemory(TRANS, MEMORY)).toBe('12 files are known');
+    expect(describeMemory(TRANS, { ...MEMORY, files: 1 })).toBe('1 file is known');
     expect(describeMemory(TRANS, { ...MEMORY, building: true, files: 3 })).toBe(
-      'Reading your notebooks: 3 of 12'
+      'reading them: 3 of 12'
     );
-    expect(describeMemory(TRANS, { ...MEMORY, trouble: 'There is none.' })).toBe('There is none.');
-    expect(describeMemory(TRANS, null)).toBe('No index of your notebooks is kept');
+    expect(describeMemory(TRANS, { ...MEMORY, trouble: 'There is none.' })).toBe('not available');
+    expect(describeMemory(TRANS, null)).toBe('no index is kept');
   });
 });
 

@@ -12,14 +12,14 @@ const MOST_TOLD = 64;
 /** Say how far the index is. */
 export function describeMemory(trans: TranslationBundle, memory: IMemory | null): string {
   if (!memory) {
-    return trans.__('No index of your notebooks is kept');
+    return trans.__('no index is kept');
   }
   if (memory.trouble) {
-    return memory.trouble;
+    return trans.__('not available');
   }
   return memory.building
-    ? trans.__('Reading your notebooks: %1 of %2', memory.files, memory.of)
-    : trans._n('Index of your code: %1 file', 'Index of your code: %1 files', memory.files);
+    ? trans.__('reading them: %1 of %2', memory.files, memory.of)
+    : trans._n('%1 file is known', '%1 files are known', memory.files);
 }
 
 function told(): string[] {
