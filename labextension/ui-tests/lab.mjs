@@ -277,9 +277,9 @@ export async function openFile(context, lab, file, { reset = true, url = lab.url
   return page;
 }
 
-/** Write a notebook of code cells (or whole cells) into the server's folder. */
-export function writeNotebook(lab, name, cells, metadata = {}) {
-  const notebook = {
+/** A notebook of code cells, or of whole ones. */
+function notebookOf(cells, metadata) {
+  return {
     cells: cells.map((cell, index) => {
       const whole = typeof cell === 'string' ? { cell_type: 'code', source: cell } : cell;
       return {
@@ -301,7 +301,16 @@ export function writeNotebook(lab, name, cells, metadata = {}) {
     nbformat: 4,
     nbformat_minor: 5
   };
-  writeFileSync(path.join(lab.work, name), JSON.stringify(notebook));
+}
+
+/** Write a notebook into the server's folder. */
+export function writeNotebook(lab, name, cells, metadata = {}) {
+  writeFileSync(path.join(lab.work, name), JSON.stringify(notebookOf(cells, metadata)));
+}
+
+/** Save a notebook as an editor does: the server knows of it. */
+export async function saveNotebook(lab, name, cells) {
+  await lab.put(`api/contents/${name}`, { type: 'notebook', content: notebookOf(cells, {}) });
 }
 
 /** Put the cursor at the end of a cell. */

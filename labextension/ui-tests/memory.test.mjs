@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, openFile, openLab, screenshot, writeNotebook } from './lab.mjs';
+import { editCell, GHOST, ghost, openFile, openLab, saveNotebook, screenshot } from './lab.mjs';
 
 const LINE = 'frobnicate_ledger(accounts, 2026)';
 
@@ -42,12 +42,12 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
       says: 'nothing_of_the_kind',
       flags: ['--Turbopilot.kernel_facts=False']
     }));
-    writeNotebook(lab, 'closed.ipynb', [
+    await saveNotebook(lab, 'closed.ipynb', [
       `accounts = []\n${LINE}`,
       `for year in range(3):\n    accounts.append(year)\n${LINE}`
     ]);
-    writeNotebook(lab, 'older.ipynb', [`accounts = [1]\n${LINE}`]);
-    writeNotebook(lab, 'open.ipynb', ['accounts = []', 'accounts = []\n', 'accounts = []\n', 'accounts = []\n']);
+    await saveNotebook(lab, 'older.ipynb', [`accounts = [1]\n${LINE}`]);
+    await saveNotebook(lab, 'open.ipynb', ['accounts = []', 'accounts = []\n', 'accounts = []\n', 'accounts = []\n']);
     page = await openFile(browser.context, lab, 'open.ipynb');
   });
 
@@ -95,8 +95,8 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
   });
 
   test('are left alone where the setting says so, which is in the settings editor', async () => {
-    writeNotebook(lab, 'closed.ipynb', [`accounts = []\n${LINE}`, `print(accounts)\n${LINE}`]);
-    writeNotebook(lab, 'older.ipynb', [`accounts = [1]\n${LINE}`]);
+    await saveNotebook(lab, 'closed.ipynb', [`accounts = []\n${LINE}`, `print(accounts)\n${LINE}`]);
+    await saveNotebook(lab, 'older.ipynb', [`accounts = [1]\n${LINE}`]);
     const asked = () =>
       page
         .waitForRequest(request => request.url().includes('turbopilot/complete'))
