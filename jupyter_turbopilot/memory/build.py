@@ -206,7 +206,7 @@ class Builder:
 
     def _read_all(self, store: Store) -> None:
         """Bring the whole index up to date, what was changed last first."""
-        found = heapq.nlargest(MOST_FILES, self._walk(), key=lambda one: one.modified)
+        found = heapq.nlargest(MOST_FILES, self._walk(), key=_age)
         known = store.stamps()
         self._tried, self._knows_all = time.monotonic(), self._saw_all
         if self._knows_all:
@@ -238,9 +238,10 @@ class Builder:
             looked = self._source.look(path)
         except OSError:
             return
-        if looked is None:
-            self._forget(store, [path])
-        for one in [looked] if looked else self._walk(path):
+        found = [looked] if looked else heapq.nlargest(MOST_FILES, self._walk(path), key=_age)
+        if looked or self._saw_all:
+            self._forget(store, store.under(path) - {one.path for one in found})
+        for one in found:
             if store.stamp(one.path) != one.stamp:
                 self._read(store, one)
 
@@ -354,3 +355,7 @@ class Builder:
             self._unseen.clear()
         log.warning("Turbopilot: There is no index of your code in %s: %s.", self.place, reason)
         self.progress = Progress(trouble=f"There is no index of your code: {reason}.")
+
+
+def _age(looked: Looked) -> float:
+    return looked.modified

@@ -84,8 +84,8 @@ class Contents:
 
     def stamp(self, path: str) -> str | None:
         """Return when a file was changed, and its size."""
-        looked = self.look(path)
-        return looked.stamp if looked else None
+        model = self._get(path, content=False)
+        return _looked(path, model).stamp if model else None
 
     def stamps(self, paths: Collection[str]) -> Iterator[tuple[str, str | None]]:
         """Iterate over files that were looked at before, each with its state: folders are asked, not files."""

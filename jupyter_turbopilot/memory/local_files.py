@@ -67,10 +67,13 @@ class LocalFiles:
 
     def stamp(self, path: str) -> str | None:
         """Return when a file was changed, and its size."""
-        found = self._status(path)
-        if found is None:
+        try:
+            return _stamp(os.lstat(self._at(path)))
+        except ValueError:
+            return None
+        except OSError:
             self._check()
-        return _stamp(found) if found else None
+            return None
 
     def stamps(self, paths: Iterable[str]) -> Iterator[tuple[str, str | None]]:
         """Iterate over files that were looked at before, each with its state."""
