@@ -2,9 +2,9 @@
 
 python benchmarks/memory_index.py --set NOTEBOOKS [--files 1000] [--looked-up 5000] [--keys 0]
 
-There are as many files as asked for, always the same: notebooks cut out of those given and out of Python's own
-library, with other names in each and outputs as long as real ones. `--keys` types with the default model, in
-turns beside an index that is being built and without one.
+There are as many files as asked for, always the same: notebooks cut out of those given and out of Python's
+own library, with other names in each and outputs as long as real ones. `--keys` types with the default model,
+in turns beside an index that is being built and without one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _NAME = re.compile(r"\b[a-z_]\w{4,}\b")
 
 def notebook(sources: Sequence[Notebook], number: int) -> str:
     """Return the text of a notebook file: a part of one of those given, as another person would have it."""
-    draw = random.Random(number)
+    draw = random.Random(number)  # noqa: S311 - the same each time
     cells = []
     wanted = draw.randint(CELLS // 2, CELLS * 3 // 2)
     while len(cells) < wanted:
@@ -133,7 +133,7 @@ def built(root: Path, count: int, rest: float) -> None:
     again = KeptMemory(LocalFiles(root))
     begun, spent = time.monotonic(), time.process_time()
     again.builder.start()
-    while again.builder._swept < 0:  # everything was looked at
+    while again.builder._swept < 0:  # noqa: SLF001 - everything was looked at, then
         time.sleep(0.001)
     wait(again, count)
     print(
@@ -162,7 +162,7 @@ def times(what: str, act: Callable[[Line], object], lines: Sequence[Line]) -> No
 def looked_up(root: Path) -> None:
     """Look up lines, cells and imports, as somebody does who types in a notebook of the folder."""
     memory = KeptMemory(LocalFiles(root))
-    draw = random.Random(7)
+    draw = random.Random(7)  # noqa: S311
     paths = [one.path for one in memory.source.walk()]
     lines: list[Line] = []
     sources_of: dict[Line, str] = {}
@@ -191,16 +191,17 @@ def looked_up(root: Path) -> None:
 def typed(root: Path, count: int) -> None:
     """Type in turns beside an index that is being built and without one; compare how long a key takes."""
     desk = Desk()
+    counters = desk.pilot.completer.counters
     took: dict[bool, list[float]] = {True: [], False: []}
     text = "".join(f"measured_{number} = [value * {number} for value in readings]\n" for number in range(40))
     for turn in range(count // 25):
         beside = turn % 2 == 0
         memory = KeptMemory(
-            LocalFiles(root), resting=desk.pilot.effort.resting, asked=desk.pilot._requests
+            LocalFiles(root), resting=desk.pilot.effort.resting, asked=lambda: counters["requests"]
         )
         if beside:
             memory.builder.start()
-        start = random.Random(turn // 2).randrange(len(text) // 2)
+        start = random.Random(turn // 2).randrange(len(text) // 2)  # noqa: S311
         for end in range(start, start + 25):
             request = Completion(
                 cells=[Cell(source=text[:end])], offset=end, trigger="automatic", lines="single", max_tokens=8
@@ -222,7 +223,9 @@ def typed(root: Path, count: int) -> None:
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--set", type=Path, help="a prepared set, or a folder of notebooks")
     parser.add_argument("--files", type=int, default=1000, help="notebooks of which an index is built")
     parser.add_argument("--looked-up", type=int, default=5000, help="notebooks in the index that is asked")

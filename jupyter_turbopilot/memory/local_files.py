@@ -93,7 +93,7 @@ class LocalFiles:
             return ""
 
     def there(self, paths: Iterable[str], *, otherwise: bool) -> set[str]:
-        """Return those that are there; `otherwise`: whether those count that a slow disk leaves no time for."""
+        """Return those that are there; `otherwise`: whether those count that there is no time to look at."""
         until = time.monotonic() + _ANSWER_IN
         return {path for path in paths if (otherwise if time.monotonic() > until else self._status(path))}
 

@@ -48,6 +48,6 @@ class Source(Protocol):
     def there(self, paths: Iterable[str], *, otherwise: bool) -> Collection[str]:
         """Return those of some paths that still are.
 
-        That takes a few milliseconds at most; `otherwise` says whether those count that cannot be looked at in
-        that time.
+        That takes a few milliseconds at most; `otherwise` says whether those count that cannot be looked at
+        in that time.
         """

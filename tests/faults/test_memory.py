@@ -96,7 +96,9 @@ def test_of_a_folder_of_thousands_of_files_the_newest_are_remembered_in_seconds(
     begun = time.monotonic()
     with closing(built(root)) as memory:
         assert time.monotonic() - begun < 10
-        assert known(memory.builder.place) == {f"{folder}/{at}.py" for folder in (38, 39) for at in range(100)}
+        assert known(memory.builder.place) == {
+            f"{folder}/{at}.py" for folder in (38, 39) for at in range(100)
+        }
         assert rests(memory, "name_39_")
         assert not rests(memory, "name_12_")
 
@@ -173,7 +175,9 @@ def test_nothing_of_one_root_folder_is_in_the_index_of_another(root: Path) -> No
     assert len({memory.builder.place for memory in memories.values()}) == 3
     for name, memory in memories.items():
         with closing(memory):
-            assert {word for word in ("adas", "eves", "inner") if rests(memory, f"{word}_own")} == expected[name]
+            assert {word for word in ("adas", "eves", "inner") if rests(memory, f"{word}_own")} == expected[
+                name
+            ]
             files = belonging(memory.builder.place)
             for word in {"adas", "eves", "inner"} - expected[name]:
                 assert not any(f"{word}_own".encode() in file.read_bytes() for file in files)
@@ -275,7 +279,13 @@ class Manager:
             raise HTTPError(503)
         if path in self.texts:
             text = self.texts[path]
-            return {"type": "file", "path": path, "name": path, "size": len(text), "content": content and text}
+            return {
+                "type": "file",
+                "path": path,
+                "name": path,
+                "size": len(text),
+                "content": content and text,
+            }
         listed = {"": ["a.ipynb", "d"], "d": ["d/b.ipynb"]}.get(path)
         if listed is None:
             raise HTTPError(404)

@@ -23,6 +23,7 @@ from .folders import settled, until
 from .notebooks import write
 from .test_store import content
 
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     folder = tmp_path / "work"

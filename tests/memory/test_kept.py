@@ -12,7 +12,11 @@ from .folders import built, rests
 from .notebooks import notebook
 
 PATHS = ("a.ipynb", "d/b.py", "secrets.py", ".aws/c.ipynb", "id_rsa.py", "site-packages/d.py", ".e/f.ipynb")
-SECRETS = ('qqtoken = "hunter2hunter2"', 'qqkey = "sk-abcdefghijklmnopqrstuvwx"', "url = 'https://qq:qqqqqqqq@host/'")
+SECRETS = (
+    'qqtoken = "hunter2hunter2"',
+    'qqkey = "sk-abcdefghijklmnopqrstuvwx"',
+    "url = 'https://qq:qqqqqqqq@host/'",
+)
 CHANGES = st.lists(
     st.tuples(
         st.sampled_from(PATHS),
@@ -69,7 +73,14 @@ def test_recall_returns_nothing_of_a_private_path_a_secret_or_a_file_that_is_gon
                 text for text in expected if text.startswith(begun)
             }
         words = {word for text in expected for word in text.replace("(", " ").split()}
-        words |= {"hunter2hunter2", "qqtoken", "qqkey", "qqqqqqqq", "written_in_secretspy", "written_in_idrsapy"}
+        words |= {
+            "hunter2hunter2",
+            "qqtoken",
+            "qqkey",
+            "qqqqqqqq",
+            "written_in_secretspy",
+            "written_in_idrsapy",
+        }
         for found in memory.similar("python", words, leaving=[]):
             assert found.path in there
             assert set(found.source.split("\n")) <= expected
