@@ -187,14 +187,15 @@ def test_nothing_of_one_root_folder_is_in_the_index_of_another(root: Path) -> No
 
 
 def test_where_the_home_cannot_be_written_to_there_is_no_index_and_that_is_said(
-    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", "/proc/no/home")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file/home"))
     write(root, "a.ipynb", "frobnicate_it(1)")
     with closing(KeptMemory(LocalFiles(root))) as memory:
         memory.builder.start()
         until(lambda: bool(memory.builder.progress.trouble))
-        assert "No such file or directory" in memory.builder.progress.trouble
+        assert "Not a directory" in memory.builder.progress.trouble
         assert len(caplog.records) == 1
         assert rests(memory, "frob") == []
         assert memory.imports("np") == memory.similar("python", ["frobnicate_it"], leaving=[]) == []
@@ -220,7 +221,6 @@ def test_a_disk_that_is_full_leaves_what_was_remembered_before(
         assert rests(memory, "value_39_49") == [" = 49"]
         assert rests(memory, "value_0_") == []
     assert look(memory.builder.place) is Found.OURS
-    monkeypatch.undo()
     with closing(Store(memory.builder.place)) as store:
         for path in store.stamps():
             assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1
