@@ -6,7 +6,8 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { editCell, GHOST, ghost, openFile, openLab, saveNotebook, screenshot } from './lab.mjs';
 
-const LINE = 'frobnicate_ledger(accounts, 2026)';
+const LINE = 'frobnicated_ledger = sorted(range(2026), reverse=True)';
+const BEGUN = 'frobnicated_';
 
 describe('notebooks that are not open', { timeout: 300_000 }, () => {
   let browser;
@@ -31,7 +32,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
   /** Type the beginning of the line into an empty cell; return what is shown of it then. */
   async function typed(cell) {
     await editCell(page, cell);
-    await page.keyboard.type('frobnicate_', { delay: 60 });
+    await page.keyboard.type(BEGUN, { delay: 60 });
     return ghost(page, { timeout: 5000 }).catch(() => '');
   }
 
@@ -85,12 +86,12 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
   });
 
   test('hold lines that go on as they did there, until they are deleted', async () => {
-    assert.equal(await typed(1), LINE.slice('frobnicate_'.length));
+    assert.equal(await typed(1), LINE.slice(BEGUN.length));
     await screenshot(page, 'memory-line');
     await page.keyboard.press('Escape');
     rmSync(path.join(lab.work, 'closed.ipynb'));
     rmSync(path.join(lab.work, 'older.ipynb'));
-    assert.notEqual(await typed(2), LINE.slice('frobnicate_'.length));
+    assert.notEqual(await typed(2), LINE.slice(BEGUN.length));
     await page.keyboard.press('Escape');
   });
 
@@ -113,7 +114,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
       [...window.jupyterapp.shell.widgets('main')].find(one => one.title.label === 'open.ipynb').id
     ));
     const request = asked();
-    assert.notEqual(await typed(3), LINE.slice('frobnicate_'.length));
+    assert.notEqual(await typed(3), LINE.slice(BEGUN.length));
     assert.equal(await request, false);
     assert.equal(await page.locator(GHOST, { hasText: 'ledger' }).count(), 0);
   });
