@@ -88,7 +88,7 @@ class Contents:
         return _looked(path, model).stamp if model else None
 
     def stamps(self, paths: Collection[str]) -> Iterator[tuple[str, str | None]]:
-        """Iterate over files that were looked at before, each with its state: it is folders that are asked."""
+        """Iterate over files that were looked at before, each with its state; folders are asked for it."""
         there = {one.path: one.stamp for one in self.walk()}
         for path in paths:
             yield path, there.get(path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from .folders import built, rests
 from .notebooks import notebook
 
-PATHS = ("a.ipynb", "d/b.py", "secrets.py", ".aws/c.ipynb", "id_rsa.py", "site-packages/d.py", ".e/f.ipynb")
+PATHS = ("a.ipynb", "d/b.py", "secrets.py", ".aws/c.ipynb", "credentials.py", "site-packages/d.py", ".e/f.ipynb")
 SECRETS = (
     'qqtoken = "hunter2hunter2"',
     'qqkey = "sk-abcdefghijklmnopqrstuvwx"',
@@ -41,7 +41,7 @@ def put(root: Path, path: str, source: str, clock: int) -> None:
     os.utime(target, (clock, clock))  # a file system's own may stand still for some milliseconds
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(CHANGES)
 def test_recall_returns_nothing_of_a_private_path_a_secret_or_a_file_that_is_gone_or_changed(
     tmp_path_factory: pytest.TempPathFactory,
@@ -79,7 +79,7 @@ def test_recall_returns_nothing_of_a_private_path_a_secret_or_a_file_that_is_gon
             "qqkey",
             "qqqqqqqq",
             "written_in_secretspy",
-            "written_in_idrsapy",
+            "written_in_credentialspy",
         }
         for found in memory.similar("python", words, leaving=[]):
             assert found.path in there
