@@ -48,7 +48,12 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
       `for year in range(3):\n    accounts.append(year)\n${LINE}`
     ]);
     await saveNotebook(lab, 'older.ipynb', [`accounts = [1]\n${LINE}`]);
-    await saveNotebook(lab, 'open.ipynb', ['accounts = []', 'accounts = []\n', 'accounts = []\n', 'accounts = []\n']);
+    await saveNotebook(lab, 'open.ipynb', [
+      'accounts = []',
+      'accounts = []\n',
+      'accounts = []\n',
+      'accounts = []\n'
+    ]);
     page = await openFile(browser.context, lab, 'open.ipynb');
   });
 
@@ -110,9 +115,11 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     await setting.first().scrollIntoViewIfNeeded();
     await screenshot(page, 'memory-setting');
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:memory'));
-    await page.evaluate(() => window.jupyterapp.shell.activateById(
-      [...window.jupyterapp.shell.widgets('main')].find(one => one.title.label === 'open.ipynb').id
-    ));
+    await page.evaluate(() =>
+      window.jupyterapp.shell.activateById(
+        [...window.jupyterapp.shell.widgets('main')].find(one => one.title.label === 'open.ipynb').id
+      )
+    );
     const request = asked();
     assert.notEqual(await typed(3), LINE.slice(BEGUN.length));
     assert.equal(await request, false);
