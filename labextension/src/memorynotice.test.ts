@@ -6,9 +6,12 @@ interface IOptions {
 }
 
 const said = vi.hoisted(() => [] as [string, IOptions][]);
+const more = vi.hoisted(() => [] as string[]);
 
 vi.mock('@jupyterlab/apputils', () => ({
-  Notification: { info: (words: string, options: IOptions) => said.push([words, options]) }
+  Dialog: { okButton: () => ({}) },
+  Notification: { info: (words: string, options: IOptions) => said.push([words, options]) },
+  showDialog: ({ body }: { body: string }) => more.push(body)
 }));
 
 import { Availability } from './availability';
@@ -61,8 +64,10 @@ describe('that an index of the notebooks is kept', () => {
     await page(MEMORY);
     expect(said).toHaveLength(1);
     const [words, { actions }] = said[0];
+    expect(words).toBe('Turbopilot keeps an index of your notebooks in /home/ada/.local/share');
+    actions[2].callback();
     for (const expected of [MEMORY.root, MEMORY.place, 'c.Turbopilot.memory = False']) {
-      expect(words).toContain(expected);
+      expect(more[0]).toContain(expected);
     }
     actions[0].callback();
     expect(stop).not.toHaveBeenCalled();

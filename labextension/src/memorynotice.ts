@@ -1,8 +1,9 @@
 /** A notification, once for each folder, that an index of the person's own notebooks is kept. */
 
-import { Notification } from '@jupyterlab/apputils';
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
+import type { IMemory } from './wire';
 
 /** Where this browser notes of which folders the person was told. */
 const TOLD = 'jupyter-turbopilot:memory-told';
@@ -25,6 +26,18 @@ function note(roots: string[]): void {
   }
 }
 
+function showMore(trans: TranslationBundle, { root, place }: IMemory): Promise<unknown> {
+  return showDialog({
+    title: trans.__('Your Notebooks as Memory'),
+    body: trans.__(
+      'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is in %2, and only you can read it. To use it in no suggestion, switch off “Use my other notebooks” in the settings. To keep none, set c.Turbopilot.memory = False in the server’s configuration. “jupyter turbopilot memory clear” empties it.',
+      root,
+      place
+    ),
+    buttons: [Dialog.okButton()]
+  });
+}
+
 /** Tell the person once for each folder that an index is kept, where, and how to stop it. */
 export function tellOfMemory(
   availability: Availability,
@@ -44,17 +57,15 @@ export function tellOfMemory(
       return;
     }
     note([...before, memory.root]);
+    // JupyterLab shows 140 characters: the rest is a click away.
     Notification.info(
-      trans.__(
-        'Turbopilot keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is in %2, and only you can read it. Nothing is kept with c.Turbopilot.memory = False in the server’s configuration.',
-        memory.root,
-        memory.place
-      ),
+      trans.__('Turbopilot keeps an index of your notebooks in %1', memory.place.replace(/[\\/][^\\/]*$/, '')),
       {
         autoClose: false,
         actions: [
           { label: trans.__('OK'), callback: () => undefined },
-          { label: trans.__('Do not use it'), callback: () => void stop() }
+          { label: trans.__('Do not use it'), callback: () => void stop() },
+          { label: trans.__('More…'), callback: () => void showMore(trans, memory) }
         ]
       }
     );
