@@ -59,7 +59,10 @@ export function tellOfMemory(
     note([...before, memory.root]);
     // JupyterLab shows 140 characters: the rest is a click away.
     Notification.info(
-      trans.__('Turbopilot keeps an index of your notebooks in %1', memory.place.replace(/[\\/][^\\/]*$/, '')),
+      trans.__(
+        'Turbopilot keeps an index of your notebooks in %1',
+        memory.place.replace(/[\\/][^\\/]*$/, '')
+      ),
       {
         autoClose: false,
         actions: [
