@@ -113,11 +113,9 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
         .waitForRequest(request => request.url().includes('turbopilot/complete'))
         .then(request => request.postDataJSON().memory);
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:open-settings'));
-    const setting = page.locator('.jp-SettingsForm label, .jp-SettingsForm fieldset', {
-      hasText: 'Use my other notebooks'
-    });
-    await setting.first().waitFor({ timeout: 30000 });
-    await setting.first().scrollIntoViewIfNeeded();
+    const setting = page.getByText('Use my other notebooks', { exact: true });
+    await setting.waitFor({ timeout: 30000 });
+    await setting.scrollIntoViewIfNeeded();
     await screenshot(page, 'memory-setting');
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:memory'));
     await page.evaluate(() =>
