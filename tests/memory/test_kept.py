@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from .folders import built, rests
 from .notebooks import notebook
 
-PATHS = ("a.ipynb", "d/b.py", "secrets.py", ".aws/c.ipynb", "credentials.py", "site-packages/d.py", ".e/f.ipynb")
+PATHS = (
+    "a.ipynb",
+    "d/b.py",
+    "secrets.py",
+    ".aws/c.ipynb",
+    "credentials.py",
+    "site-packages/d.py",
+    ".e/f.ipynb",
+)
 SECRETS = (
     'qqtoken = "hunter2hunter2"',
     'qqkey = "sk-abcdefghijklmnopqrstuvwx"',
