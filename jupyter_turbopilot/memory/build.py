@@ -406,10 +406,9 @@ class Builder:
         raise EndedError
 
     def _report(self, reason: str) -> None:
-        trouble = f"There is no index of your code: {reason}."
-        if trouble != self.progress.trouble:
+        if reason != self.progress.trouble:
             log.warning("Turbopilot: There is no index of your code in %s: %s.", self.place, reason)
-        self.progress = Progress(trouble=trouble)
+        self.progress = Progress(trouble=reason)
 
 
 def _age(looked: Looked) -> float:

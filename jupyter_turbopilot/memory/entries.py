@@ -37,7 +37,7 @@ LONGEST_WORD = 48
 _WORD = re.compile(r"[^\W\d]\w{2,}")
 # A key or a certificate, whose lines look like nothing by themselves; to the end where its own is not there.
 _ARMOUR = re.compile(
-    r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:----- ?END [^\n]*|---- END [^\n]*|\Z)",
+    r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:-----END [^\n]*|---- END [^\n]*|\Z)",
     re.DOTALL,
 )
 _UNTOLD = frozenset({"text", "markdown", "html", "latex", "bat"})  # of cells whose magic writes them

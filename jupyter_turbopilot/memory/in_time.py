@@ -1,13 +1,16 @@
-"""Asks what may never answer, and waits no longer than is good: a network disk that is gone blocks who looks."""
+"""Asks what may never answer, and does not wait for it: a network disk that is gone blocks whoever looks."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 _WAITING = 8  # that may wait for one that is stuck
 _IDLE = 30.0  # seconds after which the thread ends
@@ -45,5 +48,9 @@ class InTime:
                         self._runs = False
                         return
                 continue
-            act()
-            done.set()
+            try:
+                act()
+            except Exception:
+                log.debug("Turbopilot: a look at the disk failed", exc_info=True)
+            else:
+                done.set()

@@ -177,7 +177,7 @@ def _make_beside(path: Path, layout: Layout) -> tuple[Path, bool]:
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(RANDOM_BYTES)}{UNFINISHED}")
     try:
         if is_on_network(path.parent):
-            raise _NoLogError("other computers may write to it")  # noqa: TRY301 - as SQLite says it
+            raise _NoLogError("other computers may write to it")
         _make(fresh, layout, "wal")
     except sqlite3.Error as error:
         delete(fresh)
