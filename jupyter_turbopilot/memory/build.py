@@ -213,9 +213,8 @@ class Builder:
         """Do what there is to do, what is most urgent first."""
         while True:
             self._check_end()
-            if store.noted("cleared") != self._cleared:
-                self._stop("it was emptied")
             try:
+                self._check_cleared(store)
                 self._tend(store)
                 if self._changed:
                     self._refresh(store)
@@ -314,6 +313,7 @@ class Builder:
                 break
         try:
             with store.transaction():
+                self._check_cleared(store)
                 for looked, page in read:
                     self._put(store, looked, page)
             store.keep_newest(MOST_FILES)
@@ -345,7 +345,7 @@ class Builder:
             log.debug("Turbopilot: a file could not be put into the index", exc_info=True)
             return
         if not fits:
-            self._too_old = looked.modified
+            self._too_old = max(self._too_old, looked.modified)
             self._todo.clear()  # the others are older
 
     def _is_gone(self, path: str) -> bool:
@@ -392,6 +392,10 @@ class Builder:
     def _check_end(self) -> None:
         if self._ended:
             raise EndedError
+
+    def _check_cleared(self, store: Store) -> None:
+        if store.noted("cleared") != self._cleared:
+            self._stop("it was emptied")
 
     def _tell(self, store: Store, of: int = 0) -> None:
         count = store.count()

@@ -47,12 +47,13 @@ class LocalFiles:
         while waiting:
             above = waiting.popleft()
             entries = self._entries(above, unseen)
+            shared = self._is_shared(above)
             if above and not ENVIRONMENT.isdisjoint(entry.name for entry in entries):
                 continue
             for entry in entries:
                 path = f"{above}/{entry.name}" if above else entry.name
                 try:
-                    looked = self._kind(entry, path)
+                    looked = self._kind(entry, path, shared=shared)
                 except OSError as error:
                     if not _says_gone(error):
                         unseen.append(above)
@@ -106,8 +107,10 @@ class LocalFiles:
             self._looking.run(look, _ANSWER_IN)
         return {path for path in wanted if seen.get(path, otherwise)}
 
-    def _kind(self, entry: os.DirEntry[str], path: str) -> Looked | str | None:
+    def _kind(self, entry: os.DirEntry[str], path: str, *, shared: bool) -> Looked | str | None:
         """Look at what stands in a folder: a file, the path of a folder, or None for what is not wanted."""
+        if shared and not _is_own(entry.stat(follow_symlinks=False)):
+            return None
         if entry.is_dir(follow_symlinks=False):
             return path if is_wanted_folder(entry.name) and self._is_listed(entry.name) else None
         if is_wanted(path) and entry.is_file(follow_symlinks=False) and self._is_listed(entry.name):
@@ -163,6 +166,9 @@ class LocalFiles:
         except (OSError, ValueError):
             return False
         folders = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        for above, below in zip(("", *folders), folders, strict=False):
+            if self._is_shared(above) and not ((found := self._status(below)) and _is_own(found)):
+                return False
         return (
             all(map(self._is_listed, parts))
             and all(map(is_wanted_folder, parts[:-1]))
@@ -171,8 +177,20 @@ class LocalFiles:
             )
         )
 
+    def _is_shared(self, folder: str) -> bool:
+        """Tell whether anybody may put files into a folder beside those of others, as into /tmp."""
+        try:
+            mode = os.stat(self._at(folder)).st_mode  # noqa: PTH116 - as elsewhere here
+        except (OSError, ValueError):
+            return False
+        return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
+
     def _at(self, path: str) -> str:
         return os.path.join(self.root, *path.split("/")) if path else self.root  # noqa: PTH118 - many, and fast
+
+
+def _is_own(found: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
 
 
 def _says_gone(error: OSError) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 import time
 
-import pytest
+import pytest  # noqa: TC002 - fixtures
 
 from jupyter_turbopilot.memory import in_time
 from jupyter_turbopilot.memory.in_time import InTime

@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -151,15 +152,18 @@ def test_what_a_disk_does_not_tell_is_not_taken_for_gone(
 ) -> None:
     write(tmp_path, "a.ipynb", "x = 1")
     write(tmp_path, "deep/b.ipynb", "x = 1")
-    source, scandir = LocalFiles(tmp_path), os.scandir
+    source = LocalFiles(tmp_path)
 
-    def refuse(path: str) -> object:
-        if path.endswith(("deep", "deep/b.ipynb")):
-            raise OSError(code, os.strerror(code))
-        return scandir(path)
+    def refusing(act: Callable[[str], object]) -> Callable[[str], object]:
+        def refuse(path: str) -> object:
+            if str(path).endswith(("deep", "deep/b.ipynb")):
+                raise OSError(code, os.strerror(code))
+            return act(path)
 
-    monkeypatch.setattr(local_files.os, "scandir", refuse)
-    monkeypatch.setattr(local_files.os, "lstat", refuse)
+        return refuse
+
+    for name in ("scandir", "lstat"):
+        monkeypatch.setattr(local_files.os, name, refusing(getattr(os, name)))
     unseen: list[str] = []
     assert [one.path for one in source.walk("", unseen)] == ["a.ipynb"]
     assert unseen == ["deep"]
@@ -211,6 +215,27 @@ def test_of_a_path_each_folder_is_looked_at(tmp_path: Path) -> None:
         assert paths(source, folder) == []
     for path in ("not_shown/deep/b.ipynb", "own/inner/c.ipynb"):
         assert source.look(path) is None
+
+
+def test_where_anybody_may_put_files_only_ones_own_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("own.ipynb", "theirs.ipynb", "of_theirs/deep/a.ipynb", "of_ours/b.ipynb"):
+        write(tmp_path, path, "x = 1")
+    own = os.getuid()
+    for path in ("theirs.ipynb", "of_theirs"):
+        if own:
+            pytest.skip("only root may give files away")
+        os.chown(tmp_path / path, 12345, 12345)
+    source = LocalFiles(tmp_path)
+    assert len(paths(source)) == 4, "a folder that a group shares"
+    tmp_path.chmod(0o1777)
+    assert paths(source) == ["of_ours/b.ipynb", "own.ipynb"]
+    assert paths(source, "of_theirs") == paths(source, "of_theirs/deep") == []
+    for path in ("theirs.ipynb", "of_theirs/deep/a.ipynb"):
+        assert source.look(path) is None
+    assert source.look("own.ipynb")
+    assert source.look("missing.ipynb") is None
 
 
 def test_those_who_are_shown_other_files_have_another_index(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-import pytest
+import pytest  # noqa: TC002 - fixtures
 
 from jupyter_turbopilot.memory import places, store
 from jupyter_turbopilot.memory.places import DAY, delete_old, folder, index_files, indexes, place_of
