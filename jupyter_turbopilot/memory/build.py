@@ -37,7 +37,7 @@ _SHARE = 20  # of the time, at most one part goes into such looks
 QUIET = 2.0  # seconds after a request in which nothing is read
 LATELY = 60.0  # seconds after a request in which at most half of the time is used
 PATIENCE = 10.0  # seconds after which one file is read although somebody types
-BATCH = 0.1  # seconds of reading for which everything else waits
+BATCH, LONG_BATCH = 0.1, 0.5  # seconds of reading before it is written down; where nobody has asked lately
 TIDY = 20.0  # seconds between two times that the disk is made to forget
 RETRY = 60.0  # seconds after which another attempt is made, longer each time
 _LONGEST = 3600.0
@@ -171,6 +171,7 @@ class Builder:
                         while store.is_in_place():
                             self._work(store)
                             pause = RETRY
+                            store.rest()
                             self._sleep(store)
                     if not self.place.exists():
                         self._stop("it was deleted")
@@ -307,15 +308,19 @@ class Builder:
         read: list[tuple[Looked, Page]] = []
         while waiting := self._first or self._todo:
             told, looked = waiting is self._first, waiting.pop(next(iter(waiting)))
-            if (told or store.stamp(looked.path) != looked.stamp) and (page := self._page(looked)):
+            known = not told and store.stamp(looked.path) == looked.stamp  # another server has read it
+            if not known and (page := self._page(looked)) is not None:
                 read.append((looked, page))
             if time.monotonic() - begun >= seconds or self._asked() != asked:
                 break
         try:
             with store.transaction():
                 self._check_cleared(store)
-                for looked, page in read:
-                    self._put(store, looked, page)
+                for at, (looked, page) in enumerate(read):
+                    if at == 0 or self._asked() == asked:
+                        self._put(store, looked, page)
+                    else:  # somebody types: later
+                        self._first[looked.path] = looked
             store.keep_newest(MOST_FILES)
         except sqlite3.Error:
             self._first |= {looked.path: looked for looked, _ in read}
@@ -375,9 +380,11 @@ class Builder:
         if asked != self._before:
             self._before, self._since = asked, now
         if self._rushing:
-            return BATCH
+            return LONG_BATCH
         if self._resting():
             return 0
+        if now - self._since >= LATELY:
+            return LONG_BATCH
         if now - self._since >= QUIET:
             return BATCH
         return 1e-9 if now - self._read_at >= PATIENCE else 0

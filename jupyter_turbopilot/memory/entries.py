@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, wi
 from jupyter_turbopilot.context.notebook_file import parse_notebook
 from jupyter_turbopilot.context.private import without_secrets
 from jupyter_turbopilot.context.ranking import parts
-from jupyter_turbopilot.memory.import_lines import imports_of
+from jupyter_turbopilot.memory.import_lines import Import, imports_of
 from jupyter_turbopilot.memory.left_out import (
     MOST_BYTES,
     NOTEBOOK,
@@ -158,22 +159,16 @@ def is_word(text: str) -> bool:
 
 def modules_of(page: Page) -> frozenset[str]:
     """Return the top-level modules that a file imports, the first of them where there are many."""
-    found = (
-        found.module
-        for entry in page.entries
-        if entry.language == "python"
-        for found in imports_of(entry.source)
-        if len(found.module) <= LONGEST_WORD
-    )
+    found = (one.module for one in _imports(page) if len(one.module) <= LONGEST_WORD)
     return frozenset(islice(dict.fromkeys(found), MOST_MODULES))
 
 
 def bindings_of(page: Page) -> frozenset[tuple[str, str]]:
     """Return the names that a file's imports bind, each with an import of that name alone."""
-    return frozenset(
-        (found.name, found.line)
-        for entry in page.entries
-        if entry.language == "python"
-        for found in imports_of(entry.source)
-        if found.name
-    )
+    return frozenset((one.name, one.line) for one in _imports(page) if one.name)
+
+
+@lru_cache(maxsize=1)
+def _imports(page: Page) -> tuple[Import, ...]:
+    python = (entry.source for entry in page.entries if entry.language == "python")
+    return tuple(one for source in python for one in imports_of(source))

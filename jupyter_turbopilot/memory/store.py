@@ -29,8 +29,8 @@ MOST_WAYS, MOST_OF_A_WAY = 16, 64  # in which lines go on, and sightings of each
 MOST_IMPORTS, MOST_OF_AN_IMPORT = 8, 16  # that bind a name, and documents of each, that are told
 COMMON = 128  # entries that have a word; where there are more, it says nothing
 PATIENCE = 0.02  # seconds that a look-up waits for who writes
-_CACHE = 4096  # KiB of pages in memory
-_LOG = 256  # pages of a write-ahead log: what is written often is written back once
+_CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of pages in memory
+_LOG = 1024  # pages of a write-ahead log: what is written often is written back once
 _UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
 LAYOUT = Layout(
     application=0x54504C4D,
@@ -95,7 +95,7 @@ class Store(OpenFile):
 
     def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
         super().__init__(path, limit, wait=PATIENCE if looking else None, shared=looking)
-        self._run(f"PRAGMA cache_size = -{_CACHE}")
+        self._run(f"PRAGMA cache_size = -{_CACHE if looking else _CACHE_TO_WRITE}")
         self._run(f"PRAGMA wal_autocheckpoint = {_LOG}")
         self.untidy = True  # whether the disk may hold what was deleted, by this process or an earlier one
 
@@ -158,6 +158,10 @@ class Store(OpenFile):
         self.give_back()
         self.untidy = not self.end_log()
         return not self.untidy
+
+    def rest(self) -> None:
+        """Let go of what is in memory."""
+        self._run("PRAGMA shrink_memory")
 
     def stamps(self) -> dict[str, str]:
         """Return the state in which each document was read."""
