@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -133,7 +133,7 @@ class Builder:
                 self._unseen.add(stripped)
             if len(self._changed) > _MOST_CHANGES:
                 self._changed.clear()
-                self._looks, self._due = max(1, self._looks), float("-inf")
+                self._look_soon()
             self._wake.notify()
 
     def used(self) -> bool:
@@ -196,16 +196,21 @@ class Builder:
         prepare(self.place)
         self._mark_used()
         delete_old(self.place)
-        store = Store(self.place)
-        if store.noted("root") != self._source.root:
-            store.note("root", self._source.root)
-        self._cleared = store.noted("cleared")
-        self._looks, self._due = max(1, self._looks), float("-inf")
-        self._tell(store)
+        with ExitStack() as opened:
+            store = opened.enter_context(closing(Store(self.place)))
+            if store.noted("root") != self._source.root:
+                store.note("root", self._source.root)
+            self._cleared = store.noted("cleared")
+            self._look_soon()
+            self._tell(store)
+            opened.pop_all()
         return store
 
+    def _look_soon(self) -> None:
+        self._looks, self._due = max(1, self._looks), float("-inf")
+
     def _mark_used(self) -> None:
-        """Note on the disk that the index is used: by this one is known that nobody needs any more."""
+        """Note on the disk that the index is used: one that is not is deleted after some months."""
         if (now := time.monotonic()) - self._marked > DAY:
             os.utime(self.place)
             self._marked = now
@@ -230,7 +235,7 @@ class Builder:
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise
-                self._looks, self._due = max(1, self._looks), float("-inf")
+                self._look_soon()
                 self._wait(_POLL)
 
     def _sleep(self, store: Store | None) -> None:
@@ -348,6 +353,8 @@ class Builder:
             fits = store.put(looked.path, looked.stamp, looked.modified, page)
         except (ValueError, OverflowError, sqlite3.DataError):  # what SQLite has no room or no letters for
             log.debug("Turbopilot: a file could not be put into the index", exc_info=True)
+            if page != Page():
+                self._put(store, looked, Page())  # so that it is not read again and again
             return
         if not fits:
             self._too_old = max(self._too_old, looked.modified)
