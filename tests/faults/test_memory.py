@@ -19,7 +19,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tornado.web import HTTPError
 
 from jupyter_turbopilot.memory import build, contents
 from jupyter_turbopilot.memory.build import Builder
@@ -31,6 +30,7 @@ from jupyter_turbopilot.memory.store import Store, belonging, look
 from jupyter_turbopilot.sqlite_file.disk import Found
 
 from ..memory.folders import built, known, look_again, rests, settled, until
+from ..memory.managers import Manager
 from ..memory.notebooks import notebook, write
 from ..memory.test_store import content
 
@@ -296,51 +296,6 @@ def test_two_servers_that_build_at_once_leave_the_index_that_one_would(root: Pat
 
 
 # A contents manager of somebody's own ----------------------------------------------------------------------
-
-
-class Manager:
-    """Two notebooks in a storage elsewhere, which may fail."""
-
-    root_dir = "elsewhere"
-
-    def __init__(self) -> None:
-        self.texts = {"a.ipynb": notebook("frobnicate_it(1)"), "d/b.ipynb": notebook("settle_it(2)")}
-        self.fails: int = 0  # with this status
-        self.failing = ""  # only below here
-        self.slow = 0.0
-        self.asked: list[str] = []
-
-    def trait_values(self, **_: Any) -> dict[str, Any]:
-        return {}
-
-    async def get(self, path: str, content: bool = True, **_: Any) -> dict[str, Any]:
-        self.asked.append(path)
-        await asyncio.sleep(self.slow)
-        if self.fails and path.startswith(self.failing):
-            raise HTTPError(self.fails)
-        if path in self.texts:
-            text = self.texts[path]
-            return {
-                "type": "file",
-                "path": path,
-                "name": path,
-                "size": len(text),
-                "content": content and text,
-            }
-        listed = {"": ["a.ipynb", "d"], "d": ["d/b.ipynb"]}.get(path)
-        if listed is None:
-            raise HTTPError(404)
-        there = [name for name in listed if name == "d" or name in self.texts]
-        models = [
-            {
-                "type": "file" if name in self.texts else "directory",
-                "path": name,
-                "name": name.split("/")[-1],
-                "size": len(self.texts.get(name, "")),
-            }
-            for name in there
-        ]
-        return {"type": "directory", "path": path, "content": models}
 
 
 @pytest.fixture

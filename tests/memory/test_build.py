@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tornado.web import HTTPError
 
 from jupyter_turbopilot.memory import build, local_files
 from jupyter_turbopilot.memory.build import Builder, EndedError
+from jupyter_turbopilot.memory.contents import Contents
 from jupyter_turbopilot.memory.entries import Page
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import place_of
@@ -25,6 +30,7 @@ from jupyter_turbopilot.sqlite_file.ground import delete
 
 from . import folders
 from .folders import look_again, settled, until
+from .managers import Manager
 from .notebooks import write
 from .test_store import content
 
@@ -586,45 +592,104 @@ SOURCES = st.sampled_from(
 HAPPENED = st.one_of(
     st.tuples(st.just("write"), NAMES, SOURCES),
     st.tuples(st.just("delete"), NAMES, SOURCES),
+    st.tuples(st.just("rename"), NAMES, NAMES),
+    st.tuples(st.just("rename"), st.just("d"), st.just("moved")),
     st.tuples(st.just("tell"), NAMES | st.just("d"), SOURCES),
-    st.tuples(st.just("restart"), NAMES, SOURCES),
+    st.tuples(st.just("look"), NAMES, SOURCES),
     st.tuples(st.just("work"), NAMES, SOURCES),
 )
 
 
-@settings(max_examples=25)
-@given(st.lists(HAPPENED, max_size=14), st.randoms(use_true_random=False))
+class OnDisk:
+    """Files in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.source = LocalFiles(root)
+        self._clock = 1
+
+    def write(self, name: str, text: str) -> None:
+        self._clock += 1
+        file = self.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        os.utime(file, (self._clock, self._clock))
+
+    def delete(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
+    def rename(self, name: str, other: str) -> None:
+        (self.root / other).parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # there is none, or another stands there
+            (self.root / name).rename(self.root / other)
+
+
+class Direct(Contents):
+    """A manager's files, without a server."""
+
+    def _get(self, path: str, **wanted: object) -> dict[str, Any] | None:
+        try:
+            return asyncio.run(self._ask(path, wanted))  # type: ignore[no-any-return]
+        except HTTPError:
+            return None
+
+
+class Elsewhere:
+    """Files that a contents manager keeps."""
+
+    def __init__(self, root: Path) -> None:
+        self.texts: dict[str, str] = {}
+        self.source = Direct(Manager(self.texts), None)  # type: ignore[arg-type]
+        self.source.identity += str(root)
+
+    def write(self, name: str, text: str) -> None:
+        self.texts[name] = text
+
+    def delete(self, name: str) -> None:
+        self.texts.pop(name, None)
+
+    def rename(self, name: str, other: str) -> None:
+        for path in [path for path in self.texts if path == name or path.startswith(f"{name}/")]:
+            self.texts[other + path.removeprefix(name)] = self.texts.pop(path)
+
+
+@pytest.mark.parametrize("kind", [OnDisk, Elsewhere])
+@settings(max_examples=20)
+@given(happened=st.lists(HAPPENED, max_size=14), order=st.randoms(use_true_random=False))
 def test_the_index_is_the_same_after_any_order_of_events(
-    tmp_path_factory: pytest.TempPathFactory, happened: list[tuple[str, str, str]], order: object
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: type[OnDisk | Elsewhere],
+    happened: list[tuple[str, str, str]],
+    order: Random,
 ) -> None:
     root = tmp_path_factory.mktemp("root")
-    source, touched, clock = LocalFiles(root), [], 1
-    builder = Builder(root.parent / f"{root.name}.db", source)
+    files, touched = kind(root), []
+    builder = Builder(root.parent / f"{root.name}.db", files.source)
+    builder._rushing = True
     store = builder._open()
     for what, name, text in happened:
-        file = root / name
         if what == "write":
-            clock += 1
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-            os.utime(file, (clock, clock))
+            files.write(name, text)
             touched.append(name)
         elif what == "delete":
-            file.unlink(missing_ok=True)
+            files.delete(name)
             touched.append(name)
+        elif what == "rename":
+            files.rename(name, text)
+            touched += [name, text]
         elif what == "tell":
             builder.changed(name)
-        elif what == "restart":
+        elif what == "look":
             look_again(builder, store)
         else:
             builder._work(store)
-    order.shuffle(touched)  # type: ignore[attr-defined]
+    order.shuffle(touched)
     builder.changed(*touched)
     builder._work(store)
-    fresh = Builder(root.parent / f"{root.name}-fresh.db", source)
+    fresh = Builder(root.parent / f"{root.name}-fresh.db", files.source)
+    fresh._rushing = True
     with closing(store), closing(fresh._open()) as other:
         fresh._work(other)
         assert content(store) == content(other)
-        there = {one.path for one in source.walk()}
-        assert set(store.stamps()) == there
+        assert set(store.stamps()) == {one.path for one in files.source.walk()}
         assert not any("hunter2" in source for _, _, source in content(store)["entries"])
