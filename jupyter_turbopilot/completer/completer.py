@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.worker import Worker
+    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.suggestion.cache import Results
@@ -70,14 +71,17 @@ class Completer:
         facts: Facts = NONE,
         caller: str = "",
         owner: str = "",
+        *,
+        memory: Memory | None = None,
     ) -> Job:
         """Begin; `listener` is called, on the worker's threads or at once, the last time with `done`.
 
         `caller` is who asks, as far as is known: what one asks for never ends what another asked for.
-        `owner` is whose caches may serve it; empty where one person is served.
+        `owner` is whose caches may serve it; empty where one person is served. `memory` is what is remembered
+        of the caller's own code, where the caller may read it.
         """
         with remembering_for(owner):
-            return self._submit(self._task(request, facts, owner), listener, caller)
+            return self._submit(self._task(request, facts, owner, memory), listener, caller)
 
     def _submit(self, task: Task, listener: Listener, caller: str) -> Job:
         """Begin a task, if it may run now."""
@@ -91,11 +95,13 @@ class Completer:
             self._begin(answering)
         return answering.job
 
-    def _task(self, request: Completion | RawRequest, facts: Facts, owner: str = "") -> Task:
+    def _task(
+        self, request: Completion | RawRequest, facts: Facts, owner: str = "", memory: Memory | None = None
+    ) -> Task:
         """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
-            task = suggestion_task(request, facts, model, self.settings, self._layout_for)
+            task = suggestion_task(request, facts, model, self.settings, self._layout_for, memory)
             session = session_of(self.secret, request.path)
         else:
             task = raw_task(request, self.settings, self._layout_for)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.resolve import Scope
@@ -37,12 +38,18 @@ _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
 
 def suggestion_task(
-    request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
+    request: Completion,
+    facts: Facts,
+    model: str,
+    settings: Turbopilot,
+    layout_for: LayoutFor,
+    memory: Memory | None = None,
 ) -> Task:
     """Say what a suggestion needs."""
+    memory = memory if request.memory and not is_private_path(request.path) else None
     cursor = _Cursor(request, facts, model, settings, layout_for)
     before, after = text_before(request)
-    asked_for = (request.lines, request.language, request.path)
+    asked_for = (request.lines, request.language, request.path, memory is not None)
     length = _length(request, settings, multi=cursor.multi)
     return Task(
         prompt=cursor.prompt,
@@ -70,6 +77,7 @@ def suggestion_task(
         judged=cursor.threshold > 0,
         moves=settings.move_suffix,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
+        memory=memory,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
@@ -11,6 +13,7 @@ from prompt_toolkit.auto_suggest import Suggestion
 from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.shell.history import request_at
 
 if TYPE_CHECKING:
@@ -70,7 +73,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         buffer.on_text_changed += changed
         buffer.on_cursor_position_changed += changed
         try:
-            self._job = self._local.pilot.completer.submit(request, replies.listen)
+            pilot = self._local.pilot
+            self._job = pilot.completer.submit(request, replies.listen, memory=pilot.memory)
             async for reply in replies:
                 text = reply.items[0].text if reply.items else ""
         except TurbopilotError:
@@ -93,6 +97,9 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
 def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     """Put our suggestions in the prompt."""
     local.begin()
+    with suppress(FileNotFoundError):  # the folder that the session began in may be gone
+        if (folder := Path.cwd()) != folder.parent:  # the whole disk is nobody's own code
+            local.pilot.remember(LocalFiles(folder))
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):
         shell.auto_suggest.disconnect()
     shell.auto_suggest = TurbopilotSuggest(shell, local)

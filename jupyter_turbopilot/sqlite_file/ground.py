@@ -1,4 +1,4 @@
-"""Where the results file stands: which files belong to it, and whether anybody else could have put them."""
+"""Where a SQLite file stands: which files belong to it, and whether anybody else could have put them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from jupyter_turbopilot.files import UNFINISHED, is_unfinished
 
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
-_ADVICE = "choose a file in a folder that only you can write to"
+_ADVICE = "it has to be in a folder that only you can write to"
 
 
 def located(name: str | Path) -> Path:

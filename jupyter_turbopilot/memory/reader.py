@@ -1,0 +1,173 @@
+"""Answers what is asked of the memory out of the index; what is gone from the disk is not told."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from jupyter_turbopilot.memory.base import Sighting
+from jupyter_turbopilot.memory.entries import words_of
+from jupyter_turbopilot.memory.store import Store
+from jupyter_turbopilot.request import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from jupyter_turbopilot.memory.store import FoundEntry, Seen
+
+log = logging.getLogger(__name__)
+
+SHORTEST = 2  # characters of a line that is continued
+MOST_DOCUMENTS = 24
+MOST_WORDS = 64  # that are looked for
+_RANKED = 96  # entries that are compared by their whole text
+_END = 0.2  # seconds that the end waits for a look-up
+
+T = TypeVar("T")
+
+
+class Reader:
+    """The memory of one root folder, as those ask it who complete.
+
+    `is_there` tells of paths which of them still are; a file that cannot be read remembers nothing.
+    """
+
+    def __init__(self, path: Path, is_there: Callable[[Iterable[str]], AbstractSet[str]]) -> None:
+        self._is_there = is_there
+        # Each has its own connection: who types does not wait for cells to be compared.
+        self._lines, self._cells = _Connection(path), _Connection(path)
+
+    def continuations(
+        self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
+    ) -> Sequence[Sighting]:
+        """Return how a line goes on in other documents: in most of them first."""
+        start = begun.lstrip()
+        if len(start) < SHORTEST:
+            return ()
+        seen = self._lines.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
+        ways: defaultdict[str, list[Seen]] = defaultdict(list)
+        for line in seen or ():
+            ways[line.text[len(start) :]].append(line)
+        there = self._is_there({line.path for line in seen or ()})
+        wanted = frozenset(modules)
+        sightings = (
+            _sighting(rest, kept, wanted)
+            for rest, lines in ways.items()
+            if (kept := [line for line in lines if line.path in there])
+        )
+        return sorted(sightings, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
+
+    def similar(
+        self, language: str, words: Collection[str], *, leaving: Collection[str]
+    ) -> Sequence[Document]:
+        """Return the cells and blocks that have most of the rarer words in common with those given."""
+        found = self._cells.ask(lambda store: _ranked(store, sorted(words)[:MOST_WORDS])) or []
+        unwanted = {name for path in leaving for name in _names(path)}
+        fitting = [one for one in found if one.entry.language == language and one.path not in unwanted]
+        there = self._is_there({one.path for one in fitting[:MOST_DOCUMENTS]})
+        return [
+            Document(path=one.path, language=language, source=one.entry.source)
+            for one in fitting[:MOST_DOCUMENTS]
+            if one.path in there
+        ]
+
+    def imports(self, name: str) -> Sequence[tuple[str, int]]:
+        """Return the imports that bind a name: those of most documents first."""
+        found = self._lines.ask(lambda store: store.imports(name)) or []
+        there = self._is_there({path for one in found for path in one.paths})
+        counted = (
+            (one.line, one.documents - sum(path not in there for path in one.paths))
+            for one in found
+            if not there.isdisjoint(one.paths)
+        )
+        return sorted(counted, key=lambda one: (-one[1], one[0]))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        for connection in (self._lines, self._cells):
+            connection.close()
+
+
+class _Connection:
+    """A connection to the index, which threads use in turns; it is there while the file is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+
+    def ask(self, ask: Callable[[Store], T]) -> T | None:
+        """Return what the index says; nothing where there is none, or another process holds it."""
+        with self._lock:
+            try:
+                store = self._opened()
+                return ask(store) if store else None
+            except (OSError, ValueError, sqlite3.Error) as error:
+                log.debug("Turbopilot: the index of your code says nothing: %s", error)
+                self._let_go()
+                return None
+
+    def close(self) -> None:
+        """Let go of the file, unless a look-up takes long: the end of the process does it then."""
+        if self._lock.acquire(timeout=_END):
+            self._let_go()
+            self._lock.release()
+
+    def _opened(self) -> Store | None:
+        if self._store and not self._store.is_in_place():
+            self._let_go()
+        if self._store is None and self._path.is_file():
+            self._store = Store(self._path, looking=True)
+        return self._store
+
+    def _let_go(self) -> None:
+        store, self._store = self._store, None
+        if store:
+            with suppress(sqlite3.Error):
+                store.close()
+
+
+def _names(path: str) -> tuple[str, ...]:
+    """Return what a path may be in the index: a front end may put a drive before it."""
+    return path.strip("/"), path.partition(":")[2].strip("/")
+
+
+def _known(store: Store, path: str) -> str:
+    """Return a path as the index has it."""
+    return next((name for name in _names(path) if store.stamp(name) is not None), path)
+
+
+def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sighting:
+    shared = max(len(modules & line.modules) for line in lines)
+    return Sighting(
+        rest=rest,
+        times=sum(line.times for line in lines),
+        documents=len({line.path for line in lines}),
+        above=any(line.same_above for line in lines),
+        modified=min(time.time(), max(line.modified for line in lines)),  # a clock may have been wrong
+        imports=shared / len(modules) if modules else 0.0,
+    )
+
+
+def _ranked(store: Store, words: Sequence[str]) -> list[FoundEntry]:
+    """Return the entries with most of the words; a word counts the more the fewer have it."""
+    scores: defaultdict[int, float] = defaultdict(float)
+    for word in words:
+        having = store.having(word)
+        for number in having:
+            scores[number] += 1 / len(having)
+    best = sorted(scores, key=lambda number: (-scores[number], -number))[:_RANKED]
+    found = {number: one for number in best if (one := store.entry(number))}
+
+    def relevance(number: int) -> float:
+        return scores[number] / math.sqrt(1 + len(words_of(found[number].entry.source)))
+
+    return [found[number] for number in sorted(found, key=lambda number: (-relevance(number), -number))]

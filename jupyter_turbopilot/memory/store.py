@@ -1,0 +1,316 @@
+"""The index in its file: what is remembered of each document, written, deleted and looked up."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from jupyter_turbopilot.memory.entries import (
+    Entry,
+    Page,
+    bindings_of,
+    is_word,
+    lines_of,
+    modules_of,
+    words_of,
+)
+from jupyter_turbopilot.sqlite_file import disk
+from jupyter_turbopilot.sqlite_file.layout import Layout
+from jupyter_turbopilot.sqlite_file.opened import OpenFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+LIMIT = 50 * 1024**2  # bytes
+MOST_ROWS = 4096  # that begin in one way; where there are more, they say nothing
+MOST_WAYS, MOST_OF_A_WAY = 16, 64  # in which lines go on, and sightings of each, that are told
+MOST_IMPORTS, MOST_OF_AN_IMPORT = 8, 16  # that bind a name, and documents of each, that are told
+COMMON = 128  # entries that have a word; where there are more, it says nothing
+PATIENCE = 0.02  # seconds that a look-up waits for who writes
+_CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of pages in memory
+_LOG = 1024  # pages of a write-ahead log: what is written often is written back once
+_UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
+LAYOUT = Layout(
+    application=0x54504C4D,
+    version=2,  # another one where the same text would be remembered otherwise
+    statements=(
+        "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        """CREATE TABLE documents (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL, modified REAL NOT NULL,
+    modules TEXT NOT NULL)""",
+        "CREATE INDEX documents_by_age ON documents (modified)",
+        """CREATE TABLE entries (
+    id INTEGER PRIMARY KEY, document INTEGER NOT NULL, language TEXT NOT NULL, source TEXT NOT NULL)""",
+        "CREATE INDEX entries_of_documents ON entries (document)",
+        """CREATE TABLE lines (
+    language TEXT NOT NULL, text TEXT NOT NULL, document INTEGER NOT NULL, above INTEGER NOT NULL,
+    times INTEGER NOT NULL, PRIMARY KEY (language, text, document, above)) WITHOUT ROWID""",
+        """CREATE TABLE imports (
+    name TEXT NOT NULL, line TEXT NOT NULL, document INTEGER NOT NULL,
+    PRIMARY KEY (name, line, document)) WITHOUT ROWID""",
+        # It holds for each word which entries have it, and not the text once more.
+        """CREATE VIRTUAL TABLE words USING fts5 (
+    text, content = '', detail = none, columnsize = 0,
+    tokenize = "unicode61 remove_diacritics 0 tokenchars '_'")""",
+    ),
+    trial=("INSERT INTO about VALUES ('trial', '')", "DELETE FROM about"),
+)
+
+look = partial(disk.look, layout=LAYOUT)
+is_ours = partial(disk.is_ours, layout=LAYOUT)
+belonging = partial(disk.belonging, layout=LAYOUT)
+prepare = partial(disk.prepare, layout=LAYOUT)
+
+
+class Seen(NamedTuple):
+    """A line in a document, as it is remembered."""
+
+    text: str
+    same_above: bool
+    times: int
+    path: str
+    modified: float
+    modules: frozenset[str]
+
+
+class SeenImport(NamedTuple):
+    """An import, in how many documents it stands, and some of them."""
+
+    line: str
+    documents: int
+    paths: tuple[str, ...]
+
+
+class FoundEntry(NamedTuple):
+    """An entry that has some of the words looked for."""
+
+    path: str
+    entry: Entry
+
+
+class Store(OpenFile):
+    """The index of one root folder; `looking`: to be looked up alone, by any thread, and not waited for."""
+
+    def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
+        super().__init__(path, limit, wait=PATIENCE if looking else None, shared=looking)
+        self._run(f"PRAGMA cache_size = -{_CACHE if looking else _CACHE_TO_WRITE}")
+        self._run(f"PRAGMA wal_autocheckpoint = {_LOG}")
+        self.untidy = True  # whether the disk may hold what was deleted, by this process or an earlier one
+
+    def put(self, path: str, stamp: str, modified: float, page: Page) -> bool:
+        """Remember a document in place of what was known of it; False where newer ones leave it no room."""
+        with self.transaction():
+            known = self._one("SELECT id FROM documents WHERE path = ?", path)
+            if known and self._page_of(known[0]) == page:
+                self._run(
+                    "UPDATE documents SET stamp = ?, modified = ? WHERE id = ?", stamp, modified, known[0]
+                )
+                return True
+            if known:
+                self._delete(known[0])
+            number = self._add(path, stamp, modified, page)
+            while self.used() > self.room:
+                oldest = self._one("SELECT id FROM documents ORDER BY modified, id DESC LIMIT 1")
+                if oldest is None:
+                    return False
+                self._delete(oldest[0])
+                if oldest[0] == number:
+                    return False
+        return True
+
+    def forget(self, paths: Iterable[str]) -> int:
+        """Delete what is remembered of documents, and of what is in folders with these paths."""
+        gone = 0
+        for path in paths:
+            with self.transaction():
+                for (number,) in self._all(f"SELECT id {_UNDER}", path, f"{path}/", f"{path}0"):
+                    self._delete(number)
+                    gone += 1
+        return gone
+
+    def keep_newest(self, count: int) -> None:
+        """Delete what is remembered of the oldest documents, where there are more."""
+        if (over := self.count() - count) > 0:
+            oldest = self._all("SELECT path FROM documents ORDER BY modified, id DESC LIMIT ?", over)
+            self.forget(path for (path,) in oldest)
+
+    def under(self, path: str) -> set[str]:
+        """Return the documents at a path, or in a folder with this path."""
+        return {found for (found,) in self._all(f"SELECT path {_UNDER}", path, f"{path}/", f"{path}0")}
+
+    def clear(self, mark: str = "") -> bool:
+        """Delete everything but whose index it is; False where a log holds it for a reader.
+
+        Servers that see another `mark` than before put nothing into it any more.
+        """
+        with self.transaction():
+            self.note("cleared", mark or self.noted("cleared"))
+            for table in ("documents", "entries", "lines", "imports"):
+                self._run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
+            self._run("INSERT INTO words (words) VALUES ('delete-all')")
+        return self.tidy()
+
+    def tidy(self) -> bool:
+        """Have the disk forget, too, what was deleted: words stay in the index until it is merged."""
+        self._run("INSERT INTO words (words) VALUES ('optimize')")
+        self.give_back()
+        self.untidy = not self.end_log()
+        return not self.untidy
+
+    def rest(self) -> None:
+        """Let go of what is in memory."""
+        self._run("PRAGMA shrink_memory")
+
+    def stamps(self) -> dict[str, str]:
+        """Return the state in which each document was read."""
+        return dict(self._all("SELECT path, stamp FROM documents"))
+
+    def stamp(self, path: str) -> str | None:
+        """Return the state in which a document was read."""
+        found = self._one("SELECT stamp FROM documents WHERE path = ?", path)
+        return found[0] if found else None
+
+    def count(self) -> int:
+        """Return how many documents are remembered."""
+        return int(self._all("SELECT count(*) FROM documents")[0][0])
+
+    def note(self, name: str, value: str) -> None:
+        """Write down something about the index itself."""
+        self._run("INSERT OR REPLACE INTO about VALUES (?, ?)", name, value)
+
+    def noted(self, name: str) -> str:
+        """Return what was written down; empty: nothing."""
+        found = self._one("SELECT value FROM about WHERE name = ?", name)
+        return str(found[0]) if found else ""
+
+    def lines(self, language: str, begun: str, above: str, path: str) -> list[Seen]:
+        """Return the likeliest lines that begin so, in other documents than the one at a path."""
+        mark = _mark(above) or None  # no line has the mark None
+        own = self._one("SELECT id FROM documents WHERE path = ?", path) or (None,)
+        likeliest = self._all(
+            "SELECT text, max(above IS ?) AS same, sum(count(*)) OVER () FROM ("
+            "SELECT text, document, above, times FROM lines "
+            "WHERE language = ? AND text >= ? AND text < ? AND document IS NOT ? LIMIT ?) "
+            "GROUP BY text ORDER BY same DESC, count(DISTINCT document) DESC, sum(times) DESC, text LIMIT ?",
+            mark, language, begun, f"{begun}\U0010ffff", *own, MOST_ROWS + 1, MOST_WAYS,
+        )  # fmt: skip
+        if likeliest and likeliest[0][2] > MOST_ROWS:
+            return []
+        return [
+            Seen(text, before == mark, times, at, modified, frozenset(modules.split()))
+            for text, *_ in likeliest
+            for before, times, at, modified, modules in self._all(
+                "SELECT above, times, path, modified, modules FROM ("
+                "SELECT document, above, times FROM lines WHERE language = ? AND text = ? "
+                "AND document IS NOT ? ORDER BY above IS ? DESC LIMIT ?) "
+                "JOIN documents ON documents.id = document",
+                language, text, *own, mark, MOST_OF_A_WAY,
+            )
+        ]  # fmt: skip
+
+    def having(self, word: str) -> Sequence[int]:
+        """Return the numbers of the entries that have a word; none where it is a common one."""
+        if not is_word(word):
+            return ()
+        rows = self._all("SELECT rowid FROM words WHERE words MATCH ? LIMIT ?", f'"{word}"', COMMON + 1)
+        return [number for (number,) in rows] if len(rows) <= COMMON else ()
+
+    def entry(self, number: int) -> FoundEntry | None:
+        """Return an entry, with the document that it is from."""
+        found = self._one(
+            "SELECT path, language, source FROM entries JOIN documents ON documents.id = document "
+            "WHERE entries.id = ?",
+            number,
+        )
+        return FoundEntry(found[0], Entry(found[1], found[2])) if found else None
+
+    def imports(self, name: str) -> list[SeenImport]:
+        """Return the imports that bind a name, those of most documents first."""
+        counted = self._all(
+            "SELECT line, count(*) FROM imports WHERE name = ? GROUP BY line "
+            "ORDER BY count(*) DESC, line LIMIT ?",
+            name, MOST_IMPORTS,
+        )  # fmt: skip
+        return [
+            SeenImport(line, documents, tuple(
+                path for (path,) in self._all(
+                    "SELECT path FROM imports JOIN documents ON documents.id = document "
+                    "WHERE name = ? AND line = ? LIMIT ?",
+                    name, line, MOST_OF_AN_IMPORT,
+                )
+            ))
+            for line, documents in counted
+        ]  # fmt: skip
+
+    def _add(self, path: str, stamp: str, modified: float, page: Page) -> int:
+        cursor = self._connection.execute(
+            "INSERT INTO documents (path, stamp, modified, modules) VALUES (?, ?, ?, ?)",
+            (path, stamp, modified, " ".join(sorted(modules_of(page)))),
+        )
+        number = int(cursor.lastrowid or 0)
+        for entry in page.entries:
+            added = self._connection.execute(
+                "INSERT INTO entries (document, language, source) VALUES (?, ?, ?)",
+                (number, entry.language, entry.source),
+            )
+            self._run("INSERT INTO words (rowid, text) VALUES (?, ?)", added.lastrowid, _words(entry))
+        self._many("INSERT INTO lines VALUES (?, ?, ?, ?, ?)", _lines(number, page))
+        self._many("INSERT INTO imports VALUES (?, ?, ?)", ((*found, number) for found in bindings_of(page)))
+        return number
+
+    def _delete(self, number: int) -> None:
+        self.untidy = True
+        page = self._page_of(number)
+        for at, *entry in self._all("SELECT id, language, source FROM entries WHERE document = ?", number):
+            self._run(
+                "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", at, _words(Entry(*entry))
+            )
+        self._many(
+            "DELETE FROM lines WHERE language = ? AND text = ? AND document = ? AND above = ? AND times = ?",
+            _lines(number, page),
+        )
+        self._many(
+            "DELETE FROM imports WHERE name = ? AND line = ? AND document = ?",
+            ((*found, number) for found in bindings_of(page)),
+        )
+        self._run("DELETE FROM entries WHERE document = ?", number)
+        self._run("DELETE FROM documents WHERE id = ?", number)
+
+    def _page_of(self, number: int) -> Page:
+        rows = self._all("SELECT language, source FROM entries WHERE document = ? ORDER BY id", number)
+        return Page(tuple(Entry(*row) for row in rows))
+
+    def _run(self, statement: str, *given: object) -> None:
+        self._connection.execute(statement, given)
+
+    def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        self._connection.executemany(statement, rows)
+
+    def _all(self, query: str, *given: object) -> list[tuple]:  # type: ignore[type-arg]
+        return self._connection.execute(query, given).fetchall()
+
+    def _one(self, query: str, *given: object) -> tuple | None:  # type: ignore[type-arg]
+        found: tuple | None = self._connection.execute(query, given).fetchone()  # type: ignore[type-arg]
+        return found
+
+
+def _words(entry: Entry) -> str:
+    return " ".join(sorted(words_of(entry.source)))
+
+
+def _lines(number: int, page: Page) -> Iterator[tuple[str, str, int, int, int]]:
+    """Iterate over the rows of a document's lines."""
+    times: dict[tuple[str, str, int], int] = {}
+    for entry in page.entries:
+        for line, often in lines_of(entry.source).items():
+            key = (entry.language, line.text, _mark(line.above))
+            times[key] = times.get(key, 0) + often
+    for (language, text, above), often in times.items():
+        yield language, text, number, above, often
+
+
+def _mark(line: str) -> int:
+    """Return the number by which the line above is known again; 0: there is none."""
+    return crc32(line.encode()) or 1 if line else 0
