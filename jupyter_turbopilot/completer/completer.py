@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer.answering import Answering
+from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.latest import LatestJobs
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.worker import Worker
+    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.suggestion.cache import Results
@@ -41,7 +44,8 @@ class Completer:
     """Turns requests into suggestions on the worker's thread.
 
     `results` are the answers that are known already; `resting` tells whether nothing may run that nobody
-    waits for; `root` is the folder that paths are relative to.
+    waits for; `root` is the folder that paths are relative to; `memory` is what is remembered of the person's
+    code.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Completer:
         results: Results,
         resting: Callable[[], bool] = lambda: False,
         root: str = "",
+        memory: Memory | None = None,
     ) -> None:
         self.worker = worker
         self.settings = settings
@@ -62,6 +67,8 @@ class Completer:
         self._resting = resting
         self._root = root
         self._layout: Layout | None = None
+        self._memory = memory
+        self._installed = Installed()
 
     def submit(
         self,
@@ -95,7 +102,8 @@ class Completer:
         """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
-            task = suggestion_task(request, facts, model, self.settings, self._layout_for)
+            sources = sources_of(request, facts, self._memory, self._installed)
+            task = suggestion_task(request, facts, model, self.settings, self._layout_for, sources)
             session = session_of(self.secret, request.path)
         else:
             task = raw_task(request, self.settings, self._layout_for)

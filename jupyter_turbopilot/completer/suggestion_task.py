@@ -18,7 +18,7 @@ from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
-from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
+from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
@@ -31,16 +31,22 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.suggestion.imports import Sources
     from jupyter_turbopilot.suggestion.resolve import Scope
 
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
 
 def suggestion_task(
-    request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
+    request: Completion,
+    facts: Facts,
+    model: str,
+    settings: Turbopilot,
+    layout_for: LayoutFor,
+    sources: Sources | None = None,
 ) -> Task:
-    """Say what a suggestion needs."""
-    cursor = _Cursor(request, facts, model, settings, layout_for)
+    """Say what a suggestion needs. `sources`: where the imports come from that may be added to it."""
+    cursor = _Cursor(request, facts, model, settings, layout_for, sources)
     before, after = text_before(request)
     asked_for = (request.lines, request.language, request.path)
     length = _length(request, settings, multi=cursor.multi)
@@ -77,10 +83,17 @@ class _Cursor:
     """What stands around the cursor, gathered when it is first needed: a known answer needs little of it."""
 
     def __init__(
-        self, request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
+        self,
+        request: Completion,
+        facts: Facts,
+        model: str,
+        settings: Turbopilot,
+        layout_for: LayoutFor,
+        sources: Sources | None,
     ) -> None:
         self._request = request
         self._facts = facts
+        self._sources = sources
         self._settings = settings
         self._layout_for = layout_for
         self.max_lines = request.max_lines or settings.max_lines
@@ -110,9 +123,9 @@ class _Cursor:
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
         cursor = cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
-        fits = fits_at(self._request, self._scope)
-        gate = Gate(cursor, self.threshold, fits, self._fit.coefficients)
-        return Suggestion(self._surroundings, gate, unasked=self.unasked)
+        names = Names(self._request, self._scope, self._sources)
+        gate = Gate(cursor, self.threshold, names.fit, self._fit.coefficients)
+        return Suggestion(self._surroundings, gate, unasked=self.unasked, imports=names.imports)
 
     def names(self) -> Sequence[str]:
         """Return the names of which one has to follow; none: anything may."""

@@ -14,6 +14,7 @@ NEAR = 3000  # characters above the cell that are most likely in the prompt
 _WORDS, _NAMES = re.compile(r"\w+"), re.compile(r"[^\W\d]\w*+")
 _DEFINED = re.compile(r"def (\w++)\(")
 _Word = Annotated[str, Meta(max_length=512)]
+_Folder = Annotated[str, Meta(max_length=4096)]
 _ARRAYS = {"ndarray", "Tensor", "Series"}
 
 
@@ -38,6 +39,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     names: dict[_Word, Fact] = {}
     all: bool = False  # whether these are all of its names
+    path: tuple[_Folder, ...] = ()  # where it looks for modules; no model gets it
     digest: str = ""  # of all that is known, the same in every process
 
     @property

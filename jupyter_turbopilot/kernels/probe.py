@@ -9,6 +9,7 @@ read. How much is looked at is bounded, in time too, so that the kernel is ready
 """
 
 import datetime as dt
+import os
 import sys
 import types
 from contextlib import suppress
@@ -18,7 +19,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 SECONDS = 0.008  # of computing; after that, objects are named but no longer looked into
 MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
-MOST_BYTES = 128 * 1024
+MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER = 128 * 1024, 100, 4096
 LONGEST = 120
 
 _class_dict = type.__dict__["__dict__"].__get__
@@ -52,9 +53,9 @@ def _is_one_of(value: Any, kinds: Any) -> bool:
     return any(value is kind for kind in kinds)  # `in` might ask a metaclass
 
 
-def _text(value: Any) -> Optional[str]:
+def _text(value: Any, most: int = LONGEST) -> Optional[str]:
     """Return a text that is plain, short and can be sent."""
-    if type(value) is not str or len(value) > LONGEST:
+    if type(value) is not str or len(value) > most:
         return None
     try:
         value.encode()
@@ -316,12 +317,21 @@ def _size(described: Dict[str, Any]) -> int:
     return 200 + len("".join(texts)) + 4 * len(texts)
 
 
+def _folders() -> List[str]:
+    """Return where modules are looked for."""
+    path = _plain(_module_dict(sys)).get("path")
+    texts = [_text(entry, LONGEST_FOLDER) for entry in (path if type(path) is list else [])[:MOST_FOLDERS]]
+    with suppress(OSError):  # the folder that it runs in may be gone
+        return [entry or os.getcwd() for entry in texts if entry is not None]  # noqa: PTH109
+    return [entry for entry in texts if entry]
+
+
 def facts(namespace: Any, hidden: Any = None) -> Dict[str, Any]:
     """Describe the newest names of a namespace."""
     look, left = _Look(), MOST_BYTES
     skipped = _plain(hidden) if type(hidden) is dict else {}
     if not _is_one_of(dict, _mro(type(namespace))):
-        return {"names": {}, "all": False}
+        return {"names": {}, "all": False, "path": []}
     last = list(islice(reversed(dict.items(namespace)), MOST_LOOKED_AT))
     newest = [(n, v) for n, v in last if type(n) is str and _is_public(n) and n not in skipped]
     described: Dict[str, Any] = {}
@@ -331,7 +341,8 @@ def facts(namespace: Any, hidden: Any = None) -> Dict[str, Any]:
             with suppress(Exception):  # a library whose insides are others than we know
                 described[name] = look.describe(value)
         left -= _size(described[name])
-    return {"names": described, "all": len(described) == len(newest) and len(last) < MOST_LOOKED_AT}
+    complete = len(described) == len(newest) and len(last) < MOST_LOOKED_AT
+    return {"names": described, "all": complete, "path": _folders()}
 
 
 def install(target: str) -> None:

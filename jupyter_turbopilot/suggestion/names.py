@@ -5,19 +5,19 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from functools import cache
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.suggestion.grammar import fitting
-from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
+from jupyter_turbopilot.suggestion.imports import bound_name, uses
+from jupyter_turbopilot.suggestion.resolve import Scope, bindings, exists, unresolved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jupyter_turbopilot.context.facts import Fact, Facts
     from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.suggestion.imports import Sources
 
 
 _NONE: frozenset[str] = frozenset()
@@ -93,24 +93,49 @@ def names_at(request: Completion, scope: Scope) -> list[str]:
     return sorted(name[len(begun) :] + end for name in known if name.startswith(begun))
 
 
-def fits_at(request: Completion, scope: Scope) -> Callable[[str], bool]:
-    """Return a check whether a text fits in at the cursor: it parses, and the names it uses exist."""
-    language = cell_language(request.cells[request.active].source, request.language)
-    prefix = request.prefix
-    if language != request.language:
-        # The line of the cell magic is not in the cell's language.
-        _, newline, body = prefix.lstrip().partition("\n")
-        prefix = body if newline else prefix
-    parses = fitting(language, prefix)
-    if language != "python" or scope == Scope():
-        return parses
-    line = prefix.rpartition("\n")[2]
-    if len(line) > LINE:
-        return parses
-    bound = bindings(prefix) | bindings(request.suffix)
+class Names:
+    """What a text may name at the cursor, and the import lines that it needs.
 
-    @cache
-    def fits(text: str) -> bool:
-        return parses(text) and not unresolved(line, text, scope, bound)
+    `sources`: where those come from. Without them, or where not all names are known, a text needs none.
+    """
 
-    return fits
+    def __init__(self, request: Completion, scope: Scope, sources: Sources | None = None) -> None:
+        language = cell_language(request.cells[request.active].source, request.language)
+        prefix = request.prefix
+        if language != request.language:
+            # The line of the cell magic is not in the cell's language.
+            _, newline, body = prefix.lstrip().partition("\n")
+            prefix = body if newline else prefix
+        self._parses = fitting(language, prefix)
+        self._line = prefix.rpartition("\n")[2]
+        self._scope = scope
+        known = language == "python" and scope != Scope() and len(self._line) <= LINE
+        self._bound = bindings(prefix) | bindings(request.suffix) if known else None
+        self._sources = sources if known and scope.names is not None else None
+        self._judged: dict[str, bool] = {}
+
+    def fit(self, text: str) -> bool:
+        """Tell whether a text fits in: it parses, and the names it uses exist or can be imported."""
+        if text not in self._judged:
+            self._judged[text] = self._parses(text) and self._exist(text)
+        return self._judged[text]
+
+    def _exist(self, text: str) -> bool:
+        if self._bound is None or not unresolved(self._line, text, self._scope, self._bound):
+            return True
+        names = frozenset(map(bound_name, self.imports(text)))
+        if not names or self._scope.names is None:
+            return False
+        scope = replace(self._scope, names=self._scope.names | names)
+        return not unresolved(self._line, text, scope, self._bound)
+
+    def imports(self, text: str) -> tuple[str, ...]:
+        """Return the import lines for those names of the text and of its line that are certain."""
+        if self._sources is None or self._bound is None:
+            return ()
+        own = self._bound | bindings(self._line + text)
+        lines: dict[str, str] = {}
+        for use in uses(self._line + text):
+            if use.name not in lines and not exists(use.name, self._scope, own):
+                lines[use.name] = self._sources.line_for(use)
+        return tuple(line for line in lines.values() if line)

@@ -1,0 +1,38 @@
+"""Where the import lines come from that a suggestion may add: memory, the documents at hand, conventions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.suggestion.imports import Sources, import_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_turbopilot.context.facts import Facts
+    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.request import Completion
+
+
+def sources_of(
+    request: Completion,
+    facts: Facts,
+    memory: Memory | None,
+    installed: Callable[[str, Sequence[str]], bool],
+) -> Sources | None:
+    """Return where a request's imports come from; None where it is not known what its kernel can import.
+
+    `installed` tells whether a module is in one of some folders.
+    """
+    if not facts.path:
+        return None
+
+    def remembered(name: str) -> list[tuple[str, int]]:
+        at_hand = (cell.source for cell in request.cells if cell.type == "code")
+        opened = (other.source for other in request.extra if other.language == "python")
+        documents = ["\n".join(at_hand), *opened]
+        lines = Counter(line for source in documents for line in import_lines(source) if name in line)
+        return [*lines.items(), *(memory.imports(name) if memory else ())]
+
+    return Sources(remembered, lambda module: installed(module, facts.path))

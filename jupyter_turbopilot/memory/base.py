@@ -1,0 +1,46 @@
+"""What is asked of the memory, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from jupyter_turbopilot.request import Document
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One way in which a line goes on in what the person wrote before."""
+
+    rest: str  # what follows on the line
+    times: int  # how often it stands there
+    documents: int  # in how many documents
+    above: bool  # whether the line before it is the same, too
+    modified: float  # when the newest of these documents was changed (time.time())
+    imports: float  # share of the asking notebook's imported modules that these documents import, too
+
+
+class Memory(Protocol):
+    """What is remembered of the person's own code.
+
+    Called on the worker's threads; each answers in a few milliseconds.
+    """
+
+    def continuations(
+        self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
+    ) -> Sequence[Sighting]:
+        """Return how a line that begins so goes on in other documents than `path`, likeliest first.
+
+        `above` is the line before it, `modules` what the asking notebook imports.
+        """
+
+    def similar(
+        self, language: str, words: Collection[str], *, leaving: Collection[str]
+    ) -> Sequence[Document]:
+        """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
+
+    def imports(self, name: str) -> Sequence[tuple[str, int]]:
+        """Return the import lines that bind a name, with the number of documents of each; the most first."""
