@@ -46,6 +46,7 @@ SHORT = {
     "nx": "networkx",
     "pd": "pandas",
     "plt": "matplotlib.pyplot",
+    "pn": "panel",
     "pv": "pyvista",
     "px": "plotly.express",
     "sitk": "SimpleITK",
