@@ -1,7 +1,7 @@
 """Counts how many suggestions that are hidden for a missing module would be shown, with which import.
 
-Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away. It is
-hidden today if it names a module. It counts as right if the lines that would be added bind the same objects as
+Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away. It
+would be hidden if it names a module. It counts as right if the lines that are added bind the same objects as
 the notebook's own imports. With memory, the other notebooks of the same package are the person's own, without
 those that share half of their lines with the one that is typed. Every module counts as installed.
 """
@@ -154,6 +154,7 @@ def count(notebook: TypedNotebook, sources: Sources, outcome: Outcome) -> None:
 
 
 def main() -> None:
+    """Count them without memory and with it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", type=Path, required=True, help="a folder of notebooks, or a prepared set")
     parser.add_argument("--names", type=int, default=0, help="print so many names that were hidden or wrong")

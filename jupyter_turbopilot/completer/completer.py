@@ -67,7 +67,7 @@ class Completer:
         self._resting = resting
         self._root = root
         self._layout: Layout | None = None
-        self._memory = memory
+        self.memory = memory
         self._installed = Installed()
 
     def submit(
@@ -102,7 +102,7 @@ class Completer:
         """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
-            sources = sources_of(request, facts, self._memory, self._installed)
+            sources = sources_of(request, facts, self.memory, self._installed)
             task = suggestion_task(request, facts, model, self.settings, self._layout_for, sources)
             session = session_of(self.secret, request.path)
         else:

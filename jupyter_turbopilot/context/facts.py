@@ -14,7 +14,7 @@ NEAR = 3000  # characters above the cell that are most likely in the prompt
 _WORDS, _NAMES = re.compile(r"\w+"), re.compile(r"[^\W\d]\w*+")
 _DEFINED = re.compile(r"def (\w++)\(")
 _Word = Annotated[str, Meta(max_length=512)]
-_Folder = Annotated[str, Meta(max_length=4096)]
+_Folder = Annotated[str, Meta(max_length=1024)]
 _ARRAYS = {"ndarray", "Tensor", "Series"}
 
 

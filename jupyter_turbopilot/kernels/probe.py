@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 SECONDS = 0.008  # of computing; after that, objects are named but no longer looked into
 MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
-MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER = 128 * 1024, 100, 4096
+MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER = 128 * 1024, 64, 1024
 LONGEST = 120
 
 _class_dict = type.__dict__["__dict__"].__get__

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import sys
 from typing import Any, Literal
 
 from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
+from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.context.private import without_secrets
 from jupyter_turbopilot.request import MAX_CELLS, Cell, Completion, Hierarchy
 
@@ -32,6 +34,12 @@ def session_cells(shell: Any) -> list[Cell]:
         if text.strip() and not text.lstrip().startswith(_OURS):
             cells.append(Cell(source=text, executed=True))
     return cells
+
+
+def facts_of(shell: Any) -> Facts:
+    """Return which names a shell has and where it looks for modules: enough to tell what is missing."""
+    names = {name: Fact() for name in [*shell.user_ns] if len(name) <= LONGEST_NAME}
+    return Facts(names, all=True, path=tuple(folder or os.getcwd() for folder in sys.path))  # noqa: PTH109
 
 
 def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:

@@ -1,26 +1,35 @@
-/** Taking a suggestion: all of it, a word, a line; each one step to undo. */
+/** Taking a suggestion: all of it, a word, a line, with the imports that it needs; each one step to undo. */
 
+import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { Completers } from './completers';
-import { inOneUndoStep, insertAtCursor } from './editor';
+import { inOneUndoStep, insertAtCursor, placeOf } from './editor';
+import { type IInsertion, importsInto, neededFor } from './imports';
+import { importsOf } from './note';
 import { firstLine, firstWord } from './suggestion';
 
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
 
 export class Acceptor {
-  /** `accepted` is told how much was taken of what one of the `identifiers` suggested. */
+  /** `accepted` is told how much is taken of what one of the `identifiers` suggested, and what is put in with it. */
   constructor(
     private readonly _completers: Completers,
     private readonly _identifiers: string[],
-    private readonly _accepted: (text: string) => void
+    private readonly _accepted: (text: string, imports: IInsertion | null) => void
   ) {
     _completers.created.connect((_, completer) => {
       const accept = completer.accept.bind(completer);
-      completer.accept = () =>
-        inOneUndoStep(completer.editor, () => {
-          this._report(completer, completer.current?.insertText ?? '');
-          accept();
+      completer.accept = () => {
+        const text = completer.current?.insertText ?? '';
+        this._take(completer, text, imports => {
+          if (imports && completer.editor) {
+            insertAtCursor(completer.editor, text, imports);
+            completer.model?.reset();
+          } else {
+            accept();
+          }
         });
+      };
     });
   }
 
@@ -49,16 +58,33 @@ export class Acceptor {
       completer.accept();
       return;
     }
+    this._take(completer, taken, imports => insertAtCursor(editor, taken, imports));
+  }
+
+  /** Take some of what a completer shows; `insert` does it, JupyterLab's own way where nothing is put in above. */
+  private _take(
+    completer: InlineCompleter,
+    text: string,
+    insert: (imports: IInsertion | null) => void
+  ): void {
+    const { editor } = completer;
     inOneUndoStep(editor, () => {
-      this._report(completer, taken);
-      insertAtCursor(editor, taken);
+      const provider = completer.current?.provider.identifier;
+      const isOurs = provider !== undefined && this._identifiers.includes(provider);
+      const imports = isOurs && editor ? this._importsFor(editor, text, importsOf(completer)) : null;
+      if (isOurs) {
+        this._accepted(text, imports);
+      }
+      insert(imports);
     });
   }
 
-  private _report(completer: InlineCompleter, text: string): void {
-    const provider = completer.current?.provider.identifier;
-    if (provider && this._identifiers.includes(provider)) {
-      this._accepted(text);
-    }
+  /** What is put in further up, for the names in what is taken and on its line. */
+  private _importsFor(editor: CodeEditor.IEditor, text: string, lines: readonly string[]): IInsertion | null {
+    const place = placeOf(editor);
+    const line = place.text.slice(0, place.offset).lastIndexOf('\n') + 1;
+    const needed = neededFor(lines, place.text.slice(line, place.offset) + text);
+    const insertion = importsInto(place.text, needed);
+    return insertion && insertion.at <= line ? insertion : null;
   }
 }

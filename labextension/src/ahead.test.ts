@@ -41,6 +41,12 @@ describe('afterAccepting', () => {
       })
     );
   });
+
+  it('puts its imports further up, as taking it does', () => {
+    const next = afterAccepting(request('%%time\nx = ', 11), 'np.pi', ['import numpy as np']);
+    expect(next.cells[1].source).toBe('%%time\nimport numpy as np\nx = np.pi');
+    expect(next.offset).toBe(next.cells[1].source.length);
+  });
 });
 
 describe('Ahead', () => {
@@ -72,7 +78,7 @@ describe('Ahead', () => {
 
   it('leaves what it began to the server when somebody asks', () => {
     const ahead = new Ahead(client);
-    ahead.follow(request('x = ', 4), '1');
+    ahead.follow(request('x = ', 4), { text: '1', imports: [] });
     ahead.warm(() => request('x', 1));
     ahead.yield();
     vi.advanceTimersByTime(500);

@@ -22,6 +22,7 @@ import { HttpClient } from './httpclient';
 import { pageFacts } from './jupyterserver';
 import { claimKeys } from './keys';
 import { LiveRegion } from './liveregion';
+import { describeImports, noteImports } from './note';
 import { Notice } from './notice';
 import { DownloadOffer } from './offer';
 import { Page } from './page';
@@ -83,9 +84,18 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const page = new Page(shell, manager, completers);
     const provider = new Provider(client, availability, page);
     const alternatives = new Alternatives(provider, client);
-    const acceptor = new Acceptor(completers, [provider.identifier, alternatives.identifier], text =>
-      provider.accepted(text)
+    const live = new LiveRegion('jp-Turbopilot-live');
+    const acceptor = new Acceptor(
+      completers,
+      [provider.identifier, alternatives.identifier],
+      (text, imports) => {
+        provider.accepted(text, imports);
+        if (imports) {
+          live.say(trans.__('Added above: %1', imports.text.trim()));
+        }
+      }
     );
+    noteImports(completers, trans);
     completers.attached.connect((_, editor) => {
       provider.watch(editor);
       provider.warm(editor);
@@ -108,15 +118,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const status = new Status(trans, availability, provider, page);
     const menu = new MenuSvg({ commands });
     const statusItem = new StatusItem(trans, menu);
-    const live = new LiveRegion('jp-Turbopilot-live');
     const voice = new StatusVoice(trans, live);
     status.changed.connect((_, now) => {
       statusItem.display(now);
       voice.tell(now);
     });
-    provider.appeared.connect((_, text) => {
+    provider.appeared.connect((_, { text, imports }) => {
       if (provider.settings.announce) {
-        live.say(trans.__('Suggestion: %1', text));
+        const note = imports.length > 0 ? `. ${describeImports(trans, imports)}` : '';
+        live.say(trans.__('Suggestion: %1', text) + note);
       }
     });
     const openModels = panelOpener(

@@ -1,5 +1,7 @@
 /** One suggestion and the text it was asked for. It knows what is left of it as the person types. Pure. */
 
+import { type IInsertion, insertInto } from './imports';
+
 export interface IPlace {
   text: string;
   /** UTF-16 units. */
@@ -24,6 +26,11 @@ export class Suggestion {
     return this._text;
   }
 
+  /** The import lines that it needs and that the notebook lacks. */
+  get imports(): readonly string[] {
+    return this._imports;
+  }
+
   get done(): boolean {
     return this._done;
   }
@@ -45,13 +52,19 @@ export class Suggestion {
   }
 
   /** More of it has come. What was shown never changes, so a text that does not continue it is dropped. */
-  grow(text: string): void {
+  grow(text: string, imports: readonly string[] = []): void {
     if (!this._done && text.startsWith(this._text)) {
       this._text = text;
+      this._imports = imports;
       this._wake();
     } else if (!this._done && !this._text.startsWith(text)) {
       this._hasDropped = true;
     }
+  }
+
+  /** Text is put in further up: it goes on in what the cell is then. */
+  moveBehind({ at, text }: IInsertion): void {
+    this._before = insertInto(this._before, { at, text });
   }
 
   /** Nothing more will come. */
@@ -105,6 +118,7 @@ export class Suggestion {
   private _before: string;
   private _after: string;
   private _text = '';
+  private _imports: readonly string[] = [];
   private _done = false;
   private _hasDropped = false;
   private _waiting: (() => void)[] = [];

@@ -10,6 +10,7 @@ import json
 import sys
 import types
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -508,3 +509,35 @@ def test_names_that_cannot_be_written_or_sent_are_left_out() -> None:
     assert found["df"]["columns"] == [["good", "int64"]]
     assert not found["df"]["all"]
     json.dumps(found).encode()
+
+
+def test_where_modules_are_looked_for_is_told_as_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    odd = ["", "/a", Collides("/b"), 3, "\ud800", "x" * 2000, Path("/c"), "/d"]
+    monkeypatch.setattr(sys, "path", odd)
+    monkeypatch.chdir(tmp_path)
+    found = probe.facts({})
+    assert found["path"] == [str(tmp_path), "/a", "/d"]
+    assert kernel.read_facts(found).path == (str(tmp_path), "/a", "/d")
+    assert RAN == []
+
+
+def test_a_path_that_is_not_a_plain_list_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(list):  # type: ignore[type-arg]
+        def __iter__(self) -> Any:
+            raise AssertionError
+
+    monkeypatch.setattr(sys, "path", Own(["/a"]))
+    assert probe.facts({})["path"] == []
+
+
+def test_a_kernel_in_a_folder_that_is_gone_tells_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def gone() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(sys, "path", ["", "/a"])
+    monkeypatch.setattr(probe.os, "getcwd", gone)
+    assert probe.facts({})["path"] == ["/a"]

@@ -13,10 +13,14 @@ from types import SimpleNamespace
 
 import pexpect
 import pytest
+from prompt_toolkit import PromptSession
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
+from prompt_toolkit.input import DummyInput
+from prompt_toolkit.output import DummyOutput
 
 from jupyter_turbopilot.completer.waiting import Listener
+from jupyter_turbopilot.context.facts import Facts
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion
@@ -121,12 +125,15 @@ class Prompt:
         self.asked: list[str] = []
         self.jobs: list[SimpleNamespace] = []
         self.listeners: list[Listener] = []
-        shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
+        shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]), user_ns={"table": None})
         local = SimpleNamespace(ready=lambda: True, pilot=SimpleNamespace(completer=self))
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
         self.buffer = Buffer(document=Document("x = "))
 
-    def submit(self, request: Completion, listener: Listener) -> SimpleNamespace:
+    def submit(self, request: Completion, listener: Listener, facts: Facts) -> SimpleNamespace:
+        assert facts.all
+        assert "table" in facts.names
+        assert facts.path
         self.asked.append(request.prefix)
         self.listeners.append(listener)
         self.jobs.append(SimpleNamespace(cancel=Cancel()))
@@ -174,5 +181,70 @@ def test_what_is_being_written_ends_with_the_prompt_and_where_nothing_is_asked_a
         await asyncio.wait_for(waiting, 1)
         await prompt.key()
         assert prompt.ended == [True, True]
+
+    asyncio.run(types())
+
+
+async def _with_import(prompt: Prompt) -> None:
+    """Have a suggestion shown that needs an import."""
+    shown = await prompt.key()
+    item = Item("sns.heatmap(table)", 0.9, "stop", imports=("import seaborn as sns",))
+    prompt.listeners[-1](Reply("a", "model", (item,), done=True))
+    assert await asyncio.wait_for(shown, 1) == "sns.heatmap(table)"
+
+
+def test_what_is_taken_brings_its_import_above_it() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        session = PromptSession(input=DummyInput(), output=DummyOutput())
+        prompt.buffer = session.default_buffer
+        prompt.buffer.document = Document("x = ")
+        prompt.suggest.connect(session)
+        await _with_import(prompt)
+        prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
+            prompt.buffer, prompt.buffer.document
+        )
+        assert session.rprompt() == [("class:auto-suggestion", "adds import seaborn as sns")]
+        prompt.buffer.save_to_undo_stack()  # as prompt_toolkit does before each key
+        prompt.buffer.insert_text("sns")
+        assert prompt.buffer.text == "import seaborn as sns\nx = sns"
+        assert session.rprompt() == []
+        assert await (await prompt.key()) == ".heatmap(table)"
+        prompt.buffer.insert_text(".heatmap(table)")
+        assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
+        assert prompt.buffer.cursor_position == len(prompt.buffer.text)
+        prompt.buffer.undo()
+        assert prompt.buffer.text == "x = "
+        assert len(prompt.asked) == 1
+        prompt.suggest.disconnect()
+        assert session.rprompt is None
+
+    asyncio.run(types())
+
+
+def test_what_is_typed_along_a_suggestion_brings_nothing() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        prompt.buffer.on_text_insert += prompt.suggest.inserted
+        await _with_import(prompt)
+        for character in "sns.heatmap(table)":
+            prompt.buffer.insert_text(character)
+        assert prompt.buffer.text == "x = sns.heatmap(table)"
+
+    asyncio.run(types())
+
+
+def test_a_part_that_does_not_use_the_name_brings_nothing() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        prompt.buffer.on_text_insert += prompt.suggest.inserted
+        shown = await prompt.key()
+        item = Item("table + np.pi", 0.9, "stop", imports=("import numpy as np",))
+        prompt.listeners[-1](Reply("a", "model", (item,), done=True))
+        await shown
+        prompt.buffer.insert_text("table ")
+        assert prompt.buffer.text == "x = table "
+        prompt.buffer.insert_text("+ np.pi")
+        assert prompt.buffer.text == "import numpy as np\nx = table + np.pi"
 
     asyncio.run(types())

@@ -1,0 +1,46 @@
+/** The note under grey text: which imports are added with it. */
+
+import type { InlineCompleter } from '@jupyterlab/completer';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Completers } from './completers';
+import type { ISuggestedItem } from './inflight';
+
+/** What the style sheet writes under the grey text of an editor. */
+const PROPERTY = '--jp-turbopilot-note';
+
+/** The import lines that come with what a completer shows. */
+export function importsOf(completer: InlineCompleter): readonly string[] {
+  return (completer.current as ISuggestedItem | null)?.imports ?? [];
+}
+
+export function describeImports(trans: TranslationBundle, imports: readonly string[]): string {
+  return trans.__('adds %1', imports.join('; '));
+}
+
+/** Keep the note of each completer as what it shows. */
+export function noteImports(completers: Completers, trans: TranslationBundle): void {
+  completers.created.connect((_, completer) => {
+    const write = (): void => {
+      const style = completer.editor?.host.style;
+      const imports = importsOf(completer);
+      if (imports.length > 0) {
+        // As a string of CSS, which JSON's are: no name has more in it than letters.
+        style?.setProperty(PROPERTY, JSON.stringify(describeImports(trans, imports)));
+      } else {
+        style?.removeProperty(PROPERTY);
+      }
+    };
+    const update = (): void => {
+      completer.current?.stream.disconnect(write);
+      completer.current?.stream.connect(write);
+      write();
+    };
+    completer.model?.suggestionsChanged.connect(update);
+    completer.model?.filterTextChanged.connect(update);
+    const cycle = completer.cycle.bind(completer);
+    completer.cycle = direction => {
+      cycle(direction);
+      update();
+    };
+  });
+}

@@ -1,0 +1,90 @@
+/** The import that a suggestion needs is added with it, in a notebook whose kernel knows where the module is. */
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import {
+  editCell,
+  ghost,
+  openFile,
+  openLab,
+  runFirstCell,
+  screenshot,
+  textOf,
+  writeNotebook
+} from './lab.mjs';
+
+const LINE = 'import seaborn as sns';
+const TABLE = 'table = [[1, 2], [3, 4]]';
+
+describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
+  let close;
+  let lab;
+  let browser;
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({
+      says: 'sns.heatmap(table)',
+      settings: { 'jupyter-turbopilot:plugin': { announce: true } }
+    }));
+    // Where the notebook's kernel finds it, and the server does not.
+    writeFileSync(path.join(lab.work, 'seaborn.py'), '');
+  });
+
+  after(() => close?.());
+
+  /** Open a notebook in which the table is known, and type the end of its second cell. */
+  async function typed(name, source) {
+    writeNotebook(lab, name, [TABLE, source]);
+    const page = await openFile(browser.context, lab, name);
+    await runFirstCell(page);
+    const cell = await editCell(page, 1);
+    // The first request makes the kernel known; it is asked as soon as it is idle.
+    await page.waitForTimeout(1500);
+    await page.keyboard.type(' ');
+    return { page, cell };
+  }
+
+  const noteIn = page =>
+    page
+      .locator('.jp-GhostText')
+      .first()
+      .evaluate(node => window.getComputedStyle(node, '::after').content);
+
+  test('says which import comes with it; one undo takes both back', async () => {
+    const { page, cell } = await typed('whole.ipynb', '%%time\naxes =');
+    assert.equal(await ghost(page), 'sns.heatmap(table)');
+    assert.equal(await noteIn(page), `"adds ${LINE}"`);
+    const heard = page.locator('.jp-Turbopilot-live');
+    assert.equal(await heard.textContent(), `Suggestion: sns.heatmap(table). adds ${LINE}`);
+    await page.waitForTimeout(700);
+    await screenshot(page, 'import-note');
+    await page.keyboard.press('Tab');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `%%time\n${LINE}\naxes = sns.heatmap(table)`);
+    assert.equal(await heard.textContent(), `Added above: ${LINE}`);
+    await screenshot(page, 'import-added');
+    await page.keyboard.press('Control+z');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), '%%time\naxes = ');
+    await page.close();
+  });
+
+  test('brings it with the part that uses the name, and goes on behind', async () => {
+    const { page, cell } = await typed('part.ipynb', 'axes =');
+    assert.equal(await ghost(page), 'sns.heatmap(table)');
+    await page.keyboard.press('Control+ArrowRight');
+    assert.equal(await ghost(page), '.heatmap(table)');
+    assert.equal(await textOf(cell), `${LINE}\naxes = sns`);
+    await screenshot(page, 'import-part');
+    await page.keyboard.press('Tab');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `${LINE}\naxes = sns.heatmap(table)`);
+    await page.keyboard.press('Control+z');
+    await page.keyboard.press('Control+z');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), 'axes = ');
+    await page.close();
+  });
+});
