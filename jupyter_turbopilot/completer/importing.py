@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.imports import Sources, import_lines
@@ -28,11 +29,14 @@ def sources_of(
     if not facts.path:
         return None
 
+    @cache
+    def at_hand() -> Counter[str]:
+        cells = "\n".join(cell.source for cell in request.cells if cell.type == "code")
+        others = (other.source for other in request.extra if other.language == "python")
+        return Counter(line for source in (cells, *others) for line in {*import_lines(source)})
+
     def remembered(name: str) -> list[tuple[str, int]]:
-        at_hand = (cell.source for cell in request.cells if cell.type == "code")
-        opened = (other.source for other in request.extra if other.language == "python")
-        documents = ["\n".join(at_hand), *opened]
-        lines = Counter(line for source in documents for line in import_lines(source) if name in line)
-        return [*lines.items(), *(memory.imports(name) if memory else ())]
+        lines = [(line, count) for line, count in at_hand().items() if name in line]
+        return [*lines, *(memory.imports(name) if memory else ())]
 
     return Sources(remembered, lambda module: installed(module, facts.path))

@@ -27,7 +27,8 @@ class Installed:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, tuple[str, ...]], _Answer] = OrderedDict()
-        self._looking: dict[tuple[str, ...], threading.Thread] = {}
+        # Who is looking where, and until when others wait for it.
+        self._looking: dict[tuple[str, ...], tuple[threading.Thread, float]] = {}
         self._lock = threading.Lock()
 
     def __call__(self, module: str, path: Sequence[str]) -> bool:
@@ -38,14 +39,12 @@ class Installed:
         with self._lock:
             if (known := self._fresh(key)) is not None:
                 return known
-            looking = self._looking.get(key[1])
-            if not looking:  # one at a time: those folders may not answer
-                looking = threading.Thread(
-                    target=self._look, args=key, name="turbopilot-modules", daemon=True
-                )
-                self._looking[key[1]] = looking
-                looking.start()
-        looking.join(PATIENCE)
+            if key[1] not in self._looking:  # one at a time: those folders may not answer
+                thread = threading.Thread(target=self._look, args=key, name="turbopilot-modules", daemon=True)
+                self._looking[key[1]] = thread, time.monotonic() + PATIENCE
+                thread.start()
+            thread, end = self._looking[key[1]]
+        thread.join(max(0.0, end - time.monotonic()))
         with self._lock:
             return self._fresh(key) or False
 

@@ -17,9 +17,10 @@ from jupyter_turbopilot.suggestion.resolve import Scope, bindings, exists, unres
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Fact, Facts
     from jupyter_turbopilot.request import Completion
-    from jupyter_turbopilot.suggestion.imports import Sources
+    from jupyter_turbopilot.suggestion.imports import Sources, Use
 
 
+MOST_MISSING = 16  # names: a text that lacks more is wrong about this notebook
 _NONE: frozenset[str] = frozenset()
 _COLUMN = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\[(?P<quote>[\"'])(?P<begun>[^\"'\\]*)$")
 # What has to be escaped in a string: quotes, control characters, marks of the direction of writing.
@@ -113,6 +114,7 @@ class Names:
         self._bound = bindings(prefix) | bindings(request.suffix) if known else None
         self._sources = sources if known and scope.names is not None else None
         self._judged: dict[str, bool] = {}
+        self._lines: dict[Use, str] = {}
 
     def fit(self, text: str) -> bool:
         """Tell whether a text fits in: it parses, and the names it uses exist or can be imported."""
@@ -134,8 +136,17 @@ class Names:
         if self._sources is None or self._bound is None:
             return ()
         own = self._bound | bindings(self._line + text)
-        lines: dict[str, str] = {}
+        missing: dict[str, Use] = {}
         for use in uses(self._line + text):
-            if use.name not in lines and not exists(use.name, self._scope, own):
-                lines[use.name] = self._sources.line_for(use)
-        return tuple(line for line in lines.values() if line)
+            if not exists(use.name, self._scope, own):
+                missing.setdefault(use.name, use)
+        if len(missing) > MOST_MISSING:
+            return ()
+        lines = (self._line_for(use) for use in missing.values())
+        return tuple(line for line in lines if line)
+
+    def _line_for(self, use: Use) -> str:
+        """Ask the sources, once for each use: a text is judged anew as it grows."""
+        if use not in self._lines:
+            self._lines[use] = self._sources.line_for(use) if self._sources else ""
+        return self._lines[use]

@@ -62,7 +62,7 @@ def test_nobody_waits_for_a_folder_that_does_not_answer(monkeypatch: pytest.Monk
     installed = Installed()
     begun = time.monotonic()
     assert not installed("one", ["/far"])
-    assert not installed("two", ["/far"])
+    assert not any(installed(f"two{number}", ["/far"]) for number in range(100))
     assert time.monotonic() - begun < 1
     assert asked == ["one"]  # no second thread for the same folders
     answer.set()

@@ -121,6 +121,20 @@ def test_the_persons_own_documents_go_before_what_everybody_writes() -> None:
     )
 
 
+def test_a_text_that_lacks_a_lot_is_not_looked_into() -> None:
+    asked: list[str] = []
+
+    def remembered(name: str) -> list[tuple[str, int]]:
+        asked.append(name)
+        return [(f"from own import {name}", 1)]
+
+    request = Completion(cells=[Cell(source="")], offset=0)
+    names = Names(request, Scope(names=frozenset({"df"})), Sources(remembered, lambda _: True))
+    assert len(names.imports("; ".join(f"n{number}.x" for number in range(16)))) == 16
+    assert names.imports("; ".join(f"n{number}.x" for number in range(17))) == ()
+    assert len(asked) == 16
+
+
 def test_where_they_disagree_nothing_is_certain() -> None:
     own = ("import autograd.numpy as np", 2), ("import numpy as np", 2)
     assert not names_at("", *own).fit("np.mean(df)")
