@@ -30,8 +30,9 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
 
-        from jupyter_turbopilot.completer.results_file.ground import located
-        from jupyter_turbopilot.completer.results_file.trouble import reason_of, unusable
+        from jupyter_turbopilot.completer.results_file.trouble import unusable
+        from jupyter_turbopilot.sqlite_file.ground import located
+        from jupyter_turbopilot.sqlite_file.trouble import reason_of
 
         if not settings.results_file:
             print("No file is set: answers are kept in memory, until the server stops.")
@@ -102,8 +103,8 @@ def clear(path: Path, settings: Turbopilot) -> int:
 
 def servers_with(path: Path) -> list[str]:
     """Return the addresses of the servers on this machine whose settings name the file."""
-    from jupyter_turbopilot.completer.results_file.ground import located
     from jupyter_turbopilot.server import runtime
+    from jupyter_turbopilot.sqlite_file.ground import located
 
     def names_it(name: str) -> bool:
         try:

@@ -31,6 +31,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: Options, settings: Turbopilot) -> int:
     """Remove what we wrote."""
     from jupyter_turbopilot.files import is_writable
+    from jupyter_turbopilot.memory.places import index_files
     from jupyter_turbopilot.models.folder import models_dir, others, ours
     from jupyter_turbopilot.models.personal import personal_dir, personal_files
     from jupyter_turbopilot.server import runtime
@@ -40,7 +41,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     folders = [models, own] if mine else [own]
     results, trouble = _results(settings)
     servers = servers_with(results[0]) if results else []
-    files = sorted({*(ours(models) if mine else ()), *personal_files(own), *results})
+    files = sorted({*(ours(models) if mine else ()), *personal_files(own), *index_files(), *results})
     stale, living = runtime.survey()
     places = " and ".join(map(str, sorted({*folders, *(file.parent for file in results)})))
     ended = count_of(len(stale), "runtime file")
@@ -68,8 +69,9 @@ def run(options: Options, settings: Turbopilot) -> int:
 def _results(settings: Turbopilot) -> tuple[list[Path], str]:
     """Return the file that keeps answers, with what belongs to it, and why it could not be looked at."""
     from jupyter_turbopilot.completer.results_file.disk import belonging
-    from jupyter_turbopilot.completer.results_file.ground import located
-    from jupyter_turbopilot.completer.results_file.trouble import reason_of, unusable
+    from jupyter_turbopilot.completer.results_file.trouble import unusable
+    from jupyter_turbopilot.sqlite_file.ground import located
+    from jupyter_turbopilot.sqlite_file.trouble import reason_of
 
     if not settings.results_file:
         return [], ""
@@ -91,7 +93,7 @@ def _agreed(question: str) -> bool:
 
 COMMAND = Command(
     "purge",
-    "remove downloaded models, what was made of them, kept answers, and runtime files",
+    "remove downloaded models, what was made of them, kept answers, indexes of your code, and runtime files",
     Options,
     declare,
     run,

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer.answering import Answering
-from jupyter_turbopilot.completer.importing import sources_of
-from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.latest import LatestJobs
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
@@ -44,8 +42,7 @@ class Completer:
     """Turns requests into suggestions on the worker's thread.
 
     `results` are the answers that are known already; `resting` tells whether nothing may run that nobody
-    waits for; `root` is the folder that paths are relative to; `memory` is what is remembered of the person's
-    code.
+    waits for; `root` is the folder that paths are relative to.
     """
 
     def __init__(
@@ -55,7 +52,6 @@ class Completer:
         results: Results,
         resting: Callable[[], bool] = lambda: False,
         root: str = "",
-        memory: Memory | None = None,
     ) -> None:
         self.worker = worker
         self.settings = settings
@@ -67,8 +63,6 @@ class Completer:
         self._resting = resting
         self._root = root
         self._layout: Layout | None = None
-        self.memory = memory
-        self._installed = Installed()
 
     def submit(
         self,
@@ -77,14 +71,17 @@ class Completer:
         facts: Facts = NONE,
         caller: str = "",
         owner: str = "",
+        *,
+        memory: Memory | None = None,
     ) -> Job:
         """Begin; `listener` is called, on the worker's threads or at once, the last time with `done`.
 
         `caller` is who asks, as far as is known: what one asks for never ends what another asked for.
-        `owner` is whose caches may serve it; empty where one person is served.
+        `owner` is whose caches may serve it; empty where one person is served. `memory` is what is remembered
+        of the caller's own code, where the caller may read it.
         """
         with remembering_for(owner):
-            return self._submit(self._task(request, facts, owner), listener, caller)
+            return self._submit(self._task(request, facts, owner, memory), listener, caller)
 
     def _submit(self, task: Task, listener: Listener, caller: str) -> Job:
         """Begin a task, if it may run now."""
@@ -98,12 +95,13 @@ class Completer:
             self._begin(answering)
         return answering.job
 
-    def _task(self, request: Completion | RawRequest, facts: Facts, owner: str = "") -> Task:
+    def _task(
+        self, request: Completion | RawRequest, facts: Facts, owner: str = "", memory: Memory | None = None
+    ) -> Task:
         """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
-            sources = sources_of(request, facts, self.memory, self._installed)
-            task = suggestion_task(request, facts, model, self.settings, self._layout_for, sources)
+            task = suggestion_task(request, facts, model, self.settings, self._layout_for, memory)
             session = session_of(self.secret, request.path)
         else:
             task = raw_task(request, self.settings, self._layout_for)

@@ -6,6 +6,7 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.suggestion.imports import Sources, import_lines
 
 if TYPE_CHECKING:
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.request import Completion
 
+_INSTALLED = Installed()
+
 
 def sources_of(
     request: Completion,
     facts: Facts,
     memory: Memory | None,
-    installed: Callable[[str, Sequence[str]], bool],
+    installed: Callable[[str, Sequence[str]], bool] = _INSTALLED,
 ) -> Sources | None:
     """Return where a request's imports come from; None where it is not known what its kernel can import.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
-    from jupyter_turbopilot.suggestion.imports import Sources
     from jupyter_turbopilot.suggestion.resolve import Scope
 
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
@@ -43,12 +44,13 @@ def suggestion_task(
     model: str,
     settings: Turbopilot,
     layout_for: LayoutFor,
-    sources: Sources | None = None,
+    memory: Memory | None = None,
 ) -> Task:
-    """Say what a suggestion needs. `sources`: where the imports come from that may be added to it."""
-    cursor = _Cursor(request, facts, model, settings, layout_for, sources)
+    """Say what a suggestion needs."""
+    memory = memory if request.memory and not is_private_path(request.path) else None
+    cursor = _Cursor(request, facts, model, settings, layout_for, memory)
     before, after = text_before(request)
-    asked_for = (request.lines, request.language, request.path)
+    asked_for = (request.lines, request.language, request.path, memory is not None)
     length = _length(request, settings, multi=cursor.multi)
     return Task(
         prompt=cursor.prompt,
@@ -76,6 +78,7 @@ def suggestion_task(
         judged=cursor.threshold > 0,
         moves=settings.move_suffix,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
+        memory=memory,
     )
 
 
@@ -89,11 +92,11 @@ class _Cursor:
         model: str,
         settings: Turbopilot,
         layout_for: LayoutFor,
-        sources: Sources | None,
+        memory: Memory | None,
     ) -> None:
         self._request = request
         self._facts = facts
-        self._sources = sources
+        self._memory = memory
         self._settings = settings
         self._layout_for = layout_for
         self.max_lines = request.max_lines or settings.max_lines
@@ -123,7 +126,8 @@ class _Cursor:
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
         cursor = cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
-        names = Names(self._request, self._scope, self._sources)
+        sources = sources_of(self._request, self._facts, self._memory)
+        names = Names(self._request, self._scope, sources)
         gate = Gate(cursor, self.threshold, names.fit, self._fit.coefficients)
         return Suggestion(self._surroundings, gate, unasked=self.unasked, imports=names.imports)
 

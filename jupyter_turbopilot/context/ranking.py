@@ -64,16 +64,16 @@ def chosen(snippets: Sequence[str], near: str, room: int, size: Callable[[str], 
 
 def blocks(source: str, most: int = 800) -> list[str]:
     """Cut a document at its blank lines into snippets of at most `most` characters."""
-    parts: list[str] = []
-    for part in _parts(source.strip()):
-        if parts and len(parts[-1]) + len(part) < most // 2:
-            parts[-1] += f"\n\n{part}"
+    snippets: list[str] = []
+    for part in parts(source.strip()):
+        if snippets and len(snippets[-1]) + len(part) < most // 2:
+            snippets[-1] += f"\n\n{part}"
         else:
-            parts.append(part)
-    return [part[:most] for part in parts if part.strip()]
+            snippets.append(part)
+    return [snippet[:most] for snippet in snippets if snippet.strip()]
 
 
-def _parts(source: str) -> Iterator[str]:
+def parts(source: str) -> Iterator[str]:
     """Cut a text at blank lines before a line without indentation."""
     start = 0
     for blank in _BLANK_LINES.finditer(source):

@@ -216,7 +216,7 @@ class TurbopilotMagics(Magics):
             self._tell("Turbopilot has nothing to suggest here.")
             return
         output.alternatives(texts)
-        memory = self.local.pilot.completer.memory if self.local else None
+        memory = self.local.pilot.memory if self.local else None
         imports = imports_for(self.shell, request, texts[0], memory)
         if imports:
             self._tell(f"Adds {'; '.join(imports)}")

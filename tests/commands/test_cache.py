@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.completer.results_file import connection
 from jupyter_turbopilot.server import runtime
+from jupyter_turbopilot.sqlite_file import connection
 
 from ..completer.results_file.answers import answers, open_file, texts
 from .running import run
@@ -101,7 +101,7 @@ def test_what_is_none_of_ours_is_named_and_left(capsys: pytest.CaptureFixture[st
     for action in ("info", "clear"):
         status, out, _ = run(capsys, "cache", action)
         assert status == 1
-        assert "something else than answers" in out
+        assert "not a file of Turbopilot's" in out
     assert named.read_text() == "thesis"
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.completer.results_file import disk
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models import speed
@@ -20,6 +19,7 @@ from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.fold import folded
 from jupyter_turbopilot.server import runtime
+from jupyter_turbopilot.sqlite_file import disk
 
 from ..completer.results_file.answers import open_file
 from ..models.convert import families
@@ -237,7 +237,7 @@ def test_what_cannot_be_looked_at_is_named_and_the_rest_goes(
     (tmp_path / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.results_file = {str(path)!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
 
-    def refuse(_: Path) -> None:
+    def refuse(*_: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr(disk, "is_ours", refuse)  # root may read every folder

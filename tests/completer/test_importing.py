@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion.imports import Use
@@ -77,8 +78,16 @@ class Remembers:
 
 def test_memory_is_asked(desk: Callable[..., Desk], folder: str) -> None:
     d = desk("draw(table)")
-    d.completer.memory = Remembers("from seaborn import heatmap as draw")  # type: ignore[assignment]
-    assert asked(d, knowing(folder))[-1] == ("draw(table)", ("from seaborn import heatmap as draw",))
+    line = "from seaborn import heatmap as draw"
+    replies = Replies()
+    d.completer.submit(
+        request(trigger="automatic", eagerness="always"),
+        replies.listen,
+        knowing(folder),
+        memory=Remembers(line),  # type: ignore[arg-type]
+    )
+    (item,) = heard(replies)[-1].items
+    assert (item.text, item.imports) == ("draw(table)", (line,))
 
 
 def test_open_documents_and_cells_below_say_how_a_name_is_imported() -> None:

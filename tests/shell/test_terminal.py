@@ -126,11 +126,11 @@ class Prompt:
         self.jobs: list[SimpleNamespace] = []
         self.listeners: list[Listener] = []
         shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]), user_ns={"table": None})
-        local = SimpleNamespace(ready=lambda: True, pilot=SimpleNamespace(completer=self))
+        local = SimpleNamespace(ready=lambda: True, pilot=SimpleNamespace(completer=self, memory=None))
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
         self.buffer = Buffer(document=Document("x = "))
 
-    def submit(self, request: Completion, listener: Listener, facts: Facts) -> SimpleNamespace:
+    def submit(self, request: Completion, listener: Listener, facts: Facts, **_: object) -> SimpleNamespace:
         assert facts.all
         assert "table" in facts.names
         assert facts.path

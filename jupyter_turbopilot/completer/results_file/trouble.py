@@ -1,28 +1,8 @@
-"""Why the results file cannot be used, in words. Pure."""
+"""That the results file cannot be used, in words. Pure."""
 
 from __future__ import annotations
-
-import sqlite3
-
-from jupyter_turbopilot.completer.results_file.connection import is_busy, is_damage
 
 
 def unusable(name: str, reason: str) -> str:
     """Say that the file which the setting names cannot be used, and why."""
     return f"The file in c.Turbopilot.results_file, {name!r}, cannot be used: {reason}."
-
-
-def reason_of(error: OSError | NotImplementedError | sqlite3.Error) -> str:
-    """Say what went wrong, without the path and without what the file holds."""
-    held = "another process has held it for too long"
-    match error:
-        case sqlite3.Error() if is_damage(error):
-            return "it is damaged; the next server that starts begins a new one"
-        case sqlite3.Error():
-            return held if is_busy(error) else str(error)
-        case TimeoutError():
-            return held
-        case NotImplementedError():
-            return "its file system cannot lock files"
-        case _:
-            return error.strerror or type(error).__name__

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.results_file import connection
-from jupyter_turbopilot.completer.results_file.connection import LONGEST, is_damage
 from jupyter_turbopilot.completer.results_file.database import Database
+from jupyter_turbopilot.sqlite_file import connection
+from jupyter_turbopilot.sqlite_file.connection import LONGEST, is_damage
 
 from .answers import MEGABYTE, answers, open_file, texts, whole_size
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.completer.results_file import connection, disk
 from jupyter_turbopilot.completer.results_file.disk import Found, belonging, is_ours, look, prepare
+from jupyter_turbopilot.sqlite_file import connection, disk
 
 from .answers import answers, open_file, texts
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.completer.results_file import connection, disk, keeper
+from jupyter_turbopilot.completer.results_file import keeper
 from jupyter_turbopilot.completer.results_file.database import Database
-from jupyter_turbopilot.completer.results_file.ground import delete, lock_path
 from jupyter_turbopilot.completer.results_file.keeper import WAITING, Keeper
+from jupyter_turbopilot.sqlite_file import connection, disk
+from jupyter_turbopilot.sqlite_file.ground import delete, lock_path
 from jupyter_turbopilot.suggestion.cache import Answer, Results
 
 from .answers import MEGABYTE, answers, open_file, place, texts

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.results_file import connection, disk, ground
-from jupyter_turbopilot.completer.results_file.ground import check, delete, located
+from jupyter_turbopilot.completer.results_file import disk
+from jupyter_turbopilot.sqlite_file import connection, ground
+from jupyter_turbopilot.sqlite_file.ground import check, delete, located
 
-from .answers import open_file
+from ..completer.results_file.answers import open_file
 
 ELSEWHERE = "only you can write to"
 

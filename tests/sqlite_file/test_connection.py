@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.results_file.connection import (
+from jupyter_turbopilot.sqlite_file.connection import (
     connect,
     is_busy,
     is_damage,
@@ -17,7 +17,7 @@ from jupyter_turbopilot.completer.results_file.connection import (
     value_of,
 )
 
-from .answers import open_file
+from ..completer.results_file.answers import open_file
 
 
 def test_nothing_is_made_where_no_file_is(tmp_path: Path) -> None:

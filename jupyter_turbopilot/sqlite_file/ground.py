@@ -1,4 +1,4 @@
-"""Where the results file stands: which files belong to it, and whether anybody else could have put them."""
+"""Where a SQLite file stands: which files belong to it, and whether anybody else could have put them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection to the results file, and what SQLite says on it."""
+"""A connection to a SQLite file, and what SQLite says on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.results_file.ground import check
+from jupyter_turbopilot.sqlite_file.ground import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,20 @@ _SETTINGS = (
 )
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a SQLite file that is there; what is deleted from it is overwritten."""
+def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> sqlite3.Connection:
+    """Open a SQLite file that is there; what is deleted from it is overwritten.
+
+    `wait`: seconds for others that write to it; `shared`: several threads use the connection, in turns.
+    """
     check(path)
     address = f"{path.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(address, WAIT, isolation_level=None, uri=True)
+    connection = sqlite3.connect(
+        address,
+        WAIT if wait is None else wait,
+        isolation_level=None,
+        uri=True,
+        check_same_thread=not shared,
+    )
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
         for setting in _SETTINGS:

@@ -1,0 +1,175 @@
+"""The text of a notebook or source file becomes what is remembered of it: its cells and blocks. Pure.
+
+What looks like a secret is taken out first: everything else is worked out from what is left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, without_commands
+from jupyter_turbopilot.context.notebook_file import parse_notebook
+from jupyter_turbopilot.context.private import without_secrets
+from jupyter_turbopilot.context.ranking import parts
+from jupyter_turbopilot.memory.import_lines import imports_of
+from jupyter_turbopilot.memory.left_out import (
+    MOST_BYTES,
+    NOTEBOOK,
+    is_generated,
+    is_minified,
+    is_wanted,
+    language_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHORTEST, LONGEST = 6, 240  # characters of a line that is worth remembering
+SMALL, LARGE = 400, 2400  # characters of a block: smaller ones are joined, larger ones divided
+MOST_ENTRIES, MOST_WORDS = 1000, 64
+LONGEST_WORD = 48
+_WORD = re.compile(r"[^\W\d]\w{2,}")
+_ARMOUR = "-----BEGIN "  # a key or certificate, of which the lines by themselves look like nothing
+_UNTOLD = frozenset({"text", "markdown", "html", "latex", "bat"})  # of cells whose magic writes them
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell of a notebook, or a block of a source file, without what looks like a secret."""
+
+    language: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line as it is looked for: without indentation, with the line above it."""
+
+    text: str
+    above: str  # "": it is the first
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is remembered of a file."""
+
+    entries: tuple[Entry, ...] = ()
+
+
+def page_of(path: str, text: str) -> Page:
+    """Return what of a file's text is remembered; nothing where it is not a person's, or not readable."""
+    if not is_wanted(path) or len(text) > MOST_BYTES or "\0" in text:
+        return Page()
+    found = _of_notebook(path, text) if path.lower().endswith(NOTEBOOK) else _of_file(path, text)
+    entries = (
+        Entry(language, kept)
+        for language, source in found
+        if _ARMOUR not in source and (kept := _cleaned(source)).strip()
+    )
+    # Cells are copied within a notebook: once is enough, and it stands where it stood first.
+    return Page(tuple(dict.fromkeys(entries))[:MOST_ENTRIES])
+
+
+def _cleaned(source: str) -> str:
+    """Return a text as it is remembered: without secrets, with line feeds alone, and storable."""
+    whole = without_secrets(source).encode("utf-8", "replace").decode()
+    return "\n".join(line.rstrip() for line in whole.splitlines()).strip("\n")
+
+
+def _of_notebook(path: str, text: str) -> Iterator[tuple[str, str]]:
+    notebook = parse_notebook(text, path)
+    if notebook is None:
+        return
+    for cell in notebook.cells:
+        if cell.type != "code" or is_minified(cell.source):
+            continue
+        language = cell_language(cell.source, notebook.language)
+        if language in _UNTOLD:
+            continue
+        body = cell.source
+        if cell_magic(body):
+            body = without_cell_magic(body).partition("\n")[2]
+        if language == "python":
+            body = without_commands(body)
+        for piece in _pieces(body):
+            yield language, piece
+
+
+def _of_file(path: str, text: str) -> Iterator[tuple[str, str]]:
+    if is_generated(text):
+        return
+    language, joined = language_of(path), ""
+    for part in parts(text.strip("\n")):
+        if joined and len(joined) + len(part) > SMALL:
+            yield language, joined
+            joined = ""
+        joined = f"{joined}\n\n{part}" if joined else part
+        if len(joined) > SMALL:
+            for piece in _pieces(joined):
+                yield language, piece
+            joined = ""
+    if joined:
+        yield language, joined
+
+
+def _pieces(source: str) -> Iterator[str]:
+    """Divide what is too large to be shown as one, between lines."""
+    piece: list[str] = []
+    size = 0
+    for line in source.splitlines():
+        if size + len(line) > LARGE and piece:
+            yield "\n".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line) + 1
+    if piece:
+        yield "\n".join(piece)
+
+
+def lines_of(source: str) -> Counter[Line]:
+    """Count the lines of an entry that are worth remembering."""
+    lines: Counter[Line] = Counter()
+    above = ""
+    for line in map(str.strip, source.split("\n")):
+        if not line:
+            continue
+        if SHORTEST <= len(line) <= LONGEST:
+            lines[Line(line, above)] += 1
+        above = line
+    return lines
+
+
+def words_of(source: str) -> frozenset[str]:
+    """Return the words by which an entry is found, the first of them where there are many."""
+    words = dict.fromkeys(word for word in _WORD.findall(source) if len(word) <= LONGEST_WORD)
+    return frozenset(list(words)[:MOST_WORDS])
+
+
+def is_word(text: str) -> bool:
+    """Tell whether entries can be found by a text."""
+    return len(text) <= LONGEST_WORD and bool(_WORD.fullmatch(text))
+
+
+def modules_of(page: Page) -> frozenset[str]:
+    """Return the top-level modules that a file imports."""
+    return frozenset(
+        found.module
+        for entry in page.entries
+        if entry.language == "python"
+        for found in imports_of(entry.source)
+    )
+
+
+def bindings_of(page: Page) -> frozenset[tuple[str, str]]:
+    """Return the names that a file's imports bind, each with an import of that name alone."""
+    return frozenset(
+        (found.name, found.line)
+        for entry in page.entries
+        if entry.language == "python"
+        for found in imports_of(entry.source)
+        if found.name
+    )

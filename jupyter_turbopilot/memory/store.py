@@ -1,0 +1,267 @@
+"""The index in its file: what is remembered of each document, written, deleted and looked up."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from jupyter_turbopilot.memory.entries import (
+    Entry,
+    Page,
+    bindings_of,
+    is_word,
+    lines_of,
+    modules_of,
+    words_of,
+)
+from jupyter_turbopilot.sqlite_file import disk
+from jupyter_turbopilot.sqlite_file.layout import Layout
+from jupyter_turbopilot.sqlite_file.opened import OpenFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+LIMIT = 50 * 1024**2  # bytes
+MOST_ROWS = 2048  # lines that begin alike which are looked at
+COMMON = 128  # entries that have a word; where there are more, it says nothing
+PATIENCE = 0.02  # seconds that a look-up waits for who writes
+_CACHE = 4096  # KiB of pages in memory
+_LOG = 256  # pages of a write-ahead log: what is written often is written back once
+LAYOUT = Layout(
+    application=0x54504C4D,
+    version=1,  # another one where the same text would be remembered otherwise
+    statements=(
+        "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        """CREATE TABLE documents (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL, modified REAL NOT NULL,
+    modules TEXT NOT NULL)""",
+        "CREATE INDEX documents_by_age ON documents (modified)",
+        """CREATE TABLE entries (
+    id INTEGER PRIMARY KEY, document INTEGER NOT NULL, language TEXT NOT NULL, source TEXT NOT NULL)""",
+        "CREATE INDEX entries_of_documents ON entries (document)",
+        """CREATE TABLE lines (
+    language TEXT NOT NULL, text TEXT NOT NULL, document INTEGER NOT NULL, above INTEGER NOT NULL,
+    times INTEGER NOT NULL, PRIMARY KEY (language, text, document, above)) WITHOUT ROWID""",
+        """CREATE TABLE imports (
+    name TEXT NOT NULL, line TEXT NOT NULL, document INTEGER NOT NULL,
+    PRIMARY KEY (name, line, document)) WITHOUT ROWID""",
+        # It holds for each word which entries have it, and not the text once more.
+        """CREATE VIRTUAL TABLE words USING fts5 (
+    text, content = '', detail = none, columnsize = 0,
+    tokenize = "unicode61 remove_diacritics 0 tokenchars '_'")""",
+    ),
+    trial=("INSERT INTO about VALUES ('trial', '')", "DELETE FROM about"),
+)
+
+look = partial(disk.look, layout=LAYOUT)
+is_ours = partial(disk.is_ours, layout=LAYOUT)
+belonging = partial(disk.belonging, layout=LAYOUT)
+prepare = partial(disk.prepare, layout=LAYOUT)
+
+
+class Seen(NamedTuple):
+    """A line in a document, as it is remembered."""
+
+    text: str
+    same_above: bool
+    times: int
+    path: str
+    modified: float
+    modules: frozenset[str]
+
+
+class FoundEntry(NamedTuple):
+    """An entry that has some of the words looked for."""
+
+    path: str
+    entry: Entry
+
+
+class Store(OpenFile):
+    """The index of one root folder; `looking`: to be looked up alone, by any thread, and not waited for."""
+
+    def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
+        super().__init__(path, limit, wait=PATIENCE if looking else None, shared=looking)
+        self._run(f"PRAGMA cache_size = -{_CACHE}")
+        self._run(f"PRAGMA wal_autocheckpoint = {_LOG}")
+
+    def put(self, path: str, stamp: str, modified: float, page: Page) -> bool:
+        """Remember a document in place of what was known of it; False where newer ones leave it no room."""
+        with self.transaction():
+            known = self._one("SELECT id FROM documents WHERE path = ?", path)
+            if known and self._page_of(known[0]) == page:
+                self._run(
+                    "UPDATE documents SET stamp = ?, modified = ? WHERE id = ?", stamp, modified, known[0]
+                )
+                return True
+            if known:
+                self._delete(known[0])
+            number = self._add(path, stamp, modified, page)
+            while self.used() > self.room:
+                oldest = self._one("SELECT id FROM documents ORDER BY modified, id DESC LIMIT 1")
+                if oldest is None:
+                    return False
+                self._delete(oldest[0])
+                if oldest[0] == number:
+                    return False
+        return True
+
+    def forget(self, paths: Iterable[str]) -> int:
+        """Delete what is remembered of documents, and of what is in folders with these paths."""
+        gone = 0
+        for path in paths:
+            with self.transaction():
+                for (number,) in self._all(
+                    "SELECT id FROM documents WHERE path = ? OR (path > ? AND path < ?)",
+                    path,
+                    f"{path}/",
+                    f"{path}0",
+                ):
+                    self._delete(number)
+                    gone += 1
+        return gone
+
+    def clear(self) -> bool:
+        """Delete everything but whose index it is; False where a log holds it for a reader."""
+        with self.transaction():
+            for table in ("documents", "entries", "lines", "imports"):
+                self._run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
+            self._run("INSERT INTO words (words) VALUES ('delete-all')")
+        return self.tidy()
+
+    def tidy(self) -> bool:
+        """Have the disk forget, too, what was deleted: words stay in the index until it is merged."""
+        self._run("INSERT INTO words (words) VALUES ('optimize')")
+        self.give_back()
+        return self.end_log()
+
+    def stamps(self) -> dict[str, str]:
+        """Return the state in which each document was read."""
+        return dict(self._all("SELECT path, stamp FROM documents"))
+
+    def stamp(self, path: str) -> str | None:
+        """Return the state in which a document was read."""
+        found = self._one("SELECT stamp FROM documents WHERE path = ?", path)
+        return found[0] if found else None
+
+    def count(self) -> int:
+        """Return how many documents are remembered."""
+        return int(self._all("SELECT count(*) FROM documents")[0][0])
+
+    def note(self, name: str, value: str) -> None:
+        """Write down something about the index itself."""
+        self._run("INSERT OR REPLACE INTO about VALUES (?, ?)", name, value)
+
+    def noted(self, name: str) -> str:
+        """Return what was written down; empty: nothing."""
+        found = self._one("SELECT value FROM about WHERE name = ?", name)
+        return str(found[0]) if found else ""
+
+    def lines(self, language: str, begun: str, above: str, path: str) -> list[Seen]:
+        """Return lines that begin so, in other documents than the one at a path."""
+        mark = _mark(above)
+        rows = self._all(
+            "SELECT text, above, times, path, modified, modules FROM lines "
+            "JOIN documents ON documents.id = lines.document "
+            "WHERE language = ? AND text >= ? AND text < ? AND path <> ? LIMIT ?",
+            language, begun, f"{begun}\U0010ffff", path, MOST_ROWS,
+        )  # fmt: skip
+        return [
+            Seen(text, bool(mark) and before == mark, times, at, modified, frozenset(modules.split()))
+            for text, before, times, at, modified, modules in rows
+        ]
+
+    def having(self, word: str) -> Sequence[int]:
+        """Return the numbers of the entries that have a word; none where it is a common one."""
+        if not is_word(word):
+            return ()
+        rows = self._all("SELECT rowid FROM words WHERE words MATCH ? LIMIT ?", f'"{word}"', COMMON + 1)
+        return [number for (number,) in rows] if len(rows) <= COMMON else ()
+
+    def entry(self, number: int) -> FoundEntry | None:
+        """Return an entry, with the document that it is from."""
+        found = self._one(
+            "SELECT path, language, source FROM entries JOIN documents ON documents.id = document "
+            "WHERE entries.id = ?",
+            number,
+        )
+        return FoundEntry(found[0], Entry(found[1], found[2])) if found else None
+
+    def imports(self, name: str) -> list[tuple[str, str]]:
+        """Return the imports that bind a name, each with the path of a document that has it."""
+        return self._all(
+            "SELECT line, path FROM imports JOIN documents ON documents.id = document WHERE name = ? LIMIT ?",
+            name, MOST_ROWS,
+        )  # fmt: skip
+
+    def _add(self, path: str, stamp: str, modified: float, page: Page) -> int:
+        cursor = self._connection.execute(
+            "INSERT INTO documents (path, stamp, modified, modules) VALUES (?, ?, ?, ?)",
+            (path, stamp, modified, " ".join(sorted(modules_of(page)))),
+        )
+        number = int(cursor.lastrowid or 0)
+        for entry in page.entries:
+            added = self._connection.execute(
+                "INSERT INTO entries (document, language, source) VALUES (?, ?, ?)",
+                (number, entry.language, entry.source),
+            )
+            self._run("INSERT INTO words (rowid, text) VALUES (?, ?)", added.lastrowid, _words(entry))
+        self._many("INSERT INTO lines VALUES (?, ?, ?, ?, ?)", _lines(number, page))
+        self._many("INSERT INTO imports VALUES (?, ?, ?)", ((*found, number) for found in bindings_of(page)))
+        return number
+
+    def _delete(self, number: int) -> None:
+        page = self._page_of(number)
+        for at, *entry in self._all("SELECT id, language, source FROM entries WHERE document = ?", number):
+            self._run(
+                "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", at, _words(Entry(*entry))
+            )
+        self._many(
+            "DELETE FROM lines WHERE language = ? AND text = ? AND document = ? AND above = ? AND times = ?",
+            _lines(number, page),
+        )
+        self._many(
+            "DELETE FROM imports WHERE name = ? AND line = ? AND document = ?",
+            ((*found, number) for found in bindings_of(page)),
+        )
+        self._run("DELETE FROM entries WHERE document = ?", number)
+        self._run("DELETE FROM documents WHERE id = ?", number)
+
+    def _page_of(self, number: int) -> Page:
+        rows = self._all("SELECT language, source FROM entries WHERE document = ? ORDER BY id", number)
+        return Page(tuple(Entry(*row) for row in rows))
+
+    def _run(self, statement: str, *given: object) -> None:
+        self._connection.execute(statement, given)
+
+    def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        self._connection.executemany(statement, rows)
+
+    def _all(self, query: str, *given: object) -> list[tuple]:  # type: ignore[type-arg]
+        return self._connection.execute(query, given).fetchall()
+
+    def _one(self, query: str, *given: object) -> tuple | None:  # type: ignore[type-arg]
+        found: tuple | None = self._connection.execute(query, given).fetchone()  # type: ignore[type-arg]
+        return found
+
+
+def _words(entry: Entry) -> str:
+    return " ".join(sorted(words_of(entry.source)))
+
+
+def _lines(number: int, page: Page) -> Iterator[tuple[str, str, int, int, int]]:
+    """Iterate over the rows of a document's lines."""
+    times: dict[tuple[str, str, int], int] = {}
+    for entry in page.entries:
+        for line, often in lines_of(entry.source).items():
+            key = (entry.language, line.text, _mark(line.above))
+            times[key] = times.get(key, 0) + often
+    for (language, text, above), often in times.items():
+        yield language, text, number, above, often
+
+
+def _mark(line: str) -> int:
+    """Return the number by which the line above is known again; 0: there is none."""
+    return crc32(line.encode()) or 1 if line else 0

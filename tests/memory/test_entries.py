@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.context.private import looks_secret
+from jupyter_turbopilot.memory.entries import (
+    LARGE,
+    LONGEST,
+    MOST_ENTRIES,
+    SHORTEST,
+    Line,
+    Page,
+    bindings_of,
+    lines_of,
+    modules_of,
+    page_of,
+    words_of,
+)
+from jupyter_turbopilot.memory.left_out import MOST_BYTES
+
+from .notebooks import notebook
+
+CODE = st.text(alphabet=st.sampled_from("ab_=(\"')\n\t #%!:.1\r\x0c\u2028é\ud800"), max_size=200)
+SECRETS = (
+    'password = "hunter2hunter2"',
+    'os.environ["API_KEY"] = "abcdefgh12345678"',
+    "key = 'AKIAABCDEFGHIJKLMNOP'",
+    "url = 'https://someone:something@host/'",
+)
+
+
+def sources(path: str, text: str) -> list[tuple[str, str]]:
+    return [(entry.language, entry.source) for entry in page_of(path, text).entries]
+
+
+def test_each_code_cell_is_an_entry() -> None:
+    text = notebook("import x\nx.run()", "# Title", "y = 2", kinds=("code", "markdown", "code"))
+    assert sources("a.ipynb", text) == [("python", "import x\nx.run()"), ("python", "y = 2")]
+
+
+def test_a_cell_with_a_magic_has_the_language_of_the_magic() -> None:
+    text = notebook(
+        "%%bash\nls -l data", "%%time\nslow()\n%matplotlib inline\n!ls", "%%writefile x.py\nkey = 1"
+    )
+    assert sources("a.ipynb", text) == [("bash", "ls -l data"), ("python", "slow()")]
+
+
+def test_a_notebook_of_another_language_is_of_that_language() -> None:
+    assert sources("a.ipynb", notebook("library(ggplot2)", language="R")) == [("r", "library(ggplot2)")]
+
+
+def test_a_file_is_cut_between_its_top_level_blocks() -> None:
+    one = "def one():\n" + "    first_line_of_it()\n" * 20
+    two = "def two():\n" + "    second_line_of_it()\n\n" * 20
+    found = sources("m.py", f"import a\n\n\n{one}\n\n{two}")
+    assert [source.split("(")[0].split("\n")[-1] for _, source in found] == ["import a", "def one", "def two"]
+    assert all(language == "python" for language, _ in found)
+
+
+def test_a_large_block_is_divided_between_lines() -> None:
+    line = "value = compute(something)"
+    found = sources("m.py", "\n".join([f"{line}  # {number}" for number in range(1000)]))
+    assert len(found) > 5
+    assert all(len(source) <= LARGE and source.startswith(line) for _, source in found)
+    assert sum(source.count("\n") + 1 for _, source in found) == 1000
+
+
+def test_what_is_copied_within_a_notebook_is_remembered_once() -> None:
+    assert sources("a.ipynb", notebook("same(1)", "same(1)", "other(2)")) == [
+        ("python", "same(1)"),
+        ("python", "other(2)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "no json", "[]", "null", '{"cells": 1}', '{"cells": [1]}', '{"cells": [{"cell_type": "code"}]}',
+        "[" * 100_000, notebook("x = 1").encode("utf-16").decode("latin-1"), '{"worksheets": []}',
+        json.dumps({"cells": [{"cell_type": "code", "source": 7}]}),
+    ],
+)  # fmt: skip
+def test_what_is_no_notebook_has_no_entries(text: str) -> None:
+    assert page_of("a.ipynb", text) == Page()
+
+
+def test_what_is_too_large_has_no_entries() -> None:
+    assert page_of("a.py", "x = 1\n" * (MOST_BYTES // 6 + 1)) == Page()
+    assert (
+        len(page_of("a.ipynb", notebook(*(f"value_{at} = 1" for at in range(2000)))).entries) == MOST_ENTRIES
+    )
+
+
+def test_a_private_file_has_no_entries_whatever_it_holds() -> None:
+    assert page_of("secrets.py", "ordinary = 1") == Page()
+    assert page_of(".aws/a.ipynb", notebook("ordinary = 1")) == Page()
+
+
+def test_a_cell_with_a_private_key_is_left_out_whole() -> None:
+    key = 'KEY = """-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA0Z3VS5JJcds3xfn\n-----END RSA PRIVATE KEY-----"""'
+    assert sources("a.ipynb", notebook(key, "fine = 1")) == [("python", "fine = 1")]
+
+
+@given(st.lists(CODE, max_size=5), st.sampled_from(SECRETS), st.integers(0, 200), st.booleans())
+def test_nothing_of_a_line_that_looks_like_a_secret_is_remembered(
+    cells: list[str], secret: str, at: int, in_file: bool
+) -> None:
+    for number, cell in enumerate(cells):
+        cells[number] = f"{cell[:at]}\n{secret}\n{cell[at:]}"
+    page = page_of("a.py", "\n\n".join(cells)) if in_file else page_of("a.ipynb", notebook(*cells))
+    for entry in page.entries:
+        assert not any(map(looks_secret, entry.source.split("\n")))
+        lines, words = lines_of(entry.source), words_of(entry.source)
+        assert not any(secret in (line.text, line.above) for line in lines)
+        assert not words & {"hunter2hunter2", "abcdefgh12345678", "AKIAABCDEFGHIJKLMNOP", "something"}
+
+
+@given(CODE)
+def test_whatever_is_remembered_can_be_stored_and_has_line_feeds_alone(source: str) -> None:
+    for entry in page_of("a.py", source).entries:
+        assert entry.source == entry.source.encode().decode()
+        assert entry.source.splitlines() == entry.source.split("\n")
+        assert entry.source.strip()
+
+
+@given(CODE)
+def test_lines_are_counted_with_what_stands_above_them(source: str) -> None:
+    stripped = [line.strip() for line in source.split("\n") if line.strip()]
+    lines = lines_of(source)
+    assert sum(lines.values()) == sum(SHORTEST <= len(line) <= LONGEST for line in stripped)
+    assert all(line.above == "" or line.above in stripped for line in lines)
+
+
+def test_a_line_is_known_by_its_text_and_the_one_above() -> None:
+    counted = lines_of("for x in xs:\n    print(x)\n\n    print(x)\nprint(x)")
+    assert counted == {
+        Line("for x in xs:", ""): 1,
+        Line("print(x)", "for x in xs:"): 1,
+        Line("print(x)", "print(x)"): 2,
+    }
+
+
+def test_a_page_knows_its_modules_and_the_names_they_are_bound_to() -> None:
+    page = page_of(
+        "a.ipynb", notebook("import numpy as np\nfrom os import path", "%%bash\nimport nothing.png")
+    )
+    assert modules_of(page) == {"numpy", "os"}
+    assert bindings_of(page) == {("np", "import numpy as np"), ("path", "from os import path")}

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.memory.entries import page_of
+from jupyter_turbopilot.memory.reader import Reader
+from jupyter_turbopilot.memory.store import Store, belonging, prepare
+
+from .notebooks import notebook
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    path = tmp_path / "index.db"
+    prepare(path)
+    return path
+
+
+@pytest.fixture
+def gone() -> set[str]:
+    return set()
+
+
+@pytest.fixture
+def reader(place: Path, gone: set[str]) -> Iterator[Reader]:
+    with closing(Reader(place, lambda paths: set(paths) - gone)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def put(place: Path) -> Iterator[Callable[..., None]]:
+    with closing(Store(place)) as store:
+
+        def add(path: str, *cells: str, modified: float = 1.0) -> None:
+            store.put(path, "1", modified, page_of(path, notebook(*cells)))
+
+        yield add
+
+
+def test_a_line_goes_on_as_it_did_in_other_notebooks(reader: Reader, put: Callable[..., None]) -> None:
+    put("a.ipynb", "import numpy as np\nload_table(one)", modified=3.0)
+    put("b.ipynb", "import numpy as np\nload_table(one)\nload_table(one)", modified=7.0)
+    put("c.ipynb", "import pandas\nload_table(two)", modified=9.0)
+    found = reader.continuations(
+        "python", "    load_t", "import pandas", path="x.ipynb", modules=["numpy", "pandas"]
+    )
+    assert [(one.rest, one.times, one.documents, one.above, one.modified, one.imports) for one in found] == [
+        ("able(two)", 1, 1, True, 9.0, 0.5),
+        ("able(one)", 3, 2, False, 7.0, 0.5),
+    ]
+
+
+def test_a_line_that_ends_there_goes_on_with_nothing(reader: Reader, put: Callable[..., None]) -> None:
+    put("a.ipynb", "load_table(one)")
+    (found,) = reader.continuations("python", "load_table(one)", "", path="", modules=[])
+    assert (found.rest, found.imports) == ("", 0.0)
+
+
+def test_the_notebook_itself_says_nothing_and_neither_does_a_single_letter(
+    reader: Reader, put: Callable[..., None]
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    for path in ("a.ipynb", "/a.ipynb", "RTC:a.ipynb"):
+        assert not reader.continuations("python", "load", "", path=path, modules=[])
+        assert not reader.similar("python", ["load_table"], leaving=[path])
+    assert not reader.continuations("python", "  l", "", path="b.ipynb", modules=[])
+    assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
+
+
+def test_a_file_that_is_gone_is_not_told_of(reader: Reader, put: Callable[..., None], gone: set[str]) -> None:
+    put("a.ipynb", "import numpy as np\nload_table(one)")
+    put("b.ipynb", "import numpy as np\nload_table(one)\nload_table(two)")
+    gone.add("a.ipynb")
+    found = reader.continuations("python", "load", "", path="", modules=["numpy"])
+    assert {(one.rest, one.documents) for one in found} == {("_table(one)", 1), ("_table(two)", 1)}
+    assert reader.imports("np") == [("import numpy as np", 1)]
+    assert [one.path for one in reader.similar("python", {"load_table"}, leaving=())] == ["b.ipynb"]
+    gone.add("b.ipynb")
+    assert not reader.continuations("python", "load", "", path="", modules=[])
+    assert not reader.imports("np")
+    assert not reader.similar("python", {"load_table"}, leaving=())
+
+
+def test_the_entries_with_most_of_the_rarer_words_come_first(
+    reader: Reader, put: Callable[..., None]
+) -> None:
+    for at in range(5):
+        put(f"{at}.ipynb", f"ordinary(frame)\nnumber_{at} = 1")
+    put("near.ipynb", "ordinary(frame)\nsettle_accounts(ledger)")
+    put("open.ipynb", "settle_accounts(ledger, frame)")
+    put("r.ipynb", "%%R\nsettle_accounts(ledger)")
+    found = reader.similar("python", {"settle_accounts", "ledger", "frame"}, leaving={"open.ipynb"})
+    assert found[0].path == "near.ipynb"
+    assert found[0].source == "ordinary(frame)\nsettle_accounts(ledger)"
+    assert len(found) == 6
+    assert not reader.similar("python", {"nowhere", "%", ""}, leaving=())
+
+
+def test_the_import_of_most_documents_comes_first(reader: Reader, put: Callable[..., None]) -> None:
+    put("a.ipynb", "import plotly.express as px")
+    put("b.ipynb", "import plotly.express as px\nimport plotly.express as px")
+    put("c.ipynb", "import pixels as px")
+    assert reader.imports("px") == [("import plotly.express as px", 2), ("import pixels as px", 1)]
+
+
+def test_where_there_is_no_index_nothing_is_known(tmp_path: Path) -> None:
+    reader = Reader(tmp_path / "index.db", set)
+    assert not reader.continuations("python", "load", "", path="", modules=[])
+    assert not reader.similar("python", {"load"}, leaving=())
+    assert not reader.imports("np")
+    reader.close()
+
+
+def test_an_index_that_is_deleted_is_let_go_and_a_new_one_is_found(
+    reader: Reader, put: Callable[..., None], place: Path
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    assert reader.continuations("python", "load", "", path="", modules=[])
+    for file in belonging(place):
+        file.unlink()
+    assert not reader.continuations("python", "load", "", path="", modules=[])
+    prepare(place)
+    with closing(Store(place)) as store:
+        store.put("b.ipynb", "1", 1.0, page_of("b.ipynb", notebook("load_table(two)")))
+    assert [one.rest for one in reader.continuations("python", "load", "", path="", modules=[])] == [
+        "_table(two)"
+    ]
+
+
+def test_a_damaged_index_says_nothing(reader: Reader, put: Callable[..., None], place: Path) -> None:
+    put("a.ipynb", *(f"load_table({at})\n" * 30 for at in range(200)))
+    with closing(Store(place)) as store:
+        store.tidy()
+    with place.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 200_000)
+    assert not reader.continuations("python", "load", "", path="", modules=[])
+    assert not reader.similar("python", {"load_table"}, leaving=())
+
+
+def test_threads_may_ask_at_once_and_wait_for_nobody_who_writes(
+    reader: Reader, put: Callable[..., None], place: Path
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    with closing(sqlite3.connect(place, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        found: list[int] = []
+        begun = time.monotonic()
+        threads = [
+            threading.Thread(
+                target=lambda: found.append(
+                    len(reader.continuations("python", "load", "", path="", modules=[]))
+                )
+            )
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - begun < 1.0
+        assert found == [1] * 8

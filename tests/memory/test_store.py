@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.memory import store as module
+from jupyter_turbopilot.memory.entries import Page, page_of
+from jupyter_turbopilot.memory.store import Store, belonging, is_ours, look, prepare
+from jupyter_turbopilot.sqlite_file.disk import Found
+
+from .notebooks import notebook
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    path = tmp_path / "index.db"
+    prepare(path)
+    return path
+
+
+@pytest.fixture
+def store(place: Path) -> Iterator[Store]:
+    with closing(Store(place)) as opened:
+        yield opened
+
+
+def page(*cells: str) -> Page:
+    return page_of("a.ipynb", notebook(*cells))
+
+
+def content(store: Store) -> dict[str, list[tuple]]:
+    """Everything that can be looked up, without the numbers of rows."""
+    tables = {
+        "lines": "SELECT language, text, path, above, times FROM lines JOIN documents ON id = document",
+        "imports": "SELECT name, line, path FROM imports JOIN documents ON id = document",
+        "documents": "SELECT path, stamp, modified, modules FROM documents",
+        "entries": "SELECT path, language, source FROM entries e JOIN documents d ON d.id = document",
+        "orphans": "SELECT text FROM lines WHERE document NOT IN (SELECT id FROM documents)",
+    }
+    return {name: sorted(store._all(query)) for name, query in tables.items()}
+
+
+def words(store: Store) -> set[str]:
+    store._run("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'words', 'row')")
+    try:
+        return {word for (word,) in store._all("SELECT term FROM temp.vocabulary")}
+    finally:
+        store._run("DROP TABLE temp.vocabulary")
+
+
+def test_a_file_is_made_that_only_its_owner_can_read(place: Path) -> None:
+    assert look(place) is Found.OURS
+    assert is_ours(place)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in belonging(place)} == {0o600}
+
+
+def test_lines_are_found_by_how_they_begin(store: Store) -> None:
+    store.put("a.ipynb", "1", 5.0, page("import json\nfrobnicate(left, right)\n  frobnicate(other)"))
+    found = store.lines("python", "frobnicate(", "import json", "other.ipynb")
+    assert [(line.text, line.same_above, line.times, line.modified, line.modules) for line in found] == [
+        ("frobnicate(left, right)", True, 1, 5.0, {"json"}),
+        ("frobnicate(other)", False, 1, 5.0, {"json"}),
+    ]
+    assert store.lines("python", "frobnicate(", "", "a.ipynb") == []
+    assert store.lines("r", "frobnicate(", "", "b.ipynb") == []
+    assert store.lines("python", "frobnicatf", "", "b.ipynb") == []
+
+
+def test_entries_are_found_by_their_words_unless_everybody_has_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMON", 2)
+    store.put("a.ipynb", "1", 1.0, page("rare_one(common)", "second(common)", "third(common)"))
+    (number,) = store.having("rare_one")
+    assert (found := store.entry(number)) is not None
+    assert (found.path, found.entry.source) == ("a.ipynb", "rare_one(common)")
+    assert store.having("common") == ()
+    assert store.having('od"d* OR') == store.having("two words") == ()
+    assert store.entry(10**9) is None
+
+
+def test_imports_are_found_by_the_name_they_bind(store: Store) -> None:
+    store.put("a.ipynb", "1", 1.0, page("import numpy as np, os"))
+    store.put("b.ipynb", "1", 1.0, page("import numpy as np"))
+    assert sorted(store.imports("np")) == [
+        ("import numpy as np", "a.ipynb"),
+        ("import numpy as np", "b.ipynb"),
+    ]
+    assert store.imports("numpy") == []
+
+
+def test_a_document_that_is_read_again_replaces_what_was_known_of_it(store: Store) -> None:
+    store.put("a.ipynb", "1", 1.0, page("import old_module\nold_line(1)", "kept_line(2)"))
+    store.put("a.ipynb", "2", 2.0, page("new_line(1)", "kept_line(2)"))
+    once = content(store)
+    assert store.stamps() == {"a.ipynb": "2"}
+    assert store.lines("python", "old_line", "", "") == []
+    assert not store.having("old_line")
+    assert store.imports("old_module") == []
+    assert len(store.having("kept_line")) == 1
+    store.put("a.ipynb", "3", 3.0, page("new_line(1)", "kept_line(2)"))
+    assert content(store) == once | {"documents": [("a.ipynb", "3", 3.0, "")]}
+
+
+def test_what_is_forgotten_is_nowhere_in_the_file(store: Store, place: Path) -> None:
+    store.put("keep.ipynb", "1", 1.0, page("kept_name(1)"))
+    store.put("folder/a.ipynb", "1", 1.0, page("import zyxwvut\nqqfrobnicate_secretly(1)"))
+    store.put("folder2/a.ipynb", "1", 1.0, page("neighbour(1)"))
+    assert store.forget(["folder", "missing.ipynb"]) == 1
+    assert store.tidy()
+    assert words(store) == {"kept_name", "neighbour"}
+    held = b"".join(file.read_bytes() for file in place.parent.glob("index.db*"))
+    assert b"kept_name" in held
+    assert b"qqfrobnicate" not in held
+    assert b"zyxwvut" not in held
+    assert b"folder/a" not in held
+
+
+def test_everything_can_be_forgotten_at_once(store: Store, place: Path) -> None:
+    store.note("root", "/home/somebody")
+    store.put("a.ipynb", "1", 1.0, page("qqfrobnicate_secretly(1)"))
+    assert store.clear()
+    assert not any(content(store).values())
+    assert store.noted("root") == "/home/somebody"
+    assert b"qqfrobnicate" not in place.read_bytes()
+    store.put("a.ipynb", "1", 1.0, page("qqfrobnicate_secretly(1)"))
+    assert len(store.having("qqfrobnicate_secretly")) == 1
+
+
+def test_what_was_changed_longest_ago_makes_room_for_newer_documents(place: Path) -> None:
+    with closing(Store(place, 2_000_000)) as small:
+        stored = [
+            small.put(
+                f"{at}.ipynb", "1", float(at), page(*(f"value_{at}_{row} = {row}" for row in range(400)))
+            )
+            for at in range(40)
+        ]
+        assert all(stored)
+        assert small.used() <= small.room
+        left = sorted(int(path.removesuffix(".ipynb")) for path in small.stamps())
+        assert left == [*range(left[0], 40)]
+        assert 0 < left[0] < 39
+        assert not small.put("old.ipynb", "1", -1.0, page(*(f"old_{row} = {row}" for row in range(400))))
+        assert "old.ipynb" not in small.stamps()
+
+
+def test_two_processes_may_write_to_one_index(place: Path) -> None:
+    with closing(Store(place)) as one, closing(Store(place)) as other:
+        one.put("a.ipynb", "1", 1.0, page("first_of_all(1)"))
+        other.put("b.ipynb", "1", 1.0, page("second_of_all(1)"))
+        other.put("a.ipynb", "1", 1.0, page("first_of_all(1)"))
+        assert one.stamps() == other.stamps() == {"a.ipynb": "1", "b.ipynb": "1"}
+        assert len(one.having("first_of_all")) == 1
+
+
+def test_what_is_half_written_is_not_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Store(place)) as opened:
+        opened.put("a.ipynb", "1", 1.0, page("before_that(1)"))
+        before = content(opened)
+
+        def killed(*_: object) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        monkeypatch.setattr(opened, "_many", killed)
+        with pytest.raises(sqlite3.OperationalError):
+            opened.put("a.ipynb", "2", 2.0, page("after_that(1)"))
+        assert content(opened) == before
+        assert not opened.having("after_that")
+
+
+CELLS = st.lists(
+    st.sampled_from(["import os", "x_one = 1\nx_two = 2", "x_two = 2", "f(long_name)", ""]), max_size=3
+)
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["a.py", "b.py", "d/a.py"]), st.none() | CELLS, st.booleans()), max_size=12
+)
+
+
+@settings(max_examples=30)
+@given(EVENTS)
+def test_the_index_is_the_same_whatever_happened_before(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, list[str] | None, bool]]
+) -> None:
+    folder = tmp_path_factory.mktemp("stores")
+    one, other = folder / "one.db", folder / "other.db"
+    prepare(one)
+    prepare(other)
+    last: dict[str, list[str]] = {}
+    with closing(Store(one)) as lived, closing(Store(other)) as fresh:
+        for path, cells, tidy in events:
+            if cells is None:
+                lived.forget([path])
+                last.pop(path, None)
+            else:
+                lived.put(path, "1", 1.0, page_of(path, "\n\n\n".join(cells)))
+                last[path] = cells
+            if tidy:
+                lived.tidy()
+        for path, cells in last.items():
+            fresh.put(path, "1", 1.0, page_of(path, "\n\n\n".join(cells)))
+        lived.tidy()
+        assert content(lived) == content(fresh)
+        assert words(lived) == words(fresh)
