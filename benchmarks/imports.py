@@ -1,24 +1,29 @@
 """Counts how many suggestions that are hidden for a missing module would be shown, with which import.
 
-Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away. It
-would be hidden if it names a module. It counts as right if the lines that are added bind the same objects as
-the notebook's own imports. With memory, the other notebooks of the same package are the person's own, without
-those that share half of their lines with the one that is typed. Every module counts as installed.
+Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away; with
+`--ask` it is what the model suggests where such a line begins, at the eager setting. It would be hidden if it
+names a module. It counts as right if the lines that are added bind the same objects as the notebook's own
+imports. With memory, the other notebooks of the same package are the person's own, without those that share half
+of their lines with the one that is typed. Every module counts as installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.magics import as_python
 from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.memory.import_lines import imports_of
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.suggestion.imports import Sources, binding, bound_name, import_lines
+from jupyter_turbopilot.shell.in_process import InProcess
+from jupyter_turbopilot.suggestion.imports import Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 
@@ -35,13 +40,17 @@ class Outcome:
     hidden: int = 0
     right: int = 0
     wrong: int = 0
+    elsewhere: int = 0  # shown with an import that the notebook has nowhere: not counted above
     names: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         if not self.hidden:
             return "nothing was hidden"
         right, wrong = self.right / self.hidden, self.wrong / self.hidden
-        return f"{self.hidden} hidden, {right:.1%} shown with the right import, {wrong:.1%} with a wrong one"
+        return (
+            f"{self.hidden} hidden, {right:.1%} shown with the right import, {wrong:.1%} with a wrong one; "
+            f"{self.elsewhere} shown with one that the notebook never makes"
+        )
 
 
 def bare_cells(notebook: TypedNotebook) -> list[str]:
@@ -76,7 +85,8 @@ def own_imports(notebook: TypedNotebook) -> dict[str, set[str]]:
                 line = ast.unparse(node)
                 for alias in node.names:
                     name = alias.asname or alias.name.partition(".")[0]
-                    found.setdefault(name, set()).add(binding(line, name))
+                    if alone := binding(line, name):
+                        found.setdefault(name, set()).add(alone)
     return found
 
 
@@ -93,7 +103,7 @@ class Siblings:
 
     def __init__(self, notebook: TypedNotebook, others: Sequence[TypedNotebook]) -> None:
         self._documents = [
-            [line for cell in other.cells if cell.type == "code" for line in import_lines(cell.source)]
+            {found for cell in other.cells if cell.type == "code" for found in imports_of(cell.source)}
             for other in others
             if other.name != notebook.name
             and other.name.split("__")[0] == notebook.name.split("__")[0]
@@ -102,10 +112,8 @@ class Siblings:
 
     def imports(self, name: str) -> list[tuple[str, int]]:
         """Return import lines that bind a name, with how many documents have them."""
-        counts: Counter[str] = Counter()
-        for document in self._documents:
-            counts.update({binding(line, name) for line in document} - {""})
-        return counts.most_common()
+        found = (line for document in self._documents for line in {f.line for f in document if f.name == name})
+        return Counter(found).most_common()
 
 
 def _shared(notebook: TypedNotebook, other: TypedNotebook) -> float:
@@ -116,41 +124,66 @@ def _shared(notebook: TypedNotebook, other: TypedNotebook) -> float:
     return len(lines & others) / max(1, len(lines))
 
 
-def suggestions(notebook: TypedNotebook) -> Iterator[tuple[Completion, str]]:
-    """Yield every line of code with the request that it would be the answer to."""
-    for cell in bare_cells(notebook):
-        at = 0
-        for line in cell.split("\n"):
-            text = line.strip()
-            start = at + len(line) - len(line.lstrip())
-            if text and not text.startswith("#"):
-                yield Completion(cells=[Cell(source=cell[:start])], offset=start), text
-            at += len(line) + 1
+class Bare:
+    """A notebook from which all imports are taken away, all of whose cells have run."""
 
+    def __init__(self, notebook: TypedNotebook) -> None:
+        self._cells = bare_cells(notebook)
+        self.own = own_imports(notebook)
+        self.scope = Scope(names=frozenset().union(*map(bindings, self._cells)) - self.own.keys())
 
-def count(notebook: TypedNotebook, sources: Sources, outcome: Outcome) -> None:
-    """Count what would become of a notebook's lines."""
-    own = own_imports(notebook)
-    scope = Scope(names=frozenset().union(*map(bindings, bare_cells(notebook))) - own.keys())
-    for request, text in suggestions(notebook):
+    def lines(self) -> Iterator[tuple[Completion, str]]:
+        """Yield every line of code with the request that it would be the answer to."""
+        for number, cell in enumerate(self._cells):
+            above = [Cell(source=source, executed=True) for source in self._cells[:number]]
+            at = 0
+            for line in cell.split("\n"):
+                text = line.strip()
+                start = at + len(line) - len(line.lstrip())
+                if text and not text.startswith("#"):
+                    request = Completion(
+                        cells=[*above, Cell(source=cell[:start])],
+                        active=number,
+                        offset=start,
+                        trigger="automatic",
+                        eagerness="eager",
+                    )
+                    yield request, text
+                at += len(line) + 1
+
+    def lacks(self, request: Completion, text: str) -> set[str]:
+        """Return the names that hide a text."""
         line = request.prefix.rpartition("\n")[2]
-        missing = set(unresolved(line, text, scope, bindings(request.prefix)))
-        if not missing or not missing <= own.keys():
-            continue
+        return set(unresolved(line, text, self.scope, bindings(request.prefix)))
+
+    def count(self, request: Completion, text: str, sources: Sources, outcome: Outcome) -> None:
+        """Count what becomes of a text."""
+        missing = self.lacks(request, text)
+        if not missing:
+            return
+        names = Names(request, self.scope, sources)
+        shown = names.fit(text)
+        added = {bound_name(line): line for line in names.imports(text)} if shown else {}
+        if not missing <= self.own.keys():
+            outcome.elsewhere += shown
+            outcome.names.update(f"elsewhere: {added[name]}" for name in added.keys() - self.own.keys())
+            return
+        bad = [name for name, line in added.items() if means(line) not in map(means, self.own.get(name, ()))]
         outcome.hidden += 1
-        names = Names(request, scope, sources)
-        if not names.fit(text):
-            outcome.names.update(f"{name} hidden" for name in missing)
-            continue
-        added = {bound_name(line): line for line in names.imports(text)}
-        bad = [
-            name
-            for name, line in added.items()
-            if means(line) not in {means(known) for known in own.get(name, ()) if known}
-        ]
         outcome.wrong += bool(bad)
-        outcome.right += not bad
+        outcome.right += shown and not bad
         outcome.names.update(f"{name} wrong: {added[name]}" for name in bad)
+        outcome.names.update(f"{name} hidden" for name in missing if not shown)
+
+
+def suggested(bare: Bare, local: InProcess, most: int, rng: random.Random) -> Iterator[tuple[Completion, str]]:
+    """Yield what the model suggests where a line begins that needs a module."""
+    lines = ((request, bare.lacks(request, text)) for request, text in bare.lines())
+    places = [request for request, missing in lines if missing and missing <= bare.own.keys()]
+    for request in rng.sample(places, min(most, len(places))):
+        reply = local.last(request)  # without a kernel's facts no name hides it
+        if reply.items:
+            yield request, reply.items[0].text
 
 
 def main() -> None:
@@ -158,17 +191,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", type=Path, required=True, help="a folder of notebooks, or a prepared set")
     parser.add_argument("--names", type=int, default=0, help="print so many names that were hidden or wrong")
+    parser.add_argument("--ask", type=int, default=0, help="ask the model at so many places of each notebook")
     options = parser.parse_args()
     notebooks = read(options.set)
+    local = InProcess(Turbopilot(keep_sequences=False, considerate=False)) if options.ask else None
+    if local:
+        local.wait()
+    rng, asked = random.Random(1), 0  # noqa: S311 - the same places every time
     outcomes = {"conventions": Outcome(), "with memory": Outcome()}
     for notebook in notebooks:
-        siblings = Siblings(notebook, notebooks)
-        count(notebook, Sources(lambda _: [], lambda _: True), outcomes["conventions"])
-        count(notebook, Sources(siblings.imports, lambda _: True), outcomes["with memory"])
+        bare = Bare(notebook)
+        memory = Siblings(notebook, notebooks)
+        for request, text in suggested(bare, local, options.ask, rng) if local else bare.lines():
+            asked += 1
+            bare.count(request, text, Sources(lambda _: [], lambda _: True), outcomes["conventions"])
+            bare.count(request, text, Sources(memory.imports, lambda _: True), outcomes["with memory"])
+    print(f"{asked} texts")
     for title, outcome in outcomes.items():
         print(f"{title}: {outcome}")
         for name, times in outcome.names.most_common(options.names):
             print(f"  {times:4} {name}")
+    if local:
+        local.close()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.completer.installed import Installed
-from jupyter_turbopilot.suggestion.imports import Sources, import_lines
+from jupyter_turbopilot.memory.import_lines import Import, imports_of
+from jupyter_turbopilot.suggestion.imports import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,13 +35,18 @@ def sources_of(
         return None
 
     @cache
-    def at_hand() -> Counter[str]:
-        cells = "\n".join(cell.source for cell in request.cells if cell.type == "code")
-        others = (other.source for other in request.extra if other.language == "python")
-        return Counter(line for source in (cells, *others) for line in {*import_lines(source)})
+    def at_hand() -> Counter[Import]:
+        cells = {found for cell in request.cells if cell.type == "code" for found in _imports(cell.source)}
+        others = ({*_imports(other.source)} for other in request.extra if other.language == "python")
+        return Counter(found for document in (cells, *others) for found in document)
 
-    def remembered(name: str) -> list[tuple[str, int]]:
-        lines = [(line, count) for line, count in at_hand().items() if name in line]
+    def known(name: str) -> list[tuple[str, int]]:
+        lines = [(found.line, count) for found, count in at_hand().items() if found.name == name]
         return [*lines, *(memory.imports(name) if memory else ())]
 
-    return Sources(remembered, lambda module: installed(module, facts.path))
+    return Sources(known, lambda module: installed(module, facts.path))
+
+
+@remembered(2**20)
+def _imports(source: str) -> tuple[Import, ...]:
+    return tuple(imports_of(source))

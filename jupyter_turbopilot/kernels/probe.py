@@ -21,6 +21,8 @@ SECONDS = 0.008  # of computing; after that, objects are named but no longer loo
 MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
 MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER = 128 * 1024, 64, 1024
 LONGEST = 120
+# What IPython puts into every namespace. Other names that it hides from `%who` come from startup files.
+_SHELLS = ("In", "Out", "exit", "get_ipython", "open", "quit")
 
 _class_dict = type.__dict__["__dict__"].__get__
 _mro = type.__dict__["__mro__"].__get__
@@ -326,14 +328,13 @@ def _folders() -> List[str]:
     return [entry for entry in texts if entry]
 
 
-def facts(namespace: Any, hidden: Any = None) -> Dict[str, Any]:
+def facts(namespace: Any) -> Dict[str, Any]:
     """Describe the newest names of a namespace."""
     look, left = _Look(), MOST_BYTES
-    skipped = _plain(hidden) if type(hidden) is dict else {}
     if not _is_one_of(dict, _mro(type(namespace))):
         return {"names": {}, "all": False, "path": []}
     last = list(islice(reversed(dict.items(namespace)), MOST_LOOKED_AT))
-    newest = [(n, v) for n, v in last if type(n) is str and _is_public(n) and n not in skipped]
+    newest = [(n, v) for n, v in last if type(n) is str and _is_public(n) and n not in _SHELLS]
     described: Dict[str, Any] = {}
     for name, value in newest[:MOST_NAMES]:
         described[name] = {"type": _text(_class_name(type(value)))}
@@ -353,7 +354,7 @@ def install(target: str) -> None:
 
     def answer(comm: Any, _message: Any) -> None:
         try:
-            comm.send(facts(shell.user_ns, shell.user_ns_hidden))
+            comm.send(facts(shell.user_ns))
         finally:
             comm.close()
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     Remembered = Callable[[str], Sequence[tuple[str, int]]]
 
 DOMINATES = 0.8  # of the documents that import a name, so many have to mean the same by it
-_IMPORT = re.compile(r"^(?:import|from)[ \t]++[^\n;#()\\]{1,300}+$", re.MULTILINE)
 # What import lines stand behind. Comments and blank lines may be between.
 _BLANK = r"(?:[ \t]*+(?:\#[^\n]*+)?\n)*+"
 _REST = r"[ \t]*+(?:\#[^\n]*+)?(?:\n|\Z)"
@@ -133,12 +132,6 @@ def bound_name(line: str) -> str:
 def top_module(line: str) -> str:
     """Return the top-level module that an import line imports."""
     return line.split()[1].partition(".")[0]
-
-
-@remembered(2**20)
-def import_lines(source: str) -> tuple[str, ...]:
-    """Return the import lines of a source that stand at the margin, finished or not the rest."""
-    return tuple(match[0].rstrip() for match in _IMPORT.finditer(source))
 
 
 # What a text uses ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
-from jupyter_turbopilot.suggestion.resolve import Scope, bindings, exists, unresolved
+from jupyter_turbopilot.suggestion.resolve import Scope, binds_anything, bindings, exists, unresolved
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Fact, Facts
@@ -30,7 +30,7 @@ _ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w+)$")
 
 def scope_of(request: Completion, facts: Facts) -> Scope:
     """Combine the names of the kernel with those bound by cells that have not run."""
-    if not facts.names:
+    if not facts.names and not facts.all:
         return Scope()
     others = [
         (cell, bindings(cell.source))
@@ -42,10 +42,11 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     sure = {name: fact for name, fact in facts.names.items() if name not in changing}
     columns = {n: frozenset(label for label, _ in f.columns or ()) for n, f in sure.items() if f.columns}
     # Cells below have not run, or the kernel would know what they bind.
-    above = (bindings(cell.source) for cell in request.cells[: request.active] if cell.type == "code")
-    known = frozenset(facts.names).union(*above)
+    above = [cell for cell in request.cells[: request.active] if cell.type == "code"]
+    known = frozenset(facts.names).union(*(bindings(cell.source) for cell in above))
+    to_run = [request.prefix, *(cell.source for cell in above if cell.executed is not True)]
     return Scope(
-        names=known if facts.all else None,
+        names=known if facts.all and not any(map(binds_anything, to_run)) else None,
         attributes={
             name: fact.attributes | (columns.get(name, _NONE) if _columns_are_attributes(fact) else _NONE)
             for name, fact in sure.items()

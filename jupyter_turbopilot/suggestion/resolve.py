@@ -29,6 +29,9 @@ _BINDS_BEHIND = re.compile(
     r"(?:as|def|class|import)[ \t]++([^\W\d][\w, \t]*+)|def[ \t]++\w++\(([^)]*+)"
     r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
 )
+_ANYTHING = re.compile(
+    r"^[ \t]*+(?:from[ \t]++[\w.]++[ \t]++import[ \t]*+\*|%(?:load|pylab|run|store)\b|%%cython\b)", re.MULTILINE
+)
 _WORD = re.compile(r"[^\W\d]\w*")
 _LINE = Lexeme("line", "\n", 0)  # stands for what is beyond either end of a text
 
@@ -55,6 +58,12 @@ def bindings(source: str) -> frozenset[str]:
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             return _loose_bindings(source)
     return frozenset(_bound(tree))
+
+
+@remembered(2**20)
+def binds_anything(source: str) -> bool:
+    """Tell whether a cell binds names that it does not tell, as `from x import *` does."""
+    return _ANYTHING.search(source) is not None
 
 
 def _loose_bindings(source: str) -> frozenset[str]:

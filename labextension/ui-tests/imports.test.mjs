@@ -87,4 +87,27 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
     assert.equal(await textOf(cell), 'axes = ');
     await page.close();
   });
+
+  test('brings it to what was typed by hand, in a kernel in which nothing has run', async () => {
+    writeNotebook(lab, 'fresh.ipynb', [`${TABLE}\naxes =`]);
+    const page = await openFile(browser.context, lab, 'fresh.ipynb');
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
+    );
+    const cell = await editCell(page, 0);
+    await page.waitForTimeout(1500);
+    await page.keyboard.type(' sns.', { delay: 60 });
+    assert.equal(await ghost(page), 'heatmap(table)');
+    assert.equal(await noteIn(page), `"adds ${LINE}"`);
+    await page.waitForTimeout(700);
+    await screenshot(page, 'import-note-dark');
+    await page.keyboard.press('Tab');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `${LINE}\n${TABLE}\naxes = sns.heatmap(table)`);
+    await screenshot(page, 'import-added-dark');
+    await page.keyboard.press('Control+z');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `${TABLE}\naxes = sns.`);
+    await page.close();
+  });
 });

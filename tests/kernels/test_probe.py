@@ -319,15 +319,22 @@ def test_nor_do_the_keys_of_the_namespace_or_what_it_is_made_of() -> None:
         namespace = dict.__new__(kind)
         if kind is OrderedDict:
             namespace.__init__()  # type: ignore[misc]
-        dict.update(namespace, {Key(name): 1 for name in ("price", "hidden")})
-        for name in ("price", Collides("odd"), "hidden"):
+        dict.update(namespace, {Key(name): 1 for name in ("price", "exit")})
+        for name in ("price", Collides("odd"), "exit"):
             dict.__setitem__(namespace, name, 1)
         RAN.clear()
-        found = probe.facts(namespace, {"hidden": 1, Key("price"): 2})
+        found = probe.facts(namespace)
         assert RAN == []
         assert list(found["names"]) == ["price"]
     assert probe.facts(instance(hostile_class()))["names"] == {}
     assert RAN == []
+
+
+def test_what_a_startup_file_has_bound_is_a_name_and_what_every_shell_has_is_none() -> None:
+    namespace = {"In": [], "exit": 1, "quit": 1, "open": open, "get_ipython": 1, "_dh": [], "json": json}
+    found = probe.facts(namespace)
+    assert list(found["names"]) == ["json"]
+    assert found["all"]
 
 
 def test_nor_do_classes_that_stand_where_those_of_libraries_stood(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from jupyter_turbopilot.suggestion.imports import (
     Use,
     binding,
     bound_name,
-    import_lines,
     top_module,
     uses,
     with_imports,
@@ -174,11 +173,6 @@ def test_of_the_persons_own_lines_those_count_that_suit_the_use() -> None:
 )
 def test_a_line_is_used_for_the_one_name_that_is_missing(line: str, alone: str) -> None:
     assert binding(line, "np") == alone
-
-
-def test_the_import_lines_of_a_source_are_those_at_its_margin() -> None:
-    source = "import a\nfrom b import c  # why\n  import d\nx = 'import e'\nfrom f import (\n  g)\nimport h ;"
-    assert import_lines(source) == ("import a", "from b import c")
 
 
 @given(st.sampled_from(["np", "x", "Path"]), st.text(max_size=60))

@@ -10,6 +10,7 @@ from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
+from jupyter_turbopilot.suggestion.resolve import bindings
 
 from ..twins import golden
 
@@ -33,6 +34,22 @@ def request(*cells: tuple[str, bool | None], text: str = "x = ") -> Completion:
 def test_names_come_from_the_kernel_and_from_cells_that_have_not_run() -> None:
     scope = scope_of(request(("later = 1", None)), FACTS)
     assert scope.names == {"df", "load", "more", "later"}
+
+
+def test_a_kernel_in_which_nothing_has_run_has_no_names() -> None:
+    scope = scope_of(request(("import numpy as np", None)), Facts(all=True))
+    assert scope.names == {"np"}
+    assert not Names(request(), scope).fit("pd.read_csv(1)")
+    assert scope_of(request(), Facts()).names is None
+
+
+@pytest.mark.parametrize(
+    "cell", ["from pylab import *", "if x:\n  from .a import *", "%run b.py", "x = 1\n%pylab", "%%cython\ndef f(): 1"]
+)
+def test_any_name_may_exist_below_a_cell_that_does_not_tell_what_it_binds(cell: str) -> None:
+    assert scope_of(request((cell, None)), FACTS).names is None
+    assert scope_of(request((cell, True)), FACTS).names == FACTS.names.keys() | {*bindings(cell)}
+    assert scope_of(request(text=f"{cell}\nx = "), FACTS).names is None
 
 
 def test_a_column_is_an_attribute_too() -> None:
