@@ -2,9 +2,9 @@
 
 Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away; with
 `--ask` it is what the model suggests where such a line begins, at the eager setting. It would be hidden if it
-names a module. It counts as right if the lines that are added bind the same objects as the notebook's own
-imports. With memory, the other notebooks of the same package are the person's own, without those that share half
-of their lines with the one that is typed. Every module counts as installed.
+names a module. It counts as right if the lines that are added bind the same objects as those of the notebook.
+With memory, the other notebooks of the same package are the person's own, without those that share half of their
+lines with the one that is typed. Every module counts as installed.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class Siblings:
 
     def imports(self, name: str) -> list[tuple[str, int]]:
         """Return import lines that bind a name, with how many documents have them."""
-        found = (line for document in self._documents for line in {f.line for f in document if f.name == name})
-        return Counter(found).most_common()
+        lines = ({found.line for found in document if found.name == name} for document in self._documents)
+        return Counter(line for found in lines for line in found).most_common()
 
 
 def _shared(notebook: TypedNotebook, other: TypedNotebook) -> float:

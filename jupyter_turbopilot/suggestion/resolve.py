@@ -30,7 +30,8 @@ _BINDS_BEHIND = re.compile(
     r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
 )
 _ANYTHING = re.compile(
-    r"^[ \t]*+(?:from[ \t]++[\w.]++[ \t]++import[ \t]*+\*|%(?:load|pylab|run|store)\b|%%cython\b)", re.MULTILINE
+    r"^[ \t]*+(?:from[ \t]++[\w.]++[ \t]++import[ \t]*+\*|%(?:load|pylab|run|store)\b|%%cython\b)",
+    re.MULTILINE,
 )
 _WORD = re.compile(r"[^\W\d]\w*")
 _LINE = Lexeme("line", "\n", 0)  # stands for what is beyond either end of a text

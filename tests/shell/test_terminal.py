@@ -104,6 +104,17 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     screen(terminal, 0.5)
     terminal.send("print('sum', result)\r")
     assert wait_for(terminal, "sum 3")
+    screen(terminal, 0.5)
+    terminal.send("values = np.")  # which comes with its import
+    wait_for(terminal, "adds import numpy as np")
+    terminal.send("\x1b[C")
+    time.sleep(0.3)
+    terminal.send("\x15" * 2)  # whatever it suggests: only the import stays
+    time.sleep(0.3)
+    terminal.send("\r")
+    screen(terminal, 0.5)
+    terminal.send("print('is', np.__name__)\r")
+    assert wait_for(terminal, "is numpy")
 
 
 @pytest.mark.model
