@@ -1,9 +1,9 @@
 """Counts how many suggestions that are hidden for a missing module would be shown, with which import.
 
-Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away; with
+Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away. With
 `--ask` it is what the model suggests where such a line begins, at the eager setting. It would be hidden if it
-names a module. It counts as right if the lines that are added bind the same objects as those of the notebook.
-With memory, the other notebooks of the same package are the person's own, without those that share half of their
+names a module. It is right if the lines that are added bind the same objects as those of the notebook. With
+memory, the other notebooks of the same package are the person's own, without those that share half of their
 lines with the one that is typed. Every module counts as installed.
 """
 
@@ -176,7 +176,9 @@ class Bare:
         outcome.names.update(f"{name} hidden" for name in missing if not shown)
 
 
-def suggested(bare: Bare, local: InProcess, most: int, rng: random.Random) -> Iterator[tuple[Completion, str]]:
+def suggested(
+    bare: Bare, local: InProcess, most: int, rng: random.Random
+) -> Iterator[tuple[Completion, str]]:
     """Yield what the model suggests where a line begins that needs a module."""
     lines = ((request, bare.lacks(request, text)) for request, text in bare.lines())
     places = [request for request, missing in lines if missing and missing <= bare.own.keys()]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from IPython.terminal.interactiveshell import TerminalInteractiveShell
     from prompt_toolkit import PromptSession
     from prompt_toolkit.buffer import Buffer
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
 
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.shell.in_process import InProcess
@@ -79,7 +80,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             pt_app.rprompt = None
         super().disconnect()
 
-    def _note(self, buffer: Buffer) -> list[tuple[str, str]]:
+    def _note(self, buffer: Buffer) -> StyleAndTextTuples:
         imports = getattr(buffer.suggestion, "imports", ())
         return [("class:auto-suggestion", f"adds {'; '.join(imports)}")] if imports else []
 

@@ -61,7 +61,10 @@ class Sources:
 def _certain(use: Use, known: Counter[str]) -> str:
     by_use = BY_USE.get(use.name, {})
     meant = {line for line, uses in by_use.items() if use.follows in uses}
-    own = Counter({line: count for line, count in known.items() if _suits(line, use, by_use, meant)})
+    own: Counter[str] = Counter()
+    for line, count in known.items():
+        if _suits(line, use, by_use, meant):
+            own[_for_use(line, use)] += count
     if own:
         (line, count), *_ = own.most_common(1)
         return line if count >= DOMINATES * own.total() else ""
@@ -81,6 +84,13 @@ def _suits(line: str, use: Use, by_use: dict[str, frozenset[str]], meant: set[st
     if line.startswith("import ") and (use.follows == "(" or not (use.dotted or " as " in line)):
         return False  # no module is called
     return line in meant or line not in by_use
+
+
+def _for_use(line: str, use: Use) -> str:
+    """Import a package rather than a module in it where that is not what is used: `import a.b` binds `a`."""
+    package, dot, module = line.removeprefix("import ").partition(".")
+    is_other = line.startswith("import ") and " as " not in line and module.partition(".")[0] != use.follows
+    return f"import {package}" if dot and is_other else line
 
 
 def _known_lines(name: str, lines: Iterable[tuple[str, int]]) -> Counter[str]:

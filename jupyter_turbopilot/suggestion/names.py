@@ -12,7 +12,7 @@ from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
-from jupyter_turbopilot.suggestion.resolve import Scope, binds_anything, bindings, exists, unresolved
+from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Fact, Facts

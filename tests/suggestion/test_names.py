@@ -45,7 +45,13 @@ def test_a_kernel_in_which_nothing_has_run_has_no_names() -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    ["from pylab import *", "if x:\n  from .a import *", "%run b.py", "x = 1\n%pylab", "%%cython\ndef f(): 1"],
+    [
+        "from pylab import *",
+        "if x:\n  from .a import *",
+        "%run b.py",
+        "x = 1\n%pylab",
+        "%%cython\ndef f(): 1",
+    ],
 )
 def test_any_name_may_exist_below_a_cell_that_does_not_tell_what_it_binds(cell: str) -> None:
     assert scope_of(request((cell, None)), FACTS).names is None
