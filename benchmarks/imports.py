@@ -1,10 +1,11 @@
 """Counts how many suggestions that are hidden for a missing module would be shown, with which import.
 
-Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away. With
-`--ask` it is what the model suggests where such a line begins, at the eager setting. It would be hidden if it
-names a module. It is right if the lines that are added bind the same objects as those of the notebook. With
-memory, the other notebooks of the same package are the person's own, without those that share half of their
-lines with the one that is typed. Every module counts as installed.
+Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away.
+With `--ask` it is what the model suggests where such a line begins, at the eager setting.
+
+It would be hidden if it names a module. It is right if the lines that are added bind the same objects as
+those of the notebook. With memory, the other notebooks of the same package are the person's own, without
+those that share half of their lines with the one that is typed. Every module counts as installed.
 """
 
 from __future__ import annotations
