@@ -85,10 +85,14 @@ def _folders(settings: Turbopilot) -> Iterator[Finding]:
 
 def _memory(settings: Turbopilot) -> Finding:
     """Say whether an index of the person's own code is kept, and where."""
+    from jupyter_turbopilot.files import is_writable
     from jupyter_turbopilot.memory.places import folder, indexes, size_of_index
 
     if not settings.memory:
         return Finding("memory", "no index of your code is kept (c.Turbopilot.memory is False)")
+    if not is_writable(folder()):
+        remedy = "Set XDG_DATA_HOME to a folder of yours, or c.Turbopilot.memory = False."
+        return Finding("memory", f"{folder()} cannot be written to. {remedy}", problem=True)
     found = indexes()
     held = f"{len(found)} of them, {sum(map(size_of_index, found)) / 1e6:.0f} MB" if found else "none yet"
     return Finding("memory", f"indexes of your code in {folder()}: {held}")

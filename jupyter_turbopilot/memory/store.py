@@ -29,6 +29,7 @@ COMMON = 128  # entries that have a word; where there are more, it says nothing
 PATIENCE = 0.02  # seconds that a look-up waits for who writes
 _CACHE = 4096  # KiB of pages in memory
 _LOG = 256  # pages of a write-ahead log: what is written often is written back once
+_UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
 LAYOUT = Layout(
     application=0x54504C4D,
     version=1,  # another one where the same text would be remembered otherwise
@@ -113,15 +114,14 @@ class Store(OpenFile):
         gone = 0
         for path in paths:
             with self.transaction():
-                for (number,) in self._all(
-                    "SELECT id FROM documents WHERE path = ? OR (path > ? AND path < ?)",
-                    path,
-                    f"{path}/",
-                    f"{path}0",
-                ):
+                for (number,) in self._all(f"SELECT id {_UNDER}", path, f"{path}/", f"{path}0"):
                     self._delete(number)
                     gone += 1
         return gone
+
+    def under(self, path: str) -> set[str]:
+        """Return the documents at a path, or in a folder with this path."""
+        return {found for (found,) in self._all(f"SELECT path {_UNDER}", path, f"{path}/", f"{path}0")}
 
     def clear(self) -> bool:
         """Delete everything but whose index it is; False where a log holds it for a reader."""

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import sys
+from contextlib import suppress
 from typing import Any, Literal
 
 from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
@@ -39,7 +40,10 @@ def session_cells(shell: Any) -> list[Cell]:
 def facts_of(shell: Any) -> Facts:
     """Return which names a shell has and where it looks for modules: enough to tell what is missing."""
     names = {name: Fact() for name in [*shell.user_ns] if len(name) <= LONGEST_NAME}
-    return Facts(names, all=True, path=tuple(folder or os.getcwd() for folder in sys.path))  # noqa: PTH109
+    here = ""
+    with suppress(OSError):  # the folder may be gone
+        here = os.getcwd()  # noqa: PTH109
+    return Facts(names, all=True, path=tuple(filter(None, (folder or here for folder in sys.path))))
 
 
 def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:
