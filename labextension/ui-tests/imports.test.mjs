@@ -34,15 +34,31 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
 
   after(() => close?.());
 
-  /** Open a notebook in which the table is known, and type the end of its second cell. */
-  async function typed(name, source) {
-    writeNotebook(lab, name, [TABLE, source]);
+  /** Wait until the server knows what a notebook's kernel can import. */
+  async function knows(name) {
+    const { kernel } = (await lab.get('api/sessions')).find(session => session.path === name);
+    for (let tries = 0; tries < 100; tries++) {
+      const answer = await fetch(`${lab.url}/turbopilot/complete`, {
+        method: 'POST',
+        headers: { Authorization: `token ${lab.token}` },
+        body: JSON.stringify({ path: name, kernel_id: kernel.id, cells: [{ source: 'v = ' }], offset: 4 })
+      });
+      if ((await answer.json()).items?.[0]?.imports) {
+        return;
+      }
+      await new Promise(resolve => setTimeout(resolve, 100));
+    }
+    throw new Error(`The server does not know the kernel of ${name}.`);
+  }
+
+  /** Open a notebook and type at the end of its last cell. */
+  async function typed(name, cells, text, prepare = async () => undefined) {
+    writeNotebook(lab, name, cells);
     const page = await openFile(browser.context, lab, name);
-    await runFirstCell(page);
-    const cell = await editCell(page, 1);
-    // The first request makes the kernel known; it is asked as soon as it is idle.
-    await page.waitForTimeout(1500);
-    await page.keyboard.type(' ');
+    await prepare(page);
+    await knows(name);
+    const cell = await editCell(page, cells.length - 1);
+    await page.keyboard.type(text, { delay: 60 });
     return { page, cell };
   }
 
@@ -53,7 +69,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
       .evaluate(node => window.getComputedStyle(node, '::after').content);
 
   test('says which import comes with it; one undo takes both back', async () => {
-    const { page, cell } = await typed('whole.ipynb', '%%time\naxes =');
+    const { page, cell } = await typed('whole.ipynb', [TABLE, '%%time\naxes ='], ' ', runFirstCell);
     assert.equal(await ghost(page), 'sns.heatmap(table)');
     assert.equal(await noteIn(page), `"adds ${LINE}"`);
     const heard = page.locator('.jp-Turbopilot-live');
@@ -72,7 +88,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
   });
 
   test('brings it with the part that uses the name, and goes on behind', async () => {
-    const { page, cell } = await typed('part.ipynb', 'axes =');
+    const { page, cell } = await typed('part.ipynb', [TABLE, 'axes ='], ' ');
     assert.equal(await ghost(page), 'sns.heatmap(table)');
     await page.keyboard.press('Control+ArrowRight');
     assert.equal(await ghost(page), '.heatmap(table)');
@@ -89,14 +105,11 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
   });
 
   test('brings it to what was typed by hand, in a kernel in which nothing has run', async () => {
-    writeNotebook(lab, 'fresh.ipynb', [`${TABLE}\naxes =`]);
-    const page = await openFile(browser.context, lab, 'fresh.ipynb');
-    await page.evaluate(() =>
-      window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
+    const { page, cell } = await typed('fresh.ipynb', [`${TABLE}\naxes =`], ' sns.', page =>
+      page.evaluate(() =>
+        window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
+      )
     );
-    const cell = await editCell(page, 0);
-    await page.waitForTimeout(1500);
-    await page.keyboard.type(' sns.', { delay: 60 });
     assert.equal(await ghost(page), 'heatmap(table)');
     assert.equal(await noteIn(page), `"adds ${LINE}"`);
     await page.waitForTimeout(700);

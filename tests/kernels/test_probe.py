@@ -521,6 +521,7 @@ def test_names_that_cannot_be_written_or_sent_are_left_out() -> None:
 def test_where_modules_are_looked_for_is_told_as_text(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    RAN.clear()
     odd = ["", "/a", Collides("/b"), 3, "\ud800", "x" * 2000, Path("/c"), "/d"]
     monkeypatch.setattr(sys, "path", odd)
     monkeypatch.chdir(tmp_path)
