@@ -36,12 +36,17 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
 
   /** Wait until the server knows what a notebook's kernel can import. */
   async function knows(name) {
-    const { kernel } = (await lab.get('api/sessions')).find(session => session.path === name);
     for (let tries = 0; tries < 100; tries++) {
+      const session = (await lab.get('api/sessions')).find(({ path }) => path === name);
       const answer = await fetch(`${lab.url}/turbopilot/complete`, {
         method: 'POST',
-        headers: { Authorization: `token ${lab.token}` },
-        body: JSON.stringify({ path: name, kernel_id: kernel.id, cells: [{ source: 'v = ' }], offset: 4 })
+        headers: { Authorization: `token ${lab.token}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify({
+          path: name,
+          kernel_id: session?.kernel.id,
+          cells: [{ source: 'v = ' }],
+          offset: 4
+        })
       });
       if ((await answer.json()).items?.[0]?.imports) {
         return;
