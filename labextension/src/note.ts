@@ -1,11 +1,11 @@
-/** The note under grey text: which imports are added with it. */
+/** The note under a line with grey text: which imports are added with it. */
 
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Completers } from './completers';
 import type { ISuggestedItem } from './inflight';
 
-/** What the style sheet writes under the grey text of an editor. */
+/** What the style sheet writes under the line with grey text in an editor. */
 const PROPERTY = '--jp-turbopilot-note';
 
 /** The import lines that come with what a completer shows. */

@@ -69,8 +69,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
 
   const noteIn = page =>
     page
-      .locator('.jp-GhostText')
-      .first()
+      .locator('.cm-line:has(.jp-GhostText)')
       .evaluate(node => window.getComputedStyle(node, '::after').content);
 
   test('says which import comes with it; one undo takes both back', async () => {
