@@ -22,7 +22,7 @@ import { HttpClient } from './httpclient';
 import { pageFacts } from './jupyterserver';
 import { claimKeys } from './keys';
 import { LiveRegion } from './liveregion';
-import { tellOfMemory } from './memory';
+import { tellOfMemory } from './memorynotice';
 import { describeImports, noteImports } from './note';
 import { Notice } from './notice';
 import { DownloadOffer } from './offer';

@@ -39,7 +39,6 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
   before(async () => {
     ({ lab, browser, close } = await openLab({
       memory: true,
-      eagerness: 'balanced',
       says: 'nothing_of_the_kind',
       flags: ['--Turbopilot.kernel_facts=False']
     }));
@@ -48,7 +47,12 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
       `for year in range(3):\n    accounts.append(year)\n${LINE}`
     ]);
     await saveNotebook(lab, 'older.ipynb', [`accounts = [1]\n${LINE}`]);
-    await saveNotebook(lab, 'open.ipynb', ['accounts = []', 'accounts = []\n', 'accounts = []\n', 'accounts = []\n']);
+    await saveNotebook(lab, 'open.ipynb', [
+      'accounts = []',
+      'accounts = []\n',
+      'accounts = []\n',
+      'accounts = []\n'
+    ]);
     page = await openFile(browser.context, lab, 'open.ipynb');
   });
 
@@ -59,11 +63,17 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     const words = await notice().innerText();
     const { place } = await memory();
     assert.ok(place.startsWith(path.join(lab.home, 'data')));
-    for (const expected of [lab.work, place, 'c.Turbopilot.memory = False']) {
-      assert.ok(words.includes(expected), `${expected} is not in ${words}`);
-    }
+    assert.ok(words.includes(path.dirname(place)), words);
     await screenshot(page, 'memory-notice');
-    await notice().getByRole('button', { name: 'OK' }).click();
+    await notice().getByRole('button', { name: 'More…' }).click();
+    const dialog = page.locator('.jp-Dialog');
+    await dialog.waitFor();
+    const more = await dialog.innerText();
+    for (const expected of [lab.work, place, 'c.Turbopilot.memory = False']) {
+      assert.ok(more.includes(expected), `${expected} is not in ${more}`);
+    }
+    await screenshot(page, 'memory-more');
+    await dialog.getByRole('button', { name: 'Ok' }).click();
     await notice().waitFor({ state: 'detached' });
     await page.close();
     page = await openFile(browser.context, lab, 'open.ipynb', { reset: false });
@@ -103,16 +113,16 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
         .waitForRequest(request => request.url().includes('turbopilot/complete'))
         .then(request => request.postDataJSON().memory);
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:open-settings'));
-    const setting = page.locator('.jp-SettingsForm label, .jp-SettingsForm fieldset', {
-      hasText: 'Use my other notebooks'
-    });
-    await setting.first().waitFor({ timeout: 30000 });
-    await setting.first().scrollIntoViewIfNeeded();
+    const setting = page.getByText('Use my other notebooks', { exact: true });
+    await setting.waitFor({ timeout: 30000 });
+    await setting.scrollIntoViewIfNeeded();
     await screenshot(page, 'memory-setting');
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:memory'));
-    await page.evaluate(() => window.jupyterapp.shell.activateById(
-      [...window.jupyterapp.shell.widgets('main')].find(one => one.title.label === 'open.ipynb').id
-    ));
+    await page.evaluate(() =>
+      window.jupyterapp.shell.activateById(
+        [...window.jupyterapp.shell.widgets('main')].find(one => one.title.label === 'open.ipynb').id
+      )
+    );
     const request = asked();
     assert.notEqual(await typed(3), LINE.slice(BEGUN.length));
     assert.equal(await request, false);

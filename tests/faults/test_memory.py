@@ -308,7 +308,13 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield loop
-    loop.call_soon_threadsafe(loop.stop)
+
+    def end() -> None:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.call_soon(loop.stop)
+
+    loop.call_soon_threadsafe(end)
     thread.join()
     loop.close()
 
