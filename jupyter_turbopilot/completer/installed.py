@@ -1,69 +1,99 @@
-"""Whether a top-level module can be imported from some folders, without importing anything."""
+"""Whether a kernel can import a top-level module, without importing anything."""
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-from collections import OrderedDict
-from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, NamedTuple
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.completer.lasting import Lasting
+from jupyter_turbopilot.suggestion.imports import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from jupyter_turbopilot.context.facts import Modules
 
 PATIENCE = 0.05  # seconds that whoever asks waits: a folder may be on a machine that does not answer
 LASTS = 60.0  # seconds: what is missing may be installed any time
 MOST = 1024  # answers that are kept
 
 
-class _Answer(NamedTuple):
-    found: bool
-    at: float
+class _Look:
+    """A look into the folders of one kernel: what it is for, and until when others wait for it."""
+
+    def __init__(self) -> None:
+        self.wanted: set[str] = set()
+        self.until = time.monotonic() + PATIENCE
 
 
 class Installed:
-    """Looks for modules, each on a thread of its own that nobody has to wait for; remembers the answers."""
+    """Looks for modules, on one thread for each kernel's folders; remembers the answers."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, tuple[str, ...]], _Answer] = OrderedDict()
-        # Who is looking where, and until when others wait for it.
-        self._looking: dict[tuple[str, ...], tuple[threading.Thread, float]] = {}
-        self._lock = threading.Lock()
+        self._known: Lasting[tuple[str, Modules], Found] = Lasting(LASTS, MOST)
+        self._looks: dict[Modules, _Look] = {}
+        self._changed = threading.Condition()
 
-    def __call__(self, module: str, path: Sequence[str]) -> bool:
-        """Tell whether a module is there; False where that is not known in time."""
-        if module in sys.stdlib_module_names:
-            return True
-        key = (module, tuple(path))
-        with self._lock:
-            if (known := self._fresh(key)) is not None:
-                return known
-            if key[1] not in self._looking:  # one at a time: those folders may not answer
-                thread = threading.Thread(target=self._look, args=key, name="turbopilot-modules", daemon=True)
-                self._looking[key[1]] = thread, time.monotonic() + PATIENCE
-                thread.start()
-            thread, end = self._looking[key[1]]
-        thread.join(max(0.0, end - time.monotonic()))
-        with self._lock:
-            return self._fresh(key) or False
+    def __call__(self, module: str, modules: Modules, *, waits: bool = True) -> Found | None:
+        """Tell where a module is; None where that is not known in time, or not yet."""
+        if module in modules.builtin:
+            return Found.ANYWHERE
+        key = module, modules
+        with self._changed:
+            if (found := self._known.get(key)) is not None:
+                return found
+            look = self._looks.get(modules)
+            if look is None:  # one at a time: those folders may not answer
+                look = self._looks[modules] = _Look()
+                threading.Thread(
+                    target=self._run, args=(modules, look), name="turbopilot-modules", daemon=True
+                ).start()
+            look.wanted.add(module)
+            if waits:
+                left = look.until - time.monotonic()
+                self._changed.wait_for(lambda: self._known.get(key) is not None, max(0.0, left))
+            return self._known.get(key)
 
-    def _fresh(self, key: tuple[str, tuple[str, ...]]) -> bool | None:
-        known = self._known.get(key)
-        return known.found if known and time.monotonic() - known.at < LASTS else None
+    def _run(self, modules: Modules, look: _Look) -> None:
+        """Look for what is wanted until nothing more is."""
+        while True:
+            with self._changed:
+                wanted, look.wanted = look.wanted, set()
+                if not wanted:
+                    del self._looks[modules]
+                    return
+            finders = [(folder, _finder(folder, modules.suffixes)) for folder in modules.path]
+            for module in wanted:
+                found = _find(module, finders, modules.here)
+                with self._changed:
+                    self._known.keep((module, modules), found)
+                    self._changed.notify_all()
 
-    def _look(self, module: str, path: tuple[str, ...]) -> None:
-        found = False
+
+def _finder(folder: str, suffixes: tuple[str, ...]) -> FileFinder:
+    """Find modules in a folder as a Python does whose compiled ones end like this."""
+    return FileFinder(
+        folder,
+        (ExtensionFileLoader, [*suffixes]),
+        (SourceFileLoader, SOURCE_SUFFIXES),
+        (SourcelessFileLoader, BYTECODE_SUFFIXES),
+    )
+
+
+def _find(module: str, finders: list[tuple[str, FileFinder]], here: tuple[str, ...]) -> Found:
+    for folder, finder in finders if module.isidentifier() else ():
         try:
-            # Of a top-level name: to find another, its parents would be imported.
-            spec = PathFinder.find_spec(module, [*path])
-            # A folder without any module of Python in it has no loader's origin: it is some folder of data.
-            found = bool(spec and spec.loader and spec.origin)
+            spec = finder.find_spec(module)
         except (ImportError, OSError, ValueError):
-            pass
-        finally:
-            with self._lock:
-                self._known[(module, path)] = _Answer(found, time.monotonic())
-                while len(self._known) > MOST:
-                    self._known.popitem(last=False)
-                del self._looking[path]
+            continue
+        # A folder without any module of Python in it has no loader: it is some folder of data.
+        if spec and spec.loader:
+            return Found.HERE if folder in here else Found.ANYWHERE
+    return Found.NOWHERE

@@ -13,13 +13,14 @@ import os
 import sys
 import types
 from contextlib import suppress
+from importlib.machinery import EXTENSION_SUFFIXES
 from itertools import islice
 from time import thread_time
 from typing import Any, Dict, List, Optional, Tuple
 
 SECONDS = 0.008  # of computing; after that, objects are named but no longer looked into
 MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
-MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER = 128 * 1024, 64, 1024
+MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER, MOST_BUILTIN = 128 * 1024, 64, 1024, 256
 LONGEST = 120
 # What IPython puts into every namespace. Other names that it hides from `%who` come from startup files.
 _SHELLS = ("In", "Out", "exit", "get_ipython", "open", "quit")
@@ -319,20 +320,36 @@ def _size(described: Dict[str, Any]) -> int:
     return 200 + len("".join(texts)) + 4 * len(texts)
 
 
-def _folders() -> List[str]:
-    """Return where modules are looked for."""
-    path = _plain(_module_dict(sys)).get("path")
-    texts = [_text(entry, LONGEST_FOLDER) for entry in (path if type(path) is list else [])[:MOST_FOLDERS]]
-    with suppress(OSError):  # the folder that it runs in may be gone
-        return [entry or os.getcwd() for entry in texts if entry is not None]  # noqa: PTH109
-    return [entry for entry in texts if entry]
+def _texts(values: Any, most: int, longest: int = LONGEST) -> List[str]:
+    """Return the first texts of a plain list or tuple, as far as they can be sent."""
+    texts = [_text(value, longest) for value in values[:most]] if type(values) in (list, tuple) else []
+    return [text for text in texts if text is not None]
+
+
+def modules() -> Dict[str, Any]:
+    """Tell where modules are looked for, and which are in the interpreter itself."""
+    own = _plain(_module_dict(sys))
+    path, here = [], []
+    for entry in _texts(own.get("path"), MOST_FOLDERS, LONGEST_FOLDER):
+        if os.path.isabs(entry):  # noqa: PTH117
+            path.append(entry)
+            continue
+        with suppress(OSError):  # the folder that it runs in may be gone
+            here.append(os.path.normpath(os.path.join(os.getcwd(), entry)))  # noqa: PTH109, PTH118
+            path.append(here[-1])
+    return {
+        "path": path,
+        "here": here,
+        "builtin": _texts(own.get("builtin_module_names"), MOST_BUILTIN),
+        "suffixes": _texts(EXTENSION_SUFFIXES, MOST_FOLDERS),
+    }
 
 
 def facts(namespace: Any) -> Dict[str, Any]:
     """Describe the newest names of a namespace."""
     look, left = _Look(), MOST_BYTES
     if not _is_one_of(dict, _mro(type(namespace))):
-        return {"names": {}, "all": False, "path": []}
+        return {"names": {}, "all": False, "modules": {}}
     last = list(islice(reversed(dict.items(namespace)), MOST_LOOKED_AT))
     newest = [(n, v) for n, v in last if type(n) is str and _is_public(n) and n not in _SHELLS]
     described: Dict[str, Any] = {}
@@ -343,7 +360,7 @@ def facts(namespace: Any) -> Dict[str, Any]:
                 described[name] = look.describe(value)
         left -= _size(described[name])
     complete = len(described) == len(newest) and len(last) < MOST_LOOKED_AT
-    return {"names": described, "all": complete, "path": _folders()}
+    return {"names": described, "all": complete, "modules": modules()}
 
 
 def install(target: str) -> None:

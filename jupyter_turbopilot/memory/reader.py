@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections import Counter, defaultdict
 from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.memory.base import Sighting
@@ -77,9 +78,11 @@ class Reader:
             if one.path in there
         ]
 
-    def imports(self, name: str) -> Sequence[tuple[str, int]]:
-        """Return the imports that bind a name: those of most documents first."""
+    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
+        """Return the imports that bind a name, in one folder or in all: those of most documents first."""
         found = self._asked(lambda store: store.imports(name)) or []
+        if folder is not None:
+            found = [(line, path) for line, path in found if str(PurePosixPath(path).parent) == folder]
         there = self._is_there({path for _, path in found})
         counted = Counter(line for line, path in found if path in there)
         return sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:MOST_IMPORTS]

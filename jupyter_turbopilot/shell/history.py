@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import sys
-from contextlib import suppress
 from typing import Any, Literal
 
+import msgspec
+
 from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
-from jupyter_turbopilot.context.facts import Fact, Facts
+from jupyter_turbopilot.context.facts import Fact, Facts, Modules
 from jupyter_turbopilot.context.private import without_secrets
+from jupyter_turbopilot.kernels import probe
 from jupyter_turbopilot.request import MAX_CELLS, Cell, Completion, Hierarchy
 
 CELLS = 60
@@ -39,11 +40,8 @@ def session_cells(shell: Any) -> list[Cell]:
 
 def facts_of(shell: Any) -> Facts:
     """Return which names a shell has and where it looks for modules: enough to tell what is missing."""
-    names = {name: Fact() for name in [*shell.user_ns] if len(name) <= LONGEST_NAME}
-    here = ""
-    with suppress(OSError):  # the folder may be gone
-        here = os.getcwd()  # noqa: PTH109
-    return Facts(names, all=True, path=tuple(filter(None, (folder or here for folder in sys.path))))
+    names = [name for name in [*shell.user_ns] if type(name) is str and len(name) <= LONGEST_NAME]
+    return Facts(dict.fromkeys(names, Fact()), all=True, modules=msgspec.convert(probe.modules(), Modules))
 
 
 def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:

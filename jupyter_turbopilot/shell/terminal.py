@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
 from prompt_toolkit.auto_suggest import Suggestion
 from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import to_formatted_text
 
 from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
@@ -17,13 +18,13 @@ from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.reply import Item
 from jupyter_turbopilot.shell.history import facts_of, request_at
-from jupyter_turbopilot.suggestion.imports import bound_name, uses, with_imports
+from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
 
 if TYPE_CHECKING:
     from IPython.terminal.interactiveshell import TerminalInteractiveShell
     from prompt_toolkit import PromptSession
     from prompt_toolkit.buffer import Buffer
-    from prompt_toolkit.formatted_text import StyleAndTextTuples
+    from prompt_toolkit.formatted_text import AnyFormattedText, StyleAndTextTuples
 
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.shell.in_process import InProcess
@@ -62,6 +63,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         self._known: _Known | None = None
         self._before = ""  # the text before the cursor when something was inserted or suggested last
         self._job: Job | None = None  # what was asked last
+        self._rprompts: dict[PromptSession[str], AnyFormattedText] = {}
+        self._kept = (-1, 0)  # where a key may put the cursor back to, and by how much the text has moved
 
     async def _trigger_llm(self, buffer: Buffer) -> None:
         """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
@@ -73,13 +76,16 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         """Follow what is inserted in a prompt, and say at its right which imports come with a suggestion."""
         super().connect(pt_app)
         pt_app.default_buffer.on_text_insert += self.inserted
-        pt_app.rprompt = lambda: self._note(pt_app.default_buffer)
+        pt_app.default_buffer.on_cursor_position_changed += self._moved
+        before = self._rprompts[pt_app] = pt_app.rprompt
+        pt_app.rprompt = lambda: self._note(pt_app.default_buffer) or to_formatted_text(before)
 
     def disconnect(self) -> None:
         """Leave all prompts."""
         for pt_app in self._connected_apps:
             pt_app.default_buffer.on_text_insert -= self.inserted
-            pt_app.rprompt = None
+            pt_app.default_buffer.on_cursor_position_changed -= self._moved
+            pt_app.rprompt = self._rprompts.pop(pt_app)
         super().disconnect()
 
     def _note(self, buffer: Buffer) -> StyleAndTextTuples:
@@ -95,16 +101,28 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         is_taken = before.startswith(begun) and len(before) - len(begun) > 1
         if not (known and known.imports and is_taken and (known.start + known.rest).startswith(before)):
             return
-        used = {use.name for use in uses(before[begun.rfind("\n") + 1 :])}
-        needed = [line for line in known.imports if bound_name(line) in used]
-        whole = with_imports(buffer.text, needed)
-        more = len(whole) - len(buffer.text)
-        if not more:
+        start = known.start.rfind("\n") + 1  # of the line, some of which may have been typed
+        used = {use.name for use in uses(before[start:])}
+        needed = tuple(line for line in known.imports if bound_name(line) in used)
+        above = insertion(buffer.text, needed)
+        if not needed or above.at > start:
             return
-        self._known = _Known(whole[: len(known.start) + more], known.rest, known.imports)
-        self._before = whole[: len(before) + more]
+        further = tuple(line for line in known.imports if line not in needed)
+        self._known = _Known(above.into(known.start), known.rest, further)
+        self._before = above.into(before)
         # By the same key as what was taken: one step to undo.
-        buffer.document = Document(whole, len(before) + more)
+        buffer.document = Document(above.into(buffer.text), len(self._before))
+        self._kept = len(begun), len(above.text)
+        asyncio.get_running_loop().call_soon(self._forget_cursor)
+
+    def _moved(self, buffer: Buffer) -> None:
+        """Put the cursor where a key means it that takes a suggestion and stays before it."""
+        (position, more), self._kept = self._kept, (-1, 0)
+        if buffer.cursor_position == position:
+            buffer.cursor_position += more
+
+    def _forget_cursor(self) -> None:
+        self._kept = (-1, 0)
 
     async def get_suggestion_async(self, buffer: Buffer, document: Document) -> Suggestion | None:
         """Complete at the cursor; typing along a suggestion asks nothing."""

@@ -55,7 +55,6 @@ SHORT = {
     "sns": "seaborn",
     "tf": "tensorflow",
     "tfds": "tensorflow_datasets",
-    "tk": "tkinter",
     "xgb": "xgboost",
     "xr": "xarray",
 }

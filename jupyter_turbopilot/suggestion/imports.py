@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
@@ -15,22 +16,30 @@ from jupyter_turbopilot.suggestion.resolve import BINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    # Lines that bind a name, and in how many documents each stands.
-    Remembered = Callable[[str], Sequence[tuple[str, int]]]
-
 DOMINATES = 0.8  # of the documents that import a name, so many have to mean the same by it
 # What import lines stand behind. Comments and blank lines may be between.
 _BLANK = r"(?:[ \t]*+(?:\#[^\n]*+)?\n)*+"
 _REST = r"[ \t]*+(?:\#[^\n]*+)?(?:\n|\Z)"
-_MAGIC = re.compile(r"\s*+%%[^\n]*+(?:\n|\Z)")
+_MAGICS = re.compile(r"(?:\s*+%%[^\n]*+(?:\n|\Z))++")
+_INDENT = re.compile(r"(?:[ \t]*+\n)*+([ \t]*+)")
 _DOCSTRING = re.compile(
-    _BLANK + r"[rRuU]?(?:\"{3}(?:[^\"\\]|\\.|\"(?!\"\"))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"
+    _BLANK + r"[ \t]*+[rRuU]?(?:\"{3}(?:[^\"\\]|\\.|\"(?!\"\"))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"
     r"|\"(?!\"\")(?:[^\"\\\n]|\\.)*+\"|'(?!'')(?:[^'\\\n]|\\.)*+')" + _REST,
     re.DOTALL,
 )
-_FUTURE = re.compile(_BLANK + r"from[ \t]++__future__[ \t]++import\b(?:[^\n(#\\]|\\\n|\([^)]*+\))*+" + _REST)
+_FUTURE = re.compile(
+    _BLANK + r"[ \t]*+from[ \t]++__future__[ \t]++import\b(?:[^\n(#\\]|\\\n|\([^)]*+\))*+" + _REST
+)
 _TYPES = ("from typing ", "from collections.abc ")
 _NOTHING = Lexeme("", "", 0)
+
+
+class Found(Enum):
+    """Where a module is that a kernel can import."""
+
+    NOWHERE = 0
+    HERE = 1  # in the folder that the kernel runs in: in another there may be one of the same name
+    ANYWHERE = 2
 
 
 class Use(NamedTuple):
@@ -41,21 +50,35 @@ class Use(NamedTuple):
     dotted: bool  # whether an attribute of it is read
 
 
+class Remembered(Protocol):
+    """What the person's own documents say."""
+
+    def __call__(self, name: str, /, *, near: bool) -> Sequence[tuple[str, int]]:
+        """Return lines that bind a name, with how many documents have each; `near`: of this folder alone."""
+
+
 class Sources:
     """Where import lines come from, in this order: the person's own documents, what everybody writes.
 
-    `remembered` returns lines that bind a name, with how many documents have each; `installed` tells whether
-    a top-level module can be imported.
+    `found` tells where a top-level module is; None where that is not known yet.
     """
 
-    def __init__(self, remembered: Remembered, installed: Callable[[str], bool]) -> None:
+    def __init__(self, remembered: Remembered, found: Callable[[str], Found | None]) -> None:
         self._remembered = remembered
-        self._installed = installed
+        self._found = found
 
-    def line_for(self, use: Use) -> str:
-        """Return the line that binds a name, if it is certain which; "" otherwise."""
-        line = _certain(use, _known_lines(use.name, self._remembered(use.name)))
-        return line if line and self._installed(top_module(line)) else ""
+    def line_for(self, use: Use) -> str | None:
+        """Return the line that binds a name, if it is certain which; "" otherwise; None: not known yet."""
+        line = self._line(use, near=False)
+        found = self._found(top_module(line)) if line else Found.NOWHERE
+        if found is None:
+            return None
+        # Of a module of this very folder, only what is written in the folder tells.
+        certain = found is Found.ANYWHERE or (found is Found.HERE and self._line(use, near=True) == line)
+        return line if certain else ""
+
+    def _line(self, use: Use, *, near: bool) -> str:
+        return _certain(use, _known_lines(use.name, self._remembered(use.name, near=near)))
 
 
 def _certain(use: Use, known: Counter[str]) -> str:
@@ -185,24 +208,32 @@ def _use(lexemes: list[Lexeme], at: int) -> Use:
 # Where the lines go -------------------------------------------------------------------------------------
 
 
-def insertion(source: str) -> int:
-    """Return where import lines go in a cell: behind a cell magic, a docstring and `from __future__`."""
+class Insertion(NamedTuple):
+    """Text that is put into a cell."""
+
+    at: int
+    text: str
+
+    def into(self, source: str) -> str:
+        """Put it in."""
+        return source[: self.at] + self.text + source[self.at :]
+
+
+def insertion(source: str, lines: Iterable[str]) -> Insertion:
+    """Return what puts import lines into a cell: behind cell magics, a docstring and `from __future__`."""
     end = 0
-    if magic := _MAGIC.match(source):
-        end = magic.end()
+    if magics := _MAGICS.match(source):
+        end = magics.end()
+    # IPython runs a cell that is indented as a whole.
+    indent = found[1] if (found := _INDENT.match(source, end)) else ""
     if docstring := _DOCSTRING.match(source, end):
         end = docstring.end()
     while future := _FUTURE.match(source, end):
         end = future.end()
-    return end
+    is_open = end and source[end - 1] != "\n"
+    return Insertion(end, "\n" * bool(is_open) + "".join(f"{indent}{line}\n" for line in lines))
 
 
 def with_imports(source: str, lines: Iterable[str]) -> str:
-    """Put import lines into a cell, each that is not there yet."""
-    there = {line.strip() for line in source.split("\n")}
-    new = [line for line in lines if line not in there]
-    if not new:
-        return source
-    at = insertion(source)
-    open_end = at and source[at - 1] != "\n"
-    return source[:at] + "\n" * bool(open_end) + "".join(f"{line}\n" for line in new) + source[at:]
+    """Put import lines into a cell."""
+    return insertion(source, lines).into(source) if (lines := [*lines]) else source

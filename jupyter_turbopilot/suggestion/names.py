@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.context.magics import as_python, is_command
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
+from jupyter_turbopilot.suggestion.syntax import scan
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Fact, Facts
@@ -44,7 +46,10 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     # Cells below have not run, or the kernel would know what they bind.
     above = [cell for cell in request.cells[: request.active] if cell.type == "code"]
     known = frozenset(facts.names).union(*(bindings(cell.source) for cell in above))
-    to_run = [request.prefix, *(cell.source for cell in above if cell.executed is not True)]
+    # A cell that ran may have run in an earlier kernel: what it binds untold would be there.
+    told = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
+    has_more = not facts.names.keys() <= told
+    to_run = [request.prefix, *(cell.source for cell in above if not (has_more and cell.executed))]
     return Scope(
         names=known if facts.all and not any(map(binds_anything, to_run)) else None,
         attributes={
@@ -111,17 +116,23 @@ class Names:
         self._parses = fitting(language, prefix)
         self._line = prefix.rpartition("\n")[2]
         self._scope = scope
-        known = language == "python" and scope != Scope() and len(self._line) <= LINE
-        self._bound = bindings(prefix) | bindings(request.suffix) if known else None
-        self._sources = sources if known and scope.names is not None else None
+        judges = language == "python" and scope != Scope() and len(self._line) <= LINE
+        judges = judges and not is_command(self._line) and len(scan(as_python(prefix)).quote) <= 1
+        self._bound = bindings(prefix) | bindings(request.suffix) if judges else None
+        self._sources = sources if judges and scope.names is not None else None
         self._judged: dict[str, bool] = {}
         self._lines: dict[Use, str] = {}
+        self._waits = False  # whether something was not known yet when a text was judged
 
     def fit(self, text: str) -> bool:
         """Tell whether a text fits in: it parses, and the names it uses exist or can be imported."""
-        if text not in self._judged:
-            self._judged[text] = self._parses(text) and self._exist(text)
-        return self._judged[text]
+        if text in self._judged:
+            return self._judged[text]
+        self._waits = False
+        fits = self._parses(text) and self._exist(text)
+        if not self._waits:
+            self._judged[text] = fits
+        return fits
 
     def _exist(self, text: str) -> bool:
         if self._bound is None or not unresolved(self._line, text, self._scope, self._bound):
@@ -143,11 +154,12 @@ class Names:
                 missing.setdefault(use.name, use)
         if len(missing) > MOST_MISSING:
             return ()
-        lines = (self._line_for(use) for use in missing.values())
+        lines = [self._line_for(use, self._sources) for use in missing.values()]
+        self._waits = None in lines
         return tuple(line for line in lines if line)
 
-    def _line_for(self, use: Use) -> str:
-        """Ask the sources, once for each use: a text is judged anew as it grows."""
-        if use not in self._lines:
-            self._lines[use] = self._sources.line_for(use) if self._sources else ""
-        return self._lines[use]
+    def _line_for(self, use: Use, sources: Sources) -> str | None:
+        """Ask the sources, once for each use that they know: a text is judged anew as it grows."""
+        if use not in self._lines and (line := sources.line_for(use)) is not None:
+            self._lines[use] = line
+        return self._lines.get(use)

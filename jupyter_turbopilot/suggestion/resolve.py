@@ -29,8 +29,10 @@ _BINDS_BEHIND = re.compile(
     r"(?:as|def|class|import)[ \t]++([^\W\d][\w, \t]*+)|def[ \t]++\w++\(([^)]*+)"
     r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
 )
+# A cell magic that is told anything may put its result under a name.
 _ANYTHING = re.compile(
-    r"^[ \t]*+(?:from[ \t]++[\w.]++[ \t]++import[ \t]*+\*|%(?:load|pylab|run|store)\b|%%cython\b)",
+    r"^[ \t]*+(?:from[ \t]++[\w.]++[ \t]++import[ \t]*+\*|%(?:load|pylab|run|store|R|sql)\b|%%cython\b"
+    r"|%%(?!(?:time|timeit|prun|memit|mprun|debug|writefile|file)\b)\w++[ \t]++\S)",
     re.MULTILINE,
 )
 _WORD = re.compile(r"[^\W\d]\w*")

@@ -1,11 +1,10 @@
 /** Taking a suggestion: all of it, a word, a line, with the imports that it needs; each one step to undo. */
 
-import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { Completers } from './completers';
 import { inOneUndoStep, insertAtCursor, placeOf } from './editor';
-import { type IInsertion, importsInto, neededFor } from './imports';
-import { importsOf } from './note';
+import { type IInsertion, importsFor } from './imports';
+import type { ISuggestedItem } from './inflight';
 import { firstLine, firstWord } from './suggestion';
 
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
@@ -67,24 +66,17 @@ export class Acceptor {
     text: string,
     insert: (imports: IInsertion | null) => void
   ): void {
-    const { editor } = completer;
+    const { current, editor } = completer;
     inOneUndoStep(editor, () => {
-      const provider = completer.current?.provider.identifier;
-      const isOurs = provider !== undefined && this._identifiers.includes(provider);
-      const imports = isOurs && editor ? this._importsFor(editor, text, importsOf(completer)) : null;
-      if (isOurs) {
-        this._accepted(text, imports);
+      const provider = current?.provider.identifier;
+      if (provider === undefined || !this._identifiers.includes(provider)) {
+        insert(null);
+        return;
       }
-      insert(imports);
+      const { imports, from }: ISuggestedItem = current ?? {};
+      const above = editor ? importsFor(placeOf(editor), text, imports ?? [], from) : null;
+      this._accepted(text, above);
+      insert(above);
     });
-  }
-
-  /** What is put in further up, for the names in what is taken and on its line. */
-  private _importsFor(editor: CodeEditor.IEditor, text: string, lines: readonly string[]): IInsertion | null {
-    const place = placeOf(editor);
-    const line = place.text.slice(0, place.offset).lastIndexOf('\n') + 1;
-    const needed = neededFor(lines, place.text.slice(line, place.offset) + text);
-    const insertion = importsInto(place.text, needed);
-    return insertion && insertion.at <= line ? insertion : null;
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { importsInto, insertInto, neededFor } from './imports';
+import { importsFor, importsInto, insertInto, neededFor } from './imports';
 
 const cases = JSON.parse(readFileSync('../tests/data/imports.json', 'utf8')) as {
   source: string;
@@ -9,8 +9,21 @@ const cases = JSON.parse(readFileSync('../tests/data/imports.json', 'utf8')) as 
 
 describe('import lines', () => {
   it.each(cases)('go where the server would put them: $source', ({ source, with: whole }) => {
-    const insertion = importsInto(source, ['import y']);
-    expect(insertion ? insertInto(source, insertion) : source).toBe(whole);
+    expect(insertInto(source, importsInto(source, ['import y']))).toBe(whole);
+  });
+
+  it('come with what is taken for all that stands of the suggestion', () => {
+    const lines = ['import numpy as np', 'import os'];
+    const place = { text: 'x = np.pi\ny = ', offset: 14 };
+    expect(importsFor(place, '2', lines)).toBeNull();
+    expect(importsFor(place, '2', lines, 0)).toEqual({ at: 0, text: 'import numpy as np\n' });
+  });
+
+  it('are indented as what is taken makes the cell', () => {
+    expect(importsFor({ text: '  ', offset: 2 }, 'os.x', ['import os'])).toEqual({
+      at: 0,
+      text: '  import os\n'
+    });
   });
 
   it('are needed by the part that uses their name', () => {

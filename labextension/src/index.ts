@@ -132,8 +132,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
     provider.appeared.connect((_, { text, imports }) => {
       if (provider.settings.announce) {
-        const note = imports.length > 0 ? `. ${describeImports(trans, imports)}` : '';
-        live.say(trans.__('Suggestion: %1', text) + note);
+        live.say(
+          imports.length > 0
+            ? trans.__('Suggestion (%1): %2', describeImports(trans, imports), text)
+            : trans.__('Suggestion: %1', text)
+        );
       }
     });
     const openModels = panelOpener(

@@ -19,7 +19,11 @@ export interface IActivity {
 }
 
 /** What the completer is given, and what it leaves alone. */
-export type ISuggestedItem = IInlineCompletionItem & { imports?: readonly string[] };
+export type ISuggestedItem = IInlineCompletionItem & {
+  imports?: readonly string[];
+  /** Where the line begins on which it begins; missing: where the cursor's does. */
+  from?: number;
+};
 
 /** Something asked of the server, and where. */
 export class Run {

@@ -7,9 +7,10 @@ import type { ISuggestedItem } from './inflight';
 
 /** What the style sheet writes under the line with grey text in an editor. */
 const PROPERTY = '--jp-turbopilot-note';
+const NOTED = 'jp-mod-turbopilot-noted';
 
 /** The import lines that come with what a completer shows. */
-export function importsOf(completer: InlineCompleter): readonly string[] {
+function importsOf(completer: InlineCompleter): readonly string[] {
   return (completer.current as ISuggestedItem | null)?.imports ?? [];
 }
 
@@ -21,14 +22,11 @@ export function describeImports(trans: TranslationBundle, imports: readonly stri
 export function noteImports(completers: Completers, trans: TranslationBundle): void {
   completers.created.connect((_, completer) => {
     const write = (): void => {
-      const style = completer.editor?.host.style;
+      const host = completer.editor?.host;
       const imports = importsOf(completer);
-      if (imports.length > 0) {
-        // As a string of CSS, which JSON's are: no name has more in it than letters.
-        style?.setProperty(PROPERTY, JSON.stringify(describeImports(trans, imports)));
-      } else {
-        style?.removeProperty(PROPERTY);
-      }
+      host?.classList.toggle(NOTED, imports.length > 0);
+      // As a string of CSS, which JSON's are: no name has more in it than letters.
+      host?.style.setProperty(PROPERTY, JSON.stringify(describeImports(trans, imports)));
     };
     const update = (): void => {
       completer.current?.stream.disconnect(write);

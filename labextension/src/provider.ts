@@ -431,7 +431,8 @@ export class Provider implements IInlineCompletionProvider {
           insertText: rest,
           isIncomplete: !run.suggestion.done,
           token: run.suggestion.id,
-          imports: run.suggestion.imports
+          imports: run.suggestion.imports,
+          from: run.suggestion.from
         };
         if (!run.shown) {
           run.shown = true;

@@ -22,11 +22,17 @@ describe('the imports of a suggestion', () => {
     expect(made.imports).toEqual(['import numpy as np']);
   });
 
-  it('are in the cell before what is left of it', () => {
-    const made = suggestion('# x\ny = |', 'np.mean(x)');
+  it('are in the cell before what is left of it, and come once', () => {
+    const lines = ['import numpy as np', 'import os'];
+    const made = suggestion('# x\ny = |', '', false);
+    made.grow('np.mean(x) + os.n', lines);
+    expect(made.from).toBe(4);
     made.moveBehind({ at: 0, text: 'import numpy as np\n' });
-    expect(made.rest(at('import numpy as np\n# x\ny = np.|'))).toBe('mean(x)');
+    expect(made.rest(at('import numpy as np\n# x\ny = np.|'))).toBe('mean(x) + os.n');
     expect(made.rest(at('# x\ny = np.|'))).toBeNull();
+    expect(made.from).toBe(23);
+    made.grow('np.mean(x) + os.name', lines);
+    expect([made.imports, made.needs]).toEqual([['import os'], lines]);
   });
 });
 

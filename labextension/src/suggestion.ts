@@ -1,6 +1,6 @@
 /** One suggestion and the text it was asked for. It knows what is left of it as the person types. Pure. */
 
-import { type IInsertion, insertInto } from './imports';
+import { type IInsertion, insertInto, lineStart } from './imports';
 
 export interface IPlace {
   text: string;
@@ -26,9 +26,19 @@ export class Suggestion {
     return this._text;
   }
 
-  /** The import lines that it needs and that the notebook lacks. */
+  /** The import lines that it needs and that the notebook lacked. */
+  get needs(): readonly string[] {
+    return this._needs;
+  }
+
+  /** Those of them that are still to be put in. */
   get imports(): readonly string[] {
-    return this._imports;
+    return this._needs.filter(line => !this._added.has(line));
+  }
+
+  /** Where the line begins on which it begins. */
+  get from(): number {
+    return lineStart(this._before, this._before.length);
   }
 
   get done(): boolean {
@@ -55,16 +65,17 @@ export class Suggestion {
   grow(text: string, imports: readonly string[] = []): void {
     if (!this._done && text.startsWith(this._text)) {
       this._text = text;
-      this._imports = imports;
+      this._needs = imports;
       this._wake();
     } else if (!this._done && !this._text.startsWith(text)) {
       this._hasDropped = true;
     }
   }
 
-  /** Text is put in further up: it goes on in what the cell is then. */
+  /** Imports are put in further up: it goes on in what the cell is then. */
   moveBehind({ at, text }: IInsertion): void {
     this._before = insertInto(this._before, { at, text });
+    text.split('\n').forEach(line => this._added.add(line.trim()));
   }
 
   /** Nothing more will come. */
@@ -118,7 +129,8 @@ export class Suggestion {
   private _before: string;
   private _after: string;
   private _text = '';
-  private _imports: readonly string[] = [];
+  private _needs: readonly string[] = [];
+  private readonly _added = new Set<string>();
   private _done = false;
   private _hasDropped = false;
   private _waiting: (() => void)[] = [];

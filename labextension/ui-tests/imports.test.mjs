@@ -77,7 +77,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
     assert.equal(await ghost(page), 'sns.heatmap(table)');
     assert.equal(await noteIn(page), `"adds ${LINE}"`);
     const heard = page.locator('.jp-Turbopilot-live');
-    assert.equal(await heard.textContent(), `Suggestion: sns.heatmap(table). adds ${LINE}`);
+    assert.equal(await heard.textContent(), `Suggestion (adds ${LINE}): sns.heatmap(table)`);
     await page.waitForTimeout(700);
     await screenshot(page, 'import-note');
     await page.keyboard.press('Tab');
@@ -97,6 +97,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
     await page.keyboard.press('Control+ArrowRight');
     assert.equal(await ghost(page), '.heatmap(table)');
     assert.equal(await textOf(cell), `${LINE}\naxes = sns`);
+    assert.equal(await noteIn(page), 'none');
     await screenshot(page, 'import-part');
     await page.keyboard.press('Tab');
     await page.waitForTimeout(300);

@@ -10,6 +10,7 @@ import json
 import sys
 import types
 from collections import OrderedDict
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -522,13 +523,22 @@ def test_where_modules_are_looked_for_is_told_as_text(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     RAN.clear()
-    odd = ["", "/a", Collides("/b"), 3, "\ud800", "x" * 2000, Path("/c"), "/d"]
+    odd = ["", "/a", Collides("/b"), 3, "\ud800", "x" * 2000, Path("/c"), "src/", "../b", "/d"]
     monkeypatch.setattr(sys, "path", odd)
     monkeypatch.chdir(tmp_path)
+    here = str(tmp_path), str(tmp_path / "src"), str(tmp_path.parent / "b")
     found = probe.facts({})
-    assert found["path"] == [str(tmp_path), "/a", "/d"]
-    assert kernel.read_facts(found).path == (str(tmp_path), "/a", "/d")
+    assert found["modules"]["path"] == [here[0], "/a", *here[1:], "/d"]
+    modules = kernel.read_facts(json.loads(json.dumps(found))).modules
+    assert modules.path == (here[0], "/a", *here[1:], "/d")
+    assert modules.here == here
     assert RAN == []
+
+
+def test_and_which_modules_are_in_the_interpreter_and_how_compiled_ones_are_called() -> None:
+    modules = kernel.read_facts(probe.facts({})).modules
+    assert modules.builtin == frozenset(sys.builtin_module_names)
+    assert modules.suffixes == tuple(EXTENSION_SUFFIXES)
 
 
 def test_a_path_that_is_not_a_plain_list_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -537,7 +547,7 @@ def test_a_path_that_is_not_a_plain_list_is_not_told(monkeypatch: pytest.MonkeyP
             raise AssertionError
 
     monkeypatch.setattr(sys, "path", Own(["/a"]))
-    assert probe.facts({})["path"] == []
+    assert probe.facts({})["modules"]["path"] == []
 
 
 def test_a_kernel_in_a_folder_that_is_gone_tells_the_others(
@@ -548,4 +558,4 @@ def test_a_kernel_in_a_folder_that_is_gone_tells_the_others(
 
     monkeypatch.setattr(sys, "path", ["", "/a"])
     monkeypatch.setattr(probe.os, "getcwd", gone)
-    assert probe.facts({})["path"] == ["/a"]
+    assert probe.facts({})["modules"]["path"] == ["/a"]

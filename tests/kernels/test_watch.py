@@ -238,7 +238,7 @@ def test_a_kernel_that_is_not_there_has_no_facts() -> None:
 
 def test_a_kernel_in_which_nothing_has_run_tells_that_and_where_it_looks_for_modules() -> None:
     async def scenario(person: Person) -> None:
-        facts = await person.facts(lambda facts: bool(facts.path))
+        facts = await person.facts(lambda facts: bool(facts.modules.path))
         assert facts.names == {}
         assert facts.all
 
@@ -251,7 +251,7 @@ def test_a_kernel_that_is_asked_while_it_starts_answers_when_it_has_started() ->
         kernel_id = await manager.start_kernel(kernel_name="python3")
         person = Person(manager, kernel_id, None)
         try:
-            assert (await person.facts(lambda facts: bool(facts.path))).all
+            assert (await person.facts(lambda facts: bool(facts.modules.path))).all
         finally:
             person.kernels.close()
             await manager.shutdown_all(now=True)

@@ -155,7 +155,7 @@ class Prompt:
         assert memory == "what was written before"
         assert facts.all
         assert "table" in facts.names
-        assert facts.path
+        assert facts.modules.path
         self.asked.append(request.prefix)
         self.listeners.append(listener)
         self.jobs.append(SimpleNamespace(cancel=Cancel()))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.suggestion.imports import (
+    Found,
     Sources,
     Use,
     binding,
@@ -28,7 +29,10 @@ CASES = json.loads((Path(__file__).parent.parent / "data" / "imports.json").read
 
 
 def sources(*known: tuple[str, int], missing: str = "") -> Sources:
-    return Sources(lambda _: known, lambda module: module != missing)
+    return Sources(
+        lambda _, *, near: known,  # noqa: ARG005
+        lambda module: Found.NOWHERE if module == missing else Found.ANYWHERE,
+    )
 
 
 def names_at(before: str, *known: tuple[str, int], missing: str = "", scope: Scope | None = None) -> Names:
@@ -123,15 +127,54 @@ def test_the_persons_own_documents_go_before_what_everybody_writes() -> None:
 def test_a_text_that_lacks_a_lot_is_not_looked_into() -> None:
     asked: list[str] = []
 
-    def remembered(name: str) -> list[tuple[str, int]]:
+    def remembered(name: str, *, near: bool) -> list[tuple[str, int]]:
+        assert not near
         asked.append(name)
         return [(f"from own import {name}", 1)]
 
     request = Completion(cells=[Cell(source="")], offset=0)
-    names = Names(request, Scope(names=frozenset({"df"})), Sources(remembered, lambda _: True))
+    names = Names(request, Scope(names=frozenset({"df"})), Sources(remembered, lambda _: Found.ANYWHERE))
     assert len(names.imports("; ".join(f"n{number}.x" for number in range(16)))) == 16
     assert names.imports("; ".join(f"n{number}.x" for number in range(17))) == ()
     assert len(asked) == 16
+
+
+def test_what_is_not_known_yet_is_asked_again() -> None:
+    answers = [None, Found.ANYWHERE]
+    request = Completion(cells=[Cell(source="")], offset=0)
+    source = Sources(lambda _, *, near: [], lambda _: answers.pop(0))  # noqa: ARG005
+    names = Names(request, Scope(names=frozenset({"df"})), source)
+    assert not names.fit("np.mean(df)")
+    assert names.fit("np.mean(df)")
+    assert names.imports("np.mean(df)") == ("import numpy as np",)
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'query = """\nSELECT ',
+        "def f():\n    '''Uses ",
+        "!cat ",
+        "x = !grep ",
+        "%run -i ",
+        "%%timeit -n 1 ",
+        "rows = %sql select ",
+    ],
+)
+def test_no_name_is_missed_in_prose_or_in_what_is_no_python(before: str) -> None:
+    names = names_at(before)
+    assert names.fit("requests.json nobody.csv")
+    assert names.imports("requests.json nobody.csv") == ()
+
+
+@pytest.mark.parametrize(
+    "before", ["%time x = ", "%timeit ", "!ls\nx = ", 's = """np."""\nx = ', "x = 'a' + "]
+)
+def test_they_are_behind_such_lines_and_in_what_is_timed(before: str) -> None:
+    names = names_at(before)
+    assert not names.fit("nobody.mean(df)")
+    assert names.imports("np.mean(df)") == ("import numpy as np",)
 
 
 def test_where_they_disagree_nothing_is_certain() -> None:
@@ -249,4 +292,3 @@ def test_a_cell_with_imports_put_in_parses_if_it_did(lines: list[str]) -> None:
     whole = with_imports(source, ["import numpy as np", "import os"])
     compile(whole, "", "exec")
     assert whole.index("import numpy") < whole.index("z = np.pi")
-    assert with_imports(whole, ["import numpy as np", "import os"]) == whole

@@ -51,12 +51,30 @@ def test_a_kernel_in_which_nothing_has_run_has_no_names() -> None:
         "%run b.py",
         "x = 1\n%pylab",
         "%%cython\ndef f(): 1",
+        "%%bigquery sales\nSELECT 1",
+        "%%capture out\nprint(1)",
+        "%%R -o frame\nframe",
     ],
 )
 def test_any_name_may_exist_below_a_cell_that_does_not_tell_what_it_binds(cell: str) -> None:
     assert scope_of(request((cell, None)), FACTS).names is None
     assert scope_of(request((cell, True)), FACTS).names == FACTS.names.keys() | {*bindings(cell)}
     assert scope_of(request(text=f"{cell}\nx = "), FACTS).names is None
+
+
+@pytest.mark.parametrize("names", [{}, {"np": Fact()}])
+def test_nor_does_a_kernel_that_started_anew_hold_what_such_a_cell_bound_before(
+    names: dict[str, Fact],
+) -> None:
+    asks = request(("from pylab import *\nimport numpy as np", True))
+    assert scope_of(asks, Facts(names, all=True)).names is None
+    held = Facts({**names, "plot": Fact()}, all=True)
+    assert scope_of(asks, held).names == {"np", "plot"}
+
+
+@pytest.mark.parametrize("cell", ["%%time\nx = 1", "%%capture\nx = 1", "%%writefile a.py\nx", "%load_ext a"])
+def test_other_magics_bind_nothing_untold(cell: str) -> None:
+    assert scope_of(request((cell, None)), FACTS).names is not None
 
 
 def test_a_column_is_an_attribute_too() -> None:
