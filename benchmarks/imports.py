@@ -3,9 +3,11 @@
 Every line of real notebooks stands for a suggestion, in a notebook from which all imports are taken away.
 With `--ask` it is what the model suggests where such a line begins, at the eager setting.
 
-It would be hidden if it names a module. It is right if the lines that are added bind the same objects as
-those of the notebook. With memory, the other notebooks of the same package are the person's own, without
-those that share half of their lines with the one that is typed. Every module counts as installed.
+It would be hidden if a name is missing that the notebook imports. It is right if the lines that are added
+bind the same objects as those of the notebook, and wrong if one binds another, or a name that the notebook
+never imports: of texts that lack such names, too, those count that are shown. With memory, the other
+notebooks of the same package are the person's own, without those that share half of their lines with the one
+that is typed. Every module counts as installed.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.memory.import_lines import imports_of
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.shell.in_process import InProcess
-from jupyter_turbopilot.suggestion.imports import Sources, binding, bound_name
+from jupyter_turbopilot.suggestion.imports import Found, Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 
@@ -41,7 +43,7 @@ class Outcome:
     hidden: int = 0
     right: int = 0
     wrong: int = 0
-    elsewhere: int = 0  # shown with an import that the notebook has nowhere: not counted above
+    unknown: int = 0  # of the wrong ones, those with an import of a name that the notebook never imports
     names: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
@@ -50,7 +52,7 @@ class Outcome:
         right, wrong = self.right / self.hidden, self.wrong / self.hidden
         return (
             f"{self.hidden} hidden, {right:.1%} shown with the right import, {wrong:.1%} with a wrong one; "
-            f"{self.elsewhere} shown with one that the notebook never makes"
+            f"{self.unknown} of the wrong ones import a name that the notebook never does"
         )
 
 
@@ -111,10 +113,20 @@ class Siblings:
             and _shared(notebook, other) < 0.5  # noqa: PLR2004
         ]
 
-    def imports(self, name: str) -> list[tuple[str, int]]:
+    def imports(self, name: str, *, near: bool) -> list[tuple[str, int]]:  # noqa: ARG002 - all are in one folder
         """Return import lines that bind a name, with how many documents have them."""
         lines = ({found.line for found in document if found.name == name} for document in self._documents)
         return Counter(line for found in lines for line in found).most_common()
+
+
+def nothing(_: str, *, near: bool) -> list[tuple[str, int]]:  # noqa: ARG001
+    """Remember nothing."""
+    return []
+
+
+def anywhere(_: str) -> Found:
+    """Have every module."""
+    return Found.ANYWHERE
 
 
 def _shared(notebook: TypedNotebook, other: TypedNotebook) -> float:
@@ -165,13 +177,12 @@ class Bare:
         names = Names(request, self.scope, sources)
         shown = names.fit(text)
         added = {bound_name(line): line for line in names.imports(text)} if shown else {}
-        if not missing <= self.own.keys():
-            outcome.elsewhere += shown
-            outcome.names.update(f"elsewhere: {added[name]}" for name in added.keys() - self.own.keys())
-            return
+        if not (shown or missing <= self.own.keys()):
+            return  # it lacks something else, and stays hidden
         bad = [name for name, line in added.items() if means(line) not in map(means, self.own.get(name, ()))]
         outcome.hidden += 1
         outcome.wrong += bool(bad)
+        outcome.unknown += not added.keys() <= self.own.keys()
         outcome.right += shown and not bad
         outcome.names.update(f"{name} wrong: {added[name]}" for name in bad)
         outcome.names.update(f"{name} hidden" for name in missing if not shown)
@@ -207,8 +218,8 @@ def main() -> None:
         memory = Siblings(notebook, notebooks)
         for request, text in suggested(bare, local, options.ask, rng) if local else bare.lines():
             asked += 1
-            bare.count(request, text, Sources(lambda _: [], lambda _: True), outcomes["conventions"])
-            bare.count(request, text, Sources(memory.imports, lambda _: True), outcomes["with memory"])
+            bare.count(request, text, Sources(nothing, anywhere), outcomes["conventions"])
+            bare.count(request, text, Sources(memory.imports, anywhere), outcomes["with memory"])
     print(f"{asked} texts")
     for title, outcome in outcomes.items():
         print(f"{title}: {outcome}")

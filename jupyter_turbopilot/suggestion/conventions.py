@@ -1,4 +1,4 @@
-"""The imports that everybody writes: which line binds a name, where that is a matter of course. Pure.
+"""The imports that everybody writes: which line binds a name, where nearly all agree. Pure.
 
 Gathered from the notebooks and examples of 2,600 packages: a name is here if nearly all packages that
 import it mean the same by it, and few use it for anything else. Where how it is used tells the meanings

@@ -7,13 +7,18 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pexpect
 import pytest
+from IPython.terminal.shortcuts.auto_suggest import (
+    accept,
+    accept_and_keep_cursor,
+    accept_and_move_cursor_left,
+)
 from prompt_toolkit import PromptSession
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
@@ -143,7 +148,8 @@ class Prompt:
         self.asked: list[str] = []
         self.jobs: list[SimpleNamespace] = []
         self.listeners: list[Listener] = []
-        shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]), user_ns={"table": None})
+        names = {"table": None, 3: "three"}
+        shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]), user_ns=names)
         pilot = SimpleNamespace(completer=self, memory="what was written before")
         local = SimpleNamespace(ready=lambda: True, pilot=pilot)
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
@@ -221,7 +227,9 @@ def test_what_is_taken_brings_its_import_above_it() -> None:
         session = PromptSession(input=DummyInput(), output=DummyOutput())
         prompt.buffer = session.default_buffer
         prompt.buffer.document = Document("x = ")
+        session.rprompt = "12:00"
         prompt.suggest.connect(session)
+        assert session.rprompt() == [("", "12:00")]
         await _with_import(prompt)
         prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
             prompt.buffer, prompt.buffer.document
@@ -230,8 +238,11 @@ def test_what_is_taken_brings_its_import_above_it() -> None:
         prompt.buffer.save_to_undo_stack()  # as prompt_toolkit does before each key
         prompt.buffer.insert_text("sns")
         assert prompt.buffer.text == "import seaborn as sns\nx = sns"
-        assert session.rprompt() == []
+        assert session.rprompt() == [("", "12:00")]
         assert await (await prompt.key()) == ".heatmap(table)"
+        left = await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
+        assert left
+        assert left.imports == ()  # it stands there already
         prompt.buffer.insert_text(".heatmap(table)")
         assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
         assert prompt.buffer.cursor_position == len(prompt.buffer.text)
@@ -239,7 +250,50 @@ def test_what_is_taken_brings_its_import_above_it() -> None:
         assert prompt.buffer.text == "x = "
         assert len(prompt.asked) == 1
         prompt.suggest.disconnect()
-        assert session.rprompt is None
+        assert session.rprompt == "12:00"
+
+    asyncio.run(types())
+
+
+@pytest.mark.parametrize(
+    ("take", "left"),
+    [
+        (accept, ""),
+        (accept_and_keep_cursor, "sns.heatmap(table)"),
+        (accept_and_move_cursor_left, " sns.heatmap(table)"),
+    ],
+)
+def test_the_cursor_is_where_the_key_means_it(take: Callable[[Any], None], left: str) -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        session = PromptSession(input=DummyInput(), output=DummyOutput())
+        prompt.buffer = session.default_buffer
+        prompt.buffer.document = Document("x = ")
+        prompt.suggest.connect(session)
+        await _with_import(prompt)
+        prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
+            prompt.buffer, prompt.buffer.document
+        )
+        take(SimpleNamespace(current_buffer=prompt.buffer, arg=1))
+        assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
+        assert prompt.buffer.document.text_after_cursor == left
+        await asyncio.sleep(0.01)
+        prompt.buffer.cursor_position = 4  # where it would have been put back to: by another key
+        assert prompt.buffer.cursor_position == 4
+
+    asyncio.run(types())
+
+
+def test_what_was_typed_of_a_suggestion_brings_its_import_with_the_rest() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        prompt.buffer.on_text_insert += prompt.suggest.inserted
+        await _with_import(prompt)
+        for character in "sns.":
+            prompt.buffer.insert_text(character)
+            assert await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
+        prompt.buffer.insert_text("heatmap(table)")
+        assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
 
     asyncio.run(types())
 
