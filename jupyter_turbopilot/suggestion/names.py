@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.context.magics import as_python, is_command
+from jupyter_turbopilot.context.magics import as_python, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
@@ -49,7 +49,10 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     # A cell that ran may have run in an earlier kernel: what it binds untold would be there.
     told = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
     has_more = not facts.names.keys() <= told
-    to_run = [request.prefix, *(cell.source for cell in above if not (has_more and cell.executed))]
+    to_run = [
+        without_cell_magic(request.prefix),
+        *(cell.source for cell in above if not (has_more and cell.executed)),
+    ]
     return Scope(
         names=known if facts.all and not any(map(binds_anything, to_run)) else None,
         attributes={
@@ -69,6 +72,11 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
 def _columns_are_attributes(fact: Fact) -> bool:
     """Tell whether a table's columns are also its attributes."""
     return not (fact.module or "").startswith("polars")
+
+
+def _is_in_long_string(prefix: str) -> bool:
+    """Tell whether a string of several lines is open at the end."""
+    return ('"""' in prefix or "'''" in prefix) and len(scan(as_python(prefix)).quote) > 1
 
 
 def _is_attribute(name: str) -> bool:
@@ -117,7 +125,7 @@ class Names:
         self._line = prefix.rpartition("\n")[2]
         self._scope = scope
         judges = language == "python" and scope != Scope() and len(self._line) <= LINE
-        judges = judges and not is_command(self._line) and len(scan(as_python(prefix)).quote) <= 1
+        judges = judges and not (is_command(self._line) or _is_in_long_string(prefix))
         self._bound = bindings(prefix) | bindings(request.suffix) if judges else None
         self._sources = sources if judges and scope.names is not None else None
         self._judged: dict[str, bool] = {}
