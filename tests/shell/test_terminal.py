@@ -121,6 +121,17 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     wait_for(terminal, "adds import numpy as np")
     terminal.send("\x1b[C")
     time.sleep(0.3)
+    terminal.send("\x1f")  # Control + _ takes both back
+    time.sleep(0.3)
+    terminal.send("\x15\r")
+    screen(terminal, 0.5)
+    terminal.send("print('np', 'np' in globals())\r")
+    assert wait_for(terminal, "np False")
+    screen(terminal, 0.5)
+    terminal.send("values = np.")
+    wait_for(terminal, "adds import numpy as np")
+    terminal.send("\x1b[C")
+    time.sleep(0.3)
     terminal.send("\x15" * 2)  # whatever it suggests: only the import stays
     time.sleep(0.3)
     terminal.send("\r")
