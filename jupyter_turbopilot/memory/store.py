@@ -24,16 +24,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT = 50 * 1024**2  # bytes
-MOST_ROWS = 4096  # that are looked at
+MOST_ROWS = 4096  # that begin in one way; where there are more, they say nothing
 MOST_WAYS, MOST_OF_A_WAY = 16, 64  # in which lines go on, and sightings of each, that are told
+MOST_IMPORTS, MOST_OF_AN_IMPORT = 8, 16  # that bind a name, and documents of each, that are told
 COMMON = 128  # entries that have a word; where there are more, it says nothing
 PATIENCE = 0.02  # seconds that a look-up waits for who writes
-_CACHE = 4096  # KiB of pages in memory
-_LOG = 256  # pages of a write-ahead log: what is written often is written back once
+_CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of pages in memory
+_LOG = 1024  # pages of a write-ahead log: what is written often is written back once
 _UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
+_BINDING = (
+    "FROM imports WHERE name = ?1 AND (?2 IS NULL OR document IN (SELECT id FROM documents WHERE "
+    "substr(path, 1, length(?2)) = ?2 AND instr(substr(path, length(?2) + 1), '/') = 0))"
+)
 LAYOUT = Layout(
     application=0x54504C4D,
-    version=1,  # another one where the same text would be remembered otherwise
+    version=2,  # another one where the same text would be remembered otherwise
     statements=(
         "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         """CREATE TABLE documents (
@@ -74,6 +79,14 @@ class Seen(NamedTuple):
     modules: frozenset[str]
 
 
+class SeenImport(NamedTuple):
+    """An import, in how many documents it stands, and some of them."""
+
+    line: str
+    documents: int
+    paths: tuple[str, ...]
+
+
 class FoundEntry(NamedTuple):
     """An entry that has some of the words looked for."""
 
@@ -86,8 +99,9 @@ class Store(OpenFile):
 
     def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
         super().__init__(path, limit, wait=PATIENCE if looking else None, shared=looking)
-        self._run(f"PRAGMA cache_size = -{_CACHE}")
+        self._run(f"PRAGMA cache_size = -{_CACHE if looking else _CACHE_TO_WRITE}")
         self._run(f"PRAGMA wal_autocheckpoint = {_LOG}")
+        self.untidy = True  # whether the disk may hold what was deleted, by this process or an earlier one
 
     def put(self, path: str, stamp: str, modified: float, page: Page) -> bool:
         """Remember a document in place of what was known of it; False where newer ones leave it no room."""
@@ -120,13 +134,23 @@ class Store(OpenFile):
                     gone += 1
         return gone
 
+    def keep_newest(self, count: int) -> None:
+        """Delete what is remembered of the oldest documents, where there are more."""
+        if (over := self.count() - count) > 0:
+            oldest = self._all("SELECT path FROM documents ORDER BY modified, id DESC LIMIT ?", over)
+            self.forget(path for (path,) in oldest)
+
     def under(self, path: str) -> set[str]:
         """Return the documents at a path, or in a folder with this path."""
         return {found for (found,) in self._all(f"SELECT path {_UNDER}", path, f"{path}/", f"{path}0")}
 
-    def clear(self) -> bool:
-        """Delete everything but whose index it is; False where a log holds it for a reader."""
+    def clear(self, mark: str = "") -> bool:
+        """Delete everything but whose index it is; False where a log holds it for a reader.
+
+        Servers that see another `mark` than before put nothing into it any more.
+        """
         with self.transaction():
+            self.note("cleared", mark or self.noted("cleared"))
             for table in ("documents", "entries", "lines", "imports"):
                 self._run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
             self._run("INSERT INTO words (words) VALUES ('delete-all')")
@@ -136,7 +160,12 @@ class Store(OpenFile):
         """Have the disk forget, too, what was deleted: words stay in the index until it is merged."""
         self._run("INSERT INTO words (words) VALUES ('optimize')")
         self.give_back()
-        return self.end_log()
+        self.untidy = not self.end_log()
+        return not self.untidy
+
+    def rest(self) -> None:
+        """Let go of what is in memory."""
+        self._run("PRAGMA shrink_memory")
 
     def stamps(self) -> dict[str, str]:
         """Return the state in which each document was read."""
@@ -162,18 +191,20 @@ class Store(OpenFile):
 
     def lines(self, language: str, begun: str, above: str, path: str) -> list[Seen]:
         """Return the likeliest lines that begin so, in other documents than the one at a path."""
-        mark = _mark(above) or None  # nothing is equal to that
+        mark = _mark(above) or None  # no line has the mark None
         own = self._one("SELECT id FROM documents WHERE path = ?", path) or (None,)
         likeliest = self._all(
-            "SELECT text, max(above IS ?) AS same FROM ("
+            "SELECT text, max(above IS ?) AS same, sum(count(*)) OVER () FROM ("
             "SELECT text, document, above, times FROM lines "
             "WHERE language = ? AND text >= ? AND text < ? AND document IS NOT ? LIMIT ?) "
             "GROUP BY text ORDER BY same DESC, count(DISTINCT document) DESC, sum(times) DESC, text LIMIT ?",
-            mark, language, begun, f"{begun}\U0010ffff", *own, MOST_ROWS, MOST_WAYS,
+            mark, language, begun, f"{begun}\U0010ffff", *own, MOST_ROWS + 1, MOST_WAYS,
         )  # fmt: skip
+        if likeliest and likeliest[0][2] > MOST_ROWS:
+            return []
         return [
             Seen(text, before == mark, times, at, modified, frozenset(modules.split()))
-            for text, _ in likeliest
+            for text, *_ in likeliest
             for before, times, at, modified, modules in self._all(
                 "SELECT above, times, path, modified, modules FROM ("
                 "SELECT document, above, times FROM lines WHERE language = ? AND text = ? "
@@ -199,12 +230,23 @@ class Store(OpenFile):
         )
         return FoundEntry(found[0], Entry(found[1], found[2])) if found else None
 
-    def imports(self, name: str) -> list[tuple[str, str]]:
-        """Return the imports that bind a name, each with the path of a document that has it."""
-        return self._all(
-            "SELECT line, path FROM imports JOIN documents ON documents.id = document WHERE name = ? LIMIT ?",
-            name, MOST_ROWS,
+    def imports(self, name: str, folder: str | None = None) -> list[SeenImport]:
+        """Return the imports that bind a name, those of most documents first; `folder` leaves out others."""
+        within = folder if folder is None else f"{folder}/".removeprefix("./")
+        counted = self._all(
+            f"SELECT line, count(*) {_BINDING} GROUP BY line ORDER BY count(*) DESC, line LIMIT ?3",
+            name, within, MOST_IMPORTS,
         )  # fmt: skip
+        return [
+            SeenImport(line, documents, tuple(
+                path for (path,) in self._all(
+                    f"SELECT (SELECT path FROM documents WHERE id = document) {_BINDING} "
+                    "AND line = ?3 LIMIT ?4",  # noqa: S608 - nobody's words
+                    name, within, line, MOST_OF_AN_IMPORT,
+                )
+            ))
+            for line, documents in counted
+        ]  # fmt: skip
 
     def _add(self, path: str, stamp: str, modified: float, page: Page) -> int:
         cursor = self._connection.execute(
@@ -223,6 +265,7 @@ class Store(OpenFile):
         return number
 
     def _delete(self, number: int) -> None:
+        self.untidy = True
         page = self._page_of(number)
         for at, *entry in self._all("SELECT id, language, source FROM entries WHERE document = ?", number):
             self._run(
