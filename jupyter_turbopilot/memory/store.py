@@ -240,8 +240,8 @@ class Store(OpenFile):
         return [
             SeenImport(line, documents, tuple(
                 path for (path,) in self._all(
-                    f"SELECT (SELECT path FROM documents WHERE id = document) {_BINDING} "
-                    "AND line = ?3 LIMIT ?4",  # noqa: S608 - nobody's words
+                    f"SELECT (SELECT path FROM documents WHERE id = document) {_BINDING} "  # noqa: S608
+                    "AND line = ?3 LIMIT ?4",
                     name, within, line, MOST_OF_AN_IMPORT,
                 )
             ))
