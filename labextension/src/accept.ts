@@ -73,8 +73,8 @@ export class Acceptor {
         insert(null);
         return;
       }
-      const { imports, from }: ISuggestedItem = current ?? {};
-      const above = editor ? importsFor(placeOf(editor), text, imports ?? [], from) : null;
+      const { imports = [], from } = current as ISuggestedItem;
+      const above = editor ? importsFor(placeOf(editor), text, imports, from) : null;
       this._accepted(text, above);
       insert(above);
     });

@@ -71,8 +71,11 @@ export function importsFor(
   from = lineStart(source, offset)
 ): IInsertion | null {
   const needed = neededFor(lines, source.slice(from, offset) + taken);
+  if (needed.length === 0) {
+    return null;
+  }
   const insertion = importsInto(source.slice(0, offset) + taken + source.slice(offset), needed);
-  return needed.length > 0 && insertion.at <= from ? insertion : null;
+  return insertion.at <= from ? insertion : null;
 }
 
 export function lineStart(source: string, offset: number): number {
