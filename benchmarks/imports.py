@@ -170,19 +170,20 @@ class Bare:
 
     def lacks(self, request: Completion, text: str) -> set[str]:
         """Return the names that hide a text."""
+        if Names(request, self.scope).fit(text):
+            return set()  # it is for a shell or a magic, or in a string
         line = request.prefix.rpartition("\n")[2]
         return set(unresolved(line, text, self.scope, bindings(request.prefix)))
 
     def count(self, request: Completion, text: str, sources: Sources | None, outcome: Outcome) -> None:
         """Count what becomes of a text."""
-        missing = self.lacks(request, text)
         begun = time.perf_counter()
         names = Names(request, self.scope, sources)
         shown = names.fit(text)
         lines = names.imports(text)
         outcome.seconds += time.perf_counter() - begun
         outcome.texts += 1
-        if not missing:
+        if not (missing := self.lacks(request, text)):
             return
         added = {bound_name(line): line for line in lines} if shown else {}
         if not (shown or missing <= self.own.keys()):

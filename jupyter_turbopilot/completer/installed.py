@@ -65,7 +65,7 @@ class Installed:
         """Look for what is wanted until nothing more is."""
         while True:
             with self._changed:
-                wanted, look.wanted = look.wanted, set()
+                wanted = [*look.wanted]
                 if not wanted:
                     del self._looks[modules]
                     return
@@ -74,6 +74,7 @@ class Installed:
                 found = _find(module, finders, modules.here)
                 with self._changed:
                     self._known.keep((module, modules), found)
+                    look.wanted.discard(module)
                     self._changed.notify_all()
 
 
