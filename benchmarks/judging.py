@@ -19,7 +19,7 @@ from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
-from jupyter_turbopilot.suggestion.names import fits_at, scope_of
+from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
@@ -42,7 +42,7 @@ def main() -> None:
         gate = Gate(
             cursor_features(request.prefix, request.suffix, pieces),
             fit_for(DEFAULT).thresholds["balanced"],
-            fits_at(request, scope),
+            Names(request, scope).fit,
         )
         writing = Suggestion(surroundings, gate, unasked=True)
         for token in tokens:

@@ -232,7 +232,8 @@ class Turbopilot(Configurable):
         True,
         help="Ask a notebook's Python kernel after each execution for its names, types, columns "
         "and signatures, to inform the model and to drop suggestions that name what does not "
-        "exist. Values are not read, and no user code runs.",
+        "exist, and for its module search path, to tell what can be imported. Values are not read, "
+        "and no user code runs.",
     ).tag(config=True)
     deadline = Float(
         10.0, min=0.1, max=600.0, help="Seconds after which a completion returns what it has."

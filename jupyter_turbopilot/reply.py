@@ -20,6 +20,12 @@ class Item:
     index: int = 0  # which of several texts it is
     stopped_by: str = ""  # the stop text that ended it
     tokens: tuple[Token, ...] = ()
+    imports: tuple[str, ...] = ()  # lines that its names need, which are not in the notebook
+
+    def body(self) -> dict[str, Any]:
+        """Return what the contract has of it wherever it is told."""
+        body = {"text": self.text, "confidence": self.confidence}
+        return body | ({"imports": [*self.imports]} if self.imports else {})
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,7 @@ class Reply:
         """Return the answer as the contract words it."""
         body: dict[str, Any] = {
             "id": self.id,
-            "items": [
-                {"text": item.text, "confidence": item.confidence, "finish_reason": item.finish_reason}
-                for item in self.items
-            ],
+            "items": [item.body() | {"finish_reason": item.finish_reason} for item in self.items],
             "model": self.model,
             "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
         }
@@ -67,7 +70,7 @@ class Reply:
     def frame(self) -> dict[str, Any]:
         """Return one line of a stream: the text so far, from the original cursor on."""
         item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
-        frame: dict[str, Any] = {"id": self.id, "text": item.text, "confidence": item.confidence}
+        frame = {"id": self.id} | item.body()
         if self.done:
             frame |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
             frame |= {"model": self.model, "timings": self.body()["timings"]}

@@ -18,6 +18,13 @@ def test_an_answer_holds_every_text_and_rounded_timings() -> None:
     assert (body["timings"]["queue_ms"], body["timings"]["prompt_tokens"]) == (1.23, 3)
 
 
+def test_imports_are_told_with_their_text_where_there_are_any() -> None:
+    line = "import seaborn as sns"
+    reply = Reply("id", "tiny", (Item("sns.", 0.9, "stop", imports=(line,)),))
+    assert reply.body()["items"][0]["imports"] == [line]
+    assert reply.frame()["imports"] == [line]
+
+
 @pytest.mark.parametrize(("reason", "there"), [(None, False), ("superseded", True)])
 def test_an_answer_has_a_reason_of_its_own_only_where_there_is_nothing(
     reason: str | None, there: bool

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
 from jupyter_turbopilot.completer.answering import Answering
+from jupyter_turbopilot.completer.importing import WouldWaitError, at_once
 from jupyter_turbopilot.completer.latest import LatestJobs
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
@@ -126,12 +127,18 @@ class Completer:
         known = task.look_up(self.results)
         if not known or not task.is_answered_by(known):
             return False
+        state = self.worker.state
+        try:
+            with at_once():
+                reply = replay(answering.name, state.model, task, known) if state.ready else None
+        except WouldWaitError:
+            return False  # the worker has the time
         if older:
             older.cancel.set(SUPERSEDED)
-        if not (state := self.worker.state).ready:
+        if reply is None:
             raise not_ready(state)
         self.counters["known"] += 1
-        answering.answer(replay(answering.name, state.model, task, known))
+        answering.answer(reply)
         return True
 
     def _ended(self, answering: Answering, reply: Reply) -> None:

@@ -31,4 +31,5 @@ def replay(name: str, model: str, task: Task, known: Known) -> Reply:
 def item_of(writing: Writing, reason: str, index: int = 0) -> Item:
     """Return what a text shows so far."""
     stopped = writing.stopped_by if isinstance(writing, Verbatim) else ""
-    return Item(writing.shown, round(writing.confidence, 4), reason, index, stopped, tuple(writing.tokens))
+    tokens = tuple(writing.tokens)
+    return Item(writing.shown, round(writing.confidence, 4), reason, index, stopped, tokens, writing.imports)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
@@ -18,7 +19,7 @@ from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
-from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
+from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
@@ -47,7 +48,7 @@ def suggestion_task(
 ) -> Task:
     """Say what a suggestion needs."""
     memory = memory if request.memory and not is_private_path(request.path) else None
-    cursor = _Cursor(request, facts, model, settings, layout_for)
+    cursor = _Cursor(request, facts, model, settings, layout_for, memory)
     before, after = text_before(request)
     asked_for = (request.lines, request.language, request.path, memory is not None)
     length = _length(request, settings, multi=cursor.multi)
@@ -85,10 +86,17 @@ class _Cursor:
     """What stands around the cursor, gathered when it is first needed: a known answer needs little of it."""
 
     def __init__(
-        self, request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
+        self,
+        request: Completion,
+        facts: Facts,
+        model: str,
+        settings: Turbopilot,
+        layout_for: LayoutFor,
+        memory: Memory | None,
     ) -> None:
         self._request = request
         self._facts = facts
+        self._memory = memory
         self._settings = settings
         self._layout_for = layout_for
         self.max_lines = request.max_lines or settings.max_lines
@@ -118,9 +126,10 @@ class _Cursor:
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
         cursor = cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
-        fits = fits_at(self._request, self._scope)
-        gate = Gate(cursor, self.threshold, fits, self._fit.coefficients)
-        return Suggestion(self._surroundings, gate, unasked=self.unasked)
+        sources = sources_of(self._request, self._facts, self._memory)
+        names = Names(self._request, self._scope, sources)
+        gate = Gate(cursor, self.threshold, names.fit, self._fit.coefficients)
+        return Suggestion(self._surroundings, gate, unasked=self.unasked, imports=names.imports)
 
     def names(self) -> Sequence[str]:
         """Return the names of which one has to follow; none: anything may."""

@@ -14,6 +14,7 @@ NEAR = 3000  # characters above the cell that are most likely in the prompt
 _WORDS, _NAMES = re.compile(r"\w+"), re.compile(r"[^\W\d]\w*+")
 _DEFINED = re.compile(r"def (\w++)\(")
 _Word = Annotated[str, Meta(max_length=512)]
+_Folder = Annotated[str, Meta(max_length=1024)]
 _ARRAYS = {"ndarray", "Tensor", "Series"}
 
 
@@ -33,11 +34,21 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     attributes: frozenset[_Word] | None = None  # None: it may compute others
 
 
+class Modules(msgspec.Struct, frozen=True):
+    """Where a kernel finds the modules that it can import. No model gets it."""
+
+    path: tuple[_Folder, ...] = ()  # its search path
+    here: tuple[_Folder, ...] = ()  # what of it depends on the folder that it runs in
+    builtin: frozenset[_Word] = frozenset()  # modules that are in the interpreter itself
+    suffixes: tuple[_Word, ...] = ()  # how the names of its compiled modules end
+
+
 class Facts(msgspec.Struct, frozen=True):
     """What is known about a kernel after its last execution, the newest names first."""
 
     names: dict[_Word, Fact] = {}
     all: bool = False  # whether these are all of its names
+    modules: Modules = Modules()
     digest: str = ""  # of all that is known, the same in every process
 
     @property

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 
 _CELL_MAGIC = re.compile(r"\A\s*+%%(?P<name>\w++)")
+# Of what begins with a sign of IPython's, these lines hold Python.
+_NOT_PYTHON = re.compile(
+    r"[ \t]*+(?:[\w,.\[\]][\w, .\[\]]*+=[ \t]*+)?(?:!|%%|%(?!(?:time|timeit|prun|memit)\b)[A-Za-z_])"
+)
 _COMMAND = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
 # Not only what IPython runs: a line that Python cannot parse because of its first or last character.
 _LINE = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)+[ \t]*+)$", re.MULTILINE)
@@ -21,6 +25,11 @@ def without_cell_magic(source: str) -> str:
     """Return what stands behind the name of a cell's magic: its arguments, then the cell's body."""
     magic = _CELL_MAGIC.match(source)
     return source[magic.end() :] if magic else source
+
+
+def is_command(line: str) -> bool:
+    """Tell whether a line, as far as it goes, is for a magic or a shell rather than for Python."""
+    return _NOT_PYTHON.match(line) is not None
 
 
 def without_commands(source: str) -> str:

@@ -9,6 +9,7 @@ from collections import abc
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.hierarchy.parsing import syntax_of
+from jupyter_turbopilot.suggestion.conventions import SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +27,6 @@ _NAMES = {
     "itertools": ("combinations", "groupby", "permutations", "zip_longest"),
     "pathlib": ("Path",),
 }
-# Modules under the names that everybody gives them.
-_SHORT = {"np": "numpy", "pd": "pandas", "plt": "matplotlib.pyplot", "sns": "seaborn"}
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 
@@ -40,7 +39,7 @@ def imports_for(sources: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     dotted = [
         node.value for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     ]
-    modules = {node.id for node in dotted} & (sys.stdlib_module_names | _SHORT.keys())
+    modules = {node.id for node in dotted} & (sys.stdlib_module_names | SHORT.keys())
     within = {id(node) for node in dotted}
     modules -= {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in within}
     found = {name: f"from {_MODULE_OF[name]} import {name}" for name in names if name in _MODULE_OF}
@@ -48,4 +47,4 @@ def imports_for(sources: Iterable[str], names: Iterable[str]) -> dict[str, str]:
 
 
 def _import(module: str) -> str:
-    return f"import {_SHORT[module]} as {module}" if module in _SHORT else f"import {module}"
+    return f"import {SHORT[module]} as {module}" if module in SHORT else f"import {module}"

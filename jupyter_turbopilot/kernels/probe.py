@@ -9,17 +9,21 @@ read. How much is looked at is bounded, in time too, so that the kernel is ready
 """
 
 import datetime as dt
+import os
 import sys
 import types
 from contextlib import suppress
+from importlib.machinery import EXTENSION_SUFFIXES
 from itertools import islice
 from time import thread_time
 from typing import Any, Dict, List, Optional, Tuple
 
 SECONDS = 0.008  # of computing; after that, objects are named but no longer looked into
 MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
-MOST_BYTES = 128 * 1024
+MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER, MOST_BUILTIN = 128 * 1024, 64, 1024, 256
 LONGEST = 120
+# What IPython puts into every namespace. Other names that it hides from `%who` come from startup files.
+_SHELLS = ("In", "Out", "exit", "get_ipython", "open", "quit")
 
 _class_dict = type.__dict__["__dict__"].__get__
 _mro = type.__dict__["__mro__"].__get__
@@ -52,9 +56,9 @@ def _is_one_of(value: Any, kinds: Any) -> bool:
     return any(value is kind for kind in kinds)  # `in` might ask a metaclass
 
 
-def _text(value: Any) -> Optional[str]:
+def _text(value: Any, most: int = LONGEST) -> Optional[str]:
     """Return a text that is plain, short and can be sent."""
-    if type(value) is not str or len(value) > LONGEST:
+    if type(value) is not str or len(value) > most:
         return None
     try:
         value.encode()
@@ -316,14 +320,38 @@ def _size(described: Dict[str, Any]) -> int:
     return 200 + len("".join(texts)) + 4 * len(texts)
 
 
-def facts(namespace: Any, hidden: Any = None) -> Dict[str, Any]:
+def _texts(values: Any, most: int, longest: int = LONGEST) -> List[str]:
+    """Return the first texts of a plain list or tuple, as far as they can be sent."""
+    texts = [_text(value, longest) for value in values[:most]] if type(values) in (list, tuple) else []
+    return [text for text in texts if text is not None]
+
+
+def modules() -> Dict[str, Any]:
+    """Tell where modules are looked for, and which are in the interpreter itself."""
+    own = _plain(_module_dict(sys))
+    path, here = [], []
+    for entry in _texts(own.get("path"), MOST_FOLDERS, LONGEST_FOLDER):
+        if os.path.isabs(entry):  # noqa: PTH117
+            path.append(entry)
+            continue
+        with suppress(OSError):  # the folder that it runs in may be gone
+            here.append(os.path.normpath(os.path.join(os.getcwd(), entry)))  # noqa: PTH109, PTH118
+            path.append(here[-1])
+    return {
+        "path": path,
+        "here": here,
+        "builtin": _texts(own.get("builtin_module_names"), MOST_BUILTIN),
+        "suffixes": _texts(EXTENSION_SUFFIXES, MOST_FOLDERS),
+    }
+
+
+def facts(namespace: Any) -> Dict[str, Any]:
     """Describe the newest names of a namespace."""
     look, left = _Look(), MOST_BYTES
-    skipped = _plain(hidden) if type(hidden) is dict else {}
     if not _is_one_of(dict, _mro(type(namespace))):
-        return {"names": {}, "all": False}
+        return {"names": {}, "all": False, "modules": {}}
     last = list(islice(reversed(dict.items(namespace)), MOST_LOOKED_AT))
-    newest = [(n, v) for n, v in last if type(n) is str and _is_public(n) and n not in skipped]
+    newest = [(n, v) for n, v in last if type(n) is str and _is_public(n) and n not in _SHELLS]
     described: Dict[str, Any] = {}
     for name, value in newest[:MOST_NAMES]:
         described[name] = {"type": _text(_class_name(type(value)))}
@@ -331,7 +359,8 @@ def facts(namespace: Any, hidden: Any = None) -> Dict[str, Any]:
             with suppress(Exception):  # a library whose insides are others than we know
                 described[name] = look.describe(value)
         left -= _size(described[name])
-    return {"names": described, "all": len(described) == len(newest) and len(last) < MOST_LOOKED_AT}
+    complete = len(described) == len(newest) and len(last) < MOST_LOOKED_AT
+    return {"names": described, "all": complete, "modules": modules()}
 
 
 def install(target: str) -> None:
@@ -342,7 +371,7 @@ def install(target: str) -> None:
 
     def answer(comm: Any, _message: Any) -> None:
         try:
-            comm.send(facts(shell.user_ns, shell.user_ns_hidden))
+            comm.send(facts(shell.user_ns))
         finally:
             comm.close()
 

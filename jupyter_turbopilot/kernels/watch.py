@@ -118,6 +118,7 @@ class Watch:
         if state in {"starting", "restarting"}:
             self._conversation.restart()
             self.busy, self.facts = False, NONE
+            self._soon()
         elif parent == "execute_request":
             self.busy = state == "busy"
             if not self.busy:

@@ -42,5 +42,8 @@ class Memory(Protocol):
     ) -> Sequence[Document]:
         """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
 
-    def imports(self, name: str) -> Sequence[tuple[str, int]]:
-        """Return the import lines that bind a name, with the number of documents of each; the most first."""
+    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
+        """Return the import lines that bind a name, with the number of documents of each; the most first.
+
+        `folder` leaves out documents in others; "." is the root folder.
+        """

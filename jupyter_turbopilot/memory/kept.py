@@ -43,9 +43,9 @@ class KeptMemory:
         """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
         return self._reader.similar(language, words, leaving=leaving)
 
-    def imports(self, name: str) -> Sequence[tuple[str, int]]:
+    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
         """Return the import lines that bind a name, with the number of documents of each; the most first."""
-        return self._reader.imports(name)
+        return self._reader.imports(name, folder=folder)
 
     def close(self) -> None:
         """End."""

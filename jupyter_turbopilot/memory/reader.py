@@ -79,9 +79,9 @@ class Reader:
             if one.path in there
         ]
 
-    def imports(self, name: str) -> Sequence[tuple[str, int]]:
-        """Return the imports that bind a name: those of most documents first."""
-        found = self._lines.ask(lambda store: store.imports(name)) or []
+    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
+        """Return the imports that bind a name, in one folder or in all: those of most documents first."""
+        found = self._lines.ask(lambda store: store.imports(name, folder)) or []
         there = self._is_there({path for one in found for path in one.paths})
         counted = (
             (one.line, one.documents - sum(path not in there for path in one.paths))

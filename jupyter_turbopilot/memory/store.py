@@ -32,6 +32,10 @@ PATIENCE = 0.02  # seconds that a look-up waits for who writes
 _CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of pages in memory
 _LOG = 1024  # pages of a write-ahead log: what is written often is written back once
 _UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
+_BINDING = (
+    "FROM imports WHERE name = ?1 AND (?2 IS NULL OR document IN (SELECT id FROM documents WHERE "
+    "substr(path, 1, length(?2)) = ?2 AND instr(substr(path, length(?2) + 1), '/') = 0))"
+)
 LAYOUT = Layout(
     application=0x54504C4D,
     version=2,  # another one where the same text would be remembered otherwise
@@ -226,19 +230,19 @@ class Store(OpenFile):
         )
         return FoundEntry(found[0], Entry(found[1], found[2])) if found else None
 
-    def imports(self, name: str) -> list[SeenImport]:
-        """Return the imports that bind a name, those of most documents first."""
+    def imports(self, name: str, folder: str | None = None) -> list[SeenImport]:
+        """Return the imports that bind a name, those of most documents first; `folder` leaves out others."""
+        within = folder if folder is None else f"{folder}/".removeprefix("./")
         counted = self._all(
-            "SELECT line, count(*) FROM imports WHERE name = ? GROUP BY line "
-            "ORDER BY count(*) DESC, line LIMIT ?",
-            name, MOST_IMPORTS,
+            f"SELECT line, count(*) {_BINDING} GROUP BY line ORDER BY count(*) DESC, line LIMIT ?3",
+            name, within, MOST_IMPORTS,
         )  # fmt: skip
         return [
             SeenImport(line, documents, tuple(
                 path for (path,) in self._all(
-                    "SELECT path FROM imports JOIN documents ON documents.id = document "
-                    "WHERE name = ? AND line = ? LIMIT ?",
-                    name, line, MOST_OF_AN_IMPORT,
+                    f"SELECT (SELECT path FROM documents WHERE id = document) {_BINDING} "  # noqa: S608
+                    "AND line = ?3 LIMIT ?4",
+                    name, within, line, MOST_OF_AN_IMPORT,
                 )
             ))
             for line, documents in counted

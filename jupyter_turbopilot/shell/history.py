@@ -7,8 +7,12 @@ import re
 import secrets
 from typing import Any, Literal
 
+import msgspec
+
 from jupyter_turbopilot.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
+from jupyter_turbopilot.context.facts import Fact, Facts, Modules
 from jupyter_turbopilot.context.private import without_secrets
+from jupyter_turbopilot.kernels import probe
 from jupyter_turbopilot.request import MAX_CELLS, Cell, Completion, Hierarchy
 
 CELLS = 60
@@ -32,6 +36,12 @@ def session_cells(shell: Any) -> list[Cell]:
         if text.strip() and not text.lstrip().startswith(_OURS):
             cells.append(Cell(source=text, executed=True))
     return cells
+
+
+def facts_of(shell: Any) -> Facts:
+    """Return which names a shell has and where it looks for modules: enough to tell what is missing."""
+    names = [name for name in [*shell.user_ns] if type(name) is str and len(name) <= LONGEST_NAME]
+    return Facts(dict.fromkeys(names, Fact()), all=True, modules=msgspec.convert(probe.modules(), Modules))
 
 
 def functions_for(shell: Any, source: str, length: int | None = None) -> Hierarchy:

@@ -205,6 +205,8 @@ class TurbopilotMagics(Magics):
             code = code.removesuffix("\n")
         code, offset = _at_mark(code) if options.fill else (code, len(code))
         from jupyter_turbopilot.shell.history import request_at
+        from jupyter_turbopilot.shell.importing import imports_for
+        from jupyter_turbopilot.suggestion.imports import with_imports
 
         request = request_at(
             self.shell,
@@ -231,7 +233,12 @@ class TurbopilotMagics(Magics):
             self._tell("Turbopilot has nothing to suggest here.")
             return
         output.alternatives(texts)
-        self.shell.set_next_input(code[:offset] + texts[0] + code[offset:], replace=options.replace)
+        memory = self.local.pilot.memory if self.local else None
+        imports = imports_for(self.shell, request, texts[0], memory)
+        if imports:
+            self._tell(f"Adds {'; '.join(imports)}")
+        whole = with_imports(code[:offset] + texts[0] + code[offset:], imports)
+        self.shell.set_next_input(whole, replace=options.replace)
 
     def _tell(self, words: str) -> None:
         """Say what is no error."""

@@ -5,24 +5,52 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
 from prompt_toolkit.auto_suggest import Suggestion
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import to_formatted_text
 
 from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.memory.local_files import LocalFiles
-from jupyter_turbopilot.shell.history import request_at
+from jupyter_turbopilot.reply import Item
+from jupyter_turbopilot.shell.history import facts_of, request_at
+from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
 
 if TYPE_CHECKING:
     from IPython.terminal.interactiveshell import TerminalInteractiveShell
+    from prompt_toolkit import PromptSession
     from prompt_toolkit.buffer import Buffer
-    from prompt_toolkit.document import Document
+    from prompt_toolkit.formatted_text import AnyFormattedText, StyleAndTextTuples
 
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.shell.in_process import InProcess
+
+
+class ImportingSuggestion(Suggestion):
+    """A suggestion, and the import lines that are put above what is taken of it."""
+
+    def __init__(self, text: str, imports: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.imports = imports
+
+
+class _Known(NamedTuple):
+    """What was answered: the text before the cursor, what follows it, the import lines that this needs."""
+
+    start: str
+    rest: str
+    imports: tuple[str, ...]
+
+    def left_at(self, before: str) -> ImportingSuggestion | None:
+        """Return what is left of it behind a text; None where that is not on its way."""
+        whole = self.start + self.rest
+        if before.startswith(self.start) and whole.startswith(before) and len(whole) > len(before):
+            return ImportingSuggestion(whole[len(before) :], self.imports)
+        return None
 
 
 class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
@@ -32,8 +60,11 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         super().__init__()
         self._shell = shell
         self._local = local
-        self._known: tuple[str, str] | None = None  # the text before the cursor and what follows it
+        self._known: _Known | None = None
+        self._before = ""  # the text before the cursor when something was inserted or suggested last
         self._job: Job | None = None  # what was asked last
+        self._rprompts: dict[PromptSession[str], AnyFormattedText] = {}
+        self._kept = (-1, 0)  # where a key may put the cursor back to, and by how much the text has moved
 
     async def _trigger_llm(self, buffer: Buffer) -> None:
         """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
@@ -41,30 +72,81 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
     async def _trigger_llm_core(self, buffer: Buffer) -> None:
         """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
 
+    def connect(self, pt_app: PromptSession[str]) -> None:
+        """Follow what is inserted in a prompt, and say at its right which imports come with a suggestion."""
+        super().connect(pt_app)
+        pt_app.default_buffer.on_text_insert += self.inserted
+        pt_app.default_buffer.on_cursor_position_changed += self._moved
+        before = self._rprompts[pt_app] = pt_app.rprompt
+        pt_app.rprompt = lambda: self._note(pt_app.default_buffer) or to_formatted_text(before)
+
+    def disconnect(self) -> None:
+        """Leave all prompts."""
+        for pt_app in self._connected_apps:
+            pt_app.default_buffer.on_text_insert -= self.inserted
+            pt_app.default_buffer.on_cursor_position_changed -= self._moved
+            pt_app.rprompt = self._rprompts.pop(pt_app)
+        super().disconnect()
+
+    def _note(self, buffer: Buffer) -> StyleAndTextTuples:
+        imports = getattr(buffer.suggestion, "imports", ())
+        return [("class:auto-suggestion", f"adds {'; '.join(imports)}")] if imports else []
+
+    def inserted(self, buffer: Buffer) -> None:
+        """Put the imports above that the part of a suggestion needs which was just taken."""
+        begun, before = self._before, buffer.document.text_before_cursor
+        self._before = before
+        known = self._known
+        # A key inserts one character.
+        is_taken = before.startswith(begun) and len(before) - len(begun) > 1
+        if not (known and known.imports and is_taken and (known.start + known.rest).startswith(before)):
+            return
+        start = known.start.rfind("\n") + 1  # of the line, some of which may have been typed
+        used = {use.name for use in uses(before[start:])}
+        needed = tuple(line for line in known.imports if bound_name(line) in used)
+        above = insertion(buffer.text, needed)
+        if not needed or above.at > start:
+            return
+        further = tuple(line for line in known.imports if line not in needed)
+        self._known = _Known(above.into(known.start), known.rest, further)
+        self._before = above.into(before)
+        # By the same key as what was taken: one step to undo.
+        buffer.document = Document(above.into(buffer.text), len(self._before))
+        self._kept = len(begun), len(above.text)
+        asyncio.get_running_loop().call_soon(self._forget_cursor)
+
+    def _moved(self, buffer: Buffer) -> None:
+        """Put the cursor where a key means it that takes a suggestion and stays before it."""
+        (position, more), self._kept = self._kept, (-1, 0)
+        if buffer.cursor_position == position:
+            buffer.cursor_position += more
+
+    def _forget_cursor(self) -> None:
+        self._kept = (-1, 0)
+
     async def get_suggestion_async(self, buffer: Buffer, document: Document) -> Suggestion | None:
         """Complete at the cursor; typing along a suggestion asks nothing."""
         before, after = document.text_before_cursor, document.text_after_cursor
+        self._before = before
         if not before.strip() or after.strip():
             self._stop()
             return super().get_suggestion(buffer, document)
-        if self._known:
-            start, rest = self._known
-            whole = start + rest
-            if before.startswith(start) and whole.startswith(before) and len(whole) > len(before):
-                return Suggestion(whole[len(before) :])
+        if self._known and (left := self._known.left_at(before)):
+            return left
         if not self._local.ready():
             return super().get_suggestion(buffer, document)
-        text = await self._ask(buffer)
+        text, imports = await self._ask(buffer)
         if buffer.document != document:
             return None  # prompt_toolkit asks anew, and that goes on with what is being written
         if not text:
             return super().get_suggestion(buffer, document)
-        self._known = (before, text)
-        return Suggestion(text)
+        self._known = _Known(before, text, imports)
+        return self._known.left_at(before)
 
-    async def _ask(self, buffer: Buffer) -> str:
+    async def _ask(self, buffer: Buffer) -> tuple[str, tuple[str, ...]]:
         """Wait for an answer, or for the next key: prompt_toolkit asks nothing while it waits."""
-        document, replies, text = buffer.document, AsyncReplies(), ""
+        document, replies = buffer.document, AsyncReplies()
+        item = nothing = Item("", 0.0, "")
         request = request_at(self._shell, document.text, document.cursor_position)
 
         def changed(_: Buffer) -> None:
@@ -73,19 +155,19 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         buffer.on_text_changed += changed
         buffer.on_cursor_position_changed += changed
         try:
-            pilot = self._local.pilot
-            self._job = pilot.completer.submit(request, replies.listen, memory=pilot.memory)
+            pilot, facts = self._local.pilot, facts_of(self._shell)
+            self._job = pilot.completer.submit(request, replies.listen, facts, memory=pilot.memory)
             async for reply in replies:
-                text = reply.items[0].text if reply.items else ""
+                item = reply.items[0] if reply.items else nothing
         except TurbopilotError:
-            return ""
+            return "", ()
         except asyncio.CancelledError:
             self._stop()
             raise
         finally:
             buffer.on_text_changed -= changed
             buffer.on_cursor_position_changed -= changed
-        return text
+        return item.text, item.imports
 
     def _stop(self) -> None:
         """End what is being written: nobody goes on with it."""

@@ -5,21 +5,24 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from functools import cache
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.context.magics import as_python, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.grammar import fitting
-from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
+from jupyter_turbopilot.suggestion.imports import bound_name, uses
+from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
+from jupyter_turbopilot.suggestion.syntax import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jupyter_turbopilot.context.facts import Fact, Facts
     from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.suggestion.imports import Sources, Use
 
 
+MOST_MISSING = 16  # names: a text that lacks more is wrong about this notebook
 _NONE: frozenset[str] = frozenset()
 _COLUMN = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\[(?P<quote>[\"'])(?P<begun>[^\"'\\]*)$")
 # What has to be escaped in a string: quotes, control characters, marks of the direction of writing.
@@ -29,7 +32,7 @@ _ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w+)$")
 
 def scope_of(request: Completion, facts: Facts) -> Scope:
     """Combine the names of the kernel with those bound by cells that have not run."""
-    if not facts.names:
+    if not facts.names and not facts.all:
         return Scope()
     others = [
         (cell, bindings(cell.source))
@@ -41,10 +44,17 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
     sure = {name: fact for name, fact in facts.names.items() if name not in changing}
     columns = {n: frozenset(label for label, _ in f.columns or ()) for n, f in sure.items() if f.columns}
     # Cells below have not run, or the kernel would know what they bind.
-    above = (bindings(cell.source) for cell in request.cells[: request.active] if cell.type == "code")
-    known = frozenset(facts.names).union(*above)
+    above = [cell for cell in request.cells[: request.active] if cell.type == "code"]
+    known = frozenset(facts.names).union(*(bindings(cell.source) for cell in above))
+    # A cell that ran may have run in an earlier kernel: what it binds untold would be there.
+    told = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
+    has_more = not facts.names.keys() <= told
+    to_run = [
+        without_cell_magic(request.prefix),
+        *(cell.source for cell in above if not (has_more and cell.executed)),
+    ]
     return Scope(
-        names=known if facts.all else None,
+        names=known if facts.all and not any(map(binds_anything, to_run)) else None,
         attributes={
             name: fact.attributes | (columns.get(name, _NONE) if _columns_are_attributes(fact) else _NONE)
             for name, fact in sure.items()
@@ -62,6 +72,11 @@ def scope_of(request: Completion, facts: Facts) -> Scope:
 def _columns_are_attributes(fact: Fact) -> bool:
     """Tell whether a table's columns are also its attributes."""
     return not (fact.module or "").startswith("polars")
+
+
+def _is_in_long_string(prefix: str) -> bool:
+    """Tell whether a string of several lines is open at the end."""
+    return ('"""' in prefix or "'''" in prefix) and len(scan(as_python(prefix)).quote) > 1
 
 
 def _is_attribute(name: str) -> bool:
@@ -93,24 +108,66 @@ def names_at(request: Completion, scope: Scope) -> list[str]:
     return sorted(name[len(begun) :] + end for name in known if name.startswith(begun))
 
 
-def fits_at(request: Completion, scope: Scope) -> Callable[[str], bool]:
-    """Return a check whether a text fits in at the cursor: it parses, and the names it uses exist."""
-    language = cell_language(request.cells[request.active].source, request.language)
-    prefix = request.prefix
-    if language != request.language:
-        # The line of the cell magic is not in the cell's language.
-        _, newline, body = prefix.lstrip().partition("\n")
-        prefix = body if newline else prefix
-    parses = fitting(language, prefix)
-    if language != "python" or scope == Scope():
-        return parses
-    line = prefix.rpartition("\n")[2]
-    if len(line) > LINE:
-        return parses
-    bound = bindings(prefix) | bindings(request.suffix)
+class Names:
+    """What a text may name at the cursor, and the import lines that it needs.
 
-    @cache
-    def fits(text: str) -> bool:
-        return parses(text) and not unresolved(line, text, scope, bound)
+    `sources`: where those come from. Without them, or where not all names are known, a text needs none.
+    """
 
-    return fits
+    def __init__(self, request: Completion, scope: Scope, sources: Sources | None = None) -> None:
+        language = cell_language(request.cells[request.active].source, request.language)
+        prefix = request.prefix
+        if language != request.language:
+            # The line of the cell magic is not in the cell's language.
+            _, newline, body = prefix.lstrip().partition("\n")
+            prefix = body if newline else prefix
+        self._parses = fitting(language, prefix)
+        self._line = prefix.rpartition("\n")[2]
+        self._scope = scope
+        judges = language == "python" and scope != Scope() and len(self._line) <= LINE
+        judges = judges and not (is_command(self._line) or _is_in_long_string(prefix))
+        self._bound = bindings(prefix) | bindings(request.suffix) if judges else None
+        self._sources = sources if judges and scope.names is not None else None
+        self._judged: dict[str, bool] = {}
+        self._lines: dict[Use, str] = {}
+        self._waits = False  # whether something was not known yet when a text was judged
+
+    def fit(self, text: str) -> bool:
+        """Tell whether a text fits in: it parses, and the names it uses exist or can be imported."""
+        if text in self._judged:
+            return self._judged[text]
+        self._waits = False
+        fits = self._parses(text) and self._exist(text)
+        if not self._waits:
+            self._judged[text] = fits
+        return fits
+
+    def _exist(self, text: str) -> bool:
+        if self._bound is None or not unresolved(self._line, text, self._scope, self._bound):
+            return True
+        names = frozenset(map(bound_name, self.imports(text)))
+        if not names or self._scope.names is None:
+            return False
+        scope = replace(self._scope, names=self._scope.names | names)
+        return not unresolved(self._line, text, scope, self._bound)
+
+    def imports(self, text: str) -> tuple[str, ...]:
+        """Return the import lines for those names of the text and of its line that are certain."""
+        if self._sources is None or self._bound is None:
+            return ()
+        own = self._bound | bindings(self._line + text)
+        missing: dict[str, Use] = {}
+        for use in uses(self._line + text):
+            if not exists(use.name, self._scope, own):
+                missing.setdefault(use.name, use)
+        if len(missing) > MOST_MISSING:
+            return ()
+        lines = [self._line_for(use, self._sources) for use in missing.values()]
+        self._waits = None in lines
+        return tuple(line for line in lines if line)
+
+    def _line_for(self, use: Use, sources: Sources) -> str | None:
+        """Ask the sources, once for each use that they know: a text is judged anew as it grows."""
+        if use not in self._lines and (line := sources.line_for(use)) is not None:
+            self._lines[use] = line
+        return self._lines.get(use)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _IPYTHON = ("display", "get_ipython", "In", "Out", "exit", "quit")
 EVERYWHERE = frozenset((*dir(builtins), *_IPYTHON))  # names that exist without being bound
 _ALWAYS = EVERYWHERE.union(keyword.kwlist, keyword.softkwlist)
-_BINDS = frozenset({"for", "as", "def", "class", "lambda", "import", "from", "global", "nonlocal", "except"})
+BINDS = frozenset({"for", "as", "def", "class", "lambda", "import", "from", "global", "nonlocal", "except"})
 _WORDS = re.compile(r"[^\W\d][\w, \t]*+")  # names separated by commas, or just words
 _LETTER = re.compile(r"[^\W\d]")
 _IN = re.compile(r"\bin\b")
@@ -28,6 +28,12 @@ _BINDER = re.compile(r"\b(?:as|def|class|import|lambda)\b")
 _BINDS_BEHIND = re.compile(
     r"(?:as|def|class|import)[ \t]++([^\W\d][\w, \t]*+)|def[ \t]++\w++\(([^)]*+)"
     r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
+)
+# A cell magic that is told anything may put its result under a name.
+_ANYTHING = re.compile(
+    r"^[ \t]*+(?:from[ \t]++[\w.]++[ \t]++import[ \t]*+\*|%(?:load|pylab|run|store|R|sql)\b|%%cython\b"
+    r"|%%(?!(?:time|timeit|prun|memit|mprun|debug|writefile|file)\b)\w++[ \t]++\S)",
+    re.MULTILINE,
 )
 _WORD = re.compile(r"[^\W\d]\w*")
 _LINE = Lexeme("line", "\n", 0)  # stands for what is beyond either end of a text
@@ -55,6 +61,12 @@ def bindings(source: str) -> frozenset[str]:
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             return _loose_bindings(source)
     return frozenset(_bound(tree))
+
+
+@remembered(2**20)
+def binds_anything(source: str) -> bool:
+    """Tell whether a cell binds names that it does not tell, as `from x import *` does."""
+    return _ANYTHING.search(source) is not None
 
 
 def _loose_bindings(source: str) -> frozenset[str]:
@@ -113,7 +125,7 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
         elif lexeme.kind == "name":
             if new and _missing(lexemes, at, scope, own, calls, binds=binds):
                 missing.append(lexeme.text)
-            binds = binds or lexeme.text in _BINDS
+            binds = binds or lexeme.text in BINDS
         elif lexeme.text == "(":
             chained = at > 1 and lexemes[at - 2].text == "."
             base = before.text if before.kind == "name" and not chained else ""
@@ -142,9 +154,12 @@ def _missing(
     if after == "=" and calls and before in {"(", ","}:
         keywords = scope.keywords.get(calls[-1])
         return keywords is not None and calls[-1] not in own and name not in keywords
-    if scope.names is None or name in _ALWAYS or name in own or name in scope.names:
-        return False
-    return not binds and after not in {"=", ":="}
+    return not (exists(name, scope, own) or binds or after in {"=", ":="})
+
+
+def exists(name: str, scope: Scope, own: frozenset[str] = frozenset()) -> bool:
+    """Tell whether a name exists, or may exist."""
+    return scope.names is None or name in _ALWAYS or name in own or name in scope.names
 
 
 def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:

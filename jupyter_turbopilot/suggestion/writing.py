@@ -12,7 +12,7 @@ from jupyter_turbopilot.suggestion.matching import Matcher
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.suggestion.gate import Gate
@@ -34,6 +34,11 @@ class Writing(ABC):
         self.confidence = 1.0
         self.ended = False  # the text is complete: nothing that could follow belongs to it
         self.gave_up = False  # nothing that could follow would be shown
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The import lines that what is shown needs."""
+        return ()
 
     @property
     def done(self) -> bool:
@@ -77,14 +82,28 @@ class Writing(ABC):
 class Suggestion(Writing):
     """An answer that is trimmed and, if it was not asked for, shown only as far as the gate lets it."""
 
-    def __init__(self, surroundings: Surroundings, gate: Gate, *, unasked: bool) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        gate: Gate,
+        *,
+        unasked: bool,
+        imports: Callable[[str], tuple[str, ...]] = lambda _: (),
+    ) -> None:
+        """`imports`: the import lines that a text needs."""
         super().__init__()
+        self._imports_of = imports
         if surroundings.indented:
             # The line is indented already, which some models repeat.
             self._dropped = b" \t"
         self._surroundings = surroundings
         self._gate = gate
         self._unasked = unasked
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The import lines that what is shown needs."""
+        return self._imports_of(self.shown)
 
     def _judge(self, piece: str, probability: float) -> bool:
         self._gate.add(piece, probability)

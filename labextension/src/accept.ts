@@ -1,26 +1,34 @@
-/** Taking a suggestion: all of it, a word, a line; each one step to undo. */
+/** Taking a suggestion: all of it, a word, a line, with the imports that it needs; each one step to undo. */
 
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { Completers } from './completers';
-import { inOneUndoStep, insertAtCursor } from './editor';
+import { inOneUndoStep, insertAtCursor, placeOf } from './editor';
+import { type IInsertion, importsFor } from './imports';
+import type { ISuggestedItem } from './inflight';
 import { firstLine, firstWord } from './suggestion';
 
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
 
 export class Acceptor {
-  /** `accepted` is told how much was taken of what one of the `identifiers` suggested. */
+  /** `accepted` is told how much is taken of what one of the `identifiers` suggested, and what is put in with it. */
   constructor(
     private readonly _completers: Completers,
     private readonly _identifiers: string[],
-    private readonly _accepted: (text: string) => void
+    private readonly _accepted: (text: string, imports: IInsertion | null) => void
   ) {
     _completers.created.connect((_, completer) => {
       const accept = completer.accept.bind(completer);
-      completer.accept = () =>
-        inOneUndoStep(completer.editor, () => {
-          this._report(completer, completer.current?.insertText ?? '');
-          accept();
+      completer.accept = () => {
+        const text = completer.current?.insertText ?? '';
+        this._take(completer, text, imports => {
+          if (imports && completer.editor) {
+            insertAtCursor(completer.editor, text, imports);
+            completer.model?.reset();
+          } else {
+            accept();
+          }
         });
+      };
     });
   }
 
@@ -49,16 +57,26 @@ export class Acceptor {
       completer.accept();
       return;
     }
-    inOneUndoStep(editor, () => {
-      this._report(completer, taken);
-      insertAtCursor(editor, taken);
-    });
+    this._take(completer, taken, imports => insertAtCursor(editor, taken, imports));
   }
 
-  private _report(completer: InlineCompleter, text: string): void {
-    const provider = completer.current?.provider.identifier;
-    if (provider && this._identifiers.includes(provider)) {
-      this._accepted(text);
-    }
+  /** Take some of what a completer shows; `insert` does it, JupyterLab's own way where nothing is put in above. */
+  private _take(
+    completer: InlineCompleter,
+    text: string,
+    insert: (imports: IInsertion | null) => void
+  ): void {
+    const { current, editor } = completer;
+    inOneUndoStep(editor, () => {
+      const provider = current?.provider.identifier;
+      if (provider === undefined || !this._identifiers.includes(provider)) {
+        insert(null);
+        return;
+      }
+      const { imports = [], from } = current as ISuggestedItem;
+      const above = editor ? importsFor(placeOf(editor), text, imports, from) : null;
+      this._accepted(text, above);
+      insert(above);
+    });
   }
 }

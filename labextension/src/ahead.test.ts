@@ -41,6 +41,23 @@ describe('afterAccepting', () => {
       })
     );
   });
+
+  it('puts its imports further up, as taking it does', () => {
+    const next = afterAccepting(request('%%time\nx = ', 11), 'np.pi', ['import numpy as np']);
+    expect(next.cells[1].source).toBe('%%time\nimport numpy as np\nx = np.pi');
+    expect(next.offset).toBe(next.cells[1].source.length);
+  });
+
+  it('counts the characters of imports as the server does', () => {
+    const next = afterAccepting(request('', 0), '𝛼.x', ['import a as 𝛼']);
+    expect(next.cells[1].source).toBe('import a as 𝛼\n𝛼.x');
+    expect(next.offset).toBe([...next.cells[1].source].length);
+  });
+
+  it('puts none in where the top of the cell is not above the cursor', () => {
+    const next = afterAccepting(request('%%timeit ', 9), 'np.pi', ['import numpy as np']);
+    expect([next.cells[1].source, next.offset]).toEqual(['%%timeit np.pi', 14]);
+  });
 });
 
 describe('Ahead', () => {
@@ -72,7 +89,7 @@ describe('Ahead', () => {
 
   it('leaves what it began to the server when somebody asks', () => {
     const ahead = new Ahead(client);
-    ahead.follow(request('x = ', 4), '1');
+    ahead.follow(request('x = ', 4), { text: '1', needs: [] });
     ahead.warm(() => request('x', 1));
     ahead.yield();
     vi.advanceTimersByTime(500);

@@ -2,25 +2,26 @@
 
 import { Text } from '@jupyterlab/coreutils';
 import type { ICompletionClient } from './client';
+import { importsFor, insertInto } from './imports';
+import type { Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 import { codePoints } from './window';
 
 /** Long enough that a cell which is only passed through is not read. */
 const SETTLE = 120;
 
-/** The request as it will be once the person has taken `text`. Pure. */
-export function afterAccepting(body: IRequest, text: string): IRequest {
+/** The request as it will be once the person has taken `text` with the imports that it `needs`. Pure. */
+export function afterAccepting(body: IRequest, text: string, needs: readonly string[] = []): IRequest {
   const cells = [...body.cells];
   const { source } = cells[body.active];
   const at = Text.charIndexToJsIndex(body.offset, source);
-  cells[body.active] = {
-    ...cells[body.active],
-    source: source.slice(0, at) + text + source.slice(at)
-  };
+  const taken = source.slice(0, at) + text + source.slice(at);
+  const above = importsFor({ text: source, offset: at }, text, needs);
+  cells[body.active] = { ...cells[body.active], source: above ? insertInto(taken, above) : taken };
   return {
     ...body,
     cells,
-    offset: body.offset + codePoints(text),
+    offset: body.offset + codePoints(text) + codePoints(above?.text ?? ''),
     trigger: 'ahead',
     stream: false
   };
@@ -41,9 +42,9 @@ export class Ahead {
   }
 
   /** Let the server write what follows a suggestion, as if it had been taken. */
-  follow(body: IRequest, text: string): void {
+  follow(body: IRequest, { text, needs }: Pick<Suggestion, 'text' | 'needs'>): void {
     this.yield();
-    this._send(afterAccepting(body, text));
+    this._send(afterAccepting(body, text, needs));
   }
 
   /** Somebody asks for something: the server goes on with what was done ahead, or lets it make room. */

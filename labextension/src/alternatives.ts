@@ -45,7 +45,7 @@ export class Alternatives implements IInlineCompletionProvider {
       );
       const items = answer.items
         .filter(item => !main.text.startsWith(item.text))
-        .map(item => ({ insertText: item.text }));
+        .map(item => ({ insertText: item.text, imports: item.imports }));
       return wanted() ? { items } : NOTHING;
     } catch {
       return NOTHING;

@@ -62,12 +62,26 @@ describe('an editor', () => {
     expect(hasSelectedText(bench('ab', 2).editor)).toBe(true);
   });
 
+  it('takes what goes with an insertion further up in the same change', () => {
+    const { editor, log } = bench('ab', 2);
+    insertAtCursor(editor, 'xyz', { at: 0, text: 'import q\n' });
+    expect(log).toMatchObject([
+      {
+        changes: [
+          { from: 0, insert: 'import q\n' },
+          { from: 2, insert: 'xyz' }
+        ],
+        selection: { anchor: 14 }
+      }
+    ]);
+  });
+
   it('takes an insertion at the cursor, the cursor behind it, as a step of its own', () => {
     const { editor, log } = bench('ab', 1);
     inOneUndoStep(editor, () => insertAtCursor(editor, 'xyz'));
     expect(log).toMatchObject([
       'step',
-      { changes: { from: 1, insert: 'xyz' }, selection: { anchor: 4 } },
+      { changes: [{ from: 1, insert: 'xyz' }], selection: { anchor: 4 } },
       'step'
     ]);
   });

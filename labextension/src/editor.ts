@@ -1,6 +1,7 @@
 /** Access to an editor: its text and cursors, input methods, changes, steps to undo. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
+import type { IInsertion } from './imports';
 import type { IPlace } from './suggestion';
 
 /** What a CodeMirror view offers beyond JupyterLab's own interface of an editor. */
@@ -71,12 +72,17 @@ export function follow(editor: CodeEditor.IEditor, moved: () => void, newLine: (
   });
 }
 
-/** Insert text at the cursor, as a completion. */
-export function insertAtCursor(editor: CodeEditor.IEditor, text: string): void {
+/** Insert text at the cursor, as a completion, and what goes with it further up: one change, undone at once. */
+export function insertAtCursor(
+  editor: CodeEditor.IEditor,
+  text: string,
+  above: IInsertion | null = null
+): void {
   const from = editor.getOffsetAt(editor.getCursorPosition());
+  const further = above ? [{ from: above.at, insert: above.text }] : [];
   viewOf(editor)?.dispatch({
-    changes: { from, insert: text },
-    selection: { anchor: from + text.length },
+    changes: [...further, { from, insert: text }],
+    selection: { anchor: from + (above?.text.length ?? 0) + text.length },
     userEvent: 'input.complete',
     scrollIntoView: true
   });

@@ -23,6 +23,7 @@ import { pageFacts } from './jupyterserver';
 import { claimKeys } from './keys';
 import { LiveRegion } from './liveregion';
 import { tellOfMemory } from './memorynotice';
+import { describeImports, noteImports } from './note';
 import { Notice } from './notice';
 import { DownloadOffer } from './offer';
 import { Page } from './page';
@@ -84,9 +85,18 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const page = new Page(shell, manager, completers);
     const provider = new Provider(client, availability, page);
     const alternatives = new Alternatives(provider, client);
-    const acceptor = new Acceptor(completers, [provider.identifier, alternatives.identifier], text =>
-      provider.accepted(text)
+    const live = new LiveRegion('jp-Turbopilot-live');
+    const acceptor = new Acceptor(
+      completers,
+      [provider.identifier, alternatives.identifier],
+      (text, imports) => {
+        provider.accepted(text, imports);
+        if (imports) {
+          live.say(trans.__('Added above: %1', imports.text.trim()));
+        }
+      }
     );
+    noteImports(completers, trans);
     completers.attached.connect((_, editor) => {
       provider.watch(editor);
       provider.warm(editor);
@@ -115,15 +125,18 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const status = new Status(trans, availability, provider, page);
     const menu = new MenuSvg({ commands });
     const statusItem = new StatusItem(trans, menu);
-    const live = new LiveRegion('jp-Turbopilot-live');
     const voice = new StatusVoice(trans, live);
     status.changed.connect((_, now) => {
       statusItem.display(now);
       voice.tell(now);
     });
-    provider.appeared.connect((_, text) => {
+    provider.appeared.connect((_, { text, imports }) => {
       if (provider.settings.announce) {
-        live.say(trans.__('Suggestion: %1', text));
+        live.say(
+          imports.length > 0
+            ? trans.__('Suggestion (%1): %2', describeImports(trans, imports), text)
+            : trans.__('Suggestion: %1', text)
+        );
       }
     });
     const openModels = panelOpener(

@@ -18,6 +18,13 @@ export interface IActivity {
   lastMs: number | null;
 }
 
+/** What the completer is given, and what it leaves alone. */
+export type ISuggestedItem = IInlineCompletionItem & {
+  imports?: readonly string[];
+  /** Where the line begins on which it begins; missing: where the cursor's does. */
+  from?: number;
+};
+
 /** Something asked of the server, and where. */
 export class Run {
   /** `invoked`: the person asked for it, rather than a key or a timer. `id`: the server's name for it. */
@@ -35,7 +42,7 @@ export class Run {
   }
 
   readonly abort = new AbortController();
-  item: IInlineCompletionItem | null = null;
+  item: ISuggestedItem | null = null;
   sent = false;
   shown = false;
   settled: Promise<void> = Promise.resolve();
@@ -171,8 +178,8 @@ export class InFlight {
     for (let tries = 0; overtaken && tries < TRIES && !run.abort.signal.aborted; tries++) {
       await this._client.complete(body, run.abort.signal, frame => {
         run.id = frame.id;
-        run.suggestion.grow(frame.text);
-        this._passOn(run, frame.text);
+        run.suggestion.grow(frame.text, frame.imports);
+        this._passOn(run, frame.text, frame.imports);
         overtaken = frame.finish_reason === 'superseded' && this._latest === run;
         ms = frame.timings?.total_ms ?? ms;
       });
@@ -181,13 +188,13 @@ export class InFlight {
   }
 
   /** What comes for the request before the latest may be right for the text as it is by now. */
-  private _passOn(run: Run, text: string): void {
+  private _passOn(run: Run, text: string, imports?: string[]): void {
     if (this._older !== run || this._latest?.editor !== run.editor) {
       return;
     }
     const late = new Suggestion(run.suggestion.id, run.place);
     late.grow(text);
-    this._latest.suggestion.grow(late.rest(this._latest.place) ?? '');
+    this._latest.suggestion.grow(late.rest(this._latest.place) ?? '', imports);
   }
 
   private _report(change: Partial<IActivity>): void {

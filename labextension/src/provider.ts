@@ -22,6 +22,7 @@ import { Dismissal } from './dismissal';
 import { type IContext, placeIn, readDocument } from './document';
 import { deferWhileComposing, follow, isAt, placeOf } from './editor';
 import { type IActivity, InFlight, Run } from './inflight';
+import { type IInsertion, insertInto } from './imports';
 import type { IPage } from './page';
 import { RequestBuilder } from './request';
 import { SelfTrigger } from './selftrigger';
@@ -32,6 +33,12 @@ import type { IRequest } from './wire';
 export const NOTHING: IInlineCompletionList = { items: [] };
 /** After so many failures in a row a request is not repeated by itself: the next key asks. */
 const REPEATED = 5;
+
+/** What is shown, and the import lines that come with it. */
+export interface IAppeared {
+  text: string;
+  imports: readonly string[];
+}
 
 /** Where an answer was wanted while the server could not be asked. */
 interface IPending {
@@ -84,7 +91,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Suggestions as they are shown for the first time. */
-  get appeared(): ISignal<this, string> {
+  get appeared(): ISignal<this, IAppeared> {
     return this._appeared;
   }
 
@@ -217,6 +224,7 @@ export class Provider implements IInlineCompletionProvider {
         if (run.item) {
           // What the completer noted while the text was shorter would hide the longer one.
           run.item.filterText = undefined;
+          run.item.imports = run.suggestion.imports;
         }
         yield { response: { insertText: rest } };
       }
@@ -276,10 +284,18 @@ export class Provider implements IInlineCompletionProvider {
     this.cancel();
   }
 
-  /** The person took this much of what was shown. */
-  accepted(text: string): void {
+  /** The person takes this much of what was shown, and import lines are put in with it. */
+  accepted(text: string, imports: IInsertion | null): void {
     const run = this._inFlight.latest;
     if (run) {
+      if (imports) {
+        // What is left of it goes on below them, and the next edit is not taken for somebody else's.
+        run.suggestion.moveBehind(imports);
+        const seen = this._seen.get(run.editor);
+        if (seen !== undefined) {
+          this._seen.set(run.editor, insertInto(seen, imports));
+        }
+      }
       run.shown = false;
       this._client.feedback(run.id, 'accepted', text.length);
     }
@@ -377,7 +393,7 @@ export class Provider implements IInlineCompletionProvider {
     const run = this._begin(new Run(editor, place, new Suggestion(UUID.uuid4(), place), invoked));
     const rest = shown?.suggestion.rest(place);
     if (shown && rest) {
-      run.suggestion.grow(rest);
+      run.suggestion.grow(rest, shown.suggestion.imports);
       run.id = shown.id;
       run.shown = true;
     }
@@ -396,7 +412,7 @@ export class Provider implements IInlineCompletionProvider {
     if (suggestion.text) {
       this._cache.remember(body, { suggestion, id });
       if (this.settings.ahead) {
-        this._ahead.follow(body, suggestion.text);
+        this._ahead.follow(body, suggestion);
       }
     }
   }
@@ -414,11 +430,13 @@ export class Provider implements IInlineCompletionProvider {
         run.item = {
           insertText: rest,
           isIncomplete: !run.suggestion.done,
-          token: run.suggestion.id
+          token: run.suggestion.id,
+          imports: run.suggestion.imports,
+          from: run.suggestion.from
         };
         if (!run.shown) {
           run.shown = true;
-          this._appeared.emit(rest);
+          this._appeared.emit({ text: rest, imports: run.suggestion.imports });
           this._client.feedback(run.id, 'shown', rest.length);
         }
         return { items: [run.item] };
@@ -435,7 +453,7 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _inFlight: InFlight;
   private readonly _selfTrigger: SelfTrigger;
   private readonly _cache = new SuggestionCache();
-  private readonly _appeared = new Signal<this, string>(this);
+  private readonly _appeared = new Signal<this, IAppeared>(this);
   private readonly _declined = new Signal<this, Decline>(this);
   private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
   private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Dismissal>();

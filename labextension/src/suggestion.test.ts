@@ -13,6 +13,29 @@ function suggestion(marked: string, text: string, done = true): Suggestion {
   return made;
 }
 
+describe('the imports of a suggestion', () => {
+  it('come with its text, and with as much of it as has come', () => {
+    const made = new Suggestion('id', at('|'));
+    made.grow('np.', ['import numpy as np']);
+    expect(made.imports).toEqual(['import numpy as np']);
+    made.grow('other', ['import other']);
+    expect(made.imports).toEqual(['import numpy as np']);
+  });
+
+  it('are in the cell before what is left of it, and come once', () => {
+    const lines = ['import numpy as np', 'import os'];
+    const made = suggestion('# x\ny = |', '', false);
+    made.grow('np.mean(x) + os.n', lines);
+    expect(made.from).toBe(4);
+    made.moveBehind({ at: 0, text: 'import numpy as np\n' });
+    expect(made.rest(at('import numpy as np\n# x\ny = np.|'))).toBe('mean(x) + os.n');
+    expect(made.rest(at('# x\ny = np.|'))).toBeNull();
+    expect(made.from).toBe(23);
+    made.grow('np.mean(x) + os.name', lines);
+    expect([made.imports, made.needs]).toEqual([['import os'], lines]);
+  });
+});
+
 describe('what is left of a suggestion', () => {
   it('is all of it where it was asked for', () => {
     expect(suggestion('x = |', '1 + 2').rest(at('x = |'))).toBe('1 + 2');

@@ -1,5 +1,7 @@
 /** One suggestion and the text it was asked for. It knows what is left of it as the person types. Pure. */
 
+import { type IInsertion, insertInto, lineStart } from './imports';
+
 export interface IPlace {
   text: string;
   /** UTF-16 units. */
@@ -24,6 +26,21 @@ export class Suggestion {
     return this._text;
   }
 
+  /** The import lines that it needs and that the notebook lacked. */
+  get needs(): readonly string[] {
+    return this._needs;
+  }
+
+  /** Those of them that are still to be put in. */
+  get imports(): readonly string[] {
+    return this._needs.filter(line => !this._added.has(line));
+  }
+
+  /** Where the line begins on which it begins. */
+  get from(): number {
+    return lineStart(this._before, this._before.length);
+  }
+
   get done(): boolean {
     return this._done;
   }
@@ -45,13 +62,20 @@ export class Suggestion {
   }
 
   /** More of it has come. What was shown never changes, so a text that does not continue it is dropped. */
-  grow(text: string): void {
+  grow(text: string, imports: readonly string[] = []): void {
     if (!this._done && text.startsWith(this._text)) {
       this._text = text;
+      this._needs = imports;
       this._wake();
     } else if (!this._done && !this._text.startsWith(text)) {
       this._hasDropped = true;
     }
+  }
+
+  /** Imports are put in further up: it goes on in what the cell is then. */
+  moveBehind({ at, text }: IInsertion): void {
+    this._before = insertInto(this._before, { at, text });
+    text.split('\n').forEach(line => this._added.add(line.trim()));
   }
 
   /** Nothing more will come. */
@@ -105,6 +129,8 @@ export class Suggestion {
   private _before: string;
   private _after: string;
   private _text = '';
+  private _needs: readonly string[] = [];
+  private readonly _added = new Set<string>();
   private _done = false;
   private _hasDropped = false;
   private _waiting: (() => void)[] = [];

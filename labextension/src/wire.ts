@@ -66,6 +66,8 @@ export interface ISuggestion {
   text: string;
   /** estimated probability that the suggestion is right, from 0 to 1 */
   confidence: number;
+  /** import lines that the text needs and the notebook lacks, each binding one name; missing if there are none */
+  imports?: string[];
   /** `stop`, `length` or `deadline` */
   finish_reason: string;
 }
@@ -115,6 +117,8 @@ export interface IFrame {
   text: string;
   /** missing if there is an error */
   confidence?: number;
+  /** import lines that the text needs and the notebook lacks, each binding one name; missing if there are none */
+  imports?: string[];
   done?: boolean;
   finish_reason?: string;
   model?: string;

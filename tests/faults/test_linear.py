@@ -29,7 +29,7 @@ from jupyter_turbopilot.suggestion import brackets, calls, lexer, parameters, re
 from jupyter_turbopilot.suggestion.cache import Place, Results
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
-from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
+from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 from jupyter_turbopilot.training import corpus
@@ -262,7 +262,7 @@ def test_a_request_of_a_mebibyte_is_taken_apart_in_bounded_time(shape: str) -> N
     names_at(request, scope)
     first = time.thread_time() - begun
     begun = time.thread_time()
-    fits = fits_at(request, scope)
+    fits = Names(request, scope).fit
     suggestion = Suggestion(
         surroundings_of(request.prefix, request.suffix), Gate(cursor, 0.01, fits), unasked=True
     )

@@ -27,6 +27,6 @@ def _without_parsers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grammar, "_judge", lambda _, text: (int(not syntax.scan(text).balanced), 0))
         patch.setattr(names, "bindings", resolve._loose_bindings)
-        patch.setattr(suggestion_task, "fits_at", lambda request, _: names.fits_at(request, resolve.Scope()))
+        patch.setattr(suggestion_task, "Names", lambda request, *_: names.Names(request, resolve.Scope()))
         patch.setattr(notebook, "describe", lambda *_: "")
         yield

@@ -10,6 +10,8 @@ import json
 import sys
 import types
 from collections import OrderedDict
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -318,15 +320,22 @@ def test_nor_do_the_keys_of_the_namespace_or_what_it_is_made_of() -> None:
         namespace = dict.__new__(kind)
         if kind is OrderedDict:
             namespace.__init__()  # type: ignore[misc]
-        dict.update(namespace, {Key(name): 1 for name in ("price", "hidden")})
-        for name in ("price", Collides("odd"), "hidden"):
+        dict.update(namespace, {Key(name): 1 for name in ("price", "exit")})
+        for name in ("price", Collides("odd"), "exit"):
             dict.__setitem__(namespace, name, 1)
         RAN.clear()
-        found = probe.facts(namespace, {"hidden": 1, Key("price"): 2})
+        found = probe.facts(namespace)
         assert RAN == []
         assert list(found["names"]) == ["price"]
     assert probe.facts(instance(hostile_class()))["names"] == {}
     assert RAN == []
+
+
+def test_what_a_startup_file_has_bound_is_a_name_and_what_every_shell_has_is_none() -> None:
+    namespace = {"In": [], "exit": 1, "quit": 1, "open": open, "get_ipython": 1, "_dh": [], "json": json}
+    found = probe.facts(namespace)
+    assert list(found["names"]) == ["json"]
+    assert found["all"]
 
 
 def test_nor_do_classes_that_stand_where_those_of_libraries_stood(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,3 +517,45 @@ def test_names_that_cannot_be_written_or_sent_are_left_out() -> None:
     assert found["df"]["columns"] == [["good", "int64"]]
     assert not found["df"]["all"]
     json.dumps(found).encode()
+
+
+def test_where_modules_are_looked_for_is_told_as_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    RAN.clear()
+    odd = ["", "/a", Collides("/b"), 3, "\ud800", "x" * 2000, Path("/c"), "src/", "../b", "/d"]
+    monkeypatch.setattr(sys, "path", odd)
+    monkeypatch.chdir(tmp_path)
+    here = str(tmp_path), str(tmp_path / "src"), str(tmp_path.parent / "b")
+    found = probe.facts({})
+    assert found["modules"]["path"] == [here[0], "/a", *here[1:], "/d"]
+    modules = kernel.read_facts(json.loads(json.dumps(found))).modules
+    assert modules.path == (here[0], "/a", *here[1:], "/d")
+    assert modules.here == here
+    assert RAN == []
+
+
+def test_and_which_modules_are_in_the_interpreter_and_how_compiled_ones_are_called() -> None:
+    modules = kernel.read_facts(probe.facts({})).modules
+    assert modules.builtin == frozenset(sys.builtin_module_names)
+    assert modules.suffixes == tuple(EXTENSION_SUFFIXES)
+
+
+def test_a_path_that_is_not_a_plain_list_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(list):  # type: ignore[type-arg]
+        def __iter__(self) -> Any:
+            raise AssertionError
+
+    monkeypatch.setattr(sys, "path", Own(["/a"]))
+    assert probe.facts({})["modules"]["path"] == []
+
+
+def test_a_kernel_in_a_folder_that_is_gone_tells_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def gone() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(sys, "path", ["", "/a"])
+    monkeypatch.setattr(probe.os, "getcwd", gone)
+    assert probe.facts({})["modules"]["path"] == ["/a"]

@@ -234,3 +234,26 @@ def test_a_large_output_is_not_read() -> None:
 def test_a_kernel_that_is_not_there_has_no_facts() -> None:
     kernels = Kernels(AsyncMappingKernelManager())
     assert kernels.facts("nobody").names == {}
+
+
+def test_a_kernel_in_which_nothing_has_run_tells_that_and_where_it_looks_for_modules() -> None:
+    async def scenario(person: Person) -> None:
+        facts = await person.facts(lambda facts: bool(facts.modules.path))
+        assert facts.names == {}
+        assert facts.all
+
+    asyncio.run(somebody(scenario))
+
+
+def test_a_kernel_that_is_asked_while_it_starts_answers_when_it_has_started() -> None:
+    async def scenario() -> None:
+        manager = AsyncMappingKernelManager()
+        kernel_id = await manager.start_kernel(kernel_name="python3")
+        person = Person(manager, kernel_id, None)
+        try:
+            assert (await person.facts(lambda facts: bool(facts.modules.path))).all
+        finally:
+            person.kernels.close()
+            await manager.shutdown_all(now=True)
+
+    asyncio.run(scenario())

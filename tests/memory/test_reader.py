@@ -155,6 +155,18 @@ def test_the_import_of_most_documents_comes_first(reader: Reader, put: Callable[
     assert reader.imports("px") == [("import plotly.express as px", 2), ("import pixels as px", 1)]
 
 
+def test_imports_can_be_those_of_one_folder(reader: Reader, put: Callable[..., None]) -> None:
+    put("a.ipynb", "from helpers import clean")
+    put("work/b.ipynb", "from helpers import clean")
+    put("work/deep/c.ipynb", "from tools import clean")
+    put("work2/d.ipynb", "from others import clean")
+    assert reader.imports("clean", folder=".") == [("from helpers import clean", 1)]
+    assert reader.imports("clean", folder="work") == [("from helpers import clean", 1)]
+    assert reader.imports("clean", folder="work/deep") == [("from tools import clean", 1)]
+    assert reader.imports("clean", folder="wor") == []
+    assert reader.imports("clean", folder="work_") == []
+
+
 def test_where_there_is_no_index_nothing_is_known(tmp_path: Path) -> None:
     reader = Reader(tmp_path / "index.db", set)
     assert not reader.continuations("python", "load", "", path="", modules=[])

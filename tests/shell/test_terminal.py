@@ -7,18 +7,27 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pexpect
 import pytest
+from IPython.terminal.shortcuts.auto_suggest import (
+    accept,
+    accept_and_keep_cursor,
+    accept_and_move_cursor_left,
+)
+from prompt_toolkit import PromptSession
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
+from prompt_toolkit.input import DummyInput
+from prompt_toolkit.output import DummyOutput
 
 from jupyter_turbopilot.completer.waiting import Listener
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.facts import Facts
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion
@@ -107,6 +116,28 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     screen(terminal, 0.5)
     terminal.send("print('sum', result)\r")
     assert wait_for(terminal, "sum 3")
+    screen(terminal, 0.5)
+    terminal.send("values = np.")  # which comes with its import
+    wait_for(terminal, "adds import numpy as np")
+    terminal.send("\x1b[C")
+    time.sleep(0.3)
+    terminal.send("\x1f")  # Control + _ takes both back
+    time.sleep(0.3)
+    terminal.send("\x15\r")
+    screen(terminal, 0.5)
+    terminal.send("print('np', 'np' in globals())\r")
+    assert wait_for(terminal, "np False")
+    screen(terminal, 0.5)
+    terminal.send("values = np.")
+    wait_for(terminal, "adds import numpy as np")
+    terminal.send("\x1b[C")
+    time.sleep(0.3)
+    terminal.send("\x15" * 2)  # whatever it suggests: only the import stays
+    time.sleep(0.3)
+    terminal.send("\r")
+    screen(terminal, 0.5)
+    terminal.send("print('is', np.__name__)\r")
+    assert wait_for(terminal, "is numpy")
 
 
 @pytest.mark.model
@@ -128,14 +159,20 @@ class Prompt:
         self.asked: list[str] = []
         self.jobs: list[SimpleNamespace] = []
         self.listeners: list[Listener] = []
-        shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
+        names = {"table": None, 3: "three"}
+        shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]), user_ns=names)
         pilot = SimpleNamespace(completer=self, memory="what was written before")
         local = SimpleNamespace(ready=lambda: True, pilot=pilot)
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
         self.buffer = Buffer(document=Document("x = "))
 
-    def submit(self, request: Completion, listener: Listener, *, memory: str) -> SimpleNamespace:
+    def submit(
+        self, request: Completion, listener: Listener, facts: Facts, *, memory: str
+    ) -> SimpleNamespace:
         assert memory == "what was written before"
+        assert facts.all
+        assert "table" in facts.names
+        assert facts.modules.path
         self.asked.append(request.prefix)
         self.listeners.append(listener)
         self.jobs.append(SimpleNamespace(cancel=Cancel()))
@@ -183,6 +220,119 @@ def test_what_is_being_written_ends_with_the_prompt_and_where_nothing_is_asked_a
         await asyncio.wait_for(waiting, 1)
         await prompt.key()
         assert prompt.ended == [True, True]
+
+    asyncio.run(types())
+
+
+async def _with_import(prompt: Prompt) -> None:
+    """Have a suggestion shown that needs an import."""
+    shown = await prompt.key()
+    item = Item("sns.heatmap(table)", 0.9, "stop", imports=("import seaborn as sns",))
+    prompt.listeners[-1](Reply("a", "model", (item,), done=True))
+    assert await asyncio.wait_for(shown, 1) == "sns.heatmap(table)"
+
+
+def test_what_is_taken_brings_its_import_above_it() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        session = PromptSession(input=DummyInput(), output=DummyOutput())
+        prompt.buffer = session.default_buffer
+        prompt.buffer.document = Document("x = ")
+        session.rprompt = "12:00"
+        prompt.suggest.connect(session)
+        assert session.rprompt() == [("", "12:00")]
+        await _with_import(prompt)
+        prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
+            prompt.buffer, prompt.buffer.document
+        )
+        assert session.rprompt() == [("class:auto-suggestion", "adds import seaborn as sns")]
+        prompt.buffer.save_to_undo_stack()  # as prompt_toolkit does before each key
+        prompt.buffer.insert_text("sns")
+        assert prompt.buffer.text == "import seaborn as sns\nx = sns"
+        assert session.rprompt() == [("", "12:00")]
+        assert await (await prompt.key()) == ".heatmap(table)"
+        left = await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
+        assert left
+        assert left.imports == ()  # it stands there already
+        prompt.buffer.insert_text(".heatmap(table)")
+        assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
+        assert prompt.buffer.cursor_position == len(prompt.buffer.text)
+        prompt.buffer.undo()
+        assert prompt.buffer.text == "x = "
+        assert len(prompt.asked) == 1
+        prompt.suggest.disconnect()
+        assert session.rprompt == "12:00"
+
+    asyncio.run(types())
+
+
+@pytest.mark.parametrize(
+    ("take", "left"),
+    [
+        (accept, ""),
+        (accept_and_keep_cursor, "sns.heatmap(table)"),
+        (accept_and_move_cursor_left, " sns.heatmap(table)"),
+    ],
+)
+def test_the_cursor_is_where_the_key_means_it(take: Callable[[Any], None], left: str) -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        session = PromptSession(input=DummyInput(), output=DummyOutput())
+        prompt.buffer = session.default_buffer
+        prompt.buffer.document = Document("x = ")
+        prompt.suggest.connect(session)
+        await _with_import(prompt)
+        prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
+            prompt.buffer, prompt.buffer.document
+        )
+        take(SimpleNamespace(current_buffer=prompt.buffer, arg=1))
+        assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
+        assert prompt.buffer.document.text_after_cursor == left
+        await asyncio.sleep(0.01)
+        prompt.buffer.cursor_position = 4  # where it would have been put back to: by another key
+        assert prompt.buffer.cursor_position == 4
+
+    asyncio.run(types())
+
+
+def test_what_was_typed_of_a_suggestion_brings_its_import_with_the_rest() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        prompt.buffer.on_text_insert += prompt.suggest.inserted
+        await _with_import(prompt)
+        for character in "sns.":
+            prompt.buffer.insert_text(character)
+            assert await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
+        prompt.buffer.insert_text("heatmap(table)")
+        assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
+
+    asyncio.run(types())
+
+
+def test_what_is_typed_along_a_suggestion_brings_nothing() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        prompt.buffer.on_text_insert += prompt.suggest.inserted
+        await _with_import(prompt)
+        for character in "sns.heatmap(table)":
+            prompt.buffer.insert_text(character)
+        assert prompt.buffer.text == "x = sns.heatmap(table)"
+
+    asyncio.run(types())
+
+
+def test_a_part_that_does_not_use_the_name_brings_nothing() -> None:
+    async def types() -> None:
+        prompt = Prompt()
+        prompt.buffer.on_text_insert += prompt.suggest.inserted
+        shown = await prompt.key()
+        item = Item("table + np.pi", 0.9, "stop", imports=("import numpy as np",))
+        prompt.listeners[-1](Reply("a", "model", (item,), done=True))
+        await shown
+        prompt.buffer.insert_text("table ")
+        assert prompt.buffer.text == "x = table "
+        prompt.buffer.insert_text("+ np.pi")
+        assert prompt.buffer.text == "import numpy as np\nx = table + np.pi"
 
     asyncio.run(types())
 

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.facts import Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
+from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
+from jupyter_turbopilot.suggestion.resolve import bindings
 
 from ..twins import golden
 
@@ -35,6 +36,47 @@ def test_names_come_from_the_kernel_and_from_cells_that_have_not_run() -> None:
     assert scope.names == {"df", "load", "more", "later"}
 
 
+def test_a_kernel_in_which_nothing_has_run_has_no_names() -> None:
+    scope = scope_of(request(("import numpy as np", None)), Facts(all=True))
+    assert scope.names == {"np"}
+    assert not Names(request(), scope).fit("pd.read_csv(1)")
+    assert scope_of(request(), Facts()).names is None
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "from pylab import *",
+        "if x:\n  from .a import *",
+        "%run b.py",
+        "x = 1\n%pylab",
+        "%%cython\ndef f(): 1",
+        "%%bigquery sales\nSELECT 1",
+        "%%capture out\nprint(1)",
+        "%%R -o frame\nframe",
+    ],
+)
+def test_any_name_may_exist_below_a_cell_that_does_not_tell_what_it_binds(cell: str) -> None:
+    assert scope_of(request((cell, None)), FACTS).names is None
+    assert scope_of(request((cell, True)), FACTS).names == FACTS.names.keys() | {*bindings(cell)}
+    is_magic = cell.startswith("%%")  # which binds when the cell has run
+    assert (scope_of(request(text=f"{cell}\nx = "), FACTS).names is None) is not is_magic
+
+
+@pytest.mark.parametrize("names", [{}, {"np": Fact()}])
+def test_nor_does_a_kernel_that_started_anew_hold_what_such_a_cell_bound_before(
+    names: dict[str, Fact],
+) -> None:
+    asks = request(("from pylab import *\nimport numpy as np", True))
+    assert scope_of(asks, Facts(names, all=True)).names is None
+    assert scope_of(asks, Facts({**names, "plot": Fact()}, all=True)).names is not None
+
+
+@pytest.mark.parametrize("cell", ["%%time\nx = 1", "%%capture\nx = 1", "%%writefile a.py\nx", "%load_ext a"])
+def test_other_magics_bind_nothing_untold(cell: str) -> None:
+    assert scope_of(request((cell, None)), FACTS).names is not None
+
+
 def test_a_column_is_an_attribute_too() -> None:
     assert scope_of(request(), FACTS).attributes["df"] == {"head", "price"}
 
@@ -56,7 +98,7 @@ def test_keywords_are_known_where_a_function_takes_no_others() -> None:
 
 
 def test_a_text_fits_where_it_parses_and_names_what_exists() -> None:
-    fits = fits_at(request(), scope_of(request(), FACTS))
+    fits = Names(request(), scope_of(request(), FACTS)).fit
     assert fits('df["price"].sum()')
     assert not fits('df["prise"].sum()')
     assert not fits("df)")
@@ -64,21 +106,21 @@ def test_a_text_fits_where_it_parses_and_names_what_exists() -> None:
 
 
 def test_without_facts_only_syntax_counts() -> None:
-    fits = fits_at(request(), scope_of(request(), Facts()))
+    fits = Names(request(), scope_of(request(), Facts())).fit
     assert fits("nobody.knows")
     assert not fits("nobody)")
 
 
 def test_another_language_is_judged_by_its_brackets_alone() -> None:
     other = Completion(cells=[Cell(source="SELECT (")], offset=8, language="sql")
-    fits = fits_at(other, scope_of(other, FACTS))
+    fits = Names(other, scope_of(other, FACTS)).fit
     assert fits("a + b) FROM c")
     assert not fits("a]")
 
 
 def test_a_magic_is_no_fault_of_the_language_it_stands_for() -> None:
     cell = Completion(cells=[Cell(source="%%sql\nSELECT name FROM sales ")], offset=29)
-    fits = fits_at(cell, scope_of(cell, FACTS))
+    fits = Names(cell, scope_of(cell, FACTS)).fit
     assert fits("WHERE amount > 100")
     assert not fits("FROM FROM")
 
@@ -109,12 +151,12 @@ def test_where_not_all_is_known_anything_may_exist() -> None:
 
 def test_the_line_of_a_cell_magic_is_not_judged() -> None:
     cell = Completion(cells=[Cell(source="%%klingon --ends ]\nf(a")], offset=22)
-    assert not fits_at(cell, scope_of(cell, FACTS))("]")
+    assert not Names(cell, scope_of(cell, FACTS)).fit("]")
 
 
 def test_names_that_the_cell_binds_behind_the_cursor_exist() -> None:
     cell = Completion(cells=[Cell(source="x = \nlater = 1")], offset=4)
-    assert fits_at(cell, scope_of(cell, FACTS))("later")
+    assert Names(cell, scope_of(cell, FACTS)).fit("later")
 
 
 def test_no_name_is_offered_on_a_line_of_data() -> None:

@@ -36,6 +36,15 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     error: Error
 
 
+Imports = Annotated[
+    list[str] | UnsetType,
+    Meta(
+        description="import lines that the text needs and the notebook lacks, each binding one name; "
+        "missing if there are none"
+    ),
+]
+
+
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     """A suggestion."""
 
@@ -43,6 +52,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     confidence: Annotated[
         float, Meta(description="estimated probability that the suggestion is right, from 0 to 1")
     ]
+    imports: Imports = UNSET
     finish_reason: Annotated[str, Meta(description="`stop`, `length` or `deadline`")]
 
 
@@ -64,6 +74,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
     text: Annotated[str, Meta(description="complete text so far, starting at the cursor of the request")]
     confidence: Annotated[float | UnsetType, Meta(description="missing if there is an error")] = UNSET
+    imports: Imports = UNSET
     done: bool | UnsetType = UNSET
     finish_reason: str | UnsetType = UNSET
     model: str | UnsetType = UNSET

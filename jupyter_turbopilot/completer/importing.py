@@ -1,0 +1,113 @@
+"""Where the import lines come from that a suggestion may add: memory, the documents at hand, conventions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import PurePosixPath
+from threading import Lock
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from jupyter_turbopilot.bounds import remembered
+from jupyter_turbopilot.completer.installed import Installed
+from jupyter_turbopilot.completer.lasting import Lasting
+from jupyter_turbopilot.memory.import_lines import Import, imports_of
+from jupyter_turbopilot.suggestion.imports import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.context.facts import Facts
+    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.suggestion.imports import Found
+
+    Lines = Sequence[tuple[str, int]]
+
+LASTS = 10.0  # seconds for which memory is not asked again: what is deleted is soon forgotten here, too
+MOST = 1024  # names whose lines are kept
+_INSTALLED = Installed()
+_AT_ONCE = ContextVar("at_once", default=False)
+
+
+class WouldWaitError(Exception):
+    """Something would have to be looked up where nobody may wait."""
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Answer from what was looked up already, or with a `WouldWaitError`: an event loop waits for no disk."""
+    before = _AT_ONCE.set(True)
+    try:
+        yield
+    finally:
+        _AT_ONCE.reset(before)
+
+
+class _Asked:
+    """The import lines that memories have told."""
+
+    def __init__(self) -> None:
+        self._told: WeakKeyDictionary[Memory, Lasting[tuple[str, str | None], Lines]] = WeakKeyDictionary()
+        self._lock = Lock()
+
+    def lines(self, memory: Memory, name: str, folder: str | None) -> Lines:
+        """Return the lines that bind a name, in one folder or in all."""
+        key = name, folder
+        with self._lock:
+            told = self._told.setdefault(memory, Lasting(LASTS, MOST))
+            lines = told.get(key)
+        if lines is None:
+            if _AT_ONCE.get():
+                raise WouldWaitError
+            lines = tuple(memory.imports(name, folder=folder))
+            with self._lock:
+                told.keep(key, lines)
+        return lines
+
+
+_ASKED = _Asked()
+
+
+def sources_of(
+    request: Completion, facts: Facts, memory: Memory | None, installed: Installed = _INSTALLED
+) -> Sources | None:
+    """Return where a request's imports come from; None where it is not known what its kernel can import."""
+    if not facts.modules.path:
+        return None
+    folder = _folder(request.path)
+
+    @cache
+    def at_hand(*, near: bool) -> Counter[Import]:
+        cells = {found for cell in request.cells if cell.type == "code" for found in _imports(cell.source)}
+        others = (
+            {*_imports(other.source)}
+            for other in request.extra
+            if other.language == "python" and not (near and _folder(other.path) != folder)
+        )
+        return Counter(found for document in (cells, *others) for found in document)
+
+    def known(name: str, *, near: bool) -> Lines:
+        lines = [(found.line, count) for found, count in at_hand(near=near).items() if found.name == name]
+        return [*lines, *(_ASKED.lines(memory, name, folder if near else None) if memory else ())]
+
+    def found(module: str) -> Found | None:
+        where = installed(module, facts.modules, waits=not _AT_ONCE.get())
+        if where is None and _AT_ONCE.get():
+            raise WouldWaitError
+        return where
+
+    return Sources(known, found)
+
+
+def _folder(path: str) -> str:
+    """Return the folder of a document as memory has it: a front end may put a drive before it."""
+    return str(PurePosixPath(path.rpartition(":")[2].strip("/")).parent)
+
+
+@remembered(2**20)
+def _imports(source: str) -> tuple[Import, ...]:
+    return tuple(imports_of(source))

@@ -1,0 +1,100 @@
+"""Whether a kernel can import a top-level module, without importing anything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.completer.lasting import Lasting
+from jupyter_turbopilot.suggestion.imports import Found
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.context.facts import Modules
+
+PATIENCE = 0.05  # seconds that whoever asks waits: a folder may be on a machine that does not answer
+LASTS = 60.0  # seconds: what is missing may be installed any time
+MOST = 1024  # answers that are kept
+
+
+class _Look:
+    """A look into the folders of one kernel: what it is for, and until when others wait for it."""
+
+    def __init__(self) -> None:
+        self.wanted: set[str] = set()
+        self.until = time.monotonic() + PATIENCE
+
+
+class Installed:
+    """Looks for modules, on one thread for each kernel's folders; remembers the answers."""
+
+    def __init__(self) -> None:
+        self._known: Lasting[tuple[str, Modules], Found] = Lasting(LASTS, MOST)
+        self._looks: dict[Modules, _Look] = {}
+        self._changed = threading.Condition()
+
+    def __call__(self, module: str, modules: Modules, *, waits: bool = True) -> Found | None:
+        """Tell where a module is; None where that is not known in time, or not yet."""
+        if module in modules.builtin:
+            return Found.ANYWHERE
+        key = module, modules
+        with self._changed:
+            if (found := self._known.get(key)) is not None:
+                return found
+            look = self._looks.get(modules)
+            if look is None:  # one at a time: those folders may not answer
+                look = self._looks[modules] = _Look()
+                threading.Thread(
+                    target=self._run, args=(modules, look), name="turbopilot-modules", daemon=True
+                ).start()
+            look.wanted.add(module)
+            if waits:
+                left = look.until - time.monotonic()
+                self._changed.wait_for(lambda: self._known.get(key) is not None, max(0.0, left))
+            return self._known.get(key)
+
+    def _run(self, modules: Modules, look: _Look) -> None:
+        """Look for what is wanted until nothing more is."""
+        while True:
+            with self._changed:
+                wanted = [*look.wanted]
+                if not wanted:
+                    del self._looks[modules]
+                    return
+            finders = [(folder, _finder(folder, modules.suffixes)) for folder in modules.path]
+            for module in wanted:
+                found = _find(module, finders, modules.here)
+                with self._changed:
+                    self._known.keep((module, modules), found)
+                    look.wanted.discard(module)
+                    self._changed.notify_all()
+
+
+def _finder(folder: str, suffixes: tuple[str, ...]) -> FileFinder:
+    """Find modules in a folder as a Python does whose compiled ones end like this."""
+    return FileFinder(
+        folder,
+        (ExtensionFileLoader, [*suffixes]),
+        (SourceFileLoader, SOURCE_SUFFIXES),
+        (SourcelessFileLoader, BYTECODE_SUFFIXES),
+    )
+
+
+def _find(module: str, finders: list[tuple[str, FileFinder]], here: tuple[str, ...]) -> Found:
+    for folder, finder in finders if module.isidentifier() else ():
+        try:
+            spec = finder.find_spec(module)
+        except (ImportError, OSError, ValueError):
+            continue
+        # A folder without any module of Python in it has no loader: it is some folder of data.
+        if spec and spec.loader:
+            return Found.HERE if folder in here else Found.ANYWHERE
+    return Found.NOWHERE

@@ -1,0 +1,239 @@
+"""Which import lines a suggestion needs, where that is certain, and where in a cell they go. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from jupyter_turbopilot.bounds import remembered
+from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
+from jupyter_turbopilot.suggestion.lexer import Lexeme, lex
+from jupyter_turbopilot.suggestion.resolve import BINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+DOMINATES = 0.8  # of the documents that import a name, so many have to mean the same by it
+# What import lines stand behind. Comments and blank lines may be between.
+_BLANK = r"(?:[ \t]*+(?:\#[^\n]*+)?\n)*+"
+_REST = r"[ \t]*+(?:\#[^\n]*+)?(?:\n|\Z)"
+_MAGICS = re.compile(r"(?:\s*+%%[^\n]*+(?:\n|\Z))++")
+_INDENT = re.compile(r"(?:[ \t]*+\n)*+([ \t]*+)")
+_DOCSTRING = re.compile(
+    _BLANK + r"[ \t]*+[rRuU]?(?:\"{3}(?:[^\"\\]|\\.|\"(?!\"\"))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"
+    r"|\"(?!\"\")(?:[^\"\\\n]|\\.)*+\"|'(?!'')(?:[^'\\\n]|\\.)*+')" + _REST,
+    re.DOTALL,
+)
+_FUTURE = re.compile(
+    _BLANK + r"[ \t]*+from[ \t]++__future__[ \t]++import\b(?:[^\n(#\\]|\\\n|\([^)]*+\))*+" + _REST
+)
+_TYPES = ("from typing ", "from collections.abc ")
+_NOTHING = Lexeme("", "", 0)
+
+
+class Found(Enum):
+    """Where a module is that a kernel can import."""
+
+    NOWHERE = 0
+    HERE = 1  # in the folder that the kernel runs in: in another there may be one of the same name
+    ANYWHERE = 2
+
+
+class Use(NamedTuple):
+    """A name, and what follows it: the attribute that is read, or a sign."""
+
+    name: str
+    follows: str
+    dotted: bool  # whether an attribute of it is read
+
+
+class Remembered(Protocol):
+    """What the person's own documents say."""
+
+    def __call__(self, name: str, /, *, near: bool) -> Sequence[tuple[str, int]]:
+        """Return lines that bind a name, with how many documents have each; `near`: of this folder alone."""
+
+
+class Sources:
+    """Where import lines come from, in this order: the person's own documents, what everybody writes.
+
+    `found` tells where a top-level module is; None where that is not known yet.
+    """
+
+    def __init__(self, remembered: Remembered, found: Callable[[str], Found | None]) -> None:
+        self._remembered = remembered
+        self._found = found
+
+    def line_for(self, use: Use) -> str | None:
+        """Return the line that binds a name, if it is certain which; "" otherwise; None: not known yet."""
+        line = self._line(use, near=False)
+        found = self._found(top_module(line)) if line else Found.NOWHERE
+        if found is None:
+            return None
+        # Of a module of this very folder, only what is written in the folder tells.
+        certain = found is Found.ANYWHERE or (found is Found.HERE and self._line(use, near=True) == line)
+        return line if certain else ""
+
+    def _line(self, use: Use, *, near: bool) -> str:
+        return _certain(use, _known_lines(use.name, self._remembered(use.name, near=near)))
+
+
+def _certain(use: Use, known: Counter[str]) -> str:
+    by_use = BY_USE.get(use.name, {})
+    meant = {line for line, uses in by_use.items() if use.follows in uses}
+    own: Counter[str] = Counter()
+    for line, count in known.items():
+        if _suits(line, use, by_use, meant):
+            own[_for_use(line, use)] += count
+    if own:
+        (line, count), *_ = own.most_common(1)
+        return line if count >= DOMINATES * own.total() else ""
+    if by_use:
+        return next(iter(meant)) if len(meant) == 1 else ""
+    if use.name in MODULES:
+        line = MODULES[use.name]
+        # A module's own name, not one that everybody gives it, may be that of a variable.
+        certain = use.dotted or (" as " in line and use.follows != "(")
+        return line if certain else ""
+    line = MEMBERS.get(use.name, "")
+    return "" if line.startswith(_TYPES) and use.follows == "(" else line
+
+
+def _suits(line: str, use: Use, by_use: dict[str, frozenset[str]], meant: set[str]) -> bool:
+    """Tell whether a line of the person's own may be what a name is used as."""
+    if line.startswith("import ") and (use.follows == "(" or not (use.dotted or " as " in line)):
+        return False  # no module is called
+    return line in meant or line not in by_use
+
+
+def _for_use(line: str, use: Use) -> str:
+    """Import a package rather than a module in it where that is not what is used: `import a.b` binds `a`."""
+    package, dot, module = line.removeprefix("import ").partition(".")
+    is_other = line.startswith("import ") and " as " not in line and module.partition(".")[0] != use.follows
+    return f"import {package}" if dot and is_other else line
+
+
+def _known_lines(name: str, lines: Iterable[tuple[str, int]]) -> Counter[str]:
+    """Word lines as if each bound this name alone, and add those that are then the same."""
+    known: Counter[str] = Counter()
+    for line, count in lines:
+        if alone := binding(line, name):
+            known[alone] += count
+    return known
+
+
+@remembered(2**20)
+def binding(line: str, name: str) -> str:
+    """Return the part of an import line that binds a name, as a line of its own; "" if there is none."""
+    if len(line) > 500 or "\n" in line:  # noqa: PLR2004
+        return ""
+    try:
+        (statement,) = ast.parse(line.strip()).body
+    except (SyntaxError, ValueError):
+        return ""
+    if not isinstance(statement, ast.Import | ast.ImportFrom):
+        return ""
+    start = "import "
+    if isinstance(statement, ast.ImportFrom):
+        if statement.level or not statement.module or statement.module == "__future__":
+            return ""
+        start = f"from {statement.module} import "
+    for alias in statement.names:
+        if (alias.asname or alias.name.partition(".")[0]) == name:
+            renamed = f" as {alias.asname}" if alias.asname and alias.asname != alias.name else ""
+            whole = f"{start}{alias.name}{renamed}"
+            # The same object under the same name.
+            same = re.fullmatch(r"from (\S+) import (\S+) as (\S+)", whole)
+            return f"import {same[1]}.{same[2]} as {same[3]}" if same and _is_module(same) else whole
+    return ""
+
+
+def _is_module(words: re.Match[str]) -> bool:
+    """Tell whether `from a import b as c` is known to be `import a.b as c`."""
+    return MODULES.get(words[3]) == f"import {words[1]}.{words[2]} as {words[3]}"
+
+
+def bound_name(line: str) -> str:
+    """Return the name that an import line of one name binds."""
+    last = line.rsplit(maxsplit=1)[-1]
+    return last.partition(".")[0]
+
+
+def top_module(line: str) -> str:
+    """Return the top-level module that an import line imports."""
+    return line.split()[1].partition(".")[0]
+
+
+# What a text uses ---------------------------------------------------------------------------------------
+
+
+def uses(source: str) -> Iterator[Use]:
+    """Yield the names that a source reads, as far as can be seen without parsing it."""
+    lexemes = [*lex(source)]
+    first, depth = True, 0
+    importing = binds = False
+    for at, lexeme in enumerate(lexemes):
+        if lexeme.kind == "comment":
+            continue
+        if (lexeme.kind == "line" and not depth) or lexeme.text == ";":
+            first, binds = True, False
+            continue
+        if first and lexeme.kind != "line":
+            importing, first = lexeme.text in {"import", "from"}, False
+        if lexeme.kind == "sign":
+            depth = max(0, depth + (lexeme.text in "([{") - (lexeme.text in ")]}"))
+        if lexeme.text == "in" or (lexeme.text == ":" and not depth):
+            binds = False
+        before = lexemes[at - 1] if at else _NOTHING
+        if lexeme.kind == "name" and before.text != "." and not importing:
+            use = _use(lexemes, at)
+            # What is bound here is not read, unless an attribute of it is.
+            if use.dotted or not (binds or use.follows in {"=", ":="}):
+                yield use
+            binds = binds or use.name in BINDS
+
+
+def _use(lexemes: list[Lexeme], at: int) -> Use:
+    after = lexemes[at + 1] if at + 1 < len(lexemes) else _NOTHING
+    dotted = after.text == "."
+    if dotted:
+        after = lexemes[at + 2] if at + 2 < len(lexemes) else _NOTHING
+        return Use(lexemes[at].text, after.text if after.kind == "name" else "", dotted=True)
+    return Use(lexemes[at].text, after.text if after.kind == "sign" else "", dotted=False)
+
+
+# Where the lines go -------------------------------------------------------------------------------------
+
+
+class Insertion(NamedTuple):
+    """Text that is put into a cell."""
+
+    at: int
+    text: str
+
+    def into(self, source: str) -> str:
+        """Put it in."""
+        return source[: self.at] + self.text + source[self.at :]
+
+
+def insertion(source: str, lines: Iterable[str]) -> Insertion:
+    """Return what puts import lines into a cell: behind cell magics, a docstring and `from __future__`."""
+    end = 0
+    if magics := _MAGICS.match(source):
+        end = magics.end()
+    # IPython runs a cell that is indented as a whole.
+    indent = found[1] if (found := _INDENT.match(source, end)) else ""
+    if docstring := _DOCSTRING.match(source, end):
+        end = docstring.end()
+    while future := _FUTURE.match(source, end):
+        end = future.end()
+    is_open = end and source[end - 1] != "\n"
+    return Insertion(end, "\n" * bool(is_open) + "".join(f"{indent}{line}\n" for line in lines))
+
+
+def with_imports(source: str, lines: Iterable[str]) -> str:
+    """Put import lines into a cell."""
+    return insertion(source, lines).into(source) if (lines := [*lines]) else source

@@ -1,0 +1,65 @@
+import type { InlineCompleter } from '@jupyterlab/completer';
+import { Signal } from '@lumino/signaling';
+import { expect, it } from 'vitest';
+import { Acceptor } from './accept';
+import type { Completers } from './completers';
+import type { IInsertion } from './imports';
+import type { ISuggestedItem } from './inflight';
+
+const NP = 'import numpy as np';
+
+/** A completer that shows something behind a cell's text, and what is done to that. */
+function shows(text: string, item: ISuggestedItem, provider = 'ours') {
+  const changes: unknown[] = [];
+  const accepted: [string, IInsertion | null][] = [];
+  const completer = {
+    current: { ...item, provider: { identifier: provider } },
+    accept: () => changes.push('accepted'),
+    model: { reset: () => changes.push('reset') },
+    editor: {
+      editor: { dispatch: (change: { changes: unknown }) => changes.push(change.changes) },
+      getCursorPosition: () => text.length,
+      getOffsetAt: (position: number) => position,
+      model: { sharedModel: { getSource: () => text } }
+    }
+  } as unknown as InlineCompleter;
+  const completers = { active: completer } as unknown as Completers;
+  const created = new Signal<Completers, InlineCompleter>(completers);
+  Object.assign(completers, { created });
+  const acceptor = new Acceptor(completers, ['ours'], (taken, imports) => accepted.push([taken, imports]));
+  created.emit(completer);
+  return { completer, acceptor, changes, accepted };
+}
+
+it('what is taken comes with its imports in one change', () => {
+  const { completer, changes, accepted } = shows('x = ', { insertText: 'np.pi', imports: [NP] });
+  completer.accept();
+  const above = { at: 0, text: `${NP}\n` };
+  expect(changes).toEqual([
+    [
+      { from: 0, insert: above.text },
+      { from: 4, insert: 'np.pi' }
+    ],
+    'reset'
+  ]);
+  expect(accepted).toEqual([['np.pi', above]]);
+});
+
+it('a part brings what it uses, and what was typed of the suggestion before it', () => {
+  const item = { insertText: 'y = os.sep', imports: [NP, 'import os'] };
+  const later = shows('x = np.pi\n', item);
+  later.acceptor.acceptWord();
+  expect(later.accepted).toEqual([['y', null]]);
+  const within = shows('x = np.pi\n', { ...item, from: 0 });
+  within.acceptor.acceptWord();
+  expect(within.accepted).toEqual([['y', { at: 0, text: `${NP}\n` }]]);
+});
+
+it('what needs none is taken as JupyterLab takes it, and so is what others suggest', () => {
+  const plain = shows('x = ', { insertText: '1' });
+  plain.completer.accept();
+  expect([plain.changes, plain.accepted]).toEqual([['accepted'], [['1', null]]]);
+  const others = shows('x = ', { insertText: 'np.pi', imports: [NP] }, 'another');
+  others.completer.accept();
+  expect([others.changes, others.accepted]).toEqual([['accepted'], []]);
+});

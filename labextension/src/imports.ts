@@ -1,0 +1,83 @@
+/** Import lines that come with a suggestion: which of them a part of it needs, where in a cell they go. Pure. */
+
+import type { IPlace } from './suggestion';
+
+const BLANK = String.raw`(?:[ \t]*(?:#[^\n]*)?\n)*`;
+const REST = String.raw`[ \t]*(?:#[^\n]*)?(?:\n|$)`;
+const MAGICS = /(?:\s*%%[^\n]*(?:\n|$))+/y;
+const INDENT = /(?:[ \t]*\n)*([ \t]*)/y;
+const DOCSTRING = new RegExp(
+  String.raw`${BLANK}[ \t]*[rRuU]?(?:` +
+    String.raw`"""(?:[^"\\]|\\[^]|"(?!""))*"""|'''(?:[^'\\]|\\[^]|'(?!''))*'''` +
+    String.raw`|"(?!"")(?:[^"\\\n]|\\[^])*"|'(?!'')(?:[^'\\\n]|\\[^])*'` +
+    `)${REST}`,
+  'y'
+);
+const FUTURE = new RegExp(
+  String.raw`${BLANK}[ \t]*from[ \t]+__future__[ \t]+import\b(?:[^\n(#\\]|\\\n|\([^)]*\))*${REST}`,
+  'y'
+);
+
+/** Text that is put into a cell. */
+export interface IInsertion {
+  /** UTF-16 units. */
+  at: number;
+  text: string;
+}
+
+export function insertInto(source: string, { at, text }: IInsertion): string {
+  return source.slice(0, at) + text + source.slice(at);
+}
+
+/** The name that an import line binds; each that a server sends binds one. */
+function boundName(line: string): string {
+  return (line.split(/\s+/).at(-1) ?? '').split('.')[0];
+}
+
+/** The lines whose names a text uses. */
+export function neededFor(lines: readonly string[], text: string): string[] {
+  return lines.filter(line =>
+    new RegExp(String.raw`(?<![\p{L}\p{N}_.])${boundName(line)}(?![\p{L}\p{N}_])`, 'u').test(text)
+  );
+}
+
+/** What puts import lines into a cell: behind cell magics, a docstring, `__future__`. */
+export function importsInto(source: string, lines: readonly string[]): IInsertion {
+  let at = endOf(MAGICS, source, 0) ?? 0;
+  INDENT.lastIndex = at;
+  // IPython runs a cell that is indented as a whole.
+  const indent = INDENT.exec(source)?.[1] ?? '';
+  at = endOf(DOCSTRING, source, at) ?? at;
+  for (let next: number | null = at; next !== null; next = endOf(FUTURE, source, at)) {
+    at = next;
+  }
+  const isOpen = at > 0 && source[at - 1] !== '\n';
+  return { at, text: (isOpen ? '\n' : '') + lines.map(line => `${indent}${line}\n`).join('') };
+}
+
+function endOf(pattern: RegExp, source: string, at: number): number | null {
+  pattern.lastIndex = at;
+  return pattern.test(source) ? pattern.lastIndex : null;
+}
+
+/**
+ * What is put in above a text that is taken, for the names in it and before it from a place on. Nothing where the top
+ * of the cell is not above that.
+ */
+export function importsFor(
+  { text: source, offset }: IPlace,
+  taken: string,
+  lines: readonly string[],
+  from = lineStart(source, offset)
+): IInsertion | null {
+  const needed = neededFor(lines, source.slice(from, offset) + taken);
+  if (needed.length === 0) {
+    return null;
+  }
+  const insertion = importsInto(source.slice(0, offset) + taken + source.slice(offset), needed);
+  return insertion.at <= from ? insertion : null;
+}
+
+export function lineStart(source: string, offset: number): number {
+  return source.slice(0, offset).lastIndexOf('\n') + 1;
+}

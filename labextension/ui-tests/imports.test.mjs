@@ -1,0 +1,131 @@
+/** The import that a suggestion needs is added with it, in a notebook whose kernel knows where the module is. */
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import {
+  editCell,
+  ghost,
+  openFile,
+  openLab,
+  runFirstCell,
+  screenshot,
+  textOf,
+  writeNotebook
+} from './lab.mjs';
+
+const LINE = 'import seaborn as sns';
+const TABLE = 'table = [[1, 2], [3, 4]]';
+
+describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
+  let close;
+  let lab;
+  let browser;
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({
+      says: 'sns.heatmap(table)',
+      settings: { 'jupyter-turbopilot:plugin': { announce: true } }
+    }));
+    // Where the notebook's kernel finds it, and the server does not.
+    writeFileSync(path.join(lab.work, 'seaborn.py'), '');
+  });
+
+  after(() => close?.());
+
+  /** Wait until the server knows what a notebook's kernel can import. */
+  async function knows(name) {
+    for (let tries = 0; tries < 100; tries++) {
+      const session = (await lab.get('api/sessions')).find(({ path }) => path === name);
+      const answer = await fetch(`${lab.url}/turbopilot/complete`, {
+        method: 'POST',
+        headers: { Authorization: `token ${lab.token}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify({
+          path: name,
+          kernel_id: session?.kernel.id,
+          cells: [{ source: 'v = ' }],
+          offset: 4
+        })
+      });
+      if ((await answer.json()).items?.[0]?.imports) {
+        return;
+      }
+      await new Promise(resolve => setTimeout(resolve, 100));
+    }
+    throw new Error(`The server does not know the kernel of ${name}.`);
+  }
+
+  /** Open a notebook and type at the end of its last cell. */
+  async function typed(name, cells, text, prepare = async () => undefined) {
+    writeNotebook(lab, name, cells);
+    const page = await openFile(browser.context, lab, name);
+    await prepare(page);
+    await knows(name);
+    const cell = await editCell(page, cells.length - 1);
+    await page.keyboard.type(text, { delay: 60 });
+    return { page, cell };
+  }
+
+  const noteIn = page =>
+    page
+      .locator('.cm-line:has(.jp-GhostText)')
+      .evaluate(node => window.getComputedStyle(node, '::after').content);
+
+  test('says which import comes with it; one undo takes both back', async () => {
+    const { page, cell } = await typed('whole.ipynb', [TABLE, '%%time\naxes ='], ' ', runFirstCell);
+    assert.equal(await ghost(page), 'sns.heatmap(table)');
+    assert.equal(await noteIn(page), `"adds ${LINE}"`);
+    const heard = page.locator('.jp-Turbopilot-live');
+    assert.equal(await heard.textContent(), `Suggestion (adds ${LINE}): sns.heatmap(table)`);
+    await page.waitForTimeout(700);
+    await screenshot(page, 'import-note');
+    await page.keyboard.press('Tab');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `%%time\n${LINE}\naxes = sns.heatmap(table)`);
+    assert.equal(await heard.textContent(), `Added above: ${LINE}`);
+    await screenshot(page, 'import-added');
+    await page.keyboard.press('Control+z');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), '%%time\naxes = ');
+    await page.close();
+  });
+
+  test('brings it with the part that uses the name, and goes on behind', async () => {
+    const { page, cell } = await typed('part.ipynb', [TABLE, 'axes ='], ' ');
+    assert.equal(await ghost(page), 'sns.heatmap(table)');
+    await page.keyboard.press('Control+ArrowRight');
+    assert.equal(await ghost(page), '.heatmap(table)');
+    assert.equal(await textOf(cell), `${LINE}\naxes = sns`);
+    assert.equal(await noteIn(page), 'none');
+    await screenshot(page, 'import-part');
+    await page.keyboard.press('Tab');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `${LINE}\naxes = sns.heatmap(table)`);
+    await page.keyboard.press('Control+z');
+    await page.keyboard.press('Control+z');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), 'axes = ');
+    await page.close();
+  });
+
+  test('brings it to what was typed by hand, in a kernel in which nothing has run', async () => {
+    const { page, cell } = await typed('fresh.ipynb', [`${TABLE}\naxes =`], ' sns.', page =>
+      page.evaluate(() =>
+        window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
+      )
+    );
+    assert.equal(await ghost(page), 'heatmap(table)');
+    assert.equal(await noteIn(page), `"adds ${LINE}"`);
+    await page.waitForTimeout(700);
+    await screenshot(page, 'import-note-dark');
+    await page.keyboard.press('Tab');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `${LINE}\n${TABLE}\naxes = sns.heatmap(table)`);
+    await screenshot(page, 'import-added-dark');
+    await page.keyboard.press('Control+z');
+    await page.waitForTimeout(300);
+    assert.equal(await textOf(cell), `${TABLE}\naxes = sns.`);
+    await page.close();
+  });
+});

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.completer import importing, lasting
+from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.completer.installed import Installed
+from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.context.facts import Fact, Facts, Modules
+from jupyter_turbopilot.request import Cell, Completion, Document
+from jupyter_turbopilot.suggestion.imports import Found, Use
+
+from .desk import Desk, heard, request
+
+NAMES = {"table": Fact()}
+SNS = "import seaborn as sns"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    (tmp_path / "seaborn.py").touch()
+    return str(tmp_path)
+
+
+def knowing(folder: str, *, complete: bool = True) -> Facts:
+    return Facts(NAMES, all=complete, modules=Modules((folder,) if folder else ()))
+
+
+def asked(d: Desk, facts: Facts, **more: object) -> list[tuple[str, tuple[str, ...]]]:
+    _, replies = d.begin(request(**{"trigger": "automatic", "eagerness": "always", **more}), facts=facts)
+    return [(reply.items[0].text, reply.items[0].imports) for reply in heard(replies) if reply.items]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_suggestion_that_lacks_a_module_is_shown_with_its_import(
+    desk: Callable[..., Desk], folder: str, stream: bool
+) -> None:
+    told = asked(desk("sns.heatmap(table)"), knowing(folder), stream=stream)
+    assert told[-1] == ("sns.heatmap(table)", (SNS,))
+    assert all(imports == (SNS,) for text, imports in told if "sns" in text)
+
+
+@pytest.mark.parametrize("facts", [knowing(""), knowing("/nowhere")])
+def test_and_not_where_its_kernel_could_not_import_it(desk: Callable[..., Desk], facts: Facts) -> None:
+    assert asked(desk("sns.heatmap(table)"), facts) == []
+
+
+def test_where_other_names_may_exist_nothing_is_added(desk: Callable[..., Desk], folder: str) -> None:
+    told = asked(desk("sns.heatmap(table)"), knowing(folder, complete=False))
+    assert told[-1] == ("sns.heatmap(table)", ())
+
+
+def test_a_known_answer_comes_with_its_imports(desk: Callable[..., Desk], folder: str) -> None:
+    d = desk("sns.heatmap(table)")
+    assert asked(d, knowing(folder))[-1] == asked(d, knowing(folder))[-1]
+    assert len(d.engine.asks) == 1
+    assert d.completer.counters["known"] == 1
+
+
+def test_whoever_asks_is_told_the_imports_of_what_they_are_shown(
+    desk: Callable[..., Desk], folder: str
+) -> None:
+    told = asked(desk("sns.heatmap(nobody)"), knowing(folder), trigger="invoke")
+    assert told[-1] == ("sns.heatmap(nobody)", (SNS,))
+
+
+class Remembers:
+    """A memory of one line."""
+
+    def __init__(self, line: str, folder: str = ".") -> None:
+        self.line = line
+        self.folder = folder
+        self.asked: list[str] = []
+
+    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
+        self.asked.append(name)
+        return [(self.line, 3)] if name in self.line and folder in {None, self.folder} else []
+
+
+def test_memory_is_asked(desk: Callable[..., Desk], folder: str) -> None:
+    d = desk("draw(table)")
+    line = "from seaborn import heatmap as draw"
+    replies = Replies()
+    d.completer.submit(
+        request(trigger="automatic", eagerness="always"),
+        replies.listen,
+        knowing(folder),
+        memory=Remembers(line),  # type: ignore[arg-type]
+    )
+    (item,) = heard(replies)[-1].items
+    assert (item.text, item.imports) == ("draw(table)", (line,))
+
+
+def test_open_documents_and_cells_below_say_how_a_name_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [
+        Cell(source="x = "),
+        Cell(source="from paths import Path"),
+        Cell(type="markdown", source="import z"),
+    ]
+    extra = [
+        Document(path="a.py", source="import numpy.typing as npt\n"),
+        Document(language="r", source="import q"),
+    ]
+    everything = Installed()
+    monkeypatch.setattr(Installed, "__call__", lambda *_, **__: Found.ANYWHERE)
+    sources = sources_of(Completion(cells=cells, offset=4, extra=extra), knowing("/a"), None, everything)
+    assert sources is not None
+    assert sources.line_for(Use("Path", "(", dotted=False)) == "from paths import Path"
+    assert sources.line_for(Use("npt", "NDArray", dotted=True)) == "import numpy.typing as npt"
+    assert sources.line_for(Use("z", "a", dotted=True)) == ""
+    assert sources.line_for(Use("q", "a", dotted=True)) == ""
+
+
+def test_a_module_of_ones_own_is_that_of_the_folder_one_works_in(
+    desk: Callable[..., Desk], folder: str
+) -> None:
+    facts = Facts(NAMES, all=True, modules=Modules((folder,), here=(folder,)))
+    line = "from seaborn import heatmap as draw"
+
+    def shown(written_in: str, path: str) -> bool:
+        d, replies = desk("draw(table)"), Replies()
+        asks = request(trigger="automatic", eagerness="always", path=path)
+        memory: Any = Remembers(line, written_in)
+        d.completer.submit(asks, replies.listen, facts, memory=memory)
+        return bool(heard(replies)[-1].items)
+
+    assert shown("work", "work/a.ipynb")
+    assert shown(".", "/a.ipynb")
+    assert not shown("other", "work/a.ipynb")
+    # That of which everybody means the same is no matter of folders.
+    assert asked(desk("sns.heatmap(table)"), facts)[-1] == ("sns.heatmap(table)", (SNS,))
+
+
+def test_an_open_document_of_another_folder_says_nothing_of_a_module_in_this_one() -> None:
+    here = Facts(NAMES, all=True, modules=Modules(("/a",), here=("/a",)))
+    use = Use("clean", "(", dotted=False)
+
+    def line(path: str) -> str | None:
+        extra = [Document(path=path, source="from helpers import clean")]
+        asks = Completion(cells=[Cell(source="")], offset=0, path="work/a.ipynb", extra=extra)
+        found: Any = lambda *_, **__: Found.HERE  # noqa: E731
+        sources = sources_of(asks, here, None, found)
+        assert sources
+        return sources.line_for(use)
+
+    assert line("work/b.ipynb") == "from helpers import clean"
+    assert line("elsewhere/b.ipynb") == ""
+
+
+def test_nothing_is_looked_up_on_the_thread_of_whoever_asks(
+    desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d, threads = desk("draw(table)"), set[str]()
+    memory: Any = Remembers("from seaborn import heatmap as draw")
+    imports = memory.imports
+
+    def noted(name: str, *, folder: str | None = None) -> object:
+        threads.add(threading.current_thread().name)
+        return imports(name, folder=folder)
+
+    memory.imports = noted
+
+    def ask() -> tuple[str, tuple[str, ...]]:
+        replies = Replies()
+        asks = request(trigger="automatic", eagerness="always")
+        d.completer.submit(asks, replies.listen, knowing(folder), memory=memory)
+        (item,) = heard(replies)[-1].items
+        return item.text, item.imports
+
+    first = ask()
+    assert first[1]
+    assert ask() == first  # known, and so told at once
+    assert d.completer.counters["known"] == 1
+    monkeypatch.setattr(importing, "_ASKED", type(importing._ASKED)())  # as after a restart
+    assert ask() == first
+    assert d.completer.counters["known"] == 1
+    assert len(d.engine.asks) == 1
+    assert threading.current_thread().name not in threads
+
+
+def test_memory_is_asked_once_for_a_name_and_anew_after_a_while(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(lasting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    memory: Any = Remembers("from seaborn import heatmap as draw")
+    use = Use("draw", "(", dotted=False)
+    for _ in range(3):
+        sources = sources_of(request(), knowing(folder), memory)
+        assert sources
+        assert sources.line_for(use) == memory.line
+    assert memory.asked == ["draw"]
+    now[0] = 11.0
+    sources.line_for(use)
+    assert memory.asked == ["draw", "draw"]
+
+
+def test_what_the_kernel_has_is_looked_for_in_its_own_folders(desk: Callable[..., Desk], folder: str) -> None:
+    assert not any((Path(entry) / "seaborn.py").exists() for entry in sys.path)
+    assert asked(desk("sns.heatmap(table)"), knowing(folder))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from importlib.machinery import EXTENSION_SUFFIXES, FileFinder
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from jupyter_turbopilot.completer import lasting
+from jupyter_turbopilot.completer.installed import Installed
+from jupyter_turbopilot.context.facts import Modules
+from jupyter_turbopilot.suggestion.imports import Found
+
+
+def folders(*path: object) -> Modules:
+    return Modules(path=tuple(map(str, path)), builtin=frozenset({"sys"}), suffixes=(".cp38-x.so",))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr(lasting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_modules_are_looked_for_where_the_kernel_does(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("raise RuntimeError('it was imported')")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "__init__.py").write_text("raise RuntimeError('it was imported')")
+    (tmp_path / "two" / "deep.py").touch()
+    installed = Installed()
+    assert installed("one", folders(tmp_path)) is Found.ANYWHERE
+    assert installed("two", folders(tmp_path)) is Found.ANYWHERE
+    assert installed("one", folders(tmp_path / "two")) is Found.NOWHERE
+    assert installed("pytest", folders(tmp_path)) is Found.NOWHERE
+    assert "one" not in sys.modules
+
+
+def test_the_standard_library_is_that_of_the_kernel(tmp_path: Path) -> None:
+    assert Installed()("sys", folders()) is Found.ANYWHERE
+    assert Installed()("itertools", folders(tmp_path)) is Found.NOWHERE
+    (tmp_path / "math.cp38-x.so").touch()
+    (tmp_path / f"cmath{EXTENSION_SUFFIXES[0]}").touch()
+    assert Installed()("math", folders(tmp_path)) is Found.ANYWHERE
+    assert Installed()("cmath", folders(tmp_path)) is Found.NOWHERE
+
+
+def test_what_is_in_the_folder_of_the_kernel_is_told_apart(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.py").touch()
+    path = str(tmp_path / "here"), str(tmp_path / "there")
+    modules = Modules(path=path, here=path[:1])
+    installed = Installed()
+    assert [installed(name, modules) for name in ("here", "there")] == [Found.HERE, Found.ANYWHERE]
+
+
+def test_a_folder_of_data_is_no_module(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    assert Installed()("data", folders(tmp_path)) is Found.NOWHERE
+
+
+def test_what_is_installed_later_is_found_soon_whatever_was_there(tmp_path: Path, clock: list[float]) -> None:
+    installed, modules = Installed(), folders(tmp_path, tmp_path / "later")
+    assert installed("later", modules) is Found.NOWHERE
+    assert installed("latest", modules) is Found.NOWHERE
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "latest.py").touch()
+    (tmp_path / "later.py").touch()
+    assert installed("later", modules) is Found.NOWHERE
+    clock[0] = 61.0
+    assert installed("later", modules) is Found.ANYWHERE
+    assert installed("latest", modules) is Found.ANYWHERE
+
+
+@pytest.mark.parametrize("name", ["", ".", "a.b", "\0", "x" * 10_000])
+def test_what_is_no_name_is_no_module(name: str, tmp_path: Path) -> None:
+    (tmp_path / "b.py").touch()
+    assert Installed()(name, folders(tmp_path, "\0", "/nowhere")) is Found.NOWHERE
+
+
+def test_whoever_may_not_wait_is_told_later(tmp_path: Path) -> None:
+    (tmp_path / "one.py").touch()
+    installed = Installed()
+    assert installed("one", folders(tmp_path), waits=False) is None
+    assert installed("one", folders(tmp_path)) is Found.ANYWHERE
+    assert installed("one", folders(tmp_path), waits=False) is Found.ANYWHERE
+
+
+def test_nobody_waits_twice_for_folders_that_do_not_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answer, asked = threading.Event(), []
+    find_spec = FileFinder.find_spec
+
+    def slow(finder: FileFinder, name: str, target: None = None) -> object:
+        asked.append(name)
+        answer.wait(10)
+        return find_spec(finder, name, target)
+
+    monkeypatch.setattr(FileFinder, "find_spec", slow)
+    installed = Installed()
+    names = [f"n{number}" for number in range(100)]
+    begun = time.monotonic()
+    assert {installed(name, folders(tmp_path)) for name in names} == {None}
+    assert time.monotonic() - begun < 1
+    assert asked == ["n0"]  # no second thread for the same folders
+    answer.set()
+    until = time.monotonic() + 10
+    while any(installed(name, folders(tmp_path), waits=False) is None for name in names):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert sorted(asked) == sorted(names)

@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
+from jupyter_turbopilot.suggestion.imports import (
+    Found,
+    Sources,
+    Use,
+    binding,
+    bound_name,
+    top_module,
+    uses,
+    with_imports,
+)
+from jupyter_turbopilot.suggestion.names import Names
+from jupyter_turbopilot.suggestion.resolve import Scope, bindings
+
+CASES = json.loads((Path(__file__).parent.parent / "data" / "imports.json").read_text("utf-8"))
+
+
+def sources(*known: tuple[str, int], missing: str = "") -> Sources:
+    return Sources(
+        lambda _, *, near: known,  # noqa: ARG005
+        lambda module: Found.NOWHERE if module == missing else Found.ANYWHERE,
+    )
+
+
+def names_at(before: str, *known: tuple[str, int], missing: str = "", scope: Scope | None = None) -> Names:
+    request = Completion(cells=[Cell(source=before)], offset=len(before))
+    return Names(request, scope or Scope(names=frozenset({"df", "path"})), sources(*known, missing=missing))
+
+
+# Which lines ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("sns.heatmap(df)", ["import seaborn as sns"]),
+        ("plt.plot(np.mean(df))", ["import matplotlib.pyplot as plt", "import numpy as np"]),
+        ("Path(path)", ["from pathlib import Path"]),
+        ("json.loads(path)", ["import json"]),
+        ("[np.mean(v) for v in df]", ["import numpy as np"]),
+        ("for i in tqdm(df):", ["from tqdm import tqdm"]),
+        ("datetime.now()", ["from datetime import datetime"]),
+        ("datetime.timedelta(1)", ["import datetime"]),
+        ("datetime(2026, 1, 1)", ["from datetime import datetime"]),
+        ("time.sleep(1)", ["import time"]),
+        ("x: List[int] = df", ["from typing import List"]),
+    ],
+)
+def test_a_text_is_shown_with_the_imports_that_everybody_writes(text: str, lines: list[str]) -> None:
+    names = names_at("")
+    assert names.fit(text)
+    assert names.imports(text) == tuple(lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nobody.knows(df)",
+        "np.mean(nobody)",
+        "time(1)",  # the module's or another
+        "json + 1",  # may be a variable that is still to come
+        "np(df)",  # no module is called
+        "random.normal(df)",  # numpy's
+        "pl.plot(df)",  # which of three is meant
+        "List(df)",  # another than that of types
+        "df.np",
+    ],
+)
+def test_a_text_whose_import_is_not_certain_stays_hidden(text: str) -> None:
+    scope = Scope(names=frozenset({"df"}), attributes={"df": frozenset({"mean"})})
+    assert not names_at("", scope=scope).fit(text)
+
+
+def test_no_import_is_added_for_what_is_there() -> None:
+    names = names_at("import numpy as np\nx = ")
+    assert names.fit("np.mean(df)")
+    assert names.imports("np.mean(df)") == ()
+    assert names_at("x = ").imports("df.np.mean() + f(np=1) + 'np.x'  # np.x") == ()
+    assert names_at("").imports("import os.path") == ()
+    assert names_at("").imports("def f(np): return np.mean(1)") == ()
+
+
+def test_the_line_that_the_text_continues_gets_its_imports_too() -> None:
+    names = names_at("axes = sns.")
+    assert names.fit("heatmap(df)")
+    assert names.imports("heatmap(df)") == ("import seaborn as sns",)
+
+
+def test_a_module_that_is_not_installed_is_not_imported() -> None:
+    assert not names_at("", missing="seaborn").fit("sns.heatmap(df)")
+    assert names_at("", missing="seaborn").imports("sns.heatmap(df)") == ()
+
+
+def test_nothing_is_imported_where_not_all_names_are_known_or_in_another_language() -> None:
+    assert names_at("", scope=Scope(columns={"df": frozenset()})).imports("np.mean(df)") == ()
+    assert names_at("%%bash\n").imports("np.mean(df)") == ()
+    request = Completion(cells=[Cell(source="")], offset=0)
+    assert Names(request, Scope(names=frozenset())).imports("np.mean(df)") == ()
+
+
+def test_what_is_imported_is_imported_whatever_else_is_wrong() -> None:
+    # Who asks is shown it all the same.
+    assert names_at("").imports("np.mean(nobody)") == ("import numpy as np",)
+
+
+def test_the_persons_own_documents_go_before_what_everybody_writes() -> None:
+    own = ("import autograd.numpy as np", 4), ("import numpy as np", 1)
+    assert names_at("", *own).imports("np.mean(df)") == ("import autograd.numpy as np",)
+    assert names_at("", ("from helpers import clean, load as fetch", 1)).imports("fetch(df)") == (
+        "from helpers import load as fetch",
+    )
+
+
+def test_a_text_that_lacks_a_lot_is_not_looked_into() -> None:
+    asked: list[str] = []
+
+    def remembered(name: str, *, near: bool) -> list[tuple[str, int]]:
+        assert not near
+        asked.append(name)
+        return [(f"from own import {name}", 1)]
+
+    request = Completion(cells=[Cell(source="")], offset=0)
+    names = Names(request, Scope(names=frozenset({"df"})), Sources(remembered, lambda _: Found.ANYWHERE))
+    assert len(names.imports("; ".join(f"n{number}.x" for number in range(16)))) == 16
+    assert names.imports("; ".join(f"n{number}.x" for number in range(17))) == ()
+    assert len(asked) == 16
+
+
+def test_what_is_not_known_yet_is_asked_again() -> None:
+    answers = [None, Found.ANYWHERE]
+    request = Completion(cells=[Cell(source="")], offset=0)
+    source = Sources(lambda _, *, near: [], lambda _: answers.pop(0))  # noqa: ARG005
+    names = Names(request, Scope(names=frozenset({"df"})), source)
+    assert not names.fit("np.mean(df)")
+    assert names.fit("np.mean(df)")
+    assert names.imports("np.mean(df)") == ("import numpy as np",)
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        'query = """\nSELECT ',
+        "def f():\n    '''Uses ",
+        "!cat ",
+        "x = !grep ",
+        "%run -i ",
+        "%%timeit -n 1 ",
+        "rows = %sql select ",
+    ],
+)
+def test_no_name_is_missed_in_prose_or_in_what_is_no_python(before: str) -> None:
+    names = names_at(before)
+    assert names.fit("requests.json nobody.csv")
+    assert names.imports("requests.json nobody.csv") == ()
+
+
+@pytest.mark.parametrize(
+    "before", ["%time x = ", "%timeit ", "!ls\nx = ", 's = """np."""\nx = ', "x = 'a' + "]
+)
+def test_they_are_behind_such_lines_and_in_what_is_timed(before: str) -> None:
+    names = names_at(before)
+    assert not names.fit("nobody.mean(df)")
+    assert names.imports("np.mean(df)") == ("import numpy as np",)
+
+
+def test_where_they_disagree_nothing_is_certain() -> None:
+    own = ("import autograd.numpy as np", 2), ("import numpy as np", 2)
+    assert not names_at("", *own).fit("np.mean(df)")
+
+
+def test_lines_that_bind_the_same_count_together() -> None:
+    own = ("import x.np as np", 1), ("import os, numpy as np", 2), ("import numpy as np", 3)
+    assert names_at("", *own).imports("np.mean(df)") == ("import numpy as np",)
+
+
+def test_a_package_is_imported_by_itself_unless_a_module_in_it_is_used() -> None:
+    own = ("import holes.pandas", 5), ("import holes.xarray", 4), ("import holes", 1)
+    assert names_at("", *own).imports("holes.help(df)") == ("import holes",)
+    own = ("import holes.deep.er", 5), ("import holes.xarray as holes", 1)
+    assert names_at("", *own).imports("holes.deep.er(df)") == ("import holes.deep.er",)
+
+
+def test_of_the_persons_own_lines_those_count_that_suit_the_use() -> None:
+    own = ("from datetime import datetime", 9), ("import datetime", 1)
+    assert names_at("", *own).imports("datetime.timedelta(1)") == ("import datetime",)
+    assert names_at("", ("import glob", 5)).imports("glob(path)") == ("from glob import glob",)
+    assert names_at("", ("from tqdm.auto import tqdm", 5)).imports("tqdm(df)") == (
+        "from tqdm.auto import tqdm",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "alone"),
+    [
+        ("import numpy as np", "import numpy as np"),
+        ("import os, numpy as np", "import numpy as np"),
+        ("from x.y import np as np, z", "from x.y import np"),
+        ("from x import z as np  # why", "from x import z as np"),
+        ("import np.linalg", "import np.linalg"),
+        ("from . import np", ""),
+        ("from __future__ import np", ""),
+        ("import os; np = 1", ""),
+        ("import numpy", ""),
+        ("np = 1", ""),
+        ("import (", ""),
+        ("import a\nimport numpy as np", ""),
+        ("import \0", ""),
+    ],
+)
+def test_a_line_is_used_for_the_one_name_that_is_missing(line: str, alone: str) -> None:
+    assert binding(line, "np") == alone
+
+
+@given(st.sampled_from(["np", "x", "Path"]), st.text(max_size=60))
+def test_no_line_but_an_import_ever_comes_of_what_is_remembered(name: str, text: str) -> None:
+    for line in (text, f"import {text}", f"from {text} import {name}"):
+        if alone := binding(line, name):
+            (statement,) = ast.parse(alone).body
+            assert isinstance(statement, ast.Import | ast.ImportFrom)
+            assert bindings(alone) == {name}
+            assert bound_name(alone) == name
+
+
+def test_every_convention_is_an_import_of_its_name() -> None:
+    by_use = [(name, line) for name, lines in BY_USE.items() for line in lines]
+    for name, line in [*MODULES.items(), *MEMBERS.items(), *by_use]:
+        assert binding(line, name) == line
+
+
+def test_every_convention_of_the_standard_library_works() -> None:
+    for line in MEMBERS.values():
+        if top_module(line) in sys.stdlib_module_names:
+            exec(line, {})  # noqa: S102
+    for lines in BY_USE.values():
+        for line, words in lines.items():
+            if (
+                line.startswith("import ")
+                and top_module(line) in sys.stdlib_module_names
+                and " as " not in line
+            ):
+                module = importlib.import_module(top_module(line))
+                importlib.import_module(line.split()[1])
+                missing = {word for word in words if not hasattr(module, word)}
+                assert missing <= {"UTC"}  # that came with Python 3.11
+
+
+@given(st.text(alphabet="np.([{x})=:,'\"# \nlambdfori1@", max_size=60))
+def test_what_a_text_uses_is_read_of_any_text(text: str) -> None:
+    for use in uses(text):
+        assert use.name.isidentifier()
+
+
+def test_what_is_bound_is_not_used() -> None:
+    found = [*uses("for i in f(x): a.b = [c for c in y]\nimport q; z = lambda v: w\nd.e, g = 1, h(k=m)")]
+    assert [use.name for use in found if use.name not in {"for", "in", "lambda"}] == [
+        "f", "x", "a", "c", "y", "w", "d", "h", "m"
+    ]  # fmt: skip
+    assert Use("a", "b", dotted=True) in found
+
+
+# Where they go ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["source"])
+def test_lines_go_to_the_top_behind_what_has_to_be_first(case: dict[str, str]) -> None:
+    assert with_imports(case["source"], ["import y"]) == case["with"]
+
+
+@given(
+    st.lists(st.sampled_from(['"""a\nb"""', "# c", "", "from __future__ import annotations", "x = 1", "'d'"]))
+)
+def test_a_cell_with_imports_put_in_parses_if_it_did(lines: list[str]) -> None:
+    source = "\n".join([*lines, "z = np.pi"])
+    try:
+        compile(source, "", "exec")
+    except SyntaxError:
+        return
+    whole = with_imports(source, ["import numpy as np", "import os"])
+    compile(whole, "", "exec")
+    assert whole.index("import numpy") < whole.index("z = np.pi")
