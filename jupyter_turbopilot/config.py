@@ -223,6 +223,12 @@ class Turbopilot(Configurable):
         "shows many, more of them wrong; always shows everything. A suggestion that is asked for is shown "
         "however unsure the model is.",
     ).tag(config=True)
+    learning = Bool(
+        True,
+        help="Learn from which suggestions are taken, how sure one must be to appear, so that quiet and "
+        "balanced are as often right for you as they promise. Numbers alone are kept, in your cache folder "
+        "(docs/memory.md). Not in a service for several people.",
+    ).tag(config=True)
     token_healing = Bool(
         True,
         help="Back up over the beginning of a word before the cursor and constrain the model to "

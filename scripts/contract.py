@@ -27,6 +27,7 @@ INTERFACES: dict[str, Any] = {
     "IError": contract.Error,
     "IFrame": contract.Frame,
     "IFeedback": Feedback,
+    "IWeek": contract.Week,
     "IHealth": contract.Health,
     "ISelect": Select,
     "IPull": Pull,

@@ -39,7 +39,7 @@ from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
-from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS, fit_for
+from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS, PROMISED, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -122,7 +122,7 @@ def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Itera
 def _in_process(options: argparse.Namespace) -> InProcess:
     settings = read_settings(options.model, engine=options.engine)
     settings.eagerness, settings.max_tokens = "always", options.tokens
-    settings.considerate = settings.keep_sequences = False
+    settings.considerate = settings.keep_sequences = settings.learning = False
     settings.results_file = ""
     if options.adapters is not None:
         settings.adapters, settings.fold_adapters = options.adapters, not options.live
@@ -264,7 +264,6 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
     return total
 
 
-AIMS = {"balanced": 0.65, "quiet": 0.78}  # precision on the half that is fitted to
 NEARLY_ALL = 0.95  # of the most that can be saved: the rest costs an eager gate too many wrong ones
 TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "coefficients.json"
 
@@ -296,7 +295,7 @@ def fit(options: argparse.Namespace) -> None:
         )
     enough = NEARLY_ALL * max(one.share_saved for one in found.values())
     thresholds = {"always": 0.0, "eager": max(t for t, one in found.items() if one.share_saved >= enough)}
-    for name in AIMS:
+    for name in PROMISED:
         aim = getattr(options, name)
         thresholds[name] = next((t for t, a in found.items() if a.precision >= aim), max(found))
     print(thresholds)
@@ -390,7 +389,7 @@ def main() -> None:
     fitting.add_argument("--set", type=Path, required=True)
     fitting.add_argument("places", type=Path)
     fitting.add_argument("-m", "--model", default=DEFAULT, help="whose places these are (%(default)s)")
-    for name, aim in AIMS.items():
+    for name, aim in PROMISED.items():
         fitting.add_argument(f"--{name}", type=float, default=aim, help="precision aimed at (%(default)s)")
     fitting.add_argument("--keep", action="store_true", help="the coefficients that are used now")
     fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")

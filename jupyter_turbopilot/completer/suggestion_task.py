@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from jupyter_turbopilot.completer.outcomes import Terms
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
@@ -16,14 +17,15 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
-from jupyter_turbopilot.suggestion.fit import fit_for
+from jupyter_turbopilot.suggestion.fit import PROMISED, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
+from jupyter_turbopilot.suggestion.learning import AS_FITTED
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.task import LayoutFor
     from jupyter_turbopilot.config import Turbopilot
@@ -31,16 +33,24 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.suggestion.learning import Calibration
     from jupyter_turbopilot.suggestion.resolve import Scope
+
+    Calibrations = Callable[[str, str], Calibration]
 
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
 
 def suggestion_task(
-    request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
+    request: Completion,
+    facts: Facts,
+    model: str,
+    settings: Turbopilot,
+    layout_for: LayoutFor,
+    calibrations: Calibrations = lambda *_: AS_FITTED,
 ) -> Task:
-    """Say what a suggestion needs."""
-    cursor = _Cursor(request, facts, model, settings, layout_for)
+    """Say what a suggestion needs; `calibrations` tells how a model's scores are read, by its fit."""
+    cursor = _Cursor(request, facts, model, settings, layout_for, calibrations)
     before, after = text_before(request)
     asked_for = (request.lines, request.language, request.path)
     length = _length(request, settings, multi=cursor.multi)
@@ -68,6 +78,7 @@ def suggestion_task(
         language=cell_language(request.cells[request.active].source, request.language),
         gated=request.trigger == "automatic",
         judged=cursor.threshold > 0,
+        terms=cursor.terms if request.trigger == "automatic" else None,
         moves=settings.move_suffix,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
     )
@@ -77,7 +88,13 @@ class _Cursor:
     """What stands around the cursor, gathered when it is first needed: a known answer needs little of it."""
 
     def __init__(
-        self, request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
+        self,
+        request: Completion,
+        facts: Facts,
+        model: str,
+        settings: Turbopilot,
+        layout_for: LayoutFor,
+        calibrations: Calibrations,
     ) -> None:
         self._request = request
         self._facts = facts
@@ -88,7 +105,12 @@ class _Cursor:
         self.unasked = request.trigger in {"automatic", "ahead"}
         self._fit = fit_for(model)
         eagerness = request.eagerness or settings.eagerness
-        self.threshold = self._fit.thresholds[eagerness] if self.unasked else 0.0
+        threshold, promised = self._fit.thresholds[eagerness], PROMISED.get(eagerness)
+        if promised:
+            # As it is read, a score passes where it passes a moved threshold as it was fitted.
+            threshold = calibrations(model, self._fit.version).threshold(threshold)
+        self.threshold = threshold if self.unasked else 0.0
+        self.terms = Terms(model, self._fit.version, threshold, promised)
 
     @property
     def multi(self) -> bool:

@@ -34,7 +34,16 @@ def describe_health(pilot: Pilot) -> dict[str, Any]:
         "address": pilot.kind.address or None,
         "notice": _notice(pilot, state.reason) if state.ready else None,
         "last_ms": pilot.completer.last_ms,
+        "week": _week(pilot),
     }
+
+
+def _week(pilot: Pilot) -> dict[str, int] | None:
+    """Say how many suggestions were taken of those that appeared, this week."""
+    if not (learner := pilot.completer.learner):
+        return None
+    week = learner.week
+    return {"shown": week.shown, "taken": week.taken}
 
 
 def _notice(pilot: Pilot, failure: str) -> str | None:

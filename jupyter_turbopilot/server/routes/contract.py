@@ -77,6 +77,13 @@ class HierarchyEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     error: Error | UnsetType = UNSET
 
 
+class Week(msgspec.Struct, frozen=True, kw_only=True):
+    """Suggestions since Monday."""
+
+    shown: Annotated[int, Meta(description="how many appeared by themselves")]
+    taken: Annotated[int, Meta(description="how many of those were accepted")]
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """State of the server and its model."""
 
@@ -98,6 +105,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
+    week: Annotated[
+        Week | None, Meta(description="this week's suggestions; null where nothing is learned from them")
+    ]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
