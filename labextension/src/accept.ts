@@ -8,18 +8,22 @@ import { firstLine, firstWord } from './suggestion';
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
 
 export class Acceptor {
-  /** `accepted` is told how much was taken of what one of the `identifiers` suggested. */
+  /**
+   * `accepted` is told how much is taken of what one of the `identifiers` suggested; what it returns is called when
+   * that stands before the cursor.
+   */
   constructor(
     private readonly _completers: Completers,
     private readonly _identifiers: string[],
-    private readonly _accepted: (text: string) => void
+    private readonly _accepted: (text: string) => () => void
   ) {
     _completers.created.connect((_, completer) => {
       const accept = completer.accept.bind(completer);
       completer.accept = () =>
         inOneUndoStep(completer.editor, () => {
-          this._report(completer, completer.current?.insertText ?? '');
+          const taken = this._report(completer, completer.current?.insertText ?? '');
           accept();
+          taken();
         });
     });
   }
@@ -50,15 +54,14 @@ export class Acceptor {
       return;
     }
     inOneUndoStep(editor, () => {
-      this._report(completer, taken);
+      const stands = this._report(completer, taken);
       insertAtCursor(editor, taken);
+      stands();
     });
   }
 
-  private _report(completer: InlineCompleter, text: string): void {
+  private _report(completer: InlineCompleter, text: string): () => void {
     const provider = completer.current?.provider.identifier;
-    if (provider && this._identifiers.includes(provider)) {
-      this._accepted(text);
-    }
+    return provider && this._identifiers.includes(provider) ? this._accepted(text) : () => undefined;
   }
 }

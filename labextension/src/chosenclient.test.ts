@@ -28,8 +28,8 @@ describe('the client that was chosen', () => {
     const frame = (): void => undefined;
     await chosen.complete({} as never, signal, frame);
     expect(complete).toHaveBeenCalledWith({}, signal, frame);
-    chosen.feedback('id', 'shown', 3);
+    chosen.feedback('id', 'shown', 3, 1);
     await Promise.resolve();
-    expect(feedback).toHaveBeenCalledWith('id', 'shown', 3);
+    expect(feedback).toHaveBeenCalledWith('id', 'shown', 3, 1);
   });
 });

@@ -91,9 +91,13 @@ export class HttpClient implements IClient {
     await this._ask('models/pull', 'DELETE', { model });
   }
 
-  /** Counters only; nobody waits for it and nobody is told when it fails. */
-  feedback(id: string, event: IFeedback['event'], chars: number): void {
-    this._ask('feedback', 'POST', { id, event, chars } satisfies IFeedback).catch(() => undefined);
+  /** Numbers only; nobody waits for it and nobody is told when it fails. */
+  feedback(id: string, event: IFeedback['event'], chars: number, seconds: number): void {
+    this._ask('feedback', 'POST', { id, event, chars, seconds } satisfies IFeedback).catch(() => undefined);
+  }
+
+  async forget(): Promise<void> {
+    await this._ask('feedback', 'DELETE');
   }
 
   /** Read a stream to its last line, which says `done`; one that ends without it was cut. */

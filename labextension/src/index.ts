@@ -21,6 +21,7 @@ import { notifyOfHealth } from './healthnotice';
 import { HttpClient } from './httpclient';
 import { pageFacts } from './jupyterserver';
 import { claimKeys } from './keys';
+import { learnedDialog } from './learned';
 import { LiveRegion } from './liveregion';
 import { Notice } from './notice';
 import { DownloadOffer } from './offer';
@@ -135,7 +136,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       preferences,
       status,
       notice,
-      openModels
+      openModels,
+      showLearned: learnedDialog(client, availability, notice, trans)
     });
     fillMenu(menu);
     if (palette) {

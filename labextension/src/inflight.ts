@@ -6,6 +6,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import { placeOf } from './editor';
+import type { Outcomes } from './outcomes';
 import { type IPlace, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
@@ -46,6 +47,7 @@ export class InFlight {
   constructor(
     private readonly _client: ICompletionClient,
     private readonly _availability: Availability,
+    private readonly _outcomes: Outcomes,
     private readonly _finished: (run: Run, body: IRequest) => void,
     private readonly _failed: (run: Run) => void
   ) {
@@ -93,10 +95,8 @@ export class InFlight {
     }
     // Typed to the end of what was shown, it was right.
     const right = here && run.rest !== null;
+    this._outcomes.left(run, right);
     run.suggestion.finish();
-    if (run.shown && !right) {
-      this._client.feedback(run.id, 'dismissed', 0);
-    }
   }
 
   /** Close the request before the latest, if the server has not ended it yet. */

@@ -22,6 +22,7 @@ import { Dismissal } from './dismissal';
 import { type IContext, placeIn, readDocument } from './document';
 import { deferWhileComposing, follow, isAt, placeOf } from './editor';
 import { type IActivity, InFlight, Run } from './inflight';
+import { Outcomes } from './outcomes';
 import type { IPage } from './page';
 import { RequestBuilder } from './request';
 import { SelfTrigger } from './selftrigger';
@@ -55,15 +56,17 @@ export class Provider implements IInlineCompletionProvider {
   };
 
   constructor(
-    private readonly _client: ICompletionClient,
+    client: ICompletionClient,
     private readonly _availability: Availability,
     private readonly _page: IPage
   ) {
-    this._ahead = new Ahead(_client);
+    this._ahead = new Ahead(client);
+    this._outcomes = new Outcomes(client);
     this._requests = new RequestBuilder((path, language) => _page.otherDocuments(path, language));
     this._inFlight = new InFlight(
-      _client,
+      client,
       _availability,
+      this._outcomes,
       (run, body) => this._finished(run, body),
       ({ editor, invoked }) => (this._pending = { editor, place: placeOf(editor), invoked })
     );
@@ -276,13 +279,10 @@ export class Provider implements IInlineCompletionProvider {
     this.cancel();
   }
 
-  /** The person took this much of what was shown. */
-  accepted(text: string): void {
+  /** The person takes this much of what is shown; call what is returned once it stands before the cursor. */
+  accepted(text: string): () => void {
     const run = this._inFlight.latest;
-    if (run) {
-      run.shown = false;
-      this._client.feedback(run.id, 'accepted', text.length);
-    }
+    return run ? this._outcomes.accepted(run, text) : () => undefined;
   }
 
   /** Tell somebody who asked why nothing is shown. */
@@ -307,6 +307,7 @@ export class Provider implements IInlineCompletionProvider {
       return;
     }
     this._watched.add(editor);
+    this._outcomes.watch(editor);
     follow(
       editor,
       () => {
@@ -327,6 +328,7 @@ export class Provider implements IInlineCompletionProvider {
   dispose(): void {
     this._ahead.stop();
     this._inFlight.dispose();
+    this._outcomes.dispose();
     Signal.clearData(this);
   }
 
@@ -417,9 +419,8 @@ export class Provider implements IInlineCompletionProvider {
           token: run.suggestion.id
         };
         if (!run.shown) {
-          run.shown = true;
+          this._outcomes.shown(run);
           this._appeared.emit(rest);
-          this._client.feedback(run.id, 'shown', rest.length);
         }
         return { items: [run.item] };
       }
@@ -431,6 +432,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private readonly _ahead: Ahead;
+  private readonly _outcomes: Outcomes;
   private readonly _requests: RequestBuilder;
   private readonly _inFlight: InFlight;
   private readonly _selfTrigger: SelfTrigger;

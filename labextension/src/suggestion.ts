@@ -88,6 +88,16 @@ export class Suggestion {
     return closed ? rest.slice(0, lengthBefore(rest, closed)) : rest;
   }
 
+  /** How much was typed at a place, and how much of that is a beginning of it; `null` where other text stands there. */
+  typedAt(place: IPlace): { length: number; same: number } | null {
+    const start = this._before.length;
+    if (!place.text.startsWith(this._before) || place.offset < start) {
+      return null;
+    }
+    const typed = place.text.slice(start, place.offset);
+    return { length: typed.length, same: commonHead(typed, this._text) };
+  }
+
   /** Wait until there is more of it, or it is finished. */
   changed(): Promise<void> {
     if (this._done) {

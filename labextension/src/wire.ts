@@ -120,13 +120,24 @@ export interface IFrame {
   error?: IError;
 }
 
-/** What happened to a suggestion. Only counted; no text is sent. */
+/** What happened to a suggestion, in numbers: no text is sent. */
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  event: 'accepted' | 'dismissed' | 'shown';
-  /** number of characters */
+  /** `accepted`: all of it or a part was taken; `typed_over`: it was typed, or something else was; `dismissed`: it was hidden, or the cursor left it; `retained`: what is left of it half a minute of typing after it was taken */
+  event: 'accepted' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
+  /** how many of its characters stand in the document, typed or taken; of `shown`, how many it has */
   chars: number;
+  /** time since it was shown; of `retained`, since it was taken */
+  seconds: number;
+}
+
+/** Suggestions since Monday. */
+export interface IWeek {
+  /** how many appeared by themselves */
+  shown: number;
+  /** how many of those were accepted */
+  taken: number;
 }
 
 /** State of the server and its model. */
@@ -150,6 +161,8 @@ export interface IHealth {
   notice: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
+  /** this week's suggestions; null where nothing is learned from them */
+  week: IWeek | null;
 }
 
 /** The model that a request is about. */

@@ -140,9 +140,13 @@ export class LocalClient implements IClient {
     );
   }
 
-  /** Nothing is counted in a page. */
+  /** Nothing is counted in a page, and nothing learned. */
   feedback(): void {
     return;
+  }
+
+  forget(): Promise<void> {
+    return Promise.resolve();
   }
 
   health(): Promise<IEngineHealth> {
@@ -162,6 +166,7 @@ export class LocalClient implements IClient {
         ? `${this._engine.name} is too slow here to suggest at each key. It suggests where you ask: press Alt+\\.`
         : null,
       last_ms: this._lastMs,
+      week: null,
       inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }
