@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+import logging
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.completer import learner as module
+from jupyter_turbopilot.completer.learner import Learner
+from jupyter_turbopilot.completer.outcomes import Terms
+from jupyter_turbopilot.models.personal import LEARNING, personal_files
+from jupyter_turbopilot.request import Feedback
+from jupyter_turbopilot.suggestion.learning import AS_FITTED
+
+TERMS = Terms("model", "fit", 0.575, 0.65)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "own" / LEARNING
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLE", 0.01)
+
+
+def show(learner: Learner, name: str, event: str = "dismissed") -> None:
+    learner.told(name, TERMS, 5, 0.7)
+    for said in ("shown", event):
+        learner.hear(Feedback(id=name, event=said, chars=5))  # type: ignore[arg-type]
+
+
+def until(true: Callable[[], object]) -> None:
+    for _ in range(500):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError
+
+
+def test_what_was_learned_is_there_after_a_restart(file: Path) -> None:
+    learner = Learner(file)
+    for number in range(30):
+        show(learner, str(number))
+    learner.close()
+    again = Learner(file)
+    assert again.calibration("model", "fit").seen == 30
+    assert again.calibration("model", "fit").threshold(0.575) > 0.575
+    assert (again.week.shown, again.week.taken) == (30, 0)
+
+
+def test_the_file_is_the_persons_alone_and_holds_numbers(file: Path) -> None:
+    learner = Learner(file)
+    show(learner, "a")
+    learner.close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir()] == [LEARNING]
+    kept = json.loads(file.read_bytes())
+    assert kept["models"]["model"].keys() == {"fit", "slope", "offset", "seen"}
+    assert kept["week"].keys() == {"number", "shown", "taken"}
+    assert list(personal_files(file.parent)) == [file]
+
+
+def test_the_counts_are_there_at_once_and_the_threshold_follows(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLE", 60.0)
+    learner = Learner(file)
+    show(learner, "a")
+    assert learner.week.shown == 1
+    assert learner.calibration("model", "fit") == AS_FITTED
+    learner.close()
+    assert learner.calibration("model", "fit").seen == 1
+
+
+def test_several_servers_learn_from_each_other(file: Path) -> None:
+    one, other = Learner(file), Learner(file)
+    show(one, "a")
+    until(lambda: one.calibration("model", "fit").seen == 1)
+    until(file.exists)
+    show(other, "b")
+    until(lambda: other.calibration("model", "fit").seen == 2)
+    assert other.week.shown == 2
+    one.close()
+    other.close()
+
+
+def test_many_servers_that_write_at_once_leave_a_whole_file(file: Path) -> None:
+    learners = [Learner(file) for _ in range(6)]
+
+    def type_on(learner: Learner) -> None:
+        for number in range(40):
+            show(learner, f"{id(learner)} {number}")
+            time.sleep(0.002)
+        learner.close()
+
+    threads = [threading.Thread(target=type_on, args=(learner,)) for learner in learners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Learner(file).calibration("model", "fit").seen > 0
+    assert [path.name for path in file.parent.iterdir()] == [LEARNING]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff\xfe", b'{"models": {"model": 3}}', b"[" * 100_000])
+def test_a_damaged_file_begins_anew(file: Path, damage: bytes) -> None:
+    file.parent.mkdir()
+    file.write_bytes(damage)
+    learner = Learner(file)
+    assert learner.calibration("model", "fit") == AS_FITTED
+    show(learner, "a")
+    learner.close()
+    assert Learner(file).calibration("model", "fit").seen == 1
+
+
+def test_what_is_forgotten_is_gone_from_disk_and_memory(file: Path) -> None:
+    learner = Learner(file)
+    show(learner, "a")
+    until(file.exists)
+    show(learner, "b")
+    learner.told("c", TERMS, 5, 0.7)
+    learner.forget()
+    learner.hear(Feedback(id="c", event="dismissed"))
+    learner.close()
+    assert learner.calibration("model", "fit") == AS_FITTED
+    assert learner.week.shown == 0
+    assert not file.exists()
+
+
+def test_another_server_that_runs_forgets_with_its_next_news(file: Path) -> None:
+    one, other = Learner(file), Learner(file)
+    show(one, "a")
+    until(file.exists)
+    show(other, "b")
+    until(lambda: other.calibration("model", "fit").seen == 2)
+    one.forget()
+    show(other, "c")
+    until(lambda: other.calibration("model", "fit").seen == 1)
+    one.close()
+    other.close()
+
+
+def test_where_nothing_can_be_written_it_learns_until_it_stops(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "own").write_text("a file in the folder's place")
+    learner = Learner(tmp_path / "own" / LEARNING)
+    with caplog.at_level(logging.WARNING):
+        for number in range(1, 4):
+            show(learner, str(number))
+            until(lambda number=number: learner.calibration("model", "fit").seen == number)
+            until(lambda: not (learner._thread and learner._thread.is_alive()))
+    learner.close()
+    assert len(caplog.records) == 1
+    assert "over a restart" in caplog.text
+
+
+def test_without_news_nothing_runs_and_nothing_is_written(file: Path) -> None:
+    learner = Learner(file)
+    learner.told("a", TERMS, 5, 0.7)
+    learner.hear(Feedback(id="unknown", event="dismissed"))
+    learner.close()
+    assert learner._thread is None
+    assert not file.parent.exists()
