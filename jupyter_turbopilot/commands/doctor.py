@@ -99,6 +99,7 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
             if kind.address:
                 yield _kept(local)
             yield _gate(local.pilot.worker.state.model)
+            yield _learned(local)
     except TurbopilotError as error:
         yield Finding("speed", error.message, problem=True)
     finally:
@@ -109,6 +110,28 @@ def _gate(model: str) -> Finding:
     """Say whether the decision what appears by itself is fitted to the model."""
     fitted = "fitted to this model" if is_fitted_to(model) else "not fitted to this model (docs/engines.md)"
     return Finding("gate", fitted)
+
+
+def _learned(local: InProcess) -> Finding:
+    """Say what was learned from which suggestions were taken, and what that makes of the threshold."""
+    from jupyter_turbopilot.suggestion.fit import PROMISED, fit_for
+
+    learner, settings = local.pilot.completer.learner, local.pilot.settings
+    if not learner:
+        return Finding("learning", "off: c.Turbopilot.learning is False")
+    week, fit = learner.week, fit_for(model := local.pilot.worker.state.model)
+    found = learner.calibration(model, fit.version)
+    taken = f"taken {week.taken} of {week.shown}, this week"
+    if not found.seen:
+        return Finding("learning", f"{taken}; nothing learned yet")
+    eagerness = settings.eagerness
+    before = fit.thresholds[eagerness]
+    now = found.threshold(before) if eagerness in PROMISED else before
+    return Finding(
+        "learning",
+        f"{taken}; from {found.seen} suggestions: slope {found.slope:.2f}, offset {found.offset:+.2f}, so "
+        f"{eagerness} wants a score of {now:.3f} ({before:.3f} as fitted)",
+    )
 
 
 _FASTER = {
