@@ -153,9 +153,9 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(max_length=64, description="`id` of the response")]
     event: Annotated[
-        Literal["shown", "accepted", "typed_over", "dismissed", "retained"],
+        Literal["shown", "taken", "typed_over", "dismissed", "retained"],
         Meta(
-            description="`accepted`: all of it or a part was taken; `typed_over`: it was typed, or something "
+            description="`taken`: all of it or a part was taken; `typed_over`: it was typed, or something "
             "else was; `dismissed`: it was hidden, or the cursor left it; `retained`: what is left of it "
             "half a minute of typing after it was taken"
         ),

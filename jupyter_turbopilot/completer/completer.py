@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Feedback
     from jupyter_turbopilot.suggestion.cache import Results
 
-EVENTS = ("shown", "accepted", "typed_over", "dismissed", "retained")
+EVENTS = ("shown", "taken", "typed_over", "dismissed", "retained")
 _COUNTED = ("requests", "known", "taken_over", "ended", "hidden", *EVENTS)
 
 

@@ -89,7 +89,7 @@ class Outcomes:
         if event == "shown":
             known.shown, before = True, known.shown
             return News(shown=not before)
-        if event == "accepted":
+        if event == "taken":
             return self._accepted(known, chars)
         if event == "retained":
             if known.taken is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from typing import TYPE_CHECKING, Any
 
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
@@ -12,9 +13,11 @@ from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.shell.history import request_at
+from jupyter_turbopilot.shell.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from IPython.terminal.interactiveshell import TerminalInteractiveShell
+    from prompt_toolkit import PromptSession
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.document import Document
 
@@ -30,7 +33,22 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         self._shell = shell
         self._local = local
         self._known: tuple[str, str] | None = None  # the text before the cursor and what follows it
+        self._name = ""  # of what was answered last
         self._job: Job | None = None  # what was asked last
+        self._outcomes = Outcomes(local.pilot.completer.feedback)
+
+    def connect(self, pt_app: PromptSession[str]) -> None:
+        """Follow what becomes of suggestions in a prompt."""
+        super().connect(pt_app)
+        pt_app.default_buffer.on_text_changed += self._outcomes.changed
+        self._shell.events.register("pre_run_cell", self._outcomes.entered)
+
+    def disconnect(self) -> None:
+        """Leave all prompts."""
+        for pt_app in self._connected_apps:
+            pt_app.default_buffer.on_text_changed -= self._outcomes.changed
+            self._shell.events.unregister("pre_run_cell", self._outcomes.entered)
+        super().disconnect()
 
     async def _trigger_llm(self, buffer: Buffer) -> None:
         """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
@@ -57,6 +75,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         if not text:
             return super().get_suggestion(buffer, document)
         self._known = (before, text)
+        self._outcomes.shown(self._name, before, text)
         return Suggestion(text)
 
     async def _ask(self, buffer: Buffer) -> str:
@@ -72,7 +91,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         try:
             self._job = self._local.pilot.completer.submit(request, replies.listen)
             async for reply in replies:
-                text = reply.items[0].text if reply.items else ""
+                text, self._name = reply.items[0].text if reply.items else "", reply.id
         except TurbopilotError:
             return ""
         except asyncio.CancelledError:
@@ -93,6 +112,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
 def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     """Put our suggestions in the prompt."""
     local.begin()
+    if learner := local.pilot.completer.learner:
+        atexit.register(learner.close)
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):
         shell.auto_suggest.disconnect()
     shell.auto_suggest = TurbopilotSuggest(shell, local)

@@ -85,7 +85,7 @@ describe('what becomes of a suggestion', () => {
     desk.accept(run, 'tal');
     expect(desk.told).toEqual([
       ['shown', 5, 0],
-      ['accepted', 5, 1.3]
+      ['taken', 5, 1.3]
     ]);
   });
 
@@ -125,7 +125,7 @@ describe('what becomes of a suggestion', () => {
   it('is none of it that is taken where an alternative is', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'other');
-    expect(desk.told.at(-1)).toEqual(['accepted', 0, 0]);
+    expect(desk.told.at(-1)).toEqual(['taken', 0, 0]);
   });
 
   it('says what is left of it after half a minute of typing', async () => {
@@ -133,7 +133,7 @@ describe('what becomes of a suggestion', () => {
     desk.accept(desk.show('total(values)'), 'total(values)');
     desk.delete(4, 6);
     await desk.typeFor(TYPING - 500);
-    expect(desk.told.map(([event]) => event)).toEqual(['shown', 'accepted']);
+    expect(desk.told.map(([event]) => event)).toEqual(['shown', 'taken']);
     await desk.typeFor(1000);
     expect(desk.told.at(-1)).toEqual(['retained', 11, 30]);
     const slots = desk.slots.length;
@@ -163,9 +163,9 @@ describe('what becomes of a suggestion', () => {
     await desk.typeFor(TYPING + 500);
     expect(desk.told.map(told => told.slice(0, 2))).toEqual([
       ['shown', 13],
-      ['accepted', 6],
+      ['taken', 6],
       ['shown', 13],
-      ['accepted', 13],
+      ['taken', 13],
       ['retained', 13]
     ]);
   });
@@ -182,7 +182,7 @@ describe('what becomes of a suggestion', () => {
     const desk = new Desk('x = ');
     desk.outcomes.accepted(desk.show('total'), 'total')();
     await desk.typeFor(TYPING + 500);
-    expect(desk.told.map(([event]) => event)).toEqual(['shown', 'accepted']);
+    expect(desk.told.map(([event]) => event)).toEqual(['shown', 'taken']);
   });
 
   it('lets go of everything', () => {

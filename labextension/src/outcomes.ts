@@ -52,7 +52,7 @@ export class Outcomes {
     const { rest } = run;
     // Another one may have been taken in its place.
     const stands = rest?.startsWith(text) ? run.suggestion.text.length - (rest.length - text.length) : 0;
-    this._client.feedback(run.id, 'accepted', stands, this._seconds(run));
+    this._client.feedback(run.id, 'taken', stands, this._seconds(run));
     return () => this._follow(run, text, Math.max(0, stands - text.length));
   }
 

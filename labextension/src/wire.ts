@@ -124,8 +124,8 @@ export interface IFrame {
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  /** `accepted`: all of it or a part was taken; `typed_over`: it was typed, or something else was; `dismissed`: it was hidden, or the cursor left it; `retained`: what is left of it half a minute of typing after it was taken */
-  event: 'accepted' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
+  /** `taken`: all of it or a part was taken; `typed_over`: it was typed, or something else was; `dismissed`: it was hidden, or the cursor left it; `retained`: what is left of it half a minute of typing after it was taken */
+  event: 'dismissed' | 'retained' | 'shown' | 'taken' | 'typed_over';
   /** how many of its characters stand in the document, typed or taken; of `shown`, how many it has */
   chars: number;
   /** time since it was shown; of `retained`, since it was taken */
@@ -136,7 +136,7 @@ export interface IFeedback {
 export interface IWeek {
   /** how many appeared by themselves */
   shown: number;
-  /** how many of those were accepted */
+  /** how many of those were taken */
   taken: number;
 }
 

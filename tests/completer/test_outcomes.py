@@ -36,14 +36,14 @@ def verdicts(found: Outcomes, *events: tuple[str, int], **more: Any) -> list[tup
         ([("typed_over", 0)], False),
         ([("dismissed", 0)], False),
         ([("dismissed", 4)], False),
-        ([("accepted", 10), ("retained", 10)], True),
-        ([("accepted", 10), ("retained", 9)], True),
-        ([("accepted", 10), ("retained", 8)], False),
-        ([("accepted", 10), ("retained", 0)], False),
-        ([("accepted", 4), ("retained", 4)], False),  # a part was taken, and the rest was not wanted
-        ([("accepted", 4), ("shown", 10), ("typed_over", 10)], True),  # a part taken, the rest typed
-        ([("accepted", 4), ("shown", 10), ("typed_over", 5)], False),
-        ([("accepted", 4), ("shown", 10), ("accepted", 10), ("retained", 10)], True),
+        ([("taken", 10), ("retained", 10)], True),
+        ([("taken", 10), ("retained", 9)], True),
+        ([("taken", 10), ("retained", 8)], False),
+        ([("taken", 10), ("retained", 0)], False),
+        ([("taken", 4), ("retained", 4)], False),  # a part was taken, and the rest was not wanted
+        ([("taken", 4), ("shown", 10), ("typed_over", 10)], True),  # a part taken, the rest typed
+        ([("taken", 4), ("shown", 10), ("typed_over", 5)], False),
+        ([("taken", 4), ("shown", 10), ("taken", 10), ("retained", 10)], True),
     ],
 )
 def test_it_was_right_if_all_of_it_was_typed_or_taken_and_kept(
@@ -54,19 +54,19 @@ def test_it_was_right_if_all_of_it_was_typed_or_taken_and_kept(
 
 def test_what_was_taken_is_judged_once_it_is_known_what_is_left_of_it() -> None:
     found = outcomes()
-    assert verdicts(found, ("shown", 10), ("accepted", 10)) == []
+    assert verdicts(found, ("shown", 10), ("taken", 10)) == []
     assert hear(found, ("retained", 10)) == [News(lesson=Lesson(TERMS, 0.7, right=True))]
 
 
 def test_what_was_taken_while_it_was_written_is_judged_by_what_was_seen() -> None:
     early = outcomes((4, 0.6), (10, 0.9))
-    assert verdicts(early, ("shown", 4), ("accepted", 4), ("retained", 4)) == [(0.6, True)]
+    assert verdicts(early, ("shown", 4), ("taken", 4), ("retained", 4)) == [(0.6, True)]
     whole = outcomes((4, 0.6), (10, 0.9))
-    assert verdicts(whole, ("shown", 4), ("accepted", 10), ("retained", 10)) == [(0.9, True)]
+    assert verdicts(whole, ("shown", 4), ("taken", 10), ("retained", 10)) == [(0.9, True)]
 
 
 def test_shown_and_taken_are_counted_once() -> None:
-    events = [("shown", 10), ("shown", 6), ("accepted", 4), ("shown", 6), ("accepted", 10), ("retained", 10)]
+    events = [("shown", 10), ("shown", 6), ("taken", 4), ("shown", 6), ("taken", 10), ("retained", 10)]
     news = hear(outcomes(), *events)
     assert (sum(one.shown for one in news), sum(one.taken for one in news)) == (1, 1)
 
@@ -76,7 +76,7 @@ def test_what_is_left_of_what_was_not_taken_says_nothing() -> None:
 
 
 def test_of_unknown_suggestions_and_after_an_hour_nothing_is_learned() -> None:
-    events = [("shown", 10), ("accepted", 10), ("retained", 10), ("dismissed", 0), ("typed_over", 10)]
+    events = [("shown", 10), ("taken", 10), ("retained", 10), ("dismissed", 0), ("typed_over", 10)]
     assert set(hear(outcomes(), *events, name="another")) == {News()}
     assert set(hear(outcomes(), *events, now=SECONDS + 1)) == {News()}
 
@@ -91,7 +91,7 @@ def test_it_remembers_so_many_and_no_more() -> None:
 
 
 EVENTS = st.tuples(
-    st.sampled_from(["shown", "accepted", "typed_over", "dismissed", "retained"]), st.integers(0, 1_000_000)
+    st.sampled_from(["shown", "taken", "typed_over", "dismissed", "retained"]), st.integers(0, 1_000_000)
 )
 
 

@@ -19,7 +19,7 @@ from prompt_toolkit.document import Document
 from jupyter_turbopilot.completer.waiting import Listener
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.reply import Item, Reply
-from jupyter_turbopilot.request import Completion
+from jupyter_turbopilot.request import Completion, Feedback
 from jupyter_turbopilot.shell.terminal import TurbopilotSuggest
 
 PROMPT = r"In \[(\x1b\[[0-9;]*m)*\d+(\x1b\[[0-9;]*m)*\]: "
@@ -121,6 +121,7 @@ class Prompt:
         self.asked: list[str] = []
         self.jobs: list[SimpleNamespace] = []
         self.listeners: list[Listener] = []
+        self.told: list[tuple[str, str]] = []
         shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
         local = SimpleNamespace(ready=lambda: True, pilot=SimpleNamespace(completer=self))
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
@@ -131,6 +132,9 @@ class Prompt:
         self.listeners.append(listener)
         self.jobs.append(SimpleNamespace(cancel=Cancel()))
         return self.jobs[-1]
+
+    def feedback(self, feedback: Feedback) -> None:
+        self.told.append((feedback.id, feedback.event))
 
     async def key(self) -> asyncio.Task[str | None]:
         """Do what prompt_toolkit does at a key."""
@@ -159,6 +163,7 @@ def test_the_next_key_asks_at_once_and_leaves_what_is_being_written_to_the_serve
         assert prompt.ended == [False, False]
         prompt.listeners[1](Reply("b", "model", (Item("alue", 0.9, "stop"),), done=True))
         assert await asyncio.wait_for(second, 1) == "alue"
+        assert prompt.told == [("b", "shown")]
 
     asyncio.run(types())
 

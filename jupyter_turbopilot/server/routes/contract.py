@@ -81,7 +81,7 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
     """Suggestions since Monday."""
 
     shown: Annotated[int, Meta(description="how many appeared by themselves")]
-    taken: Annotated[int, Meta(description="how many of those were accepted")]
+    taken: Annotated[int, Meta(description="how many of those were taken")]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
