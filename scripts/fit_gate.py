@@ -39,7 +39,7 @@ from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
-from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS, PROMISED, fit_for
+from jupyter_turbopilot.suggestion.fit import AIMS, DEFAULT, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -295,12 +295,13 @@ def fit(options: argparse.Namespace) -> None:
         )
     enough = NEARLY_ALL * max(one.share_saved for one in found.values())
     thresholds = {"always": 0.0, "eager": max(t for t, one in found.items() if one.share_saved >= enough)}
-    for name in PROMISED:
+    for name in AIMS:
         aim = getattr(options, name)
         thresholds[name] = next((t for t, a in found.items() if a.precision >= aim), max(found))
-    print(thresholds)
+    promised = {"eager": round(found[thresholds["eager"]].precision, 3)}
+    print(thresholds, promised)
     if options.write:
-        write(options.model, fitted_parts | {"thresholds": thresholds})
+        write(options.model, fitted_parts | {"thresholds": thresholds, "promised": promised})
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -389,7 +390,7 @@ def main() -> None:
     fitting.add_argument("--set", type=Path, required=True)
     fitting.add_argument("places", type=Path)
     fitting.add_argument("-m", "--model", default=DEFAULT, help="whose places these are (%(default)s)")
-    for name, aim in PROMISED.items():
+    for name, aim in AIMS.items():
         fitting.add_argument(f"--{name}", type=float, default=aim, help="precision aimed at (%(default)s)")
     fitting.add_argument("--keep", action="store_true", help="the coefficients that are used now")
     fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")

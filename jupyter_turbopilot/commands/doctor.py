@@ -114,7 +114,7 @@ def _gate(model: str) -> Finding:
 
 def _learned(local: InProcess) -> Finding:
     """Say what was learned from which suggestions were taken, and what that makes of the threshold."""
-    from jupyter_turbopilot.suggestion.fit import PROMISED, fit_for
+    from jupyter_turbopilot.suggestion.fit import fit_for
 
     learner, settings = local.pilot.completer.learner, local.pilot.settings
     if not learner:
@@ -126,7 +126,7 @@ def _learned(local: InProcess) -> Finding:
         return Finding("learning", f"{taken}; nothing learned yet")
     eagerness = settings.eagerness
     before = fit.thresholds[eagerness]
-    now = found.threshold(before) if eagerness in PROMISED else before
+    now = found.threshold(before) if eagerness in fit.promised else before
     return Finding(
         "learning",
         f"{taken}; from {found.seen} suggestions: slope {found.slope:.2f}, offset {found.offset:+.2f}, so "

@@ -17,7 +17,7 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
-from jupyter_turbopilot.suggestion.fit import PROMISED, fit_for
+from jupyter_turbopilot.suggestion.fit import fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.learning import AS_FITTED
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
@@ -105,7 +105,7 @@ class _Cursor:
         self.unasked = request.trigger in {"automatic", "ahead"}
         self._fit = fit_for(model)
         eagerness = request.eagerness or settings.eagerness
-        threshold, promised = self._fit.thresholds[eagerness], PROMISED.get(eagerness)
+        threshold, promised = self._fit.thresholds[eagerness], self._fit.promised.get(eagerness)
         if promised:
             # As it is read, a score passes where it passes a moved threshold as it was fitted.
             threshold = calibrations(model, self._fit.version).threshold(threshold)

@@ -17,15 +17,19 @@ FITS: dict[str, dict[str, dict[str, float]]] = json.loads(
 )
 DEFAULT = "qwen2.5-coder-0.5b"  # whose fit serves models that have none of their own
 EAGERNESS = ("quiet", "balanced", "eager", "always")
-PROMISED = {"balanced": 0.65, "quiet": 0.78}  # which share of what they show is to be right
+AIMS = {"balanced": 0.65, "quiet": 0.78}  # which share of what they show is to be right, for any model
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients by feature, thresholds by eagerness."""
+    """Coefficients by feature, thresholds by eagerness, which share of what these show is to be right.
+
+    What *eager* promises differs by model: as many right ones as there were where its threshold was chosen.
+    """
 
     coefficients: dict[str, float]
     thresholds: dict[str, float]
+    promised: dict[str, float]
 
     @cached_property
     def version(self) -> str:
@@ -41,5 +45,5 @@ def is_fitted_to(model: str) -> bool:
 @cache
 def fit_for(model: str) -> Fit:
     """Return the fit to a model, or the default model's."""
-    entry = FITS.get(model, {})
-    return Fit(**(FITS[DEFAULT] | entry))
+    parts = FITS[DEFAULT] | FITS.get(model, {})
+    return Fit(parts["coefficients"], parts["thresholds"], AIMS | parts["promised"])

@@ -115,7 +115,7 @@ def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Des
         ("automatic", "balanced", True),
         ("automatic", "quiet", True),
         ("ahead", "balanced", True),
-        ("automatic", "eager", False),
+        ("automatic", "eager", True),
         ("automatic", "always", False),
         ("invoke", "balanced", False),
     ],

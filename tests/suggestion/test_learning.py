@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.features import sigmoid
-from jupyter_turbopilot.suggestion.fit import PROMISED
+from jupyter_turbopilot.suggestion.fit import AIMS
 from jupyter_turbopilot.suggestion.learning import (
     AS_FITTED,
     FURTHEST,
@@ -75,10 +75,10 @@ def test_more_right_ones_never_raise_the_threshold(score: float, right: bool) ->
     assert after <= 0.575 if right else after >= 0.575
 
 
-@pytest.mark.parametrize("setting", PROMISED)
+@pytest.mark.parametrize("setting", AIMS)
 @pytest.mark.parametrize("shift", [-0.5, 0.0, 0.6])
 def test_it_converges_to_where_as_many_are_right_as_promised(setting: str, shift: float) -> None:
-    promised, fitted = PROMISED[setting], {"balanced": 0.575, "quiet": 0.775}[setting]
+    promised, fitted = AIMS[setting], {"balanced": 0.575, "quiet": 0.775}[setting]
     rng = random.Random(3)
     scores = [1 - rng.random() ** 0.7 for _ in range(4000)]  # few are high
 
