@@ -50,7 +50,8 @@ const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python'
 /**
  * Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's.
  * `eagerness` is `always` unless told otherwise: how grey text behaves is tested, not when it is worth showing.
- * `says` puts an engine in the model's place that writes this text at every place.
+ * `says` puts an engine in the model's place that writes this text at every place. `learning`: whether anything is
+ * learned from suggestions, and kept in a folder of the test's own.
  */
 export async function startLab({
   environment = {},
@@ -58,6 +59,7 @@ export async function startLab({
   settings = {},
   app = 'lab',
   eagerness = 'always',
+  learning = false,
   says = ''
 } = {}) {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
@@ -115,6 +117,7 @@ export async function startLab({
         '--ServerApp.port_retries=0',
         '--ServerApp.ip=127.0.0.1',
         `--Turbopilot.eagerness=${eagerness}`,
+        `--Turbopilot.learning=${learning ? 'True' : 'False'}`,
         `--IdentityProvider.token=${token}`,
         `--ServerApp.root_dir=${work}`,
         `--LabServerApp.user_settings_dir=${user}`,
@@ -129,6 +132,7 @@ export async function startLab({
           JUPYTER_CONFIG_DIR: config,
           JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
           IPYTHONDIR: path.join(home, 'ipython'),
+          ...(learning ? { XDG_CACHE_HOME: path.join(home, 'cache') } : {}),
           ...environment
         },
         stdio: ['ignore', 'pipe', 'pipe']
