@@ -29,6 +29,7 @@ _LEAD = 0.65  # by how much the log-odds of what is shown lie above those of the
 _SPREAD = 0.35  # their variance
 _CURVATURE = 0.21  # p * (1 - p) of the usual p
 _STIFFNESS = 8.0  # how much more weight the fitted slope has than the fitted offset
+_MOSTLY_RIGHT = 0.5  # where less is promised, scores are spread too widely for the slope to be seen
 _EXTREME = 5.0  # log-odds beyond which scores are alike
 _STEPS = 200  # of thresholds from 0 to 1: answers are known by their threshold, which had better stay a while
 
@@ -50,6 +51,8 @@ class Calibration:
         ahead = log_odds(score) - log_odds(threshold) - _LEAD
         expected = sigmoid(log_odds(promised) + self.slope * ahead)
         turn = (right - expected) * ahead / (_CURVATURE * _SPREAD * (_STIFFNESS * PRIOR + seen))
+        if promised < _MOSTLY_RIGHT:
+            turn = 0.0
         lift = (right - promised) / (_STEEPNESS * (PRIOR + seen))
         # Where older suggestions fade, what was fitted does not.
         back = PRIOR / (PRIOR + seen) ** 2 if seen == MEMORY else 0.0
@@ -65,7 +68,7 @@ class Calibration:
             return fitted
         wanted = log_odds(fitted)
         moved = _within((wanted - FURTHEST, wanted + FURTHEST), (wanted - self.offset) / self.slope)
-        return round(sigmoid(moved) * _STEPS) / _STEPS
+        return max(1, round(sigmoid(moved) * _STEPS)) / _STEPS
 
 
 AS_FITTED = Calibration()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import stat
@@ -167,3 +168,23 @@ def test_without_news_nothing_runs_and_nothing_is_written(file: Path) -> None:
     learner.close()
     assert learner._thread is None
     assert not file.parent.exists()
+
+
+def test_after_a_full_disk_everything_is_written_that_was_learned_meanwhile(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    learner = Learner(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "replace_content", refuse)
+        for number in range(3):
+            show(learner, str(number))
+            until(lambda number=number: learner.calibration("model", "fit").seen == number + 1)
+            until(lambda: not (learner._thread and learner._thread.is_alive()))
+    assert not file.exists()
+    show(learner, "there is room")
+    learner.close()
+    assert Learner(file).calibration("model", "fit").seen == 4
+    assert Learner(file).week.shown == 4

@@ -113,3 +113,15 @@ def test_what_was_long_ago_fades() -> None:
     assert since.offset == pytest.approx(wrong_once.offset, abs=0.9)
     back = taught([(0.7, index % 20 < 17) for index in range(4000)], since)
     assert back.offset > since.offset
+
+
+def test_where_most_are_wrong_the_offset_alone_is_learned() -> None:
+    learned = AS_FITTED
+    for index in range(300):
+        learned = learned.learn(0.1 + index / 400, 0.05, 0.297, right=index % 10 == 0)
+    assert learned.slope == 1.0
+    assert learned.threshold(0.05) > 0.05
+
+
+def test_a_threshold_is_never_moved_to_nothing() -> None:
+    assert taught([(0.9, True)] * 2000).threshold(0.01) > 0
