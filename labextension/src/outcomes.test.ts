@@ -25,9 +25,9 @@ class Desk {
   }
 
   /** A suggestion that is shown at the cursor. */
-  show(text: string): Run {
+  show(text: string, id = 'id'): Run {
     const place = { text: this.text, offset: this.offset };
-    const run = new Run(this.editor, place, new Suggestion('s', place), false, 'id');
+    const run = new Run(this.editor, place, new Suggestion('s', place), false, id);
     run.suggestion.grow(text);
     this.outcomes.shown(run);
     return run;
@@ -122,6 +122,21 @@ describe('what becomes of a suggestion', () => {
     expect(desk.told).toEqual([['shown', 5, 0]]);
   });
 
+  it('is told under the name that the server gives it, once it has one', () => {
+    const desk = new Desk('x = ');
+    const run = desk.show('total', '');
+    expect(desk.told).toEqual([]);
+    run.id = 'late';
+    desk.now += 2000;
+    desk.accept(run, 'total');
+    expect(desk.feedback.mock.calls).toEqual([
+      ['late', 'shown', 5, 0],
+      ['late', 'taken', 5, 2]
+    ]);
+    desk.outcomes.left(desk.show('more', ''), false);
+    expect(desk.told).toHaveLength(2);
+  });
+
   it('is none of it that is taken where an alternative is', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'other');
@@ -164,7 +179,6 @@ describe('what becomes of a suggestion', () => {
     expect(desk.told.map(told => told.slice(0, 2))).toEqual([
       ['shown', 13],
       ['taken', 6],
-      ['shown', 13],
       ['taken', 13],
       ['retained', 13]
     ]);

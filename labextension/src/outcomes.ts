@@ -5,6 +5,7 @@ import type { ICompletionClient } from './client';
 import { placeOf } from './editor';
 import type { Run } from './inflight';
 import { type IStep, Kept } from './kept';
+import type { IFeedback } from './wire';
 
 /** Milliseconds of typing after which it is told what is left of what was taken. */
 export const TYPING = 30000;
@@ -43,7 +44,7 @@ export class Outcomes {
     if (!this._since.has(run)) {
       this._since.set(run, this._now());
     }
-    this._client.feedback(run.id, 'shown', run.suggestion.text.length, 0);
+    this._name(run);
   }
 
   /** Part or all of what is left of it is taken; call what is returned once that stands before the cursor. */
@@ -52,7 +53,7 @@ export class Outcomes {
     const { rest } = run;
     // Another one may have been taken in its place.
     const stands = rest?.startsWith(text) ? run.suggestion.text.length - (rest.length - text.length) : 0;
-    this._client.feedback(run.id, 'taken', stands, this._seconds(run));
+    this._tell(run, 'taken', stands);
     return () => this._follow(run, text, Math.max(0, stands - text.length));
   }
 
@@ -64,9 +65,9 @@ export class Outcomes {
     const typed = run.editor.isDisposed ? null : run.suggestion.typedAt(placeOf(run.editor));
     const whole = typed?.same === run.suggestion.text.length;
     if (typed && (whole || typed.length > typed.same)) {
-      this._client.feedback(run.id, 'typed_over', typed.same, this._seconds(run));
+      this._tell(run, 'typed_over', typed.same);
     } else if (!goesOn) {
-      this._client.feedback(run.id, 'dismissed', typed?.same ?? 0, this._seconds(run));
+      this._tell(run, 'dismissed', typed?.same ?? 0);
     }
   }
 
@@ -80,7 +81,7 @@ export class Outcomes {
     const { id, editor } = run;
     const { text: source, offset } = placeOf(editor);
     const from = offset - text.length;
-    if (source.slice(from, offset) !== text) {
+    if (!id || source.slice(from, offset) !== text) {
       return;
     }
     const kept = new Kept(from, offset);
@@ -120,12 +121,25 @@ export class Outcomes {
     return ended;
   }
 
-  private _seconds(run: Run): number {
-    const since = this._since.get(run);
-    return since === undefined ? 0 : Math.max(0, Math.round((this._now() - since) / 100) / 10);
+  private _tell(run: Run, event: IFeedback['event'], chars: number): void {
+    if (this._name(run)) {
+      const since = this._since.get(run) ?? this._now();
+      this._client.feedback(run.id, event, chars, Math.round((this._now() - since) / 100) / 10);
+    }
+  }
+
+  /** Say once that it is shown, as soon as the server has named it; tell whether it has a name. */
+  private _name(run: Run): boolean {
+    if (run.id && this._named.get(run) !== run.id) {
+      this._named.set(run, run.id);
+      this._client.feedback(run.id, 'shown', run.suggestion.text.length, 0);
+    }
+    return run.id !== '';
   }
 
   private readonly _since = new WeakMap<Run, number>();
+  /** Under which name it was said that they are shown. */
+  private readonly _named = new WeakMap<Run, string>();
   private _taken: ITaken[] = [];
   private _typed = 0;
   private _last = 0;
