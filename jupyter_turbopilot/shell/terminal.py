@@ -45,9 +45,10 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
 
     def disconnect(self) -> None:
         """Leave all prompts."""
+        if self._connected_apps:
+            self._shell.events.unregister("pre_run_cell", self._outcomes.entered)
         for pt_app in self._connected_apps:
             pt_app.default_buffer.on_text_changed -= self._outcomes.changed
-            self._shell.events.unregister("pre_run_cell", self._outcomes.entered)
         super().disconnect()
 
     async def _trigger_llm(self, buffer: Buffer) -> None:
