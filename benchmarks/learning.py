@@ -3,12 +3,12 @@
 python benchmarks/learning.py    (two minutes; no model, nothing but arithmetic)
 
 The scores are spread as they were where the gate was fitted (shown per 100 keys by threshold, in
-results/suggestions.md). How often a suggestion of a score is right is taken in two ways: *scored*, as its score
-says, less what is lost because the best of several boundaries is shown; and *measured*, by the precision of the
-thresholds around it, which falls faster below *balanced*. For each person the log-odds of that are shifted such
-that the fitted threshold would be right less often or more often than its setting promises. Each suggestion that
-is shown is told as an editor tells it, and goes through what the server makes of that. Precision is that of the
-threshold at the end, over all scores, not of a sample.
+results/suggestions.md). How often a suggestion of a score is right is taken in two ways: *as scored*, as its
+score says, less what is lost because the best of several boundaries is shown; and *as measured*, by the
+precision of the thresholds around it, which falls faster below *balanced*. For each person the log-odds of
+that are shifted such that the fitted threshold would be right less or more often than its setting promises.
+Each suggestion that is shown is told as an editor tells it, and goes through what the server makes of that.
+Precision is that of the threshold at the end, over all scores, not of a sample.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class World:
     @classmethod
     def of(cls, chance: Callable[[float], float], seed: int) -> World:
         """Draw one."""
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311 - a reproducible choice
         scores = sorted(draw(rng) for _ in range(SIZE))
         return cls(scores, [log_odds(chance(score)) for score in scores])
 
@@ -154,7 +154,9 @@ class Person:
 def main() -> None:
     """Print a table for each way in which scores are right."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--worlds", type=int, default=5, help="that the scores are drawn anew for (%(default)s)")
+    parser.add_argument(
+        "--worlds", type=int, default=5, help="that the scores are drawn anew for (%(default)s)"
+    )
     parser.add_argument("--people", type=int, default=40, help="in each of them (%(default)s)")
     parser.add_argument("--shown", type=int, nargs="+", default=[50, 200, 500, 2000])
     options = parser.parse_args()
@@ -162,8 +164,8 @@ def main() -> None:
     for chance in (as_scored, as_measured):
         print(f"\n{chance.__name__}\n")
         print(
-            "| setting | promised | at the fitted threshold | suggestions shown | learned: mean (least and greatest "
-            "of the worlds) | 5 to 95 of 100 people | of 100 people within 0.03 | shows, times as many |"
+            "| setting | promised | at the fitted threshold | suggestions shown | learned: mean (least and "
+            "greatest of the worlds) | 5 to 95 of 100 people | of 100 people within 0.03 | shows, times as many |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         worlds = [World.of(chance, seed) for seed in range(options.worlds)]
@@ -186,7 +188,7 @@ def rows(
         for found in ends.values():
             found.append([])
         for number in range(options.people):
-            rng = random.Random(seed * 100_000 + number)
+            rng = random.Random(seed * 100_000 + number)  # noqa: S311 - a reproducible choice
             person = Person(world, shift, terms, rng)
             for count, threshold in enumerate(person.thresholds(), 1):
                 if count in ends:
@@ -201,10 +203,11 @@ def rows(
         everybody = sorted(one for people in found for one in people)
         twentieth = len(everybody) // 20
         near = statistics.fmean(abs(one - terms.promised) <= TARGET for one in everybody)
+        least, most = everybody[twentieth], everybody[-1 - twentieth]
         print(
             f"| {setting} | {terms.promised:.3f} | {before:.3f} | {count} | {statistics.fmean(means):.3f} "
-            f"({min(means):.3f} to {max(means):.3f}) | {everybody[twentieth]:.3f} to {everybody[-1 - twentieth]:.3f} "
-            f"| {100 * near:.0f} | {statistics.fmean(shows[count]):.2f} |"
+            f"({min(means):.3f} to {max(means):.3f}) | {least:.3f} to {most:.3f} | {100 * near:.0f} "
+            f"| {statistics.fmean(shows[count]):.2f} |"
         )
 
 

@@ -6,7 +6,6 @@ taken. What is left of that is told when the input is run: nothing edits it afte
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -42,9 +41,7 @@ class Kept:
         same = _common(before[::-1][:most], text[::-1][:most])
         end, shift = len(before) - same, len(text) - len(before)
         self._places = [
-            place if place < start else place + shift
-            for place in self._places
-            if not start <= place < end
+            place if place < start else place + shift for place in self._places if not start <= place < end
         ]
 
 
@@ -75,9 +72,7 @@ class _Taken:
 class Outcomes:
     """Tells what becomes of the grey text in a prompt."""
 
-    def __init__(
-        self, tell: Callable[[Feedback], None], now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, tell: Callable[[Feedback], None], now: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
         self._now = now
         self._shown: _Shown | None = None
@@ -147,4 +142,6 @@ class Outcomes:
 
 
 def _common(one: str, other: str) -> int:
-    return len(os.path.commonprefix([one, other]))
+    """Return in how many characters two texts begin alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))

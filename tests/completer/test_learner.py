@@ -68,7 +68,9 @@ def test_the_file_is_the_persons_alone_and_holds_numbers(file: Path) -> None:
     assert list(personal_files(file.parent)) == [file]
 
 
-def test_the_counts_are_there_at_once_and_the_threshold_follows(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_counts_are_there_at_once_and_the_threshold_follows(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "SETTLE", 60.0)
     learner = Learner(file)
     show(learner, "a")
@@ -108,7 +110,9 @@ def test_many_servers_that_write_at_once_leave_a_whole_file(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [LEARNING]
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff\xfe", b'{"models": {"model": 3}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[1]", b"\xff\xfe", b'{"models": {"model": 3}}', b"[" * 100_000]
+)
 def test_a_damaged_file_begins_anew(file: Path, damage: bytes) -> None:
     file.parent.mkdir()
     file.write_bytes(damage)

@@ -65,9 +65,7 @@ def test_taken_word_by_word_the_last_piece_tells() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("typed", "same"), [("tot!", 3), ("x", 0), ("total", 5), ("total!", 5), ("\n", 0)]
-)
+@pytest.mark.parametrize(("typed", "same"), [("tot!", 3), ("x", 0), ("total", 5), ("total!", 5), ("\n", 0)])
 def test_it_is_typed_over(typed: str, same: int) -> None:
     desk = Desk()
     desk.show("total")

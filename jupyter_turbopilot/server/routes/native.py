@@ -79,7 +79,7 @@ async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[
 
 
 class FeedbackRoute(Route):
-    """`POST turbopilot/feedback`: what became of a suggestion, in numbers; `DELETE` forgets what it taught."""
+    """`POST turbopilot/feedback`: what became of a suggestion, in numbers; `DELETE` forgets it."""
 
     @Endpoint(Feedback, status=204)
     async def post(self, feedback: Feedback) -> None:
