@@ -165,7 +165,7 @@ def main() -> None:
         print(f"\n{chance.__name__}\n")
         print(
             "| setting | promised | at the fitted threshold | suggestions shown | learned: mean (least and "
-            "greatest of the worlds) | 5 to 95 of 100 people | of 100 people within 0.03 | shows, times as many |"
+            "greatest of the worlds) | 5 to 95 of 100 people | of 100 within 0.03 | shows, times as many |"
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         worlds = [World.of(chance, seed) for seed in range(options.worlds)]

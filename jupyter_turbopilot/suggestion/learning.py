@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from jupyter_turbopilot.suggestion.features import sigmoid
 
-PRIOR = 100  # suggestions that the fitted gate counts for
+PRIOR = 80  # suggestions that the fitted gate counts for
 MEMORY = 1400  # suggestions beyond which older ones fade
 SLOPE = (0.7, 1.4)  # between which it stays
 OFFSET = (-1.5, 1.5)

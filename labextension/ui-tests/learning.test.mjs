@@ -22,6 +22,7 @@ describe('a threshold that learns', { timeout: 120_000 }, () => {
     }));
     // Half a minute of typing goes by when the test says so.
     await browser.context.addInitScript(() => {
+      const { performance } = window;
       const now = performance.now.bind(performance);
       window.later = 0;
       performance.now = () => now() + window.later;
