@@ -200,7 +200,6 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
     isEnabled: () => week() !== null,
     execute: showLearned
   });
-  availability.changed.connect(() => commands.notifyCommandChanged(CommandIDs.learned));
   commands.addCommand(CommandIDs.openSettings, {
     label: trans.__('Turbopilot Settings'),
     // A page of Notebook 7 has no settings editor; its list of files has.

@@ -140,6 +140,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       showLearned: learnedDialog(client, availability, notice, trans)
     });
     fillMenu(menu);
+    // What it says of the server stays true while it is open.
+    availability.changed.connect(() => menu.isVisible && menu.update());
     if (palette) {
       fillPalette(palette);
     }

@@ -61,6 +61,7 @@ describe('a threshold that learns', { timeout: 120_000 }, () => {
 
   const line = () => page.locator('.lm-Menu-itemLabel', { hasText: 'This Week' });
 
+  /** Open the menu, in which the words come to stand within seconds. */
   async function menuSays(words) {
     await page.locator('.jp-Turbopilot-status').click();
     await line().filter({ hasText: words }).waitFor({ timeout: 10000 });
