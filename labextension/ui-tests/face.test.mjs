@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNotebook } from './lab.mjs';
 
+const SAID = 'sum([1, 2])';
 const CELLS = ['a = ', { cell_type: 'raw', source: 'hello' }, 'x = 1\ny = 2'];
 
 describe('the face of it', { timeout: 300_000 }, () => {
@@ -34,7 +35,8 @@ describe('the face of it', { timeout: 300_000 }, () => {
 
   before(async () => {
     ({ lab, browser, close } = await openLab({
-      says: 'sum([1, 2])',
+      says: SAID,
+      learning: true,
       flags: ['--Turbopilot.kernel_facts=False']
     }));
     writeNotebook(lab, 'face.ipynb', CELLS);
@@ -196,6 +198,95 @@ describe('the face of it', { timeout: 300_000 }, () => {
     assert.ok(await page.locator('.jp-Turbopilot-status').isVisible());
     assert.equal(await label(), 'Turbopilot: ready');
     await page.setViewportSize({ width: 1180, height: 760 });
+  });
+
+  test('what becomes of suggestions is told in numbers, counted in the menu, and forgotten on demand', async () => {
+    await lab.delete('turbopilot/feedback');
+    writeNotebook(lab, 'learning.ipynb', ['a =', 'b =', 'c =', 'd =']);
+    // Half a minute of typing goes by when the test says so.
+    const other = await openFile(browser.context, lab, 'learning.ipynb', {
+      before: () => {
+        const { performance } = window;
+        const now = performance.now.bind(performance);
+        window.later = 0;
+        performance.now = () => now() + window.later;
+      }
+    });
+    const told = [];
+    other.on('request', request => {
+      if (request.method() === 'POST' && request.url().includes('turbopilot/feedback')) {
+        told.push(request.postDataJSON());
+      }
+    });
+    const chars = async event => {
+      for (let tries = 0; tries < 100; tries++) {
+        const found = told.find(one => one.event === event);
+        if (found) {
+          return found.chars;
+        }
+        await other.waitForTimeout(50);
+      }
+      throw new Error(`${event} was not told, but ${JSON.stringify(told)}.`);
+    };
+    const see = async index => {
+      const cell = await editCell(other, index);
+      await other.keyboard.type(' ');
+      assert.equal(await ghost(other), SAID);
+      return cell;
+    };
+    const gone = () => other.waitForFunction(selector => !document.querySelector(selector), GHOST);
+    const week = async () => (await lab.get('turbopilot/health')).week;
+    const line = words => other.locator('.lm-Menu-itemLabel', { hasText: words });
+
+    const cell = await see(0);
+    await other.keyboard.press('Tab');
+    await gone();
+    assert.equal(await textOf(cell), `a = ${SAID}`);
+    assert.equal(await chars('taken'), SAID.length);
+    await see(1);
+    await other.keyboard.type('sux', { delay: 80 });
+    assert.equal(await chars('typed_over'), 2);
+    await other.keyboard.press('Escape');
+    await see(2);
+    await other.keyboard.press('Escape');
+    await gone();
+    await chars('dismissed');
+
+    const shown = new Set(told.filter(({ event }) => event === 'shown').map(({ id }) => id)).size;
+    assert.deepEqual(await week(), { shown, taken: 1 });
+    await other.locator('.jp-Turbopilot-status').click();
+    // The menu is open when the server is asked next.
+    await line(`Taken 1 of ${shown}, This Week`).waitFor({ timeout: 10000 });
+    await screenshot(other, 'learned-menu');
+    await other.keyboard.press('Escape');
+
+    await editCell(other, 0);
+    await other.keyboard.press('Backspace');
+    await editCell(other, 3);
+    for (let key = 0; key < 8; key++) {
+      await other.evaluate(() => (window.later += 4500));
+      await other.keyboard.type('k');
+    }
+    assert.equal(await chars('retained'), SAID.length - 1);
+    await other.keyboard.press('Escape');
+    for (const event of told) {
+      assert.deepEqual(Object.keys(event).sort(), ['chars', 'event', 'id', 'seconds']);
+      assert.ok(event.seconds >= 0 && event.seconds < 60, `${event.seconds} s`);
+    }
+
+    await other.locator('.jp-Turbopilot-status').click();
+    await line('This Week').click();
+    const dialog = other.locator('.jp-Dialog');
+    await dialog.getByText(/you took 1\. From what you take/).waitFor();
+    await screenshot(other, 'learned-dialog');
+    await dialog.getByRole('button', { name: 'Reset' }).click();
+    await other.locator('.Toastify__toast', { hasText: 'has forgotten what it learned' }).first().waitFor();
+    assert.deepEqual(await week(), { shown: 0, taken: 0 });
+    await other.locator('.jp-Turbopilot-status').click();
+    await line('None Suggested Yet').waitFor({ timeout: 10000 });
+    await screenshot(other, 'learned-reset');
+    await other.close();
+    await page.bringToFront();
   });
 
   test('the panel follows other tabs, and a download that failed stays marked', async () => {

@@ -181,6 +181,9 @@ export async function startLab({
       body: JSON.stringify(body)
     });
 
+  lab.delete = async route =>
+    fetch(`${url}/${route}`, { method: 'DELETE', headers: { Authorization: `token ${lab.token}` } });
+
   await lab.start();
   return lab;
 }
@@ -263,9 +266,12 @@ export function defaultModel() {
   ).trim();
 }
 
-/** Open a file in JupyterLab and wait until it can be typed in. */
-export async function openFile(context, lab, file, { reset = true, url = lab.url } = {}) {
+/** Open a file in JupyterLab and wait until it can be typed in; `before` runs in the page before all else. */
+export async function openFile(context, lab, file, { reset = true, url = lab.url, before = null } = {}) {
   const page = await context.newPage();
+  if (before) {
+    await page.addInitScript(before);
+  }
   page.on('dialog', dialog => dialog.accept().catch(() => undefined));
   await page.goto(`${url}/lab/tree/${file}?token=${lab.token}${reset ? '&reset' : ''}`);
   await page.waitForSelector('#jupyterlab-splash', { state: 'detached', timeout: 60000 });

@@ -100,6 +100,8 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     screen(terminal, 0.5)
     terminal.send("print('sum', result)\r")
     assert wait_for(terminal, "sum 3")
+    terminal.send("%turbopilot\r")
+    assert re.search(r"taken 1 of \d+ this week", wait_for(terminal, "this week"))
 
 
 @pytest.mark.model
