@@ -225,9 +225,9 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     learning = Bool(
         True,
-        help="Learn from which suggestions are taken, how sure one must be to appear, so that quiet, "
-        "balanced and eager are as often right for you as they promise. Numbers alone are kept, in your "
-        "cache folder (docs/threshold.md). Not in a service for several people.",
+        help="Learn from the suggestions that you take or pass over how sure the model must be before one "
+        "appears, so that quiet, balanced and eager are right for you as often as they promise. Only numbers "
+        "are kept, in your cache folder (docs/threshold.md). Off in a service for several people.",
     ).tag(config=True)
     token_healing = Bool(
         True,

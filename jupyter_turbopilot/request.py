@@ -153,11 +153,11 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(max_length=64, description="`id` of the response")]
     event: Annotated[
-        Literal["shown", "taken", "typed_over", "dismissed", "retained"],
+        Literal["shown", "accepted", "dismissed", "typed_over", "retained"],
         Meta(
-            description="`taken`: all of it or a part was taken; `typed_over`: it was typed, or something "
-            "else was; `dismissed`: it was hidden, or the cursor left it; `retained`: what is left of it "
-            "half a minute of typing after it was taken"
+            description="`accepted`: all of it or a part was taken; `dismissed`: it was hidden, or the cursor "
+            "left it; `typed_over`: it was typed, or something else was; `retained`: what is left of it after "
+            "half a minute of typing, or when the page is closed"
         ),
     ]
     chars: Annotated[
@@ -169,8 +169,23 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
             "many it has",
         ),
     ] = 0
+    length: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="how many characters it had by then: more may have been on their way; 0: all that "
+            "was sent",
+        ),
+    ] = 0
     seconds: Annotated[
-        float, Meta(ge=0.0, le=1e6, description="time since it was shown; of `retained`, since it was taken")
+        float,
+        Meta(
+            ge=0.0,
+            le=1e6,
+            description="time since it was shown; of `retained`, since it was taken. Not learned from: it "
+            "serves those who log events",
+        ),
     ] = 0.0
 
 

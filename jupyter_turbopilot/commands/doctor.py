@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_model_and_engine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.pilot.kinds.base import Finding
-from jupyter_turbopilot.suggestion.fit import is_fitted_to
+from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,25 +113,19 @@ def _gate(model: str) -> Finding:
 
 
 def _learned(local: InProcess) -> Finding:
-    """Say what was learned from which suggestions were taken, and what that makes of the threshold."""
-    from jupyter_turbopilot.suggestion.fit import fit_for
-
-    learner, settings = local.pilot.completer.learner, local.pilot.settings
+    """Say what was learned from feedback, and what that makes of the thresholds."""
+    learner, model = local.pilot.completer.learner, local.pilot.worker.state.model
     if not learner:
         return Finding("learning", "off: c.Turbopilot.learning is False")
-    week, fit = learner.week, fit_for(model := local.pilot.worker.state.model)
-    found = learner.calibration(model, fit.version)
-    taken = f"taken {week.taken} of {week.shown}, this week"
-    if not found.seen:
-        return Finding("learning", f"{taken}; nothing learned yet")
-    eagerness = settings.eagerness
-    before = fit.thresholds[eagerness]
-    now = found.threshold(before) if eagerness in fit.promised else before
-    return Finding(
-        "learning",
-        f"{taken}; from {found.seen} suggestions: slope {found.slope:.2f}, offset {found.offset:+.2f}, so "
-        f"{eagerness} wants a score of {now:.3f} ({before:.3f} as fitted)",
-    )
+    week, fit = learner.week, fit_for(model)
+    learned = [
+        f"{eagerness}, from {found.seen} suggestions: slope {found.slope:.2f}, offset {found.offset:+.2f}, so it "
+        f"wants a score of {found.threshold(fitted):.3f} ({fitted:.3f} as fitted)"
+        for eagerness, fitted in fit.thresholds.items()
+        if (found := learner.calibration(subject_of(model, eagerness))).seen
+    ]
+    said = [f"taken {week.taken} of {week.shown} this week", *(learned or ["nothing learned yet"])]
+    return Finding("learning", "; ".join(said))
 
 
 _FASTER = {

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Feedback
     from jupyter_turbopilot.suggestion.cache import Results
 
-EVENTS = ("shown", "taken", "typed_over", "dismissed", "retained")
+EVENTS = ("shown", "accepted", "dismissed", "typed_over", "retained")
 _COUNTED = ("requests", "known", "taken_over", "ended", "hidden", *EVENTS)
 
 
@@ -45,8 +45,8 @@ class Completer:
     """Turns requests into suggestions on the worker's thread.
 
     `results` are the answers that are known already; `resting` tells whether nothing may run that nobody
-    waits for; `root` is the folder that paths are relative to; `learner` learns from what
-    becomes of suggestions, if anything does.
+    waits for; `root` is the folder that paths are relative to; `learner` learns from feedback, if anything
+    does.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Completer:
     def _submit(self, task: Task, listener: Listener, caller: str) -> Job:
         """Begin a task, if it may run now."""
         if self.learner and task.terms and not task.place.owner:
-            listener = _heard_by(self.learner, task.terms, listener)
+            listener = _noted_by(self.learner, task.terms, listener)
         answering = Answering(task, caller, listener, self.results, self.counters, self._ended)
         self.counters["requests"] += 1
         if not task.priority.awaited and (self._resting() or self.latest.is_awaited(answering.editor)):
@@ -155,7 +155,7 @@ class Completer:
         """Count what became of a suggestion, and learn from it."""
         self.counters[feedback.event] += 1
         if self.learner:
-            self.learner.hear(feedback)
+            self.learner.receive(feedback)
 
     def _layout_for(self, engine: Engine) -> Layout:
         if self._layout is None or not self._layout.is_for(engine):
@@ -163,13 +163,13 @@ class Completer:
         return self._layout
 
 
-def _heard_by(learner: Learner, terms: Terms, listener: Listener) -> Listener:
-    """Have a learner remember what a listener is told."""
+def _noted_by(learner: Learner, terms: Terms, listener: Listener) -> Listener:
+    """Have a learner remember what a listener is sent."""
 
     def listen(reply: Reply) -> None:
         if reply.items:
             item = reply.items[0]
-            learner.told(reply.id, terms, len(item.text), item.confidence)
+            learner.sent(reply.id, terms, len(item.text), item.confidence)
         listener(reply)
 
     return listen

@@ -1,23 +1,23 @@
-"""What is kept of what was learned: how each model's scores are read, and two counts of this week. Pure.
+"""What is kept of what was learned: how scores are to be read, and two counts of this week. Pure.
 
-Numbers only: no text, no path, no time but the week's number.
+Only numbers and digests: no text, no path, no name, no time but the week's number.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from jupyter_turbopilot.suggestion.learning import AS_FITTED, OFFSET, SLOPE, Calibration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from jupyter_turbopilot.completer.outcomes import News
+    from jupyter_turbopilot.completer.outcomes import Observations
 
-MODELS = 32  # of which something is kept; the one that was used longest ago is forgotten
-_DAY = 86400  # seconds
+SUBJECTS = 32  # of which something is kept; the one that was used longest ago is forgotten
 
 
 @dataclass(frozen=True)
@@ -31,68 +31,64 @@ class Week:
 
 @dataclass(frozen=True)
 class Learned:
-    """All that is kept. `models`: by name, which fit of the gate it is about, and how its scores are read."""
+    """All that is kept. `calibrations`: how scores are read, by whose scores they are, the latest last."""
 
-    models: Mapping[str, tuple[str, Calibration]] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     week: Week = Week()
 
-    def calibration(self, model: str, fit: str) -> Calibration:
-        """Return how a model's scores are read; what was learned of another fit does not count."""
-        known, calibration = self.models.get(model, (fit, AS_FITTED))
-        return calibration if known == fit else AS_FITTED
+    def calibration(self, subject: str) -> Calibration:
+        """Return how the scores of a model at a setting are read."""
+        return self.calibrations.get(subject, AS_FITTED)
 
-    def counted(self, now: float) -> Week:
-        """Return the counts of this week."""
+    def counted(self, observations: Observations, now: float) -> Week:
+        """Return the counts of this week after some observations."""
         number = week_of(now)
-        return self.week if self.week.number == number else Week(number)
+        week = self.week if self.week.number == number else Week(number)
+        taken = week.taken + observations.taken
+        # What was shown before this week may be taken in it.
+        return Week(number, max(week.shown + observations.shown, taken), taken)
 
-    def after(self, news: Iterable[News], now: float) -> Learned:
-        """Return what some news make of it."""
-        models, week = dict(self.models), self.counted(now)
-        for one in news:
-            taken = week.taken + one.taken
-            # What was shown before this week may be taken in it.
-            week = replace(week, shown=max(week.shown + one.shown, taken), taken=taken)
-            if (lesson := one.lesson) and (terms := lesson.terms).promised is not None:
-                before = Learned(models).calibration(terms.model, terms.fit)
-                models.pop(terms.model, None)
-                models[terms.model] = (
-                    terms.fit,
-                    before.learn(lesson.score, terms.threshold, terms.promised, right=lesson.right),
+    def after(self, observations: Observations, now: float) -> Learned:
+        """Return what some observations make of it."""
+        found = dict(self.calibrations)
+        for verdict in observations.verdicts:
+            terms = verdict.terms
+            if terms.promised is not None:
+                known = found.pop(terms.subject, AS_FITTED)
+                found[terms.subject] = known.learn(
+                    verdict.score, terms.threshold, terms.promised, right=verdict.right
                 )
-        for name in list(models)[:-MODELS]:
-            del models[name]
-        return Learned(models, week)
+        return Learned(dict(list(found.items())[-SUBJECTS:]), self.counted(observations, now))
 
     def content(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        models = {name: {"fit": fit, **asdict(found)} for name, (fit, found) in self.models.items()}
-        return {"models": models, "week": asdict(self.week)}
+        found = {subject: asdict(calibration) for subject, calibration in self.calibrations.items()}
+        return {"calibrations": found, "week": asdict(self.week)}
 
 
 def week_of(now: float) -> int:
-    """Return the number of the week, from Monday on, that a time is in."""
-    return int((now / _DAY + 3) // 7)  # the clock began on a Thursday
+    """Return the number of the week, from Monday on where the server is, that a time is in."""
+    return (date.fromtimestamp(now).toordinal() - 1) // 7  # the first of all days was a Monday
 
 
 def read(content: Mapping[str, Any]) -> Learned:
     """Read a JSON object; what is damaged or out of bounds in it begins anew."""
-    models = content.get("models")
+    kept = content.get("calibrations")
     found = {
-        name: read_one
-        for name, kept in (models.items() if isinstance(models, dict) else ())
-        if (read_one := _model(kept))
+        subject: calibration
+        for subject, one in (kept.items() if isinstance(kept, dict) else ())
+        if (calibration := _calibration(one))
     }
-    return Learned(dict(list(found.items())[-MODELS:]), _week(content.get("week")))
+    return Learned(dict(list(found.items())[-SUBJECTS:]), _week(content.get("week")))
 
 
-def _model(kept: Any) -> tuple[str, Calibration] | None:
-    if not isinstance(kept, dict) or not isinstance(fit := kept.get("fit"), str):
+def _calibration(kept: Any) -> Calibration | None:
+    if not isinstance(kept, dict):
         return None
     slope, offset, seen = kept.get("slope"), kept.get("offset"), kept.get("seen")
     if not (_is_within(slope, SLOPE) and _is_within(offset, OFFSET) and _is_count(seen)):
         return None
-    return fit, Calibration(slope, offset, seen)
+    return Calibration(slope, offset, seen)
 
 
 def _week(kept: Any) -> Week:

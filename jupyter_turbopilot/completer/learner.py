@@ -1,9 +1,9 @@
-"""Learns from what became of suggestions, and keeps that in a file of the person's own.
+"""Learns from feedback on suggestions, and keeps what it learned in a file of the person's own.
 
-What is learned is applied as the file has it, which is written a while after the news: a threshold that moved
-with every key would have answers written anew. Several servers share the file: each reads what the others
-have made of it before it adds its own news. Of two that write at the same moment one's news are lost, some
-seconds of them; the file is always whole.
+What is learned is applied as it is written, a while after the feedback: a threshold that moved with every key
+would have answers written anew. What cannot be written waits, and is applied meanwhile. Several servers share
+the file: each reads what the others have made of it before it adds its own observations. Of two that write at
+the same moment one loses what it observed within some seconds; the file is always whole.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import json
 import logging
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.learned import Learned, Week, read
-from jupyter_turbopilot.completer.outcomes import News, Outcomes
-from jupyter_turbopilot.files import read_object, remove, replace_content
+from jupyter_turbopilot.completer.outcomes import Observations, Outcomes
+from jupyter_turbopilot.files import object_in, remove, replace_content
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SETTLE = 20.0  # seconds in which news are gathered before they are written
+SETTLE = 20.0  # seconds in which observations are gathered before they are written
 PATIENCE = 1.0  # seconds that the end waits for them to be written
-WAITING = 4096  # news that wait; what comes beyond is lost
+WAITING = 4096  # verdicts that wait to be written; what comes beyond is lost
 
 
 class Learner:
@@ -37,86 +38,116 @@ class Learner:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._learned = read(read_object(path))
+        self._kept = Learned()  # what the file holds, as far as it could be read
+        with suppress(OSError):
+            self._kept = self._read()
+        self._learned = self._kept  # what is applied
+        self._waiting = Observations()  # what the file does not hold yet
         self._outcomes = Outcomes()
-        self._news: list[News] = []
         self._changed = threading.Condition()
         self._ended = False
-        self._writing = False  # whether news are being written, or wait for that
-        self._thread: threading.Thread | None = None
-        self._told = False  # whether it was said that the file cannot be written
-        self._begun = 0  # how often all was forgotten
+        self._thread: threading.Thread | None = None  # that writes what waits
+        self._in_trouble = False  # whether it was said that the file cannot be read or written
+        self._forgotten = 0  # how often
 
-    def calibration(self, model: str, fit: str) -> Calibration:
-        """Return how a model's scores are read."""
-        return self._learned.calibration(model, fit)
+    def calibration(self, subject: str) -> Calibration:
+        """Return how the scores of a model at a setting are read."""
+        return self._learned.calibration(subject)
 
     @property
     def week(self) -> Week:
         """The counts of this week."""
         with self._changed:
-            return self._learned.after(self._news, time.time()).week
+            return self._kept.counted(self._waiting, time.time())
 
-    def told(self, name: str, terms: Terms, length: int, score: float) -> None:
-        """Remember a suggestion that an editor is told."""
+    def sent(self, name: str, terms: Terms, length: int, score: float) -> None:
+        """Remember a suggestion that is sent to an editor."""
         with self._changed:
-            self._outcomes.told(name, terms, length, score, time.monotonic())
+            self._outcomes.sent(name, terms, length, score, time.monotonic())
 
-    def hear(self, feedback: Feedback) -> None:
-        """Learn from what an editor says of a suggestion; nothing is waited for."""
+    def receive(self, feedback: Feedback) -> None:
+        """Learn from feedback; nothing is waited for."""
         with self._changed:
-            news = self._outcomes.hear(feedback, time.monotonic())
-            if news == News() or self._ended or len(self._news) >= WAITING:
-                return
-            self._news.append(news)
-            if not self._writing:
-                self._writing = True
-                # A daemon: a disk that does not answer may not keep the process from ending.
-                self._thread = threading.Thread(target=self._write, name="turbopilot-learning", daemon=True)
-                self._thread.start()
+            if not self._ended:
+                self._add(self._outcomes.receive(feedback, time.monotonic()))
 
     def forget(self) -> None:
         """Begin anew, and delete the file. An `OSError` says why it stays."""
         with self._changed:
-            self._news.clear()
+            self._kept = self._learned = Learned()
+            self._waiting = Observations()
             self._outcomes = Outcomes()
-            self._learned = Learned()
-            self._begun += 1
+            self._forgotten += 1
         remove(self._path)
 
     def close(self) -> None:
         """Write what waits, and end."""
         with self._changed:
+            # While Python exits, no thread begins any more.
+            with suppress(RuntimeError):
+                self._add(self._outcomes.end())
             self._ended = True
             self._changed.notify()
             thread = self._thread
         if thread and thread.is_alive():
             thread.join(PATIENCE)
 
-    def _write(self) -> None:
-        """Wait a while, then add all news to what is in the file."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended, SETTLE)
-            begun = self._begun
-        kept = read(read_object(self._path))
-        with self._changed:
-            # What cannot be written is known here alone; what was forgotten meanwhile is not known any more.
-            base = self._learned if self._told or begun != self._begun else kept
-            begun = self._begun
-            self._learned = base.after(self._news, time.time())
-            content, anything = json.dumps(self._learned.content()).encode(), bool(self._news)
-            self._news.clear()
-            self._writing = False
-        try:
-            if anything:
-                replace_content(self._path, content, private=True)
-            if begun != self._begun:
-                remove(self._path)
-            self._told = False
-        except OSError as error:
-            if not self._told:
+    def _add(self, observed: Observations) -> None:
+        if not observed or len(self._waiting.verdicts) >= WAITING:
+            return
+        self._waiting += observed
+        if not self._thread:
+            # A daemon: a disk that does not answer must not keep the process from ending.
+            thread = threading.Thread(target=self._write_all, name="turbopilot-learning", daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def _write_all(self) -> None:
+        """Write what waits, every now and then, until nothing does or it fails; the next to come tries again."""
+        writing = True
+        while writing:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended, SETTLE)
+            error = self._write()
+            if error and not self._in_trouble:
                 log.warning(
-                    "Turbopilot: what is learned from suggestions is not kept over a restart: %s.",
+                    "Turbopilot: what is learned from suggestions is not kept across restarts: %s.",
                     error.strerror or error,
                 )
-            self._told = True
+            with self._changed:
+                self._in_trouble = bool(error)
+                writing = bool(self._waiting) and not error
+                if not writing:
+                    self._thread = None
+
+    def _write(self) -> OSError | None:
+        """Add what waits to what is in the file; return why that cannot be done."""
+        forgotten, trouble = self._forgotten, None
+        try:
+            kept = self._read()
+        except OSError as error:
+            kept, trouble = self._kept, error
+        with self._changed:
+            if forgotten == self._forgotten:
+                self._kept = kept
+            forgotten, added = self._forgotten, self._waiting
+            self._learned = learned = self._kept.after(added, time.time())
+        if trouble or not added:
+            return trouble
+        try:
+            replace_content(self._path, json.dumps(learned.content()).encode(), private=True)
+            with self._changed:
+                if forgotten == self._forgotten:
+                    self._kept, self._waiting = learned, self._waiting.since(added)
+                    return None
+            remove(self._path)
+        except OSError as error:
+            return error
+        return None
+
+    def _read(self) -> Learned:
+        """Read the file; what is damaged in it begins anew. An `OSError` says why it cannot be read."""
+        try:
+            return read(object_in(self._path.read_bytes()))
+        except FileNotFoundError:
+            return Learned()

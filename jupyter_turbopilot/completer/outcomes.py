@@ -1,8 +1,9 @@
-"""What became of the suggestions that appeared by themselves, from what an editor tells. Pure.
+"""What became of the suggestions that appeared by themselves, from an editor's feedback. Pure.
 
-A suggestion was right if all of its text stands in the document: typed as it was suggested, or taken and
-still there after a while. It was not if something else was typed, or it was dismissed. That is what the gate
-was fitted to say. What was taken and is not asked after again says neither.
+A suggestion was right if all of it stands in the document: typed as it was suggested, or taken and still there
+after a while. It was wrong if something else was typed, or it was dismissed. That is what the gate was fitted
+to predict. If all of it was taken and no feedback follows, it counts as right: a page that was closed in haste
+or lost its connection must not hide right ones alone, because wrong ones are reported at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Feedback
 
 MOST = 512  # suggestions that are remembered at a time
-SECONDS = 3600.0  # after which one is forgotten
+SECONDS = 3600.0  # without feedback, after which one is forgotten
 KEPT = 0.9  # of a suggestion that was taken: so much of it has to stay
 
 
@@ -23,14 +24,13 @@ KEPT = 0.9  # of a suggestion that was taken: so much of it has to stay
 class Terms:
     """On which terms suggestions are shown."""
 
-    model: str
-    fit: str  # which fit of the gate scored them
+    subject: str  # which scores they have: those of one model at one setting
     threshold: float  # which score was wanted
     promised: float | None  # which share of what is shown is to be right, where the setting promises that
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Verdict:
     """A suggestion that was shown with a score was right, or was not."""
 
     terms: Terms
@@ -39,76 +39,115 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class News:
-    """What an editor's word adds to what is known."""
+class Observations:
+    """What feedback says: how many suggestions were shown and taken, and which were right."""
 
     shown: int = 0
     taken: int = 0
-    lesson: Lesson | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything was observed."""
+        return bool(self.shown or self.taken or self.verdicts)
+
+    def __add__(self, later: Observations) -> Observations:
+        """Return these and later ones."""
+        return Observations(
+            self.shown + later.shown, self.taken + later.taken, self.verdicts + later.verdicts
+        )
+
+    def since(self, first: Observations) -> Observations:
+        """Return those that came after the first."""
+        return Observations(
+            self.shown - first.shown, self.taken - first.taken, self.verdicts[len(first.verdicts) :]
+        )
 
 
 @dataclass
 class _Suggestion:
     terms: Terms
-    since: float
-    scores: dict[int, float] = field(default_factory=dict)  # by the lengths in which it was told
+    latest: float  # when it was sent, or something was said of it
+    scores: dict[int, float] = field(default_factory=dict)  # by the lengths in which it was sent
     shown: bool = False
-    taken: tuple[int, float] | None = None  # how much of it was taken, and the score of that
+    taken: bool = False
+    accepted: tuple[int, int] | None = None  # how much of it was taken last, of how much
     decided: bool = False
 
+    def receive(self, feedback: Feedback) -> Observations:
+        """Return what feedback adds."""
+        seen = feedback.length or max(self.scores)
+        if feedback.event == "shown":
+            # One that comes back after a typing mistake, or when the cursor returns, is judged anew.
+            first, self.shown, self.decided = not self.shown, True, False
+            return Observations(shown=first)
+        if feedback.event == "accepted":
+            first, self.taken, self.accepted = not self.taken, True, (feedback.chars, seen)
+            return Observations(taken=first)
+        if feedback.event == "retained":
+            if not self.accepted:
+                return Observations()
+            _, seen = self.accepted
+            return self._judge(seen, right=self.is_whole and feedback.chars >= KEPT * seen)
+        return self._judge(seen, right=feedback.event == "typed_over" and feedback.chars >= seen)
+
+    def end(self) -> Observations:
+        """Return what there is to say of it where no more feedback comes."""
+        return self._judge(self.accepted[1], right=True) if self.accepted and self.is_whole else Observations()
+
     @property
-    def latest(self) -> tuple[int, float]:
-        """The length in which it was told last, and the score of that."""
-        length = max(self.scores)
-        return length, self.scores[length]
+    def is_whole(self) -> bool:
+        """Whether all of it was taken that there was to see."""
+        taken, seen = self.accepted or (0, 0)
+        return taken >= seen > 0
+
+    def _judge(self, seen: int, *, right: bool) -> Observations:
+        if self.decided:
+            return Observations()
+        self.decided = True
+        return Observations(verdicts=(Verdict(self.terms, self._score(seen), right),))
+
+    def _score(self, seen: int) -> float:
+        """Return the score of what was seen: more of it may have been on its way."""
+        return self.scores.get(seen, self.scores[max(self.scores)])
 
 
 class Outcomes:
-    """Remembers the suggestions of the last hour, until it is known whether they were right."""
+    """Remembers suggestions until it is known whether they were right."""
 
     def __init__(self) -> None:
-        self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()
+        self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # that of the latest feedback last
+        self._ended = Observations()
 
     def __len__(self) -> int:
         """Return how many are remembered."""
         return len(self._suggestions)
 
-    def told(self, name: str, terms: Terms, length: int, score: float, now: float) -> None:
-        """Remember a suggestion that an editor is told, or that it is told more of."""
+    def sent(self, name: str, terms: Terms, length: int, score: float, now: float) -> None:
+        """Remember a suggestion that is sent to an editor, or that more of it is sent."""
         known = self._suggestions.setdefault(name, _Suggestion(terms, now))
         known.scores[length] = score
         while len(self._suggestions) > MOST:
-            self._suggestions.popitem(last=False)
+            self._end_oldest()
 
-    def hear(self, feedback: Feedback, now: float) -> News:
-        """Return what is new in what an editor tells: nothing of unknown suggestions, nor the second time."""
-        known = self._suggestions.get(feedback.id)
-        if known is None or known.decided or now - known.since > SECONDS:
-            return News()
-        event, chars = feedback.event, feedback.chars
-        if event == "shown":
-            known.shown, before = True, known.shown
-            return News(shown=not before)
-        if event == "taken":
-            return self._accepted(known, chars)
-        if event == "retained":
-            if known.taken is None:
-                return News()
-            length, score = known.taken
-            right = length > 0 and chars >= KEPT * length
-        else:
-            length, score = known.latest
-            right = event == "typed_over" and chars >= length
-        known.decided = True
-        return News(lesson=Lesson(known.terms, score, right))
+    def receive(self, feedback: Feedback, now: float) -> Observations:
+        """Return what feedback adds, and what there is to say of suggestions whose time is over."""
+        while self._suggestions and now - next(iter(self._suggestions.values())).latest > SECONDS:
+            self._end_oldest()
+        observed = Observations()
+        if known := self._suggestions.get(feedback.id):
+            known.latest = now
+            self._suggestions.move_to_end(feedback.id)
+            observed = known.receive(feedback)
+        ended, self._ended = self._ended, Observations()
+        return ended + observed
 
-    @staticmethod
-    def _accepted(known: _Suggestion, chars: int) -> News:
-        """Take note of how much was taken: all that there was to see by then, or a part of it."""
-        first = known.taken is None
-        length, score = known.latest
-        # While it was still being written, the editor may have seen less than was told last.
-        known.taken = (chars, known.scores[chars]) if chars in known.scores else (0, score)
-        if chars > length:
-            known.taken = length, score
-        return News(taken=first)
+    def end(self) -> Observations:
+        """Forget all; return what there is to say of them."""
+        while self._suggestions:
+            self._end_oldest()
+        ended, self._ended = self._ended, Observations()
+        return ended
+
+    def _end_oldest(self) -> None:
+        _, oldest = self._suggestions.popitem(last=False)
+        self._ended += oldest.end()

@@ -17,7 +17,7 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
-from jupyter_turbopilot.suggestion.fit import fit_for
+from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.learning import AS_FITTED
 from jupyter_turbopilot.suggestion.names import fits_at, names_at, scope_of
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.learning import Calibration
     from jupyter_turbopilot.suggestion.resolve import Scope
 
-    Calibrations = Callable[[str, str], Calibration]
+    Calibrations = Callable[[str], Calibration]
 
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
@@ -49,7 +49,7 @@ def suggestion_task(
     layout_for: LayoutFor,
     calibrations: Calibrations = lambda *_: AS_FITTED,
 ) -> Task:
-    """Say what a suggestion needs; `calibrations` tells how a model's scores are read, by its fit."""
+    """Say what a suggestion needs; `calibrations` tells how scores are read, by whose they are."""
     cursor = _Cursor(request, facts, model, settings, layout_for, calibrations)
     before, after = text_before(request)
     asked_for = (request.lines, request.language, request.path)
@@ -108,9 +108,9 @@ class _Cursor:
         threshold, promised = self._fit.thresholds[eagerness], self._fit.promised.get(eagerness)
         if promised:
             # As it is read, a score passes where it passes a moved threshold as it was fitted.
-            threshold = calibrations(model, self._fit.version).threshold(threshold)
+            threshold = calibrations(subject_of(model, eagerness)).threshold(threshold)
         self.threshold = threshold if self.unasked else 0.0
-        self.terms = Terms(model, self._fit.version, threshold, promised)
+        self.terms = Terms(subject_of(model, eagerness), threshold, promised)
 
     @property
     def multi(self) -> bool:

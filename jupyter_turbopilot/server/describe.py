@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 
-def describe_health(pilot: Pilot) -> dict[str, Any]:
-    """Say whether the worker lives and whether it can complete; what failed may be tried again for it."""
+def describe_health(pilot: Pilot, *, own: bool = False) -> dict[str, Any]:
+    """Say whether the worker lives and whether it can complete; what failed may be tried again for it.
+
+    `own`: whether the suggestions that are counted are those of whoever asks.
+    """
     pilot.retry()
     state = pilot.worker.state
     loading = state.phase is Phase.LOADING
@@ -34,7 +37,7 @@ def describe_health(pilot: Pilot) -> dict[str, Any]:
         "address": pilot.kind.address or None,
         "notice": _notice(pilot, state.reason) if state.ready else None,
         "last_ms": pilot.completer.last_ms,
-        "week": _week(pilot),
+        "week": _week(pilot) if own else None,
     }
 
 

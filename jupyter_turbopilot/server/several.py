@@ -23,7 +23,7 @@ def for_several(settings: Turbopilot) -> None:
     settings.results_file, settings.keep_sequences, settings.learning = "", False, False
     if lost:
         log.warning(
-            "Turbopilot: this service keeps nothing of several people over a restart, so it ignores %s.",
+            "Turbopilot: this service keeps nothing of several people across restarts, so it ignores %s.",
             " and ".join(f"c.Turbopilot.{name}" for name in lost),
         )
     if settings.share == "group" and not settings.share_group:

@@ -130,7 +130,7 @@ class TurbopilotMagics(Magics):
             if self._in_terminal or self.local:
                 from jupyter_turbopilot.server.describe import describe_health
 
-                health = describe_health(self._local_pilot().pilot)
+                health = describe_health(self._local_pilot().pilot, own=True)
                 where = "in this process"
             else:
                 health = self._remote().health()

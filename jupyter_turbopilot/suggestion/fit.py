@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -31,11 +31,6 @@ class Fit:
     thresholds: dict[str, float]
     promised: dict[str, float]
 
-    @cached_property
-    def version(self) -> str:
-        """A name for its scores: what was learned of others says nothing of them."""
-        return blake2b(json.dumps(self.coefficients, sort_keys=True).encode(), digest_size=8).hexdigest()
-
 
 def is_fitted_to(model: str) -> bool:
     """Tell whether the gate knows what a model's probabilities are worth."""
@@ -47,3 +42,14 @@ def fit_for(model: str) -> Fit:
     """Return the fit to a model, or the default model's."""
     parts = FITS[DEFAULT] | FITS.get(model, {})
     return Fit(parts["coefficients"], parts["thresholds"], AIMS | parts["promised"])
+
+
+@cache
+def subject_of(model: str, eagerness: str) -> str:
+    """Return a digest for the scores of a model at a setting: what was learned of others says nothing of them.
+
+    A model's name may be a path or an address, which nobody is to read where the digest is kept.
+    """
+    fit = fit_for(model)
+    about = (model, eagerness, fit.coefficients, fit.thresholds.get(eagerness), fit.promised.get(eagerness))
+    return blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=8).hexdigest()

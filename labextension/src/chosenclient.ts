@@ -32,8 +32,8 @@ export class ChosenClient implements IClient {
     return (await this._client).health(signal);
   }
 
-  feedback(id: string, event: IFeedback['event'], chars: number, seconds: number): void {
-    void this._client.then(client => client.feedback(id, event, chars, seconds));
+  feedback(feedback: IFeedback): void {
+    void this._client.then(client => client.feedback(feedback));
   }
 
   async forget(): Promise<void> {

@@ -15,7 +15,7 @@ export interface ICompletionClient {
   alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer>;
   health(signal?: AbortSignal): Promise<IEngineHealth>;
   /** Numbers only; nobody waits for it and nobody is told when it fails. */
-  feedback(id: string, event: IFeedback['event'], chars: number, seconds: number): void;
+  feedback(feedback: IFeedback): void;
   /** Forget what was learned from that. */
   forget(): Promise<void>;
 }

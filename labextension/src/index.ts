@@ -87,6 +87,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const acceptor = new Acceptor(completers, [provider.identifier, alternatives.identifier], text =>
       provider.accepted(text)
     );
+    window.addEventListener('pagehide', () => provider.settle());
     completers.attached.connect((_, editor) => {
       provider.watch(editor);
       provider.warm(editor);

@@ -93,9 +93,8 @@ export class InFlight {
     } else {
       run.abort.abort();
     }
-    // Typed to the end of what was shown, it was right.
-    const right = here && run.rest !== null;
-    this._outcomes.left(run, right);
+    // What is asked next may go on with it.
+    this._outcomes.left(run, here && run.rest !== null);
     run.suggestion.finish();
   }
 
@@ -122,8 +121,16 @@ export class InFlight {
     }
   }
 
-  dispose(): void {
+  /** Do the same where it is nobody's decision, which says nothing of what is shown. */
+  withdraw(): void {
+    if (this._latest) {
+      this._latest.shown = false;
+    }
     this.cancel();
+  }
+
+  dispose(): void {
+    this.withdraw();
     Signal.clearData(this);
   }
 

@@ -1,4 +1,4 @@
-/** What was learned from suggestions that were taken or not, and how to have it forgotten. */
+/** What was learned from suggestions that were taken or not, and its reset. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -11,8 +11,8 @@ import { describeError } from './words';
 /** How many suggestions were taken, as a line of a menu. */
 export function describeWeek(trans: TranslationBundle, week: IWeek | null): string {
   return week?.shown
-    ? trans.__('Taken %1 of %2, This Week…', week.taken, week.shown)
-    : trans.__('None Suggested Yet, This Week…');
+    ? trans.__('Taken %1 of %2 This Week…', week.taken, week.shown)
+    : trans.__('No Suggestions Yet This Week…');
 }
 
 /** Return a function that shows what was learned, and has it forgotten where the person wants that. */
@@ -33,11 +33,12 @@ export function learnedDialog(
       body: [
         trans.__('Of %1 suggestions that appeared this week, you took %2.', week.shown, week.taken),
         trans.__(
-          'From what you take, type over and dismiss, it learns how sure it must be before it suggests something. ' +
-            'It keeps numbers only, in a file on your server that you alone can read.'
+          'From those that you take, type over or dismiss, it learns how sure it must be before it suggests something. ' +
+            'It keeps only numbers, in a file on your server that only you can read.'
         )
       ].join(' '),
-      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Reset') })]
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Reset') })],
+      defaultButton: 0 // Enter resets nothing
     });
     if (!asked.button.accept) {
       return;

@@ -132,7 +132,7 @@ export class Provider implements IInlineCompletionProvider {
     }
     if (!invoked && before !== undefined && !editedAtCursor(before, place)) {
       // Somebody else's edit: what stands there in grey was meant for another text.
-      this.cancel();
+      this._inFlight.withdraw();
       this._page.dismiss();
       return NOTHING;
     }
@@ -301,6 +301,11 @@ export class Provider implements IInlineCompletionProvider {
     this._cache.clear();
   }
 
+  /** The page is being closed: nothing more becomes of suggestions. */
+  settle(): void {
+    this._outcomes.settle();
+  }
+
   /** Follow an editor: a moved cursor ends a request, a new line begins one. */
   watch(editor: CodeEditor.IEditor): void {
     if (this._watched.has(editor)) {
@@ -328,7 +333,7 @@ export class Provider implements IInlineCompletionProvider {
   dispose(): void {
     this._ahead.stop();
     this._inFlight.dispose();
-    this._outcomes.dispose();
+    this._outcomes.settle();
     Signal.clearData(this);
   }
 

@@ -90,7 +90,8 @@ class FeedbackRoute(Route):
     @Endpoint(status=204, access="manage", errors=(NotReadyError,))
     async def delete(self) -> None:
         """Forget what was learned from feedback."""
-        if learner := self.pilot.completer.learner:
+        learner = self.pilot.completer.learner
+        if learner and self.is_learned_from:
             try:
                 await self.pilot.background.run(learner.forget)
             except OSError as error:
@@ -108,4 +109,4 @@ class HealthRoute(Route):
     @Endpoint(gives=Health)
     async def get(self) -> None:
         """Return whether the server is ready to complete, and if not, why."""
-        self.answer(describe_health(self.pilot))
+        self.answer(describe_health(self.pilot, own=self.is_learned_from))
