@@ -1,14 +1,17 @@
 """What a threshold that learns does for people whose code the gate is wrong about, and for the others.
 
-python benchmarks/learning.py    (two minutes; no model, nothing but arithmetic)
+python benchmarks/learning.py    (three minutes; no model, nothing but arithmetic)
+python benchmarks/learning.py --settings balanced --lost 0.25               a quarter of pages is lost
+python benchmarks/learning.py --settings balanced --lost 0.25 --unsettled   and what they held with them
 
 The scores are spread as they were where the gate was fitted (shown per 100 keys by threshold, in
 results/suggestions.md). How often a suggestion of a score is right is taken in two ways: *as scored*, as its
 score says, less what is lost because the best of several boundaries is shown; and *as measured*, by the
 precision of the thresholds around it, which falls faster below *balanced*. For each person the log-odds of
 that are shifted such that the fitted threshold would be right less or more often than its setting promises.
-Each suggestion that is shown is told as an editor tells it, and goes through what the server makes of that.
-Precision is that of the threshold at the end, over all scores, not of a sample.
+Each suggestion that is shown is reported as an editor does, and goes through what the server makes of that.
+What was taken is lost now and then before anybody says what is left of it; wrong ones that were not taken never
+are. Precision is that of the threshold at the end, over all scores, not of a sample.
 """
 
 from __future__ import annotations
@@ -17,14 +20,14 @@ import argparse
 import random
 import statistics
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.outcomes import Outcomes, Terms
+from jupyter_turbopilot.completer.outcomes import SECONDS, Outcomes, Terms
 from jupyter_turbopilot.request import Feedback
 from jupyter_turbopilot.suggestion.features import sigmoid
-from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
+from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for, subject_of
 from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration, log_odds
 
 if TYPE_CHECKING:
@@ -47,16 +50,18 @@ TARGET = 0.03  # how far precision may be from what is promised
 SHARES = (0.8, 1.0, 1.2)  # precision at the fitted threshold, as a share of what is promised
 SIZE = 4000  # suggestions that a world has
 LENGTH = 20  # characters of each
-# What people do with a suggestion, how often, and what is left of it when that is asked after.
+PAUSE = SECONDS / 100  # between two suggestions
+# What people do with a suggestion, how often, and what is left of it after a while.
 WITH_RIGHT = (
-    (0.70, ("taken", LENGTH), ("retained", LENGTH)),
+    (0.72, ("accepted", LENGTH), ("retained", LENGTH)),
     (0.25, ("typed_over", LENGTH)),
-    (0.05, ("taken", LENGTH)),  # and the notebook is left
+    # A typing mistake, which is deleted: it is shown anew.
+    (0.03, ("typed_over", 2), ("shown", LENGTH), ("accepted", LENGTH), ("retained", LENGTH)),
 )
 WITH_WRONG = (
     (0.65, ("typed_over", 3)),
     (0.20, ("dismissed", 0)),
-    (0.15, ("taken", LENGTH), ("retained", 8)),
+    (0.15, ("accepted", LENGTH), ("retained", 8)),
 )
 
 
@@ -126,28 +131,33 @@ class Person:
     shift: float
     terms: Terms
     rng: random.Random
+    lost: float  # which share of what is taken nobody says more of
+    settles: bool  # whether that counts as right in the end
 
     def thresholds(self) -> Iterator[float]:
         """Yield the threshold after each suggestion that was shown."""
         learned, outcomes, fitted = AS_FITTED, Outcomes(), self.terms.threshold
         for number in range(1 << 30):
             threshold = learned.threshold(fitted)
-            learned = self._see(f"{number}", threshold, learned, outcomes)
+            learned = self._see(number, threshold, learned, outcomes)
             yield learned.threshold(fitted)
 
-    def _see(self, name: str, threshold: float, learned: Calibration, outcomes: Outcomes) -> Calibration:
+    def _see(self, number: int, threshold: float, learned: Calibration, outcomes: Outcomes) -> Calibration:
         """See one suggestion, of those that pass; return what it taught."""
         at = self.rng.randrange(bisect_left(self.world.scores, threshold), len(self.world.scores))
         right = self.rng.random() < sigmoid(self.world.chances[at] + self.shift)
-        terms = Terms(self.terms.model, self.terms.fit, threshold, self.terms.promised)
-        outcomes.told(name, terms, LENGTH, self.world.scores[at], 0.0)
+        name, now, terms = f"{number}", number * PAUSE, replace(self.terms, threshold=threshold)
+        outcomes.sent(name, terms, LENGTH, self.world.scores[at], now)
         habits = WITH_RIGHT if right else WITH_WRONG
         [(_, *said)] = self.rng.choices(habits, [share for share, *_ in habits])
+        if said[-1][0] == "retained" and self.rng.random() < self.lost:
+            said = said[: -1 if self.settles else -2]
         for event, chars in (("shown", LENGTH), *said):
-            news = outcomes.hear(Feedback(id=name, event=event, chars=chars), 0.0)
-            if news.lesson and terms.promised:
-                lesson = news.lesson
-                learned = learned.learn(lesson.score, threshold, terms.promised, right=lesson.right)
+            feedback = Feedback(id=name, event=event, chars=chars, length=LENGTH)
+            for verdict in outcomes.receive(feedback, now).verdicts:
+                known, promised = verdict.terms.threshold, verdict.terms.promised
+                assert promised
+                learned = learned.learn(verdict.score, known, promised, right=verdict.right)
         return learned
 
 
@@ -159,8 +169,15 @@ def main() -> None:
     )
     parser.add_argument("--people", type=int, default=40, help="in each of them (%(default)s)")
     parser.add_argument("--shown", type=int, nargs="+", default=[50, 200, 500, 2000])
-    options = parser.parse_args()
     fit = fit_for(DEFAULT)
+    parser.add_argument("--settings", nargs="+", default=[*fit.promised], choices=[*fit.promised])
+    parser.add_argument(
+        "--lost", type=float, default=0.05, help="share of what is taken that nobody says more of (%(default)s)"
+    )
+    parser.add_argument(
+        "--unsettled", action="store_true", help="do not count what was lost so as right in the end"
+    )
+    options = parser.parse_args()
     for chance in (as_scored, as_measured):
         print(f"\n{chance.__name__}\n")
         print(
@@ -169,8 +186,9 @@ def main() -> None:
         )
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         worlds = [World.of(chance, seed) for seed in range(options.worlds)]
-        for setting, promised in fit.promised.items():
-            terms = Terms(DEFAULT, fit.version, fit.thresholds[setting], promised)
+        for setting in options.settings:
+            promised = fit.promised[setting]
+            terms = Terms(subject_of(DEFAULT, setting), fit.thresholds[setting], promised)
             for share in SHARES:
                 if promised * share < 0.9:  # noqa: PLR2004 - nothing is that often right
                     rows(options, setting, worlds, terms, promised * share)
@@ -189,7 +207,7 @@ def rows(
             found.append([])
         for number in range(options.people):
             rng = random.Random(seed * 100_000 + number)  # noqa: S311 - a reproducible choice
-            person = Person(world, shift, terms, rng)
+            person = Person(world, shift, terms, rng, options.lost, not options.unsettled)
             for count, threshold in enumerate(person.thresholds(), 1):
                 if count in ends:
                     if threshold not in known:

@@ -1,7 +1,8 @@
-"""What becomes of grey text in a prompt, told in numbers: no text is kept of it longer than the input lasts.
+"""What becomes of grey text in a prompt, in numbers: no text is kept of it longer than the input lasts.
 
 A key inserts one character, so more of them at a time that go on with the grey text are a part of it that was
-taken. What is left of that is told when the input is run: nothing edits it afterwards.
+taken. What is left of that is reported when the input is run: nothing edits it afterwards. Of an input that is
+given up nothing is said.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from prompt_toolkit.buffer import Buffer
 
-    Said = Literal["shown", "taken", "typed_over", "dismissed", "retained"]
+    Event = Literal["shown", "accepted", "typed_over", "dismissed", "retained"]
 
 LONGEST = 1 << 16  # characters of an input; in a longer one nothing is followed
 
@@ -27,22 +28,24 @@ class Kept:
 
     def __init__(self, text: str, start: int, end: int) -> None:
         self._text = text
-        self._places = [*range(start, end)]
+        self._parts = [(start, end)]
 
     def __len__(self) -> int:
         """Return how many of its characters are left."""
-        return len(self._places)
+        return sum(end - start for start, end in self._parts)
 
     def change(self, text: str) -> None:
         """Follow it into the text as it is now: one run of characters stands there instead of another."""
         before, self._text = self._text, text
-        start = _common(before, text)
-        most = min(len(before), len(text)) - start
-        same = _common(before[::-1][:most], text[::-1][:most])
-        end, shift = len(before) - same, len(text) - len(before)
-        self._places = [
-            place if place < start else place + shift for place in self._places if not start <= place < end
+        first = _common(before, text)
+        same = _common(before[first:][::-1], text[first:][::-1])
+        last, shift = len(before) - same, len(text) - len(before)
+        parts = [
+            part
+            for start, end in self._parts
+            for part in ((start, min(end, first)), (max(start, last) + shift, end + shift))
         ]
+        self._parts = [(start, end) for start, end in parts if start < end]
 
 
 @dataclass
@@ -65,15 +68,16 @@ class _Shown:
 @dataclass
 class _Taken:
     name: str
+    length: int  # of all that was suggested
     since: float
     kept: Kept
 
 
 class Outcomes:
-    """Tells what becomes of the grey text in a prompt."""
+    """Reports what becomes of the grey text in a prompt."""
 
-    def __init__(self, tell: Callable[[Feedback], None], now: Callable[[], float] = time.monotonic) -> None:
-        self._tell = tell
+    def __init__(self, send: Callable[[Feedback], None], now: Callable[[], float] = time.monotonic) -> None:
+        self._send = send
         self._now = now
         self._shown: _Shown | None = None
         self._taken: list[_Taken] = []
@@ -84,7 +88,7 @@ class Outcomes:
         self._leave()
         self._shown = _Shown(name, before, text, self._now())
         self._before = before
-        self._say("shown", name, len(text), self._now())
+        self._report("shown", name, len(text), len(text), self._now())
 
     def changed(self, buffer: Buffer) -> None:
         """The text has changed, by a key or by what was taken."""
@@ -105,8 +109,12 @@ class Outcomes:
         """The input is run as it stands."""
         self._leave()
         for taken in self._taken:
-            self._say("retained", taken.name, len(taken.kept), taken.since)
+            self._report("retained", taken.name, len(taken.kept), taken.length, taken.since)
         self._taken = []
+
+    def begun(self, *_: object) -> None:
+        """The next input begins: what was not run until now was given up, which says nothing."""
+        self._shown, self._taken = None, []
 
     def _goes_on(self, shown: _Shown, text: str, before: str, *, at_once: bool) -> None:
         found = shown.typed(before)
@@ -117,11 +125,11 @@ class Outcomes:
         if length > same or (same == len(shown.text) and not at_once):
             self._end("typed_over", same)
         elif at_once:
-            self._say("taken", shown.name, same, shown.since)
-            # Of one that is taken piece by piece, the last piece tells.
+            self._report("accepted", shown.name, same, len(shown.text), shown.since)
+            # Of one that is taken piece by piece, the last piece is followed.
             self._taken = [taken for taken in self._taken if taken.name != shown.name]
             start = len(shown.start)
-            self._taken.append(_Taken(shown.name, self._now(), Kept(text, start, start + same)))
+            self._taken.append(_Taken(shown.name, len(shown.text), self._now(), Kept(text, start, start + same)))
             if same == len(shown.text):
                 self._shown = None
 
@@ -131,17 +139,23 @@ class Outcomes:
             _, same = self._shown.typed(self._before) or (0, 0)
             self._end("dismissed", same)
 
-    def _end(self, event: Said, chars: int) -> None:
-        if self._shown:
-            self._say(event, self._shown.name, chars, self._shown.since)
+    def _end(self, event: Event, chars: int) -> None:
+        if shown := self._shown:
+            self._report(event, shown.name, chars, len(shown.text), shown.since)
         self._shown = None
 
-    def _say(self, event: Said, name: str, chars: int, since: float) -> None:
+    def _report(self, event: Event, name: str, chars: int, length: int, since: float) -> None:
         seconds = round(max(0.0, self._now() - since), 1)
-        self._tell(Feedback(id=name, event=event, chars=chars, seconds=seconds))
+        self._send(Feedback(id=name, event=event, chars=chars, length=length, seconds=seconds))
 
 
 def _common(one: str, other: str) -> int:
     """Return in how many characters two texts begin alike."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))
+    same, most = 0, min(len(one), len(other))
+    while same < most:  # halving what may differ compares whole stretches, which a long input needs at each key
+        middle = (same + most + 1) // 2
+        if one[same:middle] == other[same:middle]:
+            same = middle
+        else:
+            most = middle - 1
+    return same

@@ -41,6 +41,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         """Follow what becomes of suggestions in a prompt."""
         super().connect(pt_app)
         pt_app.default_buffer.on_text_changed += self._outcomes.changed
+        pt_app.app.on_reset += self._outcomes.begun
         self._shell.events.register("pre_run_cell", self._outcomes.entered)
 
     def disconnect(self) -> None:
@@ -49,6 +50,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             self._shell.events.unregister("pre_run_cell", self._outcomes.entered)
         for pt_app in self._connected_apps:
             pt_app.default_buffer.on_text_changed -= self._outcomes.changed
+            pt_app.app.on_reset -= self._outcomes.begun
         super().disconnect()
 
     async def _trigger_llm(self, buffer: Buffer) -> None:

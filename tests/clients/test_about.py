@@ -35,7 +35,7 @@ def test_what_happens_is_counted_and_nobodys_text_is_in_it(server: Server) -> No
     server.client.post("/v1/completions", json={"prompt": secret, "max_tokens": 10**6})
     asked = {"cells": [{"source": secret}], "offset": 5, "path": f"{secret}.ipynb"}
     answer = server.client.post("/complete", json=asked).json()
-    server.client.post("/feedback", json={"id": answer["id"], "event": "taken"})
+    server.client.post("/feedback", json={"id": answer["id"], "event": "accepted"})
     after = samples(server)
 
     def grown(name: str, *labels: str) -> float:
@@ -45,7 +45,7 @@ def test_what_happens_is_counted_and_nobodys_text_is_in_it(server: Server) -> No
     assert grown("turbopilot_requests_total", "completions", "answered") == 1
     assert grown("turbopilot_requests_total", "completions", "context_length_exceeded") == 1
     assert grown("turbopilot_requests_total", "complete", "answered") == 1
-    assert grown("turbopilot_suggestions_total", "taken") == 1
+    assert grown("turbopilot_suggestions_total", "accepted") == 1
     assert grown("turbopilot_prompt_tokens_total", "evaluated") >= len(secret) - 1
     assert grown("turbopilot_predicted_tokens_total") >= 1
     assert after["turbopilot_ready", frozenset()] == 1

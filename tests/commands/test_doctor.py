@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.learned import Learned
-from jupyter_turbopilot.completer.outcomes import Lesson, News, Terms
+from jupyter_turbopilot.completer.outcomes import Observations, Terms, Verdict
 from jupyter_turbopilot.models import speed
 from jupyter_turbopilot.models.personal import LEARNING
-from jupyter_turbopilot.suggestion.fit import fit_for
+from jupyter_turbopilot.suggestion.fit import subject_of
 
 from ..serving import Server
 from .running import run
@@ -55,16 +55,17 @@ def test_the_doctor_says_what_was_learned(
     own: str,
     own_folder: Path,
 ) -> None:
-    assert "learning     taken 0 of 0, this week; nothing learned yet" in run(capsys, "doctor", "-m", own)[1]
-    name = Path(own).name
-    terms = Terms(name, fit_for(name).version, 0.575, 0.65)
-    learned = Learned().after([News(1, 1, Lesson(terms, 0.7, right=False))] * 40, time.time())
+    assert "learning     taken 0 of 0 this week; nothing learned yet" in run(capsys, "doctor", "-m", own)[1]
+    terms = Terms(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
+    wrong = Observations(40, 40, (Verdict(terms, 0.7, right=False),) * 40)
+    learned = Learned().after(wrong, time.time())
     (own_folder / LEARNING).write_text(json.dumps(learned.content()))
     out = run(capsys, "doctor", "-m", own)[1]
     assert re.search(
-        r"learning     taken 40 of 40, this week; from 40 suggestions: slope \d\.\d\d, offset -\d\.\d\d, "
-        r"so balanced wants a score of 0\.\d+ \(0\.575 as fitted\)",
+        r"learning     taken 40 of 40 this week; balanced, from 40 suggestions: slope \d\.\d\d, "
+        r"offset -\d\.\d\d, so it wants a score of 0\.\d+ \(0\.575 as fitted\)$",
         out,
+        re.MULTILINE,
     )
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"learning": false}}')

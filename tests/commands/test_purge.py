@@ -99,6 +99,19 @@ def test_everything_that_we_write_is_removed(
     assert not own_folder.exists()
 
 
+def test_a_damaged_file_of_what_was_learned_goes_and_another_programs_stays(
+    capsys: pytest.CaptureFixture[str], own_folder: Path
+) -> None:
+    own_folder.mkdir(parents=True, exist_ok=True)
+    (own_folder / LEARNING).write_text('{"calibrations": {')
+    (own_folder / f"{LEARNING}.old").write_text("somebody's")
+    run(capsys, "purge", "--yes")
+    assert files(own_folder) == {f"{LEARNING}.old"}
+    (own_folder / LEARNING).write_text('{"lessons": []}')
+    run(capsys, "purge", "--yes")
+    assert files(own_folder) == {LEARNING, f"{LEARNING}.old"}
+
+
 def test_emptied_folders_go_and_missing_ones_are_no_matter(
     capsys: pytest.CaptureFixture[str], models_folder: Path, own_folder: Path
 ) -> None:

@@ -148,7 +148,7 @@ def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None
     shown = d.texts(asked)
     assert shown
     d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
-        calibration=lambda *_: Calibration(1.0, -1.5, 300), told=lambda *_: None
+        calibration=lambda *_: Calibration(1.0, -1.5, 300), sent=lambda *_: None
     )
     assert d.texts(asked) != shown
 
