@@ -2,8 +2,8 @@
 
 A suggestion was right if all of it stands in the document: typed as it was suggested, or taken and still there
 after a while. It was wrong if something else was typed, or it was dismissed. That is what the gate was fitted
-to predict. If all of it was taken and no feedback follows, it counts as right: a page that was closed in haste
-or lost its connection must not hide right ones alone, because wrong ones are reported at once.
+to predict. If all of it was taken and no feedback follows, it counts as right: a browser that crashes must not
+hide right ones alone, and most of the wrong ones are reported at once.
 """
 
 from __future__ import annotations

@@ -171,8 +171,9 @@ export async function startLab({
     rmSync(home, { recursive: true, force: true });
   };
 
-  lab.get = async route =>
-    (await fetch(`${url}/${route}`, { headers: { Authorization: `token ${lab.token}` } })).json();
+  const get = route => fetch(`${url}/${route}`, { headers: { Authorization: `token ${lab.token}` } });
+  lab.get = async route => (await get(route)).json();
+  lab.text = async route => (await get(route)).text();
 
   lab.put = async (route, body) =>
     fetch(`${url}/${route}`, {
