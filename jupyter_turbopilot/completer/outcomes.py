@@ -77,8 +77,10 @@ class _Suggestion:
         """Return what feedback adds."""
         seen = feedback.length or max(self.scores)
         if feedback.event == "shown":
-            # One that comes back after a typing mistake, or when the cursor returns, is judged anew.
-            first, self.shown, self.decided = not self.shown, True, False
+            first, self.shown = not self.shown, True
+            if self.decided:
+                # It comes back, after a typing mistake or with the cursor, and is judged anew.
+                self.decided, self.accepted = False, None
             return Observations(shown=first)
         if feedback.event == "accepted":
             first, self.taken, self.accepted = not self.taken, True, (feedback.chars, seen)

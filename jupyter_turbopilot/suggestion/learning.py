@@ -6,8 +6,8 @@ be shown where that reading passes the setting's threshold.
 The name of a setting promises how many of the suggestions that it shows are right. Each one that was right,
 or was not, moves the offset by a little of its difference from that promise: where fewer are right than
 promised, the reading falls until those few that are still shown are as often right as they should be. Only
-what passed the threshold is ever heard of. For the offset that is no selected sample: what is shown is all
-that the promise is about. The slope follows how much more often the surer ones are right than the less sure
+what passed the threshold is ever judged. That does not bias the offset, because what is shown is all that the
+promise is about. The slope follows how much more often the surer ones are right than the less sure
 ones, relative to the threshold that they passed; that says little of scores far below it, so the slope moves
 more slowly. Both have bounds, and so has the way that a threshold may move.
 """

@@ -130,6 +130,7 @@ def test_what_was_taken_whole_and_never_heard_of_again_was_right() -> None:
         ([("shown", 10)], []),  # nobody knows
         ([("shown", 10), ("accepted", 4)], []),
         ([*WHOLE, ("retained", 0)], []),  # that was judged
+        ([*WHOLE, ("retained", 10), ("shown", 10)], []),  # it was deleted, and came back
     ],
 )
 def test_at_the_end_only_what_was_taken_whole_is_judged(events: list[tuple[str, int]], right: list[bool]) -> None:
@@ -165,7 +166,7 @@ def test_in_any_order_each_is_counted_once_and_judged_no_more_often_than_it_appe
     for name, event, length in said:
         observed[name] += receive(found, event, name=name, length=length)
     for name, each in observed.items():
-        appeared = sum(event == "shown" for told, (event, _), _ in said if told == name)
+        appeared = sum(event == "shown" for about, (event, _), _ in said if about == name)
         assert len(each.verdicts) <= (appeared + 1) * (name != "c")
         assert each.shown <= (name != "c")
         assert each.taken <= (name != "c")

@@ -14,7 +14,7 @@ from jupyter_turbopilot.shell.outcomes import LONGEST, Kept, Outcomes
 
 
 class Desk:
-    """A prompt in which somebody types, and what is told of that."""
+    """A prompt in which somebody types, and what is reported of that."""
 
     def __init__(self, text: str = "x = ") -> None:
         self.reported: list[Feedback] = []

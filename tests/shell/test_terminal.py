@@ -123,7 +123,7 @@ class Prompt:
         self.asked: list[str] = []
         self.jobs: list[SimpleNamespace] = []
         self.listeners: list[Listener] = []
-        self.told: list[tuple[str, str]] = []
+        self.reported: list[tuple[str, str]] = []
         shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
         local = SimpleNamespace(ready=lambda: True, pilot=SimpleNamespace(completer=self))
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ class Prompt:
         return self.jobs[-1]
 
     def feedback(self, feedback: Feedback) -> None:
-        self.told.append((feedback.id, feedback.event))
+        self.reported.append((feedback.id, feedback.event))
 
     async def key(self) -> asyncio.Task[str | None]:
         """Do what prompt_toolkit does at a key."""
@@ -165,7 +165,7 @@ def test_the_next_key_asks_at_once_and_leaves_what_is_being_written_to_the_serve
         assert prompt.ended == [False, False]
         prompt.listeners[1](Reply("b", "model", (Item("alue", 0.9, "stop"),), done=True))
         assert await asyncio.wait_for(second, 1) == "alue"
-        assert prompt.told == [("b", "shown")]
+        assert prompt.reported == [("b", "shown")]
 
     asyncio.run(types())
 

@@ -21,17 +21,17 @@ SCORES = st.floats(0.0, 1.0)
 LESSONS = st.lists(st.tuples(SCORES, st.booleans()), max_size=60)
 
 
-def taught(lessons: list[tuple[float, bool]], begun: Calibration = AS_FITTED) -> Calibration:
-    for score, right in lessons:
+def taught(verdicts: list[tuple[float, bool]], begun: Calibration = AS_FITTED) -> Calibration:
+    for score, right in verdicts:
         begun = begun.learn(score, 0.575, 0.65, right=right)
     return begun
 
 
 @given(LESSONS, st.floats(0.01, 0.99))
-def test_whatever_is_told_it_stays_within_its_bounds(
-    lessons: list[tuple[float, bool]], threshold: float
+def test_whatever_it_learns_it_stays_within_its_bounds(
+    verdicts: list[tuple[float, bool]], threshold: float
 ) -> None:
-    learned = taught(lessons * 40)
+    learned = taught(verdicts * 40)
     assert SLOPE[0] <= learned.slope <= SLOPE[1]
     assert OFFSET[0] <= learned.offset <= OFFSET[1]
     moved = learned.threshold(threshold)
@@ -47,10 +47,10 @@ def test_nobody_can_drive_it_to_never_or_always(right: bool) -> None:
 
 
 @given(st.permutations([(0.6, True), (0.7, False), (0.9, True), (0.65, False), (0.8, True)] * 4))
-def test_the_order_of_what_is_told_matters_little(lessons: list[tuple[float, bool]]) -> None:
-    told, other = taught(lessons), taught(sorted(lessons))
-    assert abs(told.offset - other.offset) < 0.15
-    assert abs(told.slope - other.slope) < 0.15
+def test_the_order_of_verdicts_matters_little(verdicts: list[tuple[float, bool]]) -> None:
+    one, other = taught(verdicts), taught(sorted(verdicts))
+    assert abs(one.offset - other.offset) < 0.15
+    assert abs(one.slope - other.slope) < 0.15
 
 
 def test_as_long_as_nothing_was_learned_thresholds_are_as_fitted() -> None:
