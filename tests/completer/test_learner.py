@@ -160,7 +160,7 @@ def test_where_nothing_can_be_written_it_learns_until_it_stops(
         for number in range(1, 4):
             show(learner, str(number))
             until(lambda number=number: learner.calibration("subject").seen == number)
-            until(lambda: not (learner._thread and learner._thread.is_alive()))
+            until(lambda: learner._thread is None)
     learner.close()
     assert len(caplog.records) == 1
     assert "across restarts" in caplog.text
@@ -187,7 +187,7 @@ def test_after_a_full_disk_everything_is_written_that_was_learned_meanwhile(
         for number in range(3):
             show(learner, str(number))
             until(lambda number=number: learner.calibration("subject").seen == number + 1)
-            until(lambda: not (learner._thread and learner._thread.is_alive()))
+            until(lambda: learner._thread is None)
     assert not file.exists()
     show(learner, "there is room")
     learner.close()
@@ -211,7 +211,7 @@ def test_a_file_that_cannot_be_read_for_a_while_loses_nothing(
         patch.setattr(Path, "read_bytes", refuse)
         show(learner, "a")
         until(lambda: learner.calibration("subject").seen == 4)
-        until(lambda: not (learner._thread and learner._thread.is_alive()))
+        until(lambda: learner._thread is None)
         unread = Learner(file)
     assert "Too many open files" in caplog.text
     assert Learner(file).calibration("subject").seen == 3  # as it was
