@@ -172,7 +172,10 @@ def main() -> None:
     fit = fit_for(DEFAULT)
     parser.add_argument("--settings", nargs="+", default=[*fit.promised], choices=[*fit.promised])
     parser.add_argument(
-        "--lost", type=float, default=0.05, help="share of what is taken that nobody says more of (%(default)s)"
+        "--lost",
+        type=float,
+        default=0.05,
+        help="share of what is taken that nobody says more of (%(default)s)",
     )
     parser.add_argument(
         "--unsettled", action="store_true", help="do not count what was lost so as right in the end"

@@ -119,7 +119,7 @@ def _learned(local: InProcess) -> Finding:
         return Finding("learning", "off: c.Turbopilot.learning is False")
     week, fit = learner.week, fit_for(model)
     learned = [
-        f"{eagerness}, from {found.seen} suggestions: slope {found.slope:.2f}, offset {found.offset:+.2f}, so it "
+        f"{eagerness}, from {found.seen} suggestions: slope {found.slope:.2f}, offset {found.offset:+.2f}: "
         f"wants a score of {found.threshold(fitted):.3f} ({fitted:.3f} as fitted)"
         for eagerness, fitted in fit.thresholds.items()
         if (found := learner.calibration(subject_of(model, eagerness))).seen

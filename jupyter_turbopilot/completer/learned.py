@@ -6,6 +6,7 @@ Only numbers and digests: no text, no path, no name, no time but the week's numb
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -68,7 +69,8 @@ class Learned:
 
 def week_of(now: float) -> int:
     """Return the number of the week, from Monday on where the server is, that a time is in."""
-    return (date.fromtimestamp(now).toordinal() - 1) // 7  # the first of all days was a Monday
+    year, month, day, *_ = time.localtime(now)
+    return (date(year, month, day).toordinal() - 1) // 7  # the first of all days was a Monday
 
 
 def read(content: Mapping[str, Any]) -> Learned:

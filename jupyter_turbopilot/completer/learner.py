@@ -103,7 +103,7 @@ class Learner:
             self._thread = thread
 
     def _write_all(self) -> None:
-        """Write what waits, every now and then, until nothing does or it fails; the next to come tries again."""
+        """Write what waits, until nothing does or it cannot be written: what comes next tries again."""
         writing = True
         while writing:
             with self._changed:

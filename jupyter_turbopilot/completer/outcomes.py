@@ -1,9 +1,9 @@
 """What became of the suggestions that appeared by themselves, from an editor's feedback. Pure.
 
-A suggestion was right if all of it stands in the document: typed as it was suggested, or taken and still there
-after a while. It was wrong if something else was typed, or it was dismissed. That is what the gate was fitted
-to predict. If all of it was taken and no feedback follows, it counts as right: a browser that crashes must not
-hide right ones alone, and most of the wrong ones are reported at once.
+A suggestion was right if all of it stands in the document: typed as it was suggested, or taken and still
+there after a while. It was wrong if something else was typed, or it was dismissed. That is what the gate was
+fitted to predict. If all of it was taken and no feedback follows, it counts as right: most of the wrong ones
+are reported at once, so a browser that crashes would hide right ones for the most part.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ class _Suggestion:
 
     def end(self) -> Observations:
         """Return what there is to say of it where no more feedback comes."""
-        return self._judge(self.accepted[1], right=True) if self.accepted and self.is_whole else Observations()
+        return (
+            self._judge(self.accepted[1], right=True) if self.accepted and self.is_whole else Observations()
+        )
 
     @property
     def is_whole(self) -> bool:

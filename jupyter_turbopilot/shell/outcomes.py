@@ -1,8 +1,8 @@
 """What becomes of grey text in a prompt, in numbers: no text is kept of it longer than the input lasts.
 
 A key inserts one character, so more of them at a time that go on with the grey text are a part of it that was
-taken. What is left of that is reported when the input is run: nothing edits it afterwards. Of an input that is
-given up nothing is said.
+taken. What is left of that is reported when the input is run: nothing edits it afterwards. Of an input that
+is given up nothing is said.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ class Outcomes:
             # Of one that is taken piece by piece, the last piece is followed.
             self._taken = [taken for taken in self._taken if taken.name != shown.name]
             start = len(shown.start)
-            self._taken.append(_Taken(shown.name, len(shown.text), self._now(), Kept(text, start, start + same)))
+            self._taken.append(
+                _Taken(shown.name, len(shown.text), self._now(), Kept(text, start, start + same))
+            )
             if same == len(shown.text):
                 self._shown = None
 
@@ -152,7 +154,7 @@ class Outcomes:
 def _common(one: str, other: str) -> int:
     """Return in how many characters two texts begin alike."""
     same, most = 0, min(len(one), len(other))
-    while same < most:  # halving what may differ compares whole stretches, which a long input needs at each key
+    while same < most:  # by halves: a loop over a long input would be felt at each key
         middle = (same + most + 1) // 2
         if one[same:middle] == other[same:middle]:
             same = middle

@@ -46,7 +46,7 @@ def fit_for(model: str) -> Fit:
 
 @cache
 def subject_of(model: str, eagerness: str) -> str:
-    """Return a digest for the scores of a model at a setting: what was learned of others says nothing of them.
+    """Return a digest that names the scores of a model at a setting: each is learned about by itself.
 
     A model's name may be a path or an address, which nobody is to read where the digest is kept.
     """

@@ -68,7 +68,7 @@ class Calibration:
             return fitted
         wanted = log_odds(fitted)
         moved = _within((wanted - FURTHEST, wanted + FURTHEST), (wanted - self.offset) / self.slope)
-        return max(1, round(sigmoid(moved) * _STEPS)) / _STEPS
+        return min(_STEPS - 1, max(1, round(sigmoid(moved) * _STEPS))) / _STEPS
 
 
 AS_FITTED = Calibration()

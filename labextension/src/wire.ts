@@ -124,11 +124,13 @@ export interface IFrame {
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  /** `taken`: all of it or a part was taken; `typed_over`: it was typed, or something else was; `dismissed`: it was hidden, or the cursor left it; `retained`: what is left of it half a minute of typing after it was taken */
-  event: 'dismissed' | 'retained' | 'shown' | 'taken' | 'typed_over';
+  /** `accepted`: all of it or a part was taken; `dismissed`: it was hidden, or the cursor left it; `typed_over`: it was typed, or something else was; `retained`: what is left of it after half a minute of typing, or when the page is closed */
+  event: 'accepted' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
   /** how many of its characters stand in the document, typed or taken; of `shown`, how many it has */
   chars: number;
-  /** time since it was shown; of `retained`, since it was taken */
+  /** how many characters it had by then: more may have been on their way; 0: all that was sent */
+  length: number;
+  /** time since it was shown; of `retained`, since it was taken. Not learned from: it serves those who log events */
   seconds: number;
 }
 
@@ -161,7 +163,7 @@ export interface IHealth {
   notice: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
-  /** this week's suggestions; null where nothing is learned from them */
+  /** this week's suggestions; null where nothing is learned from the caller's */
   week: IWeek | null;
 }
 

@@ -111,7 +111,9 @@ JSON = st.recursive(
     ],
 )
 def test_what_is_damaged_begins_anew_and_the_rest_stays(damaged: Any) -> None:
-    kept = read({"calibrations": {"good": GOOD, "bad": damaged}, "week": {"number": 1, "shown": 2, "taken": 1}})
+    kept = read(
+        {"calibrations": {"good": GOOD, "bad": damaged}, "week": {"number": 1, "shown": 2, "taken": 1}}
+    )
     assert kept == Learned({"good": Calibration(1.1, 0.2, 9)}, Week(1, 2, 1))
 
 

@@ -276,7 +276,8 @@ def test_the_clock_may_jump(file: Path, monkeypatch: pytest.MonkeyPatch) -> None
     show(learner, "a", "accepted")
     for jump in (-1e9, 1e9):
         with monkeypatch.context() as patch:
-            patch.setattr(time, "time", lambda jump=jump, now=time.time(): now + jump)
+            jumped = time.time() + jump
+            patch.setattr(time, "time", lambda jumped=jumped: jumped)
             assert learner.week.taken == 1  # not written yet, so it counts for the week that it is now
             show(learner, f"{jump}")
     learner.close()

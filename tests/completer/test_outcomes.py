@@ -133,7 +133,9 @@ def test_what_was_taken_whole_and_never_heard_of_again_was_right() -> None:
         ([*WHOLE, ("retained", 10), ("shown", 10)], []),  # it was deleted, and came back
     ],
 )
-def test_at_the_end_only_what_was_taken_whole_is_judged(events: list[tuple[str, int]], right: list[bool]) -> None:
+def test_at_the_end_only_what_was_taken_whole_is_judged(
+    events: list[tuple[str, int]], right: list[bool]
+) -> None:
     found = outcomes()
     receive(found, *events)
     assert [verdict.right for verdict in found.end().verdicts] == right

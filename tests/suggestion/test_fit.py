@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 
 from jupyter_turbopilot.suggestion.features import CursorFeatures, features
-from jupyter_turbopilot.suggestion.fit import AIMS, DEFAULT, EAGERNESS, FITS, fit_for, is_fitted_to, subject_of
+from jupyter_turbopilot.suggestion.fit import (
+    AIMS,
+    DEFAULT,
+    EAGERNESS,
+    FITS,
+    fit_for,
+    is_fitted_to,
+    subject_of,
+)
 
 
 def test_a_model_without_a_fit_of_its_own_gets_the_default_models() -> None:

@@ -106,7 +106,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     ]
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
     week: Annotated[
-        Week | None, Meta(description="this week's suggestions; null where nothing is learned from the caller's")
+        Week | None,
+        Meta(description="this week's suggestions; null where nothing is learned from the caller's"),
     ]
 
 

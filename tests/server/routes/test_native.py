@@ -226,7 +226,12 @@ async def test_feedback_counts_and_keeps_no_text(ask: Ask, ready: Any) -> None:
     for event in EVENTS:
         assert (await ask("feedback", {"id": "x", "event": event, "chars": 4, "seconds": 1.5})).code == 204
         assert ready.completer.counters[event] == 1
-    for odd in ({"event": "eaten"}, {"event": "shown", "length": -1}, {"event": "shown", "seconds": -1}, {"event": "shown", "chars": 0.5}):
+    for odd in (
+        {"event": "eaten"},
+        {"event": "shown", "length": -1},
+        {"event": "shown", "seconds": -1},
+        {"event": "shown", "chars": 0.5},
+    ):
         assert (await ask("feedback", {"id": "x"} | odd)).code == 400
     assert (await ask("feedback", {"id": "x", "event": "shown", "seconds": 1e9})).code == 400
 
