@@ -10,8 +10,8 @@ score says, less what is lost because the best of several boundaries is shown; a
 precision of the thresholds around it, which falls faster below *balanced*. For each person the log-odds of
 that are shifted such that the fitted threshold would be right less or more often than its setting promises.
 Each suggestion that is shown is reported as an editor does, and goes through what the server makes of that.
-What was taken is lost now and then before anybody says what is left of it; wrong ones that were not taken never
-are. Precision is that of the threshold at the end, over all scores, not of a sample.
+What was taken is lost now and then before anybody says what is left of it; what was typed over never is.
+Precision is that of the threshold at the end, over all scores, not of a sample.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def test_the_doctor_says_what_was_learned(
     out = run(capsys, "doctor", "-m", own)[1]
     assert re.search(
         r"learning     taken 40 of 40 this week; balanced, from 40 suggestions: slope \d\.\d\d, "
-        r"offset -\d\.\d\d, wants a score of 0\.\d+ \(0\.575 as fitted\)$",
+        r"offset -\d\.\d\d: wants a score of 0\.\d+ \(0\.575 as fitted\)$",
         out,
         re.MULTILINE,
     )
