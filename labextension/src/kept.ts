@@ -23,7 +23,7 @@ export class Kept {
 
   /** How many of its characters are left; `null` where that is not known any more. */
   get length(): number | null {
-    return this._parts && this._parts.reduce((sum, { text }) => sum + codePoints(text), 0);
+    return this._parts?.reduce((sum, { text }) => sum + codePoints(text), 0) ?? null;
   }
 
   /** The text has changed. */

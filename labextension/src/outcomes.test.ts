@@ -55,6 +55,7 @@ class Desk {
   }
 
   accept(run: Run, text: string): void {
+    this.host.dispatchEvent(new Event('keydown'));
     const stands = this.outcomes.accepted(run, text);
     this.insert(text);
     stands();
