@@ -3,6 +3,7 @@
 python benchmarks/learning.py    (three minutes; no model, nothing but arithmetic)
 python benchmarks/learning.py --settings balanced --lost 0.25               a quarter of pages is lost
 python benchmarks/learning.py --settings balanced --lost 0.25 --unsettled   and what they held with them
+python benchmarks/learning.py --settings balanced quiet --mistakes 0        nobody mistypes
 
 The scores are spread as they were where the gate was fitted (shown per 100 keys by threshold, in
 results/suggestions.md). How often a suggestion of a score is right is taken in two ways: *as scored*, as its
@@ -53,10 +54,8 @@ LENGTH = 20  # characters of each
 PAUSE = SECONDS / 100  # between two suggestions
 # What people do with a suggestion, how often, and what is left of it after a while.
 WITH_RIGHT = (
-    (0.72, ("accepted", LENGTH), ("retained", LENGTH)),
+    (0.75, ("accepted", LENGTH), ("retained", LENGTH)),
     (0.25, ("typed_over", LENGTH)),
-    # A typing mistake, which is deleted: it is shown anew.
-    (0.03, ("typed_over", 2), ("shown", LENGTH), ("accepted", LENGTH), ("retained", LENGTH)),
 )
 WITH_WRONG = (
     (0.65, ("typed_over", 3)),
@@ -133,6 +132,7 @@ class Person:
     rng: random.Random
     lost: float  # which share of what is taken nobody says more of
     settles: bool  # whether that counts as right in the end
+    mistakes: float  # how often something else is typed by mistake, and deleted, before a right one is taken
 
     def thresholds(self) -> Iterator[float]:
         """Yield the threshold after each suggestion that was shown."""
@@ -150,6 +150,8 @@ class Person:
         outcomes.sent(name, terms, LENGTH, self.world.scores[at], now)
         habits = WITH_RIGHT if right else WITH_WRONG
         [(_, *said)] = self.rng.choices(habits, [share for share, *_ in habits])
+        if right and self.rng.random() < self.mistakes:
+            said = [("typed_over", 2), ("shown", LENGTH), *said]
         if said[-1][0] == "retained" and self.rng.random() < self.lost:
             said = said[: -1 if self.settles else -2]
         for event, chars in (("shown", LENGTH), *said):
@@ -176,6 +178,12 @@ def main() -> None:
         type=float,
         default=0.05,
         help="share of what is taken that nobody says more of (%(default)s)",
+    )
+    parser.add_argument(
+        "--mistakes",
+        type=float,
+        default=0.03,
+        help="share of right ones that are mistyped first (%(default)s)",
     )
     parser.add_argument(
         "--unsettled", action="store_true", help="do not count what was lost so as right in the end"
@@ -210,7 +218,7 @@ def rows(
             found.append([])
         for number in range(options.people):
             rng = random.Random(seed * 100_000 + number)  # noqa: S311 - a reproducible choice
-            person = Person(world, shift, terms, rng, options.lost, not options.unsettled)
+            person = Person(world, shift, terms, rng, options.lost, not options.unsettled, options.mistakes)
             for count, threshold in enumerate(person.thresholds(), 1):
                 if count in ends:
                     if threshold not in known:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.outcomes import MOST, SECONDS, Observations, Outcomes, Terms, Verdict
+from jupyter_turbopilot.completer.outcomes import GRACE, MOST, SECONDS, Observations, Outcomes, Terms, Verdict
 from jupyter_turbopilot.request import Feedback
 
 TERMS = Terms("subject", 0.575, 0.65)
@@ -31,7 +31,10 @@ def receive(
 
 
 def verdicts(found: Outcomes, *events: tuple[str, int], **more: Any) -> list[tuple[float, bool]]:
-    return [(verdict.score, verdict.right) for verdict in receive(found, *events, **more).verdicts]
+    """The verdicts once a typing mistake would have been deleted."""
+    observed = receive(found, *events, **more)
+    observed += receive(found, ("shown", 1), name="nobody", now=more.get("now", 1.0) + GRACE + 1)
+    return [(verdict.score, verdict.right) for verdict in observed.verdicts]
 
 
 @pytest.mark.parametrize(
@@ -83,12 +86,27 @@ def test_shown_and_taken_are_counted_once() -> None:
     assert (observed.shown, observed.taken) == (1, 1)
 
 
-def test_what_is_taken_after_a_typing_mistake_counts_as_taken_and_is_judged_anew() -> None:
+def test_a_typing_mistake_that_is_deleted_does_not_count() -> None:
+    found = outcomes()
+    mistyped = [("shown", 10), ("typed_over", 0)]
+    observed = receive(found, *mistyped, *WHOLE, ("retained", 10))
+    assert (observed.shown, observed.taken) == (1, 1)
+    assert [verdict.right for verdict in observed.verdicts] == [True]
+    assert found.end() == Observations()
+
+
+def test_what_was_typed_over_and_comes_back_later_is_taken_and_judged_anew() -> None:
     found = outcomes()
     assert verdicts(found, ("shown", 10), ("typed_over", 0)) == [(0.7, False)]
     observed = receive(found, *WHOLE, ("retained", 10))
     assert (observed.shown, observed.taken) == (0, 1)
     assert [verdict.right for verdict in observed.verdicts] == [True]
+
+
+def test_at_the_end_what_was_typed_over_was_wrong() -> None:
+    found = outcomes()
+    assert not receive(found, ("shown", 10), ("typed_over", 3)).verdicts
+    assert [verdict.right for verdict in found.end().verdicts] == [False]
 
 
 @pytest.mark.parametrize("last", ["typed_over", "accepted"])
