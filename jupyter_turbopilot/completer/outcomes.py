@@ -3,8 +3,7 @@
 A suggestion was right if all of it stands in the document: typed as it was suggested, or taken and still
 there after a while. It was wrong if something else was typed, or it was dismissed. That is what the gate was
 fitted to predict. If all of it was taken and no feedback follows, it counts as right: most of the wrong ones
-are reported at once, so a browser that crashes would hide right ones for the most part. For the same reason
-a typing mistake that is deleted at once does not count as something else.
+are reported at once, so a browser that crashes would hide right ones for the most part.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 MOST = 512  # suggestions that are remembered at a time
 SECONDS = 3600.0  # without feedback, after which one is forgotten
-GRACE = 10.0  # seconds in which somebody deletes a typing mistake, so that the suggestion appears again
 KEPT = 0.9  # of a suggestion that was taken: so much of it has to stay
 
 
@@ -123,7 +121,6 @@ class Outcomes:
     def __init__(self) -> None:
         self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # that of the latest feedback last
         self._ended = Observations()
-        self._typed_over: dict[str, tuple[float, Observations]] = {}  # wrong, unless that was a mistake
 
     def __len__(self) -> int:
         """Return how many are remembered."""
@@ -140,37 +137,20 @@ class Outcomes:
         """Return what feedback adds, and what there is to say of suggestions whose time is over."""
         while self._suggestions and now - next(iter(self._suggestions.values())).latest > SECONDS:
             self._end_oldest()
-        while self._typed_over and now - next(iter(self._typed_over.values()))[0] > GRACE:
-            self._end_grace()
+        observed = Observations()
+        if known := self._suggestions.get(feedback.id):
+            known.latest = now
+            self._suggestions.move_to_end(feedback.id)
+            observed = known.receive(feedback)
         ended, self._ended = self._ended, Observations()
-        return ended + self._observe(feedback, now)
-
-    def _observe(self, feedback: Feedback, now: float) -> Observations:
-        name = feedback.id
-        if not (known := self._suggestions.get(name)):
-            return Observations()
-        known.latest = now
-        self._suggestions.move_to_end(name)
-        if feedback.event == "shown":
-            self._typed_over.pop(name, None)
-        observed = known.receive(feedback)
-        if feedback.event == "typed_over" and not all(verdict.right for verdict in observed.verdicts):
-            self._typed_over[name] = (now, observed)
-            return Observations()
-        return observed
+        return ended + observed
 
     def end(self) -> Observations:
         """Forget all; return what there is to say of them."""
-        while self._typed_over:
-            self._end_grace()
         while self._suggestions:
             self._end_oldest()
         ended, self._ended = self._ended, Observations()
         return ended
-
-    def _end_grace(self) -> None:
-        _, observed = self._typed_over.pop(next(iter(self._typed_over)))
-        self._ended += observed
 
     def _end_oldest(self) -> None:
         _, oldest = self._suggestions.popitem(last=False)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.outcomes import GRACE, MOST, SECONDS, Observations, Outcomes, Terms, Verdict
+from jupyter_turbopilot.completer.outcomes import MOST, SECONDS, Observations, Outcomes, Terms, Verdict
 from jupyter_turbopilot.request import Feedback
 
 TERMS = Terms("subject", 0.575, 0.65)
@@ -31,10 +31,7 @@ def receive(
 
 
 def verdicts(found: Outcomes, *events: tuple[str, int], **more: Any) -> list[tuple[float, bool]]:
-    """The verdicts once a typing mistake would have been deleted."""
-    observed = receive(found, *events, **more)
-    observed += receive(found, ("shown", 1), name="nobody", now=more.get("now", 1.0) + GRACE + 1)
-    return [(verdict.score, verdict.right) for verdict in observed.verdicts]
+    return [(verdict.score, verdict.right) for verdict in receive(found, *events, **more).verdicts]
 
 
 @pytest.mark.parametrize(
@@ -86,27 +83,12 @@ def test_shown_and_taken_are_counted_once() -> None:
     assert (observed.shown, observed.taken) == (1, 1)
 
 
-def test_a_typing_mistake_that_is_deleted_does_not_count() -> None:
-    found = outcomes()
-    mistyped = [("shown", 10), ("typed_over", 0)]
-    observed = receive(found, *mistyped, *WHOLE, ("retained", 10))
-    assert (observed.shown, observed.taken) == (1, 1)
-    assert [verdict.right for verdict in observed.verdicts] == [True]
-    assert found.end() == Observations()
-
-
-def test_what_was_typed_over_and_comes_back_later_is_taken_and_judged_anew() -> None:
+def test_what_is_taken_after_a_typing_mistake_counts_as_taken_and_is_judged_anew() -> None:
     found = outcomes()
     assert verdicts(found, ("shown", 10), ("typed_over", 0)) == [(0.7, False)]
     observed = receive(found, *WHOLE, ("retained", 10))
     assert (observed.shown, observed.taken) == (0, 1)
     assert [verdict.right for verdict in observed.verdicts] == [True]
-
-
-def test_at_the_end_what_was_typed_over_was_wrong() -> None:
-    found = outcomes()
-    assert not receive(found, ("shown", 10), ("typed_over", 3)).verdicts
-    assert [verdict.right for verdict in found.end().verdicts] == [False]
 
 
 @pytest.mark.parametrize("last", ["typed_over", "accepted"])
@@ -136,9 +118,9 @@ def test_an_hour_is_counted_from_the_latest_feedback() -> None:
 def test_what_was_taken_whole_and_never_heard_of_again_was_right() -> None:
     found = outcomes()
     receive(found, *WHOLE)
-    assert not receive(found, ("shown", 1), name="another", now=SECONDS)
+    assert verdicts(found, ("shown", 1), name="another", now=SECONDS) == []
     assert verdicts(found, ("shown", 1), name="another", now=SECONDS + 2) == [(0.7, True)]
-    assert not receive(found, ("shown", 1), name="another", now=SECONDS + 3)
+    assert verdicts(found, ("shown", 1), name="another", now=SECONDS + 3) == []
 
 
 @pytest.mark.parametrize(
