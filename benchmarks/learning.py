@@ -56,6 +56,8 @@ PAUSE = SECONDS / 100  # between two suggestions
 WITH_RIGHT = (
     (0.75, ("accepted", LENGTH), ("retained", LENGTH)),
     (0.25, ("typed_over", LENGTH)),
+    # A typing mistake, which is deleted: it is shown anew. How often is an option.
+    (0.0, ("typed_over", 2), ("shown", LENGTH), ("accepted", LENGTH), ("retained", LENGTH)),
 )
 WITH_WRONG = (
     (0.65, ("typed_over", 3)),
@@ -132,7 +134,7 @@ class Person:
     rng: random.Random
     lost: float  # which share of what is taken nobody says more of
     settles: bool  # whether that counts as right in the end
-    mistakes: float  # how often something else is typed by mistake, and deleted, before a right one is taken
+    mistakes: float  # which share of right ones is taken after a typing mistake that is deleted
 
     def thresholds(self) -> Iterator[float]:
         """Yield the threshold after each suggestion that was shown."""
@@ -149,9 +151,10 @@ class Person:
         name, now, terms = f"{number}", number * PAUSE, replace(self.terms, threshold=threshold)
         outcomes.sent(name, terms, LENGTH, self.world.scores[at], now)
         habits = WITH_RIGHT if right else WITH_WRONG
-        [(_, *said)] = self.rng.choices(habits, [share for share, *_ in habits])
-        if right and self.rng.random() < self.mistakes:
-            said = [("typed_over", 2), ("shown", LENGTH), *said]
+        shares = [share for share, *_ in habits]
+        if right:
+            shares[0], shares[-1] = shares[0] - self.mistakes, self.mistakes
+        [(_, *said)] = self.rng.choices(habits, shares)
         if said[-1][0] == "retained" and self.rng.random() < self.lost:
             said = said[: -1 if self.settles else -2]
         for event, chars in (("shown", LENGTH), *said):
