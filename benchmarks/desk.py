@@ -31,7 +31,9 @@ class Desk:
     """Nothing is kept from an earlier run, and nothing is answered from memory, unless asked for."""
 
     def __init__(self, **settings: Any) -> None:
-        self.pilot = Pilot(Turbopilot(**{"keep_sequences": False, "results_memory": 0} | settings))
+        self.pilot = Pilot(
+            Turbopilot(**{"keep_sequences": False, "learning": False, "results_memory": 0} | settings)
+        )
         begun = time.perf_counter()
         self.pilot.start()
         while (phase := describe_health(self.pilot)["phase"]) == "loading":

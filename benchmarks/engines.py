@@ -320,7 +320,7 @@ def day(options: argparse.Namespace) -> None:
     from jupyter_turbopilot.evaluate import traces, typist
     from jupyter_turbopilot.shell.in_process import InProcess
 
-    local = InProcess(Turbopilot(keep_sequences=False, considerate=True))
+    local = InProcess(Turbopilot(keep_sequences=False, learning=False, considerate=True))
     local.wait()
     engine = local.pilot.worker.engine
     assert engine

@@ -30,7 +30,7 @@ def main() -> None:
     chosen = places(notebooks, options.places)
     found: list[ExactLines] = []
     for adapters in ([], [options.adapter]):
-        settings = Turbopilot(adapters=adapters, keep_sequences=False, considerate=False)
+        settings = Turbopilot(adapters=adapters, keep_sequences=False, learning=False, considerate=False)
         with closing(InProcess(settings)) as local:
             found.append(complete(local, notebooks, chosen, lambda name: print(name, file=sys.stderr)))
     print("all:", gain(*found).words)

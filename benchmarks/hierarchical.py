@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--way", action="append", choices=[*WAYS])
     parser.add_argument("--sources", type=Path, help="a folder to put what was written into")
     options = parser.parse_args()
-    settings = Turbopilot(model=options.model, keep_sequences=False, considerate=False)
+    settings = Turbopilot(model=options.model, keep_sequences=False, learning=False, considerate=False)
     settings.deadline = settings.text_deadline = PATIENCE
     tasks = json.loads(TASKS.read_text("utf-8"))["tasks"]
     local = InProcess(settings)

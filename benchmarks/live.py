@@ -47,7 +47,7 @@ def main() -> None:
     if len(sys.argv) not in {2, 3}:
         sys.exit(__doc__)
     folder, kernel = Path(sys.argv[1]), (sys.argv[2:] or ["python3"])[0]
-    settings = Turbopilot(keep_sequences=False, considerate=False)
+    settings = Turbopilot(keep_sequences=False, learning=False, considerate=False)
     local = InProcess(settings)
     local.wait()
     names = ("balanced" + report.KNOWING, "balanced" + report.UNAWARE, UNFILTERED)

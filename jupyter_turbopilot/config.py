@@ -223,6 +223,12 @@ class Turbopilot(Configurable):
         "shows many, more of them wrong; always shows everything. A suggestion that is asked for is shown "
         "however unsure the model is.",
     ).tag(config=True)
+    learning = Bool(
+        True,
+        help="Learn from the suggestions that you take or pass over how sure the model must be before one "
+        "appears, so that quiet, balanced and eager are right for you as often as they promise. Only numbers "
+        "are kept, in your cache folder (docs/threshold.md). Off in a service for several people.",
+    ).tag(config=True)
     token_healing = Bool(
         True,
         help="Back up over the beginning of a word before the cursor and constrain the model to "

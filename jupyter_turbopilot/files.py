@@ -118,8 +118,16 @@ def flush(path: Path) -> None:
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object; a file that is damaged, not there, or anything else is an empty one."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return object_in(path.read_bytes())
+    except OSError:
+        return {}
+
+
+def object_in(data: bytes) -> dict[str, Any]:
+    """Return the JSON object that a file's content is; anything else is an empty one."""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -152,11 +152,44 @@ class Hierarchy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to a suggestion. Only counted; no text is sent."""
+    """What happened to a suggestion, in numbers: no text is sent."""
 
     id: Annotated[str, Meta(max_length=64, description="`id` of the response")]
-    event: Literal["shown", "accepted", "dismissed"]
-    chars: Annotated[int, Meta(ge=0, le=1_000_000, description="number of characters")] = 0
+    event: Annotated[
+        Literal["shown", "accepted", "dismissed", "typed_over", "retained"],
+        Meta(
+            description="`accepted`: all of it or a part was taken; `dismissed`: it was hidden, or the "
+            "cursor left it; `typed_over`: it was typed, or something else was; `retained`: what is left of "
+            "it after half a minute of typing, or when the page is closed"
+        ),
+    ]
+    chars: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="how many of its characters stand in the document, typed or taken; of `shown`, how "
+            "many it has",
+        ),
+    ] = 0
+    length: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="how many characters it had by then: more may have been on their way; 0: all that "
+            "was sent",
+        ),
+    ] = 0
+    seconds: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=1e6,
+            description="time since it was shown; of `retained`, since it was taken. Not learned from: it "
+            "serves those who log events",
+        ),
+    ] = 0.0
 
 
 class Select(msgspec.Struct, frozen=True, kw_only=True):

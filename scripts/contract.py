@@ -28,6 +28,7 @@ INTERFACES: dict[str, Any] = {
     "IFrame": contract.Frame,
     "IFeedback": Feedback,
     "IMemory": contract.Memory,
+    "IWeek": contract.Week,
     "IHealth": contract.Health,
     "ISelect": Select,
     "IPull": Pull,

@@ -39,7 +39,7 @@ from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
-from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS, fit_for
+from jupyter_turbopilot.suggestion.fit import AIMS, DEFAULT, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -122,7 +122,7 @@ def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Itera
 def _in_process(options: argparse.Namespace) -> InProcess:
     settings = read_settings(options.model, engine=options.engine)
     settings.eagerness, settings.max_tokens = "always", options.tokens
-    settings.considerate = settings.keep_sequences = False
+    settings.considerate = settings.keep_sequences = settings.learning = False
     settings.results_file = ""
     if options.adapters is not None:
         settings.adapters, settings.fold_adapters = options.adapters, not options.live
@@ -264,7 +264,6 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
     return total
 
 
-AIMS = {"balanced": 0.65, "quiet": 0.78}  # precision on the half that is fitted to
 NEARLY_ALL = 0.95  # of the most that can be saved: the rest costs an eager gate too many wrong ones
 TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "coefficients.json"
 
@@ -299,9 +298,10 @@ def fit(options: argparse.Namespace) -> None:
     for name in AIMS:
         aim = getattr(options, name)
         thresholds[name] = next((t for t, a in found.items() if a.precision >= aim), max(found))
-    print(thresholds)
+    promised = {"eager": round(found[thresholds["eager"]].precision, 3)}
+    print(thresholds, promised)
     if options.write:
-        write(options.model, fitted_parts | {"thresholds": thresholds})
+        write(options.model, fitted_parts | {"thresholds": thresholds, "promised": promised})
 
 
 def compare(options: argparse.Namespace) -> None:

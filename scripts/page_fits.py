@@ -8,6 +8,7 @@ import re
 from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS
 
 MODELS = (DEFAULT, "characters")  # the one whose fit serves all others, and that of the extension
+PARTS = ("coefficients", "thresholds")  # nothing is learned in a page
 
 
 def typescript() -> str:
@@ -25,7 +26,7 @@ def typescript() -> str:
 
 
 def _parts(parts: dict[str, dict[str, float]]) -> str:
-    return ",\n".join(f"    {part}: {{\n{_values(values)}\n    }}" for part, values in parts.items())
+    return ",\n".join(f"    {part}: {{\n{_values(parts[part])}\n    }}" for part in PARTS)
 
 
 def _values(values: dict[str, float]) -> str:

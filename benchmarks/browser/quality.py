@@ -40,6 +40,7 @@ def in_server(model: str, eagerness: str) -> InProcess:
         model=model,
         eagerness=eagerness,
         keep_sequences=False,
+        learning=False,
         considerate=False,
         results_file="",
         threads=1 if model.endswith(".gguf") else 0,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.commands.command import Command, NoOptions, add_model_and_engine
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.pilot.kinds.base import Finding
-from jupyter_turbopilot.suggestion.fit import is_fitted_to
+from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +118,7 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
             if kind.address:
                 yield _kept(local)
             yield _gate(local.pilot.worker.state.model)
+            yield _learned(local)
     except TurbopilotError as error:
         yield Finding("speed", error.message, problem=True)
     finally:
@@ -128,6 +129,22 @@ def _gate(model: str) -> Finding:
     """Say whether the decision what appears by itself is fitted to the model."""
     fitted = "fitted to this model" if is_fitted_to(model) else "not fitted to this model (docs/engines.md)"
     return Finding("gate", fitted)
+
+
+def _learned(local: InProcess) -> Finding:
+    """Say what was learned from feedback, and what that makes of the thresholds."""
+    learner, model = local.pilot.completer.learner, local.pilot.worker.state.model
+    if not learner:
+        return Finding("learning", "off: c.Turbopilot.learning is False")
+    week, fit = learner.week, fit_for(model)
+    learned = [
+        f"{eagerness}, from {found.seen} suggestions: slope {found.slope:.2f}, offset {found.offset:+.2f}: "
+        f"wants a score of {found.threshold(fitted):.3f} ({fitted:.3f} as fitted)"
+        for eagerness, fitted in fit.thresholds.items()
+        if (found := learner.calibration(subject_of(model, eagerness))).seen
+    ]
+    said = [f"taken {week.taken} of {week.shown} this week", *(learned or ["nothing learned yet"])]
+    return Finding("learning", "; ".join(said))
 
 
 _FASTER = {

@@ -119,7 +119,8 @@ def run(options: Options, settings: Turbopilot) -> int:
     """Type notebooks through the whole product, or fill in HumanEval; print what came of it."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
-    settings.keep_sequences, settings.results_file = False, ""
+    settings.keep_sequences = settings.learning = False
+    settings.results_file = ""
     # On a clock, beside others, it is as considerate as it is for a person.
     settings.considerate = options.clock
     local = InProcess(settings)

@@ -81,7 +81,8 @@ def measure(options: Options, settings: Turbopilot) -> list[Measured]:
     source = options.notebooks
     if typed := notebook_sets.read(source) if source else standard_library.notebooks():
         # A replica serves nobody but these.
-        settings.keep_sequences, settings.results_file, settings.considerate = False, "", False
+        settings.keep_sequences = settings.considerate = settings.learning = False
+        settings.results_file = ""
     else:
         raise TurbopilotError(f"There are no notebooks with code in {source or 'this Python'}. {_OTHERWISE}")
     local = InProcess(settings)

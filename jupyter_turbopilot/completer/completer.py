@@ -25,6 +25,8 @@ from jupyter_turbopilot.request import Completion
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jupyter_turbopilot.completer.learner import Learner
+    from jupyter_turbopilot.completer.outcomes import Terms
     from jupyter_turbopilot.completer.task import Task
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.config import Turbopilot
@@ -34,16 +36,19 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.request import Feedback
     from jupyter_turbopilot.suggestion.cache import Results
 
-_COUNTED = ("requests", "known", "taken_over", "ended", "shown", "accepted", "dismissed", "hidden")
+EVENTS = ("shown", "accepted", "dismissed", "typed_over", "retained")
+_COUNTED = ("requests", "known", "taken_over", "ended", "hidden", *EVENTS)
 
 
 class Completer:
     """Turns requests into suggestions on the worker's thread.
 
     `results` are the answers that are known already; `resting` tells whether nothing may run that nobody
-    waits for; `root` is the folder that paths are relative to.
+    waits for; `root` is the folder that paths are relative to; `learner` learns from feedback, if anything
+    does.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Completer:
         results: Results,
         resting: Callable[[], bool] = lambda: False,
         root: str = "",
+        learner: Learner | None = None,
     ) -> None:
         self.worker = worker
         self.settings = settings
@@ -60,6 +66,7 @@ class Completer:
         self.counters = dict.fromkeys(_COUNTED, 0)
         self.last_ms: float | None = None
         self.latest = LatestJobs()
+        self.learner = learner
         self.secret = secrets.token_bytes(32)  # nobody else can tell whose an owner or a session is
         self._resting = resting
         self._root = root
@@ -86,6 +93,8 @@ class Completer:
 
     def _submit(self, task: Task, listener: Listener, caller: str) -> Job:
         """Begin a task, if it may run now."""
+        if self.learner and task.terms and not task.place.owner:
+            listener = _noted_by(self.learner, task.terms, listener)
         answering = Answering(task, caller, listener, self.results, self.counters, self._ended)
         self.counters["requests"] += 1
         if not task.priority.awaited and (self._resting() or self.latest.is_awaited(answering.editor)):
@@ -102,7 +111,8 @@ class Completer:
         """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
-            task = suggestion_task(request, facts, model, self.settings, self._layout_for, memory)
+            learned = [self.learner.calibration] if self.learner and not owner else []
+            task = suggestion_task(request, facts, model, self.settings, self._layout_for, memory, *learned)
             session = session_of(self.secret, request.path)
         else:
             task = raw_task(request, self.settings, self._layout_for)
@@ -154,14 +164,28 @@ class Completer:
         identity = identity_of(engine, self.settings, self._root)
         self.results.answer_for(identity, lasting=engine.abilities.lasting)
 
-    def feedback(self, event: str) -> None:
-        """Count what became of a suggestion."""
-        self.counters[event] += 1
+    def feedback(self, feedback: Feedback) -> None:
+        """Count what became of a suggestion, and learn from it."""
+        self.counters[feedback.event] += 1
+        if self.learner:
+            self.learner.receive(feedback)
 
     def _layout_for(self, engine: Engine) -> Layout:
         if self._layout is None or not self._layout.is_for(engine):
             self._layout = Layout(engine, self.settings)
         return self._layout
+
+
+def _noted_by(learner: Learner, terms: Terms, listener: Listener) -> Listener:
+    """Have a learner remember what a listener is sent."""
+
+    def listen(reply: Reply) -> None:
+        if reply.items:
+            item = reply.items[0]
+            learner.sent(reply.id, terms, len(item.text), item.confidence)
+        listener(reply)
+
+    return listen
 
 
 def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:

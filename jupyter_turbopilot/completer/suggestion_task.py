@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.completer.outcomes import Terms
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
@@ -17,14 +18,15 @@ from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
-from jupyter_turbopilot.suggestion.fit import fit_for
+from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.gate import Gate
+from jupyter_turbopilot.suggestion.learning import AS_FITTED
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.task import LayoutFor
     from jupyter_turbopilot.config import Turbopilot
@@ -33,7 +35,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.suggestion.learning import Calibration
     from jupyter_turbopilot.suggestion.resolve import Scope
+
+    Calibrations = Callable[[str], Calibration]
 
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
@@ -45,10 +50,11 @@ def suggestion_task(
     settings: Turbopilot,
     layout_for: LayoutFor,
     memory: Memory | None = None,
+    calibrations: Calibrations = lambda *_: AS_FITTED,
 ) -> Task:
-    """Say what a suggestion needs."""
+    """Say what a suggestion needs; `calibrations` tells how scores are read, by whose they are."""
     memory = memory if request.memory and not is_private_path(request.path) else None
-    cursor = _Cursor(request, facts, model, settings, layout_for, memory)
+    cursor = _Cursor(request, facts, model, settings, layout_for, memory, calibrations)
     before, after = text_before(request)
     asked_for = (request.lines, request.language, request.path, memory is not None)
     length = _length(request, settings, multi=cursor.multi)
@@ -76,6 +82,7 @@ def suggestion_task(
         language=cell_language(request.cells[request.active].source, request.language),
         gated=request.trigger == "automatic",
         judged=cursor.threshold > 0,
+        terms=cursor.terms if request.trigger == "automatic" else None,
         moves=settings.move_suffix,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
         memory=memory,
@@ -93,6 +100,7 @@ class _Cursor:
         settings: Turbopilot,
         layout_for: LayoutFor,
         memory: Memory | None,
+        calibrations: Calibrations,
     ) -> None:
         self._request = request
         self._facts = facts
@@ -104,7 +112,12 @@ class _Cursor:
         self.unasked = request.trigger in {"automatic", "ahead"}
         self._fit = fit_for(model)
         eagerness = request.eagerness or settings.eagerness
-        self.threshold = self._fit.thresholds[eagerness] if self.unasked else 0.0
+        threshold, promised = self._fit.thresholds[eagerness], self._fit.promised.get(eagerness)
+        if promised:
+            # As it is read, a score passes where it passes a moved threshold as it was fitted.
+            threshold = calibrations(subject_of(model, eagerness)).threshold(threshold)
+        self.threshold = threshold if self.unasked else 0.0
+        self.terms = Terms(subject_of(model, eagerness), threshold, promised)
 
     @property
     def multi(self) -> bool:

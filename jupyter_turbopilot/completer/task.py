@@ -10,6 +10,7 @@ from jupyter_turbopilot.engine.queue import Priority
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from jupyter_turbopilot.completer.outcomes import Terms
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.generation import Sampling
     from jupyter_turbopilot.memory.base import Memory
@@ -44,6 +45,7 @@ class Task:
     seconds: float = 0.0
     gated: bool = False  # shown only where it is worth it
     judged: bool = False  # whether a threshold decides what is shown: that takes the tokens' probabilities
+    terms: Terms | None = None  # of what appears by itself: what becomes of it says whether they were right
     answers: bool = True  # a known answer is given again; otherwise it is only a guess to be verified
     exact: bool = False  # asked of the engine as it stands: nothing that is known here serves as a guess
     hint: Sequence[int] = ()  # the guess that came with an exact one

@@ -29,7 +29,13 @@ from jupyter_turbopilot.server.standalone import application, checked
 KEY = "TURBOPILOT_API_KEY"
 ANY_HOST = "replica"  # a name that is not this machine's own: callers come by whatever name the proxy has
 # A replica is no person's machine and has a folder of models in common with others.
-OWN = {"considerate": False, "idle_minutes": 0.0, "keep_sequences": False, "results_file": ""}
+OWN = {
+    "considerate": False,
+    "idle_minutes": 0.0,
+    "keep_sequences": False,
+    "learning": False,
+    "results_file": "",
+}
 LOOKS = 0.1  # seconds between looks at a model that is being loaded
 
 

@@ -162,7 +162,7 @@ def compare(
     traces = of_kind(notebooks, "append", count)
     lines, typed = [], []
     for name, settings in ways:
-        settings.keep_sequences = settings.considerate = False
+        settings.keep_sequences = settings.considerate = settings.learning = False
         settings.results_file = ""
         local = InProcess(settings)
         done: list[str] = []

@@ -1,7 +1,8 @@
 """A person's own folder: what is kept of this person's notebooks and this machine, apart from the models.
 
 Models may be in a folder that many people read and only its keeper writes to. Here are `sequences`, what was
-read of notebooks; `trials.json`, which models could be loaded; `speed.json`, how fast this machine writes.
+read of notebooks; `trials.json`, which models could be loaded; `speed.json`, how fast this machine writes;
+`learning.json`, what was learned from suggestions that were taken or not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from jupyter_turbopilot.files import is_unfinished, read_object
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+LEARNING = "learning.json"
 SPEED = "speed.json"
 VERDICTS = "trials.json"
 SEQUENCES = "sequences"
@@ -34,6 +36,7 @@ def personal_files(folder: Path) -> Iterator[Path]:
     yield from sequences(folder)
     yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
     yield from _written(folder, VERDICTS, _holds_verdicts)
+    yield from _written(folder, LEARNING, _is_what_was_learned)
 
 
 def sequences(folder: Path) -> Iterator[Path]:
@@ -50,6 +53,11 @@ def _written(folder: Path, name: str, known: Callable[[Path], bool]) -> Iterator
 
 def _holds_verdicts(path: Path) -> bool:
     return all(_VERDICT.fullmatch(key) for key in read_object(path) or {"": ""})
+
+
+def _is_what_was_learned(path: Path) -> bool:
+    """A damaged one is ours as well: nobody else's is deleted for having no keys."""
+    return path.name == LEARNING and read_object(path).keys() <= {"calibrations", "week"}
 
 
 def _begins_as_sequences(path: Path) -> bool:

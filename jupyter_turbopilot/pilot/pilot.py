@@ -9,12 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.completer import Completer
+from jupyter_turbopilot.completer.learner import Learner
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.load.machine import threads
 from jupyter_turbopilot.engine.load.retry import Recovery
 from jupyter_turbopilot.engine.phase import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.pilot.kinds import kind_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.pilot.threads import BackgroundThreads
@@ -75,7 +77,9 @@ class Pilot:
         results = Results(
             settings.results_memory * 1024 * 1024, keep=self._keeper.keep if self._keeper else None
         )
-        self.completer = Completer(self.worker, settings, results, self.effort.resting, root)
+        self.completer = Completer(
+            self.worker, settings, results, self.effort.resting, root, learner_of(settings)
+        )
         self.background = BackgroundThreads()
         self.kernels = kernels
         self.memory: KeptMemory | None = None  # of the person's own code
@@ -169,6 +173,8 @@ class Pilot:
             self._keeper.close()
         if self.memory:
             self.memory.close()
+        if self.completer.learner:
+            self.completer.learner.close()
         if self.kernels:
             self.kernels.close()
 
@@ -224,6 +230,11 @@ class Pilot:
         engine = self.kind.load(model, cancel, tuned=tuned)
         self.effort.computes_in(engine.pid)
         return engine
+
+
+def learner_of(settings: Turbopilot) -> Learner | None:
+    """Return what learns from suggestions, if the settings want that."""
+    return Learner(personal_dir() / LEARNING) if settings.learning else None
 
 
 def keeper_of(settings: Turbopilot) -> Keeper | None:

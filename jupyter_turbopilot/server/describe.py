@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 
-def describe_health(pilot: Pilot, memory: KeptMemory | None = None) -> dict[str, Any]:
-    """Say whether the worker lives and whether it can complete; what failed may be tried again for it."""
+def describe_health(pilot: Pilot, memory: KeptMemory | None = None, *, own: bool = False) -> dict[str, Any]:
+    """Say whether the worker lives and whether it can complete; what failed may be tried again for it.
+
+    `own`: whether the suggestions that are counted are those of whoever asks.
+    """
     pilot.retry()
     state = pilot.worker.state
     loading = state.phase is Phase.LOADING
@@ -35,6 +38,7 @@ def describe_health(pilot: Pilot, memory: KeptMemory | None = None) -> dict[str,
         "address": pilot.kind.address or None,
         "notice": _notice(pilot, state.reason) if state.ready else None,
         "last_ms": pilot.completer.last_ms,
+        "week": _week(pilot) if own else None,
         "memory": _memory(memory) if memory else None,
     }
 
@@ -51,6 +55,14 @@ def _memory(memory: KeptMemory) -> dict[str, Any]:
         "place": str(memory.builder.place),
         "trouble": progress.trouble or None,
     }
+
+
+def _week(pilot: Pilot) -> dict[str, int] | None:
+    """Say how many suggestions were taken of those that appeared, this week."""
+    if not (learner := pilot.completer.learner):
+        return None
+    week = learner.week
+    return {"shown": week.shown, "taken": week.taken}
 
 
 def _notice(pilot: Pilot, failure: str) -> str | None:

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from jupyter_turbopilot.completer.completer import EVENTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,7 +43,7 @@ class _CurrentState(Collector):
         counted = CounterMetricFamily(
             "turbopilot_suggestions", "What became of suggestions.", labels=["event"]
         )
-        for event in ("shown", "accepted", "dismissed", "hidden"):
+        for event in (*EVENTS, "hidden"):
             counted.add_metric([event], counters[event])
         yield counted
         yield CounterMetricFamily(

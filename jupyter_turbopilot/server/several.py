@@ -20,10 +20,10 @@ def for_several(settings: Turbopilot) -> None:
     asked: Any = settings.config.get("Turbopilot", {})
     lost = ["results_file"] if settings.results_file else []
     lost += ["keep_sequences"] if asked.get("keep_sequences") is True else []
-    settings.results_file, settings.keep_sequences = "", False
+    settings.results_file, settings.keep_sequences, settings.learning = "", False, False
     if lost:
         log.warning(
-            "Turbopilot: this service keeps nothing of several people over a restart, so it ignores %s.",
+            "Turbopilot: this service keeps nothing of several people across restarts, so it ignores %s.",
             " and ".join(f"c.Turbopilot.{name}" for name in lost),
         )
     if settings.share == "group" and not settings.share_group:

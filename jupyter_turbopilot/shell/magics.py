@@ -147,7 +147,7 @@ class TurbopilotMagics(Magics):
                 from jupyter_turbopilot.server.describe import describe_health
 
                 pilot = self._local_pilot().pilot
-                health = describe_health(pilot, pilot.memory)
+                health = describe_health(pilot, pilot.memory, own=True)
                 where = "in this process"
             else:
                 health = self._remote().health()
@@ -156,12 +156,15 @@ class TurbopilotMagics(Magics):
             return f"Turbopilot: {error.message}"
         state = "ready" if health["ready"] else health["reason"] or "not loaded yet"
         speed = f", last suggestion in {health['last_ms']:.0f} ms" if health["last_ms"] else ""
+        week = health.get("week") or {}
+        taken = f", taken {week['taken']} of {week['shown']} this week" if week.get("shown") else ""
         ghost = ""
         if self._in_terminal:
             from jupyter_turbopilot.shell import terminal
 
             ghost = f"\nGhost text: {'on' if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
-        return f"Turbopilot: {health['model']} {where}, {state}{speed}{ghost}{_index(health.get('memory'))}"
+        index = _index(health.get("memory"))
+        return f"Turbopilot: {health['model']} {where}, {state}{speed}{taken}{ghost}{index}"
 
     # %complete ----------------------------------------------------------------------------------------------
 

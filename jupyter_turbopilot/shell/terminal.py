@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +19,7 @@ from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.reply import Item
 from jupyter_turbopilot.shell.history import facts_of, request_at
+from jupyter_turbopilot.shell.outcomes import Outcomes
 from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
 
 if TYPE_CHECKING:
@@ -61,10 +63,12 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         self._shell = shell
         self._local = local
         self._known: _Known | None = None
+        self._name = ""  # of what was answered last
         self._before = ""  # the text before the cursor when something was inserted or suggested last
         self._job: Job | None = None  # what was asked last
         self._rprompts: dict[PromptSession[str], AnyFormattedText] = {}
         self._kept = (-1, 0)  # where a key may put the cursor back to, and by how much the text has moved
+        self._outcomes = Outcomes(local.pilot.completer.feedback)
 
     async def _trigger_llm(self, buffer: Buffer) -> None:
         """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
@@ -73,18 +77,28 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         """Keep IPython's own hook, which asks for jupyter_ai, out of the way."""
 
     def connect(self, pt_app: PromptSession[str]) -> None:
-        """Follow what is inserted in a prompt, and say at its right which imports come with a suggestion."""
+        """Follow a prompt: what is inserted and what becomes of suggestions; note imports at its right."""
         super().connect(pt_app)
-        pt_app.default_buffer.on_text_insert += self.inserted
-        pt_app.default_buffer.on_cursor_position_changed += self._moved
+        if not self._rprompts:
+            self._shell.events.register("pre_run_cell", self._outcomes.entered)
+        buffer = pt_app.default_buffer
+        buffer.on_text_insert += self.inserted
+        buffer.on_cursor_position_changed += self._moved
+        buffer.on_text_changed += self._outcomes.changed
+        pt_app.app.on_reset += self._outcomes.begun
         before = self._rprompts[pt_app] = pt_app.rprompt
-        pt_app.rprompt = lambda: self._note(pt_app.default_buffer) or to_formatted_text(before)
+        pt_app.rprompt = lambda: self._note(buffer) or to_formatted_text(before)
 
     def disconnect(self) -> None:
         """Leave all prompts."""
+        if self._rprompts:
+            self._shell.events.unregister("pre_run_cell", self._outcomes.entered)
         for pt_app in self._connected_apps:
-            pt_app.default_buffer.on_text_insert -= self.inserted
-            pt_app.default_buffer.on_cursor_position_changed -= self._moved
+            buffer = pt_app.default_buffer
+            buffer.on_text_insert -= self.inserted
+            buffer.on_cursor_position_changed -= self._moved
+            buffer.on_text_changed -= self._outcomes.changed
+            pt_app.app.on_reset -= self._outcomes.begun
             pt_app.rprompt = self._rprompts.pop(pt_app)
         super().disconnect()
 
@@ -110,6 +124,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         further = tuple(line for line in known.imports if line not in needed)
         self._known = _Known(above.into(known.start), known.rest, further)
         self._before = above.into(before)
+        self._outcomes.moved_behind(above)
         # By the same key as what was taken: one step to undo.
         buffer.document = Document(above.into(buffer.text), len(self._before))
         self._kept = len(begun), len(above.text)
@@ -141,6 +156,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         if not text:
             return super().get_suggestion(buffer, document)
         self._known = _Known(before, text, imports)
+        self._outcomes.shown(self._name, before, text)
         return self._known.left_at(before)
 
     async def _ask(self, buffer: Buffer) -> tuple[str, tuple[str, ...]]:
@@ -158,7 +174,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             pilot, facts = self._local.pilot, facts_of(self._shell)
             self._job = pilot.completer.submit(request, replies.listen, facts, memory=pilot.memory)
             async for reply in replies:
-                item = reply.items[0] if reply.items else nothing
+                item, self._name = reply.items[0] if reply.items else nothing, reply.id
         except TurbopilotError:
             return "", ()
         except asyncio.CancelledError:
@@ -182,6 +198,8 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     with suppress(FileNotFoundError):  # the folder that the session began in may be gone
         if (folder := Path.cwd()) != folder.parent:  # the whole disk is nobody's own code
             local.pilot.remember(LocalFiles(folder))
+    if learner := local.pilot.completer.learner:
+        atexit.register(learner.close)
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):
         shell.auto_suggest.disconnect()
     shell.auto_suggest = TurbopilotSuggest(shell, local)

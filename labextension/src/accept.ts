@@ -10,11 +10,14 @@ import { firstLine, firstWord } from './suggestion';
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
 
 export class Acceptor {
-  /** `accepted` is told how much is taken of what one of the `identifiers` suggested, and what is put in with it. */
+  /**
+   * `accepted` is told how much is taken of what one of the `identifiers` suggested, and what is put in with it; what
+   * it returns is called when that stands before the cursor.
+   */
   constructor(
     private readonly _completers: Completers,
     private readonly _identifiers: string[],
-    private readonly _accepted: (text: string, imports: IInsertion | null) => void
+    private readonly _accepted: (text: string, imports: IInsertion | null) => () => void
   ) {
     _completers.created.connect((_, completer) => {
       const accept = completer.accept.bind(completer);
@@ -75,8 +78,9 @@ export class Acceptor {
       }
       const { imports = [], from } = current as ISuggestedItem;
       const above = editor ? importsFor(placeOf(editor), text, imports, from) : null;
-      this._accepted(text, above);
+      const stands = this._accepted(text, above);
       insert(above);
+      stands();
     });
   }
 }

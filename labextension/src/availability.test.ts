@@ -25,6 +25,7 @@ const READY: IHealth = {
   address: null,
   notice: null,
   last_ms: null,
+  week: null,
   memory: null
 };
 const phase = (name: Phase): IHealth => ({ ...READY, ready: false, phase: name });

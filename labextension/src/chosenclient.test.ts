@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ChosenClient } from './chosenclient';
 import type { IClient } from './client';
-import type { IHealth } from './wire';
+import type { IFeedback, IHealth } from './wire';
+
+const FEEDBACK: IFeedback = { id: 'id', event: 'shown', chars: 3, length: 3, seconds: 1 };
 
 function named(model: string): IClient {
   return {
@@ -28,8 +30,8 @@ describe('the client that was chosen', () => {
     const frame = (): void => undefined;
     await chosen.complete({} as never, signal, frame);
     expect(complete).toHaveBeenCalledWith({}, signal, frame);
-    chosen.feedback('id', 'shown', 3);
+    chosen.feedback(FEEDBACK);
     await Promise.resolve();
-    expect(feedback).toHaveBeenCalledWith('id', 'shown', 3);
+    expect(feedback).toHaveBeenCalledWith(FEEDBACK);
   });
 });

@@ -32,8 +32,12 @@ export class ChosenClient implements IClient {
     return (await this._client).health(signal);
   }
 
-  feedback(id: string, event: IFeedback['event'], chars: number): void {
-    void this._client.then(client => client.feedback(id, event, chars));
+  feedback(feedback: IFeedback): void {
+    void this._client.then(client => client.feedback(feedback));
+  }
+
+  async forget(): Promise<void> {
+    return (await this._client).forget();
   }
 
   async models(): Promise<IModel[]> {

@@ -14,8 +14,10 @@ export interface ICompletionClient {
   /** Several whole alternatives. */
   alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer>;
   health(signal?: AbortSignal): Promise<IEngineHealth>;
-  /** Counters only; nobody waits for it and nobody is told when it fails. */
-  feedback(id: string, event: IFeedback['event'], chars: number): void;
+  /** Numbers only; nobody waits for it and nobody is told when it fails. */
+  feedback(feedback: IFeedback): void;
+  /** Forget what was learned from that. */
+  forget(): Promise<void>;
 }
 
 export interface IModelClient {

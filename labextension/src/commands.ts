@@ -10,6 +10,7 @@ import type { Alternatives } from './alternatives';
 import type { Availability } from './availability';
 import type { Completers } from './completers';
 import { hasSelectedText } from './editor';
+import { describeWeek } from './learned';
 import { describeMemory } from './memory';
 import type { Notice } from './notice';
 import type { Page } from './page';
@@ -31,6 +32,7 @@ export namespace CommandIDs {
   export const chooseModel = 'turbopilot:choose-model';
   export const openSettings = 'turbopilot:open-settings';
   export const memory = 'turbopilot:memory';
+  export const learned = 'turbopilot:learned';
   export const status = 'turbopilot:status';
 }
 
@@ -47,6 +49,7 @@ export interface IParts {
   status: Status;
   notice: Notice;
   openModels: () => void;
+  showLearned: () => Promise<void>;
 }
 
 export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts): void {
@@ -67,6 +70,7 @@ export function fillMenu(menu: Menu): void {
     CommandIDs.snooze,
     CommandIDs.memory,
     CommandIDs.chooseModel,
+    CommandIDs.learned,
     CommandIDs.openSettings
   ]) {
     menu.addItem({ command });
@@ -204,11 +208,18 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
 
 /** The panel of models, the settings, the status. */
 function addInformation(commands: CommandRegistry, parts: IParts): void {
-  const { trans, availability, status, notice, openModels } = parts;
+  const { trans, availability, status, notice, openModels, showLearned } = parts;
   commands.addCommand(CommandIDs.chooseModel, {
     // The palette shows no category beside it.
     label: args => (args.palette ? trans.__('Turbopilot Models…') : trans.__('Models…')),
     execute: openModels
+  });
+  const week = () => availability.state.health?.week ?? null;
+  commands.addCommand(CommandIDs.learned, {
+    label: args => (args.palette ? trans.__('What Turbopilot Has Learned…') : describeWeek(trans, week())),
+    isVisible: () => week() !== null,
+    isEnabled: () => week() !== null,
+    execute: showLearned
   });
   commands.addCommand(CommandIDs.openSettings, {
     label: trans.__('Turbopilot Settings'),

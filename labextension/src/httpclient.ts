@@ -91,9 +91,22 @@ export class HttpClient implements IClient {
     await this._ask('models/pull', 'DELETE', { model });
   }
 
-  /** Counters only; nobody waits for it and nobody is told when it fails. */
-  feedback(id: string, event: IFeedback['event'], chars: number): void {
-    this._ask('feedback', 'POST', { id, event, chars } satisfies IFeedback).catch(() => undefined);
+  /** Numbers only, in their order for each suggestion; a page that is closed sends them still. */
+  feedback(feedback: IFeedback): void {
+    const { id } = feedback;
+    const sent = (this._feedback.get(id) ?? Promise.resolve())
+      .then(() => this._ask('feedback', 'POST', feedback, undefined, true))
+      .catch(() => undefined)
+      .then(() => {
+        if (this._feedback.get(id) === sent) {
+          this._feedback.delete(id);
+        }
+      });
+    this._feedback.set(id, sent);
+  }
+
+  async forget(): Promise<void> {
+    await this._ask('feedback', 'DELETE');
   }
 
   /** Read a stream to its last line, which says `done`; one that ends without it was cut. */
@@ -132,13 +145,20 @@ export class HttpClient implements IClient {
     }
   }
 
-  private async _ask(path: string, method: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  private async _ask(
+    path: string,
+    method: string,
+    body?: unknown,
+    signal?: AbortSignal,
+    keepalive = false
+  ): Promise<Response> {
     const response = await ServerConnection.makeRequest(
       URLExt.join(this.settings.baseUrl, 'turbopilot', path),
       {
         method,
         headers: { 'Content-Type': 'application/json' },
         cache: 'no-cache',
+        keepalive,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         ...(signal ? { signal } : {})
       },
@@ -157,6 +177,9 @@ export class HttpClient implements IClient {
     }
     return response;
   }
+
+  /** By suggestion, the feedback that is on its way. */
+  private readonly _feedback = new Map<string, Promise<void>>();
 }
 
 /** Read a whole answer of ours; a page of somebody else's with the same status is none. */

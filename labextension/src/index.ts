@@ -21,6 +21,7 @@ import { notifyOfHealth } from './healthnotice';
 import { HttpClient } from './httpclient';
 import { pageFacts } from './jupyterserver';
 import { claimKeys } from './keys';
+import { learnedDialog } from './learned';
 import { LiveRegion } from './liveregion';
 import { tellOfMemory } from './memorynotice';
 import { describeImports, noteImports } from './note';
@@ -90,13 +91,14 @@ const plugin: JupyterFrontEndPlugin<void> = {
       completers,
       [provider.identifier, alternatives.identifier],
       (text, imports) => {
-        provider.accepted(text, imports);
         if (imports) {
           live.say(trans.__('Added above: %1', imports.text.trim()));
         }
+        return provider.accepted(text, imports);
       }
     );
     noteImports(completers, trans);
+    window.addEventListener('pagehide', () => provider.settle());
     completers.attached.connect((_, editor) => {
       provider.watch(editor);
       provider.warm(editor);
@@ -155,9 +157,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
       preferences,
       status,
       notice,
-      openModels
+      openModels,
+      showLearned: learnedDialog(client, availability, notice, trans)
     });
     fillMenu(menu);
+    // What it says of the server stays true while it is open.
+    availability.changed.connect(() => menu.isVisible && menu.update());
     if (palette) {
       fillPalette(palette);
     }

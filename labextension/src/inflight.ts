@@ -6,6 +6,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import { placeOf } from './editor';
+import type { Outcomes } from './outcomes';
 import { type IPlace, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
@@ -53,6 +54,7 @@ export class InFlight {
   constructor(
     private readonly _client: ICompletionClient,
     private readonly _availability: Availability,
+    private readonly _outcomes: Outcomes,
     private readonly _finished: (run: Run, body: IRequest) => void,
     private readonly _failed: (run: Run) => void
   ) {
@@ -98,12 +100,9 @@ export class InFlight {
     } else {
       run.abort.abort();
     }
-    // Typed to the end of what was shown, it was right.
-    const right = here && run.rest !== null;
+    // What is asked next may go on with it.
+    this._outcomes.left(run, here && run.rest !== null);
     run.suggestion.finish();
-    if (run.shown && !right) {
-      this._client.feedback(run.id, 'dismissed', 0);
-    }
   }
 
   /** Close the request before the latest, if the server has not ended it yet. */
@@ -129,8 +128,16 @@ export class InFlight {
     }
   }
 
-  dispose(): void {
+  /** Do the same where it is nobody's decision, which says nothing of what is shown. */
+  withdraw(): void {
+    if (this._latest) {
+      this._latest.shown = false;
+    }
     this.cancel();
+  }
+
+  dispose(): void {
+    this.withdraw();
     Signal.clearData(this);
   }
 

@@ -8,7 +8,7 @@ vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
 
 import { Availability } from './availability';
 import type { ICompletionClient } from './client';
-import type { IFrame, IHealth, IRequest, ITimings } from './wire';
+import type { IFeedback, IFrame, IHealth, IRequest, ITimings } from './wire';
 import type { IContext } from './document';
 import { LocalClient } from './local/client';
 import { FakeWorker } from './local/testing/worker';
@@ -42,7 +42,7 @@ class Bench {
             signal.addEventListener('abort', () => fail(new Error('aborted')));
             this.asked.push({ body, signal, frame: part => frame(part as IFrame), end, fail });
           }),
-        feedback: () => undefined
+        feedback: ({ id, event }: IFeedback) => void this.said.push(`${event} ${id}`)
       } as unknown as ICompletionClient);
     this.availability = new Availability(() => this.health());
     this.provider = new Provider(client, this.availability, {
@@ -56,6 +56,7 @@ class Bench {
     const signal = { connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot) };
     this.editor = {
       isDisposed: false,
+      host: new EventTarget(),
       hasFocus: () => true,
       getOption: () => false,
       getSelections: () => [{}],
@@ -93,11 +94,51 @@ class Bench {
   health: () => Promise<IHealth> = () => Promise.resolve(READY);
   shown: Promise<IInlineCompletionList> = Promise.resolve({ items: [] });
   readonly asked: IAsked[] = [];
+  /** What became of suggestions. */
+  readonly said: string[] = [];
   readonly provider: Provider;
   readonly availability: Availability;
   readonly editor: CodeEditor.IEditor;
   private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
 }
+
+describe('what becomes of what is shown', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  async function shown(): Promise<Bench> {
+    const bench = new Bench('x = ');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.asked[0].frame({ id: 'a', text: 'total', done: true });
+    bench.asked[0].end();
+    expect(await bench.textShown()).toBe('total');
+    await vi.advanceTimersByTimeAsync(1);
+    return bench;
+  }
+
+  it('is said where the person types something else, and anew where that was a mistake', async () => {
+    const bench = await shown();
+    bench.type('x');
+    void bench.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    bench.text = 'x = ';
+    void bench.fetch(AUTOMATIC);
+    expect(await bench.textShown()).toBe('total');
+    bench.provider.accepted('total');
+    expect(bench.said).toEqual(['shown a', 'typed_over a', 'shown a', 'accepted a']);
+  });
+
+  it('is not said where somebody else edits the text, or the page gives it up', async () => {
+    const edited = await shown();
+    edited.text = 'y = 1\nx = ';
+    void edited.fetch(AUTOMATIC);
+    await vi.advanceTimersByTimeAsync(1);
+    const given = await shown();
+    given.provider.dispose();
+    expect([...edited.said, ...given.said]).toEqual(['shown a', 'shown a']);
+  });
+});
 
 describe('a request of a person, right behind a key', () => {
   beforeEach(() => void vi.useFakeTimers());

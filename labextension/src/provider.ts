@@ -23,6 +23,7 @@ import { type IContext, placeIn, readDocument } from './document';
 import { deferWhileComposing, follow, isAt, placeOf } from './editor';
 import { type IActivity, InFlight, Run } from './inflight';
 import { type IInsertion, insertInto } from './imports';
+import { Outcomes } from './outcomes';
 import type { IPage } from './page';
 import { RequestBuilder } from './request';
 import { SelfTrigger } from './selftrigger';
@@ -62,15 +63,17 @@ export class Provider implements IInlineCompletionProvider {
   };
 
   constructor(
-    private readonly _client: ICompletionClient,
+    client: ICompletionClient,
     private readonly _availability: Availability,
     private readonly _page: IPage
   ) {
-    this._ahead = new Ahead(_client);
+    this._ahead = new Ahead(client);
+    this._outcomes = new Outcomes(client);
     this._requests = new RequestBuilder((path, language) => _page.otherDocuments(path, language));
     this._inFlight = new InFlight(
-      _client,
+      client,
       _availability,
+      this._outcomes,
       (run, body) => this._finished(run, body),
       ({ editor, invoked }) => (this._pending = { editor, place: placeOf(editor), invoked })
     );
@@ -136,7 +139,7 @@ export class Provider implements IInlineCompletionProvider {
     }
     if (!invoked && before !== undefined && !editedAtCursor(before, place)) {
       // Somebody else's edit: what stands there in grey was meant for another text.
-      this.cancel();
+      this._inFlight.withdraw();
       this._page.dismiss();
       return NOTHING;
     }
@@ -284,21 +287,22 @@ export class Provider implements IInlineCompletionProvider {
     this.cancel();
   }
 
-  /** The person takes this much of what was shown, and import lines are put in with it. */
-  accepted(text: string, imports: IInsertion | null): void {
+  /**
+   * The person takes this much of what is shown, and import lines are put in with it; call what is returned once it
+   * stands before the cursor.
+   */
+  accepted(text: string, imports: IInsertion | null): () => void {
     const run = this._inFlight.latest;
-    if (run) {
-      if (imports) {
-        // What is left of it goes on below them, and the next edit is not taken for somebody else's.
-        run.suggestion.moveBehind(imports);
-        const seen = this._seen.get(run.editor);
-        if (seen !== undefined) {
-          this._seen.set(run.editor, insertInto(seen, imports));
-        }
+    const stands = run ? this._outcomes.accepted(run, text) : () => undefined;
+    if (run && imports) {
+      // What is left of it goes on below them, and the next edit is not taken for somebody else's.
+      run.suggestion.moveBehind(imports);
+      const seen = this._seen.get(run.editor);
+      if (seen !== undefined) {
+        this._seen.set(run.editor, insertInto(seen, imports));
       }
-      run.shown = false;
-      this._client.feedback(run.id, 'accepted', text.length);
     }
+    return stands;
   }
 
   /** Tell somebody who asked why nothing is shown. */
@@ -317,12 +321,18 @@ export class Provider implements IInlineCompletionProvider {
     this._cache.clear();
   }
 
+  /** The page is being closed: nothing more becomes of suggestions. */
+  settle(): void {
+    this._outcomes.settle();
+  }
+
   /** Follow an editor: a moved cursor ends a request, a new line begins one. */
   watch(editor: CodeEditor.IEditor): void {
     if (this._watched.has(editor)) {
       return;
     }
     this._watched.add(editor);
+    this._outcomes.watch(editor);
     follow(
       editor,
       () => {
@@ -343,6 +353,7 @@ export class Provider implements IInlineCompletionProvider {
   dispose(): void {
     this._ahead.stop();
     this._inFlight.dispose();
+    this._outcomes.settle();
     Signal.clearData(this);
   }
 
@@ -435,9 +446,8 @@ export class Provider implements IInlineCompletionProvider {
           from: run.suggestion.from
         };
         if (!run.shown) {
-          run.shown = true;
+          this._outcomes.shown(run);
           this._appeared.emit({ text: rest, imports: run.suggestion.imports });
-          this._client.feedback(run.id, 'shown', rest.length);
         }
         return { items: [run.item] };
       }
@@ -449,6 +459,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private readonly _ahead: Ahead;
+  private readonly _outcomes: Outcomes;
   private readonly _requests: RequestBuilder;
   private readonly _inFlight: InFlight;
   private readonly _selfTrigger: SelfTrigger;

@@ -112,6 +112,19 @@ export class Suggestion {
     return closed ? rest.slice(0, lengthBefore(rest, closed)) : rest;
   }
 
+  /**
+   * How much was typed at a place, and how much of that is a beginning of it: nothing where the cursor has gone back.
+   * `null` where the text before it is another by now.
+   */
+  typedAt(place: IPlace): { length: number; same: number } | null {
+    const head = place.text.slice(0, place.offset);
+    if (!head.startsWith(this._before)) {
+      return this._before.startsWith(head) ? { length: 0, same: 0 } : null;
+    }
+    const typed = head.slice(this._before.length);
+    return { length: typed.length, same: commonHead(typed, this._text) };
+  }
+
   /** Wait until there is more of it, or it is finished. */
   changed(): Promise<void> {
     if (this._done) {

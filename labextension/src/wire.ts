@@ -126,13 +126,26 @@ export interface IFrame {
   error?: IError;
 }
 
-/** What happened to a suggestion. Only counted; no text is sent. */
+/** What happened to a suggestion, in numbers: no text is sent. */
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  event: 'accepted' | 'dismissed' | 'shown';
-  /** number of characters */
+  /** `accepted`: all of it or a part was taken; `dismissed`: it was hidden, or the cursor left it; `typed_over`: it was typed, or something else was; `retained`: what is left of it after half a minute of typing, or when the page is closed */
+  event: 'accepted' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
+  /** how many of its characters stand in the document, typed or taken; of `shown`, how many it has */
   chars: number;
+  /** how many characters it had by then: more may have been on their way; 0: all that was sent */
+  length: number;
+  /** time since it was shown; of `retained`, since it was taken. Not learned from: it serves those who log events */
+  seconds: number;
+}
+
+/** Suggestions since Monday. */
+export interface IWeek {
+  /** how many appeared by themselves */
+  shown: number;
+  /** how many of those were taken */
+  taken: number;
 }
 
 /** The index of the person's own code. */
@@ -174,6 +187,8 @@ export interface IHealth {
   last_ms: number | null;
   /** the index of your notebooks; null: none is kept, or you may not see it */
   memory: IMemory | null;
+  /** this week's suggestions; null where nothing is learned from the caller's */
+  week: IWeek | null;
 }
 
 /** The model that a request is about. */

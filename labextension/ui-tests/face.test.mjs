@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNotebook } from './lab.mjs';
 
+const SAID = 'sum([1, 2])';
 const CELLS = ['a = ', { cell_type: 'raw', source: 'hello' }, 'x = 1\ny = 2'];
 
 describe('the face of it', { timeout: 300_000 }, () => {
@@ -34,7 +35,8 @@ describe('the face of it', { timeout: 300_000 }, () => {
 
   before(async () => {
     ({ lab, browser, close } = await openLab({
-      says: 'sum([1, 2])',
+      says: SAID,
+      learning: true,
       flags: ['--Turbopilot.kernel_facts=False']
     }));
     writeNotebook(lab, 'face.ipynb', CELLS);
@@ -196,6 +198,155 @@ describe('the face of it', { timeout: 300_000 }, () => {
     assert.ok(await page.locator('.jp-Turbopilot-status').isVisible());
     assert.equal(await label(), 'Turbopilot: ready');
     await page.setViewportSize({ width: 1180, height: 760 });
+  });
+
+  test('what becomes of suggestions is reported in numbers, counted in the menu, and forgotten on demand', async () => {
+    await lab.delete('turbopilot/feedback');
+    writeNotebook(lab, 'learning.ipynb', ['a =', 'b =', 'c =', 'd =', 'e =', 'f =']);
+    // Half a minute of typing goes by when the test says so.
+    const other = await openFile(browser.context, lab, 'learning.ipynb', {
+      before: () => {
+        const { performance } = window;
+        const now = performance.now.bind(performance);
+        window.later = 0;
+        performance.now = () => now() + window.later;
+      }
+    });
+    const sent = [];
+    other.on('request', request => {
+      if (request.method() === 'POST' && request.url().includes('turbopilot/feedback')) {
+        sent.push(request.postDataJSON());
+      }
+    });
+    const chars = async (event, earlier = 0) => {
+      for (let tries = 0; tries < 100; tries++) {
+        const found = sent.filter(one => one.event === event)[earlier];
+        if (found) {
+          return found.chars;
+        }
+        await other.waitForTimeout(50);
+      }
+      throw new Error(`${event} was not reported, but ${JSON.stringify(sent)}.`);
+    };
+    const see = async index => {
+      const cell = await editCell(other, index);
+      await other.keyboard.type(' ');
+      assert.equal(await ghost(other), SAID);
+      return cell;
+    };
+    const gone = () => other.waitForFunction(selector => !document.querySelector(selector), GHOST);
+    const week = async () => (await lab.get('turbopilot/health')).week;
+    const line = words => other.locator('.lm-Menu-itemLabel', { hasText: words });
+    const openLine = async words => {
+      await other.locator('.jp-Turbopilot-status').click();
+      // The menu is open when the server is asked next.
+      await line(words).waitFor({ timeout: 10000 });
+    };
+    const inTheme = async theme => {
+      await other.evaluate(
+        name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name }),
+        `JupyterLab ${theme}`
+      );
+      await other.waitForFunction(
+        light => document.body.dataset.jpThemeLight === light,
+        `${theme === 'Light'}`
+      );
+    };
+
+    const cell = await see(0);
+    await other.keyboard.press('Tab');
+    await gone();
+    assert.equal(await textOf(cell), `a = ${SAID}`);
+    assert.equal(await chars('accepted'), SAID.length);
+    await see(1);
+    await other.keyboard.type('sux', { delay: 80 });
+    assert.equal(await chars('typed_over'), 2);
+    await other.keyboard.press('Escape');
+    await see(2);
+    await other.keyboard.press('Escape');
+    await gone();
+    await chars('dismissed');
+    // A typing mistake: the same suggestion comes back, and is taken.
+    const mistaken = await see(3);
+    const { id } = sent.findLast(({ event }) => event === 'shown');
+    await other.keyboard.type('x');
+    await other.waitForTimeout(300);
+    await other.keyboard.press('Backspace');
+    assert.equal(await ghost(other), SAID);
+    await other.keyboard.press('Tab');
+    await gone();
+    assert.equal(await textOf(mistaken), `d = ${SAID}`);
+    assert.equal(await chars('accepted', 1), SAID.length);
+    assert.deepEqual(
+      sent.filter(one => one.id === id).map(({ event }) => event),
+      ['shown', 'typed_over', 'shown', 'accepted']
+    );
+
+    const shown = new Set(sent.filter(({ event }) => event === 'shown').map(one => one.id)).size;
+    const counted = { shown, taken: 2 };
+    assert.deepEqual(await week(), counted);
+    await openLine(`Taken 2 of ${shown} This Week`);
+    await screenshot(other, 'learned-menu');
+    await other.keyboard.press('Escape');
+
+    await editCell(other, 0);
+    await other.keyboard.press('Backspace');
+    await editCell(other, 4);
+    for (let key = 0; key < 8; key++) {
+      await other.evaluate(() => (window.later += 4500));
+      await other.keyboard.type('k');
+    }
+    assert.equal(await chars('retained'), SAID.length - 1);
+    await other.keyboard.press('Escape');
+    for (const event of sent) {
+      assert.deepEqual(Object.keys(event).sort(), ['chars', 'event', 'id', 'length', 'seconds']);
+      assert.ok(event.seconds >= 0 && event.seconds < 60, `${event.seconds} s`);
+    }
+
+    const dialog = other.locator('.jp-Dialog');
+    const { taken } = counted;
+    const open = async () => {
+      await openLine('Taken 2 of');
+      await line('Taken 2 of').click();
+      await dialog.getByText(new RegExp(`you took ${taken}\\. From those that you take`)).waitFor();
+    };
+    await open();
+    await screenshot(other, 'learned-dialog');
+    await other.keyboard.press('Enter');
+    await dialog.waitFor({ state: 'detached' });
+    assert.equal((await week()).taken, taken, 'Enter resets nothing');
+    await inTheme('Dark');
+    await openLine('Taken 2 of');
+    await screenshot(other, 'learned-menu-dark');
+    await other.keyboard.press('Escape');
+    await open();
+    await screenshot(other, 'learned-dialog-dark');
+    await dialog.getByRole('button', { name: 'Reset' }).click();
+    await other.locator('.Toastify__toast', { hasText: 'has forgotten what it learned' }).first().waitFor();
+    assert.deepEqual(await week(), { shown: 0, taken: 0 });
+    await openLine('No Suggestions Yet');
+    await screenshot(other, 'learned-reset-dark');
+    await other.keyboard.press('Escape');
+    await inTheme('Light');
+
+    // A page that is closed says what is left.
+    const retained = async () => {
+      const metrics = await lab.text('turbopilot/metrics');
+      return Number(/turbopilot_suggestions_total\{event="retained"\} ([\d.]+)/.exec(metrics)[1]);
+    };
+    const before = await retained();
+    await see(5);
+    await other.keyboard.press('Tab');
+    await gone();
+    await chars('accepted', 2);
+    await other.waitForTimeout(300);
+    await other.goto('about:blank');
+    for (let tries = 0; tries < 50 && (await retained()) === before; tries++) {
+      await other.waitForTimeout(100);
+    }
+    assert.ok((await retained()) > before);
+    await other.close();
+    await page.bringToFront();
   });
 
   test('the panel follows other tabs, and a download that failed stays marked', async () => {

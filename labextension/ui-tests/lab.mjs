@@ -51,7 +51,8 @@ const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python'
  * Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's.
  * `eagerness` is `always` unless told otherwise: how grey text behaves is tested, not when it is worth showing.
  * `says` puts an engine in the model's place that writes this text at every place. With `memory` an index of what is
- * in the server's folder is kept, among the server's own files: where the default model is not.
+ * in the server's folder is kept, among the server's own files: where the default model is not. `learning`: whether
+ * anything is learned from suggestions, and kept in a folder of the test's own.
  */
 export async function startLab({
   environment = {},
@@ -60,6 +61,7 @@ export async function startLab({
   app = 'lab',
   eagerness = 'always',
   memory = false,
+  learning = false,
   says = ''
 } = {}) {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
@@ -118,6 +120,7 @@ export async function startLab({
         '--ServerApp.ip=127.0.0.1',
         `--Turbopilot.eagerness=${eagerness}`,
         `--Turbopilot.memory=${memory ? 'True' : 'False'}`,
+        `--Turbopilot.learning=${learning ? 'True' : 'False'}`,
         `--IdentityProvider.token=${token}`,
         `--ServerApp.root_dir=${work}`,
         `--LabServerApp.user_settings_dir=${user}`,
@@ -133,6 +136,7 @@ export async function startLab({
           JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
           IPYTHONDIR: path.join(home, 'ipython'),
           ...(memory ? { XDG_DATA_HOME: path.join(home, 'data') } : {}),
+          ...(learning ? { XDG_CACHE_HOME: path.join(home, 'cache') } : {}),
           ...environment
         },
         stdio: ['ignore', 'pipe', 'pipe']
@@ -171,8 +175,9 @@ export async function startLab({
     rmSync(home, { recursive: true, force: true });
   };
 
-  lab.get = async route =>
-    (await fetch(`${url}/${route}`, { headers: { Authorization: `token ${lab.token}` } })).json();
+  const get = route => fetch(`${url}/${route}`, { headers: { Authorization: `token ${lab.token}` } });
+  lab.get = async route => (await get(route)).json();
+  lab.text = async route => (await get(route)).text();
 
   lab.put = async (route, body) =>
     fetch(`${url}/${route}`, {
@@ -180,6 +185,9 @@ export async function startLab({
       headers: { Authorization: `token ${lab.token}` },
       body: JSON.stringify(body)
     });
+
+  lab.delete = async route =>
+    fetch(`${url}/${route}`, { method: 'DELETE', headers: { Authorization: `token ${lab.token}` } });
 
   await lab.start();
   return lab;
@@ -263,9 +271,12 @@ export function defaultModel() {
   ).trim();
 }
 
-/** Open a file in JupyterLab and wait until it can be typed in. */
-export async function openFile(context, lab, file, { reset = true, url = lab.url } = {}) {
+/** Open a file in JupyterLab and wait until it can be typed in; `before` runs in the page before all else. */
+export async function openFile(context, lab, file, { reset = true, url = lab.url, before = null } = {}) {
   const page = await context.newPage();
+  if (before) {
+    await page.addInitScript(before);
+  }
   page.on('dialog', dialog => dialog.accept().catch(() => undefined));
   await page.goto(`${url}/lab/tree/${file}?token=${lab.token}${reset ? '&reset' : ''}`);
   await page.waitForSelector('#jupyterlab-splash', { state: 'detached', timeout: 60000 });

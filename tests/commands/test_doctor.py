@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot import files
+from jupyter_turbopilot.completer.learned import Learned
+from jupyter_turbopilot.completer.outcomes import Observations, Terms, Verdict
 from jupyter_turbopilot.memory.places import folder
 from jupyter_turbopilot.models import speed
+from jupyter_turbopilot.models.personal import LEARNING
+from jupyter_turbopilot.suggestion.fit import subject_of
 
 from ..memory.notebooks import write
 from ..serving import Server
@@ -44,6 +49,30 @@ def test_the_doctor_measures_the_speed_of_a_model_that_is_here(
     _, out, _ = run(capsys, "doctor", "-m", own)
     assert "tokens a second" in out
     assert "unverified" in out
+
+
+def test_the_doctor_says_what_was_learned(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    own: str,
+    own_folder: Path,
+) -> None:
+    assert "learning     taken 0 of 0 this week; nothing learned yet" in run(capsys, "doctor", "-m", own)[1]
+    terms = Terms(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
+    wrong = Observations(40, 40, (Verdict(terms, 0.7, right=False),) * 40)
+    learned = Learned().after(wrong, time.time())
+    (own_folder / LEARNING).write_text(json.dumps(learned.content()))
+    out = run(capsys, "doctor", "-m", own)[1]
+    assert re.search(
+        r"learning     taken 40 of 40 this week; balanced, from 40 suggestions: slope \d\.\d\d, "
+        r"offset -\d\.\d\d: wants a score of 0\.\d+ \(0\.575 as fitted\)$",
+        out,
+        re.MULTILINE,
+    )
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"learning": false}}')
+    assert "learning     off" in run(capsys, "doctor", "-m", own)[1]
 
 
 def test_the_doctor_says_when_a_graphics_card_is_asked_for_and_there_is_none(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from jupyter_turbopilot.completer.learned import Learned
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models import speed
@@ -15,6 +16,7 @@ from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.folder import write_note
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
+from jupyter_turbopilot.models.personal import LEARNING
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.fold import folded
@@ -87,6 +89,7 @@ def test_everything_that_we_write_is_removed(
         obtain(store, converted)
     folded(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
     speed.remember(own_folder, 1e9)
+    (own_folder / LEARNING).write_text(json.dumps(Learned().content()))
     (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
     state.save(own_folder / "sequences", "key", [])
     assert len(files(models_folder)) > 12
@@ -94,6 +97,19 @@ def test_everything_that_we_write_is_removed(
     assert run(capsys, "purge", "--yes")[0] == 0
     assert files(models_folder) == set(THEIRS)
     assert not own_folder.exists()
+
+
+def test_a_damaged_file_of_what_was_learned_goes_and_another_programs_stays(
+    capsys: pytest.CaptureFixture[str], own_folder: Path
+) -> None:
+    own_folder.mkdir(parents=True, exist_ok=True)
+    (own_folder / LEARNING).write_text('{"calibrations": {')
+    (own_folder / f"{LEARNING}.old").write_text("somebody's")
+    run(capsys, "purge", "--yes")
+    assert files(own_folder) == {f"{LEARNING}.old"}
+    (own_folder / LEARNING).write_text('{"lessons": []}')
+    run(capsys, "purge", "--yes")
+    assert files(own_folder) == {LEARNING, f"{LEARNING}.old"}
 
 
 def test_emptied_folders_go_and_missing_ones_are_no_matter(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import NONE, Fact, Facts
 from jupyter_turbopilot.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion.cache import Place
+from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration
 
 from .desk import Desk, heard, request
 
@@ -105,6 +107,50 @@ def test_more_lines_are_written_where_they_are_asked_for(desk: Callable[..., Des
     d = desk("a\nb\nc\nd", settings={"max_lines": 2})
     assert d.texts(request("", lines="multi"))[-1] == "a\nb"
     assert d.texts(request("", lines="multi", max_lines=3))[-1] == "a\nb\nc"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "eagerness", "moved"),
+    [
+        ("automatic", "balanced", True),
+        ("automatic", "quiet", True),
+        ("ahead", "balanced", True),
+        ("automatic", "eager", True),
+        ("automatic", "always", False),
+        ("invoke", "balanced", False),
+    ],
+)
+def test_what_was_learned_moves_the_thresholds_that_promise_something(
+    trigger: str, eagerness: str, moved: bool
+) -> None:
+    def task(calibration: Calibration) -> Task:
+        asked = request(trigger=trigger, eagerness=eagerness)
+        return suggestion_task(
+            asked,
+            NONE,
+            "model",
+            Turbopilot(),
+            lambda _: pytest.fail("no engine"),
+            lambda *_: calibration,
+        )
+
+    fitted, strict = task(AS_FITTED), task(Calibration(1.0, -0.8, 300))
+    assert (fitted.place.limit != strict.place.limit) is moved  # what was cut at another one is no answer
+    assert (fitted.terms is not None) is (trigger == "automatic")
+    if strict.terms and fitted.terms:
+        assert (strict.terms.threshold > fitted.terms.threshold) is moved
+        assert (strict.terms.promised is not None) is moved
+
+
+def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None:
+    d = desk("alpha + beta", probability=0.93)
+    asked = request("x = ", trigger="automatic", eagerness="balanced")
+    shown = d.texts(asked)
+    assert shown
+    d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
+        calibration=lambda *_: Calibration(1.0, -1.5, 300), sent=lambda *_: None
+    )
+    assert d.texts(asked) != shown
 
 
 @pytest.mark.parametrize("moves", [True, False])

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.evaluate.counters import read, requests_per_second
 
@@ -56,7 +57,7 @@ def test_a_server_of_ours_writes_what_is_read() -> None:
     from jupyter_turbopilot.server.metrics import Metrics
 
     worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=0, engine=None)
-    counted = {"shown": 0, "accepted": 0, "dismissed": 0, "hidden": 0, "known": 1, "taken_over": 1}
+    counted = dict.fromkeys(EVENTS, 0) | {"hidden": 0, "known": 1, "taken_over": 1}
     completer = SimpleNamespace(counters=counted)
     metrics = Metrics(SimpleNamespace(worker=worker, completer=completer))  # type: ignore[arg-type]
     for outcome in ("answered", "answered", "answered", "superseded", "busy"):

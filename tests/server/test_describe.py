@@ -51,6 +51,7 @@ def test_health_says_whether_it_can_complete_and_why_not(
         "notice": notice,
         "last_ms": None,
         "memory": None,
+        "week": None,
     }
 
 
@@ -115,3 +116,10 @@ def test_of_checkpoints_nothing_is_said_that_holds_of_a_gguf_file_alone(models_f
         assert not {"memory", "tokens_a_second", "verdict"} & model.keys()
         assert (model["size"], model["counted"], model["checkpoint"]) == (None, False, "")
         assert not model["mirror"]
+
+
+def test_the_weeks_counts_are_for_whom_they_are_about(pilot: Pilot) -> None:
+    assert describe_health(pilot, own=True)["week"] == {"shown": 0, "taken": 0}
+    assert describe_health(pilot)["week"] is None
+    pilot.completer.learner = None
+    assert describe_health(pilot, own=True)["week"] is None

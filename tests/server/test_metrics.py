@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.engine.remote.dialect import Heard
 from jupyter_turbopilot.engine.remote.figures import Figures
 from jupyter_turbopilot.reply import Timings
@@ -14,7 +15,8 @@ from jupyter_turbopilot.server.metrics import Metrics
 
 @pytest.fixture
 def pilot() -> Any:
-    counters = {"shown": 4, "accepted": 3, "dismissed": 2, "hidden": 1, "known": 7, "taken_over": 6}
+    counters = dict.fromkeys(EVENTS, 0)
+    counters |= {"shown": 4, "accepted": 3, "dismissed": 2, "hidden": 1, "known": 7, "taken_over": 6}
     worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=5, engine=None)
     return SimpleNamespace(worker=worker, completer=SimpleNamespace(counters=counters))
 

@@ -12,7 +12,7 @@ from jupyter_turbopilot.server.several import LIMITS, for_several
 def test_nothing_of_several_people_outlives_the_service(caplog: pytest.LogCaptureFixture) -> None:
     settings = Turbopilot()
     for_several(settings)
-    assert (settings.keep_sequences, settings.results_file) == (False, "")
+    assert (settings.keep_sequences, settings.learning, settings.results_file) == (False, False, "")
     assert not caplog.records, "nobody had asked for it"
 
 

@@ -30,7 +30,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import Facts
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.reply import Item, Reply
-from jupyter_turbopilot.request import Completion
+from jupyter_turbopilot.request import Completion, Feedback
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.shell.terminal import TurbopilotSuggest, turn_on
 
@@ -138,6 +138,8 @@ def test_grey_text_appears_and_right_takes_it(terminal: pexpect.spawn) -> None:
     screen(terminal, 0.5)
     terminal.send("print('is', np.__name__)\r")
     assert wait_for(terminal, "is numpy")
+    terminal.send("%turbopilot\r")
+    assert re.search(r"taken 1 of \d+ this week", wait_for(terminal, "this week"))
 
 
 @pytest.mark.model
@@ -159,6 +161,7 @@ class Prompt:
         self.asked: list[str] = []
         self.jobs: list[SimpleNamespace] = []
         self.listeners: list[Listener] = []
+        self.reported: list[tuple[str, str]] = []
         names = {"table": None, 3: "three"}
         shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]), user_ns=names)
         pilot = SimpleNamespace(completer=self, memory="what was written before")
@@ -177,6 +180,9 @@ class Prompt:
         self.listeners.append(listener)
         self.jobs.append(SimpleNamespace(cancel=Cancel()))
         return self.jobs[-1]
+
+    def feedback(self, feedback: Feedback) -> None:
+        self.reported.append((feedback.id, feedback.event))
 
     async def key(self) -> asyncio.Task[str | None]:
         """Do what prompt_toolkit does at a key."""
@@ -205,6 +211,7 @@ def test_the_next_key_asks_at_once_and_leaves_what_is_being_written_to_the_serve
         assert prompt.ended == [False, False]
         prompt.listeners[1](Reply("b", "model", (Item("alue", 0.9, "stop"),), done=True))
         assert await asyncio.wait_for(second, 1) == "alue"
+        assert prompt.reported == [("b", "shown")]
 
     asyncio.run(types())
 

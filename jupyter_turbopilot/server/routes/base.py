@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_core.utils import ensure_async
+from jupyter_server.auth.identity import IdentityProvider
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from jupyter_turbopilot.completer.owner import owner_of
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
     RefusedError,
@@ -81,6 +84,35 @@ class Route(AuthenticatedHandler):
             self.settings["turbopilot_metrics"] = Metrics(self.pilot)
         metrics: Metrics = self.settings["turbopilot_metrics"]
         return metrics
+
+    @property
+    def owner(self) -> str:
+        """Whose caches may serve what is asked: nobody's in particular where one person is served.
+
+        Whoever brings a Jupyter server's token is taken for one person. Where names are real, the person
+        whose server it is has no owner either, so that what was read for them is kept as ever; others whom
+        they let in share their kernels and files, but not what they write.
+        """
+        name = self.username
+        own = not self.standalone and name == os.environ.get("JUPYTERHUB_USER")
+        if own or not self.names_people:
+            return ""
+        settings, secret = self.pilot.settings, self.pilot.completer.secret
+        return owner_of(name, groups_of(self.current_user), settings.share, settings.share_group, secret)
+
+    @property
+    def is_learned_from(self) -> bool:
+        """Whether it is this caller whose suggestions are counted and learned from."""
+        return self.may_manage and not self.owner
+
+    @property
+    def username(self) -> str:
+        """Return who has signed in; a name that was made up for one request alone says nothing."""
+        provider = self.identity_provider
+        signed_in = type(provider).get_user is not IdentityProvider.get_user or self.get_secure_cookie(
+            provider.get_cookie_name(self), **provider.get_secure_cookie_kwargs
+        )
+        return str(getattr(self.current_user, "username", "")) if signed_in else ""
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Cap the body before a byte of it is read; then know the caller."""
@@ -204,3 +236,11 @@ class Route(AuthenticatedHandler):
                     return  # that somebody went away is no failure of the server's for its log
                 self.set_status(error.status)
                 await self._finish_with(error)
+
+
+def groups_of(user: Any) -> frozenset[str]:
+    """Return the groups that an identity names for a user; most name none."""
+    named = getattr(user, "groups", None)
+    if not isinstance(named, list | tuple | set | frozenset):
+        return frozenset()
+    return frozenset(name for name in named if isinstance(name, str))

@@ -99,6 +99,13 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     trouble: Annotated[str | None, Meta(description="why there is none although the settings allow it")]
 
 
+class Week(msgspec.Struct, frozen=True, kw_only=True):
+    """Suggestions since Monday."""
+
+    shown: Annotated[int, Meta(description="how many appeared by themselves")]
+    taken: Annotated[int, Meta(description="how many of those were taken")]
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """State of the server and its model."""
 
@@ -123,6 +130,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     memory: Annotated[
         Memory | None,
         Meta(description="the index of your notebooks; null: none is kept, or you may not see it"),
+    ]
+    week: Annotated[
+        Week | None,
+        Meta(description="this week's suggestions; null where nothing is learned from the caller's"),
     ]
 
 

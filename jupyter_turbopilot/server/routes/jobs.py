@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from jupyter_server.auth.identity import IdentityProvider
 
-from jupyter_turbopilot.completer.owner import owner_of
 from jupyter_turbopilot.completer.raw_task import priority_of
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context.facts import NONE, Facts
@@ -60,25 +57,10 @@ class JobRoute(Route):
     @property
     def caller(self) -> str:
         """Who asks and gets a share of the model: nothing that a client can vary to get more of them."""
-        name = self._username()
+        name = self.username
         # A key says nothing of who brings it, and without a name there is nothing else to go by.
         named = bool(name) and (self.alone is None or self.alone.names_people)
         return name if named else f"{name} {self.request.remote_ip}"
-
-    @property
-    def owner(self) -> str:
-        """Whose caches may serve what is asked: nobody's in particular where one person is served.
-
-        Whoever brings a Jupyter server's token is taken for one person. Where names are real, the person
-        whose server it is has no owner either, so that what was read for them is kept as ever; others whom
-        they let in share their kernels and files, but not what they write.
-        """
-        name = self._username()
-        own = not self.standalone and name == os.environ.get("JUPYTERHUB_USER")
-        if own or not self.names_people:
-            return ""
-        settings, secret = self.pilot.settings, self.pilot.completer.secret
-        return owner_of(name, groups_of(self.current_user), settings.share, settings.share_group, secret)
 
     def _caller_for(self, request: Completion | RawRequest) -> str:
         """Return who gets a share of the model: a server that brings the key asks for several people."""
@@ -95,14 +77,6 @@ class JobRoute(Route):
         """Return what tells an editor from the caller's others: a newer request ends its own alone."""
         agent = self.request.headers.get("User-Agent", "")
         return f"{client} {self.request.remote_ip} {agent}" if client else ""
-
-    def _username(self) -> str:
-        """Return who has signed in; a name that was made up for one request alone says nothing."""
-        provider = self.identity_provider
-        signed_in = type(provider).get_user is not IdentityProvider.get_user or self.get_secure_cookie(
-            provider.get_cookie_name(self), **provider.get_secure_cookie_kwargs
-        )
-        return str(getattr(self.current_user, "username", "")) if signed_in else ""
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
         """Take what the route works with."""
@@ -217,11 +191,3 @@ class JobRoute(Route):
         self._left = True
         self.drop()
         super().on_connection_close()
-
-
-def groups_of(user: Any) -> frozenset[str]:
-    """Return the groups that an identity names for a user; most name none."""
-    named = getattr(user, "groups", None)
-    if not isinstance(named, list | tuple | set | frozenset):
-        return frozenset()
-    return frozenset(name for name in named if isinstance(name, str))

@@ -9,6 +9,7 @@ from tornado import web
 
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.private import is_private_path
+from jupyter_turbopilot.errors import NotReadyError
 from jupyter_turbopilot.request import Completion, Feedback, Hierarchy, parse_completion
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
@@ -78,12 +79,25 @@ async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[
 
 
 class FeedbackRoute(Route):
-    """`POST turbopilot/feedback`: counters, no text."""
+    """`POST turbopilot/feedback`: what became of a suggestion, in numbers; `DELETE` forgets it."""
 
     @Endpoint(Feedback, status=204)
     async def post(self, feedback: Feedback) -> None:
-        """Count what happened to a suggestion."""
-        self.pilot.completer.feedback(feedback.event)
+        """Count what happened to a suggestion, and learn from it."""
+        self.pilot.completer.feedback(feedback)
+        await self.finish()
+
+    @Endpoint(status=204, access="manage", errors=(NotReadyError,))
+    async def delete(self) -> None:
+        """Forget what was learned from feedback."""
+        learner = self.pilot.completer.learner
+        if learner and self.is_learned_from:
+            try:
+                await self.pilot.background.run(learner.forget)
+            except OSError as error:
+                raise NotReadyError(
+                    f"What was learned could not be deleted: {error.strerror or error}.", code="not_deleted"
+                ) from None
         await self.finish()
 
 
@@ -95,4 +109,4 @@ class HealthRoute(Route):
     @Endpoint(gives=Health)
     async def get(self) -> None:
         """Return whether the server is ready to complete, and if not, why."""
-        self.answer(describe_health(self.pilot, await self.memory()))
+        self.answer(describe_health(self.pilot, await self.memory(), own=self.is_learned_from))

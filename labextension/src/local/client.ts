@@ -140,9 +140,13 @@ export class LocalClient implements IClient {
     );
   }
 
-  /** Nothing is counted in a page. */
+  /** Nothing is counted in a page, and nothing learned. */
   feedback(): void {
     return;
+  }
+
+  forget(): Promise<void> {
+    return Promise.resolve();
   }
 
   health(): Promise<IEngineHealth> {
@@ -163,6 +167,7 @@ export class LocalClient implements IClient {
         : null,
       last_ms: this._lastMs,
       memory: null,
+      week: null,
       inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }

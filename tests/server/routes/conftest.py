@@ -8,11 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_server.auth.identity import IdentityProvider, User
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
 from jupyter_turbopilot.server.describe import describe_health
 
 from ...scripted_engine import ScriptedEngine, kind_with
+
+
+class Named(IdentityProvider):
+    """Has real names, as a hub does."""
+
+    def get_user(self, handler: Any) -> User:
+        return User(handler.request.headers.get("X-Who", "ada"))
+
+    def is_token_authenticated(self, handler: Any) -> bool:
+        return True
 
 
 @pytest.fixture

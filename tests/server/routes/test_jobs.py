@@ -6,17 +6,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from jupyter_server.auth.identity import IdentityProvider, User
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from jupyter_turbopilot.raw_request import ExactAsk, RawRequest
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.routes import llamacpp, openai_wording
+from jupyter_turbopilot.server.routes.base import groups_of
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
-from jupyter_turbopilot.server.routes.jobs import JobRoute, groups_of, is_awaited
+from jupyter_turbopilot.server.routes.jobs import JobRoute, is_awaited
 
-from .conftest import Ask, complete_body, error_of
+from .conftest import Ask, Named, complete_body, error_of
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,6 @@ async def test_without_a_model_the_engine_is_asked_for_in_vain(ask: Ask, pilot: 
     response = await ask("tokenize", {"content": "x"})
     assert response.code == 503
     assert error_of(response)["message"]
-
-
-class Named(IdentityProvider):
-    """Has real names, as a hub does."""
-
-    def get_user(self, handler: Any) -> User:
-        return User(handler.request.headers.get("X-Who", "ada"))
-
-    def is_token_authenticated(self, handler: Any) -> bool:
-        return True
 
 
 @pytest.fixture

@@ -5,15 +5,18 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.completer import learner
+from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server import runtime
 
 from ...scripted_engine import ScriptedEngine, words
-from .conftest import Ask, complete_body, error_of, lines
+from .conftest import Ask, Named, complete_body, error_of, lines
 
 Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -220,9 +223,65 @@ async def test_an_engine_that_fails_is_an_error_without_its_secrets(
 
 
 async def test_feedback_counts_and_keeps_no_text(ask: Ask, ready: Any) -> None:
-    assert (await ask("feedback", {"id": "x", "event": "accepted", "chars": 4})).code == 204
-    assert ready.completer.counters["accepted"] == 1
-    assert (await ask("feedback", {"id": "x", "event": "eaten"})).code == 400
+    for event in EVENTS:
+        assert (await ask("feedback", {"id": "x", "event": event, "chars": 4, "seconds": 1.5})).code == 204
+        assert ready.completer.counters[event] == 1
+    for odd in (
+        {"event": "eaten"},
+        {"event": "shown", "length": -1},
+        {"event": "shown", "seconds": -1},
+        {"event": "shown", "chars": 0.5},
+    ):
+        assert (await ask("feedback", {"id": "x"} | odd)).code == 400
+    assert (await ask("feedback", {"id": "x", "event": "shown", "seconds": 1e9})).code == 400
+
+
+async def test_what_becomes_of_a_suggestion_is_learned_and_can_be_forgotten(
+    ask: Ask, ready: Any, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learner, "SETTLE", 0.01)
+    kept = own_folder / "learning.json"
+    body = complete_body(trigger="automatic", eagerness="balanced")
+    (answer,) = [json.loads((await ask("complete", body)).body)]
+    (item,) = answer["items"]
+    for event in ("shown", "typed_over"):
+        await ask("feedback", {"id": answer["id"], "event": event, "chars": len(item["text"])})
+    while not kept.exists():
+        await asyncio.sleep(0.01)
+    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 1, "taken": 0}
+    (found,) = json.loads(kept.read_bytes())["calibrations"].values()
+    assert (found["seen"], found["offset"] > 0) == (1, True)
+    assert item["text"] not in kept.read_text()
+    assert (await ask("feedback", method="DELETE")).code == 204
+    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 0, "taken": 0}
+    assert not kept.exists()
+
+
+async def test_the_counts_are_those_of_the_person_whose_server_it_is(
+    ask: Ask, ready: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
+    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    body = complete_body(trigger="automatic", eagerness="balanced")
+    for name in ("ada", "bob"):
+        who = {"X-Who": name}
+        answer = json.loads((await ask("complete", body, headers=who)).body)
+        await ask("feedback", {"id": answer["id"], "event": "shown"}, headers=who)
+
+    async def week(name: str) -> Any:
+        return json.loads((await ask("health", method="GET", headers={"X-Who": name})).body)["week"]
+
+    assert await week("ada") == {"shown": 1, "taken": 0}
+    assert await week("bob") is None
+    assert (await ask("feedback", method="DELETE", headers={"X-Who": "bob"})).code == 204
+    assert await week("ada") == {"shown": 1, "taken": 0}
+
+
+async def test_from_what_was_asked_for_nothing_is_learned(ask: Ask, ready: Any) -> None:
+    answer = json.loads((await ask("complete", complete_body(trigger="invoke"))).body)
+    assert answer["items"]
+    await ask("feedback", {"id": answer["id"], "event": "shown"})
+    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 0, "taken": 0}
 
 
 async def test_the_secret_of_the_runtime_file_opens_what_kernels_ask_for_alone(

@@ -1,0 +1,247 @@
+"""What a threshold that learns does for people whose code the gate is wrong about, and for the others.
+
+python benchmarks/learning.py    (three minutes; no model, nothing but arithmetic)
+python benchmarks/learning.py --settings balanced --lost 0.25               a quarter of pages is lost
+python benchmarks/learning.py --settings balanced --lost 0.25 --unsettled   and what they held with them
+python benchmarks/learning.py --settings balanced quiet --mistakes 0        nobody mistypes
+
+The scores are spread as they were where the gate was fitted (shown per 100 keys by threshold, in
+results/suggestions.md). How often a suggestion of a score is right is taken in two ways: *as scored*, as its
+score says, less what is lost because the best of several boundaries is shown; and *as measured*, by the
+precision of the thresholds around it, which falls faster below *balanced*. For each person the log-odds of
+that are shifted such that the fitted threshold would be right less or more often than its setting promises.
+Each suggestion that is shown is reported as an editor does, and goes through what the server makes of that.
+What was taken is lost now and then before anybody says what is left of it; what was typed over never is.
+Precision is that of the threshold at the end, over all scores, not of a sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.completer.outcomes import SECONDS, Outcomes, Terms
+from jupyter_turbopilot.request import Feedback
+from jupyter_turbopilot.suggestion.features import sigmoid
+from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for, subject_of
+from jupyter_turbopilot.suggestion.learning import AS_FITTED, Calibration, log_odds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+# Shown per 100 keys, and how many of those were right, by threshold, in the half that was fitted to.
+SHOWN = {
+    0.05: (11.3, 0.297),
+    0.3: (7.8, 0.431),
+    0.5: (5.2, 0.579),
+    0.575: (4.1, 0.669),
+    0.65: (3.0, 0.699),
+    0.7: (2.2, 0.740),
+    0.775: (1.3, 0.802),
+    0.85: (0.7, 0.842),
+    1.0: (0.0, 1.0),
+}
+ODDS = -0.35  # by which the log-odds of being right lie below the score's, from *balanced* on
+TARGET = 0.03  # how far precision may be from what is promised
+SHARES = (0.8, 1.0, 1.2)  # precision at the fitted threshold, as a share of what is promised
+SIZE = 4000  # suggestions that a world has
+LENGTH = 20  # characters of each
+PAUSE = SECONDS / 100  # between two suggestions
+# What people do with a suggestion, how often, and what is left of it after a while.
+WITH_RIGHT = (
+    (0.75, ("accepted", LENGTH), ("retained", LENGTH)),
+    (0.25, ("typed_over", LENGTH)),
+    # A typing mistake, which is deleted: it is shown anew. How often is an option.
+    (0.0, ("typed_over", 2), ("shown", LENGTH), ("accepted", LENGTH), ("retained", LENGTH)),
+)
+WITH_WRONG = (
+    (0.65, ("typed_over", 3)),
+    (0.20, ("dismissed", 0)),
+    (0.15, ("accepted", LENGTH), ("retained", 8)),
+)
+
+
+def as_scored(score: float) -> float:
+    """Return how often a score is right, by what it says."""
+    return sigmoid(log_odds(score) + ODDS)
+
+
+def as_measured(score: float) -> float:
+    """Return how often a score is right, by the precision of the thresholds around it."""
+    centres, rates = [], []
+    for (low, (more, first)), (high, (less, second)) in pairwise(SHOWN.items()):
+        centres.append((low + high) / 2)
+        rates.append((more * first - less * second) / (more - less))
+    at = min(max(1, bisect_left(centres, score)), len(centres) - 1)
+    part = (score - centres[at - 1]) / (centres[at] - centres[at - 1])
+    return min(0.97, max(0.03, rates[at - 1] + part * (rates[at] - rates[at - 1])))
+
+
+def draw(rng: random.Random) -> float:
+    """Draw the score of a suggestion."""
+    left = rng.random() * SHOWN[0.05][0]
+    for (low, (more, _)), (high, (less, _)) in pairwise(SHOWN.items()):
+        if left >= less:
+            return low + (high - low) * (more - left) / (more - less)
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class World:
+    """Scores, each with how often it is right for people whose code the gate is right about."""
+
+    scores: Sequence[float]
+    chances: Sequence[float]
+
+    @classmethod
+    def of(cls, chance: Callable[[float], float], seed: int) -> World:
+        """Draw one."""
+        rng = random.Random(seed)  # noqa: S311 - a reproducible choice
+        scores = sorted(draw(rng) for _ in range(SIZE))
+        return cls(scores, [log_odds(chance(score)) for score in scores])
+
+    def precision(self, threshold: float, shift: float) -> float:
+        """Return how many of those shown at a threshold are right for somebody."""
+        return statistics.fmean(
+            sigmoid(chance + shift) for chance in self.chances[bisect_left(self.scores, threshold) :]
+        )
+
+    def shown(self, threshold: float) -> float:
+        """Return how many are shown at a threshold, of all."""
+        return 1 - bisect_left(self.scores, threshold) / len(self.scores)
+
+    def shift_for(self, precision: float, threshold: float) -> float:
+        """Return the shift with which a threshold has a precision."""
+        low, high = -4.0, 4.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.precision(threshold, middle) < precision else (low, middle)
+        return low
+
+
+@dataclass
+class Person:
+    """Somebody who types on in a world."""
+
+    world: World
+    shift: float
+    terms: Terms
+    rng: random.Random
+    lost: float  # which share of what is taken nobody says more of
+    settles: bool  # whether that counts as right in the end
+    mistakes: float  # which share of right ones is taken after a typing mistake that is deleted
+
+    def thresholds(self) -> Iterator[float]:
+        """Yield the threshold after each suggestion that was shown."""
+        learned, outcomes, fitted = AS_FITTED, Outcomes(), self.terms.threshold
+        for number in range(1 << 30):
+            threshold = learned.threshold(fitted)
+            learned = self._see(number, threshold, learned, outcomes)
+            yield learned.threshold(fitted)
+
+    def _see(self, number: int, threshold: float, learned: Calibration, outcomes: Outcomes) -> Calibration:
+        """See one suggestion, of those that pass; return what it taught."""
+        at = self.rng.randrange(bisect_left(self.world.scores, threshold), len(self.world.scores))
+        right = self.rng.random() < sigmoid(self.world.chances[at] + self.shift)
+        name, now, terms = f"{number}", number * PAUSE, replace(self.terms, threshold=threshold)
+        outcomes.sent(name, terms, LENGTH, self.world.scores[at], now)
+        habits = WITH_RIGHT if right else WITH_WRONG
+        shares = [share for share, *_ in habits]
+        if right:
+            shares[0], shares[-1] = shares[0] - self.mistakes, self.mistakes
+        [(_, *said)] = self.rng.choices(habits, shares)
+        if said[-1][0] == "retained" and self.rng.random() < self.lost:
+            said = said[: -1 if self.settles else -2]
+        for event, chars in (("shown", LENGTH), *said):
+            feedback = Feedback(id=name, event=event, chars=chars, length=LENGTH)
+            for verdict in outcomes.receive(feedback, now).verdicts:
+                known, promised = verdict.terms.threshold, verdict.terms.promised
+                assert promised
+                learned = learned.learn(verdict.score, known, promised, right=verdict.right)
+        return learned
+
+
+def main() -> None:
+    """Print a table for each way in which scores are right."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--worlds", type=int, default=5, help="that the scores are drawn anew for (%(default)s)"
+    )
+    parser.add_argument("--people", type=int, default=40, help="in each of them (%(default)s)")
+    parser.add_argument("--shown", type=int, nargs="+", default=[50, 200, 500, 2000])
+    fit = fit_for(DEFAULT)
+    parser.add_argument("--settings", nargs="+", default=[*fit.promised], choices=[*fit.promised])
+    parser.add_argument(
+        "--lost",
+        type=float,
+        default=0.05,
+        help="share of what is taken that nobody says more of (%(default)s)",
+    )
+    parser.add_argument(
+        "--mistakes",
+        type=float,
+        default=0.03,
+        help="share of right ones that are mistyped first (%(default)s)",
+    )
+    parser.add_argument(
+        "--unsettled", action="store_true", help="do not count what was lost so as right in the end"
+    )
+    options = parser.parse_args()
+    for chance in (as_scored, as_measured):
+        print(f"\n{chance.__name__}\n")
+        print(
+            "| setting | promised | at the fitted threshold | suggestions shown | learned: mean (least and "
+            "greatest of the worlds) | 5 to 95 of 100 people | of 100 within 0.03 | shows, times as many |"
+        )
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+        worlds = [World.of(chance, seed) for seed in range(options.worlds)]
+        for setting in options.settings:
+            promised = fit.promised[setting]
+            terms = Terms(subject_of(DEFAULT, setting), fit.thresholds[setting], promised)
+            for share in SHARES:
+                if promised * share < 0.9:  # noqa: PLR2004 - nothing is that often right
+                    rows(options, setting, worlds, terms, promised * share)
+
+
+def rows(
+    options: argparse.Namespace, setting: str, worlds: Sequence[World], terms: Terms, before: float
+) -> None:
+    """Print a row for each number of suggestions that people have seen."""
+    ends: dict[int, list[list[float]]] = {count: [] for count in options.shown}
+    shows: dict[int, list[float]] = {count: [] for count in options.shown}
+    for seed, world in enumerate(worlds):
+        shift = world.shift_for(before, terms.threshold)
+        known: dict[float, float] = {}
+        for found in ends.values():
+            found.append([])
+        for number in range(options.people):
+            rng = random.Random(seed * 100_000 + number)  # noqa: S311 - a reproducible choice
+            person = Person(world, shift, terms, rng, options.lost, not options.unsettled, options.mistakes)
+            for count, threshold in enumerate(person.thresholds(), 1):
+                if count in ends:
+                    if threshold not in known:
+                        known[threshold] = world.precision(threshold, shift)
+                    ends[count][-1].append(known[threshold])
+                    shows[count].append(world.shown(threshold) / world.shown(terms.threshold))
+                if count == max(options.shown):
+                    break
+    for count, found in ends.items():
+        means = [statistics.fmean(people) for people in found]
+        everybody = sorted(one for people in found for one in people)
+        twentieth = len(everybody) // 20
+        near = statistics.fmean(abs(one - terms.promised) <= TARGET for one in everybody)
+        least, most = everybody[twentieth], everybody[-1 - twentieth]
+        print(
+            f"| {setting} | {terms.promised:.3f} | {before:.3f} | {count} | {statistics.fmean(means):.3f} "
+            f"({min(means):.3f} to {max(means):.3f}) | {least:.3f} to {most:.3f} | {100 * near:.0f} "
+            f"| {statistics.fmean(shows[count]):.2f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { HttpClient } from './httpclient';
+import type { IFeedback } from './wire';
+
+const { makeRequest } = vi.hoisted(() => ({ makeRequest: vi.fn() }));
+vi.mock('@jupyterlab/services', () => ({ ServerConnection: { makeRequest } }));
+
+function feedback(id: string, event: IFeedback['event']): IFeedback {
+  return { id, event, chars: 3, length: 3, seconds: 1 };
+}
+
+/** What was sent, as it was sent. */
+const sent = (): [string, string][] =>
+  makeRequest.mock.calls.map(([, { body }]) => {
+    const { id, event } = JSON.parse(body as string) as IFeedback;
+    return [id, event];
+  });
+
+const settle = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 0));
+
+describe('feedback', () => {
+  let answers: ((ok: boolean) => void)[];
+  let client: HttpClient;
+
+  beforeEach(() => {
+    answers = [];
+    client = new HttpClient({ baseUrl: 'http://server/' } as never);
+    makeRequest.mockReset();
+    makeRequest.mockImplementation(
+      () =>
+        new Promise((resolve, reject) => {
+          answers.push(ok => (ok ? resolve({ ok: true }) : reject(new Error('gone'))));
+        })
+    );
+  });
+
+  it('of one suggestion comes in its order, and waits for no other', async () => {
+    client.feedback(feedback('a', 'shown'));
+    client.feedback(feedback('a', 'accepted'));
+    client.feedback(feedback('b', 'shown'));
+    await settle();
+    expect(sent()).toEqual([
+      ['a', 'shown'],
+      ['b', 'shown']
+    ]);
+    answers[0](true);
+    await settle();
+    expect(sent().at(-1)).toEqual(['a', 'accepted']);
+  });
+
+  it('goes on after some of it was lost', async () => {
+    client.feedback(feedback('a', 'shown'));
+    client.feedback(feedback('a', 'dismissed'));
+    await settle();
+    answers[0](false);
+    await settle();
+    expect(sent().at(-1)).toEqual(['a', 'dismissed']);
+  });
+
+  it('is sent before the page is gone, and outlives it', async () => {
+    client.feedback(feedback('a', 'retained'));
+    client.feedback(feedback('b', 'retained'));
+    await Promise.resolve(); // no more than that happens behind a listener of a page that is closed
+    expect(makeRequest).toHaveBeenCalledTimes(2);
+    expect(makeRequest.mock.calls.every(([, { keepalive }]) => keepalive as boolean)).toBe(true);
+  });
+});

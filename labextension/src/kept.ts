@@ -1,0 +1,96 @@
+/** What is left of a piece of text while the document around it changes. Pure. */
+
+import { codePoints } from './window';
+
+/** A step through a changed text: so much stays, is inserted, or is deleted. */
+export interface IStep {
+  retain?: number;
+  insert?: unknown;
+  delete?: number;
+}
+
+/** A part of the piece that is left, and where it begins, in UTF-16 units. */
+interface IPart {
+  from: number;
+  text: string;
+}
+
+export class Kept {
+  /** The piece is a text that begins at a place. */
+  constructor(from: number, text: string) {
+    this._parts = [{ from, text }];
+  }
+
+  /** How many of its characters are left; `null` where that is not known any more. */
+  get length(): number | null {
+    return this._parts?.reduce((sum, { text }) => sum + codePoints(text), 0) ?? null;
+  }
+
+  /** The text has changed. */
+  change(steps: readonly IStep[]): void {
+    const rewritten = this._rewritten(steps);
+    if (rewritten !== null) {
+      this._find(rewritten);
+      return;
+    }
+    let at = 0;
+    for (const step of steps) {
+      if (step.retain) {
+        at += step.retain;
+      } else if (typeof step.insert === 'string') {
+        this._insert(at, step.insert.length);
+        at += step.insert.length;
+      } else if (step.delete) {
+        this._delete(at, at + step.delete);
+      }
+    }
+  }
+
+  /** The text that stands in place of all that stood here, as where a program formats it; `null`: some stayed. */
+  private _rewritten(steps: readonly IStep[]): string | null {
+    const end = this._parts?.reduce((last, { from, text }) => Math.max(last, from + text.length), 1) ?? 0;
+    const deleted = steps.reduce((sum, step) => sum + (step.delete ?? 0), 0);
+    const text = steps.map(({ insert }) => (typeof insert === 'string' ? insert : '')).join('');
+    return deleted >= end && !steps.some(({ retain }) => retain) ? text : null;
+  }
+
+  /** Look for what was left in a new text: where that is long enough but says it otherwise, nobody knows. */
+  private _find(text: string): void {
+    const left = this._parts?.reduce((sum, part) => sum + part.text.length, 0) ?? 0;
+    const found: IPart[] = [];
+    let at = 0;
+    for (const part of this._parts ?? []) {
+      const from = text.indexOf(part.text, at);
+      if (from < 0) {
+        this._parts = text.length < left ? [] : null;
+        return;
+      }
+      found.push({ from, text: part.text });
+      at = from + part.text.length;
+    }
+    this._parts &&= found;
+  }
+
+  private _insert(at: number, length: number): void {
+    this._parts =
+      this._parts?.flatMap(({ from, text }) => {
+        const cut = Math.min(Math.max(at - from, 0), text.length);
+        const moved = { from: Math.max(from, at) + length, text: text.slice(cut) };
+        return [{ from, text: text.slice(0, cut) }, moved].filter(part => part.text);
+      }) ?? null;
+  }
+
+  private _delete(start: number, end: number): void {
+    const after = (place: number): number =>
+      place <= start ? place : place >= end ? place - (end - start) : start;
+    this._parts =
+      this._parts
+        ?.map(({ from, text }) => ({
+          from: after(from),
+          text: text.slice(0, Math.max(0, start - from)) + text.slice(Math.max(0, end - from))
+        }))
+        .filter(({ text }) => text) ?? null;
+  }
+
+  private _parts: IPart[] | null;
+}
