@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ class Options:
     key: int  # milliseconds
     busy: int
     kernel: str | None
+    memory: str | None
     report: Path | None
 
 
@@ -101,6 +103,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="run the notebooks in a kernel of this name, and type with its facts and without",
     )
+    parser.add_argument(
+        "--memory",
+        metavar="FOLDER",
+        help="type without memory and with it, compared at the same precision. What is remembered: the notebooks "
+        "and source files of FOLDER, or with `siblings` the other notebooks whose name is the same up to `__`; "
+        "never what shares half of its lines with the notebook that is typed",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
     add_model_and_engine(parser)
 
@@ -143,16 +152,21 @@ def _notebooks(options: Options, local: InProcess) -> int:
     from importlib.metadata import version
 
     from jupyter_turbopilot.evaluate import notebooks as notebook_sets
-    from jupyter_turbopilot.evaluate import report, traces, typist
+    from jupyter_turbopilot.evaluate import memory_gain, report, traces, typist
     from jupyter_turbopilot.evaluate.live import Live
+    from jupyter_turbopilot.evaluate.remembered import Shelf
 
+    if options.memory and (options.clock or options.kernel):
+        raise TurbopilotError("--memory goes with neither --clock nor --kernel.")
     settings = local.pilot.settings
     notebooks = notebook_sets.read(options.source)
     if not notebooks:
         raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
+    shelf = Shelf(options.memory, notebooks) if options.memory else None
     if options.half != "all":
         notebooks = notebooks[options.half == "held-out" :: 2]
     results: dict[str, typist.TypingResult] = {}
+    gains: list[str] = []
     local.wait()
     for eagerness in options.eagerness:
         settings.eagerness = eagerness
@@ -163,7 +177,16 @@ def _notebooks(options: Options, local: InProcess) -> int:
                 beside = f" beside {options.busy} busy processes" if options.busy else ""
                 name += f", {options.key} ms a key{beside}"
             tell = ProgressLine(name, len(chosen))
-            if options.kernel:
+            if shelf:
+                telling = partial(_telling, name, len(chosen))
+                gain = memory_gain.measure(local, chosen, eagerness, shelf.beside, telling)
+                results |= {
+                    f"{name}, without memory": gain.without,
+                    f"{name}, with memory": gain.with_it,
+                    f"{name}, with memory at equal precision": gain.equal,
+                }
+                gains.append(f"{name}: {gain.words}")
+            elif options.kernel:
                 with Live(options.kernel) as live:
                     knowing, unaware = typist.beside_a_kernel(local, chosen, tell, live)
                 results |= {name + report.KNOWING: knowing, name + report.UNAWARE: unaware}
@@ -178,11 +201,17 @@ def _notebooks(options: Options, local: InProcess) -> int:
                     )
     ours = version("jupyter-turbopilot")
     head = f"{settings.model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
-    print(report.table(results))
+    print(report.table(results), *gains, sep="\n")
+    if shelf:
+        shelf.close()
     if options.report:
-        for path in report.write(options.report, head, results):
+        for path in report.write(options.report, "\n\n".join([head, *gains]), results):
             print(f"written: {path}")
     return 0
+
+
+def _telling(name: str, total: int, way: str) -> ProgressLine:
+    return ProgressLine(f"{name}, {way}", total)
 
 
 @contextmanager

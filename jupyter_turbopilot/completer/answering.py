@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from jupyter_turbopilot.completer.compose import Composer
 from jupyter_turbopilot.completer.latest import Editor
 from jupyter_turbopilot.completer.progress import AnswerInProgress
 from jupyter_turbopilot.engine.job import DEADLINE, Job, Work
-from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.reply import Item, Reply, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.suggestion.cache import Results
 
 
@@ -45,12 +47,16 @@ class Answering:
         self._counters = counters
         self._ended = ended
         self._reply = Reply(id=self.name)
+        self._begun = time.perf_counter()
+        self._recalled: Recalled | None = None
         self.job = Job(self._work, self.end, priority=task.priority, deadline=task.deadline, caller=caller)
         self.job.progress = AnswerInProgress()
 
     def _work(self, engine: Engine, job: Job) -> Work:
         """Compose the answer, on the worker's thread."""
-        composer = Composer(self.name, self.task, engine, job, self._listener, self._results)
+        composer = Composer(
+            self.name, self.task, engine, job, self._hear, self._results, recalled=self._recalled
+        )
         try:
             self._reply = yield from _for_owner(self.task.place.owner, composer.write())
         finally:
@@ -62,6 +68,35 @@ class Answering:
         self._reply = reply
         self.end()
 
+    def recall(self, recalled: Recalled, model: str) -> bool:
+        """Take what memory says, and show it if it is sure; tell whether that was all that is wanted."""
+        self._recalled = recalled
+        if not (recalled.sure and self.task.stream):
+            return False
+        self._counters["recalled"] += 1
+        reply = Reply(self.name, model, (_item_of(recalled),), self._timings())
+        if recalled.whole:
+            self.answer(reply)
+        else:
+            self._listener(reply)
+        return recalled.whole
+
+    def _timings(self) -> Timings:
+        return Timings(total_ms=(time.perf_counter() - self._begun) * 1000)
+
+    def _hear(self, reply: Reply) -> None:
+        """Tell what the model has written, if that does not take back what memory has shown."""
+        if not self._is_shown() or self._extends(reply):
+            self._listener(reply)
+
+    def _is_shown(self) -> bool:
+        return bool(self._recalled and self._recalled.sure and self.task.stream)
+
+    def _extends(self, reply: Reply) -> bool:
+        return bool(
+            self._recalled and reply.items and reply.items[0].text.startswith(self._recalled.text)
+        )
+
     def end(self, error: TurbopilotError | None = None) -> None:
         """Tell the last reply, with what there is or why there is nothing."""
         reply = self._last(error)
@@ -70,9 +105,27 @@ class Answering:
 
     def _last(self, error: TurbopilotError | None) -> Reply:
         reply, reason = replace(self._reply, done=True, error=error), self.job.cancel.reason
+        if not reason or reason == DEADLINE:
+            reply = self._better(reply)
         if reason and (reason != DEADLINE or not reply.items):
             return replace(reply, items=(), finish_reason=reason)
         return reply
+
+    def _better(self, reply: Reply) -> Reply:
+        """Return what the model has written, or what memory says where that is shown or surer."""
+        recalled = self._recalled
+        if not (recalled and recalled.sure) or self._extends(reply):
+            return reply
+        surer = not reply.items or reply.items[0].confidence < recalled.confidence
+        if not (self._is_shown() or (surer and not reply.error)):
+            return reply
+        self._counters["recalled"] += not self.task.stream
+        return replace(reply, items=(_item_of(recalled),), error=None)
+
+
+def _item_of(recalled: Recalled) -> Item:
+    reason = "stop" if recalled.whole else "length"
+    return Item(recalled.text, round(recalled.confidence, 4), reason)
 
 
 def _for_owner(owner: str, work: Generator[Ask, list[Token], Reply]) -> Generator[Ask, list[Token], Reply]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ from jupyter_turbopilot.completer.answering import Answering
 from jupyter_turbopilot.completer.latest import LatestJobs
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
+from jupyter_turbopilot.completer.recalling import Recalling
 from jupyter_turbopilot.completer.replay import replay
 from jupyter_turbopilot.completer.suggestion_task import suggestion_task
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED
 from jupyter_turbopilot.engine.phase import not_ready
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.prompt.layout import LAYOUT, Layout
 from jupyter_turbopilot.request import Completion
 
@@ -30,11 +33,15 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.worker import Worker
+    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.suggestion.cache import Results
 
-_COUNTED = ("requests", "known", "taken_over", "ended", "shown", "accepted", "dismissed", "hidden")
+_COUNTED = (
+    "requests", "known", "recalled", "taken_over", "ended", "shown", "accepted", "dismissed", "hidden",
+)  # fmt: skip
 
 
 class Completer:
@@ -62,6 +69,8 @@ class Completer:
         self._resting = resting
         self._root = root
         self._layout: Layout | None = None
+        self._recalling = Recalling()
+        self._cells = ChosenCells()
 
     def submit(
         self,
@@ -70,14 +79,17 @@ class Completer:
         facts: Facts = NONE,
         caller: str = "",
         owner: str = "",
+        *,
+        memory: Memory | None = None,
     ) -> Job:
         """Begin; `listener` is called, on the worker's threads or at once, the last time with `done`.
 
         `caller` is who asks, as far as is known: what one asks for never ends what another asked for.
-        `owner` is whose caches may serve it; empty where one person is served.
+        `owner` is whose caches may serve it; empty where one person is served. `memory` is what is remembered
+        of the caller's own code, where the caller may read it.
         """
         with remembering_for(owner):
-            return self._submit(self._task(request, facts, owner), listener, caller)
+            return self._submit(self._task(request, facts, owner, memory), listener, caller)
 
     def _submit(self, task: Task, listener: Listener, caller: str) -> Job:
         """Begin a task, if it may run now."""
@@ -91,11 +103,15 @@ class Completer:
             self._begin(answering)
         return answering.job
 
-    def _task(self, request: Completion | RawRequest, facts: Facts, owner: str = "") -> Task:
+    def _task(
+        self, request: Completion | RawRequest, facts: Facts, owner: str = "", memory: Memory | None = None
+    ) -> Task:
         """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
-            task = suggestion_task(request, facts, model, self.settings, self._layout_for)
+            task = suggestion_task(
+                request, facts, model, self.settings, self._layout_for, memory, self._cells
+            )
             session = session_of(self.secret, request.path)
         else:
             task = raw_task(request, self.settings, self._layout_for)
@@ -104,15 +120,53 @@ class Completer:
         return replace(task, place=replace(task.place, owner=owner), session=apart(session, owner))
 
     def _begin(self, answering: Answering) -> None:
-        """Answer from memory, or put the job in the worker's queue in place of the editor's last one."""
+        """Answer with what is known, or put the job in the worker's queue in place of the editor's last."""
         job, editor, task = answering.job, answering.editor, answering.task
         older = self.latest.follow(editor, task.document, job) if task.client else None
+        while older:
+            waited, before = self._recalling.withdraw(older)
+            if not waited:
+                break
+            older.cancel.set(SUPERSEDED)
+            older.tell(None)
+            older = before
         try:
-            if not self._replay(answering, older):
+            if self._replay(answering, older):
+                return
+            if task.recall:
+                self._recalling.first(job, older, self._look(task), partial(self._recalled, answering))
+            else:
                 self.worker.submit(job, older)
         except TurbopilotError:
             self.latest.forget(editor, job)
             raise
+
+    @staticmethod
+    def _look(task: Task) -> Callable[[], Recalled | None]:
+        """Return what asks memory; what it works out is remembered for the task's owner alone."""
+
+        def look() -> Recalled | None:
+            with remembering_for(task.place.owner):
+                return task.recall() if task.recall else None
+
+        return look
+
+    def _recalled(self, answering: Answering, recalled: Recalled | None, older: Job | None) -> None:
+        """Go on with what memory says: that is the answer, or the job goes to the worker."""
+        job, state = answering.job, self.worker.state
+        if job.cancel.is_set():
+            if older:
+                older.cancel.set(SUPERSEDED)
+            job.tell(None)
+            return
+        if recalled and state.ready and answering.recall(recalled, state.model):
+            if older:
+                older.cancel.set(SUPERSEDED)
+            return
+        try:
+            self.worker.submit(job, older)
+        except TurbopilotError as error:
+            job.tell(error)
 
     def _replay(self, answering: Answering, older: Job | None) -> bool:
         """Answer with what is known; tell whether that was all that is wanted."""
@@ -120,12 +174,17 @@ class Completer:
         known = task.look_up(self.results)
         if not known or not task.is_answered_by(known):
             return False
+        if not (state := self.worker.state).ready:
+            if older:
+                older.cancel.set(SUPERSEDED)
+            raise not_ready(state)
+        reply = replay(answering.name, state.model, task, known)
+        if task.recall and not reply.items:
+            return False  # memory may know better
         if older:
             older.cancel.set(SUPERSEDED)
-        if not (state := self.worker.state).ready:
-            raise not_ready(state)
         self.counters["known"] += 1
-        answering.answer(replay(answering.name, state.model, task, known))
+        answering.answer(reply)
         return True
 
     def _ended(self, answering: Answering, reply: Reply) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.job import Job
+    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.suggestion.cache import Known, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
@@ -33,8 +34,16 @@ class Composer:
     """Writes what a task asks for, or goes on with what is being written for its editor already."""
 
     def __init__(
-        self, name: str, task: Task, engine: Engine, job: Job, listener: Listener, results: Results
+        self,
+        name: str,
+        task: Task,
+        engine: Engine,
+        job: Job,
+        listener: Listener,
+        results: Results,
+        recalled: Recalled | None = None,
     ) -> None:
+        """`recalled` is how the line may go on as far as memory knows: a guess, where there is no better."""
         self._name = name
         self._task = task
         self._engine = engine
@@ -45,6 +54,8 @@ class Composer:
         self._abilities = abilities = engine.abilities
         # What the kernel knows may not leave, not even as what a text may begin with.
         self._holds_to_names = abilities.holds and not (abilities.elsewhere and task.names_stay)
+        told = recalled and not (abilities.elsewhere and task.recalled_stays)
+        self._recalled = recalled.text if recalled and told else ""
         unit = engine.vocabulary.unit if task.in_units else 1
         self._sampling = replace(task.sampling, max_tokens=task.sampling.max_tokens * unit)
         self._items: list[Item] = []
@@ -120,6 +131,8 @@ class Composer:
     def _ask(self, prompt: Prompt, known: Known | None, rest: Rest | None) -> Ask:
         """Ask for what follows; what is known of it, or was written for another key, is verified first."""
         task, (guess, aligned) = self._task, _guess(known, rest)
+        if not (known or guess):
+            guess, aligned = self._recalled, not self._recalled
         hint = [*task.hint]
         if known or guess:
             # What was backed up over is written again before the rest.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.memory import recall
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for
@@ -29,20 +32,32 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.cells import ChosenCells
+    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.prompt.formats import Prompt
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.request import Completion, Document
+    from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.resolve import Scope
 
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
 
 
 def suggestion_task(
-    request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
+    request: Completion,
+    facts: Facts,
+    model: str,
+    settings: Turbopilot,
+    layout_for: LayoutFor,
+    memory: Memory | None = None,
+    cells: ChosenCells | None = None,
 ) -> Task:
-    """Say what a suggestion needs."""
+    """Say what a suggestion needs; `cells` are those that were chosen out of the memory."""
+    memory = None if is_private_path(request.path) else memory
     cursor = _Cursor(request, facts, model, settings, layout_for)
+    cursor.memory, cursor.cells = memory, cells if memory else None
     before, after = text_before(request)
-    asked_for = (request.lines, request.language, request.path)
+    asked_for = (request.lines, request.language, request.path, memory is not None)
     length = _length(request, settings, multi=cursor.multi)
     return Task(
         prompt=cursor.prompt,
@@ -55,8 +70,8 @@ def suggestion_task(
             limit=(length, cursor.max_lines, cursor.unasked, cursor.threshold),
             after=after,
             # Other open documents change while somebody types, which begins nothing anew; an answer that may
-            # have come from them does not last.
-            lasts=not (is_private_path(request.path) or request.extra),
+            # have come from them does not last, nor one that may have come from memory.
+            lasts=not (is_private_path(request.path) or request.extra or memory),
         ),
         sampling=Sampling(length, request.temperature, seed=request.seed or 0),
         in_units=True,
@@ -70,11 +85,18 @@ def suggestion_task(
         judged=cursor.threshold > 0,
         moves=settings.move_suffix,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
+        memory=memory,
+        recall=cursor.recall if memory else None,
+        recalled_stays=settings.engine == "remote" and not settings.remote.send_documents,
     )
 
 
 class _Cursor:
     """What stands around the cursor, gathered when it is first needed: a known answer needs little of it."""
+
+    memory: Memory | None = None
+    cells: ChosenCells | None = None
+    _gathered: tuple[Sequence[Document], Context] | None = None
 
     def __init__(
         self, request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
@@ -87,17 +109,24 @@ class _Cursor:
         self._surroundings = surroundings_of(request.prefix, request.suffix, request.lines, self.max_lines)
         self.unasked = request.trigger in {"automatic", "ahead"}
         self._fit = fit_for(model)
-        eagerness = request.eagerness or settings.eagerness
-        self.threshold = self._fit.thresholds[eagerness] if self.unasked else 0.0
+        self._eagerness = request.eagerness or settings.eagerness
+        self.threshold = self._fit.thresholds[self._eagerness] if self.unasked else 0.0
 
     @property
     def multi(self) -> bool:
         """Whether the answer may have several lines."""
         return self._surroundings.multi
 
-    @cached_property
+    @property
     def _context(self) -> Context:
-        return gather(*_leaving(self._request, self._facts, self._settings))
+        """The text around the cursor, gathered again where cells were chosen since."""
+        request = self._request
+        chosen = self.cells.of(request) if self.cells else ()
+        if not self._gathered or self._gathered[0] is not chosen:
+            if chosen:
+                request = structs.replace(request, extra=[*request.extra, *chosen])
+            self._gathered = chosen, gather(*_leaving(request, self._facts, self._settings))
+        return self._gathered[1]
 
     @cached_property
     def _scope(self) -> Scope:
@@ -107,16 +136,37 @@ class _Cursor:
         """Lay the prompt out for an engine."""
         return self._layout_for(engine).prompt(self._request, self._context)
 
+    @property
+    def _features(self) -> CursorFeatures:
+        return cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
+
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
-        cursor = cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
         fits = fits_at(self._request, self._scope)
-        gate = Gate(cursor, self.threshold, fits, self._fit.coefficients)
+        gate = Gate(self._features, self.threshold, fits, self._fit.coefficients)
         return Suggestion(self._surroundings, gate, unasked=self.unasked)
 
     def names(self) -> Sequence[str]:
         """Return the names of which one has to follow; none: anything may."""
         return names_at(self._request, self._scope)
+
+    def recall(self) -> Recalled | None:
+        """Choose cells from memory if this one has just got the focus; return how its line goes on there."""
+        request, memory = self._request, self.memory
+        if not memory:
+            return None
+        if self.cells:
+            self.cells.choose(memory, request)
+        if request.trigger not in {"automatic", "invoke"}:
+            return None
+        ways = recall.ways_at(memory, request, self._surroundings.above, time.time())
+        if not ways:
+            return None
+        # What is asked for is the model's to answer: there, memory is a guess.
+        shows = request.trigger == "automatic" and request.n == 1
+        threshold = recall.fit().thresholds[self._eagerness] if shows else math.inf
+        fits = fits_at(request, self._scope)
+        return recall.recall(ways, self._features, self._surroundings, fits, threshold)
 
 
 def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.generation import Sampling
+    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.suggestion.cache import Known, Place, Results
@@ -47,6 +49,9 @@ class Task:
     exact: bool = False  # asked of the engine as it stands: nothing that is known here serves as a guess
     hint: Sequence[int] = ()  # the guess that came with an exact one
     aligned: bool = True  # whether that begins where a token began
+    memory: Memory | None = None  # what may be used of what the person wrote elsewhere
+    recall: Callable[[], Recalled | None] | None = None  # what is asked of that before the engine is
+    recalled_stays: bool = False  # what that says may not be told to a server elsewhere
     document: str = ""
     session: str = ""
 

@@ -57,7 +57,8 @@ class Keystroke:
             Cell(id=str(number), source=source, type=kind, executed=ran and number < self.active)  # type: ignore[arg-type]
             for number, (source, kind) in enumerate(zip(self.cells, self.types, strict=True))
         ]
-        return Completion(cells=cells, active=self.active, offset=self.offset, path="typed.ipynb", **more)
+        where: dict[str, Any] = {"path": "typed.ipynb"} | more
+        return Completion(cells=cells, active=self.active, offset=self.offset, **where)
 
     def accepting(self, text: str) -> Keystroke:
         """Return the keystroke as it will be once a suggestion was taken."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.waiting import Replies
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Keystroke, Trace
+    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.shell.in_process import InProcess
 
 SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
@@ -47,6 +48,8 @@ class TypingResult:
     # What shown ones name, as a live kernel sees it.
     names: ResolvedNames = field(default_factory=ResolvedNames)
     pace: Pace | None = None
+    recalled: Tally = field(default_factory=Tally)  # shown out of memory alone
+    recalled_ms: list[float] = field(default_factory=list)  # until that was shown
 
     @property
     def total(self) -> Tally:
@@ -60,11 +63,19 @@ class TypingResult:
             self.kinds[kind] = self.kinds.get(kind, Tally()) + tally
 
 
-def by_keystrokes(local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None]) -> TypingResult:
-    """Wait for every suggestion, however long it takes."""
+def by_keystrokes(
+    local: InProcess,
+    traces: Iterable[Trace],
+    tell: Callable[[str], None],
+    remembering: Callable[[str], Memory] | None = None,
+) -> TypingResult:
+    """Wait for every suggestion, however long it takes; `remembering`: what is remembered beside a notebook."""
     typed = TypingResult()
     for trace in traces:
-        type_one(local, trace, typed)
+        if remembering:
+            with_memory(local, trace, typed, remembering(trace.name))
+        else:
+            type_one(local, trace, typed)
         tell(trace.name)
     return typed
 
@@ -101,6 +112,36 @@ def type_one(
             typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
             if live:
                 live.look(typed.names, request.prefix, text)
+    _finish(typed, trace, person)
+
+
+def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Memory) -> None:
+    """Type one trace as the editor does, with what is remembered; tell apart what came from there."""
+    person = Score()
+    completer = local.pilot.completer
+    for keystroke in trace.keystrokes:
+        if keystroke.place < person.covered(keystroke.active):
+            continue
+        request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
+        recalled, before = completer.counters["recalled"], replace(person.total)
+        replies, begun = Replies(), time.perf_counter()
+        completer.submit(request, replies.listen, memory=memory)
+        text, ms = "", 0.0
+        for reply in replies:
+            if reply.error:
+                raise reply.error
+            if reply.items and not text:
+                ms = (time.perf_counter() - begun) * 1000
+            text = reply.items[0].text if reply.items else ""
+        typed.ms.append((time.perf_counter() - begun) * 1000)
+        person.look(keystroke, text)
+        if completer.counters["recalled"] > recalled:
+            typed.recalled_ms.append(ms)
+            for name in ("shown", "right", "saved"):
+                gained = getattr(person.total, name) - getattr(before, name)
+                setattr(typed.recalled, name, getattr(typed.recalled, name) + gained)
+        if person.total.shown > before.shown:
+            typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
     _finish(typed, trace, person)
 
 
