@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from jupyter_turbopilot.memory import cells as module
+from jupyter_turbopilot.memory.cells import ChosenCells, words_above
+from jupyter_turbopilot.request import Cell, Completion, Document
+
+from .remembering import Remembering
+
+ELSEWHERE = Document(path="other.ipynb", source="frame = load_frame('x')")
+
+
+def asked(*sources: str, active: int = -1, **more: object) -> Completion:
+    cells = [Cell(id=f"c{number}", source=source) for number, source in enumerate(sources)]
+    at = range(len(cells))[active]
+    return Completion(cells=cells, active=at, offset=len(cells[at].source), path="a.ipynb", **more)  # type: ignore[arg-type]
+
+
+def test_what_is_most_like_the_cells_above_is_chosen() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    request = asked("import pandas as pd", "frame = load_frame(path)", "fr")
+    chosen.choose(memory, request)
+    assert memory.wanted == [{"pandas", "frame", "load_frame", "path"}]
+    assert [*chosen.of(request)] == [ELSEWHERE]
+
+
+def test_what_is_being_typed_is_not_looked_at() -> None:
+    assert words_above(asked("alpha = 1", "beta")) == words_above(asked("alpha = 1", "gamma.delta"))
+
+
+def test_the_words_of_the_nearest_cells_come_first() -> None:
+    far = " ".join(f"far{number}" for number in range(60))
+    near = " ".join(f"near{number}" for number in range(50))
+    words = words_above(asked(far, near, ""))
+    assert len(words) == module.MOST_WORDS
+    assert all(f"near{number}" in words for number in range(50))
+
+
+def test_no_key_changes_what_was_chosen() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    chosen.choose(memory, asked("alpha = 1", ""))
+    memory.documents = [Document(path="third.ipynb", source="alpha = 3")]
+    for typed in ("a", "al", "alp"):
+        chosen.choose(memory, asked("alpha = 1", typed))
+        chosen.choose(memory, asked("alpha = 2; more = 1", typed))
+    assert [*chosen.of(asked("alpha = 1", "alph"))] == [ELSEWHERE]
+    assert len(memory.wanted) == 1
+
+
+def test_a_cell_that_gets_the_focus_again_is_chosen_for_anew_only_if_those_above_have_changed() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
+    for request in (first, second, first):
+        chosen.choose(memory, request)
+    assert len(memory.wanted) == 2
+    chosen.choose(memory, second)
+    chosen.choose(memory, asked("other = 1", "", "", active=1))
+    assert memory.wanted[-1] == {"other"}
+
+
+def test_what_is_remembered_no_longer_is_soon_left_out() -> None:
+    now = 0.0
+    gone = Document(path="gone.ipynb", source="alpha = 2")
+    memory, chosen = Remembering(documents=[ELSEWHERE, gone]), ChosenCells(lambda: now)
+    request = asked("alpha = 1", "")
+    chosen.choose(memory, request)
+    memory.documents.remove(gone)
+    chosen.choose(memory, request)
+    assert gone in chosen.of(request)
+    now = module.AGAIN + 1
+    chosen.choose(memory, request)
+    assert [*chosen.of(request)] == [ELSEWHERE]
+
+
+def test_open_documents_and_the_notebook_itself_are_not_wanted() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    request = asked("alpha = 1", "", extra=[ELSEWHERE])
+    chosen.choose(memory, request)
+    assert memory.left == [{"a.ipynb", "other.ipynb"}]
+    assert [*chosen.of(request)] == []
+
+
+def test_below_nothing_nothing_is_looked_for() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    chosen.choose(memory, asked("alpha = 1"))
+    assert memory.wanted == []
+
+
+def test_what_was_chosen_for_cells_long_ago_is_forgotten() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    sources = [f"alpha{number} = 1" for number in range(module.MOST_KEPT + 2)]
+    for at in range(1, len(sources)):
+        chosen.choose(memory, asked(*sources, active=at))
+    assert [*chosen.of(asked(*sources, active=1))] == []
+    assert [*chosen.of(asked(*sources, active=2))] == [ELSEWHERE]

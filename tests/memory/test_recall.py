@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.context.private import looks_secret
+from jupyter_turbopilot.memory import recall
+from jupyter_turbopilot.memory.recall import Way, candidates, joined, modules_in, own_ways, ways_at
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion.features import cursor_features
+from jupyter_turbopilot.suggestion.fit import EAGERNESS
+from jupyter_turbopilot.suggestion.gate import may_end
+from jupyter_turbopilot.suggestion.grammar import fitting
+from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+
+from .remembering import Remembering, sighting
+
+
+def recalled(
+    ways: list[Way], before: str, behind: str = "", threshold: float = 0.0, pieces: tuple[str, ...] = ()
+) -> recall.Recalled | None:
+    cursor = cursor_features(before, behind, pieces)
+    around = surroundings_of(before, behind)
+    return recall.recall(ways, cursor, around, fitting("python", before), threshold)
+
+
+def texts(ways: list[Way], before: str, behind: str = "") -> list[str]:
+    found = candidates(ways, cursor_features(before, behind, ()), surroundings_of(before, behind))
+    return [text for text, _, _ in found]
+
+
+def scores(ways: list[Way], before: str, pieces: tuple[str, ...] = ()) -> dict[str, float]:
+    found = candidates(ways, cursor_features(before, "", pieces), surroundings_of(before, ""))
+    return {text: recall.rate(values) for text, _, values in found}
+
+
+# What is known ------------------------------------------------------------------------------------------------
+
+
+def test_a_line_goes_on_as_it_does_in_other_cells_and_elsewhere_in_the_active_one() -> None:
+    others = ("plt.figure()\nplt.show()", "plt.show()\n")
+    ways = own_ways("    plt.s", "plt.figure()", others, "plt.subplots(2)\n\n")
+    assert {way.rest: (way.own, way.own_above) for way in ways} == {
+        "how()": (2, True),
+        "ubplots(2)": (1, False),
+    }
+
+
+def test_a_single_letter_goes_on_in_no_way() -> None:
+    assert own_ways("p", "", ("print(1)",), "") == []
+    assert own_ways(" " * 8, "", ("print(1)",), "") == []
+
+
+def test_what_the_notebook_and_other_documents_say_is_joined_the_most_first() -> None:
+    own = [Way("b", own=1), Way("c", own=1)]
+    seen = [sighting("a", 1), sighting("b", 2, times=7)]
+    ways = joined(own, seen, time.time())
+    assert [(way.rest, way.own, way.times, way.documents) for way in ways] == [
+        ("b", 1, 7, 2),
+        ("c", 1, 0, 0),
+        ("a", 0, 1, 1),
+    ]
+
+
+def test_what_stands_below_the_same_line_comes_first() -> None:
+    ways = joined([], [sighting("a", 9), sighting("b", 1, above=True)], time.time())
+    assert [way.rest for way in ways] == ["b", "a"]
+
+
+def test_a_document_from_the_future_is_as_new_as_one_of_now() -> None:
+    (way,) = joined([], [sighting("a")], time.time() - 10 * 86_400)
+    assert way.days == 0.0
+
+
+def test_only_cells_of_the_same_language_say_how_a_line_goes_on() -> None:
+    cells = [
+        Cell(source="print(1)"),
+        Cell(source="%%bash\nprintf x"),
+        Cell(type="markdown", source="print all"),
+        Cell(source="pr"),
+    ]
+    request = Completion(cells=cells, active=3, offset=2)
+    ways = ways_at(Remembering(), request, "", time.time())
+    assert [way.rest for way in ways] == ["int(1)"]
+
+
+def test_modules_are_those_that_the_cells_import() -> None:
+    assert modules_in(("import numpy as np\nfrom os.path import join", "x = 1")) == {"numpy", "os"}
+
+
+# What of it may follow ----------------------------------------------------------------------------------------
+
+
+def test_where_ways_part_what_they_have_in_common_may_follow_too() -> None:
+    ways = [Way("how_all(now=True)", documents=2), Way("how_all(now=False)", documents=2)]
+    assert texts(ways, "plt.s") == ["how_all(now=True)", "how_all(now=False)", "how_all(now="]
+
+
+def test_what_they_have_in_common_ends_with_a_word() -> None:
+    ways = [Way("int(alpha)", documents=2), Way("int(alphabet)", documents=2)]
+    assert texts(ways, "pr") == ["int(alpha)", "int(alphabet)", "int("]
+
+
+def test_a_line_that_ends_here_in_memory_speaks_against_its_going_on() -> None:
+    ending = [Way("", documents=5), Way(".T", documents=1)]
+    going_on = [Way(".T", documents=1)]
+    before = "frame.head()"
+    assert scores(ending, before)[".T"] < scores(going_on, before)[".T"]
+
+
+def test_behind_the_cursor_has_to_stand_how_such_a_line_ends() -> None:
+    ways = [Way("alues)", documents=4), Way("alues[0]", documents=4)]
+    assert texts(ways, "print(v", ")") == ["alues"]
+    assert texts(ways, "print(v", ", end='')") == []
+
+
+def test_a_few_letters_are_no_suggestion_unless_they_end_the_line() -> None:
+    ways = [Way("t(a)", documents=1), Way("t[b]", documents=1)]
+    assert texts(ways, "prin") == ["t(a)", "t[b]"]
+
+
+def test_more_documents_make_it_surer_and_other_ways_less_so() -> None:
+    before = "plt.s"
+    often = scores([Way("how()", documents=6, times=6)], before)["how()"]
+    seldom = scores([Way("how()", documents=1, times=1)], before)["how()"]
+    among = scores([Way("how()", documents=1, times=1), Way("avefig(a)", documents=6, times=6)], before)
+    assert often > seldom > among["how()"]
+
+
+def test_a_name_that_the_notebook_does_not_hold_makes_it_less_sure() -> None:
+    ways = [Way("(special_frame)", documents=2, times=2)]
+    known = scores(ways, "print", ("special_frame = 1\n",))
+    assert known["(special_frame)"] > scores(ways, "print")["(special_frame)"]
+
+
+def test_what_is_not_sure_enough_is_told_as_a_guess() -> None:
+    found = recalled([Way("how()", documents=3)], "plt.s", threshold=math.inf)
+    assert found
+    assert (found.text, found.sure) == ("how()", False)
+
+
+def test_what_does_not_parse_is_not_shown() -> None:
+    ways = [Way(" for y in in", documents=30, times=30)]
+    found = recalled(ways, "[x")
+    assert found
+    assert not found.sure
+
+
+def test_of_nothing_nothing_is_recalled() -> None:
+    assert recalled([], "plt.s") is None
+    assert recalled([Way("")], "plt.show()") is None
+
+
+def test_a_suggestion_that_may_have_several_lines_is_not_whole() -> None:
+    assert recalled([Way(" in xs:", documents=9)], "for x").whole  # type: ignore[union-attr]
+    cursor = cursor_features("for x", "", ())
+    around = surroundings_of("for x", "", "multi")
+    found = recall.recall([Way(" in xs:", documents=9)], cursor, around, lambda _: True, 0.0)
+    assert found
+    assert not found.whole
+
+
+def test_the_table_has_a_threshold_for_every_setting_and_what_it_is_computed_from() -> None:
+    fit = recall.fit()
+    assert fit.thresholds.keys() == set(EAGERNESS)
+    values = recall.features_of("a", [Way("a", documents=1)], cursor_features("xy", "", ()))
+    assert values.keys() == fit.coefficients.keys()
+    assert fit.thresholds["eager"] <= fit.thresholds["balanced"] <= fit.thresholds["quiet"]
+
+
+def test_a_line_that_many_documents_have_is_sure_at_the_default_setting() -> None:
+    threshold = recall.fit().thresholds["balanced"]
+    found = recalled(
+        [Way("as_frame(verbose=True)", documents=8, times=9, imports=1.0)],
+        "data = load_",
+        threshold=threshold,
+    )
+    assert found
+    assert found.sure
+
+
+# For any memory -------------------------------------------------------------------------------------------------
+
+WORDS = ["plt", ".", "show", "(", ")", " ", "x", "=", "1", "_y", "'a'", ",", "é"]
+RESTS = st.lists(st.sampled_from(WORDS), min_size=0, max_size=8).map("".join)
+WAYS = st.lists(
+    st.builds(Way, RESTS, own=st.integers(0, 3), times=st.integers(0, 9), documents=st.integers(0, 5)),
+    max_size=8,
+)
+
+
+@given(WAYS, RESTS, RESTS)
+def test_what_is_recalled_is_how_a_line_begins_to_go_on(ways: list[Way], before: str, behind: str) -> None:
+    found = recalled(ways, before, behind)
+    if found:
+        assert any(way.rest.startswith(found.text) for way in ways)
+        assert found.text.strip()
+        assert 0.0 <= found.confidence <= 1.0
+        assert any(
+            may_end(found.text, way.rest[len(found.text) :])
+            for way in ways
+            if way.rest.startswith(found.text)
+        )
+
+
+SECRETS = st.sampled_from(
+    ["api_key = 'sk-abcdefghijklmnopqrstuv'", "password = 'hunter22'", "connect('postgres://me:hunter2@h/x')"]
+)
+
+
+@given(st.lists(st.one_of(SECRETS, RESTS), max_size=6), st.integers(2, 12), SECRETS)
+def test_no_line_that_looks_like_a_secret_is_recalled(lines: list[str], begun: int, secret: str) -> None:
+    cells = [Cell(source="\n".join(lines)), Cell(source=secret), Cell(source=secret[:begun])]
+    request = Completion(cells=cells, active=2, offset=begun)
+    for way in ways_at(Remembering(), request, "", time.time()):
+        assert not looks_secret(secret[:begun].lstrip() + way.rest)
+
+
+@pytest.mark.parametrize("line", ["MIIEpAIBAAKCAQEA7n3kQ", "MIIabc"])
+def test_a_key_in_a_cell_is_not_recalled_line_by_line(line: str) -> None:
+    source = f"key = '''-----BEGIN RSA PRIVATE KEY-----\n{line}\n'''"
+    assert own_ways("MII", "", (source,), "") == []
