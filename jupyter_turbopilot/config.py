@@ -300,6 +300,13 @@ class Turbopilot(Configurable):
         help="Megabytes of keys and values of other notebooks to keep, so that coming back to them "
         "costs nothing. 0: none.",
     ).tag(config=True)
+    memory = Bool(
+        True,
+        help="Keep an index of your notebooks and source files under the server's root folder, or the "
+        "folder that a terminal's session began in, so that suggestions can come from what you wrote before. "
+        "It is in your cache folder, and only you can read it (docs/memory.md). `jupyter turbopilot memory "
+        "clear` empties it.",
+    ).tag(config=True)
     share = Enum(
         ("none", "group", "all"),
         default_value="none",

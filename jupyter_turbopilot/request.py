@@ -60,6 +60,9 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     extra: Annotated[
         list[Document], Meta(max_length=64, description="other open documents, or the history of a terminal")
     ] = []
+    memory: Annotated[
+        bool, Meta(description="whether to use what the server remembers of other notebooks and files")
+    ] = True
     trigger: Annotated[
         Trigger,
         Meta(

@@ -27,6 +27,7 @@ INTERFACES: dict[str, Any] = {
     "IError": contract.Error,
     "IFrame": contract.Frame,
     "IFeedback": Feedback,
+    "IMemory": contract.Memory,
     "IHealth": contract.Health,
     "ISelect": Select,
     "IPull": Pull,

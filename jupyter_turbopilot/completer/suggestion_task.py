@@ -53,7 +53,7 @@ def suggestion_task(
     cells: ChosenCells | None = None,
 ) -> Task:
     """Say what a suggestion needs; `cells` are those that were chosen out of the memory."""
-    memory = None if is_private_path(request.path) else memory
+    memory = memory if request.memory and not is_private_path(request.path) else None
     cursor = _Cursor(request, facts, model, settings, layout_for)
     cursor.memory, cursor.cells = memory, cells if memory else None
     before, after = text_before(request)

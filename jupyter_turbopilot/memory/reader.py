@@ -50,7 +50,7 @@ class Reader:
         start = begun.lstrip()
         if len(start) < SHORTEST:
             return ()
-        seen = self._asked(lambda store: store.lines(language, start, above.strip(), path)) or []
+        seen = self._asked(lambda store: store.lines(language, start, above.strip(), _file(path))) or []
         ways: defaultdict[str, list[Seen]] = defaultdict(list)
         for line in seen:
             ways[line.text[len(start) :]].append(line)
@@ -69,7 +69,8 @@ class Reader:
     ) -> Sequence[Document]:
         """Return the cells and blocks that have most of the rarer words in common with those given."""
         found = self._asked(lambda store: _ranked(store, sorted(words)[:MOST_WORDS])) or []
-        fitting = [one for one in found if one.entry.language == language and one.path not in leaving]
+        unwanted = {*map(_file, leaving)}
+        fitting = [one for one in found if one.entry.language == language and one.path not in unwanted]
         there = self._is_there({one.path for one in fitting[:MOST_DOCUMENTS]})
         return [
             Document(path=one.path, language=language, source=one.entry.source)
@@ -112,6 +113,11 @@ class Reader:
         if store:
             with suppress(sqlite3.Error):
                 store.close()
+
+
+def _file(path: str) -> str:
+    """Return a path as the index has it: a front end may put a drive before it."""
+    return path.rpartition(":")[2].strip("/")
 
 
 def _weight(lines: Sequence[Seen]) -> tuple[bool, int, int]:

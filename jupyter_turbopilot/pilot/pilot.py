@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.load.retry import LoadConditions
     from jupyter_turbopilot.kernels.watch import Kernels
+    from jupyter_turbopilot.memory.kept import KeptMemory
+    from jupyter_turbopilot.memory.source import Source
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.pilot.kinds.base import EngineKind
 
@@ -76,6 +78,7 @@ class Pilot:
         self.completer = Completer(self.worker, settings, results, self.effort.resting, root)
         self.background = BackgroundThreads()
         self.kernels = kernels
+        self.memory: KeptMemory | None = None  # of the person's own code
         self._lock = threading.Lock()
         self._wanted = Choice(settings.model)
         self._good = self._wanted  # what was loaded last, or else is configured
@@ -112,6 +115,19 @@ class Pilot:
         except TurbopilotError as error:
             self._recovery.failed(self._facts())
             self.worker.fail(self.selected, error)
+
+    def remember(self, source: Source) -> KeptMemory | None:
+        """Keep an index of a person's own code from now on, unless the settings forbid it."""
+        if not self.settings.memory or self.memory:
+            return self.memory
+        from jupyter_turbopilot.memory.kept import KeptMemory
+
+        self.memory = KeptMemory(source, resting=self.effort.resting, asked=self._requests)
+        self.memory.builder.start()
+        return self.memory
+
+    def _requests(self) -> int:
+        return self.completer.counters["requests"]
 
     def ensure(self) -> None:
         """Begin to load what was not loaded yet, or could not be and now may: called where somebody asks."""
@@ -151,6 +167,8 @@ class Pilot:
         self.worker.stop()
         if self._keeper:
             self._keeper.close()
+        if self.memory:
+            self.memory.close()
         if self.kernels:
             self.kernels.close()
 

@@ -11,13 +11,14 @@ from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.tuning import adapters
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.memory.kept import KeptMemory
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.recommend import Advice
     from jupyter_turbopilot.pilot.kinds.base import EngineKind
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 
-def describe_health(pilot: Pilot) -> dict[str, Any]:
+def describe_health(pilot: Pilot, memory: KeptMemory | None = None) -> dict[str, Any]:
     """Say whether the worker lives and whether it can complete; what failed may be tried again for it."""
     pilot.retry()
     state = pilot.worker.state
@@ -34,6 +35,20 @@ def describe_health(pilot: Pilot) -> dict[str, Any]:
         "address": pilot.kind.address or None,
         "notice": _notice(pilot, state.reason) if state.ready else None,
         "last_ms": pilot.completer.last_ms,
+        "memory": _memory(memory) if memory else None,
+    }
+
+
+def _memory(memory: KeptMemory) -> dict[str, Any]:
+    """Say how far the index of the person's own code is."""
+    progress = memory.builder.progress
+    return {
+        "building": progress.building,
+        "files": progress.files,
+        "of": progress.of,
+        "root": memory.source.root,
+        "place": str(memory.builder.place),
+        "trouble": progress.trouble or None,
     }
 
 

@@ -73,10 +73,19 @@ class TurbopilotExtension(ExtensionApp):
         if self.pilot and self.pilot.settings.load_at_start:
             # After the server has answered for the first time: loading would make it wait.
             asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)
+        if self.pilot and self.pilot.settings.memory:
+            asyncio.get_running_loop().call_later(LOAD_AFTER, self._remember, server.contents_manager)
 
     def _load(self) -> None:
         if self.pilot and self.pilot.worker.state.phase is Phase.EMPTY:
             self.pilot.start()
+
+    def _remember(self, manager: Any) -> None:
+        """Begin to keep an index of what the server serves."""
+        from jupyter_turbopilot.server.contents import listen, source_of
+
+        if self.pilot and (memory := self.pilot.remember(source_of(manager, asyncio.get_running_loop()))):
+            listen(manager, memory.builder)
 
     async def stop_extension(self) -> None:
         """Let go of the model and of whoever waits."""

@@ -67,7 +67,7 @@ class InProcess:
         """Yield the reply as it grows; stopping early stops the model."""
         self.wait()
         replies = Replies()
-        job = self.pilot.completer.submit(request, replies.listen, facts)
+        job = self.pilot.completer.submit(request, replies.listen, facts, memory=self.pilot.memory)
         try:
             for reply in replies:
                 if reply.error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
@@ -70,7 +71,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         buffer.on_text_changed += changed
         buffer.on_cursor_position_changed += changed
         try:
-            self._job = self._local.pilot.completer.submit(request, replies.listen)
+            pilot = self._local.pilot
+            self._job = pilot.completer.submit(request, replies.listen, memory=pilot.memory)
             async for reply in replies:
                 text = reply.items[0].text if reply.items else ""
         except TurbopilotError:
@@ -93,6 +95,9 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
 def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     """Put our suggestions in the prompt."""
     local.begin()
+    from jupyter_turbopilot.memory.local_files import LocalFiles
+
+    local.pilot.remember(LocalFiles(Path.cwd()))
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):
         shell.auto_suggest.disconnect()
     shell.auto_suggest = TurbopilotSuggest(shell, local)

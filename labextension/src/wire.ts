@@ -37,6 +37,8 @@ export interface IRequest {
   offset: number;
   /** other open documents, or the history of a terminal */
   extra: IOtherDocument[];
+  /** whether to use what the server remembers of other notebooks and files */
+  memory: boolean;
   /** `automatic` while typing, `invoke` on request, `warm` only to read the notebook, `ahead` to prepare what follows a suggestion */
   trigger: 'ahead' | 'automatic' | 'invoke' | 'warm';
   /** whether suggestions may have several lines */
@@ -129,6 +131,22 @@ export interface IFeedback {
   chars: number;
 }
 
+/** The index of the person's own code. */
+export interface IMemory {
+  /** whether files are being read into it */
+  building: boolean;
+  /** number of notebooks and files in it */
+  files: number;
+  /** number of those there are, as far as is known */
+  of: number;
+  /** folder whose notebooks and files are in it */
+  root: string;
+  /** the file that it is kept in */
+  place: string;
+  /** why there is none although the settings allow it */
+  trouble: string | null;
+}
+
 /** State of the server and its model. */
 export interface IHealth {
   /** the words that llama.cpp's server uses */
@@ -150,6 +168,8 @@ export interface IHealth {
   notice: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
+  /** the index of your notebooks; null: none is kept, or you may not see it */
+  memory: IMemory | null;
 }
 
 /** The model that a request is about. */

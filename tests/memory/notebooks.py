@@ -12,6 +12,7 @@ def notebook(*cells: str, language: str = "python", kinds: tuple[str, ...] = ())
         {
             "cells": [
                 {
+                    "id": f"cell-{at}",
                     "cell_type": kinds[at] if kinds else "code",
                     "execution_count": None,
                     "metadata": {},

@@ -67,7 +67,9 @@ def test_the_notebook_itself_says_nothing_and_neither_does_a_single_letter(
     reader: Reader, put: Callable[..., None]
 ) -> None:
     put("a.ipynb", "load_table(one)")
-    assert not reader.continuations("python", "load", "", path="a.ipynb", modules=[])
+    for path in ("a.ipynb", "/a.ipynb", "RTC:a.ipynb"):
+        assert not reader.continuations("python", "load", "", path=path, modules=[])
+        assert not reader.similar("python", ["load_table"], leaving=[path])
     assert not reader.continuations("python", "  l", "", path="b.ipynb", modules=[])
     assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
 

@@ -50,6 +50,7 @@ def test_health_says_whether_it_can_complete_and_why_not(
         "address": None,
         "notice": notice,
         "last_ms": None,
+        "memory": None,
     }
 
 

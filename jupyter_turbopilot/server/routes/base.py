@@ -7,6 +7,7 @@ import secrets
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from jupyter_core.utils import ensure_async
 from tornado import web
 from tornado.iostream import StreamClosedError
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import AsyncGenerator, Awaitable
 
+    from jupyter_turbopilot.memory.kept import KeptMemory
     from jupyter_turbopilot.pilot.pilot import Pilot
 
 BODY_SECONDS = 30.0
@@ -59,6 +61,18 @@ class Route(AuthenticatedHandler):
         self._chunks: list[bytes] = []
         self._received = 0
         self._left = False  # whether the client has gone
+
+    async def memory(self) -> KeptMemory | None:
+        """Return what is remembered of the person's own code, for somebody who may read that."""
+        if self.pilot.memory is None:
+            return None
+        try:
+            allowed = await ensure_async(
+                self.authorizer.is_authorized(self, self.current_user, "read", "contents")
+            )
+        except web.HTTPError:
+            return None
+        return self.pilot.memory if allowed else None
 
     @property
     def metrics(self) -> Metrics:

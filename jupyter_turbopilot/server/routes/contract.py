@@ -77,6 +77,17 @@ class HierarchyEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     error: Error | UnsetType = UNSET
 
 
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """The index of the person's own code."""
+
+    building: Annotated[bool, Meta(description="whether files are being read into it")]
+    files: Annotated[int, Meta(description="number of notebooks and files in it")]
+    of: Annotated[int, Meta(description="number of those there are, as far as is known")]
+    root: Annotated[str, Meta(description="folder whose notebooks and files are in it")]
+    place: Annotated[str, Meta(description="the file that it is kept in")]
+    trouble: Annotated[str | None, Meta(description="why there is none although the settings allow it")]
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """State of the server and its model."""
 
@@ -98,6 +109,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
+    memory: Annotated[
+        Memory | None,
+        Meta(description="the index of your notebooks; null: none is kept, or you may not see it"),
+    ]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
+    from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
@@ -117,10 +118,12 @@ class JobRoute(Route):
         rates: Rates = self.settings["turbopilot_rates"]
         return rates
 
-    def replies(self, request: Completion | RawRequest, facts: Facts = NONE) -> AsyncReplies:
+    def replies(
+        self, request: Completion | RawRequest, facts: Facts = NONE, memory: Memory | None = None
+    ) -> AsyncReplies:
         """Begin, and return the replies as they grow; an error is raised if it comes first."""
         replies = AsyncReplies(self._count)
-        self._begin(request, facts, replies.listen)
+        self._begin(request, facts, replies.listen, memory)
         return replies
 
     def together(self, requests: Sequence[RawRequest]) -> AsyncBatch:
@@ -136,7 +139,13 @@ class JobRoute(Route):
             self._begin(request, NONE, batch.listener(number))
         return batch
 
-    def _begin(self, request: Completion | RawRequest, facts: Facts, listener: Listener) -> None:
+    def _begin(
+        self,
+        request: Completion | RawRequest,
+        facts: Facts,
+        listener: Listener,
+        memory: Memory | None = None,
+    ) -> None:
         self.pilot.ensure()  # `load_at_start` may be off; what kept it from being loaded may have gone
         if isinstance(request, Completion):
             request = msgspec.structs.replace(request, client=self._editor(request.client))
@@ -145,7 +154,8 @@ class JobRoute(Route):
         caller = self._caller_for(request)
         try:
             self._rates.take(caller, time.monotonic(), awaited=is_awaited(request))
-            self._jobs.append(self.pilot.completer.submit(request, listener, facts, caller, self.owner))
+            job = self.pilot.completer.submit(request, listener, facts, caller, self.owner, memory=memory)
+            self._jobs.append(job)
         except TurbopilotError as error:
             self.metrics.count(self.name, error.code)
             raise

@@ -49,7 +49,7 @@ class CompleteRoute(NotebookRoute):
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
-        replies = self.replies(request, await self.facts(request))
+        replies = self.replies(request, await self.facts(request), await self.memory())
         reply = await anext(replies)
         if request.stream:
             await self.stream(frames(reply, replies))
@@ -95,4 +95,4 @@ class HealthRoute(Route):
     @Endpoint(gives=Health)
     async def get(self) -> None:
         """Return whether the server is ready to complete, and if not, why."""
-        self.answer(describe_health(self.pilot))
+        self.answer(describe_health(self.pilot, await self.memory()))

@@ -1,0 +1,57 @@
+"""The memory of one root folder: an index that is kept up to date, and asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.memory.build import Builder
+from jupyter_turbopilot.memory.places import place_of
+from jupyter_turbopilot.memory.reader import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from jupyter_turbopilot.memory.base import Sighting
+    from jupyter_turbopilot.memory.source import Source
+    from jupyter_turbopilot.request import Document
+
+
+class KeptMemory:
+    """What is remembered of a source. `resting` and `asked` say when nothing may be read (`Builder`)."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        resting: Callable[[], bool] = lambda: False,
+        asked: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.source = source
+        self.builder = Builder(place_of(source.identity), source, resting=resting, asked=asked)
+        self._reader = Reader(self.builder.place, self._there)
+
+    def continuations(
+        self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
+    ) -> Sequence[Sighting]:
+        """Return how a line that begins so goes on in other documents than `path`, likeliest first."""
+        return self._reader.continuations(language, begun, above, path=path, modules=modules)
+
+    def similar(
+        self, language: str, words: Collection[str], *, leaving: Collection[str]
+    ) -> Sequence[Document]:
+        """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
+        return self._reader.similar(language, words, leaving=leaving)
+
+    def imports(self, name: str) -> Sequence[tuple[str, int]]:
+        """Return the import lines that bind a name, with the number of documents of each; the most first."""
+        return self._reader.imports(name)
+
+    def close(self) -> None:
+        """End."""
+        self.builder.close()
+        self._reader.close()
+
+    def _there(self, paths: Iterable[str]) -> Collection[str]:
+        """Return the paths that are there; what was looked at a moment ago is not looked at again."""
+        lately = self.builder.used()
+        return set(paths) if lately else self.source.there(paths)

@@ -1,0 +1,162 @@
+"""The index of a real Jupyter server's contents: what is saved, renamed, deleted; who may use it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_server.services.contents.filemanager import FileContentsManager
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+
+from jupyter_turbopilot.memory.contents import Contents
+from jupyter_turbopilot.memory.local_files import LocalFiles
+from jupyter_turbopilot.memory.places import folder
+from jupyter_turbopilot.memory.store import Store
+from jupyter_turbopilot.server import extension
+from jupyter_turbopilot.server.contents import source_of
+
+from ..memory.notebooks import notebook, write
+from ..scripted_engine import ScriptedEngine, kind_with
+
+
+class Elsewhere(AsyncLargeFileManager):
+    """A manager of somebody's own, which we know nothing of."""
+
+
+class Slow(FileContentsManager):
+    """One that is not asynchronous, of somebody's own."""
+
+
+@pytest.fixture(params=["AsyncLargeFileManager", "Elsewhere", "Slow"])
+def manager(request: pytest.FixtureRequest) -> Any:
+    return {"AsyncLargeFileManager": AsyncLargeFileManager, "Elsewhere": Elsewhere, "Slow": Slow}[
+        request.param
+    ]
+
+
+@pytest.fixture
+def jp_server_config(
+    manager: Any, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    monkeypatch.setattr(extension, "LOAD_AFTER", 0.01)
+    own = tmp_path / "tiny.gguf"
+    shutil.copy(tiny_model, own)
+    return {
+        "ServerApp": {
+            "jpserver_extensions": {"jupyter_turbopilot": True},
+            "contents_manager_class": manager,
+        },
+        "TurbopilotExtension": {"kind": kind_with(lambda *_: ScriptedEngine("a + b"))},
+        "Turbopilot": {"model": str(own), "load_at_start": False},
+    }
+
+
+@pytest.fixture
+def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The pilot of a server that has begun to serve."""
+    monkeypatch.setattr(extension.runtime, "write", lambda _: None)
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    jp_asyncio_loop.run_until_complete(app._start_jupyter_server_extension(jp_serverapp))
+    yield app.pilot
+    app.pilot.stop()
+
+
+def paths(pilot: Any) -> set[str]:
+    if pilot.memory is None or not pilot.memory.builder.place.is_file():
+        return set()
+    with closing(Store(pilot.memory.builder.place, looking=True)) as store:
+        return set(store.stamps())
+
+
+async def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+
+
+def rests(pilot: Any, begun: str) -> list[str]:
+    found = pilot.memory.continuations("python", begun, "", path="x.ipynb", modules=[])
+    return [one.rest for one in found]
+
+
+async def test_what_is_saved_renamed_and_deleted_through_the_server_is_known_of(
+    jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any
+) -> None:
+    write(jp_root_dir, "deep/before.ipynb", "was_there_before(1)")
+    write(jp_root_dir, ".hidden/b.ipynb", "hidden_name(1)")
+    await until(lambda: paths(pilot) == {"deep/before.ipynb"})
+    model = {"type": "notebook", "content": json.loads(notebook("frobnicate_it(2)"))}
+    await jp_fetch("api", "contents", "new.ipynb", method="PUT", body=json.dumps(model))
+    await until(lambda: "new.ipynb" in paths(pilot))
+    assert rests(pilot, "frob") == ["nicate_it(2)"]
+    await jp_fetch("api", "contents", "new.ipynb", method="PATCH", body=json.dumps({"path": "other.ipynb"}))
+    await until(lambda: paths(pilot) == {"deep/before.ipynb", "other.ipynb"})
+    await jp_fetch("api", "contents", "other.ipynb", method="DELETE")
+    await until(lambda: paths(pilot) == {"deep/before.ipynb"})
+    assert rests(pilot, "frob") == []
+    health = json.loads((await jp_fetch("turbopilot", "health")).body)
+    assert health["memory"] == {
+        "building": False,
+        "files": 1,
+        "of": 1,
+        "root": str(jp_root_dir),
+        "place": str(pilot.memory.builder.place),
+        "trouble": None,
+    }
+
+
+def test_files_on_the_disk_are_read_there_and_others_through_their_manager(
+    jp_serverapp: Any, manager: Any
+) -> None:
+    loop = asyncio.new_event_loop()
+    source = source_of(jp_serverapp.contents_manager, loop)
+    loop.close()
+    assert isinstance(source, LocalFiles if manager is AsyncLargeFileManager else Contents)
+
+
+@pytest.mark.parametrize("manager", [AsyncLargeFileManager])
+class TestWhoMayUseIt:
+    async def test_it_is_used_where_the_caller_may_read_contents(
+        self, jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await until(lambda: pilot.memory is not None)
+        given: list[Any] = []
+        submit = pilot.completer.submit
+
+        def note(*args: Any, memory: Any = None, **more: Any) -> Any:
+            given.append(memory)
+            return submit(*args, memory=memory, **more)
+
+        monkeypatch.setattr(pilot.completer, "submit", note)
+        pilot.start()
+        await until(lambda: pilot.worker.state.ready)
+        body = json.dumps({"cells": [{"source": "x = "}], "offset": 4, "path": "a.ipynb"})
+        await jp_fetch("turbopilot", "complete", method="POST", body=body)
+        assert given == [pilot.memory]
+
+        authorizer = jp_serverapp.authorizer
+        monkeypatch.setattr(
+            type(authorizer),
+            "is_authorized",
+            lambda *asked: asked[-1] != "contents",
+        )
+        await jp_fetch("turbopilot", "complete", method="POST", body=body)
+        assert given[1:] == [None]
+        assert json.loads((await jp_fetch("turbopilot", "health")).body)["memory"] is None
+
+
+@pytest.mark.parametrize("manager", [AsyncLargeFileManager])
+async def test_switched_off_there_is_none(jp_serverapp: Any, pilot: Any, jp_root_dir: Path) -> None:
+    assert pilot.memory is None
+    pilot.settings.memory = False
+    await asyncio.sleep(0.2)
+    assert pilot.memory is None
+    assert not folder().exists()
