@@ -27,6 +27,7 @@ from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Shelf
 from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
 from jupyter_turbopilot.memory import recall
+from jupyter_turbopilot.memory.ways import ways_at
 from jupyter_turbopilot.suggestion.features import cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.names import fits_at
 from jupyter_turbopilot.suggestion.resolve import Scope
@@ -72,7 +73,7 @@ def spots(number: int, notebook: TypedNotebook, memory: Memory) -> Iterator[Spot
         for place in range(EVERY, len(source), EVERY):
             request = request_at(notebook, active, place, trigger="automatic", path=notebook.name)
             surroundings = surroundings_of(request.prefix, request.suffix)
-            ways = recall.ways_at(memory, request, surroundings.above, now)
+            ways = ways_at(memory, request, surroundings.above, now)
             found: list[Candidate] = []
             if ways:
                 cursor = cursor_features(request.prefix, request.suffix, gather(request).pieces)

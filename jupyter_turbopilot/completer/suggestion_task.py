@@ -17,6 +17,7 @@ from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.memory import recall
+from jupyter_turbopilot.memory.ways import ways_at
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for
@@ -159,7 +160,7 @@ class _Cursor:
             self.cells.choose(memory, request)
         if request.trigger not in {"automatic", "invoke"}:
             return None
-        ways = recall.ways_at(memory, request, self._surroundings.above, time.time())
+        ways = ways_at(memory, request, self._surroundings.above, time.time())
         if not ways:
             return None
         # What is asked for is the model's to answer: there, memory is a guess.
