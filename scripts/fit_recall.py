@@ -1,4 +1,4 @@
-"""Fit the score of lines from memory to real notebooks, each with those whose name begins alike as its memory.
+"""Fit the score of lines from memory to real notebooks, each with those named like it as its memory.
 
 python scripts/fit_recall.py --set NOTEBOOKS [--write]
 

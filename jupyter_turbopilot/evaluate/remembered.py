@@ -1,4 +1,4 @@
-"""What a person remembers who types a notebook: an index of others, without it and those that are much the same."""
+"""What a person remembers who types a notebook: others, without it and those that are much the same."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def by_keystrokes(
     tell: Callable[[str], None],
     remembering: Callable[[str], Memory] | None = None,
 ) -> TypingResult:
-    """Wait for every suggestion, however long it takes; `remembering`: what is remembered beside a notebook."""
+    """Wait for every suggestion, however long it takes; `remembering` says what is remembered beside each."""
     typed = TypingResult()
     for trace in traces:
         if remembering:
