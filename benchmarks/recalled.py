@@ -2,8 +2,8 @@
 
 python benchmarks/recalled.py --set NOTEBOOKS [--files 5000] [--lines 200]
 
-The notebooks are remembered over and over, each time with other names, until there are so many files. A line is
-typed from its beginning, a key each 200 ms, as the model works on what was typed before.
+The notebooks are remembered over and over, each time with other names, until there are so many files. A line
+is typed from its beginning, a key each 200 ms, while the model works on what was typed before.
 """
 
 from __future__ import annotations

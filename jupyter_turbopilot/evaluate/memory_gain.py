@@ -40,9 +40,9 @@ class MemoryGain:
         memory, first = self.with_it.recalled, self.with_it.recalled_ms or [0.0]
         means = [statistics.fmean(typed.ms or [0.0]) for typed in (self.with_it, self.without)]
         return (
-            f"At the same precision or above ({self.equal.total.precision:.3f} with memory, threshold moved by "
-            f"{self.moved:+.2f}; {self.without.total.precision:.3f} without) memory saves {ratio:.2f} times as "
-            f"much ({low:.2f} to {high:.2f}). {memory.shown} suggestions came from memory alone: "
+            f"At the same precision or above ({self.equal.total.precision:.3f} with memory, threshold moved "
+            f"by {self.moved:+.2f}; {self.without.total.precision:.3f} without) memory saves {ratio:.2f} times "
+            f"as much ({low:.2f} to {high:.2f}). {memory.shown} suggestions came from memory alone: "
             f"{memory.precision:.3f} of them right, shown after {statistics.median(first):.1f} ms (median). "
             f"A key took {means[0]:.0f} ms on average with memory, {means[1]:.0f} ms without."
         )

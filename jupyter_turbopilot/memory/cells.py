@@ -1,4 +1,4 @@
-"""Cells from memory: chosen when a cell gets the focus, and kept, so that no key changes how prompts begin."""
+"""Cells from memory: chosen when a cell gets the focus and kept, so that no key changes how prompts begin."""
 
 from __future__ import annotations
 
