@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.pilot.pilot import Pilot
 from jupyter_turbopilot.server.describe import describe_health
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Completion
+
+
+def default_weights() -> Path:
+    """Return the file that the default model is computed from: with the adapter folded in."""
+    kind = Pilot(Turbopilot()).kind
+    assert isinstance(kind, LlamaKind)
+    return kind.weights(kind.find("qwen2.5-coder-0.5b"))[0]
 
 
 class Desk:

@@ -17,13 +17,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from baseline import programs
+from desk import default_weights
 from replay import Player
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import Keystroke, mixed
-from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot.pilot import Pilot
 
 EDITORS, TOKENS, LONGEST = 8, 48, 1800
 
@@ -73,9 +71,8 @@ def main() -> None:
     parser.add_argument("--set", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    path = str(Pilot(Turbopilot()).store.path(find("qwen2.5-coder-0.5b")))
-    theirs = [str(programs()["llama-server"]), "-m", path, "-t", "2", "-c", "8192", "--no-webui"]
-    theirs += ["-np", str(EDITORS)]
+    theirs = [str(programs()["llama-server"]), "-m", str(default_weights()), "-t", "2", "-c", "8192"]
+    theirs += ["--no-webui", "-np", str(EDITORS)]
     ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
     # Everybody in a cell of their own, and with room for all on both sides: 8 192 tokens.
     traces = mixed(read(options.set), 4000)

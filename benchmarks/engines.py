@@ -34,14 +34,13 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from desk import Desk
+from desk import Desk, default_weights
 
 from jupyter_turbopilot.config import TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.traces import mixed
 from jupyter_turbopilot.generation import Ask, Sampling
-from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -222,11 +221,7 @@ def remote(options: argparse.Namespace) -> None:
         there = far_desk(FAR)
         compare(("in process", "from our own server"), (here, there), asked)
         there.pilot.stop()
-    kind = here.pilot.kind
-    assert isinstance(kind, LlamaKind)
-    # The same weights: those with the adapter folded in.
-    weights, _ = kind.weights(kind.find("qwen2.5-coder-0.5b"))
-    theirs = [str(programs()["llama-server"]), "-m", str(weights)]
+    theirs = [str(programs()["llama-server"]), "-m", str(default_weights())]
     with served(FAR + 1, *theirs, "-t", "2", "-c", "8192", "--no-webui", "-np", "1"):
         for name, more in (("with a vocabulary", {}), ("as text", {"vocabulary": "none"})):
             there = far_desk(FAR + 1, **more)

@@ -20,12 +20,10 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from baseline import programs
+from desk import default_weights
 from replay import Player
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.queue import PLACES
-from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot.pilot import Pilot
 
 TOKENS = 24
 
@@ -82,9 +80,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
-    path = str(Pilot(Turbopilot()).store.path(find("qwen2.5-coder-0.5b")))
-    theirs = [str(programs()["llama-server"]), "-m", path, "-t", "2", "-c", str(1024 * PLACES),
-              "-np", str(PLACES), "--no-webui"]  # fmt: skip
+    theirs = [str(programs()["llama-server"]), "-m", str(default_weights()), "-t", "2", "--no-webui"]
+    theirs += ["-c", str(1024 * PLACES), "-np", str(PLACES)]
     ours = [str(Path(sys.executable).with_name("jupyter-turbopilot")), "serve", "--no-api-key"]
     rates = {}
     more = "c.Turbopilot.queue_limit = 64\n"

@@ -11,8 +11,9 @@ where texts are shared, the same listener has to succeed, or it would show nothi
 written as it stands (`v1/completions`) and for a notebook (`complete`), whose context, tokens and answers are
 remembered, too. `tiny` is a model that is made here: two layers, 500 tokens of prompt.
 
-`key` types two notebooks through the completer, each key waited for, in processes that import the package of
-this tree or of another, in turn: A B B A. The model is the default one unless a file is named.
+`key` types two notebooks through the completer, each key waited for, in two processes: one imports the
+package of this tree, the other that of another. Lots are drawn for who types each key first. The model is the
+default one unless a file is named. With this tree as the other one it shows what chance does.
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.request import Completion
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -42,6 +48,7 @@ VICTIM, LISTENER = "victim", "listener"
 LENGTH = 500  # characters of a text, of which each is a token of the tiny model
 ROUTES = ("v1/completions", "complete")
 Z95 = 1.96
+WARM = 10  # keys that are not counted
 
 
 # The listener --------------------------------------------------------------------------------------------
@@ -173,57 +180,90 @@ def serve(options: argparse.Namespace) -> None:
 # The person ----------------------------------------------------------------------------------------------
 
 
-def typed(options: argparse.Namespace) -> None:
-    """Type notebooks with the package that is imported; print the seconds of each key."""
-    from desk import Desk
-
+def requests(keys: int) -> Iterator[Completion]:
+    """Yield what an editor asks while two notebooks are typed."""
     from jupyter_turbopilot.request import Cell, Completion
 
-    given = {"model": options.model} if options.model else {}
-    desk = Desk(results_memory=8, considerate=False, **given)
-    times: list[float] = []
     for path in (ROOT / "tests" / "data" / "harbour.ipynb", ROOT / "tests" / "data" / "pendulum.ipynb"):
         cells: list[Cell] = []
         for cell in json.loads(path.read_text("utf-8"))["cells"]:
             source = "".join(cell["source"])
             for offset in range(1, len(source) + 1) if cell["cell_type"] == "code" else ():
-                if len(times) >= options.keys + 10:
-                    break
-                now = [*cells, Cell(source=source[:offset])]
-                times.append(
-                    desk.ask(
-                        Completion(
-                            cells=now,
-                            active=len(cells),
-                            offset=offset,
-                            path=path.name,
-                            trigger="automatic",
-                            client="typist",
-                        )
-                    )[0]
+                if keys == 0:
+                    return
+                keys -= 1
+                yield Completion(
+                    cells=[*cells, Cell(source=source[:offset])],
+                    active=len(cells),
+                    offset=offset,
+                    path=path.name,
+                    trigger="automatic",
+                    client="typist",
                 )
             cells.append(Cell(source=source, type=cell["cell_type"]))
+
+
+def typed(options: argparse.Namespace) -> None:
+    """Type with the package that is imported: a key for each line that is read, whose seconds are printed."""
+    from desk import Desk
+
+    given = {"model": options.model} if options.model else {}
+    desk = Desk(results_memory=8, considerate=False, **given)
+    for request in requests(options.keys + WARM):
+        sys.stdin.readline()
+        print(desk.ask(request)[0], flush=True)
     desk.pilot.stop()
-    print(json.dumps(times[10:]))
+
+
+class Typist:
+    """A process that types with one tree's package."""
+
+    def __init__(self, tree: Path, options: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "typed", "--keys", str(options.keys), "--model", options.model]
+        self._process = subprocess.Popen(
+            command,
+            env=os.environ | {"PYTHONPATH": str(tree)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def type(self) -> float:
+        """Return the seconds of the next key."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def leave(self) -> None:
+        """End."""
+        self._process.communicate()
 
 
 def key(options: argparse.Namespace) -> None:
-    """Compare two trees; print the ratio of a key's mean time, with an interval over the rounds."""
+    """Compare two trees key by key; print the ratio of the mean times, with an interval over the rounds."""
     trees = {"before": Path(options.tree).resolve(), "after": ROOT}
-    means: dict[str, list[float]] = {name: [] for name in trees}
-    command = [sys.executable, __file__, "typed", "--keys", str(options.keys), "--model", options.model]
+    ratios, means, lot = [], [], random.Random(1)  # noqa: S311 - no secret
     for number in range(options.rounds):
-        for name in list(trees) if number % 2 else list(trees)[::-1]:
-            environment = os.environ | {"PYTHONPATH": str(trees[name])}
-            said = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout
-            means[name].append(statistics.fmean(json.loads(said.splitlines()[-1])))
-    ratios = [after / before for before, after in zip(means["before"], means["after"], strict=True)]
+        typists = {name: Typist(trees[name], options) for name in lot.sample(list(trees), len(trees))}
+        times: dict[str, list[float]] = {name: [] for name in trees}
+        # Key by key, so that both meet the same machine.
+        for _ in range(options.keys + WARM):
+            for name in lot.sample(list(trees), len(trees)):
+                times[name].append(typists[name].type())
+        for typist in typists.values():
+            typist.leave()
+        means.append({name: statistics.fmean(each[WARM:]) for name, each in times.items()})
+        ratios.append(means[-1]["after"] / means[-1]["before"])
+        print(
+            f"  {number + 1}: {means[-1]['before']:.2f} {means[-1]['after']:.2f} {ratios[-1]:.3f}", flush=True
+        )
     chosen = np.random.default_rng(1).choice(ratios, (10_000, len(ratios)))
     low, high = np.percentile(chosen.mean(axis=1), (2.5, 97.5))
-    for name, each in means.items():
-        print(
-            f"{name}: mean of a key {statistics.fmean(each):.2f} ms ({options.keys} keys, {len(each)} runs)"
-        )
+    for name in trees:
+        mean = statistics.fmean(each[name] for each in means)
+        print(f"{name}: mean of a key {mean:.2f} ms ({options.keys} keys, {len(means)} runs)")
     print(f"after / before: {statistics.fmean(ratios):.3f} (95 %: {low:.3f} to {high:.3f})")
 
 

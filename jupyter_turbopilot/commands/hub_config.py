@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from jupyter_turbopilot.commands.command import Command
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from jupyter_turbopilot.config import Turbopilot
 
@@ -46,9 +48,24 @@ def run(options: Options, settings: Turbopilot) -> int:
     if options.kind == "helm":
         print(in_cluster(), end="")
     else:
-        here = Installed(sys.executable, str(models_dir(settings.models_dir).absolute()))
-        print(on_host(here, WHERE[options.kind]), end="")
+        folder = models_dir(settings.models_dir).absolute()
+        print(on_host(Installed(sys.executable, str(folder)), WHERE[options.kind]), end="")
+        if advice := _lacking(folder):
+            print(advice, file=sys.stderr)
     return 0
+
+
+def _lacking(folder: Path) -> str:
+    """Return what to do about a folder that the service, or people's servers, cannot use; empty: nothing."""
+    if not any(folder.glob("*.gguf")):
+        return f"There is no model in {folder} yet. Fetch one: jupyter turbopilot models pull"
+    closed = [each for each in (folder, *folder.parents) if not each.stat().st_mode & stat.S_IXOTH]
+    if closed:
+        return (
+            f"Only some accounts may open {closed[-1]}. Set TURBOPILOT_MODELS to a folder that everybody can "
+            "read, fetch the model there, and run this again; or let everybody read it."
+        )
+    return ""
 
 
 COMMAND = Command("hub-config", "print what a JupyterHub needs to share one model", Options, declare, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import secrets
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     """Serve editors until told to stop."""
     import asyncio
 
+    from jupyter_turbopilot.engine import lifecycle
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.server.several import for_several
     from jupyter_turbopilot.server.standalone import serve
@@ -75,6 +77,8 @@ def run(options: Options, settings: Turbopilot) -> int:
     identity, place, notice = _for_hub() if options.hub else _for_key(options)
     if identity.names_people:
         for_several(settings)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # whoever looks here asks for the model
     asyncio.run(serve(Pilot(settings), identity, place, notice))
     return 0
 

@@ -49,6 +49,7 @@ class Lifecycle:
         self._rest = 0.0  # seconds
         self._again: Factory | None = None  # what is to be loaded after that
         self.again_at = math.inf  # and when
+        self._told: tuple[str, str] | None = None  # the model and the error that the log had last
 
     @property
     def pending(self) -> bool:
@@ -71,6 +72,7 @@ class Lifecycle:
         """Note why a model cannot be loaded, unless another is being loaded."""
         if self.state.phase is not Phase.LOADING:
             self.state = EngineState(Phase.FAILED, name, error.message, error.code)
+            self._tell()
 
     def wake(self) -> None:
         """Have an engine that is asleep loaded again."""
@@ -105,6 +107,8 @@ class Lifecycle:
             self.state = self._leave_alone(self._loaded, gone, now)
         else:
             self.state = EngineState(Phase.FAILED, self.state.model, GAVE_UP, "engine")
+        if not again:
+            self._tell()
         return not again
 
     def _leave_alone(self, factory: Factory | None, gone: EngineGoneError, now: float) -> EngineState:
@@ -143,7 +147,14 @@ class Lifecycle:
             self._again, self.again_at = None, math.inf  # another was chosen meanwhile
             return False
         self.state = state
+        self._tell()
         return state.phase is not Phase.READY
+
+    def _tell(self) -> None:
+        """Log whether there is a model, and why not; once, however often it is tried again."""
+        if self._told != (told := (self.state.model, self.state.code)):
+            self._told = told
+            log.info("Turbopilot: %s", self.state.reason or f"{self.state.model} is ready.")
 
     def _try_to_load(self, factory: Factory, name: str, loading: Cancel) -> tuple[Engine | None, EngineState]:
         """Try to load an engine; return the state that follows."""

@@ -55,7 +55,7 @@ class Queue(Generic[T]):
     """
 
     def __init__(self, limit: int, places: int = PLACES, *, running: int = 0, waiting: int = 0) -> None:
-        """`running`, `waiting`: how many of one caller's are served at a time, and may wait; 0: all."""
+        """`running`, `waiting`: how many of one caller's are served at a time at most, and may wait; 0: all."""
         self.limit = limit
         self.places = places  # how many texts that somebody waits for are written at a time
         self._running = running
@@ -136,8 +136,8 @@ class Queue(Generic[T]):
 
         Whoever matters less has what places are left, and of many some in any case if somebody waits.
         """
-        under_way: Counter[str] = Counter()
-        lines = [(priority, self._allowed(self.line(priority), under_way)) for priority in Priority]
+        under_way, most = Counter[str](), self._most()
+        lines = [(priority, self._allowed(self.line(priority), under_way, most)) for priority in Priority]
         part, together = self.places // PLACES, list[T]()
         for place, (_, line) in enumerate(lines):
             kept = sum(min(part, len(rest)) for priority, rest in lines[place + 1 :] if priority.awaited)
@@ -151,7 +151,7 @@ class Queue(Generic[T]):
         # they always begin: nobody's turn depends on when others come to an end.
         room = 2 * places - self._under_way(priority)
         line: list[T] = []
-        for request in rank.by_turns(self._running):
+        for request in rank.by_turns(self._most()):
             if len(line) == places:
                 break
             if request not in self._begun:
@@ -161,11 +161,20 @@ class Queue(Generic[T]):
             line.append(request)
         return line
 
-    def _allowed(self, line: Iterable[T], under_way: Counter[str]) -> list[T]:
+    def _most(self) -> int:
+        """Return how many of one caller's are served now; 0: all.
+
+        Texts that are served together slow each other down, so nobody has more than everybody else asks for.
+        """
+        asked = Counter(request.caller for p in Priority if p.awaited for request in self._ranks[p])
+        return min(self._running, *asked.values()) if self._running and asked else self._running
+
+    @staticmethod
+    def _allowed(line: Iterable[T], under_way: Counter[str], most: int) -> list[T]:
         """Return those with which no caller has too many under way, whatever they matter; count them."""
         allowed: list[T] = []
         for request in line:
-            if not self._running or under_way[request.caller] < self._running:
+            if not most or under_way[request.caller] < most:
                 under_way[request.caller] += 1
                 allowed.append(request)
         return allowed

@@ -190,8 +190,7 @@ class Pilot:
                 raise NotReadyError(f"There is no model at {model.path}.", code="unknown_model")
             size = f" ({model.size / 1e6:.0f} MB)" if model.size else ""
             raise NotReadyError(
-                f"The model {model.name}{size} is not on this machine yet. "
-                f"Download it from the notification, or run: {model.pull}",
+                f"The model {model.name}{size} is not on this machine yet. Download it, or run: {model.pull}",
                 code="model_missing",
             )
         if self._keeper:

@@ -108,7 +108,10 @@ class Metrics:
             registry=registry,
         )
         self._speed = Histogram(
-            "turbopilot_tokens_per_second", "How fast texts were written.", buckets=_SPEEDS, registry=registry
+            "turbopilot_tokens_per_second",
+            "How fast each text was written; what had been guessed right costs little and is counted.",
+            buckets=_SPEEDS,
+            registry=registry,
         )
         self._read = Counter("turbopilot_prompt_tokens", "Tokens of prompts.", ["source"], registry=registry)
         self._wrote = Counter("turbopilot_predicted_tokens", "Tokens written.", registry=registry)

@@ -29,7 +29,17 @@ const READY: IHealth = {
 const phase = (name: Phase): IHealth => ({ ...READY, ready: false, phase: name });
 
 const troubles = fc.record({
-  kind: fc.constantFrom('told', 'unreachable', 'silent', 'garbled', 'cut', 'refused', 'absent', 'failed'),
+  kind: fc.constantFrom(
+    'told',
+    'unreachable',
+    'silent',
+    'garbled',
+    'cut',
+    'refused',
+    'absent',
+    'stopped',
+    'failed'
+  ),
   message: fc.string(),
   retryAfter: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 10 * LONGEST }))
 }) as fc.Arbitrary<ITrouble>;

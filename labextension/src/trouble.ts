@@ -4,7 +4,8 @@
  * `told`: in the server's own words · `busy`: too much was asked, of the server or by one person · `unreachable`: no connection · `silent`: no answer in time ·
  * `garbled`: an answer that is not ours · `cut`: an answer without an end · `refused`: not signed in, or not
  * allowed · `absent`: no such route, the server extension is not enabled · `serverless`: no server is there to be
- * asked · `failed`: any other status.
+ * asked · `stopped`: the person's server does not run, as their JupyterHub says in its place · `failed`: any other
+ * status.
  */
 export type Kind =
   | 'told'
@@ -16,6 +17,7 @@ export type Kind =
   | 'refused'
   | 'absent'
   | 'serverless'
+  | 'stopped'
   | 'failed';
 
 export interface ITrouble {
@@ -78,9 +80,11 @@ export function troubleOf(reason: unknown): ITrouble {
           ? 'busy'
           : status === 404 && (code === FOREIGN || code === 'not_found')
             ? 'absent'
-            : code === FOREIGN
-              ? 'failed'
-              : 'told';
+            : status === 424 && code === FOREIGN
+              ? 'stopped'
+              : code === FOREIGN
+                ? 'failed'
+                : 'told';
     return { kind, message: kind === 'failed' ? `${status} ${message}`.trim() : message, retryAfter };
   }
   return { kind: 'unreachable', message: '', retryAfter: 0 };

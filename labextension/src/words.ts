@@ -22,6 +22,7 @@ export function describeTrouble(trans: TranslationBundle, { kind, message }: ITr
     serverless: trans.__(
       'No Jupyter server answers here. To complete without one, choose “browser” at “Where to complete” in the settings.'
     ),
+    stopped: trans.__('Your server is not running. Start it in the control panel of the JupyterHub.'),
     failed: trans.__('The server failed (%1).', message)
   };
   return words[kind] || trans.__('There are no suggestions at the moment.');

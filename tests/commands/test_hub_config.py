@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,27 @@ def test_a_chart_gets_values(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "hub-config", "--kind", "helm")
     assert status == 0
     assert yaml.safe_load(out)["hub"]["services"]
+
+
+def test_a_folder_without_a_model_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        monkeypatch.setenv("TURBOPILOT_MODELS", str(folder))
+        status, _, err = run(capsys, "hub-config")
+        assert status == 0
+        assert f"no model in {folder}" in err
+
+
+def test_a_folder_that_others_may_not_open_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as home:  # for its owner alone
+        folder = Path(home) / "models"
+        folder.mkdir()
+        (folder / "model.gguf").touch()
+        monkeypatch.setenv("TURBOPILOT_MODELS", str(folder))
+        _, _, err = run(capsys, "hub-config")
+        assert f"open {home}. Set TURBOPILOT_MODELS" in err
+        Path(home).chmod(0o755)
+        assert run(capsys, "hub-config")[2] == ""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Callable
 
@@ -73,6 +74,23 @@ def test_a_load_that_fails_says_why_and_nobody_waits_any_longer(
 ) -> None:
     assert load(life, raising(error))
     assert life.state == EngineState(Phase.FAILED, "m", words, code)
+
+
+def test_the_log_has_once_why_there_is_no_model_and_that_there_is_one(
+    life: Lifecycle, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(3):
+        life.refuse("m", ModelRefusedError("It is not there."))
+    for _ in range(3):
+        load(life, raising(EngineGoneError("It does not answer.")))
+    for _ in range(3):
+        load(life, lambda _: ScriptedEngine())
+    assert caplog.messages == [
+        "Turbopilot: It is not there.",
+        "Turbopilot: It does not answer. Trying again in 1 s.",
+        "Turbopilot: scripted is ready.",
+    ]
 
 
 def test_a_load_is_called_off_by_the_next_which_is_waited_for(life: Lifecycle, loop: StepLoop) -> None:

@@ -68,6 +68,19 @@ def test_a_key_of_ones_own_need_not_be_in_the_list_of_processes(serve: Serve, tm
             assert client.post("/infill", json=BODY, headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("tiny", "tiny.gguf is ready."), ("no", "There is no model at {}.")]
+)
+def test_its_log_says_whether_there_is_a_model(
+    tiny_model: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    shutil.copy(tiny_model, tmp_path / "tiny.gguf")
+    model, log = tmp_path / f"{name}.gguf", tmp_path / "log"
+    with log.open("w") as written:
+        Server(model, log=written).stop()
+    assert log.read_text() == f"Turbopilot: {said.format(model)}\n"
+
+
 def test_without_a_key_it_completes_and_does_not_manage(serve: Serve) -> None:
     client = serve("--no-api-key")
     assert client.post("/infill", json=BODY).status_code == 200
@@ -202,6 +215,8 @@ def test_a_person_who_looks_sees_whether_it_is_ready_and_nothing_else(serve: Ser
     client.headers.pop("Authorization")
     page = client.get("/")
     assert page.status_code == 200
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "style-src 'unsafe-inline'" in page.headers["Content-Security-Policy"]
     assert "tiny.gguf: ready." in page.text
     assert "s3cret-key" not in page.text
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 401

@@ -112,7 +112,10 @@ def strange(host: str, what: object) -> EngineError:
 
 def gone(hosts: str, how: object) -> EngineGoneError:
     """Return the error for addresses none of which answers."""
-    return EngineGoneError(f"{hosts} cannot be reached ({how}). Check the address, and that the server runs.")
+    return EngineGoneError(
+        f"{hosts} cannot be reached ({how}). Check the address, and that the server runs, or tell whoever "
+        "administers it."
+    )
 
 
 def changed(host: str) -> EngineGoneError:

@@ -34,9 +34,10 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Turbopilot
 <style>:root{{color-scheme:light dark;font:16px/1.5 system-ui}}
 body{{max-width:40em;margin:3em auto;padding:0 1em}}</style>
 <h1>Turbopilot {version}</h1><p role="status">{state}</p>
-<p>Editors: <code>/infill</code> and <code>/completion</code> (llama.cpp), <code>/v1/completions</code>
-(OpenAI, FauxPilot), <code>/api/generate</code> (Hugging Face), <code>/complete</code> (our own).
-With the key: <code>/metrics</code>, <code>/openapi.json</code>, <code>/models</code>.</p></html>
+<p>For editors, behind this page's address: <code>/infill</code> and <code>/completion</code> (llama.cpp),
+<code>/v1/completions</code> (OpenAI, FauxPilot), <code>/api/generate</code> (Hugging Face),
+<code>/complete</code> (our own), <code>/openapi.json</code>. For whoever manages this server:
+<code>/metrics</code>, <code>/models</code>.</p></html>
 """
 
 
@@ -44,6 +45,11 @@ class StatusRoute(Route):
     """`GET /` of a server of its own: a page for a person, the same for everybody."""
 
     _track_activity = False
+
+    @property
+    def content_security_policy(self) -> str:
+        """Let the page's own style apply."""
+        return f"{super().content_security_policy}; style-src 'unsafe-inline'"
 
     @Endpoint(access="open")
     async def get(self) -> None:

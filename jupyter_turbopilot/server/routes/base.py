@@ -125,6 +125,10 @@ class Route(AuthenticatedHandler):
             )
         return b"".join(self._chunks)
 
+    def finish(self, *chunk: Any, **named: Any) -> Future[None]:
+        """Finish with the type that was set: Jupyter's own declares every answer JSON."""
+        return super().finish(*chunk, set_content_type=self._headers["Content-Type"], **named)
+
     def answer(self, body: Any) -> None:
         """Finish with a body, or with what was written as JSON already."""
         self.set_header("Content-Type", "application/json")
