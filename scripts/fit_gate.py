@@ -1,6 +1,6 @@
 """Collect what the model writes at many places of real notebooks, and fit the gate's score to it.
 
-python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
+python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE] [--memory]
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
 python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl
 python scripts/fit_gate.py compare --set NOTEBOOKS -m MODEL without.jsonl with.jsonl
@@ -24,9 +24,11 @@ from msgspec import structs
 from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
+from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.lines import Cursor, ExactLines, gain
 from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Shelf
 from jupyter_turbopilot.evaluate.scoring import (
     Score,
     Tally,
@@ -46,10 +48,11 @@ from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
+    from jupyter_turbopilot.memory.base import Memory, Sighting
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.cache import Place
 
@@ -82,16 +85,37 @@ class Server:
         self._local = _in_process(options)
         self._recorder = Recorder()
         self._local.pilot.completer.results = self._recorder  # type: ignore[assignment]
+        self._shelf = Shelf(SIBLINGS, read(options.set)) if options.memory else None
 
     def write(self, request: Completion) -> Written:
         """Return what the model writes."""
         self._recorder.tokens, self._recorder.ended = [], False
-        self._local.last(request)
+        replies = Replies()
+        memory = CellsAlone(self._shelf.beside(request.path)) if self._shelf else None
+        self._local.pilot.completer.submit(request, replies.listen, memory=memory)
+        for reply in replies:
+            if reply.error:
+                raise reply.error
         return [(token.data, token.probability) for token in self._recorder.tokens], self._recorder.ended
 
     def close(self) -> None:
         """Unload the model."""
         self._local.close()
+        if self._shelf:
+            self._shelf.close()
+
+
+class CellsAlone:
+    """A memory that tells cells and no lines: what it knows of those is applied afterwards."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.similar, self.imports = memory.similar, memory.imports
+
+    def continuations(
+        self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
+    ) -> Sequence[Sighting]:
+        """Tell nothing."""
+        return ()
 
 
 class Page:
@@ -114,7 +138,9 @@ class Page:
 def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Iterator[dict[str, Any]]:
     """Ask at every place of one cell."""
     for place in range(EVERY, len(notebook.cells[active].source[:LONGEST_CELL]), EVERY):
-        written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
+        written, ended = source.write(
+            request_at(notebook, active, place, trigger="automatic", path=notebook.name)
+        )
         tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
         yield {"place": place, "tokens": tokens, "ended": ended}
 
@@ -227,11 +253,13 @@ def is_right(text: str, future: str, *, further: bool) -> bool:
     return future.startswith(text) and reaches_the_end(future, len(text))
 
 
-def solve(rows: np.ndarray, right: np.ndarray, ridge: float = 3.0) -> np.ndarray:
-    """Fit a logistic function by Newton's method."""
+def solve(
+    rows: np.ndarray, right: np.ndarray, ridge: float = 3.0, offsets: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Fit a logistic function by Newton's method; `offsets` are added to what is fitted."""
     weights = np.zeros(rows.shape[1])
     for _ in range(30):
-        guess = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
+        guess = 1 / (1 + np.exp(-np.clip(rows @ weights + offsets, -30, 30)))
         slope = rows.T @ (right - guess) - ridge * weights
         curve = (rows * (guess * (1 - guess))[:, None]).T @ rows + ridge * np.eye(len(weights))
         step = np.linalg.solve(curve, slope)
@@ -382,6 +410,9 @@ def main() -> None:
         "--adapters", nargs="*", help="instead of the configured ones; nothing behind it: none"
     )
     gather.add_argument("--live", action="store_true", help="adapters beside the model")
+    gather.add_argument(
+        "--memory", action="store_true", help="with cells of the notebooks named like each in the prompt"
+    )
     gather.add_argument("-m", "--model", help="the configured one by default")
     gather.add_argument("--engine", choices=[*KINDS], help="the configured one by default")
     gather.add_argument("--page", action="store_true", help="as a page answers, with its own engine")

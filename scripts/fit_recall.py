@@ -1,9 +1,12 @@
 """Fit the score of lines from memory to real notebooks, each with those named like it as its memory.
 
 python scripts/fit_recall.py --set NOTEBOOKS [--write]
+python scripts/fit_recall.py --set NOTEBOOKS --without PLACES --with PLACES [--write]
 
-No model is needed: at each place of each cell it is known how the line went on. One half of the notebooks is
-fitted to, and both halves are reported.
+No model is needed for lines that memory shows by itself: at each place of each cell it is known how the line went
+on. One half of the notebooks is fitted to, and both halves are reported. PLACES are what `fit_gate.py collect`
+has written, without `--memory` and with it: how much surer of the model's text memory makes is fitted to the
+second, and both are compared at the same precision.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import argparse
 import json
 import math
 import time
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,16 +23,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from fit_gate import solve
+from fit_gate import Spot as Written
+from fit_gate import look, solve
 
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Shelf
-from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge
+from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge, ratio_interval
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
 from jupyter_turbopilot.memory import recall
 from jupyter_turbopilot.memory.ways import ways_at
-from jupyter_turbopilot.suggestion.features import cursor_features, sigmoid
+from jupyter_turbopilot.suggestion.features import cursor_features, moved, sigmoid
+from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
+from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.names import fits_at
 from jupyter_turbopilot.suggestion.resolve import Scope
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -38,6 +45,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.ways import Way
+    from jupyter_turbopilot.suggestion.features import CursorFeatures
 
 EVERY = 2  # characters between two places
 AIMS = {"always": 0.70, "eager": 0.70, "balanced": 0.80, "quiet": 0.88}  # precision on the fitted half
@@ -49,6 +58,7 @@ class Candidate:
     """A text that may follow."""
 
     text: str
+    whole: bool
     values: dict[str, float]
     right: bool
 
@@ -63,6 +73,8 @@ class Spot:
     before: str
     future: str
     found: list[Candidate]
+    ways: list[Way]
+    cursor: CursorFeatures | None
 
 
 def spots(number: int, notebook: TypedNotebook, memory: Memory) -> Iterator[Spot]:
@@ -75,15 +87,26 @@ def spots(number: int, notebook: TypedNotebook, memory: Memory) -> Iterator[Spot
             surroundings = surroundings_of(request.prefix, request.suffix)
             ways = ways_at(memory, request, surroundings.above, now)
             found: list[Candidate] = []
+            cursor = None
             if ways:
                 cursor = cursor_features(request.prefix, request.suffix, gather(request).pieces)
                 fits = fits_at(request, Scope())
                 found = [
-                    Candidate(text, values, judge(text, source[place:]).right == 1)
-                    for text, _, values in recall.candidates(ways, cursor, surroundings)
+                    Candidate(text, whole, values, judge(text, source[place:]).right == 1)
+                    for text, whole, values in recall.candidates(ways, cursor, surroundings)
                     if fits(text)
                 ]
-            yield Spot(number, active, place, request.prefix, source[place:], found)
+            yield Spot(number, active, place, request.prefix, source[place:], found, ways, cursor)
+
+
+def best(spot: Spot, coefficients: dict[str, float], threshold: float) -> tuple[str, bool]:
+    """Return what memory shows at a place, and whether the model is not asked then."""
+    scored = [(value(one, coefficients), one.text, one.whole) for one in spot.found]
+    good = [one for one in scored if one[0] >= threshold]
+    if not good:
+        return "", False
+    _, text, whole = max(good, key=lambda p: p[0] * max(0.5, len(p[1].strip()) - 1))
+    return text, whole
 
 
 def play(found: Sequence[Spot], coefficients: dict[str, float], threshold: float) -> Tally:
@@ -95,9 +118,7 @@ def play(found: Sequence[Spot], coefficients: dict[str, float], threshold: float
             length = spot.place + len(spot.future)
             if spot.place < person.covered(spot.cell):
                 continue
-            scored = [(value(one, coefficients), one.text) for one in spot.found]
-            good = [pair for pair in scored if pair[0] >= threshold]
-            text = max(good, key=lambda p: p[0] * max(0.5, len(p[1].strip()) - 1))[1] if good else ""
+            text, _ = best(spot, coefficients, threshold)
             person.see(spot.cell, spot.place, spot.before, text, spot.future)
         person.typed(length, length)
         total = total + person.total
@@ -109,10 +130,120 @@ def value(one: Candidate, coefficients: dict[str, float]) -> float:
     return sigmoid(sum(coefficients[name] * number for name, number in one.values.items()))
 
 
+# With the model -----------------------------------------------------------------------------------------------
+
+
+def support(spot: Spot | None, text: str) -> dict[str, float]:
+    """Return what memory says for and against a beginning of the model's; nothing where it knows no way."""
+    return recall.support_of(text, spot.ways) if spot and spot.ways and spot.cursor else {}
+
+
+def fit_support(written: Sequence[Written], at: dict[tuple[int, int, int], Spot]) -> dict[str, float]:
+    """Fit how much surer memory makes of what the model writes, whose own score stays as it is."""
+    base = fit_for(DEFAULT).coefficients
+    offsets, rows, right = [], [], []
+    for spot in written:
+        knows = at.get((spot.notebook, spot.cell, spot.place))
+        for boundary, values, is_right in zip(
+            spot.watching.boundaries, spot.watching.found, spot.right, strict=True
+        ):
+            known = {} if boundary.line else support(knows, spot.text[: boundary.end])
+            if known:
+                offsets.append(sum(base[name] * number for name, number in values.items()))
+                rows.append([*known.values()])
+                right.append(float(is_right))
+                names = [*known]
+    weights = solve(np.array(rows), np.array(right), offsets=np.array(offsets))
+    print(f"{len(rows)} boundaries of the model's where memory knows a way")
+    return {name: round(float(weight), 4) for name, weight in zip(names, weights, strict=True)}
+
+
+@dataclass
+class Rules:
+    """Who may show what."""
+
+    recalled: dict[str, float]  # the coefficients of lines from memory
+    sure: float  # the threshold of those; above 1: none is shown
+    supported: dict[str, float]  # the coefficients of what memory says of the model's text
+    threshold: float  # of the model's
+
+
+def together(
+    written: Sequence[Written], at: dict[tuple[int, int, int], Spot], rules: Rules
+) -> tuple[dict[int, Tally], Tally]:
+    """Type all cells with the model and with memory; return the tally of each notebook, and memory's own."""
+    base = fit_for(DEFAULT).coefficients
+    totals: defaultdict[int, Tally] = defaultdict(Tally)
+    alone = Tally()
+    for (notebook, _), group in groupby(written, key=lambda s: (s.notebook, s.cell)):
+        person, length = Score(), 0
+        for spot in group:
+            length = spot.place + len(spot.future)
+            if spot.place < person.covered(spot.cell):
+                continue
+            knows = at.get((spot.notebook, spot.cell, spot.place))
+            text, whole = best(knows, rules.recalled, rules.sure) if knows else ("", False)
+            if not whole:
+                model = by_model(spot, knows, base, rules)
+                text = model if model.startswith(text) else text
+            before = vars(person.total).copy()
+            person.see(spot.cell, spot.place, spot.before, text, spot.future)
+            if whole or (knows and text == best(knows, rules.recalled, rules.sure)[0]):
+                alone += Tally(**{name: number - before[name] for name, number in vars(person.total).items()})
+        person.typed(length, length)
+        totals[notebook] += person.total
+    return dict(totals), alone
+
+
+def by_model(spot: Written, knows: Spot | None, base: dict[str, float], rules: Rules) -> str:
+    """Return what is shown of the model's text."""
+    gate = Gate(spot.watching.cursor, rules.threshold, spot.fits)
+    for boundary, values in zip(spot.watching.boundaries, spot.watching.found, strict=True):
+        score = sigmoid(sum(base[name] * number for name, number in values.items()))
+        known = {} if boundary.line or not rules.supported else support(knows, spot.text[: boundary.end])
+        by = sum(rules.supported[name] * number for name, number in known.items())
+        gate.boundaries.append(boundary._replace(score=moved(score, by)))
+    end, _ = gate.shown(spot.text)
+    return spot.text[:end]
+
+
+STEPS = [step / 40 for step in range(12, 38)]
+
+
+def compare(
+    without: Sequence[Written],
+    with_it: Sequence[Written],
+    at: dict[tuple[int, int, int], Spot],
+    ways: dict[str, Rules],
+    eagerness: str,
+) -> None:
+    """Say what each way saves where it is as often right as the model without memory."""
+    first, _ = together(without, {}, Rules({}, 2.0, {}, fit_for(DEFAULT).thresholds[eagerness]))
+    one = sum(first.values(), start=Tally())
+    print(f"{eagerness}: without {one.precision:.3f} right, {one.share_saved:.3f} saved")
+    for name, rules in ways.items():
+        found = {}
+        for step in STEPS:
+            rules.threshold = step
+            found[step] = together(with_it if "prompt" in name else without, at, rules)
+        totals = {step: sum(tallies.values(), start=Tally()) for step, (tallies, _) in found.items()}
+        good = [s for s in STEPS if totals[s].precision >= one.precision] or [max(STEPS)]
+        step = max(good, key=lambda s: totals[s].share_saved)
+        second, alone = found[step]
+        low, high = ratio_interval([(second[n], first[n]) for n in first])
+        print(
+            f"  {name} at {step:.3f}: {totals[step].precision:.3f} right, {totals[step].share_saved:.3f} saved, "
+            f"{totals[step].share_saved / one.share_saved:.3f} times ({low:.2f} to {high:.2f}); "
+            f"memory's: {alone.shown} shown, {alone.precision:.3f} right, {alone.saved} saved"
+        )
+
+
 def main() -> None:
     """Fit, report, and write if that is wanted."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--set", type=Path, required=True)
+    parser.add_argument("--without", type=Path, metavar="PLACES")
+    parser.add_argument("--with", type=Path, metavar="PLACES", dest="with_it")
     parser.add_argument("--write", action="store_true", help="write the coefficients into the package")
     options = parser.parse_args()
     notebooks = read(options.set)
@@ -150,8 +281,39 @@ def main() -> None:
         for name, aim in AIMS.items()
     }
     print(thresholds, f"{math.fsum(len(s.found) for s in found) / len(found):.1f} candidates a place")
+    support: dict[str, float] = recall.fit().support
+    if options.with_it:
+        at = {(s.notebook, s.cell, s.place): s for s in found}
+        places = [
+            [json.loads(line) for line in path.open()] for path in (options.without, options.with_it)
+        ]
+        keys = [{(x["notebook"], x["cell"], x["place"]) for x in lines} for lines in places]
+        both = keys[0] & keys[1]
+        without, with_it = (
+            [look(x, notebooks[x["notebook"]]) for x in lines if (x["notebook"], x["cell"], x["place"]) in both]
+            for lines in places
+        )
+        halves = [[[s for s in some if s.notebook % 2 == n] for some in (without, with_it)] for n in (0, 1)]
+        support = fit_support(halves[0][1], at)
+        print(json.dumps(support, indent=1))
+        sure = thresholds["balanced"]
+        for half, (first, second) in zip(("fitted", "held out"), halves, strict=True):
+            print(half)
+            ways = {
+                "lines": Rules(coefficients, sure, {}, 0.0),
+                "support": Rules({}, 2.0, support, 0.0),
+                "lines, support": Rules(coefficients, sure, support, 0.0),
+                "prompt": Rules({}, 2.0, {}, 0.0),
+                "prompt, lines": Rules(coefficients, sure, {}, 0.0),
+                "prompt, support": Rules({}, 2.0, support, 0.0),
+                "prompt, lines, support": Rules(coefficients, sure, support, 0.0),
+            } | {
+                f"prompt, lines at {t}, support": Rules(coefficients, t, support, 0.0)
+                for t in (0.7, 0.75, 0.85, 0.9)
+            }
+            compare(first, second, at, ways, "balanced")
     if options.write:
-        fit = {"coefficients": coefficients, "thresholds": thresholds}
+        fit = {"coefficients": coefficients, "thresholds": thresholds, "support": support}
         TARGET.write_text(json.dumps(fit, indent=2) + "\n", "utf-8")
 
 

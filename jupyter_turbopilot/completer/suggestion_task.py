@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.memory.cells import ChosenCells
     from jupyter_turbopilot.memory.recall import Recalled
+    from jupyter_turbopilot.memory.ways import Way
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion, Document
     from jupyter_turbopilot.suggestion.features import CursorFeatures
@@ -98,6 +99,7 @@ class _Cursor:
     memory: Memory | None = None
     cells: ChosenCells | None = None
     _gathered: tuple[Sequence[Document], Context] | None = None
+    _ways: Sequence[Way] = ()
 
     def __init__(
         self, request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
@@ -126,7 +128,8 @@ class _Cursor:
         if not self._gathered or self._gathered[0] is not chosen:
             if chosen:
                 request = structs.replace(request, extra=[*request.extra, *chosen])
-            self._gathered = chosen, gather(*_leaving(request, self._facts, self._settings))
+            leaving = _leaving(request, self._facts, self._settings)
+            self._gathered = chosen, gather(*leaving, settled=bool(chosen))
         return self._gathered[1]
 
     @cached_property
@@ -144,7 +147,8 @@ class _Cursor:
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
         fits = fits_at(self._request, self._scope)
-        gate = Gate(self._features, self.threshold, fits, self._fit.coefficients)
+        supported = partial(recall.supported, self._ways) if self._ways else None
+        gate = Gate(self._features, self.threshold, fits, self._fit.coefficients, supported)
         return Suggestion(self._surroundings, gate, unasked=self.unasked)
 
     def names(self) -> Sequence[str]:
@@ -160,7 +164,7 @@ class _Cursor:
             self.cells.choose(memory, request)
         if request.trigger not in {"automatic", "invoke"}:
             return None
-        ways = ways_at(memory, request, self._surroundings.above, time.time())
+        self._ways = ways = ways_at(memory, request, self._surroundings.above, time.time())
         if not ways:
             return None
         # What is asked for is the model's to answer: there, memory is a guess.

@@ -40,10 +40,17 @@ class Recalled:
     whole: bool  # whether nothing more could belong to the suggestion
 
 
+@dataclass(frozen=True)
+class RecallFit(Fit):
+    """`support`: the coefficients of what memory says for and against the model's text."""
+
+    support: dict[str, float]
+
+
 @cache
-def fit() -> Fit:
+def fit() -> RecallFit:
     """Return coefficients and thresholds, written by `scripts/fit_recall.py`."""
-    return Fit(**json.loads(Path(__file__).with_name("recall.json").read_text("utf-8")))
+    return RecallFit(**json.loads(Path(__file__).with_name("recall.json").read_text("utf-8")))
 
 
 def recall(
@@ -150,3 +157,26 @@ def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[
         **{name: value for name, value in cursor.line_features.items() if name != "empty line"},
     }
 
+
+def supported(ways: Sequence[Way], text: str) -> float:
+    """Return how much surer of a beginning of the model's text memory makes, in log-odds."""
+    return sum(fit().support[name] * value for name, value in support_of(text, ways).items()) if ways else 0.0
+
+
+def support_of(text: str, ways: Sequence[Way]) -> dict[str, float]:
+    """Return what the ways in which a line goes on say of a text that the model has begun."""
+    text = text.rstrip()
+    agreeing = [way for way in ways if way.rest.startswith(text)]
+    against = [way for way in ways if not way.rest.startswith(text)]
+    agreed, others = (sum(way.weight for way in some) for some in (agreeing, against))
+    return {
+        "bias": 1.0,
+        "agreement": math.log((agreed + 0.5) / (others + 0.5)),
+        "some": float(bool(agreeing)),
+        "alone": float(not against),
+        "documents": math.log1p(sum(way.documents for way in agreeing)),
+        "own": math.log1p(sum(way.own for way in agreeing)),
+        "above": float(any(way.above or way.own_above for way in agreeing)),
+        "above against": float(any(way.above or way.own_above for way in against)),
+        "imports": max((way.imports for way in agreeing), default=0.0),
+    }

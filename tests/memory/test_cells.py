@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.memory import cells as module
 from jupyter_turbopilot.memory.cells import ChosenCells, words_above
 from jupyter_turbopilot.request import Cell, Completion, Document
@@ -44,6 +49,23 @@ def test_no_key_changes_what_was_chosen() -> None:
         chosen.choose(memory, asked("alpha = 2; more = 1", typed))
     assert [*chosen.of(asked("alpha = 1", "alph"))] == [ELSEWHERE]
     assert len(memory.wanted) == 1
+
+
+LINES = st.sampled_from(["import frame", "def load_frame():", "x = load_frame('x')", "from a import b", "  1", ""])
+
+
+@given(st.lists(LINES, max_size=5).map("\n".join), st.lists(LINES, max_size=5).map("\n".join))
+def test_whatever_is_typed_the_prompt_begins_alike(before: str, after: str) -> None:
+    others = [Document(path=f"{n}.ipynb", source=f"frame = load_frame({n})\n\nb = {n}") for n in range(40)]
+    memory, chosen = Remembering(documents=others), ChosenCells()
+    begins = []
+    for typed in (before, after):
+        request = asked("frame = load_frame(path)", typed)
+        chosen.choose(memory, request)
+        extra = [*request.extra, *chosen.of(request)]
+        begins.append(gather(structs.replace(request, extra=extra), settled=True).pieces)
+    assert begins[0] == begins[1]
+    assert len(begins[0]) > 1
 
 
 def test_a_cell_that_gets_the_focus_again_is_chosen_for_anew_only_if_those_above_have_changed() -> None:

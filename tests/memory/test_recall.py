@@ -121,6 +121,13 @@ def test_a_line_that_many_documents_have_is_sure_at_the_default_setting() -> Non
     assert found.sure
 
 
+def test_ways_that_agree_speak_for_the_models_text_and_others_against_it() -> None:
+    ways = [Way("how()", documents=4, times=4)]
+    agreeing, against = (recall.supported(ways, text) for text in ("how(", "avefig("))
+    assert agreeing > 0 > against
+    assert recall.supported([], "how(") == 0.0
+
+
 # For any memory -------------------------------------------------------------------------------------------------
 
 WORDS = ["plt", ".", "show", "(", ")", " ", "x", "=", "1", "_y", "'a'", ",", "é"]
