@@ -38,13 +38,17 @@ class MemoryGain:
         low, high = ratio_interval(pairs)
         ratio = self.equal.total.share_saved / max(1e-9, self.without.total.share_saved)
         memory, first = self.with_it.recalled, self.with_it.recalled_ms or [0.0]
-        means = [statistics.fmean(typed.ms or [0.0]) for typed in (self.with_it, self.without)]
+        both = (self.with_it, self.without)
+        key, without_key = (statistics.fmean(typed.ms or [0.0]) for typed in both)
+        focus, without_focus = (statistics.fmean(typed.focus_ms or [0.0]) for typed in both)
         return (
             f"At the same precision or above ({self.equal.total.precision:.3f} with memory, threshold moved "
             f"by {self.moved:+.2f}; {self.without.total.precision:.3f} without) memory saves {ratio:.2f} times "
             f"as much ({low:.2f} to {high:.2f}). {memory.shown} suggestions came from memory alone: "
             f"{memory.precision:.3f} of them right, shown after {statistics.median(first):.1f} ms (median). "
-            f"A key took {means[0]:.0f} ms on average with memory, {means[1]:.0f} ms without."
+            f"A key took {key:.0f} ms on average with memory, {without_key:.0f} ms without "
+            f"({key / max(1e-9, without_key):.3f} times); reading a cell that got the focus {focus:.0f} and "
+            f"{without_focus:.0f} ms."
         )
 
 
@@ -56,7 +60,7 @@ def measure(
     telling: Callable[[str], Callable[[str], None]],
 ) -> MemoryGain:
     """Type everything without memory, then with it; then at other thresholds, until it is as often right."""
-    without = by_keystrokes(local, traces, telling("without memory"))
+    without = by_keystrokes(local, traces, telling("without memory"), lambda _: None)
     wanted = without.total.precision
 
     def at(moved: float) -> TypingResult:

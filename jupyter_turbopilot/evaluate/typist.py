@@ -50,6 +50,7 @@ class TypingResult:
     pace: Pace | None = None
     recalled: Tally = field(default_factory=Tally)  # shown out of memory alone
     recalled_ms: list[float] = field(default_factory=list)  # until that was shown
+    focus_ms: list[float] = field(default_factory=list)  # until a cell that got the focus was read
 
     @property
     def total(self) -> Tally:
@@ -67,9 +68,12 @@ def by_keystrokes(
     local: InProcess,
     traces: Iterable[Trace],
     tell: Callable[[str], None],
-    remembering: Callable[[str], Memory] | None = None,
+    remembering: Callable[[str], Memory | None] | None = None,
 ) -> TypingResult:
-    """Wait for every suggestion, however long it takes; `remembering` says what is remembered beside each."""
+    """Wait for every suggestion, however long it takes.
+
+    `remembering` says what is remembered beside each notebook; then each cell gets the focus first.
+    """
     typed = TypingResult()
     for trace in traces:
         if remembering:
@@ -115,10 +119,19 @@ def type_one(
     _finish(typed, trace, person)
 
 
-def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Memory) -> None:
+def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Memory | None) -> None:
     """Type one trace as the editor does, with what is remembered; tell apart what came from there."""
     person = Score()
     completer = local.pilot.completer
+    begun = time.perf_counter()
+    first = trace.keystrokes[0]
+    focus, empty = Replies(), (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
+    warm = replace(first, cells=empty, offset=0).request(trigger="warm", client="typist", path=trace.name)
+    completer.submit(warm, focus.listen, memory=memory)
+    for reply in focus:
+        if reply.error:
+            raise reply.error
+    typed.focus_ms.append((time.perf_counter() - begun) * 1000)
     for keystroke in trace.keystrokes:
         if keystroke.place < person.covered(keystroke.active):
             continue
