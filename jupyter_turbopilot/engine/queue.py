@@ -55,7 +55,7 @@ class Queue(Generic[T]):
     """
 
     def __init__(self, limit: int, places: int = PLACES, *, running: int = 0, waiting: int = 0) -> None:
-        """`running`, `waiting`: how many of one caller's are served at a time at most, and may wait; 0: all."""
+        """`running`, `waiting`: how many of a caller's are served at a time, or wait, at most; 0: all."""
         self.limit = limit
         self.places = places  # how many texts that somebody waits for are written at a time
         self._running = running

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.token_bytes import ByteTable
 
 # Prompts are read in pieces, so that a short prompt or a text being written waits for one piece at most.
-# Larger pieces are hardly faster.
 CHUNK = 64
-# A token written along with a piece of a prompt costs less than half of what it costs in a batch of its
-# own, but it waits for the whole piece. So texts are written along with short prompts, which are soon read;
-# where one is longer than this, half of the time belongs to batches in which texts alone are written.
-SHORT = 512
+# Larger pieces are read faster, by up to a quarter, but whoever comes waits longer. So the size of a piece
+# grows with how many prompts are being read, up to so many times: behind several, a piece is soon over.
+PIECES = 4
+# Prompts and texts take turns: a token costs more in a batch with a piece of a prompt than in one of its own,
+# because attention then covers everybody's cells for each row. Between two people, both kinds get half of the
+# time. Each further one doubles what prompts get for what texts get, up to this: the sooner all are read, the
+# more are written together, and eight texts together cost half of what they cost by themselves.
+READING_MOST = 64
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
@@ -49,11 +52,15 @@ class Stepping(ABC):
 
     def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
-        self.chunk = chunk  # tokens computed at a time, at most
-        # Seconds by which texts have waited longer for prompts than they were written alone.
-        self._ahead = 0.0
+        self.chunk = chunk  # tokens computed at a time for one prompt, at most
+        self._owed = 0.0  # seconds that texts are still to be written for, since prompts were read
         self.sequences = Sequences(0, 0)
         self.tunings: dict[str, int] = {}  # numbers of the languages that adapters are for; 0 is any other
+
+    @property
+    def batch_size(self) -> int:
+        """How many tokens a batch has, at most."""
+        return self.chunk * PIECES
 
     @abstractmethod
     def apply(self, moves: Iterable[Move]) -> None:
@@ -146,14 +153,13 @@ class Stepping(ABC):
         """Advance runs with the same adapters by one batch."""
         # A run that gave up its room, or lost what was read, has to read again in the middle of its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
-        long = any(run.pending > SHORT for run in runs)
-        if not (writing and long):
-            self._ahead = 0.0
-            self._compute(self._next(runs), attention)
-        elif self._ahead > 0.0:
-            self._ahead -= self._compute(self._next(writing), attention)
+        reading = [run for run in runs if not (run.wrote and run.pending == 1)]
+        if reading and (not writing or self._owed <= 0.0):
+            seconds = self._compute(self._next(reading), attention)
+            self._owed += seconds / min(2 ** (len(runs) - 2), READING_MOST) if writing else 0.0
         else:
-            self._ahead += self._compute(self._next(runs), attention)
+            seconds = self._compute(self._next(writing), attention)
+            self._owed = max(0.0, self._owed - seconds) if reading else 0.0
 
     def _compute(self, shares: Sequence[Share], attention: Cancel) -> float:
         """Compute one batch; return how many seconds it took."""
@@ -213,13 +219,14 @@ class Stepping(ABC):
         self.sequences.release(run.sequence)
 
     def _next(self, runs: Sequence[StepRun]) -> list[Share]:
-        """Return what a batch computes: a token of each text, and of prompts as much as it has room for."""
+        """Return what a batch computes: a token of each text, or of prompts as much as it has room for."""
         shares: list[Share] = []
-        room = self.chunk
+        prompts = sum(run.pending > self.chunk for run in runs)
+        room = self.chunk * max(1, min(prompts, PIECES))
         # The shortest first: a prompt that is nearly read is answered soon, and the total stays the same. But
         # a quarter is kept for whoever has waited longest: short ones that come without end hold up nobody.
         longest = min((run for run in runs if run.pending > 1), key=lambda r: r.started, default=None)
-        kept = max(0, min(self.chunk // 4, self.chunk - len(runs))) if longest else 0
+        kept = max(0, min(room // 4, room - len(runs))) if longest else 0
         for run in sorted(runs, key=lambda r: r.pending):
             kept = 0 if run is longest else kept
             count = min(self._readable(run), room - kept)

@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.sequences import Sequences
 from jupyter_turbopilot.engine.step_run import BatchToken, StepRun
-from jupyter_turbopilot.engine.stepping import CHUNK, SHORT, Stepping, write
+from jupyter_turbopilot.engine.stepping import CHUNK, PIECES, READING_MOST, Stepping, write
 from jupyter_turbopilot.engine.token_bytes import ByteTable
 from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.generation import Ask, Beginning, Sampling, Usage
@@ -66,7 +66,7 @@ class Arithmetic(Stepping):
         return len(self.memory.get(sequence, []))
 
     def evaluate(self, rows: Sequence[BatchToken], attention: Cancel | None) -> bool:
-        assert 0 < len(rows) <= CHUNK
+        assert 0 < len(rows) <= self.batch_size
         self.batches.append(rows)
         self.now += len(rows) / 1000
         if self.fail_next:
@@ -262,48 +262,48 @@ def places(engine: Arithmetic) -> list[Counter[int]]:
     return [Counter(row.sequence for row in rows) for rows in engine.batches]
 
 
-def test_who_writes_does_so_in_each_batch_that_reads() -> None:
+def test_a_batch_reads_or_writes() -> None:
     engine, short = writing()
     other = engine.start(Ask([4] * 300, Sampling(max_tokens=9)))
     assert other is not None
     engine.batches.clear()
     while not other.wrote:
         engine.step([short, other], Cancel())
-    assert all(batch[short.sequence.id] == 1 for batch in places(engine))
-    assert [sum(batch.values()) for batch in places(engine)[:-1]] == [CHUNK] * (len(engine.batches) - 1)
+    assert all(len(batch) == 1 for batch in places(engine))
 
 
-def test_behind_each_piece_of_a_long_prompt_who_writes_has_as_much_time() -> None:
-    engine, short = writing()
-    long = engine.start(Ask([3] * (SHORT + 2 * CHUNK), Sampling(max_tokens=1)))
-    assert long is not None
+@pytest.mark.parametrize(("people", "part"), [(2, 1), (3, 2), (4, 4), (5, 8)])
+def test_each_further_person_doubles_what_prompts_get_for_what_texts_get(people: int, part: int) -> None:
+    engine, text = writing()
+    others = [engine.start(Ask([n, *[3] * 900], Sampling(max_tokens=1))) for n in range(people - 1)]
+    under_way = [text, *(run for run in others if run)]
     engine.batches.clear()
-    while not short.done:
-        engine.step([short, long], Cancel())
-    first, *others = places(engine)
-    assert first == {short.sequence.id: 1, long.sequence.id: CHUNK - 1}
-    # A piece takes as long as so many tokens.
-    assert others == [{short.sequence.id: 1}] * len(others)
-
-
-@settings(max_examples=40)
-@given(st.lists(st.integers(1, SHORT + CHUNK), min_size=1, max_size=5), st.integers(1, 30))
-def test_each_batch_writes_a_token_of_every_text_however_many_prompts_there_are(
-    sizes: list[int], count: int
-) -> None:
-    engine = Arithmetic(capacity=6000)
-    engine.context_size = 2000
-    asks = [
-        Ask([number % 10, *[number // 10 % 10] * size], Sampling(max_tokens=count))
-        for number, size in enumerate(sizes)
-    ]
-    runs = [run for ask in asks if (run := engine.start(ask))]
-    while any(not run.done for run in runs):
-        under_way = [run for run in runs if not run.done]
-        texts = [run for run in under_way if run.wrote]
-        before = [run.wrote for run in texts]
+    while not text.done and not any(run.wrote for run in under_way[1:]):
         engine.step(under_way, Cancel())
-        assert all(run.wrote > wrote for run, wrote in zip(texts, before, strict=True))
+    rows = sum(places(engine), Counter())
+    written = rows.pop(text.sequence.id)
+    # What is owed for the last piece may not be written yet.
+    assert written * part <= rows.total() <= written * part + engine.batch_size
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(1, 300), min_size=2, max_size=8), st.integers(2, 12))
+def test_texts_get_their_part_however_many_prompts_there_are(sizes: list[int], count: int) -> None:
+    engine = Arithmetic(count=9, capacity=9000)
+    engine.context_size = 2000
+    asks = [Ask([number, *[number] * size], Sampling(max_tokens=count)) for number, size in enumerate(sizes)]
+    runs = [run for ask in asks if (run := engine.start(ask))]
+    read = written = 0
+    while under_way := [run for run in runs if not run.done]:
+        texts = {run.sequence.id for run in under_way if run.wrote}
+        engine.step(under_way, Cancel())
+        if 0 < len(texts) < len(under_way):
+            rows = len(engine.batches[-1])
+            here = engine.batches[-1][0].sequence in texts
+            read, written = read + rows * (not here), written + rows * here
+        else:
+            read = written = 0
+        assert read <= READING_MOST * (written + 1) + engine.batch_size
 
 
 def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_read() -> None:
@@ -345,6 +345,16 @@ def test_a_long_prompt_is_read_in_pieces() -> None:
     assert run is not None
     finish(engine, [run])
     assert [len(batch) for batch in engine.batches] == [CHUNK] * (1500 // CHUNK) + [1500 % CHUNK]
+
+
+@pytest.mark.parametrize(("prompts", "pieces"), [(1, 1), (2, 2), (PIECES, PIECES), (PIECES + 2, PIECES)])
+def test_the_more_prompts_are_read_the_larger_are_the_pieces(prompts: int, pieces: int) -> None:
+    engine = Arithmetic(count=9, capacity=9000)
+    engine.context_size = 2000
+    runs = [engine.start(Ask([n, *[3] * 1000], Sampling(max_tokens=1))) for n in range(prompts)]
+    engine.step([run for run in runs if run], Cancel())
+    assert [len(batch) for batch in engine.batches] == [pieces * CHUNK]
+    assert pieces * CHUNK <= engine.batch_size
 
 
 def test_reading_only_writes_nothing() -> None:

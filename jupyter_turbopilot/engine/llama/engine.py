@@ -111,7 +111,7 @@ class LlamaEngine(Stepping):
             self._memory = lib.llama_get_memory(self._context)
             self.context_size = context_size
             self._read_vocabulary()
-            self._batch = lib.llama_batch_init(self.chunk, 0, 1)
+            self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
             # A recurrent model cannot forget a part of what it read.
             divisible = not (
                 lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model)
@@ -136,7 +136,7 @@ class LlamaEngine(Stepping):
         lib = self._lib
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = cells
-        parameters.n_batch = parameters.n_ubatch = self.chunk
+        parameters.n_batch = parameters.n_ubatch = self.batch_size
         parameters.n_seq_max = MAX_SEQUENCES
         parameters.kv_unified = True  # sequences share a prefix cell by cell
         parameters.n_outputs_max = MAX_OUTPUTS  # rows of logits; as many as tokens would be 300 MB
