@@ -41,7 +41,7 @@ from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
-from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS, fit_for
+from jupyter_turbopilot.suggestion.fit import DEFAULT, EAGERNESS, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -147,7 +147,7 @@ def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Itera
 
 def _in_process(options: argparse.Namespace) -> InProcess:
     settings = read_settings(options.model, engine=options.engine)
-    settings.eagerness, settings.max_tokens = "always", options.tokens
+    settings.eagerness, settings.max_tokens = options.eagerness, options.tokens
     settings.considerate = settings.keep_sequences = False
     settings.results_file = ""
     if options.adapters is not None:
@@ -404,6 +404,9 @@ def main() -> None:
     gather.add_argument("--set", type=Path, required=True)
     gather.add_argument("--out", type=Path, required=True)
     gather.add_argument("--tokens", type=int, default=48, help="longest answer")
+    gather.add_argument(
+        "--eagerness", choices=EAGERNESS, default="always", help="what is hopeless there is cut short (%(default)s)"
+    )
     gather.add_argument("--half", choices=["all", "fitted", "held-out"], default="all")
     gather.add_argument("--cells", type=int, default=0, help="so many cells; 0: all")
     gather.add_argument(

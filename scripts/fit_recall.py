@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 EVERY = 2  # characters between two places
 AIMS = {"always": 0.70, "eager": 0.70, "balanced": 0.80, "quiet": 0.88}  # precision on the fitted half
+RIDGE, PARTS = 10.0, 5
 TARGET = Path(recall.__file__).with_name("recall.json")
 
 
@@ -97,6 +98,15 @@ def spots(number: int, notebook: TypedNotebook, memory: Memory) -> Iterator[Spot
                     if fits(text)
                 ]
             yield Spot(number, active, place, request.prefix, source[place:], found, ways, cursor)
+
+
+def fit_lines(found: Sequence[Spot]) -> dict[str, float]:
+    """Fit the score of lines from memory."""
+    known = [one for spot in found for one in spot.found]
+    names = [*known[0].values]
+    rows = np.array([[one.values[name] for name in names] for one in known])
+    weights = solve(rows, np.array([float(one.right) for one in known]), RIDGE)
+    return {name: round(float(weight), 4) for name, weight in zip(names, weights, strict=True)}
 
 
 def best(spot: Spot, coefficients: dict[str, float], threshold: float) -> tuple[str, bool]:
@@ -254,23 +264,23 @@ def main() -> None:
             for spot in spots(number, notebook, shelf.beside(notebook.name))
         ]
     fitted, held_out = ([s for s in found if s.notebook % 2 == n] for n in (0, 1))
-    known = [one for spot in fitted for one in spot.found]
-    names = list(known[0].values)
-    rows = np.array([[one.values[name] for name in names] for one in known])
-    right = np.array([one.right for one in known], dtype=float)
-    coefficients = {n: round(float(w), 4) for n, w in zip(names, solve(rows, right), strict=True)}
-    print(f"{len(found)} places; {len(rows)} candidates in the fitted half, {right.mean():.3f} of them right")
+    coefficients = fit_lines(fitted)
+    print(f"{len(found)} places; {sum(len(spot.found) for spot in fitted)} candidates in the fitted half")
     print(json.dumps(coefficients, indent=1))
     print("calibration on the held-out half: score, right, candidates")
     others = [(value(one, coefficients), one.right) for spot in held_out for one in spot.found]
     for step in range(10):
         within = [is_right for score, is_right in others if step / 10 <= score < (step + 1) / 10]
         print(f"{step / 10:.1f}  {sum(within) / max(1, len(within)):.3f}  {len(within)}")
-    print("threshold, fitted: precision, saved; held out: precision, saved, shown per 100 keys")
+    # In the fitted half, each notebook is played with what the others were fitted to.
+    parts = [[spot for spot in fitted if spot.notebook // 2 % PARTS == part] for part in range(PARTS)]
+    crossed = [(part, fit_lines([spot for other in parts if other is not part for spot in other])) for part in parts]
+    print("threshold; fitted, by parts: precision, saved; held out: precision, saved, shown per 100 keys")
     tallies: dict[float, Tally] = {}
     for step in range(8, 39):
         threshold = step / 40
-        a, b = (play(half, coefficients, threshold) for half in (fitted, held_out))
+        a = sum((play(part, fit, threshold) for part, fit in crossed), start=Tally())
+        b = play(held_out, coefficients, threshold)
         tallies[threshold] = a
         print(
             f"{threshold:.3f}  {a.precision:.3f} {a.share_saved:.3f}  "

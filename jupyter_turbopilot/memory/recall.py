@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
 MOST_WAYS, MOST_TEXTS = 6, 8  # that are compared, and that are scored
-_WORD = re.compile(r"[^\W\d]\w*+")
+_NAME = re.compile(r"(\.\s*+)?([^\W\d]\w*+)")
+_WORD_AT_CURSOR = re.compile(r"\.?\w*$")
 _IMPORT = re.compile(r"(?:import|from)\b")
 
 
@@ -129,8 +130,9 @@ def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[
     total, agreed = (sum(way.weight for way in some) for some in (ways, agreeing))
     ending = sum(way.weight for way in agreeing if way.rest.rstrip() == text)
     own = sum(way.own for way in agreeing)
-    names = _WORD.findall(text)
-    known = [name for name in names if name in cursor.words]
+    # The word at the cursor counts whole.
+    names = _names(cursor.body, text)
+    strange = [dot for dot, name in names if name not in cursor.words]
     is_import = bool(_IMPORT.match(cursor.body))
     return {
         "bias": 1.0,
@@ -148,8 +150,8 @@ def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[
         "length": math.log1p(len(text.strip())),
         "ending": ending / max(1, agreed),
         "imports": max((way.imports for way in agreeing), default=0.0),
-        "known": len(known) / len(names) if names else 1.0,
-        "unknown": math.log1p(len(names) - len(known)),
+        "strange": math.log1p(sum(not dot for dot in strange)),
+        "strange attributes": math.log1p(sum(map(bool, strange))),
         "rest": float(bool(cursor.rest)),
         "import": float(is_import),
         "import again": float(is_import and bool(own)),
@@ -158,9 +160,18 @@ def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[
     }
 
 
+def _names(begun: str, text: str) -> list[tuple[str, str]]:
+    """Return the names of a text, the one at the cursor whole; the first of each pair: the dot before it."""
+    at_cursor = _WORD_AT_CURSOR.search(begun)
+    return _NAME.findall(f"{at_cursor[0] if at_cursor else ''}{text}")
+
+
 def supported(ways: Sequence[Way], text: str) -> float:
     """Return how much surer of a beginning of the model's text memory makes, in log-odds."""
-    return sum(fit().support[name] * value for name, value in support_of(text, ways).items()) if ways else 0.0
+    if not ways:
+        return 0.0
+    values = support_of(text, ways)
+    return sum(weight * values[name] for name, weight in fit().support.items())
 
 
 def support_of(text: str, ways: Sequence[Way]) -> dict[str, float]:

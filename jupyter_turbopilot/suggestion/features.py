@@ -130,7 +130,7 @@ def score(values: dict[str, float], coefficients: Mapping[str, float]) -> float:
 
 def moved(chance: float, by: float) -> float:
     """Return a score that was moved in log-odds."""
-    return sigmoid(_odds(chance) + by) if by else chance
+    return sigmoid(_odds(math.log(max(SMALLEST, chance))) + by) if by else chance
 
 
 def sigmoid(value: float) -> float:
