@@ -24,7 +24,7 @@ PATIENCE = 10.0  # seconds
 class Desk:
     """A completer with a scripted engine, and what it answers."""
 
-    def __init__(self, engine: ScriptedEngine, **settings: object) -> None:
+    def __init__(self, engine: ScriptedEngine, /, **settings: object) -> None:
         self.engine = engine
         self.worker = Worker()
         self.resting = False

@@ -110,15 +110,22 @@ def test_the_table_has_a_threshold_for_every_setting_and_what_it_is_computed_fro
     assert fit.thresholds["eager"] <= fit.thresholds["balanced"] <= fit.thresholds["quiet"]
 
 
-def test_a_line_that_many_documents_have_is_sure_at_the_default_setting() -> None:
-    threshold = recall.fit().thresholds["balanced"]
-    found = recalled(
-        [Way("as_frame(verbose=True)", documents=8, times=9, imports=1.0)],
-        "data = load_",
-        threshold=threshold,
-    )
+def test_a_line_that_stands_in_the_notebook_and_elsewhere_is_sure_at_the_default_setting() -> None:
+    way = Way("as_frame(verbose=True)", own=1, documents=2, times=2, imports=1.0)
+    held = ("data = load_as_frame(verbose=True)\n",)
+    found = recalled([way], "data = load_", threshold=recall.fit().thresholds["balanced"], pieces=held)
     assert found
     assert found.sure
+
+
+def test_the_word_at_the_cursor_counts_whole() -> None:
+    cursor = cursor_features("data = load_", "", ("load_frame(one)\n",))
+    values = recall.features_of("frame(two)", [Way("frame(two)", documents=1)], cursor)
+    assert math.isclose(values["strange"], math.log1p(1))
+    of_attribute = cursor_features("data.load_", "", ("data = 1\n",))
+    values = recall.features_of("frame(two)", [Way("frame(two)", documents=1)], of_attribute)
+    assert math.isclose(values["strange"], math.log1p(1))
+    assert math.isclose(values["strange attributes"], math.log1p(1))
 
 
 def test_ways_that_agree_speak_for_the_models_text_and_others_against_it() -> None:
