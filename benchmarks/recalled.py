@@ -22,7 +22,7 @@ from desk import Desk
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.evaluate.notebooks import read
 from jupyter_turbopilot.evaluate.remembered import of_notebook
-from jupyter_turbopilot.memory.entries import lines_of, page_of
+from jupyter_turbopilot.memory.entries import Line, lines_of, page_of
 from jupyter_turbopilot.memory.reader import Reader
 from jupyter_turbopilot.memory.store import Store, prepare
 from jupyter_turbopilot.request import Cell, Completion
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.memory.entries import Line
 
 KEY = 0.2  # seconds
 LONG = 24  # characters of a line that is typed

@@ -48,7 +48,7 @@ from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
@@ -111,9 +111,7 @@ class CellsAlone:
     def __init__(self, memory: Memory) -> None:
         self.similar, self.imports = memory.similar, memory.imports
 
-    def continuations(
-        self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
-    ) -> Sequence[Sighting]:
+    def continuations(self, *_: object, **__: object) -> Sequence[Sighting]:
         """Tell nothing."""
         return ()
 
@@ -405,7 +403,10 @@ def main() -> None:
     gather.add_argument("--out", type=Path, required=True)
     gather.add_argument("--tokens", type=int, default=48, help="longest answer")
     gather.add_argument(
-        "--eagerness", choices=EAGERNESS, default="always", help="what is hopeless there is cut short (%(default)s)"
+        "--eagerness",
+        choices=EAGERNESS,
+        default="always",
+        help="what is hopeless there is cut short (%(default)s)",
     )
     gather.add_argument("--half", choices=["all", "fitted", "held-out"], default="all")
     gather.add_argument("--cells", type=int, default=0, help="so many cells; 0: all")

@@ -1,26 +1,25 @@
 """Fit the score of lines from memory to real notebooks, each with those named like it as its memory.
 
 python scripts/fit_recall.py --set NOTEBOOKS [--write]
-python scripts/fit_recall.py --set NOTEBOOKS --without PLACES --with PLACES [--write]
+python scripts/fit_recall.py --set NOTEBOOKS --places WITHOUT WITH [--write]
 
-No model is needed for lines that memory shows by itself: at each place of each cell it is known how the line went
-on. One half of the notebooks is fitted to, and both halves are reported. PLACES are what `fit_gate.py collect`
-has written, without `--memory` and with it: how much surer of the model's text memory makes is fitted to the
-second, and both are compared at the same precision.
+No model is needed for lines that memory shows by itself: at each place of each cell it is known how the line
+went on. One half of the notebooks is fitted to, and both halves are reported. `--places` is what
+`fit_gate.py collect` has written without `--memory` and with it: how much surer memory makes of what the
+model writes is fitted to the second, and both are compared at the same precision.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fit_gate import Spot as Written
@@ -140,7 +139,7 @@ def value(one: Candidate, coefficients: dict[str, float]) -> float:
     return sigmoid(sum(coefficients[name] * number for name, number in one.values.items()))
 
 
-# With the model -----------------------------------------------------------------------------------------------
+# With the model ---------------------------------------------------------------------------------------------
 
 
 def support(spot: Spot | None, text: str) -> dict[str, float]:
@@ -151,6 +150,7 @@ def support(spot: Spot | None, text: str) -> dict[str, float]:
 def fit_support(written: Sequence[Written], at: dict[tuple[int, int, int], Spot]) -> dict[str, float]:
     """Fit how much surer memory makes of what the model writes, whose own score stays as it is."""
     base = fit_for(DEFAULT).coefficients
+    names: list[str] = []
     offsets, rows, right = [], [], []
     for spot in written:
         knows = at.get((spot.notebook, spot.cell, spot.place))
@@ -235,37 +235,23 @@ def compare(
         found = {}
         for step in STEPS:
             rules.threshold = step
-            found[step] = together(with_it if "prompt" in name else without, at, rules)
+            found[step] = together(with_it if "cells" in name else without, at, rules)
         totals = {step: sum(tallies.values(), start=Tally()) for step, (tallies, _) in found.items()}
         good = [s for s in STEPS if totals[s].precision >= one.precision] or [max(STEPS)]
         step = max(good, key=lambda s: totals[s].share_saved)
         second, alone = found[step]
         low, high = ratio_interval([(second[n], first[n]) for n in first])
         print(
-            f"  {name} at {step:.3f}: {totals[step].precision:.3f} right, {totals[step].share_saved:.3f} saved, "
-            f"{totals[step].share_saved / one.share_saved:.3f} times ({low:.2f} to {high:.2f}); "
+            f"  {name} at {step:.3f}: {totals[step].precision:.3f} right, "
+            f"{totals[step].share_saved:.3f} saved, {totals[step].share_saved / one.share_saved:.3f} times ({low:.2f} to {high:.2f}); "
             f"memory's: {alone.shown} shown, {alone.precision:.3f} right, {alone.saved} saved"
         )
 
 
-def main() -> None:
-    """Fit, report, and write if that is wanted."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--set", type=Path, required=True)
-    parser.add_argument("--without", type=Path, metavar="PLACES")
-    parser.add_argument("--with", type=Path, metavar="PLACES", dest="with_it")
-    parser.add_argument("--write", action="store_true", help="write the coefficients into the package")
-    options = parser.parse_args()
-    notebooks = read(options.set)
-    with closing(Shelf(SIBLINGS, notebooks)) as shelf:
-        found = [
-            spot
-            for number, notebook in enumerate(notebooks)
-            for spot in spots(number, notebook, shelf.beside(notebook.name))
-        ]
-    fitted, held_out = ([s for s in found if s.notebook % 2 == n] for n in (0, 1))
+def alone(fitted: Sequence[Spot], held_out: Sequence[Spot]) -> tuple[dict[str, float], dict[str, float]]:
+    """Fit the lines that memory shows by itself; report; return coefficients and thresholds."""
     coefficients = fit_lines(fitted)
-    print(f"{len(found)} places; {sum(len(spot.found) for spot in fitted)} candidates in the fitted half")
+    print(f"{sum(len(spot.found) for spot in fitted)} candidates in the fitted half")
     print(json.dumps(coefficients, indent=1))
     print("calibration on the held-out half: score, right, candidates")
     others = [(value(one, coefficients), one.right) for spot in held_out for one in spot.found]
@@ -274,12 +260,12 @@ def main() -> None:
         print(f"{step / 10:.1f}  {sum(within) / max(1, len(within)):.3f}  {len(within)}")
     # In the fitted half, each notebook is played with what the others were fitted to.
     parts = [[spot for spot in fitted if spot.notebook // 2 % PARTS == part] for part in range(PARTS)]
-    crossed = [(part, fit_lines([spot for other in parts if other is not part for spot in other])) for part in parts]
+    fits = [fit_lines([spot for other in parts if other is not part for spot in other]) for part in parts]
     print("threshold; fitted, by parts: precision, saved; held out: precision, saved, shown per 100 keys")
     tallies: dict[float, Tally] = {}
     for step in range(8, 39):
         threshold = step / 40
-        a = sum((play(part, fit, threshold) for part, fit in crossed), start=Tally())
+        a = sum((play(part, fit, threshold) for part, fit in zip(parts, fits, strict=True)), start=Tally())
         b = play(held_out, coefficients, threshold)
         tallies[threshold] = a
         print(
@@ -290,38 +276,69 @@ def main() -> None:
         name: next((t for t, tally in tallies.items() if tally.precision >= aim), max(tallies))
         for name, aim in AIMS.items()
     }
-    print(thresholds, f"{math.fsum(len(s.found) for s in found) / len(found):.1f} candidates a place")
-    support: dict[str, float] = recall.fit().support
-    if options.with_it:
-        at = {(s.notebook, s.cell, s.place): s for s in found}
-        places = [
-            [json.loads(line) for line in path.open()] for path in (options.without, options.with_it)
+    print(thresholds)
+    return coefficients, thresholds
+
+
+def beside_the_model(
+    paths: Sequence[Path],
+    notebooks: Sequence[TypedNotebook],
+    found: Sequence[Spot],
+    coefficients: dict[str, float],
+    sure: float,
+) -> dict[str, float]:
+    """Fit what memory says of the model's text; compare with the model alone; return the coefficients."""
+    at = {(s.notebook, s.cell, s.place): s for s in found}
+    read_lines = [[json.loads(line) for line in path.open()] for path in paths]
+    keys = [{(x["notebook"], x["cell"], x["place"]) for x in lines} for lines in read_lines]
+    spots = [
+        [look(x, notebooks[x["notebook"]]) for x in lines if _key(x) in keys[0] & keys[1]]
+        for lines in read_lines
+    ]
+    halves = [[[spot for spot in some if spot.notebook % 2 == n] for some in spots] for n in (0, 1)]
+    support = fit_support(halves[0][1], at)
+    print(json.dumps(support, indent=1))
+    for half, (without, with_it) in zip(("fitted", "held out"), halves, strict=True):
+        print(f"{half}: {len(without)} places")
+        ways = {
+            "lines": Rules(coefficients, sure, {}, 0.0),
+            "support": Rules({}, 2.0, support, 0.0),
+            "lines, support": Rules(coefficients, sure, support, 0.0),
+            "cells": Rules({}, 2.0, {}, 0.0),
+            "cells, lines": Rules(coefficients, sure, {}, 0.0),
+            "cells, support": Rules({}, 2.0, support, 0.0),
+            "cells, lines, support": Rules(coefficients, sure, support, 0.0),
+        }
+        compare(without, with_it, at, ways, "balanced")
+    return support
+
+
+def _key(line: dict[str, Any]) -> tuple[int, int, int]:
+    return line["notebook"], line["cell"], line["place"]
+
+
+def main() -> None:
+    """Fit, report, and write if that is wanted."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--set", type=Path, required=True)
+    parser.add_argument(
+        "--places", type=Path, nargs=2, help="what the model wrote, without memory and with it"
+    )
+    parser.add_argument("--write", action="store_true", help="write the coefficients into the package")
+    options = parser.parse_args()
+    notebooks = read(options.set)
+    with closing(Shelf(SIBLINGS, notebooks)) as shelf:
+        found = [
+            spot
+            for number, notebook in enumerate(notebooks)
+            for spot in spots(number, notebook, shelf.beside(notebook.name))
         ]
-        keys = [{(x["notebook"], x["cell"], x["place"]) for x in lines} for lines in places]
-        both = keys[0] & keys[1]
-        without, with_it = (
-            [look(x, notebooks[x["notebook"]]) for x in lines if (x["notebook"], x["cell"], x["place"]) in both]
-            for lines in places
-        )
-        halves = [[[s for s in some if s.notebook % 2 == n] for some in (without, with_it)] for n in (0, 1)]
-        support = fit_support(halves[0][1], at)
-        print(json.dumps(support, indent=1))
+    print(f"{len(found)} places")
+    coefficients, thresholds = alone(*([s for s in found if s.notebook % 2 == n] for n in (0, 1)))
+    support = recall.fit().support
+    if options.places:
         sure = thresholds["balanced"]
-        for half, (first, second) in zip(("fitted", "held out"), halves, strict=True):
-            print(half)
-            ways = {
-                "lines": Rules(coefficients, sure, {}, 0.0),
-                "support": Rules({}, 2.0, support, 0.0),
-                "lines, support": Rules(coefficients, sure, support, 0.0),
-                "prompt": Rules({}, 2.0, {}, 0.0),
-                "prompt, lines": Rules(coefficients, sure, {}, 0.0),
-                "prompt, support": Rules({}, 2.0, support, 0.0),
-                "prompt, lines, support": Rules(coefficients, sure, support, 0.0),
-            } | {
-                f"prompt, lines at {t}, support": Rules(coefficients, t, support, 0.0)
-                for t in (0.7, 0.75, 0.85, 0.9)
-            }
-            compare(first, second, at, ways, "balanced")
+        support = beside_the_model(options.places, notebooks, found, coefficients, sure)
     if options.write:
         fit = {"coefficients": coefficients, "thresholds": thresholds, "support": support}
         TARGET.write_text(json.dumps(fit, indent=2) + "\n", "utf-8")

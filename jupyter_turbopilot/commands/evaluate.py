@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,11 @@ from jupyter_turbopilot.suggestion.fit import EAGERNESS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.evaluate.typist import TypingResult
     from jupyter_turbopilot.shell.in_process import InProcess
 
 
@@ -133,7 +135,9 @@ def run(options: Options, settings: Turbopilot) -> int:
     settings.considerate = options.clock
     local = InProcess(settings)
     try:
-        return _humaneval(options, local) if options.humaneval else _notebooks(options, local)
+        if options.humaneval:
+            return _humaneval(options, local)
+        return _with_memory(options, local) if options.memory else _notebooks(options, local)
     finally:
         local.close()
 
@@ -148,25 +152,26 @@ def _humaneval(options: Options, local: InProcess) -> int:
     return 0
 
 
-def _notebooks(options: Options, local: InProcess) -> int:
-    from importlib.metadata import version
-
+def _read(options: Options) -> list[TypedNotebook]:
     from jupyter_turbopilot.evaluate import notebooks as notebook_sets
-    from jupyter_turbopilot.evaluate import memory_gain, report, traces, typist
-    from jupyter_turbopilot.evaluate.live import Live
-    from jupyter_turbopilot.evaluate.remembered import Shelf
 
-    if options.memory and (options.clock or options.kernel):
-        raise TurbopilotError("--memory goes with neither --clock nor --kernel.")
-    settings = local.pilot.settings
     notebooks = notebook_sets.read(options.source)
     if not notebooks:
         raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
-    shelf = Shelf(options.memory, notebooks) if options.memory else None
-    if options.half != "all":
-        notebooks = notebooks[options.half == "held-out" :: 2]
-    results: dict[str, typist.TypingResult] = {}
-    gains: list[str] = []
+    return notebooks
+
+
+def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
+    return notebooks if options.half == "all" else notebooks[options.half == "held-out" :: 2]
+
+
+def _notebooks(options: Options, local: InProcess) -> int:
+    from jupyter_turbopilot.evaluate import report, traces, typist
+    from jupyter_turbopilot.evaluate.live import Live
+
+    settings = local.pilot.settings
+    notebooks = _half(options, _read(options))
+    results: dict[str, TypingResult] = {}
     local.wait()
     for eagerness in options.eagerness:
         settings.eagerness = eagerness
@@ -177,16 +182,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
                 beside = f" beside {options.busy} busy processes" if options.busy else ""
                 name += f", {options.key} ms a key{beside}"
             tell = ProgressLine(name, len(chosen))
-            if shelf:
-                telling = partial(_telling, name, len(chosen))
-                gain = memory_gain.measure(local, chosen, eagerness, shelf.beside, telling)
-                results |= {
-                    f"{name}, without memory": gain.without,
-                    f"{name}, with memory": gain.with_it,
-                    f"{name}, with memory at equal precision": gain.equal,
-                }
-                gains.append(f"{name}: {gain.words}")
-            elif options.kernel:
+            if options.kernel:
                 with Live(options.kernel) as live:
                     knowing, unaware = typist.beside_a_kernel(local, chosen, tell, live)
                 results |= {name + report.KNOWING: knowing, name + report.UNAWARE: unaware}
@@ -199,19 +195,57 @@ def _notebooks(options: Options, local: InProcess) -> int:
                         if options.clock
                         else typist.by_keystrokes(local, chosen, tell)
                     )
-    ours = version("jupyter-turbopilot")
-    head = f"{settings.model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
-    print(report.table(results), *gains, sep="\n")
-    if shelf:
-        shelf.close()
-    if options.report:
-        for path in report.write(options.report, "\n\n".join([head, *gains]), results):
-            print(f"written: {path}")
-    return 0
+    return _say(options, local, notebooks, results)
+
+
+def _with_memory(options: Options, local: InProcess) -> int:
+    """Type notebooks without memory and with it."""
+    from jupyter_turbopilot.evaluate import memory_gain, traces
+    from jupyter_turbopilot.evaluate.remembered import Shelf
+
+    if options.clock or options.kernel:
+        raise TurbopilotError("--memory goes with neither --clock nor --kernel.")
+    everything = _read(options)
+    notebooks = _half(options, everything)
+    results: dict[str, TypingResult] = {}
+    gains = []
+    with closing(Shelf(options.memory or "", everything)) as shelf:
+        local.wait()
+        for eagerness in options.eagerness:
+            local.pilot.settings.eagerness = eagerness
+            for kind in options.trace:
+                chosen = traces.of_kind(notebooks, kind, options.requests)
+                name = f"{eagerness}, {kind}"
+                telling = partial(_telling, name, len(chosen))
+                gain = memory_gain.measure(local, chosen, eagerness, shelf.beside, telling)
+                results |= {f"{name}, {way}": typed for way, typed in gain.ways.items()}
+                gains.append(f"{name}: {gain.words}")
+    return _say(options, local, notebooks, results, gains)
 
 
 def _telling(name: str, total: int, way: str) -> ProgressLine:
     return ProgressLine(f"{name}, {way}", total)
+
+
+def _say(
+    options: Options,
+    local: InProcess,
+    notebooks: Sequence[TypedNotebook],
+    results: dict[str, TypingResult],
+    gains: Sequence[str] = (),
+) -> int:
+    """Print what came of it, and write a report if one is wanted."""
+    from importlib.metadata import version
+
+    from jupyter_turbopilot.evaluate import report
+
+    model, ours = local.pilot.settings.model, version("jupyter-turbopilot")
+    head = f"{model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
+    print(report.table(results), *gains, sep="\n")
+    if options.report:
+        for path in report.write(options.report, "\n\n".join([head, *gains]), results):
+            print(f"written: {path}")
+    return 0
 
 
 @contextmanager

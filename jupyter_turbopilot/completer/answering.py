@@ -93,9 +93,7 @@ class Answering:
         return bool(self._recalled and self._recalled.sure and self.task.stream)
 
     def _extends(self, reply: Reply) -> bool:
-        return bool(
-            self._recalled and reply.items and reply.items[0].text.startswith(self._recalled.text)
-        )
+        return bool(self._recalled and reply.items and reply.items[0].text.startswith(self._recalled.text))
 
     def end(self, error: TurbopilotError | None = None) -> None:
         """Tell the last reply, with what there is or why there is nothing."""

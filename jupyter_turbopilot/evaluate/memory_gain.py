@@ -32,20 +32,29 @@ class MemoryGain:
     moved: float  # by how much the model's threshold had to be moved for that
 
     @property
+    def ways(self) -> dict[str, TypingResult]:
+        """Name the ways in which everything was typed."""
+        return {
+            "without memory": self.without,
+            "with memory": self.with_it,
+            "with memory at equal precision": self.equal,
+        }
+
+    @property
     def words(self) -> str:
         """Say what came of it."""
         pairs = [(self.equal.notebooks[name], tally) for name, tally in self.without.notebooks.items()]
         low, high = ratio_interval(pairs)
         ratio = self.equal.total.share_saved / max(1e-9, self.without.total.share_saved)
-        memory, first = self.with_it.recalled, self.with_it.recalled_ms or [0.0]
+        memory, first = self.with_it.recalled, statistics.median(self.with_it.recalled_ms or [0.0])
         both = (self.with_it, self.without)
         key, without_key = (statistics.fmean(typed.ms or [0.0]) for typed in both)
         focus, without_focus = (statistics.fmean(typed.focus_ms or [0.0]) for typed in both)
         return (
             f"At the same precision or above ({self.equal.total.precision:.3f} with memory, threshold moved "
-            f"by {self.moved:+.2f}; {self.without.total.precision:.3f} without) memory saves {ratio:.2f} times "
-            f"as much ({low:.2f} to {high:.2f}). {memory.shown} suggestions came from memory alone: "
-            f"{memory.precision:.3f} of them right, shown after {statistics.median(first):.1f} ms (median). "
+            f"by {self.moved:+.2f}; {self.without.total.precision:.3f} without) memory saves "
+            f"{ratio:.2f} times as much ({low:.2f} to {high:.2f}). {memory.shown} suggestions came from memory alone: "
+            f"{memory.precision:.3f} of them right, shown after {first:.1f} ms (median). "
             f"A key took {key:.0f} ms on average with memory, {without_key:.0f} ms without "
             f"({key / max(1e-9, without_key):.3f} times); reading a cell that got the focus {focus:.0f} and "
             f"{without_focus:.0f} ms."

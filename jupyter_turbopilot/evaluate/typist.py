@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Keystroke, Trace
     from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.shell.in_process import InProcess
 
 SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
@@ -122,40 +123,41 @@ def type_one(
 def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Memory | None) -> None:
     """Type one trace as the editor does, with what is remembered; tell apart what came from there."""
     person = Score()
-    completer = local.pilot.completer
-    begun = time.perf_counter()
+    counters = local.pilot.completer.counters
     first = trace.keystrokes[0]
-    focus, empty = Replies(), (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
-    warm = replace(first, cells=empty, offset=0).request(trigger="warm", client="typist", path=trace.name)
-    completer.submit(warm, focus.listen, memory=memory)
-    for reply in focus:
-        if reply.error:
-            raise reply.error
-    typed.focus_ms.append((time.perf_counter() - begun) * 1000)
+    cells = (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
+    focus = replace(first, cells=cells, offset=0).request(trigger="warm", client="typist", path=trace.name)
+    typed.focus_ms.append(_asked(local, focus, memory)[2])
     for keystroke in trace.keystrokes:
         if keystroke.place < person.covered(keystroke.active):
             continue
         request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
-        recalled, before = completer.counters["recalled"], replace(person.total)
-        replies, begun = Replies(), time.perf_counter()
-        completer.submit(request, replies.listen, memory=memory)
-        text, ms = "", 0.0
-        for reply in replies:
-            if reply.error:
-                raise reply.error
-            if reply.items and not text:
-                ms = (time.perf_counter() - begun) * 1000
-            text = reply.items[0].text if reply.items else ""
-        typed.ms.append((time.perf_counter() - begun) * 1000)
+        recalled, before = counters["recalled"], replace(person.total)
+        text, shown_ms, ms = _asked(local, request, memory)
+        typed.ms.append(ms)
         person.look(keystroke, text)
-        if completer.counters["recalled"] > recalled:
-            typed.recalled_ms.append(ms)
+        if counters["recalled"] > recalled:
+            typed.recalled_ms.append(shown_ms)
             for name in ("shown", "right", "saved"):
                 gained = getattr(person.total, name) - getattr(before, name)
                 setattr(typed.recalled, name, getattr(typed.recalled, name) + gained)
         if person.total.shown > before.shown:
             typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
     _finish(typed, trace, person)
+
+
+def _asked(local: InProcess, request: Completion, memory: Memory | None) -> tuple[str, float, float]:
+    """Return what is shown in the end, and the milliseconds until something was and until it was whole."""
+    replies, begun = Replies(), time.perf_counter()
+    text, shown_ms = "", 0.0
+    local.pilot.completer.submit(request, replies.listen, memory=memory)
+    for reply in replies:
+        if reply.error:
+            raise reply.error
+        if reply.items and not text:
+            shown_ms = (time.perf_counter() - begun) * 1000
+        text = reply.items[0].text if reply.items else ""
+    return text, shown_ms, (time.perf_counter() - begun) * 1000
 
 
 class _OpenRequest:

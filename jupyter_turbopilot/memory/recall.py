@@ -7,7 +7,6 @@ import math
 import re
 from dataclasses import dataclass, replace
 from functools import cache
-from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,9 +61,7 @@ def recall(
     threshold: float,
 ) -> Recalled | None:
     """Return how the line goes on: what is sure enough to be shown and saves most, or else the likeliest."""
-    scored = [
-        (rate(values), text, whole) for text, whole, values in candidates(ways, cursor, surroundings)
-    ]
+    scored = [(rate(values), text, whole) for text, whole, values in candidates(ways, cursor, surroundings)]
 
     def gain(found: tuple[float, str, bool]) -> float:
         # Characters saved, less the key that accepts them.
@@ -89,7 +86,7 @@ def candidates(
 ) -> Iterator[tuple[str, bool, dict[str, float]]]:
     """Yield texts that may follow, whether nothing more could belong to the suggestion, and the features."""
     behind = surroundings.rest.strip()
-    if len(cursor.body) < SHORTEST or surroundings.quote and behind:
+    if len(cursor.body) < SHORTEST or (surroundings.quote and behind):
         return
     # What stands behind the cursor has to be how such a line ends.
     fitting = [
@@ -114,13 +111,18 @@ def _texts(ways: Sequence[Way]) -> Iterator[tuple[str, bool]]:
     texts = dict.fromkeys(rests[: MOST_WAYS // 2], True)
     for number, rest in enumerate(rests):
         for other in rests[:number]:
-            common = commonprefix([rest, other])
-            end = len(common)
+            end = _shared(rest, other)
             while end and not (may_end(rest[:end], rest[end:]) and may_end(rest[:end], other[end:])):
                 end -= 1
             if end:
                 texts.setdefault(rest[:end], rest[:end] in rests)
     yield from list(texts.items())[:MOST_TEXTS]
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (first, second) in pairs if first != second), min(len(one), len(other)))
 
 
 def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[str, float]:

@@ -103,7 +103,11 @@ def joined(own: Sequence[Way], sightings: Sequence[Sighting], now: float) -> lis
     return sorted(
         ways.values(),
         key=lambda way: (
-            -(way.above or way.own_above), -way.weight, -way.own - way.times, way.days, way.rest
+            -(way.above or way.own_above),
+            -way.weight,
+            -way.own - way.times,
+            way.days,
+            way.rest,
         ),
     )
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -98,7 +99,7 @@ def test_the_model_may_extend_what_memory_has_shown(desk: Callable[..., Desk]) -
     frames = d.texts(typed("for x in ", lines="multi"))
     assert frames[0] == "load("
     assert frames[-1].startswith("load(1)")
-    assert all(later.startswith(earlier) for earlier, later in zip(frames, frames[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in pairwise(frames))
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
@@ -323,7 +324,9 @@ def test_in_a_private_file_memory_is_not_asked(desk: Callable[..., Desk]) -> Non
 
 # For any memory ----------------------------------------------------------------------------------------------------
 
-PIECES = st.lists(st.sampled_from(["a", "(", ")", "b1", " = ", ".", "x"]), min_size=1, max_size=6).map("".join)
+PIECES = st.lists(st.sampled_from(["a", "(", ")", "b1", " = ", ".", "x"]), min_size=1, max_size=6).map(
+    "".join
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -337,4 +340,4 @@ def test_each_frame_is_a_prefix_of_the_next(lines: list[str], answer: str, value
         replies = d.ask(typed("df", lines=kind))
     d.worker.stop()
     frames = [reply.items[0].text if reply.items else "" for reply in replies]
-    assert all(later.startswith(earlier) for earlier, later in zip(frames, frames[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in pairwise(frames))

@@ -51,7 +51,9 @@ def test_no_key_changes_what_was_chosen() -> None:
     assert len(memory.wanted) == 1
 
 
-LINES = st.sampled_from(["import frame", "def load_frame():", "x = load_frame('x')", "from a import b", "  1", ""])
+LINES = st.sampled_from(
+    ["import frame", "def load_frame():", "x = load_frame('x')", "from a import b", "  1", ""]
+)
 
 
 @given(st.lists(LINES, max_size=5).map("\n".join), st.lists(LINES, max_size=5).map("\n".join))
