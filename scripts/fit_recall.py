@@ -243,8 +243,8 @@ def compare(
         low, high = ratio_interval([(second[n], first[n]) for n in first])
         print(
             f"  {name} at {step:.3f}: {totals[step].precision:.3f} right, "
-            f"{totals[step].share_saved:.3f} saved, {totals[step].share_saved / one.share_saved:.3f} times ({low:.2f} to {high:.2f}); "
-            f"memory's: {alone.shown} shown, {alone.precision:.3f} right, {alone.saved} saved"
+            f"{totals[step].share_saved:.3f} saved, "
+            f"{totals[step].share_saved / one.share_saved:.3f} times ({low:.2f} to {high:.2f}); memory's: {alone.shown} shown, {alone.precision:.3f} right, {alone.saved} saved"
         )
 
 
@@ -291,11 +291,11 @@ def beside_the_model(
     at = {(s.notebook, s.cell, s.place): s for s in found}
     read_lines = [[json.loads(line) for line in path.open()] for path in paths]
     keys = [{(x["notebook"], x["cell"], x["place"]) for x in lines} for lines in read_lines]
-    spots = [
+    written = [
         [look(x, notebooks[x["notebook"]]) for x in lines if _key(x) in keys[0] & keys[1]]
         for lines in read_lines
     ]
-    halves = [[[spot for spot in some if spot.notebook % 2 == n] for some in spots] for n in (0, 1)]
+    halves = [[[spot for spot in some if spot.notebook % 2 == n] for some in written] for n in (0, 1)]
     support = fit_support(halves[0][1], at)
     print(json.dumps(support, indent=1))
     for half, (without, with_it) in zip(("fitted", "held out"), halves, strict=True):
