@@ -243,8 +243,9 @@ def compare(
         low, high = ratio_interval([(second[n], first[n]) for n in first])
         print(
             f"  {name} at {step:.3f}: {totals[step].precision:.3f} right, "
-            f"{totals[step].share_saved:.3f} saved, "
-            f"{totals[step].share_saved / one.share_saved:.3f} times ({low:.2f} to {high:.2f}); memory's: {alone.shown} shown, {alone.precision:.3f} right, {alone.saved} saved"
+            f"{totals[step].share_saved:.3f} saved, {totals[step].share_saved / one.share_saved:.3f} times "
+            f"({low:.2f} to {high:.2f}); "
+            f"memory's: {alone.shown} shown, {alone.precision:.3f} right, {alone.saved} saved"
         )
 
 

@@ -53,8 +53,8 @@ class MemoryGain:
         return (
             f"At the same precision or above ({self.equal.total.precision:.3f} with memory, threshold moved "
             f"by {self.moved:+.2f}; {self.without.total.precision:.3f} without) memory saves "
-            f"{ratio:.2f} times as much ({low:.2f} to {high:.2f}). {memory.shown} suggestions came from memory "
-            f"alone: {memory.precision:.3f} of them right, shown after {first:.1f} ms (median). "
+            f"{ratio:.2f} times as much ({low:.2f} to {high:.2f}). {memory.shown} suggestions came from "
+            f"memory alone: {memory.precision:.3f} of them right, shown after {first:.1f} ms (median). "
             f"A key took {key:.0f} ms on average with memory, {without_key:.0f} ms without "
             f"({key / max(1e-9, without_key):.3f} times); reading a cell that got the focus {focus:.0f} and "
             f"{without_focus:.0f} ms."
