@@ -12,8 +12,8 @@ written as it stands (`v1/completions`) and for a notebook (`complete`), whose c
 remembered, too. `tiny` is a model that is made here: two layers, 500 tokens of prompt.
 
 `key` types two notebooks through the completer, each key waited for, in two processes: one imports the
-package of this tree, the other that of another. Lots are drawn for who types each key first. The model is the
-default one unless a file is named. With this tree as the other one it shows what chance does.
+package of this tree, the other that of another. Which of the two types a key first is drawn at random. The
+model is the default one unless a file is named. With this tree as the other one it shows what chance does.
 """
 
 from __future__ import annotations

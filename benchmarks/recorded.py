@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PEOPLE, KEYS = 16, 150  # notebooks that are recorded, and the keys of each
-ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
+ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
 AGAIN = 12  # times that a batch of each size is computed
 
 

@@ -265,8 +265,8 @@ class Turbopilot(Configurable):
         0,
         min=0,
         max=4096,
-        help="Texts that are written for one person at a time; further requests wait. 0: no limit; "
-        "`serve` for several people: 2.",
+        help="Texts that are written for one person at a time, and no more than for whoever asks for least; "
+        "further requests wait. 0: no limit; `serve` for several people: 2.",
     ).tag(config=True)
     waiting_per_person = Int(
         0,

@@ -57,12 +57,14 @@ def run(options: Options, settings: Turbopilot) -> int:
 
 def _lacking(folder: Path) -> str:
     """Return what to do about a folder that the service, or people's servers, cannot use; empty: nothing."""
-    if not any(folder.glob("*.gguf")):
+    if not (models := list(folder.glob("*.gguf"))):
         return f"There is no model in {folder} yet. Fetch one: jupyter turbopilot models pull"
-    closed = [each for each in (folder, *folder.parents) if not each.stat().st_mode & stat.S_IXOTH]
+    needed = dict.fromkeys((folder, *folder.parents), stat.S_IXOTH) | dict.fromkeys(models, stat.S_IROTH)
+    needed[folder] |= stat.S_IROTH
+    closed = [each for each, bits in needed.items() if each.stat().st_mode & bits != bits]
     if closed:
         return (
-            f"Only some accounts may open {closed[-1]}. Set TURBOPILOT_MODELS to a folder that everybody can "
+            f"Only some accounts can read {closed[-1]}. Set TURBOPILOT_MODELS to a folder that everybody can "
             "read, fetch the model there, and run this again; or let everybody read it."
         )
     return ""

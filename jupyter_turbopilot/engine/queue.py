@@ -136,8 +136,8 @@ class Queue(Generic[T]):
 
         Whoever matters less has what places are left, and of many some in any case if somebody waits.
         """
-        under_way, most = Counter[str](), self._most()
-        lines = [(priority, self._allowed(self.line(priority), under_way, most)) for priority in Priority]
+        under_way, most = Counter[str](), self._most(*Priority)
+        lines = [(each, self._allowed(self._line(each, most), under_way, most)) for each in Priority]
         part, together = self.places // PLACES, list[T]()
         for place, (_, line) in enumerate(lines):
             kept = sum(min(part, len(rest)) for priority, rest in lines[place + 1 :] if priority.awaited)
@@ -146,12 +146,16 @@ class Queue(Generic[T]):
 
     def line(self, priority: Priority) -> list[T]:
         """Return the requests of one priority that are served now, in order."""
+        return self._line(priority, self._most(priority))
+
+    def _line(self, priority: Priority, most: int) -> list[T]:
+        """Return these, with so many of one caller; 0: all."""
         places, rank = self._places(priority), self._ranks[priority]
         # What stands still takes memory, so callers begin their second only while few have begun. Their first
         # they always begin: nobody's turn depends on when others come to an end.
         room = 2 * places - self._under_way(priority)
         line: list[T] = []
-        for request in rank.by_turns(self._most()):
+        for request in rank.by_turns(most):
             if len(line) == places:
                 break
             if request not in self._begun:
@@ -161,12 +165,12 @@ class Queue(Generic[T]):
             line.append(request)
         return line
 
-    def _most(self) -> int:
-        """Return how many of one caller's are served now; 0: all.
+    def _most(self, *priorities: Priority) -> int:
+        """Return how many of one caller's are served now, of requests that are served together; 0: all.
 
-        Texts that are served together slow each other down, so nobody has more than everybody else asks for.
+        Such texts slow each other down, so nobody has more of them than whoever asks for least.
         """
-        asked = Counter(request.caller for p in Priority if p.awaited for request in self._ranks[p])
+        asked = Counter(request.caller for p in priorities if p.awaited for request in self._ranks[p])
         return min(self._running, *asked.values()) if self._running and asked else self._running
 
     @staticmethod

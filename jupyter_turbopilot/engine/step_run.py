@@ -92,6 +92,11 @@ class StepRun:
         """How many tokens are to be read before the next can be written."""
         return len(self.tokens) - len(self.sequence.tokens)
 
+    @property
+    def unread(self) -> int:
+        """How many of these have to be computed: all but a part that was read before, and is moved."""
+        return self.pending - (self.suffix.count if self.suffix else 0)
+
     def choose(self, logits: Logits, table: ByteTable, controls: Ids, ends: AbstractSet[int]) -> int | None:
         """Take the next token from a row of logits; None at the end of the text."""
         beginning = self.beginning

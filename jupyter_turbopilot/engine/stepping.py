@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,16 +25,18 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.sampling import Ids, Logits
     from jupyter_turbopilot.engine.token_bytes import ByteTable
 
-# Prompts are read in pieces, so that a short prompt or a text being written waits for one piece at most.
+# Prompts are read in pieces, so that a short prompt does not wait for a whole long one.
 CHUNK = 64
-# Larger pieces are read faster, by up to a quarter, but whoever comes waits longer. So the size of a piece
-# grows with how many prompts are being read, up to so many times: behind several, a piece is soon over.
+# Larger pieces are read faster, but whoever comes waits longer. So the size of a piece grows with how many
+# prompts of more than one piece there are, up to so many times: behind several, a piece is soon over.
 PIECES = 4
-# Prompts and texts take turns: a token costs more in a batch with a piece of a prompt than in one of its own,
-# because attention then covers everybody's cells for each row. Between two people, both kinds get half of the
-# time. Each further one doubles what prompts get for what texts get, up to this: the sooner all are read, the
-# more are written together, and eight texts together cost half of what they cost by themselves.
-READING_MOST = 64
+# Less than one piece is computed together. Otherwise prompts and texts take turns: beside a full piece, a
+# token costs more than in a batch of its own, because attention then covers everybody's cells for each row.
+# Between two people both share the time equally. The sooner all prompts are read, the more texts are written
+# together, and eight together cost half of what they cost alone: so each further text or prompt doubles what
+# reading gets, up to this; but only each further prompt where one has more tokens than that, which others who
+# write would wait for too long.
+READING_MOST, LONG = 64, 512
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp wants no fewer than sequences
 
@@ -53,7 +56,8 @@ class Stepping(ABC):
     def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
         self.chunk = chunk  # tokens computed at a time for one prompt, at most
-        self._owed = 0.0  # seconds that texts are still to be written for, since prompts were read
+        # By adapters: the seconds that texts are still to be written for, since prompts were read.
+        self._owed: defaultdict[int, float] = defaultdict(float)
         self.sequences = Sequences(0, 0)
         self.tunings: dict[str, int] = {}  # numbers of the languages that adapters are for; 0 is any other
 
@@ -145,29 +149,34 @@ class Stepping(ABC):
 
     def step(self, runs: Sequence[StepRun], attention: Cancel) -> None:
         """Advance all runs and hand out what they wrote, those in one language after those in another."""
+        # What serves one of several is not aborted: whoever else leaves would undo what was computed for it.
+        alone = attention if len(runs) == 1 else None
         for tuning in sorted({run.sequence.partition.tuning for run in runs}):
             self.tune(tuning)
-            self._advance([run for run in runs if run.sequence.partition.tuning == tuning], attention)
+            self._advance(tuning, [run for run in runs if run.sequence.partition.tuning == tuning], alone)
 
-    def _advance(self, runs: Sequence[StepRun], attention: Cancel) -> None:
+    def _advance(self, tuning: int, runs: Sequence[StepRun], attention: Cancel | None) -> None:
         """Advance runs with the same adapters by one batch."""
         # A run that gave up its room, or lost what was read, has to read again in the middle of its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
         reading = [run for run in runs if not (run.wrote and run.pending == 1)]
-        if reading and (not writing or self._owed <= 0.0):
+        if not (writing and reading) or sum(run.unread for run in runs) < self.chunk:
+            self._owed[tuning] = 0.0
+            self._compute(self._next(runs), attention)
+        elif self._owed[tuning] <= 0.0:
             seconds = self._compute(self._next(reading), attention)
-            self._owed += seconds / min(2 ** (len(runs) - 2), READING_MOST) if writing else 0.0
+            long = any(run.ask.usage.prompt_tokens - run.ask.usage.cached_tokens > LONG for run in reading)
+            further = len(reading) - 1 if long else len(runs) - 2
+            self._owed[tuning] += seconds / min(2**further, READING_MOST)
         else:
-            seconds = self._compute(self._next(writing), attention)
-            self._owed = max(0.0, self._owed - seconds) if reading else 0.0
+            self._owed[tuning] -= self._compute(self._next(writing), attention)
 
-    def _compute(self, shares: Sequence[Share], attention: Cancel) -> float:
+    def _compute(self, shares: Sequence[Share], attention: Cancel | None) -> float:
         """Compute one batch; return how many seconds it took."""
         rows = [row for share in shares for row in share.rows()]
         begun = self.clock()
         try:
-            # A batch that serves several is not aborted: that would undo what was computed for the others.
-            whole = self.evaluate(rows, attention if len(shares) == 1 else None)
+            whole = self.evaluate(rows, attention)
         except BaseException:
             self._forget_batch(shares)
             raise
@@ -219,9 +228,9 @@ class Stepping(ABC):
         self.sequences.release(run.sequence)
 
     def _next(self, runs: Sequence[StepRun]) -> list[Share]:
-        """Return what a batch computes: a token of each text, or of prompts as much as it has room for."""
+        """Return what a batch computes: a token of each text, and of prompts as much as it has room for."""
         shares: list[Share] = []
-        prompts = sum(run.pending > self.chunk for run in runs)
+        prompts = sum(run.unread > self.chunk for run in runs)
         room = self.chunk * max(1, min(prompts, PIECES))
         # The shortest first: a prompt that is nearly read is answered soon, and the total stays the same. But
         # a quarter is kept for whoever has waited longest: short ones that come without end hold up nobody.

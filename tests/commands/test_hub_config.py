@@ -48,6 +48,19 @@ def test_a_folder_that_others_may_not_open_is_told(
         (folder / "model.gguf").touch()
         monkeypatch.setenv("TURBOPILOT_MODELS", str(folder))
         _, _, err = run(capsys, "hub-config")
-        assert f"open {home}. Set TURBOPILOT_MODELS" in err
+        assert f"read {home}. Set TURBOPILOT_MODELS" in err
         Path(home).chmod(0o755)
         assert run(capsys, "hub-config")[2] == ""
+
+
+def test_a_model_that_others_may_not_read_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    model = tmp_path / "model.gguf"
+    model.touch(mode=0o600)
+    monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path))
+    assert f"read {model}. Set TURBOPILOT_MODELS" in run(capsys, "hub-config")[2]
+    model.chmod(0o644)
+    assert not run(capsys, "hub-config")[2]

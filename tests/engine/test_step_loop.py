@@ -69,7 +69,7 @@ def test_a_prompt_that_fails_far_down_is_found_while_others_write_on() -> None:
     while not guilty.event.is_set():
         loop.step(jobs, [])
         steps += 1
-        assert steps < 40
+        assert steps < 200  # who writes has its part of the time between any two pieces
     assert isinstance(guilty.wait(), EngineError)
     assert engine.failures <= 4
     assert not told.event.is_set()

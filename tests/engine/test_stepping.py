@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import remembered
+from jupyter_turbopilot.engine import stepping
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.sequences import Sequences
@@ -120,6 +121,7 @@ def alone(prompt: list[int], count: int) -> bytes:
     return bytes(97 + token for token in text[len(prompt) :])
 
 
+LONG_PROMPT = 2 * stepping.LONG - 2
 LONG = next([a, b, 3] for a in range(10) for b in range(10) if len(alone([a, b, 3], 12)) == 12)
 
 
@@ -262,28 +264,98 @@ def places(engine: Arithmetic) -> list[Counter[int]]:
     return [Counter(row.sequence for row in rows) for rows in engine.batches]
 
 
-def test_a_batch_reads_or_writes() -> None:
-    engine, short = writing()
-    other = engine.start(Ask([4] * 300, Sampling(max_tokens=9)))
+def test_beside_a_whole_piece_of_a_prompt_nothing_is_written() -> None:
+    engine, text = writing()
+    other = engine.start(Ask([4] * (5 * CHUNK), Sampling(max_tokens=9)))
     assert other is not None
     engine.batches.clear()
     while not other.wrote:
-        engine.step([short, other], Cancel())
+        engine.step([text, other], Cancel())
     assert all(len(batch) == 1 for batch in places(engine))
 
 
-@pytest.mark.parametrize(("people", "part"), [(2, 1), (3, 2), (4, 4), (5, 8)])
-def test_each_further_person_doubles_what_prompts_get_for_what_texts_get(people: int, part: int) -> None:
+def test_what_fits_into_one_piece_is_computed_together() -> None:
     engine, text = writing()
-    others = [engine.start(Ask([n, *[3] * 900], Sampling(max_tokens=1))) for n in range(people - 1)]
-    under_way = [text, *(run for run in others if run)]
+    others = [engine.start(Ask([n, *[4] * 20], Sampling(max_tokens=9))) for n in (1, 2)]
     engine.batches.clear()
-    while not text.done and not any(run.wrote for run in under_way[1:]):
+    engine.step([text, *(run for run in others if run)], Cancel())
+    assert len(engine.batches) == 1
+    assert all(run and run.wrote == 1 for run in others)
+
+
+@pytest.mark.parametrize(
+    ("size", "texts", "prompts", "part"),
+    [
+        (LONG_PROMPT, 1, 1, 1),
+        (LONG_PROMPT, 7, 1, 1),
+        (LONG_PROMPT, 1, 2, 2),
+        (LONG_PROMPT, 4, 4, 8),
+        (LONG_PROMPT // 2, 1, 1, 1),
+        (LONG_PROMPT // 2, 7, 1, 64),
+        (LONG_PROMPT // 2, 2, 2, 4),
+    ],
+)
+def test_each_further_person_doubles_what_reading_gets_but_who_writes_does_not_wait_for_a_long_prompt(
+    size: int, texts: int, prompts: int, part: int
+) -> None:
+    engine = Arithmetic(count=9, capacity=9000)
+    engine.context_size, engine.drafts, engine.ends = 2000, False, set()
+    written = [engine.start(Ask([n, 3, 3], Sampling(max_tokens=900))) for n in range(texts)]
+    runs = [run for run in written if run]
+    engine.step(runs, Cancel())
+    read = [engine.start(Ask([n, *[3] * size], Sampling(max_tokens=1))) for n in range(prompts)]
+    under_way = [*runs, *(run for run in read if run)]
+    engine.batches.clear()
+    while not any(run.wrote for run in under_way[texts:]):
         engine.step(under_way, Cancel())
     rows = sum(places(engine), Counter())
-    written = rows.pop(text.sequence.id)
-    # What is owed for the last piece may not be written yet.
-    assert written * part <= rows.total() <= written * part + engine.batch_size
+    tokens = sum(rows.pop(run.sequence.id) for run in runs)
+    # What is owed for the last piece may not be written yet, and who is owed a little gets a whole token.
+    assert abs(tokens * part - rows.total()) <= engine.batch_size + texts * part
+
+
+def test_texts_in_one_language_cost_those_in_another_nothing_of_their_part() -> None:
+    engine = Arithmetic(count=9, capacity=9000)
+    engine.context_size, engine.drafts, engine.ends = 2000, False, set()
+    engine.tunings = {"python": 1}
+    endless = Sampling(max_tokens=1500)
+    text, other = engine.start(Ask([1, 2], endless)), engine.start(Ask([1, 2], endless, language="python"))
+    assert text
+    assert other
+    engine.step([text, other], Cancel())
+    prompt = engine.start(Ask([3] * 900, Sampling(max_tokens=1)))
+    assert prompt
+    while not prompt.wrote:
+        engine.step([text, other, prompt], Cancel())
+    assert text.wrote >= 900 - 2 * CHUNK
+
+
+def test_whoever_leaves_undoes_nothing_that_is_computed_for_one_of_several() -> None:
+    engine, text = writing()
+    prompt = engine.start(Ask([4] * (5 * CHUNK), Sampling(max_tokens=9)))
+    assert prompt is not None
+    attention = Cancel()
+    attention.set("nudge")
+    while not (prompt.wrote or text.done):
+        engine.step([text, prompt], attention)
+    assert prompt.wrote or len(prompt.sequence.tokens) >= CHUNK
+
+
+def test_a_key_before_a_moved_suffix_joins_the_texts() -> None:
+    engine, text = writing()
+    engine.ends = set()
+    suffix = [5] * 240
+    first = engine.start(Ask([1, 2, *suffix, 9], Sampling(max_tokens=1), suffix_span=(2, 242)))
+    assert first is not None
+    finish(engine, [first])
+    engine.release(first)
+    second = engine.start(Ask([1, 2, 3, *suffix, 9], Sampling(max_tokens=1), suffix_span=(3, 243)))
+    assert second is not None
+    assert second.suffix is not None
+    engine.batches.clear()
+    while not second.wrote:
+        engine.step([text, second], Cancel())
+    assert all(batch[text.sequence.id] for batch in places(engine))
 
 
 @settings(max_examples=20)
@@ -354,7 +426,6 @@ def test_the_more_prompts_are_read_the_larger_are_the_pieces(prompts: int, piece
     runs = [engine.start(Ask([n, *[3] * 1000], Sampling(max_tokens=1))) for n in range(prompts)]
     engine.step([run for run in runs if run], Cancel())
     assert [len(batch) for batch in engine.batches] == [pieces * CHUNK]
-    assert pieces * CHUNK <= engine.batch_size
 
 
 def test_reading_only_writes_nothing() -> None:

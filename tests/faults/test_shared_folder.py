@@ -99,7 +99,7 @@ def test_two_people_share_the_models_and_the_copy_and_each_keeps_what_is_their_o
         for name in ("sequences", "trials.json"):
             assert (person.own / name).stat().st_mode & 0o077 == 0
         log.seek(0)
-        assert log.read() == ""
+        assert log.read() == f"Turbopilot: {model.name} is ready.\n"
         log.close()
     ada, bob = ((person.own / "sequences").read_bytes() for person in people)
     assert ada.startswith(snapshot.SEQUENCES_MAGIC)
