@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,11 +130,21 @@ def test_the_word_at_the_cursor_counts_whole() -> None:
     assert math.isclose(values["strange attributes"], math.log1p(1))
 
 
-def test_ways_that_agree_speak_for_the_models_text_and_others_against_it() -> None:
+def test_ways_that_agree_speak_for_the_models_text_and_others_against_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fit = replace(recall.fit(), support={"agreement": 1.0, "above": 2.0})
+    monkeypatch.setattr(recall, "fit", lambda: fit)
     ways = [Way("how()", documents=4, times=4)]
     agreeing, against = (recall.supported(ways, text) for text in ("how(", "avefig("))
-    assert agreeing > 0 > against
+    assert agreeing == -against > 0
+    below_the_same = [Way("how()", documents=4, times=4, above=True)]
+    assert recall.supported(below_the_same, "how(") == agreeing + 2.0
     assert recall.supported([], "how(") == 0.0
+
+
+def test_what_is_fitted_of_the_models_text_is_what_is_looked_at() -> None:
+    assert recall.fit().support.keys() <= recall.support_of("a", [Way("ab", documents=1)]).keys()
 
 
 # For any memory -------------------------------------------------------------------------------------------------
