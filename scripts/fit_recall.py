@@ -192,13 +192,14 @@ def together(
             if spot.place < person.covered(spot.cell):
                 continue
             knows = at.get((spot.notebook, spot.cell, spot.place))
-            text, whole = best(knows, rules.recalled, rules.sure) if knows else ("", False)
-            if not whole:
-                model = by_model(spot, knows, base, rules)
-                text = model if model.startswith(text) else text
+            shown, whole = (
+                best(knows, rules.recalled, rules.sure) if knows and rules.recalled else ("", False)
+            )
+            text = shown if whole else by_model(spot, knows, base, rules)
+            text = text if text.startswith(shown) else shown
             before = vars(person.total).copy()
             person.see(spot.cell, spot.place, spot.before, text, spot.future)
-            if whole or (knows and text == best(knows, rules.recalled, rules.sure)[0]):
+            if whole or (shown and text == shown):
                 alone += Tally(**{name: number - before[name] for name, number in vars(person.total).items()})
         person.typed(length, length)
         totals[notebook] += person.total
