@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +15,9 @@ from jupyter_turbopilot.suggestion.fit import EAGERNESS
 from jupyter_turbopilot.suggestion.gate import may_end
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def recalled(
