@@ -304,7 +304,7 @@ class Turbopilot(Configurable):
         True,
         help="Keep an index of your notebooks and source files under the server's root folder, or the "
         "folder that a terminal's session began in, so that suggestions can come from what you wrote before. "
-        "It is in your cache folder, and only you can read it (docs/memory.md). `jupyter turbopilot memory "
+        "It is in your data folder, and only you can read it (docs/memory.md). `jupyter turbopilot memory "
         "clear` empties it.",
     ).tag(config=True)
     share = Enum(
@@ -356,6 +356,12 @@ class Turbopilot(Configurable):
 
     transformers = Instance(TurbopilotTransformers)
     remote = Instance(TurbopilotRemote)
+
+    @property
+    def may_send_memory(self) -> bool:
+        """Whether what is remembered of other notebooks may go to where the engine is."""
+        remote = self.remote
+        return self.engine != "remote" or (remote.send_documents and remote.send_kernel_facts)
 
     @default("engine")
     def _default_engine(self) -> str:

@@ -49,6 +49,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
         f"{machine.free_memory() / 1e9:.1f} GB of memory free",
     )
     yield from _folders(settings)
+    yield _memory(settings)
     yield from _engine(settings)
     yield from _server_extension()
 
@@ -80,6 +81,21 @@ def _folders(settings: Turbopilot) -> Iterator[Finding]:
             f"{own} cannot be written to: {lost}. Set XDG_CACHE_HOME to a folder of yours.",
             problem=True,
         )
+
+
+def _memory(settings: Turbopilot) -> Finding:
+    """Say whether an index of the person's own code is kept, and where."""
+    from jupyter_turbopilot.files import is_writable
+    from jupyter_turbopilot.memory.places import folder, indexes, size_of_index
+
+    if not settings.memory:
+        return Finding("memory", "no index of your code is kept (c.Turbopilot.memory is False)")
+    if not is_writable(folder()):
+        remedy = "Set XDG_DATA_HOME to a folder of yours, or c.Turbopilot.memory = False."
+        return Finding("memory", f"{folder()} cannot be written to. {remedy}", problem=True)
+    found = indexes()
+    held = f"{len(found)} of them, {sum(map(size_of_index, found)) / 1e6:.0f} MB" if found else "none yet"
+    return Finding("memory", f"indexes of your code in {folder()}: {held}")
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(options: Options, settings: Turbopilot) -> int:
     """Remove what we wrote."""
     from jupyter_turbopilot.files import is_writable
+    from jupyter_turbopilot.memory.places import folder, index_files
     from jupyter_turbopilot.models.folder import models_dir, others, ours
     from jupyter_turbopilot.models.personal import personal_dir, personal_files
     from jupyter_turbopilot.server import runtime
@@ -38,11 +39,12 @@ def run(options: Options, settings: Turbopilot) -> int:
     models, own = models_dir(settings.models_dir), personal_dir()
     mine = is_writable(models)
     folders = [models, own] if mine else [own]
+    indexes = index_files()
     results, trouble = _results(settings)
     servers = servers_with(results[0]) if results else []
-    files = sorted({*(ours(models) if mine else ()), *personal_files(own), *results})
+    files = sorted({*(ours(models) if mine else ()), *personal_files(own), *indexes, *results})
     stale, living = runtime.survey()
-    places = " and ".join(map(str, sorted({*folders, *(file.parent for file in results)})))
+    places = " and ".join(map(str, sorted({*folders, *(file.parent for file in (*indexes, *results))})))
     ended = count_of(len(stale), "runtime file")
     if not options.yes and not _agreed(
         f"Remove {megabytes(files)} in {count_of(len(files), 'file')} from {places}, "
@@ -51,11 +53,11 @@ def run(options: Options, settings: Turbopilot) -> int:
         return 1
     done = f"{megabytes(files)} in {count_of(len(files), 'file')} and {ended} removed."
     remaining = remove([*files, *stale])
-    for folder in folders:
-        remove_empty(folder, files)
+    for place in (*folders, folder().parent):
+        remove_empty(place, files)
     print(done)
     list_names("Could not be removed", remaining)
-    left = {path for folder in folders for path in others(folder)}
+    left = {path for place in folders for path in others(place)}
     list_names("Left, because no note says that it was downloaded", left - set(remaining))
     list_names("Left, because you may not write there", [] if mine else [models])
     list_names("Left, because their servers run, or run elsewhere", living)
@@ -92,7 +94,7 @@ def _agreed(question: str) -> bool:
 
 COMMAND = Command(
     "purge",
-    "remove downloaded models, what was made of them, kept answers, and runtime files",
+    "remove downloaded models, what was made of them, kept answers, indexes of your code, and runtime files",
     Options,
     declare,
     run,

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from jupyter_turbopilot.sqlite_file.connection import is_busy
 from jupyter_turbopilot.sqlite_file.trouble import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from jupyter_turbopilot.memory.source import Looked, Source
@@ -77,11 +78,16 @@ class Builder:
         self._since = -QUIET
         self._wake = threading.Condition()
         self._changed: dict[str, None] = {}  # paths that something happened to, in this order
+        self._unseen: set[str] = set()  # those of them that may be gone
         self._everything = True  # whether the whole source is to be looked at
         self._used = False
         self._ended = False
+        self._rushing = False  # whether somebody waits for the index
         self._swept = float("-inf")  # when it was last seen what is there
+        self._tried = float("-inf")  # when it was last looked
         self._pause = SWEEP
+        self._saw_all = True  # when the source was last walked through
+        self._knows_all = False  # whether every file was seen once
         self._deleted = False  # since the file was last tidied
         self._thread: threading.Thread | None = None
 
@@ -97,14 +103,23 @@ class Builder:
         except RuntimeError:  # no more threads
             self._give_up("there are no more threads")
 
+    def build_now(self) -> None:
+        """Build the index anew, on this thread and without pauses; OSError or sqlite3.Error: it cannot be."""
+        self._rushing = True
+        with closing(self._open()) as store:
+            store.clear()
+            self._work(store)
+
     def changed(self, *paths: str) -> None:
         """Say that something was saved, renamed or deleted."""
         with self._wake:
             for path in paths:
                 self._changed.pop(stripped := path.strip("/"), None)
                 self._changed[stripped] = None
+                self._unseen.add(stripped)
             if len(self._changed) > _MOST_CHANGES:
                 self._changed.clear()
+                self._unseen.clear()
                 self._everything = True
             self._wake.notify()
 
@@ -167,7 +182,7 @@ class Builder:
                     self._read_all(store)
                 self._read_changes(store)
                 self._tend(store)
-                if self._changed:
+                if self._changed or self._everything:
                     continue
             except sqlite3.Error as error:
                 if not is_busy(error):
@@ -183,7 +198,7 @@ class Builder:
             while not (self._ended or self._changed or self._everything):
                 if not self._used:
                     self._wake.wait()
-                elif (left := self._swept + self._pause - time.monotonic()) > 0:
+                elif (left := self._tried + self._pause - time.monotonic()) > 0:
                     self._wake.wait(left)
                 else:
                     break
@@ -191,10 +206,12 @@ class Builder:
 
     def _read_all(self, store: Store) -> None:
         """Bring the whole index up to date, what was changed last first."""
-        found = heapq.nlargest(MOST_FILES, self._in_pieces(self._source.walk()), key=lambda one: one.modified)
-        self._swept = time.monotonic()
+        found = heapq.nlargest(MOST_FILES, self._walk(), key=_age)
         known = store.stamps()
-        self._forget(store, known.keys() - {one.path for one in found})
+        self._tried, self._knows_all = time.monotonic(), self._saw_all
+        if self._knows_all:
+            self._swept = self._tried
+            self._forget(store, known.keys() - {one.path for one in found})
         new = [one for one in found if known.get(one.path) != one.stamp]
         self.progress = Progress(building=bool(new), files=len(found) - len(new), of=len(found))
         for at, one in enumerate(new):
@@ -217,40 +234,46 @@ class Builder:
 
     def _refresh(self, store: Store, path: str) -> None:
         """Look at a file, or at what is in a folder."""
-        looked = self._source.look(path)
-        if looked:
-            if store.stamp(path) != looked.stamp:
-                self._read(store, looked)
+        try:
+            looked = self._source.look(path)
+        except OSError:
             return
-        self._forget(store, [path])
-        for one in self._in_pieces(self._source.walk(path)):
+        found = [looked] if looked else heapq.nlargest(MOST_FILES, self._walk(path), key=_age)
+        if looked or self._saw_all:
+            self._forget(store, store.under(path) - {one.path for one in found})
+        for one in found:
             if store.stamp(one.path) != one.stamp:
                 self._read(store, one)
 
     def _tend(self, store: Store) -> None:
         """Forget what is gone: without delay, as nothing has to be read for it."""
         with self._wake:
-            changed = [*self._changed]
-        self._forget(store, [path for path in changed if self._source.stamp(path) is None])
-        if self._used and time.monotonic() - self._swept >= self._pause:
+            unseen, self._unseen = self._unseen, set()
+        self._forget(store, [path for path in unseen if self._is_gone(path)])
+        if self._used and time.monotonic() - self._tried >= self._pause:
             self._used = False
-            self._sweep(store)
+            if self._knows_all:
+                self._sweep(store)
+            else:
+                self._everything = True
         if self._deleted:
             self._deleted = False
             store.tidy()
 
     def _sweep(self, store: Store) -> None:
         """Look whether every file is still there, and still the same."""
-        begun = time.monotonic()
-        gone = []
-        for path, stamp in self._in_pieces(store.stamps().items()):
-            now = self._source.stamp(path)
-            if now is None:
-                gone.append(path)
-            elif now != stamp:
-                self.changed(path)
+        self._tried = time.monotonic()
+        known, gone = store.stamps(), []
+        try:
+            for path, stamp in self._in_pieces(self._source.stamps(known)):
+                if stamp is None:
+                    gone.append(path)
+                elif stamp != known[path]:
+                    self.changed(path)
+        except OSError:
+            return
         self._swept = time.monotonic()
-        self._pause = max(SWEEP, _SHARE * (self._swept - begun))
+        self._pause = max(SWEEP, _SHARE * (self._swept - self._tried))
         self._forget(store, gone)
         self._tell(store, building=self.progress.building)
 
@@ -269,6 +292,21 @@ class Builder:
         self._wait(min(1.0, time.monotonic() - begun))  # as long again for everybody else
         return fits
 
+    def _walk(self, folder: str = "") -> Iterator[Looked]:
+        """Iterate over the files that can be seen, and note whether that is all there are."""
+        self._saw_all = False
+        try:
+            yield from self._in_pieces(self._source.walk(folder))
+            self._saw_all = True
+        except OSError as error:
+            log.debug("Turbopilot: not all of %s can be seen: %s", self._source.root, error)
+
+    def _is_gone(self, path: str) -> bool:
+        try:
+            return self._source.stamp(path) is None
+        except OSError:
+            return False
+
     def _forget(self, store: Store, paths: Iterable[str]) -> None:
         if store.forget(paths):
             self._deleted = True
@@ -283,7 +321,7 @@ class Builder:
     def _await_turn(self, store: Store) -> None:
         """Wait until the machine is nobody's."""
         begun = time.monotonic()
-        while True:
+        while not self._rushing:
             self._tend(store)
             now, asked = time.monotonic(), self._asked()
             if asked != self._before:
@@ -296,7 +334,7 @@ class Builder:
     def _wait(self, seconds: float) -> None:
         """Let others have the machine."""
         with self._wake:
-            if not self._ended:
+            if not (self._ended or self._rushing):
                 self._wake.wait_for(lambda: self._ended, seconds)
         self._check_end()
 
@@ -314,5 +352,10 @@ class Builder:
         with self._wake:
             self._ended = True
             self._changed.clear()
+            self._unseen.clear()
         log.warning("Turbopilot: There is no index of your code in %s: %s.", self.place, reason)
         self.progress = Progress(trouble=f"There is no index of your code: {reason}.")
+
+
+def _age(looked: Looked) -> float:
+    return looked.modified

@@ -7,9 +7,11 @@ import json
 import time
 from collections import deque
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from jupyter_core.utils import ensure_async
+from tornado.web import HTTPError
 
 from jupyter_turbopilot.memory.left_out import (
     DEEPEST,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
 _ANSWER = 60.0  # seconds that the manager may take
+# A manager says so of what is not there, is of another kind, or is not for this person.
+_NONE = {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _SHARE = 4  # of the time, at most one part is spent in a manager that holds up the event loop
 
 
@@ -48,9 +52,14 @@ class Contents:
     def walk(self, folder: str = "") -> Iterator[Looked]:
         """Iterate over the files under a folder, those of outer folders first."""
         waiting, left = deque([folder]), MOST_LOOKED_AT
+        unseen: OSError | None = None
         while waiting:
             above = waiting.popleft()
-            model = self._get(above, type="directory", content=True)
+            try:
+                model = self._get(above, type="directory", content=True)
+            except OSError as error:  # the others are looked at all the same
+                unseen = error
+                continue
             listed = model.get("content") if model else None
             children = [child for child in listed or () if isinstance(child, dict)]
             if above and any(child.get("name") in ENVIRONMENT for child in children):
@@ -65,6 +74,8 @@ class Contents:
                         waiting.append(path)
                 elif is_wanted(path):
                     yield _looked(path, child)
+        if unseen:
+            raise unseen
 
     def look(self, path: str) -> Looked | None:
         """Look at a file."""
@@ -73,8 +84,14 @@ class Contents:
 
     def stamp(self, path: str) -> str | None:
         """Return when a file was changed, and its size."""
-        looked = self.look(path)
-        return looked.stamp if looked else None
+        model = self._get(path, content=False)
+        return _looked(path, model).stamp if model else None
+
+    def stamps(self, paths: Collection[str]) -> Iterator[tuple[str, str | None]]:
+        """Iterate over files that were looked at before, each with its state; folders are asked for it."""
+        there = {one.path: one.stamp for one in self.walk()}
+        for path in paths:
+            yield path, there.get(path)
 
     def read(self, path: str) -> str:
         """Return the text of a file; a notebook that is kept as something else becomes one again."""
@@ -86,19 +103,23 @@ class Contents:
         text = content if isinstance(content, str) else json.dumps(content, default=str)
         return text if len(text) <= MOST_BYTES else ""
 
-    def there(self, paths: Iterable[str]) -> Collection[str]:
+    def there(self, paths: Iterable[str], *, otherwise: bool) -> Collection[str]:  # noqa: ARG002 - it has no time
         """Return all of them: a manager tells of what it deletes, and cannot be asked in a moment."""
         return set(paths)
 
     def _get(self, path: str, **wanted: object) -> dict[str, Any] | None:
-        """Ask the manager; None where it has nothing to say."""
+        """Ask the manager; None where there is nothing of the kind, OSError where it does not say."""
+        if self._loop.is_closed():
+            raise OSError("the server has ended")
         begun = time.monotonic()
         asked = asyncio.run_coroutine_threadsafe(self._ask(path, wanted), self._loop)
         try:
             model = asked.result(_ANSWER)
-        except Exception:  # noqa: BLE001 - a manager may be anybody's
+        except Exception as error:  # a manager may be anybody's
             asked.cancel()
-            return None
+            if isinstance(error, HTTPError) and error.status_code in _NONE:
+                return None
+            raise OSError(f"the contents manager does not answer ({type(error).__name__})") from error
         finally:
             if not asyncio.iscoroutinefunction(self._manager.get):
                 time.sleep(min(_ANSWER, (_SHARE - 1) * (time.monotonic() - begun)))

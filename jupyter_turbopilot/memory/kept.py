@@ -52,6 +52,5 @@ class KeptMemory:
         self._reader.close()
 
     def _there(self, paths: Iterable[str]) -> Collection[str]:
-        """Return the paths that are there; what was looked at a moment ago is not looked at again."""
-        lately = self.builder.used()
-        return set(paths) if lately else self.source.there(paths)
+        """Return the paths that are there; where a disk is slow, as far as was seen a moment ago."""
+        return self.source.there(paths, otherwise=self.builder.used())

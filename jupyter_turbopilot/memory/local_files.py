@@ -32,6 +32,7 @@ class LocalFiles:
 
     def walk(self, folder: str = "") -> Iterator[Looked]:
         """Iterate over the files under a folder, those of outer folders first."""
+        self._check()
         waiting, left = deque([folder] if self._is_ours(folder) else []), MOST_LOOKED_AT
         while waiting:
             above = waiting.popleft()
@@ -66,8 +67,18 @@ class LocalFiles:
 
     def stamp(self, path: str) -> str | None:
         """Return when a file was changed, and its size."""
-        found = self._status(path)
-        return _stamp(found) if found else None
+        try:
+            return _stamp(os.lstat(self._at(path)))
+        except ValueError:
+            return None
+        except OSError:
+            self._check()
+            return None
+
+    def stamps(self, paths: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+        """Iterate over files that were looked at before, each with its state."""
+        for path in paths:
+            yield path, self.stamp(path)
 
     def read(self, path: str) -> str:
         """Return the text of a file in UTF-8, and no more of it than is remembered."""
@@ -81,16 +92,14 @@ class LocalFiles:
         except (OSError, UnicodeDecodeError):
             return ""
 
-    def there(self, paths: Iterable[str]) -> set[str]:
-        """Return those that are there; where a disk is slow, only those that could be looked at."""
+    def there(self, paths: Iterable[str], *, otherwise: bool) -> set[str]:
+        """Return those that are there; `otherwise`: whether those count that there is no time to look at."""
         until = time.monotonic() + _ANSWER_IN
-        found = set()
-        for path in paths:
-            if time.monotonic() > until:
-                break
-            if self._status(path):
-                found.add(path)
-        return found
+        return {path for path in paths if (otherwise if time.monotonic() > until else self._status(path))}
+
+    def _check(self) -> None:
+        """Raise OSError where the root folder is not there: a disk that is not mounted has lost no file."""
+        os.scandir(self.root).close()
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         try:

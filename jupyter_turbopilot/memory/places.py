@@ -1,17 +1,15 @@
-"""Where indexes are: one for each root folder, in the person's own folder."""
+"""Where indexes are: one for each root folder, in the person's folder for data."""
 
 from __future__ import annotations
 
 import time
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import platformdirs
 
 from jupyter_turbopilot.files import size_of
 from jupyter_turbopilot.memory.store import belonging, is_ours
-from jupyter_turbopilot.models.personal import personal_dir
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _ENDING = ".db"
 _OLD = 90 * 24 * 3600.0  # seconds after which an index that no server has used is deleted
@@ -19,7 +17,7 @@ _OLD = 90 * 24 * 3600.0  # seconds after which an index that no server has used 
 
 def folder() -> Path:
     """Return the folder that indexes are in."""
-    return personal_dir() / "memory"
+    return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "memory"
 
 
 def place_of(identity: str) -> Path:
@@ -33,8 +31,10 @@ def indexes() -> list[Path]:
     return sorted(path for path in folder().glob(f"*{_ENDING}") if is_ours(path))
 
 
-def index_files() -> list[Path]:
-    """Return every file that belongs to an index, finished or not."""
+def index_files(index: Path | None = None) -> list[Path]:
+    """Return every file that belongs to an index, finished or not; of all indexes, unless one is named."""
+    if index:
+        return belonging(index)
     names = set(folder().glob(f"*{_ENDING}"))
     names |= {
         path.with_name(path.name.removeprefix(".").removesuffix(".lock")) for path in folder().glob(".*.lock")

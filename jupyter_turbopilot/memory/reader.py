@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHORTEST = 2  # characters of a line that is continued
-MOST_WAYS, MOST_DOCUMENTS, MOST_IMPORTS = 16, 24, 8
+MOST_DOCUMENTS, MOST_IMPORTS = 24, 8
 MOST_WORDS = 64  # that are looked for
 _RANKED = 96  # entries that are compared by their whole text
 
@@ -54,12 +54,11 @@ class Reader:
         ways: defaultdict[str, list[Seen]] = defaultdict(list)
         for line in seen:
             ways[line.text[len(start) :]].append(line)
-        likeliest = sorted(ways.items(), key=lambda way: _weight(way[1]), reverse=True)[:MOST_WAYS]
-        there = self._is_there({line.path for _, lines in likeliest for line in lines})
+        there = self._is_there({line.path for line in seen})
         wanted = frozenset(modules)
         sightings = (
             _sighting(rest, kept, wanted)
-            for rest, lines in likeliest
+            for rest, lines in ways.items()
             if (kept := [line for line in lines if line.path in there])
         )
         return sorted(sightings, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
@@ -118,11 +117,6 @@ class Reader:
 def _file(path: str) -> str:
     """Return a path as the index has it: a front end may put a drive before it."""
     return path.rpartition(":")[2].strip("/")
-
-
-def _weight(lines: Sequence[Seen]) -> tuple[bool, int, int]:
-    """Return how likely it is that a line goes on as these do."""
-    return any(line.same_above for line in lines), len({line.path for line in lines}), len(lines)
 
 
 def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sighting:

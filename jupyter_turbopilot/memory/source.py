@@ -22,7 +22,10 @@ class Looked:
 
 
 class Source(Protocol):
-    """A folder with everything in it. Called on the thread that builds; any call may take its time."""
+    """A folder with everything in it. Called on the thread that builds; any call may take its time.
+
+    An OSError says that it cannot be told now what is there: nothing is known to be gone, then.
+    """
 
     root: str  # for a person to read
     identity: str  # what tells it from other folders
@@ -36,8 +39,15 @@ class Source(Protocol):
     def stamp(self, path: str) -> str | None:
         """Return the state of a file that was looked at before; None where it is gone."""
 
+    def stamps(self, paths: Collection[str]) -> Iterator[tuple[str, str | None]]:
+        """Iterate over files that were looked at before, each with its state."""
+
     def read(self, path: str) -> str:
         """Return the text of a file; empty where it cannot be read."""
 
-    def there(self, paths: Iterable[str]) -> Collection[str]:
-        """Return those of some paths that still are, as far as can be told in a few milliseconds."""
+    def there(self, paths: Iterable[str], *, otherwise: bool) -> Collection[str]:
+        """Return those of some paths that still are.
+
+        That takes a few milliseconds at most; `otherwise` says whether those count that cannot be looked at
+        in that time.
+        """

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT = 50 * 1024**2  # bytes
-MOST_ROWS = 2048  # lines that begin alike which are looked at
+MOST_ROWS = 4096  # that are looked at
+MOST_WAYS, MOST_OF_A_WAY = 16, 64  # in which lines go on, and sightings of each, that are told
 COMMON = 128  # entries that have a word; where there are more, it says nothing
 PATIENCE = 0.02  # seconds that a look-up waits for who writes
 _CACHE = 4096  # KiB of pages in memory
 _LOG = 256  # pages of a write-ahead log: what is written often is written back once
+_UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
 LAYOUT = Layout(
     application=0x54504C4D,
     version=1,  # another one where the same text would be remembered otherwise
@@ -113,15 +115,14 @@ class Store(OpenFile):
         gone = 0
         for path in paths:
             with self.transaction():
-                for (number,) in self._all(
-                    "SELECT id FROM documents WHERE path = ? OR (path > ? AND path < ?)",
-                    path,
-                    f"{path}/",
-                    f"{path}0",
-                ):
+                for (number,) in self._all(f"SELECT id {_UNDER}", path, f"{path}/", f"{path}0"):
                     self._delete(number)
                     gone += 1
         return gone
+
+    def under(self, path: str) -> set[str]:
+        """Return the documents at a path, or in a folder with this path."""
+        return {found for (found,) in self._all(f"SELECT path {_UNDER}", path, f"{path}/", f"{path}0")}
 
     def clear(self) -> bool:
         """Delete everything but whose index it is; False where a log holds it for a reader."""
@@ -160,18 +161,27 @@ class Store(OpenFile):
         return str(found[0]) if found else ""
 
     def lines(self, language: str, begun: str, above: str, path: str) -> list[Seen]:
-        """Return lines that begin so, in other documents than the one at a path."""
-        mark = _mark(above)
-        rows = self._all(
-            "SELECT text, above, times, path, modified, modules FROM lines "
-            "JOIN documents ON documents.id = lines.document "
-            "WHERE language = ? AND text >= ? AND text < ? AND path <> ? LIMIT ?",
-            language, begun, f"{begun}\U0010ffff", path, MOST_ROWS,
+        """Return the likeliest lines that begin so, in other documents than the one at a path."""
+        mark = _mark(above) or None  # nothing is equal to that
+        own = self._one("SELECT id FROM documents WHERE path = ?", path) or (None,)
+        likeliest = self._all(
+            "SELECT text, max(above IS ?) AS same FROM ("
+            "SELECT text, document, above, times FROM lines "
+            "WHERE language = ? AND text >= ? AND text < ? AND document IS NOT ? LIMIT ?) "
+            "GROUP BY text ORDER BY same DESC, count(DISTINCT document) DESC, sum(times) DESC, text LIMIT ?",
+            mark, language, begun, f"{begun}\U0010ffff", *own, MOST_ROWS, MOST_WAYS,
         )  # fmt: skip
         return [
-            Seen(text, bool(mark) and before == mark, times, at, modified, frozenset(modules.split()))
-            for text, before, times, at, modified, modules in rows
-        ]
+            Seen(text, before == mark, times, at, modified, frozenset(modules.split()))
+            for text, _ in likeliest
+            for before, times, at, modified, modules in self._all(
+                "SELECT above, times, path, modified, modules FROM ("
+                "SELECT document, above, times FROM lines WHERE language = ? AND text = ? "
+                "AND document IS NOT ? ORDER BY above IS ? DESC LIMIT ?) "
+                "JOIN documents ON documents.id = document",
+                language, text, *own, mark, MOST_OF_A_WAY,
+            )
+        ]  # fmt: skip
 
     def having(self, word: str) -> Sequence[int]:
         """Return the numbers of the entries that have a word; none where it is a common one."""

@@ -62,6 +62,15 @@ def _at_mark(code: str) -> tuple[str, int]:
     return code.replace(MARK, ""), code.index(MARK)
 
 
+def _index(memory: dict[str, Any] | None) -> str:
+    """Say how far the index of the person's own code is."""
+    if not memory:
+        return ""
+    building = ", being built" if memory["building"] else ""
+    held = memory["trouble"] or f"{memory['files']} of {memory['of']} files in {memory['root']}{building}"
+    return f"\nIndex of your code: {held}"
+
+
 def _line_form(lines: list[str]) -> list[str]:
     """Turn `%%complete` with nothing below it into `%complete`: IPython runs no cell magic without a cell."""
     name, _, rest = "".join(lines[:1]).strip().partition(" ")
@@ -114,8 +123,14 @@ class TurbopilotMagics(Magics):
             )
         from jupyter_turbopilot.shell import terminal
 
-        terminal.turn_on(self.shell, self._local_pilot())
+        local = self._local_pilot()
+        terminal.turn_on(self.shell, local)
         print("Ghost text is on: Right takes it, Escape then f takes a word.")  # noqa: T201
+        if memory := local.pilot.memory:
+            print(  # noqa: T201
+                f"An index of the code in {memory.source.root} is kept in {memory.builder.place}. "
+                "With c.Turbopilot.memory = False none is."
+            )
 
     def off(self) -> None:
         """Stop ghost text in the prompt."""
@@ -130,7 +145,8 @@ class TurbopilotMagics(Magics):
             if self._in_terminal or self.local:
                 from jupyter_turbopilot.server.describe import describe_health
 
-                health = describe_health(self._local_pilot().pilot)
+                pilot = self._local_pilot().pilot
+                health = describe_health(pilot, pilot.memory)
                 where = "in this process"
             else:
                 health = self._remote().health()
@@ -144,7 +160,7 @@ class TurbopilotMagics(Magics):
             from jupyter_turbopilot.shell import terminal
 
             ghost = f"\nGhost text: {'on' if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
-        return f"Turbopilot: {health['model']} {where}, {state}{speed}{ghost}"
+        return f"Turbopilot: {health['model']} {where}, {state}{speed}{ghost}{_index(health.get('memory'))}"
 
     # %complete ----------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from prompt_toolkit.auto_suggest import Suggestion
 from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.shell.history import request_at
 
 if TYPE_CHECKING:
@@ -95,9 +97,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
 def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     """Put our suggestions in the prompt."""
     local.begin()
-    from jupyter_turbopilot.memory.local_files import LocalFiles
-
-    local.pilot.remember(LocalFiles(Path.cwd()))
+    with suppress(FileNotFoundError):  # the folder that the session began in may be gone
+        local.pilot.remember(LocalFiles(Path.cwd()))
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):
         shell.auto_suggest.disconnect()
     shell.auto_suggest = TurbopilotSuggest(shell, local)

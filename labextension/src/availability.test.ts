@@ -24,7 +24,8 @@ const READY: IHealth = {
   reason: null,
   address: null,
   notice: null,
-  last_ms: null
+  last_ms: null,
+  memory: null
 };
 const phase = (name: Phase): IHealth => ({ ...READY, ready: false, phase: name });
 

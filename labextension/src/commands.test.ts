@@ -5,6 +5,7 @@ import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { addCommands, CommandIDs, fillPalette, type IParts } from './commands';
 import { DEFAULTS } from './settings';
+import type { IMemory } from './wire';
 
 const OURS = Object.values(CommandIDs).sort();
 
@@ -27,7 +28,8 @@ function bench() {
   const preferences = {
     current: DEFAULTS,
     changed: new Signal<object, unknown>({}),
-    enable: (enabled: boolean) => log.push(`enable ${enabled}`)
+    enable: (enabled: boolean) => log.push(`enable ${enabled}`),
+    useMemory: (used: boolean) => log.push(`use memory ${used}`)
   };
   const completers = { active: undefined as unknown };
   page.dismiss = () => {
@@ -42,6 +44,10 @@ function bench() {
     cancel: note('cancel'),
     dismiss: (text: string) => log.push(`not wanted: ${text}`)
   };
+  const availability = {
+    state: { health: null as { memory: IMemory | null } | null },
+    changed: new Signal<object, unknown>({})
+  };
   const status = { changed: new Signal<object, unknown>({}), update: note('update') };
   addCommands(commands, {
     trans: nullTranslator.load('jupyter_turbopilot'),
@@ -51,12 +57,14 @@ function bench() {
     alternatives: { cancel: note('cancel alternatives') },
     acceptor: { acceptWord: note('word'), acceptLine: note('line') },
     preferences,
+    availability,
     status,
     openModels: note('models')
   } as unknown as IParts);
   const run = (id: string) => void options.get(id)?.execute({});
   const is = (id: string, what: 'isEnabled' | 'isToggled') => options.get(id)?.[what]?.({});
-  return { options, page, preferences, completers, snoozed, status, log, run, is };
+  const label = (id: string) => (options.get(id)?.label as (args: object) => string)({});
+  return { options, label, availability, page, preferences, completers, snoozed, status, log, run, is };
 }
 
 describe('the commands', () => {
@@ -91,6 +99,26 @@ describe('the commands', () => {
     parts.preferences.changed.emit(null);
     parts.status.changed.emit(null);
     expect(parts.log).toEqual(['enable false', 'changed all', `changed ${CommandIDs.status}`]);
+  });
+
+  it('say how far the index of the notebooks is, and stop using it', () => {
+    expect(parts.is(CommandIDs.memory, 'isEnabled')).toBe(false);
+    expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks');
+    const memory = { building: true, files: 3, of: 12, root: '/home/ada', place: '/x.db', trouble: null };
+    parts.availability.state = { health: { memory } };
+    parts.availability.changed.emit(null);
+    expect(parts.log).toEqual([`changed ${CommandIDs.memory}`]);
+    expect(parts.label(CommandIDs.memory)).toBe('Use My Other Notebooks (reading them: 3 of 12)');
+    expect([parts.is(CommandIDs.memory, 'isEnabled'), parts.is(CommandIDs.memory, 'isToggled')]).toEqual([
+      true,
+      true
+    ]);
+    parts.run(CommandIDs.memory);
+    expect(parts.log.at(-1)).toBe('use memory false');
+    parts.preferences.current = { ...DEFAULTS, memory: false };
+    expect(parts.is(CommandIDs.memory, 'isToggled')).toBe(false);
+    parts.run(CommandIDs.memory);
+    expect(parts.log.at(-1)).toBe('use memory true');
   });
 
   it('snooze a document and wake it', () => {

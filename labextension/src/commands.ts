@@ -10,6 +10,7 @@ import type { Alternatives } from './alternatives';
 import type { Availability } from './availability';
 import type { Completers } from './completers';
 import { hasSelectedText } from './editor';
+import { describeMemory } from './memory';
 import type { Notice } from './notice';
 import type { Page } from './page';
 import type { Preferences } from './preferences';
@@ -29,6 +30,7 @@ export namespace CommandIDs {
   export const dismiss = 'turbopilot:dismiss';
   export const chooseModel = 'turbopilot:choose-model';
   export const openSettings = 'turbopilot:open-settings';
+  export const memory = 'turbopilot:memory';
   export const status = 'turbopilot:status';
 }
 
@@ -49,10 +51,12 @@ export interface IParts {
 
 export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts): void {
   addSwitches(commands, parts);
+  addMemory(commands, parts);
   addSuggesting(commands, parts);
   addAccepting(commands, parts);
   addInformation(commands, parts);
   parts.preferences.changed.connect(() => commands.notifyCommandChanged());
+  parts.availability.changed.connect(() => commands.notifyCommandChanged(CommandIDs.memory));
   parts.status.changed.connect(() => commands.notifyCommandChanged(CommandIDs.status));
 }
 
@@ -61,6 +65,7 @@ export function fillMenu(menu: Menu): void {
   for (const command of [
     CommandIDs.toggle,
     CommandIDs.snooze,
+    CommandIDs.memory,
     CommandIDs.chooseModel,
     CommandIDs.openSettings
   ]) {
@@ -105,6 +110,22 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
       }
       status.update();
     }
+  });
+}
+
+/** The index of the person's notebooks: how it is, and whether it is used. */
+function addMemory(commands: CommandRegistry, { trans, availability, preferences }: IParts): void {
+  const kept = () => availability.state.health?.memory ?? null;
+  commands.addCommand(CommandIDs.memory, {
+    label: args =>
+      args.palette || !kept()
+        ? trans.__('Use My Other Notebooks')
+        : trans.__('Use My Other Notebooks (%1)', describeMemory(trans, kept())),
+    caption: () => kept()?.trouble ?? kept()?.place ?? '',
+    isEnabled: () => kept() !== null,
+    isToggleable: true,
+    isToggled: () => preferences.current.memory && kept() !== null,
+    execute: () => preferences.useMemory(!preferences.current.memory)
   });
 }
 

@@ -22,6 +22,7 @@ import { HttpClient } from './httpclient';
 import { pageFacts } from './jupyterserver';
 import { claimKeys } from './keys';
 import { LiveRegion } from './liveregion';
+import { tellOfMemory } from './memorynotice';
 import { Notice } from './notice';
 import { DownloadOffer } from './offer';
 import { Page } from './page';
@@ -104,6 +105,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const downloads = new Downloads(client, availability, trans);
     notifyOfHealth(availability, notice, new DownloadOffer(client, downloads, trans), trans, () =>
       preferences.useEngine('browser')
+    );
+    tellOfMemory(
+      availability,
+      trans,
+      () => preferences.current.memory,
+      () => preferences.useMemory(false)
     );
     const status = new Status(trans, availability, provider, page);
     const menu = new MenuSvg({ commands });

@@ -26,6 +26,10 @@ export class Preferences {
     return this._change({ enabled });
   }
 
+  useMemory(memory: boolean): Promise<void> {
+    return this._change({ memory });
+  }
+
   useEngine(engine: Wanted): Promise<void> {
     return this._change({ engine });
   }

@@ -63,6 +63,13 @@ describe('a request', () => {
     expect(read).toEqual([]);
   });
 
+  it('says whether the other notebooks may be used that the server remembers', () => {
+    const { builder } = bench();
+    const build = (memory: boolean) =>
+      builder.build(document('a.py'), CONTEXT, PLACE, { ...DEFAULTS, memory }, false).memory;
+    expect([build(true), build(false)]).toEqual([true, false]);
+  });
+
   it('for alternatives asks for one more than are shown, as another client', () => {
     const { builder } = bench();
     const body = builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, true);

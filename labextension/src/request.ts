@@ -27,6 +27,7 @@ export class RequestBuilder {
     return {
       ...window,
       extra: settings.otherDocuments ? this._others(document) : [],
+      memory: settings.memory,
       path: document.path.slice(-4096),
       language: document.language.slice(0, 64),
       kernel_id: context.session?.kernel?.id ?? null,

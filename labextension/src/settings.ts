@@ -18,6 +18,7 @@ export interface ISettings {
   disabledLanguages: string[];
   ahead: boolean;
   otherDocuments: boolean;
+  memory: boolean;
   announce: boolean;
 }
 
@@ -34,6 +35,7 @@ export const DEFAULTS: ISettings = {
   disabledLanguages: ['markdown', 'raw', 'text'],
   ahead: true,
   otherDocuments: true,
+  memory: true,
   announce: false
 };
 
@@ -61,6 +63,7 @@ export function readSettings(stored: Record<string, unknown>): ISettings {
       : DEFAULTS.disabledLanguages,
     ahead: stored.ahead !== false,
     otherDocuments: stored.otherDocuments !== false,
+    memory: stored.memory !== false,
     announce: stored.announce === true
   };
 }

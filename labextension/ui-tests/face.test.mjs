@@ -151,7 +151,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
 
   test('the menus show what is switched on, in the light and in the dark', async () => {
     await page.locator('.jp-Turbopilot-status').click();
-    assert.match(await page.locator('.lm-Menu .lm-mod-toggled:has(svg)').innerText(), /Enable Suggestions/);
+    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)', { hasText: 'Enable Suggestions' }).waitFor();
     await screenshot(page, 'status-menu');
     await page.keyboard.press('Escape');
     await page.evaluate(() =>
@@ -159,7 +159,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     );
     await page.waitForFunction(() => document.body.dataset.jpThemeLight === 'false');
     await page.locator('.jp-Turbopilot-status').click();
-    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)').waitFor();
+    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)', { hasText: 'Enable Suggestions' }).waitFor();
     await screenshot(page, 'status-menu-dark');
     await page.keyboard.press('Escape');
     await page.evaluate(() =>

@@ -50,7 +50,8 @@ const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python'
 /**
  * Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's.
  * `eagerness` is `always` unless told otherwise: how grey text behaves is tested, not when it is worth showing.
- * `says` puts an engine in the model's place that writes this text at every place.
+ * `says` puts an engine in the model's place that writes this text at every place. With `memory` an index of what is
+ * in the server's folder is kept, among the server's own files: where the default model is not.
  */
 export async function startLab({
   environment = {},
@@ -58,6 +59,7 @@ export async function startLab({
   settings = {},
   app = 'lab',
   eagerness = 'always',
+  memory = false,
   says = ''
 } = {}) {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
@@ -115,6 +117,7 @@ export async function startLab({
         '--ServerApp.port_retries=0',
         '--ServerApp.ip=127.0.0.1',
         `--Turbopilot.eagerness=${eagerness}`,
+        `--Turbopilot.memory=${memory ? 'True' : 'False'}`,
         `--IdentityProvider.token=${token}`,
         `--ServerApp.root_dir=${work}`,
         `--LabServerApp.user_settings_dir=${user}`,
@@ -129,6 +132,7 @@ export async function startLab({
           JUPYTER_CONFIG_DIR: config,
           JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
           IPYTHONDIR: path.join(home, 'ipython'),
+          ...(memory ? { XDG_DATA_HOME: path.join(home, 'data') } : {}),
           ...environment
         },
         stdio: ['ignore', 'pipe', 'pipe']
@@ -273,9 +277,9 @@ export async function openFile(context, lab, file, { reset = true, url = lab.url
   return page;
 }
 
-/** Write a notebook of code cells (or whole cells) into the server's folder. */
-export function writeNotebook(lab, name, cells, metadata = {}) {
-  const notebook = {
+/** A notebook of code cells, or of whole ones. */
+function notebookOf(cells, metadata) {
+  return {
     cells: cells.map((cell, index) => {
       const whole = typeof cell === 'string' ? { cell_type: 'code', source: cell } : cell;
       return {
@@ -297,7 +301,16 @@ export function writeNotebook(lab, name, cells, metadata = {}) {
     nbformat: 4,
     nbformat_minor: 5
   };
-  writeFileSync(path.join(lab.work, name), JSON.stringify(notebook));
+}
+
+/** Write a notebook into the server's folder. */
+export function writeNotebook(lab, name, cells, metadata = {}) {
+  writeFileSync(path.join(lab.work, name), JSON.stringify(notebookOf(cells, metadata)));
+}
+
+/** Save a notebook as an editor does: the server knows of it. */
+export async function saveNotebook(lab, name, cells) {
+  await lab.put(`api/contents/${name}`, { type: 'notebook', content: notebookOf(cells, {}) });
 }
 
 /** Put the cursor at the end of a cell. */

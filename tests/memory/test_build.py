@@ -4,7 +4,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import place_of
 from jupyter_turbopilot.memory.store import Store, belonging
 
+from . import folders
+from .folders import settled, until
 from .notebooks import write
 from .test_store import content
-
-SECONDS = 20.0
 
 
 @pytest.fixture
@@ -38,23 +38,8 @@ def builder(root: Path) -> Iterator[Builder]:
         yield made
 
 
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def known(builder: Builder) -> set[str]:
-    if not builder.place.is_file():
-        return set()
-    with closing(Store(builder.place, looking=True)) as store:
-        return set(store.stamps())
-
-
-def settled(builder: Builder) -> bool:
-    """Whether the thread has nothing to do, and waits."""
-    return not (builder._changed or builder._everything or builder.progress.building)
+    return folders.known(builder.place)
 
 
 def test_a_folder_is_read_and_then_the_thread_sleeps(builder: Builder, root: Path) -> None:

@@ -108,9 +108,19 @@ def test_a_file_that_changes_has_another_stamp_and_one_that_is_gone_has_none(tmp
     before = source.stamp("a.ipynb")
     os.utime(file, (1, 1))
     assert source.stamp("a.ipynb") != before
-    assert source.there(["a.ipynb", "b.ipynb", "bad\0name"]) == {"a.ipynb"}
+    assert source.there(["a.ipynb", "b.ipynb", "bad\0name"], otherwise=True) == {"a.ipynb"}
     file.unlink()
     assert source.stamp("a.ipynb") is None
+
+
+def test_where_a_disk_is_slow_what_was_seen_a_moment_ago_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "a.ipynb", "x = 1")
+    monkeypatch.setattr(local_files, "_ANSWER_IN", -1.0)
+    source = LocalFiles(tmp_path)
+    assert source.there(["a.ipynb", "gone.ipynb"], otherwise=True) == {"a.ipynb", "gone.ipynb"}
+    assert source.there(["a.ipynb", "gone.ipynb"], otherwise=False) == set()
 
 
 def test_what_is_not_shown_to_the_person_is_not_read(tmp_path: Path) -> None:

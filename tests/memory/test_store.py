@@ -183,7 +183,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(EVENTS)
 def test_the_index_is_the_same_whatever_happened_before(
     tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, list[str] | None, bool]]

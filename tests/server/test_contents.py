@@ -25,6 +25,8 @@ from jupyter_turbopilot.server.contents import source_of
 from ..memory.notebooks import notebook, write
 from ..scripted_engine import ScriptedEngine, kind_with
 
+JSON = {"Content-Type": "application/json"}
+
 
 class Elsewhere(AsyncLargeFileManager):
     """A manager of somebody's own, which we know nothing of."""
@@ -139,7 +141,7 @@ class TestWhoMayUseIt:
         pilot.start()
         await until(lambda: pilot.worker.state.ready)
         body = json.dumps({"cells": [{"source": "x = "}], "offset": 4, "path": "a.ipynb"})
-        await jp_fetch("turbopilot", "complete", method="POST", body=body)
+        await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
         assert given == [pilot.memory]
 
         authorizer = jp_serverapp.authorizer
@@ -148,7 +150,7 @@ class TestWhoMayUseIt:
             "is_authorized",
             lambda *asked: asked[-1] != "contents",
         )
-        await jp_fetch("turbopilot", "complete", method="POST", body=body)
+        await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
         assert given[1:] == [None]
         assert json.loads((await jp_fetch("turbopilot", "health")).body)["memory"] is None
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,14 @@ def test_with_the_key_that_was_printed_it_completes_and_manages(serve: Serve) ->
     asked = {"cells": [{"source": "x = "}], "offset": 4, "max_tokens": 2}
     assert client.post("/complete", json=asked).status_code == 200
     assert client.get("/models").status_code == 200
+
+
+def test_it_remembers_nothing_of_anybodys_code(serve: Serve, tmp_path: Path) -> None:
+    client = serve()
+    asked = {"cells": [{"source": "x = "}], "offset": 4, "max_tokens": 2, "memory": True}
+    assert client.post("/complete", json=asked).status_code == 200
+    time.sleep(0.3)
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_key_of_ones_own_need_not_be_in_the_list_of_processes(serve: Serve, tmp_path: Path) -> None:

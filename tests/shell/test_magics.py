@@ -261,6 +261,26 @@ def test_ghost_text_needs_a_prompt_and_says_so(shell: Shell) -> None:
     assert "full prompt" in out.stdout + out.stderr
 
 
+def test_with_ghost_text_on_it_is_told_that_an_index_is_kept_and_where(
+    shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says("1")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr(shell, "pt_app", (), raising=False)  # a prompt that nothing is connected to
+    monkeypatch.setattr(shell, "auto_suggest", None, raising=False)
+    monkeypatch.setattr(shell, "_set_autosuggestions", lambda: None, raising=False)
+    assert "Index of your code" not in run(shell, "%turbopilot").stdout
+    out = run(shell, "%turbopilot on").stdout
+    local = loaded(shell).local
+    assert local
+    assert local.pilot.memory
+    assert f"{tmp_path / 'work'} is kept in {local.pilot.memory.builder.place}" in out
+    assert "c.Turbopilot.memory = False" in out
+    assert f"Index of your code: 0 of 0 files in {tmp_path / 'work'}" in run(shell, "%turbopilot").stdout
+    local.pilot.stop()
+
+
 def test_unloading_takes_the_magics_away(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("1")
     run(shell, "%%complete\nx = ")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pexpect
 import pytest
@@ -17,10 +18,16 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
 from jupyter_turbopilot.completer.waiting import Listener
+from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Completion
-from jupyter_turbopilot.shell.terminal import TurbopilotSuggest
+from jupyter_turbopilot.shell.in_process import InProcess
+from jupyter_turbopilot.shell.terminal import TurbopilotSuggest, turn_on
+
+from ..memory.folders import rests, until
+from ..memory.notebooks import write
+from ..scripted_engine import ScriptedEngine, pilot_with
 
 PROMPT = r"In \[(\x1b\[[0-9;]*m)*\d+(\x1b\[[0-9;]*m)*\]: "
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()=>][A-Z0-9]?|\x1b\][^\x07]*\x07|\x08|\r")
@@ -122,11 +129,13 @@ class Prompt:
         self.jobs: list[SimpleNamespace] = []
         self.listeners: list[Listener] = []
         shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
-        local = SimpleNamespace(ready=lambda: True, pilot=SimpleNamespace(completer=self))
+        pilot = SimpleNamespace(completer=self, memory="what was written before")
+        local = SimpleNamespace(ready=lambda: True, pilot=pilot)
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
         self.buffer = Buffer(document=Document("x = "))
 
-    def submit(self, request: Completion, listener: Listener) -> SimpleNamespace:
+    def submit(self, request: Completion, listener: Listener, *, memory: str) -> SimpleNamespace:
+        assert memory == "what was written before"
         self.asked.append(request.prefix)
         self.listeners.append(listener)
         self.jobs.append(SimpleNamespace(cancel=Cancel()))
@@ -176,3 +185,38 @@ def test_what_is_being_written_ends_with_the_prompt_and_where_nothing_is_asked_a
         assert prompt.ended == [True, True]
 
     asyncio.run(types())
+
+
+def test_what_is_in_the_folder_of_the_session_is_remembered_from_when_ghost_text_is_on(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "work", "a.ipynb", "frobnicate_it(1)")
+    monkeypatch.chdir(tmp_path / "work")
+    local = InProcess(Turbopilot())
+    local.pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine("1"))
+    shell: Any = SimpleNamespace(auto_suggest=None, pt_app=None)
+    turn_on(shell, local)
+    memory = local.pilot.memory
+    assert memory
+    until(lambda: rests(memory, "frob") == ["nicate_it(1)"])
+    turn_on(shell, local)
+    assert local.pilot.memory is memory
+    local.pilot.stop()
+
+
+@pytest.mark.parametrize("why", ["the folder is gone", "it is switched off"])
+def test_without_a_folder_or_the_wish_for_it_nothing_is_remembered(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    settings = Turbopilot(model=str(tiny_model), memory=why != "it is switched off")
+    local = InProcess(settings)
+    local.pilot = pilot_with(settings, lambda *_: ScriptedEngine("1"))
+    if settings.memory:
+        (tmp_path / "work").rmdir()
+    shell: Any = SimpleNamespace(auto_suggest=None, pt_app=None)
+    turn_on(shell, local)
+    assert isinstance(shell.auto_suggest, TurbopilotSuggest)
+    assert local.pilot.memory is None
+    local.pilot.stop()

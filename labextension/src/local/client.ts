@@ -162,6 +162,7 @@ export class LocalClient implements IClient {
         ? `${this._engine.name} is too slow here to suggest at each key. It suggests where you ask: press Alt+\\.`
         : null,
       last_ms: this._lastMs,
+      memory: null,
       inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }

@@ -1,0 +1,133 @@
+"""`jupyter turbopilot memory info`, `rebuild` and `clear`: the index of the person's own code."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.commands.command import Command, Group, NoOptions
+from jupyter_turbopilot.commands.removing import count_of, list_names, remove
+from jupyter_turbopilot.errors import NotReadyError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.config import Turbopilot
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """Whose index is built."""
+
+    folder: str
+
+
+def declare_nothing(parser: argparse.ArgumentParser) -> None:
+    """There are no options."""
+
+
+def declare_folder(parser: argparse.ArgumentParser) -> None:
+    """Declare the folder."""
+    parser.add_argument(
+        "folder", nargs="?", default=".", help="the root folder of the server; default: the current one"
+    )
+
+
+def info(_: NoOptions, settings: Turbopilot) -> int:
+    """Say which indexes there are, and what they hold."""
+    from jupyter_turbopilot.memory.places import folder, indexes, size_of_index
+    from jupyter_turbopilot.memory.store import LIMIT
+
+    if not settings.memory:
+        print("No index is kept: c.Turbopilot.memory is False.")
+    found = indexes()
+    for path in found:
+        root, documents = _held(path)
+        size = size_of_index(path) / MEGABYTE
+        print(f"{root}: {count_of(documents, 'file')}, {size:.1f} of at most {LIMIT // MEGABYTE} MB.")
+        print(f"  {path}")
+    if not found:
+        print(f"{folder()}: nothing is kept.")
+    return 0
+
+
+def rebuild(options: Rebuild, settings: Turbopilot) -> int:
+    """Build the index of a folder anew, at once."""
+    import sqlite3
+
+    from jupyter_turbopilot.memory.build import Builder
+    from jupyter_turbopilot.memory.local_files import LocalFiles
+    from jupyter_turbopilot.memory.places import place_of, size_of_index
+    from jupyter_turbopilot.sqlite_file.trouble import reason_of
+
+    if not settings.memory:
+        raise NotReadyError("No index is kept: c.Turbopilot.memory is False.", code="memory_off")
+    root = Path(options.folder).expanduser()
+    if not root.is_dir():
+        raise NotReadyError(f"{options.folder} is not a folder.", code="no_folder")
+    source = LocalFiles(root)
+    builder = Builder(place_of(source.identity), source)
+    try:
+        builder.build_now()
+    except (OSError, NotImplementedError, sqlite3.Error) as error:
+        raise NotReadyError(f"The index cannot be built: {reason_of(error)}.", code="no_index") from None
+    size = size_of_index(builder.place) / MEGABYTE
+    print(f"{source.root}: {count_of(builder.progress.files, 'file')}, {size:.1f} MB.")
+    return 0
+
+
+def clear(_: NoOptions, __: Turbopilot) -> int:
+    """Empty every index, also those that servers have open."""
+    import sqlite3
+
+    from jupyter_turbopilot.memory.places import index_files, indexes
+    from jupyter_turbopilot.memory.store import Store
+
+    found = indexes()
+    status = 0
+    for path in found:
+        root, documents = _held(path)
+        try:
+            with closing(Store(path)) as store:
+                gone = store.clear()
+        except (OSError, sqlite3.Error):
+            left = remove(index_files(path))
+            list_names("Could not be removed", left)
+            gone = not left
+        print(f"{root}: {count_of(documents, 'file')} forgotten.")
+        if not gone:
+            print("A server is reading the index, so parts of it are still on the disk. Clear it again.")
+            status = 1
+    if not found:
+        print("Nothing was kept.")
+    else:
+        print("Servers begin new indexes when they start. With c.Turbopilot.memory = False they do not.")
+    return status
+
+
+def _held(path: Path) -> tuple[str, int]:
+    """Return which folder's index a file is, and how many documents it holds."""
+    import sqlite3
+
+    from jupyter_turbopilot.memory.store import Store
+
+    try:
+        with closing(Store(path)) as store:
+            return store.noted("root"), store.count()
+    except (OSError, sqlite3.Error):
+        return f"{path.name}, which cannot be read", 0
+
+
+COMMAND = Group(
+    "memory",
+    "the index of your notebooks and files: say what it holds, build it anew, or empty it",
+    (
+        Command("info", "say which indexes there are", NoOptions, declare_nothing, info),
+        Command("rebuild", "build the index of a folder anew", Rebuild, declare_folder, rebuild),
+        Command("clear", "forget everything that is in them", NoOptions, declare_nothing, clear),
+    ),
+)

@@ -1,0 +1,24 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { describe, expect, it } from 'vitest';
+import { describeMemory } from './memory';
+import type { IMemory } from './wire';
+
+const TRANS = nullTranslator.load('');
+const MEMORY: IMemory = {
+  building: false,
+  files: 12,
+  of: 12,
+  root: '/home/ada',
+  place: '/home/ada/.local/share/x.db',
+  trouble: null
+};
+
+describe('the index of the notebooks', () => {
+  it('is described in a few words', () => {
+    expect(describeMemory(TRANS, MEMORY)).toBe('12 files are known');
+    expect(describeMemory(TRANS, { ...MEMORY, files: 1 })).toBe('1 file is known');
+    expect(describeMemory(TRANS, { ...MEMORY, building: true, files: 3 })).toBe('reading them: 3 of 12');
+    expect(describeMemory(TRANS, { ...MEMORY, trouble: 'There is none.' })).toBe('not available');
+    expect(describeMemory(TRANS, null)).toBe('no index is kept');
+  });
+});

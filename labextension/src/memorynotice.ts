@@ -1,0 +1,76 @@
+/** A notification, once for each folder, that an index of the person's own notebooks is kept. */
+
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Availability } from './availability';
+import type { IMemory } from './wire';
+
+/** Where this browser notes of which folders the person was told. */
+const TOLD = 'jupyter-turbopilot:memory-told';
+const MOST_TOLD = 64;
+
+function told(): string[] {
+  try {
+    const noted: unknown = JSON.parse(localStorage.getItem(TOLD) ?? '[]');
+    return Array.isArray(noted) ? noted.map(String) : [];
+  } catch {
+    return []; // a browser without storage tells it each time
+  }
+}
+
+function note(roots: string[]): void {
+  try {
+    localStorage.setItem(TOLD, JSON.stringify(roots.slice(-MOST_TOLD)));
+  } catch {
+    // It is told once more, then.
+  }
+}
+
+function showMore(trans: TranslationBundle, { root, place }: IMemory): Promise<unknown> {
+  return showDialog({
+    title: trans.__('Your Notebooks as Memory'),
+    body: trans.__(
+      'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is in %2, and only you can read it. To use it in no suggestion, switch off “Use my other notebooks” in the settings. To keep none, set c.Turbopilot.memory = False in the server’s configuration. “jupyter turbopilot memory clear” empties it.',
+      root,
+      place
+    ),
+    buttons: [Dialog.okButton()]
+  });
+}
+
+/** Tell the person once for each folder that an index is kept, where, and how to stop it. */
+export function tellOfMemory(
+  availability: Availability,
+  trans: TranslationBundle,
+  isUsed: () => boolean,
+  stop: () => unknown
+): void {
+  let done = '';
+  availability.changed.connect((_, { now }) => {
+    const memory = now.health?.memory;
+    if (!memory || memory.trouble || memory.root === done || !isUsed()) {
+      return;
+    }
+    done = memory.root;
+    const before = told();
+    if (before.includes(memory.root)) {
+      return;
+    }
+    note([...before, memory.root]);
+    // JupyterLab shows 140 characters: the rest is a click away.
+    Notification.info(
+      trans.__(
+        'Turbopilot keeps an index of your notebooks in %1',
+        memory.place.replace(/[\\/][^\\/]*$/, '')
+      ),
+      {
+        autoClose: false,
+        actions: [
+          { label: trans.__('OK'), callback: () => undefined },
+          { label: trans.__('Do not use it'), callback: () => void stop() },
+          { label: trans.__('More…'), callback: () => void showMore(trans, memory) }
+        ]
+      }
+    );
+  });
+}

@@ -1,0 +1,131 @@
+/** What the person wrote in notebooks that are not open: it is told that an index is kept, and lines come from it. */
+
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { editCell, GHOST, ghost, openFile, openLab, saveNotebook, screenshot } from './lab.mjs';
+
+const LINE = 'frobnicated_ledger = sorted(range(2026), reverse=True)';
+const BEGUN = 'frobnicated_';
+
+describe('notebooks that are not open', { timeout: 300_000 }, () => {
+  let browser;
+  let close;
+  let lab;
+  let page;
+
+  const notice = () => page.locator('.Toastify__toast', { hasText: 'keeps an index' });
+  const memory = async () => (await lab.get('turbopilot/health')).memory;
+
+  async function until(files) {
+    for (let tries = 0; ; tries++) {
+      const now = await memory();
+      if (now?.files === files && !now.building) {
+        return now;
+      }
+      assert.ok(tries < 120, JSON.stringify(now));
+      await page?.waitForTimeout(250);
+    }
+  }
+
+  /** Type the beginning of the line into an empty cell; return what is shown of it then. */
+  async function typed(cell) {
+    await editCell(page, cell);
+    await page.keyboard.type(BEGUN, { delay: 60 });
+    return ghost(page, { timeout: 5000 }).catch(() => '');
+  }
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({
+      memory: true,
+      says: 'nothing_of_the_kind',
+      flags: ['--Turbopilot.kernel_facts=False']
+    }));
+    await saveNotebook(lab, 'closed.ipynb', [
+      `accounts = []\n${LINE}`,
+      `for year in range(3):\n    accounts.append(year)\n${LINE}`
+    ]);
+    await saveNotebook(lab, 'older.ipynb', [`accounts = [1]\n${LINE}`]);
+    await saveNotebook(lab, 'open.ipynb', [
+      'accounts = []',
+      'accounts = []\n',
+      'accounts = []\n',
+      'accounts = []\n'
+    ]);
+    page = await openFile(browser.context, lab, 'open.ipynb');
+  });
+
+  after(() => close?.());
+
+  test('are said to be in an index, once, with its place and how to stop it', async () => {
+    await notice().waitFor();
+    const words = await notice().innerText();
+    const { place } = await memory();
+    assert.ok(place.startsWith(path.join(lab.home, 'data')));
+    assert.ok(words.includes(path.dirname(place)), words);
+    await screenshot(page, 'memory-notice');
+    await notice().getByRole('button', { name: 'More…' }).click();
+    const dialog = page.locator('.jp-Dialog');
+    await dialog.waitFor();
+    const more = await dialog.innerText();
+    for (const expected of [lab.work, place, 'c.Turbopilot.memory = False']) {
+      assert.ok(more.includes(expected), `${expected} is not in ${more}`);
+    }
+    await screenshot(page, 'memory-more');
+    await dialog.getByRole('button', { name: 'Ok' }).click();
+    await notice().waitFor({ state: 'detached' });
+    await page.close();
+    page = await openFile(browser.context, lab, 'open.ipynb', { reset: false });
+    await page.waitForFunction(() =>
+      document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
+    );
+    await page.waitForTimeout(1500);
+    assert.equal(await notice().count(), 0);
+  });
+
+  test('are counted in the menu of the status item', async () => {
+    const { files } = await until(4); // with the demonstration's
+    await page.waitForTimeout(6000); // until the front end has asked again
+    await page.locator('.jp-Turbopilot-status').click();
+    const item = page.locator('.lm-Menu-item.lm-mod-toggled', { hasText: 'Use My Other Notebooks' });
+    await item.waitFor();
+    assert.match(await item.innerText(), new RegExp(`${files} files are known`));
+    await screenshot(page, 'memory-menu');
+    await page.keyboard.press('Escape');
+  });
+
+  test('hold lines that go on as they did there, until they are deleted', async () => {
+    assert.equal(await typed(1), LINE.slice(BEGUN.length));
+    await screenshot(page, 'memory-line');
+    await page.keyboard.press('Escape');
+    rmSync(path.join(lab.work, 'closed.ipynb'));
+    rmSync(path.join(lab.work, 'older.ipynb'));
+    assert.notEqual(await typed(2), LINE.slice(BEGUN.length));
+    await page.keyboard.press('Escape');
+  });
+
+  test('are left alone where the setting says so, which is in the settings editor', async () => {
+    await saveNotebook(lab, 'closed.ipynb', [`accounts = []\n${LINE}`, `print(accounts)\n${LINE}`]);
+    await saveNotebook(lab, 'older.ipynb', [`accounts = [1]\n${LINE}`]);
+    const asked = () =>
+      page
+        .waitForRequest(request => request.url().includes('turbopilot/complete'))
+        .then(request => request.postDataJSON().memory);
+    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:open-settings'));
+    const setting = page.getByText('Use my other notebooks', { exact: true });
+    await setting.waitFor({ timeout: 30000 });
+    await setting.scrollIntoViewIfNeeded();
+    await screenshot(page, 'memory-setting');
+    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:memory'));
+    await page.evaluate(() =>
+      window.jupyterapp.shell.activateById(
+        [...window.jupyterapp.shell.widgets('main')].find(one => one.title.label === 'open.ipynb').id
+      )
+    );
+    const request = asked();
+    assert.notEqual(await typed(3), LINE.slice(BEGUN.length));
+    assert.equal(await request, false);
+    assert.equal(await page.locator(GHOST, { hasText: 'ledger' }).count(), 0);
+  });
+});

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.memory import build
+from jupyter_turbopilot.memory.local_files import LocalFiles
+from jupyter_turbopilot.memory.places import folder, index_files, indexes, place_of
+from jupyter_turbopilot.memory.store import Store
+
+from ..memory.notebooks import write
+from .running import run
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path / "work", "a.ipynb", "qqfrobnicate(1)")
+    write(tmp_path / "work", "b.ipynb", "qqfrobnicate(2)")
+    return tmp_path / "work"
+
+
+def test_an_index_is_built_described_and_emptied(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    assert "nothing is kept" in run(capsys, "memory", "info")[1]
+    assert "Nothing was kept" in run(capsys, "memory", "clear")[1]
+    status, out, _ = run(capsys, "memory", "rebuild", str(root))
+    assert (status, out.startswith(f"{root}: 2 files, ")) == (0, True)
+    place = place_of(LocalFiles(root).identity)
+    assert indexes() == [place]
+    status, out, _ = run(capsys, "memory", "info")
+    assert status == 0
+    assert f"{root}: 2 files, 0." in out
+    assert str(place) in out
+    status, out, _ = run(capsys, "memory", "clear")
+    assert (status, f"{root}: 2 files forgotten." in out) == (0, True)
+    assert b"qqfrobnicate" not in place.read_bytes()
+    assert f"{root}: 0 files, 0.1 of" in run(capsys, "memory", "info")[1]
+
+
+def test_what_is_gone_is_not_in_an_index_that_is_built_anew(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    run(capsys, "memory", "rebuild", str(root))
+    (root / "a.ipynb").unlink()
+    assert f"{root}: 1 file, " in run(capsys, "memory", "rebuild", str(root))[1]
+
+
+def test_the_folder_is_the_current_one_unless_it_is_named(
+    capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    assert f"{root}: 2 files" in run(capsys, "memory", "rebuild")[1]
+
+
+def test_what_cannot_be_built_is_said(
+    capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    status, _, errors = run(capsys, "memory", "rebuild", str(root / "missing"))
+    assert (status, "is not a folder" in errors) == (1, True)
+    monkeypatch.setattr(build, "free_room", lambda _: 0)
+    status, _, errors = run(capsys, "memory", "rebuild", str(root))
+    assert (status, "No space left" in errors) == (1, True)
+    (tmp_path / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.memory = False\n")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    status, _, errors = run(capsys, "memory", "rebuild", str(root))
+    assert (status, "c.Turbopilot.memory is False" in errors) == (1, True)
+    assert "c.Turbopilot.memory is False" in run(capsys, "memory", "info")[1]
+
+
+def test_an_index_is_emptied_while_a_server_has_it_open(
+    capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    run(capsys, "memory", "rebuild", str(root))
+    with closing(Store(indexes()[0], looking=True)) as opened:
+        assert opened.having("qqfrobnicate")
+        assert run(capsys, "memory", "clear")[0] == 0
+        assert not opened.having("qqfrobnicate")
+
+
+def test_one_that_is_damaged_is_described_and_removed(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    run(capsys, "memory", "rebuild", str(root))
+    place = indexes()[0]
+    with place.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * 100_000)
+    assert "cannot be read" in run(capsys, "memory", "info")[1]
+    run(capsys, "memory", "clear")
+    assert not place.exists()
+
+
+def test_purge_leaves_nothing_of_it(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    run(capsys, "memory", "rebuild", str(root))
+    assert index_files()
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert not folder().exists()
