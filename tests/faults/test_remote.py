@@ -25,7 +25,7 @@ from ..engine.remote.far_server import Act, FarServer, Wire, chances, settings_f
 __all__ = ["connect", "no_keys", "serve"]
 
 PROMPT = "PROMPT = 'of a person'"
-TIMEOUT = 2.0
+TIMEOUT = 1.0
 
 
 def ask(most: int = 16) -> Ask:
