@@ -1,6 +1,6 @@
 """Collect what the model writes at many places of real notebooks, and fit the gate's score to it.
 
-python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE] [--memory]
+python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
 python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl
 python scripts/fit_gate.py compare --set NOTEBOOKS -m MODEL without.jsonl with.jsonl
@@ -24,11 +24,9 @@ from msgspec import structs
 from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
-from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.lines import Cursor, ExactLines, gain
 from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.remembered import SIBLINGS, Shelf
 from jupyter_turbopilot.evaluate.scoring import (
     Score,
     Tally,
@@ -41,7 +39,7 @@ from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
-from jupyter_turbopilot.suggestion.fit import DEFAULT, EAGERNESS, FITS, fit_for
+from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -52,7 +50,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
-    from jupyter_turbopilot.memory.base import Memory, Sighting
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.cache import Place
 
@@ -85,35 +82,16 @@ class Server:
         self._local = _in_process(options)
         self._recorder = Recorder()
         self._local.pilot.completer.results = self._recorder  # type: ignore[assignment]
-        self._shelf = Shelf(SIBLINGS, read(options.set)) if options.memory else None
 
     def write(self, request: Completion) -> Written:
         """Return what the model writes."""
         self._recorder.tokens, self._recorder.ended = [], False
-        replies = Replies()
-        memory = CellsAlone(self._shelf.beside(request.path)) if self._shelf else None
-        self._local.pilot.completer.submit(request, replies.listen, memory=memory)
-        for reply in replies:
-            if reply.error:
-                raise reply.error
+        self._local.last(request)
         return [(token.data, token.probability) for token in self._recorder.tokens], self._recorder.ended
 
     def close(self) -> None:
         """Unload the model."""
         self._local.close()
-        if self._shelf:
-            self._shelf.close()
-
-
-class CellsAlone:
-    """A memory that tells cells and no lines: what it knows of those is applied afterwards."""
-
-    def __init__(self, memory: Memory) -> None:
-        self.similar, self.imports = memory.similar, memory.imports
-
-    def continuations(self, *_: object, **__: object) -> Sequence[Sighting]:
-        """Tell nothing."""
-        return ()
 
 
 class Page:
@@ -136,16 +114,14 @@ class Page:
 def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Iterator[dict[str, Any]]:
     """Ask at every place of one cell."""
     for place in range(EVERY, len(notebook.cells[active].source[:LONGEST_CELL]), EVERY):
-        written, ended = source.write(
-            request_at(notebook, active, place, trigger="automatic", path=notebook.name)
-        )
+        written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
         tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
         yield {"place": place, "tokens": tokens, "ended": ended}
 
 
 def _in_process(options: argparse.Namespace) -> InProcess:
     settings = read_settings(options.model, engine=options.engine)
-    settings.eagerness, settings.max_tokens = options.eagerness, options.tokens
+    settings.eagerness, settings.max_tokens = "always", options.tokens
     settings.considerate = settings.keep_sequences = False
     settings.results_file = ""
     if options.adapters is not None:
@@ -251,13 +227,11 @@ def is_right(text: str, future: str, *, further: bool) -> bool:
     return future.startswith(text) and reaches_the_end(future, len(text))
 
 
-def solve(
-    rows: np.ndarray, right: np.ndarray, ridge: float = 3.0, offsets: np.ndarray | float = 0.0
-) -> np.ndarray:
-    """Fit a logistic function by Newton's method; `offsets` are added to what is fitted."""
+def solve(rows: np.ndarray, right: np.ndarray, ridge: float = 3.0) -> np.ndarray:
+    """Fit a logistic function by Newton's method."""
     weights = np.zeros(rows.shape[1])
     for _ in range(30):
-        guess = 1 / (1 + np.exp(-np.clip(rows @ weights + offsets, -30, 30)))
+        guess = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
         slope = rows.T @ (right - guess) - ridge * weights
         curve = (rows * (guess * (1 - guess))[:, None]).T @ rows + ridge * np.eye(len(weights))
         step = np.linalg.solve(curve, slope)
@@ -402,21 +376,12 @@ def main() -> None:
     gather.add_argument("--set", type=Path, required=True)
     gather.add_argument("--out", type=Path, required=True)
     gather.add_argument("--tokens", type=int, default=48, help="longest answer")
-    gather.add_argument(
-        "--eagerness",
-        choices=EAGERNESS,
-        default="always",
-        help="what is hopeless there is cut short (%(default)s)",
-    )
     gather.add_argument("--half", choices=["all", "fitted", "held-out"], default="all")
     gather.add_argument("--cells", type=int, default=0, help="so many cells; 0: all")
     gather.add_argument(
         "--adapters", nargs="*", help="instead of the configured ones; nothing behind it: none"
     )
     gather.add_argument("--live", action="store_true", help="adapters beside the model")
-    gather.add_argument(
-        "--memory", action="store_true", help="with cells of the notebooks named like each in the prompt"
-    )
     gather.add_argument("-m", "--model", help="the configured one by default")
     gather.add_argument("--engine", choices=[*KINDS], help="the configured one by default")
     gather.add_argument("--page", action="store_true", help="as a page answers, with its own engine")

@@ -30,7 +30,7 @@ class Options:
 
     source: Path
     humaneval: bool
-    half: str
+    half: str | None
     trace: list[str]
     requests: int
     eagerness: list[str]
@@ -56,8 +56,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--half",
         choices=["all", "fitted", "held-out"],
-        default="all",
-        help="which half of the notebooks: those the gate was fitted to, or the others (%(default)s)",
+        help="which half of the notebooks: those the gate was fitted to, or the others (all; with "
+        "`--memory siblings` the others)",
     )
     parser.add_argument(
         "--trace",
@@ -162,7 +162,10 @@ def _read(options: Options) -> list[TypedNotebook]:
 
 
 def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
-    return notebooks if options.half == "all" else notebooks[options.half == "held-out" :: 2]
+    from jupyter_turbopilot.evaluate.remembered import SIBLINGS
+
+    half = options.half or ("held-out" if options.memory == SIBLINGS else "all")
+    return notebooks if half == "all" else notebooks[half == "held-out" :: 2]
 
 
 def _notebooks(options: Options, local: InProcess) -> int:
@@ -204,7 +207,7 @@ def _with_memory(options: Options, local: InProcess) -> int:
     from jupyter_turbopilot.evaluate.remembered import Shelf
 
     if options.clock or options.kernel:
-        raise TurbopilotError("--memory goes with neither --clock nor --kernel.")
+        raise TurbopilotError("--memory cannot be combined with --clock or --kernel.")
     everything = _read(options)
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
@@ -215,12 +218,20 @@ def _with_memory(options: Options, local: InProcess) -> int:
             local.pilot.settings.eagerness = eagerness
             for kind in options.trace:
                 chosen = traces.of_kind(notebooks, kind, options.requests)
+                if kind == "append":  # a line that stands further down is not remembered before it is written
+                    chosen = [*map(traces.from_the_top, chosen)]
                 name = f"{eagerness}, {kind}"
                 telling = partial(_telling, name, len(chosen))
-                gain = memory_gain.measure(local, chosen, eagerness, shelf.beside, telling)
+                gain = memory_gain.measure(local, chosen, eagerness, shelf.beside, telling, _pass)
                 results |= {f"{name}, {way}": typed for way, typed in gain.ways.items()}
                 gains.append(f"{name}: {gain.words}")
     return _say(options, local, notebooks, results, gains)
+
+
+def _pass(way: str, typed: TypingResult) -> None:
+    """Say what came of typing everything once: the whole may take hours."""
+    total = typed.total
+    print(f"{way}: precision {total.precision:.3f}, saved {total.share_saved:.3f}", flush=True)
 
 
 def _telling(name: str, total: int, way: str) -> ProgressLine:

@@ -13,11 +13,11 @@ from jupyter_turbopilot.completer.answering import Answering
 from jupyter_turbopilot.completer.latest import LatestJobs
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
-from jupyter_turbopilot.completer.recalling import Recalling
+from jupyter_turbopilot.completer.recalling import FOCUS, PATIENCE, Recalling
 from jupyter_turbopilot.completer.replay import replay
 from jupyter_turbopilot.completer.suggestion_task import suggestion_task
 from jupyter_turbopilot.context.facts import NONE, Facts
-from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED
+from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED, as_error
 from jupyter_turbopilot.engine.phase import not_ready
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.memory.cells import ChosenCells
@@ -27,14 +27,13 @@ from jupyter_turbopilot.request import Completion
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.completer.task import Task
+    from jupyter_turbopilot.completer.task import Found, Task
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.memory.base import Memory
-    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.raw_request import RawRequest
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.suggestion.cache import Results
@@ -131,42 +130,45 @@ class Completer:
             older.tell(None)
             older = before
         try:
-            if self._replay(answering, older):
-                return
             if task.recall:
-                self._recalling.first(job, older, self._look(task), partial(self._recalled, answering))
+                patience = PATIENCE if task.priority.awaited else FOCUS
+                then = partial(self._recalled, answering)
+                look = partial(self._look, task.recall, task.place.owner)
+                self._recalling.first(job, older, look, then, patience)
             else:
-                self.worker.submit(job, older)
+                self._go_on(answering, older)
         except TurbopilotError:
             self.latest.forget(editor, job)
             raise
 
+    def _go_on(self, answering: Answering, older: Job | None) -> None:
+        """Answer with what is known, or leave it to the worker."""
+        if not self._replay(answering, older):
+            self.worker.submit(answering.job, older)
+
     @staticmethod
-    def _look(task: Task) -> Callable[[], Recalled | None]:
-        """Return what asks memory; what it works out is remembered for the task's owner alone."""
+    def _look(recall: Callable[[], Found], owner: str) -> Found:
+        """Ask memory; what that works out is remembered for an owner alone."""
+        with remembering_for(owner):
+            return recall()
 
-        def look() -> Recalled | None:
-            with remembering_for(task.place.owner):
-                return task.recall() if task.recall else None
-
-        return look
-
-    def _recalled(self, answering: Answering, recalled: Recalled | None, older: Job | None) -> None:
-        """Go on with what memory says: that is the answer, or the job goes to the worker."""
+    def _recalled(self, answering: Answering, found: Found | None, older: Job | None) -> None:
+        """Go on with what memory says: that is the answer, or there is more to ask."""
         job, state = answering.job, self.worker.state
         if job.cancel.is_set():
             if older:
                 older.cancel.set(SUPERSEDED)
             job.tell(None)
             return
-        if recalled and state.ready and answering.recall(recalled, state.model):
-            if older:
-                older.cancel.set(SUPERSEDED)
-            return
         try:
-            self.worker.submit(job, older)
-        except TurbopilotError as error:
-            job.tell(error)
+            with remembering_for(answering.task.place.owner):
+                if answering.recall(found, state.model if state.ready else ""):
+                    if older:
+                        older.cancel.set(SUPERSEDED)
+                else:
+                    self._go_on(answering, older)
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+            job.tell(as_error(error))
 
     def _replay(self, answering: Answering, older: Job | None) -> bool:
         """Answer with what is known; tell whether that was all that is wanted."""
@@ -179,8 +181,6 @@ class Completer:
                 older.cancel.set(SUPERSEDED)
             raise not_ready(state)
         reply = replay(answering.name, state.model, task, known)
-        if task.recall and not reply.items:
-            return False  # memory may know better
         if older:
             older.cancel.set(SUPERSEDED)
         self.counters["known"] += 1

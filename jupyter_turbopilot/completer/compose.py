@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.suggestion.cache import Known, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
@@ -41,9 +40,9 @@ class Composer:
         job: Job,
         listener: Listener,
         results: Results,
-        recalled: Recalled | None = None,
+        recalled: str = "",
     ) -> None:
-        """`recalled` is how the line may go on as far as memory knows: a guess, where there is no better."""
+        """`recalled` is how the line goes on as far as memory knows: a guess, where there is no better."""
         self._name = name
         self._task = task
         self._engine = engine
@@ -54,8 +53,7 @@ class Composer:
         self._abilities = abilities = engine.abilities
         # What the kernel knows may not leave, not even as what a text may begin with.
         self._holds_to_names = abilities.holds and not (abilities.elsewhere and task.names_stay)
-        told = recalled and not (abilities.elsewhere and task.recalled_stays)
-        self._recalled = recalled.text if recalled and told else ""
+        self._recalled = recalled
         unit = engine.vocabulary.unit if task.in_units else 1
         self._sampling = replace(task.sampling, max_tokens=task.sampling.max_tokens * unit)
         self._items: list[Item] = []

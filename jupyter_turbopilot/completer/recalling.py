@@ -1,100 +1,118 @@
-"""Asking memory before the engine is asked: on threads of its own, for a disk may be slow, and in order."""
+"""Asking memory before the engine is asked: on a thread of its own, for a disk may be slow."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jupyter_turbopilot.completer.task import Found
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.memory.recall import Recalled
 
-    Look = Callable[[], Recalled | None]
-    Then = Callable[[Recalled | None, Job | None], None]
+    Look = Callable[[], Found]
+    Then = Callable[[Found | None, Job | None], None]
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 0.05  # seconds that the engine is kept from a request at most
+PATIENCE, FOCUS = 0.05, 1.0  # seconds that a key, and the reading of a cell, are kept from the engine at most
+MOST = 8  # requests that wait at once; any more go to the engine without
+IDLE = 30.0  # seconds after which a thread with nothing to do ends
 
 
-class Errands:
-    """Things to be done one after the other, on a thread that is there while there are any."""
+@dataclass(frozen=True)
+class _Waiting:
+    """A request for which memory is asked: whose place it takes, how it goes on, and until when it waits."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._going = False
-        self._lock = threading.Lock()
-
-    def put(self, errand: Callable[[], None]) -> None:
-        """Have something done after what was put before."""
-        with self._lock:
-            self._waiting.append(errand)
-            if not self._going:
-                # A daemon: a disk that does not answer may not keep the process from ending.
-                threading.Thread(target=self._run, name=self._name, daemon=True).start()
-                self._going = True
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._going = False
-                    return
-                errand = self._waiting.popleft()
-            try:
-                errand()
-            except BaseException:
-                log.exception("Turbopilot: memory could not be asked")
+    older: Job | None
+    then: Then
+    until: float
 
 
 class Recalling:
-    """The requests for which memory is asked first. They keep their order."""
+    """The requests for which memory is asked first."""
 
     def __init__(self) -> None:
-        self._requests = Errands("turbopilot-recall")
-        self._looks = Errands("turbopilot-memory")
-        self._waiting: dict[Job, Job | None] = {}  # with the jobs whose places they are to take
+        self._waiting: dict[Job, _Waiting] = {}
+        self._looks: deque[tuple[Job, Look]] = deque()
+        self._running: set[str] = set()  # threads
+        self._since = 0.0  # when the look that is going on began; 0: none is
         # Held while a job goes on to the engine: it is either here or there.
-        self._lock = threading.RLock()
-        self._answered = threading.Event()  # clear while memory has yet to answer an earlier question
-        self._answered.set()
+        self._changed = threading.Condition(threading.RLock())
 
-    def first(self, job: Job, older: Job | None, look: Look, then: Then) -> None:
-        """Ask memory; `then` is called with what it says, nothing if that takes too long."""
-        with self._lock:
-            self._waiting[job] = older
-        self._requests.put(partial(self._go_on, job, look, then))
+    def first(self, job: Job, older: Job | None, look: Look, then: Then, patience: float) -> None:
+        """Ask memory; `then` is called with what it says, or with nothing where that takes too long."""
+        with self._changed:
+            now = time.monotonic()
+            slow = self._since and now - self._since > PATIENCE
+            if not slow and len(self._waiting) < MOST and self._is_running():
+                self._waiting[job] = _Waiting(older, then, now + patience)
+                self._looks.append((job, look))
+                self._changed.notify_all()
+            else:
+                then(None, older)
 
     def withdraw(self, job: Job) -> tuple[bool, Job | None]:
         """Tell whether a job waits for memory, which goes no further then, and whose place it was to take."""
-        with self._lock:
-            waits = job in self._waiting
-            return waits, self._waiting.pop(job, None)
+        with self._changed:
+            waiting = self._waiting.pop(job, None)
+            return waiting is not None, waiting.older if waiting else None
 
-    def _go_on(self, job: Job, look: Look, then: Then) -> None:
-        found = None if job.cancel.is_set() else self._within(look)
-        with self._lock:
-            if job in self._waiting:
-                then(found, self._waiting.pop(job))
-
-    def _within(self, look: Look) -> Recalled | None:
-        """Return what memory says in time; nothing while it has yet to answer an earlier question."""
-        if not self._answered.is_set():
-            return None
-        found: list[Recalled | None] = [None]
-        self._answered.clear()
-
-        def ask() -> None:
+    def _is_running(self) -> bool:
+        """Have both threads run; False where there can be no more threads."""
+        for name, run in (("turbopilot-memory", self._ask), ("turbopilot-recall", self._expire)):
+            if name in self._running:
+                continue
             try:
-                found[0] = look()
-            finally:
-                self._answered.set()
+                # A daemon: a disk that does not answer may not keep the process from ending.
+                threading.Thread(target=run, args=(name,), name=name, daemon=True).start()
+            except RuntimeError:
+                return False
+            self._running.add(name)
+        return True
 
-        self._looks.put(ask)
-        return found[0] if self._answered.wait(PATIENCE) else None
+    def _ask(self, name: str) -> None:
+        """Ask memory for one request after the other."""
+        while True:
+            with self._changed:
+                self._since = 0.0
+                while not self._looks:
+                    if not self._changed.wait(IDLE) and not self._looks:
+                        self._running.discard(name)
+                        return
+                job, look = self._looks.popleft()
+                if job not in self._waiting:
+                    continue
+                self._since = time.monotonic()
+            found = None
+            try:
+                if not job.cancel.is_set():
+                    found = look()
+            except BaseException:
+                log.exception("Turbopilot: memory could not be asked")
+            self._go_on(job, found)
+
+    def _expire(self, name: str) -> None:
+        """Let those go on without memory that have waited long enough."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for job in [job for job, one in self._waiting.items() if one.until <= now]:
+                    self._go_on(job, None)
+                left = min((one.until for one in self._waiting.values()), default=now + IDLE) - now
+                if not self._changed.wait(max(0.0, left)) and not self._waiting:
+                    self._running.discard(name)
+                    return
+
+    def _go_on(self, job: Job, found: Found | None) -> None:
+        with self._changed:
+            if waiting := self._waiting.pop(job, None):
+                try:
+                    waiting.then(found, waiting.older)
+                except BaseException:
+                    log.exception("Turbopilot: a request could not go on from memory")

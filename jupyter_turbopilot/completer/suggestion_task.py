@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.completer.task import Found, Task
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
@@ -17,6 +18,7 @@ from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.memory import recall
+from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.memory.ways import ways_at
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
@@ -34,9 +36,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.memory.base import Memory
-    from jupyter_turbopilot.memory.cells import ChosenCells
-    from jupyter_turbopilot.memory.recall import Recalled
-    from jupyter_turbopilot.memory.ways import Way
+    from jupyter_turbopilot.memory.cells import Choice
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.request import Completion, Document
     from jupyter_turbopilot.suggestion.features import CursorFeatures
@@ -55,13 +55,11 @@ def suggestion_task(
     cells: ChosenCells | None = None,
 ) -> Task:
     """Say what a suggestion needs; `cells` are those that were chosen out of the memory."""
-    memory = memory if request.memory and not is_private_path(request.path) else None
     cursor = _Cursor(request, facts, model, settings, layout_for)
-    cursor.memory, cursor.cells = memory, cells if memory else None
     before, after = text_before(request)
-    asked_for = (request.lines, request.language, request.path, memory is not None)
+    asked_for = (request.lines, request.language, request.path)
     length = _length(request, settings, multi=cursor.multi)
-    return Task(
+    task = Task(
         prompt=cursor.prompt,
         writing=cursor.writing,
         names=cursor.names,
@@ -72,8 +70,8 @@ def suggestion_task(
             limit=(length, cursor.max_lines, cursor.unasked, cursor.threshold),
             after=after,
             # Other open documents change while somebody types, which begins nothing anew; an answer that may
-            # have come from them does not last, nor one that may have come from memory.
-            lasts=not (is_private_path(request.path) or request.extra or memory),
+            # have come from them does not last.
+            lasts=not (is_private_path(request.path) or request.extra),
         ),
         sampling=Sampling(length, request.temperature, seed=request.seed or 0),
         in_units=True,
@@ -87,19 +85,22 @@ def suggestion_task(
         judged=cursor.threshold > 0,
         moves=settings.move_suffix,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
-        memory=memory,
-        recall=cursor.recall if memory else None,
-        recalled_stays=settings.engine == "remote" and not settings.remote.send_documents,
+    )
+    # A line that is shown becomes part of the notebook, and of what is asked of a server elsewhere next.
+    if not (memory and request.memory and settings.may_send_memory) or is_private_path(request.path):
+        return task
+    cells = cells or ChosenCells()
+    if request.trigger == "ahead":  # nobody has typed since the last request: what was chosen stays
+        return cursor.joined(task, cells.of(request))
+    return replace(
+        task,
+        recall=partial(cursor.recall, memory, cells),
+        joined=lambda task, found: cursor.joined(task, found.cells if found else cells.settle(request)),
     )
 
 
 class _Cursor:
     """What stands around the cursor, gathered when it is first needed: a known answer needs little of it."""
-
-    memory: Memory | None = None
-    cells: ChosenCells | None = None
-    _gathered: tuple[Sequence[Document], Context] | None = None
-    _ways: Sequence[Way] = ()
 
     def __init__(
         self, request: Completion, facts: Facts, model: str, settings: Turbopilot, layout_for: LayoutFor
@@ -120,58 +121,58 @@ class _Cursor:
         """Whether the answer may have several lines."""
         return self._surroundings.multi
 
-    @property
+    @cached_property
     def _context(self) -> Context:
-        """The text around the cursor, gathered again where cells were chosen since."""
-        request = self._request
-        chosen = self.cells.of(request) if self.cells else ()
-        if not self._gathered or self._gathered[0] is not chosen:
-            if chosen:
-                request = structs.replace(request, extra=[*request.extra, *chosen])
-            leaving = _leaving(request, self._facts, self._settings)
-            self._gathered = chosen, gather(*leaving, settled=bool(chosen))
-        return self._gathered[1]
+        return gather(*_leaving(self._request, self._facts, self._settings))
 
     @cached_property
     def _scope(self) -> Scope:
         return scope_of(self._request, self._facts)
 
-    def prompt(self, engine: Engine) -> Prompt:
-        """Lay the prompt out for an engine."""
-        return self._layout_for(engine).prompt(self._request, self._context)
+    def prompt(self, engine: Engine, chosen: Sequence[Document] = ()) -> Prompt:
+        """Lay the prompt out for an engine, with cells that were chosen out of memory."""
+        context = self._context
+        if chosen:
+            request = structs.replace(self._request, extra=[*self._request.extra, *chosen])
+            context = gather(*_leaving(request, self._facts, self._settings), settled=True)
+        return self._layout_for(engine).prompt(self._request, context)
 
-    @property
+    def joined(self, task: Task, cells: Choice) -> Task:
+        """Put cells out of memory in the prompt: the answer is another one then, and does not last."""
+        if not cells.documents:
+            return task
+        place = replace(task.place, group=(task.place.group, cells.digest), lasts=False)
+        return replace(task, prompt=partial(self.prompt, chosen=cells.documents), place=place)
+
+    @cached_property
     def _features(self) -> CursorFeatures:
+        # Without what was chosen out of memory, as they were when the scores were fitted.
         return cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
 
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
         fits = fits_at(self._request, self._scope)
-        supported = partial(recall.supported, self._ways) if self._ways else None
-        gate = Gate(self._features, self.threshold, fits, self._fit.coefficients, supported)
+        gate = Gate(self._features, self.threshold, fits, self._fit.coefficients)
         return Suggestion(self._surroundings, gate, unasked=self.unasked)
 
     def names(self) -> Sequence[str]:
         """Return the names of which one has to follow; none: anything may."""
         return names_at(self._request, self._scope)
 
-    def recall(self) -> Recalled | None:
-        """Choose cells from memory if this one has just got the focus; return how its line goes on there."""
-        request, memory = self._request, self.memory
-        if not memory:
-            return None
-        if self.cells:
-            self.cells.choose(memory, request)
-        if request.trigger not in {"automatic", "invoke"}:
-            return None
-        self._ways = ways = ways_at(memory, request, self._surroundings.above, time.time())
+    def recall(self, memory: Memory, cells: ChosenCells) -> Found:
+        """Choose cells from memory if this one has just got the focus; say how its line goes on there."""
+        request, chosen = self._request, cells.choose(memory, self._request)
+        if request.trigger == "warm":
+            return Found(chosen)
+        ways = ways_at(memory, request, self._surroundings, time.time())
         if not ways:
-            return None
+            return Found(chosen)
         # What is asked for is the model's to answer: there, memory is a guess.
         shows = request.trigger == "automatic" and request.n == 1
         threshold = recall.fit().thresholds[self._eagerness] if shows else math.inf
         fits = fits_at(request, self._scope)
-        return recall.recall(ways, self._features, self._surroundings, fits, threshold)
+        line = recall.recall(ways, self._features, self._surroundings, fits, threshold)
+        return Found(chosen, line)
 
 
 def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.generation import Sampling
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.cells import Choice
     from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.writing import Writing
 
     LayoutFor = Callable[[Engine], Layout]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What memory says: cells for the prompt, and how the line goes on."""
+
+    cells: Choice
+    line: Recalled | None = None
 
 
 @dataclass(frozen=True)
@@ -49,9 +57,8 @@ class Task:
     exact: bool = False  # asked of the engine as it stands: nothing that is known here serves as a guess
     hint: Sequence[int] = ()  # the guess that came with an exact one
     aligned: bool = True  # whether that begins where a token began
-    memory: Memory | None = None  # what may be used of what the person wrote elsewhere
-    recall: Callable[[], Recalled | None] | None = None  # what is asked of that before the engine is
-    recalled_stays: bool = False  # what that says may not be told to a server elsewhere
+    recall: Callable[[], Found] | None = None  # what memory is asked before the engine is
+    joined: Callable[[Task, Found | None], Task] = lambda task, _: task  # with what that said in time
     document: str = ""
     session: str = ""
 

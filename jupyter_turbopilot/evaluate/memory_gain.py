@@ -18,46 +18,70 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.base import Memory
     from jupyter_turbopilot.shell.in_process import InProcess
 
-STEP = 0.05  # by which the threshold is moved in search of the same precision
-MOST = 3  # times
+    Remembering = Callable[[str], Memory | None]
+
+STEP = 0.05  # by which the model's threshold is moved in search of the same precision
+MOST = 4  # times
+AROUND = (-STEP, STEP)  # other thresholds at which everything is typed without memory, too
 
 
 @dataclass(frozen=True)
 class MemoryGain:
-    """The same cells, typed without memory, with it, and with it at a threshold that is as often right."""
+    """The same cells, typed without memory and with it, at several thresholds of the model's suggestions."""
 
-    without: TypingResult
-    with_it: TypingResult
-    equal: TypingResult
-    moved: float  # by how much the model's threshold had to be moved for that
+    without: dict[float, TypingResult]  # by how much the threshold was moved
+    with_it: dict[float, TypingResult]
+
+    @property
+    def wanted(self) -> float:
+        """How precise both have to be: as it is without memory."""
+        return self.without[0.0].total.precision
+
+    @property
+    def reached(self) -> bool:
+        """Whether that is so with memory at any of the thresholds."""
+        return any(typed.total.precision >= self.wanted for typed in self.with_it.values())
+
+    def moved(self, found: dict[float, TypingResult]) -> float:
+        """Return the threshold that saves most and is precise enough; or else the one that is most precise."""
+        good = [by for by, typed in found.items() if typed.total.precision >= self.wanted]
+        if not good:
+            return max(found, key=lambda by: found[by].total.precision)
+        return max(good, key=lambda by: found[by].total.saved)
 
     @property
     def ways(self) -> dict[str, TypingResult]:
         """Name the ways in which everything was typed."""
         return {
-            "without memory": self.without,
-            "with memory": self.with_it,
-            "with memory at equal precision": self.equal,
+            f"{way}, threshold {by:+.2f}" if by else way: typed
+            for way, found in (("without memory", self.without), ("with memory", self.with_it))
+            for by, typed in sorted(found.items(), key=lambda pair: (abs(pair[0]), pair[0]))
         }
 
     @property
     def words(self) -> str:
         """Say what came of it."""
-        pairs = [(self.equal.notebooks[name], tally) for name, tally in self.without.notebooks.items()]
-        low, high = ratio_interval(pairs)
-        ratio = self.equal.total.share_saved / max(1e-9, self.without.total.share_saved)
-        memory, first = self.with_it.recalled, statistics.median(self.with_it.recalled_ms or [0.0])
-        both = (self.with_it, self.without)
-        key, without_key = (statistics.fmean(typed.ms or [0.0]) for typed in both)
-        focus, without_focus = (statistics.fmean(typed.focus_ms or [0.0]) for typed in both)
+        first, second = self.without[0.0], self.with_it[0.0]
+        by, by_it = self.moved(self.without), self.moved(self.with_it)
+        one, other = self.without[by], self.with_it[by_it]
+        low, high = ratio_interval([(other.notebooks[name], tally) for name, tally in one.notebooks.items()])
+        ratio = other.total.share_saved / max(1e-9, one.total.share_saved)
+        memory, shown_ms = second.recalled, statistics.median(second.recalled_ms or [0.0])
+        key, key_with = (statistics.fmean(typed.ms or [0.0]) for typed in (first, second))
+        focus, focus_with = (statistics.fmean(typed.focus_ms or [0.0]) for typed in (first, second))
+        how = (
+            f"At a precision of {self.wanted:.3f} or above"
+            if self.reached
+            else f"No threshold with memory is as precise as {self.wanted:.3f}; at the most precise one"
+        )
         return (
-            f"At the same precision or above ({self.equal.total.precision:.3f} with memory, threshold moved "
-            f"by {self.moved:+.2f}; {self.without.total.precision:.3f} without) memory saves "
-            f"{ratio:.2f} times as much ({low:.2f} to {high:.2f}). {memory.shown} suggestions came from "
-            f"memory alone: {memory.precision:.3f} of them right, shown after {first:.1f} ms (median). "
-            f"A key took {key:.0f} ms on average with memory, {without_key:.0f} ms without "
-            f"({key / max(1e-9, without_key):.3f} times); reading a cell that got the focus {focus:.0f} and "
-            f"{without_focus:.0f} ms."
+            f"{how}, memory saves {ratio:.2f} times as much ({low:.2f} to {high:.2f}): "
+            f"{other.total.share_saved:.3f} (precision {other.total.precision:.3f}, threshold {by_it:+.2f}) "
+            f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {memory.shown} "
+            f"suggestions that came from memory alone {memory.precision:.3f} were right; the median was "
+            f"shown after {shown_ms:.1f} ms. A key took {key_with:.0f} ms on average with memory and "
+            f"{key:.0f} ms without ({key_with / max(1e-9, key):.3f} times), a cell that got the focus "
+            f"{focus_with:.0f} and {focus:.0f} ms."
         )
 
 
@@ -67,26 +91,31 @@ def measure(
     eagerness: str,
     remembering: Callable[[str], Memory],
     telling: Callable[[str], Callable[[str], None]],
+    tell: Callable[[str, TypingResult], None],
 ) -> MemoryGain:
-    """Type everything without memory, then with it; then at other thresholds, until it is as often right."""
-    without = by_keystrokes(local, traces, telling("without memory"), lambda _: None)
-    wanted = without.total.precision
+    """Type everything without memory, then with it, each also at other thresholds."""
+    gain = MemoryGain({}, {})
+    model = local.pilot.worker.state.model
 
-    def at(moved: float) -> TypingResult:
-        with threshold_moved(local.pilot.worker.state.model, eagerness, moved):
-            return by_keystrokes(local, traces, telling(f"with memory, {moved:+.2f}"), remembering)
+    def at(by: float, way: str, found: dict[float, TypingResult], remembered: Remembering) -> float:
+        if not by:
+            # Answers to the same keys would be given again: neither the time nor the text would be its own.
+            local.pilot.completer.results.clear()
+        way = f"{way}, threshold {by:+.2f}"
+        with threshold_moved(model, eagerness, by):
+            found[by] = by_keystrokes(local, traces, telling(way), remembered)
+        tell(way, found[by])
+        return found[by].total.precision
 
-    with_it = at(0.0)
-    found = {0.0: with_it}
-    step = -STEP if with_it.total.precision >= wanted else STEP
+    wanted = at(0.0, "without memory", gain.without, lambda _: None)
+    step = -STEP if at(0.0, "with memory", gain.with_it, remembering) >= wanted else STEP
     for number in range(1, MOST + 1):
-        found[step * number] = at(step * number)
-        reached = found[step * number].total.precision >= wanted
+        reached = at(step * number, "with memory", gain.with_it, remembering) >= wanted
         if reached == (step > 0):
             break
-    good = {moved: typed for moved, typed in found.items() if typed.total.precision >= wanted}
-    moved = max(good, key=lambda m: good[m].total.saved) if good else max(found)
-    return MemoryGain(without, with_it, found[moved], moved)
+    for by in AROUND:
+        at(by, "without memory", gain.without, lambda _: None)
+    return gain
 
 
 @contextmanager

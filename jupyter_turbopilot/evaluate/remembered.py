@@ -6,8 +6,9 @@ import json
 import os
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from jupyter_turbopilot.memory.reader import Reader
 from jupyter_turbopilot.memory.store import Store, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.context.notebook_file import Notebook
     from jupyter_turbopilot.memory.entries import Page
@@ -73,7 +74,7 @@ def much_the_same(one: Other, other: Other) -> bool:
 
 
 class Shelf:
-    """An index for each notebook that is typed: of a folder, or of the notebooks whose name begins alike."""
+    """What is remembered beside each typed notebook: a folder, or the notebooks whose name begins alike."""
 
     def __init__(self, source: str, notebooks: Sequence[Notebook]) -> None:
         now = time.time()
@@ -83,26 +84,38 @@ class Shelf:
             raise TurbopilotError(f"There is no folder {source}. Name one, or `{SIBLINGS}`.")
         self._others = [*self._typed.values()] if self._siblings else [*in_folder(Path(source))]
         self._folder = tempfile.TemporaryDirectory(prefix="turbopilot-")
+        self._indexes: dict[str, Path] = {}
         self._readers: dict[str, Reader] = {}
 
     def beside(self, name: str) -> Reader:
         """Return what is remembered while a notebook is typed."""
         if name not in self._readers:
-            path = Path(self._folder.name, f"{len(self._readers)}.db")
-            _index(path, self.others(name))
-            self._readers[name] = Reader(path, partial(set))
+            there = frozenset(other.path for other in self.others(name))
+            self._readers[name] = Reader(self._index(self._family(name)), there.intersection)
         return self._readers[name]
+
+    def _family(self, name: str) -> str:
+        return name.partition(FAMILY)[0] if self._siblings else ""
+
+    def _index(self, family: str) -> Path:
+        """Return the index of a family, or of the whole folder."""
+        if family not in self._indexes:
+            self._indexes[family] = path = Path(self._folder.name, f"{len(self._indexes)}.db")
+            prepare(path)
+            with closing(Store(path)) as store:
+                for other in self._others:
+                    if self._family(other.path) == family:
+                        store.put(other.path, "", other.modified, other.page)
+        return self._indexes[family]
 
     def others(self, name: str) -> list[Other]:
         """Return what is not the notebook itself, nor much the same."""
         typed = self._typed[name]
-        family = name.partition(FAMILY)[0]
         return [
             other
             for other in self._others
-            if other is not typed
-            and Path(other.path).name != Path(name).name
-            and (not self._siblings or other.path.partition(FAMILY)[0] == family)
+            if other.path != name
+            and self._family(other.path) == self._family(name)
             and not much_the_same(other, typed)
         ]
 
@@ -111,13 +124,3 @@ class Shelf:
         for reader in self._readers.values():
             reader.close()
         self._folder.cleanup()
-
-
-def _index(path: Path, others: Iterable[Other]) -> None:
-    prepare(path)
-    store = Store(path)
-    try:
-        for other in others:
-            store.put(other.path, "", other.modified, other.page)
-    finally:
-        store.close()

@@ -107,6 +107,17 @@ def of_kind(
     return _up_to([trace for trace in made if trace], requests)
 
 
+def from_the_top(trace: Trace) -> Trace:
+    """Leave out the cells below the one that is typed: a notebook that is written from top to bottom."""
+    return replace(
+        trace,
+        keystrokes=tuple(
+            replace(one, cells=one.cells[: one.active + 1], types=one.types[: one.active + 1])
+            for one in trace.keystrokes
+        ),
+    )
+
+
 def mixed(notebooks: Sequence[TypedNotebook], requests: int, seed: int = 11) -> list[Trace]:
     """Make traces of all kinds, mixed by their shares of requests: what the benchmarks of speed type."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice

@@ -133,10 +133,10 @@ def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Mem
             continue
         request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
         recalled, before = counters["recalled"], replace(person.total)
-        text, shown_ms, ms = _asked(local, request, memory)
+        text, shown_ms, ms, first = _asked(local, request, memory)
         typed.ms.append(ms)
         person.look(keystroke, text)
-        if counters["recalled"] > recalled:
+        if counters["recalled"] > recalled and text == first:  # the model may have added to it
             typed.recalled_ms.append(shown_ms)
             for name in ("shown", "right", "saved"):
                 gained = getattr(person.total, name) - getattr(before, name)
@@ -146,18 +146,19 @@ def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Mem
     _finish(typed, trace, person)
 
 
-def _asked(local: InProcess, request: Completion, memory: Memory | None) -> tuple[str, float, float]:
-    """Return what is shown in the end, and the milliseconds until something was and until it was whole."""
+def _asked(local: InProcess, request: Completion, memory: Memory | None) -> tuple[str, float, float, str]:
+    """Return what is shown in the end, milliseconds until anything and until all was, what was shown first."""
     replies, begun = Replies(), time.perf_counter()
-    text, shown_ms = "", 0.0
+    text = first = ""
+    shown_ms = 0.0
     local.pilot.completer.submit(request, replies.listen, memory=memory)
     for reply in replies:
         if reply.error:
             raise reply.error
-        if reply.items and not text:
-            shown_ms = (time.perf_counter() - begun) * 1000
         text = reply.items[0].text if reply.items else ""
-    return text, shown_ms, (time.perf_counter() - begun) * 1000
+        if text and not first:
+            shown_ms, first = (time.perf_counter() - begun) * 1000, text
+    return text, shown_ms, (time.perf_counter() - begun) * 1000, first
 
 
 class _OpenRequest:

@@ -42,5 +42,8 @@ class Memory(Protocol):
     ) -> Sequence[Document]:
         """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
 
+    def there(self, paths: Collection[str]) -> Collection[str]:
+        """Return those of the paths that are still remembered."""
+
     def imports(self, name: str) -> Sequence[tuple[str, int]]:
         """Return the import lines that bind a name, with the number of documents of each; the most first."""

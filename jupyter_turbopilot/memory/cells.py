@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.memory.entries import words_of
+from jupyter_turbopilot.suggestion.cache import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,15 +21,18 @@ if TYPE_CHECKING:
 
 MOST_WORDS = 64  # by which cells are looked for
 MOST_KEPT = 256  # cells for which something was chosen
-AGAIN = 30.0  # seconds after which it is looked up whether what was chosen is still remembered
+AGAIN = 25.0  # seconds after which it is looked up whether what was chosen is still remembered
 _KEYWORDS = frozenset(keyword.kwlist)
 
 
-@dataclass(frozen=True)
-class _Choice:
-    words: frozenset[str]
-    documents: tuple[Document, ...]
-    looked_up: float
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What was chosen for a cell, by the words of those above it."""
+
+    documents: tuple[Document, ...] = ()
+    words: frozenset[str] = frozenset()
+    looked_up: float = 0.0
+    digest: bytes = b""  # of the documents; empty: there are none
 
 
 class ChosenCells:
@@ -36,43 +40,77 @@ class ChosenCells:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._chosen: OrderedDict[tuple[str, str], _Choice] = OrderedDict()
-        self._focus: OrderedDict[str, str] = OrderedDict()  # the cell of each document that had it last
+        self._chosen: OrderedDict[tuple[str, ...], Choice] = OrderedDict()
+        self._focus: OrderedDict[tuple[str, ...], str] = OrderedDict()  # an editor's cell of each document
         self._lock = threading.Lock()
 
-    def of(self, request: Completion) -> Sequence[Document]:
+    def of(self, request: Completion) -> Choice:
         """Return what was chosen for the active cell."""
         with self._lock:
-            choice = self._chosen.get(_key(request))
-        return choice.documents if choice else ()
+            return self._chosen.get(_key(request), Choice())
 
-    def choose(self, memory: Memory, request: Completion) -> None:
-        """Choose for the active cell, if it has just got the focus; forget what is remembered no longer."""
-        document, cell = key = _key(request)
+    def choose(self, memory: Memory, request: Completion) -> Choice:
+        """Choose for the active cell, if it has just got the focus; leave out what is not remembered now."""
+        choice, focused = self._focused(request)
+        if choice and focused and self._is_fresh(choice, AGAIN):
+            return choice
+        words = choice.words if choice and focused else words_above(request)
+        there = _still_there(memory, choice) if choice and words == choice.words else None
+        if choice and there is not None and (focused or (there and there == choice.documents)):
+            documents = there
+        else:
+            documents = tuple(_found(memory, request, words))
+        return self._decide(request, choice, _choice(documents, words, self._clock()))
+
+    def settle(self, request: Completion) -> Choice:
+        """Keep to what was chosen for the active cell: nothing, if memory has yet to say what is like it."""
+        choice, _ = self._focused(request)
+        known = choice if choice and self._is_fresh(choice, 2 * AGAIN) else Choice()
+        # Another object: what memory says later finds that it comes too late.
+        return self._decide(request, choice, replace(known))
+
+    def _focused(self, request: Completion) -> tuple[Choice | None, bool]:
+        """Give the active cell the focus; return what was chosen for it, and whether it had the focus."""
+        *place, cell = key = _key(request)
         with self._lock:
-            choice, focused = self._chosen.get(key), self._focus.get(document) == cell
-            self._focus[document] = cell
-            self._focus.move_to_end(document)
+            focused = self._focus.get(tuple(place)) == cell
+            self._focus[tuple(place)] = cell
+            self._focus.move_to_end(tuple(place))
             while len(self._focus) > MOST_KEPT:
                 self._focus.popitem(last=False)
-        words = choice.words if choice and focused else words_above(request)
-        if choice and words == choice.words:
-            if self._clock() - choice.looked_up < AGAIN:
-                return
-            there = set(_found(memory, request, words))
-            documents = tuple(one for one in choice.documents if one in there)
-            choice = replace(choice, documents=documents, looked_up=self._clock())
-        else:
-            choice = _Choice(words, tuple(_found(memory, request, words)), self._clock())
+            return self._chosen.get(key), focused
+
+    def _is_fresh(self, choice: Choice, seconds: float) -> bool:
+        return self._clock() - choice.looked_up < seconds
+
+    def _decide(self, request: Completion, before: Choice | None, choice: Choice) -> Choice:
+        """Note a choice, unless another was made since; return what is chosen then."""
+        key = _key(request)
         with self._lock:
+            if (decided := self._chosen.get(key)) is not before:
+                return decided or Choice()
             self._chosen[key] = choice
             self._chosen.move_to_end(key)
             while len(self._chosen) > MOST_KEPT:
                 self._chosen.popitem(last=False)
+        return choice
 
 
-def _key(request: Completion) -> tuple[str, str]:
-    return request.path, request.cells[request.active].id or str(request.active)
+def _key(request: Completion) -> tuple[str, ...]:
+    """Return an editor, its document, and the cell; where cells have no names, by those above."""
+    cell = request.cells[request.active]
+    above = "" if cell.id else str(hash(tuple(one.source for one in request.cells[: request.active])))
+    return request.client, request.path, cell.id or f"{request.active} {above}"
+
+
+def _choice(documents: tuple[Document, ...], words: frozenset[str], now: float) -> Choice:
+    told = tuple((one.path, one.source) for one in documents)
+    return Choice(documents, words, now, digest(told) if told else b"")
+
+
+def _still_there(memory: Memory, choice: Choice) -> tuple[Document, ...]:
+    there = memory.there({one.path for one in choice.documents}) if choice.documents else ()
+    return tuple(one for one in choice.documents if one.path in there)
 
 
 def _found(memory: Memory, request: Completion, words: frozenset[str]) -> Sequence[Document]:
@@ -87,6 +125,8 @@ def words_above(request: Completion) -> frozenset[str]:
     """Return the words of the cells above, of the nearest first: never of what is being typed."""
     words: dict[str, None] = {}
     for cell in reversed(request.cells[: request.active]):
-        if cell.type == "code" and len(words) < MOST_WORDS:
+        if len(words) >= MOST_WORDS:
+            break
+        if cell.type == "code":
             words |= dict.fromkeys(sorted(words_of(cell.source) - _KEYWORDS))
     return frozenset(list(words)[:MOST_WORDS])

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHORTEST, LONGEST = 6, 240  # characters of a line that is worth remembering
+SHORTEST_BEGINNING = 2  # characters of a line that is continued
 SMALL, LARGE = 400, 2400  # characters of a block: smaller ones are joined, larger ones divided
 MOST_ENTRIES, MOST_WORDS = 1000, 64
 LONGEST_WORD = 48
 _WORD = re.compile(r"[^\W\d]\w{2,}")
-_ARMOUR = "-----BEGIN "  # a key or certificate, of which the lines by themselves look like nothing
+ARMOUR = "-----BEGIN "  # a key or certificate, of which the lines by themselves look like nothing
 _UNTOLD = frozenset({"text", "markdown", "html", "latex", "bat"})  # of cells whose magic writes them
 
 
@@ -68,7 +69,7 @@ def page_of(path: str, text: str) -> Page:
     entries = (
         Entry(language, kept)
         for language, source in found
-        if _ARMOUR not in source and (kept := _cleaned(source)).strip()
+        if ARMOUR not in source and (kept := _cleaned(source)).strip()
     )
     # Cells are copied within a notebook: once is enough, and it stands where it stood first.
     return Page(tuple(dict.fromkeys(entries))[:MOST_ENTRIES])

@@ -28,7 +28,7 @@ class KeptMemory:
     ) -> None:
         self.source = source
         self.builder = Builder(place_of(source.identity), source, resting=resting, asked=asked)
-        self._reader = Reader(self.builder.place, self._there)
+        self._reader = Reader(self.builder.place, self._on_the_disk)
 
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
@@ -42,6 +42,10 @@ class KeptMemory:
         """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
         return self._reader.similar(language, words, leaving=leaving)
 
+    def there(self, paths: Collection[str]) -> Collection[str]:
+        """Return those of the paths that are still remembered."""
+        return self._reader.there(paths)
+
     def imports(self, name: str) -> Sequence[tuple[str, int]]:
         """Return the import lines that bind a name, with the number of documents of each; the most first."""
         return self._reader.imports(name)
@@ -51,6 +55,6 @@ class KeptMemory:
         self.builder.close()
         self._reader.close()
 
-    def _there(self, paths: Iterable[str]) -> Collection[str]:
+    def _on_the_disk(self, paths: Iterable[str]) -> Collection[str]:
         """Return the paths that are there; where a disk is slow, as far as was seen a moment ago."""
         return self.source.there(paths, otherwise=self.builder.used())

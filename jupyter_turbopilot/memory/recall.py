@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.memory.ways import SHORTEST
 from jupyter_turbopilot.suggestion.brackets import balanced_length
 from jupyter_turbopilot.suggestion.features import score
 from jupyter_turbopilot.suggestion.fit import Fit
@@ -40,17 +39,10 @@ class Recalled:
     whole: bool  # whether nothing more could belong to the suggestion
 
 
-@dataclass(frozen=True)
-class RecallFit(Fit):
-    """`support`: the coefficients of what memory says for and against the model's text."""
-
-    support: dict[str, float]
-
-
 @cache
-def fit() -> RecallFit:
+def fit() -> Fit:
     """Return coefficients and thresholds, written by `scripts/fit_recall.py`."""
-    return RecallFit(**json.loads(Path(__file__).with_name("recall.json").read_text("utf-8")))
+    return Fit(**json.loads(Path(__file__).with_name("recall.json").read_text("utf-8")))
 
 
 def recall(
@@ -86,7 +78,7 @@ def candidates(
 ) -> Iterator[tuple[str, bool, dict[str, float]]]:
     """Yield texts that may follow, whether nothing more could belong to the suggestion, and the features."""
     behind = surroundings.rest.strip()
-    if len(cursor.body) < SHORTEST or (surroundings.quote and behind):
+    if surroundings.quote and behind:
         return
     # What stands behind the cursor has to be how such a line ends.
     fitting = [
@@ -166,30 +158,3 @@ def _names(begun: str, text: str) -> list[tuple[str, str]]:
     """Return the names of a text, the one at the cursor whole; the first of each pair: the dot before it."""
     at_cursor = _WORD_AT_CURSOR.search(begun)
     return _NAME.findall(f"{at_cursor[0] if at_cursor else ''}{text}")
-
-
-def supported(ways: Sequence[Way], text: str) -> float:
-    """Return how much surer of a beginning of the model's text memory makes, in log-odds."""
-    if not ways:
-        return 0.0
-    values = support_of(text, ways)
-    return sum(weight * values[name] for name, weight in fit().support.items())
-
-
-def support_of(text: str, ways: Sequence[Way]) -> dict[str, float]:
-    """Return what the ways in which a line goes on say of a text that the model has begun."""
-    text = text.rstrip()
-    agreeing = [way for way in ways if way.rest.startswith(text)]
-    against = [way for way in ways if not way.rest.startswith(text)]
-    agreed, others = (sum(way.weight for way in some) for some in (agreeing, against))
-    return {
-        "bias": 1.0,
-        "agreement": math.log((agreed + 0.5) / (others + 0.5)),
-        "some": float(bool(agreeing)),
-        "alone": float(not against),
-        "documents": math.log1p(sum(way.documents for way in agreeing)),
-        "own": math.log1p(sum(way.own for way in agreeing)),
-        "above": float(any(way.above or way.own_above for way in agreeing)),
-        "above against": float(any(way.above or way.own_above for way in against)),
-        "imports": max((way.imports for way in agreeing), default=0.0),
-    }

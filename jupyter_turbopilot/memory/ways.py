@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import LINE, remembered
+from jupyter_turbopilot.bounds import LINE, end_of, remembered
 from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.context.notebook import ABOVE, NEAR
 from jupyter_turbopilot.context.private import without_secrets
-from jupyter_turbopilot.memory.entries import lines_of
+from jupyter_turbopilot.memory.entries import ARMOUR, SHORTEST_BEGINNING, lines_of
 from jupyter_turbopilot.memory.import_lines import imports_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.memory.base import Memory, Sighting
     from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
-SHORTEST = 2  # characters of a line that is continued
-_ARMOUR = "-----BEGIN "  # a key or certificate, of which the lines by themselves look like nothing
 _DAY = 86_400.0  # seconds
-_END = "\n"
 
 
 @dataclass(frozen=True)
@@ -43,51 +43,63 @@ class Way:
         return self.documents + bool(self.own)
 
 
-def ways_at(memory: Memory, request: Completion, above: str, now: float) -> list[Way]:
+def ways_at(memory: Memory, request: Completion, around: Surroundings, now: float) -> list[Way]:
     """Return how the line at the cursor goes on elsewhere, in the notebook and in memory, likeliest first."""
-    line = request.prefix.rpartition("\n")[2]
-    if not SHORTEST <= len(line.strip()) <= LINE:
+    start = around.line.lstrip()
+    if not SHORTEST_BEGINNING <= len(start) <= LINE:
         return []
     language = cell_language(request.cells[request.active].source, request.language)
-    others = tuple(
-        cell.source
-        for number, cell in enumerate(request.cells)
-        if number != request.active
-        and cell.type == "code"
-        and cell_language(cell.source, request.language) == language
-    )
+    others = [*_nearest(request, language)]
     modules = modules_in(others) if language == "python" else frozenset[str]()
-    around = f"{request.prefix.rpartition(_END)[0]}\n\n{request.suffix.partition(_END)[2]}"
-    own = own_ways(line, above, others, around)
-    seen = memory.continuations(language, line, above, path=request.path, modules=modules)
-    return joined(own, seen, now)
+    # Apart: the line below the cursor does not stand below the one above it.
+    halves = end_of(request.prefix.rpartition("\n")[0], NEAR), request.suffix[:NEAR].partition("\n")[2]
+    own = own_ways(start, around.above, (*others, *halves))
+    seen = memory.continuations(language, start, around.above, path=request.path, modules=modules)
+    below = around.next_line.strip()
+    return [way for way in joined(own, seen, now) if start + way.rest != below]
 
 
-def own_ways(begun: str, above: str, others: tuple[str, ...], active: str) -> list[Way]:
-    """Return how a line that begins so goes on in other cells of the notebook, and in the active one."""
-    start, above = begun.lstrip(), above.strip()
-    if not SHORTEST <= len(start) <= LINE:
-        return []
+def _nearest(request: Completion, language: str) -> Iterator[str]:
+    """Iterate over the other cells of a language, the nearest first: of a very long notebook, not all."""
+    room, active = ABOVE, request.active
+    for number in sorted(range(len(request.cells)), key=lambda number: abs(number - active)):
+        cell = request.cells[number]
+        room -= len(cell.source)
+        if room < 0:
+            return
+        if (
+            number != active
+            and cell.type == "code"
+            and cell_language(cell.source, request.language) == language
+        ):
+            yield cell.source
+
+
+def own_ways(start: str, above: str, sources: Iterable[str]) -> list[Way]:
+    """Return how a line that begins so goes on in texts of the notebook."""
+    above = above.strip()
     times: Counter[str] = Counter()
     below_same = set[str]()
-    for lines in (_lines(others), _lines((active,))):
-        for text, before, often in lines:
-            if text.startswith(start):
-                rest = text[len(start) :]
-                times[rest] += often
-                if above and before == above:
-                    below_same.add(rest)
+    for source in sources:
+        lines = _lines(source)
+        for at in range(bisect_left(lines, (start,)), len(lines)):
+            text, before, often = lines[at]
+            if not text.startswith(start):
+                break
+            rest = text[len(start) :]
+            times[rest] += often
+            if above and before == above:
+                below_same.add(rest)
     return [Way(rest, often, rest in below_same) for rest, often in times.items()]
 
 
-@remembered(2**22)  # typing changes one of the cells
-def _lines(sources: tuple[str, ...]) -> tuple[tuple[str, str, int], ...]:
-    return tuple(
-        (line.text, line.above, often)
-        for source in sources
-        if _ARMOUR not in source
-        for line, often in lines_of(without_secrets(source)).items()
-    )
+@remembered(2**22)  # typing changes none of them but at the end of a line
+def _lines(source: str) -> tuple[tuple[str, str, int], ...]:
+    """Return the lines of a text in order, each with the one above it, and how often they stand there."""
+    if ARMOUR in source:
+        return ()
+    lines = lines_of(without_secrets(source))
+    return tuple(sorted((line.text, line.above, often) for line, often in lines.items()))
 
 
 def joined(own: Sequence[Way], sightings: Sequence[Sighting], now: float) -> list[Way]:
@@ -112,7 +124,11 @@ def joined(own: Sequence[Way], sightings: Sequence[Sighting], now: float) -> lis
     )
 
 
-@remembered(2**20)  # typing changes one of the cells
-def modules_in(sources: tuple[str, ...]) -> frozenset[str]:
+def modules_in(sources: Iterable[str]) -> frozenset[str]:
     """Return the top-level modules that cells of Python import."""
-    return frozenset(found.module for source in sources for found in imports_of(source))
+    return frozenset().union(*map(_modules, sources))
+
+
+@remembered(2**20)  # typing does not change other cells
+def _modules(source: str) -> frozenset[str]:
+    return frozenset(found.module for found in imports_of(source))

@@ -159,6 +159,13 @@ class Results:
         if self._keep and self._lasting and not guess and place.may_keep(answer.text):
             self._keep(answer)
 
+    def clear(self) -> None:
+        """Forget all answers."""
+        with self._lock:
+            self._answers.clear()
+            self._index.clear()
+            self.size = 0
+
     def restore(self, answer: Answer) -> bool:
         """Put back an older answer than all that are there; False where there is no room for it."""
         with self._lock:

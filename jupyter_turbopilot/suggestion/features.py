@@ -128,11 +128,6 @@ def score(values: dict[str, float], coefficients: Mapping[str, float]) -> float:
     return sigmoid(sum(coefficients[name] * value for name, value in values.items()))
 
 
-def moved(chance: float, by: float) -> float:
-    """Return a score that was moved in log-odds."""
-    return sigmoid(_odds(math.log(max(SMALLEST, chance))) + by) if by else chance
-
-
 def sigmoid(value: float) -> float:
     """Return a score between 0 and 1."""
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, value))))

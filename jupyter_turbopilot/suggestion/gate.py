@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, leaves_open
-from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features, moved, score
+from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features, score
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 
 if TYPE_CHECKING:
@@ -51,16 +51,11 @@ class Gate:
         threshold: float,
         fits: Callable[[str], bool] = lambda _: True,
         coefficients: Mapping[str, float] | None = None,
-        supported: Callable[[str], float] | None = None,
     ) -> None:
-        """`coefficients`: fitted to the model that writes; by default those of the default model.
-
-        `supported` says how much surer than by itself a beginning of the first line is, in log-odds.
-        """
+        """`coefficients`: fitted to the model that writes; by default those of the default model."""
         self.cursor = cursor
         self.threshold = threshold
         self._coefficients = coefficients or fit_for(DEFAULT).coefficients
-        self._supported = supported
         self._fits = fits  # whether the cell could still become a valid program with this text
         self.text = ""
         self.boundaries: list[Boundary] = []
@@ -160,8 +155,6 @@ class Gate:
             return
         values = features(text, self._sure, self.cursor, whole=whole, further=self._line > 0)
         value = self.rate(values)
-        if self._supported and not self._line:
-            value = moved(value, self._supported(text))
         early = len(text.strip()) >= WORTH_A_KEY and not (self._line or leaves_open(text, self.cursor.quote))
         early = not whole and (early or not self.threshold)
         self.boundaries.append(Boundary(len(self.text.rstrip()), value, self._line, whole, early))

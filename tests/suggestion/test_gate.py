@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.features import CursorFeatures, moved
+from jupyter_turbopilot.suggestion.features import CursorFeatures
 from jupyter_turbopilot.suggestion.fit import EAGERNESS, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 
@@ -146,34 +146,3 @@ def test_a_quote_that_was_open_at_the_cursor_is_closed_by_the_answer() -> None:
     for piece in ("hello", "'", " + x"):
         made.add(piece, 0.95)
     assert shown(made) == "hello'"
-
-
-def test_what_else_is_known_of_the_first_line_makes_it_surer_or_less_sure() -> None:
-    for by, expected in ((3.0, "abcd efgh"), (-3.0, "")):
-        made = Product(CursorFeatures(), 0.6, supported=lambda _, by=by: by)  # type: ignore[misc]
-        made.add("abcd efgh", 0.6 if by < 0 else 0.4)
-        made.end()
-        assert shown(made) == expected
-
-
-def test_further_lines_are_judged_by_themselves() -> None:
-    asked: list[str] = []
-
-    def supported(text: str) -> float:
-        asked.append(text)
-        return 0.0
-
-    made = Product(CursorFeatures(), 0.5, supported=supported)
-    for piece in ("abc = 1", "\n", "xyz = 2", "\n"):
-        made.add(piece, 0.9)
-    made.end()
-    assert asked == ["abc = 1"]
-    assert shown(made) == "abc = 1\nxyz = 2"
-
-
-@given(st.floats(0.001, 0.999), st.floats(-5, 5), st.floats(-5, 5))
-def test_a_score_that_is_moved_back_is_the_same(chance: float, first: float, second: float) -> None:
-    assert moved(chance, 0.0) == chance
-    assert moved(chance, min(first, second)) <= moved(chance, max(first, second)) + 1e-12
-    assert 0.0 < moved(chance, first) < 1.0
-    assert math.isclose(moved(moved(0.5, first), -first), 0.5, abs_tol=1e-6)
