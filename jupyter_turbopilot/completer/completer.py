@@ -9,11 +9,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
+from jupyter_turbopilot.completer import recalling
 from jupyter_turbopilot.completer.answering import Answering
 from jupyter_turbopilot.completer.latest import LatestJobs
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
-from jupyter_turbopilot.completer.recalling import FOCUS, PATIENCE, Recalling
 from jupyter_turbopilot.completer.replay import replay
 from jupyter_turbopilot.completer.suggestion_task import suggestion_task
 from jupyter_turbopilot.context.facts import NONE, Facts
@@ -68,7 +68,7 @@ class Completer:
         self._resting = resting
         self._root = root
         self._layout: Layout | None = None
-        self._recalling = Recalling()
+        self._recalling = recalling.Recalling()
         self._cells = ChosenCells()
 
     def submit(
@@ -131,7 +131,7 @@ class Completer:
             older = before
         try:
             if task.recall:
-                patience = PATIENCE if task.priority.awaited else FOCUS
+                patience = recalling.PATIENCE if task.priority.awaited else recalling.FOCUS
                 then = partial(self._recalled, answering)
                 look = partial(self._look, task.recall, task.place.owner)
                 self._recalling.first(job, older, look, then, patience)

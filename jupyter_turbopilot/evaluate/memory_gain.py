@@ -43,7 +43,7 @@ class MemoryGain:
         return any(typed.total.precision >= self.wanted for typed in self.with_it.values())
 
     def moved(self, found: dict[float, TypingResult]) -> float:
-        """Return the threshold that saves most and is precise enough; or else the one that is most precise."""
+        """Return the threshold that saves most and is precise enough, or else the most precise one."""
         good = [by for by, typed in found.items() if typed.total.precision >= self.wanted]
         if not good:
             return max(found, key=lambda by: found[by].total.precision)

@@ -147,7 +147,7 @@ def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Mem
 
 
 def _asked(local: InProcess, request: Completion, memory: Memory | None) -> tuple[str, float, float, str]:
-    """Return what is shown in the end, milliseconds until anything and until all was, what was shown first."""
+    """Return what is shown in the end, how soon anything and all of it was (ms), what was shown first."""
     replies, begun = Replies(), time.perf_counter()
     text = first = ""
     shown_ms = 0.0

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer import recalling
 from jupyter_turbopilot.completer.suggestion_task import suggestion_task
+from jupyter_turbopilot.completer.task import Found
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import NONE
-from jupyter_turbopilot.engine.abilities import Abilities
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.memory import recall
+from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.request import Cell, Completion, Document
 
 from ..memory.remembering import Remembering
@@ -29,7 +30,7 @@ REST = LINE.removeprefix(BEGUN)
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine makes no test fail."""
+    """Wait as long as a test may take: how busy the machine is decides nothing here."""
     monkeypatch.setattr(recalling, "PATIENCE", 5.0)
 
 
@@ -109,22 +110,65 @@ def test_the_model_never_takes_back_what_memory_has_shown(desk: Callable[..., De
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
-def test_a_failing_engine_takes_nothing_back_either(desk: Callable[..., Desk]) -> None:
+def test_a_failing_engine_takes_nothing_back_and_its_failure_is_told(desk: Callable[..., Desk]) -> None:
     d = remembering(desk(fail=RuntimeError("no")), "for x in load(1)", "for x in load(2)")
     *_, last = d.ask(typed("for x in "))
     assert ([item.text for item in last.items], last.error) == (["load("], None)
+    assert last.finish_reason == "error"
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.999, REST), (0.85, "ad_other(1)")])
-def test_who_does_not_stream_gets_the_surer_of_the_two(
-    desk: Callable[..., Desk], sure: Callable[[float], None], value: float, text: str
-) -> None:
-    sure(value)
+@pytest.mark.usefixtures("sure_of_beginnings")
+def test_an_engine_that_fails_later_takes_back_nothing_of_its_own_either(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk(words(3)), "for x in load(1)", "for x in load(2)")
+    told: list[str] = []
+    step = d.engine.step
+
+    def fail(*given: object) -> None:
+        if told[1:]:
+            raise RuntimeError("no")
+        step(*given)  # type: ignore[arg-type]
+
+    d.engine.step = fail  # type: ignore[method-assign]
+    d.engine.answer = "load(1)\n    y = 2\n    z = 3\n"
+    _, replies = d.begin(typed("for x in ", lines="multi", eagerness="always"))
+    while True:
+        assert (reply := replies.within(10))
+        told += [reply.items[0].text] if reply.items else [""]
+        if reply.done:
+            break
+    assert reply.finish_reason == "error"
+    assert len(told[-1]) > len("load(")
+    assert all(later.startswith(earlier) for earlier, later in pairwise(told))
+
+
+@pytest.mark.usefixtures("sure")
+def test_who_does_not_stream_gets_a_whole_line_at_once_too(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("ad_other(1)", probability=1.0), LINE)
-    (reply,) = d.ask(typed(stream=False, eagerness="eager"))
+    (reply,) = d.ask(typed(stream=False))
+    assert [item.text for item in reply.items] == [REST]
+    assert d.engine.asks == []
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.999, "load("), (0.85, "range(9)")])
+def test_who_does_not_stream_gets_the_surer_of_a_beginning_and_the_models_text(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, value: float, text: str
+) -> None:
+    monkeypatch.setattr(recall, "rate", lambda values: 0.1 if values["ending"] else value)
+    d = remembering(desk("range(9)", probability=1.0), "for x in load(1)", "for x in load(2)")
+    (reply,) = d.ask(typed("for x in ", stream=False, eagerness="eager"))
     assert [item.text for item in reply.items] == [text]
-    assert len(d.engine.asks) == 1
-    assert d.completer.counters["recalled"] == (text == REST)
+    assert d.completer.counters["recalled"] == (text == "load(")
+
+
+@pytest.mark.usefixtures("sure")
+def test_memory_is_asked_before_an_answer_that_is_known_is_given_again(desk: Callable[..., Desk]) -> None:
+    d = desk("ad_other(1)", settings={"eagerness": "always"})
+    d.memory = Remembering()
+    assert d.texts(typed())[-1] == "ad_other(1)"
+    assert d.texts(typed())[-1] == "ad_other(1)"
+    assert (d.completer.counters["known"], len(d.engine.asks)) == (1, 1)
+    remembering(d, LINE)
+    assert d.texts(typed()) == [REST]
 
 
 @pytest.mark.usefixtures("sure")
@@ -225,6 +269,7 @@ def test_a_memory_that_is_slow_keeps_the_engine_from_nobody(
     d = desk("1", settings={"eagerness": "always"})
     d.memory = Remembering(before=gate)
     assert d.texts(typed("x = a"))[-1] == "1"
+    time.sleep(0.03)
     # While it has yet to answer that, it is asked nothing else.
     assert d.texts(typed("y = b"))[-1] == "1"
     assert len(d.memory.asked) == 0
@@ -248,20 +293,61 @@ def test_an_engine_that_is_not_ready_says_so(desk: Callable[..., Desk], sure: ob
     assert reply.items == ()
 
 
-def test_errands_are_done_in_order_and_one_that_fails_ends_no_other() -> None:
-    done: list[int] = []
-    errands = recalling.Errands("test")
-    last = threading.Event()
+def test_without_another_thread_the_engine_answers_alone(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoThread:
+        def __init__(self, **_: object) -> None:
+            raise RuntimeError("can't start new thread")
 
-    def fail() -> None:
+    d = remembering(desk("1", settings={"eagerness": "always"}), LINE)
+    with monkeypatch.context() as patch:
+        patch.setattr(recalling.threading, "Thread", NoThread)
+        assert d.texts(typed("x = a"))[-1] == "1"
+    assert d.texts(typed("x = b"))[-1] == "1"
+    assert d.memory.asked == ["x = b"]  # type: ignore[union-attr]
+
+
+def test_what_fails_on_the_way_to_the_engine_is_told(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = remembering(desk("1"), LINE)
+
+    def fail(*_: object) -> None:
         raise ValueError("no")
 
-    for number in range(50):
-        errands.put(lambda number=number: done.append(number))  # type: ignore[misc]
-        errands.put(fail)
-    errands.put(last.set)
-    assert last.wait(5)
-    assert done == list(range(50))
+    monkeypatch.setattr(d.worker, "submit", fail)
+    (reply,) = d.ask(typed("x = a"))
+    assert reply.error
+
+
+def test_of_many_that_wait_for_memory_the_last_go_to_the_engine_at_once(
+    desk: Callable[..., Desk], gate: Gate
+) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(before=gate)
+    waiting = [d.begin(typed(f"x = {n}", client=f"c{n}"))[1] for n in range(recalling.MOST)]
+    assert d.texts(typed("x = a", client="another"))[-1] == "1"
+    gate.opened.set()
+    assert all(heard(replies)[-1].items for replies in waiting)
+
+
+def test_threads_that_have_nothing_to_do_end_and_begin_again(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names() -> set[str]:
+        return {thread.name for thread in threading.enumerate()} & {"turbopilot-memory", "turbopilot-recall"}
+
+    monkeypatch.setattr(recalling, "IDLE", 0.05)
+    before = names()
+    d = remembering(desk("1", settings={"eagerness": "always"}), LINE)
+    for source in ("x = a", "x = b"):
+        assert d.texts(typed(source))[-1] == "1"
+        until = time.monotonic() + 10
+        while d.completer._recalling._running and time.monotonic() < until:
+            time.sleep(0.01)
+        assert names() <= before
+    assert d.memory.asked == ["x = a", "x = b"]  # type: ignore[union-attr]
 
 
 # Cells ------------------------------------------------------------------------------------------------------------
@@ -295,24 +381,83 @@ def test_the_first_request_for_a_cell_is_its_focus(desk: Callable[..., Desk]) ->
     assert "# other.ipynb" in d.engine.prompts[0]
 
 
-def test_a_server_elsewhere_gets_nothing_of_it_unless_other_documents_are_sent() -> None:
-    for sends in (False, True):
-        engine = ScriptedEngine("1")
-        engine.abilities = Abilities(elsewhere=True)
-        remote = TurbopilotRemote(send_documents=sends)
-        d = Desk(engine, engine="remote", remote=remote, eagerness="always")
-        d.memory = memory = Remembering.of("y = load_all(name)")
-        memory.documents = [ELSEWHERE]
-        d.ask(beside("x = load_frame(name)", "y = lo", trigger="invoke"))
-        assert ("# other.ipynb" in engine.prompts[0]) == sends
-        assert bool(engine.asks[0].hint) == sends
-        d.worker.stop()
+@pytest.mark.parametrize("documents", [False, True])
+@pytest.mark.parametrize("facts", [False, True])
+@pytest.mark.parametrize("trigger", ["automatic", "invoke", "warm"])
+def test_a_server_elsewhere_gets_nothing_of_it_unless_both_traits_allow_it(
+    *, documents: bool, facts: bool, trigger: str
+) -> None:
+    engine = ScriptedEngine("1")
+    remote = TurbopilotRemote(send_documents=documents, send_kernel_facts=facts)
+    d = Desk(engine, engine="remote", remote=remote, eagerness="always")
+    d.memory = memory = Remembering.of("y = load_all(name)")
+    memory.documents = [ELSEWHERE]
+    d.ask(beside("x = load_frame(name)", "y = lo", trigger=trigger))
+    d.worker.stop()
+    asked = bool(memory.wanted or memory.asked)
+    assert asked == (documents and facts)
+    # Nor is a line shown: it would be part of the notebook, and of what is asked next.
+    assert any("# other.ipynb" in prompt for prompt in engine.prompts) <= asked
 
 
-def test_an_answer_that_may_come_from_memory_does_not_last() -> None:
-    for memory in (None, Remembering()):
-        task = suggestion_task(beside("x"), NONE, "m", Turbopilot(), lambda _: None, memory)  # type: ignore[arg-type,return-value]
-        assert task.place.lasts == (memory is None)
+def test_only_an_answer_to_a_prompt_with_cells_from_memory_does_not_last() -> None:
+    memory = Remembering()
+    task = suggestion_task(beside("x", "y"), NONE, "m", Turbopilot(), lambda _: None, memory)  # type: ignore[arg-type,return-value]
+    chosen = ChosenCells()
+    without = task.joined(task, Found(chosen.choose(memory, beside("x", "y"))))
+    assert without.place == task.place
+    assert without.place.lasts
+    memory.documents = [ELSEWHERE]
+    choice = ChosenCells().choose(memory, beside("load_frame = 1", "y"))
+    with_cells = task.joined(task, Found(choice))
+    assert not with_cells.place.lasts
+    assert with_cells.place.digest != task.place.digest
+
+
+def test_cells_from_memory_make_no_answer_surer(desk: Callable[..., Desk]) -> None:
+    found = []
+    for documents in ([], [ELSEWHERE]):
+        d = desk("read(load_frame)", probability=0.9, settings={"eagerness": "always"})
+        d.memory = Remembering(documents=documents)
+        found.append(d.ask(beside("x = open(name)", "y = "))[-1].items[0].confidence)
+        assert ("# other.ipynb" in d.engine.prompts[0]) == bool(documents)
+    assert found[0] == found[1]
+
+
+def test_cells_that_are_chosen_too_late_change_no_prompt(
+    desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = memory = Remembering(documents=[ELSEWHERE], before=gate)
+    monkeypatch.setattr(recalling, "FOCUS", 0.02)
+    d.ask(beside("x = load_frame(name)", "", trigger="warm"))
+    gate.opened.set()
+    until = time.monotonic() + 10
+    while not memory.wanted and time.monotonic() < until:
+        time.sleep(0.01)
+    d.ask(beside("x = load_frame(name)", "y = "))
+    d.ask(beside("x = load_frame(name)", "y = lo"))
+    assert len(d.engine.prompts) == 3
+    assert not any("# other.ipynb" in prompt for prompt in d.engine.prompts)
+
+
+def test_a_cell_is_given_longer_to_be_read_than_a_key(desk: Callable[..., Desk]) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recalling, "PATIENCE", 0.02)
+        patch.setattr(recalling, "FOCUS", 10.0)
+        d.ask(beside("x = load_frame(name)", "", trigger="warm"))
+    assert "# other.ipynb" in d.engine.prompts[0]
+
+
+def test_what_is_asked_ahead_has_the_cells_that_were_chosen(desk: Callable[..., Desk]) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(documents=[ELSEWHERE])
+    d.ask(beside("x = load_frame(name)", "y = "))
+    d.ask(beside("x = load_frame(name)", "y = load", trigger="ahead"))
+    assert all("# other.ipynb" in prompt for prompt in d.engine.prompts)
+    assert (len(d.engine.prompts), len(d.memory.wanted)) == (2, 1)
 
 
 def test_in_a_private_file_memory_is_not_asked(desk: Callable[..., Desk]) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import pytest
+
 from jupyter_turbopilot.evaluate import memory_gain
 from jupyter_turbopilot.evaluate.memory_gain import MemoryGain, measure, threshold_moved
 from jupyter_turbopilot.evaluate.scoring import Tally
 from jupyter_turbopilot.evaluate.traces import Trace
 from jupyter_turbopilot.evaluate.typist import TypingResult, by_keystrokes
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
-from tests.completer.desk import Desk
+from tests.completer.desk import Desk, request
 from tests.evaluate.conftest import CODE
 from tests.memory.remembering import Remembering
 from tests.scripted_engine import ScriptedEngine
@@ -36,34 +38,59 @@ def test_what_memory_shows_is_counted_apart(appended: list[Trace]) -> None:
     assert all(ms > 0 for ms in result.recalled_ms)
 
 
-def test_it_is_compared_where_it_is_as_often_right(monkeypatch: object, appended: list[Trace]) -> None:
+def test_both_are_compared_where_they_are_precise_enough_and_save_most(
+    monkeypatch: pytest.MonkeyPatch, appended: list[Trace]
+) -> None:
     threshold = fit_for(DEFAULT).thresholds["balanced"]
-    seen: list[float] = []
+    seen: list[tuple[str, float]] = []
 
-    def typing(*_: object) -> TypingResult:
-        now = fit_for(DEFAULT).thresholds["balanced"]
-        seen.append(round(now - threshold, 3))
-        if len(seen) == 1:
-            return typed(70, 100, 20)
-        # With memory each step down costs precision and saves more.
-        return typed(80 + round(200 * (now - threshold)), 100, 30 - round(200 * (now - threshold)))
+    def typing(*given: object) -> TypingResult:
+        by = round(fit_for(DEFAULT).thresholds["balanced"] - threshold, 3)
+        ways = [way for way, _ in seen]
+        way = "with" if given[-1] is remembering else "without"
+        if way not in ways:
+            assert desk.completer.results.size == 0
+        seen.append((way, by))
+        # Each step down costs precision and saves more.
+        if way == "without":
+            return typed(70 + round(200 * by), 100, 20 - round(100 * by))
+        return typed(80 + round(200 * by), 100, 30 - round(200 * by))
 
-    monkeypatch.setattr(memory_gain, "by_keystrokes", typing)  # type: ignore[attr-defined]
-    desk = Desk(ScriptedEngine(""))
-    desk.worker.stop()
+    def remembering(_: str) -> Remembering:
+        return Remembering()
+
+    monkeypatch.setattr(memory_gain, "by_keystrokes", typing)
+    desk = Desk(ScriptedEngine("1"), eagerness="always")
+    desk.ask(request("x = "))
     local = AtDesk(desk)
-    gain = measure(local, appended, "balanced", lambda _: Remembering(), lambda _: lambda _: None)  # type: ignore[arg-type]
-    assert seen == [0.0, 0.0, -0.05, -0.1]
-    assert gain.moved == -0.05
-    assert gain.equal.total.precision == 0.7
+    told: list[str] = []
+    gain = measure(
+        local,  # type: ignore[arg-type]
+        appended,
+        "balanced",
+        remembering,
+        lambda _: lambda _: None,
+        lambda way, _: told.append(way),
+    )
+    desk.worker.stop()
+    assert [by for way, by in seen if way == "with"] == [0.0, -0.05, -0.1]
+    assert [by for way, by in seen if way == "without"] == [0.0, -0.05, 0.05]
+    assert len(told) == len(seen)
+    assert (gain.moved(gain.without), gain.moved(gain.with_it)) == (0.0, -0.05)
     assert fit_for(DEFAULT).thresholds["balanced"] == threshold
     assert "saves 2.00 times as much" in gain.words
 
 
 def test_where_it_is_less_often_right_the_threshold_is_raised() -> None:
-    gain = MemoryGain(typed(70, 100, 20), typed(60, 100, 30), typed(71, 100, 24), 0.05)
-    assert "threshold moved by +0.05" in gain.words
+    gain = MemoryGain({0.0: typed(70, 100, 20)}, {0.0: typed(60, 100, 30), 0.05: typed(71, 100, 24)})
+    assert gain.moved(gain.with_it) == 0.05
+    assert "At a precision of 0.700 or above" in gain.words
     assert "1.20 times" in gain.words
+
+
+def test_where_no_threshold_is_precise_enough_that_is_said() -> None:
+    gain = MemoryGain({0.0: typed(70, 100, 20)}, {0.0: typed(60, 100, 30), 0.05: typed(65, 100, 24)})
+    assert gain.words.startswith("No threshold with memory is as precise as 0.700")
 
 
 def test_a_threshold_that_was_moved_is_put_back() -> None:

@@ -46,9 +46,13 @@ class Remembering:
     def similar(
         self, language: str, words: Collection[str], *, leaving: Collection[str]
     ) -> Sequence[Document]:
+        self.before()
         self.wanted.append(frozenset(words))
         self.left.append(frozenset(leaving))
         return [one for one in self.documents if one.path not in leaving]
+
+    def there(self, paths: Collection[str]) -> Collection[str]:
+        return {one.path for one in self.documents} & {*paths}
 
     def imports(self, name: str) -> Sequence[tuple[str, int]]:
         return ()

@@ -25,7 +25,7 @@ def test_what_is_most_like_the_cells_above_is_chosen() -> None:
     request = asked("import pandas as pd", "frame = load_frame(path)", "fr")
     chosen.choose(memory, request)
     assert memory.wanted == [{"pandas", "frame", "load_frame", "path"}]
-    assert [*chosen.of(request)] == [ELSEWHERE]
+    assert chosen.of(request).documents == (ELSEWHERE,)
 
 
 def test_what_is_being_typed_is_not_looked_at() -> None:
@@ -47,7 +47,7 @@ def test_no_key_changes_what_was_chosen() -> None:
     for typed in ("a", "al", "alp"):
         chosen.choose(memory, asked("alpha = 1", typed))
         chosen.choose(memory, asked("alpha = 2; more = 1", typed))
-    assert [*chosen.of(asked("alpha = 1", "alph"))] == [ELSEWHERE]
+    assert chosen.of(asked("alpha = 1", "alph")).documents == (ELSEWHERE,)
     assert len(memory.wanted) == 1
 
 
@@ -64,7 +64,7 @@ def test_whatever_is_typed_the_prompt_begins_alike(before: str, after: str) -> N
     for typed in (before, after):
         request = asked("frame = load_frame(path)", typed)
         chosen.choose(memory, request)
-        extra = [*request.extra, *chosen.of(request)]
+        extra = [*request.extra, *chosen.of(request).documents]
         begins.append(gather(structs.replace(request, extra=extra), settled=True).pieces)
     assert begins[0] == begins[1]
     assert len(begins[0]) > 1
@@ -88,11 +88,82 @@ def test_what_is_remembered_no_longer_is_soon_left_out() -> None:
     request = asked("alpha = 1", "")
     chosen.choose(memory, request)
     memory.documents.remove(gone)
-    chosen.choose(memory, request)
-    assert gone in chosen.of(request)
+    before = chosen.choose(memory, request)
+    assert gone in before.documents
     now = module.AGAIN + 1
+    after = chosen.choose(memory, request)
+    assert after.documents == (ELSEWHERE,)
+    assert after.digest != before.digest
+    now = 0.0
+
+
+def test_what_is_still_remembered_stays_even_if_other_cells_are_more_alike() -> None:
+    now = 0.0
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells(lambda: now)
+    request = asked("alpha = 1", "")
     chosen.choose(memory, request)
-    assert [*chosen.of(request)] == [ELSEWHERE]
+    memory.documents = [Document(path="third.ipynb", source="alpha = 3"), ELSEWHERE]
+    now = module.AGAIN + 1
+    assert chosen.choose(memory, request).documents == (ELSEWHERE,)
+    assert len(memory.wanted) == 1
+
+
+def test_where_nothing_was_found_it_is_looked_up_again_when_the_cell_gets_the_focus_again() -> None:
+    memory, chosen = Remembering(), ChosenCells()
+    first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
+    assert chosen.choose(memory, first).documents == ()
+    memory.documents = [ELSEWHERE]
+    assert chosen.choose(memory, first).documents == ()
+    chosen.choose(memory, second)
+    assert chosen.choose(memory, first).documents == (ELSEWHERE,)
+
+
+def test_what_memory_says_too_late_is_not_chosen() -> None:
+    chosen = ChosenCells()
+    request = asked("alpha = 1", "")
+
+    class Late(Remembering):
+        def similar(self, *given: object, **more: object) -> list[Document]:  # type: ignore[override]
+            chosen.settle(request)
+            return [ELSEWHERE]
+
+    assert chosen.choose(Late(), request).documents == ()
+    assert chosen.choose(Remembering(documents=[ELSEWHERE]), request).documents == ()
+
+
+def test_what_was_chosen_stays_while_memory_is_slow_but_not_for_long() -> None:
+    now = 0.0
+    chosen = ChosenCells(lambda: now)
+    request = asked("alpha = 1", "")
+    chosen.choose(Remembering(documents=[ELSEWHERE]), request)
+    now = module.AGAIN + 1
+    assert chosen.settle(request).documents == (ELSEWHERE,)
+    now = 2 * module.AGAIN + 1
+    assert chosen.settle(request).documents == ()
+
+
+def test_two_people_in_one_notebook_do_not_take_the_focus_from_each_other() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    one = asked("alpha = 1", "", "", active=1, client="one")
+    two = asked("alpha = 1", "", "", active=2, client="two")
+    for _ in range(3):
+        chosen.choose(memory, one)
+        chosen.choose(memory, two)
+    assert len(memory.wanted) == 2
+
+
+def test_cells_without_names_are_told_apart_by_those_above() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+
+    def at(*sources: str) -> Completion:
+        cells = [Cell(source=source) for source in sources]
+        return Completion(cells=cells, active=len(cells) - 1, offset=len(sources[-1]), client="shell")
+
+    for typed in ("", "b", "be"):
+        chosen.choose(memory, at("alpha = 1", typed))
+    assert len(memory.wanted) == 1
+    chosen.choose(memory, at("beta = 1", ""))
+    assert memory.wanted[-1] == {"beta"}
 
 
 def test_open_documents_and_the_notebook_itself_are_not_wanted() -> None:
@@ -100,10 +171,10 @@ def test_open_documents_and_the_notebook_itself_are_not_wanted() -> None:
     request = asked("alpha = 1", "", extra=[ELSEWHERE])
     chosen.choose(memory, request)
     assert memory.left == [{"a.ipynb", "other.ipynb"}]
-    assert [*chosen.of(request)] == []
+    assert chosen.of(request).documents == ()
 
 
-def test_below_nothing_nothing_is_looked_for() -> None:
+def test_the_first_cell_of_a_notebook_is_like_no_other() -> None:
     memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
     chosen.choose(memory, asked("alpha = 1"))
     assert memory.wanted == []
@@ -114,5 +185,5 @@ def test_what_was_chosen_for_cells_long_ago_is_forgotten() -> None:
     sources = [f"alpha{number} = 1" for number in range(module.MOST_KEPT + 2)]
     for at in range(1, len(sources)):
         chosen.choose(memory, asked(*sources, active=at))
-    assert [*chosen.of(asked(*sources, active=1))] == []
-    assert [*chosen.of(asked(*sources, active=2))] == [ELSEWHERE]
+    assert chosen.of(asked(*sources, active=1)).documents == ()
+    assert chosen.of(asked(*sources, active=2)).documents == (ELSEWHERE,)

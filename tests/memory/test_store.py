@@ -73,6 +73,24 @@ def test_lines_are_found_by_how_they_begin(store: Store) -> None:
     assert store.lines("python", "frobnicatf", "", "b.ipynb") == []
 
 
+def test_the_likeliest_of_several_lines_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAYS", 2)
+    for number in range(3):
+        store.put(f"{number}.ipynb", "1", 1.0, page("plt.zzz(1)", f"plt.a{number}(1)"))
+    store.put("last.ipynb", "1", 1.0, page("x = 1\nplt.yyy(1)"))
+    found = {line.text for line in store.lines("python", "plt.", "x = 1", "")}
+    assert found == {"plt.yyy(1)", "plt.zzz(1)"}
+
+
+def test_where_lines_go_on_in_too_many_ways_none_is_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SO_MANY", 3)
+    store.put("a.ipynb", "1", 1.0, page(*(f"plt.a{number}(1)" for number in range(4)), "plt.b(1)"))
+    assert store.lines("python", "plt.", "", "") == []
+    assert [line.text for line in store.lines("python", "plt.b", "", "")] == ["plt.b(1)"]
+
+
 def test_entries_are_found_by_their_words_unless_everybody_has_them(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
