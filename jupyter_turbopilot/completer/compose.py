@@ -155,6 +155,7 @@ class Composer:
             priority=urgency,
             owner=task.place.owner,
             session=task.session,
+            passing=task.passing,
         )
 
     def _limit_reading(self, prompt: Prompt) -> None:

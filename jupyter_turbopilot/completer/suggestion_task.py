@@ -142,7 +142,8 @@ class _Cursor:
         if not cells.documents:
             return task
         place = replace(task.place, group=(task.place.group, cells.digest), lasts=False)
-        return replace(task, prompt=partial(self.prompt, chosen=cells.documents), place=place)
+        prompt = partial(self.prompt, chosen=cells.documents)
+        return replace(task, prompt=prompt, place=place, passing=True)
 
     @cached_property
     def _features(self) -> CursorFeatures:

@@ -59,6 +59,7 @@ class Task:
     aligned: bool = True  # whether that begins where a token began
     recall: Callable[[], Found] | None = None  # what memory is asked before the engine is
     joined: Callable[[Task, Found | None], Task] = lambda task, _: task  # with what that said in time
+    passing: bool = False  # its prompt holds what may be deleted elsewhere: nothing of it is kept on a disk
     document: str = ""
     session: str = ""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, without_commands
 from jupyter_turbopilot.context.notebook_file import parse_notebook
-from jupyter_turbopilot.context.private import without_secrets
+from jupyter_turbopilot.context.private import without_spread_secrets
 from jupyter_turbopilot.context.ranking import parts
 from jupyter_turbopilot.memory.import_lines import imports_of
 from jupyter_turbopilot.memory.left_out import (
@@ -77,7 +77,7 @@ def page_of(path: str, text: str) -> Page:
 
 def _cleaned(source: str) -> str:
     """Return a text as it is remembered: without secrets, with line feeds alone, and storable."""
-    whole = without_secrets(source).encode("utf-8", "replace").decode()
+    whole = without_spread_secrets(source).encode("utf-8", "replace").decode()
     return "\n".join(line.rstrip() for line in whole.splitlines()).strip("\n")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.bounds import LINE, end_of, remembered
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import ABOVE, NEAR
-from jupyter_turbopilot.context.private import without_secrets
+from jupyter_turbopilot.context.private import without_spread_secrets
 from jupyter_turbopilot.memory.entries import ARMOUR, SHORTEST_BEGINNING, lines_of
 from jupyter_turbopilot.memory.import_lines import imports_of
 
@@ -98,7 +98,7 @@ def _lines(source: str) -> tuple[tuple[str, str, int], ...]:
     """Return the lines of a text in order, each with the one above it, and how often they stand there."""
     if ARMOUR in source:
         return ()
-    lines = lines_of(without_secrets(source))
+    lines = lines_of(without_spread_secrets(source))
     return tuple(sorted((line.text, line.above, often) for line, often in lines.items()))
 
 

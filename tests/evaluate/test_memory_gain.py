@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.evaluate import memory_gain
 from jupyter_turbopilot.evaluate.memory_gain import MemoryGain, measure, threshold_moved
@@ -12,6 +12,9 @@ from tests.completer.desk import Desk, request
 from tests.evaluate.conftest import CODE
 from tests.memory.remembering import Remembering
 from tests.scripted_engine import ScriptedEngine
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def typed(right: int, shown: int, saved: int) -> TypingResult:

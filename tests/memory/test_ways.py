@@ -107,6 +107,10 @@ def test_no_line_that_looks_like_a_secret_is_recalled(lines: list[str], begun: i
         assert not looks_secret(secret[:begun].lstrip() + way.rest)
 
 
+def test_a_secret_on_several_lines_is_not_recalled() -> None:
+    assert ways_of('password = (\n    "hunter2hunter2"\n)', typed='"hun') == []
+
+
 @pytest.mark.parametrize("line", ["MIIEpAIBAAKCAQEA7n3kQ", "MIIabc"])
 def test_a_key_in_a_cell_is_not_recalled_line_by_line(line: str) -> None:
     source = f"key = '''-----BEGIN RSA PRIVATE KEY-----\n{line}\n'''"
