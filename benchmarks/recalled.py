@@ -2,8 +2,9 @@
 
 python benchmarks/recalled.py --set NOTEBOOKS [--files 5000] [--lines 200]
 
-The notebooks are remembered over and over, each time with other names, until there are so many files. A line
-is typed from its beginning, a key each 200 ms, while the model works on what was typed before.
+Copies of the notebooks are indexed, each with other names, until there are so many files. A line of one of
+them is typed below the cells of another notebook, a key each 200 ms, while the model works on what was typed
+before. How long memory takes is measured at every key, also where it says nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from desk import Desk
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.memory.base import Sighting
 
 KEY = 0.2  # seconds
 LONG = 24  # characters of a line that is typed
@@ -57,14 +59,33 @@ def fill(path: Path, notebooks: Sequence[TypedNotebook], files: int) -> list[Lin
     return lines
 
 
-def typed(desk: Desk, memory: Reader, line: Line) -> float | None:
-    """Type a line until it is shown out of memory; return the milliseconds that its frame took."""
+class Timed:
+    """Asks a memory how lines go on, and notes how long that takes."""
+
+    def __init__(self, memory: Reader) -> None:
+        self.similar, self.there, self.imports = memory.similar, memory.there, memory.imports
+        self._ask = memory.continuations
+        self.ms: list[float] = []
+
+    def continuations(self, *given: Any, **more: Any) -> Sequence[Sighting]:
+        """Ask."""
+        begun = time.perf_counter()
+        try:
+            return self._ask(*given, **more)
+        finally:
+            self.ms.append((time.perf_counter() - begun) * 1000)
+
+
+def typed(desk: Desk, memory: Timed, line: Line, above: Sequence[str]) -> tuple[float, int] | None:
+    """Type a line until it is shown out of memory; return how soon it was (ms), and the letters typed."""
     counters = desk.pilot.completer.counters
-    above = f"{line.above}\n" if line.above else ""
+    cells = [Cell(id=str(number), source=source) for number, source in enumerate(above)]
+    head = f"{line.above}\n" if line.above else ""
     for place in range(2, len(line.text) - 4):
-        source = above + line.text[:place]
+        source = head + line.text[:place]
         request = Completion(
-            cells=[Cell(source=source)],
+            cells=[*cells, Cell(id="active", source=source)],
+            active=len(cells),
             offset=len(source),
             path="typed.ipynb",
             trigger="automatic",
@@ -76,9 +97,19 @@ def typed(desk: Desk, memory: Reader, line: Line) -> float | None:
         reply = replies.within(KEY)
         ms = (time.perf_counter() - begun) * 1000
         if counters["recalled"] > before and reply and reply.items:
-            return ms
+            return ms, place
         time.sleep(max(0.0, KEY - ms / 1000))
     return None
+
+
+def said(name: str, ms: Sequence[float]) -> str:
+    """Say how long something took."""
+    ms = sorted(ms)
+    at = {share: ms[min(len(ms) - 1, int(len(ms) * share))] for share in (0.95, 0.99)}
+    return (
+        f"{name}: {len(ms)}, p50 {statistics.median(ms):.1f} ms, p95 {at[0.95]:.1f} ms, p99 {at[0.99]:.1f} ms, "
+        f"at most {ms[-1]:.1f} ms"
+    )
 
 
 def main() -> None:
@@ -88,19 +119,24 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=5000)
     parser.add_argument("--lines", type=int, default=200)
     options = parser.parse_args()
+    notebooks = read(options.set)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "index.db")
-        lines = fill(path, read(options.set), options.files)
-        random.Random(5).shuffle(lines)  # noqa: S311 - a reproducible choice
-        desk, memory = Desk(), Reader(path, set)
-        found = [typed(desk, memory, line) for line in lines[: options.lines]]
+        lines = fill(path, notebooks, options.files)
+        rng = random.Random(5)  # noqa: S311 - a reproducible choice
+        rng.shuffle(lines)
+        desk, memory = Desk(), Timed(Reader(path, set))
+        found = [
+            typed(desk, memory, line, [cell.source for cell in rng.choice(notebooks).cells][:40])
+            for line in lines[: options.lines]
+        ]
         desk.pilot.stop()
-        memory.close()
-    ms = sorted(one for one in found if one is not None)
+    shown = [one for one in found if one]
     print(
-        f"{len(ms)} of {len(found)} lines shown out of memory: p50 {statistics.median(ms):.1f} ms, "
-        f"p95 {ms[int(len(ms) * 0.95)]:.1f} ms"
+        f"{len(shown)} of {len(found)} lines shown out of memory, after {statistics.median(n for _, n in shown)} letters"
     )
+    print(said("from the request to the frame", [ms for ms, _ in shown]))
+    print(said("memory asked how a line goes on, at every key", memory.ms))
 
 
 if __name__ == "__main__":

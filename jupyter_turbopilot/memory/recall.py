@@ -140,7 +140,7 @@ def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[
         "above against": float(any(way.above for way in against)),
         "own above": float(any(way.own_above for way in agreeing)),
         "own above against": float(any(way.own_above for way in against)),
-        "match": math.log(len(cursor.body)),
+        "match": math.log(max(1, len(cursor.body))),
         "length": math.log1p(len(text.strip())),
         "ending": ending / max(1, agreed),
         "imports": max((way.imports for way in agreeing), default=0.0),

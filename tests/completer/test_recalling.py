@@ -132,7 +132,8 @@ def test_an_engine_that_fails_later_takes_back_nothing_of_its_own_either(desk: C
     d.engine.answer = "load(1)\n    y = 2\n    z = 3\n"
     _, replies = d.begin(typed("for x in ", lines="multi", eagerness="always"))
     while True:
-        assert (reply := replies.within(10))
+        reply = replies.within(10)
+        assert reply
         told += [reply.items[0].text] if reply.items else [""]
         if reply.done:
             break

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +13,6 @@ from jupyter_turbopilot.suggestion.fit import EAGERNESS
 from jupyter_turbopilot.suggestion.gate import may_end
 from jupyter_turbopilot.suggestion.grammar import fitting
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def recalled(
@@ -48,7 +43,7 @@ def test_what_they_have_in_common_ends_with_a_word() -> None:
     assert texts(ways, "pr") == ["int(alpha)", "int(alphabet)", "int("]
 
 
-def test_a_line_that_ends_here_in_memory_speaks_against_its_going_on() -> None:
+def test_where_a_line_often_ends_here_it_is_less_likely_to_go_on() -> None:
     ending = [Way("", documents=5), Way(".T", documents=1)]
     going_on = [Way(".T", documents=1)]
     before = "frame.head()"
@@ -93,7 +88,7 @@ def test_what_does_not_parse_is_not_shown() -> None:
     assert not found.sure
 
 
-def test_of_nothing_nothing_is_recalled() -> None:
+def test_where_no_way_is_known_or_the_line_ends_here_none_is_recalled() -> None:
     assert recalled([], "plt.s") is None
     assert recalled([Way("")], "plt.show()") is None
 
@@ -131,23 +126,6 @@ def test_the_word_at_the_cursor_counts_whole() -> None:
     values = recall.features_of("frame(two)", [Way("frame(two)", documents=1)], of_attribute)
     assert math.isclose(values["strange"], math.log1p(1))
     assert math.isclose(values["strange attributes"], math.log1p(1))
-
-
-def test_ways_that_agree_speak_for_the_models_text_and_others_against_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    fit = replace(recall.fit(), support={"agreement": 1.0, "above": 2.0})
-    monkeypatch.setattr(recall, "fit", lambda: fit)
-    ways = [Way("how()", documents=4, times=4)]
-    agreeing, against = (recall.supported(ways, text) for text in ("how(", "avefig("))
-    assert agreeing == -against > 0
-    below_the_same = [Way("how()", documents=4, times=4, above=True)]
-    assert recall.supported(below_the_same, "how(") == agreeing + 2.0
-    assert recall.supported([], "how(") == 0.0
-
-
-def test_what_is_fitted_of_the_models_text_is_what_is_looked_at() -> None:
-    assert recall.fit().support.keys() <= recall.support_of("a", [Way("ab", documents=1)]).keys()
 
 
 # For any memory -------------------------------------------------------------------------------------------------
