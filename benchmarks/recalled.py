@@ -107,8 +107,8 @@ def said(name: str, ms: Sequence[float]) -> str:
     ms = sorted(ms)
     at = {share: ms[min(len(ms) - 1, int(len(ms) * share))] for share in (0.95, 0.99)}
     return (
-        f"{name}: {len(ms)}, p50 {statistics.median(ms):.1f} ms, p95 {at[0.95]:.1f} ms, p99 {at[0.99]:.1f} ms, "
-        f"at most {ms[-1]:.1f} ms"
+        f"{name}: {len(ms)}, p50 {statistics.median(ms):.1f} ms, p95 {at[0.95]:.1f} ms, "
+        f"p99 {at[0.99]:.1f} ms, at most {ms[-1]:.1f} ms"
     )
 
 
@@ -132,9 +132,8 @@ def main() -> None:
         ]
         desk.pilot.stop()
     shown = [one for one in found if one]
-    print(
-        f"{len(shown)} of {len(found)} lines shown out of memory, after {statistics.median(n for _, n in shown)} letters"
-    )
+    letters = statistics.median(place for _, place in shown)
+    print(f"{len(shown)} of {len(found)} lines shown out of memory, after {letters:.0f} letters (median)")
     print(said("from the request to the frame", [ms for ms, _ in shown]))
     print(said("memory asked how a line goes on, at every key", memory.ms))
 

@@ -60,7 +60,7 @@ class MemoryGain:
 
     @property
     def words(self) -> str:
-        """Say what came of it."""
+        """Compare them in words."""
         first, second = self.without[0.0], self.with_it[0.0]
         by, by_it = self.moved(self.without), self.moved(self.with_it)
         one, other = self.without[by], self.with_it[by_it]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -187,3 +190,50 @@ def test_what_was_chosen_for_cells_long_ago_is_forgotten() -> None:
         chosen.choose(memory, asked(*sources, active=at))
     assert chosen.of(asked(*sources, active=1)).documents == ()
     assert chosen.of(asked(*sources, active=2)).documents == (ELSEWHERE,)
+
+
+class Unsteady(Remembering):
+    """A memory that grows, fails, and answers too late."""
+
+    def similar(self, *given: object, **more: object) -> Sequence[Document]:
+        found = super().similar(*given, **more)  # type: ignore[arg-type]
+        self.late()
+        if self.fails:
+            raise OSError("no such disk")
+        return found
+
+    fails = False
+    late: Callable[[], object] = staticmethod(lambda: None)
+
+
+HAPPENINGS = st.lists(
+    st.sampled_from(["grow", "fail", "key", "late key", "impatient key", "time"]), max_size=12
+)
+
+
+@given(HAPPENINGS)
+def test_no_key_changes_how_the_prompt_begins_while_memory_grows_fails_or_is_slow(
+    happenings: list[str],
+) -> None:
+    now = 0.0
+    memory, chosen = Unsteady(), ChosenCells(lambda: now)
+    seen: list[bytes] = []
+    for number, what in enumerate(happenings):
+        request = asked("alpha = 1", "x" * number)
+        memory.late = partial(chosen.settle, request) if what == "late key" else lambda: None
+        if what == "grow":
+            memory.documents = [*memory.documents, Document(path=f"{number}.ipynb", source="alpha = 2")]
+        elif what == "fail":
+            memory.fails = not memory.fails
+        elif what == "time":
+            now += module.AGAIN + 1
+        elif what == "impatient key":
+            seen.append(chosen.settle(request).digest)
+        else:
+            try:
+                seen.append(chosen.choose(memory, request).digest)
+            except OSError:
+                seen.append(chosen.settle(request).digest)
+    # What stays unasked for long is dropped, as nobody knows whether it was deleted: then there is none.
+    begun = [digest for at, digest in enumerate(seen) if not at or digest != seen[at - 1]]
+    assert len(begun) <= 1 or (len(begun) == 2 and not begun[1] and "time" in happenings)
