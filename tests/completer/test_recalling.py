@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -119,26 +119,20 @@ def test_a_failing_engine_takes_nothing_back_and_its_failure_is_told(desk: Calla
 
 @pytest.mark.usefixtures("sure_of_beginnings")
 def test_an_engine_that_fails_later_takes_back_nothing_of_its_own_either(desk: Callable[..., Desk]) -> None:
-    d = remembering(desk(words(3)), "for x in load(1)", "for x in load(2)")
-    told: list[str] = []
-    step = d.engine.step
+    d = remembering(desk("load(1)\n    y = 2\n    z = 3\n"), "for x in load(1)", "for x in load(2)")
+    steps, step = count(1), d.engine.step
 
     def fail(*given: object) -> None:
-        if told[1:]:
+        if next(steps) > 4:
             raise RuntimeError("no")
         step(*given)  # type: ignore[arg-type]
 
     d.engine.step = fail  # type: ignore[method-assign]
-    d.engine.answer = "load(1)\n    y = 2\n    z = 3\n"
-    _, replies = d.begin(typed("for x in ", lines="multi", eagerness="always"))
-    while True:
-        reply = replies.within(10)
-        assert reply
-        told += [reply.items[0].text] if reply.items else [""]
-        if reply.done:
-            break
-    assert reply.finish_reason == "error"
-    assert len(told[-1]) > len("load(")
+    replies = d.ask(typed("for x in ", lines="multi", eagerness="always"))
+    told = [reply.items[0].text for reply in replies]
+    assert (replies[-1].finish_reason, replies[-1].error) == ("error", None)
+    assert told[0] == "load("
+    assert told[-1].startswith("load(1)")
     assert all(later.startswith(earlier) for earlier, later in pairwise(told))
 
 
