@@ -4,7 +4,7 @@ python benchmarks/memory_index.py --set NOTEBOOKS [--files 1000] [--looked-up 50
 
 There are as many files as asked for, always the same: notebooks cut out of those given and out of Python's
 own library, with other names in each and outputs as long as real ones. `--keys` types with the default model,
-in turns beside an index that is being built and without one.
+in turns beside an index that is being built and without one, five keys at a time with pauses for thought.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,12 @@ from desk import Desk
 
 from jupyter_turbopilot.evaluate import standard_library
 from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.memory import places
 from jupyter_turbopilot.memory.entries import lines_of, page_of, words_of
 from jupyter_turbopilot.memory.kept import KeptMemory
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import size_of_index
+from jupyter_turbopilot.memory.store import Store, belonging
 from jupyter_turbopilot.request import Cell, Completion
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ OUTPUT, PICTURE = 600, 20_000  # characters and bytes below a cell, and below ea
 RENAMED = 0.2  # of the names in a notebook
 REST = 30.0  # seconds
 LOOKED_UP = 500  # times
-KEY = 0.2  # seconds between two keys
+KEY, WORD, THOUGHT = 0.2, 5, 3.0  # seconds between two keys, keys in a row, and seconds after them
 _NAME = re.compile(r"\b[a-z_]\w{4,}\b")
 
 
@@ -134,7 +137,7 @@ def built(root: Path, count: int, rest: float) -> None:
     again = KeptMemory(LocalFiles(root))
     begun, spent = time.monotonic(), time.process_time()
     again.builder.start()
-    while again.builder._swept < 0:  # noqa: SLF001 - everything was looked at, then
+    while again.builder._seen < 0:  # noqa: SLF001 - everything was looked at, then
         time.sleep(0.001)
     wait(again, count)
     print(
@@ -142,6 +145,56 @@ def built(root: Path, count: int, rest: float) -> None:
         flush=True,
     )
     again.close()
+    waiting(root, rest)
+    deleted(root)
+
+
+def waiting(root: Path, rest: float) -> None:
+    """Say what it costs that files wait on battery, or for a kernel that computes."""
+    for path in sorted(root.rglob("*.ipynb"))[:100]:
+        os.utime(path)
+    memory = KeptMemory(LocalFiles(root), resting=lambda: True)
+    memory.builder.start()
+    while memory.builder._seen < 0:  # noqa: SLF001
+        time.sleep(0.01)
+    time.sleep(1)
+    spent = time.process_time()
+    time.sleep(rest)
+    spent = time.process_time() - spent
+    print(f"100 files wait on battery: {spent * 1000:.1f} ms of a core in {rest:.0f} s", flush=True)
+    memory.close()
+
+
+def deleted(root: Path) -> None:
+    """Say how long what another program deletes is remembered, and on the disk, while somebody types."""
+    memory = KeptMemory(LocalFiles(root))
+    memory.builder.start()
+    wait(memory, 1)
+    while memory.builder._seen < 0 or memory.builder.progress.building:  # noqa: SLF001
+        time.sleep(0.01)
+    path = next(iter(sorted(root.rglob("*.ipynb"))))
+    name = path.relative_to(root).as_posix()
+    memory.continuations("python", "import ", "", path="x.ipynb", modules=[])
+    time.sleep(5)  # between two looks
+    path.unlink()
+    begun, forgotten = time.monotonic(), 0.0
+    while True:
+        memory.continuations("python", "import ", "", path="x.ipynb", modules=[])
+        with closing(Store(memory.builder.place, looking=True)) as store:
+            known = store.stamp(name) is not None
+        if not known and not forgotten:
+            forgotten = time.monotonic() - begun
+        if not known and not any(
+            name.encode() in file.read_bytes() for file in belonging(memory.builder.place)
+        ):
+            break
+        time.sleep(0.2)
+    print(
+        f"deleted by another program: forgotten after {forgotten:.1f} s, "
+        f"overwritten on the disk after {time.monotonic() - begun:.1f} s",
+        flush=True,
+    )
+    memory.close()
 
 
 def times(what: str, act: Callable[[Line], object], lines: Sequence[Line]) -> None:
@@ -211,7 +264,8 @@ def typed(root: Path, count: int) -> None:
             )
             milliseconds, _ = desk.ask(request)
             took[beside].append(milliseconds)
-            time.sleep(max(0.0, KEY - milliseconds / 1000))
+            pause = THOUGHT if (end - start) % WORD == WORD - 1 else KEY  # files are read in the longer ones
+            time.sleep(max(0.0, pause - milliseconds / 1000))
         memory.close()
         for file in memory.builder.place.parent.glob("*"):
             file.unlink()
@@ -222,6 +276,12 @@ def typed(root: Path, count: int) -> None:
         flush=True,
     )
     desk.pilot.stop()
+
+
+def assert_own(root: Path) -> None:
+    """End where indexes would be made, and deleted, among the person's own."""
+    if not places.folder().is_relative_to(root.parent):
+        sys.exit(f"XDG_DATA_HOME has no effect here: indexes would be in {places.folder()}.")
 
 
 def main() -> None:
@@ -236,12 +296,14 @@ def main() -> None:
     parser.add_argument("--built", nargs=2, metavar=("FOLDER", "COUNT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.built:
+        assert_own(Path(options.built[0]))
         built(Path(options.built[0]), int(options.built[1]), REST)
         return
     sources: list[Notebook] = [*(read(options.set) if options.set else ()), *standard_library.notebooks()]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_DATA_HOME"] = f"{folder}/data"  # not among the person's own
         root, many = Path(folder) / "built", Path(folder) / "looked up"
+        assert_own(root)
         fill(root, sources, options.files)
         subprocess.run([sys.executable, __file__, "--built", str(root), str(options.files)], check=True)
         if options.looked_up:
@@ -253,7 +315,7 @@ def main() -> None:
             memory.close()
             looked_up(many)
         if options.keys:
-            os.environ["XDG_DATA_HOME"] = f"{folder}/typed"
+            os.environ["XDG_DATA_HOME"] = f"{folder}/data/typed"
             typed(root, options.keys)
 
 

@@ -85,7 +85,7 @@ def _folders(settings: Turbopilot) -> Iterator[Finding]:
 
 def _memory(settings: Turbopilot) -> Finding:
     """Say whether an index of the person's own code is kept, and where."""
-    from jupyter_turbopilot.files import is_writable
+    from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room, is_writable
     from jupyter_turbopilot.memory.places import folder, indexes, size_of_index
 
     if not settings.memory:
@@ -93,6 +93,9 @@ def _memory(settings: Turbopilot) -> Finding:
     if not is_writable(folder()):
         remedy = "Set XDG_DATA_HOME to a folder of yours, or c.Turbopilot.memory = False."
         return Finding("memory", f"{folder()} cannot be written to. {remedy}", problem=True)
+    if (free := free_room(folder())) < ROOM_TO_SPARE:
+        room = f"only {free / 1e6:.0f} MB are free in {folder()}, and {ROOM_TO_SPARE / 1e6:.0f} MB have to be"
+        return Finding("memory", f"{room} before notebooks are read into an index.", problem=True)
     found = indexes()
     held = f"{len(found)} of them, {sum(map(size_of_index, found)) / 1e6:.0f} MB" if found else "none yet"
     return Finding("memory", f"indexes of your code in {folder()}: {held}")

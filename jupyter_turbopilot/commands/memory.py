@@ -59,7 +59,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
     """Build the index of a folder anew, at once."""
     import sqlite3
 
-    from jupyter_turbopilot.memory.build import Builder
+    from jupyter_turbopilot.memory.build import Builder, EndedError
     from jupyter_turbopilot.memory.local_files import LocalFiles
     from jupyter_turbopilot.memory.places import place_of, size_of_index
     from jupyter_turbopilot.sqlite_file.trouble import reason_of
@@ -75,13 +75,16 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
         builder.build_now()
     except (OSError, NotImplementedError, sqlite3.Error) as error:
         raise NotReadyError(f"The index cannot be built: {reason_of(error)}.", code="no_index") from None
+    except EndedError:
+        raise NotReadyError("The index was emptied while it was built.", code="no_index") from None
     size = size_of_index(builder.place) / MEGABYTE
     print(f"{source.root}: {count_of(builder.progress.files, 'file')}, {size:.1f} MB.")
     return 0
 
 
 def clear(_: NoOptions, __: Turbopilot) -> int:
-    """Empty every index, also those that servers have open."""
+    """Empty every index, also those that servers have open or are building."""
+    import secrets
     import sqlite3
 
     from jupyter_turbopilot.memory.places import index_files, indexes
@@ -93,7 +96,7 @@ def clear(_: NoOptions, __: Turbopilot) -> int:
         root, documents = _held(path)
         try:
             with closing(Store(path)) as store:
-                gone = store.clear()
+                gone = store.clear(secrets.token_hex(8))
         except (OSError, sqlite3.Error):
             left = remove(index_files(path))
             list_names("Could not be removed", left)
@@ -105,7 +108,9 @@ def clear(_: NoOptions, __: Turbopilot) -> int:
     if not found:
         print("Nothing was kept.")
     else:
-        print("Servers begin new indexes when they start. With c.Turbopilot.memory = False they do not.")
+        print(
+            "Servers begin new indexes when they are restarted. With c.Turbopilot.memory = False they do not."
+        )
     return status
 
 
@@ -128,6 +133,6 @@ COMMAND = Group(
     (
         Command("info", "say which indexes there are", NoOptions, declare_nothing, info),
         Command("rebuild", "build the index of a folder anew", Rebuild, declare_folder, rebuild),
-        Command("clear", "forget everything that is in them", NoOptions, declare_nothing, clear),
+        Command("clear", "empty every index", NoOptions, declare_nothing, clear),
     ),
 )

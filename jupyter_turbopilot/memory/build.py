@@ -9,14 +9,15 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.memory.entries import Page, page_of
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
-from jupyter_turbopilot.memory.places import delete_old
+from jupyter_turbopilot.memory.places import DAY, delete_old
+from jupyter_turbopilot.memory.source import is_under
 from jupyter_turbopilot.memory.store import Store, prepare
 from jupyter_turbopilot.sqlite_file.connection import is_busy
 from jupyter_turbopilot.sqlite_file.trouble import reason_of
@@ -30,13 +31,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_FILES = 20_000
-SWEEP = 30.0  # seconds between two looks whether all files are still there, while somebody works
+SWEEP = 30.0  # seconds between two looks at what is there, while somebody works
+_LOOKS = 2  # after somebody has used the index: one at once, and one for what is deleted meanwhile
 _SHARE = 20  # of the time, at most one part goes into such looks
 QUIET = 2.0  # seconds after a request in which nothing is read
+LATELY = 60.0  # seconds after a request in which at most half of the time is used
 PATIENCE = 10.0  # seconds after which one file is read although somebody types
-_POLL = 0.25
+BATCH, LONG_BATCH = 0.1, 0.5  # seconds of reading before it is written down; where nobody has asked lately
+TIDY = 20.0  # seconds between two times that the disk is made to forget
+RETRY = 60.0  # seconds after which another attempt is made, longer each time
+_LONGEST = 3600.0
+_POLL, _REST = (
+    0.25,
+    10.0,
+)  # seconds until it is looked again whether somebody types; whether the machine rests
 _MOST_CHANGES = 1000  # that wait; where there are more, everything is looked at
 _PIECE = 256  # files that are looked at in one go
+_TEND = 1.0  # seconds after which a long look is interrupted for what is gone
 END = 1.0  # seconds that the end waits for what is under way
 
 
@@ -57,8 +68,8 @@ class EndedError(Exception):
 class Builder:
     """Reads what is in a source into the index at `place`.
 
-    Nothing is read while `resting` says that the machine is somebody's, or shortly after `asked`, the number
-    of requests so far, has changed. What is gone is forgotten meanwhile, too.
+    Nothing is read while `resting` says that the computer is needed for something else, or shortly after
+    `asked`, the number of requests so far, has changed. What is gone is forgotten all the same.
     """
 
     def __init__(
@@ -75,20 +86,23 @@ class Builder:
         self._resting = resting
         self._asked = asked
         self._before = 0  # what `asked` was, and since when it is
-        self._since = -QUIET
+        self._since = float("-inf")
         self._wake = threading.Condition()
         self._changed: dict[str, None] = {}  # paths that something happened to, in this order
-        self._unseen: set[str] = set()  # those of them that may be gone
-        self._everything = True  # whether the whole source is to be looked at
-        self._used = False
+        self._unseen: set[str] = set()  # paths that may be gone
+        self._first: dict[str, Looked] = {}  # files to be read that something happened to
+        self._todo: dict[str, Looked] = {}  # other files to be read, the newest first
+        self._too_old = float("-inf")  # there is no room for files that were changed before this
+        self._looks = 1  # that are still to be taken at everything
+        self._due = float("-inf")  # when the next one may be
+        self._pause = SWEEP
+        self._seen = float("-inf")  # when the last one ended
+        self._read_at = float("-inf")  # when a file was read last
+        self._tidied = float("-inf")
+        self._cleared = ""
+        self._marked = float("-inf")  # when it was last noted on the disk that the index is used
         self._ended = False
         self._rushing = False  # whether somebody waits for the index
-        self._swept = float("-inf")  # when it was last seen what is there
-        self._tried = float("-inf")  # when it was last looked
-        self._pause = SWEEP
-        self._saw_all = True  # when the source was last walked through
-        self._knows_all = False  # whether every file was seen once
-        self._deleted = False  # since the file was last tidied
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -101,7 +115,7 @@ class Builder:
         try:
             self._thread.start()
         except RuntimeError:  # no more threads
-            self._give_up("there are no more threads")
+            self._report("there are no more threads")
 
     def build_now(self) -> None:
         """Build the index anew, on this thread and without pauses; OSError or sqlite3.Error: it cannot be."""
@@ -119,17 +133,25 @@ class Builder:
                 self._unseen.add(stripped)
             if len(self._changed) > _MOST_CHANGES:
                 self._changed.clear()
-                self._unseen.clear()
-                self._everything = True
+                self._look_soon()
             self._wake.notify()
 
     def used(self) -> bool:
         """Note that the index is used; tell whether what is there was looked at lately."""
-        if not self._used:
+        if self._looks < _LOOKS:
             with self._wake:
-                self._used = True
+                self._looks = _LOOKS
                 self._wake.notify()
-        return time.monotonic() - self._swept < SWEEP
+        return not self.progress.trouble and time.monotonic() - self._seen < 2 * self._pause
+
+    def attended(self) -> None:
+        """Note that somebody has a page open, and may delete files elsewhere; unless looking takes long."""
+        if self._pause <= SWEEP:
+            self.used()
+
+    def may_be_gone(self, path: str) -> bool:
+        """Tell whether something happened to a file that was not looked at yet."""
+        return bool(self._unseen) and is_under(path, tuple(self._unseen))
 
     def close(self) -> None:
         """End; what is under way is not finished."""
@@ -141,220 +163,270 @@ class Builder:
             thread.join(END)
 
     def _run(self) -> None:
+        pause = RETRY
         try:
-            store = self._open()
-            try:
-                while True:
-                    if not store.is_in_place():
-                        log.info("Turbopilot: the index of your code was deleted. It is begun anew.")
-                        store.close()
-                        store = self._open()
-                    self._work(store)
-                    self._sleep()
-            finally:
-                store.close()
+            while True:
+                try:
+                    with closing(self._open()) as store:
+                        while store.is_in_place():
+                            self._work(store)
+                            pause = RETRY
+                            store.rest()
+                            self._sleep(store)
+                    if not self.place.exists():
+                        self._stop("it was deleted")
+                    continue  # another server has begun a new one
+                except (OSError, NotImplementedError, sqlite3.Error) as error:
+                    self._report(reason_of(error))
+                except Exception as error:
+                    if isinstance(error, EndedError):
+                        raise
+                    log.exception("Turbopilot: the index of your code failed")
+                    self._report("an error that the server's log has")
+                self._looks = 0
+                self._wait(pause)
+                self._sleep(None)
+                pause = min(2 * pause, _LONGEST)
         except EndedError:
             pass
-        except (OSError, NotImplementedError, sqlite3.Error) as error:
-            self._give_up(reason_of(error))
-        except Exception:
-            log.exception("Turbopilot: the index of your code failed")
-            self._give_up("an error that the server's log has")
 
     def _open(self) -> Store:
         if free_room(self.place) < ROOM_TO_SPARE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         prepare(self.place)
-        os.utime(self.place)  # by this an index is known that nobody uses any more
+        self._mark_used()
         delete_old(self.place)
-        store = Store(self.place)
-        if store.noted("root") != self._source.root:
-            store.note("root", self._source.root)
-        self._tell(store)
+        with ExitStack() as opened:
+            store = opened.enter_context(closing(Store(self.place)))
+            if store.noted("root") != self._source.root:
+                store.note("root", self._source.root)
+            self._cleared = store.noted("cleared")
+            self._look_soon()
+            self._tell(store)
+            opened.pop_all()
         return store
 
+    def _look_soon(self) -> None:
+        self._looks, self._due = max(1, self._looks), float("-inf")
+
+    def _mark_used(self) -> None:
+        """Note on the disk that the index is used: one that is not is deleted after some months."""
+        if (now := time.monotonic()) - self._marked > DAY:
+            os.utime(self.place)
+            self._marked = now
+
     def _work(self, store: Store) -> None:
-        """Do what there is to do."""
+        """Do what there is to do, what is most urgent first."""
         while True:
+            self._check_end()
             try:
-                if self._everything:
-                    self._everything = False
-                    self._read_all(store)
-                self._read_changes(store)
+                self._check_cleared(store)
                 self._tend(store)
-                if self._changed or self._everything:
-                    continue
+                if self._changed:
+                    self._refresh(store)
+                elif self._looks and time.monotonic() >= self._due:
+                    self._look(store)
+                elif not (self._first or self._todo):
+                    return
+                elif share := self._share():
+                    self._read_some(store, share)
+                else:
+                    self._wait(_REST if self._resting() else _POLL, for_changes=True)
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise
-                self._everything = True
+                self._look_soon()
                 self._wait(_POLL)
-            else:
-                return
 
-    def _sleep(self) -> None:
+    def _sleep(self, store: Store | None) -> None:
         """Wait until there is something to do."""
         with self._wake:
-            while not (self._ended or self._changed or self._everything):
-                if not self._used:
-                    self._wake.wait()
-                elif (left := self._tried + self._pause - time.monotonic()) > 0:
-                    self._wake.wait(left)
-                else:
+            while not (self._ended or self._changed):
+                then = [self._due] if self._looks else []
+                if store and store.untidy:
+                    then.append(self._tidied + TIDY)
+                left = min(then) - time.monotonic() if then else None
+                if left is not None and left <= 0:
                     break
+                self._wake.wait(left)
         self._check_end()
 
-    def _read_all(self, store: Store) -> None:
-        """Bring the whole index up to date, what was changed last first."""
-        found = heapq.nlargest(MOST_FILES, self._walk(), key=_age)
+    def _look(self, store: Store) -> None:
+        """Look at everything there is: forget what is gone, and note what is new or was changed."""
+        begun = time.monotonic()
+        self._mark_used()
         known = store.stamps()
-        self._tried, self._knows_all = time.monotonic(), self._saw_all
-        if self._knows_all:
-            self._swept = self._tried
-            self._forget(store, known.keys() - {one.path for one in found})
-        new = [one for one in found if known.get(one.path) != one.stamp]
-        self.progress = Progress(building=bool(new), files=len(found) - len(new), of=len(found))
-        for at, one in enumerate(new):
-            self._read_changes(store)
-            if store.stamp(one.path) != one.stamp and not self._read(store, one):
-                break  # there is no more room, and the others are older
-            self.progress = Progress(building=True, files=len(found) - len(new) + at + 1, of=len(found))
-        self._tell(store)
+        unseen: list[str] = []
+        walked = self._in_pieces(store, self._source.walk("", unseen))
+        found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
+        self._forget(store, [path for path in known if path not in found and not is_under(path, unseen)])
+        self._todo = {
+            path: one
+            for path, one in found.items()
+            if known.get(path) != one.stamp and (path in known or one.modified > self._too_old)
+        }
+        now = time.monotonic()
+        if "" in unseen:
+            log.debug("Turbopilot: %s cannot be seen", self._source.root)
+        else:
+            self._seen = now
+        self._pause = max(SWEEP, _SHARE * (now - begun))
+        self._due = now + self._pause
+        self._looks -= 1
+        self._tell(store, of=len(found))
 
-    def _read_changes(self, store: Store) -> None:
-        """Look at what something has happened to."""
-        while True:
-            with self._wake:
-                if not self._changed:
-                    break
-                path = next(iter(self._changed))
-                del self._changed[path]
-            self._refresh(store, path)
-            self._tell(store, building=self.progress.building)
-
-    def _refresh(self, store: Store, path: str) -> None:
-        """Look at a file, or at what is in a folder."""
+    def _refresh(self, store: Store) -> None:
+        """Look at a file that something has happened to, or at what is in a folder."""
+        with self._wake:
+            path = next(iter(self._changed))
+            del self._changed[path]
         try:
-            looked = self._source.look(path)
+            if looked := self._source.look(path):
+                # Whatever its state says: a clock may stand still between two changes.
+                self._first[path] = looked
+                return
         except OSError:
-            return
-        found = [looked] if looked else heapq.nlargest(MOST_FILES, self._walk(path), key=_age)
-        if looked or self._saw_all:
-            self._forget(store, store.under(path) - {one.path for one in found})
-        for one in found:
-            if store.stamp(one.path) != one.stamp:
-                self._read(store, one)
+            return  # the next look at everything will tell
+        unseen: list[str] = []
+        walked = self._in_pieces(store, self._source.walk(path, unseen))
+        found = {one.path: one for one in heapq.nlargest(MOST_FILES, walked, key=_age)}
+        known = store.under(path)
+        self._forget(store, [one for one in known if one not in found and not is_under(one, unseen)])
+        self._first |= found
+        self._tell(store)
 
     def _tend(self, store: Store) -> None:
         """Forget what is gone: without delay, as nothing has to be read for it."""
-        with self._wake:
-            unseen, self._unseen = self._unseen, set()
-        self._forget(store, [path for path in unseen if self._is_gone(path)])
-        if self._used and time.monotonic() - self._tried >= self._pause:
-            self._used = False
-            if self._knows_all:
-                self._sweep(store)
-            else:
-                self._everything = True
-        if self._deleted:
-            self._deleted = False
+        for path in tuple(self._unseen):
+            if self._is_gone(path):
+                self._forget(store, [path])
+                self._tell(store)
+            self._unseen.discard(path)
+        if store.untidy and time.monotonic() - self._tidied >= TIDY:
             store.tidy()
+            self._tidied = time.monotonic()
 
-    def _sweep(self, store: Store) -> None:
-        """Look whether every file is still there, and still the same."""
-        self._tried = time.monotonic()
-        known, gone = store.stamps(), []
+    def _read_some(self, store: Store, seconds: float) -> None:
+        """Read files for some time, at least one, and write them down at once."""
+        begun, spent = time.monotonic(), time.thread_time()
+        asked = self._asked()
+        read: list[tuple[Looked, Page]] = []
+        while waiting := self._first or self._todo:
+            told, looked = waiting is self._first, waiting.pop(next(iter(waiting)))
+            known = not told and store.stamp(looked.path) == looked.stamp  # another server has read it
+            if not known and (page := self._page(looked)) is not None:
+                read.append((looked, page))
+            if time.monotonic() - begun >= seconds or self._asked() != asked:
+                break
         try:
-            for path, stamp in self._in_pieces(self._source.stamps(known)):
-                if stamp is None:
-                    gone.append(path)
-                elif stamp != known[path]:
-                    self.changed(path)
-        except OSError:
-            return
-        self._swept = time.monotonic()
-        self._pause = max(SWEEP, _SHARE * (self._swept - self._tried))
-        self._forget(store, gone)
-        self._tell(store, building=self.progress.building)
+            with store.transaction():
+                self._check_cleared(store)
+                for at, (looked, page) in enumerate(read):
+                    if at == 0 or self._asked() == asked:
+                        self._put(store, looked, page)
+                    else:  # somebody types: later
+                        self._first[looked.path] = looked
+            store.keep_newest(MOST_FILES)
+        except sqlite3.Error:
+            self._first |= {looked.path: looked for looked, _ in read}
+            raise
+        self._read_at = time.monotonic()
+        self._tell(store)
+        if self._read_at - self._since < LATELY:
+            self._wait(time.thread_time() - spent)  # as long again for everybody else
 
-    def _read(self, store: Store, looked: Looked) -> bool:
-        """Read a file into the index; tell whether there was room for it."""
-        self._await_turn(store)
-        begun = time.monotonic()
-        page = Page()
-        if looked.size is None or looked.size <= MOST_BYTES:
-            try:
-                page = page_of(looked.path, self._source.read(looked.path))
-            except Exception:  # one file of a person's does not keep the others from being read
-                log.debug("Turbopilot: a file could not be read into the index", exc_info=True)
-        # A clock may have been wrong: what is from the future is from now.
-        fits = store.put(looked.path, looked.stamp, min(looked.modified, time.time()), page)
-        self._wait(min(1.0, time.monotonic() - begun))  # as long again for everybody else
-        return fits
-
-    def _walk(self, folder: str = "") -> Iterator[Looked]:
-        """Iterate over the files that can be seen, and note whether that is all there are."""
-        self._saw_all = False
+    def _page(self, looked: Looked) -> Page | None:
+        """Return what of a file is remembered; None where it cannot be read now."""
+        if looked.size is not None and looked.size > MOST_BYTES:
+            return Page()
         try:
-            yield from self._in_pieces(self._source.walk(folder))
-            self._saw_all = True
+            return page_of(looked.path, self._source.read(looked.path))
         except OSError as error:
-            log.debug("Turbopilot: not all of %s can be seen: %s", self._source.root, error)
+            log.debug("Turbopilot: a file could not be read: %s", error)
+            return None
+        except Exception:  # one file of a person's does not keep the others from being read
+            log.debug("Turbopilot: a file could not be read into the index", exc_info=True)
+            return Page()
+
+    def _put(self, store: Store, looked: Looked, page: Page) -> None:
+        try:
+            fits = store.put(looked.path, looked.stamp, looked.modified, page)
+        except (ValueError, OverflowError, sqlite3.DataError):  # what SQLite has no room or no letters for
+            log.debug("Turbopilot: a file could not be put into the index", exc_info=True)
+            if page != Page():
+                self._put(store, looked, Page())  # so that it is not read again and again
+            return
+        if not fits:
+            self._too_old = max(self._too_old, looked.modified)
+            self._todo.clear()  # the others are older
 
     def _is_gone(self, path: str) -> bool:
         try:
-            return self._source.stamp(path) is None
+            return not self._source.exists(path)
         except OSError:
             return False
 
     def _forget(self, store: Store, paths: Iterable[str]) -> None:
         if store.forget(paths):
-            self._deleted = True
+            self._too_old = float("-inf")
 
-    def _in_pieces(self, items: Iterable) -> Iterable:  # type: ignore[type-arg]
-        """Iterate with pauses."""
+    def _in_pieces(self, store: Store, items: Iterable[Looked]) -> Iterator[Looked]:
+        """Iterate with pauses, and forget meanwhile what is gone."""
+        tended = time.monotonic()
         for at, item in enumerate(items):
             if at % _PIECE == _PIECE - 1:
                 self._wait(0.005)
+            if time.monotonic() - tended > _TEND:
+                self._tend(store)
+                tended = time.monotonic()
             yield item
 
-    def _await_turn(self, store: Store) -> None:
-        """Wait until the machine is nobody's."""
-        begun = time.monotonic()
-        while not self._rushing:
-            self._tend(store)
-            now, asked = time.monotonic(), self._asked()
-            if asked != self._before:
-                self._before, self._since = asked, now
-            typing = now - self._since < QUIET and now - begun < PATIENCE
-            if not typing and not self._resting():
-                return
-            self._wait(_POLL)
+    def _share(self) -> float:
+        """Return for how many seconds files may be read now."""
+        now, asked = time.monotonic(), self._asked()
+        if asked != self._before:
+            self._before, self._since = asked, now
+        if self._rushing:
+            return LONG_BATCH
+        if self._resting():
+            return 0
+        if now - self._since >= LATELY:
+            return LONG_BATCH
+        if now - self._since >= QUIET:
+            return BATCH
+        return 1e-9 if now - self._read_at >= PATIENCE else 0
 
-    def _wait(self, seconds: float) -> None:
-        """Let others have the machine."""
+    def _wait(self, seconds: float, *, for_changes: bool = False) -> None:
+        """Do nothing for some time."""
         with self._wake:
             if not (self._ended or self._rushing):
-                self._wake.wait_for(lambda: self._ended, seconds)
+                self._wake.wait_for(lambda: self._ended or (for_changes and self._changed), seconds)
         self._check_end()
 
     def _check_end(self) -> None:
         if self._ended:
             raise EndedError
 
-    def _tell(self, store: Store, *, building: bool = False) -> None:
-        count = store.count()
-        self.progress = Progress(
-            building=building, files=count, of=max(count, self.progress.of if building else 0)
-        )
+    def _check_cleared(self, store: Store) -> None:
+        if store.noted("cleared") != self._cleared:
+            self._stop("it was emptied")
 
-    def _give_up(self, reason: str) -> None:
-        with self._wake:
-            self._ended = True
-            self._changed.clear()
-            self._unseen.clear()
-        log.warning("Turbopilot: There is no index of your code in %s: %s.", self.place, reason)
-        self.progress = Progress(trouble=f"There is no index of your code: {reason}.")
+    def _tell(self, store: Store, of: int = 0) -> None:
+        count = store.count()
+        building = bool(self._todo)
+        of = max(count, of or self.progress.of) if building else count
+        self.progress = Progress(building=building, files=count, of=of)
+
+    def _stop(self, why: str) -> None:
+        """End for good: what a person has deleted is not put there again while the person looks on."""
+        self._report(f"{why}; the next server that starts begins a new one")
+        self._ended = True
+        raise EndedError
+
+    def _report(self, reason: str) -> None:
+        if reason != self.progress.trouble:
+            log.warning("Turbopilot: There is no index of your code in %s: %s.", self.place, reason)
+        self.progress = Progress(trouble=reason)
 
 
 def _age(looked: Looked) -> float:

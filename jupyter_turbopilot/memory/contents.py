@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import deque
 from datetime import datetime
@@ -21,15 +22,18 @@ from jupyter_turbopilot.memory.left_out import (
     is_wanted,
     is_wanted_folder,
 )
-from jupyter_turbopilot.memory.source import MOST_LOOKED_AT, Looked
+from jupyter_turbopilot.memory.local_files import LocalFiles
+from jupyter_turbopilot.memory.source import Looked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
+MOST_FOLDERS = 5000  # that are asked for
 _ANSWER = 60.0  # seconds that the manager may take
-# A manager says so of what is not there, is of another kind, or is not for this person.
-_NONE = {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _SHARE = 4  # of the time, at most one part is spent in a manager that holds up the event loop
+# Settings that say who asks, and not what for: they may be others at each start.
+_SECRET = re.compile(r"pass|secret|token|credential|signature|(?:api|access|private)_?key", re.IGNORECASE)
 
 
 class Contents:
@@ -42,56 +46,45 @@ class Contents:
         kind = f"{type(manager).__module__}.{type(manager).__qualname__}"
         self.root = str(getattr(manager, "root_dir", "")) or kind
         # What is configured tells two of a kind apart: one bucket, one database, one user.
-        named = sorted(
-            (name, value) for name, value in manager.trait_values(config=True).items() if _is_plain(value)
-        )
-        self.identity = f"{kind} {self.root} {named!r}"
+        self.identity = f"{kind} {self.root} {_plain(manager.trait_values(config=True))!r}"
         self._manager = manager
         self._loop = loop
 
-    def walk(self, folder: str = "") -> Iterator[Looked]:
+    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
         """Iterate over the files under a folder, those of outer folders first."""
-        waiting, left = deque([folder]), MOST_LOOKED_AT
-        unseen: OSError | None = None
+        unseen = [] if unseen is None else unseen
+        waiting, left = deque([folder]), MOST_FOLDERS
         while waiting:
             above = waiting.popleft()
+            left -= 1
+            if left < 0:
+                unseen += [above, *waiting]
+                return
             try:
                 model = self._get(above, type="directory", content=True)
-            except OSError as error:  # the others are looked at all the same
-                unseen = error
+            except OSError:  # the others are looked at all the same
+                unseen.append(above)
                 continue
             listed = model.get("content") if model else None
             children = [child for child in listed or () if isinstance(child, dict)]
             if above and any(child.get("name") in ENVIRONMENT for child in children):
                 continue
             for child in children:
-                left -= 1
-                if left < 0:
-                    return
                 path, name = str(child.get("path", "")).strip("/"), str(child.get("name", ""))
                 if child.get("type") == "directory":
                     if is_wanted_folder(name) and path.count("/") < DEEPEST:
                         waiting.append(path)
                 elif is_wanted(path):
                     yield _looked(path, child)
-        if unseen:
-            raise unseen
 
     def look(self, path: str) -> Looked | None:
         """Look at a file."""
         model = self._get(path, content=False) if is_wanted(path) else None
         return _looked(path, model) if model and model.get("type") != "directory" else None
 
-    def stamp(self, path: str) -> str | None:
-        """Return when a file was changed, and its size."""
-        model = self._get(path, content=False)
-        return _looked(path, model).stamp if model else None
-
-    def stamps(self, paths: Collection[str]) -> Iterator[tuple[str, str | None]]:
-        """Iterate over files that were looked at before, each with its state; folders are asked for it."""
-        there = {one.path: one.stamp for one in self.walk()}
-        for path in paths:
-            yield path, there.get(path)
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or a folder."""
+        return self._get(path, content=False) is not None
 
     def read(self, path: str) -> str:
         """Return the text of a file; a notebook that is kept as something else becomes one again."""
@@ -100,12 +93,14 @@ class Contents:
         if content is None and path.lower().endswith(NOTEBOOK):
             model = self._get(path, type="notebook", content=True)
             content = model.get("content") if model else None
+        if content is None:
+            return ""
         text = content if isinstance(content, str) else json.dumps(content, default=str)
         return text if len(text) <= MOST_BYTES else ""
 
-    def there(self, paths: Iterable[str], *, otherwise: bool) -> Collection[str]:  # noqa: ARG002 - it has no time
-        """Return all of them: a manager tells of what it deletes, and cannot be asked in a moment."""
-        return set(paths)
+    def there(self, paths: Iterable[str], *, otherwise: bool) -> AbstractSet[str]:
+        """Return all or none of them: a manager cannot be asked in a moment."""
+        return set(paths) if otherwise else set()
 
     def _get(self, path: str, **wanted: object) -> dict[str, Any] | None:
         """Ask the manager; None where there is nothing of the kind, OSError where it does not say."""
@@ -117,7 +112,7 @@ class Contents:
             model = asked.result(_ANSWER)
         except Exception as error:  # a manager may be anybody's
             asked.cancel()
-            if isinstance(error, HTTPError) and error.status_code in _NONE:
+            if isinstance(error, HTTPError) and _says_none(error.status_code, wanted):
                 return None
             raise OSError(f"the contents manager does not answer ({type(error).__name__})") from error
         finally:
@@ -129,11 +124,44 @@ class Contents:
         return await ensure_async(self._manager.get(path, **wanted))
 
 
+class FilesOfManager(LocalFiles):
+    """A folder on the disk whose contents manager reads files in a way of its own.
+
+    They are looked at on the disk: through a manager, each listing would hold up the event loop.
+    """
+
+    def __init__(
+        self, manager: Any, loop: asyncio.AbstractEventLoop, is_listed: Callable[[str], bool], hidden: str
+    ) -> None:
+        super().__init__(manager.root_dir, is_listed, hidden)
+        self.read = Contents(manager, loop).read  # type: ignore[method-assign]
+
+
+def _says_none(status: int, wanted: dict[str, object]) -> bool:
+    """Tell whether a manager says that nothing is there, or that it is of another kind than was asked for."""
+    return status == HTTPStatus.NOT_FOUND or (status == HTTPStatus.BAD_REQUEST and "type" in wanted)
+
+
 def _looked(path: str, model: dict[str, Any]) -> Looked:
     size, modified = model.get("size"), model.get("last_modified")
-    when = modified.timestamp() if isinstance(modified, datetime) else 0.0
+    try:
+        when = modified.timestamp() if isinstance(modified, datetime) else 0.0
+    except (ValueError, OverflowError, OSError):  # a date that no clock shows
+        when = 0.0
     return Looked(path, f"{modified} {size}", when, size if isinstance(size, int) else None)
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | float | bool | None)
+def _plain(value: object) -> object:
+    """Return what a setting says, always in the same words."""
+    match value:
+        case str() | int() | float() | None:
+            return value
+        case dict():
+            named = {str(name): _plain(one) for name, one in value.items() if not _SECRET.search(str(name))}
+            return sorted(named.items())
+        case list() | tuple() | set() | frozenset():
+            return sorted((_plain(one) for one in value), key=repr)
+        case type():
+            return f"{value.__module__}.{value.__qualname__}"
+        case _:
+            return type(value).__qualname__

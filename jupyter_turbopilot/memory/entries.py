@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import cell_language
@@ -15,7 +17,7 @@ from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, wi
 from jupyter_turbopilot.context.notebook_file import parse_notebook
 from jupyter_turbopilot.context.private import without_spread_secrets
 from jupyter_turbopilot.context.ranking import parts
-from jupyter_turbopilot.memory.import_lines import imports_of
+from jupyter_turbopilot.memory.import_lines import Import, imports_of
 from jupyter_turbopilot.memory.left_out import (
     MOST_BYTES,
     NOTEBOOK,
@@ -32,9 +34,14 @@ SHORTEST, LONGEST = 6, 240  # characters of a line that is worth remembering
 SHORTEST_BEGINNING = 2  # characters of a line that is continued
 SMALL, LARGE = 400, 2400  # characters of a block: smaller ones are joined, larger ones divided
 MOST_ENTRIES, MOST_WORDS = 1000, 64
+MOST_MODULES = 256  # of a file
 LONGEST_WORD = 48
 _WORD = re.compile(r"[^\W\d]\w{2,}")
-ARMOUR = "-----BEGIN "  # a key or certificate, of which the lines by themselves look like nothing
+# A key or a certificate, whose lines look like nothing by themselves; to the end where its own is not there.
+ARMOUR = re.compile(
+    r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:-----END [^\n]*|---- END [^\n]*|\Z)",
+    re.DOTALL,
+)
 _UNTOLD = frozenset({"text", "markdown", "html", "latex", "bat"})  # of cells whose magic writes them
 
 
@@ -66,11 +73,7 @@ def page_of(path: str, text: str) -> Page:
     if not is_wanted(path) or len(text) > MOST_BYTES or "\0" in text:
         return Page()
     found = _of_notebook(path, text) if path.lower().endswith(NOTEBOOK) else _of_file(path, text)
-    entries = (
-        Entry(language, kept)
-        for language, source in found
-        if ARMOUR not in source and (kept := _cleaned(source)).strip()
-    )
+    entries = (Entry(language, kept) for language, source in found if (kept := _cleaned(source)).strip())
     # Cells are copied within a notebook: once is enough, and it stands where it stood first.
     return Page(tuple(dict.fromkeys(entries))[:MOST_ENTRIES])
 
@@ -86,7 +89,7 @@ def _of_notebook(path: str, text: str) -> Iterator[tuple[str, str]]:
     if notebook is None:
         return
     for cell in notebook.cells:
-        if cell.type != "code" or is_minified(cell.source):
+        if cell.type != "code" or is_minified(cell.source) or ARMOUR.search(cell.source):
             continue
         language = cell_language(cell.source, notebook.language)
         if language in _UNTOLD:
@@ -104,7 +107,7 @@ def _of_file(path: str, text: str) -> Iterator[tuple[str, str]]:
     if is_generated(text):
         return
     language, joined = language_of(path), ""
-    for part in parts(text.strip("\n")):
+    for part in parts(ARMOUR.sub("", text).strip("\n")):
         if joined and len(joined) + len(part) > SMALL:
             yield language, joined
             joined = ""
@@ -156,21 +159,17 @@ def is_word(text: str) -> bool:
 
 
 def modules_of(page: Page) -> frozenset[str]:
-    """Return the top-level modules that a file imports."""
-    return frozenset(
-        found.module
-        for entry in page.entries
-        if entry.language == "python"
-        for found in imports_of(entry.source)
-    )
+    """Return the top-level modules that a file imports, the first of them where there are many."""
+    found = (one.module for one in _imports(page) if len(one.module) <= LONGEST_WORD)
+    return frozenset(islice(dict.fromkeys(found), MOST_MODULES))
 
 
 def bindings_of(page: Page) -> frozenset[tuple[str, str]]:
     """Return the names that a file's imports bind, each with an import of that name alone."""
-    return frozenset(
-        (found.name, found.line)
-        for entry in page.entries
-        if entry.language == "python"
-        for found in imports_of(entry.source)
-        if found.name
-    )
+    return frozenset((one.name, one.line) for one in _imports(page) if one.name)
+
+
+@lru_cache(maxsize=1)
+def _imports(page: Page) -> tuple[Import, ...]:
+    python = (entry.source for entry in page.entries if entry.language == "python")
+    return tuple(one for source in python for one in imports_of(source))

@@ -10,6 +10,7 @@ from jupyter_turbopilot.memory.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.memory.base import Sighting
     from jupyter_turbopilot.memory.source import Source
@@ -55,6 +56,8 @@ class KeptMemory:
         self.builder.close()
         self._reader.close()
 
-    def _on_the_disk(self, paths: Iterable[str]) -> Collection[str]:
-        """Return the paths that are there; where a disk is slow, as far as was seen a moment ago."""
-        return self.source.there(paths, otherwise=self.builder.used())
+    def _on_the_disk(self, paths: Iterable[str]) -> AbstractSet[str]:
+        """Return the paths that are there; where that takes too long, as far as was seen lately."""
+        seen_lately = self.builder.used()
+        certain = [path for path in paths if not self.builder.may_be_gone(path)]
+        return self.source.there(certain, otherwise=seen_lately)

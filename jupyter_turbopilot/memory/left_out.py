@@ -44,7 +44,7 @@ def language_of(path: str) -> str:
 
 def is_wanted(path: str) -> bool:
     """Tell whether a file with this path, relative to the root folder, may be remembered."""
-    if len(path) > LONGEST_PATH or "\0" in path:
+    if len(path) > LONGEST_PATH or not _is_text(path):
         return False
     *folders, name = path.split("/")
     if len(folders) > DEEPEST or not all(map(is_wanted_folder, folders)) or _is_hidden(name):
@@ -59,8 +59,16 @@ def is_wanted_folder(name: str) -> bool:
     return not (_is_hidden(name) or name.lower() in _FOLDERS or name.lower().endswith(_PACKAGES))
 
 
+def _is_text(path: str) -> bool:
+    """Tell whether a path can be written down: a disk may have names that are no text."""
+    try:
+        return b"\0" not in path.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "~")) or not name
+    return not name or name.startswith((".", "~")) or name.endswith("~")
 
 
 def is_generated(source: str) -> bool:

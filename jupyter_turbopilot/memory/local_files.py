@@ -6,16 +6,19 @@ import os
 import stat
 import time
 from collections import deque
-from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.memory.in_time import InTime
 from jupyter_turbopilot.memory.left_out import ENVIRONMENT, MOST_BYTES, is_wanted, is_wanted_folder
-from jupyter_turbopilot.memory.source import MOST_LOOKED_AT, Looked
+from jupyter_turbopilot.memory.source import Looked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+MOST_IN_A_FOLDER = 100_000  # files and folders, wanted or not
+MOST_FOUND = 200_000  # folders, and files that may be remembered
 _ANSWER_IN = 0.01  # seconds to look whether files are there, for somebody who types
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -23,113 +26,177 @@ _FLAGS = (
 
 
 class LocalFiles:
-    """A folder on the disk; `is_listed` tells of names whether they are shown to the person."""
+    """A folder on the disk.
 
-    def __init__(self, root: str | Path, is_listed: Callable[[str], bool] = lambda _: True) -> None:
+    `is_listed` tells of names whether they are shown to the person; `hidden` names what decides that, where
+    it is not Jupyter's default: what some are not shown is in no index that others use.
+    """
+
+    def __init__(
+        self, root: str | Path, is_listed: Callable[[str], bool] = lambda _: True, hidden: str = ""
+    ) -> None:
         self.root = os.path.realpath(Path(root).expanduser())
-        self.identity = f"folder {self.root}"
+        self.identity = f"folder {self.root}" + (f" without {hidden}" if hidden else "")
         self._is_listed = is_listed
+        self._looking = InTime()
 
-    def walk(self, folder: str = "") -> Iterator[Looked]:
+    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
         """Iterate over the files under a folder, those of outer folders first."""
-        self._check()
-        waiting, left = deque([folder] if self._is_ours(folder) else []), MOST_LOOKED_AT
+        unseen = [] if unseen is None else unseen
+        waiting, left = deque([folder] if self._may_hold(folder) else []), MOST_FOUND
         while waiting:
             above = waiting.popleft()
-            entries = self._entries(above)
+            entries = self._entries(above, unseen)
+            shared = self._is_shared(above)
             if above and not ENVIRONMENT.isdisjoint(entry.name for entry in entries):
                 continue
             for entry in entries:
+                path = f"{above}/{entry.name}" if above else entry.name
+                try:
+                    looked = self._kind(entry, path, shared=shared)
+                except OSError as error:
+                    if not _says_gone(error):
+                        unseen.append(above)
+                    continue
+                if looked is None:
+                    continue
                 left -= 1
                 if left < 0:
+                    unseen += [above, *waiting]
                     return
-                path = f"{above}/{entry.name}" if above else entry.name
-                with suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        if is_wanted_folder(entry.name) and self._is_listed(entry.name):
-                            waiting.append(path)
-                    elif (
-                        entry.is_file(follow_symlinks=False)
-                        and is_wanted(path)
-                        and self._is_listed(entry.name)
-                    ):
-                        yield _looked(path, entry.stat(follow_symlinks=False))
+                if isinstance(looked, Looked):
+                    yield looked
+                else:
+                    waiting.append(looked)
 
     def look(self, path: str) -> Looked | None:
         """Look at a file."""
-        if not is_wanted(path) or not self._is_ours(path):
-            return None
-        folders = Path(path).parents[:-1]
-        if any((Path(self.root) / folder / name).exists() for folder in folders for name in ENVIRONMENT):
+        if not is_wanted(path) or not self._may_hold(path):
             return None
         found = self._status(path)
-        return _looked(path, found) if found and self._is_listed(path.rpartition("/")[2]) else None
+        return _looked(path, found) if found and stat.S_ISREG(found.st_mode) else None
 
-    def stamp(self, path: str) -> str | None:
-        """Return when a file was changed, and its size."""
-        try:
-            return _stamp(os.lstat(self._at(path)))
-        except ValueError:
-            return None
-        except OSError:
-            self._check()
-            return None
-
-    def stamps(self, paths: Iterable[str]) -> Iterator[tuple[str, str | None]]:
-        """Iterate over files that were looked at before, each with its state."""
-        for path in paths:
-            yield path, self.stamp(path)
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or a folder."""
+        return self._status(path) is not None
 
     def read(self, path: str) -> str:
-        """Return the text of a file in UTF-8, and no more of it than is remembered."""
+        """Return the text of a file in UTF-8 that is not too long to be remembered."""
+        with os.fdopen(os.open(self._at(path), _FLAGS), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return ""
+            content = file.read(MOST_BYTES + 1)
         try:
-            handle = os.open(self._at(path), _FLAGS)
-            with os.fdopen(handle, "rb") as file:
-                if not stat.S_ISREG(os.fstat(handle).st_mode):
-                    return ""
-                content = file.read(MOST_BYTES + 1)
             return content.decode("utf-8-sig") if len(content) <= MOST_BYTES else ""
-        except (OSError, UnicodeDecodeError):
+        except UnicodeDecodeError:
             return ""
 
     def there(self, paths: Iterable[str], *, otherwise: bool) -> set[str]:
         """Return those that are there; `otherwise`: whether those count that there is no time to look at."""
+        wanted = list(paths)
+        seen: dict[str, bool] = {}
         until = time.monotonic() + _ANSWER_IN
-        return {path for path in paths if (otherwise if time.monotonic() > until else self._status(path))}
 
-    def _check(self) -> None:
-        """Raise OSError where the root folder is not there: a disk that is not mounted has lost no file."""
-        os.scandir(self.root).close()
+        def look() -> None:
+            for path in wanted:
+                if time.monotonic() > until:
+                    return
+                seen[path] = self._is_file(path)
 
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        if wanted:
+            self._looking.run(look, _ANSWER_IN)
+        return {path for path in wanted if seen.get(path, otherwise)}
+
+    def _kind(self, entry: os.DirEntry[str], path: str, *, shared: bool) -> Looked | str | None:
+        """Look at what stands in a folder: a file, the path of a folder, or None for what is not wanted."""
+        if shared and not _is_own(entry.stat(follow_symlinks=False)):
+            return None
+        if entry.is_dir(follow_symlinks=False):
+            return path if is_wanted_folder(entry.name) and self._is_listed(entry.name) else None
+        if is_wanted(path) and entry.is_file(follow_symlinks=False) and self._is_listed(entry.name):
+            return _looked(path, entry.stat(follow_symlinks=False))
+        return None
+
+    def _entries(self, folder: str, unseen: list[str]) -> list[os.DirEntry[str]]:
+        """Return what stands in a folder, as much of it as is looked at."""
         try:
             with os.scandir(self._at(folder)) as entries:
-                return [*entries]
-        except OSError:
+                found = list(islice(entries, MOST_IN_A_FOLDER + 1))
+        except OSError as error:
+            if not _says_gone(error):
+                unseen.append(folder)
+            elif not self._has_root():
+                unseen.append("")
             return []
+        if len(found) > MOST_IN_A_FOLDER:
+            unseen.append(folder)
+        return found
+
+    def _has_root(self) -> bool:
+        """Tell whether the root folder is there: a disk that is not mounted has lost no file."""
+        try:
+            os.scandir(self.root).close()
+        except OSError:
+            return False
+        return True
 
     def _status(self, path: str) -> os.stat_result | None:
+        """Return what the disk says of a path; None where nothing is there."""
         try:
-            found = os.lstat(self._at(path))
-        except (OSError, ValueError):
+            return os.lstat(self._at(path))
+        except ValueError:
             return None
-        return found if stat.S_ISREG(found.st_mode) else None
+        except OSError as error:
+            if _says_gone(error) and self._has_root():
+                return None
+            raise
 
-    def _is_ours(self, path: str) -> bool:
-        """Tell whether a path leads to its place, and not by a link to another."""
-        at = self._at(path)
+    def _is_file(self, path: str) -> bool:
         try:
-            return os.path.realpath(at) == at
+            return stat.S_ISREG(os.lstat(self._at(path)).st_mode)
         except (OSError, ValueError):
             return False
+
+    def _may_hold(self, path: str) -> bool:
+        """Tell whether a path leads to its place by no link, and past nothing that is left out."""
+        at, parts = self._at(path), path.split("/") if path else []
+        try:
+            if os.path.realpath(at) != at:
+                return False
+        except (OSError, ValueError):
+            return False
+        folders = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        for above, below in zip(("", *folders), folders, strict=False):
+            if self._is_shared(above) and not ((found := self._status(below)) and _is_own(found)):
+                return False
+        return (
+            all(map(self._is_listed, parts))
+            and all(map(is_wanted_folder, parts[:-1]))
+            and not any(
+                os.path.lexists(self._at(f"{folder}/{name}")) for folder in folders for name in ENVIRONMENT
+            )
+        )
+
+    def _is_shared(self, folder: str) -> bool:
+        """Tell whether anybody may put files into a folder beside those of others, as into /tmp."""
+        try:
+            mode = os.stat(self._at(folder)).st_mode  # noqa: PTH116 - as elsewhere here
+        except (OSError, ValueError):
+            return False
+        return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
 
     def _at(self, path: str) -> str:
         return os.path.join(self.root, *path.split("/")) if path else self.root  # noqa: PTH118 - many, and fast
 
 
+def _is_own(found: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
+
+
+def _says_gone(error: OSError) -> bool:
+    """Tell whether an error says that nothing is there; any other may be over in a moment."""
+    return isinstance(error, FileNotFoundError | NotADirectoryError)
+
+
 def _looked(path: str, found: os.stat_result) -> Looked:
-    return Looked(path, _stamp(found), found.st_mtime, found.st_size)
-
-
-def _stamp(found: os.stat_result) -> str:
-    return f"{found.st_mtime_ns} {found.st_size}"
+    return Looked(path, f"{found.st_mtime_ns} {found.st_size}", found.st_mtime, found.st_size)

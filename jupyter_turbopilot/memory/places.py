@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import platformdirs
 from jupyter_turbopilot.files import size_of
 from jupyter_turbopilot.memory.store import belonging, is_ours
 
+DAY = 24 * 3600.0  # seconds; a server says each day that it uses an index
+MOST_BYTES = 500 * 1024**2  # of all indexes; those used last are kept
 _ENDING = ".db"
-_OLD = 90 * 24 * 3600.0  # seconds after which an index that no server has used is deleted
+_OLD = 90 * DAY  # after which an index that no server has used is deleted
 
 
 def folder() -> Path:
@@ -28,28 +31,54 @@ def place_of(identity: str) -> Path:
 
 def indexes() -> list[Path]:
     """Return the indexes that there are."""
-    return sorted(path for path in folder().glob(f"*{_ENDING}") if is_ours(path))
+    return sorted(path for path in folder().glob(f"*{_ENDING}") if _is_index(path))
 
 
 def index_files(index: Path | None = None) -> list[Path]:
     """Return every file that belongs to an index, finished or not; of all indexes, unless one is named."""
     if index:
-        return belonging(index)
+        return _files(index)
     names = set(folder().glob(f"*{_ENDING}"))
     names |= {
         path.with_name(path.name.removeprefix(".").removesuffix(".lock")) for path in folder().glob(".*.lock")
     }
-    return sorted({file for path in names for file in belonging(path)})
+    return sorted({file for path in names for file in _files(path)})
 
 
 def delete_old(besides: Path) -> None:
-    """Delete the indexes of root folders that no server has used for long."""
-    for path in indexes():
-        if path != besides and time.time() - path.stat().st_mtime > _OLD:
-            for file in belonging(path):
-                file.unlink(missing_ok=True)
+    """Delete the indexes that no server has used for long, and those used longest ago of too many."""
+    used = sorted((_used(path), path) for path in indexes() if path != besides)
+    left, now = MOST_BYTES, time.time()
+    for when, path in reversed(used):
+        left -= size_of_index(path)
+        if now - when > (_OLD if left >= 0 else 2 * DAY):
+            for file in _files(path):
+                with suppress(OSError):
+                    file.unlink(missing_ok=True)
 
 
 def size_of_index(path: Path) -> int:
     """Return the bytes of an index with what belongs to it."""
-    return sum(map(size_of, belonging(path)))
+    return sum(map(size_of, _files(path)))
+
+
+def _is_index(path: Path) -> bool:
+    """Tell whether a file is an index that this person can use: others may have put theirs there."""
+    try:
+        return is_ours(path)
+    except OSError:
+        return False
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        return belonging(path)
+    except OSError:
+        return []
+
+
+def _used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another server has deleted it
+        return 0.0

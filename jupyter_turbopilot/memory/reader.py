@@ -6,7 +6,8 @@ import logging
 import math
 import sqlite3
 import threading
-from collections import Counter, defaultdict
+import time
+from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,15 +18,17 @@ from jupyter_turbopilot.request import Document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from jupyter_turbopilot.memory.store import FoundEntry, Seen
 
 log = logging.getLogger(__name__)
 
-MOST_DOCUMENTS, MOST_IMPORTS = 24, 8
+MOST_DOCUMENTS = 24
 MOST_WORDS = 64  # that are looked for
 _RANKED = 96  # entries that are compared by their whole text
+_END = 0.2  # seconds that the end waits for a look-up
 
 T = TypeVar("T")
 
@@ -36,11 +39,10 @@ class Reader:
     `is_there` tells of paths which of them still are; a file that cannot be read remembers nothing.
     """
 
-    def __init__(self, path: Path, is_there: Callable[[Iterable[str]], Collection[str]]) -> None:
-        self._path = path
+    def __init__(self, path: Path, is_there: Callable[[Iterable[str]], AbstractSet[str]]) -> None:
         self._is_there = is_there
-        self._lock = threading.Lock()
-        self._store: Store | None = None
+        # Each has its own connection: who types does not wait for cells to be compared.
+        self._lines, self._cells = _Connection(path), _Connection(path)
 
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
@@ -49,11 +51,11 @@ class Reader:
         start = begun.lstrip()
         if len(start) < SHORTEST_BEGINNING:
             return ()
-        seen = self._asked(lambda store: store.lines(language, start, above.strip(), _file(path))) or []
+        seen = self._lines.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
         ways: defaultdict[str, list[Seen]] = defaultdict(list)
-        for line in seen:
+        for line in seen or ():
             ways[line.text[len(start) :]].append(line)
-        there = self._is_there({line.path for line in seen})
+        there = self._is_there({line.path for line in seen or ()})
         wanted = frozenset(modules)
         sightings = (
             _sighting(rest, kept, wanted)
@@ -66,8 +68,8 @@ class Reader:
         self, language: str, words: Collection[str], *, leaving: Collection[str]
     ) -> Sequence[Document]:
         """Return the cells and blocks that have most of the rarer words in common with those given."""
-        found = self._asked(lambda store: _ranked(store, sorted(words)[:MOST_WORDS])) or []
-        unwanted = {*map(_file, leaving)}
+        found = self._cells.ask(lambda store: _ranked(store, sorted(words)[:MOST_WORDS])) or []
+        unwanted = {name for path in leaving for name in _names(path)}
         fitting = [one for one in found if one.entry.language == language and one.path not in unwanted]
         there = self._is_there({one.path for one in fitting[:MOST_DOCUMENTS]})
         return [
@@ -78,31 +80,50 @@ class Reader:
 
     def there(self, paths: Collection[str]) -> Collection[str]:
         """Return those of the paths that are still remembered."""
-        known = self._asked(lambda store: [path for path in paths if store.stamp(path) is not None]) or []
-        return self._is_there(known)
+        known = self._lines.ask(lambda store: [path for path in paths if store.stamp(path) is not None])
+        return self._is_there(known or ())
 
     def imports(self, name: str) -> Sequence[tuple[str, int]]:
         """Return the imports that bind a name: those of most documents first."""
-        found = self._asked(lambda store: store.imports(name)) or []
-        there = self._is_there({path for _, path in found})
-        counted = Counter(line for line, path in found if path in there)
-        return sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:MOST_IMPORTS]
+        found = self._lines.ask(lambda store: store.imports(name)) or []
+        there = self._is_there({path for one in found for path in one.paths})
+        counted = (
+            (one.line, one.documents - sum(path not in there for path in one.paths))
+            for one in found
+            if not there.isdisjoint(one.paths)
+        )
+        return sorted(counted, key=lambda one: (-one[1], one[0]))
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._let_go()
+        for connection in (self._lines, self._cells):
+            connection.close()
 
-    def _asked(self, ask: Callable[[Store], T]) -> T | None:
+
+class _Connection:
+    """A connection to the index, which threads use in turns; it is there while the file is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+
+    def ask(self, ask: Callable[[Store], T]) -> T | None:
         """Return what the index says; nothing where there is none, or another process holds it."""
         with self._lock:
             try:
                 store = self._opened()
                 return ask(store) if store else None
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, ValueError, sqlite3.Error) as error:
                 log.debug("Turbopilot: the index of your code says nothing: %s", error)
                 self._let_go()
                 return None
+
+    def close(self) -> None:
+        """Let go of the file, unless a look-up takes long: the end of the process does it then."""
+        if self._lock.acquire(timeout=_END):
+            self._let_go()
+            self._lock.release()
 
     def _opened(self) -> Store | None:
         if self._store and not self._store.is_in_place():
@@ -118,9 +139,14 @@ class Reader:
                 store.close()
 
 
-def _file(path: str) -> str:
-    """Return a path as the index has it: a front end may put a drive before it."""
-    return path.rpartition(":")[2].strip("/")
+def _names(path: str) -> tuple[str, ...]:
+    """Return what a path may be in the index: a front end may put a drive before it."""
+    return path.strip("/"), path.partition(":")[2].strip("/")
+
+
+def _known(store: Store, path: str) -> str:
+    """Return a path as the index has it."""
+    return next((name for name in _names(path) if store.stamp(name) is not None), path)
 
 
 def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sighting:
@@ -130,7 +156,7 @@ def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sigh
         times=sum(line.times for line in lines),
         documents=len({line.path for line in lines}),
         above=any(line.same_above for line in lines),
-        modified=max(line.modified for line in lines),
+        modified=min(time.time(), max(line.modified for line in lines)),  # a clock may have been wrong
         imports=shared / len(modules) if modules else 0.0,
     )
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
-
-MOST_LOOKED_AT = 200_000  # files and folders, wanted or not
+    from collections.abc import Set as AbstractSet
 
 
 @dataclass(frozen=True)
@@ -30,24 +29,31 @@ class Source(Protocol):
     root: str  # for a person to read
     identity: str  # what tells it from other folders
 
-    def walk(self, folder: str = "") -> Iterator[Looked]:
-        """Iterate over the files under a folder that may be remembered."""
+    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[Looked]:
+        """Iterate over the files under a folder that may be remembered.
+
+        To `unseen` are added those folders of which not everything could be seen; "" is the root folder.
+        """
 
     def look(self, path: str) -> Looked | None:
         """Look at a file; None where there is none that may be remembered."""
 
-    def stamp(self, path: str) -> str | None:
-        """Return the state of a file that was looked at before; None where it is gone."""
-
-    def stamps(self, paths: Collection[str]) -> Iterator[tuple[str, str | None]]:
-        """Iterate over files that were looked at before, each with its state."""
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or a folder."""
 
     def read(self, path: str) -> str:
-        """Return the text of a file; empty where it cannot be read."""
+        """Return the text of a file; empty where it is none."""
 
-    def there(self, paths: Iterable[str], *, otherwise: bool) -> Collection[str]:
+    def there(self, paths: Iterable[str], *, otherwise: bool) -> AbstractSet[str]:
         """Return those of some paths that still are.
 
         That takes a few milliseconds at most; `otherwise` says whether those count that cannot be looked at
         in that time.
         """
+
+
+def is_under(path: str, folders: Collection[str]) -> bool:
+    """Tell whether a path is one of some paths, or in a folder that is."""
+    if not folders:
+        return False
+    return path in folders or "" in folders or any(path.startswith(f"{folder}/") for folder in folders)

@@ -27,14 +27,15 @@ LIMIT = 50 * 1024**2  # bytes
 MOST_ROWS = 4096  # that are looked at
 SO_MANY = 256  # ways in which lines that begin so go on: of more, none is told
 MOST_WAYS, MOST_OF_A_WAY = 16, 64  # of those that are told, and sightings of each
+MOST_IMPORTS, MOST_OF_AN_IMPORT = 8, 16  # that bind a name, and documents of each, that are told
 COMMON = 128  # entries that have a word; where there are more, it says nothing
 PATIENCE = 0.02  # seconds that a look-up waits for who writes
-_CACHE = 4096  # KiB of pages in memory
-_LOG = 256  # pages of a write-ahead log: what is written often is written back once
+_CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of pages in memory
+_LOG = 1024  # pages of a write-ahead log: what is written often is written back once
 _UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
 LAYOUT = Layout(
     application=0x54504C4D,
-    version=1,  # another one where the same text would be remembered otherwise
+    version=2,  # another one where the same text would be remembered otherwise
     statements=(
         "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         """CREATE TABLE documents (
@@ -75,6 +76,14 @@ class Seen(NamedTuple):
     modules: frozenset[str]
 
 
+class SeenImport(NamedTuple):
+    """An import, in how many documents it stands, and some of them."""
+
+    line: str
+    documents: int
+    paths: tuple[str, ...]
+
+
 class FoundEntry(NamedTuple):
     """An entry that has some of the words looked for."""
 
@@ -87,8 +96,9 @@ class Store(OpenFile):
 
     def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
         super().__init__(path, limit, wait=PATIENCE if looking else None, shared=looking)
-        self._run(f"PRAGMA cache_size = -{_CACHE}")
+        self._run(f"PRAGMA cache_size = -{_CACHE if looking else _CACHE_TO_WRITE}")
         self._run(f"PRAGMA wal_autocheckpoint = {_LOG}")
+        self.untidy = True  # whether the disk may hold what was deleted, by this process or an earlier one
 
     def put(self, path: str, stamp: str, modified: float, page: Page) -> bool:
         """Remember a document in place of what was known of it; False where newer ones leave it no room."""
@@ -121,13 +131,23 @@ class Store(OpenFile):
                     gone += 1
         return gone
 
+    def keep_newest(self, count: int) -> None:
+        """Delete what is remembered of the oldest documents, where there are more."""
+        if (over := self.count() - count) > 0:
+            oldest = self._all("SELECT path FROM documents ORDER BY modified, id DESC LIMIT ?", over)
+            self.forget(path for (path,) in oldest)
+
     def under(self, path: str) -> set[str]:
         """Return the documents at a path, or in a folder with this path."""
         return {found for (found,) in self._all(f"SELECT path {_UNDER}", path, f"{path}/", f"{path}0")}
 
-    def clear(self) -> bool:
-        """Delete everything but whose index it is; False where a log holds it for a reader."""
+    def clear(self, mark: str = "") -> bool:
+        """Delete everything but whose index it is; False where a log holds it for a reader.
+
+        Servers that see another `mark` than before put nothing into it any more.
+        """
         with self.transaction():
+            self.note("cleared", mark or self.noted("cleared"))
             for table in ("documents", "entries", "lines", "imports"):
                 self._run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
             self._run("INSERT INTO words (words) VALUES ('delete-all')")
@@ -137,7 +157,12 @@ class Store(OpenFile):
         """Have the disk forget, too, what was deleted: words stay in the index until it is merged."""
         self._run("INSERT INTO words (words) VALUES ('optimize')")
         self.give_back()
-        return self.end_log()
+        self.untidy = not self.end_log()
+        return not self.untidy
+
+    def rest(self) -> None:
+        """Let go of what is in memory."""
+        self._run("PRAGMA shrink_memory")
 
     def stamps(self) -> dict[str, str]:
         """Return the state in which each document was read."""
@@ -217,12 +242,23 @@ class Store(OpenFile):
         )
         return FoundEntry(found[0], Entry(found[1], found[2])) if found else None
 
-    def imports(self, name: str) -> list[tuple[str, str]]:
-        """Return the imports that bind a name, each with the path of a document that has it."""
-        return self._all(
-            "SELECT line, path FROM imports JOIN documents ON documents.id = document WHERE name = ? LIMIT ?",
-            name, MOST_ROWS,
+    def imports(self, name: str) -> list[SeenImport]:
+        """Return the imports that bind a name, those of most documents first."""
+        counted = self._all(
+            "SELECT line, count(*) FROM imports WHERE name = ? GROUP BY line "
+            "ORDER BY count(*) DESC, line LIMIT ?",
+            name, MOST_IMPORTS,
         )  # fmt: skip
+        return [
+            SeenImport(line, documents, tuple(
+                path for (path,) in self._all(
+                    "SELECT path FROM imports JOIN documents ON documents.id = document "
+                    "WHERE name = ? AND line = ? LIMIT ?",
+                    name, line, MOST_OF_AN_IMPORT,
+                )
+            ))
+            for line, documents in counted
+        ]  # fmt: skip
 
     def _add(self, path: str, stamp: str, modified: float, page: Page) -> int:
         cursor = self._connection.execute(
@@ -241,6 +277,7 @@ class Store(OpenFile):
         return number
 
     def _delete(self, number: int) -> None:
+        self.untidy = True
         page = self._page_of(number)
         for at, *entry in self._all("SELECT id, language, source FROM entries WHERE document = ?", number):
             self._run(

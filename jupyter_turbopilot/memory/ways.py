@@ -96,7 +96,7 @@ def own_ways(start: str, above: str, sources: Iterable[str]) -> list[Way]:
 @remembered(2**22)  # typing changes none of them but at the end of a line
 def _lines(source: str) -> tuple[tuple[str, str, int], ...]:
     """Return the lines of a text in order, each with the one above it, and how often they stand there."""
-    if ARMOUR in source:
+    if ARMOUR.search(source):
         return ()
     lines = lines_of(without_spread_secrets(source))
     return tuple(sorted((line.text, line.above, often) for line, often in lines.items()))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.services.contents.filemanager import AsyncFileContentsManager, FileContentsManager
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager, LargeFileManager
+from jupyter_server.services.contents.manager import ContentsManager
 
-from jupyter_turbopilot.memory.contents import Contents
+from jupyter_turbopilot.memory.contents import Contents, FilesOfManager
 from jupyter_turbopilot.memory.local_files import LocalFiles
 
 if TYPE_CHECKING:
@@ -16,16 +18,32 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.build import Builder
     from jupyter_turbopilot.memory.source import Source
 
-# Their files are read from the disk: a listing through them takes the event loop for each of its files.
-_ON_THE_DISK = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
+_JUPYTERS_OWN = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
 _CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}
 
 
 def source_of(manager: Any, loop: asyncio.AbstractEventLoop) -> Source:
     """Return where the person's notebooks and files are read from."""
-    if type(manager) in _ON_THE_DISK:
-        return LocalFiles(manager.root_dir, manager.should_list)
-    return Contents(manager, loop)
+    if not _keeps_files(manager):
+        return Contents(manager, loop)
+    if type(manager) in _JUPYTERS_OWN:
+        return LocalFiles(manager.root_dir, manager.should_list, _hidden(manager))
+    return FilesOfManager(manager, loop, manager.should_list, _hidden(manager))
+
+
+def _keeps_files(manager: Any) -> bool:
+    """Tell whether the paths of a manager are those of files on the disk."""
+    return (
+        isinstance(manager, FileManagerMixin) and type(manager)._get_os_path is FileManagerMixin._get_os_path  # noqa: SLF001 - what subclasses override
+    )
+
+
+def _hidden(manager: Any) -> str:
+    """Name what decides which files a person is not shown, unless that is Jupyter's default."""
+    rule = type(manager).should_list
+    own = "" if rule is ContentsManager.should_list else f"{rule.__module__}.{rule.__qualname__} "
+    globs = sorted(manager.hide_globs)
+    return own if globs == sorted(ContentsManager.hide_globs.default()) else f"{own}{globs!r}"
 
 
 def listen(manager: Any, builder: Builder) -> None:
@@ -42,5 +60,5 @@ def listen(manager: Any, builder: Builder) -> None:
     logger = getattr(manager, "event_logger", None)
     if logger is not None:
         logger.add_listener(schema_id=manager.event_schema_id, listener=on_event)
-    if type(manager) not in _ON_THE_DISK:  # only Jupyter's own managers are known to tell what they save
+    if type(manager) not in _JUPYTERS_OWN:  # only Jupyter's own managers are known to tell what they save
         manager.register_post_save_hook(on_save)

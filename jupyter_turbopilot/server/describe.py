@@ -40,7 +40,8 @@ def describe_health(pilot: Pilot, memory: KeptMemory | None = None) -> dict[str,
 
 
 def _memory(memory: KeptMemory) -> dict[str, Any]:
-    """Say how far the index of the person's own code is."""
+    """Say how far the index of the person's own code is, for somebody who has a page open."""
+    memory.builder.attended()
     progress = memory.builder.progress
     return {
         "building": progress.building,

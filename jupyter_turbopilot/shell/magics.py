@@ -66,9 +66,10 @@ def _index(memory: dict[str, Any] | None) -> str:
     """Say how far the index of the person's own code is."""
     if not memory:
         return ""
+    if memory["trouble"]:
+        return f"\nIndex of your code: none ({memory['trouble']})"
     building = ", being built" if memory["building"] else ""
-    held = memory["trouble"] or f"{memory['files']} of {memory['of']} files in {memory['root']}{building}"
-    return f"\nIndex of your code: {held}"
+    return f"\nIndex of your code: {memory['files']} of {memory['of']} files in {memory['root']}{building}"
 
 
 def _line_form(lines: list[str]) -> list[str]:

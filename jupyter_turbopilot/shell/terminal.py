@@ -98,7 +98,8 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     """Put our suggestions in the prompt."""
     local.begin()
     with suppress(FileNotFoundError):  # the folder that the session began in may be gone
-        local.pilot.remember(LocalFiles(Path.cwd()))
+        if (folder := Path.cwd()) != folder.parent:  # the whole disk is nobody's own code
+            local.pilot.remember(LocalFiles(folder))
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):
         shell.auto_suggest.disconnect()
     shell.auto_suggest = TurbopilotSuggest(shell, local)

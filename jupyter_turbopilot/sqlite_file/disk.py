@@ -32,6 +32,7 @@ from jupyter_turbopilot.sqlite_file.ground import (
     restrict,
     unfinished,
 )
+from jupyter_turbopilot.sqlite_file.mounts import is_on_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,8 +155,7 @@ def prepare(path: Path, layout: Layout) -> None:
             found = look(path, layout) if logged_ahead or not _needs_log(path, layout) else Found.STRANDED
             if found is Found.NO_FILE:
                 raise IsADirectoryError(
-                    errno.EISDIR,
-                    "a folder, or something else that is no file, is in its place; choose another file",
+                    errno.EISDIR, "a folder, or something else that is no file, is in its place"
                 )
             if found is Found.OURS:
                 restrict(path)
@@ -171,10 +171,13 @@ def prepare(path: Path, layout: Layout) -> None:
 def _make_beside(path: Path, layout: Layout) -> tuple[Path, bool]:
     """Make an empty file of ours beside a path; tell whether the file system can have a write-ahead log.
 
-    Network file systems cannot, and some notice only at the first write.
+    Network file systems cannot, some notice only at the first write, and some never: those that two computers
+    use share no memory.
     """
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(RANDOM_BYTES)}{UNFINISHED}")
     try:
+        if is_on_network(path.parent):
+            raise _NoLogError("other computers may write to it")
         _make(fresh, layout, "wal")
     except sqlite3.Error as error:
         delete(fresh)

@@ -12,7 +12,7 @@ from pathlib import Path
 from jupyter_turbopilot.files import UNFINISHED, is_unfinished
 
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file
-_ADVICE = "choose a file in a folder that only you can write to"
+_ADVICE = "it has to be in a folder that only you can write to"
 
 
 def located(name: str | Path) -> Path:

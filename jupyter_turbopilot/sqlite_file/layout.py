@@ -1,4 +1,4 @@
-"""What a SQLite file of ours holds: by this one is told from others, and from one of another version."""
+"""What a SQLite file of ours holds, which distinguishes it from other files and from other versions."""
 
 from __future__ import annotations
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _PAGES = 64  # that are given back at a time: nobody else waits for long
 _SPARE = 2 * 1024**2  # bytes of the bound for what SQLite keeps beside the file
 
+_OUTER = ("BEGIN IMMEDIATE", ("ROLLBACK",), "COMMIT")
+_INNER = ("SAVEPOINT part", ("ROLLBACK TO part", "RELEASE part"), "RELEASE part")
+
 
 class OpenFile:
     """A file that `prepare` has seen to; what SQLite keeps beside it is within its bound, too.
@@ -63,12 +66,14 @@ class OpenFile:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Do all of it or nothing."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        """Do all of it or nothing; one within another can fail by itself."""
+        begin, undo, end = _OUTER if not self._connection.in_transaction else _INNER
+        self._connection.execute(begin)
         try:
             yield
-            self._connection.execute("COMMIT")
+            self._connection.execute(end)
         except BaseException:
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+                for statement in undo:
+                    self._connection.execute(statement)
             raise

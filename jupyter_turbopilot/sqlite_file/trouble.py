@@ -11,6 +11,8 @@ def reason_of(error: OSError | NotImplementedError | sqlite3.Error) -> str:
     """Say what went wrong, without the path and without what the file holds."""
     held = "another process has held it for too long"
     match error:
+        case sqlite3.Error() if "no such module" in str(error):
+            return "the SQLite of this Python has no full-text search (FTS5)"
         case sqlite3.Error() if is_damage(error):
             return "it is damaged; the next server that starts begins a new one"
         case sqlite3.Error():

@@ -121,7 +121,7 @@ function addMemory(commands: CommandRegistry, { trans, availability, preferences
       args.palette || !kept()
         ? trans.__('Use My Other Notebooks')
         : trans.__('Use My Other Notebooks (%1)', describeMemory(trans, kept())),
-    caption: () => kept()?.trouble ?? kept()?.place ?? '',
+    caption: () => kept()?.place ?? '',
     isEnabled: () => kept() !== null,
     isToggleable: true,
     isToggled: () => preferences.current.memory && kept() !== null,

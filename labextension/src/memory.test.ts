@@ -18,7 +18,7 @@ describe('the index of the notebooks', () => {
     expect(describeMemory(TRANS, MEMORY)).toBe('12 files are known');
     expect(describeMemory(TRANS, { ...MEMORY, files: 1 })).toBe('1 file is known');
     expect(describeMemory(TRANS, { ...MEMORY, building: true, files: 3 })).toBe('reading them: 3 of 12');
-    expect(describeMemory(TRANS, { ...MEMORY, trouble: 'There is none.' })).toBe('not available');
+    expect(describeMemory(TRANS, { ...MEMORY, trouble: 'No space left' })).toBe('none: No space left');
     expect(describeMemory(TRANS, null)).toBe('no index is kept');
   });
 });

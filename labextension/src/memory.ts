@@ -9,7 +9,7 @@ export function describeMemory(trans: TranslationBundle, memory: IMemory | null)
     return trans.__('no index is kept');
   }
   if (memory.trouble) {
-    return trans.__('not available');
+    return trans.__('none: %1', memory.trouble);
   }
   return memory.building
     ? trans.__('reading them: %1 of %2', memory.files, memory.of)

@@ -64,7 +64,7 @@ describe('that an index of the notebooks is kept', () => {
     await page(MEMORY);
     expect(said).toHaveLength(1);
     const [words, { actions }] = said[0];
-    expect(words).toBe('Turbopilot keeps an index of your notebooks in /home/ada/.local/share');
+    expect(words).toBe('Turbopilot keeps an index of your notebooks. It is in /home/ada/.local/share');
     actions[2].callback();
     for (const expected of [MEMORY.root, MEMORY.place, 'c.Turbopilot.memory = False']) {
       expect(more[0]).toContain(expected);

@@ -28,9 +28,9 @@ function note(roots: string[]): void {
 
 function showMore(trans: TranslationBundle, { root, place }: IMemory): Promise<unknown> {
   return showDialog({
-    title: trans.__('Your Notebooks as Memory'),
+    title: trans.__('Index of Your Notebooks'),
     body: trans.__(
-      'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is in %2, and only you can read it. To use it in no suggestion, switch off “Use my other notebooks” in the settings. To keep none, set c.Turbopilot.memory = False in the server’s configuration. “jupyter turbopilot memory clear” empties it.',
+      'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is in %2, and only you can read it. To do without it, switch off “Use my other notebooks” in the settings. To keep none, set c.Turbopilot.memory = False in the server’s configuration. “jupyter turbopilot memory clear” empties it.',
       root,
       place
     ),
@@ -60,7 +60,7 @@ export function tellOfMemory(
     // JupyterLab shows 140 characters: the rest is a click away.
     Notification.info(
       trans.__(
-        'Turbopilot keeps an index of your notebooks in %1',
+        'Turbopilot keeps an index of your notebooks. It is in %1',
         memory.place.replace(/[\\/][^\\/]*$/, '')
       ),
       {

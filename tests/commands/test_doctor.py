@@ -98,6 +98,9 @@ def test_the_doctor_says_whether_an_index_of_the_persons_code_is_kept_and_where(
     with monkeypatch.context() as patch:
         patch.setattr(files, "is_writable", lambda path: path != folder())
         assert f"✗ memory       {folder()} cannot be written to" in run(capsys, "doctor")[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "free_room", lambda _: 5_000_000)
+        assert "✗ memory       only 5 MB are free" in run(capsys, "doctor")[1]
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"memory": false}}')
     assert "✓ memory       no index of your code is kept" in run(capsys, "doctor")[1]

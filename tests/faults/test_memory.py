@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tornado.web import HTTPError
 
 from jupyter_turbopilot.memory import build, contents
 from jupyter_turbopilot.memory.build import Builder
@@ -27,7 +29,8 @@ from jupyter_turbopilot.memory.places import place_of
 from jupyter_turbopilot.memory.store import Store, belonging, look
 from jupyter_turbopilot.sqlite_file.disk import Found
 
-from ..memory.folders import built, known, rests, settled, until
+from ..memory.folders import built, known, look_again, rests, settled, until
+from ..memory.managers import Manager
 from ..memory.notebooks import notebook, write
 from ..memory.test_store import content
 
@@ -120,8 +123,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(root: Path) -> None:
     with closing(builder._open()) as store:
         builder._work(store)
         assert not store.having("first_version")
-        builder._used, builder._tried = True, float("-inf")
-        builder._work(store)
+        look_again(builder, store)
         assert store.having("second_version")
 
 
@@ -131,16 +133,13 @@ def test_a_disk_that_is_not_mounted_for_a_while_has_lost_no_file(root: Path) -> 
         builder = memory.builder
         root.rename(root.with_name("away"))
         builder.changed("a.ipynb")
-        builder._everything = builder._used = True
-        builder._tried = float("-inf")
-        builder._work(store)
+        look_again(builder, store)
         assert known(builder.place) == {"a.ipynb"}
         assert rests(memory, "frob") == [], "what cannot be looked at is not told"
         root.with_name("away").rename(root)
         assert rests(memory, "frob") == ["nicate_it(1)"]
         write(root, "b.ipynb", "another_one(1)")
-        builder._used, builder._tried = True, float("-inf")
-        builder._work(store)
+        look_again(builder, store)
         assert known(builder.place) == {"a.ipynb", "b.ipynb"}, "all of it is looked at as soon as it is there"
 
 
@@ -148,9 +147,9 @@ def test_what_is_deleted_is_not_told_and_soon_nowhere_on_the_disk(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "SWEEP", 0.2)
+    monkeypatch.setattr(build, "TIDY", 0.2)
     kept, gone = write(root, "kept.ipynb", "ordinary_name(1)"), write(root, "gone.ipynb", "zyxwvuts_name(1)")
     with closing(KeptMemory(LocalFiles(root))) as memory:
-        memory.builder._pause = 0.2
         memory.builder.start()
         until(lambda: memory.builder.progress.files == 2 and settled(memory.builder))
         assert rests(memory, "zyxw") == ["vuts_name(1)"]
@@ -226,6 +225,47 @@ def test_a_disk_that_is_full_leaves_what_was_remembered_before(
             assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1
 
 
+def test_a_disk_that_was_full_is_written_to_again_without_a_restart(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "RETRY", 0.1)
+    full = [True]
+
+    class Full(Store):
+        def put(self, *given: Any) -> bool:
+            if full[0]:
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().put(*given)
+
+    monkeypatch.setattr(build, "Store", Full)
+    write(root, "a.ipynb", "frobnicate_it(1)")
+    with closing(KeptMemory(LocalFiles(root))) as memory:
+        memory.builder.start()
+        until(lambda: "full" in memory.builder.progress.trouble)
+        full[0] = False
+        until(lambda: rests(memory, "frob") == ["nicate_it(1)"])
+        assert not memory.builder.progress.trouble
+
+
+def test_an_index_in_a_home_that_became_read_only_is_used_as_it_is(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = write(root, "gone.ipynb", "settle_it(2)")
+    write(root, "a.ipynb", "frobnicate_it(1)")
+    built(root).close()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(build, "prepare", refuse)
+    with closing(KeptMemory(LocalFiles(root))) as memory:
+        memory.builder.start()
+        until(lambda: "Read-only" in memory.builder.progress.trouble)
+        assert rests(memory, "frob") == ["nicate_it(1)"]
+        gone.unlink()
+        assert rests(memory, "settle") == []
+
+
 def test_a_server_that_is_killed_while_it_builds_leaves_an_index_that_the_next_completes(
     root: Path, tmp_path: Path
 ) -> None:
@@ -258,50 +298,6 @@ def test_two_servers_that_build_at_once_leave_the_index_that_one_would(root: Pat
 # A contents manager of somebody's own ----------------------------------------------------------------------
 
 
-class Manager:
-    """Two notebooks in a storage elsewhere, which may fail."""
-
-    root_dir = "elsewhere"
-
-    def __init__(self) -> None:
-        self.texts = {"a.ipynb": notebook("frobnicate_it(1)"), "d/b.ipynb": notebook("settle_it(2)")}
-        self.fails = False
-        self.slow = 0.0
-        self.asked: list[str] = []
-
-    def trait_values(self, **_: Any) -> dict[str, Any]:
-        return {}
-
-    async def get(self, path: str, content: bool = True, **_: Any) -> dict[str, Any]:
-        self.asked.append(path)
-        await asyncio.sleep(self.slow)
-        if self.fails:
-            raise HTTPError(503)
-        if path in self.texts:
-            text = self.texts[path]
-            return {
-                "type": "file",
-                "path": path,
-                "name": path,
-                "size": len(text),
-                "content": content and text,
-            }
-        listed = {"": ["a.ipynb", "d"], "d": ["d/b.ipynb"]}.get(path)
-        if listed is None:
-            raise HTTPError(404)
-        there = [name for name in listed if name == "d" or name in self.texts]
-        models = [
-            {
-                "type": "file" if name in self.texts else "directory",
-                "path": name,
-                "name": name.split("/")[-1],
-                "size": len(self.texts.get(name, "")),
-            }
-            for name in there
-        ]
-        return {"type": "directory", "path": path, "content": models}
-
-
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
@@ -319,33 +315,152 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-def test_a_manager_that_fails_for_a_while_has_lost_no_file(loop: asyncio.AbstractEventLoop) -> None:
+@pytest.mark.parametrize("status", [503, 403])
+def test_a_manager_that_fails_for_a_while_has_lost_no_file(
+    loop: asyncio.AbstractEventLoop, status: int
+) -> None:
     manager = Manager()
     source = Contents(manager, loop)
     builder = Builder(place_of(source.identity), source)
     builder._rushing = True
 
     def somebody_works() -> None:
-        builder._used, builder._tried = True, float("-inf")
-        builder._work(store)
+        look_again(builder, store)
 
-    manager.fails = True
+    manager.fails = status
     with closing(builder._open()) as store:
         builder._work(store)
         assert not store.stamps()
-        manager.fails = False
+        manager.fails = 0
         somebody_works()
         assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
-        manager.fails = True
+        manager.fails = status
         builder.changed("a.ipynb", "d")
         somebody_works()
         assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
-        manager.fails = False
+        manager.fails = 0
         del manager.texts["d/b.ipynb"]
         manager.asked.clear()
         somebody_works()
         assert set(store.stamps()) == {"a.ipynb"}
         assert manager.asked == ["", "d"], "folders are asked, not each file"
+
+
+def test_a_folder_that_a_manager_does_not_tell_of_keeps_no_other_from_being_forgotten(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    manager = Manager()
+    source = Contents(manager, loop)
+    builder = Builder(place_of(source.identity), source)
+    builder._rushing = True
+    with closing(builder._open()) as store:
+        builder._work(store)
+        manager.fails, manager.failing = 403, "d"
+        del manager.texts["a.ipynb"]
+        look_again(builder, store)
+        assert set(store.stamps()) == {"d/b.ipynb"}
+
+
+def test_a_file_that_a_manager_does_not_give_for_a_moment_is_not_empty(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    manager = Manager()
+    source = Contents(manager, loop)
+    manager.fails, manager.failing = 500, "a"
+    with pytest.raises(OSError, match="does not answer"):
+        source.read("a.ipynb")
+    manager.fails = 400  # it is of another kind than was asked for
+    assert source.read("a.ipynb") == ""
+    with pytest.raises(OSError, match="does not answer"):
+        source.exists("a.ipynb")
+
+
+def test_what_is_deleted_through_a_manager_is_not_told_of_while_it_is_slow(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    manager = Manager()
+    memory = KeptMemory(Contents(manager, loop))
+    with closing(memory), closing(memory.builder._open()) as store:
+        memory.builder._rushing = True
+        memory.builder._work(store)
+        assert rests(memory, "settle") == ["_it(2)"]
+        assert rests(memory, "frob") == ["nicate_it(1)"]
+        memory.builder.changed("d")  # the thread waits for the manager, and has not looked
+        assert rests(memory, "settle") == []
+        assert rests(memory, "frob") == ["nicate_it(1)"]
+
+
+def test_what_a_manager_was_not_asked_about_lately_is_not_told(loop: asyncio.AbstractEventLoop) -> None:
+    memory = KeptMemory(Contents(Manager(), loop))
+    with closing(memory), closing(memory.builder._open()) as store:
+        memory.builder._rushing = True
+        memory.builder._work(store)
+        memory.builder._seen -= 2 * build.SWEEP
+        assert rests(memory, "frob") == []
+        look_again(memory.builder, store)
+        assert rests(memory, "frob") == ["nicate_it(1)"]
+        memory.builder._report("an error")
+        assert rests(memory, "frob") == []
+
+
+def test_links_in_a_circle_end_after_so_many_folders(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Circle(Manager):
+        async def get(self, path: str, **_: Any) -> dict[str, Any]:
+            self.asked.append(path)
+            names = ["again", "once_more"]
+            models = [
+                {"type": "directory", "path": f"{path}/{name}".strip("/"), "name": name} for name in names
+            ]
+            return {"type": "directory", "content": [*models, {"type": "file", "path": f"{path}/a.py"}]}
+
+    monkeypatch.setattr(contents, "MOST_FOLDERS", 100)
+    manager, unseen = Circle(), []
+    assert len([*Contents(manager, loop).walk("", unseen)]) == 100
+    assert len(manager.asked) == 100
+    assert unseen
+
+
+def test_a_notebook_of_any_size_through_a_manager_costs_nothing_but_itself(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    class Huge(Manager):
+        async def get(self, path: str, **wanted: Any) -> dict[str, Any]:
+            model = await super().get(path, **wanted)
+            for one in (model, *(model["content"] if isinstance(model.get("content"), list) else ())):
+                one["size"] = None
+                one["last_modified"] = datetime.min.replace(tzinfo=UTC)
+            return model
+
+    manager = Huge()
+    manager.texts["a.ipynb"] = "x" * 200 * 1024**2
+    source = Contents(manager, loop)
+    builder = Builder(place_of(source.identity), source)
+    builder._rushing = True
+    with closing(builder._open()) as store:
+        builder._work(store)
+        assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
+        assert store.having("settle_it")
+
+
+def test_two_managers_of_a_kind_have_an_index_each_and_one_has_the_same_after_its_token_changed(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    def identity(**settings: Any) -> str:
+        manager = Manager()
+        manager.trait_values = lambda **_: settings  # type: ignore[method-assign]
+        return Contents(manager, loop).identity
+
+    inner = {"": Manager, "s3": Contents}
+    assert identity(managers=inner) == identity(managers=dict(reversed(inner.items())))
+    assert identity(managers=inner) != identity(managers={"": Manager, "s3": Builder})
+    assert identity(kwargs={"s3": {"prefix": "ada"}}) != identity(kwargs={"s3": {"prefix": "eve"}})
+    assert identity(access_key_id="a1", kwargs={"s3": {"token": 1}}) == identity(
+        access_key_id="b2", kwargs={"s3": {"token": 2}}
+    )
+    assert "b2" not in identity(access_key_id="b2")
+    assert identity(object=Manager()) == identity(object=Manager()), "no address of the memory is in it"
 
 
 def test_a_manager_that_does_not_answer_is_not_waited_for_at_the_end(
@@ -363,14 +478,14 @@ def test_a_manager_that_does_not_answer_is_not_waited_for_at_the_end(
     assert time.monotonic() - begun < build.END + 1
     monkeypatch.setattr(contents, "_ANSWER", 0.05)
     with pytest.raises(OSError, match="does not answer"):
-        memory.source.stamp("a.ipynb")
+        memory.source.exists("a.ipynb")
 
 
 def test_a_server_that_has_ended_is_not_asked() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     with pytest.raises(OSError, match="has ended"):
-        Contents(Manager(), loop).stamp("a.ipynb")
+        Contents(Manager(), loop).exists("a.ipynb")
 
 
 def test_a_manager_that_holds_up_the_event_loop_gets_pauses(

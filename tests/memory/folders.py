@@ -33,7 +33,14 @@ def known(place: Path) -> set[str]:
 
 def settled(builder: Builder) -> bool:
     """Tell whether the thread has nothing to do, and waits."""
-    return not (builder._changed or builder._everything or builder.progress.building)
+    waiting = builder._changed or builder._unseen or builder._first or builder._todo
+    return builder._seen > 0 and not waiting
+
+
+def look_again(builder: Builder, store: Store) -> None:
+    """Have a builder look at everything, as it does while somebody works, and read what is new."""
+    builder._looks, builder._due = 1, float("-inf")
+    builder._work(store)
 
 
 def built(root: Path) -> KeptMemory:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.private import looks_secret
@@ -11,6 +11,7 @@ from jupyter_turbopilot.memory.entries import (
     LARGE,
     LONGEST,
     MOST_ENTRIES,
+    MOST_MODULES,
     SHORTEST,
     Line,
     Page,
@@ -103,6 +104,36 @@ def test_a_private_file_has_no_entries_whatever_it_holds() -> None:
 def test_a_cell_with_a_private_key_is_left_out_whole() -> None:
     key = 'KEY = """-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA0Z3VS5JJcds3xfn\n-----END RSA PRIVATE KEY-----"""'
     assert sources("a.ipynb", notebook(key, "fine = 1")) == [("python", "fine = 1")]
+
+
+BASE64 = st.text(alphabet=st.sampled_from("abcdXYZ0129+/"), min_size=64, max_size=64)
+BODIES = st.lists(BASE64, min_size=1, max_size=6).map(lambda lines: lines * 12)
+
+
+@settings(max_examples=50)
+@given(
+    st.sampled_from(["RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK", "CERTIFICATE"]),
+    BODIES,
+    st.sampled_from(["", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0123\n\n"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_no_line_of_a_private_key_is_remembered_however_long_it_is(
+    kind: str, body: list[str], head: str, ends: bool, in_file: bool
+) -> None:
+    end = f"-----END {kind}-----" if ends else ""
+    key = "\n".join([f'KEY = """-----BEGIN {kind}-----', head + body[0], *body[1:], f'{end}"""'])
+    text = f"before = 1\n\n{key}\n\nafter = 2"
+    found = sources("a.py", text) if in_file else sources("a.ipynb", notebook("before = 1", key, "after = 2"))
+    remembered = "\n".join(source for _, source in found)
+    assert "before = 1" in remembered
+    assert ("after = 2" in remembered) == (ends or not in_file)
+    assert not any(line in remembered for line in body)
+
+
+def test_a_file_of_very_many_modules_names_some_of_them() -> None:
+    page = page_of("a.py", "\n".join(f"import module_{at}, m{'x' * 60}{at}" for at in range(5000)))
+    assert len(modules_of(page)) == MOST_MODULES
 
 
 @given(st.lists(CODE, max_size=5), st.sampled_from(SECRETS), st.integers(0, 200), st.booleans())

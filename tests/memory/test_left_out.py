@@ -19,6 +19,7 @@ def test_notebooks_and_sources_are_wanted(path: str) -> None:
         "lib/python3.11/site-packages/x.py", "a.egg-info/x.py", "secrets.py", "x/.ssh/a.py", "credentials.ipynb",
         "a_pb2.py", "jquery.min.js", "data.csv", "notes.md", "noending", "", "a//b.py", "a\0.py",
         "/".join(["d"] * 40) + "/a.py", "x" * 5000 + ".py", "../a.py", "./a.py",
+        "no text \udcff.py", "old~/a.py",
     ],
 )  # fmt: skip
 def test_what_is_hidden_private_generated_or_installed_is_not(path: str) -> None:

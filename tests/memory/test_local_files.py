@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest  # noqa: TC002 - fixtures
+import pytest
 
 from jupyter_turbopilot.memory import local_files
 from jupyter_turbopilot.memory.left_out import MOST_BYTES
@@ -52,7 +56,8 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert paths(source, "out") == []
     for path in ("out/theirs.ipynb", "link.ipynb", "a/circle/a/b.ipynb"):
         assert source.look(path) is None
-    assert source.read("link.ipynb") == ""
+    with pytest.raises(OSError, match="symbolic"):
+        source.read("link.ipynb")
 
 
 def test_a_root_that_is_a_link_is_the_folder_it_leads_to(tmp_path: Path) -> None:
@@ -81,10 +86,23 @@ def test_a_folder_that_cannot_be_read_costs_only_itself(
 def test_of_a_folder_of_very_many_files_a_part_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_files, "MOST_LOOKED_AT", 10)
     for at in range(50):
         (tmp_path / f"{at}.py").touch()
-    assert len(paths(LocalFiles(tmp_path))) == 10
+        (tmp_path / f"{at}.png").touch()
+    write(tmp_path, "deep/a.ipynb", "x = 1")
+    unseen: list[str] = []
+    assert len([*LocalFiles(tmp_path).walk("", unseen)]) == 51
+    assert unseen == []
+    monkeypatch.setattr(local_files, "MOST_FOUND", 10)
+    assert len([*LocalFiles(tmp_path).walk("", unseen)]) <= 10
+    assert unseen[0] == ""
+    monkeypatch.setattr(local_files, "MOST_FOUND", 1000)
+    monkeypatch.setattr(local_files, "MOST_IN_A_FOLDER", 20)
+    unseen.clear()
+    assert "deep/a.ipynb" in [one.path for one in LocalFiles(tmp_path).walk("deep", unseen)]
+    assert unseen == []
+    assert len([*LocalFiles(tmp_path).walk("", unseen)]) <= 21
+    assert unseen == [""]
 
 
 def test_text_is_read_that_is_utf_8_and_not_too_long(tmp_path: Path) -> None:
@@ -98,19 +116,24 @@ def test_text_is_read_that_is_utf_8_and_not_too_long(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         assert source.read(name) == expected
     os.mkfifo(tmp_path / "pipe.py")
-    assert source.read("pipe.py") == source.read("missing.py") == ""
+    assert source.read("pipe.py") == ""
+    with pytest.raises(FileNotFoundError):  # one that cannot be read is not an empty one
+        source.read("missing.py")
     assert source.look("pipe.py") is None
 
 
 def test_a_file_that_changes_has_another_stamp_and_one_that_is_gone_has_none(tmp_path: Path) -> None:
     file = write(tmp_path, "a.ipynb", "x = 1")
     source = LocalFiles(tmp_path)
-    before = source.stamp("a.ipynb")
+    assert (before := source.look("a.ipynb"))
     os.utime(file, (1, 1))
-    assert source.stamp("a.ipynb") != before
+    assert (after := source.look("a.ipynb"))
+    assert after.stamp != before.stamp
+    assert source.exists("a.ipynb")
     assert source.there(["a.ipynb", "b.ipynb", "bad\0name"], otherwise=True) == {"a.ipynb"}
     file.unlink()
-    assert source.stamp("a.ipynb") is None
+    assert not source.exists("a.ipynb")
+    assert not source.exists("bad\0name")
 
 
 def test_where_a_disk_is_slow_what_was_seen_a_moment_ago_is_there(
@@ -123,9 +146,107 @@ def test_where_a_disk_is_slow_what_was_seen_a_moment_ago_is_there(
     assert source.there(["a.ipynb", "gone.ipynb"], otherwise=False) == set()
 
 
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.EACCES])
+def test_what_a_disk_does_not_tell_is_not_taken_for_gone(
+    tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "a.ipynb", "x = 1")
+    write(tmp_path, "deep/b.ipynb", "x = 1")
+    source = LocalFiles(tmp_path)
+
+    def refusing(act: Callable[[str], object]) -> Callable[[str], object]:
+        def refuse(path: str) -> object:
+            if str(path).endswith(("deep", "deep/b.ipynb")):
+                raise OSError(code, os.strerror(code))
+            return act(path)
+
+        return refuse
+
+    for name in ("scandir", "lstat"):
+        monkeypatch.setattr(local_files.os, name, refusing(getattr(os, name)))
+    unseen: list[str] = []
+    assert [one.path for one in source.walk("", unseen)] == ["a.ipynb"]
+    assert unseen == ["deep"]
+    for act in (source.exists, source.look):
+        with pytest.raises(OSError, match=os.strerror(code)):
+            act("deep/b.ipynb")
+    assert source.there(["deep/b.ipynb"], otherwise=True) == set()
+
+
+def test_a_root_that_is_not_there_has_not_been_seen(tmp_path: Path) -> None:
+    write(tmp_path, "work/deep/a.ipynb", "x = 1")
+    source, unseen = LocalFiles(tmp_path / "work"), []
+    walk = source.walk("", unseen)
+    (tmp_path / "work").rename(tmp_path / "away")  # while it is walked
+    assert [*walk] == []
+    assert unseen == [""]
+    with pytest.raises(FileNotFoundError):
+        source.exists("deep/a.ipynb")
+
+
+def test_a_disk_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "a.ipynb", "x = 1")
+    answers, lstat = threading.Event(), os.lstat
+
+    def hangs(path: str) -> object:
+        answers.wait(20)
+        return lstat(path)
+
+    source = LocalFiles(tmp_path)
+    monkeypatch.setattr(local_files.os, "lstat", hangs)
+    begun = time.monotonic()
+    for _ in range(20):
+        assert source.there(["a.ipynb"], otherwise=True) == {"a.ipynb"}
+        assert source.there(["a.ipynb"], otherwise=False) == set()
+    assert time.monotonic() - begun < 5
+    answers.set()
+    end = time.monotonic() + 20
+    while not source.there(["a.ipynb"], otherwise=False):
+        assert time.monotonic() < end
+
+
+def test_of_a_path_each_folder_is_looked_at(tmp_path: Path) -> None:
+    for path in ("shown/a.ipynb", "not_shown/deep/b.ipynb", "own/inner/c.ipynb"):
+        write(tmp_path, path, "x = 1")
+    (tmp_path / "own/pyvenv.cfg").touch()
+    source = LocalFiles(tmp_path, lambda name: name != "not_shown")
+    assert paths(source) == ["shown/a.ipynb"]
+    for folder in ("not_shown", "not_shown/deep", "own", "own/inner"):
+        assert paths(source, folder) == []
+    for path in ("not_shown/deep/b.ipynb", "own/inner/c.ipynb"):
+        assert source.look(path) is None
+
+
+def test_where_anybody_may_put_files_only_ones_own_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("own.ipynb", "theirs.ipynb", "of_theirs/deep/a.ipynb", "of_ours/b.ipynb"):
+        write(tmp_path, path, "x = 1")
+    own = os.getuid()
+    for path in ("theirs.ipynb", "of_theirs"):
+        if own:
+            pytest.skip("only root may give files away")
+        os.chown(tmp_path / path, 12345, 12345)
+    source = LocalFiles(tmp_path)
+    assert len(paths(source)) == 4, "a folder that a group shares"
+    tmp_path.chmod(0o1777)
+    assert paths(source) == ["of_ours/b.ipynb", "own.ipynb"]
+    assert paths(source, "of_theirs") == paths(source, "of_theirs/deep") == []
+    for path in ("theirs.ipynb", "of_theirs/deep/a.ipynb"):
+        assert source.look(path) is None
+    assert source.look("own.ipynb")
+    assert source.look("missing.ipynb") is None
+
+
+def test_those_who_are_shown_other_files_have_another_index(tmp_path: Path) -> None:
+    plain, hiding = LocalFiles(tmp_path), LocalFiles(tmp_path, lambda _: True, "['mine*']")
+    assert plain.identity != hiding.identity
+
+
 def test_what_is_not_shown_to_the_person_is_not_read(tmp_path: Path) -> None:
     write(tmp_path, "a.ipynb", "x = 1")
-    write(tmp_path, "mine~/b.ipynb", "x = 1")
-    source = LocalFiles(tmp_path, lambda name: not name.endswith("~"))
+    write(tmp_path, "mine/b.ipynb", "x = 1")
+    write(tmp_path, "old~/c.ipynb", "x = 1")  # Jupyter hides these unless it is told otherwise
+    source = LocalFiles(tmp_path, lambda name: name != "mine")
     assert paths(source) == ["a.ipynb"]
     assert LocalFiles(tmp_path, lambda _: False).look("a.ipynb") is None

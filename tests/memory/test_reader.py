@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.memory import reader as module
 from jupyter_turbopilot.memory.entries import page_of
 from jupyter_turbopilot.memory.reader import Reader
 from jupyter_turbopilot.memory.store import Store, belonging, prepare
@@ -72,6 +73,50 @@ def test_the_notebook_itself_says_nothing_and_neither_does_a_single_letter(
         assert not reader.similar("python", ["load_table"], leaving=[path])
     assert not reader.continuations("python", "  l", "", path="b.ipynb", modules=[])
     assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
+
+
+def test_a_name_with_a_colon_is_not_taken_for_a_drive(reader: Reader, put: Callable[..., None]) -> None:
+    put("10:30.ipynb", "load_table(one)")
+    put("30.ipynb", "load_table(two)")
+    for path in ("10:30.ipynb", "RTC:10:30.ipynb"):
+        found = reader.continuations("python", "load", "", path=path, modules=[])
+        assert [one.rest for one in found] == ["_table(two)"]
+
+
+def test_what_cannot_be_written_down_is_not_found(reader: Reader, put: Callable[..., None]) -> None:
+    put("a.ipynb", "load_table(one)")
+    assert not reader.continuations("python", "load\ud800", "", path="", modules=[])
+    assert reader.continuations("python", "load", "", path="\ud800", modules=[]) == []
+    assert reader.continuations("python", "load", "", path="", modules=[])
+
+
+def test_a_file_from_the_future_is_from_now(reader: Reader, put: Callable[..., None]) -> None:
+    put("a.ipynb", "load_table(one)", modified=time.time() + 1e6)
+    (found,) = reader.continuations("python", "load", "", path="", modules=[])
+    assert found.modified <= time.time()
+
+
+def test_who_types_does_not_wait_for_cells_to_be_compared(
+    reader: Reader, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    compares, done = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> list[object]:
+        compares.set()
+        done.wait(20)
+        return []
+
+    monkeypatch.setattr(module, "_ranked", slow)
+    thread = threading.Thread(target=lambda: reader.similar("python", ["load_table"], leaving=()))
+    thread.start()
+    assert compares.wait(20)
+    begun = time.monotonic()
+    assert reader.continuations("python", "load", "", path="", modules=[])
+    reader.close()
+    assert time.monotonic() - begun < 5
+    done.set()
+    thread.join()
 
 
 def test_a_file_that_is_gone_is_not_told_of(reader: Reader, put: Callable[..., None], gone: set[str]) -> None:

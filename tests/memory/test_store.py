@@ -104,12 +104,46 @@ def test_entries_are_found_by_their_words_unless_everybody_has_them(
     assert store.entry(10**9) is None
 
 
+def test_one_document_of_several_that_are_put_together_may_fail_alone(store: Store) -> None:
+    with store.transaction():
+        store.put("a.ipynb", "1", 1.0, page("first_name(1)"))
+        with pytest.raises(UnicodeEncodeError):
+            store.put("\ud800.ipynb", "1", 1.0, page("second_name(1)"))
+        store.put("c.ipynb", "1", 1.0, page("third_name(1)"))
+    assert set(store.stamps()) == {"a.ipynb", "c.ipynb"}
+    assert not store.having("second_name")
+    assert len(content(store)["entries"]) == 2
+
+
+def test_where_there_are_more_documents_than_are_kept_the_oldest_go(store: Store) -> None:
+    for at in range(5):
+        store.put(f"{at}.ipynb", "1", float(at), page(f"name_of_{at} = 1"))
+    store.keep_newest(5)
+    assert store.count() == 5
+    store.keep_newest(2)
+    assert set(store.stamps()) == {"3.ipynb", "4.ipynb"}
+
+
+def test_what_is_deleted_makes_it_untidy_until_the_disk_has_forgotten(store: Store, place: Path) -> None:
+    store.put("a.ipynb", "1", 1.0, page("old_name(1)"))
+    assert store.tidy()
+    assert not store.untidy
+    store.put("a.ipynb", "2", 2.0, page("new_name(1)"))
+    assert store.untidy
+    with closing(Store(place, looking=True)) as reader, reader.transaction():
+        assert not store.tidy(), "somebody reads the log"
+        assert store.untidy
+    assert store.tidy()
+    assert not store.untidy
+
+
 def test_imports_are_found_by_the_name_they_bind(store: Store) -> None:
     store.put("a.ipynb", "1", 1.0, page("import numpy as np, os"))
     store.put("b.ipynb", "1", 1.0, page("import numpy as np"))
-    assert sorted(store.imports("np")) == [
-        ("import numpy as np", "a.ipynb"),
-        ("import numpy as np", "b.ipynb"),
+    store.put("c.ipynb", "1", 1.0, page("import nopy as np"))
+    assert [(one.line, one.documents, sorted(one.paths)) for one in store.imports("np")] == [
+        ("import numpy as np", 2, ["a.ipynb", "b.ipynb"]),
+        ("import nopy as np", 1, ["c.ipynb"]),
     ]
     assert store.imports("numpy") == []
 

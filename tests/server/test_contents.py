@@ -15,7 +15,7 @@ import pytest
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
-from jupyter_turbopilot.memory.contents import Contents
+from jupyter_turbopilot.memory.contents import Contents, FilesOfManager
 from jupyter_turbopilot.memory.local_files import LocalFiles
 from jupyter_turbopilot.memory.places import folder
 from jupyter_turbopilot.memory.store import Store
@@ -29,18 +29,35 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Elsewhere(AsyncLargeFileManager):
-    """A manager of somebody's own, which we know nothing of."""
+    """A manager that says itself where its files are: they need not be on the disk."""
+
+    def _get_os_path(self, path: str) -> str:
+        return super()._get_os_path(path)
 
 
 class Slow(FileContentsManager):
-    """One that is not asynchronous, of somebody's own."""
+    """One that is not asynchronous."""
+
+    def _get_os_path(self, path: str) -> str:
+        return super()._get_os_path(path)
 
 
-@pytest.fixture(params=["AsyncLargeFileManager", "Elsewhere", "Slow"])
+class Converting(FileContentsManager):
+    """One whose files are on the disk, where they are kept in another form."""
+
+    def get(self, path: str, **wanted: Any) -> Any:
+        model = super().get(path, **wanted)
+        if isinstance(model["content"], str):
+            model["content"] = model["content"].replace("kept_as", "read_as")
+        return model
+
+
+MANAGERS = {one.__name__: one for one in (AsyncLargeFileManager, Elsewhere, Slow, Converting)}
+
+
+@pytest.fixture(params=MANAGERS)
 def manager(request: pytest.FixtureRequest) -> Any:
-    return {"AsyncLargeFileManager": AsyncLargeFileManager, "Elsewhere": Elsewhere, "Slow": Slow}[
-        request.param
-    ]
+    return MANAGERS[request.param]
 
 
 @pytest.fixture
@@ -121,7 +138,27 @@ def test_files_on_the_disk_are_read_there_and_others_through_their_manager(
     loop = asyncio.new_event_loop()
     source = source_of(jp_serverapp.contents_manager, loop)
     loop.close()
-    assert isinstance(source, LocalFiles if manager is AsyncLargeFileManager else Contents)
+    kind = {AsyncLargeFileManager: LocalFiles, Converting: FilesOfManager}.get(manager, Contents)
+    assert type(source) is kind
+
+
+@pytest.mark.parametrize("manager", [Converting])
+async def test_files_on_the_disk_are_listed_there_and_read_as_their_manager_does(
+    jp_root_dir: Path, pilot: Any
+) -> None:
+    write(jp_root_dir, "a.ipynb", "frobnicate = kept_as")
+    (jp_root_dir / "circle").symlink_to(jp_root_dir)
+    await until(lambda: paths(pilot) == {"a.ipynb"})
+    assert rests(pilot, "frob") == ["nicate = read_as"]
+
+
+def test_what_a_server_hides_is_in_no_index_that_others_use(tmp_path: Path) -> None:
+    def identity(**settings: Any) -> str:
+        manager = AsyncLargeFileManager(root_dir=str(tmp_path), **settings)
+        return source_of(manager, None).identity  # type: ignore[arg-type]
+
+    assert identity() == LocalFiles(tmp_path).identity
+    assert identity(hide_globs=["mine*"]) != identity()
 
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])

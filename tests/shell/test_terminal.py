@@ -229,7 +229,7 @@ def test_a_line_of_a_notebook_in_that_folder_is_shown_without_the_model(
     local.pilot.stop()
 
 
-@pytest.mark.parametrize("why", ["the folder is gone", "it is switched off"])
+@pytest.mark.parametrize("why", ["the folder is gone", "it is the whole disk", "it is switched off"])
 def test_without_a_folder_or_the_wish_for_it_nothing_is_remembered(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
@@ -238,8 +238,10 @@ def test_without_a_folder_or_the_wish_for_it_nothing_is_remembered(
     settings = Turbopilot(model=str(tiny_model), memory=why != "it is switched off")
     local = InProcess(settings)
     local.pilot = pilot_with(settings, lambda *_: ScriptedEngine("1"))
-    if settings.memory:
+    if why == "the folder is gone":
         (tmp_path / "work").rmdir()
+    elif why == "it is the whole disk":
+        monkeypatch.chdir("/")
     shell: Any = SimpleNamespace(auto_suggest=None, pt_app=None)
     turn_on(shell, local)
     assert isinstance(shell.auto_suggest, TurbopilotSuggest)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest  # noqa: TC002 - fixtures
+
+from jupyter_turbopilot.memory import places, store
+from jupyter_turbopilot.memory.places import DAY, delete_old, folder, index_files, indexes, place_of
+from jupyter_turbopilot.memory.store import prepare
+
+
+def index(name: str, age: float) -> Path:
+    """Make an index that was used so many seconds ago."""
+    place = place_of(name)
+    prepare(place)
+    os.utime(place, (time.time() - age, time.time() - age))
+    return place
+
+
+def test_an_index_that_no_server_has_used_for_long_is_deleted() -> None:
+    own, used, old = index("own", 200 * DAY), index("used", 89 * DAY), index("old", 91 * DAY)
+    delete_old(own)
+    assert set(indexes()) == {own, used}
+    assert not [file for file in index_files() if old.name in file.name]
+
+
+def test_of_too_many_those_used_longest_ago_are_deleted_unless_they_are_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = [index(f"{days}", days * DAY) for days in (0, 1, 5, 6)]
+    monkeypatch.setattr(places, "MOST_BYTES", sum(map(places.size_of_index, kept[:3])))
+    delete_old(index("own", 0))
+    assert set(indexes()) == {*kept[:3], place_of("own")}
+    monkeypatch.setattr(places, "MOST_BYTES", 0)
+    delete_old(place_of("own"))
+    assert set(indexes()) == {*kept[:2], place_of("own")}
+
+
+def test_a_file_of_somebody_else_is_no_index_and_keeps_nobody_from_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own, theirs = index("own", 0), index("theirs", 200 * DAY)
+    is_ours = store.is_ours
+
+    def refuse(path: Path) -> bool:
+        if path == theirs:
+            raise PermissionError
+        return is_ours(path)
+
+    monkeypatch.setattr(places, "is_ours", refuse)
+    monkeypatch.setattr(places, "belonging", lambda path: refuse(path) and store.belonging(path))
+    assert indexes() == [own]
+    delete_old(own)
+    assert {file.name for file in index_files()} >= {own.name}
+    assert (folder() / theirs.name).exists()
