@@ -49,7 +49,7 @@ def test_what_is_left_has_no_line_that_looks_secret_and_lacks_no_other(source: s
     [
         ('x = 1\npassword = (\n    "hunter2hunter2"\n)\n', "x = 1\n)\n"),
         ("api_key = \\\n\n    'abcd1234'\ny = 2\n", "y = 2\n"),
-        ('headers = {\n    "token":\n        "abcdefghijkl",\n}\n', "headers = {\n}\n"),
+        ('headers = {\n    "token":\n        "abcdefghijkl",\n}\n', "}\n"),
         ("for token in tokens:\n    print('token')\n", "for token in tokens:\n    print('token')\n"),
         ("f(\n    token='abcd1234',\n)\n", "f(\n)\n"),
         ("x = [\n    'hello world',\n]\n", "x = [\n    'hello world',\n]\n"),
