@@ -133,10 +133,10 @@ def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Mem
             continue
         request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
         recalled, before = counters["recalled"], replace(person.total)
-        text, shown_ms, ms, first = _asked(local, request, memory)
+        text, shown_ms, ms, begun = _asked(local, request, memory)
         typed.ms.append(ms)
         person.look(keystroke, text)
-        if counters["recalled"] > recalled and text == first:  # the model may have added to it
+        if counters["recalled"] > recalled and text == begun:  # the model may have added to it
             typed.recalled_ms.append(shown_ms)
             for name in ("shown", "right", "saved"):
                 gained = getattr(person.total, name) - getattr(before, name)
