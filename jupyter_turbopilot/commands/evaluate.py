@@ -228,10 +228,10 @@ def _with_memory(options: Options, local: InProcess) -> int:
     return _say(options, local, notebooks, results, gains)
 
 
-def _pass(way: str, typed: TypingResult) -> None:
+def _pass(way: str, typed: TypingResult, words: str) -> None:
     """Say what came of typing everything once: the whole may take hours."""
     total = typed.total
-    print(f"{way}: precision {total.precision:.3f}, saved {total.share_saved:.3f}", flush=True)
+    print(f"{way}: precision {total.precision:.3f}, saved {total.share_saved:.3f}. {words}", flush=True)
 
 
 def _telling(name: str, total: int, way: str) -> ProgressLine:

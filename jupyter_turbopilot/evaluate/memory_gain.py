@@ -91,9 +91,12 @@ def measure(
     eagerness: str,
     remembering: Callable[[str], Memory],
     telling: Callable[[str], Callable[[str], None]],
-    tell: Callable[[str, TypingResult], None],
+    tell: Callable[[str, TypingResult, str], None],
 ) -> MemoryGain:
-    """Type everything without memory, then with it, each also at other thresholds."""
+    """Type everything without memory, then with it, each also at other thresholds.
+
+    `tell` hears of each time that everything was typed: what came of it, and the comparison as far as it goes.
+    """
     gain = MemoryGain({}, {})
     model = local.pilot.worker.state.model
 
@@ -104,7 +107,7 @@ def measure(
         way = f"{way}, threshold {by:+.2f}"
         with threshold_moved(model, eagerness, by):
             found[by] = by_keystrokes(local, traces, telling(way), remembered)
-        tell(way, found[by])
+        tell(way, found[by], gain.words if gain.with_it else "")
         return found[by].total.precision
 
     wanted = at(0.0, "without memory", gain.without, lambda _: None)

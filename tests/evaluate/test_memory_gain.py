@@ -66,19 +66,19 @@ def test_both_are_compared_where_they_are_precise_enough_and_save_most(
     desk = Desk(ScriptedEngine("1"), eagerness="always")
     desk.ask(request("x = "))
     local = AtDesk(desk)
-    told: list[str] = []
+    told: list[tuple[str, bool]] = []
     gain = measure(
         local,  # type: ignore[arg-type]
         appended,
         "balanced",
         remembering,
         lambda _: lambda _: None,
-        lambda way, _: told.append(way),
+        lambda way, _, words: told.append((way, bool(words))),
     )
     desk.worker.stop()
     assert [by for way, by in seen if way == "with"] == [0.0, -0.05, -0.1]
     assert [by for way, by in seen if way == "without"] == [0.0, -0.05, 0.05]
-    assert len(told) == len(seen)
+    assert [words for _, words in told] == [False, *[True] * (len(seen) - 1)]
     assert (gain.moved(gain.without), gain.moved(gain.with_it)) == (0.0, -0.05)
     assert fit_for(DEFAULT).thresholds["balanced"] == threshold
     assert "saves 2.00 times as much" in gain.words
