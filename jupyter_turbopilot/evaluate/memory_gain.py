@@ -95,7 +95,7 @@ def measure(
 ) -> MemoryGain:
     """Type everything without memory, then with it, each also at other thresholds.
 
-    `tell` hears of each time that everything was typed: what came of it, and the comparison as far as it goes.
+    `tell` hears of each time that everything was typed: what came of it, and how both compare so far.
     """
     gain = MemoryGain({}, {})
     model = local.pilot.worker.state.model
