@@ -2,9 +2,9 @@
 
 python benchmarks/recalled.py --set NOTEBOOKS [--files 5000] [--lines 200]
 
-A dozen cells of each notebook are indexed, then again with other names, until there are so many files. A line of one of
-them is typed below the cells of another notebook, a key each 200 ms, while the model works on what was typed
-before. How long memory takes is measured at every key, also where it says nothing.
+A dozen cells of each notebook are indexed, then again with other names, until there are so many files. A line
+of one of them is typed below the cells of another notebook, a key each 200 ms, while the model works on what
+was typed before. How long memory takes is measured at every key, also where it says nothing.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import math
 import re
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
 MOST_WAYS, MOST_TEXTS = 6, 8  # that are compared, and that are scored
-_NAME = re.compile(r"(\.\s*+)?([^\W\d]\w*+)")
+# Not one that is set there, nor the name of an argument.
+_NAME = re.compile(r"(\.\s*+)?([^\W\d]\w*+)(?!\s*+=(?!=))")
+_BUILT_IN = frozenset(dir(builtins))
 _WORD_AT_CURSOR = re.compile(r"\.?\w*$")
 _IMPORT = re.compile(r"(?:import|from)\b")
 
@@ -126,7 +129,7 @@ def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[
     own = sum(way.own for way in agreeing)
     # The word at the cursor counts whole.
     names = _names(cursor.body, text)
-    strange = [dot for dot, name in names if name not in cursor.words]
+    strange = [dot for dot, name in names if name not in cursor.words and (dot or name not in _BUILT_IN)]
     is_import = bool(_IMPORT.match(cursor.body))
     return {
         "bias": 1.0,

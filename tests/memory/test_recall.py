@@ -118,6 +118,21 @@ def test_a_line_that_stands_in_the_notebook_and_elsewhere_is_sure_at_the_default
     assert found.sure
 
 
+def test_neither_what_is_built_in_nor_what_is_set_is_strange() -> None:
+    cursor = cursor_features("frobnicated_", "", ())
+    rest = "ledger = sorted(range(9), reverse=True) == other"
+    values = recall.features_of(rest, [Way(rest, documents=1)], cursor)
+    assert math.isclose(values["strange"], math.log1p(1))
+
+
+def test_a_line_of_two_other_notebooks_is_sure_below_the_same_line_at_the_default_setting() -> None:
+    way = Way("ledger = sorted(range(2026), reverse=True)", documents=2, times=3, above=True)
+    before = "accounts = []\nfrobnicated_"
+    found = recalled([way], before, threshold=recall.fit().thresholds["balanced"])
+    assert found
+    assert found.sure
+
+
 def test_the_word_at_the_cursor_counts_whole() -> None:
     cursor = cursor_features("data = load_", "", ("load_frame(one)\n",))
     values = recall.features_of("frame(two)", [Way("frame(two)", documents=1)], cursor)
