@@ -42,8 +42,8 @@ def _hidden(manager: Any) -> str:
     """Name what decides which files a person is not shown, unless that is Jupyter's default."""
     rule = type(manager).should_list
     own = "" if rule is ContentsManager.should_list else f"{rule.__module__}.{rule.__qualname__} "
-    globs = sorted(manager.hide_globs)
-    return own if globs == sorted(ContentsManager.hide_globs.default()) else f"{own}{globs!r}"
+    globs = sorted(manager.hide_globs or ())
+    return own if globs == sorted(ContentsManager.hide_globs.default() or ()) else f"{own}{globs!r}"
 
 
 def listen(manager: Any, builder: Builder) -> None:
