@@ -266,7 +266,8 @@ class Turbopilot(Configurable):
         min=0,
         max=4096,
         help="Texts that are written for one person at a time, and no more than for whoever asks for least; "
-        "further requests wait. 0: no limit; `serve` for several people: 2.",
+        "what is asked for beyond that waits, and gets an eighth of the time while others ask for something. "
+        "0: no limit; `serve` for several people: 2.",
     ).tag(config=True)
     waiting_per_person = Int(
         0,

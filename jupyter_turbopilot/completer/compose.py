@@ -143,7 +143,6 @@ class Composer:
         sampling = replace(self._sampling, beginning=_beginning(given, prompt.forced, self._names()))
         suffix_span = prompt.suffix_span if task.moves else (0, 0)
         aligned = (aligned and task.aligned) or bool(prompt.forced)
-        urgency = task.priority.name.lower()
         return Ask(
             prompt.tokens,
             sampling,
@@ -152,7 +151,7 @@ class Composer:
             aligned,
             suffix_span,
             language=task.language,
-            priority=urgency,
+            priority=self._job.priority.name.lower(),
             owner=task.place.owner,
             session=task.session,
             passing=task.passing,

@@ -39,9 +39,7 @@ _SHARES = {Priority.TYPING: ONE_SHARE, Priority.TEXT: ONE_SHARE, Priority.BULK: 
 class Waiting(Asked, Protocol):
     """A request in a queue."""
 
-    @property
-    def priority(self) -> Priority:
-        """How much it matters."""
+    priority: Priority  # how much it matters
 
 
 T = TypeVar("T", bound=Waiting)
@@ -55,7 +53,10 @@ class Queue(Generic[T]):
     """
 
     def __init__(self, limit: int, places: int = PLACES, *, running: int = 0, waiting: int = 0) -> None:
-        """`running`, `waiting`: how many of a caller's are served at a time, or wait, at most; 0: all."""
+        """`running`, `waiting`: how many of a caller's are served at a time, or wait, at most; 0: all.
+
+        Whoever asks for more than may be served asks in bulk.
+        """
         self.limit = limit
         self.places = places  # how many texts that somebody waits for are written at a time
         self._running = running
@@ -85,7 +86,11 @@ class Queue(Generic[T]):
 
     def has_enough(self, caller: str) -> bool:
         """Tell whether as many of a caller's requests wait as may."""
-        return 0 < self._waiting <= sum(other.caller == caller for other in self if other not in self._begun)
+        return 0 < self._waiting <= self.waiting_of(caller)
+
+    def waiting_of(self, caller: str) -> int:
+        """Return how many of a caller's requests wait."""
+        return sum(other.caller == caller for other in self if other not in self._begun)
 
     def add(self, request: T) -> T | None:
         """Add a request; return the one that is crowded out, which may be itself.
@@ -184,11 +189,17 @@ class Queue(Generic[T]):
         return allowed
 
     def _put(self, request: T) -> None:
+        if request.priority.awaited and 0 < self._running <= self._asked(request.caller):
+            request.priority = Priority.BULK
         rank = self._ranks[request.priority]
         if not rank.callers:
             self._catch_up(request.priority)
         rank.add(request)
         self._size += 1
+
+    def _asked(self, caller: str) -> int:
+        """Return how many requests of a caller's there are that somebody waits for."""
+        return sum(other.caller == caller and other.priority.awaited for other in self)
 
     def _places(self, priority: Priority) -> int:
         return self.places if priority.awaited else max(1, self.places // PLACES)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # When a prompt diverges from a sequence, a tail that is at least as long is kept as a sequence of its own.
 WORTH_KEEPING = 16
 # A shorter sequence is read again rather than copied out of the cache.
-WORTH_PARKING = 64
+WORTH_PARKING = 32
 # So many cells that nobody uses at the moment may stay in the cache.
 IDLE_CELLS = 256
 # A suffix of at least this length is moved rather than read again: moving costs as much as so many tokens.
@@ -354,15 +354,15 @@ class Sequences:
 
     def _fetch(self, known: Sequence[int], partition: Partition, moves: list[Move]) -> None:
         """Restore a parked sequence if it holds clearly more of the prompt than those in the cache."""
+        least = self._best(known, partition)[1] + WORTH_KEEPING
         candidates = [
             (self._common(tokens, known), number)
             for number, (kept_for, tokens) in self._parked.items()
-            if kept_for == partition
+            # There may be hundreds, and one token tells of most that they do not go far enough.
+            if kept_for == partition and tokens[least - 1 : least] == known[least - 1 : least] != []
         ]
-        if not candidates:
-            return
-        kept, number = max(candidates)
-        if kept < self._best(known, partition)[1] + WORTH_KEEPING:
+        kept, number = max(candidates, default=(0, 0))
+        if kept < least:
             return
         tokens = self._parked[number][1]
         while not self._free or self.used + self._outstanding() + len(tokens) > self._capacity:

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 BUSY = "The server has too many requests. Try again in a moment."
 ENOUGH = "You have too many requests that wait. Try again in a moment."
+LATEST = 8  # texts
+LONGEST_AFTER = 30.0  # seconds after which whoever has enough that waits may come back, at most
 # When nobody finds room in the engine, it is asked again after so many seconds.
 NO_ROOM = 0.01
 # An engine elsewhere serves others as well, so the time it takes says nothing of what a text costs. For each
@@ -58,6 +60,7 @@ class Worker:
         self._turn: Priority | None = None  # whose step is under way
         self._computed: Sequence[Job] = ()  # and for which of them
         self._idle = idle or None  # seconds without work after which the memory is freed
+        self._text_seconds = 1.0  # from the beginning of a text to its end, on average of the latest
         self._thread: threading.Thread | None = None
         self._deadlines = Deadlines(self._queue, self._wake)
 
@@ -112,6 +115,8 @@ class Worker:
                 raise not_ready(self._life.state)
             gone = self._deadlines.remove_cancelled()
             enough = self._queue.has_enough(job.caller)
+            # When as many texts are written. Refusing costs time, too, and many would come back every second.
+            after = min(LONGEST_AFTER, self._text_seconds * self._queue.waiting_of(job.caller))
             replaced = older if older and not older.cancel.is_set() else None
             begun = replaced is not None and self._queue.begun(replaced)
             if replaced and self._queue.replace(replaced, job):
@@ -131,7 +136,7 @@ class Worker:
                 self._deadlines.look()
         for other in gone:
             other.tell(None)
-        refusal = BusyError(ENOUGH, code="too_many_waiting") if enough else BusyError(BUSY)
+        refusal = BusyError(ENOUGH, code="too_many_waiting", after=after) if enough else BusyError(BUSY)
         if crowded_out is job:
             raise refusal
         if crowded_out:
@@ -296,6 +301,8 @@ class Worker:
     def _end(self, job: Job, error: TurbopilotError | None) -> None:
         with self._wake:
             there = self._queue.remove(job)
+            if there and job.started_at and job.priority.awaited:
+                self._text_seconds += (time.monotonic() - job.started_at - self._text_seconds) / LATEST
         if there:
             job.tell(error)
 

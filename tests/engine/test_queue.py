@@ -495,7 +495,29 @@ def test_of_one_caller_only_so_many_are_served_at_a_time_though_there_is_room() 
     assert [len(serve(queue)) for _ in range(3)] == [2, 2, 1]
 
 
-@pytest.mark.parametrize("priority", [TYPING, Priority.TEXT])
+@pytest.mark.parametrize("priority", [TYPING, TEXT])
+def test_what_one_asks_beyond_what_may_be_served_is_bulk(priority: Priority) -> None:
+    queue: Queue[One] = Queue(100, running=2)
+    many, other = [One("many", priority) for _ in range(5)], One("other", priority)
+    for one in (One("many", WARM), *many, other):
+        queue.add(one)
+    assert [one.priority for one in (*many, other)] == [priority] * 2 + [BULK] * 3 + [priority]
+    queue.remove(many[0])
+    queue.add(late := One("many", priority))
+    assert late.priority is BULK
+    for one in many[1:]:
+        queue.remove(one)
+    queue.add(single := One("many", priority))
+    assert single.priority is priority
+
+
+def test_without_a_limit_nothing_becomes_bulk() -> None:
+    many = [One("many") for _ in range(20)]
+    queue_of(*many)
+    assert {one.priority for one in many} == {TYPING}
+
+
+@pytest.mark.parametrize("priority", [TYPING, TEXT])
 def test_who_asks_for_many_has_no_more_served_than_who_asks_for_few(priority: Priority) -> None:
     queue: Queue[One] = Queue(100, running=2)
     many, few = [One("many", priority) for _ in range(5)], [One("few") for _ in range(2)]

@@ -161,6 +161,21 @@ def test_the_cache_is_cleared_of_what_nobody_uses() -> None:
     assert len(memory.parked) == 4
 
 
+def test_a_short_sequence_is_brought_back_too_and_none_that_goes_less_far() -> None:
+    sequences, memory = Sequences(4, 1000, parked=10_000), Memory()
+    prompts = [[number] * 20 + [100 + number] * 20 for number in range(20)]
+    for prompt in prompts:
+        sequences.release(serve(sequences, memory, prompt))
+    assert len(memory.parked) > 10
+    for prompt in prompts:
+        taken = sequences.take([*prompt, 7], 0)
+        assert taken is not None
+        memory.apply(taken.moves)
+        assert taken.kept == len(prompt)
+        assert memory.cells[taken.sequence.id][: len(prompt)] == prompt
+        sequences.release(taken.sequence)
+
+
 def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
     sequences, memory = Sequences(8, 10_000, parked=2000), Memory()
     for number in range(8):

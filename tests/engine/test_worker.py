@@ -1020,17 +1020,40 @@ def test_who_has_enough_that_waits_is_told_so_and_others_are_not() -> None:
     worker = Worker(running=1, waiting=1)
     worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
     wait_until(lambda: worker.state.phase is Phase.READY)
-    running, _ = submit(worker, until_cancelled, caller="a")
-    wait_until(lambda: running.started_at > 0)
+    running: list[Job] = []
+    for number in range(2):  # the second one in bulk
+        running.append(submit(worker, until_cancelled, caller="a")[0])
+        wait_until(lambda number=number: running[number].started_at > 0)  # type: ignore[misc]
     _, ahead = submit(worker, until_cancelled, caller="a", priority=Priority.AHEAD)
     waiting, _ = submit(worker, until_cancelled, caller="a")
     assert ahead.wait() is None
     with pytest.raises(BusyError) as refused:
         submit(worker, until_cancelled, caller="a")
     assert (refused.value.code, refused.value.status) == ("too_many_waiting", 429)
+    assert refused.value.after == 1.0  # nobody knows yet how long a text takes
     _, other = submit(worker, nothing_but_one, caller="b")
     assert other.wait() is None
     assert not waiting.started_at
-    running.cancel.set(SUPERSEDED)
+    running[1].cancel.set(SUPERSEDED)
     wait_until(lambda: waiting.started_at > 0)
+    worker.stop()
+
+
+def test_who_has_enough_that_waits_comes_back_when_that_may_have_been_written() -> None:
+    worker = Worker(running=1, waiting=3)
+    worker.load("scripted", lambda _: ScriptedEngine("word " * 5000, pause=0.002))
+    wait_until(lambda: worker.state.phase is Phase.READY)
+    for _ in range(40):
+        assert submit(worker, nothing_but_one, caller="b")[1].wait() is None
+    running = [submit(worker, until_cancelled, caller="a")[0] for _ in range(2)]
+    wait_until(lambda: all(job.started_at for job in running))
+    for _ in range(3):
+        submit(worker, until_cancelled, caller="a")
+    with pytest.raises(BusyError) as refused:
+        submit(worker, until_cancelled, caller="a")
+    assert refused.value.after < 0.5  # short texts
+    worker._text_seconds = 2.0
+    with pytest.raises(BusyError) as refused:
+        submit(worker, until_cancelled, caller="a")
+    assert refused.value.after == 6.0
     worker.stop()
