@@ -183,7 +183,7 @@ class Builder:
                         raise
                     log.exception("Turbopilot: the index of your code failed")
                     self._report("an error that the server's log has")
-                self._looks = 0
+                self._looks, self._due = 0, float("-inf")  # until somebody uses it
                 self._wait(pause)
                 self._sleep(None)
                 pause = min(2 * pause, _LONGEST)
