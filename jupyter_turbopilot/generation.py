@@ -113,3 +113,4 @@ class Ask:
     priority: str = ""  # who waits for it: for an engine that serves others, too
     owner: str = ""  # what was read for one owner never serves another
     session: str = ""  # the notebook that it belongs to, for what chooses between engines
+    passing: bool = False  # what is read for it is not saved for the next start

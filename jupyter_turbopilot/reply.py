@@ -21,6 +21,7 @@ class Item:
     stopped_by: str = ""  # the stop text that ended it
     tokens: tuple[Token, ...] = ()
     imports: tuple[str, ...] = ()  # lines that its names need, which are not in the notebook
+    recalled: bool = False  # whether it is from memory: its confidence is not one of the model's scores
 
     def body(self) -> dict[str, Any]:
         """Return what the contract has of it wherever it is told."""

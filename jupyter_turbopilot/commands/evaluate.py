@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ from jupyter_turbopilot.suggestion.fit import EAGERNESS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.evaluate.typist import TypingResult
     from jupyter_turbopilot.shell.in_process import InProcess
 
 
@@ -27,7 +30,7 @@ class Options:
 
     source: Path
     humaneval: bool
-    half: str
+    half: str | None
     trace: list[str]
     requests: int
     eagerness: list[str]
@@ -35,6 +38,7 @@ class Options:
     key: int  # milliseconds
     busy: int
     kernel: str | None
+    memory: str | None
     report: Path | None
 
 
@@ -52,8 +56,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--half",
         choices=["all", "fitted", "held-out"],
-        default="all",
-        help="which half of the notebooks: those the gate was fitted to, or the others (%(default)s)",
+        help="which half of the notebooks: those the gate was fitted to, or the others (all; with "
+        "`--memory siblings` the others)",
     )
     parser.add_argument(
         "--trace",
@@ -101,6 +105,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="run the notebooks in a kernel of this name, and type with its facts and without",
     )
+    parser.add_argument(
+        "--memory",
+        metavar="FOLDER",
+        help="type without memory and with it, compared at the same precision. What is remembered: the "
+        "notebooks and source files of FOLDER, or with `siblings` the other notebooks whose name is the same "
+        "up to `__`; never what shares half of its lines with the notebook that is typed",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
     add_model_and_engine(parser)
 
@@ -125,7 +136,9 @@ def run(options: Options, settings: Turbopilot) -> int:
     settings.considerate = options.clock
     local = InProcess(settings)
     try:
-        return _humaneval(options, local) if options.humaneval else _notebooks(options, local)
+        if options.humaneval:
+            return _humaneval(options, local)
+        return _with_memory(options, local) if options.memory else _notebooks(options, local)
     finally:
         local.close()
 
@@ -140,20 +153,29 @@ def _humaneval(options: Options, local: InProcess) -> int:
     return 0
 
 
-def _notebooks(options: Options, local: InProcess) -> int:
-    from importlib.metadata import version
-
+def _read(options: Options) -> list[TypedNotebook]:
     from jupyter_turbopilot.evaluate import notebooks as notebook_sets
+
+    notebooks = notebook_sets.read(options.source)
+    if not notebooks:
+        raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
+    return notebooks
+
+
+def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
+    from jupyter_turbopilot.evaluate.remembered import SIBLINGS
+
+    half = options.half or ("held-out" if options.memory == SIBLINGS else "all")
+    return notebooks if half == "all" else notebooks[half == "held-out" :: 2]
+
+
+def _notebooks(options: Options, local: InProcess) -> int:
     from jupyter_turbopilot.evaluate import report, traces, typist
     from jupyter_turbopilot.evaluate.live import Live
 
     settings = local.pilot.settings
-    notebooks = notebook_sets.read(options.source)
-    if not notebooks:
-        raise TurbopilotError(f"There are no notebooks with code in {options.source}.")
-    if options.half != "all":
-        notebooks = notebooks[options.half == "held-out" :: 2]
-    results: dict[str, typist.TypingResult] = {}
+    notebooks = _half(options, _read(options))
+    results: dict[str, TypingResult] = {}
     local.wait()
     for eagerness in options.eagerness:
         settings.eagerness = eagerness
@@ -177,11 +199,63 @@ def _notebooks(options: Options, local: InProcess) -> int:
                         if options.clock
                         else typist.by_keystrokes(local, chosen, tell)
                     )
-    ours = version("jupyter-turbopilot")
-    head = f"{settings.model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
-    print(report.table(results))
+    return _say(options, local, notebooks, results)
+
+
+def _with_memory(options: Options, local: InProcess) -> int:
+    """Type notebooks without memory and with it."""
+    from jupyter_turbopilot.evaluate import memory_gain, traces
+    from jupyter_turbopilot.evaluate.remembered import Shelf
+
+    if options.clock or options.kernel:
+        raise TurbopilotError("--memory cannot be combined with --clock or --kernel.")
+    everything = _read(options)
+    notebooks = _half(options, everything)
+    results: dict[str, TypingResult] = {}
+    gains = []
+    with closing(Shelf(options.memory or "", everything)) as shelf:
+        local.wait()
+        for eagerness in options.eagerness:
+            local.pilot.settings.eagerness = eagerness
+            for kind in options.trace:
+                chosen = traces.of_kind(notebooks, kind, options.requests)
+                if kind == "append":  # a line that stands further down is not remembered before it is written
+                    chosen = [*map(traces.from_the_top, chosen)]
+                name = f"{eagerness}, {kind}"
+                telling = partial(_telling, name, len(chosen))
+                gain = memory_gain.measure(local, chosen, eagerness, shelf.beside, telling, _pass)
+                results |= {f"{name}, {way}": typed for way, typed in gain.ways.items()}
+                gains.append(f"{name}: {gain.words}")
+    return _say(options, local, notebooks, results, gains)
+
+
+def _pass(way: str, typed: TypingResult, words: str) -> None:
+    """Say what came of typing everything once: the whole may take hours."""
+    total = typed.total
+    print(f"{way}: precision {total.precision:.3f}, saved {total.share_saved:.3f}. {words}", flush=True)
+
+
+def _telling(name: str, total: int, way: str) -> ProgressLine:
+    return ProgressLine(f"{name}, {way}", total)
+
+
+def _say(
+    options: Options,
+    local: InProcess,
+    notebooks: Sequence[TypedNotebook],
+    results: dict[str, TypingResult],
+    gains: Sequence[str] = (),
+) -> int:
+    """Print what came of it, and write a report if one is wanted."""
+    from importlib.metadata import version
+
+    from jupyter_turbopilot.evaluate import report
+
+    model, ours = local.pilot.settings.model, version("jupyter-turbopilot")
+    head = f"{model}, version {ours}, {len(notebooks)} notebooks of {options.source.name}."
+    print(report.table(results), *gains, sep="\n")
     if options.report:
-        for path in report.write(options.report, head, results):
+        for path in report.write(options.report, "\n\n".join([head, *gains]), results):
             print(f"written: {path}")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,16 +13,17 @@ from jupyter_turbopilot.completer.compose import Composer
 from jupyter_turbopilot.completer.latest import Editor
 from jupyter_turbopilot.completer.progress import AnswerInProgress
 from jupyter_turbopilot.engine.job import DEADLINE, Job, Work
-from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.reply import Item, Reply, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from jupyter_turbopilot.completer.task import Task
+    from jupyter_turbopilot.completer.task import Found, Task
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.generation import Ask, Token
+    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.suggestion.cache import Results
 
 
@@ -45,12 +47,15 @@ class Answering:
         self._counters = counters
         self._ended = ended
         self._reply = Reply(id=self.name)
+        self._begun = time.perf_counter()
+        self._recalled: Recalled | None = None
+        self._told: Reply | None = None  # the newest of what is shown, where memory began it
         self.job = Job(self._work, self.end, priority=task.priority, deadline=task.deadline, caller=caller)
         self.job.progress = AnswerInProgress()
 
     def _work(self, engine: Engine, job: Job) -> Work:
         """Compose the answer, on the worker's thread."""
-        composer = Composer(self.name, self.task, engine, job, self._listener, self._results)
+        composer = Composer(self.name, self.task, engine, job, self._hear, self._results, self._guess)
         try:
             self._reply = yield from _for_owner(self.task.place.owner, composer.write())
         finally:
@@ -62,6 +67,39 @@ class Answering:
         self._reply = reply
         self.end()
 
+    def recall(self, found: Found | None, model: str) -> bool:
+        """Take what memory says, and show it if it is sure; tell whether that was all that is wanted."""
+        self.task = self.task.joined(self.task, found)
+        self._recalled = recalled = found.line if found else None
+        if not (recalled and recalled.sure and model and (self.task.stream or recalled.whole)):
+            return False
+        self._counters["recalled"] += 1
+        self._told = Reply(self.name, model, (_item_of(recalled),), self._timings())
+        if recalled.whole:
+            self.answer(self._told)
+        else:
+            self._listener(self._told)
+        return recalled.whole
+
+    @property
+    def _guess(self) -> str:
+        return self._recalled.text if self._recalled else ""
+
+    def _timings(self) -> Timings:
+        return Timings(total_ms=(time.perf_counter() - self._begun) * 1000)
+
+    def _hear(self, reply: Reply) -> None:
+        """Tell what the model has written, if that does not take back what memory has shown."""
+        if self._keeps(reply):
+            self._told = self._told and reply
+            self._listener(reply)
+
+    def _keeps(self, reply: Reply) -> bool:
+        """Tell whether nothing is missing of what memory has shown, and the model has added since."""
+        return not self._told or bool(
+            reply.items and reply.items[0].text.startswith(self._told.items[0].text)
+        )
+
     def end(self, error: TurbopilotError | None = None) -> None:
         """Tell the last reply, with what there is or why there is nothing."""
         reply = self._last(error)
@@ -70,9 +108,31 @@ class Answering:
 
     def _last(self, error: TurbopilotError | None) -> Reply:
         reply, reason = replace(self._reply, done=True, error=error), self.job.cancel.reason
+        if self._told and not self._keeps(reply) and (not reason or reason == DEADLINE):
+            # What was shown stays, whatever became of the engine.
+            finish = "error" if error else reason or reply.finish_reason
+            reply = replace(self._told, done=True, finish_reason=finish)
+        elif not (self._told or reason or error):
+            reply = self._surer(reply)
         if reason and (reason != DEADLINE or not reply.items):
             return replace(reply, items=(), finish_reason=reason)
         return reply
+
+    def _surer(self, reply: Reply) -> Reply:
+        """Return what the model has written, or what memory says where that is surer."""
+        recalled = self._recalled
+        if not (recalled and recalled.sure):
+            return reply
+        if reply.items and reply.items[0].confidence >= recalled.confidence:
+            return reply
+        self._counters["recalled"] += 1
+        return replace(reply, items=(_item_of(recalled),))
+
+
+def _item_of(recalled: Recalled) -> Item:
+    reason = "stop" if recalled.whole else "length"
+    confidence = round(recalled.confidence, 4)
+    return Item(recalled.text, confidence, reason, imports=recalled.imports, recalled=True)
 
 
 def _for_owner(owner: str, work: Generator[Ask, list[Token], Reply]) -> Generator[Ask, list[Token], Reply]:

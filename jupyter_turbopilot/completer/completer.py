@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import remembering_for
+from jupyter_turbopilot.completer import recalling
 from jupyter_turbopilot.completer.answering import Answering
 from jupyter_turbopilot.completer.importing import WouldWaitError, at_once
 from jupyter_turbopilot.completer.latest import LatestJobs
 from jupyter_turbopilot.completer.owner import apart, session_of
 from jupyter_turbopilot.completer.raw_task import raw_task
 from jupyter_turbopilot.completer.replay import replay
-from jupyter_turbopilot.completer.suggestion_task import suggestion_task
+from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
 from jupyter_turbopilot.context.facts import NONE, Facts
-from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED
+from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED, as_error
 from jupyter_turbopilot.engine.phase import not_ready
 from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.prompt.layout import LAYOUT, Layout
 from jupyter_turbopilot.request import Completion
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.learner import Learner
     from jupyter_turbopilot.completer.outcomes import Terms
-    from jupyter_turbopilot.completer.task import Task
+    from jupyter_turbopilot.completer.task import Found, Task
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.cache import Results
 
 EVENTS = ("shown", "accepted", "dismissed", "typed_over", "retained")
-_COUNTED = ("requests", "known", "taken_over", "ended", "hidden", *EVENTS)
+_COUNTED = ("requests", "known", "recalled", "taken_over", "ended", "hidden", *EVENTS)
 
 
 class Completer:
@@ -71,6 +74,8 @@ class Completer:
         self._resting = resting
         self._root = root
         self._layout: Layout | None = None
+        self._recalling = recalling.Recalling()
+        self._cells = ChosenCells()
 
     def submit(
         self,
@@ -111,8 +116,10 @@ class Completer:
         """Say what a request needs."""
         if isinstance(request, Completion):
             model = self.worker.state.model
-            learned = [self.learner.calibration] if self.learner and not owner else []
-            task = suggestion_task(request, facts, model, self.settings, self._layout_for, memory, *learned)
+            person = Person(memory, self._cells)
+            if self.learner and not owner:
+                person = replace(person, calibration=self.learner.calibration)
+            task = suggestion_task(request, facts, model, self.settings, self._layout_for, person)
             session = session_of(self.secret, request.path)
         else:
             task = raw_task(request, self.settings, self._layout_for)
@@ -121,15 +128,56 @@ class Completer:
         return replace(task, place=replace(task.place, owner=owner), session=apart(session, owner))
 
     def _begin(self, answering: Answering) -> None:
-        """Answer from memory, or put the job in the worker's queue in place of the editor's last one."""
+        """Answer with what is known, or put the job in the worker's queue in place of the editor's last."""
         job, editor, task = answering.job, answering.editor, answering.task
         older = self.latest.follow(editor, task.document, job) if task.client else None
+        while older:
+            waited, before = self._recalling.withdraw(older)
+            if not waited:
+                break
+            older.cancel.set(SUPERSEDED)
+            older.tell(None)
+            older = before
         try:
-            if not self._replay(answering, older):
-                self.worker.submit(job, older)
+            if task.recall:
+                patience = recalling.PATIENCE if task.priority.awaited else recalling.FOCUS
+                then = partial(self._recalled, answering)
+                look = partial(self._look, task.recall, task.place.owner)
+                self._recalling.first(job, older, look, then, patience)
+            else:
+                self._go_on(answering, older)
         except TurbopilotError:
             self.latest.forget(editor, job)
             raise
+
+    def _go_on(self, answering: Answering, older: Job | None) -> None:
+        """Answer with what is known, or leave it to the worker."""
+        if not self._replay(answering, older):
+            self.worker.submit(answering.job, older)
+
+    @staticmethod
+    def _look(recall: Callable[[], Found], owner: str) -> Found:
+        """Ask memory; what that works out is remembered for an owner alone."""
+        with remembering_for(owner):
+            return recall()
+
+    def _recalled(self, answering: Answering, found: Found | None, older: Job | None) -> None:
+        """Go on with what memory says: that is the answer, or there is more to ask."""
+        job, state = answering.job, self.worker.state
+        if job.cancel.is_set():
+            if older:
+                older.cancel.set(SUPERSEDED)
+            job.tell(None)
+            return
+        try:
+            with remembering_for(answering.task.place.owner):
+                if answering.recall(found, state.model if state.ready else ""):
+                    if older:
+                        older.cancel.set(SUPERSEDED)
+                else:
+                    self._go_on(answering, older)
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+            job.tell(as_error(error))
 
     def _replay(self, answering: Answering, older: Job | None) -> bool:
         """Answer with what is known; tell whether that was all that is wanted."""
@@ -147,6 +195,9 @@ class Completer:
             older.cancel.set(SUPERSEDED)
         if reply is None:
             raise not_ready(state)
+        reply = replay(answering.name, state.model, task, known)
+        if older:
+            older.cancel.set(SUPERSEDED)
         self.counters["known"] += 1
         answering.answer(reply)
         return True
@@ -182,7 +233,8 @@ def _noted_by(learner: Learner, terms: Terms, listener: Listener) -> Listener:
     def listen(reply: Reply) -> None:
         if reply.items:
             item = reply.items[0]
-            learner.sent(reply.id, terms, len(item.text), item.confidence)
+            judged = replace(terms, promised=None) if item.recalled else terms
+            learner.sent(reply.id, judged, len(item.text), item.confidence)
         listener(reply)
 
     return listen

@@ -33,8 +33,16 @@ class Composer:
     """Writes what a task asks for, or goes on with what is being written for its editor already."""
 
     def __init__(
-        self, name: str, task: Task, engine: Engine, job: Job, listener: Listener, results: Results
+        self,
+        name: str,
+        task: Task,
+        engine: Engine,
+        job: Job,
+        listener: Listener,
+        results: Results,
+        recalled: str = "",
     ) -> None:
+        """`recalled` is how the line goes on as far as memory knows: a guess, where there is no better."""
         self._name = name
         self._task = task
         self._engine = engine
@@ -45,6 +53,7 @@ class Composer:
         self._abilities = abilities = engine.abilities
         # What the kernel knows may not leave, not even as what a text may begin with.
         self._holds_to_names = abilities.holds and not (abilities.elsewhere and task.names_stay)
+        self._recalled = recalled
         unit = engine.vocabulary.unit if task.in_units else 1
         self._sampling = replace(task.sampling, max_tokens=task.sampling.max_tokens * unit)
         self._items: list[Item] = []
@@ -125,6 +134,8 @@ class Composer:
     def _ask(self, prompt: Prompt, known: Known | None, rest: Rest | None) -> Ask:
         """Ask for what follows; what is known of it, or was written for another key, is verified first."""
         task, (guess, aligned) = self._task, _guess(known, rest)
+        if not (known or guess):
+            guess, aligned = self._recalled, not self._recalled
         hint = [*task.hint]
         if known or guess:
             # What was backed up over is written again before the rest.
@@ -148,6 +159,7 @@ class Composer:
             priority=self._urgency,
             owner=task.place.owner,
             session=task.session,
+            passing=task.passing,
         )
 
     def _limit_reading(self, prompt: Prompt) -> None:

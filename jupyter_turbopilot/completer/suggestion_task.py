@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import math
+import time
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.outcomes import Terms
-from jupyter_turbopilot.completer.task import Task
+from jupyter_turbopilot.completer.task import Found, Task
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.queue import Priority
 from jupyter_turbopilot.generation import Sampling
+from jupyter_turbopilot.memory import recall
+from jupyter_turbopilot.memory.cells import ChosenCells
+from jupyter_turbopilot.memory.ways import ways_at
 from jupyter_turbopilot.suggestion.cache import Place
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
@@ -33,14 +39,26 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.cells import Choice
     from jupyter_turbopilot.prompt.formats import Prompt
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.request import Completion, Document
+    from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.learning import Calibration
     from jupyter_turbopilot.suggestion.resolve import Scope
 
-    Calibrations = Callable[[str], Calibration]
-
 _PRIORITIES = {"warm": Priority.WARM, "ahead": Priority.AHEAD}
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is known of the person who asks."""
+
+    memory: Memory | None = None  # of their own code
+    cells: ChosenCells = field(default_factory=ChosenCells)  # out of that
+    calibration: Callable[[str], Calibration] = lambda _: AS_FITTED  # how scores are read, by whose they are
+
+
+NOBODY = Person()
 
 
 def suggestion_task(
@@ -49,16 +67,18 @@ def suggestion_task(
     model: str,
     settings: Turbopilot,
     layout_for: LayoutFor,
-    memory: Memory | None = None,
-    calibrations: Calibrations = lambda *_: AS_FITTED,
+    person: Person = NOBODY,
 ) -> Task:
-    """Say what a suggestion needs; `calibrations` tells how scores are read, by whose they are."""
-    memory = memory if request.memory and not is_private_path(request.path) else None
-    cursor = _Cursor(request, facts, model, settings, layout_for, memory, calibrations)
+    """Say what a suggestion needs."""
+    # What is shown becomes part of the notebook, and of what is asked of a server elsewhere next.
+    may_use = request.memory and settings.may_send_memory and not is_private_path(request.path)
+    person = person if may_use else replace(person, memory=None)
+    memory, cells = person.memory, person.cells
+    cursor = _Cursor(request, facts, model, settings, layout_for, person)
     before, after = text_before(request)
     asked_for = (request.lines, request.language, request.path, memory is not None)
     length = _length(request, settings, multi=cursor.multi)
-    return Task(
+    task = Task(
         prompt=cursor.prompt,
         writing=cursor.writing,
         names=cursor.names,
@@ -85,7 +105,15 @@ def suggestion_task(
         terms=cursor.terms if request.trigger == "automatic" else None,
         moves=settings.move_suffix,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
-        memory=memory,
+    )
+    if not memory:
+        return task
+    if request.trigger == "ahead":  # nobody has typed since the last request: what was chosen stays
+        return cursor.joined(task, cells.of(request))
+    return replace(
+        task,
+        recall=partial(cursor.recall, memory, cells),
+        joined=lambda task, found: cursor.joined(task, found.cells if found else cells.settle(request)),
     )
 
 
@@ -99,25 +127,25 @@ class _Cursor:
         model: str,
         settings: Turbopilot,
         layout_for: LayoutFor,
-        memory: Memory | None,
-        calibrations: Calibrations,
+        person: Person,
     ) -> None:
         self._request = request
         self._facts = facts
-        self._memory = memory
+        self._memory = person.memory
         self._settings = settings
         self._layout_for = layout_for
         self.max_lines = request.max_lines or settings.max_lines
         self._surroundings = surroundings_of(request.prefix, request.suffix, request.lines, self.max_lines)
         self.unasked = request.trigger in {"automatic", "ahead"}
-        self._fit = fit_for(model)
-        eagerness = request.eagerness or settings.eagerness
-        threshold, promised = self._fit.thresholds[eagerness], self._fit.promised.get(eagerness)
+        self._eagerness = request.eagerness or settings.eagerness
+        fit, subject = fit_for(model), subject_of(model, self._eagerness)
+        self._coefficients = fit.coefficients
+        threshold, promised = fit.thresholds[self._eagerness], fit.promised.get(self._eagerness)
         if promised:
             # As it is read, a score passes where it passes a moved threshold as it was fitted.
-            threshold = calibrations(subject_of(model, eagerness)).threshold(threshold)
+            threshold = person.calibration(subject).threshold(threshold)
         self.threshold = threshold if self.unasked else 0.0
-        self.terms = Terms(subject_of(model, eagerness), threshold, promised)
+        self.terms = Terms(subject, threshold, promised)
 
     @property
     def multi(self) -> bool:
@@ -132,21 +160,57 @@ class _Cursor:
     def _scope(self) -> Scope:
         return scope_of(self._request, self._facts)
 
-    def prompt(self, engine: Engine) -> Prompt:
-        """Lay the prompt out for an engine."""
-        return self._layout_for(engine).prompt(self._request, self._context)
+    def prompt(self, engine: Engine, chosen: Sequence[Document] = ()) -> Prompt:
+        """Lay the prompt out for an engine, with cells that were chosen out of memory."""
+        context = self._context
+        if chosen:
+            request = structs.replace(self._request, extra=[*self._request.extra, *chosen])
+            context = gather(*_leaving(request, self._facts, self._settings), settled=True)
+        return self._layout_for(engine).prompt(self._request, context)
+
+    def joined(self, task: Task, cells: Choice) -> Task:
+        """Put cells out of memory in the prompt: the answer is another one then, and does not last."""
+        if not cells.documents:
+            return task
+        place = replace(task.place, group=(task.place.group, cells.digest), lasts=False)
+        prompt = partial(self.prompt, chosen=cells.documents)
+        return replace(task, prompt=prompt, place=place, passing=True)
+
+    @cached_property
+    def _features(self) -> CursorFeatures:
+        # Without what was chosen out of memory, as they were when the scores were fitted.
+        return cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
+
+    @property
+    def _names(self) -> Names:
+        return Names(self._request, self._scope, sources_of(self._request, self._facts, self._memory))
 
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
-        cursor = cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
-        sources = sources_of(self._request, self._facts, self._memory)
-        names = Names(self._request, self._scope, sources)
-        gate = Gate(cursor, self.threshold, names.fit, self._fit.coefficients)
+        names = self._names
+        gate = Gate(self._features, self.threshold, names.fit, self._coefficients)
         return Suggestion(self._surroundings, gate, unasked=self.unasked, imports=names.imports)
 
     def names(self) -> Sequence[str]:
         """Return the names of which one has to follow; none: anything may."""
         return names_at(self._request, self._scope)
+
+    def recall(self, memory: Memory, cells: ChosenCells) -> Found:
+        """Choose cells from memory if this one has just got the focus; say how its line goes on there."""
+        request, chosen = self._request, cells.choose(memory, self._request)
+        if request.trigger == "warm":
+            return Found(chosen)
+        ways = ways_at(memory, request, self._surroundings, time.time())
+        if not ways:
+            return Found(chosen)
+        # What is asked for is the model's to answer: there, memory is a guess.
+        shows = request.trigger == "automatic" and request.n == 1
+        threshold = recall.fit().thresholds[self._eagerness] if shows else math.inf
+        names = self._names
+        line = recall.recall(ways, self._features, self._surroundings, names.fit, threshold)
+        if line and line.sure:
+            line = replace(line, imports=names.imports(line.text))
+        return Found(chosen, line)
 
 
 def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:

@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.outcomes import Terms
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.generation import Sampling
-    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.memory.cells import Choice
+    from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.suggestion.cache import Known, Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
     LayoutFor = Callable[[Engine], Layout]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What memory says: cells for the prompt, and how the line goes on."""
+
+    cells: Choice
+    line: Recalled | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,9 @@ class Task:
     exact: bool = False  # asked of the engine as it stands: nothing that is known here serves as a guess
     hint: Sequence[int] = ()  # the guess that came with an exact one
     aligned: bool = True  # whether that begins where a token began
-    memory: Memory | None = None  # what may be used of what the person wrote elsewhere
+    recall: Callable[[], Found] | None = None  # what memory is asked before the engine is
+    joined: Callable[[Task, Found | None], Task] = lambda task, _: task  # with what that said in time
+    passing: bool = False  # its prompt holds what may be deleted elsewhere: nothing of it is kept on a disk
     document: str = ""
     session: str = ""
 

@@ -41,8 +41,8 @@ class Context:
     suffix: str
 
 
-def gather(request: Completion, facts: Facts = NONE) -> Context:
-    """Choose what the model reads."""
+def gather(request: Completion, facts: Facts = NONE, *, settled: bool = False) -> Context:
+    """Choose what the model reads; `settled`: whatever is typed, the same of other documents."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
     prefix, suffix = end_of(request.prefix, NEAR), request.suffix[:NEAR]
@@ -50,7 +50,7 @@ def gather(request: Completion, facts: Facts = NONE) -> Context:
         return Context((), prefix, suffix)
     cells = _above(request, language)
     # Of the active cell only what seldom changes: a keystroke should not change how the prompt begins.
-    head = outline([prefix[: prefix.rfind("\n") + 1]])
+    head = "" if settled else outline([prefix[: prefix.rfind("\n") + 1]])
     others = tuple(
         (document.path, document.source) for document in request.extra if document.language == language
     )

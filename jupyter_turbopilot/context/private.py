@@ -46,6 +46,8 @@ _LOGIN = re.compile(
 _LONG_VALUE = re.compile(r"""["']([A-Za-z0-9+/_=-]{32,64})""")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f-]{32}")
 _TURN = re.compile(r"[a-z](?=[A-Z0-9])|[0-9](?=[A-Za-z])|[A-Z](?=[0-9])")
+_OPEN = ("=", "(", "[", "{", "\\", '":', "':")  # at the end of a line: what it says goes on
+_OPENING = re.compile(r"(?<=[=:])[\s(\[{\\]+")
 _MOST_A_TURN = 4  # characters of a random value for each turn; words have more
 _WEB_TOKEN = re.compile(r"\beyJ[\w-]{10,}+", re.IGNORECASE)
 _WEB_TOKEN_REST = re.compile(r"\.[\w-]{10,}+\.")
@@ -109,3 +111,22 @@ def without_secrets(source: str) -> str:
     """Return a text without its lines that look like secrets."""
     lines = source.splitlines(keepends=True)
     return "".join(line for line in lines if not looks_secret(line))
+
+
+def without_spread_secrets(source: str) -> str:
+    """Return a text without its lines that look like secrets, alone or with the lines after them.
+
+    What is kept for longer than a request is looked at so: a name and what it is set to may stand on several.
+    """
+    lines = source.splitlines(keepends=True)
+    secret = {number for number, line in enumerate(lines) if looks_secret(line)}
+    code = [number for number, line in enumerate(lines) if line.strip() and number not in secret]
+    for at, number in enumerate(code):
+        if not lines[number].rstrip().endswith(_OPEN):
+            continue
+        for some in (code[at : at + 2], code[at : at + 3]):
+            joined = _OPENING.sub(" ", " ".join(lines[one].strip() for one in some))
+            if len(joined) <= LINE and looks_secret(joined):
+                secret.update(range(some[0], some[-1] + 1))
+                break
+    return "".join(line for number, line in enumerate(lines) if number not in secret)

@@ -42,10 +42,11 @@ MOVED_LIMIT = 48
 
 
 class Partition(NamedTuple):
-    """What a sequence can serve: only prompts of the same owner, read with the same adapters."""
+    """What a sequence can serve: prompts of the same owner, read with the same adapters, kept as long."""
 
     owner: str = ""
     tuning: int = 0
+    passing: bool = False  # not saved for the next start
 
 
 PLAIN = Partition()

@@ -120,7 +120,7 @@ class Stepping(ABC):
 
     def _take(self, ask: Ask, tokens: Sequence[int], room: int, *, fresh: bool = False) -> Taken | None:
         """Find a sequence for tokens and what is still to be written; None while others need the room."""
-        partition = Partition(ask.owner, self.tunings.get(ask.language, 0))
+        partition = Partition(ask.owner, self.tunings.get(ask.language, 0), ask.passing)
         taken = self.sequences.take(tokens, room, ask.suffix_span, partition, fresh=fresh)
         if taken is None:
             return None

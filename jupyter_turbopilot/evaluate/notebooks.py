@@ -52,7 +52,7 @@ def _folder(source: Path) -> Iterator[TypedNotebook]:
     """Read the notebooks that hold something to type; what cannot be read is passed over."""
     for path in sorted(source.rglob("*.ipynb")):
         try:
-            notebook = parse_notebook(path.read_text("utf-8"), path.name)
+            notebook = parse_notebook(path.read_text("utf-8"), path.relative_to(source).as_posix())
         except (OSError, ValueError):
             continue
         if notebook and (typed := _long_enough(notebook)):

@@ -57,7 +57,8 @@ class Keystroke:
             Cell(id=str(number), source=source, type=kind, executed=ran and number < self.active)  # type: ignore[arg-type]
             for number, (source, kind) in enumerate(zip(self.cells, self.types, strict=True))
         ]
-        return Completion(cells=cells, active=self.active, offset=self.offset, path="typed.ipynb", **more)
+        where: dict[str, Any] = {"path": "typed.ipynb"} | more
+        return Completion(cells=cells, active=self.active, offset=self.offset, **where)
 
     def accepting(self, text: str) -> Keystroke:
         """Return the keystroke as it will be once a suggestion was taken."""
@@ -104,6 +105,17 @@ def of_kind(
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
     made = [_MAKERS[kind](rng, notebook) for notebook in [*notebooks] * 4]
     return _up_to([trace for trace in made if trace], requests)
+
+
+def from_the_top(trace: Trace) -> Trace:
+    """Leave out the cells below the one that is typed: a notebook that is written from top to bottom."""
+    return replace(
+        trace,
+        keystrokes=tuple(
+            replace(one, cells=one.cells[: one.active + 1], types=one.types[: one.active + 1])
+            for one in trace.keystrokes
+        ),
+    )
 
 
 def mixed(notebooks: Sequence[TypedNotebook], requests: int, seed: int = 11) -> list[Trace]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.waiting import Replies
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.facts import Facts
     from jupyter_turbopilot.evaluate.live import Live
     from jupyter_turbopilot.evaluate.traces import Keystroke, Trace
+    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.shell.in_process import InProcess
 
 SPREAD = 0.5  # how unevenly keys are pressed: the sigma of the logarithm of their time
@@ -47,6 +49,9 @@ class TypingResult:
     # What shown ones name, as a live kernel sees it.
     names: ResolvedNames = field(default_factory=ResolvedNames)
     pace: Pace | None = None
+    recalled: Tally = field(default_factory=Tally)  # shown out of memory alone
+    recalled_ms: list[float] = field(default_factory=list)  # until that was shown
+    focus_ms: list[float] = field(default_factory=list)  # until a cell that got the focus was read
 
     @property
     def total(self) -> Tally:
@@ -60,11 +65,22 @@ class TypingResult:
             self.kinds[kind] = self.kinds.get(kind, Tally()) + tally
 
 
-def by_keystrokes(local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None]) -> TypingResult:
-    """Wait for every suggestion, however long it takes."""
+def by_keystrokes(
+    local: InProcess,
+    traces: Iterable[Trace],
+    tell: Callable[[str], None],
+    remembering: Callable[[str], Memory | None] | None = None,
+) -> TypingResult:
+    """Wait for every suggestion, however long it takes.
+
+    `remembering` says what is remembered beside each notebook; then each cell gets the focus first.
+    """
     typed = TypingResult()
     for trace in traces:
-        type_one(local, trace, typed)
+        if remembering:
+            with_memory(local, trace, typed, remembering(trace.name))
+        else:
+            type_one(local, trace, typed)
         tell(trace.name)
     return typed
 
@@ -102,6 +118,47 @@ def type_one(
             if live:
                 live.look(typed.names, request.prefix, text)
     _finish(typed, trace, person)
+
+
+def with_memory(local: InProcess, trace: Trace, typed: TypingResult, memory: Memory | None) -> None:
+    """Type one trace as the editor does, with what is remembered; tell apart what came from there."""
+    person = Score()
+    counters = local.pilot.completer.counters
+    first = trace.keystrokes[0]
+    cells = (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
+    focus = replace(first, cells=cells, offset=0).request(trigger="warm", client="typist", path=trace.name)
+    typed.focus_ms.append(_asked(local, focus, memory)[2])
+    for keystroke in trace.keystrokes:
+        if keystroke.place < person.covered(keystroke.active):
+            continue
+        request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
+        recalled, before = counters["recalled"], replace(person.total)
+        text, shown_ms, ms, begun = _asked(local, request, memory)
+        typed.ms.append(ms)
+        person.look(keystroke, text)
+        if counters["recalled"] > recalled and text == begun:  # the model may have added to it
+            typed.recalled_ms.append(shown_ms)
+            for name in ("shown", "right", "saved"):
+                gained = getattr(person.total, name) - getattr(before, name)
+                setattr(typed.recalled, name, getattr(typed.recalled, name) + gained)
+        if person.total.shown > before.shown:
+            typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
+    _finish(typed, trace, person)
+
+
+def _asked(local: InProcess, request: Completion, memory: Memory | None) -> tuple[str, float, float, str]:
+    """Return what is shown in the end, how soon anything and all of it was (ms), what was shown first."""
+    replies, begun = Replies(), time.perf_counter()
+    text = first = ""
+    shown_ms = 0.0
+    local.pilot.completer.submit(request, replies.listen, memory=memory)
+    for reply in replies:
+        if reply.error:
+            raise reply.error
+        text = reply.items[0].text if reply.items else ""
+        if text and not first:
+            shown_ms, first = (time.perf_counter() - begun) * 1000, text
+    return text, shown_ms, (time.perf_counter() - begun) * 1000, first
 
 
 class _OpenRequest:

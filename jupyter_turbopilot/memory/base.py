@@ -42,6 +42,9 @@ class Memory(Protocol):
     ) -> Sequence[Document]:
         """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
 
+    def there(self, paths: Collection[str]) -> Collection[str]:
+        """Return those of the paths that are still remembered."""
+
     def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
         """Return the import lines that bind a name, with the number of documents of each; the most first.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.magics import cell_magic, without_cell_magic, without_commands
 from jupyter_turbopilot.context.notebook_file import parse_notebook
-from jupyter_turbopilot.context.private import without_secrets
+from jupyter_turbopilot.context.private import without_spread_secrets
 from jupyter_turbopilot.context.ranking import parts
 from jupyter_turbopilot.memory.import_lines import Import, imports_of
 from jupyter_turbopilot.memory.left_out import (
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHORTEST, LONGEST = 6, 240  # characters of a line that is worth remembering
+SHORTEST_BEGINNING = 2  # characters of a line that is continued
 SMALL, LARGE = 400, 2400  # characters of a block: smaller ones are joined, larger ones divided
 MOST_ENTRIES, MOST_WORDS = 1000, 64
 MOST_MODULES = 256  # of a file
 LONGEST_WORD = 48
 _WORD = re.compile(r"[^\W\d]\w{2,}")
 # A key or a certificate, whose lines look like nothing by themselves; to the end where its own is not there.
-_ARMOUR = re.compile(
+ARMOUR = re.compile(
     r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:-----END [^\n]*|---- END [^\n]*|\Z)",
     re.DOTALL,
 )
@@ -79,7 +80,7 @@ def page_of(path: str, text: str) -> Page:
 
 def _cleaned(source: str) -> str:
     """Return a text as it is remembered: without secrets, with line feeds alone, and storable."""
-    whole = without_secrets(source).encode("utf-8", "replace").decode()
+    whole = without_spread_secrets(source).encode("utf-8", "replace").decode()
     return "\n".join(line.rstrip() for line in whole.splitlines()).strip("\n")
 
 
@@ -88,7 +89,7 @@ def _of_notebook(path: str, text: str) -> Iterator[tuple[str, str]]:
     if notebook is None:
         return
     for cell in notebook.cells:
-        if cell.type != "code" or is_minified(cell.source) or _ARMOUR.search(cell.source):
+        if cell.type != "code" or is_minified(cell.source) or ARMOUR.search(cell.source):
             continue
         language = cell_language(cell.source, notebook.language)
         if language in _UNTOLD:
@@ -106,7 +107,7 @@ def _of_file(path: str, text: str) -> Iterator[tuple[str, str]]:
     if is_generated(text):
         return
     language, joined = language_of(path), ""
-    for part in parts(_ARMOUR.sub("", text).strip("\n")):
+    for part in parts(ARMOUR.sub("", text).strip("\n")):
         if joined and len(joined) + len(part) > SMALL:
             yield language, joined
             joined = ""

@@ -29,7 +29,7 @@ class KeptMemory:
     ) -> None:
         self.source = source
         self.builder = Builder(place_of(source.identity), source, resting=resting, asked=asked)
-        self._reader = Reader(self.builder.place, self._there)
+        self._reader = Reader(self.builder.place, self._on_the_disk)
 
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
@@ -43,6 +43,10 @@ class KeptMemory:
         """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
         return self._reader.similar(language, words, leaving=leaving)
 
+    def there(self, paths: Collection[str]) -> Collection[str]:
+        """Return those of the paths that are still remembered."""
+        return self._reader.there(paths)
+
     def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
         """Return the import lines that bind a name, with the number of documents of each; the most first."""
         return self._reader.imports(name, folder=folder)
@@ -52,7 +56,7 @@ class KeptMemory:
         self.builder.close()
         self._reader.close()
 
-    def _there(self, paths: Iterable[str]) -> AbstractSet[str]:
+    def _on_the_disk(self, paths: Iterable[str]) -> AbstractSet[str]:
         """Return the paths that are there; where that takes too long, as far as was seen lately."""
         seen_lately = self.builder.used()
         certain = [path for path in paths if not self.builder.may_be_gone(path)]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.memory.base import Sighting
-from jupyter_turbopilot.memory.entries import words_of
+from jupyter_turbopilot.memory.entries import SHORTEST_BEGINNING, words_of
 from jupyter_turbopilot.memory.store import Store
 from jupyter_turbopilot.request import Document
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SHORTEST = 2  # characters of a line that is continued
 MOST_DOCUMENTS = 24
 MOST_WORDS = 64  # that are looked for
 _RANKED = 96  # entries that are compared by their whole text
@@ -50,7 +49,7 @@ class Reader:
     ) -> Sequence[Sighting]:
         """Return how a line goes on in other documents: in most of them first."""
         start = begun.lstrip()
-        if len(start) < SHORTEST:
+        if len(start) < SHORTEST_BEGINNING:
             return ()
         seen = self._lines.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
         ways: defaultdict[str, list[Seen]] = defaultdict(list)
@@ -78,6 +77,11 @@ class Reader:
             for one in fitting[:MOST_DOCUMENTS]
             if one.path in there
         ]
+
+    def there(self, paths: Collection[str]) -> Collection[str]:
+        """Return those of the paths that are still remembered."""
+        known = self._lines.ask(lambda store: [path for path in paths if store.stamp(path) is not None])
+        return self._is_there(known or ())
 
     def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
         """Return the imports that bind a name, in one folder or in all: those of most documents first."""

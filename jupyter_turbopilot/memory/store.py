@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT = 50 * 1024**2  # bytes
-MOST_ROWS = 4096  # that begin in one way; where there are more, they say nothing
-MOST_WAYS, MOST_OF_A_WAY = 16, 64  # in which lines go on, and sightings of each, that are told
+MOST_ROWS = 4096  # that are looked at
+SO_MANY = 256  # ways in which lines that begin so go on: of more, none is told
+MOST_WAYS, MOST_OF_A_WAY = 16, 64  # of those that are told, and sightings of each
 MOST_IMPORTS, MOST_OF_AN_IMPORT = 8, 16  # that bind a name, and documents of each, that are told
 COMMON = 128  # entries that have a word; where there are more, it says nothing
 PATIENCE = 0.02  # seconds that a look-up waits for who writes
@@ -190,21 +191,36 @@ class Store(OpenFile):
         return str(found[0]) if found else ""
 
     def lines(self, language: str, begun: str, above: str, path: str) -> list[Seen]:
-        """Return the likeliest lines that begin so, in other documents than the one at a path."""
-        mark = _mark(above) or None  # no line has the mark None
+        """Return the likeliest lines that begin so, in other documents than the one at a path.
+
+        Where too many lines begin so, that is none: a part of them says nothing of what is likely.
+        """
+        mark = _mark(above) or None  # no mark is NULL
         own = self._one("SELECT id FROM documents WHERE path = ?", path) or (None,)
-        likeliest = self._all(
-            "SELECT text, max(above IS ?) AS same, sum(count(*)) OVER () FROM ("
-            "SELECT text, document, above, times FROM lines "
-            "WHERE language = ? AND text >= ? AND text < ? AND document IS NOT ? LIMIT ?) "
-            "GROUP BY text ORDER BY same DESC, count(DISTINCT document) DESC, sum(times) DESC, text LIMIT ?",
-            mark, language, begun, f"{begun}\U0010ffff", *own, MOST_ROWS + 1, MOST_WAYS,
+        # From one line to the next that is another: common ones stand there thousands of times.
+        ways = self._all(
+            "WITH RECURSIVE ways (text) AS ("
+            "SELECT min(text) FROM lines WHERE language = ?1 AND text >= ?2 AND text < ?3 UNION ALL "
+            "SELECT (SELECT min(text) FROM lines WHERE language = ?1 AND text > ways.text AND text < ?3) "
+            "FROM ways WHERE text IS NOT NULL LIMIT ?4) "
+            "SELECT text FROM ways WHERE text IS NOT NULL",
+            language, begun, f"{begun}\U0010ffff", SO_MANY + 1,
         )  # fmt: skip
-        if likeliest and likeliest[0][2] > MOST_ROWS:
+        if len(ways) > SO_MANY:
             return []
+        counted = [
+            (text, *self._all(
+                "SELECT max(above IS ?), count(DISTINCT document) FROM ("
+                "SELECT document, above FROM lines "
+                "WHERE language = ? AND text = ? AND document IS NOT ? LIMIT ?)",
+                mark, language, text, *own, MOST_ROWS,
+            )[0])
+            for (text,) in ways
+        ]  # fmt: skip
+        likeliest = sorted((-same, -often, text) for text, same, often in counted if often)[:MOST_WAYS]
         return [
             Seen(text, before == mark, times, at, modified, frozenset(modules.split()))
-            for text, *_ in likeliest
+            for *_, text in likeliest
             for before, times, at, modified, modules in self._all(
                 "SELECT above, times, path, modified, modules FROM ("
                 "SELECT document, above, times FROM lines WHERE language = ? AND text = ? "

@@ -50,6 +50,11 @@ class _CurrentState(Collector):
             "turbopilot_known", "Requests answered without the model.", value=counters["known"]
         )
         yield CounterMetricFamily(
+            "turbopilot_recalled",
+            "Requests first answered with a line that the person wrote before.",
+            value=counters["recalled"],
+        )
+        yield CounterMetricFamily(
             "turbopilot_taken_over",
             "Requests that went on with the text of an earlier one.",
             value=counters["taken_over"],

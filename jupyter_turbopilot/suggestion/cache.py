@@ -5,7 +5,6 @@ An answer is found by digests that are the same in every process, so it can be k
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.private import looks_secret
+from jupyter_turbopilot.context.private import without_spread_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -24,8 +23,6 @@ REACH = 4096  # characters of an answer that may be typed along
 TAIL = 2048  # characters before the cursor that must be equal; what stands further above does not matter
 KEY_BYTES = 16
 _NEAR = 2048  # characters before the cursor in which a secret keeps an answer from being kept
-_OPEN = tuple("=:([{\\")
-_OPENING = re.compile(r"(?<=[=:])[\s(\[{\\]+")
 # Bytes that are hashed at once. From 2048 on, hashlib lets other threads in: while one computes in Python,
 # each time may take 5 ms.
 _PIECE = 2040
@@ -73,15 +70,8 @@ class Place:
         if above.rfind("-----BEGIN ") > above.rfind("-----END "):
             return False
         near = min(self.before.rfind("\n") + 1, max(0, len(self.before) - _NEAR))
-        lines = (self.before[near:] + text + self.after.partition("\n")[0]).splitlines()
-        code = [line for line in lines if line.strip()]
-        # A name and what it is set to may stand on several lines.
-        joined = (
-            _OPENING.sub(" ", " ".join(some))
-            for some in zip(code, code[1:], [*code[2:], ""], strict=False)
-            if some[0].rstrip().endswith(_OPEN)
-        )
-        return not any(map(looks_secret, (*code, *joined)))
+        around = self.before[near:] + text + self.after.partition("\n")[0]
+        return without_spread_secrets(around) == around
 
 
 @dataclass(frozen=True)
@@ -158,6 +148,13 @@ class Results:
                 self._forget(next(iter(self._answers)))
         if self._keep and self._lasting and not guess and place.may_keep(answer.text):
             self._keep(answer)
+
+    def clear(self) -> None:
+        """Forget all answers."""
+        with self._lock:
+            self._answers.clear()
+            self._index.clear()
+            self.size = 0
 
     def restore(self, answer: Answer) -> bool:
         """Put back an older answer than all that are there; False where there is no room for it."""

@@ -10,6 +10,7 @@ from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.memory.base import Memory
 from jupyter_turbopilot.raw_request import RawRequest
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
@@ -23,10 +24,11 @@ PATIENCE = 10.0  # seconds
 class Desk:
     """A completer with a scripted engine, and what it answers."""
 
-    def __init__(self, engine: ScriptedEngine, **settings: object) -> None:
+    def __init__(self, engine: ScriptedEngine, /, **settings: object) -> None:
         self.engine = engine
         self.worker = Worker()
         self.resting = False
+        self.memory: Memory | None = None
         self.completer = Completer(
             self.worker, Turbopilot(**settings), Results(1 << 24), lambda: self.resting
         )
@@ -38,7 +40,9 @@ class Desk:
         self, request: Completion | RawRequest, caller: str = "", facts: Facts = NONE
     ) -> tuple[Job, Replies]:
         replies = Replies()
-        return self.completer.submit(request, replies.listen, facts, caller=caller), replies
+        return self.completer.submit(
+            request, replies.listen, facts, caller=caller, memory=self.memory
+        ), replies
 
     def ask(self, request: Completion | RawRequest) -> list[Reply]:
         return heard(self.begin(request)[1])

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.completer.suggestion_task import suggestion_task
+from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
 from jupyter_turbopilot.completer.task import Task
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
@@ -63,7 +63,9 @@ def test_another_cell_below_or_another_path_is_another_question(desk: Callable[.
 def test_what_may_have_come_from_another_open_document_does_not_last() -> None:
     def place(*sources: str) -> Place:
         asked = request(extra=[Document(path="utils.py", source=source) for source in sources])
-        return suggestion_task(asked, NONE, "m", Turbopilot(), lambda _: pytest.fail("no engine")).place
+        return suggestion_task(
+            asked, NONE, "m", Turbopilot(), lambda _: pytest.fail("no engine"), Person()
+        ).place
 
     assert place().lasts
     assert not place("def load(): ...").lasts
@@ -131,7 +133,7 @@ def test_what_was_learned_moves_the_thresholds_that_promise_something(
             "model",
             Turbopilot(),
             lambda _: pytest.fail("no engine"),
-            lambda *_: calibration,
+            Person(calibration=lambda _: calibration),
         )
 
     fitted, strict = task(AS_FITTED), task(Calibration(1.0, -0.8, 300))
@@ -157,7 +159,10 @@ def test_less_is_shown_where_little_was_right(desk: Callable[..., Desk]) -> None
 def test_what_stands_behind_the_cursor_moves_where_that_is_set(moves: bool) -> None:
     settings = Turbopilot(move_suffix=moves)
     assert (
-        suggestion_task(request(), NONE, "model", settings, lambda _: pytest.fail("no engine")).moves is moves
+        suggestion_task(
+            request(), NONE, "model", settings, lambda _: pytest.fail("no engine"), Person()
+        ).moves
+        is moves
     )
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import LINE
-from jupyter_turbopilot.context.private import looks_secret, without_secrets
+from jupyter_turbopilot.context.private import looks_secret, without_secrets, without_spread_secrets
 
 from ..twins import golden
 
@@ -42,3 +42,18 @@ def test_web_tokens_annotations_and_dashes(line: str, secret: bool) -> None:
 def test_what_is_left_has_no_line_that_looks_secret_and_lacks_no_other(source: str) -> None:
     left = without_secrets(source).splitlines(keepends=True)
     assert left == [line for line in source.splitlines(keepends=True) if not looks_secret(line)]
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ('x = 1\npassword = (\n    "hunter2hunter2"\n)\n', "x = 1\n)\n"),
+        ("api_key = \\\n\n    'abcd1234'\ny = 2\n", "y = 2\n"),
+        ('headers = {\n    "token":\n        "abcdefghijkl",\n}\n', "}\n"),
+        ("for token in tokens:\n    print('token')\n", "for token in tokens:\n    print('token')\n"),
+        ("f(\n    token='abcd1234',\n)\n", "f(\n)\n"),
+        ("x = [\n    'hello world',\n]\n", "x = [\n    'hello world',\n]\n"),
+    ],
+)
+def test_a_secret_may_stand_on_several_lines(source: str, left: str) -> None:
+    assert without_spread_secrets(source) == left

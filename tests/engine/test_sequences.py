@@ -396,6 +396,6 @@ def test_a_suffix_that_is_moved_stays_with_its_partition() -> None:
 
 def test_only_what_has_no_owner_and_no_adapters_is_kept_for_the_next_start() -> None:
     sequences, memory = Sequences(4, 1000, parked=1000), Memory()
-    for number, partition in enumerate((PLAIN, Partition("one"), Partition("", 1))):
+    for number, partition in enumerate((PLAIN, Partition("one"), Partition("", 1), Partition(passing=True))):
         sequences.release(serve(sequences, memory, [number] * 100, partition=partition))
     assert [tokens for _, tokens in sequences.park_all()[1]] == [[0] * 100]

@@ -124,3 +124,11 @@ def test_whatever_a_notebook_holds_the_cursor_stands_behind_what_was_typed(
                 keystroke.active - 1
             ]
             assert keystroke.future
+
+
+def test_what_is_written_from_the_top_has_no_cells_below() -> None:
+    for trace in traces.of_kind([TWO], "append", 0):
+        for keystroke, before in zip(traces.from_the_top(trace).keystrokes, trace.keystrokes, strict=True):
+            assert keystroke.cells == before.cells[: keystroke.active + 1]
+            assert len(keystroke.types) == len(keystroke.cells)
+            assert (keystroke.future, keystroke.offset) == (before.future, before.offset)

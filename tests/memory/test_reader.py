@@ -148,6 +148,17 @@ def test_the_entries_with_most_of_the_rarer_words_come_first(
     assert not reader.similar("python", {"nowhere", "%", ""}, leaving=())
 
 
+def test_what_is_deleted_or_forgotten_is_not_there_any_more(
+    reader: Reader, put: Callable[..., None], gone: set[str], place: Path
+) -> None:
+    for path in ("a.ipynb", "b.ipynb", "c.ipynb"):
+        put(path, "load_table(one)")
+    gone.add("a.ipynb")
+    with closing(Store(place)) as store:
+        store.forget(["b.ipynb"])
+    assert {*reader.there({"a.ipynb", "b.ipynb", "c.ipynb", "never.ipynb"})} == {"c.ipynb"}
+
+
 def test_the_import_of_most_documents_comes_first(reader: Reader, put: Callable[..., None]) -> None:
     put("a.ipynb", "import plotly.express as px")
     put("b.ipynb", "import plotly.express as px\nimport plotly.express as px")

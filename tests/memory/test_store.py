@@ -73,6 +73,24 @@ def test_lines_are_found_by_how_they_begin(store: Store) -> None:
     assert store.lines("python", "frobnicatf", "", "b.ipynb") == []
 
 
+def test_the_likeliest_of_several_lines_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAYS", 2)
+    for number in range(3):
+        store.put(f"{number}.ipynb", "1", 1.0, page("plt.zzz(1)", f"plt.a{number}(1)"))
+    store.put("last.ipynb", "1", 1.0, page("x = 1\nplt.yyy(1)"))
+    found = {line.text for line in store.lines("python", "plt.", "x = 1", "")}
+    assert found == {"plt.yyy(1)", "plt.zzz(1)"}
+
+
+def test_where_lines_go_on_in_too_many_ways_none_is_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SO_MANY", 3)
+    store.put("a.ipynb", "1", 1.0, page(*(f"plt.a{number}(1)" for number in range(4)), "plt.b(1)"))
+    assert store.lines("python", "plt.", "", "") == []
+    assert [line.text for line in store.lines("python", "plt.b", "", "")] == ["plt.b(1)"]
+
+
 def test_entries_are_found_by_their_words_unless_everybody_has_them(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,18 +102,6 @@ def test_entries_are_found_by_their_words_unless_everybody_has_them(
     assert store.having("common") == ()
     assert store.having('od"d* OR') == store.having("two words") == ()
     assert store.entry(10**9) is None
-
-
-def test_a_beginning_that_too_many_lines_have_says_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MOST_ROWS", 3)
-    store.put("a.ipynb", "1", 1.0, page("value_one = 1\nvalue_two = 2\nvalue_three = 3"))
-    assert len(store.lines("python", "val", "", "")) == 3
-    store.put("b.ipynb", "1", 1.0, page("value_two = 2"))
-    assert store.lines("python", "val", "", "") == []
-    assert len(store.lines("python", "value_t", "", "")) == 3
-    assert len(store.lines("python", "val", "", "b.ipynb")) == 3
 
 
 def test_one_document_of_several_that_are_put_together_may_fail_alone(store: Store) -> None:

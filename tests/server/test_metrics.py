@@ -17,6 +17,7 @@ from jupyter_turbopilot.server.metrics import Metrics
 def pilot() -> Any:
     counters = dict.fromkeys(EVENTS, 0)
     counters |= {"shown": 4, "accepted": 3, "dismissed": 2, "hidden": 1, "known": 7, "taken_over": 6}
+    counters["recalled"] = 8
     worker = SimpleNamespace(state=SimpleNamespace(ready=True), waiting=5, engine=None)
     return SimpleNamespace(worker=worker, completer=SimpleNamespace(counters=counters))
 
@@ -74,6 +75,7 @@ def test_the_state_is_that_of_the_moment(metrics: Metrics, pilot: Any) -> None:
     assert value(metrics, "turbopilot_queue") == 5
     assert (value(metrics, "turbopilot_memory_bytes") or 0) > 1_000_000
     assert value(metrics, "turbopilot_known_total") == 7
+    assert value(metrics, "turbopilot_recalled_total") == 8
     assert value(metrics, "turbopilot_taken_over_total") == 6
     for event, count in (("shown", 4), ("accepted", 3), ("dismissed", 2), ("hidden", 1)):
         assert value(metrics, "turbopilot_suggestions_total", event=event) == count

@@ -1,0 +1,132 @@
+"""Cells from memory: chosen when a cell gets the focus and kept, so that no key changes how prompts begin."""
+
+from __future__ import annotations
+
+import keyword
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.memory.entries import words_of
+from jupyter_turbopilot.suggestion.cache import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_turbopilot.memory.base import Memory
+    from jupyter_turbopilot.request import Completion, Document
+
+MOST_WORDS = 64  # by which cells are looked for
+MOST_KEPT = 256  # cells for which something was chosen
+AGAIN = 25.0  # seconds after which it is looked up whether what was chosen is still remembered
+_KEYWORDS = frozenset(keyword.kwlist)
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What was chosen for a cell, by the words of those above it."""
+
+    documents: tuple[Document, ...] = ()
+    words: frozenset[str] = frozenset()
+    looked_up: float = 0.0
+    digest: bytes = b""  # of the documents; empty: there are none
+
+
+class ChosenCells:
+    """What was chosen for the cells that had the focus. Asked and changed on several threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._chosen: OrderedDict[tuple[str, ...], Choice] = OrderedDict()
+        self._focus: OrderedDict[tuple[str, ...], str] = OrderedDict()  # an editor's cell of each document
+        self._lock = threading.Lock()
+
+    def of(self, request: Completion) -> Choice:
+        """Return what was chosen for the active cell."""
+        with self._lock:
+            return self._chosen.get(_key(request), Choice())
+
+    def choose(self, memory: Memory, request: Completion) -> Choice:
+        """Choose for the active cell, if it has just got the focus; leave out what is not remembered now."""
+        choice, focused = self._focused(request)
+        if choice and focused and self._is_fresh(choice, AGAIN):
+            return choice
+        words = choice.words if choice and focused else words_above(request)
+        there = _still_there(memory, choice) if choice and words == choice.words else None
+        if choice and there is not None and (focused or (there and there == choice.documents)):
+            documents = there
+        else:
+            documents = tuple(_found(memory, request, words))
+        return self._decide(request, choice, _choice(documents, words, self._clock()))
+
+    def settle(self, request: Completion) -> Choice:
+        """Keep to what was chosen for the active cell: nothing, if memory has yet to say what is like it."""
+        choice, _ = self._focused(request)
+        known = choice if choice and self._is_fresh(choice, 2 * AGAIN) else Choice()
+        # Another object: what memory says later finds that it comes too late.
+        return self._decide(request, choice, replace(known))
+
+    def _focused(self, request: Completion) -> tuple[Choice | None, bool]:
+        """Give the active cell the focus; return what was chosen for it, and whether it had the focus."""
+        *place, cell = key = _key(request)
+        with self._lock:
+            focused = self._focus.get(tuple(place)) == cell
+            self._focus[tuple(place)] = cell
+            self._focus.move_to_end(tuple(place))
+            while len(self._focus) > MOST_KEPT:
+                self._focus.popitem(last=False)
+            return self._chosen.get(key), focused
+
+    def _is_fresh(self, choice: Choice, seconds: float) -> bool:
+        return self._clock() - choice.looked_up < seconds
+
+    def _decide(self, request: Completion, before: Choice | None, choice: Choice) -> Choice:
+        """Note a choice, unless another was made since; return what is chosen then."""
+        key = _key(request)
+        with self._lock:
+            if (decided := self._chosen.get(key)) is not before:
+                return decided or Choice()
+            self._chosen[key] = choice
+            self._chosen.move_to_end(key)
+            while len(self._chosen) > MOST_KEPT:
+                self._chosen.popitem(last=False)
+        return choice
+
+
+def _key(request: Completion) -> tuple[str, ...]:
+    """Return an editor, its document, and the cell; where cells have no names, by those above."""
+    cell = request.cells[request.active]
+    above = "" if cell.id else str(hash(tuple(one.source for one in request.cells[: request.active])))
+    return request.client, request.path, cell.id or f"{request.active} {above}"
+
+
+def _choice(documents: tuple[Document, ...], words: frozenset[str], now: float) -> Choice:
+    told = tuple((one.path, one.source) for one in documents)
+    return Choice(documents, words, now, digest(told) if told else b"")
+
+
+def _still_there(memory: Memory, choice: Choice) -> tuple[Document, ...]:
+    there = memory.there({one.path for one in choice.documents}) if choice.documents else ()
+    return tuple(one for one in choice.documents if one.path in there)
+
+
+def _found(memory: Memory, request: Completion, words: frozenset[str]) -> Sequence[Document]:
+    if not words:
+        return ()
+    language = cell_language(request.cells[request.active].source, request.language)
+    leaving = {request.path, *(other.path for other in request.extra)}
+    return memory.similar(language, words, leaving=leaving)
+
+
+def words_above(request: Completion) -> frozenset[str]:
+    """Return the words of the cells above, of the nearest first: never of what is being typed."""
+    words: dict[str, None] = {}
+    for cell in reversed(request.cells[: request.active]):
+        if len(words) >= MOST_WORDS:
+            break
+        if cell.type == "code":
+            words |= dict.fromkeys(sorted(words_of(cell.source) - _KEYWORDS))
+    return frozenset(list(words)[:MOST_WORDS])

@@ -1,0 +1,164 @@
+"""Lines from memory: how a line goes on that was written before, and how sure that is. Pure."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import math
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.suggestion.brackets import balanced_length
+from jupyter_turbopilot.suggestion.features import score
+from jupyter_turbopilot.suggestion.fit import Fit
+from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, may_end
+from jupyter_turbopilot.suggestion.trim import trim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from jupyter_turbopilot.memory.ways import Way
+    from jupyter_turbopilot.suggestion.features import CursorFeatures
+    from jupyter_turbopilot.suggestion.surroundings import Surroundings
+
+MOST_WAYS, MOST_TEXTS = 6, 8  # that are compared, and that are scored
+# Not one that is set there, nor the name of an argument.
+_NAME = re.compile(r"(\.\s*+)?([^\W\d]\w*+)(?!\s*+=(?!=))")
+_BUILT_IN = frozenset(dir(builtins))
+_WORD_AT_CURSOR = re.compile(r"\.?\w*$")
+_IMPORT = re.compile(r"(?:import|from)\b")
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """How a line goes on in memory."""
+
+    text: str
+    confidence: float
+    sure: bool  # whether it may be shown
+    whole: bool  # whether nothing more could belong to the suggestion
+    imports: tuple[str, ...] = ()  # lines that its names need, which are not in the notebook
+
+
+@cache
+def fit() -> Fit:
+    """Return coefficients and thresholds, written by `scripts/fit_recall.py`."""
+    return Fit(**json.loads(Path(__file__).with_name("recall.json").read_text("utf-8")))
+
+
+def recall(
+    ways: Sequence[Way],
+    cursor: CursorFeatures,
+    surroundings: Surroundings,
+    fits: Callable[[str], bool],
+    threshold: float,
+) -> Recalled | None:
+    """Return how the line goes on: what is sure enough to be shown and saves most, or else the likeliest."""
+    scored = [(rate(values), text, whole) for text, whole, values in candidates(ways, cursor, surroundings)]
+
+    def gain(found: tuple[float, str, bool]) -> float:
+        # Characters saved, less the key that accepts them.
+        return found[0] * max(0.5, len(found[1].strip()) - 1)
+
+    for value, text, whole in sorted(scored, key=gain, reverse=True):
+        if value >= threshold and fits(text):
+            return Recalled(text, value, sure=True, whole=whole)
+    if not scored:
+        return None
+    value, text, whole = max(scored, key=gain)
+    return Recalled(text, value, sure=False, whole=whole)
+
+
+def rate(values: Mapping[str, float]) -> float:
+    """Return how likely it is that a line goes on so."""
+    return score(dict(values), fit().coefficients)
+
+
+def candidates(
+    ways: Sequence[Way], cursor: CursorFeatures, surroundings: Surroundings
+) -> Iterator[tuple[str, bool, dict[str, float]]]:
+    """Yield texts that may follow, whether nothing more could belong to the suggestion, and the features."""
+    behind = surroundings.rest.strip()
+    if surroundings.quote and behind:
+        return
+    # What stands behind the cursor has to be how such a line ends.
+    fitting = [
+        way if not behind else _cut(way, behind) for way in ways if not behind or way.rest.endswith(behind)
+    ]
+    for text, whole in _texts(fitting):
+        if trim(text, surroundings, final=True).text != text:
+            continue
+        if not (whole or len(text.strip()) >= WORTH_A_KEY):
+            continue
+        if balanced_length(text, cursor.closed) == len(text):
+            yield text, whole and not surroundings.multi, features_of(text, fitting, cursor)
+
+
+def _cut(way: Way, behind: str) -> Way:
+    return replace(way, rest=way.rest.removesuffix(behind))
+
+
+def _texts(ways: Sequence[Way]) -> Iterator[tuple[str, bool]]:
+    """Yield the ways themselves, then what some of them have in common, to where a text may end."""
+    rests = [rest for way in ways[:MOST_WAYS] if (rest := way.rest.rstrip())]
+    texts = dict.fromkeys(rests[: MOST_WAYS // 2], True)
+    for number, rest in enumerate(rests):
+        for other in rests[:number]:
+            end = _shared(rest, other)
+            while end and not (may_end(rest[:end], rest[end:]) and may_end(rest[:end], other[end:])):
+                end -= 1
+            if end:
+                texts.setdefault(rest[:end], rest[:end] in rests)
+    yield from list(texts.items())[:MOST_TEXTS]
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (first, second) in pairs if first != second), min(len(one), len(other)))
+
+
+def features_of(text: str, ways: Sequence[Way], cursor: CursorFeatures) -> dict[str, float]:
+    """Return what speaks for and against a text as the way in which a line goes on."""
+    agreeing = [way for way in ways if way.rest.startswith(text)]
+    against = [way for way in ways if not way.rest.startswith(text)]
+    total, agreed = (sum(way.weight for way in some) for some in (ways, agreeing))
+    ending = sum(way.weight for way in agreeing if way.rest.rstrip() == text)
+    own = sum(way.own for way in agreeing)
+    # The word at the cursor counts whole.
+    names = _names(cursor.body, text)
+    strange = [dot for dot, name in names if name not in cursor.words and (dot or name not in _BUILT_IN)]
+    is_import = bool(_IMPORT.match(cursor.body))
+    return {
+        "bias": 1.0,
+        "agreement": math.log((agreed + 0.5) / (total - agreed + 0.5)),
+        "alone": float(not against),
+        "documents": math.log1p(sum(way.documents for way in agreeing)),
+        "times": math.log1p(sum(way.times for way in agreeing)),
+        "own": math.log1p(own),
+        "own against": float(any(way.own for way in against)),
+        "above": float(any(way.above for way in agreeing)),
+        "above against": float(any(way.above for way in against)),
+        "own above": float(any(way.own_above for way in agreeing)),
+        "own above against": float(any(way.own_above for way in against)),
+        "match": math.log(max(1, len(cursor.body))),
+        "length": math.log1p(len(text.strip())),
+        "ending": ending / max(1, agreed),
+        "imports": max((way.imports for way in agreeing), default=0.0),
+        "strange": math.log1p(sum(not dot for dot in strange)),
+        "strange attributes": math.log1p(sum(map(bool, strange))),
+        "rest": float(bool(cursor.rest)),
+        "import": float(is_import),
+        "import again": float(is_import and bool(own)),
+        "comment": float(cursor.body.startswith("#")),
+        **{name: value for name, value in cursor.line_features.items() if name != "empty line"},
+    }
+
+
+def _names(begun: str, text: str) -> list[tuple[str, str]]:
+    """Return the names of a text, the one at the cursor whole; the first of each pair: the dot before it."""
+    at_cursor = _WORD_AT_CURSOR.search(begun)
+    return _NAME.findall(f"{at_cursor[0] if at_cursor else ''}{text}")

@@ -1,0 +1,134 @@
+"""The ways in which a line goes on: in the notebook itself, and in what memory holds. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.bounds import LINE, end_of, remembered
+from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.context.notebook import ABOVE, NEAR
+from jupyter_turbopilot.context.private import without_spread_secrets
+from jupyter_turbopilot.memory.entries import ARMOUR, SHORTEST_BEGINNING, lines_of
+from jupyter_turbopilot.memory.import_lines import imports_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from jupyter_turbopilot.memory.base import Memory, Sighting
+    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.suggestion.surroundings import Surroundings
+
+_DAY = 86_400.0  # seconds
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way in which a line goes on."""
+
+    rest: str
+    own: int = 0  # how often it stands in the notebook itself
+    own_above: bool = False  # whether it stands there below the same line
+    times: int = 0  # how often in other documents
+    documents: int = 0  # in how many of them
+    above: bool = False  # whether it stands there below the same line
+    days: float = 0.0  # since the newest of them was changed
+    imports: float = 0.0  # share of the notebook's modules that they import, too
+
+    @property
+    def weight(self) -> int:
+        """In how many documents it stands."""
+        return self.documents + bool(self.own)
+
+
+def ways_at(memory: Memory, request: Completion, around: Surroundings, now: float) -> list[Way]:
+    """Return how the line at the cursor goes on elsewhere, in the notebook and in memory, likeliest first."""
+    start = around.line.lstrip()
+    if not SHORTEST_BEGINNING <= len(start) <= LINE:
+        return []
+    language = cell_language(request.cells[request.active].source, request.language)
+    others = [*_nearest(request, language)]
+    modules = modules_in(others) if language == "python" else frozenset[str]()
+    # Apart: the line below the cursor does not stand below the one above it.
+    halves = end_of(request.prefix.rpartition("\n")[0], NEAR), request.suffix[:NEAR].partition("\n")[2]
+    own = own_ways(start, around.above, (*others, *halves))
+    seen = memory.continuations(language, start, around.above, path=request.path, modules=modules)
+    below = around.next_line.strip()
+    return [way for way in joined(own, seen, now) if start + way.rest != below]
+
+
+def _nearest(request: Completion, language: str) -> Iterator[str]:
+    """Iterate over the other cells of a language, the nearest first: of a very long notebook, not all."""
+    room, active = ABOVE, request.active
+    for number in sorted(range(len(request.cells)), key=lambda number: abs(number - active)):
+        cell = request.cells[number]
+        room -= len(cell.source)
+        if room < 0:
+            return
+        if (
+            number != active
+            and cell.type == "code"
+            and cell_language(cell.source, request.language) == language
+        ):
+            yield cell.source
+
+
+def own_ways(start: str, above: str, sources: Iterable[str]) -> list[Way]:
+    """Return how a line that begins so goes on in texts of the notebook."""
+    above = above.strip()
+    times: Counter[str] = Counter()
+    below_same = set[str]()
+    for source in sources:
+        lines = _lines(source)
+        for at in range(bisect_left(lines, (start,)), len(lines)):
+            text, before, often = lines[at]
+            if not text.startswith(start):
+                break
+            rest = text[len(start) :]
+            times[rest] += often
+            if above and before == above:
+                below_same.add(rest)
+    return [Way(rest, often, rest in below_same) for rest, often in times.items()]
+
+
+@remembered(2**22)  # typing changes none of them but at the end of a line
+def _lines(source: str) -> tuple[tuple[str, str, int], ...]:
+    """Return the lines of a text in order, each with the one above it, and how often they stand there."""
+    if ARMOUR.search(source):
+        return ()
+    lines = lines_of(without_spread_secrets(source))
+    return tuple(sorted((line.text, line.above, often) for line, often in lines.items()))
+
+
+def joined(own: Sequence[Way], sightings: Sequence[Sighting], now: float) -> list[Way]:
+    """Join what the notebook itself and other documents say, what most of them say first."""
+    ways = {way.rest: way for way in own}
+    for seen in sightings:
+        here = ways.get(seen.rest, Way(seen.rest))
+        # A clock that was put back makes nothing newer than new.
+        days = max(0.0, now - seen.modified) / _DAY
+        ways[seen.rest] = Way(
+            seen.rest, here.own, here.own_above, seen.times, seen.documents, seen.above, days, seen.imports
+        )
+    return sorted(
+        ways.values(),
+        key=lambda way: (
+            -(way.above or way.own_above),
+            -way.weight,
+            -way.own - way.times,
+            way.days,
+            way.rest,
+        ),
+    )
+
+
+def modules_in(sources: Iterable[str]) -> frozenset[str]:
+    """Return the top-level modules that cells of Python import."""
+    return frozenset().union(*map(_modules, sources))
+
+
+@remembered(2**20)  # typing does not change other cells
+def _modules(source: str) -> frozenset[str]:
+    return frozenset(found.module for found in imports_of(source))

@@ -1,0 +1,483 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count, pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.completer import recalling
+from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
+from jupyter_turbopilot.completer.task import Found
+from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.memory import recall
+from jupyter_turbopilot.memory.cells import ChosenCells
+from jupyter_turbopilot.request import Cell, Completion, Document
+
+from ..memory.remembering import Remembering
+from ..scripted_engine import ScriptedEngine, words
+from .desk import Desk, heard, request
+
+LINE = "frame = load_frame(name)"
+BEGUN = "frame = lo"
+REST = LINE.removeprefix(BEGUN)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait as long as a test may take: how busy the machine is decides nothing here."""
+    monkeypatch.setattr(recalling, "PATIENCE", 5.0)
+
+
+@pytest.fixture
+def sure(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """How sure memory is."""
+
+    def set_to(value: float) -> None:
+        monkeypatch.setattr(recall, "rate", lambda _: value)
+
+    set_to(0.95)
+    return set_to
+
+
+@pytest.fixture
+def sure_of_beginnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What several ways have in common is likely, and none of them is."""
+    monkeypatch.setattr(recall, "rate", lambda values: 0.1 if values["ending"] else 0.95)
+
+
+def remembering(made: Desk, *lines: str) -> Desk:
+    made.memory = Remembering.of(*lines)
+    return made
+
+
+def typed(source: str = BEGUN, **more: object) -> Completion:
+    return request(source, **({"trigger": "automatic", "stream": True, "client": "editor"} | more))
+
+
+# Lines ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("sure")
+def test_a_line_that_memory_is_sure_of_is_the_answer_and_the_engine_is_not_asked(
+    desk: Callable[..., Desk],
+) -> None:
+    d = remembering(desk("nothing"), LINE)
+    (reply,) = d.ask(typed())
+    assert [item.text for item in reply.items] == [REST]
+    assert (reply.items[0].finish_reason, reply.model) == ("stop", "scripted")
+    assert d.engine.asks == []
+    assert (d.completer.counters["recalled"], d.completer.counters["known"]) == (1, 0)
+    assert d.completer.last_ms is not None
+
+
+def test_where_memory_is_unsure_its_line_is_a_guess_for_the_engine(
+    desk: Callable[..., Desk], sure: Callable[[float], None]
+) -> None:
+    sure(0.1)
+    d = remembering(desk("ad_frame(other)"), LINE)
+    assert d.texts(typed(eagerness="always"))[-1] == "ad_frame(other)"
+    hint = b"".join(d.engine.vocabulary.piece(token) for token in d.engine.asks[0].hint)
+    assert hint.decode().endswith(REST)
+    assert d.completer.counters["recalled"] == 0
+
+
+@pytest.mark.usefixtures("sure")
+def test_who_asks_for_the_models_answer_gets_it_and_memory_is_a_guess(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk("cal()"), LINE)
+    assert d.texts(typed(trigger="invoke"))[-1] == "cal()"
+    assert len(d.engine.asks[0].hint) > 0
+
+
+@pytest.mark.usefixtures("sure_of_beginnings")
+def test_the_model_may_extend_what_memory_has_shown(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk("load(1)\n    y = 2\n"), "for x in load(1)", "for x in load(2)")
+    frames = d.texts(typed("for x in ", lines="multi"))
+    assert frames[0] == "load("
+    assert frames[-1].startswith("load(1)")
+    assert all(later.startswith(earlier) for earlier, later in pairwise(frames))
+
+
+@pytest.mark.usefixtures("sure_of_beginnings")
+def test_the_model_never_takes_back_what_memory_has_shown(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk("range(9)"), "for x in load(1)", "for x in load(2)")
+    assert d.texts(typed("for x in ")) == ["load(", "load("]
+
+
+@pytest.mark.usefixtures("sure_of_beginnings")
+def test_a_failing_engine_takes_nothing_back_and_its_failure_is_told(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk(fail=RuntimeError("no")), "for x in load(1)", "for x in load(2)")
+    *_, last = d.ask(typed("for x in "))
+    assert ([item.text for item in last.items], last.error) == (["load("], None)
+    assert last.finish_reason == "error"
+
+
+@pytest.mark.usefixtures("sure_of_beginnings")
+def test_an_engine_that_fails_later_takes_back_nothing_of_its_own_either(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk("load(1)\n    y = 2\n    z = 3\n"), "for x in load(1)", "for x in load(2)")
+    steps, step = count(1), d.engine.step
+
+    def fail(*given: object) -> None:
+        if next(steps) > 4:
+            raise RuntimeError("no")
+        step(*given)  # type: ignore[arg-type]
+
+    d.engine.step = fail  # type: ignore[method-assign]
+    replies = d.ask(typed("for x in ", lines="multi", eagerness="always"))
+    told = [reply.items[0].text for reply in replies]
+    assert (replies[-1].finish_reason, replies[-1].error) == ("error", None)
+    assert told[0] == "load("
+    assert told[-1].startswith("load(1)")
+    assert all(later.startswith(earlier) for earlier, later in pairwise(told))
+
+
+@pytest.mark.usefixtures("sure")
+def test_who_does_not_stream_gets_a_whole_line_at_once_too(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk("ad_other(1)", probability=1.0), LINE)
+    (reply,) = d.ask(typed(stream=False))
+    assert [item.text for item in reply.items] == [REST]
+    assert d.engine.asks == []
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.999, "load("), (0.85, "range(9)")])
+def test_who_does_not_stream_gets_the_surer_of_a_beginning_and_the_models_text(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, value: float, text: str
+) -> None:
+    monkeypatch.setattr(recall, "rate", lambda values: 0.1 if values["ending"] else value)
+    d = remembering(desk("range(9)", probability=1.0), "for x in load(1)", "for x in load(2)")
+    (reply,) = d.ask(typed("for x in ", stream=False, eagerness="eager"))
+    assert [item.text for item in reply.items] == [text]
+    assert d.completer.counters["recalled"] == (text == "load(")
+
+
+@pytest.mark.usefixtures("sure")
+def test_memory_is_asked_before_an_answer_that_is_known_is_given_again(desk: Callable[..., Desk]) -> None:
+    d = desk("ad_other(1)", settings={"eagerness": "always"})
+    d.memory = Remembering()
+    assert d.texts(typed())[-1] == "ad_other(1)"
+    assert d.texts(typed())[-1] == "ad_other(1)"
+    assert (d.completer.counters["known"], len(d.engine.asks)) == (1, 1)
+    remembering(d, LINE)
+    assert d.texts(typed()) == [REST]
+
+
+@pytest.mark.usefixtures("sure")
+def test_an_answer_that_is_known_but_hidden_does_not_hide_what_memory_knows(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("ad_other(1)", probability=0.02)
+    d.memory = Remembering()
+    assert d.texts(typed()) == []
+    assert len(d.engine.asks) == 1
+    remembering(d, LINE)
+    assert d.texts(typed()) == [REST]
+
+
+def test_what_memory_does_not_know_the_model_says(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk("ad_frame(other)"))
+    assert d.texts(typed(eagerness="always"))[-1] == "ad_frame(other)"
+    assert d.memory.asked == [BEGUN]  # type: ignore[union-attr]
+
+
+# Order and failures -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("sure")
+def test_what_memory_knows_ends_what_the_editor_asked_for_before(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk(words(400), pause=0.005), LINE)
+    _, older = d.begin(typed("frame = x", max_tokens=400, eagerness="always"))
+    while not d.engine.asks:
+        time.sleep(0.001)
+    assert d.texts(typed()) == [REST]
+    assert heard(older)[-1].finish_reason == "superseded"
+
+
+class Gate:
+    """Holds memory up until it is opened."""
+
+    def __init__(self) -> None:
+        self.asked, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.asked.set()
+        self.opened.wait(10)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    made = Gate()
+    yield made
+    made.opened.set()
+
+
+def test_a_newer_request_takes_the_place_of_one_that_waits_for_memory(
+    desk: Callable[..., Desk], gate: Gate
+) -> None:
+    d = desk("a + b", settings={"eagerness": "always"})
+    d.memory = memory = Remembering(before=gate)
+    _, first = d.begin(typed("x = y"))
+    assert gate.asked.wait(5)
+    _, second = d.begin(typed("x = y_"))
+    assert heard(first)[-1].finish_reason == "superseded"
+    memory.before = lambda: None
+    gate.opened.set()
+    assert heard(second)[-1].items
+    assert len(d.engine.asks) == 1
+
+
+def test_it_takes_over_what_that_one_was_to_take_over(desk: Callable[..., Desk], gate: Gate) -> None:
+    d = desk(words(40), pause=0.01, settings={"eagerness": "always"})
+    _, running = d.begin(typed("x = "))
+    while not d.engine.asks:
+        time.sleep(0.001)
+    d.memory = Remembering(before=gate)
+    _, waiting = d.begin(typed("x = w"))
+    assert gate.asked.wait(5)
+    d.memory = Remembering()
+    _, last = d.begin(typed("x = wo"))
+    gate.opened.set()
+    assert heard(last)[-1].items
+    assert heard(running)[-1].finish_reason == "superseded"
+    assert heard(waiting)[-1].finish_reason == "superseded"
+
+
+def test_one_that_nobody_waits_for_any_more_goes_no_further(desk: Callable[..., Desk], gate: Gate) -> None:
+    d = desk("a")
+    d.memory = Remembering(before=gate)
+    job, replies = d.begin(typed("x = 1"))
+    assert gate.asked.wait(5)
+    job.cancel.set("disconnected")
+    gate.opened.set()
+    assert heard(replies)[-1].finish_reason == "disconnected"
+    assert d.engine.asks == []
+
+
+def test_a_memory_that_is_slow_keeps_the_engine_from_nobody(
+    desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recalling, "PATIENCE", 0.02)
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(before=gate)
+    assert d.texts(typed("x = a"))[-1] == "1"
+    time.sleep(0.03)
+    # While it has yet to answer that, it is asked nothing else.
+    assert d.texts(typed("y = b"))[-1] == "1"
+    assert len(d.memory.asked) == 0
+
+
+def test_a_memory_that_fails_is_as_good_as_none(desk: Callable[..., Desk]) -> None:
+    def fail() -> None:
+        raise OSError("no such disk")
+
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(before=fail)
+    assert d.texts(typed("x = a"))[-1] == "1"
+    assert d.texts(typed("y = b"))[-1] == "1"
+
+
+def test_an_engine_that_is_not_ready_says_so(desk: Callable[..., Desk], sure: object) -> None:
+    d = remembering(desk("1"), LINE)
+    d.completer.worker = Worker()
+    (reply,) = d.ask(typed())
+    assert reply.error
+    assert reply.items == ()
+
+
+def test_without_another_thread_the_engine_answers_alone(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoThread:
+        def __init__(self, **_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+    d = remembering(desk("1", settings={"eagerness": "always"}), LINE)
+    with monkeypatch.context() as patch:
+        patch.setattr(recalling.threading, "Thread", NoThread)
+        assert d.texts(typed("x = a"))[-1] == "1"
+    assert d.texts(typed("x = b"))[-1] == "1"
+    assert d.memory.asked == ["x = b"]  # type: ignore[union-attr]
+
+
+def test_what_fails_on_the_way_to_the_engine_is_told(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = remembering(desk("1"), LINE)
+
+    def fail(*_: object) -> None:
+        raise ValueError("no")
+
+    monkeypatch.setattr(d.worker, "submit", fail)
+    (reply,) = d.ask(typed("x = a"))
+    assert reply.error
+
+
+def test_of_many_that_wait_for_memory_the_last_go_to_the_engine_at_once(
+    desk: Callable[..., Desk], gate: Gate
+) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(before=gate)
+    waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(recalling.MOST)]
+    assert d.texts(typed("x = a", client="another"))[-1] == "1"
+    gate.opened.set()
+    assert all(heard(replies)[-1].items for replies in waiting)
+
+
+def test_threads_that_have_nothing_to_do_end_and_begin_again(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names() -> set[str]:
+        return {thread.name for thread in threading.enumerate()} & {"turbopilot-memory", "turbopilot-recall"}
+
+    monkeypatch.setattr(recalling, "IDLE", 0.05)
+    before = names()
+    d = remembering(desk("1", settings={"eagerness": "always"}), LINE)
+    for source in ("x = a", "x = b"):
+        assert d.texts(typed(source))[-1] == "1"
+        until = time.monotonic() + 10
+        while d.completer._recalling._running and time.monotonic() < until:
+            time.sleep(0.01)
+        assert names() <= before
+    assert d.memory.asked == ["x = a", "x = b"]  # type: ignore[union-attr]
+
+
+# Cells ------------------------------------------------------------------------------------------------------------
+
+ELSEWHERE = Document(path="other.ipynb", source="def load_frame(name):\n    return read(name)")
+
+
+def beside(*sources: str, **more: object) -> Completion:
+    cells = [Cell(id=str(number), source=source) for number, source in enumerate(sources)]
+    fields = {"path": "a.ipynb", "trigger": "automatic", "stream": True, "client": "editor"} | more
+    return Completion(cells=cells, active=len(cells) - 1, offset=len(sources[-1]), **fields)  # type: ignore[arg-type]
+
+
+def test_what_is_like_the_cells_above_stands_in_the_prompt_from_the_focus_on(
+    desk: Callable[..., Desk],
+) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(documents=[ELSEWHERE])
+    for trigger, source in (("warm", ""), ("automatic", "y = "), ("automatic", "y = lo")):
+        d.ask(beside("x = load_frame(name)", source, trigger=trigger))
+        d.memory.documents = []
+    beginnings = {prompt.split("x = load_frame")[0] for prompt in d.engine.prompts}
+    assert len(d.engine.prompts) == 3
+    assert beginnings == {f"<|fim_prefix|># other.ipynb\n{ELSEWHERE.source}\n\n"}
+
+
+def test_the_first_request_for_a_cell_is_its_focus(desk: Callable[..., Desk]) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(documents=[ELSEWHERE])
+    d.ask(beside("x = load_frame(name)", "y = "))
+    assert "# other.ipynb" in d.engine.prompts[0]
+
+
+@pytest.mark.parametrize("documents", [False, True])
+@pytest.mark.parametrize("facts", [False, True])
+@pytest.mark.parametrize("trigger", ["automatic", "invoke", "warm"])
+def test_a_server_elsewhere_gets_nothing_of_it_unless_both_traits_allow_it(
+    *, documents: bool, facts: bool, trigger: str
+) -> None:
+    engine = ScriptedEngine("1")
+    remote = TurbopilotRemote(send_documents=documents, send_kernel_facts=facts)
+    d = Desk(engine, engine="remote", remote=remote, eagerness="always")
+    d.memory = memory = Remembering.of("y = load_all(name)")
+    memory.documents = [ELSEWHERE]
+    d.ask(beside("x = load_frame(name)", "y = lo", trigger=trigger))
+    d.worker.stop()
+    asked = bool(memory.wanted or memory.asked)
+    assert asked == (documents and facts)
+    # Nor is a line shown: it would be part of the notebook, and of what is asked next.
+    assert any("# other.ipynb" in prompt for prompt in engine.prompts) <= asked
+
+
+def test_only_an_answer_to_a_prompt_with_cells_from_memory_does_not_last() -> None:
+    memory = Remembering()
+    task = suggestion_task(beside("x", "y"), NONE, "m", Turbopilot(), lambda _: None, Person(memory))  # type: ignore[arg-type,return-value]
+    chosen = ChosenCells()
+    without = task.joined(task, Found(chosen.choose(memory, beside("x", "y"))))
+    assert without.place == task.place
+    assert without.place.lasts
+    memory.documents = [ELSEWHERE]
+    choice = ChosenCells().choose(memory, beside("load_frame = 1", "y"))
+    with_cells = task.joined(task, Found(choice))
+    assert not with_cells.place.lasts
+    assert with_cells.place.digest != task.place.digest
+
+
+def test_cells_from_memory_make_no_answer_surer(desk: Callable[..., Desk]) -> None:
+    found = []
+    for documents in ([], [ELSEWHERE]):
+        d = desk("read(load_frame)", probability=0.9, settings={"eagerness": "always"})
+        d.memory = Remembering(documents=documents)
+        found.append(d.ask(beside("x = open(name)", "y = "))[-1].items[0].confidence)
+        assert ("# other.ipynb" in d.engine.prompts[0]) == bool(documents)
+    assert found[0] == found[1]
+
+
+def test_cells_that_are_chosen_too_late_change_no_prompt(
+    desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = memory = Remembering(documents=[ELSEWHERE], before=gate)
+    monkeypatch.setattr(recalling, "FOCUS", 0.02)
+    d.ask(beside("x = load_frame(name)", "", trigger="warm"))
+    gate.opened.set()
+    until = time.monotonic() + 10
+    while not memory.wanted and time.monotonic() < until:
+        time.sleep(0.01)
+    d.ask(beside("x = load_frame(name)", "y = "))
+    d.ask(beside("x = load_frame(name)", "y = lo"))
+    assert len(d.engine.prompts) == 3
+    assert not any("# other.ipynb" in prompt for prompt in d.engine.prompts)
+
+
+def test_a_cell_is_given_longer_to_be_read_than_a_key(desk: Callable[..., Desk]) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recalling, "PATIENCE", 0.02)
+        patch.setattr(recalling, "FOCUS", 10.0)
+        d.ask(beside("x = load_frame(name)", "", trigger="warm"))
+    assert "# other.ipynb" in d.engine.prompts[0]
+
+
+def test_what_is_asked_ahead_has_the_cells_that_were_chosen(desk: Callable[..., Desk]) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering(documents=[ELSEWHERE])
+    d.ask(beside("x = load_frame(name)", "y = "))
+    d.ask(beside("x = load_frame(name)", "y = load", trigger="ahead"))
+    assert all("# other.ipynb" in prompt for prompt in d.engine.prompts)
+    assert (len(d.engine.prompts), len(d.memory.wanted)) == (2, 1)
+
+
+def test_in_a_private_file_memory_is_not_asked(desk: Callable[..., Desk]) -> None:
+    d = desk("1", settings={"eagerness": "always"})
+    d.memory = Remembering.of("y = load_all(name)")
+    d.ask(beside("x", "y = lo", path="secrets.py"))
+    assert (d.memory.asked, d.memory.wanted) == ([], [])
+
+
+# For any memory ----------------------------------------------------------------------------------------------------
+
+PIECES = st.lists(st.sampled_from(["a", "(", ")", "b1", " = ", ".", "x"]), min_size=1, max_size=6).map(
+    "".join
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PIECES, max_size=4), PIECES, st.floats(0.0, 1.0), st.sampled_from(["auto", "multi"]))
+def test_each_frame_is_a_prefix_of_the_next(lines: list[str], answer: str, value: float, kind: str) -> None:
+    d = Desk(ScriptedEngine(answer + "\nx = 2\n"), eagerness="eager")
+    d.memory = Remembering.of(*("df" + line for line in lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recall, "rate", lambda _: value)
+        patch.setattr(recalling, "PATIENCE", 5.0)
+        replies = d.ask(typed("df", lines=kind))
+    d.worker.stop()
+    frames = [reply.items[0].text if reply.items else "" for reply in replies]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(frames))

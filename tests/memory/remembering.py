@@ -1,0 +1,58 @@
+"""A memory that says what it is told to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from jupyter_turbopilot.memory.base import Sighting
+from jupyter_turbopilot.request import Document
+
+
+def sighting(
+    rest: str, documents: int = 3, *, above: bool = False, times: int = 0, imports: float = 1.0
+) -> Sighting:
+    return Sighting(rest, times or documents, documents, above, time.time() - 86_400, imports)
+
+
+@dataclass
+class Remembering:
+    """`lines` are whole lines that it knows, with what is said of each; `documents` what is similar."""
+
+    lines: dict[str, Sighting] = field(default_factory=dict)
+    documents: list[Document] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None
+    asked: list[str] = field(default_factory=list)
+    wanted: list[frozenset[str]] = field(default_factory=list)
+    left: list[frozenset[str]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, *lines: str, documents: int = 5) -> Remembering:
+        return cls({line: sighting("", documents) for line in lines})
+
+    def continuations(
+        self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
+    ) -> Sequence[Sighting]:
+        self.before()
+        start = begun.lstrip()
+        self.asked.append(start)
+        return [
+            Sighting(line[len(start) :], s.times, s.documents, s.above, s.modified, s.imports)
+            for line, s in self.lines.items()
+            if line.startswith(start)
+        ]
+
+    def similar(
+        self, language: str, words: Collection[str], *, leaving: Collection[str]
+    ) -> Sequence[Document]:
+        self.before()
+        self.wanted.append(frozenset(words))
+        self.left.append(frozenset(leaving))
+        return [one for one in self.documents if one.path not in leaving]
+
+    def there(self, paths: Collection[str]) -> Collection[str]:
+        return {one.path for one in self.documents} & {*paths}
+
+    def imports(self, name: str) -> Sequence[tuple[str, int]]:
+        return ()

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from jupyter_turbopilot.context.notebook import gather
+from jupyter_turbopilot.memory import cells as module
+from jupyter_turbopilot.memory.cells import ChosenCells, words_above
+from jupyter_turbopilot.request import Cell, Completion, Document
+
+from .remembering import Remembering
+
+ELSEWHERE = Document(path="other.ipynb", source="frame = load_frame('x')")
+
+
+def asked(*sources: str, active: int = -1, **more: object) -> Completion:
+    cells = [Cell(id=f"c{number}", source=source) for number, source in enumerate(sources)]
+    at = range(len(cells))[active]
+    return Completion(cells=cells, active=at, offset=len(cells[at].source), path="a.ipynb", **more)  # type: ignore[arg-type]
+
+
+def test_what_is_most_like_the_cells_above_is_chosen() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    request = asked("import pandas as pd", "frame = load_frame(path)", "fr")
+    chosen.choose(memory, request)
+    assert memory.wanted == [{"pandas", "frame", "load_frame", "path"}]
+    assert chosen.of(request).documents == (ELSEWHERE,)
+
+
+def test_what_is_being_typed_is_not_looked_at() -> None:
+    assert words_above(asked("alpha = 1", "beta")) == words_above(asked("alpha = 1", "gamma.delta"))
+
+
+def test_the_words_of_the_nearest_cells_come_first() -> None:
+    far = " ".join(f"far{number}" for number in range(60))
+    near = " ".join(f"near{number}" for number in range(50))
+    words = words_above(asked(far, near, ""))
+    assert len(words) == module.MOST_WORDS
+    assert all(f"near{number}" in words for number in range(50))
+
+
+def test_no_key_changes_what_was_chosen() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    chosen.choose(memory, asked("alpha = 1", ""))
+    memory.documents = [Document(path="third.ipynb", source="alpha = 3")]
+    for typed in ("a", "al", "alp"):
+        chosen.choose(memory, asked("alpha = 1", typed))
+        chosen.choose(memory, asked("alpha = 2; more = 1", typed))
+    assert chosen.of(asked("alpha = 1", "alph")).documents == (ELSEWHERE,)
+    assert len(memory.wanted) == 1
+
+
+LINES = st.sampled_from(
+    ["import frame", "def load_frame():", "x = load_frame('x')", "from a import b", "  1", ""]
+)
+
+
+@given(st.lists(LINES, max_size=5).map("\n".join), st.lists(LINES, max_size=5).map("\n".join))
+def test_whatever_is_typed_the_prompt_begins_alike(before: str, after: str) -> None:
+    others = [Document(path=f"{n}.ipynb", source=f"frame = load_frame({n})\n\nb = {n}") for n in range(40)]
+    memory, chosen = Remembering(documents=others), ChosenCells()
+    begins = []
+    for typed in (before, after):
+        request = asked("frame = load_frame(path)", typed)
+        chosen.choose(memory, request)
+        extra = [*request.extra, *chosen.of(request).documents]
+        begins.append(gather(structs.replace(request, extra=extra), settled=True).pieces)
+    assert begins[0] == begins[1]
+    assert len(begins[0]) > 1
+
+
+def test_a_cell_that_gets_the_focus_again_is_chosen_for_anew_only_if_those_above_have_changed() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
+    for request in (first, second, first):
+        chosen.choose(memory, request)
+    assert len(memory.wanted) == 2
+    chosen.choose(memory, second)
+    chosen.choose(memory, asked("other = 1", "", "", active=1))
+    assert memory.wanted[-1] == {"other"}
+
+
+def test_what_is_remembered_no_longer_is_soon_left_out() -> None:
+    now = 0.0
+    gone = Document(path="gone.ipynb", source="alpha = 2")
+    memory, chosen = Remembering(documents=[ELSEWHERE, gone]), ChosenCells(lambda: now)
+    request = asked("alpha = 1", "")
+    chosen.choose(memory, request)
+    memory.documents.remove(gone)
+    before = chosen.choose(memory, request)
+    assert gone in before.documents
+    now = module.AGAIN + 1
+    after = chosen.choose(memory, request)
+    assert after.documents == (ELSEWHERE,)
+    assert after.digest != before.digest
+    now = 0.0
+
+
+def test_what_is_still_remembered_stays_even_if_other_cells_are_more_alike() -> None:
+    now = 0.0
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells(lambda: now)
+    request = asked("alpha = 1", "")
+    chosen.choose(memory, request)
+    memory.documents = [Document(path="third.ipynb", source="alpha = 3"), ELSEWHERE]
+    now = module.AGAIN + 1
+    assert chosen.choose(memory, request).documents == (ELSEWHERE,)
+    assert len(memory.wanted) == 1
+
+
+def test_where_nothing_was_found_it_is_looked_up_again_when_the_cell_gets_the_focus_again() -> None:
+    memory, chosen = Remembering(), ChosenCells()
+    first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
+    assert chosen.choose(memory, first).documents == ()
+    memory.documents = [ELSEWHERE]
+    assert chosen.choose(memory, first).documents == ()
+    chosen.choose(memory, second)
+    assert chosen.choose(memory, first).documents == (ELSEWHERE,)
+
+
+def test_what_memory_says_too_late_is_not_chosen() -> None:
+    chosen = ChosenCells()
+    request = asked("alpha = 1", "")
+
+    class Late(Remembering):
+        def similar(self, *given: object, **more: object) -> list[Document]:  # type: ignore[override]
+            chosen.settle(request)
+            return [ELSEWHERE]
+
+    assert chosen.choose(Late(), request).documents == ()
+    assert chosen.choose(Remembering(documents=[ELSEWHERE]), request).documents == ()
+
+
+def test_what_was_chosen_stays_while_memory_is_slow_but_not_for_long() -> None:
+    now = 0.0
+    chosen = ChosenCells(lambda: now)
+    request = asked("alpha = 1", "")
+    chosen.choose(Remembering(documents=[ELSEWHERE]), request)
+    now = module.AGAIN + 1
+    assert chosen.settle(request).documents == (ELSEWHERE,)
+    now = 2 * module.AGAIN + 1
+    assert chosen.settle(request).documents == ()
+
+
+def test_two_people_in_one_notebook_do_not_take_the_focus_from_each_other() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    one = asked("alpha = 1", "", "", active=1, client="one")
+    two = asked("alpha = 1", "", "", active=2, client="two")
+    for _ in range(3):
+        chosen.choose(memory, one)
+        chosen.choose(memory, two)
+    assert len(memory.wanted) == 2
+
+
+def test_cells_without_names_are_told_apart_by_those_above() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+
+    def at(*sources: str) -> Completion:
+        cells = [Cell(source=source) for source in sources]
+        return Completion(cells=cells, active=len(cells) - 1, offset=len(sources[-1]), client="shell")
+
+    for typed in ("", "b", "be"):
+        chosen.choose(memory, at("alpha = 1", typed))
+    assert len(memory.wanted) == 1
+    chosen.choose(memory, at("beta = 1", ""))
+    assert memory.wanted[-1] == {"beta"}
+
+
+def test_open_documents_and_the_notebook_itself_are_not_wanted() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    request = asked("alpha = 1", "", extra=[ELSEWHERE])
+    chosen.choose(memory, request)
+    assert memory.left == [{"a.ipynb", "other.ipynb"}]
+    assert chosen.of(request).documents == ()
+
+
+def test_the_first_cell_of_a_notebook_is_like_no_other() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    chosen.choose(memory, asked("alpha = 1"))
+    assert memory.wanted == []
+
+
+def test_what_was_chosen_for_cells_long_ago_is_forgotten() -> None:
+    memory, chosen = Remembering(documents=[ELSEWHERE]), ChosenCells()
+    sources = [f"alpha{number} = 1" for number in range(module.MOST_KEPT + 2)]
+    for at in range(1, len(sources)):
+        chosen.choose(memory, asked(*sources, active=at))
+    assert chosen.of(asked(*sources, active=1)).documents == ()
+    assert chosen.of(asked(*sources, active=2)).documents == (ELSEWHERE,)
+
+
+class Unsteady(Remembering):
+    """A memory that grows, fails, and answers too late."""
+
+    def similar(self, *given: object, **more: object) -> Sequence[Document]:
+        found = super().similar(*given, **more)  # type: ignore[arg-type]
+        self.late()
+        if self.fails:
+            raise OSError("no such disk")
+        return found
+
+    fails = False
+    late: Callable[[], object] = staticmethod(lambda: None)
+
+
+HAPPENINGS = st.lists(
+    st.sampled_from(["grow", "fail", "key", "late key", "impatient key", "time"]), max_size=12
+)
+
+
+@given(HAPPENINGS)
+def test_no_key_changes_how_the_prompt_begins_while_memory_grows_fails_or_is_slow(
+    happenings: list[str],
+) -> None:
+    now = 0.0
+    memory, chosen = Unsteady(), ChosenCells(lambda: now)
+    seen: list[bytes] = []
+    for number, what in enumerate(happenings):
+        request = asked("alpha = 1", "x" * number)
+        memory.late = partial(chosen.settle, request) if what == "late key" else lambda: None
+        if what == "grow":
+            memory.documents = [*memory.documents, Document(path=f"{number}.ipynb", source="alpha = 2")]
+        elif what == "fail":
+            memory.fails = not memory.fails
+        elif what == "time":
+            now += module.AGAIN + 1
+        elif what == "impatient key":
+            seen.append(chosen.settle(request).digest)
+        else:
+            try:
+                seen.append(chosen.choose(memory, request).digest)
+            except OSError:
+                seen.append(chosen.settle(request).digest)
+    # What stays unasked for long is dropped, as nobody knows whether it was deleted: then there is none.
+    begun = [digest for at, digest in enumerate(seen) if not at or digest != seen[at - 1]]
+    assert len(begun) <= 1 or (len(begun) == 2 and not begun[1] and "time" in happenings)
