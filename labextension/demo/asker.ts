@@ -181,6 +181,7 @@ export class Asker {
       kernel_id: null,
       extra: [],
       trigger,
+      memory: false,
       lines: 'auto',
       eagerness,
       stream: true,

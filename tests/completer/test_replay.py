@@ -57,9 +57,7 @@ def test_a_model_that_is_gone_answers_nothing_from_memory(desk: Callable[..., De
 
 
 def test_what_is_known_goes_through_the_same_trimming() -> None:
-    task = raw_task(
-        RawRequest("x = ", stop=("\n",)), Turbopilot(), lambda _: pytest.fail("no engine"), Person()
-    )
+    task = raw_task(RawRequest("x = ", stop=("\n",)), Turbopilot(), lambda _: pytest.fail("no engine"))
     tokens = (Token(b"one", 0.5), Token(b" two\nthree", 0.5))
     reply = replay(
         "id", "model", task, Known(tokens, "one two\nthree", complete=True, ended=False, aligned=True)

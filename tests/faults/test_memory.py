@@ -48,7 +48,7 @@ class Telling(LocalFiles):
         time.sleep(0.01)
         return super().read(path)
 
-build.LONG_BATCH = 0
+build.LONG_BATCH = 1e-9
 builder = Builder(Path(sys.argv[1]), Telling(sys.argv[2]))
 builder._rushing = True
 store = builder._open()
@@ -214,7 +214,7 @@ def test_a_disk_that_is_full_leaves_what_was_remembered_before(
         file = write(root, f"{at}.ipynb", *(f"value_{at}_{row} = {row}" for row in range(50)))
         os.utime(file, (at, at))
     monkeypatch.setattr(build, "Store", Full)
-    monkeypatch.setattr(build, "LONG_BATCH", 0.0)
+    monkeypatch.setattr(build, "LONG_BATCH", 1e-9)
     with closing(KeptMemory(LocalFiles(root))) as memory:
         memory.builder.start()
         until(lambda: bool(memory.builder.progress.trouble))

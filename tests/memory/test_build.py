@@ -228,7 +228,7 @@ def test_an_error_of_ours_in_one_file_does_not_keep_others_from_being_read(
 def test_a_server_killed_in_the_middle_leaves_an_index_that_the_next_completes(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "LONG_BATCH", 0.0)
+    monkeypatch.setattr(build, "LONG_BATCH", 1e-9)
     for at in range(6):
         write(root, f"{at}.ipynb", f"name_of_{at} = 1")
     read = builder._source.read
