@@ -46,7 +46,8 @@ class Recalled:
 @cache
 def fit() -> Fit:
     """Return coefficients and thresholds, written by `scripts/fit_recall.py`."""
-    return Fit(**json.loads(Path(__file__).with_name("recall.json").read_text("utf-8")))
+    parts = json.loads(Path(__file__).with_name("recall.json").read_text("utf-8"))
+    return Fit(parts["coefficients"], parts["thresholds"], promised={})
 
 
 def recall(
