@@ -26,7 +26,10 @@ function shows(text: string, item: ISuggestedItem, provider = 'ours') {
   const completers = { active: completer } as unknown as Completers;
   const created = new Signal<Completers, InlineCompleter>(completers);
   Object.assign(completers, { created });
-  const acceptor = new Acceptor(completers, ['ours'], (taken, imports) => accepted.push([taken, imports]));
+  const acceptor = new Acceptor(completers, ['ours'], (taken, imports) => {
+    accepted.push([taken, imports]);
+    return () => changes.push('stands');
+  });
   created.emit(completer);
   return { completer, acceptor, changes, accepted };
 }
@@ -40,7 +43,8 @@ it('what is taken comes with its imports in one change', () => {
       { from: 0, insert: above.text },
       { from: 4, insert: 'np.pi' }
     ],
-    'reset'
+    'reset',
+    'stands'
   ]);
   expect(accepted).toEqual([['np.pi', above]]);
 });
@@ -58,7 +62,7 @@ it('a part brings what it uses, and what was typed of the suggestion before it',
 it('what needs none is taken as JupyterLab takes it, and so is what others suggest', () => {
   const plain = shows('x = ', { insertText: '1' });
   plain.completer.accept();
-  expect([plain.changes, plain.accepted]).toEqual([['accepted'], [['1', null]]]);
+  expect([plain.changes, plain.accepted]).toEqual([['accepted', 'stands'], [['1', null]]]);
   const others = shows('x = ', { insertText: 'np.pi', imports: [NP] }, 'another');
   others.completer.accept();
   expect([others.changes, others.accepted]).toEqual([['accepted'], []]);

@@ -10,13 +10,13 @@ import type { Alternatives } from './alternatives';
 import type { Availability } from './availability';
 import type { Completers } from './completers';
 import { hasSelectedText } from './editor';
-import { describeWeek } from './learned';
 import { describeMemory } from './memory';
 import type { Notice } from './notice';
 import type { Page } from './page';
 import type { Preferences } from './preferences';
 import type { Provider } from './provider';
 import { describeStatus, type Status } from './status';
+import { describeWeek } from './week';
 import { describeDecline } from './words';
 
 export namespace CommandIDs {

@@ -5,15 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import type { Notice } from './notice';
-import type { IWeek } from './wire';
 import { describeError } from './words';
-
-/** How many suggestions were taken, as a line of a menu. */
-export function describeWeek(trans: TranslationBundle, week: IWeek | null): string {
-  return week?.shown
-    ? trans.__('Taken %1 of %2 This Week…', week.taken, week.shown)
-    : trans.__('No Suggestions Yet This Week…');
-}
 
 /** Return a function that shows what was learned, and has it forgotten where the person wants that. */
 export function learnedDialog(

@@ -140,14 +140,6 @@ export interface IFeedback {
   seconds: number;
 }
 
-/** Suggestions since Monday. */
-export interface IWeek {
-  /** how many appeared by themselves */
-  shown: number;
-  /** how many of those were taken */
-  taken: number;
-}
-
 /** The index of the person's own code. */
 export interface IMemory {
   /** whether files are being read into it */
@@ -162,6 +154,14 @@ export interface IMemory {
   place: string;
   /** why there is none although the settings allow it */
   trouble: string | null;
+}
+
+/** Suggestions since Monday. */
+export interface IWeek {
+  /** how many appeared by themselves */
+  shown: number;
+  /** how many of those were taken */
+  taken: number;
 }
 
 /** State of the server and its model. */

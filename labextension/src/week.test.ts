@@ -1,0 +1,14 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { expect, it } from 'vitest';
+import { describeWeek } from './week';
+
+const trans = nullTranslator.load('jupyter-turbopilot');
+
+it('tells how many suggestions were taken this week', () => {
+  expect(describeWeek(trans, { shown: 100, taken: 62 })).toBe('Taken 62 of 100 This Week…');
+});
+
+it('tells that there were none', () => {
+  expect(describeWeek(trans, { shown: 0, taken: 0 })).toBe('No Suggestions Yet This Week…');
+  expect(describeWeek(trans, null)).toBe('No Suggestions Yet This Week…');
+});

@@ -1,0 +1,11 @@
+/** What became of the week's suggestions, in words. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { IWeek } from './wire';
+
+/** How many suggestions were taken, as a line of a menu. */
+export function describeWeek(trans: TranslationBundle, week: IWeek | null): string {
+  return week?.shown
+    ? trans.__('Taken %1 of %2 This Week…', week.taken, week.shown)
+    : trans.__('No Suggestions Yet This Week…');
+}
