@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import count, pairwise
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -13,11 +15,13 @@ from jupyter_turbopilot.completer import recalling
 from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
 from jupyter_turbopilot.completer.task import Found
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-from jupyter_turbopilot.context.facts import NONE
+from jupyter_turbopilot.context.facts import NONE, Fact, Facts, Modules
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.memory import recall
 from jupyter_turbopilot.memory.cells import ChosenCells
 from jupyter_turbopilot.request import Cell, Completion, Document
+from jupyter_turbopilot.suggestion.fit import fit_for
+from jupyter_turbopilot.suggestion.learning import AS_FITTED
 
 from ..memory.remembering import Remembering
 from ..scripted_engine import ScriptedEngine, words
@@ -92,6 +96,35 @@ def test_who_asks_for_the_models_answer_gets_it_and_memory_is_a_guess(desk: Call
     d = remembering(desk("cal()"), LINE)
     assert d.texts(typed(trigger="invoke"))[-1] == "cal()"
     assert len(d.engine.asks[0].hint) > 0
+
+
+@pytest.mark.usefixtures("sure")
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_line_of_a_notebook_that_has_other_imports_comes_with_them(
+    desk: Callable[..., Desk], tmp_path: Path, installed: bool
+) -> None:
+    if installed:
+        (tmp_path / "seaborn.py").touch()
+    facts = Facts({"frame": Fact()}, all=True, modules=Modules((str(tmp_path),)))
+    d = remembering(desk(""), "grid = sns.heatmap(frame)")
+    _, replies = d.begin(typed("grid = s"), facts=facts)
+    told = [(item.text, item.imports) for reply in heard(replies) for item in reply.items]
+    assert told == ([("ns.heatmap(frame)", ("import seaborn as sns",))] if installed else [])
+
+
+@pytest.mark.usefixtures("sure")
+def test_nothing_is_learned_about_the_model_from_a_line_of_memory(desk: Callable[..., Desk]) -> None:
+    sent: list[tuple[int, float | None]] = []
+    learner = SimpleNamespace(
+        calibration=lambda _: AS_FITTED,
+        sent=lambda _name, terms, length, _score: sent.append((length, terms.promised)),
+    )
+    d = remembering(desk("cal(name)"), LINE)
+    d.completer.learner = learner  # type: ignore[assignment]
+    d.ask(typed(eagerness="eager"))
+    assert sent == [(len(REST), None)]
+    d.ask(typed("frame = su", eagerness="eager"))
+    assert {promised for _, promised in sent[1:]} == {fit_for("scripted").promised["eager"]}
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")

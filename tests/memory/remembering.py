@@ -16,7 +16,7 @@ def sighting(
     return Sighting(rest, times or documents, documents, above, time.time() - 86_400, imports)
 
 
-@dataclass
+@dataclass(eq=False)
 class Remembering:
     """`lines` are whole lines that it knows, with what is said of each; `documents` what is similar."""
 
@@ -54,5 +54,5 @@ class Remembering:
     def there(self, paths: Collection[str]) -> Collection[str]:
         return {one.path for one in self.documents} & {*paths}
 
-    def imports(self, name: str) -> Sequence[tuple[str, int]]:
+    def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
         return ()

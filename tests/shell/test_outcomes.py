@@ -11,6 +11,7 @@ from prompt_toolkit.document import Document
 
 from jupyter_turbopilot.request import Feedback
 from jupyter_turbopilot.shell.outcomes import LONGEST, Kept, Outcomes
+from jupyter_turbopilot.suggestion.imports import Insertion
 
 
 class Desk:
@@ -103,6 +104,19 @@ def test_going_back_within_it_is_no_end() -> None:
     assert desk.events == [("shown", 5)]
     desk.buffer.insert_text("otal")
     assert desk.events == [("shown", 5), ("accepted", 5)]
+
+
+def test_an_import_that_is_put_in_above_what_was_taken_ends_nothing() -> None:
+    desk = Desk()
+    desk.show("np.pi + np.e")
+    desk.buffer.insert_text("np.pi")
+    above = Insertion(0, "import numpy as np\n")
+    desk.outcomes.moved_behind(above)
+    text = above.into(desk.buffer.text)
+    desk.buffer.document = Document(text, len(text))
+    desk.type(" + np.e")
+    desk.enter()
+    assert desk.events == [("shown", 12), ("accepted", 5), ("typed_over", 12), ("retained", 5)]
 
 
 def test_of_an_input_that_is_given_up_nothing_is_said() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pexpect
 import pytest
+from IPython.core.events import EventManager
 from IPython.terminal.shortcuts.auto_suggest import (
     accept,
     accept_and_keep_cursor,
@@ -165,7 +166,8 @@ class Prompt:
         self.listeners: list[Listener] = []
         self.reported: list[tuple[str, str]] = []
         names = {"table": None, 3: "three"}
-        shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]), user_ns=names)
+        history, events = SimpleNamespace(input_hist_raw=[""]), EventManager(None, ["pre_run_cell"])
+        shell = SimpleNamespace(history_manager=history, user_ns=names, events=events)
         pilot = SimpleNamespace(completer=self, memory="what was written before")
         local = SimpleNamespace(ready=lambda: True, pilot=pilot)
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
@@ -374,7 +376,8 @@ def test_a_line_of_a_notebook_in_that_folder_is_shown_without_the_model(
     local = InProcess(Turbopilot())
     local.pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: engine)
     history = SimpleNamespace(input_hist_raw=["", "x = 1"])
-    shell: Any = SimpleNamespace(auto_suggest=None, pt_app=None, history_manager=history)
+    names = {"frobnicate_it": None}
+    shell: Any = SimpleNamespace(auto_suggest=None, pt_app=None, history_manager=history, user_ns=names)
     turn_on(shell, local)
     memory = local.pilot.memory
     assert memory
