@@ -57,6 +57,7 @@ class Reply:
     done: bool = False
     truncated: bool = False  # whether the context was too small for the prompt or for all of the answer
     error: TurbopilotError | None = None
+    passing: bool = False  # whether it may hold what is deleted elsewhere: an editor does not keep it
 
     def body(self) -> dict[str, Any]:
         """Return the answer as the contract words it."""
@@ -66,7 +67,7 @@ class Reply:
             "model": self.model,
             "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
         }
-        return body | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
+        return body | self._passing() | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
 
     def frame(self) -> dict[str, Any]:
         """Return one line of a stream: the text so far, from the original cursor on."""
@@ -74,5 +75,8 @@ class Reply:
         frame = {"id": self.id} | item.body()
         if self.done:
             frame |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
-            frame |= {"model": self.model, "timings": self.body()["timings"]}
+            frame |= {"model": self.model, "timings": self.body()["timings"]} | self._passing()
         return frame
+
+    def _passing(self) -> dict[str, Any]:
+        return {"passing": True} if self.passing else {}

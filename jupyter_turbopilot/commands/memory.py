@@ -98,9 +98,11 @@ def clear(_: NoOptions, __: Turbopilot) -> int:
             with closing(Store(path)) as store:
                 gone = store.clear(secrets.token_hex(8))
         except (OSError, sqlite3.Error):
-            left = remove(index_files(path))
-            list_names("Could not be removed", left)
-            gone = not left
+            if left := remove(index_files(path)):
+                list_names("Could not be removed", left)
+                status = 1
+                continue
+            gone = True
         print(f"{root}: {count_of(documents, 'file')} forgotten.")
         if not gone:
             print("A server is reading the index, so parts of it are still on the disk. Clear it again.")

@@ -77,6 +77,8 @@ def run(options: Options, settings: Turbopilot) -> int:
     identity, place, notice = _for_hub() if options.hub else _for_key(options)
     if identity.names_people:
         for_several(settings)
+    elif not identity.may_manage(None):
+        settings.learning = False  # of whoever writes on this machine, and nobody could have it forgotten
     logging.basicConfig(format="%(message)s")
     logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # whoever looks here asks for the model
     asyncio.run(serve(Pilot(settings), identity, place, notice))

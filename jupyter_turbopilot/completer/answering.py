@@ -18,7 +18,7 @@ from jupyter_turbopilot.reply import Item, Reply, Timings
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from jupyter_turbopilot.completer.task import Found, Task
+    from jupyter_turbopilot.completer.task import Recollection, Task
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.errors import TurbopilotError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Answering:
-    """Has a task done and tells the listener; `ended` hears of the last reply first."""
+    """Has a task done and tells the listener; `ended` is told the last reply first."""
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Answering:
         self._begun = time.perf_counter()
         self._recalled: Recalled | None = None
         self._told: Reply | None = None  # the newest of what is shown, where memory began it
+        self._heard = False  # whether the model has shown something
         self.job = Job(self._work, self.end, priority=task.priority, deadline=task.deadline, caller=caller)
         self.job.progress = AnswerInProgress()
 
@@ -67,7 +68,7 @@ class Answering:
         self._reply = reply
         self.end()
 
-    def recall(self, found: Found | None, model: str) -> bool:
+    def recall(self, found: Recollection | None, model: str) -> bool:
         """Take what memory says, and show it if it is sure; tell whether that was all that is wanted."""
         self.task = self.task.joined(self.task, found)
         self._recalled = recalled = found.line if found else None
@@ -92,6 +93,7 @@ class Answering:
         """Tell what the model has written, if that does not take back what memory has shown."""
         if self._keeps(reply):
             self._told = self._told and reply
+            self._heard = self._heard or bool(reply.items)
             self._listener(reply)
 
     def _keeps(self, reply: Reply) -> bool:
@@ -103,6 +105,8 @@ class Answering:
     def end(self, error: TurbopilotError | None = None) -> None:
         """Tell the last reply, with what there is or why there is nothing."""
         reply = self._last(error)
+        recalled = self._told or any(item.recalled for item in reply.items)
+        reply = replace(reply, passing=bool(self.task.passing or recalled))
         self._ended(self, reply)
         self._listener(reply)
 
@@ -112,7 +116,7 @@ class Answering:
             # What was shown stays, whatever became of the engine.
             finish = "error" if error else reason or reply.finish_reason
             reply = replace(self._told, done=True, finish_reason=finish)
-        elif not (self._told or reason or error):
+        elif not (self._told or self._heard or reason or error):
             reply = self._surer(reply)
         if reason and (reason != DEADLINE or not reply.items):
             return replace(reply, items=(), finish_reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.learner import Learner
     from jupyter_turbopilot.completer.outcomes import Terms
-    from jupyter_turbopilot.completer.task import Found, Task
+    from jupyter_turbopilot.completer.task import Recollection, Task
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
@@ -50,8 +51,8 @@ class Completer:
     """Turns requests into suggestions on the worker's thread.
 
     `results` are the answers that are known already; `resting` tells whether nothing may run that nobody
-    waits for; `root` is the folder that paths are relative to; `learner` learns from feedback, if anything
-    does.
+    waits for; `root` is the folder that paths are relative to; `learner`, if there is one, learns from
+    feedback.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class Completer:
             if task.recall:
                 patience = recalling.PATIENCE if task.priority.awaited else recalling.FOCUS
                 then = partial(self._recalled, answering)
-                look = partial(self._look, task.recall, task.place.owner)
+                look = partial(self._look, answering.name, task, task.recall)
                 self._recalling.first(job, older, look, then, patience)
             else:
                 self._go_on(answering, older)
@@ -150,57 +151,55 @@ class Completer:
             self.latest.forget(editor, job)
             raise
 
-    def _go_on(self, answering: Answering, older: Job | None) -> None:
+    def _go_on(self, answering: Answering, older: Job | None, known: Reply | None = None) -> None:
         """Answer with what is known, or leave it to the worker."""
-        if not self._replay(answering, older):
+        try:
+            known = known or self._replay(answering.name, answering.task)
+        except TurbopilotError:
+            _supersede(older)
+            raise
+        if not known:
             self.worker.submit(answering.job, older)
+            return
+        _supersede(older)
+        self.counters["known"] += 1
+        answering.answer(known)
 
-    @staticmethod
-    def _look(recall: Callable[[], Found], owner: str) -> Found:
-        """Ask memory; what that works out is remembered for an owner alone."""
-        with remembering_for(owner):
-            return recall()
+    def _look(self, name: str, task: Task, recall: Callable[[], Recollection]) -> Recollection:
+        """Ask memory, and judge what is known; what that works out is remembered for an owner alone."""
+        with remembering_for(task.place.owner):
+            recollection = recall()
+            with suppress(TurbopilotError):
+                known = self._replay(name, task.joined(task, recollection))
+                recollection = replace(recollection, known=known)
+            return recollection
 
-    def _recalled(self, answering: Answering, found: Found | None, older: Job | None) -> None:
+    def _recalled(self, answering: Answering, found: Recollection | None, older: Job | None) -> None:
         """Go on with what memory says: that is the answer, or there is more to ask."""
         job, state = answering.job, self.worker.state
         if job.cancel.is_set():
-            if older:
-                older.cancel.set(SUPERSEDED)
+            _supersede(older)
             job.tell(None)
             return
         try:
             with remembering_for(answering.task.place.owner):
                 if answering.recall(found, state.model if state.ready else ""):
-                    if older:
-                        older.cancel.set(SUPERSEDED)
+                    _supersede(older)
                 else:
-                    self._go_on(answering, older)
+                    self._go_on(answering, older, found.known if found else None)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             job.tell(as_error(error))
 
-    def _replay(self, answering: Answering, older: Job | None) -> bool:
-        """Answer with what is known; tell whether that was all that is wanted."""
-        task = answering.task
+    def _replay(self, name: str, task: Task) -> Reply | None:
+        """Answer with what is known, where that is all that is wanted and nothing has to be waited for."""
         known = task.look_up(self.results)
         if not known or not task.is_answered_by(known):
-            return False
-        state = self.worker.state
-        try:
-            with at_once():
-                reply = replay(answering.name, state.model, task, known) if state.ready else None
-        except WouldWaitError:
-            return False  # the worker has the time
-        if older:
-            older.cancel.set(SUPERSEDED)
-        if reply is None:
+            return None
+        if not (state := self.worker.state).ready:
             raise not_ready(state)
-        reply = replay(answering.name, state.model, task, known)
-        if older:
-            older.cancel.set(SUPERSEDED)
-        self.counters["known"] += 1
-        answering.answer(reply)
-        return True
+        with suppress(WouldWaitError), at_once():
+            return replay(name, state.model, task, known)
+        return None  # the worker has the time
 
     def _ended(self, answering: Answering, reply: Reply) -> None:
         """Remember how long it took, or that nothing was worth showing."""
@@ -238,6 +237,11 @@ def _noted_by(learner: Learner, terms: Terms, listener: Listener) -> Listener:
         listener(reply)
 
     return listen
+
+
+def _supersede(older: Job | None) -> None:
+    if older:
+        older.cancel.set(SUPERSEDED)
 
 
 def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:

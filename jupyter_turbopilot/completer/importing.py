@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 from jupyter_turbopilot.bounds import remembered
 from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.lasting import Lasting
+from jupyter_turbopilot.context.drives import names_of
+from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.memory.import_lines import Import, imports_of
 from jupyter_turbopilot.suggestion.imports import Sources
 
@@ -73,12 +75,20 @@ _ASKED = _Asked()
 
 
 def sources_of(
-    request: Completion, facts: Facts, memory: Memory | None, installed: Installed = _INSTALLED
+    request: Completion,
+    facts: Facts,
+    memory: Memory | None,
+    installed: Installed = _INSTALLED,
+    *,
+    waits: bool = True,
 ) -> Sources | None:
-    """Return where a request's imports come from; None where it is not known what its kernel can import."""
+    """Return where a request's imports come from; None where it is not known what its kernel can import.
+
+    `waits`: whether a folder is waited for that is looked into for the first time.
+    """
     if not facts.modules.path:
         return None
-    folder = _folder(request.path)
+    folders = _folders(request.path)
 
     @cache
     def at_hand(*, near: bool) -> Counter[Import]:
@@ -86,16 +96,20 @@ def sources_of(
         others = (
             {*_imports(other.source)}
             for other in request.extra
-            if other.language == "python" and not (near and _folder(other.path) != folder)
+            if other.language == "python" and not is_private_path(other.path)
+            if not near or folders & _folders(other.path)
         )
         return Counter(found for document in (cells, *others) for found in document)
 
     def known(name: str, *, near: bool) -> Lines:
         lines = [(found.line, count) for found, count in at_hand(near=near).items() if found.name == name]
-        return [*lines, *(_ASKED.lines(memory, name, folder if near else None) if memory else ())]
+        if memory:
+            for folder in folders if near else (None,):
+                lines += _ASKED.lines(memory, name, folder)
+        return lines
 
     def found(module: str) -> Found | None:
-        where = installed(module, facts.modules, waits=not _AT_ONCE.get())
+        where = installed(module, facts.modules, waits=waits and not _AT_ONCE.get())
         if where is None and _AT_ONCE.get():
             raise WouldWaitError
         return where
@@ -103,9 +117,9 @@ def sources_of(
     return Sources(known, found)
 
 
-def _folder(path: str) -> str:
-    """Return the folder of a document as memory has it: a front end may put a drive before it."""
-    return str(PurePosixPath(path.rpartition(":")[2].strip("/")).parent)
+def _folders(path: str) -> frozenset[str]:
+    """Return what the folder of a document may be in memory; none where a session has no document."""
+    return frozenset(str(PurePosixPath(name).parent) for name in names_of(path) if name)
 
 
 @remembered(2**20)

@@ -51,10 +51,14 @@ class Installed:
                 return found
             look = self._looks.get(modules)
             if look is None:  # one at a time: those folders may not answer
-                look = self._looks[modules] = _Look()
-                threading.Thread(
-                    target=self._run, args=(modules, look), name="turbopilot-modules", daemon=True
-                ).start()
+                look = _Look()
+                try:
+                    threading.Thread(
+                        target=self._run, args=(modules, look), name="turbopilot-modules", daemon=True
+                    ).start()
+                except RuntimeError:  # there can be no more threads now
+                    return None
+                self._looks[modules] = look
             look.wanted.add(module)
             if waits:
                 left = look.until - time.monotonic()
@@ -63,12 +67,7 @@ class Installed:
 
     def _run(self, modules: Modules, look: _Look) -> None:
         """Look for what is wanted until nothing more is."""
-        while True:
-            with self._changed:
-                wanted = [*look.wanted]
-                if not wanted:
-                    del self._looks[modules]
-                    return
+        while wanted := self._wanted(modules, look):
             finders = [(folder, _finder(folder, modules.suffixes)) for folder in modules.path]
             for module in wanted:
                 found = _find(module, finders, modules.here)
@@ -76,6 +75,13 @@ class Installed:
                     self._known.keep((module, modules), found)
                     look.wanted.discard(module)
                     self._changed.notify_all()
+
+    def _wanted(self, modules: Modules, look: _Look) -> list[str]:
+        """Return what is still looked for; nothing ends the look."""
+        with self._changed:
+            if not look.wanted:
+                del self._looks[modules]
+            return [*look.wanted]
 
 
 def _finder(folder: str, suffixes: tuple[str, ...]) -> FileFinder:
@@ -92,7 +98,7 @@ def _find(module: str, finders: list[tuple[str, FileFinder]], here: tuple[str, .
     for folder, finder in finders if module.isidentifier() else ():
         try:
             spec = finder.find_spec(module)
-        except (ImportError, OSError, ValueError):
+        except Exception:  # noqa: BLE001, S112 - whatever is wrong with a folder, it holds no module
             continue
         # A folder without any module of Python in it has no loader: it is some folder of data.
         if spec and spec.loader:

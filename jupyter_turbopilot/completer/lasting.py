@@ -22,7 +22,7 @@ class Lasting(Generic[K, V]):
         self._kept: OrderedDict[K, tuple[V, float]] = OrderedDict()
 
     def get(self, key: K) -> V | None:
-        """Return an answer that holds still."""
+        """Return an answer that still holds."""
         kept = self._kept.get(key)
         return kept[0] if kept and time.monotonic() - kept[1] < self._seconds else None
 

@@ -5,7 +5,6 @@ Only numbers and digests: no text, no path, no name, no time but the week's numb
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -103,7 +102,7 @@ def _week(kept: Any) -> Week:
 
 
 def _is_within(value: Any, bounds: tuple[float, float]) -> TypeGuard[float]:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and bounds[0] <= value <= bounds[1]
 
 

@@ -83,9 +83,7 @@ class Learner:
     def close(self) -> None:
         """Write what waits, and end."""
         with self._changed:
-            # While Python exits, no thread begins any more.
-            with suppress(RuntimeError):
-                self._add(self._outcomes.end())
+            self._add(self._outcomes.end())
             self._ended = True
             self._changed.notify()
             thread = self._thread
@@ -99,8 +97,9 @@ class Learner:
         if not self._thread:
             # A daemon: a disk that does not answer must not keep the process from ending.
             thread = threading.Thread(target=self._write_all, name="turbopilot-learning", daemon=True)
-            thread.start()
-            self._thread = thread
+            with suppress(RuntimeError):  # there can be no more threads now, as while Python exits
+                thread.start()
+                self._thread = thread
 
     def _write_all(self) -> None:
         """Write what waits, until nothing does or it cannot be written: what comes next tries again."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.completer.task import Found
+    from jupyter_turbopilot.completer.task import Recollection
     from jupyter_turbopilot.engine.job import Job
 
-    Look = Callable[[], Found]
-    Then = Callable[[Found | None, Job | None], None]
+    Look = Callable[[], Recollection]
+    Then = Callable[[Recollection | None, Job | None], None]
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +65,11 @@ class Recalling:
 
     def _is_running(self) -> bool:
         """Have both threads run; False where there can be no more threads."""
-        for name, run in (("turbopilot-memory", self._ask), ("turbopilot-recall", self._expire)):
+        for name, run in (("turbopilot-recall", self._ask), ("turbopilot-recall-late", self._expire)):
             if name in self._running:
                 continue
             try:
-                # A daemon: a disk that does not answer may not keep the process from ending.
+                # A daemon: a disk that does not answer must not keep the process from ending.
                 threading.Thread(target=run, args=(name,), name=name, daemon=True).start()
             except RuntimeError:
                 return False
@@ -109,7 +109,7 @@ class Recalling:
                     self._running.discard(name)
                     return
 
-    def _go_on(self, job: Job, found: Found | None) -> None:
+    def _go_on(self, job: Job, found: Recollection | None) -> None:
         with self._changed:
             if waiting := self._waiting.pop(job, None):
                 try:

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.outcomes import Terms
-from jupyter_turbopilot.completer.task import Found, Task
+from jupyter_turbopilot.completer.task import Recollection, Task
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
@@ -55,7 +55,7 @@ class Person:
 
     memory: Memory | None = None  # of their own code
     cells: ChosenCells = field(default_factory=ChosenCells)  # out of that
-    calibration: Callable[[str], Calibration] = lambda _: AS_FITTED  # how scores are read, by whose they are
+    calibration: Callable[[str], Calibration] = lambda _: AS_FITTED  # how scores are read, by subject
 
 
 NOBODY = Person()
@@ -181,13 +181,14 @@ class _Cursor:
         # Without what was chosen out of memory, as they were when the scores were fitted.
         return cursor_features(self._request.prefix, self._request.suffix, self._context.pieces)
 
-    @property
-    def _names(self) -> Names:
-        return Names(self._request, self._scope, sources_of(self._request, self._facts, self._memory))
+    def _names(self, *, waits: bool = True) -> Names:
+        # What may not be told to a server elsewhere is not added to what it will be told.
+        request, _ = _leaving(self._request, self._facts, self._settings)
+        return Names(request, self._scope, sources_of(request, self._facts, self._memory, waits=waits))
 
     def writing(self) -> Suggestion:
         """Begin a text that is trimmed to its place and shown as far as the gate lets it."""
-        names = self._names
+        names = self._names()
         gate = Gate(self._features, self.threshold, names.fit, self._coefficients)
         return Suggestion(self._surroundings, gate, unasked=self.unasked, imports=names.imports)
 
@@ -195,22 +196,22 @@ class _Cursor:
         """Return the names of which one has to follow; none: anything may."""
         return names_at(self._request, self._scope)
 
-    def recall(self, memory: Memory, cells: ChosenCells) -> Found:
+    def recall(self, memory: Memory, cells: ChosenCells) -> Recollection:
         """Choose cells from memory if this one has just got the focus; say how its line goes on there."""
         request, chosen = self._request, cells.choose(memory, self._request)
         if request.trigger == "warm":
-            return Found(chosen)
+            return Recollection(chosen)
         ways = ways_at(memory, request, self._surroundings, time.time())
         if not ways:
-            return Found(chosen)
+            return Recollection(chosen)
         # What is asked for is the model's to answer: there, memory is a guess.
         shows = request.trigger == "automatic" and request.n == 1
         threshold = recall.fit().thresholds[self._eagerness] if shows else math.inf
-        names = self._names
+        names = self._names(waits=False)
         line = recall.recall(ways, self._features, self._surroundings, names.fit, threshold)
         if line and line.sure:
             line = replace(line, imports=names.imports(line.text))
-        return Found(chosen, line)
+        return Recollection(chosen, line)
 
 
 def _leaving(request: Completion, facts: Facts, settings: Turbopilot) -> tuple[Completion, Facts]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.memory.recall import Recalled
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.suggestion.cache import Known, Place, Results
     from jupyter_turbopilot.suggestion.writing import Writing
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Found:
+class Recollection:
     """What memory says: cells for the prompt, and how the line goes on."""
 
     cells: Choice
     line: Recalled | None = None
+    known: Reply | None = None  # an answer that is known already
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Task:
     exact: bool = False  # asked of the engine as it stands: nothing that is known here serves as a guess
     hint: Sequence[int] = ()  # the guess that came with an exact one
     aligned: bool = True  # whether that begins where a token began
-    recall: Callable[[], Found] | None = None  # what memory is asked before the engine is
-    joined: Callable[[Task, Found | None], Task] = lambda task, _: task  # with what that said in time
+    recall: Callable[[], Recollection] | None = None  # what memory is asked before the engine is
+    joined: Callable[[Task, Recollection | None], Task] = lambda task, _: task  # with what that said in time
     passing: bool = False  # its prompt holds what may be deleted elsewhere: nothing of it is kept on a disk
     document: str = ""
     session: str = ""

@@ -42,8 +42,8 @@ class Memory(Protocol):
     ) -> Sequence[Document]:
         """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
 
-    def there(self, paths: Collection[str]) -> Collection[str]:
-        """Return those of the paths that are still remembered."""
+    def there(self, paths: Collection[str]) -> Collection[str] | None:
+        """Return those of the paths that are still remembered; None where that is not known now."""
 
     def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
         """Return the import lines that bind a name, with the number of documents of each; the most first.

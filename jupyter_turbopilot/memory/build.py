@@ -41,10 +41,8 @@ BATCH, LONG_BATCH = 0.1, 0.5  # seconds of reading before it is written down; wh
 TIDY = 20.0  # seconds between two times that the disk is made to forget
 RETRY = 60.0  # seconds after which another attempt is made, longer each time
 _LONGEST = 3600.0
-_POLL, _REST = (
-    0.25,
-    10.0,
-)  # seconds until it is looked again whether somebody types; whether the machine rests
+_POLL = 0.25  # seconds after which it is looked again whether somebody types
+_REST = 10.0  # the same where the machine rests
 _MOST_CHANGES = 1000  # that wait; where there are more, everything is looked at
 _PIECE = 256  # files that are looked at in one go
 _TEND = 1.0  # seconds after which a long look is interrupted for what is gone
@@ -106,12 +104,12 @@ class Builder:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, once."""
+        """Begin. Only the first call does anything."""
         with self._wake:
             if self._thread or self._ended:
                 return
-            # A daemon: a disk that does not answer may not keep the process from ending.
-            self._thread = threading.Thread(target=self._run, name="turbopilot-memory", daemon=True)
+            # A daemon: a disk that does not answer must not keep the process from ending.
+            self._thread = threading.Thread(target=self._run, name="turbopilot-index", daemon=True)
         try:
             self._thread.start()
         except RuntimeError:  # no more threads

@@ -55,8 +55,11 @@ class ChosenCells:
         if choice and focused and self._is_fresh(choice, AGAIN):
             return choice
         words = choice.words if choice and focused else words_above(request)
-        there = _still_there(memory, choice) if choice and words == choice.words else None
-        if choice and there is not None and (focused or (there and there == choice.documents)):
+        same = choice if choice and words == choice.words else None
+        there = _still_there(memory, same) if same else None
+        if same and there is None and self._is_fresh(same, 2 * AGAIN):
+            return same  # nobody can tell now
+        if same and there is not None and (focused or (there and there == same.documents)):
             documents = there
         else:
             documents = tuple(_found(memory, request, words))
@@ -108,9 +111,10 @@ def _choice(documents: tuple[Document, ...], words: frozenset[str], now: float) 
     return Choice(documents, words, now, digest(told) if told else b"")
 
 
-def _still_there(memory: Memory, choice: Choice) -> tuple[Document, ...]:
+def _still_there(memory: Memory, choice: Choice) -> tuple[Document, ...] | None:
+    """Return what of a choice is still remembered; None where that is not known now."""
     there = memory.there({one.path for one in choice.documents}) if choice.documents else ()
-    return tuple(one for one in choice.documents if one.path in there)
+    return None if there is None else tuple(one for one in choice.documents if one.path in there)
 
 
 def _found(memory: Memory, request: Completion, words: frozenset[str]) -> Sequence[Document]:

@@ -1,4 +1,4 @@
-"""Asks what may never answer, and does not wait for it: a network disk that is gone blocks whoever looks."""
+"""Asks what may never answer, and waits for a short time only: a network disk that is gone blocks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class InTime:
             with self._lock:
                 self._waiting.put_nowait((act, done))
                 if not self._runs:
-                    # A daemon: what is stuck may not keep the process from ending.
+                    # A daemon: what is stuck must not keep the process from ending.
                     threading.Thread(target=self._run, name="turbopilot-look", daemon=True).start()
                     self._runs = True
         except (Full, RuntimeError):  # stuck, or no more threads

@@ -43,8 +43,8 @@ class KeptMemory:
         """Return the cells and blocks most like the words, best first, from other paths than `leaving`."""
         return self._reader.similar(language, words, leaving=leaving)
 
-    def there(self, paths: Collection[str]) -> Collection[str]:
-        """Return those of the paths that are still remembered."""
+    def there(self, paths: Collection[str]) -> Collection[str] | None:
+        """Return those of the paths that are still remembered; None where that is not known now."""
         return self._reader.there(paths)
 
     def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:

@@ -29,7 +29,7 @@ class LocalFiles:
     """A folder on the disk.
 
     `is_listed` tells of names whether they are shown to the person; `hidden` names what decides that, where
-    it is not Jupyter's default: what some are not shown is in no index that others use.
+    it is not Jupyter's default: an index of what is hidden from some is not shared with them.
     """
 
     def __init__(

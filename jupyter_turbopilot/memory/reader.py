@@ -11,6 +11,7 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from jupyter_turbopilot.context.drives import names_of
 from jupyter_turbopilot.memory.base import Sighting
 from jupyter_turbopilot.memory.entries import SHORTEST_BEGINNING, words_of
 from jupyter_turbopilot.memory.store import Store
@@ -69,7 +70,7 @@ class Reader:
     ) -> Sequence[Document]:
         """Return the cells and blocks that have most of the rarer words in common with those given."""
         found = self._cells.ask(lambda store: _ranked(store, sorted(words)[:MOST_WORDS])) or []
-        unwanted = {name for path in leaving for name in _names(path)}
+        unwanted = {name for path in leaving for name in names_of(path)}
         fitting = [one for one in found if one.entry.language == language and one.path not in unwanted]
         there = self._is_there({one.path for one in fitting[:MOST_DOCUMENTS]})
         return [
@@ -78,10 +79,10 @@ class Reader:
             if one.path in there
         ]
 
-    def there(self, paths: Collection[str]) -> Collection[str]:
-        """Return those of the paths that are still remembered."""
+    def there(self, paths: Collection[str]) -> Collection[str] | None:
+        """Return those of the paths that are still remembered; None where that is not known now."""
         known = self._lines.ask(lambda store: [path for path in paths if store.stamp(path) is not None])
-        return self._is_there(known or ())
+        return None if known is None else self._is_there(known)
 
     def imports(self, name: str, *, folder: str | None = None) -> Sequence[tuple[str, int]]:
         """Return the imports that bind a name, in one folder or in all: those of most documents first."""
@@ -107,6 +108,7 @@ class _Connection:
         self._path = path
         self._lock = threading.Lock()
         self._store: Store | None = None
+        self._closed = False
 
     def ask(self, ask: Callable[[Store], T]) -> T | None:
         """Return what the index says; nothing where there is none, or another process holds it."""
@@ -121,6 +123,7 @@ class _Connection:
 
     def close(self) -> None:
         """Let go of the file, unless a look-up takes long: the end of the process does it then."""
+        self._closed = True
         if self._lock.acquire(timeout=_END):
             self._let_go()
             self._lock.release()
@@ -128,7 +131,7 @@ class _Connection:
     def _opened(self) -> Store | None:
         if self._store and not self._store.is_in_place():
             self._let_go()
-        if self._store is None and self._path.is_file():
+        if self._store is None and self._path.is_file() and not self._closed:
             self._store = Store(self._path, looking=True)
         return self._store
 
@@ -139,14 +142,9 @@ class _Connection:
                 store.close()
 
 
-def _names(path: str) -> tuple[str, ...]:
-    """Return what a path may be in the index: a front end may put a drive before it."""
-    return path.strip("/"), path.partition(":")[2].strip("/")
-
-
 def _known(store: Store, path: str) -> str:
     """Return a path as the index has it."""
-    return next((name for name in _names(path) if store.stamp(name) is not None), path)
+    return next((name for name in names_of(path) if store.stamp(name) is not None), path)
 
 
 def _sighting(rest: str, lines: Sequence[Seen], modules: frozenset[str]) -> Sighting:

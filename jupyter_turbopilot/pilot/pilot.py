@@ -168,15 +168,19 @@ class Pilot:
         """End downloads and the worker, then what keeps its answers."""
         self.library.close()
         self.background.close()
+        self.settle()
         self.worker.stop()
         if self._keeper:
             self._keeper.close()
-        if self.memory:
-            self.memory.close()
-        if self.completer.learner:
-            self.completer.learner.close()
         if self.kernels:
             self.kernels.close()
+
+    def settle(self) -> None:
+        """Write down what was learned, and let go of memory."""
+        if self.completer.learner:
+            self.completer.learner.close()
+        if self.memory:
+            self.memory.close()
 
     def _facts(self) -> LoadConditions:
         return self.kind.conditions(self.selected, tuned=self.tuned)

@@ -236,7 +236,8 @@ class TurbopilotMagics(Magics):
             self._tell("Turbopilot has nothing to suggest here.")
             return
         output.alternatives(texts)
-        memory = self.local.pilot.memory if self.local else None
+        pilot = self.local.pilot if self.local else None
+        memory = pilot.memory if pilot and pilot.settings.may_send_memory else None
         imports = imports_for(self.shell, request, texts[0], memory)
         if imports:
             self._tell(f"Adds {'; '.join(imports)}")

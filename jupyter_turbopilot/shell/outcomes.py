@@ -92,6 +92,12 @@ class Outcomes:
         self._before = before
         self._report("shown", name, len(text), len(text), self._now())
 
+    def comes_back(self, name: str, start: str, text: str, before: str) -> None:
+        """Grey text that something else was typed over is there again, with `before` before the cursor."""
+        if not self._shown:
+            self.shown(name, start, text)
+            self._before = before
+
     def changed(self, buffer: Buffer) -> None:
         """The text has changed, by a key or by what was taken."""
         if not (self._shown or self._taken):

@@ -41,8 +41,9 @@ class ImportingSuggestion(Suggestion):
 
 
 class _Known(NamedTuple):
-    """What was answered: the text before the cursor, what follows it, the import lines that this needs."""
+    """What was answered: its name, the text before the cursor, what follows, the imports that this needs."""
 
+    name: str
     start: str
     rest: str
     imports: tuple[str, ...]
@@ -63,7 +64,6 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         self._shell = shell
         self._local = local
         self._known: _Known | None = None
-        self._name = ""  # of what was answered last
         self._before = ""  # the text before the cursor when something was inserted or suggested last
         self._job: Job | None = None  # what was asked last
         self._rprompts: dict[PromptSession[str], AnyFormattedText] = {}
@@ -85,7 +85,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         buffer.on_text_insert += self.inserted
         buffer.on_cursor_position_changed += self._moved
         buffer.on_text_changed += self._outcomes.changed
-        pt_app.app.on_reset += self._outcomes.begun
+        pt_app.app.on_reset += self._begin
         before = self._rprompts[pt_app] = pt_app.rprompt
         pt_app.rprompt = lambda: self._note(buffer) or to_formatted_text(before)
 
@@ -98,9 +98,14 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             buffer.on_text_insert -= self.inserted
             buffer.on_cursor_position_changed -= self._moved
             buffer.on_text_changed -= self._outcomes.changed
-            pt_app.app.on_reset -= self._outcomes.begun
+            pt_app.app.on_reset -= self._begin
             pt_app.rprompt = self._rprompts.pop(pt_app)
         super().disconnect()
+
+    def _begin(self, _: object) -> None:
+        """Another input begins: what was suggested in the last one is over."""
+        self._known, self._before = None, ""
+        self._outcomes.begun()
 
     def _note(self, buffer: Buffer) -> StyleAndTextTuples:
         imports = getattr(buffer.suggestion, "imports", ())
@@ -122,7 +127,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         if not needed or above.at > start:
             return
         further = tuple(line for line in known.imports if line not in needed)
-        self._known = _Known(above.into(known.start), known.rest, further)
+        self._known = known._replace(start=above.into(known.start), imports=further)
         self._before = above.into(before)
         self._outcomes.moved_behind(above)
         # By the same key as what was taken: one step to undo.
@@ -146,23 +151,24 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         if not before.strip() or after.strip():
             self._stop()
             return super().get_suggestion(buffer, document)
-        if self._known and (left := self._known.left_at(before)):
+        if (known := self._known) and (left := known.left_at(before)):
+            self._outcomes.comes_back(known.name, known.start, known.rest, before)
             return left
         if not self._local.ready():
             return super().get_suggestion(buffer, document)
-        text, imports = await self._ask(buffer)
+        name, item = await self._ask(buffer)
         if buffer.document != document:
             return None  # prompt_toolkit asks anew, and that goes on with what is being written
-        if not text:
+        if not item.text:
             return super().get_suggestion(buffer, document)
-        self._known = _Known(before, text, imports)
-        self._outcomes.shown(self._name, before, text)
+        self._known = _Known(name, before, item.text, item.imports)
+        self._outcomes.shown(name, before, item.text)
         return self._known.left_at(before)
 
-    async def _ask(self, buffer: Buffer) -> tuple[str, tuple[str, ...]]:
+    async def _ask(self, buffer: Buffer) -> tuple[str, Item]:
         """Wait for an answer, or for the next key: prompt_toolkit asks nothing while it waits."""
         document, replies = buffer.document, AsyncReplies()
-        item = nothing = Item("", 0.0, "")
+        name, item = "", (nothing := Item("", 0.0, ""))
         request = request_at(self._shell, document.text, document.cursor_position)
 
         def changed(_: Buffer) -> None:
@@ -174,16 +180,16 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             pilot, facts = self._local.pilot, facts_of(self._shell)
             self._job = pilot.completer.submit(request, replies.listen, facts, memory=pilot.memory)
             async for reply in replies:
-                item, self._name = reply.items[0] if reply.items else nothing, reply.id
+                name, item = reply.id, reply.items[0] if reply.items else nothing
         except TurbopilotError:
-            return "", ()
+            return "", nothing
         except asyncio.CancelledError:
             self._stop()
             raise
         finally:
             buffer.on_text_changed -= changed
             buffer.on_cursor_position_changed -= changed
-        return item.text, item.imports
+        return name, item
 
     def _stop(self) -> None:
         """End what is being written: nobody goes on with it."""
@@ -198,8 +204,8 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     with suppress(FileNotFoundError):  # the folder that the session began in may be gone
         if (folder := Path.cwd()) != folder.parent:  # the whole disk is nobody's own code
             local.pilot.remember(LocalFiles(folder))
-    if learner := local.pilot.completer.learner:
-        atexit.register(learner.close)
+    atexit.unregister(local.pilot.settle)
+    atexit.register(local.pilot.settle)
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):
         shell.auto_suggest.disconnect()
     shell.auto_suggest = TurbopilotSuggest(shell, local)

@@ -122,11 +122,12 @@ function addMemory(commands: CommandRegistry, { trans, availability, preferences
   const kept = () => availability.state.health?.memory ?? null;
   commands.addCommand(CommandIDs.memory, {
     label: args =>
-      args.palette || !kept()
+      args.palette
         ? trans.__('Use My Other Notebooks')
         : trans.__('Use My Other Notebooks (%1)', describeMemory(trans, kept())),
     caption: () => kept()?.place ?? '',
     isEnabled: () => kept() !== null,
+    isVisible: () => !availability.state.health?.inPage,
     isToggleable: true,
     isToggled: () => preferences.current.memory && kept() !== null,
     execute: () => preferences.useMemory(!preferences.current.memory)

@@ -181,12 +181,19 @@ const plugin: JupyterFrontEndPlugin<void> = {
         availability.restart(reason);
       }
     };
+    let usedMemory = preferences.current.memory;
     preferences.changed.connect((_, settings) => {
       provider.settings = settings;
       void useEngine();
       if (!settings.enabled) {
         provider.cancel();
       }
+      if (usedMemory && !settings.memory) {
+        // What came from it goes, too.
+        provider.cancel();
+        page.dismiss();
+      }
+      usedMemory = settings.memory;
       status.update();
     });
     if (registry) {

@@ -46,6 +46,8 @@ export class Run {
   item: ISuggestedItem | null = null;
   sent = false;
   shown = false;
+  /** Whether it may hold what is deleted elsewhere. */
+  passing = false;
   settled: Promise<void> = Promise.resolve();
 }
 
@@ -186,6 +188,7 @@ export class InFlight {
       await this._client.complete(body, run.abort.signal, frame => {
         run.id = frame.id;
         run.suggestion.grow(frame.text, frame.imports);
+        run.passing = frame.passing ?? false;
         this._passOn(run, frame.text, frame.imports);
         overtaken = frame.finish_reason === 'superseded' && this._latest === run;
         ms = frame.timings?.total_ms ?? ms;

@@ -9,6 +9,7 @@ class Element {
   textContent = '';
 
   append = (child: Element): void => void this.children.push(child);
+  replaceChildren = (): void => void this.children.splice(0);
   setAttribute = (name: string, value: string): void => void (this.attributes[name] = value);
 }
 
@@ -16,7 +17,10 @@ describe('what is told to a screen reader', () => {
   const body = new Element();
 
   beforeEach(() => vi.stubGlobal('document', { body, createElement: () => new Element() }));
-  afterEach(() => vi.unstubAllGlobals());
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+  });
 
   it('waits for what is being said, in a region that is there before', () => {
     const region = new LiveRegion('unseen');
@@ -24,6 +28,18 @@ describe('what is told to a screen reader', () => {
       { className: 'unseen', textContent: '', attributes: { 'aria-live': 'polite' } }
     ]);
     region.say('Suggestion: x');
-    expect(body.children[0].textContent).toBe('Suggestion: x');
+    expect(body.children[0].children).toMatchObject([{ textContent: 'Suggestion: x' }]);
+  });
+
+  it('is not lost where something else is said at once', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const region = new LiveRegion('unseen');
+    const said = () => body.children.at(-1)?.children.map(({ textContent }) => textContent);
+    region.say('Added above: import seaborn as sns');
+    region.say('Suggestion: x');
+    expect(said()).toEqual(['Added above: import seaborn as sns', 'Suggestion: x']);
+    vi.advanceTimersByTime(1500);
+    region.say('Suggestion: y');
+    expect(said()).toEqual(['Suggestion: y']);
   });
 });

@@ -9,9 +9,9 @@ export function describeMemory(trans: TranslationBundle, memory: IMemory | null)
     return trans.__('no index is kept');
   }
   if (memory.trouble) {
-    return trans.__('none: %1', memory.trouble);
+    return trans.__('no index: %1', memory.trouble);
   }
   return memory.building
-    ? trans.__('reading them: %1 of %2', memory.files, memory.of)
-    : trans._n('%1 file is known', '%1 files are known', memory.files);
+    ? trans.__('indexing: %1 of %2 files', memory.files, memory.of)
+    : trans._n('%1 file indexed', '%1 files indexed', memory.files);
 }

@@ -30,7 +30,7 @@ function showMore(trans: TranslationBundle, { root, place }: IMemory): Promise<u
   return showDialog({
     title: trans.__('Index of Your Notebooks'),
     body: trans.__(
-      'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is in %2, and only you can read it. To do without it, switch off “Use my other notebooks” in the settings. To keep none, set c.Turbopilot.memory = False in the server’s configuration. “jupyter turbopilot memory clear” empties it.',
+      'The server keeps an index of the notebooks and source files in %1, so that suggestions can come from what you wrote before. It is stored in %2, where only you can read it. Switch off “Use my other notebooks” in the settings to leave it unused. Set c.Turbopilot.memory = False in the server’s configuration to keep no index. “jupyter turbopilot memory clear” empties it.',
       root,
       place
     ),
@@ -67,7 +67,13 @@ export function tellOfMemory(
         autoClose: false,
         actions: [
           { label: trans.__('OK'), callback: () => undefined },
-          { label: trans.__('Do not use it'), callback: () => void stop() },
+          {
+            label: trans.__('Do Not Use It'),
+            callback: () => {
+              stop();
+              void showMore(trans, memory); // it is still kept
+            }
+          },
           { label: trans.__('More…'), callback: () => void showMore(trans, memory) }
         ]
       }

@@ -227,7 +227,11 @@ export class Provider implements IInlineCompletionProvider {
         if (run.item) {
           // What the completer noted while the text was shorter would hide the longer one.
           run.item.filterText = undefined;
-          run.item.imports = run.suggestion.imports;
+          const { imports } = run.suggestion;
+          if (imports.length > (run.item.imports?.length ?? 0)) {
+            this._appeared.emit({ text: rest, imports });
+          }
+          run.item.imports = imports;
         }
         yield { response: { insertText: rest } };
       }
@@ -419,9 +423,11 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** The server has answered the latest request. */
-  private _finished({ suggestion, id }: Run, body: IRequest): void {
+  private _finished({ suggestion, id, passing }: Run, body: IRequest): void {
     if (suggestion.text) {
-      this._cache.remember(body, { suggestion, id });
+      if (!passing) {
+        this._cache.remember(body, { suggestion, id });
+      }
       if (this.settings.ahead) {
         this._ahead.follow(body, suggestion);
       }

@@ -95,7 +95,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     );
     await page.keyboard.press('Alt+\\');
     await toast('Suggestions are switched off.').waitFor();
-    assert.equal(await page.locator('.jp-Turbopilot-live').innerText(), 'Turbopilot: off');
+    assert.equal(await page.locator('.jp-Turbopilot-live > div').last().textContent(), 'Turbopilot: off');
     await run('turbopilot:toggle');
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')

@@ -6,23 +6,26 @@ from collections.abc import Callable, Iterator
 from itertools import count, pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import recalling
+from jupyter_turbopilot.completer import completer, recalling
 from jupyter_turbopilot.completer.suggestion_task import Person, suggestion_task
-from jupyter_turbopilot.completer.task import Found
+from jupyter_turbopilot.completer.task import Recollection
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.facts import NONE, Fact, Facts, Modules
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.memory import recall
 from jupyter_turbopilot.memory.cells import ChosenCells
+from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion.fit import fit_for
 from jupyter_turbopilot.suggestion.learning import AS_FITTED
 
+from ..memory.folders import until
 from ..memory.remembering import Remembering
 from ..scripted_engine import ScriptedEngine, words
 from .desk import Desk, heard, request
@@ -107,9 +110,40 @@ def test_a_line_of_a_notebook_that_has_other_imports_comes_with_them(
         (tmp_path / "seaborn.py").touch()
     facts = Facts({"frame": Fact()}, all=True, modules=Modules((str(tmp_path),)))
     d = remembering(desk(""), "grid = sns.heatmap(frame)")
-    _, replies = d.begin(typed("grid = s"), facts=facts)
-    told = [(item.text, item.imports) for reply in heard(replies) for item in reply.items]
-    assert told == ([("ns.heatmap(frame)", ("import seaborn as sns",))] if installed else [])
+
+    def told() -> list[tuple[str, tuple[str, ...]]]:
+        _, replies = d.begin(typed("grid = s"), facts=facts)
+        return [(item.text, item.imports) for reply in heard(replies) for item in reply.items]
+
+    assert told() == []  # nobody waits for a folder that is looked into for the first time
+    wanted = [("ns.heatmap(frame)", ("import seaborn as sns",))] if installed else []
+    until(lambda: told() == wanted)
+
+
+@pytest.mark.usefixtures("sure")
+def test_what_is_known_is_judged_once_and_not_where_others_wait(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = remembering(desk("cal(name)"), "other = 1")
+    first = d.texts(typed())
+    judged: list[bool] = []
+    replay = completer.replay
+
+    def counted(*given: Any) -> Reply:
+        judged.append(d.completer._recalling._changed._is_owned())  # type: ignore[attr-defined]
+        return replay(*given)
+
+    monkeypatch.setattr(completer, "replay", counted)
+    assert d.texts(typed())[-1:] == first[-1:]
+    assert judged == [False]
+    assert d.completer.counters["known"] == 1
+
+
+@pytest.mark.usefixtures("sure")
+def test_what_memory_knows_is_not_kept_by_the_editor(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk("cal(name)"), LINE)
+    assert d.ask(typed())[-1].frame()["passing"] is True
+    assert "passing" not in d.ask(typed("frame = su", eagerness="always"))[-1].frame()
 
 
 @pytest.mark.usefixtures("sure")
@@ -364,7 +398,10 @@ def test_threads_that_have_nothing_to_do_end_and_begin_again(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def names() -> set[str]:
-        return {thread.name for thread in threading.enumerate()} & {"turbopilot-memory", "turbopilot-recall"}
+        return {thread.name for thread in threading.enumerate()} & {
+            "turbopilot-recall",
+            "turbopilot-recall-late",
+        }
 
     monkeypatch.setattr(recalling, "IDLE", 0.05)
     before = names()
@@ -432,12 +469,12 @@ def test_only_an_answer_to_a_prompt_with_cells_from_memory_does_not_last() -> No
     memory = Remembering()
     task = suggestion_task(beside("x", "y"), NONE, "m", Turbopilot(), lambda _: None, Person(memory))  # type: ignore[arg-type,return-value]
     chosen = ChosenCells()
-    without = task.joined(task, Found(chosen.choose(memory, beside("x", "y"))))
+    without = task.joined(task, Recollection(chosen.choose(memory, beside("x", "y"))))
     assert without.place == task.place
     assert without.place.lasts
     memory.documents = [ELSEWHERE]
     choice = ChosenCells().choose(memory, beside("load_frame = 1", "y"))
-    with_cells = task.joined(task, Found(choice))
+    with_cells = task.joined(task, Recollection(choice))
     assert not with_cells.place.lasts
     assert with_cells.place.digest != task.place.digest
 

@@ -55,7 +55,7 @@ class Keeper:
         with self._wake:
             if self._thread or self._ended:
                 return
-            # A daemon: a disk that does not answer may not keep the process from ending.
+            # A daemon: a disk that does not answer must not keep the process from ending.
             self._thread = threading.Thread(
                 target=self._run, args=(restore,), name="turbopilot-results", daemon=True
             )

@@ -36,6 +36,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     error: Error
 
 
+Passing = Annotated[
+    bool | UnsetType, Meta(description="it may hold what files say that are not open: it is not to be kept")
+]
 Imports = Annotated[
     list[str] | UnsetType,
     Meta(
@@ -66,6 +69,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: Annotated[
         str | UnsetType, Meta(description="why `items` is empty: `superseded`, `yielded`, `deadline`, …")
     ] = UNSET
+    passing: Passing = UNSET
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +83,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
     timings: Timings | UnsetType = UNSET
+    passing: Passing = UNSET
     error: Error | UnsetType = UNSET
 
 

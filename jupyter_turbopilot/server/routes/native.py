@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_core.utils import ensure_async
 from tornado import web
 
+from jupyter_turbopilot.context.drives import names_of
 from jupyter_turbopilot.context.facts import NONE, Facts
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.errors import NotReadyError
@@ -39,7 +40,7 @@ class NotebookRoute(JobRoute):
             session = await ensure_async(sessions.get_session(kernel_id=name)) if allowed else {}
         except web.HTTPError:
             return NONE  # nobody's kernel
-        if not allowed or _file(str(session.get("path"))) != _file(request.path):
+        if not allowed or {*names_of(str(session.get("path")))}.isdisjoint(names_of(request.path)):
             return NONE
         return kernels.facts(name)
 
@@ -50,7 +51,8 @@ class CompleteRoute(NotebookRoute):
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
-        replies = self.replies(request, await self.facts(request), await self.memory())
+        memory = await self.memory() if request.memory else None
+        replies = self.replies(request, await self.facts(request), memory)
         reply = await anext(replies)
         if request.stream:
             await self.stream(frames(reply, replies))
@@ -60,11 +62,6 @@ class CompleteRoute(NotebookRoute):
         if reply.error:
             raise reply.error
         self.answer(reply.body())
-
-
-def _file(path: str) -> str:
-    """Return a path without the drive that a front end may put before it."""
-    return path.rpartition(":")[2]
 
 
 async def frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[dict[str, Any]]:
